@@ -1,0 +1,1 @@
+"""CDVFT Studio: train, measure, see and take home circulant-diagonal fine-tuning."""

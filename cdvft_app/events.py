@@ -1,0 +1,93 @@
+"""What `train()` tells the world while it works. Each event becomes one row of the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Work before the first step; `fraction` in 0..1, or None where it is not known."""
+
+    text: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """All is loaded. Counts are of trainable numbers; the adapter's exclude the classifier head's."""
+
+    total_steps: int
+    trainable_parameters: int
+    head_parameters: int
+    base_parameters: int
+    device: str
+    precision: str
+    train_examples: int
+    evaluation_examples: int
+    metric_name: str
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step. `throughput` is tokens a second (text) or images a second (images)."""
+
+    step: int
+    seconds: float
+    loss: float
+    learning_rate: float
+    gradient_norm: float | None
+    throughput: float | None
+    throughput_unit: str = "tokens/s"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    step: int
+    seconds: float
+    loss: float
+    metric_name: str
+    metric: float
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Factor vectors were written to `file` (a safetensors file inside the run's folder)."""
+
+    step: int
+    seconds: float
+    file: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person should know, in a sentence; `kind` is info or warning."""
+
+    text: str
+    kind: str = "info"
+
+
+@dataclass(frozen=True)
+class Done:
+    """The end. `seconds` is training time without preparation; bytes are measured."""
+
+    state: str  # finished or stopped
+    step: int
+    seconds: float
+    metric_name: str
+    metric: float
+    train_loss: float | None
+    examples_per_second: float
+    adapter_bytes: int
+    peak_memory_bytes: int | None
+    adapter_folder: Path
+
+
+Event = Preparing | Started | Step | Evaluation | Snapshot | Note | Done
+
+
+class TrainingFailed(Exception):
+    """The run cannot go on; the text says what happened, why, and what to try."""

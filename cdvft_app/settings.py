@@ -1,0 +1,114 @@
+"""What a person chooses, as frozen and validated values.
+
+A `RaceRequest` is what the page, the API and the command line fill in; `RaceRequest.runs()` turns it into one
+`RunSettings` a method. Everything below the page receives a `RunSettings` and nothing else. Ranges here are
+also the limits on what a visitor can ask for. Names that refer to the catalogue are checked there, not here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+Method = Literal["cdvft", "lora", "fourierft", "c3a", "head", "full"]
+METHODS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
+InitWeights = Literal["zero_output", "zero_circulant", "zero_input"]
+Schedule = Literal["linear", "cosine", "constant"]
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False, strict=True)]
+
+
+class _Choices(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Each method's own settings; a run uses those of its method.
+    m: int = Field(2, ge=2, le=16, strict=True)
+    block_size: int | None = Field(None, ge=1, le=16_384, strict=True)
+    alpha: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False, strict=True)
+    init_weights: InitWeights = "zero_output"
+    lora_r: int = Field(8, ge=1, le=512, strict=True)
+    fourierft_n: int = Field(1000, ge=1, le=1_000_000, strict=True)
+    fourierft_scaling: float = Field(150.0, gt=0, le=10_000, allow_inf_nan=False, strict=True)
+    c3a_block_size: int | None = Field(None, ge=1, le=16_384, strict=True)
+
+    recipe: Name = "sentiment"
+    model: Name | None = Field(None, description="None: the recipe's")
+    dataset: Name | None = Field(None, description="None: the recipe's")
+    target_modules: tuple[Name, ...] | None = Field(None, max_length=32, description="None: the recipe's")
+
+    # The training itself; None means the recipe's value.
+    epochs: float | None = Field(None, gt=0, le=100, allow_inf_nan=False, strict=True)
+    max_steps: int | None = Field(None, ge=1, le=100_000, strict=True)
+    batch_size: int | None = Field(None, ge=1, le=512, strict=True)
+    train_examples: int | None = Field(None, ge=8, le=1_000_000, strict=True)
+    evaluation_examples: int | None = Field(None, ge=8, le=100_000, strict=True)
+    max_length: int | None = Field(None, ge=4, le=1024, strict=True, description="tokens; text only")
+    image_size: int | None = Field(None, ge=14, le=518, strict=True, description="pixels; images only")
+    schedule: Schedule = "linear"
+    warmup_ratio: float = Field(0.06, ge=0, le=0.5, strict=True)
+    weight_decay: float = Field(0.0, ge=0, le=1, strict=True)
+    seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
+    checkpoint_every: int = Field(50, ge=1, le=10_000, strict=True, description="steps between checkpoints")
+
+
+class RunSettings(_Choices):
+    """One run of one method, complete and unchangeable; its JSON is what reproduces the run."""
+
+    method: Method
+    learning_rate: Rate | None = Field(None, description="None: the recipe's rate for this method")
+
+
+class RaceRequest(_Choices):
+    """Several methods on the same model, data, seed and order. Each method may have its own learning rate."""
+
+    methods: tuple[Method, ...] = Field(("cdvft", "lora", "fourierft"), min_length=1, max_length=len(METHODS))
+    learning_rates: dict[Method, Rate] = Field(default_factory=dict)
+
+    @field_validator("methods")
+    @classmethod
+    def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        if len(set(methods)) < len(methods):
+            raise ValueError(f"{', '.join(methods)} names a method twice; name each method once")
+        return methods
+
+    def runs(self) -> tuple[RunSettings, ...]:
+        """One `RunSettings` a method, in the order of `methods`."""
+        shared = self.model_dump(exclude={"methods", "learning_rates"})
+        return tuple(
+            RunSettings(**shared, method=method, learning_rate=self.learning_rates.get(method))
+            for method in self.methods
+        )
+
+
+class InvalidChoice(ValueError):
+    """A choice that cannot be run; its text is a sentence for the person who made it."""
+
+
+def explain(error: ValidationError) -> str:
+    """One sentence a problem: which field, what came, what is allowed."""
+    sentences = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"]) or "settings"
+        came = repr(problem["input"])
+        came = came if len(came) <= 80 else came[:77] + "..."
+        if problem["type"] == "extra_forbidden":
+            allowed = ", ".join(sorted(RaceRequest.model_fields))
+            sentences.append(f"{field[:80]} is not a setting. The settings are: {allowed}.")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            sentences.append(f"{field}: got {came}; {message[:1].lower()}{message[1:]}.")
+    return " ".join(sentences)
+
+
+def parse_race(values: object) -> RaceRequest:
+    """A `RaceRequest` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
+    if not isinstance(values, dict):
+        raise InvalidChoice(
+            f'Settings must be one object such as {{"recipe": "sentiment"}}; got {type(values).__name__}.'
+        )
+    try:
+        return RaceRequest.model_validate(values)
+    except ValidationError as error:
+        raise InvalidChoice(explain(error)) from None
