@@ -1,0 +1,46 @@
+# The same commands stand in the README and in .ci/run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN_STAMP := $(VENV)/.installed-run
+
+.PHONY: install run chromium test check conformance bench gpu
+
+$(RUN_STAMP): requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(STAMP): $(RUN_STAMP) requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+install: $(STAMP) ## .venv with everything, and the data of the first recipe
+	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
+
+run: $(RUN_STAMP) ## the page, with a recipe that trains offline
+	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
+	$(BIN)/python app.py
+
+chromium:
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \
+	  || { echo "The browser tests need Chromium: install the package 'chromium' and try again."; exit 1; }
+
+test: install chromium ## every test, the real page in Chromium included
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
+	$(BIN)/python tests/conformance/run.py
+
+bench: $(STAMP) ## speed side by side, ratios measured in one run
+	$(BIN)/python -m benchmarks.speed
+
+gpu: $(STAMP) ## the checks that need a CUDA or MPS device
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m benchmarks.gpu
