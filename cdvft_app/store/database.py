@@ -1,0 +1,130 @@
+"""The history's SQLite file: its tables, their version, how it is opened, and its troubles as sentences.
+
+Write-ahead logging lets many readers read while one writes. With synchronous=NORMAL a killed process loses no
+committed row; a power cut may lose the last ones, never the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cdvft_app.store.records import StoreError
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- names the run's folder; never given twice
+    id TEXT NOT NULL UNIQUE,
+    group_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    token_hash TEXT,                           -- NULL: started from a terminal, owned by nobody on the page
+    name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    method TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    step INTEGER NOT NULL DEFAULT 0,
+    total_steps INTEGER,
+    trainable_parameters INTEGER,
+    metric_name TEXT,
+    metric REAL,
+    seconds REAL,
+    device TEXT,
+    result TEXT NOT NULL DEFAULT '{}',
+    created REAL NOT NULL,
+    queued REAL NOT NULL,
+    started REAL,
+    ended REAL,
+    process TEXT
+);
+CREATE INDEX runs_group ON runs (group_id, position);
+CREATE INDEX runs_state ON runs (state, queued, number);
+CREATE TABLE rows (
+    cursor INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    step INTEGER,
+    data TEXT NOT NULL
+);
+CREATE INDEX rows_run ON rows (run_id, cursor);
+"""
+
+
+class Database:
+    """The file at `path`, for any number of threads: each use borrows a connection that nobody else has."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._idle: deque[sqlite3.Connection] = deque()  # its append and pop are atomic
+        with self.writing() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:
+                raise StoreError(
+                    f"The history {path} was written by a newer version of this app (format {version}; this "
+                    f"one reads format {VERSION}). Update the app, or set RUNS_DIR to another folder."
+                )
+            if version == 0:
+                for statement in TABLES.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one SELECT; it waits for no writer."""
+        with sentences(self.path):
+            connection = self._idle.pop() if self._idle else self._connect()
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that holds the write lock: all of it is kept, or nothing."""
+        with self.reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self) -> sqlite3.Connection:
+        # Autocommit: the transactions above are the only ones.
+        connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+
+@contextmanager
+def sentences(path: Path) -> Iterator[None]:
+    """What SQLite or the file system says about `path`, as a `StoreError` that tells what to do."""
+    try:
+        yield
+    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+        raise  # the app's own mistake
+    except (sqlite3.Error, OSError) as error:
+        said = str(error)
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "full" in said:
+            advice = "The disk is full: free some space, or set RUNS_DIR to a folder on another disk."
+        elif "locked" in said:
+            advice = "Another program holds it; close that program, or try again in a moment."
+        elif "malformed" in said or "not a database" in said:
+            advice = "The file is damaged: move it away to begin a new history, or put a copy back."
+        else:
+            advice = "Set RUNS_DIR to a folder that can be written."
+        raise StoreError(f"The history {path} cannot be used ({said}). {advice}") from error

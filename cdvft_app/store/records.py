@@ -1,0 +1,68 @@
+"""What the store gives out: a run as a frozen record, and its refusals as sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from cdvft_app.settings import RunSettings
+
+
+class StoreError(Exception):
+    """The store cannot do it; the text is a sentence for the person who asked."""
+
+
+class UnknownRun(StoreError):
+    """No run has this id."""
+
+
+class NotOwner(StoreError):
+    """The token is not the one the run was started with."""
+
+
+class IllegalTransition(StoreError):
+    """The run's state does not allow what was asked."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. `metric` is the latest evaluation's until the end; times are seconds since 1970.
+
+    `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
+    relative to the run's folder. `process` is "pid:create_time" of the process that trains it.
+    """
+
+    id: str
+    group_id: str
+    position: int
+    name: str
+    settings: RunSettings
+    method: str
+    state: str
+    reason: str | None
+    step: int
+    total_steps: int | None
+    trainable_parameters: int | None
+    metric_name: str | None
+    metric: float | None
+    seconds: float | None
+    device: str | None
+    result: dict[str, Any]
+    created: float
+    queued: float
+    started: float | None
+    ended: float | None
+    process: str | None
+
+
+COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord))
+
+
+def record(row: sqlite3.Row) -> RunRecord:
+    values = dict(row)
+    values["settings"] = RunSettings.model_validate_json(values["settings"])
+    values["result"] = json.loads(values["result"])
+    return RunRecord(**values)

@@ -1,0 +1,79 @@
+"""Events as rows: how one is kept, and how those after a cursor are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.events import Done, Evaluation, Event, Note, Started, Step
+from cdvft_app.store import states
+
+LARGEST_CURSOR = 2**63 - 1
+
+# The run's columns that an event brings up to date, beside its state and result.
+COLUMNS_OF: dict[type, tuple[str, ...]] = {
+    Started: ("total_steps", "trainable_parameters", "metric_name", "device"),
+    Step: ("step", "seconds"),
+    Evaluation: ("metric_name", "metric"),
+    Done: ("step", "seconds", "metric_name", "metric"),
+}
+
+
+def facts(event: Event, folder: Path) -> dict[str, Any]:
+    """An event's fields as JSON can hold them.
+
+    A number that is not finite becomes None (browsers refuse NaN in JSON); a path inside the run's folder
+    becomes relative to it; a note's own `kind` is called `level`, since a row's `kind` is "note".
+    """
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Path):
+            value = str(value.relative_to(folder) if value.is_relative_to(folder) else value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            value = None
+        values["level" if isinstance(event, Note) and field.name == "kind" else field.name] = value
+    return values
+
+
+def append(connection: sqlite3.Connection, number: int, event: Event, folder: Path) -> int:
+    """Keep an event of the run inside the caller's transaction; return the new row's cursor."""
+    run = connection.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
+    values = facts(event, folder)
+    if isinstance(event, Step) and event.step <= run["step"]:
+        connection.execute("DELETE FROM rows WHERE run_id = ? AND step >= ?", (run["id"], event.step))
+    if isinstance(event, Started) and run["state"] == "preparing":
+        states.move(connection, number, "running")
+    if isinstance(event, Done):
+        states.move(connection, number, event.state)
+    changed = {column: values[column] for column in COLUMNS_OF.get(type(event), ())}
+    if isinstance(event, Started | Done):
+        changed["result"] = json.dumps(json.loads(run["result"]) | values)
+    if changed:
+        states.update(connection, number, changed)
+    kind, step = type(event).__name__.lower(), values.pop("step", None)
+    row = connection.execute(
+        "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?) RETURNING cursor",
+        (run["id"], kind, step, json.dumps(values)),
+    ).fetchone()
+    return row["cursor"]
+
+
+def after(
+    connection: sqlite3.Connection, run_id: str, cursor: int, kinds: Sequence[str] | None, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """At most `limit` rows after `cursor`, and the cursor of the last of them."""
+    cursor = min(max(cursor, 0), LARGEST_CURSOR)
+    wanted = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
+    found = connection.execute(
+        f"SELECT cursor, kind, step, data FROM rows WHERE run_id = ? AND cursor > ?{wanted}"
+        " ORDER BY cursor LIMIT ?",
+        (run_id, cursor, *(kinds or ()), max(limit, 0)),
+    ).fetchall()
+    rows = [{key: row[key] for key in ("cursor", "kind", "step")} | json.loads(row["data"]) for row in found]
+    return rows, rows[-1]["cursor"] if rows else cursor

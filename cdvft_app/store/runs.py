@@ -1,0 +1,258 @@
+"""The history of runs: one SQLite file for what is small, one folder a run for what is big.
+
+Every method is one transaction; it may be called from any thread and from several processes at once. Readers
+ask for rows after a cursor and wait for no writer. Whatever the disk refuses comes out as a `StoreError`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.events import Event
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import owners, processes, rows, states
+from cdvft_app.store.database import Database, sentences
+from cdvft_app.store.records import (
+    COLUMNS,
+    IllegalTransition,
+    NotOwner,
+    RunRecord,
+    StoreError,
+    UnknownRun,
+    record,
+)
+
+ID = re.compile(r"[A-Za-z0-9_-]{22}")  # what secrets.token_urlsafe(16) gives
+NAME_LIMIT = 120
+
+
+class RunStore:
+    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<number>/`."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.root = Path(folder).expanduser().resolve()
+        with sentences(self.root):
+            (self.root / "runs").mkdir(parents=True, exist_ok=True)
+        self._database = Database(self.root / "history.sqlite")
+
+    @classmethod
+    def default(cls) -> RunStore:
+        """The store in RUNS_DIR, else in the user's cache folder."""
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return cls(os.environ.get("RUNS_DIR") or Path(cache, "cdvft", "runs"))
+
+    def close(self) -> None:
+        self._database.close()
+
+    # Making and finding runs
+
+    def create(
+        self,
+        settings: Sequence[RunSettings],
+        token: str | None,
+        name: str = "",
+        process: str | None = None,
+    ) -> list[RunRecord]:
+        """One group of queued runs, in order. With `process` they skip the queue: it trains them now."""
+        group_id, now = secrets.token_urlsafe(16), time.time()
+        made = []
+        with self._database.writing() as connection:
+            for position, one in enumerate(settings):
+                values = {
+                    "id": secrets.token_urlsafe(16),
+                    "group_id": group_id,
+                    "position": position,
+                    "token_hash": None if token is None else owners.token_hash(token),
+                    "name": _clean(name) or one.recipe,
+                    "settings": one.model_dump_json(),
+                    "method": one.method,
+                    "state": "queued" if process is None else "preparing",
+                    "created": now,
+                    "queued": now,
+                    "started": None if process is None else now,
+                    "process": process,
+                }
+                inserted = connection.execute(
+                    f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+                    f" RETURNING number",
+                    tuple(values.values()),
+                ).fetchone()
+                self._folder(inserted["number"]).mkdir()
+                made += _select(connection, "WHERE number = ?", inserted["number"])
+        return made
+
+    def get(self, run_id: object) -> RunRecord | None:
+        """The run, or None for anything that is not the id of one."""
+        with self._database.reading() as connection:
+            found = _select(connection, "WHERE id = ?", _id(run_id))
+        return found[0] if found else None
+
+    def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
+        """The latest runs first; with `token`, its owner's only."""
+        mine, values = ("", ()) if token is None else ("WHERE token_hash = ?", (owners.token_hash(token),))
+        with self._database.reading() as connection:
+            return _select(connection, f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
+
+    def group(self, group_id: object) -> list[RunRecord]:
+        """The runs of one race, in the order they were asked for."""
+        with self._database.reading() as connection:
+            return _select(connection, "WHERE group_id = ? ORDER BY position", _id(group_id))
+
+    def folder(self, run_id: str) -> Path:
+        """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
+        with self._database.reading() as connection:
+            return self._folder(_number(connection, run_id))
+
+    # Events and rows
+
+    def append(self, run_id: str, event: Event) -> int:
+        """Keep an event as a row and bring the run's columns up to date; return the row's cursor.
+
+        `Started` makes a preparing run running; `Done` ends the run in its state. A step that comes again
+        after a resume takes the place of the rows from that step on: what they tell of was lost.
+        """
+        with self._database.writing() as connection:
+            number = _number(connection, run_id)
+            return rows.append(connection, number, event, self._folder(number))
+
+    def rows(
+        self, run_id: object, after: int = 0, kinds: Sequence[str] | None = None, limit: int = 5000
+    ) -> tuple[list[dict[str, Any]], int]:
+        """At most `limit` rows after the cursor `after`, oldest first, and the cursor to ask with next.
+
+        A row has `cursor`, `kind`, `step` (None where the event has none) and the event's other fields. A
+        training step that is not above the one before it means that the run was resumed there: rows read
+        earlier from that step on are void.
+        """
+        with self._database.reading() as connection:
+            return rows.after(connection, _id(run_id), after, kinds, limit)
+
+    # States
+
+    def state(self, run_id: object) -> str | None:
+        """The run's state alone: cheap enough to ask at every step."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT state FROM runs WHERE id = ?", (_id(run_id),)).fetchone()
+        return row and row["state"]
+
+    def set_state(
+        self, run_id: str, state: str, reason: str | None = None, process: str | None = None
+    ) -> None:
+        """Move a run to `state`, or raise `IllegalTransition`."""
+        with self._database.writing() as connection:
+            states.move(connection, _number(connection, run_id), state, reason, process)
+
+    def claim_next(self, process: str) -> RunRecord | None:
+        """Take the run that has waited longest, queued -> preparing; no two callers get the same one."""
+        with self._database.writing() as connection:
+            row = connection.execute(
+                "SELECT number FROM runs WHERE state = 'queued' ORDER BY queued, number LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return None
+            states.move(connection, row["number"], "preparing", process=process)
+            return _select(connection, "WHERE number = ?", row["number"])[0]
+
+    def queued(self, token: str | None = None) -> int:
+        """How many runs wait; with `token`, its owner's only."""
+        mine, values = ("", ()) if token is None else (" AND token_hash = ?", (owners.token_hash(token),))
+        with self._database.reading() as connection:
+            query = f"SELECT count(*) FROM runs WHERE state = 'queued'{mine}"
+            return connection.execute(query, values).fetchone()[0]
+
+    def queue_place(self, run_id: object) -> int | None:
+        """1 for the run that is taken next; None for a run that does not wait."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT (SELECT count(*) FROM runs WHERE state = 'queued'"
+                " AND (queued, number) <= (mine.queued, mine.number))"
+                " FROM runs AS mine WHERE id = ? AND state = 'queued'",
+                (_id(run_id),),
+            ).fetchone()
+        return row and row[0]
+
+    def mark_interrupted(self) -> list[str]:
+        """At start-up: active runs whose process is gone become `interrupted`; returns their ids."""
+        reason = "The program ended while this run was training. Resume goes on from its last checkpoint."
+        with self._database.writing() as connection:
+            active = connection.execute(
+                "SELECT number, id, process FROM runs WHERE state IN (?, ?, ?) ORDER BY number", states.ACTIVE
+            ).fetchall()
+            gone = [row for row in active if not processes.alive(row["process"])]
+            for row in gone:
+                states.move(connection, row["number"], "interrupted", reason)
+        return [row["id"] for row in gone]
+
+    # What only the owner may do
+
+    def owner(self, run_id: object, token: object) -> bool:
+        """Whether `token` is the one the run was started with."""
+        with self._database.reading() as connection:
+            query = "SELECT token_hash FROM runs WHERE id = ?"
+            row = connection.execute(query, (_id(run_id),)).fetchone()
+        return row is not None and owners.owns(token, row["token_hash"])
+
+    def require_owner(self, run_id: object, token: object) -> RunRecord:
+        """The run, if `token` owns it; else `UnknownRun` or `NotOwner`."""
+        found = self.get(run_id)
+        if found is None:
+            raise UnknownRun(_no_run(run_id))
+        if not self.owner(run_id, token):
+            raise NotOwner(f"Only the browser that started “{found.name}” may change it.")
+        return found
+
+    def rename(self, run_id: str, name: str, token: str) -> None:
+        self.require_owner(run_id, token)
+        if not _clean(name):
+            raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
+        with self._database.writing() as connection:
+            states.update(connection, _number(connection, run_id), {"name": _clean(name)})
+
+    def delete(self, run_id: str, token: str) -> None:
+        """Remove the run, its rows and its folder; refused while it trains."""
+        self.require_owner(run_id, token)
+        with self._database.writing() as connection:
+            number = _number(connection, run_id)
+            found = _select(connection, "WHERE number = ?", number)[0]
+            if found.state in states.ACTIVE:
+                raise IllegalTransition(f"“{found.name}” is {found.state}; stop it first, then delete it.")
+            connection.execute("DELETE FROM runs WHERE number = ?", (number,))
+        with sentences(self._folder(number)):
+            shutil.rmtree(self._folder(number))
+
+    def _folder(self, number: int) -> Path:
+        return self.root / "runs" / f"{number:06d}"
+
+
+def _select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
+    return [record(row) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
+
+
+def _number(connection: sqlite3.Connection, run_id: object) -> int:
+    row = connection.execute("SELECT number FROM runs WHERE id = ?", (_id(run_id),)).fetchone()
+    if row is None:
+        raise UnknownRun(_no_run(run_id))
+    return row["number"]
+
+
+def _id(value: object) -> str:
+    """The value if it can be an id at all, else one that no run has."""
+    return value if isinstance(value, str) and ID.fullmatch(value) else ""
+
+
+def _no_run(run_id: object) -> str:
+    return f"There is no run {str(run_id)[:40]!r}; it may have been deleted."
+
+
+def _clean(name: str) -> str:
+    """One line without control characters, of at most 120 characters."""
+    printable = "".join(character if character.isprintable() else " " for character in name[:1000])
+    return " ".join(printable.split())[:NAME_LIMIT]

@@ -1,0 +1,82 @@
+"""Factor vectors as they were at one step, one safetensors file a step in the run's folder.
+
+Keys are "<module name>/<vector>": "…query/diagonal.0", "…query/circulant.0"; "…/A" and "…/B" for LoRA;
+"…/spectrum" and "…/indices" for FourierFT; "…/kernel" for C3A.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+BYTES_LIMIT = 4 * 2**20
+FILE = re.compile(r"step-(\d{6,})\.safetensors")
+
+
+class SnapshotError(Exception):
+    """A snapshot that is too large, missing or damaged; the text is a sentence."""
+
+
+def write(folder: Path, step: int, tensors: Mapping[str, Any]) -> str:
+    """Keep the vectors (torch or numpy) of `step`: floats as float32, integers as they are.
+
+    Returns the file's path inside `folder`. Raises `SnapshotError` above 4 MiB, before anything is written.
+    """
+    arrays = {key: _array(tensor) for key, tensor in tensors.items()}
+    size = sum(array.nbytes for array in arrays.values())
+    if size > BYTES_LIMIT:
+        raise SnapshotError(
+            f"The factors of step {step} take {size / 2**20:.1f} MiB and are not kept: the limit is "
+            f"{BYTES_LIMIT // 2**20} MiB a step. Fewer target modules or fewer parameters make them fit."
+        )
+    file = _file(step)
+    path = folder / file
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    save_file(arrays, unfinished)
+    os.replace(unfinished, path)
+    return file
+
+
+def read(folder: Path, step: int) -> dict[str, np.ndarray]:
+    """The vectors of `step`, or `SnapshotError` where there are none."""
+    path = folder / _file(step)
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        known = ", ".join(map(str, steps(folder))) or "none"
+        raise SnapshotError(f"No factors were kept at step {step}; kept steps: {known}.") from None
+    except SafetensorError as error:
+        raise SnapshotError(f"The factors of step {step} cannot be read ({error}).") from error
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that have a snapshot, in order."""
+    names = (FILE.fullmatch(path.name) for path in (folder / "snapshots").glob("step-*.safetensors"))
+    return sorted(int(name[1]) for name in names if name)
+
+
+def remove_after(folder: Path, step: int) -> None:
+    """Forget the snapshots of later steps, which a run resumed at `step` computes again."""
+    for later in steps(folder):
+        if later > step:
+            (folder / _file(later)).unlink()
+
+
+def _file(step: int) -> str:
+    return f"snapshots/step-{step:06d}.safetensors"
+
+
+def _array(tensor: Any) -> np.ndarray:
+    if hasattr(tensor, "detach"):  # torch, without importing it
+        tensor = tensor.detach().cpu()
+        tensor = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    array = np.asarray(tensor)
+    return np.ascontiguousarray(array.astype(np.float32) if array.dtype.kind == "f" else array)

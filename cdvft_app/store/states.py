@@ -1,0 +1,53 @@
+"""The states of a run, which may follow which, and the one place where a state changes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from cdvft_app.store.records import IllegalTransition
+
+ACTIVE = ("preparing", "running", "stopping")
+RESUMABLE = ("stopped", "failed", "interrupted")
+FINAL = ("finished", *RESUMABLE)
+
+# A run that a terminal trains goes from its end to `preparing` without waiting in the queue.
+TRANSITIONS: dict[str, tuple[str, ...]] = {
+    "queued": ("preparing", "stopped"),
+    "preparing": ("running", "stopping", *FINAL),
+    "running": ("stopping", *FINAL),
+    "stopping": FINAL,
+    "finished": (),
+    **{state: ("queued", "preparing") for state in RESUMABLE},
+}
+STATES = tuple(TRANSITIONS)
+
+
+def move(
+    connection: sqlite3.Connection,
+    number: int,
+    state: str,
+    reason: str | None = None,
+    process: str | None = None,
+) -> None:
+    """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
+    run_id, was = connection.execute("SELECT id, state FROM runs WHERE number = ?", (number,)).fetchone()
+    if state not in TRANSITIONS[was]:
+        allowed = " or ".join(TRANSITIONS[was]) or "nothing else"
+        raise IllegalTransition(f"This run is {was}; it can become {allowed}, not {state}.")
+    now = time.time()
+    changed: dict[str, object] = {"state": state, "reason": reason}
+    if state in FINAL:
+        changed["ended"] = now
+    elif state == "queued":
+        changed |= {"queued": now, "ended": None, "process": None}
+    elif state == "preparing":
+        changed |= {"started": now, "ended": None, "process": process}
+    if was in RESUMABLE:  # the end that was written is no longer the end
+        connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run_id,))
+    update(connection, number, changed)
+
+
+def update(connection: sqlite3.Connection, number: int, changed: dict[str, object]) -> None:
+    assignments = ", ".join(f"{column} = ?" for column in changed)
+    connection.execute(f"UPDATE runs SET {assignments} WHERE number = ?", (*changed.values(), number))

@@ -1,0 +1,355 @@
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.events import Done, Evaluation, Note, Preparing, Snapshot, Started, Step
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import alive, this_process
+from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE, STATES, TRANSITIONS
+
+CDVFT, LORA = RunSettings(method="cdvft", seed=3), RunSettings(method="lora", seed=3)
+STARTED = Started(100, 13_824, 770, 22_000_000, "cpu", "float32", 2048, 1066, "accuracy")
+
+
+def done(state="finished", step=4, folder=Path("adapter")):
+    return Done(state, step, 9.5, "accuracy", 0.77, 0.4, 120.0, 55_000, None, folder)
+
+
+def step(number, loss=0.5):
+    return Step(number, number / 10, loss, 1e-3, 0.9, 1000.0)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run_id(store):
+    return store.create([CDVFT], "secret", "first")[0].id
+
+
+def to_state(store, run_id, state):
+    """Lead a queued run to `state` by legal moves."""
+    paths = {
+        "queued": [],
+        "preparing": ["preparing"],
+        "running": ["preparing", "running"],
+        "stopping": ["preparing", "running", "stopping"],
+    }
+    for move in paths.get(state, ["preparing", "running", state]):
+        store.set_state(run_id, move, process=this_process())
+
+
+def test_a_race_is_one_group_in_the_order_asked_for(store):
+    made = store.create([CDVFT, LORA], "secret", "  my\n race ")
+    assert [(run.method, run.position, run.state, run.name) for run in made] == [
+        ("cdvft", 0, "queued", "my race"),
+        ("lora", 1, "queued", "my race"),
+    ]
+    assert made[0].settings == CDVFT and store.group(made[0].group_id) == made
+    assert store.get(made[1].id) == made[1]
+    assert all(store.folder(run.id).is_dir() and run.id not in str(store.folder(run.id)) for run in made)
+
+
+def test_history_begins_with_the_latest_and_can_be_one_owners(store):
+    first, second = (store.create([CDVFT], token)[0].id for token in ("a", "b"))
+    third = store.create([CDVFT], None)[0].id
+    assert [run.id for run in store.history()] == [third, second, first]
+    assert [run.id for run in store.history(limit=1)] == [third]
+    assert [run.id for run in store.history(token="a")] == [first]
+
+
+def test_events_become_rows_and_bring_the_run_up_to_date(store, run_id):
+    store.set_state(run_id, "preparing")
+    folder = store.folder(run_id)
+    events = [
+        Preparing("Loading", 0.5),
+        STARTED,
+        step(1),
+        step(2, loss=float("nan")),
+        Evaluation(2, 0.3, 0.6, "accuracy", 0.7),
+        Snapshot(2, 0.3, "snapshots/step-000002.safetensors"),
+        Note("The loss is not a number.", "warning"),
+        done(folder=folder / "adapter"),
+    ]
+    cursors = [store.append(run_id, event) for event in events]
+    rows, cursor = store.rows(run_id)
+    assert [row["cursor"] for row in rows] == cursors and cursor == cursors[-1]
+    assert [row["kind"] for row in rows] == [type(event).__name__.lower() for event in events]
+    assert rows[0] == {
+        "cursor": cursors[0],
+        "kind": "preparing",
+        "step": None,
+        "text": "Loading",
+        "fraction": 0.5,
+    }
+    assert (rows[2]["step"], rows[2]["loss"], rows[3]["loss"]) == (1, 0.5, None)
+    assert (rows[6]["kind"], rows[6]["level"]) == ("note", "warning")
+    run = store.get(run_id)
+    assert (run.state, run.step, run.total_steps, run.metric, run.seconds) == ("finished", 4, 100, 0.77, 9.5)
+    assert (run.trainable_parameters, run.device, run.metric_name) == (13_824, "cpu", "accuracy")
+    assert run.result["head_parameters"] == 770 and run.result["adapter_folder"] == "adapter"
+    assert run.ended >= run.created
+
+
+def test_readers_get_only_what_is_new(store, run_id):
+    for number in range(1, 6):
+        store.append(run_id, step(number))
+    rows, cursor = store.rows(run_id, limit=3)
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    store.append(run_id, Evaluation(5, 1.0, 0.6, "accuracy", 0.7))
+    rows, cursor = store.rows(run_id, cursor)
+    assert [(row["kind"], row["step"]) for row in rows] == [("step", 4), ("step", 5), ("evaluation", 5)]
+    assert store.rows(run_id, cursor) == ([], cursor)
+    assert [row["kind"] for row in store.rows(run_id, kinds=["evaluation"])[0]] == ["evaluation"]
+    assert store.rows(run_id, 10**30)[0] == [] and len(store.rows(run_id, -5)[0]) == 6
+
+
+def test_steps_after_a_resume_take_the_place_of_the_lost_ones(store, run_id):
+    to_state(store, run_id, "running")
+    for number in range(1, 6):
+        store.append(run_id, step(number))
+    store.append(run_id, done("stopped", 5))
+    store.set_state(run_id, "queued")
+    store.set_state(run_id, "preparing")
+    store.append(run_id, STARTED)
+    store.append(run_id, step(4, loss=0.25))
+    rows, _ = store.rows(run_id, kinds=["step", "done"])
+    assert [(row["kind"], row["step"], row["loss"]) for row in rows] == [
+        ("step", 1, 0.5),
+        ("step", 2, 0.5),
+        ("step", 3, 0.5),
+        ("step", 4, 0.25),
+    ]
+    assert store.get(run_id).step == 4 and store.get(run_id).ended is None
+
+
+@pytest.mark.parametrize("before", STATES)
+@pytest.mark.parametrize("after", STATES)
+def test_only_legal_transitions(store, run_id, before, after):
+    to_state(store, run_id, before)
+    if after in TRANSITIONS[before]:
+        store.set_state(run_id, after, "why")
+        assert store.get(run_id).state == after
+    else:
+        with pytest.raises(IllegalTransition, match=f"is {before}"):
+            store.set_state(run_id, after, "why")
+        assert store.get(run_id).state == before
+
+
+def test_the_queue_is_first_come_first_served(store):
+    first, second, third = (run.id for run in store.create([CDVFT, LORA, CDVFT], "a"))
+    assert [store.queue_place(run) for run in (first, second, third)] == [1, 2, 3]
+    assert (store.queued(), store.queued("a"), store.queued("b")) == (3, 3, 0)
+    claimed = store.claim_next("1:1")
+    assert (claimed.id, claimed.state, claimed.process) == (first, "preparing", "1:1")
+    assert [store.queue_place(run) for run in (first, second, third)] == [None, 1, 2]
+    store.set_state(second, "stopped")
+    store.set_state(second, "queued")
+    assert [store.claim_next("1:1").id, store.claim_next("1:1").id] == [third, second]
+    assert store.claim_next("1:1") is None
+
+
+def test_no_run_is_claimed_twice(store):
+    made = {run.id for run in store.create([CDVFT] * 40, "a")}
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda _: store.claim_next("1:1"), range(48)))
+    ids = [run.id for run in claimed if run]
+    assert len(ids) == 40 and set(ids) == made
+
+
+def test_many_read_while_one_writes(store, run_id):
+    def read(_):
+        seen, cursor = [], 0
+        while len(seen) < 200:
+            rows, cursor = store.rows(run_id, cursor, limit=50)
+            seen += [row["step"] for row in rows]
+        return seen
+
+    with ThreadPoolExecutor(5) as pool:
+        readers = [pool.submit(read, number) for number in range(4)]
+        for number in range(1, 201):
+            store.append(run_id, step(number))
+        assert all(reader.result(30) == list(range(1, 201)) for reader in readers)
+
+
+def test_only_the_owner_may_change_a_run(store, run_id, tmp_path):
+    assert store.owner(run_id, "secret")
+    for token in ("", "Secret", "secret ", None, 7, "x" * 10**6, "\ud800", b"secret"):
+        assert not store.owner(run_id, token)
+        with pytest.raises(NotOwner, match="first"):
+            store.rename(run_id, "mine", token)
+        with pytest.raises(NotOwner):
+            store.delete(run_id, token)
+    nobodys = store.create([CDVFT], None)[0].id
+    assert not store.owner(nobodys, "") and not store.owner(nobodys, None)
+    store.rename(run_id, "  second\x00\n", "secret")
+    assert store.get(run_id).name == "second"
+    with pytest.raises(StoreError, match="visible character"):
+        store.rename(run_id, " \t\x00", "secret")
+    store.close()
+    assert all(b"secret" not in path.read_bytes() for path in tmp_path.glob("history*"))
+
+
+HOSTILE = ["", "/", "..", "../../etc", "a\x00b", "x" * 10**7, "\ud800", "A" * 22, 7, None, ["a"], b"A" * 22]
+
+
+@pytest.mark.parametrize("run_id", HOSTILE, ids=[str(number) for number in range(len(HOSTILE))])
+def test_an_id_that_is_none_finds_nothing(store, run_id):
+    assert store.get(run_id) is None and store.state(run_id) is None
+    assert store.group(run_id) == [] and store.rows(run_id, 5) == ([], 5)
+    assert store.queue_place(run_id) is None and not store.owner(run_id, "secret")
+    for refused in (
+        lambda: store.folder(run_id),
+        lambda: store.append(run_id, step(1)),
+        lambda: store.set_state(run_id, "stopped"),
+        lambda: store.delete(run_id, "secret"),
+    ):
+        with pytest.raises(UnknownRun, match="There is no run") as raised:
+            refused()
+        assert len(str(raised.value)) < 300
+
+
+def test_delete_takes_the_rows_and_the_folder(store, run_id):
+    kept = store.create([LORA], "secret")[0].id
+    folder = store.folder(run_id)
+    (folder / "adapter").mkdir()
+    (folder / "adapter" / "weights").write_text("w")
+    for active in ACTIVE:
+        store.set_state(run_id, active)
+        with pytest.raises(IllegalTransition, match="stop it first"):
+            store.delete(run_id, "secret")
+    store.append(run_id, step(1))
+    store.append(kept, step(1))
+    store.set_state(run_id, "stopped")
+    store.delete(run_id, "secret")
+    assert store.get(run_id) is None and not folder.exists() and store.rows(run_id) == ([], 0)
+    assert store.folder(kept).is_dir() and len(store.rows(kept)[0]) == 1
+    assert store.folder(store.create([CDVFT], None)[0].id) != folder
+
+
+def test_a_run_whose_process_is_gone_is_interrupted(store):
+    gone, mine, waiting, recycled = (run.id for run in store.create([CDVFT] * 4, "a"))
+    store.set_state(gone, "preparing", process="999999999:1.00")
+    store.set_state(gone, "running")
+    store.set_state(mine, "preparing", process=this_process())
+    store.set_state(recycled, "preparing", process=f"{os.getpid()}:12.00")
+    assert store.mark_interrupted() == [gone, recycled]
+    assert [store.state(run) for run in (gone, mine, waiting)] == ["interrupted", "preparing", "queued"]
+    assert "Resume" in store.get(gone).reason
+
+
+@pytest.mark.parametrize("name", [None, "", "1", "x:y", f"{10**40}:1", "-1:0", "1:2:3"])
+def test_what_names_no_process_is_not_alive(name):
+    assert not alive(name)
+
+
+WRITER = """
+import sys
+from cdvft_app.events import Step
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+store = RunStore(sys.argv[1])
+run = store.create([RunSettings(method="cdvft")], "secret", process=this_process())[0]
+store.set_state(run.id, "running")
+print(run.id, flush=True)
+number = 0
+while True:
+    number += 1
+    store.append(run.id, Step(number, number / 10, 0.5, 1e-3, None, None))
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("rows_before_death", [1, 40, 150])
+def test_a_killed_writer_loses_nothing_it_had_reported(tmp_path, rows_before_death):
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        run_id = writer.stdout.readline().strip()
+        for _ in range(rows_before_death):
+            last = int(writer.stdout.readline())
+        watching = RunStore(tmp_path)
+        assert watching.mark_interrupted() == [] and watching.state(run_id) == "running"
+        writer.send_signal(signal.SIGKILL)
+    store = RunStore(tmp_path)
+    rows, _ = store.rows(run_id, limit=10**6)
+    assert [row["step"] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) >= last
+    assert store.mark_interrupted() == [run_id] and store.get(run_id).step == len(rows)
+    with sqlite3.connect(tmp_path / "history.sqlite") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_newer_file_is_refused_and_left_alone(store, run_id, tmp_path):
+    with sqlite3.connect(tmp_path / "history.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 2")
+    with pytest.raises(StoreError, match=r"newer version.*format 2.*RUNS_DIR"):
+        RunStore(tmp_path)
+    assert store.get(run_id) is not None
+
+
+def test_a_store_opens_again_with_all_it_had(store, run_id, tmp_path):
+    store.append(run_id, STARTED)
+    assert RunStore(tmp_path).get(run_id) == store.get(run_id)
+
+
+def limited(statement):
+    """Every new connection begins with `statement`, by which SQLite itself makes the trouble."""
+    connect = sqlite3.connect
+
+    def opened(*arguments, **named):
+        connection = connect(*arguments, **named)
+        connection.execute(statement)
+        return connection
+
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [("PRAGMA max_page_count = 1", "The disk is full"), ("PRAGMA query_only = 1", "can be written")],
+)
+def test_a_disk_that_refuses_is_a_sentence(store, run_id, monkeypatch, statement, sentence):
+    store.close()
+    monkeypatch.setattr(sqlite3, "connect", limited(statement))
+    with pytest.raises(StoreError, match=sentence):
+        for _ in range(1000):
+            store.append(run_id, Note("x" * 1000))
+    store.close()
+    monkeypatch.undo()
+    store.append(run_id, step(1))
+    assert store.rows(run_id)[0][-1]["step"] == 1
+
+
+def test_a_folder_that_cannot_be_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"file.*RUNS_DIR"):
+        RunStore(tmp_path / "file" / "runs")
+    (tmp_path / "history.sqlite").write_text("not a database, but long enough to be taken for one" * 20)
+    with pytest.raises(StoreError, match="damaged"):
+        RunStore(tmp_path)
+
+
+def test_the_default_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("RUNS_DIR", raising=False)
+    assert RunStore.default().root == tmp_path / "cache" / "cdvft" / "runs"
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "mine"))
+    assert RunStore.default().root == tmp_path / "mine"
+
+
+def test_rows_are_json_that_browsers_accept(store, run_id):
+    store.append(run_id, step(1, loss=float("inf")))
+    json.dumps(store.rows(run_id)[0], allow_nan=False)
