@@ -62,14 +62,16 @@ def partition(d_out: int, d_in: int, block_size: int | None = None) -> Partition
     """
     for name, size in (("d_out", d_out), ("d_in", d_in)):
         if not _is_count(size):
-            raise ValueError(f"{name} is {size!r}, but a matrix dimension must be a whole number of at least 1.")
+            raise ValueError(
+                f"{name} is {size!r}, but a matrix dimension must be a whole number of at least 1."
+            )
     if block_size is None:
         return Partition(d_out, d_in, default_block_size(d_out, d_in))
     largest = max(d_out, d_in)
     if not _is_count(block_size) or block_size > largest:
         raise ValueError(
-            f"block_size is {block_size!r}, but for a {d_out} x {d_in} layer it must be a whole number from 1 to "
-            f"{largest}. Choose one in that range, or leave it None for {default_block_size(d_out, d_in)}."
+            f"block_size is {block_size!r}, but for a {d_out} x {d_in} layer it must be a whole number from "
+            f"1 to {largest}. Choose one in that range, or None for {default_block_size(d_out, d_in)}."
         )
     return Partition(d_out, d_in, block_size)
 

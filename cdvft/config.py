@@ -1,0 +1,154 @@
+"""Settings of a CDVFT adapter, checked when made."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from peft.config import PeftConfig
+
+MAX_M = 32
+"""Most diagonals accepted: 2n - 1 factors express any n x n matrix, but far fewer are worth their cost."""
+
+INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
+BIAS_CHOICES = ("none", "all", "cdvft_only")
+
+
+class CDVFTPeftType(str, enum.Enum):
+    """Stands beside PEFT's closed enum of methods; equals its string and hashes alike, as those do."""
+
+    CDVFT = "CDVFT"
+
+
+@dataclass
+class CDVFTConfig(PeftConfig):
+    """Configuration of a `CDVFTModel`: h' = W x + alpha dW x with dW = diag circ diag ... circ diag.
+
+    Source: Ding, Chen, Liao, Wang, "Parameter-Efficient Fine-Tuning with Circulant and Diagonal Vectors",
+    IJCAI 2025 (arXiv 2505.00580).
+
+    Args:
+        m: number of diagonals, at least 2, around m - 1 circulants. 2 is the paper's choice.
+        alpha: scale of the update.
+        block_size: size p of the circulant blocks. None takes d for square layers, otherwise the greatest
+            common divisor of d_in and d_out, or the smaller of the two, with padding, where that is under 32.
+        target_modules: names, or one regular expression, of the layers to adapt; "all-linear" for every
+            linear layer. None takes the usual ones of a known architecture.
+        exclude_modules: names, or one regular expression, of layers to leave alone.
+        init_weights: which one factor starts at zero, so that training starts at the pretrained model. True
+            or "zero_output": the last diagonal. "zero_circulant": the last circulant. "zero_input": the first
+            diagonal. The other diagonals are ones, the other circulants ~ N(0, 1 / (q2 p)). False: no zero
+            factor, all random.
+        block_size_pattern: block sizes that differ from `block_size`, by layer name or regular expression.
+        alpha_pattern: alphas that differ from `alpha`, by layer name or regular expression.
+        bias: "none", "all", or "cdvft_only" (those of the adapted layers): the biases to train.
+        modules_to_save: layers besides the adapted ones to train and save, such as a new head.
+        layers_to_transform: indexes of the layers to adapt, where `target_modules` is a list.
+        layers_pattern: name of the list of layers that those indexes count.
+        fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
+            None asks nothing, a value that contradicts a layer earns a warning.
+
+    Raises:
+        ValueError: if a value is not allowed; the message names it.
+    """
+
+    m: int = 2
+    alpha: float = 1.0
+    block_size: int | None = None
+    target_modules: list[str] | set[str] | str | None = None
+    exclude_modules: list[str] | set[str] | str | None = None
+    init_weights: bool | str = True
+    block_size_pattern: dict[str, int] = field(default_factory=dict)
+    alpha_pattern: dict[str, float] = field(default_factory=dict)
+    bias: str = "none"
+    modules_to_save: list[str] | None = None
+    layers_to_transform: list[int] | int | None = None
+    layers_pattern: list[str] | str | None = None
+    fan_in_fan_out: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.peft_type = CDVFTPeftType.CDVFT
+        if not _is_whole(self.m) or not 2 <= self.m <= MAX_M:
+            raise ValueError(
+                f"m is {self.m!r}, but the number of diagonals must be a whole number from 2 to {MAX_M}. "
+                "Use m=2 for two diagonals around one circulant, the usual choice."
+            )
+        _check_alpha("alpha", self.alpha)
+        if self.block_size is not None:
+            _check_block_size("block_size", self.block_size)
+        for name, check in (("block_size_pattern", _check_block_size), ("alpha_pattern", _check_alpha)):
+            self._check_pattern(name, check)
+        self._check_choices()
+        self._check_targets()
+
+    def _check_pattern(self, name: str, check: Any) -> None:
+        pattern = getattr(self, name)
+        if pattern is None:
+            setattr(self, name, {})
+            return
+        if not isinstance(pattern, Mapping):
+            raise ValueError(
+                f"{name} is {pattern!r}, but it must map layer names or regular expressions to values, "
+                'such as {"layer.0.attention.self.query": 64}.'
+            )
+        for key, value in pattern.items():
+            check(f"{name}[{key!r}]", value)
+
+    def _check_choices(self) -> None:
+        if not isinstance(self.init_weights, bool) and self.init_weights not in INIT_VARIANTS:
+            raise ValueError(
+                f"init_weights is {self.init_weights!r}, but it must be True, False or one of "
+                f"{', '.join(map(repr, INIT_VARIANTS))}. Use True to start at the pretrained model."
+            )
+        if self.bias not in BIAS_CHOICES:
+            raise ValueError(
+                f"bias is {self.bias!r}, but it must be one of {', '.join(map(repr, BIAS_CHOICES))}. "
+                "Use 'none' to train no bias."
+            )
+
+    def _check_targets(self) -> None:
+        for name in ("target_modules", "exclude_modules"):
+            if isinstance(getattr(self, name), list):
+                setattr(self, name, set(getattr(self, name)))
+        if isinstance(self.target_modules, str):
+            for name in ("layers_to_transform", "layers_pattern"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"`{name}` cannot be used when `target_modules` is a str. "
+                        f"Give target_modules as a list of names, or put the layers into the expression "
+                        f"{self.target_modules!r}."
+                    )
+        if self.layers_pattern and self.layers_to_transform is None:
+            raise ValueError(
+                f"layers_pattern is {self.layers_pattern!r}, but it only says what layers_to_transform "
+                "counts. When `layers_pattern` is specified, `layers_to_transform` must also be specified."
+            )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_block_size(name: str, value: object) -> None:
+    if not _is_whole(value) or value < 1:  # type: ignore[operator]
+        raise ValueError(
+            f"{name} is {value!r}, but a block size must be a whole number of at least 1. "
+            "Choose one up to the layer's larger dimension, or leave it out for the default."
+        )
+
+
+def _check_alpha(name: str, value: object) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or value == 0
+    ):
+        raise ValueError(
+            f"{name} is {value!r}, but the scale of the update must be a finite number other than 0. "
+            "Use 1.0, the usual choice."
+        )

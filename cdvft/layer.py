@@ -1,0 +1,221 @@
+"""The adapted linear layer: a frozen base layer plus alpha dW x, for any number of named adapters."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from cdvft.blocks import partitions
+from cdvft.circulant import cd_product
+from cdvft.config import CDVFTConfig
+from cdvft.kernels import cd_linear
+
+BASE_ONLY = "__base__"
+"""PEFT's name for the rows of a mixed batch that no adapter touches."""
+
+
+class Factors(NamedTuple):
+    """The vectors of one adapter on one layer, in the order in which data meets them.
+
+    diagonals: m tensors, (d_in) then (d_out) each; circulants: m - 1 tensors (q1, q2, p); alpha: the scale.
+    """
+
+    diagonals: list[Tensor]
+    circulants: list[Tensor]
+    alpha: float
+
+
+class CDVFTLayer(BaseTunerLayer):
+    """The adapters of one layer and the weight update that each of them stands for.
+
+    Vectors are float32 whatever the dtype of the base layer.
+    """
+
+    adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
+    other_param_names = ("cdvft_alpha",)
+
+    def __init__(self, base_layer: nn.Module) -> None:
+        self.base_layer = base_layer
+        self.cdvft_diagonals = nn.ModuleDict()  # adapter -> ParameterList of m vectors
+        self.cdvft_circulants = nn.ModuleDict()  # adapter -> ParameterList of m - 1 blocks of vectors
+        self.cdvft_alpha: dict[str, float] = {}
+        self._disable_adapters = False
+        self.merged_adapters = []
+        dense: Any = self.get_base_layer()
+        self.weight_is_transposed = isinstance(dense, Conv1D)
+        if self.weight_is_transposed:
+            self.in_features, self.out_features = dense.nx, dense.nf
+        else:
+            self.in_features, self.out_features = dense.in_features, dense.out_features
+
+    def update_layer(
+        self, adapter_name: str, config: CDVFTConfig, block_size: int | None, alpha: float
+    ) -> None:
+        """Add an adapter to this layer, trainable if it is active and not for inference only.
+
+        Raises:
+            ValueError: if the block size does not suit the layer.
+        """
+        d_out, d_in = self.out_features, self.in_features
+        parts = partitions(d_out, d_in, config.m, block_size)
+        options: dict[str, Any] = {"dtype": torch.float32, "device": self.weight.device}
+        diagonals = [torch.ones(size, **options) for size in (d_in, *[d_out] * (config.m - 1))]
+        circulants = [torch.empty(part.q1, part.q2, part.p, **options) for part in parts]
+        _initialize(diagonals, circulants, config.init_weights)
+        self.cdvft_diagonals[adapter_name] = nn.ParameterList(diagonals)
+        self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)
+        self.cdvft_alpha[adapter_name] = float(alpha)
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def factors(self, adapter: str) -> Factors:
+        """The vectors of an adapter, as they are trained.
+
+        Raises:
+            ValueError: if this layer has no such adapter.
+        """
+        if adapter not in self.cdvft_circulants:
+            raise ValueError(
+                f"Adapter {adapter!r} not found on this layer, which has {sorted(self.cdvft_circulants)}. "
+                "Name one of those, or add the adapter first."
+            )
+        diagonals: Any = self.cdvft_diagonals[adapter]
+        circulants: Any = self.cdvft_circulants[adapter]
+        return Factors(list(diagonals), list(circulants), self.cdvft_alpha[adapter])
+
+    def get_delta_weight(self, adapter: str) -> Tensor:
+        """alpha dW in float32 or wider, laid out as the base weight: (d_out, d_in), transposed for Conv1D."""
+        diagonals, circulants, alpha = self.factors(adapter)
+        dtype = torch.promote_types(diagonals[0].dtype, torch.float32)
+        delta = alpha * cd_product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
+        return delta.T if self.weight_is_transposed else delta
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Add alpha dW of the named adapters (by default the active ones) to the base weight.
+
+        The sum is taken in float32 or wider and rounded to the base's dtype once.
+
+        Raises:
+            ValueError: if the base weight is quantized or, with `safe_merge`, if the sum is not finite. The
+                base weight is then left as it was.
+        """
+        names = [n for n in check_adapters_to_merge(self, adapter_names) if n in self.cdvft_circulants]
+        if not names:
+            return
+        merged = self._shifted_base_weight(names, sign=1)
+        if safe_merge and not torch.isfinite(merged).all():
+            raise ValueError(
+                f"NaNs detected in the merged weights. The adapter {', '.join(names)} seems to be "
+                "broken: every entry must be finite. Train again at a lower learning rate, or load a sound checkpoint."
+            )
+        self.set_base_weight(merged)
+        self.merged_adapters.extend(names)
+
+    def unmerge(self) -> None:
+        """Take the merged adapters out of the base weight again, exact up to one rounding to its dtype."""
+        if not self.merged:
+            warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
+            return
+        self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
+        self.merged_adapters.clear()
+
+    @torch.no_grad()
+    def _shifted_base_weight(self, adapters: Sequence[str], sign: int) -> Tensor:
+        weight = self.get_base_weight()
+        if not weight.dtype.is_floating_point or weight.dtype.itemsize < 2:
+            raise ValueError(
+                f"The base weight is stored as {weight.dtype}, but an adapter merges into float16, bfloat16, "
+                "float32 or float64 only. Keep the adapter separate, or merge into an unquantized base model."
+            )
+        shifted = weight.to(torch.promote_types(weight.dtype, torch.float32), copy=True)
+        for adapter in adapters:
+            shifted += sign * self.get_delta_weight(adapter).to(shifted)
+        return shifted.to(weight.dtype)
+
+    def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
+        """Always: the update is added to the weight, so a matrix of low rank can approximate it."""
+        return True
+
+
+class CDVFTLinear(nn.Module, CDVFTLayer):
+    """A frozen nn.Linear or Conv1D with CDVFT adapters."""
+
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter_name: str,
+        config: CDVFTConfig,
+        block_size: int | None,
+        alpha: float,
+    ) -> None:
+        super().__init__()
+        CDVFTLayer.__init__(self, base_layer)
+        self._active_adapter = adapter_name
+        self.update_layer(adapter_name, config, block_size, alpha)
+
+    def forward(self, x: Tensor, *args: Any, adapter_names: list[str] | None = None, **kwargs: Any) -> Tensor:
+        """W x + b + sum over active adapters of alpha dW x; with `adapter_names`, each row by its own.
+
+        Raises:
+            ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
+        """
+        if adapter_names is not None:
+            self._check_mixed_batch(x, adapter_names)
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        result = self.base_layer(x, *args, **kwargs)
+        if self.disable_adapters or self.merged:
+            return result
+        if adapter_names is not None:
+            return self._add_by_row(result, x, adapter_names)
+        dtype = result.dtype
+        for adapter in self.active_adapters:
+            if adapter in self.cdvft_circulants:
+                result = result + cd_linear(x, *self.factors(adapter))
+        return result.to(dtype)
+
+    def _check_mixed_batch(self, x: Tensor, adapter_names: list[str]) -> None:
+        if len(x) != len(adapter_names):
+            raise ValueError(
+                "Length of `adapter_names` should be the same as the number of inputs, but got "
+                f"{len(adapter_names)} and {len(x)} respectively. Pass one name a row, {BASE_ONLY!r} for the "
+                "bare model."
+            )
+        if self.merged:
+            raise ValueError(
+                f"Cannot pass `adapter_names` when there are merged adapters, here {self.merged_adapters}, "
+                "please call `unmerge_adapter` first."
+            )
+
+    def _add_by_row(self, result: Tensor, x: Tensor, adapter_names: list[str]) -> Tensor:
+        for adapter in sorted(set(adapter_names) & set(self.cdvft_circulants)):
+            rows = torch.tensor([name == adapter for name in adapter_names], device=x.device)
+            shifted = result[rows] + cd_linear(x[rows], *self.factors(adapter))
+            result = result.masked_scatter(rows.view(-1, *[1] * (x.dim() - 1)), shifted.to(result.dtype))
+        return result
+
+    def __repr__(self) -> str:
+        return "cdvft." + super().__repr__()
+
+
+@torch.no_grad()
+def _initialize(diagonals: list[Tensor], circulants: list[Tensor], init_weights: bool | str) -> None:
+    """Fill ones and empty vectors in place, with exactly one zero factor, or none for `init_weights=False`.
+
+    A circulant ~ N(0, 1 / (q2 p)) keeps the variance of what passes through it.
+    """
+    for c in circulants:
+        c.normal_(std=(c.shape[1] * c.shape[2]) ** -0.5)
+    if init_weights is False:
+        for a in diagonals:
+            a.normal_()
+        return
+    zero = {"zero_circulant": circulants[-1], "zero_input": diagonals[0]}.get(
+        str(init_weights), diagonals[-1]
+    )
+    zero.zero_()

@@ -1,0 +1,186 @@
+"""The PEFT tuner: finds the layers to adapt, wraps them, and routes mixed batches."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from peft.config import PeftConfig
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from peft.utils.error import NoMatchingPeftModuleError
+from peft.utils.other import AuxiliaryTrainingWrapper, get_pattern_key
+from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from transformers.pytorch_utils import Conv1D
+
+from cdvft.config import CDVFTConfig
+from cdvft.layer import BASE_ONLY, CDVFTLayer, CDVFTLinear
+
+# Query and value as transformers names them before and since version 5; absent names match nothing.
+VISION_TARGETS = ["query", "value", "q_proj", "v_proj"]
+DEFAULT_TARGETS: dict[str, Any] = {
+    **TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
+    "vit": VISION_TARGETS,
+    "dinov2": VISION_TARGETS,
+}
+"""Layers adapted by default, by model type: those that PEFT gives LoRA; query and value of vision models."""
+
+
+class CDVFTModel(BaseTuner):
+    """A model with CDVFT adapters, as `peft.get_peft_model(model, CDVFTConfig(...))` makes it.
+
+    Source: Ding, Chen, Liao, Wang, "Parameter-Efficient Fine-Tuning with Circulant and Diagonal Vectors",
+    IJCAI 2025 (arXiv 2505.00580).
+    """
+
+    prefix = "cdvft_"
+    tuner_layer_cls = CDVFTLayer
+    target_module_mapping = DEFAULT_TARGETS
+
+    def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
+        """Wrap the targets of an adapter; says what could be targeted where nothing was.
+
+        Raises:
+            ValueError: if no layer matches, or one that matches is unsupported or of unsuitable size.
+        """
+        try:
+            super().inject_adapter(model, adapter_name, *args, **kwargs)
+        except NoMatchingPeftModuleError as error:
+            raise NoMatchingPeftModuleError(f"{error} {_advice(model)}") from None
+        config: Any = self.peft_config[adapter_name]
+        for pattern in config.block_size_pattern:
+            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in self.targeted_module_names):
+                warnings.warn(
+                    f"The block_size_pattern key {pattern!r} did not match any targeted module and was "
+                    f"ignored. Targeted are {sorted(self.targeted_module_names)}.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+
+    def _prepare_adapter_config(self, peft_config: PeftConfig, model_config: dict) -> PeftConfig:
+        try:
+            return super()._prepare_adapter_config(peft_config, model_config)
+        except ValueError as error:
+            kind = model_config.get("model_type")
+            raise ValueError(
+                f"{error}: there is no default for model type {kind!r}. {_advice(self.model)}"
+            ) from None
+
+    def _create_and_replace(  # noqa: PLR0917 - PEFT's signature
+        self,
+        peft_config: Any,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        parameter_name: str | None = None,
+    ) -> None:
+        def setting(pattern: dict[str, Any], default: Any) -> Any:
+            return pattern.get(get_pattern_key(list(pattern), current_key), default)
+
+        block_size = setting(peft_config.block_size_pattern, peft_config.block_size)
+        alpha = setting(peft_config.alpha_pattern, peft_config.alpha)
+        try:
+            if isinstance(target, CDVFTLayer):
+                target.update_layer(adapter_name, peft_config, block_size, alpha)
+                return
+            _check_supported(target, peft_config)
+            wrapped = CDVFTLinear(target, adapter_name, peft_config, block_size, alpha)
+        except ValueError as error:
+            raise ValueError(f"Layer {current_key!r}: {error}") from None
+        if adapter_name not in self.active_adapters:
+            wrapped.requires_grad_(False)
+        self._replace_module(parent, target_name, wrapped, target)
+
+    def _check_merge_allowed(self) -> None:
+        """Besides PEFT's warnings: give adapted layers a weight of their own where it is shared.
+
+        A merge into the output embedding must not change the input embedding with it.
+        """
+        super()._check_merge_allowed()
+        owners = Counter(id(p) for module in self.model.modules() for p in module.parameters(recurse=False))
+        for module in self.model.modules():
+            if isinstance(module, CDVFTLayer):
+                dense: Any = module.get_base_layer()
+                if owners[id(dense.weight)] > 1:
+                    dense.weight = nn.Parameter(dense.weight.detach().clone(), dense.weight.requires_grad)
+
+    @contextmanager
+    def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
+        """Hand `adapter_names` to every adapted layer and trained head for one forward or generate call."""
+        names = kwargs.get("adapter_names")
+        if names is None:
+            yield
+            return
+        self._check_adapter_names(names)
+        # Beam search repeats each input; an encoder still sees the inputs as they came.
+        beams = kwargs.get("num_beams") or 1
+        encoder = self.model.get_encoder() if beams > 1 and hasattr(self.model, "get_encoder") else None
+        unrepeated = set() if encoder in (None, self.model) else set(encoder.modules())
+        repeated = [name for name in names for _ in range(beams)]
+        handles = [
+            module.register_forward_pre_hook(
+                partial(_pass_adapter_names, names=names if module in unrepeated else repeated),
+                with_kwargs=True,
+            )
+            for module in self.modules()
+            if isinstance(module, (CDVFTLayer, AuxiliaryTrainingWrapper))
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _check_adapter_names(self, names: list[str]) -> None:
+        if self.training:
+            raise ValueError(
+                "Cannot pass `adapter_names` when the model is in training mode. Call .eval() first."
+            )
+        unknown = sorted(set(names) - set(self.peft_config) - {BASE_ONLY})
+        if unknown:
+            raise ValueError(
+                f"Trying to infer with non-existing adapter(s): {', '.join(unknown)}. "
+                f"Name any of {sorted(self.peft_config)}, or {BASE_ONLY!r} for the bare model."
+            )
+
+
+def _pass_adapter_names(
+    module: nn.Module, args: Any, kwargs: dict[str, Any], names: list[str]
+) -> tuple[Any, dict[str, Any]]:
+    if isinstance(module, AuxiliaryTrainingWrapper):
+        # An adapter without a head of its own uses the model's.
+        own = module._get_available_adapters()
+        names = [name if name in own else BASE_ONLY for name in names]
+    return args, {**kwargs, "adapter_names": names}
+
+
+def _check_supported(target: nn.Module, config: CDVFTConfig) -> None:
+    dense = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
+    # nn.MultiheadAttention reads its projection's weight and never calls it: an adapter would be ignored.
+    if not isinstance(dense, (nn.Linear, Conv1D)) or isinstance(dense, NonDynamicallyQuantizableLinear):
+        raise ValueError(
+            f"Target module {target} of type {type(dense).__name__} is not supported. CDVFT adapts nn.Linear "
+            "and transformers' Conv1D, both outside nn.MultiheadAttention. Take it out of target_modules, or "
+            "name it in exclude_modules."
+        )
+    if config.fan_in_fan_out is not None and config.fan_in_fan_out != isinstance(dense, Conv1D):
+        warnings.warn(
+            f"fan_in_fan_out is set to {config.fan_in_fan_out} but the target module is "
+            f"`{type(dense).__name__}`. Setting fan_in_fan_out to {not config.fan_in_fan_out}.",
+            stacklevel=2,
+        )
+        config.fan_in_fan_out = not config.fan_in_fan_out
+
+
+def _advice(model: nn.Module) -> str:
+    layers = (name for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D)))
+    names = sorted({name.rsplit(".", 1)[-1] for name in layers})
+    return f"Linear layers of this model are named {names}: put some of them into target_modules."
