@@ -1,0 +1,228 @@
+"""What a fine-tuning method costs on a list of layers, by formula: parameters, bytes, FLOPs and memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from cdvft.blocks import partitions
+from cdvft.cost import assumptions, flops, tensors
+from cdvft.cost.flops import Flops
+from cdvft.cost.shape import Shape, require_count
+
+Method = Literal["cdvft", "lora", "fourierft", "c3a", "head", "full"]
+METHODS: tuple[Method, ...] = get_args(Method)
+Convention = Literal["real_fft", "asymptotic"]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+
+_FLOAT32 = 4
+_ADAPTER_PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method adds to the frozen model for one training step of `batch` x `sequence` tokens.
+
+    FLOPs are the method's own; the frozen model's forward and backward come on top, except that head-only
+    training needs no backward through the model. The fixed ones are paid once a step whatever the batch.
+    `assumptions` are the sentences behind the numbers.
+    """
+
+    method: Method
+    convention: Convention
+    batch: int
+    sequence: int
+    trainable_parameters: int
+    adapter_bytes: int
+    forward_flops_fixed: float
+    forward_flops_per_token: float
+    backward_flops_fixed: float
+    backward_flops_per_token: float
+    gradient_bytes: int
+    optimizer_bytes: int
+    activation_bytes_fixed: int
+    activation_bytes_per_token: float
+    assumptions: tuple[str, ...]
+    merged_inference_flops_per_token: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a step."""
+        return self.batch * self.sequence
+
+    @property
+    def forward_flops_per_step(self) -> int:
+        """Fixed part and all tokens together."""
+        return round(self.forward_flops_fixed + self.tokens * self.forward_flops_per_token)
+
+    @property
+    def backward_flops_per_step(self) -> int:
+        """Fixed part and all tokens together."""
+        return round(self.backward_flops_fixed + self.tokens * self.backward_flops_per_token)
+
+    @property
+    def flops_per_step(self) -> int:
+        """Forward and backward together."""
+        return self.forward_flops_per_step + self.backward_flops_per_step
+
+    @property
+    def activation_bytes(self) -> int:
+        """Kept from forward to backward in one step."""
+        return round(self.activation_bytes_fixed + self.tokens * self.activation_bytes_per_token)
+
+
+def estimate(
+    method: Method,
+    shapes: Sequence[Shape],
+    *,
+    batch: int,
+    sequence: int,
+    m: int = 2,
+    block_size: int | None = None,
+    r: int = 8,
+    n: int = 1000,
+    convention: Convention = "real_fft",
+    other_parameters: int = 0,
+) -> Cost:
+    """The cost of a method on the layers it adapts, or trains.
+
+    Args:
+        method: cdvft, lora, fourierft and c3a adapt the shapes; head and full train them.
+        shapes: target layers; for head those of the head, for full every linear layer of the model.
+        batch: sequences, or images, a step.
+        sequence: tokens in each.
+        m: CDVFT's diagonals.
+        block_size: p of CDVFT (None: each layer's default), or C3A's b (None: see `c3a_block_size`).
+        r: LoRA's rank.
+        n: FourierFT's entries a layer.
+        convention: how FLOPs are counted, see `cdvft.cost.flops`.
+        other_parameters: trained besides the shapes' (embeddings, norms), for full fine-tuning.
+
+    Raises:
+        ValueError: with a sentence for each setting that cannot be.
+    """
+    _require_choice("method", method, METHODS)
+    _require_choice("convention", convention, CONVENTIONS)
+    if not shapes:
+        raise ValueError("No layer to adapt: the list of shapes is empty. Name targets that the model has.")
+    require_count("batch", batch, "Give the sequences or images of one step.")
+    require_count("sequence", sequence, "Give the tokens of one sequence or image.")
+    if method == "c3a":
+        block_size = c3a_block_size(shapes, block_size)
+    asymptotic = convention == "asymptotic"
+    layers = [
+        (shape, *_layer(method, shape, m=m, block_size=block_size, r=r, n=n, asymptotic=asymptotic))
+        for shape in shapes
+    ]
+
+    def total(field: str) -> float:
+        return sum(shape.count * getattr(spent, field) for shape, _, spent in layers)
+
+    def total_per_token(field: str) -> float:
+        return sum(_rows(shape, sequence) * getattr(spent, field) for shape, _, spent in layers)
+
+    parameters = (
+        sum(shape.count * tensors.parameters(trained) for shape, trained, _ in layers) + other_parameters
+    )
+    named = [(shape, trained) for shape, trained, _ in layers]
+    prefix = "" if method in ("head", "full") else _ADAPTER_PREFIX
+    return Cost(
+        method=method,
+        convention=convention,
+        batch=batch,
+        sequence=sequence,
+        trainable_parameters=parameters,
+        adapter_bytes=tensors.safetensors_bytes(named, prefix) + _FLOAT32 * other_parameters,
+        forward_flops_fixed=total("forward_fixed"),
+        forward_flops_per_token=total_per_token("forward_per_token"),
+        backward_flops_fixed=total("backward_fixed"),
+        backward_flops_per_token=total_per_token("backward_per_token"),
+        gradient_bytes=_FLOAT32 * parameters,
+        optimizer_bytes=2 * _FLOAT32 * parameters,
+        activation_bytes_fixed=_kept_fixed(method, shapes),
+        activation_bytes_per_token=_kept_per_token(method, shapes, sequence, r),
+        assumptions=(*assumptions.METHOD[method], *assumptions.COUNTING[convention], *assumptions.MEMORY),
+    )
+
+
+def c3a_block_size(shapes: Sequence[Shape], block_size: int | None = None) -> int:
+    """C3A's b for these layers: the one given, else the greatest common divisor of all sizes (PEFT's advice).
+
+    Raises:
+        ValueError: if a layer is a Conv1D, or b does not divide every size.
+    """
+    for shape in shapes:
+        if shape.conv1d:
+            raise ValueError(
+                f"{shape.name} is a Conv1D layer, which PEFT's C3A does not support. Leave C3A out."
+            )
+    common = math.gcd(*(size for shape in shapes for size in (shape.d_out, shape.d_in)))
+    if block_size is None:
+        return common
+    require_count("block_size", block_size, f"It must divide every layer's sizes, and so {common}.")
+    if common % block_size:
+        raise ValueError(
+            f"block_size is {block_size}, but for C3A it must divide every layer's sizes, and so {common}. "
+            f"Choose one, or leave it None for {common}."
+        )
+    return block_size
+
+
+def _layer(
+    method: Method, shape: Shape, *, m: int, block_size: int | None, r: int, n: int, asymptotic: bool
+) -> tuple[tensors.Tensors, Flops]:
+    match method:
+        case "cdvft":
+            parts = partitions(shape.d_out, shape.d_in, m, block_size)
+            diagonals = shape.d_in + (m - 1) * shape.d_out
+            spent = (
+                flops.asymptotic_circulant(shape, parts, diagonals)
+                if asymptotic
+                else flops.cdvft(shape, m, block_size)
+            )
+            return tensors.cdvft(shape, m, block_size), spent
+        case "lora":
+            require_count("r", r, "It is LoRA's rank; 8 is PEFT's default.")
+            return tensors.lora(shape, r), flops.lora(shape, r)
+        case "fourierft":
+            require_count("n", n, "It is the number of FourierFT's entries a layer; 1000 is usual.")
+            if n > shape.weights:
+                raise ValueError(
+                    f"n is {n}, but {shape.name} of {shape.d_out} x {shape.d_in} has only {shape.weights} "
+                    "spectral entries. Choose at most as many."
+                )
+            spent = flops.asymptotic_fourierft(shape) if asymptotic else flops.fourierft(shape)
+            return tensors.fourierft(n), spent
+        case "c3a":
+            assert block_size is not None
+            parts = partitions(shape.d_out, shape.d_in, 2, block_size)
+            spent = (
+                flops.asymptotic_circulant(shape, parts, 0) if asymptotic else flops.c3a(shape, block_size)
+            )
+            return tensors.c3a(shape, block_size), spent
+        case "head" | "full":
+            return tensors.dense(shape), flops.dense(shape, forward=method == "head")
+
+
+def _rows(shape: Shape, sequence: int) -> float:
+    """Rows that all layers of this shape see for each token of the batch."""
+    return shape.count / sequence if shape.pooled else shape.count
+
+
+def _kept_fixed(method: Method, shapes: Sequence[Shape]) -> int:
+    """FourierFT keeps every dense dW from forward to backward, for the gradient of x."""
+    return sum(_FLOAT32 * shape.count * shape.weights for shape in shapes) if method == "fourierft" else 0
+
+
+def _kept_per_token(method: Method, shapes: Sequence[Shape], sequence: int, r: int) -> float:
+    """Every method keeps x, once where layers share it; LoRA also keeps A x."""
+    inputs = {shape.source or i: _rows(shape, sequence) * shape.d_in for i, shape in enumerate(shapes)}
+    ranks = sum(_rows(shape, sequence) * r for shape in shapes) if method == "lora" else 0
+    return _FLOAT32 * (sum(inputs.values()) + ranks)
+
+
+def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}, but must be one of {', '.join(allowed)}. Choose one of them.")

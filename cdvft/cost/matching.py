@@ -1,0 +1,81 @@
+"""The setting of one method that costs as much as another method does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cdvft.cost.estimate import Cost, Method, c3a_block_size, estimate
+from cdvft.cost.shape import Shape
+
+Quantity = Literal["trainable_parameters", "flops_per_step"]
+_SETTINGS: dict[str, str] = {"lora": "r", "fourierft": "n", "c3a": "block_size"}
+
+
+@dataclass(frozen=True)
+class Match:
+    """The setting that comes closest; whole numbers seldom allow equality, so `ratio` says how close."""
+
+    method: Method
+    quantity: Quantity
+    setting: str
+    value: int
+    wanted: int
+    cost: Cost
+
+    @property
+    def ratio(self) -> float:
+        """Quantity reached over quantity wanted."""
+        return getattr(self.cost, self.quantity) / self.wanted
+
+
+def match(
+    method: Method, reference: Cost, shapes: Sequence[Shape], quantity: Quantity = "trainable_parameters"
+) -> Match:
+    """LoRA's r, FourierFT's n or C3A's b whose cost on the shapes comes closest, as a ratio, to a reference.
+
+    Raises:
+        ValueError: if the method has no such setting, or the setting does not change the quantity.
+    """
+    if method not in _SETTINGS:
+        raise ValueError(
+            f"method is {method!r}, but only {', '.join(_SETTINGS)} can be matched. Choose one of them."
+        )
+    if quantity not in ("trainable_parameters", "flops_per_step"):
+        raise ValueError(
+            f"quantity is {quantity!r}, but must be trainable_parameters or flops_per_step. Choose one."
+        )
+    if method == "fourierft" and quantity == "flops_per_step":
+        raise ValueError(
+            "quantity is 'flops_per_step', but FourierFT builds a dense weight change whatever n is, so no n "
+            "has the FLOPs wanted. Match trainable_parameters instead."
+        )
+    wanted = getattr(reference, quantity)
+
+    def cost(value: int) -> Cost:
+        return estimate(
+            method,
+            shapes,
+            batch=reference.batch,
+            sequence=reference.sequence,
+            convention=reference.convention,
+            r=value if method == "lora" else 1,
+            n=value if method == "fourierft" else 1,
+            block_size=value if method == "c3a" else None,
+        )
+
+    def distance(value: int) -> float:
+        reached = getattr(cost(value), quantity)
+        return abs(math.log(reached / wanted)) if reached else math.inf
+
+    if method == "c3a":
+        common = c3a_block_size(shapes)
+        candidates = [b for b in range(1, common + 1) if common % b == 0]
+    else:  # both quantities are proportional to r, and parameters to n
+        largest = min(shape.weights for shape in shapes)
+        below = min(max(wanted // getattr(cost(1), quantity), 1), largest)
+        candidates = [below, min(below + 1, largest)]
+    best = min(candidates, key=distance)
+    return Match(method, quantity, _SETTINGS[method], best, wanted, cost(best))
