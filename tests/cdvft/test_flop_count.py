@@ -1,0 +1,141 @@
+"""What runs, counted, against the closed formulas of `cdvft.cost`: equal to the last operation."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from peft import C3AConfig, FourierFTConfig, LoraConfig, get_peft_model
+from torch import nn
+
+from cdvft import cost
+from cdvft.blocks import partitions
+from cdvft.cost.flops import real_fft_flops
+from cdvft.flop_count import count_flops, flop_counter
+from cdvft.kernels import cd_linear, cd_linear_reference
+
+BATCH, SEQUENCE = 2, 8
+SIZES = [(64, 64), (128, 64), (96, 160)]  # d_out, d_in
+CDVFT = [
+    *((d_out, d_in, m, None) for d_out, d_in in SIZES for m in (2, 3)),
+    (64, 64, 2, 16),
+    (50, 70, 2, 16),  # padded both ways
+    (96, 160, 3, 20),
+    (7, 7, 2, None),  # odd length
+    (8, 8, 2, 1),
+]
+
+
+def test_a_two_dimensional_fft_is_counted():
+    dense = torch.zeros(768, 768, device="meta")
+    assert count_flops(lambda: torch.fft.ifft2(dense)) == 56_534_409
+
+
+@pytest.mark.parametrize(
+    ("run", "flops"),
+    [
+        (torch.fft.rfft, 4 * 2.5 * 16 * 4),
+        (lambda x: torch.fft.irfft(torch.fft.rfft(x), n=16), 4 * 5 * 16 * 4),
+        (torch.fft.fft, 4 * 2.5 * 16 * 4),
+        (lambda x: torch.fft.fft(torch.complex(x, x)), 4 * 5 * 16 * 4),
+        (lambda x: x * x, 64),
+        (lambda x: x * 3.0 + x, 0),  # scaling and adding are not counted
+        (lambda x: torch.complex(x, x) * torch.complex(x, x), 6 * 64),
+        (lambda x: torch.complex(x, x) * x, 2 * 64),
+        (lambda x: x.sum(0), 64),
+        (lambda x: x @ x.T, 2 * 4 * 4 * 16),
+        (lambda x: torch.complex(x, x)[None] @ torch.complex(x, x).mT[None], 8 * 4 * 4 * 16),
+    ],
+)
+def test_single_operations(run, flops):
+    assert count_flops(lambda: run(torch.ones(4, 16))) == flops
+
+
+def test_attention_counts_the_same_fused_and_written_out():
+    q = torch.randn(1, 4, 8, 16)
+    fused = count_flops(lambda: nn.functional.scaled_dot_product_attention(q, q, q))
+    written = count_flops(lambda: (q @ q.mT).softmax(-1) @ q)
+    assert fused == written == 2 * 2 * 4 * 8 * 8 * 16
+
+
+def count(layer: nn.Module, d_out: int, d_in: int) -> tuple[float, float]:
+    """Forward and backward of one step."""
+    x = torch.randn(BATCH, SEQUENCE, d_in, requires_grad=True)
+    with flop_counter() as forward:
+        out = layer(x)
+    with flop_counter() as backward:
+        out.backward(torch.randn(BATCH, SEQUENCE, d_out))
+    return forward.get_total_flops(), backward.get_total_flops()
+
+
+@pytest.mark.parametrize(("d_out", "d_in"), SIZES)
+@pytest.mark.parametrize(
+    ("method", "configuration", "settings"),
+    [
+        ("lora", LoraConfig(r=4), {"r": 4}),
+        ("fourierft", FourierFTConfig(n_frequency=50), {"n": 50}),
+        ("c3a", C3AConfig(block_size=32), {"block_size": 32}),
+        ("c3a", C3AConfig(block_size=16), {"block_size": 16}),
+    ],
+)
+def test_peft_layers_run_what_the_formula_says(method, configuration, settings, d_out, d_in):
+    frozen = nn.Sequential(nn.Linear(d_in, d_out)).requires_grad_(False)
+    configuration.target_modules = ["0"]
+    adapted = get_peft_model(nn.Sequential(nn.Linear(d_in, d_out)), configuration)
+    forward, backward = (
+        with_adapter - without
+        for with_adapter, without in zip(count(adapted, d_out, d_in), count(frozen, d_out, d_in), strict=True)
+    )
+    found = cost.estimate(method, [cost.Shape("0", d_out, d_in)], batch=BATCH, sequence=SEQUENCE, **settings)
+    assert round(forward) == found.forward_flops_per_step
+    assert round(backward) == found.backward_flops_per_step
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_trained_layer_runs_what_the_formula_says(bias):
+    trained = nn.Linear(64, 32, bias=bias)
+    frozen = nn.Linear(64, 32, bias=bias).requires_grad_(False)
+    (forward, backward), (_, gradient_of_x) = count(trained, 32, 64), count(frozen, 32, 64)
+    head, full = (
+        cost.estimate(method, [cost.Shape("0", 32, 64, bias=bias)], batch=BATCH, sequence=SEQUENCE)
+        for method in ("head", "full")
+    )
+    assert forward == head.forward_flops_per_step
+    assert full.forward_flops_per_step == 0  # the model's own
+    assert backward - gradient_of_x == head.backward_flops_per_step == full.backward_flops_per_step
+
+
+@pytest.mark.parametrize(("d_out", "d_in", "m", "block_size"), CDVFT)
+@pytest.mark.parametrize("run", [cd_linear, cd_linear_reference])
+def test_cdvft_forward_runs_what_the_formula_says(run, d_out, d_in, m, block_size):
+    forward, _ = count(_layer(run, d_out, d_in, m, block_size), d_out, d_in)
+    assert round(forward) == _estimate(d_out, d_in, m, block_size).forward_flops_per_step
+
+
+@pytest.mark.parametrize(("d_out", "d_in", "m", "block_size"), CDVFT)
+def test_cdvft_backward_runs_what_the_formula_says_and_what_it_does_twice(d_out, d_in, m, block_size):
+    """The plain `cd_linear` transforms circulants and their inputs twice, and walks to the very end."""
+    _, backward = count(_layer(cd_linear, d_out, d_in, m, block_size), d_out, d_in)
+    tokens = BATCH * SEQUENCE
+    twice = tokens * d_out + sum(
+        (tokens * part.q2 + part.q1 * part.q2) * real_fft_flops(part.p)
+        for part in partitions(d_out, d_in, m, block_size)
+    )
+    found = _estimate(d_out, d_in, m, block_size)
+    needed = found.backward_flops_fixed + tokens * found.backward_flops_per_token
+    assert math.isclose(backward, needed + twice, rel_tol=1e-12)
+
+
+def _layer(run, d_out: int, d_in: int, m: int, block_size: int | None):
+    diagonals = [torch.randn(size, requires_grad=True) for size in (d_in, *[d_out] * (m - 1))]
+    circulants = [
+        torch.randn(part.q1, part.q2, part.p, requires_grad=True)
+        for part in partitions(d_out, d_in, m, block_size)
+    ]
+    return lambda x: run(x, diagonals, circulants, 2.0)
+
+
+def _estimate(d_out: int, d_in: int, m: int, block_size: int | None) -> cost.Cost:
+    shapes = [cost.Shape("layer", d_out, d_in)]
+    return cost.estimate("cdvft", shapes, batch=BATCH, sequence=SEQUENCE, m=m, block_size=block_size)
