@@ -1,0 +1,131 @@
+"""What a catalogue entry says. Plain frozen records; nothing here loads anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cdvft_app.settings import Method
+
+Kind = Literal["text", "image"]
+Metric = Literal["accuracy", "matthews", "pearson"]
+
+
+@dataclass(frozen=True)
+class LinearGroup:
+    """`count` linear layers of one shape, d_out x d_in, whose module names end in `name`."""
+
+    name: str
+    d_out: int
+    d_in: int
+    count: int
+
+    def matches(self, target: str) -> bool:
+        """Whether PEFT's suffix rule puts an adapter on this group for `target`."""
+        return self.name == target or self.name.endswith(f".{target}")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A backbone without its head.
+
+    `location` is a mirror entry's name, a hub id or a folder, by `source`. `revision` is a commit hash, or
+    the name of a branch where no hash is known; what it resolved to is recorded when it is loaded.
+    `layers` is empty where the shapes are unknown until the model is loaded (ids typed in by a person).
+    `image_size` is what it was trained at; other multiples of `patch_size` serve as well. `max_length` is the
+    longest input in tokens. `architecture` is timm's name for the model where its folder does not carry one.
+    """
+
+    key: str
+    title: str
+    kind: Kind
+    source: Literal["mirror", "hub", "local"]
+    location: str
+    revision: str | None
+    layers: tuple[LinearGroup, ...]
+    default_targets: tuple[str, ...]
+    pooling: Literal["mean", "cls", "timm"]
+    hidden_size: int | None
+    image_size: int | None
+    parameters: int | None
+    licence: str
+    note: str = ""
+    patch_size: int | None = None
+    max_length: int | None = None
+    architecture: str | None = None
+
+    def group(self, target: str) -> tuple[LinearGroup, ...]:
+        """The linear layers that `target` selects, by PEFT's suffix rule."""
+        return tuple(layer for layer in self.layers if layer.matches(target))
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """Labelled texts, pairs of texts, or images.
+
+    `text_columns` has one name or two (pairs); for images it names the image column. Empty columns are
+    found by looking at the data (ids typed in by a person). `evaluation_split` is None where the data has
+    one split only: part of it is then held out. `labels` is empty for regression, and where the names come
+    with the data. `files` is the pattern of a split's files, with {split} in it; None means all data files.
+    `examples` counts what there is to train on, None where unknown.
+    """
+
+    key: str
+    title: str
+    kind: Kind
+    source: Literal["mirror", "sklearn", "hub", "local"]
+    location: str
+    config: str | None
+    revision: str | None
+    text_columns: tuple[str, ...]
+    label_column: str | None
+    labels: tuple[str, ...]
+    metric: Metric
+    train_split: str
+    evaluation_split: str | None
+    licence: str
+    note: str = ""
+    examples: int | None = None
+    files: str | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What to expect of a recipe. Numbers were measured here and recorded; None and {} mean not measured.
+
+    `seconds_cpu2` and `seconds_gpu` are for one CDVFT run on two CPU cores and on one GPU. `paper` quotes
+    the paper where it says something about this case; `source` says where the numbers are recorded.
+    """
+
+    seconds_cpu2: float | None = None
+    seconds_gpu: float | None = None
+    metric: Mapping[Method, float] = field(default_factory=dict)
+    paper: str | None = None
+    source: str = "not measured yet"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model, a dataset and settings that are known to go together."""
+
+    key: str
+    title: str
+    model: str
+    dataset: str
+    kind: Kind
+    offline: bool
+    targets: tuple[str, ...]
+    epochs: float
+    batch_size: int
+    train_examples: int
+    evaluation_examples: int
+    max_length: int | None
+    image_size: int | None
+    learning_rates: Mapping[Method, float]
+    checkpoint_every: int = 50
+    lora_r: int = 8
+    fourierft_n: int = 1000
+    fourierft_scaling: float = 150.0
+    weight_decay: float = 0.0
+    expected: Expected = Expected()

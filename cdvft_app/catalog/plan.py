@@ -1,0 +1,243 @@
+"""From what a person chose to what will run: defaults filled in, names looked up, combinations checked."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cdvft_app.catalog.datasets import DATASETS
+from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
+from cdvft_app.catalog.models import MODELS
+from cdvft_app.catalog.recipes import RECIPES
+from cdvft_app.settings import InvalidChoice, RunSettings
+
+Entry = TypeVar("Entry")
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    `settings` has no None left but those that mean "each layer's default", "no limit" or "of another kind".
+    `target_shapes` are (name, d_out, d_in, count) of the layers that get an adapter; empty where the model
+    was typed in and its layers are unknown until it is loaded.
+    """
+
+    settings: RunSettings
+    recipe: Recipe
+    model: ModelEntry
+    dataset: DatasetEntry
+    target_shapes: tuple[tuple[str, int, int, int], ...]
+
+    def trainable_parameters(self) -> int | None:
+        """Parameters that the method trains, without the head's; None where the layers are unknown."""
+        settings = self.settings
+        if settings.method == "head":
+            return 0
+        if settings.method == "full":
+            return self.model.parameters
+        if not self.target_shapes:
+            return None
+        from cdvft import cost
+
+        return cost.estimate(
+            settings.method,
+            [cost.Shape(*shape) for shape in self.target_shapes],
+            batch=1,
+            sequence=1,
+            m=settings.m,
+            block_size=settings.c3a_block_size if settings.method == "c3a" else settings.block_size,
+            r=settings.lora_r,
+            n=settings.fourierft_n,
+        ).trainable_parameters
+
+
+def hub_ids_allowed() -> bool:
+    """Whether ids may be typed in: on a person's own machine, not on a public Space."""
+    return not os.environ.get("SPACE_ID")
+
+
+def get_model(key: str, kind: Kind = "text") -> ModelEntry:
+    """A model by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
+    if "/" not in key:
+        return _look_up("model", key, MODELS)
+    _check_hub_id("model", key)
+    return ModelEntry(
+        key=key,
+        title=key,
+        kind=kind,
+        source="hub",
+        location=key,
+        revision="main",
+        layers=(),
+        default_targets=("query", "value") if kind == "text" else ("attn.qkv",),
+        pooling="mean" if kind == "text" else "timm",
+        hidden_size=None,
+        image_size=None,
+        parameters=None,
+        licence="see its card",
+    )
+
+
+def get_dataset(key: str, kind: Kind = "text") -> DatasetEntry:
+    """A dataset by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
+    if "/" not in key:
+        return _look_up("dataset", key, DATASETS)
+    _check_hub_id("dataset", key)
+    return DatasetEntry(
+        key=key,
+        title=key,
+        kind=kind,
+        source="hub",
+        location=key,
+        config=None,
+        revision="main",
+        text_columns=(),
+        label_column=None,
+        labels=(),
+        metric="accuracy",
+        train_split="train",
+        evaluation_split=None,
+        licence="see its card",
+    )
+
+
+def get_recipe(key: str) -> Recipe:
+    """A recipe by its key; InvalidChoice if there is none."""
+    return _look_up("recipe", key, RECIPES)
+
+
+def resolve(settings: RunSettings) -> Plan:
+    """The plan of a run, or InvalidChoice with a sentence on what cannot be and what can.
+
+    Numbers of examples are cut to what the dataset has.
+    """
+    recipe = get_recipe(settings.recipe)
+    model = get_model(settings.model or recipe.model, recipe.kind)
+    dataset = get_dataset(settings.dataset or recipe.dataset, recipe.kind)
+    if model.kind != dataset.kind:
+        raise InvalidChoice(
+            f"Model {model.key} takes {_things(model.kind)} and dataset {dataset.key} has "
+            f"{_things(dataset.kind)}; choose both of one kind."
+        )
+    if model.kind != recipe.kind:
+        fitting = ", ".join(key for key, other in RECIPES.items() if other.kind == model.kind)
+        raise InvalidChoice(
+            f"Recipe {recipe.key} is for {_things(recipe.kind)}, but {model.key} and {dataset.key} are for "
+            f"{_things(model.kind)}; choose one of {fitting}."
+        )
+    own_model = model.key == recipe.model
+    targets = settings.target_modules or (recipe.targets if own_model else model.default_targets)
+    groups = _groups(model, targets)
+    train_examples = settings.train_examples or recipe.train_examples
+    filled: dict[str, object] = {
+        "model": model.key,
+        "dataset": dataset.key,
+        "target_modules": targets,
+        "epochs": settings.epochs or recipe.epochs,
+        "batch_size": settings.batch_size or recipe.batch_size,
+        "train_examples": min(train_examples, dataset.examples or train_examples),
+        "evaluation_examples": settings.evaluation_examples or recipe.evaluation_examples,
+        "learning_rate": settings.learning_rate or recipe.learning_rates[settings.method],
+        "max_length": None,
+        "image_size": None,
+    }
+    if model.kind == "text":
+        filled["max_length"] = _max_length(model, settings.max_length or recipe.max_length or 128)
+    else:
+        default_size = recipe.image_size if own_model else model.image_size
+        filled["image_size"] = _image_size(model, settings.image_size or default_size or 224)
+    _check_method(settings, groups)
+    if settings.method == "c3a":
+        filled["c3a_block_size"] = _c3a_block_size(settings.c3a_block_size, groups)
+    shapes = tuple((group.name, group.d_out, group.d_in, group.count) for group in groups)
+    return Plan(settings.model_copy(update=filled), recipe, model, dataset, shapes)
+
+
+def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:
+    if key not in table:
+        typed = " or a hub id such as owner/name" if what != "recipe" and hub_ids_allowed() else ""
+        raise InvalidChoice(f"There is no {what} {key!r}. Choose one of {', '.join(table)}{typed}.")
+    return table[key]
+
+
+def _check_hub_id(what: str, key: str) -> None:
+    if not hub_ids_allowed():
+        raise InvalidChoice(
+            f"{what.capitalize()} {key!r} is not in the catalogue, and on a public Space ids cannot be typed "
+            "in. Choose one from the list, or run the app on your own machine."
+        )
+    if not _HUB_ID.fullmatch(key) or ".." in key or "--" in key:
+        raise InvalidChoice(f"{what.capitalize()} {key!r} is not a hub id; it must look like owner/name.")
+
+
+def _things(kind: Kind) -> str:
+    return {"text": "text", "image": "images"}[kind]
+
+
+def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, ...]:
+    """The layers that the targets select, each once; empty where the model's layers are unknown."""
+    if not model.layers:
+        return ()
+    for target in targets:
+        if not model.group(target):
+            names = ", ".join(layer.name for layer in model.layers)
+            raise InvalidChoice(f"Model {model.key} has no linear layer {target!r}. It has {names}.")
+    return tuple(layer for layer in model.layers if any(layer.matches(target) for target in targets))
+
+
+def _max_length(model: ModelEntry, length: int) -> int:
+    if model.max_length and length > model.max_length:
+        raise InvalidChoice(
+            f"max_length: got {length}; {model.title} takes at most {model.max_length} tokens. Choose fewer."
+        )
+    return length
+
+
+def _image_size(model: ModelEntry, size: int) -> int:
+    patch = model.patch_size
+    if patch and size % patch:
+        below = max(size // patch, 1) * patch
+        raise InvalidChoice(
+            f"image_size: got {size}; {model.title} takes multiples of {patch}, such as {below} or "
+            f"{below + patch}."
+        )
+    return size
+
+
+def _check_method(settings: RunSettings, groups: tuple[LinearGroup, ...]) -> None:
+    """Refuse settings of the run's own method that its layers cannot have."""
+    for group in groups:
+        shape = f"{group.name} is {group.d_out} x {group.d_in}"
+        largest, smallest = max(group.d_out, group.d_in), min(group.d_out, group.d_in)
+        if settings.method == "cdvft" and (settings.block_size or 1) > largest:
+            raise InvalidChoice(
+                f"block_size: got {settings.block_size}; {shape}, so it can be at most {largest}. "
+                "Leave it empty for each layer's default."
+            )
+        if settings.method == "lora" and settings.lora_r > smallest:
+            raise InvalidChoice(
+                f"lora_r: got {settings.lora_r}; {shape}, so a rank above {smallest} adds nothing."
+            )
+        if settings.method == "fourierft" and settings.fourierft_n > group.d_out * group.d_in:
+            raise InvalidChoice(
+                f"fourierft_n: got {settings.fourierft_n}; {shape}, so there are {group.d_out * group.d_in} "
+                "frequencies. Choose fewer."
+            )
+
+
+def _c3a_block_size(chosen: int | None, groups: tuple[LinearGroup, ...]) -> int | None:
+    """C3A's block size: the one chosen, else the largest that divides every layer (PEFT's advice)."""
+    common = math.gcd(*(size for group in groups for size in (group.d_out, group.d_in)))
+    if chosen and common % chosen:
+        raise InvalidChoice(
+            f"c3a_block_size: got {chosen}; it must divide the sizes of all layers, and so {common}. "
+            "Choose a divisor, or leave it empty."
+        )
+    return chosen or common or None
