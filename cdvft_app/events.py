@@ -91,3 +91,7 @@ Event = Preparing | Started | Step | Evaluation | Snapshot | Note | Done
 
 class TrainingFailed(Exception):
     """The run cannot go on; the text says what happened, why, and what to try."""
+
+
+class TrainingStopped(Exception):
+    """The run was asked to stop before its first step: there is nothing to keep."""

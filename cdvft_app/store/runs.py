@@ -150,6 +150,18 @@ class RunStore:
         with self._database.writing() as connection:
             states.move(connection, _number(connection, run_id), state, reason, process)
 
+    def ask_to_stop(self, run_id: str) -> None:
+        """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
+        with self._database.writing() as connection:
+            number = _number(connection, run_id)
+            found = _select(connection, "WHERE number = ?", number)[0]
+            if found.state == "queued":
+                states.move(connection, number, "stopped", "Stopped before it began.")
+            elif found.state in states.FINAL:
+                raise IllegalTransition(f"“{found.name}” has already ended ({found.state}).")
+            elif found.state != "stopping":
+                states.move(connection, number, "stopping")
+
     def claim_next(self, process: str) -> RunRecord | None:
         """Take the run that has waited longest, queued -> preparing; no two callers get the same one."""
         with self._database.writing() as connection:

@@ -1,0 +1,157 @@
+"""The queue: worker threads that take waiting runs from the store, one after the other.
+
+The store holds the queue and all states, so that any number of pages, and a restarted program, see the same.
+Runs of several workers share one process: its memory, its cores, and torch's random numbers, which is why a
+history is only reproducible with one worker.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from cdvft_app.events import Done
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import IllegalTransition, RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE, RESUMABLE
+from cdvft_app.training.execution import Train, execute
+
+POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
+_importing = threading.Lock()  # transformers does not bear being imported by two threads at once
+
+
+class QueueFull(Exception):
+    """No more runs may wait; the text is a sentence for the person who asked."""
+
+
+class JobQueue:
+    """Runs what `submit` puts into the store.
+
+    Args:
+        store: where runs wait, and where everything about them is kept.
+        workers: how many train at the same time; None: CDVFT_WORKERS, else 1.
+        train: None: `cdvft_app.training.trainer.train`, imported by the first worker that needs it.
+
+    At most CDVFT_MAX_QUEUED runs (50) wait altogether, and CDVFT_MAX_QUEUED_PER_OWNER (12) of one token.
+    """
+
+    def __init__(self, store: RunStore, workers: int | None = None, train: Train | None = None) -> None:
+        self._store = store
+        self._train = train
+        self._workers = workers or _from_environment("CDVFT_WORKERS", 1)
+        self._most = _from_environment("CDVFT_MAX_QUEUED", 50)
+        self._most_per_owner = _from_environment("CDVFT_MAX_QUEUED_PER_OWNER", 12)
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> list[str]:
+        """Begin to work. Returns the ids of the runs that an earlier process left unfinished."""
+        interrupted = self._store.mark_interrupted()
+        for number in range(self._workers):
+            thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return interrupted
+
+    def submit(self, settings: Sequence[RunSettings], token: str, name: str = "") -> list[str]:
+        """Queue the runs of a race; returns their ids in order, or raises `QueueFull`."""
+        with self._changed:
+            self._check_room(len(settings), token)
+            ids = [run.id for run in self._store.create(settings, token, name)]
+            self._changed.notify_all()
+        return ids
+
+    def stop(self, run_id: str, token: str) -> None:
+        """A waiting run stops at once; one that trains within two steps, and keeps its adapter."""
+        self._store.require_owner(run_id, token)
+        self._store.ask_to_stop(run_id)
+
+    def resume(self, run_id: str, token: str) -> None:
+        """Queue an ended run again: it goes on from its last checkpoint, or from the start without one."""
+        run = self._store.require_owner(run_id, token)
+        if run.state not in RESUMABLE:
+            able = " or ".join(RESUMABLE)
+            raise IllegalTransition(f"“{run.name}” is {run.state}; only a run that is {able} can be resumed.")
+        with self._changed:
+            self._check_room(1, token)
+            self._store.set_state(run_id, "queued")
+            self._changed.notify_all()
+
+    def close(self, timeout: float = 30) -> None:
+        """Stop what trains, and wait for the workers to end; what waits stays queued."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _check_room(self, wanted: int, token: str) -> None:
+        for most, waiting, whose in (
+            (self._most, self._store.queued(), "in the queue"),
+            (self._most_per_owner, self._store.queued(token), "of yours"),
+        ):
+            if waiting + wanted > most:
+                raise QueueFull(
+                    f"{waiting} runs {whose} are waiting and at most {most} may; {wanted} more do not fit. "
+                    "Wait for some to end, or stop some."
+                )
+
+    def _work(self) -> None:
+        process = this_process()
+        while not self._closing.is_set():
+            run = None
+            with self._changed:
+                try:
+                    run = self._store.claim_next(process)
+                except StoreError:
+                    traceback.print_exc()
+                if run is None and not self._closing.is_set():
+                    self._changed.wait(POLL_SECONDS)
+            if run is not None:
+                self._run(run)
+
+    def _run(self, run: RunRecord) -> None:
+        try:
+            execute(self._store, run, self._train or _trainer, self._closing.is_set)
+        except Exception as error:
+            traceback.print_exc()
+            self._settle(run, str(error))
+
+    def _settle(self, run: RunRecord, reason: str) -> None:
+        """The outcome could not be kept: try until the disk takes it, so that no dead run looks alive."""
+        while not self._closing.wait(POLL_SECONDS):
+            with suppress(StoreError):
+                if self._store.state(run.id) in ACTIVE:
+                    self._store.set_state(run.id, "failed", reason)
+                return
+
+
+def warm_up() -> threading.Thread:
+    """Import the heavy libraries beside the page, so that the first run starts sooner."""
+    thread = threading.Thread(target=_load, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _load() -> Train:
+    with _importing:
+        from cdvft_app.training.trainer import train
+    return train
+
+
+def _trainer(*arguments: Any, **named: Any) -> Done:
+    return _load()(*arguments, **named)
+
+
+def _from_environment(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not (text.isdecimal() and int(text) >= 1):
+        raise ValueError(f"{name} must be a whole number of at least 1; got {text!r}.")
+    return int(text)

@@ -1,0 +1,321 @@
+"""The queue with trainers that take milliseconds: what they do is what a trainer may do to it."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.events import Done, Evaluation, Preparing, Started, Step, TrainingFailed, TrainingStopped
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE, FINAL
+from cdvft_app.training import jobs
+from cdvft_app.training.execution import ERROR_FILE
+from cdvft_app.training.jobs import JobQueue, QueueFull
+
+RUN = RunSettings(method="cdvft")
+
+
+class FakeTrainer:
+    """Makes `steps` steps; `until` holds it before each of them; `at_step` may raise."""
+
+    def __init__(self, steps=3, at_step=lambda step: None):
+        self.steps, self.at_step = steps, at_step
+        self.calls: list[tuple[RunSettings, bool]] = []
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self, settings, emit, should_stop, folder, resume=False):
+        self.calls.append((settings, resume))
+        first = int((folder / "checkpoint").read_text()) if resume else 0
+        emit(Preparing("Loading"))
+        while not self.go.wait(0.002):
+            if should_stop():
+                raise TrainingStopped
+        emit(Started(self.steps, 10, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+        state = "finished"
+        for step in range(first + 1, self.steps + 1):
+            self.at_step(step)
+            emit(Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0))
+            (folder / "checkpoint").write_text(str(step))
+            if should_stop():
+                state = "stopped"
+                break
+        emit(Evaluation(step, step / 10, 0.5, "accuracy", 0.75, True))
+        done = Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
+        emit(done)
+        return done
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def queue(store):
+    queues = []
+
+    def make(train, workers=1, start=True):
+        queues.append(JobQueue(store, workers, train))
+        if start:
+            queues[-1].start()
+        return queues[-1]
+
+    yield make
+    for one in queues:
+        one.close()
+
+
+def wait(store, run_id, *states):
+    """The run once it is in one of `states`."""
+    until = time.monotonic() + 10
+    while (run := store.get(run_id)).state not in states:
+        assert time.monotonic() < until, f"{run.state}, {run.reason}; waited for {states}"
+        time.sleep(0.002)
+    return run
+
+
+def test_a_race_trains_in_order_and_finishes(store, queue):
+    trainer = FakeTrainer()
+    race = [RunSettings(method=method) for method in ("lora", "cdvft", "head")]
+    ids = queue(trainer).submit(race, "a", "race")
+    runs = [wait(store, run_id, *FINAL) for run_id in ids]
+    assert [(run.state, run.reason, run.step, run.metric, run.name) for run in runs] == [
+        ("finished", None, 3, 0.75, "race")
+    ] * 3
+    assert trainer.calls == [(settings, False) for settings in race]
+    assert runs[0].ended <= runs[1].started <= runs[1].ended <= runs[2].started
+    kinds = [row["kind"] for row in store.rows(ids[1])[0]]
+    assert kinds == ["preparing", "started", "step", "step", "step", "evaluation", "done"]
+
+
+def test_stop_of_a_waiting_run_is_immediate(store, queue):
+    trainer = FakeTrainer()
+    trainer.go.clear()
+    working = queue(trainer)
+    first, second, third = working.submit([RUN] * 3, "a")
+    wait(store, first, "preparing")
+    assert [store.queue_place(run) for run in (first, second, third)] == [None, 1, 2]
+    working.stop(second, "a")
+    assert store.state(second) == "stopped" and store.queue_place(third) == 1
+    trainer.go.set()
+    wait(store, third, "finished")
+    assert len(trainer.calls) == 2 and store.state(second) == "stopped"
+
+
+def test_stop_of_a_training_run_takes_one_step_and_resume_goes_on(store, queue):
+    halt = threading.Barrier(2, timeout=10)
+    trainer = FakeTrainer(
+        6, lambda step: step == 3 and len(trainer.calls) == 1 and (halt.wait(), halt.wait())
+    )
+    working = queue(trainer)
+    (run_id,) = working.submit([RUN], "a")
+    halt.wait()
+    working.stop(run_id, "a")
+    working.stop(run_id, "a")
+    assert store.state(run_id) == "stopping"
+    halt.wait()
+    assert wait(store, run_id, *FINAL).state == "stopped"
+    assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3]
+    working.resume(run_id, "a")
+    run = wait(store, run_id, "finished")
+    assert [resume for _, resume in trainer.calls] == [False, True] and run.reason is None
+    rows = store.rows(run_id, kinds=["step", "done"])[0]
+    assert [(row["kind"], row["step"]) for row in rows] == [*(("step", n) for n in range(1, 7)), ("done", 6)]
+
+
+def test_stop_before_the_first_step_keeps_nothing(store, queue):
+    trainer = FakeTrainer()
+    trainer.go.clear()
+    working = queue(trainer)
+    (run_id,) = working.submit([RUN], "a")
+    wait(store, run_id, "preparing")
+    working.stop(run_id, "a")
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.reason, run.step) == ("stopped", "Stopped before the first step.", 0)
+
+
+ENDINGS = [
+    (TrainingFailed("The loss became nan at step 2. Try 1e-4."), "The loss became nan at step 2. Try 1e-4."),
+    (RuntimeError("size mismatch\n  at layer 3"), "unexpectedly with RuntimeError: size mismatch at layer 3"),
+    (KeyError(), "unexpectedly with KeyError: no message"),
+    (MemoryError(), "ran out of memory. Lower the batch size"),
+    (StoreError("The disk is full."), "The disk is full."),
+    (SystemExit(3), "unexpectedly with SystemExit: 3"),
+]
+
+
+@pytest.mark.parametrize(("error", "reason"), ENDINGS)
+def test_a_failure_is_a_sentence_and_the_worker_goes_on(store, queue, error, reason):
+    def fail(step):
+        if step == 2 and len(trainer.calls) == 1:
+            raise error
+
+    trainer = FakeTrainer(3, fail)
+    working = queue(trainer)
+    first, second = working.submit([RUN] * 2, "a")
+    run = wait(store, first, *FINAL)
+    assert run.state == "failed" and reason in run.reason and "\n" not in run.reason
+    assert wait(store, second, *FINAL).state == "finished"
+    details = store.folder(first) / ERROR_FILE
+    assert "Traceback" in details.read_text() and type(error).__name__ in details.read_text()
+    working.resume(first, "a")
+    run = wait(store, first, "finished")
+    assert run.reason is None and not details.exists() and trainer.calls[-1][1] is True
+
+
+def test_a_run_that_made_no_step_starts_again_from_the_start(store, queue):
+    def fail(step):
+        if len(trainer.calls) == 1:
+            raise RuntimeError
+
+    trainer = FakeTrainer(2, fail)
+    working = queue(trainer)
+    (run_id,) = working.submit([RUN], "a")
+    wait(store, run_id, "failed")
+    working.resume(run_id, "a")
+    wait(store, run_id, "finished")
+    assert [resume for _, resume in trainer.calls] == [False, False]
+
+
+def test_only_the_owner_stops_and_resumes(store, queue):
+    working = queue(FakeTrainer(), start=False)
+    (run_id,) = working.submit([RUN], "a")
+    for act in (working.stop, working.resume):
+        for token in ("b", "", None):
+            with pytest.raises(NotOwner):
+                act(run_id, token)
+        with pytest.raises(UnknownRun):
+            act("../" + run_id, "a")
+    assert store.state(run_id) == "queued"
+    with pytest.raises(IllegalTransition, match="is queued; only a run that is stopped or failed or interr"):
+        working.resume(run_id, "a")
+    working.stop(run_id, "a")
+    with pytest.raises(IllegalTransition, match="already ended"):
+        working.stop(run_id, "a")
+
+
+def test_limits_on_what_may_wait(store, queue, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_QUEUED", "5")
+    monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "3")
+    working = queue(FakeTrainer(), start=False)
+    ids = working.submit([RUN] * 3, "a")
+    with pytest.raises(QueueFull, match=r"3 runs of yours are waiting and at most 3 may; 1 more do"):
+        working.submit([RUN], "a")
+    working.submit([RUN] * 2, "b")
+    with pytest.raises(QueueFull, match="5 runs in the queue"):
+        working.submit([RUN], "c")
+    working.stop(ids[0], "a")
+    working.submit([RUN], "c")
+    with pytest.raises(QueueFull, match="in the queue"):
+        working.resume(ids[0], "a")
+    assert store.queued() == 5
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
+def test_a_limit_that_is_no_number_is_refused(store, monkeypatch, value):
+    monkeypatch.setenv("CDVFT_WORKERS", value)
+    with pytest.raises(ValueError, match="CDVFT_WORKERS must be a whole number of at least 1; got"):
+        JobQueue(store)
+
+
+def test_several_workers_share_the_queue(store, queue):
+    together = threading.Barrier(3, timeout=10)
+    trainer = FakeTrainer(2, lambda step: step == 1 and together.wait())
+    ids = queue(trainer, workers=3).submit([RUN] * 9, "a")
+    assert {wait(store, run_id, *FINAL).state for run_id in ids} == {"finished"}
+    assert len(trainer.calls) == 9
+
+
+def test_what_another_process_queued_is_found(store, queue, monkeypatch):
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
+    queue(FakeTrainer())
+    (run,) = store.create([RUN], "a")
+    wait(store, run.id, "finished")
+
+
+def test_start_marks_what_a_dead_process_left_and_takes_what_waits(store, queue):
+    left, alive, waiting = (run.id for run in store.create([RUN] * 3, "a"))
+    store.set_state(left, "preparing", process="999999999:1.00")
+    store.append(left, Started(6, 10, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+    for step in range(1, 5):
+        store.append(left, Step(step, step / 10, 0.5, 1e-3, None, None))
+    (store.folder(left) / "checkpoint").write_text("2")
+    store.set_state(alive, "preparing", process=this_process())
+    trainer = FakeTrainer(6)
+    working = queue(trainer, start=False)
+    assert working.start() == [left]
+    wait(store, waiting, "finished")
+    assert (store.state(left), store.state(alive)) == ("interrupted", "preparing")
+    working.resume(left, "a")
+    assert wait(store, left, *FINAL).state == "finished" and trainer.calls[-1][1] is True
+    assert [row["step"] for row in store.rows(left, kinds=["step"])[0]] == [1, 2, 3, 4, 5, 6]
+    store.set_state(alive, "stopped")
+
+
+def test_close_stops_what_trains_and_leaves_what_waits(store, queue):
+    begun = threading.Event()
+    trainer = FakeTrainer(10**6, lambda step: begun.set())
+    working = queue(trainer)
+    first, second = working.submit([RUN] * 2, "a")
+    assert begun.wait(10)
+    working.close()
+    assert (store.state(first), store.state(second)) == ("stopped", "queued")
+    trainer.steps = 1
+    queue(trainer)
+    wait(store, second, "finished")
+
+
+class FragileStore(RunStore):
+    """Refuses to write while `full`."""
+
+    full = False
+
+    def append(self, run_id, event):
+        if self.full:
+            raise StoreError("The disk is full.")
+        return super().append(run_id, event)
+
+    def set_state(self, *arguments, **named):
+        if self.full:
+            raise StoreError("The disk is full.")
+        super().set_state(*arguments, **named)
+
+
+def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
+    store = FragileStore(tmp_path)
+    filled = threading.Event()
+
+    def fill(step):
+        if step == 2:
+            store.full = True
+            filled.set()
+
+    working = JobQueue(store, train=FakeTrainer(3, fill))
+    working.start()
+    (run_id,) = working.submit([RUN], "a")
+    assert filled.wait(10)
+    time.sleep(0.1)
+    assert store.state(run_id) in ACTIVE
+    store.full = False
+    run = wait(store, run_id, *FINAL)
+    working.close()
+    assert (run.state, run.reason, run.step) == ("failed", "The disk is full.", 1)
+
+
+@pytest.mark.slow
+def test_warm_up_loads_what_the_first_run_needs():
+    code = (
+        "import sys; from cdvft_app.training.jobs import warm_up; assert 'torch' not in sys.modules;"
+        "warm_up().join(); assert {'torch', 'transformers', 'peft', 'cdvft'} <= set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=120)
