@@ -111,7 +111,7 @@ class CDVFTLayer(BaseTunerLayer):
         if safe_merge and not torch.isfinite(merged).all():
             raise ValueError(
                 f"NaNs detected in the merged weights. The adapter {', '.join(names)} seems to be "
-                "broken: every entry must be finite. Train again at a lower learning rate, or load a sound one."
+                "broken: every entry must be finite. Train at a lower learning rate, or load a sound one."
             )
         self.set_base_weight(merged)
         self.merged_adapters.extend(names)
@@ -188,8 +188,8 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             )
         if self.merged:
             raise ValueError(
-                "Cannot pass `adapter_names` when there are merged adapters, please call `unmerge_adapter` first. "
-                f"Merged are {self.merged_adapters}."
+                "Cannot pass `adapter_names` when there are merged adapters, please call `unmerge_adapter` "
+                f"first. Merged are {self.merged_adapters}."
             )
 
     def _add_by_row(self, result: Tensor, x: Tensor, adapter_names: list[str]) -> Tensor:

@@ -1,0 +1,88 @@
+"""The plain mathematics against scipy and against products written out, in float64."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from cdvft.blocks import partitions
+from cdvft.circulant import block_circulant, block_circulant_matmul, cd_product, circulant, circulant_matmul
+
+SIZES = [1, 2, 3, 8, 17]
+
+
+def random(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_circulant_is_scipys(n: int) -> None:
+    c = random(n)
+    np.testing.assert_array_equal(circulant(c).numpy(), scipy.linalg.circulant(c.numpy()))
+
+
+def test_circulant_has_the_vector_as_first_column_and_batches() -> None:
+    c = random(2, 3, 5)
+    dense = circulant(c)
+    assert dense.shape == (2, 3, 5, 5)
+    torch.testing.assert_close(dense[..., :, 0], c)
+    for i in range(2):
+        for j in range(3):
+            np.testing.assert_array_equal(dense[i, j].numpy(), scipy.linalg.circulant(c[i, j].numpy()))
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_matmul_by_fft_is_the_dense_product(n: int) -> None:
+    x, c = random(4, 2, n), random(n)
+    torch.testing.assert_close(circulant_matmul(x, c), x @ circulant(c).T)
+
+
+@pytest.mark.parametrize(
+    ("d_out", "d_in", "p"),
+    [(6, 6, 6), (6, 6, 3), (6, 4, 2), (5, 7, 3), (7, 5, 7), (5, 5, 1), (1, 6, 4), (3, 3, 2)],
+)
+def test_blocks_by_fft_are_the_dense_blocks(d_out: int, d_in: int, p: int) -> None:
+    x, c = random(3, d_in), random(-(-d_out // p), -(-d_in // p), p)
+    dense = np.block([[scipy.linalg.circulant(block.numpy()) for block in row] for row in c])[:d_out, :d_in]
+    np.testing.assert_array_equal(block_circulant(c, d_out, d_in).numpy(), dense)
+    torch.testing.assert_close(block_circulant_matmul(x, c, d_out), x @ torch.from_numpy(dense).T)
+
+
+def test_empty_batch() -> None:
+    assert circulant_matmul(random(0, 5), random(5)).shape == (0, 5)
+    assert block_circulant_matmul(random(2, 0, 5), random(2, 1, 5), 7).shape == (2, 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("d_out", "d_in", "m", "p"), [(5, 5, 2, None), (4, 6, 3, 4), (6, 4, 4, 1), (3, 3, 5, 2)]
+)
+def test_cd_product_is_the_product_written_out(d_out: int, d_in: int, m: int, p: int | None) -> None:
+    diagonals = [random(d_in), *(random(d_out) for _ in range(m - 1))]
+    circulants = [random(part.q1, part.q2, part.p) for part in partitions(d_out, d_in, m, p)]
+    expected = torch.diag(diagonals[0])
+    for c, a in zip(circulants, diagonals[1:], strict=True):
+        expected = torch.diag(a) @ block_circulant(c, d_out, expected.shape[0]) @ expected
+    torch.testing.assert_close(cd_product(diagonals, circulants), expected)
+
+
+def test_cd_product_takes_plain_vectors_for_square_circulants() -> None:
+    a1, c2, a3, c4, a5 = (random(4) for _ in range(5))
+    expected = torch.diag(a5) @ circulant(c4) @ torch.diag(a3) @ circulant(c2) @ torch.diag(a1)
+    torch.testing.assert_close(cd_product([a1, a3, a5], [c2, c4]), expected)
+
+
+@pytest.mark.parametrize(("n_diagonals", "n_circulants"), [(2, 2), (1, 0), (0, 0), (3, 1)])
+def test_cd_product_refuses_factors_that_do_not_interleave(n_diagonals: int, n_circulants: int) -> None:
+    with pytest.raises(
+        ValueError, match=f"Got {n_diagonals} diagonals and {n_circulants} circulants.*interleave"
+    ):
+        cd_product([random(3)] * n_diagonals, [random(3)] * n_circulants)
+
+
+def test_gradients() -> None:
+    diagonals, circulants = [random(3), random(4)], [random(2, 2, 2)]
+    x, c = random(2, 3), random(3)
+    for tensor in (*diagonals, *circulants, x, c):
+        tensor.requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b, c: cd_product([a, b], [c]), (*diagonals, *circulants))
+    assert torch.autograd.gradcheck(circulant_matmul, (x, c))
