@@ -1,0 +1,82 @@
+"""Read all labelled rows of a dataset, from wherever it comes; images are decoded only when asked for."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
+from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.catalog.sources import files_of
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rows of one split: `take(places)` gives the inputs at these places, `labels` all labels."""
+
+    take: Callable[[np.ndarray], Sequence[Any]]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pools:
+    """All rows; `evaluation` is None where the data has one split only."""
+
+    train: Pool
+    evaluation: Pool | None
+    labels: tuple[str, ...]
+    commit: str | None = None
+
+
+def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop) -> Pools:
+    """All labelled rows of a dataset.
+
+    Raises:
+        DownloadFailed: it could not be had or read; says why and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+    if entry.source == "sklearn":
+        return _read_digits(entry)
+    source = files_of(entry, progress, should_stop)
+    progress(None, f"Loading {entry.title}")
+    if entry.source == "mirror":
+        return _MIRROR_READERS[entry.location](entry, source.folder)
+    from cdvft_app.catalog.tables import read_tables
+
+    try:
+        return read_tables(entry, source.folder, source.commit)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DownloadFailed(f"{entry.title} could not be read: {said[:400]}") from error
+
+
+def _read_digits(entry: DatasetEntry) -> Pools:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)  # (n, 8, 8), from 0..16
+    return Pools(Pool(images.__getitem__, digits.target.astype(np.int64)), None, entry.labels)
+
+
+def _read_mnist(entry: DatasetEntry, folder: Path) -> Pools:
+    with np.load(folder / "mnist.npz", allow_pickle=False) as arrays:
+        images, labels = arrays["images"], arrays["labels"].astype(np.int64)
+    return Pools(Pool(images.__getitem__, labels), None, entry.labels)
+
+
+def _read_reviews(entry: DatasetEntry, folder: Path) -> Pools:
+    with (folder / "reviews.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    labels = np.array([int(row["label"]) for row in rows], dtype=np.int64)
+    return Pools(Pool(lambda places: [rows[place]["text"] for place in places], labels), None, entry.labels)
+
+
+_MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], Pools]] = {
+    "rotten_tomatoes": _read_reviews,
+    "mnist": _read_mnist,
+}
