@@ -167,7 +167,7 @@ def _check_supported(target: nn.Module, config: CDVFTConfig) -> None:
     # nn.MultiheadAttention reads its projection's weight and never calls it: an adapter would be ignored.
     if not isinstance(dense, (nn.Linear, Conv1D)) or isinstance(dense, NonDynamicallyQuantizableLinear):
         raise ValueError(
-            f"Target module {target} of type {type(dense).__name__} is not supported. CDVFT adapts nn.Linear "
+            f"Target module of type {type(dense).__name__} is not supported. CDVFT adapts nn.Linear "
             "and transformers' Conv1D, both outside nn.MultiheadAttention. Take it out of target_modules, or "
             "name it in exclude_modules."
         )

@@ -23,7 +23,7 @@ def register() -> None:
     ]
     for table, ours in entries:
         theirs = table.get(CDVFTPeftType.CDVFT, ours)
-        if theirs is not ours and theirs != ours:
+        if theirs != ours:
             raise RuntimeError(
                 f"PEFT already has a method named {CDVFTPeftType.CDVFT.value!r}: {theirs!r}, which is not "
                 f"{ours!r}. Import only one of the two packages."

@@ -1,0 +1,107 @@
+"""What a configuration accepts, and the sentence with which it refuses the rest."""
+
+import json
+import math
+
+import pytest
+from peft import PeftConfig
+
+from cdvft import CDVFTConfig
+
+
+def test_defaults_are_the_papers() -> None:
+    config = CDVFTConfig()
+    assert (config.m, config.alpha, config.block_size, config.init_weights) == (2, 1.0, None, True)
+    assert config.peft_type == "CDVFT"
+    assert config.peft_type.value == "CDVFT"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed", "remedy"),
+    [
+        ("m", 1, "whole number from 2 to 32", "Use m=2"),
+        ("m", 0, "whole number from 2 to 32", "Use m=2"),
+        ("m", -1, "whole number from 2 to 32", "Use m=2"),
+        ("m", 33, "whole number from 2 to 32", "Use m=2"),
+        ("m", 2.0, "whole number from 2 to 32", "Use m=2"),
+        ("m", "2", "whole number from 2 to 32", "Use m=2"),
+        ("m", True, "whole number from 2 to 32", "Use m=2"),
+        ("m", None, "whole number from 2 to 32", "Use m=2"),
+        ("alpha", 0, "finite number other than 0", "Use 1.0"),
+        ("alpha", math.nan, "finite number other than 0", "Use 1.0"),
+        ("alpha", -math.inf, "finite number other than 0", "Use 1.0"),
+        ("alpha", "1", "finite number other than 0", "Use 1.0"),
+        ("alpha", True, "finite number other than 0", "Use 1.0"),
+        ("block_size", 0, "whole number of at least 1", "leave it out"),
+        ("block_size", -8, "whole number of at least 1", "leave it out"),
+        ("block_size", 8.0, "whole number of at least 1", "leave it out"),
+        ("block_size", True, "whole number of at least 1", "leave it out"),
+        ("init_weights", "gaussian", "'zero_output', 'zero_circulant', 'zero_input'", "Use True"),
+        ("init_weights", None, "True, False or one of", "Use True"),
+        ("bias", "lora_only", "'none', 'all', 'cdvft_only'", "Use 'none'"),
+        ("block_size_pattern", ["query"], "map layer names or regular expressions", "such as"),
+        ("alpha_pattern", 2.0, "map layer names or regular expressions", "such as"),
+    ],
+)
+def test_errors_name_the_value_what_is_allowed_and_what_to_do(
+    field: str, value: object, allowed: str, remedy: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        CDVFTConfig(**{field: value})
+    message = str(error.value)
+    assert message.startswith(f"{field} is {value!r}, but ")
+    assert allowed in message
+    assert remedy in message
+
+
+@pytest.mark.parametrize(("pattern", "value"), [("block_size_pattern", 0), ("alpha_pattern", 0.0)])
+def test_errors_in_patterns_name_the_entry(pattern: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^{pattern}\['query'\] is {value!r}, but "):
+        CDVFTConfig(**{pattern: {"query": value}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"target_modules": ".*query", "layers_to_transform": [0]},
+            "`layers_to_transform` cannot be used when `target_modules` is a str",
+        ),
+        (
+            {"target_modules": ".*query", "layers_pattern": "layer"},
+            "`layers_pattern` cannot be used when `target_modules` is a str",
+        ),
+        (
+            {"target_modules": ["query"], "layers_pattern": "layer"},
+            "When `layers_pattern` is specified, `layers_to_transform` must also be specified",
+        ),
+    ],
+)
+def test_targets_that_contradict_each_other(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CDVFTConfig(**settings)
+
+
+@pytest.mark.parametrize("init_weights", [True, False, "zero_output", "zero_circulant", "zero_input"])
+def test_a_saved_configuration_comes_back(tmp_path, init_weights) -> None:
+    config = CDVFTConfig(
+        m=3,
+        alpha=0.5,
+        block_size=16,
+        target_modules=["query", "value"],
+        init_weights=init_weights,
+        block_size_pattern={"query": 8},
+        alpha_pattern={"value": 2.0},
+        bias="cdvft_only",
+        modules_to_save=["classifier"],
+        layers_to_transform=[0, 1],
+        layers_pattern="layer",
+        task_type="SEQ_CLS",
+    )
+    config.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["peft_type"] == "CDVFT"
+    for cls in (CDVFTConfig, PeftConfig):
+        loaded = cls.from_pretrained(tmp_path)
+        assert type(loaded) is CDVFTConfig
+        assert loaded.to_dict() == {**config.to_dict(), "target_modules": loaded.target_modules}
+        assert set(loaded.target_modules) == {"query", "value"}

@@ -1,0 +1,294 @@
+"""One adapted layer: its start, its output, merging, and several adapters at once."""
+
+import pytest
+import torch
+from peft import get_peft_model
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from cdvft import CDVFTConfig, CDVFTLinear
+from cdvft.circulant import cd_product
+
+IDENTITY_STARTS = [True, "zero_output", "zero_circulant", "zero_input"]
+
+
+def linear(d_out: int, d_in: int, bias: bool = True) -> nn.Module:
+    return nn.Linear(d_in, d_out, bias=bias)
+
+
+def conv1d(d_out: int, d_in: int) -> nn.Module:
+    return Conv1D(d_out, d_in)
+
+
+def adapted(base: nn.Module, *, seed: int = 0, dtype: torch.dtype = torch.float64, **settings) -> CDVFTLinear:
+    torch.manual_seed(seed)
+    config = CDVFTConfig(**{"init_weights": False, **settings})
+    layer = CDVFTLinear(base, "default", config, config.block_size, config.alpha)
+    return layer.to(dtype)
+
+
+def add(layer: CDVFTLinear, name: str, **settings) -> None:
+    config = CDVFTConfig(**{"init_weights": False, **settings})
+    layer.update_layer(name, config, config.block_size, config.alpha)
+    layer.to(layer.weight.dtype)
+
+
+def dense_update(layer: CDVFTLinear, adapter: str) -> Tensor:
+    """alpha dW as (d_out, d_in), from the trained vectors alone."""
+    diagonals, circulants, alpha = layer.factors(adapter)
+    return alpha * cd_product(diagonals, circulants)
+
+
+@pytest.mark.parametrize("make", [linear, conv1d])
+@pytest.mark.parametrize("m", [2, 3])
+@pytest.mark.parametrize(
+    ("d_out", "d_in", "p"), [(6, 6, None), (6, 6, 3), (6, 6, 4), (9, 6, None), (4, 7, 5), (6, 6, 1)]
+)
+def test_forward_adds_the_dense_update(make, m: int, d_out: int, d_in: int, p: int | None) -> None:
+    base = make(d_out, d_in).double()
+    layer = adapted(base, m=m, alpha=0.3, block_size=p)
+    x = torch.randn(2, 3, d_in, dtype=torch.float64)
+    expected = base(x) + x @ dense_update(layer, "default").T
+    torch.testing.assert_close(layer(x), expected)
+    delta = layer.get_delta_weight("default")
+    assert delta.shape == base.weight.shape
+    assert (layer.in_features, layer.out_features) == (d_in, d_out)
+
+
+@pytest.mark.parametrize("init_weights", IDENTITY_STARTS)
+@pytest.mark.parametrize("m", [2, 3])
+def test_training_starts_at_the_base_with_one_zero_factor(init_weights, m: int) -> None:
+    base = linear(8, 6)
+    layer = adapted(base, init_weights=init_weights, m=m, dtype=torch.float32)
+    diagonals, circulants, _ = layer.factors("default")
+    zero = [t for t in (*diagonals, *circulants) if torch.count_nonzero(t) == 0]
+    expected = {"zero_circulant": circulants[-1], "zero_input": diagonals[0]}.get(init_weights, diagonals[-1])
+    assert [t is expected for t in zero] == [True]
+    x = torch.randn(5, 6)
+    assert torch.equal(layer(x), base(x))
+
+    layer(x).square().sum().backward()
+    assert torch.count_nonzero(expected.grad) == expected.numel()
+    assert all(torch.count_nonzero(t.grad) == 0 for t in (*diagonals, *circulants) if t is not expected)
+
+    optimizer = torch.optim.SGD([*diagonals, *circulants], lr=0.1)
+    optimizer.step()
+    assert not torch.allclose(layer(x), base(x))
+    optimizer.zero_grad()
+    layer(x).square().sum().backward()
+    assert all(torch.count_nonzero(t.grad) > 0 for t in (*diagonals, *circulants))
+
+
+def test_circulants_keep_the_variance() -> None:
+    """Entries ~ N(0, 1 / (q2 p)), so that unit-variance input gives unit-variance output."""
+    layer = adapted(linear(512, 1024), init_weights=True, dtype=torch.float32)
+    (c,) = layer.factors("default").circulants
+    assert c.shape == (1, 2, 512)
+    assert c.var().item() == pytest.approx(1 / 1024, rel=0.15)
+
+
+def test_random_start_has_no_zero_factor() -> None:
+    layer = adapted(linear(8, 8), m=4, dtype=torch.float32)
+    diagonals, circulants, _ = layer.factors("default")
+    assert all(t.std() > 0 for t in (*diagonals, *circulants))
+
+
+@pytest.mark.parametrize("make", [linear, conv1d])
+def test_merge_and_unmerge(make) -> None:
+    base = make(6, 4).double()
+    before = base.weight.detach().clone()
+    layer = adapted(base, alpha=0.5)
+    add(layer, "other", m=3)
+    x = torch.randn(3, 4, dtype=torch.float64)
+    layer.set_adapter(["default", "other"])
+    expected = layer(x)
+    torch.testing.assert_close(
+        expected, base(x) + x @ (dense_update(layer, "default") + dense_update(layer, "other")).T
+    )
+    layer.merge(safe_merge=True)
+    assert layer.merged_adapters == ["default", "other"]
+    torch.testing.assert_close(layer(x), expected)
+    torch.testing.assert_close(base(x), expected)
+    layer.unmerge()
+    assert not layer.merged
+    torch.testing.assert_close(base.weight.detach(), before)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_merged_lists_are_not_shared() -> None:
+    first, second = adapted(linear(4, 4)), adapted(linear(4, 4))
+    first.merge()
+    assert second.merged_adapters == []
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_merging_into_half_precision_rounds_once(dtype: torch.dtype) -> None:
+    base = linear(16, 16).to(dtype)
+    weight = base.weight.detach().clone()
+    layer = CDVFTLinear(base, "default", CDVFTConfig(init_weights=False), None, 1.0)
+    layer.update_layer("other", CDVFTConfig(init_weights=False), None, 1.0)
+    layer.set_adapter(["default", "other"])
+    exact = weight.double() + sum(dense_update(layer, name).double() for name in ("default", "other"))
+    layer.merge()
+    assert base.weight.dtype == dtype
+    assert torch.equal(base.weight, exact.float().to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_vectors_stay_float32_on_a_half_base_and_a_tiny_update_still_counts(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    base = linear(64, 64, bias=False).to(dtype)
+    layer = CDVFTLinear(base, "default", CDVFTConfig(init_weights=False), None, 1.0)
+    assert {p.dtype for n, p in layer.named_parameters() if "cdvft_" in n} == {torch.float32}
+    ratio = base.weight.float().norm() / dense_update(layer, "default").norm()
+    layer.cdvft_alpha["default"] = 1e-3 * ratio.item()
+    x = torch.randn(64, 64, dtype=dtype)
+    out = layer(x)
+    assert out.dtype == dtype
+    assert not torch.equal(out, base(x))
+    exact = base(x).float() + x.float() @ dense_update(layer, "default").T
+    assert (
+        torch.equal(out, exact.to(dtype)) or (out.float() - exact).norm() < (base(x).float() - exact).norm()
+    )
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_safe_merge_refuses_what_is_not_finite_and_leaves_the_weight(broken: float) -> None:
+    base = linear(4, 4)
+    before = base.weight.detach().clone()
+    layer = adapted(base, dtype=torch.float32)
+    layer.factors("default").diagonals[0].data[1] = broken
+    with pytest.raises(ValueError, match=r"NaNs detected.*adapter default .*must be finite\. Train"):
+        layer.merge(safe_merge=True)
+    assert torch.equal(base.weight, before)
+    assert not layer.merged
+
+
+def test_quantized_weights_are_not_merged_into() -> None:
+    base = linear(4, 4)
+    layer = adapted(base, dtype=torch.float32)
+    base.weight = nn.Parameter(base.weight.detach().to(torch.int8), requires_grad=False)
+    with pytest.raises(
+        ValueError, match=r"stored as torch.int8.*float16, bfloat16.*Keep the adapter separate"
+    ):
+        layer.merge()
+
+
+def test_several_active_adapters_add_up_and_alphas_weight_them() -> None:
+    base = linear(6, 6).double()
+    layer = adapted(base)
+    add(layer, "b", m=3)
+    add(layer, "c", block_size=3)
+    x = torch.randn(4, 6, dtype=torch.float64)
+    layer.set_adapter(["c", "default", "b"])
+    torch.testing.assert_close(
+        layer(x), base(x) + x @ sum(dense_update(layer, n) for n in ("default", "b", "c")).T
+    )
+    unweighted = {name: dense_update(layer, name) for name in ("default", "b", "c")}
+    weights = {"default": 0.2, "b": -1.5, "c": 0.0}
+    layer.cdvft_alpha.update(weights)
+    expected = base(x) + x @ sum(weights[n] * unweighted[n] for n in weights).T
+    torch.testing.assert_close(layer(x), expected)
+    layer.merge()
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_deleting_an_adapter_leaves_no_rest() -> None:
+    layer = adapted(linear(4, 4))
+    names = {name for name, value in vars(layer).items() if isinstance(value, dict)} | set(layer._modules)
+    before = {name: set(getattr(layer, name)) for name in names if hasattr(getattr(layer, name), "keys")}
+    add(layer, "other", m=3)
+    assert "other" in layer.cdvft_alpha
+    layer.delete_adapter("other")
+    assert {name: set(getattr(layer, name)) for name in before} == before
+    with pytest.raises(ValueError, match=r"Adapter 'other' not found on this layer, which has \['default'\]"):
+        layer.factors("other")
+
+
+def test_disabled_adapters_leave_the_base_alone_even_when_merged() -> None:
+    base = linear(4, 4).double()
+    x = torch.randn(2, 4, dtype=torch.float64)
+    expected = base(x)
+    layer = adapted(base)
+    layer.merge()
+    layer.enable_adapters(False)
+    torch.testing.assert_close(layer(x), expected)
+    assert not layer.merged
+
+
+def test_rows_of_a_mixed_batch() -> None:
+    base = linear(6, 4).double()
+    layer = adapted(base)
+    add(layer, "b", m=3, alpha=2.0)
+    x = torch.randn(5, 3, 4, dtype=torch.float64)
+    rows = [
+        "b",
+        "__base__",
+        "default",
+        "b",
+        "elsewhere",
+    ]  # an adapter on other layers only changes nothing here
+    out = layer(x, adapter_names=rows)
+    for row, name in enumerate(rows):
+        update = (
+            dense_update(layer, name) if name in layer.cdvft_alpha else torch.zeros(6, 4, dtype=torch.float64)
+        )
+        torch.testing.assert_close(out[row], base(x[row]) + x[row] @ update.T)
+
+
+def test_mixed_batch_errors() -> None:
+    layer = adapted(linear(4, 4))
+    x = torch.randn(3, 4, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"got 2 and 3 respectively\. Pass one name a row"):
+        layer(x, adapter_names=["default"] * 2)
+    layer.merge()
+    with pytest.raises(ValueError, match=r"please call `unmerge_adapter` first\. Merged are \['default'\]"):
+        layer(x, adapter_names=["default"] * 3)
+
+
+@pytest.mark.parametrize("shape", [(0, 6), (2, 0, 6)])
+def test_empty_batch(shape: tuple) -> None:
+    assert adapted(linear(4, 6))(torch.zeros(shape, dtype=torch.float64)).shape == (*shape[:-1], 4)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lin = nn.Linear(6, 6)
+        self.conv = nn.Conv2d(1, 1, 1)
+        self.emb = nn.Embedding(3, 4)
+        self.attention = nn.MultiheadAttention(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("conv", "Conv2d"),
+        ("emb", "Embedding"),
+        ("attention", "MultiheadAttention"),
+        ("attention.out_proj", "NonDynamicallyQuantizableLinear"),
+    ],
+)
+def test_unsupported_layers_are_named(target: str, kind: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"Layer '{target}': .*{kind} is not supported.*name it in exclude_modules"
+    ):
+        get_peft_model(Net(), CDVFTConfig(target_modules=[target]))
+
+
+def test_a_block_size_too_large_names_the_layer() -> None:
+    with pytest.raises(
+        ValueError, match=r"Layer 'lin': block_size is 7, but for a 6 x 6 layer .* from 1 to 6"
+    ):
+        get_peft_model(Net(), CDVFTConfig(target_modules=["lin"], block_size=7))
+
+
+@pytest.mark.parametrize(("make", "declared"), [(linear, True), (conv1d, False)])
+def test_a_contradicted_fan_in_fan_out_warns_and_changes_nothing(make, declared: bool) -> None:
+    model = nn.Sequential(make(6, 4))
+    with pytest.warns(UserWarning, match=f"fan_in_fan_out is set to {declared}"):
+        model = get_peft_model(
+            model, CDVFTConfig(target_modules=["0"], fan_in_fan_out=declared, init_weights=False)
+        )
+    layer = model.base_model.model[0]
+    assert layer.get_delta_weight("default").shape == layer.weight.shape
