@@ -1,0 +1,90 @@
+"""Settings of transformers.Trainer: device and precision by what is there, every number by the plan."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from cdvft_app.catalog import Plan
+
+EVALUATIONS = 5
+"""How often a run is evaluated, the final time included."""
+
+EVALUATION_BATCH = 64
+
+
+def processes() -> int:
+    """How many processes a launcher such as `accelerate launch` started for this run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArguments:
+    """What the Trainer needs to know.
+
+    Args:
+        plan: its batch size is that of all processes together.
+        folder: takes the checkpoints.
+        examples: number of training examples.
+    """
+    settings = plan.settings
+    assert settings.learning_rate and settings.batch_size and settings.epochs  # a plan is complete
+    per_process = max(1, settings.batch_size // processes())
+    steps_per_epoch = math.ceil(math.ceil(examples / per_process) / processes())
+    total_steps = settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
+    cuda = torch.cuda.is_available() and os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true"
+    bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=total_steps,
+        per_device_train_batch_size=per_process,
+        per_device_eval_batch_size=max(EVALUATION_BATCH, per_process),
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
+        warmup_steps=math.ceil(settings.warmup_ratio * total_steps),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=1.0,
+        seed=settings.seed,
+        bf16=bf16,
+        fp16=cuda and not bf16,
+        eval_strategy="steps",
+        eval_steps=math.ceil(total_steps / EVALUATIONS),
+        save_steps=settings.checkpoint_every,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+        dataloader_pin_memory=cuda,
+    )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # more in one process means DataParallel; `accelerate launch` uses them all
+    return arguments
+
+
+def head_learning_rate(plan: Plan) -> float:
+    """The head's rate: the recipe's for `head`, whatever the method, but where the head alone is trained."""
+    own = plan.settings.learning_rate if plan.settings.method == "head" else None
+    return own or plan.recipe.learning_rates["head"]
+
+
+def device_name(arguments: TrainingArguments) -> str:
+    """For a person: "cpu, 2 threads", or a GPU's name; with the number of processes if there are several."""
+    device = arguments.device.type
+    if device == "cuda":
+        name = torch.cuda.get_device_name(arguments.device)
+    else:
+        threads = torch.get_num_threads()
+        name = f"{device}, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
+    return f"{name}, {processes()} processes" if processes() > 1 else name
+
+
+def precision(arguments: TrainingArguments) -> str:
+    """ "bf16 mixed", "fp16 mixed" or "fp32"; weights are float32 in all of them."""
+    return "bf16 mixed" if arguments.bf16 else "fp16 mixed" if arguments.fp16 else "fp32"

@@ -1,0 +1,198 @@
+"""What happens beside the optimizer: events, the clock, stopping, snapshots, and runs that go wrong."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cdvft_app.events import Evaluation, Event, Note, Snapshot, Step, TrainingFailed
+from cdvft_app.store import snapshots
+from cdvft_app.training import methods
+
+SNAPSHOTS = 20
+"""How many snapshots a run writes after the one at step 0."""
+
+
+@dataclass
+class Clock:
+    """Seconds spent in steps (fetching, forward, backward, update), without evaluation and saving."""
+
+    seconds: float = 0.0
+    step_seconds: float = 0.0
+    _since: float | None = None
+
+    def start(self) -> None:
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        assert self._since is not None
+        self.step_seconds = time.perf_counter() - self._since
+        self.seconds += self.step_seconds
+
+
+@dataclass
+class LossWatch:
+    """Ends a run whose loss is not finite, or has grown without bound.
+
+    The second means: over the last `window` steps the mean loss is `factor` times that of the first `window`
+    or more, and it still rose against the `window` steps before.
+    """
+
+    learning_rate: float
+    window: int = 20
+    factor: float = 3.0
+    losses: list[float] = field(default_factory=list)
+
+    def see(self, step: int, loss: float) -> None:
+        """Take the loss of one more step.
+
+        Raises:
+            TrainingFailed: with what happened and which learning rates to try.
+        """
+        if not math.isfinite(loss):
+            raise TrainingFailed(f"The loss became {loss} at step {step}. {self.advice()}")
+        self.losses.append(loss)
+        if len(self.losses) < 3 * self.window:
+            return
+        first, before, now = (
+            sum(part) / self.window
+            for part in (
+                self.losses[: self.window],
+                self.losses[-2 * self.window : -self.window],
+                self.losses[-self.window :],
+            )
+        )
+        if now > self.factor * first and now > before:
+            raise TrainingFailed(
+                f"The loss keeps rising: from {first:.3g} at the start to {now:.3g} at step {step}. "
+                f"{self.advice()}"
+            )
+
+    def advice(self) -> str:
+        """What to try instead, in a sentence."""
+        rate = self.learning_rate
+        return f"The learning rate {rate:g} is most likely too high; try {rate / 3:.2g}, or {rate / 10:.2g}."
+
+
+class Reporter(TrainerCallback):
+    """Turns what the Trainer does into events, and asks before every step whether to go on.
+
+    A step's event comes before its snapshot's and its evaluation's, as the store expects it after a resume.
+    """
+
+    def __init__(
+        self,
+        *,
+        emit: Callable[[Event], None],
+        should_stop: Callable[[], bool],
+        folder: Path,
+        clock: Clock,
+        watch: LossWatch,
+        metric_name: str,
+        throughput_unit: str,
+    ) -> None:
+        self.emit = emit
+        self.should_stop = should_stop
+        self.folder = folder
+        self.clock = clock
+        self.watch = watch
+        self.metric_name = metric_name
+        self.throughput_unit = throughput_unit
+        self.stopped = False
+        self.final = False
+        self.last_evaluation: Evaluation | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        steps = {round(part * state.max_steps / SNAPSHOTS) for part in range(SNAPSHOTS + 1)}
+        self.snapshot_steps = steps if state.is_world_process_zero else set()
+        if state.global_step == 0:
+            self._snapshot(0, kwargs["model"])
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if args.device.type == "cuda":
+            torch.cuda.synchronize()
+        self.clock.stop()
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = False  # the final evaluation follows
+        elif self._any_process(args, self.should_stop()):
+            self.stopped = control.should_training_stop = control.should_save = True
+            control.should_evaluate = False
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not logs or "loss" not in logs:
+            return
+        step = state.global_step
+        self.watch.see(step, logs["loss"])
+        norm = logs.get("grad_norm")
+        self.emit(
+            Step(
+                step=step,
+                seconds=logs["seconds"],
+                loss=logs["loss"],
+                learning_rate=logs["learning_rate"],
+                gradient_norm=norm if norm is not None and math.isfinite(norm) else None,
+                throughput=logs["throughput"],
+                throughput_unit=self.throughput_unit,
+            )
+        )
+        if step in self.snapshot_steps:
+            self._snapshot(step, kwargs["model"])
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        assert metrics is not None
+        loss, metric = metrics["eval_loss"], metrics[f"eval_{self.metric_name}"]
+        if not (math.isfinite(loss) and math.isfinite(metric)):
+            raise TrainingFailed(
+                f"The evaluation after step {state.global_step} gave loss {loss} and {self.metric_name} "
+                f"{metric}. {self.watch.advice()}"
+            )
+        self.last_evaluation = Evaluation(
+            state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final
+        )
+        self.emit(self.last_evaluation)
+
+    def _snapshot(self, step: int, model: torch.nn.Module) -> None:
+        vectors = methods.vectors(model) if self.snapshot_steps else {}
+        if not vectors:
+            return
+        try:
+            file = snapshots.write(self.folder, step, vectors)
+        except snapshots.SnapshotError as error:
+            self.snapshot_steps = set()
+            self.emit(Note(str(error)))
+            return
+        self.emit(Snapshot(step, self.clock.seconds, file))
+
+    @staticmethod
+    def _any_process(args: TrainingArguments, flag: bool) -> bool:
+        """Whether any process of a data-parallel run says so: all must leave the loop at the same step."""
+        if args.world_size == 1:
+            return flag
+        flags = torch.tensor(int(flag), device=args.device)
+        torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
+        return bool(flags)

@@ -1,0 +1,148 @@
+"""transformers.Trainer with what a fair race needs: one data order, one head, and nothing but safetensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from cdvft_app.training import methods
+from cdvft_app.training.callbacks import Clock
+
+
+class SeededLengthGroupedSampler(LengthGroupedSampler):
+    """Batches of similar length in an order that follows from (seed, epoch) alone.
+
+    The Trainer's own sampler draws from the global generator, whose state depends on what a method drew for
+    its start; here every method of a race, and a resumed run, sees the same batches.
+    """
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int, epoch: Callable[[], int]) -> None:
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self.seed = seed
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator.manual_seed(self.seed + 1_000_003 * self.epoch())
+        return super().__iter__()
+
+
+class RaceTrainer(Trainer):
+    """One method's training loop.
+
+    Args:
+        lengths: of the training examples.
+        head: name of the head's module.
+        head_learning_rate: the head's own rate, equal for all methods of a race.
+        regression: mean squared error on one output instead of cross-entropy.
+        clock: counts the seconds of steps.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        lengths: list[int],
+        head: str,
+        head_learning_rate: float,
+        regression: bool,
+        clock: Clock,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = False  # the loss below is a batch's mean
+        self.lengths = lengths
+        self.head = head
+        self.head_learning_rate = head_learning_rate
+        self.regression = regression
+        self.clock = clock
+        self.peak_resident_bytes = 0
+        self._units = torch.zeros((), dtype=torch.int64)
+        self._process = psutil.Process()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SeededLengthGroupedSampler:
+        batches = math.ceil(len(self.lengths) / self.args.train_batch_size)
+        steps_per_epoch = math.ceil(batches / self.args.world_size)
+        return SeededLengthGroupedSampler(
+            self.args.train_batch_size * self.args.world_size,
+            self.lengths,
+            self.args.seed,
+            lambda: self.state.global_step // steps_per_epoch,
+        )
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        """AdamW with two rates, the method's and the head's; weight decay spares biases and norms.
+
+        The method's group comes first: its rate is the one that is logged.
+        """
+        trained = self.model if model is None else model
+        if self.optimizer is None and trained is not None:
+            decayed = set(self.get_decay_parameter_names(trained))
+            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+            for name, parameter in trained.named_parameters():
+                if parameter.requires_grad:
+                    key = (methods.is_head(name, self.head), name not in decayed)
+                    groups.setdefault(key, []).append(parameter)
+            optimizer_class, kwargs = self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = optimizer_class(
+                [
+                    {
+                        "params": groups[in_head, spared],
+                        "lr": self.head_learning_rate if in_head else self.args.learning_rate,
+                        "weight_decay": 0.0 if spared else self.args.weight_decay,
+                    }
+                    for in_head, spared in sorted(groups)
+                ],
+                **kwargs,
+            )
+        return self.optimizer
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        self.clock.start()
+        return super().get_batch_samples(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Cross-entropy, or mean squared error for regression, of (B, classes) logits; in float32."""
+        inputs = dict(inputs)
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        logits = (outputs if isinstance(outputs, torch.Tensor) else outputs.logits).float()
+        if self.regression:
+            loss = F.mse_loss(logits.squeeze(-1), labels.float())
+        else:
+            loss = F.cross_entropy(logits, labels)
+        if model.training:
+            mask = inputs.get("attention_mask")
+            self._units = labels.new_tensor(len(labels), dtype=torch.int64) if mask is None else mask.sum()
+            self.peak_resident_bytes = max(self.peak_resident_bytes, self._process.memory_info().rss)
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add clock and throughput (of all processes) to a step's log, so that checkpoints carry them."""
+        if "loss" in logs:
+            units = self.accelerator.reduce(self._units, reduction="sum").item()
+            logs["seconds"] = self.clock.seconds
+            logs["throughput"] = units / self.clock.step_seconds
+        super().log(logs, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        if self.args.should_save and self.model is not None and output_dir is not None:
+            methods.save(self.model, Path(output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        model = self.model if model is None else model
+        if model is not None:
+            methods.load(model, Path(resume_from_checkpoint))

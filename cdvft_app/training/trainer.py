@@ -1,0 +1,268 @@
+"""One run of one method, from a frozen `RunSettings` to a kept adapter: the only training path there is.
+
+Every method of a race has the same backbone, the same head with the same start and the same learning rate
+(the recipe's for `head`; a method's own rate is that of its adapter, or of the backbone in `full`), the same
+data in the same order, the same schedule, and the same evaluation. Only the method differs.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from transformers import PrinterCallback, TrainerState, set_seed
+from transformers.trainer_utils import sort_checkpoints
+from transformers.utils import logging as transformers_log
+
+from cdvft_app.catalog import Plan, resolve
+from cdvft_app.catalog.download import DownloadFailed, DownloadStopped, never
+from cdvft_app.catalog.rows import Rows
+from cdvft_app.events import Done, Event, Note, Preparing, Started, TrainingFailed, TrainingStopped
+from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.store import snapshots
+from cdvft_app.training import arguments, methods, tasks
+from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
+from cdvft_app.training.loop import RaceTrainer
+
+CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
+LAST_WRITTEN = "trainer_state.json"
+"""The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
+
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+def train(
+    settings: RunSettings,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    folder: Path,
+    resume: bool = False,
+) -> Done:
+    """Train, evaluate, keep the adapter, and say so in events on the way.
+
+    In several processes (`accelerate launch`) each takes its part of every batch, `batch_size` stays that of
+    all together, the first one alone emits and keeps, and all share `folder`.
+
+    Args:
+        settings: what to run; fields that are None are the recipe's.
+        emit: hears every event in order, the final `Done` included.
+        should_stop: asked while preparing and after every step; once it says yes the run ends within two
+            steps, with an evaluation, an adapter, and a checkpoint to go on from.
+        folder: takes this run's checkpoints, snapshots and adapter.
+        resume: go on from the last whole checkpoint in `folder`; from the start where there is none.
+
+    Returns:
+        The same `Done` that was emitted last.
+
+    Raises:
+        TrainingFailed: the run cannot go on; the text is for the person who started it.
+        TrainingStopped: `should_stop` said yes before the first step.
+    """
+    try:
+        plan = resolve(settings)
+    except InvalidChoice as error:
+        raise TrainingFailed(str(error)) from error
+    return train_plan(plan, emit, should_stop, folder, resume)
+
+
+def train_plan(
+    plan: Plan,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    folder: Path,
+    resume: bool = False,
+    *,
+    rows: Rows | None = None,
+) -> Done:
+    """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
+    tell = emit if os.environ.get("RANK", "0") == "0" else _unheard
+    with _explained(plan.settings):
+        task = _prepare(plan, rows, tell, should_stop)
+        set_seed(plan.settings.seed)  # the method's start
+        model = methods.build(plan.settings, task.model, task.head)
+        run = _Run(plan=plan, task=task, model=model, folder=folder, emit=tell, should_stop=should_stop)
+        checkpoint = run.look_back() if resume else None
+        run.announce()
+        run.train(checkpoint)
+        return run.finish()
+
+
+def _prepare(
+    plan: Plan, rows: Rows | None, emit: Callable[[Event], None], should_stop: Callable[[], bool]
+) -> tasks.Task:
+    if arguments.processes() > 1:
+        should_stop = never  # one process must not leave the others waiting: all stop after the first step
+
+    def progress(fraction: float | None, text: str) -> None:
+        emit(Preparing(text, fraction))
+        if should_stop():
+            raise TrainingStopped
+
+    transformers_log.set_verbosity_error()
+    transformers_log.disable_progress_bar()
+    set_seed(plan.settings.seed)  # the head's start, the same for every method
+    task = tasks.prepare(plan, progress, should_stop, rows)
+    for title, commit in task.commits.items():
+        emit(Note(f"{title}: commit {commit} of the hub."))
+    progress(None, "Starting")
+    return task
+
+
+class _Run:
+    """A loaded run and its Trainer."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        task: tasks.Task,
+        model: torch.nn.Module,
+        folder: Path,
+        emit: Callable[[Event], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        assert plan.settings.learning_rate and plan.settings.batch_size
+        self.batch_size = plan.settings.batch_size
+        self.task, self.model, self.folder, self.emit = task, model, folder, emit
+        self.clock = Clock()
+        self.watch = LossWatch(plan.settings.learning_rate)
+        self.reporter = Reporter(
+            emit=emit,
+            should_stop=should_stop,
+            folder=folder,
+            clock=self.clock,
+            watch=self.watch,
+            metric_name=task.metric_name,
+            throughput_unit=task.throughput_unit,
+        )
+        self.trainer = RaceTrainer(
+            model=model,
+            args=arguments.training_arguments(plan, folder / CHECKPOINTS, len(task.train)),
+            train_dataset=task.train,
+            eval_dataset=task.evaluation,
+            data_collator=task.collate,
+            compute_metrics=task.measure,
+            callbacks=[self.reporter],
+            lengths=task.lengths,
+            head=task.head,
+            head_learning_rate=arguments.head_learning_rate(plan),
+            regression=task.metric_name == "pearson",
+            clock=self.clock,
+        )
+        self.trainer.remove_callback(PrinterCallback)  # it prints every row
+        self.args = self.trainer.args
+        self.step = 0
+
+    def look_back(self) -> Path | None:
+        """Bring step, clock and losses to the last whole checkpoint, and forget later snapshots."""
+        paths = map(Path, sort_checkpoints(str(self.folder / CHECKPOINTS)))
+        whole = [path for path in paths if (path / LAST_WRITTEN).is_file()]
+        if not whole:
+            return None
+        state = TrainerState.load_from_json(str(whole[-1] / LAST_WRITTEN))
+        rows = [row for row in state.log_history if "loss" in row]
+        self.step = state.global_step
+        self.watch.losses = [row["loss"] for row in rows]
+        self.clock.seconds = rows[-1]["seconds"]
+        if self.args.should_save:
+            snapshots.remove_after(self.folder, self.step)
+        self.emit(Note(f"Going on from step {self.step}."))
+        return whole[-1]
+
+    def announce(self) -> None:
+        """Emit `Started`."""
+        trained, head, base = methods.count_parameters(self.model, self.task.head)
+        self.emit(
+            Started(
+                total_steps=self.args.max_steps,
+                trainable_parameters=trained,
+                head_parameters=head,
+                base_parameters=base,
+                device=arguments.device_name(self.args),
+                precision=arguments.precision(self.args),
+                train_examples=len(self.task.train),
+                evaluation_examples=len(self.task.evaluation),
+                metric_name=self.task.metric_name,
+            )
+        )
+
+    def train(self, checkpoint: Path | None) -> None:
+        """All steps from the checkpoint, or from the start, to the end or to a stop."""
+        if self.args.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        if checkpoint is None or self.step < self.args.max_steps:
+            self.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            self.step = self.trainer.state.global_step
+        else:  # it was cut off in its final evaluation
+            methods.load(self.model, checkpoint)
+            self.trainer.state.global_step = self.step
+
+    def finish(self) -> Done:
+        """The final evaluation, the adapter, and `Done`."""
+        self.reporter.final = True
+        self.trainer.evaluate()
+        evaluation = self.reporter.last_evaluation
+        assert evaluation is not None
+        adapter_bytes = 0
+        if self.args.should_save:
+            adapter_bytes = methods.save(self.model, self.folder / ADAPTER)
+            if not self.reporter.stopped:  # a finished run is not resumed
+                shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
+        self.trainer.accelerator.wait_for_everyone()
+        recent = self.watch.losses[-self.watch.window :]
+        done = Done(
+            state="stopped" if self.reporter.stopped else "finished",
+            step=self.step,
+            seconds=self.clock.seconds,
+            metric_name=self.task.metric_name,
+            metric=evaluation.metric,
+            train_loss=sum(recent) / len(recent),
+            examples_per_second=self._examples_seen() / self.clock.seconds,
+            adapter_bytes=adapter_bytes,
+            peak_memory_bytes=self._peak_memory(),
+            adapter_folder=self.folder / ADAPTER,
+        )
+        self.emit(done)
+        return done
+
+    def _examples_seen(self) -> int:
+        examples = len(self.task.train)
+        epochs, rest = divmod(self.step, math.ceil(examples / self.batch_size))
+        return epochs * examples + min(rest * self.batch_size, examples)
+
+    def _peak_memory(self) -> int | None:
+        """Bytes that torch had allocated on a CUDA device, else the largest size of the whole process."""
+        if self.args.device.type == "cuda":
+            return torch.cuda.max_memory_allocated()
+        return self.trainer.peak_resident_bytes or None
+
+
+def _unheard(event: Event) -> None:
+    """The `emit` of every process but the first."""
+
+
+@contextmanager
+def _explained(settings: RunSettings) -> Iterator[None]:
+    """Turn what can be expected to go wrong into a sentence for the person who started the run."""
+    try:
+        yield
+    except DownloadStopped:
+        raise TrainingStopped from None
+    except DownloadFailed as error:
+        raise TrainingFailed(str(error)) from error
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
+            raise
+        images = settings.image_size is not None
+        size = f"{settings.image_size} pixels" if images else f"{settings.max_length} tokens"
+        raise TrainingFailed(
+            f"Out of memory with batches of {settings.batch_size} examples of up to {size}. "
+            f"Try batches of {max(1, (settings.batch_size or 2) // 2)}, "
+            f"a smaller {'image_size' if images else 'max_length'}, or fewer target modules."
+        ) from error
