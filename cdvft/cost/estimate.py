@@ -212,8 +212,10 @@ def _rows(shape: Shape, sequence: int) -> float:
 
 
 def _kept_fixed(method: Method, shapes: Sequence[Shape]) -> int:
-    """FourierFT keeps every dense dW from forward to backward, for the gradient of x."""
-    return sum(_FLOAT32 * shape.count * shape.weights for shape in shapes) if method == "fourierft" else 0
+    """FourierFT keeps every dense dW from forward to backward, where the gradient of x needs it."""
+    if method != "fourierft":
+        return 0
+    return sum(_FLOAT32 * shape.count * shape.weights for shape in shapes if shape.input_gradient)
 
 
 def _kept_per_token(method: Method, shapes: Sequence[Shape], sequence: int, r: int) -> float:

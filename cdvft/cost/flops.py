@@ -50,18 +50,24 @@ def complex_products(outputs: int, terms: int) -> float:
 
 
 def lora(shape: Shape, r: int) -> Flops:
-    """B (A x): 2 r (d_in + d_out) a token forward; gradients of B, A x, A and x, the double, backward."""
+    """B (A x): 2 r (d_in + d_out) a token forward; gradients of B, A x, A and x, the double, backward.
+
+    Autograd leaves out the gradient of x, 2 r d_in, where it goes nowhere.
+    """
     forward = 2.0 * r * (shape.d_in + shape.d_out)
-    return Flops(forward_per_token=forward, backward_per_token=2 * forward)
+    return Flops(
+        forward_per_token=forward, backward_per_token=2 * forward - _spared(shape, 2.0 * r * shape.d_in)
+    )
 
 
 def fourierft(shape: Shape) -> Flops:
     """dW = Re ifft2(S) is built every step (and differentiated by one more 2-D FFT), then applied densely.
 
-    A token pays 2 d_out d_in forward, and as much again for each of the gradients of dW and x.
+    A token pays 2 d_out d_in forward, and as much again for each of the gradients of dW and x, unless the latter
+    goes nowhere.
     """
-    build = complex_fft_flops(shape.weights)
-    return Flops(build, 2.0 * shape.weights, build, 4.0 * shape.weights)
+    build, product = complex_fft_flops(shape.weights), 2.0 * shape.weights
+    return Flops(build, product, build, 2 * product - _spared(shape, product))
 
 
 def c3a(shape: Shape, block_size: int) -> Flops:
@@ -104,6 +110,10 @@ def _circulant_gradient(part: Partition) -> float:
     """q1 FFTs of the output gradient, the transposed product, q2 FFTs back, and the kernel's gradient."""
     back = (part.q1 + part.q2) * real_fft_flops(part.p) + complex_products(part.q2 * _bins(part), part.q1)
     return back + 8.0 * part.parameters / part.p * _bins(part)
+
+
+def _spared(shape: Shape, flops: float) -> float:
+    return 0.0 if shape.input_gradient else flops
 
 
 def _bins(part: Partition) -> int:

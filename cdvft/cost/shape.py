@@ -19,6 +19,7 @@ class Shape:
             and up) share what autograd keeps of it. Empty: a tensor of its own.
         pooled: the layer sees one row a sequence (a pooler, a classification head), not one a token.
         conv1d: the layer is transformers' Conv1D, which stores W transposed and which C3A does not support.
+        input_gradient: whether the gradient goes on to the layer's input, as it does unless that is frozen.
 
     Raises:
         ValueError: if a size or the count is not a whole number of at least 1.
@@ -32,6 +33,7 @@ class Shape:
     source: str = ""
     pooled: bool = False
     conv1d: bool = False
+    input_gradient: bool = True
 
     def __post_init__(self) -> None:
         for field in ("d_out", "d_in", "count"):

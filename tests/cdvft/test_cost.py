@@ -81,9 +81,10 @@ def test_counting_a_group_is_counting_its_layers():
 @pytest.mark.parametrize(
     ("method", "settings"), [("cdvft", {"m": 3}), ("lora", {"r": 4}), ("fourierft", {"n": 50}), ("c3a", {})]
 )
+@pytest.mark.parametrize("input_gradient", [True, False])
 @pytest.mark.parametrize(("d_out", "d_in"), SIZES)
-def test_bytes_kept_for_backward_are_those_that_autograd_saves(method, settings, d_out, d_in):
-    shape = cost.Shape("layer", d_out, d_in)
+def test_bytes_kept_for_backward_are_those_that_autograd_saves(method, settings, d_out, d_in, input_gradient):
+    shape = cost.Shape("layer", d_out, d_in, input_gradient=input_gradient)
     if method == "c3a":
         settings = {"block_size": cost.c3a_block_size([shape])}
     layer = adapted(method, settings, {"layer": nn.Linear(d_in, d_out)}).get_base_model()["layer"]
@@ -101,7 +102,7 @@ def test_bytes_kept_for_backward_are_those_that_autograd_saves(method, settings,
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        layer(torch.randn(2, 8, d_in, requires_grad=True))
+        layer(torch.randn(2, 8, d_in, requires_grad=input_gradient))
     assert cost.estimate(method, [shape], batch=2, sequence=8, **settings).activation_bytes == sum(
         saved.values()
     )
