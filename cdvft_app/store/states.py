@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from cdvft_app.store.records import IllegalTransition
+from cdvft_app.store.records import IllegalTransition, RunRecord
 
 ACTIVE = ("preparing", "running", "stopping")
 RESUMABLE = ("stopped", "failed", "interrupted")
@@ -21,6 +21,12 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     **{state: ("queued", "preparing") for state in RESUMABLE},
 }
 STATES = tuple(TRANSITIONS)
+
+
+def check_resumable(run: RunRecord) -> None:
+    if run.state not in RESUMABLE:
+        able = " or ".join(RESUMABLE)
+        raise IllegalTransition(f"“{run.name}” is {run.state}; only a run that is {able} can be resumed.")
 
 
 def move(

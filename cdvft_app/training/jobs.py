@@ -17,9 +17,9 @@ from typing import Any
 from cdvft_app.events import Done
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import IllegalTransition, RunRecord, StoreError
+from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE, RESUMABLE
+from cdvft_app.store.states import ACTIVE, check_resumable
 from cdvft_app.training.execution import Train, execute
 
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
@@ -75,10 +75,7 @@ class JobQueue:
 
     def resume(self, run_id: str, token: str) -> None:
         """Queue an ended run again: it goes on from its last checkpoint, or from the start without one."""
-        run = self._store.require_owner(run_id, token)
-        if run.state not in RESUMABLE:
-            able = " or ".join(RESUMABLE)
-            raise IllegalTransition(f"“{run.name}” is {run.state}; only a run that is {able} can be resumed.")
+        check_resumable(self._store.require_owner(run_id, token))
         with self._changed:
             self._check_room(1, token)
             self._store.set_state(run_id, "queued")

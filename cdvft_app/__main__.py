@@ -1,0 +1,4 @@
+from cdvft_app.cli import main
+
+if __name__ == "__main__":
+    main()
