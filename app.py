@@ -1,0 +1,32 @@
+"""The page: python app.py, and what a Hugging Face Space starts."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = (
+    "False"  # before gradio is imported: no outside host is asked anything
+)
+
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue, warm_up
+from cdvft_app.ui.build import build
+from cdvft_app.ui.state import AppState
+from cdvft_app.ui.theme import launch_arguments
+
+
+def main() -> None:
+    store = RunStore.default()
+    queue = JobQueue(store)
+    page = build(AppState.make(store, queue))
+    page.launch(prevent_thread_lock=True, **launch_arguments())
+    queue.start()
+    warm_up()
+    try:
+        page.block_thread()
+    finally:
+        queue.close()
+
+
+if __name__ == "__main__":
+    main()

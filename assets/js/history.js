@@ -1,0 +1,95 @@
+// The list of past races: open, overlay, rename, delete.
+
+import { count, h, metricText, swatch, when } from "./dom.js";
+
+export function mount({ element, props, server, watch }) {
+  const list = h("ol", { class: "races" });
+  const said = h("p", { class: "quiet", role: "status" });
+  const more = h("button", { type: "button", class: "text-button", hidden: true,
+    onclick: () => { limit *= 4; refresh(); } }, "Show older races");
+  let limit = 12;
+  let shown = "";
+  element.querySelector(".mount").replaceChildren(
+    h("h2", {}, "History"), said, list, more);
+
+  const selected = () => new URL(location.href).searchParams.get("run")?.split(",") ?? [];
+  const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
+  const ids = (race) => race.runs.map((run) => run.id);
+
+  async function act(call) {
+    try {
+      const { error } = await call;
+      said.textContent = error ?? "";
+    } catch {
+      said.textContent = "The server did not answer; try again in a moment.";
+    }
+    await refresh();
+  }
+
+  function renaming(race, place) {
+    const field = h("input", { type: "text", value: race.name, maxlength: 120, "aria-label": "New name" });
+    const form = h("form", { class: "rename", onsubmit: (event) => {
+      event.preventDefault();
+      act(server.rename({ runs: ids(race), name: field.value, token: props.value.token }));
+    } }, field, h("button", { type: "submit", class: "text-button" }, "Save"),
+    h("button", { type: "button", class: "text-button", onclick: () => { shown = ""; refresh(); } }, "Cancel"));
+    form.addEventListener("keydown", (event) => { if (event.key === "Escape") { shown = ""; refresh(); } });
+    place.replaceChildren(form);
+    field.select();
+  }
+
+  function deleting(race, place) {
+    const yes = h("button", { type: "button", class: "text-button danger",
+      onclick: async () => {
+        const gone = ids(race);
+        await act(server.remove({ runs: gone, token: props.value.token }));
+        if (!said.textContent && selected().some((id) => gone.includes(id))) open(selected().filter((id) => !gone.includes(id)));
+      } }, "Delete for good");
+    place.replaceChildren(h("span", {}, "Delete this race, its curves and adapters? "), yes,
+      h("button", { type: "button", class: "text-button", onclick: () => { shown = ""; refresh(); } }, "Keep it"));
+    yes.focus();
+  }
+
+  function item(race) {
+    const now = selected();
+    const isShown = ids(race).some((id) => now.includes(id));
+    const actions = h("div", { class: "actions" });
+    const button = (label, hint, onclick, disabled = false) =>
+      h("button", { type: "button", class: "text-button", title: hint, disabled, onclick, "aria-label": `${label} ${race.name}` }, label);
+    const foreign = "Only the browser that started it can do this.";
+    actions.append(
+      button("Open", "Show this race alone", () => { open(ids(race)); refresh(); }),
+      isShown && now.length > race.runs.length
+        ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
+        : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown),
+      button("Rename", race.mine ? "Give it another name" : foreign, () => renaming(race, actions), !race.mine),
+      button("Delete", race.mine ? "Remove it, its curves and adapters" : foreign, () => deleting(race, actions), !race.mine));
+    return h("li", { class: isShown ? "race shown" : "race", "aria-current": isShown ? "true" : null },
+      h("div", { class: "race-head" }, h("span", { class: "race-name" }, race.name), h("span", { class: "quiet" }, when(race.created))),
+      h("p", { class: "quiet summary" }, race.summary),
+      h("ul", { class: "race-results", role: "list" }, race.runs.map((run) => h("li", {}, swatch(props.lines[run.method]),
+        h("span", {}, `${run.label} `), h("b", {}, run.metric === null ? run.state : metricText(run.metric_name, run.metric)),
+        run.trainable_parameters === null || run.metric === null ? null
+          : h("span", { class: "quiet" }, ` ${count(run.trainable_parameters)}`)))),
+      actions);
+  }
+
+  async function refresh() {
+    let answer;
+    try {
+      answer = await server.races({ limit, token: props.value.token });
+    } catch { return; }
+    const key = JSON.stringify([answer, selected()]);
+    if (key === shown || element.contains(document.activeElement) && element.querySelector(".rename, .danger") && key === shown) return;
+    shown = key;
+    list.replaceChildren(...answer.races.map(item));
+    more.hidden = !answer.more;
+    element.classList.toggle("empty", answer.races.length === 0);
+    if (answer.races.length === 0) said.textContent = "Every race is kept here: reopen it, lay it over another, rename or delete it.";
+    else if (said.textContent.startsWith("Every race")) said.textContent = "";
+  }
+
+  watch("value", refresh);
+  document.addEventListener("runs-changed", refresh);
+  refresh();
+}

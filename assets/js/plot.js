@@ -1,0 +1,71 @@
+// Plotly, loaded when the first chart needs it, with colours that follow the page's light or dark.
+
+let loading = null;
+
+/** plotly.js from this very server; the address stands in the page's head. */
+export function plotly() {
+  loading ??= new Promise((resolve, reject) => {
+    if (window.Plotly) return resolve(window.Plotly);
+    const script = document.createElement("script");
+    script.src = document.querySelector('meta[name="plotly"]').content;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => { loading = null; reject(new Error("the chart library could not be loaded")); };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** A copy of a figure in which every "var(--name)" is the value it has on this page now. */
+export function resolve(figure, element) {
+  const style = getComputedStyle(element);
+  const walk = (value) => {
+    if (typeof value === "string") {
+      return value.startsWith("var(") ? style.getPropertyValue(value.slice(4, -1)).trim() : value;
+    }
+    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map(walk);
+    if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, walk(inner)]));
+  };
+  return walk(figure);
+}
+
+const CONFIG = {
+  displaylogo: false, doubleClick: "reset", scrollZoom: false,
+  modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
+};
+
+/** Draw or update in place. `layout.uirevision` keeps zoom and pan while it stays the same. */
+export async function draw(element, { data, layout, config }) {
+  const Plotly = await plotly();
+  if (!element.isConnected) return;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const drawn = resolve({ data, layout }, element);
+  if (still) drawn.layout.transition = { duration: 0 };
+  await Plotly.react(element, drawn.data, drawn.layout, { ...CONFIG, ...config });
+  follow(element);
+}
+
+const followed = new WeakSet();
+
+/** Fit the chart to its place, also when that appears after a change of tab or fold. */
+function follow(element) {
+  if (followed.has(element)) return;
+  followed.add(element);
+  let width = element.clientWidth;
+  new ResizeObserver(() => {
+    if (!element.clientWidth || element.clientWidth === width) return;
+    width = element.clientWidth;
+    window.Plotly.Plots.resize(element);
+  }).observe(element);
+}
+
+/** Call `redraw` when the page turns light or dark. */
+export function onTheme(redraw) {
+  let dark = document.body.classList.contains("dark");
+  const observer = new MutationObserver(() => {
+    const now = document.body.classList.contains("dark");
+    if (now !== dark) { dark = now; redraw(); }
+  });
+  observer.observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  return () => observer.disconnect();
+}

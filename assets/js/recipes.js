@@ -1,0 +1,42 @@
+// The recipes as cards: those that are ready offline first, those from the hub folded under one sentence.
+
+import { h, setText } from "./dom.js";
+
+export function mount({ element, props, server, trigger, watch }) {
+  const inputs = new Map();
+  const card = (recipe) => {
+    const input = h("input", { type: "radio", name: `recipe-${element.id}`, value: recipe.key,
+      onchange: () => { props.value = recipe.key; trigger("input"); } });
+    inputs.set(recipe.key, input);
+    return h("label", { class: "recipe" }, input, h("span", { class: "recipe-text" },
+      h("span", { class: "recipe-title" }, recipe.title),
+      h("span", { class: "recipe-about" }, recipe.about),
+      h("span", { class: "recipe-expect", title: recipe.expect_source }, recipe.expect)),
+      h("span", { class: recipe.offline ? "tag ready" : "tag" }, recipe.offline ? "offline" : "hub"));
+  };
+  const offline = props.recipes.filter((recipe) => recipe.offline);
+  const online = props.recipes.filter((recipe) => !recipe.offline);
+  const reach = h("p", { class: "reach", role: "status" }, "Looking whether the hub can be reached …");
+  const fold = h("details", { class: "hub" }, h("summary", {}, `From the Hugging Face hub (${online.length})`), reach,
+    h("div", { class: "recipe-list" }, online.map(card)));
+  element.querySelector(".mount").replaceChildren(
+    h("fieldset", { class: "recipes" }, h("legend", {}, "Recipe"), h("div", { class: "recipe-list" }, offline.map(card)),
+      online.length ? fold : null));
+
+  const choose = () => {
+    const input = inputs.get(props.value);
+    if (!input) return;
+    input.checked = true;
+    if (fold.contains(input)) fold.open = true;
+  };
+  const ask = async () => {
+    try {
+      const answer = await server.hub({});
+      setText(reach, answer.text);
+      reach.classList.toggle("unreachable", !answer.reachable);
+    } catch { setText(reach, "The server did not say whether the hub can be reached."); }
+  };
+  watch("value", choose);
+  choose();
+  ask();
+}

@@ -1,0 +1,112 @@
+// The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
+
+import { h, setText, when } from "./dom.js";
+import { Cards } from "./run_cards.js";
+import { RunChart } from "./run_chart.js";
+import { isActive, isFinal, progress, RunModel, statusText } from "./run_model.js";
+import { Scoreboard } from "./scoreboard.js";
+
+const EVERY = 1000;
+
+/** Put the runs into the address, so that a refresh or another device finds them. */
+function remember(ids) {
+  const address = new URL(location.href);
+  ids.length ? address.searchParams.set("run", ids.join(",")) : address.searchParams.delete("run");
+  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
+}
+
+export function mount({ element, props, server, trigger, watch }) {
+  const title = h("h2", {});
+  const origin = h("p", { class: "origin" });
+  const status = h("p", { class: "status" });
+  const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Race", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
+  const lost = h("p", { class: "notice", role: "status", hidden: true }, "Reconnecting to the server; training goes on without this page.");
+  const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
+  const chart = new RunChart(props.lines, props.layout, element.id);
+  const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
+  const cards = new Cards();
+  element.querySelector(".mount").replaceChildren(
+    h("div", { class: "run-head" }, title, origin), status, bar, lost, aloud, chart.node, board.node, cards.node);
+
+  let model = null;
+  let timer = null;
+  let known = "";
+  let generation = 0;
+
+  function tell(runs) {
+    // The buttons beside the settings are Python's: they hear of every change of state.
+    const now = JSON.stringify(runs.map((run) => [run.id, run.state]));
+    if (now === known) return;
+    known = now;
+    setText(aloud, runs.length && !props.value.recorded ? statusText(runs) : "");
+    document.body.classList.toggle("run-on", runs.some((run) => !isFinal(run)));
+    trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
+    document.dispatchEvent(new CustomEvent("runs-changed"));
+  }
+
+  function show(changed) {
+    const runs = model.shown;
+    const first = runs[0];
+    const groups = [...new Set(runs.map((run) => run.group))];
+    for (const run of runs) run.overlay = run.group === groups[0] ? null : run.name;
+    const { recorded, kind } = props.value;
+    setText(title, first ? (groups.length > 1 ? `${first.name} and ${groups.length - 1} more` : first.name) : "No race yet");
+    setText(origin, !first ? "" : recorded ? `Recorded ${recorded} · not run here; press Start for your own`
+      : `${kind === "last" ? "The last race here · " : ""}${first.summary} · ${when(first.created)}`);
+    setText(status, first ? (recorded ? "" : statusText(runs)) : "Choose on the left and press Start. The first point comes within seconds.");
+    status.className = `status ${runs.find(isActive)?.state ?? ""}`;
+    const part = Math.round(100 * progress(runs));
+    bar.classList.toggle("idle", !runs.some((run) => !isFinal(run)));
+    bar.setAttribute("aria-valuenow", part);
+    bar.firstChild.style.width = `${part}%`;
+    board.show(runs);
+    cards.show(runs);
+    if (changed) chart.show(runs, first ? "The curves begin with the first step." : "The curves of your race will be drawn here.");
+    element.toggleAttribute("data-settled", model.settled);
+  }
+
+  async function poll(mine) {
+    let wait = EVERY;
+    if (!document.hidden) {
+      try {
+        const answer = await server.poll({ cursors: model.cursors, token: props.value.token });
+        if (mine !== generation) return;
+        lost.hidden = true;
+        show(model.take(answer));
+        tell(model.shown);
+        if (answer.runs.some((run) => run.more)) wait = 0;
+        else if (model.settled) return;
+      } catch {
+        if (mine !== generation) return;
+        lost.hidden = false;
+      }
+    }
+    timer = setTimeout(() => poll(mine), wait);
+  }
+
+  function begin() {
+    clearTimeout(timer);
+    generation += 1;
+    const { runs, recorded, rows, token } = props.value;
+    document.getElementById("choose")?.classList.toggle("ready", token !== "");
+    const same = model && runs.join() === [...model.runs.keys()].join();
+    if (!same) { model = new RunModel(runs); known = ""; chart.hidden.clear(); }
+    if (recorded) {
+      model.take(rows);
+      show(true);
+      tell([]);
+      return;
+    }
+    if (props.value.kind !== "last") remember(runs);
+    if (props.value.kind === "new") document.dispatchEvent(new CustomEvent("race-started"));
+    if (!same) show(true);
+    if (runs.length) poll(generation);
+    else tell([]);
+  }
+
+  watch("value", begin);
+  document.addEventListener("show-runs", (event) => {
+    if (element.isConnected) { props.value = { ...props.value, recorded: null, rows: null, kind: "chosen", runs: event.detail }; begin(); }
+  });
+  begin();
+}

@@ -1,0 +1,60 @@
+"""One colour, dash and marker a method, and the scales for numbers; every picture takes them from here.
+
+Figures name colours as CSS variables ("var(--method-cdvft)"); the page looks them up when it draws, so that
+light and dark follow by themselves. The method colours are those of Okabe and Ito, safe for colour-blind
+readers; no meaning hangs on colour alone, so each line also has a dash and each point a marker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdvft_app.settings import Method
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    label: str
+    light: str
+    dark: str
+    dash: str  # plotly's names
+    symbol: str
+    width: float = 2
+
+    def line(self, method: Method) -> dict[str, object]:
+        return {"color": f"var(--method-{method})", "dash": self.dash, "width": self.width}
+
+
+METHOD_STYLES: dict[Method, MethodStyle] = {
+    "cdvft": MethodStyle("CDVFT", "#0072B2", "#4DA9E0", "solid", "circle", 2.5),
+    "lora": MethodStyle("LoRA", "#E69F00", "#F0B63E", "dash", "square"),
+    "fourierft": MethodStyle("FourierFT", "#009E73", "#2FC79B", "dot", "diamond"),
+    "c3a": MethodStyle("C3A", "#CC79A7", "#E0A0C4", "dashdot", "triangle-up"),
+    "head": MethodStyle("Head only", "#7F7F7F", "#A3A3A3", "solid", "x", 1),
+    "full": MethodStyle("Full fine-tuning", "#D55E00", "#F08A45", "longdash", "star"),
+}
+
+# The factors, in the order in which data meets them: tints of CDVFT's blue.
+FACTOR_STYLES = {
+    "input": ("Input diagonal", "#56A5D3", "#8CCBF0"),
+    "circulant": ("Circulant", "#0072B2", "#4DA9E0"),
+    "output": ("Output diagonal", "#00466E", "#2B86BC"),
+}
+
+# Never rainbow: signed numbers diverge from the paper's colour, magnitudes deepen one hue, phases go round.
+DIVERGING = [[0, "#B2461F"], [0.25, "#DFA285"], [0.5, "var(--plot-zero)"], [0.75, "#7DB4D8"], [1, "#0072B2"]]
+SEQUENTIAL = [[0, "var(--plot-zero)"], [0.5, "#7DB4D8"], [1, "#0072B2"]]
+CYCLIC = [[0, "#3B3B58"], [0.25, "#5B8FB9"], [0.5, "#E2D9D1"], [0.75, "#B9775B"], [1, "#3B3B58"]]
+
+
+def css() -> str:
+    """The palette as CSS variables, for light and for dark."""
+    light = {f"--method-{name}": style.light for name, style in METHOD_STYLES.items()}
+    dark = {f"--method-{name}": style.dark for name, style in METHOD_STYLES.items()}
+    for name, (_, on_white, on_black) in FACTOR_STYLES.items():
+        light[f"--factor-{name}"], dark[f"--factor-{name}"] = on_white, on_black
+
+    def block(selector: str, variables: dict[str, str]) -> str:
+        return f"{selector} {{ " + " ".join(f"{name}: {value};" for name, value in variables.items()) + " }"
+
+    return block(":root", light) + "\n" + block(".dark", dark)

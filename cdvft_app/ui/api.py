@@ -1,0 +1,106 @@
+"""Named endpoints for gradio_client: JSON in, JSON out, and a sentence where something is refused."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.settings import InvalidChoice, parse_race
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.actions import submit
+from cdvft_app.ui.state import AppState
+
+MOST_ROWS = 5000
+# How many calls of one endpoint may run at the same time; Gradio's own default is one.
+TOGETHER = 16
+
+
+def recipes() -> dict[str, Any]:
+    """Every recipe with its model, data, methods' learning rates and what to expect of it."""
+    return {
+        "recipes": [
+            {**asdict(recipe), "learning_rates": dict(recipe.learning_rates)}
+            for recipe in catalog.recipes().values()
+        ]
+    }
+
+
+def start(app: AppState, settings: object) -> dict[str, Any]:
+    """Queue a race. See `RaceRequest` for the settings; what is left out is the recipe's."""
+    token = secrets.token_urlsafe(32)
+    try:
+        return {"run_ids": submit(app, parse_race(settings), token), "token": token}
+    except (InvalidChoice, QueueFull, StoreError) as error:
+        raise gr.Error(str(error)) from None
+
+
+def state(app: AppState, run_id: object, cursor: object = 0) -> dict[str, Any]:
+    """A run's state, and its rows after `cursor`: at most 5,000; ask again with the new cursor for more."""
+    run = _run(app, run_id)
+    if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor < 2**63:
+        raise gr.Error(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
+    rows, cursor_now = app.store.rows(run.id, cursor, limit=MOST_ROWS)
+    return {
+        "run_id": run.id,
+        "method": run.method,
+        "state": run.state,
+        "reason": run.reason,
+        "queue_place": app.store.queue_place(run.id),
+        "step": run.step,
+        "total_steps": run.total_steps,
+        "trainable_parameters": run.trainable_parameters,
+        "metric_name": run.metric_name,
+        "metric": run.metric,
+        "seconds": run.seconds,
+        "device": run.device,
+        "rows": rows,
+        "cursor": cursor_now,
+    }
+
+
+def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
+    """Stop a run of one's own; a run that trains ends within two steps and keeps its adapter."""
+    run = _run(app, run_id)
+    if not isinstance(token, str):
+        raise gr.Error(f"token: got {_quoted(token)}; it is the text that /start gave.")
+    try:
+        app.queue.stop(run.id, token)
+    except StoreError as error:
+        raise gr.Error(str(error)) from None
+    return {"run_id": run.id, "state": app.store.state(run.id)}
+
+
+def _run(app: AppState, run_id: object) -> RunRecord:
+    run = app.store.get(run_id)
+    if run is None:
+        raise gr.Error(f"run_id: there is no run {_quoted(run_id)}; use an id that /start gave.")
+    return run
+
+
+def _quoted(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def register(app: AppState) -> None:
+    """Add the endpoints to the Blocks that are being built."""
+
+    def _recipes() -> dict[str, Any]:
+        return recipes()
+
+    def _start(settings: dict[str, Any]) -> dict[str, Any]:
+        return start(app, settings)
+
+    def _state(run_id: str, cursor: int = 0) -> dict[str, Any]:
+        return state(app, run_id, cursor)
+
+    def _stop(run_id: str, token: str) -> dict[str, Any]:
+        return stop(app, run_id, token)
+
+    for call, endpoint in ((_recipes, recipes), (_start, start), (_state, state), (_stop, stop)):
+        gr.api(call, api_name=endpoint.__name__, api_description=endpoint.__doc__, concurrency_limit=TOGETHER)

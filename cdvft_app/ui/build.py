@@ -1,0 +1,59 @@
+"""The page: the header, the tabs, the API."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import gradio as gr
+
+from cdvft_app.ui import api, texts, train
+from cdvft_app.ui.header import header
+from cdvft_app.ui.state import AppState
+
+# A tab is a module with TITLE and build(app), which lays it out, connects it, and may return an OnVisit.
+# Its place in the address is its module's name: ?tab=train. Tabs know nothing of each other.
+TABS: tuple[ModuleType, ...] = (train,)
+
+# Keeps the address in step with the tab that is looked at, so that a link leads back to it.
+_TAB_TO_ADDRESS = """(name) => {
+  const address = new URL(location.href);
+  address.searchParams.set("tab", name);
+  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
+}"""
+
+
+def build(app: AppState) -> gr.Blocks:
+    """The page over this store and queue; `launch` it with `theme.launch_arguments()`."""
+    names = [_name(tab) for tab in TABS]
+    with gr.Blocks(
+        title=texts.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
+    ) as page:
+        header(app)
+        with gr.Tabs(elem_id="tabs", selected=names[0]) as tabs:
+            visits = []
+            for tab, name in zip(TABS, names, strict=True):
+                with gr.Tab(tab.TITLE, id=name, elem_id=f"tab-{name}") as item:
+                    visits.append(tab.build(app))
+                chosen = gr.State(name)
+                item.select(None, chosen, None, js=_TAB_TO_ADDRESS)
+
+        def tab_in_address(request: gr.Request) -> gr.Tabs:
+            asked = request.query_params.get("tab", names[0])
+            return gr.Tabs(selected=asked if asked in names else names[0])
+
+        page.load(tab_in_address, None, tabs, api_visibility="private", queue=False)
+        for visit in filter(None, visits):
+            page.load(
+                visit.call,
+                visit.inputs,
+                visit.outputs,
+                api_visibility="private",
+                queue=False,
+                show_progress="hidden",
+            )
+        api.register(app)
+    return page
+
+
+def _name(tab: ModuleType) -> str:
+    return tab.__name__.rpartition(".")[2]

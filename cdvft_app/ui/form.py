@@ -1,0 +1,102 @@
+"""The settings side of the Train tab as data: which controls there are, and what their values ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cdvft_app import catalog
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.settings import METHODS, RaceRequest, RunSettings, parse_race
+
+RATE = "learning_rate."  # of a method: "learning_rate.lora"
+RATES = tuple(RATE + method for method in METHODS)
+NUMBERS = (
+    "m", "block_size", "alpha", "epochs", "max_steps", "batch_size", "seed",
+    "lora_r", "fourierft_n", "fourierft_scaling", "c3a_block_size",
+    "train_examples", "evaluation_examples", "max_length", "image_size",
+    "warmup_ratio", "weight_decay", "checkpoint_every",
+)  # fmt: skip
+FIELDS = (
+    "recipe", "model", "dataset", "methods", "target_modules", "init_weights", "schedule", *NUMBERS, *RATES,
+)  # fmt: skip
+# Filled in where the recipe says nothing; an empty field means the recipe's own value.
+START: dict[str, Any] = {"recipe": "sentiment", "methods": ["cdvft", "lora", "fourierft"], "m": 2, "alpha": 1,
+                         "init_weights": "zero_output", "schedule": "linear", "seed": 0}  # fmt: skip
+OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size",
+             "lora_r", "fourierft_n", "fourierft_scaling", "weight_decay", "checkpoint_every")  # fmt: skip
+
+
+def race(values: Mapping[str, Any]) -> RaceRequest:
+    """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
+    asked = {name: value for name, value in values.items() if name in FIELDS and value not in (None, "", [])}
+    if not asked.get("methods"):
+        asked["methods"] = values.get("methods") or []
+    rates = {name.removeprefix(RATE): asked.pop(name) for name in RATES if name in asked}
+    asked["learning_rates"] = {name: rate for name, rate in rates.items() if name in asked["methods"]}
+    asked["methods"] = sorted(
+        asked["methods"], key=lambda name: METHODS.index(name) if name in METHODS else 99
+    )
+    return parse_race(asked)
+
+
+def from_runs(runs: Iterable[RunSettings]) -> dict[str, Any]:
+    """The controls' values that ask for these runs again: their settings, one learning rate a method."""
+    runs = list(runs)
+    values: dict[str, Any] = {name: getattr(runs[0], name, None) for name in FIELDS}
+    values["methods"] = [run.method for run in runs]
+    values["target_modules"] = list(runs[0].target_modules or [])
+    values |= {RATE + run.method: run.learning_rate for run in runs}
+    return values
+
+
+def remembered(kept: object) -> dict[str, Any]:
+    """A form that the browser kept, as far as it still fits; it may be anybody's or an older version's."""
+    kept = kept if isinstance(kept, dict) else {}
+    values: dict[str, Any] = {name: kept.get(name, START.get(name)) for name in FIELDS}
+    if not isinstance(values["recipe"], str) or values["recipe"] not in catalog.recipes():
+        values["recipe"] = next(iter(catalog.recipes()))
+    for name in ("methods", "target_modules"):
+        given = values[name] if isinstance(values[name], list) else []
+        values[name] = [item for item in given if isinstance(item, str)]
+    values["methods"] = [name for name in values["methods"] if name in METHODS]
+    for name in (*NUMBERS, *RATES):
+        if isinstance(values[name], bool) or not isinstance(values[name], int | float):
+            values[name] = None
+    for name in ("model", "dataset", "init_weights", "schedule"):
+        values[name] = values[name] if isinstance(values[name], str) else START.get(name)
+    return values
+
+
+def label(settings: RunSettings) -> str:
+    """A run's name in tables: the method with what tells it from its like."""
+    name = METHOD_STYLES[settings.method].label
+    extra = {
+        "cdvft": f" m = {settings.m}" if settings.m != 2 else "",
+        "lora": f" r = {settings.lora_r}",
+        "fourierft": f" n = {settings.fourierft_n:,}",
+    }
+    return name + extra.get(settings.method, "")
+
+
+def summary(settings: RunSettings) -> str:
+    """A race's settings in half a line; what is its recipe's own is left out."""
+    recipe = catalog.recipes().get(settings.recipe)
+    parts = []
+    if settings.model and recipe and settings.model != recipe.model:
+        parts.append(settings.model)
+    if settings.dataset and recipe and settings.dataset != recipe.dataset:
+        parts.append(settings.dataset)
+    if settings.m != 2:
+        parts.append(f"m {settings.m}")
+    if settings.block_size:
+        parts.append(f"p {settings.block_size}")
+    if settings.alpha != 1:
+        parts.append(f"α {settings.alpha:g}")
+    if settings.max_steps:
+        parts.append(f"{settings.max_steps} steps")
+    elif settings.epochs:
+        parts.append(f"{settings.epochs:g} {'epoch' if settings.epochs == 1 else 'epochs'}")
+    if settings.train_examples:
+        parts.append(f"{settings.train_examples:,} examples")
+    return " · ".join([*parts, f"seed {settings.seed}"])

@@ -1,0 +1,63 @@
+"""The recipes as cards, with what to expect of each and whether the hub can be reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.catalog.entries import Recipe
+from cdvft_app.catalog.hub import hub_status
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.ui.component import component
+
+
+def card(recipe: Recipe) -> dict[str, Any]:
+    """What one card says."""
+    model, data = catalog.get_model(recipe.model), catalog.get_dataset(recipe.dataset)
+    return {
+        "key": recipe.key,
+        "title": recipe.title,
+        "offline": recipe.offline,
+        "about": f"{model.title} on {data.title}",
+        "expect": _expect(recipe),
+        "expect_source": f"Source: {recipe.expected.source}",
+    }
+
+
+def _expect(recipe: Recipe) -> str:
+    expected = recipe.expected
+    parts = [f"{recipe.train_examples:,} examples, {recipe.epochs:g} epochs"]
+    if expected.seconds_cpu2:
+        parts.append(f"about {_minutes(expected.seconds_cpu2)} a method on 2 CPU cores")
+    if expected.seconds_gpu:
+        parts.append(f"{_minutes(expected.seconds_gpu)} on a GPU")
+    metric = catalog.get_dataset(recipe.dataset).metric
+    for method, value in expected.metric.items():
+        if method == "cdvft":
+            shown = f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.3f}"
+            parts.append(f"{METHOD_STYLES[method].label} reaches {shown}")
+    if expected.paper:
+        parts.append(expected.paper)
+    return " · ".join(parts)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
+    """Radio cards; the value is the chosen recipe's key."""
+
+    def hub(_: object) -> dict[str, Any]:
+        status = hub_status()
+        return {"reachable": status.reachable, "text": status.sentence}
+
+    return component(
+        "recipes.js",
+        chosen,
+        server_functions={"hub": hub},
+        recipes=[card(recipe) for recipe in catalog.recipes().values()],
+        **arguments,
+    )

@@ -1,0 +1,52 @@
+"""What every tab is built from: the store, the queue, and where the page runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue, warm_up
+
+SECRET_FILE = "browser-secret"
+
+
+@dataclass(frozen=True)
+class AppState:
+    """Shared by all visitors; everything that belongs to one visitor comes with each call."""
+
+    store: RunStore
+    queue: JobQueue
+    secret: str
+
+    @classmethod
+    def make(cls, store: RunStore, queue: JobQueue) -> AppState:
+        return cls(store, queue, _kept_secret(store.root))
+
+    def await_libraries(self) -> None:
+        """Return when torch and its like are imported, which two threads must not do at once."""
+        warm_up().join()
+
+
+@dataclass(frozen=True)
+class OnVisit:
+    """What a tab does when somebody opens the page: `call(*inputs)` fills `outputs`."""
+
+    call: Callable[..., Any]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+
+def _kept_secret(folder: Path) -> str:
+    """The key to what browsers remember. It is kept with the runs, so that a restart forgets no owner."""
+    file = folder / SECRET_FILE
+    try:
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
+            new.write(secrets.token_hex(16))
+    except FileExistsError:
+        pass
+    return file.read_text()

@@ -1,0 +1,221 @@
+"""The Train tab: choose on the left, watch on the right."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.settings import METHODS, InvalidChoice
+from cdvft_app.ui import actions, form, texts
+from cdvft_app.ui.controls import METHOD_NUMBERS, Controls, choices, placeholder, targets
+from cdvft_app.ui.forecast import forecast, problem
+from cdvft_app.ui.history import history_view
+from cdvft_app.ui.recorded import recorded
+from cdvft_app.ui.run_view import MOST_RUNS, run_view, shown
+from cdvft_app.ui.state import AppState, OnVisit
+
+TITLE = "Train"
+# Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(app: AppState) -> OnVisit:
+    """Lay the tab out and connect it."""
+    controls = Controls()
+    with gr.Row(elem_classes=["train"]):
+        with gr.Column(elem_classes=["choose"], elem_id="choose"):
+            gr.HTML(
+                '<button type="button" class="fold-settings" aria-expanded="true" aria-controls="choose">'
+                "<span>Settings</span></button>",
+                js_on_load=_FOLD,
+                apply_default_css=False,
+            )
+            gr.HTML("<h2>What</h2>", apply_default_css=False)
+            controls.what()
+            gr.HTML("<h2>How</h2>", apply_default_css=False)
+            controls.how()
+            blocks = gr.HTML(elem_classes=["blocks"], elem_id="blocks", apply_default_css=False)
+            controls.layers()
+            controls.folded()
+            with gr.Accordion("The method in one line", open=False, elem_classes=["fold"]):
+                gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+            with gr.Column(elem_classes=["go"]):
+                counts = gr.HTML(
+                    '<p class="promise quiet">Counting …</p>', elem_id="counts", apply_default_css=False
+                )
+                with gr.Row(elem_classes=["go-buttons"]):
+                    start = gr.Button("Start", variant="primary", elem_id="start")
+                    stop = gr.Button("Stop", interactive=False, elem_id="stop")
+                    resume = gr.Button("Resume", interactive=False, elem_id="resume")
+                reason = gr.HTML(elem_id="reason", apply_default_css=False)
+        with gr.Column(elem_classes=["watch"]):
+            view = run_view(app.store, elem_id="run")
+            history = history_view(app.store, elem_id="history")
+
+    token = gr.BrowserState("", storage_key="cdvft-token", secret=app.secret)
+    kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
+    fields = [controls.fields[name] for name in form.FIELDS]
+
+    def values(given: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(form.FIELDS, given, strict=True))
+
+    # While one types: counts, blocks, whether Start can be pressed.
+    def typed(*given: Any) -> tuple[Any, ...]:
+        asked = values(given)
+        try:
+            request = form.race(asked)
+            for settings in request.runs():
+                catalog.resolve(settings)
+            app.await_libraries()
+            said = forecast(request)
+        except InvalidChoice as error:
+            return problem(error), "", gr.Button(interactive=False), asked
+        return said.counts, said.blocks, gr.Button(interactive=True), asked
+
+    gr.on(
+        [field.change for field in fields],
+        typed,
+        fields,
+        [counts, blocks, start, kept],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+
+    # A recipe brings its own model, data and layers, and what empty fields stand for.
+    varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
+
+    def of_recipe(key: str) -> list[Any]:
+        recipe = catalog.get_recipe(key)
+        return [
+            gr.update(**choices("model", recipe)),
+            gr.update(**choices("dataset", recipe)),
+            gr.update(**targets(recipe.model, recipe)),
+            *(gr.update(placeholder=placeholder(name, recipe)) for name in varying),
+        ]
+
+    at = controls.fields
+    follows = [at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying)]
+    at["recipe"].input(of_recipe, at["recipe"], follows, **QUIET)
+
+    def of_model(model: str, key: str) -> Any:
+        try:
+            return gr.update(**targets(model or "", catalog.get_recipe(key)))
+        except InvalidChoice:
+            return gr.skip()  # `typed` says what is wrong with it
+
+    at["model"].input(of_model, [at["model"], at["recipe"]], at["target_modules"], **QUIET)
+
+    # Only what the chosen methods and kind of data use is shown.
+    depending = {name: method for method, names in METHOD_NUMBERS.items() for name in names}
+    depending |= {form.RATE + method: method for method in METHODS} | {"init_weights": "cdvft"}
+
+    def of_methods(methods: list[str], key: str) -> list[Any]:
+        kind = catalog.get_recipe(key).kind
+        return [
+            *(gr.update(visible=method in methods) for method in depending.values()),
+            gr.update(visible=kind == "text"),
+            gr.update(visible=kind == "image"),
+        ]
+
+    gr.on(
+        [at["methods"].change, at["recipe"].change],
+        of_methods,
+        [at["methods"], at["recipe"]],
+        [*(at[name] for name in depending), at["max_length"], at["image_size"]],
+        **QUIET,
+    )
+
+    # The buttons. Every one of them asks the store again; what the page believes decides nothing.
+    def ids_of(shown_value: Any) -> list[str]:
+        runs = shown_value.get("runs") if isinstance(shown_value, dict) else None
+        return [run for run in runs if isinstance(run, str)][:MOST_RUNS] if isinstance(runs, list) else []
+
+    def states(shown_value: Any, mine: str) -> tuple[Any, ...]:
+        able = actions.buttons(app.store, ids_of(shown_value), mine)
+        return gr.Button(interactive=able.stop), gr.Button(interactive=able.resume), _reason(able.reason)
+
+    view.run_state(states, [view, token], [stop, resume, reason], **QUIET)
+
+    def started(mine: str, *given: Any) -> tuple[Any, ...]:
+        mine = mine or secrets.token_urlsafe(32)
+        ids, refused = actions.start(app, values(given), mine)
+        if refused:
+            return gr.skip(), _reason(refused, "problem"), mine
+        return shown(ids, "new", mine, time.time_ns()), "", mine
+
+    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8}
+    start.click(started, [token, *fields], [view, reason, token], **clicked)
+
+    def acting(act: Any) -> Any:
+        def acted(shown_value: Any, mine: str) -> tuple[Any, ...]:
+            ids = ids_of(shown_value)
+            refused = act(app, ids, mine)
+            again = shown(ids, "chosen", mine, time.time_ns())
+            if refused:
+                return again, gr.skip(), gr.skip(), _reason(refused, "problem")
+            return again, *states(again, mine)
+
+        return acted
+
+    for button, act in ((stop, actions.stop), (resume, actions.resume)):
+        button.click(acting(act), [view, token], [view, stop, resume, reason], **clicked)
+
+    # A visit: who it is, what the form held, and which runs the address names.
+    def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
+        mine = mine if isinstance(mine, str) and mine else secrets.token_urlsafe(32)
+        remembered = form.remembered(kept_form)
+        recipe = catalog.get_recipe(remembered["recipe"])
+        updates = dict(
+            zip([*("model", "dataset", "target_modules"), *varying], of_recipe(recipe.key), strict=True)
+        )
+        return [
+            _first_shown(app, request.query_params.get("run", ""), mine),
+            {"token": mine},
+            mine,
+            *(_set(updates.get(name), remembered[name]) for name in form.FIELDS),
+        ]
+
+    return OnVisit(visited, [token, kept], [view, history, token, *fields])
+
+
+def _set(update: dict[str, Any] | None, value: Any) -> Any:
+    """A control's update with a remembered value, where there is one."""
+    if update is None:
+        return value
+    return gr.update(**{**update, "value": value}) if value else update
+
+
+def _first_shown(app: AppState, asked: str, token: str) -> dict[str, Any]:
+    """The runs in the address; else the visitor's last race, anybody's last, or a recorded one."""
+    runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
+    if runs:
+        return shown(runs, "linked", token)
+    last = app.store.history(1, token) or app.store.history(1)
+    if last:
+        return shown([run.id for run in app.store.group(last[0].group_id)], "last", token)
+    race = recorded()
+    if race is None:
+        return shown([], "last", token)
+    ids = [run["id"] for run in race["runs"]]
+    return shown(ids, "last", token) | {"recorded": race["recorded"], "rows": race}
+
+
+def _reason(text: str, kind: str = "quiet") -> str:
+    return f'<p class="{kind}" role="status">{escape(text)}</p>'
+
+
+# Below 900 px the settings fold away once a run is on; the button brings them back.
+_FOLD = """
+const button = element.querySelector("button");
+const fold = (folded) => {
+  button.setAttribute("aria-expanded", String(!folded));
+  document.getElementById("choose").classList.toggle("folded", folded);
+};
+button.addEventListener("click", () => fold(button.getAttribute("aria-expanded") === "true"));
+document.addEventListener("race-started", () => fold(true));
+"""
