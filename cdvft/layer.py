@@ -73,6 +73,15 @@ class CDVFTLayer(BaseTunerLayer):
         self.cdvft_alpha[adapter_name] = float(alpha)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
+    def _move_adapter_to_device_of_base_layer(
+        self, adapter_name: str, device: torch.device | None = None
+    ) -> None:
+        """Unlike PEFT's own, move only: a detour through a bfloat16 base's dtype would round the vectors."""
+        for name in self.adapter_layer_names:
+            vectors = getattr(self, name)
+            if adapter_name in vectors and not any(p.is_meta for p in vectors[adapter_name]):
+                vectors[adapter_name].to(device or self.weight.device)
+
     def factors(self, adapter: str) -> Factors:
         """The vectors of an adapter, as they are trained.
 

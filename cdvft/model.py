@@ -54,14 +54,18 @@ class CDVFTModel(BaseTuner):
         except NoMatchingPeftModuleError as error:
             raise NoMatchingPeftModuleError(f"{error} {_advice(model)}") from None
         config: Any = self.peft_config[adapter_name]
-        for pattern in config.block_size_pattern:
-            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in self.targeted_module_names):
-                warnings.warn(
-                    f"The block_size_pattern key {pattern!r} did not match any targeted module and was "
-                    f"ignored. Targeted are {sorted(self.targeted_module_names)}.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+        unmatched = [
+            pattern
+            for pattern in config.block_size_pattern
+            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in self.targeted_module_names)
+        ]
+        if unmatched:
+            warnings.warn(
+                "The following block_size_pattern keys did not match any targeted module and were ignored: "
+                f"{unmatched}. Targeted are {sorted(self.targeted_module_names)}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _prepare_adapter_config(self, peft_config: PeftConfig, model_config: dict) -> PeftConfig:
         try:

@@ -100,7 +100,7 @@ _GPT2 = Tiny("gpt2", _gpt2, ["c_attn", "c_proj"], _tokens, "CAUSAL_LM", "AutoPef
 _LLAMA = Tiny(
     "llama", _llama, ["q_proj", "v_proj", "down_proj"], _tokens, "CAUSAL_LM", "AutoPeftModelForCausalLM"
 )
-_TIMM_VIT = Tiny("timm_vit", _timm_vit, ["qkv", "proj"], _images)  # qkv is one fused layer, 24 -> 72
+_TIMM_VIT = Tiny("timm_vit", _timm_vit, ["qkv", "attn.proj"], _images)  # qkv is one fused layer, 24 -> 72
 
 
 @pytest.fixture(params=[_BERT, _GPT2, _LLAMA, _TIMM_VIT], ids=lambda tiny: tiny.name)

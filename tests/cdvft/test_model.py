@@ -1,0 +1,237 @@
+"""Which layers are adapted and how, mixed batches with trained heads, and shared weights."""
+
+import warnings
+
+import pytest
+import torch
+import transformers
+from peft import get_peft_model
+from torch import nn
+
+from cdvft import CDVFTConfig, CDVFTLinear
+from cdvft.blocks import parameter_count
+
+
+def adapted_layers(model: nn.Module) -> dict[str, CDVFTLinear]:
+    prefix = "base_model.model."
+    return {n.removeprefix(prefix): m for n, m in model.named_modules() if isinstance(m, CDVFTLinear)}
+
+
+def vit() -> nn.Module:
+    config = transformers.ViTConfig(
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=8,
+    )
+    return transformers.ViTForImageClassification(config)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "suffixes"),
+    [
+        ("bert", {"query", "value"}),
+        ("gpt2", {"c_attn"}),
+        ("llama", {"q_proj", "v_proj"}),
+    ],
+)
+def test_default_targets(request: pytest.FixtureRequest, architecture: str, suffixes: set[str]) -> None:
+    model = get_peft_model(request.getfixturevalue(architecture).model(), CDVFTConfig())
+    layers = adapted_layers(model)
+    assert {name.rsplit(".", 1)[-1] for name in layers} == suffixes
+    assert len(layers) == 2 * len(suffixes)
+
+
+def test_default_targets_of_vision_models_are_query_and_value() -> None:
+    layers = adapted_layers(get_peft_model(vit(), CDVFTConfig()))
+    assert len(layers) == 2
+    assert {name.rsplit(".", 1)[-1] for name in layers} in ({"q_proj", "v_proj"}, {"query", "value"})
+
+
+def test_no_default_names_the_model_type_and_what_could_be_targeted(timm_vit) -> None:
+    with pytest.raises(ValueError, match=r"specify `target_modules`.*model type 'custom'.*'fc1'.*'qkv'"):
+        get_peft_model(timm_vit.model(), CDVFTConfig())
+
+
+def test_targets_that_match_nothing_are_named_with_what_could_be_targeted(bert) -> None:
+    with pytest.raises(
+        ValueError, match=r"\{'q_proj'\} not found in the base model.*'dense', 'key', 'query', 'value'"
+    ):
+        get_peft_model(bert.model(), CDVFTConfig(target_modules=["q_proj"]))
+
+
+def test_all_linear_spares_the_head(bert) -> None:
+    layers = adapted_layers(
+        get_peft_model(bert.model(), CDVFTConfig(target_modules="all-linear", task_type="SEQ_CLS"))
+    )
+    assert {name.rsplit(".", 1)[-1] for name in layers} == {"query", "key", "value", "dense"}
+
+
+def test_patterns_by_layer(bert) -> None:
+    config = CDVFTConfig(
+        target_modules=["query", "value", "dense"],
+        exclude_modules=["pooler.dense"],
+        block_size=24,
+        block_size_pattern={"value": 8, r"layer\.1\.output\.dense": 5},
+        alpha_pattern={"layer.0.attention.self.query": 2.5},
+        alpha=0.5,
+        init_weights=False,
+    )
+    layers = adapted_layers(get_peft_model(bert.model(), config))
+    layers = {name.removeprefix("bert.encoder."): layer for name, layer in layers.items()}
+    assert "bert.pooler.dense" not in layers
+    for name, layer in layers.items():
+        p = 8 if name.endswith("value") else 5 if name == "layer.1.output.dense" else 24
+        diagonals, circulants, alpha = layer.factors("default")
+        assert circulants[0].shape[-1] == p
+        assert alpha == (2.5 if name == "layer.0.attention.self.query" else 0.5)
+        count = sum(t.numel() for t in (*diagonals, *circulants))
+        assert count == parameter_count(layer.out_features, layer.in_features, 2, p)
+
+
+@pytest.mark.parametrize("pattern", ["block_size_pattern", "alpha_pattern"])
+def test_a_pattern_that_matches_nothing_warns(bert, pattern: str) -> None:
+    with pytest.warns(RuntimeWarning, match=rf"{pattern} keys did not match.*ignored: \['nowhere'\]"):
+        get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], **{pattern: {"nowhere": 4}}))
+
+
+def test_layers_to_transform(bert) -> None:
+    config = CDVFTConfig(target_modules=["query"], layers_to_transform=[1], layers_pattern="layer")
+    assert list(adapted_layers(get_peft_model(bert.model(), config))) == [
+        "bert.encoder.layer.1.attention.self.query"
+    ]
+
+
+@pytest.mark.parametrize("bias", ["none", "all", "cdvft_only"])
+def test_bias(bert, bias: str) -> None:
+    model = get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], bias=bias))
+    trained = {n for n, p in model.named_parameters() if p.requires_grad and "cdvft_" not in n}
+    biases = {n for n, _ in model.named_parameters() if n.endswith("bias")}
+    assert trained == {"none": set(), "all": biases, "cdvft_only": {n for n in biases if "query" in n}}[bias]
+
+
+def randomize(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter)
+
+
+@pytest.fixture
+def with_heads(bert):
+    """Two adapters with a trained head of their own each, as two tasks leave them, and one without."""
+    config = {"init_weights": False, "target_modules": ["query", "value"], "modules_to_save": ["classifier"]}
+    model = get_peft_model(bert.model(), CDVFTConfig(**config), adapter_name="a")
+    model.add_adapter("b", CDVFTConfig(**config, m=3))
+    model.add_adapter("headless", CDVFTConfig(init_weights=False, target_modules=["query"]))
+    torch.manual_seed(5)
+    for head in model.base_model.model.classifier.modules_to_save.values():
+        randomize(head)
+    return model.eval()
+
+
+@pytest.mark.parametrize("active", ["a", "b", "headless"])
+@pytest.mark.parametrize(
+    "rows",
+    [["a", "b", "__base__", "a"], ["b", "b", "b", "a"], ["headless", "b", "a", "__base__"], ["headless"] * 4],
+)
+def test_mixed_rows_pass_through_their_own_head(bert, with_heads, rows: list[str], active: str) -> None:
+    expected = {}
+    for name in ("a", "b", "headless"):
+        with_heads.set_adapter(name)
+        expected[name] = bert.outputs(with_heads)
+    with with_heads.disable_adapter():
+        expected["__base__"] = bert.outputs(with_heads)
+    distinct = list(expected.values())
+    assert not any(torch.allclose(a, b) for i, a in enumerate(distinct) for b in distinct[:i])
+    with_heads.set_adapter(active)
+    mixed = bert.outputs(with_heads, adapter_names=rows)
+    for row, name in enumerate(rows):
+        torch.testing.assert_close(mixed[row], expected[name][row])
+    torch.testing.assert_close(bert.outputs(with_heads), expected[active])  # no hook stays behind
+
+
+def test_mixed_batch_refusals(bert, with_heads) -> None:
+    with pytest.raises(
+        ValueError, match=r"non-existing adapter\(s\): c, d\. Name any of \['a', 'b', 'headless'\]"
+    ):
+        bert.outputs(with_heads, adapter_names=["d", "c", "a", "a"])
+    with pytest.raises(ValueError, match="got 1 and 4 respectively"):
+        bert.outputs(with_heads, adapter_names=["a"])
+    with pytest.raises(ValueError, match=r"in training mode\. Call \.eval\(\) first"):
+        bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+@pytest.mark.parametrize("encoder_decoder", [False, True])
+def test_generation_with_a_mixed_batch(llama, num_beams: int, encoder_decoder: bool) -> None:
+    if encoder_decoder:
+        torch.manual_seed(0)
+        config = transformers.T5Config(
+            vocab_size=50, d_model=24, d_kv=12, d_ff=40, num_layers=1, num_heads=2, decoder_start_token_id=0
+        )
+        base, targets = transformers.T5ForConditionalGeneration(config).eval(), ["q", "v"]
+    else:
+        base, targets = llama.model(), ["q_proj", "v_proj"]
+    settings = {"target_modules": targets, "init_weights": False, "alpha": 5.0}
+    model = get_peft_model(base, CDVFTConfig(**settings), adapter_name="a")
+    model.add_adapter("b", CDVFTConfig(**settings, m=3))
+    model.eval()
+    inputs = {"input_ids": torch.randint(1, 50, (2, 5), generator=torch.Generator().manual_seed(0))}
+    options = {
+        "min_new_tokens": 6,
+        "max_new_tokens": 6,
+        "num_beams": num_beams,
+        "do_sample": False,
+        "output_logits": True,
+    }
+    options |= {"return_dict_in_generate": True}
+    mixed = model.generate(**inputs, **options, adapter_names=["a", "b"])
+    for row, name in enumerate(["a", "b"]):
+        model.set_adapter(name)
+        alone = model.generate(**inputs, **options)
+        rows = slice(row * num_beams, (row + 1) * num_beams)
+        torch.testing.assert_close(mixed.logits[0][rows], alone.logits[0][rows])
+        assert mixed.sequences[row].tolist() == alone.sequences[row].tolist()
+
+
+def test_merging_an_output_embedding_leaves_the_tied_input_embedding_alone(gpt2) -> None:
+    base = gpt2.model()
+    embedding = base.transformer.wte.weight.detach().clone()
+    with pytest.warns(UserWarning, match="tie_word_embeddings"):
+        model = get_peft_model(base, CDVFTConfig(target_modules=["lm_head"], init_weights=False)).eval()
+    assert base.lm_head.weight is base.transformer.wte.weight
+    expected = gpt2.outputs(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        merged = model.merge_and_unload()
+    torch.testing.assert_close(gpt2.outputs(merged), expected)
+    assert torch.equal(base.transformer.wte.weight, embedding)
+    assert not merged.config.tie_word_embeddings
+
+
+def test_adapters_on_the_same_and_on_other_layers_add_up(bert) -> None:
+    """An adapter with both updates gives what the two adapters give when both are active."""
+    model = get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], init_weights=False), "a")
+    model.add_adapter("b", CDVFTConfig(target_modules=["query", "value"], init_weights=False))
+    model.base_model.set_adapter(["a", "b"])
+    both = bert.outputs(model.eval())
+    merged = model.merge_and_unload()
+    torch.testing.assert_close(bert.outputs(merged), both)
+
+
+def test_deleting_an_adapter_leaves_no_rest_in_the_model(bert) -> None:
+    model = get_peft_model(bert.model(), CDVFTConfig(init_weights=False), "a")
+    before = set(model.state_dict())
+    expected = bert.outputs(model.eval())
+    model.add_adapter("b", CDVFTConfig(target_modules=["query", "dense"], m=3))
+    model.set_adapter("b")
+    model.delete_adapter("b")
+    model.set_adapter("a")
+    assert {key for key in model.state_dict() if ".b." in key} == set()
+    for layer in adapted_layers(model).values():
+        assert "b" not in layer.cdvft_alpha
+        assert layer.active_adapters == ["a"]
+    # PEFT leaves layers that only the deleted adapter targeted wrapped, their weights under longer names.
+    assert before <= set(model.state_dict()) | {key.replace(".base_layer", "") for key in model.state_dict()}
+    torch.testing.assert_close(bert.outputs(model), expected)

@@ -1,0 +1,242 @@
+"""What a PEFT user does with an adapter, on BERT, GPT-2, Llama and a timm ViT at toy size."""
+
+import json
+
+import peft
+import pytest
+import torch
+from peft import (
+    PeftModel,
+    convert_to_lora,
+    get_peft_model,
+    get_peft_model_state_dict,
+    inject_adapter_in_model,
+    set_peft_model_state_dict,
+)
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from cdvft import CDVFTConfig, CDVFTLayer
+from cdvft.blocks import parameter_count
+from cdvft.circulant import cd_product
+
+SETTINGS = [
+    pytest.param({}, id="default"),
+    pytest.param({"m": 3, "block_size": 8, "alpha": 0.5}, id="m3-blocks"),
+    pytest.param({"block_size": 7}, id="padded"),
+]
+
+
+def adapted(tiny, seed: int = 0, adapter_name: str = "default", **settings) -> nn.Module:
+    config = CDVFTConfig(
+        **{"target_modules": tiny.targets, "init_weights": False, "task_type": tiny.task_type, **settings}
+    )
+    base = tiny.model()
+    torch.manual_seed(seed + 100)
+    return get_peft_model(base, config, adapter_name=adapter_name).eval()
+
+
+def layers(model: nn.Module, kind: type = CDVFTLayer) -> list:
+    return [module for module in model.modules() if isinstance(module, kind)]
+
+
+@pytest.mark.parametrize("init_weights", [True, "zero_circulant", "zero_input"])
+def test_starts_at_the_base_and_learns(tiny, init_weights) -> None:
+    base_output = tiny.outputs(tiny.model())
+    model = adapted(tiny, init_weights=init_weights)
+    assert torch.equal(tiny.outputs(model), base_output)
+    trained = [p for n, p in model.named_parameters() if "cdvft_" in n]
+    assert trained and all(p.requires_grad and p.dtype == torch.float32 for p in trained)
+    optimizer = torch.optim.Adam(trained, lr=0.01)
+    losses = []
+    for _ in range(5):
+        loss = (tiny.outputs(model) - 1).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert all(layer.get_delta_weight("default").norm() > 0 for layer in layers(model))
+    with model.disable_adapter():
+        assert torch.equal(tiny.outputs(model), base_output)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_save_and_load(tiny, tmp_path, settings: dict) -> None:
+    model = adapted(tiny, **settings)
+    expected = tiny.outputs(model)
+    model.save_pretrained(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors", ".md"}
+    saved = load_file(tmp_path / "adapter_model.safetensors")
+    vectors = {key: tensor for key, tensor in saved.items() if "cdvft_" in key}
+    m, p = settings.get("m", 2), settings.get("block_size")
+    assert sum(tensor.numel() for tensor in vectors.values()) == sum(
+        parameter_count(layer.out_features, layer.in_features, m, p) for layer in layers(model)
+    )
+    loaded = PeftModel.from_pretrained(tiny.model(), tmp_path).eval()
+    assert torch.equal(tiny.outputs(loaded), expected)
+    assert not any(p.requires_grad for p in loaded.parameters())
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_merge_unmerge_and_unload(tiny, settings: dict) -> None:
+    model = adapted(tiny, **settings)
+    expected, weights = tiny.outputs(model), [layer.weight.detach().clone() for layer in layers(model)]
+    model.merge_adapter(safe_merge=True)
+    torch.testing.assert_close(tiny.outputs(model), expected, rtol=1e-4, atol=1e-5)
+    model.unmerge_adapter()
+    for layer, weight in zip(layers(model), weights, strict=True):
+        torch.testing.assert_close(layer.weight, weight)
+    merged = model.merge_and_unload()
+    assert not layers(merged)
+    assert {n for n, _ in merged.named_modules()} == {n for n, _ in tiny.model().named_modules()}
+    torch.testing.assert_close(tiny.outputs(merged), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_unload_gives_the_base_back(tiny) -> None:
+    base_output = tiny.outputs(tiny.model())
+    model = adapted(tiny)
+    assert not torch.allclose(tiny.outputs(model), base_output)
+    assert torch.equal(tiny.outputs(model.unload()), base_output)
+
+
+def test_saving_a_merged_model(bert, tmp_path) -> None:
+    """The adapter file is the same while merged, and the merged base loads as an ordinary model."""
+    model = adapted(bert, modules_to_save=["classifier"])
+    expected = bert.outputs(model)
+    model.save_pretrained(tmp_path / "before")
+    model.merge_adapter()
+    model.save_pretrained(tmp_path / "merged")
+    before, merged = (
+        load_file(tmp_path / name / "adapter_model.safetensors") for name in ("before", "merged")
+    )
+    assert before.keys() == merged.keys()
+    assert all(torch.equal(before[key], merged[key]) for key in before)
+    model.unmerge_adapter()
+    base = model.merge_and_unload()
+    base.save_pretrained(tmp_path / "base")
+    plain = type(base).from_pretrained(tmp_path / "base").eval()
+    torch.testing.assert_close(bert.outputs(plain), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_auto_model(tiny, tmp_path) -> None:
+    if tiny.auto_class is None:
+        pytest.skip("timm models have no AutoPeftModel")
+    base = tiny.model()
+    base.save_pretrained(tmp_path / "base")
+    base = type(base).from_pretrained(tmp_path / "base").eval()
+    config = CDVFTConfig(target_modules=tiny.targets, init_weights=False, task_type=tiny.task_type)
+    model = get_peft_model(base, config).eval()
+    model.save_pretrained(tmp_path / "adapter")
+    loaded = getattr(peft, tiny.auto_class).from_pretrained(tmp_path / "adapter").eval()
+    assert torch.equal(tiny.outputs(loaded), tiny.outputs(model))
+
+
+def test_several_adapters(tiny, tmp_path) -> None:
+    model = adapted(tiny, adapter_name="a")
+    torch.manual_seed(7)
+    model.add_adapter("b", CDVFTConfig(target_modules=tiny.targets[:1], m=3, init_weights=False))
+    outputs = {}
+    for name in ("a", "b"):
+        model.set_adapter(name)
+        outputs[name] = tiny.outputs(model)
+    assert not torch.allclose(outputs["a"], outputs["b"])
+    model.save_pretrained(tmp_path)
+    loaded = PeftModel.from_pretrained(tiny.model(), tmp_path / "b", adapter_name="b").eval()
+    loaded.load_adapter(tmp_path / "a", adapter_name="a")
+    for name in ("b", "a"):
+        loaded.set_adapter(name)
+        assert torch.equal(tiny.outputs(loaded), outputs[name])
+    loaded.delete_adapter("a")
+    loaded.set_adapter("b")
+    assert torch.equal(tiny.outputs(loaded), outputs["b"])
+    assert not any(".a." in key for key in loaded.state_dict() if "cdvft_" in key)
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:2])
+def test_convert_to_lora_at_full_rank(tiny, settings: dict, tmp_path) -> None:
+    model = adapted(tiny, **settings)
+    config, weights = convert_to_lora(model, rank=1.0)
+    config.save_pretrained(tmp_path)
+    save_file(weights, tmp_path / "adapter_model.safetensors")
+    lora = PeftModel.from_pretrained(tiny.model(), tmp_path).eval()
+    for converted, ours in zip(layers(lora, BaseTunerLayer), layers(model), strict=True):
+        exact = ours.get_delta_weight("default")
+        assert (converted.get_delta_weight("default") - exact).norm() <= 1e-3 * exact.norm()
+    torch.testing.assert_close(tiny.outputs(lora), tiny.outputs(model), rtol=0.05, atol=0.01)
+
+
+@pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_loading_into_another_dtype_keeps_float32_vectors(
+    bert, tmp_path, dtype, low_cpu_mem_usage: bool
+) -> None:
+    model = adapted(bert, task_type=None)
+    model.save_pretrained(tmp_path)
+    expected = get_peft_model_state_dict(model)
+    loaded = PeftModel.from_pretrained(
+        bert.model().to(dtype), tmp_path, low_cpu_mem_usage=low_cpu_mem_usage
+    ).eval()
+    for key, tensor in get_peft_model_state_dict(loaded).items():
+        if "cdvft_" in key:
+            assert tensor.dtype == torch.float32
+            assert torch.equal(tensor, expected[key])
+    output = bert.outputs(loaded)
+    assert output.dtype == dtype
+    torch.testing.assert_close(output.float(), bert.outputs(model), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="no accelerator here")
+def test_loading_onto_an_accelerator(bert, tmp_path) -> None:
+    device = torch.accelerator.current_accelerator()
+    model = adapted(bert)
+    model.save_pretrained(tmp_path)
+    loaded = PeftModel.from_pretrained(bert.model().to(device), tmp_path).eval()
+    assert {p.device.type for p in loaded.parameters()} == {device.type}
+    inputs = {key: tensor.to(device) for key, tensor in bert.inputs().items()}
+    torch.testing.assert_close(
+        loaded(**inputs).logits.cpu(),
+        model(**{key: tensor.cpu() for key, tensor in inputs.items()}).logits,
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def test_injection_without_a_peft_model(tiny) -> None:
+    """The low-level functions that transformers and diffusers use."""
+    source = adapted(tiny)
+    state = get_peft_model_state_dict(source)
+    config = CDVFTConfig(target_modules=tiny.targets)
+    model = inject_adapter_in_model(config, tiny.model(), state_dict=None).eval()
+    result = set_peft_model_state_dict(model, {k: v for k, v in state.items() if "cdvft_" in k})
+    assert not result.unexpected_keys
+    assert all(
+        torch.equal(ours.get_delta_weight("default"), theirs.get_delta_weight("default"))
+        for ours, theirs in zip(layers(model), layers(source), strict=True)
+    )
+
+
+def test_files_keep_their_format(tmp_path) -> None:
+    """A file of the layout that version 0.1 writes, made here by hand, must go on loading."""
+    torch.manual_seed(0)
+    prefix = "base_model.model.0"
+    tensors = {
+        f"{prefix}.cdvft_diagonals.0": torch.randn(6),
+        f"{prefix}.cdvft_diagonals.1": torch.randn(4),
+        f"{prefix}.cdvft_diagonals.2": torch.randn(4),
+        f"{prefix}.cdvft_circulants.0": torch.randn(2, 2, 3),
+        f"{prefix}.cdvft_circulants.1": torch.randn(2, 2, 3),
+    }
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    settings = {"peft_type": "CDVFT", "m": 3, "alpha": 0.5, "block_size": 3, "target_modules": ["0"]}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    model = PeftModel.from_pretrained(nn.Sequential(nn.Linear(6, 4)), tmp_path)
+    vectors = list(tensors.values())
+    (layer,) = layers(model)
+    assert torch.equal(layer.get_delta_weight("default"), 0.5 * cd_product(vectors[:3], vectors[3:]))
+    model.save_pretrained(tmp_path / "again")
+    again = load_file(tmp_path / "again" / "adapter_model.safetensors")
+    assert again.keys() == tensors.keys()
+    assert all(torch.equal(again[key], tensors[key]) for key in tensors)

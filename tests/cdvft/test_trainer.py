@@ -1,0 +1,49 @@
+"""transformers.Trainer trains, saves and resumes a CDVFT adapter like any other of PEFT's."""
+
+import pytest
+import torch
+from peft import get_peft_model, get_peft_model_state_dict
+from torch import nn
+from transformers import Trainer, TrainingArguments
+
+from cdvft import CDVFTConfig
+
+EXAMPLES = [{"input_ids": [1 + i, 2 + i, 3], "labels": i % 3} for i in range(16)]
+
+
+def trainer(bert, folder, **arguments) -> Trainer:
+    model = get_peft_model(bert.model(), CDVFTConfig(task_type="SEQ_CLS"))
+    options = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": 4,
+        "learning_rate": 0.01,
+        "save_steps": 2,
+        "seed": 3,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "logging_steps": 1,
+    }
+    return Trainer(model, TrainingArguments(**options | arguments), train_dataset=EXAMPLES)
+
+
+def trained(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in get_peft_model_state_dict(model).items()}
+
+
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_two_steps_then_resume_equal_four(bert, tmp_path, gradient_checkpointing: bool) -> None:
+    options = {"max_steps": 4, "gradient_checkpointing": gradient_checkpointing}
+    whole = trainer(bert, tmp_path, **options)
+    start = trained(whole.model)
+    whole.train()
+    end = trained(whole.model)
+    assert any(not torch.equal(start[key], end[key]) for key in end if "cdvft_" in key)
+    files = {path.name for path in (tmp_path / "checkpoint-2").iterdir()}
+    assert {"adapter_model.safetensors", "adapter_config.json"} <= files
+
+    resumed = trainer(bert, tmp_path / "again", **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert resumed.state.global_step == 4
+    for key, value in trained(resumed.model).items():
+        torch.testing.assert_close(value, end[key])
