@@ -1,0 +1,244 @@
+"""Who may import whom, and what nobody may do: read from the sources, and shown to notice what breaks it."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINES = 300
+
+# The library's modules and packages, each with those it may import.
+ENGINE = {"kernels", "chunked", "merged", "native", "rule", "spectra"}  # kernels is its door
+LIBRARY = {
+    "blocks": set(),
+    "circulant": {"blocks"},
+    **dict.fromkeys(ENGINE, ENGINE - {"kernels"} | {"circulant", "blocks"}),
+    "config": set(),
+    "layer": {"kernels", "circulant", "blocks", "config"},
+    "model": {"layer", "config"},
+    "registration": {"model", "config"},
+    "cost": {"blocks"},
+    "flop_count": {"cost"},
+    "factors": {"circulant", "blocks", "layer"},
+    "approximate": {"circulant", "blocks"},
+}
+# The app's rooms; "cdvft" stands for the library.
+APP = {
+    "settings": set(),
+    "events": set(),
+    "catalog": {"settings", "cdvft"},
+    "known_models": set(),
+    "architectures": {"known_models", "catalog", "settings"},
+    "shapes": {"architectures", "settings", "cdvft"},
+    "store": {"settings", "events"},
+    "training": {"catalog", "store", "settings", "events", "cdvft"},
+    "figures": {"store", "settings", "cdvft"},
+    "ui": {"figures", "training.jobs", "store", "catalog", "settings", "events", "shapes", "cdvft"},
+    "options": {"settings"},
+    "progress": {"events"},
+    "cli": {"options", "progress", "training", "store", "catalog", "shapes", "settings", "cdvft"},
+    "__main__": {"cli"},
+}
+# Modules of other packages, each with the places that may import it.
+RESERVED = {
+    "gradio": ("cdvft_app.ui", "app"),
+    "plotly": ("cdvft_app.figures",),
+    "threading": ("cdvft_app.training.jobs",),
+    "_thread": (),
+    "multiprocessing": (),
+    "concurrent": (),
+    "pickle": (),
+    "marshal": (),
+    "shelve": (),
+    "dill": (),
+    "cloudpickle": (),
+    "joblib": (),
+}
+
+
+def sources() -> dict[str, str]:
+    """Every module of the project by its name."""
+    paths = [ROOT / "app.py", *(ROOT / "cdvft").rglob("*.py"), *(ROOT / "cdvft_app").rglob("*.py")]
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text()
+        for path in paths
+        if path.exists()
+    }
+
+
+def imports(name: str, tree: ast.AST, known: set[str]) -> Iterator[str]:
+    """What a module imports, inside functions too; `from package import module` counts as the module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = (
+                name if any(other.startswith(f"{name}.") for other in known) else name.rpartition(".")[0]
+            )
+            for _ in range(node.level - 1):
+                package = package.rpartition(".")[0]
+            base = ".".join(filter(None, [package, node.module])) if node.level else node.module or ""
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield inner if inner in known else base
+
+
+def inside(name: str, *places: str) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def wrong_arrows(modules: dict[str, str]) -> Iterator[str]:
+    trees = {name: ast.parse(source) for name, source in modules.items()}
+    known = set(modules)
+    tabs = {name for name, tree in trees.items() if inside(name, "cdvft_app.ui") and is_tab(tree)}
+    for name, tree in trees.items():
+        top, *rest = name.split(".")
+        room = rest[0] if rest else ""
+        for target in imports(name, tree, known):
+            package, *inner = target.split(".")
+            if package in RESERVED and not inside(name, *RESERVED[package]):
+                yield f"{name} imports {target}, which is for {RESERVED[package] or 'nobody'}"
+            if name != target and {name, target} <= tabs:
+                yield f"{name} imports the tab {target}"
+            if not room or package not in ("cdvft", "cdvft_app"):
+                continue  # packages themselves and app.py gather; other packages are free
+            if top == "cdvft":
+                allowed = LIBRARY.get(room)
+                if package == "cdvft_app":
+                    yield f"{name} imports {target}: the library knows no app"
+                    continue
+                reached = {inner[0]} if inner else set()
+            else:
+                allowed = APP.get(room)
+                reached = (
+                    {"cdvft"} if package == "cdvft" else {".".join(inner[:2]), inner[0]} if inner else set()
+                )
+            if allowed is None:
+                yield f"{name} is in no room: name it in this test with what it may import"
+            elif reached and not reached & (allowed | {room}):
+                yield f"{name} imports {target}, but {room} may import {sorted(allowed)}"
+
+
+def is_tab(tree: ast.Module) -> bool:
+    assigned = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return "TITLE" in assigned and any(
+        isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body
+    )
+
+
+def forbidden(modules: dict[str, str]) -> Iterator[str]:
+    """gr.Plot, torch.load, a hub's code, unpickling, PEFT's tables outside registration, and long files."""
+    for name, source in modules.items():
+        lines = source.count("\n")
+        if lines > LINES:
+            yield f"{name} has {lines} lines; at most {LINES}"
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute):
+                spelled = ast.unparse(node)
+                if spelled in ("gr.Plot", "gradio.Plot", "torch.load"):
+                    yield f"{name} uses {spelled}"
+            if isinstance(node, ast.keyword) and node.arg in ("trust_remote_code", "allow_pickle"):
+                value = ast.unparse(node.value)
+                if value != "False":
+                    yield f"{name} sets {node.arg} to {value}"
+            if isinstance(node, ast.ImportFrom) and node.module in ("torch", "gradio"):
+                for alias in node.names:
+                    if alias.name in ("load", "Plot"):
+                        yield f"{name} imports {node.module}.{alias.name}"
+            names = (
+                [node.id]
+                if isinstance(node, ast.Name)
+                else [node.attr]
+                if isinstance(node, ast.Attribute)
+                else [alias.name for alias in node.names]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            if name != "cdvft.registration" and any(part.startswith("PEFT_TYPE_TO_") for part in names):
+                yield f"{name} touches PEFT's mapping tables"
+
+
+@pytest.mark.parametrize("rule", [wrong_arrows, forbidden])
+def test_the_project_keeps_the_rule(rule: Callable[[dict[str, str]], Iterator[str]]):
+    modules = sources()
+    assert {"cdvft", "cdvft.blocks", "cdvft_app.settings", "cdvft_app.store.runs"} <= set(modules)
+    assert sorted(set(rule(modules))) == []
+
+
+PLANTED = [
+    (wrong_arrows, "cdvft.blocks", "from cdvft.circulant import circulant", "may import []"),
+    (wrong_arrows, "cdvft.blocks", "from . import circulant", "imports cdvft.circulant"),
+    (wrong_arrows, "cdvft.circulant", "def f():\n    import cdvft.layer", "imports cdvft.layer"),
+    (wrong_arrows, "cdvft.cost.flops", "from ..kernels import cd_linear", "imports cdvft.kernels"),
+    (wrong_arrows, "cdvft.layer", "from cdvft_app import settings", "the library knows no app"),
+    (wrong_arrows, "cdvft.helpers", "from cdvft import blocks", "in no room"),
+    (
+        wrong_arrows,
+        "cdvft_app.store.runs",
+        "from cdvft_app.training import jobs",
+        "imports cdvft_app.training",
+    ),
+    (wrong_arrows, "cdvft_app.store.runs", "import gradio as gr", "which is for ('cdvft_app.ui', 'app')"),
+    (wrong_arrows, "cdvft_app.ui.train", "import plotly.graph_objects as go", "plotly.graph_objects, which"),
+    (wrong_arrows, "cdvft_app.ui.train", "from cdvft_app.training.trainer import train", "may import"),
+    (wrong_arrows, "cdvft_app.ui.train", "from threading import Thread", "which is for"),
+    (wrong_arrows, "cdvft_app.catalog.hub", "from concurrent.futures import Future", "which is for nobody"),
+    (wrong_arrows, "app", "import pickle", "which is for nobody"),
+    (forbidden, "cdvft_app.ui.train", "import gradio as gr\ngr.Plot()", "uses gr.Plot"),
+    (forbidden, "cdvft_app.ui.train", "from gradio import Plot", "imports gradio.Plot"),
+    (forbidden, "cdvft.model", "import torch\ntorch.load('x')", "uses torch.load"),
+    (forbidden, "cdvft_app.catalog.hub", "f(trust_remote_code=True)", "sets trust_remote_code to True"),
+    (forbidden, "cdvft_app.catalog.hub", "f(trust_remote_code=x)", "sets trust_remote_code to x"),
+    (forbidden, "cdvft_app.catalog.hub", "np.load(f, allow_pickle=True)", "sets allow_pickle to True"),
+    (forbidden, "cdvft.model", "from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as M", "mapping tables"),
+    (forbidden, "cdvft.model", "peft.mapping.PEFT_TYPE_TO_TUNER_MAPPING['x'] = 1", "mapping tables"),
+    (forbidden, "cdvft.model", "x = 1\n" * 301, "has 301 lines"),
+]
+
+
+@pytest.mark.parametrize(("rule", "name", "source", "complaint"), PLANTED)
+def test_the_rule_notices(rule, name, source, complaint):
+    modules = dict.fromkeys(
+        ["cdvft", "cdvft.cost", "cdvft.blocks", "cdvft.circulant", "cdvft_app.settings"], ""
+    )
+    assert list(rule(modules)) == []
+    assert any(complaint in found for found in rule(modules | {name: source}))
+
+
+def test_tabs_may_share_but_not_import_each_other():
+    tab = "TITLE = 'x'\ndef build(app): ..."
+    modules = {"cdvft_app.ui.one": tab, "cdvft_app.ui.two": tab, "cdvft_app.ui.shared": ""}
+    shares = {"cdvft_app.ui.one": f"from cdvft_app.ui import shared\n{tab}"}
+    meddles = {"cdvft_app.ui.one": f"from cdvft_app.ui import two\n{tab}"}
+    assert list(wrong_arrows(modules | shares)) == []
+    assert list(wrong_arrows(modules | meddles)) == ["cdvft_app.ui.one imports the tab cdvft_app.ui.two"]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "cdvft_app.catalog",
+        "cdvft_app.store.runs",
+        "cdvft_app.store.snapshots",
+        "cdvft_app.training.jobs",
+        "cdvft_app.cli",
+        "cdvft_app.ui.build",
+    ],
+)
+def test_the_page_is_up_before_the_heavy_libraries(module):
+    heavy = "{'torch', 'transformers', 'peft', 'timm', 'datasets', 'accelerate', 'cdvft'}"
+    code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert (ended.stdout.strip(), ended.stderr.strip()[-300:]) == ("", "")
