@@ -40,6 +40,7 @@ def _offline(
     evaluation_examples: int,
     max_length: int | None = None,
     image_size: int | None = None,
+    batch_size: int = 16,
 ) -> Recipe:
     kind = MODELS[model].kind
     return Recipe(
@@ -51,7 +52,7 @@ def _offline(
         offline=True,
         targets=MODELS[model].default_targets,
         epochs=2.0,
-        batch_size=16,
+        batch_size=batch_size,
         train_examples=train_examples,
         evaluation_examples=evaluation_examples,
         max_length=max_length,
@@ -110,6 +111,7 @@ _ALL = (
         train_examples=2048,
         evaluation_examples=1024,
         max_length=48,
+        batch_size=32,
     ),
     _offline(
         key="mnist",
