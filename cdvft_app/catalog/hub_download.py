@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 MARK = "hub-download:"
@@ -64,10 +65,14 @@ def fetch(request: dict[str, Any]) -> dict[str, Any]:
         return {"problem": "too_large", "text": f"{missing / 1e9:.1f} GB"}
     say({"bytes": missing})
     allowed, ignored = choice(kind, request["patterns"])
-    folder = snapshot_download(
-        repository, repo_type=kind, revision=info.sha, allow_patterns=allowed, ignore_patterns=ignored
+    folder = snapshot_download(  # by the branch's name, so that the cache knows it by that name too
+        repository,
+        repo_type=kind,
+        revision=request["revision"],
+        allow_patterns=allowed,
+        ignore_patterns=ignored,
     )
-    return {"folder": folder, "commit": info.sha}
+    return {"folder": folder, "commit": Path(folder).name}
 
 
 def name_problem(error: Exception) -> dict[str, Any]:

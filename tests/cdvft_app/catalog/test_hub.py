@@ -1,0 +1,327 @@
+"""The hub's client code against a hub of our own on 127.0.0.1."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.catalog import hub, reachability
+from cdvft_app.catalog.download import DownloadStopped
+from cdvft_app.catalog.hub import HubError, hub_status, snapshot
+from cdvft_app.catalog.hub_download import is_wanted
+
+COMMIT = "c0ffee" + "0" * 34
+FILES = {
+    "models/owner/tiny": {
+        "config.json": b"{}",
+        "model.safetensors": b"w" * 300_000,
+        "pytorch_model.bin": b"pickle",
+        "modeling_tiny.py": b"raise SystemExit",
+        "onnx/model.safetensors": b"other",
+    },
+    "models/owner/pickle": {"config.json": b"{}", "pytorch_model.bin": b"pickle"},
+    "models/owner/cut": {"config.json": b"{}", "model.safetensors": b"w" * 300_000},
+    "models/owner/slow": {"model.safetensors": b"w" * 30_000_000},
+    "datasets/owner/rows": {
+        "README.md": b"# rows",
+        "data/train.csv": b"text,label\na,0\n",
+        "rows.py": b"raise",
+    },
+    "datasets/owner/code": {"code.py": b"raise"},
+}
+REFUSALS = {
+    "models/owner/gone": (404, "RepoNotFound"),
+    "models/owner/private": (401, "RepoNotFound"),
+    "models/owner/gated": (403, "GatedRepo"),
+    "models/owner/broken": (500, None),
+}
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as its client asks for: what a repository has, and its files."""
+
+    protocol_version = "HTTP/1.1"
+    requests: list[str]
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        self.requests.append(f"{self.command} {self.path}")
+        if self.path == "/":
+            return self._send(b"")
+        asked = re.match(r"/api/(models|datasets)/([^/]+/[^/?]+)(/[^?]*)?", self.path)
+        if asked:
+            repository, rest = f"{asked[1]}/{asked[2]}", asked[3] or ""
+        else:
+            kind, repository, name = re.match(
+                r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path
+            ).groups()
+            repository = f"{'datasets' if kind else 'models'}/{repository}"
+        if repository == "models/owner/hangs":
+            time.sleep(20)
+        if repository in REFUSALS or repository not in FILES:
+            status, code = REFUSALS.get(repository, (404, "RepoNotFound"))
+            return self._send(b"{}", status=status, **({"X-Error-Code": code} if code else {}))
+        files = FILES[repository]
+        if not asked:
+            return self._send_file(repository, name, files[name])
+        if rest.startswith("/revision/") and rest.split("/")[2] not in ("main", COMMIT):
+            return self._send(b"{}", status=404, **{"X-Error-Code": "RevisionNotFound"})
+        if rest.startswith("/tree/"):
+            tree = [
+                {"type": "file", "path": name, "size": len(content), "oid": _digest(content)}
+                for name, content in files.items()
+            ]
+            return self._send(json.dumps(tree).encode())
+        siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
+        return self._send(json.dumps({"id": asked[2], "sha": COMMIT, "siblings": siblings}).encode())
+
+    def _send_file(self, repository: str, name: str, content: bytes) -> None:
+        cut = repository.endswith("/cut") and name.endswith(".safetensors") and self.command == "GET"
+        start = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        content = content[int(start[1]) if start else 0 :]
+        self._send(
+            content,
+            status=206 if start else 200,
+            cut=cut,
+            ETag=f'"{_digest(content)}"',
+            **{"X-Repo-Commit": COMMIT},
+        )
+
+    def _send(self, content: bytes, status: int = 200, cut: bool = False, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            third = len(content) // 3
+            self.wfile.write(content[:third])
+            time.sleep(1.0 if third > 1_000_000 else 0.0)
+            self.wfile.write(b"" if cut else content[third:])
+        self.close_connection = cut
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha1(content).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub client with an empty cache, that may use the network."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "huggingface" / "hub"))
+    monkeypatch.setattr(reachability, "_known", {})
+
+
+@pytest.fixture
+def requests(serve, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A hub that answers; what it was asked."""
+    handler = type("Handler", (Hub,), {"requests": []})
+    monkeypatch.setenv("HF_ENDPOINT", serve(handler))
+    return handler.requests
+
+
+def answering(action) -> type[BaseHTTPRequestHandler]:
+    """A server that does one thing whatever it is asked."""
+    return type(
+        "Handler",
+        (BaseHTTPRequestHandler,),
+        {"do_HEAD": action, "do_GET": action, "log_message": lambda *_: None},
+    )
+
+
+def test_a_hub_that_answers_is_asked_once_a_minute(requests: list[str]) -> None:
+    assert hub_status() == hub_status() == reachability.HubStatus(True, "The hub answers.")
+    assert requests == ["HEAD /"]
+
+
+@pytest.mark.parametrize(
+    ("action", "reachable", "sentence"),
+    [
+        (lambda self: time.sleep(20), False, "did not answer within 2 seconds"),
+        (lambda self: self.send_error(503), False, "out of order (it answers 503)"),
+        (lambda self: self.send_error(404), True, "The hub answers."),
+        (lambda self: self.send_error(401), True, "The hub answers."),
+    ],
+    ids=["hangs", "503", "404", "401"],
+)
+def test_hubs_of_other_kinds(
+    action, reachable: bool, sentence: str, serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", serve(answering(action)))
+    began = time.monotonic()
+    status = hub_status()
+    assert time.monotonic() - began < 2.6
+    assert status.reachable == reachable
+    assert sentence in status.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "HF_ENDPOINT",
+            "http://127.0.0.1:9",
+            "cannot be reached from here. The recipes sentiment, mnist and digits",
+        ),
+        ("HF_HUB_OFFLINE", "1", "HF_HUB_OFFLINE is set"),
+    ],
+)
+def test_no_hub(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert not hub_status().reachable
+    assert sentence in hub_status().sentence
+    with pytest.raises(HubError) as caught:
+        snapshot("owner/tiny", "model", None, title="Tiny")
+    assert str(caught.value).startswith("Tiny is not in the cache, and it cannot be fetched. ")
+    assert sentence in str(caught.value)
+
+
+def test_the_offline_recipes_that_are_offered_are_offline() -> None:
+    offered = [key for key, recipe in catalog.recipes().items() if recipe.offline]
+    assert all(key in reachability.OFFLINE_RECIPES for key in offered)
+
+
+def test_a_model_is_fetched_once_and_kept(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[float | None, str]] = []
+    found = snapshot("owner/tiny", "model", "main", title="Tiny", progress=lambda *said: heard.append(said))
+    assert found.commit == COMMIT
+    names = {str(path.relative_to(found.folder)) for path in found.folder.rglob("*") if path.is_file()}
+    assert names == {"config.json", "model.safetensors"}
+    assert (found.folder / "model.safetensors").read_bytes() == FILES["models/owner/tiny"][
+        "model.safetensors"
+    ]
+    assert heard[0] == (None, "Asking the hub for Tiny")
+    fetched = [request for request in requests if request.startswith("GET") and "/resolve/" in request]
+    assert sorted(request.rpartition("/")[2] for request in fetched) == ["config.json", "model.safetensors"]
+
+    requests.clear()
+    assert snapshot("owner/tiny", "model", COMMIT, title="Tiny") == found
+    assert not [request for request in requests if request.startswith("GET") and "/resolve/" in request]
+
+    requests.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert snapshot("owner/tiny", "model", "main", title="Tiny") == found
+    assert requests == []
+
+
+def test_progress_of_a_slow_download(requests: list[str]) -> None:
+    heard: list[tuple[float | None, str]] = []
+    snapshot("owner/slow", "model", "main", title="Slow", progress=lambda *said: heard.append(said))
+    fractions = [fraction for fraction, _ in heard if fraction is not None]
+    assert fractions == sorted(fractions)
+    assert any(0.2 < fraction < 0.5 for fraction in fractions)
+    assert re.fullmatch(r"Reading Slow, 30 MB, \d+ %", heard[-1][1])
+
+
+def test_a_dataset(requests: list[str]) -> None:
+    every = snapshot("owner/rows", "dataset", None)
+    assert sorted(path.name for path in every.folder.rglob("*") if path.is_file()) == [
+        "README.md",
+        "train.csv",
+    ]
+    some = snapshot("owner/rows", "dataset", None, patterns=["data/train*.csv"])
+    assert some.folder == every.folder
+
+
+@pytest.mark.parametrize(
+    ("repository", "kind", "revision", "sentence"),
+    [
+        (
+            "owner/gone",
+            "model",
+            "main",
+            "The hub has no model owner/gone, or it is private. Check the spelling",
+        ),
+        ("owner/private", "model", "main", "The hub has no model owner/private, or it is private"),
+        ("owner/gone", "dataset", "main", "The hub has no dataset owner/gone"),
+        ("owner/gated", "model", "main", "owner/gated is gated: accept its terms"),
+        ("owner/tiny", "model", "v7", "owner/tiny has no revision 'v7'"),
+        (
+            "owner/pickle",
+            "model",
+            "main",
+            "owner/pickle has no model.safetensors, and other weight files can carry code",
+        ),
+        ("owner/code", "dataset", "main", "owner/code has no data files that need no code to be read"),
+        (
+            "owner/broken",
+            "model",
+            "main",
+            "owner/broken could not be fetched .*500.* Check the network and try again",
+        ),
+    ],
+)
+def test_what_cannot_be_had_is_named(
+    requests: list[str], repository: str, kind, revision: str, sentence: str
+) -> None:
+    with pytest.raises(HubError, match=sentence):
+        snapshot(repository, kind, revision)
+
+
+def test_a_dataset_that_is_too_large(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "TYPED_LIMIT", 10)
+    with pytest.raises(HubError, match=r"owner/rows is 0\.0 GB to download; the limit is"):
+        snapshot("owner/rows", "dataset", None)
+
+
+def test_a_download_that_is_cut_off_leaves_nothing_that_counts(
+    requests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "STALL_SECONDS", 5.0)
+    with pytest.raises(HubError, match=r"owner/cut could not be fetched .* Check the network"):
+        snapshot("owner/cut", "model", "main")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(HubError, match="owner/cut is not in the cache"):
+        snapshot("owner/cut", "model", "main")
+
+
+def test_a_hub_that_hangs_is_given_up(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "STALL_SECONDS", 1.5)
+    with pytest.raises(HubError, match=r"owner/hangs could not be fetched \(nothing arrived"):
+        snapshot("owner/hangs", "model", "main")
+
+
+def test_stop_while_it_hangs(requests: list[str]) -> None:
+    began = time.monotonic()
+    with pytest.raises(DownloadStopped):
+        snapshot("owner/hangs", "model", "main", should_stop=lambda: time.monotonic() - began > 1)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "patterns", "expected"),
+    [
+        ("config.json", "model", None, True),
+        ("model-00001-of-00002.safetensors", "model", None, True),
+        ("model.fp16.safetensors", "model", None, False),
+        ("adapter/config.json", "model", None, False),
+        ("pytorch_model.bin", "model", None, False),
+        ("modeling.py", "model", None, False),
+        ("data/train-00000.parquet", "dataset", None, True),
+        ("loader.py", "dataset", None, False),
+        ("data.pkl", "dataset", None, False),
+        ("sst2/train-0.parquet", "dataset", ["sst2/train-*.parquet"], True),
+        ("cola/train-0.parquet", "dataset", ["sst2/train-*.parquet"], False),
+    ],
+)
+def test_which_files_are_fetched(name: str, kind: str, patterns: list[str] | None, expected: bool) -> None:
+    assert is_wanted(name, kind, patterns) == expected

