@@ -11,10 +11,22 @@ Perämäki, "Factoring matrices into the product of circulant and diagonal matri
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+class Factors(NamedTuple):
+    """The vectors of one adapter on one layer, in the order in which data meets them.
+
+    diagonals: m tensors, (d_in) then (d_out) each; circulants: m - 1 tensors (q1, q2, p); alpha: the scale.
+    """
+
+    diagonals: Sequence[Tensor]
+    circulants: Sequence[Tensor]
+    alpha: float
 
 
 def circulant(c: Tensor) -> Tensor:
@@ -87,7 +99,9 @@ def block_spectrum(x: Tensor, q: int, p: int) -> Tensor:
     Returns:
         (..., q, p // 2 + 1), complex
     """
-    return torch.fft.rfft(F.pad(x, (0, q * p - x.shape[-1])).unflatten(-1, (q, p)), n=p)
+    if x.shape[-1] != q * p:  # torch pads by copying, even by nothing
+        x = F.pad(x, (0, q * p - x.shape[-1]))
+    return torch.fft.rfft(x.unflatten(-1, (q, p)), n=p)
 
 
 def cd_product(diagonals: Sequence[Tensor], circulants: Sequence[Tensor]) -> Tensor:

@@ -10,6 +10,8 @@ from typing import Any
 
 from peft.config import PeftConfig
 
+from cdvft.rule import BACKENDS, Backend
+
 MAX_M = 32
 """Most diagonals accepted: 2n - 1 factors express any n x n matrix, but far fewer are worth their cost."""
 
@@ -42,6 +44,9 @@ class CDVFTConfig(PeftConfig):
             or "zero_output": the last diagonal. "zero_circulant": the last circulant. "zero_input": the first
             diagonal. The other diagonals are ones, the other circulants ~ N(0, 1 / (q2 p)). False: no zero
             factor, all random.
+        backend: how layers compute, to the same result. "fft": transforms of the input, by a compiled kernel
+            where there is one. "merged": a dense update as scratch. "reference": plain torch operations left
+            to autograd. "auto": the faster of the first two for each shape and number of tokens.
         block_size_pattern: block sizes that differ from `block_size`, by layer name or regular expression.
         alpha_pattern: alphas that differ from `alpha`, by layer name or regular expression.
         bias: "none", "all", or "cdvft_only" (those of the adapted layers): the biases to train.
@@ -61,6 +66,7 @@ class CDVFTConfig(PeftConfig):
     target_modules: list[str] | set[str] | str | None = None
     exclude_modules: list[str] | set[str] | str | None = None
     init_weights: bool | str = True
+    backend: Backend = "auto"
     block_size_pattern: dict[str, int] = field(default_factory=dict)
     alpha_pattern: dict[str, float] = field(default_factory=dict)
     bias: str = "none"
@@ -103,6 +109,11 @@ class CDVFTConfig(PeftConfig):
             raise ValueError(
                 f"init_weights is {self.init_weights!r}, but it must be True, False or one of "
                 f"{', '.join(map(repr, INIT_VARIANTS))}. Use True to start at the pretrained model."
+            )
+        if self.backend not in BACKENDS:
+            raise ValueError(
+                f"backend is {self.backend!r}, but it must be one of {', '.join(map(repr, BACKENDS))}. "
+                "Use 'auto' for the fastest."
             )
         if self.bias not in BIAS_CHOICES:
             raise ValueError(

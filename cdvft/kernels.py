@@ -1,100 +1,186 @@
-"""Applying alpha dW to a batch without ever building dW, exactly, saving nothing but the input for backward.
+"""Applying W + alpha dW to a batch, exactly, saving nothing but the input for backward.
 
-One seam, `cd_linear`; `cd_linear_reference` beside it is the same mathematics left to autograd.
+Three ways, one result: transforms of a few tokens at a time ("fft": `cdvft.native`, or `cdvft.chunked` where
+that cannot serve), the dense update as scratch ("merged"), and the same mathematics left to autograd
+("reference"). "auto" asks `cdvft.rule`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from cdvft.circulant import block_circulant_matmul, block_spectrum
+from cdvft import chunked, merged, native
+from cdvft.circulant import Factors, block_circulant_matmul
+from cdvft.rule import Backend, Plan, choose
+from cdvft.spectra import spectrum
 
 
-def cd_linear(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], alpha: float) -> Tensor:
-    """alpha dW x with dW = diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1), in O(m d log d) a token.
+def cd_linear(
+    x: Tensor,
+    diagonals: Sequence[Tensor],
+    circulants: Sequence[Tensor],
+    alpha: float,
+    backend: Backend = "auto",
+) -> Tensor:
+    """alpha dW x with dW = diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1).
 
-    The arithmetic is float32, or float64 where an argument is: there is no bfloat16 FFT. Backward saves x in
-    its own dtype, shared with every layer that reads the same x, and recomputes the rest. It can be
-    differentiated again.
+    The arithmetic is float32, or float64 where an argument is: there is no bfloat16 FFT, and an update a
+    thousand times smaller than its weight must survive. Only "merged" multiplies half-precision inputs in
+    their own dtype, by an update kept apart from the weight. Backward saves x as it came, shared with every
+    layer that reads the same x, recomputes the rest, and can be differentiated.
 
     Args:
         x: (..., d_in)
         diagonals: m vectors in the order in which data meets them: (d_in), then (d_out) each
         circulants: m - 1 tensors (q1, q2, p), the first d_in -> d_out, later ones d_out -> d_out
         alpha: scale of the update
+        backend: "auto", "fft", "merged" or "reference"
 
     Returns:
         (..., d_out), in the dtype of the arithmetic
     """
-    dtype = _arithmetic_dtype(x, *diagonals, *circulants)
-    factors = [factor.to(dtype) for factor in (*diagonals, *circulants)]
-    out = _CirculantDiagonal.apply(x.reshape(-1, x.shape[-1]), alpha, len(diagonals), *factors)
-    return out.reshape(*x.shape[:-1], out.shape[-1])
+    return _adapted(x, None, None, Factors(diagonals, circulants, alpha), backend)
+
+
+def adapted_linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors, backend: Backend = "auto"
+) -> Tensor:
+    """(W + alpha dW) x + b in one step: the update is added in place, or to the weight in scratch.
+
+    It takes two steps where the weight or bias trains, or where x, weight and arithmetic differ in dtype.
+
+    Args:
+        x: (..., d_in)
+        weight: (d_out, d_in)
+        bias: (d_out)
+        factors: as `cd_linear` takes them
+        backend: "auto", "fft", "merged" or "reference"
+
+    Returns:
+        (..., d_out), in the dtype of the arithmetic
+    """
+    trains = weight.requires_grad or (bias is not None and bias.requires_grad)
+    if trains or not weight.dtype == x.dtype == _arithmetic_dtype(x, factors):
+        return F.linear(x, weight, bias) + _adapted(x, None, None, factors, backend)
+    return _adapted(x, weight, bias, factors, backend)
 
 
 def cd_linear_reference(
     x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], alpha: float
 ) -> Tensor:
     """The slow truth of `cd_linear`: same arguments, same result, every operation left to autograd."""
-    dtype = _arithmetic_dtype(x, *diagonals, *circulants)
-    factors = [factor.to(dtype) for factor in (*diagonals, *circulants)]
-    return alpha * _walk(x, factors[: len(diagonals)], factors[len(diagonals) :])[-1]
+    return cd_linear(x, diagonals, circulants, alpha, backend="reference")
 
 
-def _arithmetic_dtype(*tensors: Tensor) -> torch.dtype:
-    return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+def _reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Factors) -> Tensor:
+    y = x.to(factors.diagonals[0].dtype) * factors.diagonals[0]
+    for c, a in zip(factors.circulants, factors.diagonals[1:], strict=True):
+        y = a * block_circulant_matmul(y, c, a.numel())
+    update = factors.alpha * y
+    return update if weight is None else F.linear(x, weight, bias) + update
 
 
-def _walk(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor]) -> list[Tensor]:
-    """What stands after each factor: u_0, y_1, u_1, y_2, ..., with u_j = a_j y_j and y_{j+1} = C_j u_j."""
-    steps = [x.to(diagonals[0].dtype) * diagonals[0]]
-    for c, a in zip(circulants, diagonals[1:], strict=True):
-        y = block_circulant_matmul(steps[-1], c, a.numel())
-        steps += [y, a * y]
-    return steps
+def _adapted(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Factors, backend: Backend
+) -> Tensor:
+    dtype = _arithmetic_dtype(x, factors)
+    diagonals = [a.to(dtype) for a in factors.diagonals]
+    circulants = [c.to(dtype) for c in factors.circulants]
+    if backend == "reference" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return _reference(x, weight, bias, Factors(diagonals, circulants, factors.alpha))
+    engine = native if native.supports(x, circulants) else chunked
+    plan = Plan(backend == "merged", backend == "merged")
+    if backend == "auto":
+        plan = choose(
+            [c.shape for c in circulants],
+            [a.numel() for a in diagonals],
+            tokens=x.shape[:-1].numel(),
+            engine="native" if engine is native else "chunked",
+            device=x.device.type,
+        )
+    way = _Way(engine, plan, [spectrum(c, engine) for c in circulants], factors.alpha)
+    return _Adapted.apply(x, weight, bias, way, *diagonals, *circulants)
 
 
-class _CirculantDiagonal(torch.autograd.Function):
-    """Forward and backward walk through the factors; x is (tokens, d_in).
+def _arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:
+    wide = any(t.dtype == torch.float64 for t in (x, *factors.diagonals, *factors.circulants))
+    return torch.float64 if wide else torch.float32
 
-    With u = a y, y' = circ(c) u and g_v the gradient of the loss with respect to v, summing over tokens:
-    g_a = sum g_u y, g_y = a g_u, g_c = IFFT(sum conj(FFT u) FFT g_y'), g_u = IFFT(conj(FFT c) FFT g_y').
-    """
+
+class _Way(NamedTuple):
+    """What the passes of one call share besides the tensors that autograd watches over."""
+
+    engine: ModuleType
+    plan: Plan
+    spectra: list[Tensor]
+    alpha: float
+
+    def factors(self, tensors: Sequence[Tensor]) -> Factors:
+        m = len(self.spectra) + 1
+        return Factors(tensors[:m], tensors[m:], self.alpha)
+
+
+class _Adapted(torch.autograd.Function):
+    """x (..., d_in) -> W x + b + alpha dW x, without a weight alpha dW x alone."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, alpha: float, m: int, *factors: Tensor) -> Tensor:
-        ctx.save_for_backward(x, *factors)
-        ctx.alpha, ctx.m = alpha, m
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, way: _Way, *tensors: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, *tensors)
+        ctx.way = way
+        factors = way.factors(tensors)
+        rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
         with torch.autocast(x.device.type, enabled=False):
-            return alpha * _walk(x, factors[:m], factors[m:])[-1]
+            if way.plan.merged_forward:
+                matrix = merged.merged_weight(weight, factors)
+                y = F.linear(rows, matrix.to(rows.dtype), bias).to(dtype)
+            else:
+                if weight is None:
+                    y = rows.new_zeros(len(rows), d_out, dtype=dtype)
+                else:
+                    y = F.linear(rows, weight, bias)
+                way.engine.forward_(y, rows, factors, way.spectra)
+        return y.view(*x.shape[:-1], d_out)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, *factors = ctx.saved_tensors
-        diagonals, circulants = factors[: ctx.m], factors[ctx.m :]
-        grads: list[Tensor] = []  # from the last factor to the first
+        x, weight, *tensors = ctx.saved_tensors
+        way, factors, needs_x = ctx.way, ctx.way.factors(tensors), ctx.needs_input_grad[0]
+        if torch.is_grad_enabled():  # these gradients are to be differentiated in turn
+            needs = (needs_x, *ctx.needs_input_grad[4:])
+            first, *others = _differentiable_gradients([x, *tensors], weight, way.alpha, grad, needs)
+            return first, None, None, None, *others
+        rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
         with torch.autocast(x.device.type, enabled=False):
-            steps = [x.to(grad.dtype), *_walk(x, diagonals, circulants)]  # y_0, u_0, y_1, u_1, ...
-            g = ctx.alpha * grad
-            for j in reversed(range(ctx.m)):
-                grads.append((g * steps[2 * j]).sum(0))
-                g = g * diagonals[j]
-                if j > 0:
-                    g, grad_c = _circulant_backward(g, steps[2 * j - 1], circulants[j - 1])
-                    grads.append(grad_c)
-        return g.to(x.dtype), None, None, *grads[::-2], *grads[-2::-2]
+            if way.plan.merged_gradients:
+                grad_rows = grad_rows.to(x.dtype)
+                if needs_x:
+                    grad_x = grad_rows @ merged.merged_weight(weight, factors).to(x.dtype)
+                grads = merged.backward(rows, grad_rows, factors)
+            else:
+                if needs_x:
+                    grad_x = (
+                        torch.zeros_like(rows, dtype=grad.dtype) if weight is None else grad_rows @ weight
+                    )
+                grads = way.engine.backward(rows, grad_rows, factors, way.spectra, grad_x)
+        grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
+        return grad_x, None, None, None, *grads[0], *grads[1]
 
 
-def _circulant_backward(g: Tensor, u: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of y = C u by u (tokens, d_in) and c (q1, q2, p), given g, that by y (tokens, d_out)."""
-    if g.numel() == 0:  # MKL refuses to transform an empty batch
-        return torch.zeros_like(u), torch.zeros_like(c)
-    q1, q2, p = c.shape
-    grad_spectrum = block_spectrum(g, q1, p)
-    u_spectrum = torch.einsum("nif,ijf->njf", grad_spectrum, torch.fft.rfft(c, n=p).conj())
-    c_spectrum = torch.einsum("nif,njf->ijf", grad_spectrum, block_spectrum(u, q2, p).conj())
-    return torch.fft.irfft(u_spectrum, n=p).flatten(-2)[:, : u.shape[-1]], torch.fft.irfft(c_spectrum, n=p)
+def _differentiable_gradients(
+    inputs: Sequence[Tensor], weight: Tensor | None, alpha: float, grad: Tensor, needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """Gradients by x and the factors, in that order, as a graph of their own: through the reference."""
+    x, *tensors = inputs
+    m = len(tensors) // 2 + 1
+    y = _reference(x, weight, None, Factors(tensors[:m], tensors[m:], alpha))
+    wanted = [t for t, need in zip(inputs, needs, strict=True) if need]
+    found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
+    return [next(found) if need else None for need in needs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
@@ -12,23 +12,12 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import partitions
-from cdvft.circulant import cd_product
+from cdvft.circulant import Factors, cd_product
 from cdvft.config import CDVFTConfig
-from cdvft.kernels import cd_linear
+from cdvft.kernels import Backend, adapted_linear, cd_linear
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
-
-
-class Factors(NamedTuple):
-    """The vectors of one adapter on one layer, in the order in which data meets them.
-
-    diagonals: m tensors, (d_in) then (d_out) each; circulants: m - 1 tensors (q1, q2, p); alpha: the scale.
-    """
-
-    diagonals: list[Tensor]
-    circulants: list[Tensor]
-    alpha: float
 
 
 class CDVFTLayer(BaseTunerLayer):
@@ -38,13 +27,14 @@ class CDVFTLayer(BaseTunerLayer):
     """
 
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
-    other_param_names = ("cdvft_alpha",)
+    other_param_names = ("cdvft_alpha", "cdvft_backend")
 
     def __init__(self, base_layer: nn.Module) -> None:
         self.base_layer = base_layer
         self.cdvft_diagonals = nn.ModuleDict()  # adapter -> ParameterList of m vectors
         self.cdvft_circulants = nn.ModuleDict()  # adapter -> ParameterList of m - 1 blocks of vectors
         self.cdvft_alpha: dict[str, float] = {}
+        self.cdvft_backend: dict[str, Backend] = {}
         self._disable_adapters = False
         self.merged_adapters = []
         dense: Any = self.get_base_layer()
@@ -71,6 +61,7 @@ class CDVFTLayer(BaseTunerLayer):
         self.cdvft_diagonals[adapter_name] = nn.ParameterList(diagonals)
         self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)
         self.cdvft_alpha[adapter_name] = float(alpha)
+        self.cdvft_backend[adapter_name] = config.backend
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def _move_adapter_to_device_of_base_layer(
@@ -177,15 +168,26 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             self._check_mixed_batch(x, adapter_names)
         if self.disable_adapters and self.merged:
             self.unmerge()
-        result = self.base_layer(x, *args, **kwargs)
-        if self.disable_adapters or self.merged:
-            return result
         if adapter_names is not None:
-            return self._add_by_row(result, x, adapter_names)
-        dtype = result.dtype
-        for adapter in self.active_adapters:
-            if adapter in self.cdvft_circulants:
-                result = result + cd_linear(x, *self.factors(adapter))
+            return self._add_by_row(self.base_layer(x, *args, **kwargs), x, adapter_names)
+        active = [] if self.disable_adapters or self.merged else self.active_adapters
+        adapters = [adapter for adapter in active if adapter in self.cdvft_circulants]
+        base: Any = self.base_layer
+        if (
+            adapters
+            and not (args or kwargs)
+            and _is_plain(base)
+            and not torch.is_autocast_enabled(x.device.type)
+        ):
+            weight = base.weight.T if self.weight_is_transposed else base.weight
+            first = adapters.pop(0)
+            result = adapted_linear(x, weight, base.bias, self.factors(first), self.cdvft_backend[first])
+            dtype = x.dtype
+        else:
+            result = base(x, *args, **kwargs)
+            dtype = result.dtype
+        for adapter in adapters:
+            result = result + cd_linear(x, *self.factors(adapter), self.cdvft_backend[adapter])
         return result.to(dtype)
 
     def _check_mixed_batch(self, x: Tensor, adapter_names: list[str]) -> None:
@@ -204,12 +206,22 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
     def _add_by_row(self, result: Tensor, x: Tensor, adapter_names: list[str]) -> Tensor:
         for adapter in sorted(set(adapter_names) & set(self.cdvft_circulants)):
             rows = torch.tensor([name == adapter for name in adapter_names], device=x.device)
-            shifted = result[rows] + cd_linear(x[rows], *self.factors(adapter))
+            shifted = result[rows] + cd_linear(x[rows], *self.factors(adapter), self.cdvft_backend[adapter])
             result = result.masked_scatter(rows.view(-1, *[1] * (x.dim() - 1)), shifted.to(result.dtype))
         return result
 
     def __repr__(self) -> str:
         return "cdvft." + super().__repr__()
+
+
+def _is_plain(base: nn.Module) -> bool:
+    """Whether calling the layer does nothing but W x + b: no subclass, quantized weight, hook or patch."""
+    return (
+        type(base) in (nn.Linear, Conv1D)
+        and type(base.weight) in (nn.Parameter, Tensor)
+        and not (base._forward_hooks or base._forward_pre_hooks or base._backward_hooks)
+        and "forward" not in vars(base)
+    )
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ LIBRARY = {
     "blocks": set(),
     "circulant": {"blocks"},
     **dict.fromkeys(ENGINE, ENGINE - {"kernels"} | {"circulant", "blocks"}),
-    "config": set(),
+    "config": {"rule"},
     "layer": {"kernels", "circulant", "blocks", "config"},
     "model": {"layer", "config"},
     "registration": {"model", "config"},

@@ -63,7 +63,7 @@ def lora(shape: Shape, r: int) -> Flops:
 def fourierft(shape: Shape) -> Flops:
     """dW = Re ifft2(S) is built every step (and differentiated by one more 2-D FFT), then applied densely.
 
-    A token pays 2 d_out d_in forward, and as much again for each of the gradients of dW and x, unless the latter
+    A token pays 2 d_out d_in forward, and as much again for the gradient of dW and for that of x, unless it
     goes nowhere.
     """
     build, product = complex_fft_flops(shape.weights), 2.0 * shape.weights
@@ -87,7 +87,7 @@ def c3a(shape: Shape, block_size: int) -> Flops:
 
 
 def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
-    """The walk x -> a_1 x -> circ(c_2) ... -> a_{2m-1}; backward keeps only x of it, and walks again.
+    """The walk x -> a_1 x -> circ(c_2) ... -> a_{2m-1}; backward keeps of it only x, and walks again.
 
     For a square layer and m = 2 a token pays 2 real FFTs, d/2 + 1 complex products and 2 d real ones forward;
     backward 4 real FFTs: of a_1 x and the output gradient, and back to circ(c) a_1 x and the gradient of x.
@@ -98,7 +98,7 @@ def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
     forward = diagonals + sum(_circulant(part) for part in parts)
     again = forward - shape.d_out  # the last product is not needed
     gradients = 3 * diagonals + sum(_circulant_gradient(part) for part in parts)
-    return Flops(kernels, forward, 2 * kernels, again + gradients)
+    return Flops(kernels, forward, kernels, again + gradients)
 
 
 def _circulant(part: Partition) -> float:

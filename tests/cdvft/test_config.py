@@ -38,6 +38,7 @@ def test_defaults_are_the_papers() -> None:
         ("block_size", True, "whole number of at least 1", "leave it out"),
         ("init_weights", "gaussian", "'zero_output', 'zero_circulant', 'zero_input'", "Use True"),
         ("init_weights", None, "True, False or one of", "Use True"),
+        ("backend", "cuda", "'auto', 'fft', 'merged', 'reference'", "Use 'auto'"),
         ("bias", "lora_only", "'none', 'all', 'cdvft_only'", "Use 'none'"),
         ("block_size_pattern", ["query"], "map layer names or regular expressions", "such as"),
         ("alpha_pattern", 2.0, "map layer names or regular expressions", "such as"),

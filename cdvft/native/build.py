@@ -1,0 +1,78 @@
+"""Compile the C sources once for this processor, keep the library in the user's cache, load it from there."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+SOURCES = ("chain.c", "fft.h")
+FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC")
+INSTRUCTIONS = {
+    "AVX512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"),
+    "AVX2": ("-mavx2", "-mfma"),
+}
+"""By what torch says the processor can do, so that a cache shared by machines never serves the wrong code."""
+
+
+@functools.lru_cache
+def library() -> ctypes.CDLL | None:
+    """The compiled library; None without a C compiler, or where the environment has CDVFT_NATIVE=0."""
+    if os.environ.get("CDVFT_NATIVE") == "0":
+        return None
+    try:
+        loaded = ctypes.CDLL(str(_compiled()))
+    except (OSError, subprocess.SubprocessError) as error:
+        logger.info("No native kernel, torch's own transforms serve instead: %s", error)
+        return None
+    pointer, whole, wide = ctypes.c_void_p, ctypes.c_int, ctypes.c_long
+    loaded.cdvft_scratch.argtypes = [pointer, whole, whole]
+    loaded.cdvft_scratch.restype = wide
+    loaded.cdvft_forward.argtypes = [pointer, whole, wide, pointer, wide, *[pointer] * 3, whole]
+    loaded.cdvft_backward.argtypes = [pointer, whole, wide, pointer, wide, *[pointer] * 5, whole]
+    return loaded
+
+
+def _compiled() -> Path:
+    folder = Path(__file__).parent
+    compiler = _compiler()
+    flags = [*FLAGS, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())]
+    recipe = [*(folder.joinpath(name).read_text() for name in SOURCES), *compiler, *flags]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdvft"
+    digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()
+    target = cache / f"chain-{digest[:16]}.so"
+    if not target.exists():
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            fresh = Path(scratch) / target.name
+            command = [*compiler, *flags, str(folder / SOURCES[0]), "-o", str(fresh)]
+            try:
+                _run([*command, "-fopenmp"])
+            except subprocess.SubprocessError:  # a compiler without OpenMP: one thread
+                _run(command)
+            fresh.replace(target)  # atomic: processes that start together all find a whole file
+    return target
+
+
+def _compiler() -> list[str]:
+    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+        if name and shutil.which(shlex.split(name)[0]):
+            return shlex.split(name)
+    raise FileNotFoundError(
+        "no C compiler on the path: install one, or name it in the environment variable CC."
+    )
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=120)

@@ -1,0 +1,169 @@
+/* Complex FFTs of many tokens at once: every vector register holds one component of L tokens, or of 2 L, one half
+   of them as real and the other as imaginary parts, so that no butterfly ever shuffles. Transforms are in place
+   and leave the spectrum in digit-reversed order, which pointwise products do not mind. */
+#include <string.h>
+
+#ifdef __AVX512F__
+#define L 16
+#define LANES(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
+#else
+#define L 8
+#define LANES(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#endif
+
+typedef float lanes __attribute__((vector_size(4 * L)));
+typedef float unaligned_lanes __attribute__((vector_size(4 * L), aligned(4), may_alias));
+typedef int lane_indexes __attribute__((vector_size(4 * L)));
+typedef struct { lanes re, im; } complex_lanes;
+typedef struct { float re, im; } complex_float;
+typedef struct { int p; const int *radixes; const complex_float *twiddles; } plan;
+
+/* The radix and the direction must be constants where a loop over them is to unroll. */
+#define INLINE static inline __attribute__((always_inline))
+enum { FORWARD = 1, INVERSE = -1 };
+
+INLINE complex_lanes add(complex_lanes a, complex_lanes b) { return (complex_lanes){a.re + b.re, a.im + b.im}; }
+INLINE complex_lanes sub(complex_lanes a, complex_lanes b) { return (complex_lanes){a.re - b.re, a.im - b.im}; }
+
+/* a w, or a conj(w) */
+INLINE complex_lanes multiply(complex_lanes a, complex_float w, int direction) {
+    float im = direction == FORWARD ? w.im : -w.im;
+    return (complex_lanes){a.re * w.re - a.im * im, a.re * im + a.im * w.re};
+}
+
+/* -i a, or i a */
+INLINE complex_lanes quarter_turn(complex_lanes a, int direction) {
+    return direction == FORWARD ? (complex_lanes){a.im, -a.re} : (complex_lanes){-a.im, a.re};
+}
+
+/* cos and sin of 2 pi k / r for k = 1 ... (r - 1) / 2 */
+static const float COS3[] = {-0.5f}, SIN3[] = {0.86602540378443864676f};
+static const float COS5[] = {0.30901699437494742410f, -0.80901699437494742410f};
+static const float SIN5[] = {0.95105651629515357212f, 0.58778525229247312917f};
+static const float COS7[] = {0.62348980185873353053f, -0.22252093395631440429f, -0.90096886790241912624f};
+static const float SIN7[] = {0.78183148246802980871f, 0.97492791218182360702f, 0.43388373911755812048f};
+
+/* A transform of odd length r, by sums and differences of the elements q and r - q. */
+INLINE void butterfly_odd(int r, complex_lanes *v, int direction, const float *cosine, const float *sine) {
+    int half = (r - 1) / 2;
+    complex_lanes sums[3], differences[3], first = v[0];
+    for (int q = 1; q <= half; q++) {
+        sums[q - 1] = add(v[q], v[r - q]);
+        differences[q - 1] = sub(v[q], v[r - q]);
+        v[0] = add(v[0], sums[q - 1]);
+    }
+    for (int k = 1; k <= half; k++) {
+        complex_lanes even = first, odd = {{0}, {0}};
+        for (int q = 1; q <= half; q++) {
+            int angle = k * q % r;
+            float c = angle <= half ? cosine[angle - 1] : cosine[r - angle - 1];
+            float s = angle <= half ? sine[angle - 1] : -sine[r - angle - 1];
+            even = (complex_lanes){even.re + c * sums[q - 1].re, even.im + c * sums[q - 1].im};
+            odd = (complex_lanes){odd.re + s * differences[q - 1].re, odd.im + s * differences[q - 1].im};
+        }
+        odd = quarter_turn(odd, direction);
+        v[k] = add(even, odd);
+        v[r - k] = sub(even, odd);
+    }
+}
+
+INLINE void butterfly_4(complex_lanes *a, complex_lanes *b, complex_lanes *c, complex_lanes *d, int direction) {
+    complex_lanes even = add(*a, *c), odd = sub(*a, *c);
+    complex_lanes sum = add(*b, *d), turned = quarter_turn(sub(*b, *d), direction);
+    *a = add(even, sum), *b = add(odd, turned), *c = sub(even, sum), *d = sub(odd, turned);
+}
+
+INLINE void butterfly_8(complex_lanes *v, int direction) {
+    const float h = 0.70710678118654752440f;
+    butterfly_4(v, v + 2, v + 4, v + 6, direction);
+    butterfly_4(v + 1, v + 3, v + 5, v + 7, direction);
+    complex_lanes even[4] = {v[0], v[2], v[4], v[6]};
+    complex_lanes odd[4] = {v[1], multiply(v[3], (complex_float){h, -h}, direction), quarter_turn(v[5], direction),
+                            multiply(v[7], (complex_float){-h, -h}, direction)};
+    for (int q = 0; q < 4; q++) v[q] = add(even[q], odd[q]), v[q + 4] = sub(even[q], odd[q]);
+}
+
+INLINE void butterfly(int r, complex_lanes *v, int direction) {
+    if (r == 2) {
+        complex_lanes a = v[0];
+        v[0] = add(a, v[1]), v[1] = sub(a, v[1]);
+    }
+    else if (r == 4) butterfly_4(v, v + 1, v + 2, v + 3, direction);
+    else if (r == 8) butterfly_8(v, direction);
+    else if (r == 3) butterfly_odd(3, v, direction, COS3, SIN3);
+    else if (r == 5) butterfly_odd(5, v, direction, COS5, SIN5);
+    else butterfly_odd(7, v, direction, COS7, SIN7);
+}
+
+/* One pass over r m elements, m apart: decimation in frequency forward, its exact reverse (up to r) inverse. */
+INLINE void pass_of(int r, complex_lanes *a, int m, const complex_float *w, int direction) {
+    for (int j = 0; j < m; j++, w += r - 1) {
+        complex_lanes v[8];
+        for (int q = 0; q < r; q++) v[q] = a[j + q * m];
+        if (direction == INVERSE && m > 1)
+            for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], INVERSE);
+        butterfly(r, v, direction);
+        if (direction == FORWARD && m > 1)
+            for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], FORWARD);
+        for (int q = 0; q < r; q++) a[j + q * m] = v[q];
+    }
+}
+
+INLINE void pass(int r, complex_lanes *a, int m, const complex_float *w, int direction) {
+    switch (r) {
+        case 2: pass_of(2, a, m, w, direction); break;
+        case 3: pass_of(3, a, m, w, direction); break;
+        case 4: pass_of(4, a, m, w, direction); break;
+        case 5: pass_of(5, a, m, w, direction); break;
+        case 7: pass_of(7, a, m, w, direction); break;
+        default: pass_of(8, a, m, w, direction);
+    }
+}
+
+/* Depth first, so that all but the first passes stay in the smallest cache. */
+static void fft(complex_lanes *a, int n, const int *radix, const complex_float *w) {
+    if (n == 1) return;
+    int m = n / *radix;
+    pass(*radix, a, m, w, FORWARD);
+    for (int q = 0; q < *radix; q++) fft(a + q * m, m, radix + 1, w + m * (*radix - 1));
+}
+
+static void inverse_fft(complex_lanes *a, int n, const int *radix, const complex_float *w) {
+    if (n == 1) return;
+    int m = n / *radix;
+    for (int q = 0; q < *radix; q++) inverse_fft(a + q * m, m, radix + 1, w + m * (*radix - 1));
+    pass(*radix, a, m, w, INVERSE);
+}
+
+#ifdef __clang__
+#define SHUFFLE(a, b, f) __builtin_shufflevector(a, b, LANES(f))
+#else
+#define SHUFFLE(a, b, f) __builtin_shuffle(a, b, (lane_indexes){LANES(f)})
+#endif
+
+/* Swap the off-diagonal s x s blocks of every 2 s x 2 s block; all s in turn transpose L x L. */
+#define SWAP_BLOCKS(s, low, high)                                        \
+    for (int i = 0; i < L; i++)                                          \
+        if (!(i & s)) {                                                  \
+            lanes a = r[i], b = r[i | s];                                \
+            r[i] = SHUFFLE(a, b, low), r[i | s] = SHUFFLE(a, b, high);   \
+        }
+#define LOW(l, s) ((l) & (s) ? (l) - (s) + L : (l))
+#define HIGH(l, s) ((l) & (s) ? (l) + L : (l) + (s))
+#define LOW1(l) LOW(l, 1)
+#define LOW2(l) LOW(l, 2)
+#define LOW4(l) LOW(l, 4)
+#define LOW8(l) LOW(l, 8)
+#define HIGH1(l) HIGH(l, 1)
+#define HIGH2(l) HIGH(l, 2)
+#define HIGH4(l) HIGH(l, 4)
+#define HIGH8(l) HIGH(l, 8)
+
+INLINE void transpose(lanes *r) {
+#if L == 16
+    SWAP_BLOCKS(8, LOW8, HIGH8)
+#endif
+    SWAP_BLOCKS(4, LOW4, HIGH4)
+    SWAP_BLOCKS(2, LOW2, HIGH2)
+    SWAP_BLOCKS(1, LOW1, HIGH1)
+}

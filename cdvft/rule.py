@@ -1,0 +1,82 @@
+"""Which way a layer takes, from its shape and the number of tokens: a small cost model, its rates as data.
+
+Times are in nanoseconds on one thread, fitted on an AMD EPYC (Zen 5, AVX-512, 1 MB of second-level cache)
+with torch 2.13; only ratios matter. `python -m benchmarks.speed` measures both ways side by side and prints
+where the rule is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Backend = Literal["auto", "fft", "merged", "reference"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Nanoseconds of what the ways are made of.
+
+    transform: an element of a token's transform of length p, times log2 2p, element-wise work included
+    product: a complex product of two spectra of a token, of which there are q1 q2 p
+    build: an entry of the dense update added to the weight, of several circulants an entry of each
+    gradient: an entry of the dense gradient turned into gradients of the vectors
+    multiply: a multiplication and addition in a matrix product
+    """
+
+    transform: float
+    product: float
+    build: float
+    gradient: float
+    multiply: float
+
+
+MEASURED = {
+    "native": Rates(transform=0.035, product=0.05, build=0.5, gradient=15, multiply=0.02),
+    "chunked": Rates(transform=0.11, product=0.22, build=0.5, gradient=15, multiply=0.02),
+}
+"""On the CPU, by what carries out the transforms."""
+
+ESTIMATED = Rates(transform=1e-3, product=2e-3, build=2e-2, gradient=0.2, multiply=3.3e-6)
+"""On a GPU with tensor cores. Not measured: from an H100's published rates (a linear layer of width 768 on
+8,192 tokens takes about 32 us forward and backward in bfloat16, unfused transforms 7 times as long).
+`python -m benchmarks.gpu` measures it.
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Whether the forward pass and the factors' gradients go through a dense update, not the transforms."""
+
+    merged_forward: bool
+    merged_gradients: bool
+
+
+def choose(
+    circulants: Sequence[Sequence[int]], sizes: Sequence[int], tokens: int, engine: str, device: str
+) -> Plan:
+    """The cheaper way for each pass.
+
+    Args:
+        circulants: q1, q2, p of each
+        sizes: lengths of the m diagonals: d_in, then d_out
+        tokens: rows of the input
+        engine: "native" or "chunked", what would carry out the transforms
+        device: torch's name of the device's type
+    """
+    if device == "mps":  # complex numbers are young there, and matrix products are what it is good at
+        return Plan(merged_forward=True, merged_gradients=True)
+    rates = MEASURED[engine] if device == "cpu" else ESTIMATED
+    elements = products = 0.0
+    for q1, q2, p in circulants:
+        elements += (q1 + q2) * p * math.log2(2 * p)
+        products += q1 * q2 * p
+    entries = sizes[-1] * sizes[0]
+    build = entries * (rates.build + (len(circulants) - 1) * (rates.build + sizes[-1] * rates.multiply))
+    forward = tokens * (elements * rates.transform + products * rates.product)
+    backward = tokens * (2 * elements * rates.transform + 3 * products * rates.product)
+    dense_gradients = tokens * entries * rates.multiply + entries * rates.gradient + 2 * build
+    return Plan(merged_forward=build < forward, merged_gradients=dense_gradients < backward)
