@@ -7,6 +7,7 @@ history is only reproducible with one worker.
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import traceback
@@ -120,6 +121,7 @@ class JobQueue:
         except Exception as error:
             traceback.print_exc()
             self._settle(run, str(error))
+        gc.collect()  # a Trainer refers to itself: without this the next model may come while it still lives
 
     def _settle(self, run: RunRecord, reason: str) -> None:
         """The outcome could not be kept: try until the disk takes it, so that no dead run looks alive."""

@@ -1,9 +1,11 @@
 """The queue with trainers that take milliseconds: what they do is what a trainer may do to it."""
 
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -272,6 +274,25 @@ def test_close_stops_what_trains_and_leaves_what_waits(store, queue):
     trainer.steps = 1
     queue(trainer)
     wait(store, second, "finished")
+
+
+def test_a_run_leaves_nothing_in_memory(store, queue):
+    class Model:
+        def __init__(self):
+            self.itself = self
+
+    models = []
+
+    def load(step):
+        models.append(weakref.ref(Model()))
+
+    gc.disable()
+    try:
+        ids = queue(FakeTrainer(1, load)).submit([RUN] * 2, "a")
+        wait(store, ids[1], "finished")
+        assert models[0]() is None
+    finally:
+        gc.enable()
 
 
 class FragileStore(RunStore):
