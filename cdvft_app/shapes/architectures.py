@@ -1,0 +1,207 @@
+"""From a model's name to the model itself without its weights, on torch's meta device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from cdvft_app.catalog.plan import hub_ids_allowed
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.shapes import known_models
+
+Kind = Literal["text", "generation", "image"]
+
+_LARGEST_CONFIG_BYTES = 1_000_000
+_LARGEST_DEPTH = 512
+_LARGEST_IMAGE = 2048
+_SECONDS_TO_ANSWER = 5.0
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A torch module without weights, without pooler and without classification head.
+
+    `configuration` is transformers' own; None for timm.
+    """
+
+    name: str
+    kind: Kind
+    model: Any
+    configuration: Any
+
+
+def build(name: str, image_size: int | None = None) -> Architecture:
+    """The architecture of a known model, of a timm name, of a local folder, or of a hub id.
+
+    Of the hub only config.json is read, never weights or code.
+
+    Raises:
+        InvalidChoice: the name leads nowhere, the hub does not answer, or its model cannot be counted.
+    """
+    known = known_models.find(name)
+    if known:
+        if known.library == "timm":
+            return _timm(known.id, known.architecture, image_size)
+        return _transformers(known.id, known.configuration, image_size)
+    import timm
+
+    if timm.is_model(name.removeprefix("timm/")):
+        return _timm(name, name.removeprefix("timm/"), image_size)
+    if not hub_ids_allowed():
+        raise InvalidChoice(f"Model {name!r} is not known here. Choose one of {_known()}, or a timm name.")
+    configuration = _local_config(name) or _hub_config(name)
+    if "model_type" not in configuration and timm.is_model(str(configuration.get("architecture"))):
+        return _timm(name, str(configuration["architecture"]), image_size)
+    return _transformers(name, configuration, image_size)
+
+
+def _timm(name: str, architecture: str, image_size: int | None) -> Architecture:
+    import timm
+
+    with torch.device("meta"):
+        model: Any = timm.create_model(architecture, pretrained=False, num_classes=0)
+    if not _is_plain_vit(model):
+        raise InvalidChoice(
+            f"{architecture} is not a plain vision transformer: its layers see different numbers of tokens, "
+            "which this count does not follow. Choose a ViT, DeiT, BEiT, EVA or DINOv2 model."
+        )
+    if image_size is not None:
+        _require_whole_patches(name, image_size, model.patch_embed.patch_size[0])
+        with torch.device("meta"):
+            model = timm.create_model(architecture, pretrained=False, num_classes=0, img_size=image_size)
+    if getattr(model, "attn_pool", None) is not None:
+        model.attn_pool = None
+    return Architecture(name, "image", model, None)
+
+
+def _is_plain_vit(model: Any) -> bool:
+    """One convolution makes patches, and every block attends to all of them."""
+    convolutions = [path for path, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    attention = [type(getattr(block, "attn", None)).__name__ for block in getattr(model, "blocks", ())]
+    plain = bool(attention) and all("Attention" in kind for kind in attention)
+    return plain and convolutions == ["patch_embed.proj"]
+
+
+def _transformers(name: str, configuration: Mapping[str, object], image_size: int | None) -> Architecture:
+    from transformers import AutoModel, AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+
+    model_type = str(configuration.get("model_type"))
+    if model_type not in CONFIG_MAPPING:
+        raise InvalidChoice(
+            f"{name} has model_type {model_type!r}, which transformers does not know without running code of "
+            "the model's author. That is never done here; choose a model that transformers itself has."
+        )
+    size = {} if image_size is None else {"image_size": image_size}
+    try:
+        config = CONFIG_MAPPING[model_type].from_dict({**configuration, **size})
+    except Exception as error:  # each configuration class refuses values in its own way
+        raise InvalidChoice(
+            f"The configuration of {name} cannot be read: {error}. Choose another."
+        ) from error
+    _require_plain(name, config)
+    if image_size is not None:
+        _require_whole_patches(name, image_size, getattr(config, "patch_size", None))
+    generates = any(a.endswith(("ForCausalLM", "LMHeadModel")) for a in config.architectures or ())
+    automatic = AutoModelForCausalLM if generates else AutoModel
+    try:
+        with torch.device("meta"):
+            model = automatic.from_config(config, trust_remote_code=False)
+    except Exception as error:  # sizes that do not go together fail wherever they meet
+        raise InvalidChoice(f"No model fits the configuration of {name}: {error}. Choose another.") from error
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        model.pooler = None
+    sees = type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    return Architecture(name, "generation" if generates else "image" if sees else "text", model, config)
+
+
+def _require_plain(name: str, config: Any) -> None:
+    """Refuse what the count does not follow: layers that see other tokens than the rest, or only some."""
+    experts = ("num_experts", "num_local_experts", "n_routed_experts")
+    heads, depth = (getattr(config, key, 0) for key in ("num_attention_heads", "num_hidden_layers"))
+    reasons = {
+        "is an encoder and a decoder, which see different tokens": config.is_encoder_decoder,
+        "joins several models": bool(config.sub_configs),
+        "is a mixture of experts, which see only some tokens": any(
+            (getattr(config, key, 0) or 0) > 1 for key in experts
+        ),
+        "has no one number of attention heads": not isinstance(heads, int) or heads < 1,
+        f"has no depth from 1 to {_LARGEST_DEPTH}": not isinstance(depth, int)
+        or not 0 < depth <= _LARGEST_DEPTH,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise InvalidChoice(
+                f"{name} {reason}: this count does not follow it. Choose a plain transformer."
+            )
+
+
+def _require_whole_patches(name: str, image_size: int, patch: int | None) -> None:
+    if not patch:
+        raise InvalidChoice(f"image_size: got {image_size}, but {name} takes no images. Leave it empty.")
+    if not 0 < image_size <= _LARGEST_IMAGE or image_size % patch:
+        below = max(min(image_size, _LARGEST_IMAGE) // patch, 1) * patch
+        raise InvalidChoice(
+            f"image_size: got {image_size}; {name} takes multiples of {patch}, such as {below}."
+        )
+
+
+def _local_config(name: str) -> dict[str, object] | None:
+    file = Path(name).expanduser() / "config.json"
+    return _parse(name, file.read_bytes()) if file.is_file() else None
+
+
+def _hub_config(name: str) -> dict[str, object]:
+    """config.json from the cache, else from the hub in one try: its usual retries take half a minute."""
+    from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import build_hf_headers
+
+    try:
+        cached = try_to_load_from_cache(name, "config.json")
+        address = hf_hub_url(name, "config.json")
+    except HFValidationError:
+        raise InvalidChoice(
+            f"{name!r} is neither a known model, a timm name, a folder with a config.json, nor a hub id such "
+            f"as owner/name. Known are {_known()}."
+        ) from None
+    if isinstance(cached, str):
+        return _parse(name, Path(cached).read_bytes())
+    try:
+        answer = get_session().get(
+            address, headers=build_hf_headers(), timeout=_SECONDS_TO_ANSWER, follow_redirects=True
+        )
+    except Exception as error:  # the hub's client has a family of errors for each way of not connecting
+        raise InvalidChoice(
+            f"{name!r} is not known here, and the hub cannot be reached to look it up ({error}). Known are "
+            f"{_known()}; a folder with a config.json works too."
+        ) from error
+    if answer.status_code != 200:
+        raise InvalidChoice(
+            f"The hub has no config.json to read for {name!r} (it answered {answer.status_code}). Check the "
+            "id, or log in if the model is gated."
+        )
+    return _parse(name, answer.content)
+
+
+def _parse(name: str, content: bytes) -> dict[str, object]:
+    try:
+        found = json.loads(content) if len(content) <= _LARGEST_CONFIG_BYTES else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidChoice(
+            f"The config.json of {name!r} is not a model's configuration. Choose another model."
+        )
+    return found
+
+
+def _known() -> str:
+    return ", ".join(model.id.split("/")[-1] for model in known_models.KNOWN_MODELS)

@@ -1,0 +1,119 @@
+"""Dimensions of well-known models, as facts, so that their cost can be told without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model by its full id, with the configuration that its shapes follow from.
+
+    For transformers `configuration` is what its config.json says about sizes (the class's defaults are left
+    out); for timm, whose names carry their sizes, it is empty and `architecture` is the name.
+    """
+
+    id: str
+    library: Literal["transformers", "timm"]
+    aliases: tuple[str, ...] = ()
+    configuration: Mapping[str, object] = field(default_factory=dict)
+    architecture: str = ""
+
+
+def _bert(hidden: int, layers: int, heads: int, **more: object) -> dict[str, object]:
+    return {
+        "model_type": "bert",
+        "architectures": ["BertModel"],
+        "hidden_size": hidden,
+        "intermediate_size": 4 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        **more,
+    }
+
+
+def _roberta(hidden: int, layers: int, heads: int) -> dict[str, object]:
+    sizes = {"vocab_size": 50_265, "max_position_embeddings": 514, "type_vocab_size": 1}
+    return {
+        **_bert(hidden, layers, heads, **sizes),
+        "model_type": "roberta",
+        "architectures": ["RobertaModel"],
+    }
+
+
+def _llama(hidden: int, intermediate: int, layers: int, heads: int, **more: object) -> dict[str, object]:
+    return {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": hidden,
+        "intermediate_size": intermediate,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        **more,
+    }
+
+
+def _vit(hidden: int, layers: int, heads: int) -> dict[str, object]:
+    sizes = {"image_size": 224, "patch_size": 16}
+    return {**_bert(hidden, layers, heads, **sizes), "model_type": "vit", "architectures": ["ViTModel"]}
+
+
+KNOWN_MODELS: tuple[KnownModel, ...] = (
+    KnownModel("FacebookAI/roberta-base", "transformers", ("roberta_base",), _roberta(768, 12, 12)),
+    KnownModel("FacebookAI/roberta-large", "transformers", ("roberta_large",), _roberta(1024, 24, 16)),
+    KnownModel("google-bert/bert-base-uncased", "transformers", ("bert-base",), _bert(768, 12, 12)),
+    KnownModel("sentence-transformers/all-MiniLM-L6-v2", "transformers", ("minilm",), _bert(384, 6, 12)),
+    KnownModel(
+        "openai-community/gpt2",
+        "transformers",
+        configuration={"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]},
+    ),
+    KnownModel(
+        "meta-llama/Llama-2-7b-hf",
+        "transformers",
+        ("llama-2-7b",),
+        _llama(4096, 11_008, 32, 32, vocab_size=32_000, max_position_embeddings=4096),
+    ),
+    KnownModel(
+        "meta-llama/Meta-Llama-3-8B",
+        "transformers",
+        ("llama-3-8b", "meta-llama/Llama-3-8B"),
+        _llama(4096, 14_336, 32, 32, num_key_value_heads=8, vocab_size=128_256, max_position_embeddings=8192),
+    ),
+    KnownModel(
+        "HuggingFaceTB/SmolLM2-135M",
+        "transformers",
+        ("smollm2", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        _llama(
+            576,
+            1536,
+            30,
+            9,
+            num_key_value_heads=3,
+            vocab_size=49_152,
+            max_position_embeddings=8192,
+            tie_word_embeddings=True,
+        ),
+    ),
+    KnownModel("google/vit-base-patch16-224-in21k", "transformers", ("vit-b/16",), _vit(768, 12, 12)),
+    KnownModel("google/vit-large-patch16-224-in21k", "transformers", ("vit-l/16",), _vit(1024, 24, 16)),
+    KnownModel("timm/vit_base_patch16_224", "timm", ("vit_base",), architecture="vit_base_patch16_224"),
+    KnownModel("timm/vit_large_patch16_224", "timm", ("vit_large",), architecture="vit_large_patch16_224"),
+    KnownModel(
+        "timm/vit_small_patch14_dinov2", "timm", ("vit_small",), architecture="vit_small_patch14_dinov2"
+    ),
+    KnownModel(
+        "timm/vit_base_patch14_dinov2", "timm", ("dinov2_base",), architecture="vit_base_patch14_dinov2"
+    ),
+)
+
+
+def find(name: str) -> KnownModel | None:
+    """The known model of this id, of its part after the slash, or of an alias, in any case; None if none."""
+    asked = name.casefold()
+    for model in KNOWN_MODELS:
+        if asked in {part.casefold() for part in (model.id, model.id.split("/")[-1], *model.aliases)}:
+            return model
+    return None

@@ -1,0 +1,134 @@
+"""A model as the shapes of its layers, and what the frozen model itself costs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from cdvft.cost import Shape
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.shapes.architectures import Kind
+
+ALL_LINEAR = "all-linear"
+"""PEFT's word for every linear layer but the output layer."""
+
+
+@dataclass(frozen=True)
+class ModelShapes:
+    """A backbone without pooler and classification head; a generator with its output layer.
+
+    Args:
+        name: full id.
+        kind: text (an encoder), generation (a causal language model) or image.
+        hidden_size: width of a token.
+        layers: every linear layer by its full name, in the model's own order, which data follows nearly.
+        convolutions: patch embeddings, as matrices that every patch meets; they take no adapter here.
+        attention_layers: number of attention layers.
+        attention_width: heads times head size.
+        total_parameters: all, shared ones once.
+        default_targets: suffixes of the layers usually adapted.
+        tokens: those of one image; None where the text decides.
+        longest: most tokens that the model takes; None where nothing bounds them.
+        output_layer: name of a generator's output layer.
+    """
+
+    name: str
+    kind: Kind
+    hidden_size: int
+    layers: tuple[Shape, ...]
+    convolutions: tuple[Shape, ...]
+    attention_layers: int
+    attention_width: int
+    total_parameters: int
+    default_targets: tuple[str, ...]
+    tokens: int | None
+    longest: int | None
+    output_layer: str = ""
+
+    @property
+    def other_parameters(self) -> int:
+        """Parameters outside `layers` and `convolutions`: embeddings, norms, tokens."""
+        trained = (*self.layers, *self.convolutions)
+        return self.total_parameters - sum(shape.weights + shape.bias * shape.d_out for shape in trained)
+
+    def select(self, targets: tuple[str, ...]) -> tuple[Shape, ...]:
+        """The layers that PEFT would adapt: those whose name is, or ends in a dot and, one of the targets.
+
+        The first of them, and those beside it, pass no gradient on: what lies before them is frozen.
+
+        Raises:
+            InvalidChoice: a target matches no layer.
+        """
+        if targets == (ALL_LINEAR,):
+            targets = tuple(shape.name for shape in self.layers if shape.name != self.output_layer)
+        for target in targets:
+            if not any(matches(shape.name, target) for shape in self.layers):
+                raise InvalidChoice(
+                    f"targets: {self.name} has no linear layer {target!r}. It has "
+                    f"{', '.join(self.target_names())}; {ALL_LINEAR} means all."
+                )
+        found = [shape for shape in self.layers if any(matches(shape.name, target) for target in targets)]
+        first = found[0]
+        return tuple(
+            replace(shape, input_gradient=False) if _together(shape, first) else shape for shape in found
+        )
+
+    def target_names(self) -> tuple[str, ...]:
+        """What can be targeted: names within a block, each once."""
+        return tuple(dict.fromkeys(re.split(r"\.\d+\.", shape.name)[-1] for shape in self.layers))
+
+    def forward_flops_per_token(self, sequence: int) -> float:
+        """Of the frozen model: 2 d_out d_in a linear layer and patch, 4 T w an attention layer of width w.
+
+        Attention looks at all T tokens of the sequence: masks save nothing here. Norms, activations and
+        look-ups are left out.
+        """
+        products = sum(2.0 * shape.weights for shape in (*self.layers, *self.convolutions))
+        return products + self._attention(sequence)
+
+    def backward_flops_per_token(self, sequence: int, adapted: tuple[Shape, ...] | None) -> float:
+        """Of the frozen model, to bring the gradient down to the first of the adapted layers.
+
+        A linear layer pays 2 d_out d_in, and attention 2.5 times its forward: fused kernels compute the
+        scores again. What comes before the first adapted layer, or reads the same tensor as it, pays nothing.
+        With None everything trains, embeddings too, and every linear layer pays.
+        """
+        if adapted is None:
+            return sum(2.0 * shape.weights for shape in self.layers) + 2.5 * self._attention(sequence)
+        first = next(i for i, shape in enumerate(self.layers) if shape.name == adapted[0].name)
+        above = sum(2.0 * s.weights for s in self.layers[first:] if not _together(s, self.layers[first]))
+        passed = self._attention_layers_above(first) / self.attention_layers
+        return above + 2.5 * passed * self._attention(sequence)
+
+    def _attention(self, sequence: int) -> float:
+        return 4.0 * sequence * self.attention_width * self.attention_layers
+
+    def _attention_layers_above(self, first: int) -> int:
+        """Attention layers that the gradient passes: one a block, fed by the block's first layers."""
+        numbered = blocks(self.layers)
+        block = _block(self.layers[first].name)
+        if block not in numbered:
+            return 0
+        opening = next(shape for shape in self.layers if _block(shape.name) == block)
+        return self.attention_layers - numbered.index(block) - (not _together(self.layers[first], opening))
+
+
+def matches(name: str, target: str) -> bool:
+    """PEFT's rule: the name is the target, or ends in a dot and the target."""
+    return name == target or name.endswith(f".{target}")
+
+
+def _together(one: Shape, other: Shape) -> bool:
+    """Whether two layers read the same tensor."""
+    return one.name == other.name or (one.source == other.source != "")
+
+
+def blocks(layers: tuple[Shape, ...]) -> list[str]:
+    """The numbered blocks that the layers are in, in order."""
+    return list(dict.fromkeys(_block(shape.name) for shape in layers if _block(shape.name)))
+
+
+def _block(name: str) -> str:
+    """The numbered block that a layer is in, such as encoder.layer.0; empty for none."""
+    found = re.match(r"(.*\.\d+)\.", name)
+    return found.group(1) if found else ""

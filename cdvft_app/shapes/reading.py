@@ -1,0 +1,133 @@
+"""Reading a model's shapes off its architecture, without its weights."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from cdvft.cost import Shape
+from cdvft.model import DEFAULT_TARGETS
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.shapes.architectures import build
+from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes, blocks, matches
+
+_JOINT = (
+    {"query", "key", "value"},
+    {"q_proj", "k_proj", "v_proj"},
+    {"q_lin", "k_lin", "v_lin"},
+    {"query_proj", "key_proj", "value_proj"},
+    {"gate_proj", "up_proj"},
+)
+"""Names of sister layers that read the same tensor."""
+
+_USUAL_TARGETS = (
+    ("q_proj", "v_proj"),
+    ("query", "value"),
+    ("q_lin", "v_lin"),
+    ("qkv",),
+    ("query_key_value",),
+    ("qkv_proj",),
+    ("Wqkv",),
+)
+"""What is adapted by default where the tuner has no default: query and value, alone or fused."""
+
+_FEWEST_LAYERS_A_BLOCK = 3
+"""Projections of attention, alone or fused, and those of the multilayer perceptron."""
+
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert")
+"""Model types whose first position number is the padding's plus one."""
+
+
+@lru_cache(maxsize=64)
+def model_shapes(name: str, image_size: int | None = None) -> ModelShapes:
+    """The shapes of a model by its full, short or timm name, of a local folder, or of a hub id.
+
+    Raises:
+        InvalidChoice: the name leads nowhere, the hub does not answer, or its model cannot be counted.
+    """
+    found = build(name, image_size)
+    config = found.configuration
+    layers = tuple(_shape(path, module) for path, module in found.model.named_modules() if _is_linear(module))
+    facts = _timm_facts(found.model) if config is None else _transformers_facts(config, found.kind == "image")
+    depth = len(blocks(layers))
+    if depth != facts["attention_layers"] or len(layers) < _FEWEST_LAYERS_A_BLOCK * depth:
+        raise InvalidChoice(
+            f"{found.name} has blocks that share their weights, or whose attention is not made of linear "
+            "layers: this count does not follow it. Choose a plain transformer."
+        )
+    convolutions = tuple(
+        Shape(path, module.out_channels, module.weight[0].numel(), bias=module.bias is not None)
+        for path, module in found.model.named_modules()
+        if isinstance(module, nn.Conv2d)
+    )
+    output = found.model.get_output_embeddings() if found.kind == "generation" else None
+    return ModelShapes(
+        name=found.name,
+        kind=found.kind,
+        layers=layers,
+        convolutions=convolutions,
+        total_parameters=sum(parameter.numel() for parameter in found.model.parameters()),
+        default_targets=_default_targets(layers, getattr(config, "model_type", None)),
+        output_layer=next((path for path, module in found.model.named_modules() if module is output), ""),
+        **facts,
+    )
+
+
+def _timm_facts(model: Any) -> dict[str, Any]:
+    attention = model.blocks[0].attn
+    head = getattr(attention, "head_dim", model.embed_dim // attention.num_heads)
+    return {
+        "hidden_size": model.embed_dim,
+        "attention_layers": len(model.blocks),
+        "attention_width": head * attention.num_heads,
+        "tokens": model.patch_embed.num_patches + model.num_prefix_tokens,
+        "longest": None,
+    }
+
+
+def _transformers_facts(config: Any, sees: bool) -> dict[str, Any]:
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    longest = getattr(config, "max_position_embeddings", None)
+    if longest and config.model_type in _POSITIONS_AFTER_PADDING:
+        longest -= config.pad_token_id + 1
+    patches = (config.image_size // config.patch_size) ** 2 if sees else 0
+    return {
+        "hidden_size": config.hidden_size,
+        "attention_layers": config.num_hidden_layers,
+        "attention_width": head * config.num_attention_heads,
+        "tokens": patches + 1 + getattr(config, "num_register_tokens", 0) if sees else None,
+        "longest": None if sees or not longest or longest < 1 else longest,
+    }
+
+
+def _default_targets(layers: tuple[Shape, ...], model_type: str | None) -> tuple[str, ...]:
+    """Those that the tuner takes by default for the model type; else query and value by their usual names."""
+    known = DEFAULT_TARGETS.get(model_type or "", ())
+    wanted = known if not isinstance(known, str) else ()
+    for candidates in (wanted, *_USUAL_TARGETS):
+        present = tuple(target for target in candidates if any(matches(s.name, target) for s in layers))
+        if present:
+            return present
+    return (ALL_LINEAR,)
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, (nn.Linear, Conv1D))
+
+
+def _shape(name: str, module: Any) -> Shape:
+    parent, _, leaf = name.rpartition(".")
+    joint = next((names for names in _JOINT if leaf in names), None)
+    conv1d = isinstance(module, Conv1D)
+    d_out, d_in = (module.nf, module.nx) if conv1d else (module.out_features, module.in_features)
+    return Shape(
+        name,
+        d_out,
+        d_in,
+        bias=module.bias is not None,
+        source=f"{parent}: {', '.join(sorted(joint))}" if joint else "",
+        conv1d=conv1d,
+    )
