@@ -180,17 +180,6 @@ def train(settings, emit, should_stop, folder, resume=False):
     emit(Done("stopped", step, 0.1, "accuracy", 0.5, 0.5, 1.0, 1, None, folder / "adapter"))
 """
 
-SHARED = """
-import os, torch
-from cdvft_app.events import *
-def train(settings, emit, should_stop, folder, resume=False):
-    rank, world = int(os.environ["RANK"]), torch.distributed.get_world_size()
-    (folder / f"rank-{rank}").write_text(f"{settings.seed} {resume} {world}")
-    torch.distributed.barrier()
-    emit(Started(1, 768, 5, 100, f"{world} processes", "fp32", 8, 8, "accuracy"))
-    emit(Done("finished", 1, 0.1, "accuracy", 0.5, 0.5, 1.0, 1, None, folder / "adapter"))
-"""
-
 
 def script(folder, train):
     path = folder / "fake.py"
@@ -224,19 +213,3 @@ def test_a_second_ctrl_c_gives_up_at_once(tmp_path):
         _, errors = running.communicate(timeout=30)
     assert running.returncode == 130 and "Interrupted" in errors and "Traceback" not in errors
     assert [run.state for run in RunStore(tmp_path).history()] == ["interrupted"]
-
-
-@pytest.mark.slow
-def test_two_processes_are_one_run(tmp_path):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, script(tmp_path, SHARED), "train", "--seed", "5", "--json"]
-    environment = os.environ | {"RUNS_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert len(ended.stdout.splitlines()) == 1
-    store = RunStore(tmp_path)
-    (run,) = store.history()
-    assert (run.state, run.device) == ("finished", "2 processes")
-    assert last_line(ended.stdout)["run_id"] == run.id and len(store.rows(run.id)[0]) == 2
-    seen = [(store.folder(run.id) / f"rank-{rank}").read_text() for rank in (0, 1)]
-    assert seen == ["5 False 2"] * 2
