@@ -30,19 +30,6 @@ class _Plan(NamedTuple):
     radixes: Tensor
     twiddles: Tensor
     order: Tensor
-    inverse_order: Tensor
-
-
-class _CPlan(ctypes.Structure):
-    _fields_ = [("p", ctypes.c_int), ("radixes", ctypes.c_void_p), ("twiddles", ctypes.c_void_p)]
-
-
-class _CStage(ctypes.Structure):
-    _fields_ = [
-        *[(name, ctypes.c_int) for name in ("d_in", "d_out", "q1", "q2")],
-        ("plan", _CPlan),
-        *[(name, ctypes.c_void_p) for name in ("diagonal", "spectrum", "grad_diagonal", "grad_spectrum")],
-    ]
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
@@ -70,10 +57,10 @@ def forward_(y: Tensor, x: Tensor, factors: Factors, spectra: Sequence[Tensor]) 
     assert compiled is not None
     x, threads = _rows(x), _threads(compiled, len(x))
     last = factors.alpha * factors.diagonals[-1]
-    stages = _stages(factors.diagonals, spectra)
-    scratch = torch.empty(threads * compiled.cdvft_scratch(stages, len(stages), 0))
+    stages = _stages(factors, spectra)
+    scratch = torch.empty(threads * compiled.cdvft_scratch(stages, len(spectra), 0))
     compiled.cdvft_forward(
-        stages, len(stages), len(x), x.data_ptr(), x.stride(0), last.data_ptr(),
+        stages, len(spectra), len(x), x.data_ptr(), x.stride(0), last.data_ptr(),
         y.data_ptr(), scratch.data_ptr(), threads,
     )  # fmt: skip
 
@@ -86,22 +73,21 @@ def backward(
     assert compiled is not None
     x, grad, threads = _rows(x), grad.to(torch.float32).contiguous(), _threads(compiled, len(x))
     last = factors.alpha * factors.diagonals[-1]
-    grad_diagonals = [torch.zeros(threads, a.numel()) for a in factors.diagonals]
-    grad_spectra = [torch.zeros(threads, *s.shape, dtype=s.dtype) for s in spectra]
-    stages = _stages(factors.diagonals, spectra, grad_diagonals, grad_spectra)
-    scratch = torch.empty(threads * compiled.cdvft_scratch(stages, len(stages), 1))
+    stages = _stages(factors, spectra)
+    shapes = [f.shape for f in (*factors.diagonals, *factors.circulants)]
+    grads = torch.zeros(threads, sum(shape.numel() for shape in shapes))
+    scratch = torch.empty(threads * compiled.cdvft_scratch(stages, len(spectra), 1))
     compiled.cdvft_backward(
-        stages, len(stages), len(x), x.data_ptr(), x.stride(0), grad.data_ptr(), last.data_ptr(),
-        None if grad_x is None else grad_x.data_ptr(), grad_diagonals[-1].data_ptr(),
-        scratch.data_ptr(), threads,
+        stages, len(spectra), len(x), x.data_ptr(), x.stride(0), grad.data_ptr(), last.data_ptr(),
+        None if grad_x is None else grad_x.data_ptr(), grads.data_ptr(), scratch.data_ptr(), threads,
     )  # fmt: skip
-    grad_diagonals[-1] *= factors.alpha
-    return [g.sum(0) for g in grad_diagonals], [_from_spectrum(g.sum(0)) for g in grad_spectra]
-
-
-def _from_spectrum(spectrum: Tensor) -> Tensor:
-    """The real part: what packing two tokens into one transform leaves in the imaginary one is not wanted."""
-    return torch.fft.ifft(spectrum[..., _plan(spectrum.shape[-1]).inverse_order]).real.contiguous()
+    total = grads.sum(0) if threads > 1 else grads[0]
+    found = [
+        part.view(shape) for part, shape in zip(total.split([s.numel() for s in shapes]), shapes, strict=True)
+    ]
+    m = len(factors.diagonals)
+    found[m - 1] *= factors.alpha
+    return found[:m], found[m:]
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -109,28 +95,14 @@ def _rows(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 and x.stride(0) >= x.shape[-1] else x.contiguous()
 
 
-def _stages(
-    diagonals: Sequence[Tensor],
-    spectra: Sequence[Tensor],
-    grad_diagonals: Sequence[Tensor] = (),
-    grad_spectra: Sequence[Tensor] = (),
-) -> ctypes.Array:
-    stages = (_CStage * len(spectra))()
-    for n, (stage, s) in enumerate(zip(stages, spectra, strict=True)):
+def _stages(factors: Factors, spectra: Sequence[Tensor]) -> ctypes.Array:
+    """The C struct `stage` of every circulant: integers and pointers of 8 bytes each."""
+    fields: list[int] = []
+    for a, after, s in zip(factors.diagonals, factors.diagonals[1:], spectra, strict=False):
         plan = _plan(s.shape[-1])
-        stage.d_in, stage.d_out, stage.q1, stage.q2 = (
-            diagonals[n].numel(),
-            diagonals[n + 1].numel(),
-            *s.shape[:2],
-        )
-        stage.plan = _CPlan(s.shape[-1], plan.radixes.data_ptr(), plan.twiddles.data_ptr())
-        stage.diagonal, stage.spectrum = diagonals[n].data_ptr(), s.data_ptr()
-        if grad_spectra:
-            stage.grad_diagonal, stage.grad_spectrum = (
-                grad_diagonals[n].data_ptr(),
-                grad_spectra[n].data_ptr(),
-            )
-    return stages
+        fields += (a.numel(), after.numel(), *s.shape)
+        fields += (plan.radixes.data_ptr(), plan.twiddles.data_ptr(), a.data_ptr(), s.data_ptr())
+    return (ctypes.c_int64 * len(fields))(*fields)
 
 
 def _threads(compiled: ctypes.CDLL, tokens: int) -> int:
@@ -158,9 +130,4 @@ def _plan(p: int) -> _Plan:
         length //= radix
     for radix in reversed(radixes):  # block q of a pass holds the frequencies radix * k + q
         order = (radix * order + torch.arange(radix)[:, None]).flatten()
-    return _Plan(
-        torch.tensor(radixes, dtype=torch.int32),
-        torch.cat(twiddles).to(torch.complex64),
-        order,
-        order.argsort(),
-    )
+    return _Plan(torch.tensor(radixes, dtype=torch.int32), torch.cat(twiddles).to(torch.complex64), order)

@@ -16,7 +16,6 @@ typedef float unaligned_lanes __attribute__((vector_size(4 * L), aligned(4), may
 typedef int lane_indexes __attribute__((vector_size(4 * L)));
 typedef struct { lanes re, im; } complex_lanes;
 typedef struct { float re, im; } complex_float;
-typedef struct { int p; const int *radixes; const complex_float *twiddles; } plan;
 
 /* The radix and the direction must be constants where a loop over them is to unroll. */
 #define INLINE static inline __attribute__((always_inline))
