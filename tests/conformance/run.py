@@ -43,7 +43,8 @@ def main() -> int:
         suite = fetch(cache_folder() / f"peft-{PEFT_VERSION}-tests")
     except subprocess.CalledProcessError as error:
         print(
-            f"pip could not fetch the sdist of peft {PEFT_VERSION} with the pinned hash (status {error.returncode})."
+            f"pip could not fetch peft {PEFT_VERSION} with the pinned hash, status {error.returncode}. "
+            "See its words above: a package index must be in reach once, after which the cache serves."
         )
         return 2
     if arguments.fault or arguments.pytest_arguments:
