@@ -1,0 +1,36 @@
+"""Fit a given matrix: circulant-diagonal products beside low rank, Fourier entries and block circulants.
+
+    for fit in fit_circulant_diagonal(make_target("smooth_kernel", 64), most_m=3):
+        print(fit.size, fit.parameters, fit.error)
+
+Everything is float64 on the CPU, and targets are at most 256 x 256.
+"""
+
+from cdvft.approximate.bounds import CountingBound, counting_bound, factors_needed
+from cdvft.approximate.circulant_diagonal import fit_circulant_diagonal
+from cdvft.approximate.families import (
+    fit_block_circulant,
+    fit_fourier,
+    fit_fourierft,
+    fit_low_rank,
+    fit_rivals,
+)
+from cdvft.approximate.fit import LARGEST, Fit
+from cdvft.approximate.targets import TARGETS, Target, make_target
+
+__all__ = [
+    "LARGEST",
+    "TARGETS",
+    "CountingBound",
+    "Fit",
+    "Target",
+    "counting_bound",
+    "factors_needed",
+    "fit_block_circulant",
+    "fit_circulant_diagonal",
+    "fit_fourier",
+    "fit_fourierft",
+    "fit_low_rank",
+    "fit_rivals",
+    "make_target",
+]

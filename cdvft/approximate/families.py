@@ -1,0 +1,160 @@
+"""The rivals of circulant-diagonal products: families whose best fit has a closed form."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from cdvft.approximate.fit import Fit, checked_target, relative_error
+from cdvft.blocks import partition
+from cdvft.circulant import block_circulant
+
+
+def fit_low_rank(target: Tensor, rank: int) -> Fit:
+    """Best approximation B A of rank r, from the singular value decomposition (Eckart and Young, 1936).
+
+    Args:
+        target: (d_out, d_in)
+
+    Returns:
+        factors: B (d_out, r) and A (r, d_in), counted as LoRA counts them: r (d_out + d_in).
+
+    Raises:
+        ValueError: if the target cannot be fitted or r is not from 1 to min(d_out, d_in).
+    """
+    target = checked_target(target)
+    _check_size("rank", rank, min(target.shape))
+    u, s, vh = torch.linalg.svd(target, full_matrices=False)
+    b, a = u[:, :rank] * s[:rank], vh[:rank]
+    dense = b @ a
+    return Fit("low_rank", rank, rank * (len(b) + a.shape[1]), relative_error(target, dense), (b, a), dense)
+
+
+def fit_fourier(target: Tensor, entries: int) -> Fit:
+    """Best n entries of the real two-dimensional Fourier basis, at positions chosen for the target.
+
+    The basis is orthonormal: of each pair of frequencies (k, l) and (-k, -l), the first in reading order
+    carries the cosine and the other the sine, so the best n entries are the n largest.
+
+    Args:
+        target: (d_out, d_in)
+
+    Returns:
+        factors: positions (n, 2) and coefficients (n). An entry counts as three numbers, its value and two
+        indices, because a position that was chosen for the target is information too.
+
+    Raises:
+        ValueError: if the target cannot be fitted or n is not from 1 to d_out d_in.
+    """
+    target = checked_target(target)
+    _check_size("entries", entries, target.numel())
+    spectrum = torch.fft.fft2(target, norm="ortho")
+    partner = _partner(target.shape)
+    order = torch.arange(target.numel()).reshape(target.shape)
+    scale = torch.where(partner == order, 1.0, 2**0.5)
+    coefficients = scale * torch.where(order <= partner, spectrum.real, -spectrum.imag)
+    kept = torch.zeros(target.numel(), dtype=torch.bool)
+    kept[coefficients.abs().flatten().topk(entries).indices] = True
+    first = torch.minimum(order, partner)
+    second = torch.maximum(order, partner)
+    # A frequency that is its own partner has no sine, and its imaginary part is zero.
+    chosen = torch.complex(spectrum.real * kept[first], spectrum.imag * kept[second])
+    positions = kept.reshape(target.shape).nonzero()
+    factors = (positions, coefficients.flatten()[kept])
+    dense = torch.fft.ifft2(chosen, norm="ortho").real
+    return Fit("fourier", entries, 3 * entries, relative_error(target, dense), factors, dense)
+
+
+def fit_fourierft(target: Tensor, entries: int, seed: int = 0) -> Fit:
+    """Best values at n random positions for dW = Re IFFT2(E), the form that FourierFT trains.
+
+    E is real, so dW is a sum of cosines and obeys dW[-i, -j] = dW[i, j] (indices modulo the size): the part
+    of the target that is odd under this reflection stays out of reach for any n.
+
+    Source: Gao et al., "Parameter-Efficient Fine-Tuning with Discrete Fourier Transform", ICML 2024.
+
+    Args:
+        target: (d_out, d_in)
+
+    Returns:
+        factors: positions (n, 2) and values (n) of E. Only the values are counted: the positions follow from
+        a seed.
+
+    Raises:
+        ValueError: if the target cannot be fitted or n is not from 1 to d_out d_in.
+    """
+    target = checked_target(target)
+    _check_size("entries", entries, target.numel())
+    places = torch.randperm(target.numel(), generator=Generator().manual_seed(seed))[:entries]
+    chosen = torch.zeros(target.numel(), dtype=torch.float64)
+    chosen[places] = 1
+    # A pair of frequencies makes one cosine: its coefficient falls on the member that was drawn, or half on
+    # each. A frequency that is its own partner is counted twice here, so it keeps its coefficient whole.
+    drawn = chosen + chosen[_partner(target.shape).flatten()]
+    values = 2 * torch.fft.fft2(target).real.flatten() * chosen / drawn.clamp(min=1)
+    dense = torch.fft.ifft2(values.reshape(target.shape)).real
+    factors = (torch.stack([places // target.shape[1], places % target.shape[1]], dim=1), values[places])
+    return Fit("fourierft", entries, entries, relative_error(target, dense), factors, dense)
+
+
+def fit_block_circulant(target: Tensor, block_size: int) -> Fit:
+    """Best approximation by p x p circulant blocks: the mean along each wrapped diagonal of each block.
+
+    The wrapped diagonals of a block are orthogonal, so that least squares is averaging. This is the form that
+    C3A trains. Where p does not divide a side, the last blocks are cut.
+
+    Args:
+        target: (d_out, d_in)
+
+    Returns:
+        factors: first columns (q1, q2, p) of the blocks, q1 q2 p parameters.
+
+    Raises:
+        ValueError: if the target cannot be fitted or p is not from 1 to max(d_out, d_in).
+    """
+    target = checked_target(target)
+    part = partition(target.shape[0], target.shape[1], block_size)
+    d_out, d_in, p = part.d_out, part.d_in, part.p
+    i, j = torch.arange(d_out)[:, None], torch.arange(d_in)
+    place = ((i // p * part.q2 + j // p) * p + (i - j) % p).flatten()
+    total = torch.zeros(part.parameters, dtype=torch.float64).index_add_(0, place, target.flatten())
+    count = torch.bincount(place, minlength=part.parameters).clamp(min=1)
+    c = (total / count).reshape(part.q1, part.q2, p)
+    dense = block_circulant(c, d_out, d_in)
+    return Fit("block_circulant", p, part.parameters, relative_error(target, dense), (c,), dense)
+
+
+def fit_rivals(target: Tensor, budget: int, seed: int = 0) -> list[Fit]:
+    """The closed-form families, each as large as the budget allows; one that cannot be as small is left out.
+
+    Args:
+        target: (d_out, d_in)
+        budget: most parameters that a fit may count
+
+    Raises:
+        ValueError: if the target cannot be fitted.
+    """
+    target = checked_target(target)
+    d_out, d_in = target.shape
+    fits = []
+    if rank := min(budget // (d_out + d_in), d_out, d_in):
+        fits.append(fit_low_rank(target, rank))
+    if entries := min(budget // 3, target.numel()):
+        fits.append(fit_fourier(target, entries))
+    if entries := min(budget, target.numel()):
+        fits.append(fit_fourierft(target, entries, seed))
+    sizes = range(1, max(d_out, d_in) + 1)
+    if p := next((p for p in sizes if partition(d_out, d_in, p).parameters <= budget), None):
+        fits.append(fit_block_circulant(target, p))
+    return fits
+
+
+def _partner(shape: torch.Size) -> Tensor:
+    """Reading-order index of the frequency (-k, -l) for every (k, l), of the given shape."""
+    rows, columns = (-torch.arange(size) % size for size in shape)
+    return rows[:, None] * shape[1] + columns
+
+
+def _check_size(name: str, size: int, largest: int) -> None:
+    if not 1 <= size <= largest:
+        raise ValueError(f"{name} is {size!r}, but this target allows whole numbers from 1 to {largest}.")

@@ -1,0 +1,309 @@
+"""Fits against closed forms, brute force and PEFT's own layers; what is exact, and what counting allows."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from peft import FourierFTConfig, get_peft_model
+from torch import Tensor, nn
+
+from cdvft.approximate import (
+    TARGETS,
+    Fit,
+    counting_bound,
+    factors_needed,
+    fit_block_circulant,
+    fit_circulant_diagonal,
+    fit_fourier,
+    fit_fourierft,
+    fit_low_rank,
+    fit_rivals,
+    make_target,
+)
+from cdvft.approximate.descent import gauss_newton, lbfgs, normal_equations, product
+from cdvft.blocks import parameter_count
+from cdvft.circulant import block_circulant, cd_product, circulant
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def finished(target: Tensor, most_m: int, **kwargs: int) -> list[Fit]:
+    return [fit for fit in fit_circulant_diagonal(target, most_m, **kwargs) if fit.finished]
+
+
+def dense_from_factors(fit: Fit) -> Tensor:
+    return cd_product(fit.factors[0::2], fit.factors[1::2])
+
+
+# The descents
+
+
+@pytest.mark.parametrize(("m", "n"), [(2, 1), (2, 4), (2, 5), (4, 3), (5, 6)])
+def test_product_by_fft_is_the_dense_one(m: int, n: int) -> None:
+    vectors = random(2 * m - 1, n)
+    torch.testing.assert_close(product(vectors), cd_product(list(vectors[0::2]), list(vectors[1::2])))
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 4), (2, 4), (2, 5), (3, 6), (4, 3)])
+def test_normal_equations_are_those_of_the_jacobian(m: int, n: int) -> None:
+    target, vectors = random(n, n, seed=1), random(2 * m - 1, n)
+    jacobian = torch.autograd.functional.jacobian(product, vectors).reshape(n * n, -1)
+    gradient, gram = normal_equations(target, vectors)
+    torch.testing.assert_close(gram, jacobian.T @ jacobian)
+    torch.testing.assert_close(gradient.flatten(), jacobian.T @ (target - product(vectors)).flatten())
+
+
+@pytest.mark.parametrize("descent", [gauss_newton, lbfgs])
+def test_descents_only_go_down_and_find_factors_nearby(descent: Callable[..., Iterator]) -> None:
+    planted = random(5, 6)
+    target = product(planted)
+    path = list(descent(target, planted + 0.01 * random(5, 6, seed=1)))
+    errors = [error for _, error in path]
+    assert errors == sorted(errors, reverse=True)
+    for vectors, error in path[:: max(1, len(path) // 5)]:
+        assert error == pytest.approx(float((target - product(vectors)).square().sum()))
+    assert errors[-1] < 1e-14 * float(target.square().sum())
+
+
+# Circulant-diagonal fits
+
+EXACT = {
+    "diagonal": (1, torch.diag(random(8))),
+    "circulant": (2, circulant(random(8))),
+    "diagonal times circulant": (2, random(8, 1) * circulant(random(8, seed=1))),
+    "circulant times diagonal": (2, circulant(random(8)) * random(8, seed=1)),
+    "diagonal circulant diagonal": (2, random(8, 1) * circulant(random(8, seed=1)) * random(8, seed=2).abs()),
+    "rank one": (2, torch.outer(random(8), random(8, seed=1))),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_families(name: str) -> None:
+    m, target = EXACT[name]
+    fit = finished(target, m)[-1]
+    assert (fit.size, fit.parameters) == (m, (2 * m - 1) * 8)
+    assert fit.error < 1e-6
+    if m > 1:
+        torch.testing.assert_close(dense_from_factors(fit), target, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "permutation", "smooth_kernel"])
+def test_the_error_never_rises_with_m(name: str) -> None:
+    target = make_target(name, 7, seed=3)
+    fits = finished(target, 4, restarts=1)
+    assert [fit.size for fit in fits] == [1, 2, 3, 4]
+    errors = [fit.error for fit in fits]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < errors[0]
+    for fit in fits[1:]:
+        assert fit.parameters == parameter_count(7, 7, fit.size)
+        torch.testing.assert_close(dense_from_factors(fit), fit.dense)
+        assert fit.error == pytest.approx(float((target - fit.dense).norm() / target.norm()))
+
+
+def test_the_first_fit_is_the_diagonal() -> None:
+    target = random(6, 6)
+    (fit,) = finished(target, 1)
+    torch.testing.assert_close(fit.dense, torch.diag(target.diagonal()))
+
+
+def test_progress_improves_until_finished_and_repeats_with_the_seed() -> None:
+    target = random(5, 5)
+    fits = list(fit_circulant_diagonal(target, 3, restarts=1, seed=4))
+    for m, group in itertools.groupby(fits, key=lambda fit: fit.size):
+        errors = [fit.error for fit in group]
+        assert errors == sorted(errors, reverse=True), m
+    assert [fit.size for fit in fits if fit.finished] == [1, 2, 3]
+    again = finished(target, 3, restarts=1, seed=4)
+    assert [fit.error for fit in again] == [fit.error for fit in fits if fit.finished]
+
+
+def test_the_scale_of_the_target_does_not_matter() -> None:
+    target = random(6, 6)
+    small, large = finished(target, 2, restarts=1), finished(2.0**20 * target, 2, restarts=1)
+    assert small[-1].error == pytest.approx(large[-1].error, rel=1e-6)
+
+
+def test_a_lower_triangular_toeplitz_matrix_is_a_limit_of_m_2() -> None:
+    """diag(s^i) circ(c_k / s^k) diag(s^-j) is exact on and below the diagonal, and O(s^-n) above it."""
+    n, column = 8, random(8)
+    index = torch.arange(n, dtype=torch.float64)
+    target = torch.where(index[:, None] >= index, circulant(column), 0.0)
+    errors = [
+        float((target - cd_product([s**-index, s**index], [column / s**index])).norm() / target.norm())
+        for s in (4.0, 8.0, 16.0)
+    ]
+    assert errors[0] < 1e-3
+    assert errors[0] / errors[1] == pytest.approx(2**n, rel=0.3)
+    assert errors[1] / errors[2] == pytest.approx(2**n, rel=0.3)
+
+
+@pytest.mark.parametrize("n", [4, 6])
+def test_the_complex_fourier_matrix_of_even_size_is_exact_at_m_2(n: int) -> None:
+    index = torch.arange(n)
+    chirp = torch.exp(-1j * math.pi / n * index.double() ** 2)
+    fourier = torch.fft.fft(torch.eye(n, dtype=torch.complex128))
+    torch.testing.assert_close(chirp[:, None] * circulant(chirp.conj()) * chirp, fourier)
+
+
+# Rivals
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 7)])
+def test_low_rank_leaves_the_smaller_singular_values(shape: tuple[int, int]) -> None:
+    target = random(*shape)
+    s = torch.linalg.svdvals(target)
+    for rank in range(1, 5):
+        fit = fit_low_rank(target, rank)
+        assert fit.error == pytest.approx(float(s[rank:].norm() / s.norm()), abs=1e-12)
+        b, a = fit.factors
+        torch.testing.assert_close(b @ a, fit.dense)
+        assert fit.parameters == b.numel() + a.numel()
+
+
+def fourier_atom(shape: tuple[int, int], k: int, l: int) -> Tensor:  # noqa: E741 (the field's letter)
+    """Unit cosine of frequency (k, l) where it precedes (-k, -l) in reading order, else a unit sine."""
+    d_out, d_in = shape
+    i, j = torch.arange(d_out)[:, None], torch.arange(d_in)
+    angle = 2 * math.pi * (k * i.double() / d_out + l * j.double() / d_in)
+    atom = angle.cos() if (k, l) <= (-k % d_out, -l % d_in) else angle.sin()
+    return atom / atom.norm()
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 5), (3, 4)])
+def test_fourier_entries_are_the_largest_of_an_orthonormal_basis(shape: tuple[int, int]) -> None:
+    target = random(*shape)
+    atoms = {(k, l): fourier_atom(shape, k, l) for k in range(shape[0]) for l in range(shape[1])}  # noqa: E741
+    stacked = torch.stack(list(atoms.values())).flatten(1)
+    torch.testing.assert_close(stacked @ stacked.T, torch.eye(len(stacked), dtype=torch.float64))
+    sizes = (stacked @ target.flatten()).abs().sort(descending=True).values
+    for entries in range(1, target.numel() + 1):
+        fit = fit_fourier(target, entries)
+        assert fit.parameters == 3 * entries
+        assert fit.error == pytest.approx(float(sizes[entries:].norm() / target.norm()), abs=1e-7)
+        positions, coefficients = fit.factors
+        rebuilt = sum(
+            value * atoms[tuple(at)] for at, value in zip(positions.tolist(), coefficients, strict=True)
+        )
+        torch.testing.assert_close(rebuilt, fit.dense)
+
+
+@pytest.mark.parametrize(("n", "entries"), [(4, 1), (4, 9), (5, 12), (6, 36)])
+def test_fourierft_is_the_best_that_pefts_layer_can_do(n: int, entries: int) -> None:
+    target = random(n, n)
+    fit = fit_fourierft(target, entries, seed=5)
+    positions, values = fit.factors
+    config = FourierFTConfig(n_frequency=entries, scaling=1.0, target_modules=["0"])
+    layer = get_peft_model(nn.Sequential(nn.Linear(n, n)), config).base_model.model[0].double()
+    layer.indices["default"] = positions.T
+
+    def delta(spectrum: Tensor) -> Tensor:
+        layer.fourierft_spectrum["default"].data = spectrum
+        return layer.get_delta_weight("default").detach().double()
+
+    torch.testing.assert_close(delta(values), fit.dense, atol=1e-6, rtol=1e-5)
+    basis = torch.stack([delta(unit).flatten() for unit in torch.eye(entries, dtype=torch.float64)], dim=1)
+    best = basis @ torch.linalg.lstsq(basis, target.reshape(-1, 1), driver="gelsd").solution
+    assert fit.error == pytest.approx(float((target - best.reshape(n, n)).norm() / target.norm()), abs=1e-6)
+
+
+def test_fourierft_reaches_only_the_even_part_at_any_size() -> None:
+    target = random(6, 6)
+    even = (target + target.flip(0, 1).roll((1, 1), (0, 1))) / 2
+    torch.testing.assert_close(fit_fourierft(target, 36).dense, even)
+
+
+@pytest.mark.parametrize(
+    ("shape", "p"), [((6, 6), 6), ((6, 6), 3), ((6, 4), 2), ((5, 7), 3), ((7, 5), 7), ((3, 3), 1)]
+)
+def test_block_circulant_is_least_squares(shape: tuple[int, int], p: int) -> None:
+    target = random(*shape)
+    fit = fit_block_circulant(target, p)
+    (c,) = fit.factors
+    torch.testing.assert_close(block_circulant(c, *shape), fit.dense)
+    assert fit.parameters == c.numel()
+    units = torch.eye(c.numel(), dtype=torch.float64).reshape(-1, *c.shape)
+    basis = torch.stack([block_circulant(unit, *shape).flatten() for unit in units], dim=1)
+    torch.testing.assert_close(
+        basis.T @ (target - fit.dense).flatten(), torch.zeros(c.numel(), dtype=torch.float64)
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget", "sizes"),
+    [
+        (1, {"fourierft": 1}),
+        (8, {"fourier": 2, "fourierft": 8, "block_circulant": 8}),
+        (24, {"low_rank": 1, "fourier": 8, "fourierft": 24, "block_circulant": 4}),
+        (10**6, {"low_rank": 8, "fourier": 64, "fourierft": 64, "block_circulant": 1}),
+    ],
+)
+def test_rivals_spend_what_the_budget_allows(budget: int, sizes: dict[str, int]) -> None:
+    fits = fit_rivals(random(8, 8), budget)
+    assert {fit.family: fit.size for fit in fits} == sizes
+    assert all(fit.parameters <= budget for fit in fits)
+
+
+# Counting
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 2), (3, 2), (4, 2), (5, 3), (4, 3), (5, 4), (6, 4), (6, 5)])
+def test_the_bound_is_the_rank_of_the_jacobian_at_a_random_point(n: int, m: int) -> None:
+    vectors = random(2 * m - 1, n)
+    jacobian = torch.autograd.functional.jacobian(product, vectors).reshape(n * n, -1)
+    bound = counting_bound(n, m)
+    assert int(torch.linalg.matrix_rank(jacobian, rtol=1e-10)) == bound.dimension
+    assert bound.parameters == vectors.numel()
+    assert bound.may_fill == (bound.dimension == n * n)
+
+
+@pytest.mark.parametrize(
+    ("n", "least", "enough"), [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 3, 4), (24, 13, 24), (768, 385, 768)]
+)
+def test_factors_needed_is_where_the_count_first_suffices(n: int, least: int, enough: int) -> None:
+    assert factors_needed(n) == (least, enough)
+    assert counting_bound(n, least).may_fill
+    assert n == 1 or not counting_bound(n, least - 1).may_fill
+
+
+# Targets and errors
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets_repeat_with_their_seed(name: str) -> None:
+    target = make_target(name, 10, seed=2)
+    assert target.shape == (10, 10)
+    assert target.dtype == torch.float64
+    assert bool(target.isfinite().all()) and bool(target.any())
+    torch.testing.assert_close(make_target(name, 10, seed=2), target)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: make_target("triangle", 8), ["'triangle'", "gaussian"]),
+        (lambda: make_target("gaussian", 257), ["257", "256"]),
+        (lambda: fit_low_rank(random(3), 1), ["(3,)", "matrix"]),
+        (lambda: fit_low_rank(torch.ones(257, 2), 1), ["(257, 2)", "256"]),
+        (lambda: fit_low_rank(torch.zeros(3, 3), 1), ["zero"]),
+        (lambda: fit_low_rank(torch.tensor([[1.0, math.nan]]), 1), ["NaN"]),
+        (lambda: fit_low_rank(torch.eye(3) * 1j, 1), ["complex"]),
+        (lambda: fit_low_rank(random(3, 4), 4), ["4", "1 to 3"]),
+        (lambda: fit_fourier(random(3, 3), 10), ["10", "1 to 9"]),
+        (lambda: fit_fourierft(random(3, 3), 0), ["0", "1 to 9"]),
+        (lambda: fit_block_circulant(random(3, 3), 4), ["4", "1 to 3"]),
+        (lambda: next(fit_circulant_diagonal(random(3, 4), 2)), ["3 x 4", "square"]),
+        (lambda: next(fit_circulant_diagonal(random(3, 3), 0)), ["most_m is 0"]),
+        (lambda: counting_bound(0, 1), ["n is 0"]),
+        (lambda: factors_needed(0), ["n is 0"]),
+    ],
+)
+def test_errors_quote_what_came_and_what_is_allowed(call: Callable[[], object], words: list[str]) -> None:
+    with pytest.raises(ValueError) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)
