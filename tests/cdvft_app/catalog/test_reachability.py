@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import time
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.catalog import reachability
+from cdvft_app.catalog.hub import HubError, hub_status, snapshot
+
+pytestmark = pytest.mark.usefixtures("hub_client")
+
+
+def answering(action) -> type[BaseHTTPRequestHandler]:
+    """A server that does one thing whatever it is asked."""
+    quiet = {"do_HEAD": action, "log_message": lambda *_: None}
+    return type("Handler", (BaseHTTPRequestHandler,), quiet)
+
+
+@pytest.mark.parametrize(
+    ("code", "reachable", "sentence"),
+    [
+        (200, True, "The hub answers."),
+        (404, True, "The hub answers."),
+        (401, True, "The hub answers."),
+        (503, False, "The hub is out of order (it answers 503)."),
+    ],
+)
+def test_a_hub_that_answers_is_asked_once_a_minute(
+    code: int, reachable: bool, sentence: str, serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def answer(self: BaseHTTPRequestHandler) -> None:
+        asked.append(self.path)
+        self.send_response(code)
+        self.end_headers()
+
+    monkeypatch.setenv("HF_ENDPOINT", serve(answering(answer)))
+    first, again = hub_status(), hub_status()
+    assert first == again
+    assert first.reachable == reachable
+    assert first.sentence.startswith(sentence)
+    assert len(asked) == 1
+    monkeypatch.setattr(reachability, "STATUS_KEPT", 0.0)
+    assert hub_status() == first
+    assert len(asked) == 2
+
+
+def test_a_hub_that_hangs(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", serve(answering(lambda self: time.sleep(20))))
+    monkeypatch.setattr(reachability, "STATUS_TIMEOUT", 2.0)
+    began = time.monotonic()
+    status = hub_status()
+    assert time.monotonic() - began < 6  # 2, and what a busy machine adds
+    assert not status.reachable
+    assert "did not answer within 2 seconds" in status.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HF_ENDPOINT", "http://127.0.0.1:9", "The hub cannot be reached from here."),
+        ("HF_ENDPOINT", "no address", "The hub cannot be reached from here."),
+        ("HF_HUB_OFFLINE", "1", "HF_HUB_OFFLINE is set, so the hub is not asked."),
+    ],
+)
+def test_no_hub(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    status = hub_status()
+    assert not status.reachable
+    assert status.sentence == f"{sentence} {reachability.OFFLINE_RECIPES}"
+    with pytest.raises(HubError) as caught:
+        snapshot("owner/tiny", "model", None, title="Tiny")
+    assert str(caught.value) == f"Tiny is not in the cache, and it cannot be fetched. {status.sentence}"
+
+
+def test_the_recipes_that_are_offered_are_the_offline_ones() -> None:
+    for key, recipe in catalog.recipes().items():
+        assert (key in reachability.OFFLINE_RECIPES) == recipe.offline
