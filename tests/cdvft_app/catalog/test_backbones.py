@@ -19,9 +19,11 @@ from transformers import (
 )
 
 from cdvft_app import catalog
+from cdvft_app.catalog import sources
 from cdvft_app.catalog.backbones import load_image_backbone, load_text_backbone
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import ModelEntry
+from cdvft_app.catalog.hub import Snapshot
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "film")
 
@@ -58,6 +60,19 @@ def test_a_text_model(bert: Path) -> None:
         theirs = reference(**inputs).last_hidden_state
     assert ours.shape == (2, 5, 16)
     assert torch.equal(ours, theirs)
+
+
+def test_a_model_of_the_hub_comes_with_its_commit(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def snapshot(*names, **details) -> Snapshot:
+        asked.append((*names, details["patterns"], details["title"]))
+        return Snapshot(bert, "c" * 40)
+
+    monkeypatch.setattr(sources.hub, "snapshot", snapshot)
+    entry = catalog.get_model("roberta_base")
+    assert load_text_backbone(entry).commit == "c" * 40
+    assert asked == [("FacebookAI/roberta-base", "model", entry.revision, None, "RoBERTa-base")]
 
 
 def test_a_tokenizer_without_padding_gets_some(tmp_path: Path) -> None:

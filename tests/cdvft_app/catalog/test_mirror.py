@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,3 +153,17 @@ def test_command_line_as_a_module() -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "invalid choice: 'bert'" in done.stderr
+
+
+def test_two_processes_fetch_once(wheel: Wheel, wheel_file: Path) -> None:
+    """A second one, as the lock's other holder, finds what the first made meanwhile."""
+    fetched = []
+
+    def fetch(*_) -> Path:
+        fetched.append(len(fetched))
+        return wheel_file
+
+    with ThreadPoolExecutor(2) as workers:
+        folders = list(workers.map(lambda _: mirror.ensure("tiny", fetch=fetch), range(2)))
+    assert folders[0] == folders[1]
+    assert fetched == [0]
