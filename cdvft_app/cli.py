@@ -27,7 +27,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
-from cdvft_app.training.foreground import assist, rank, run_here
+from cdvft_app.training.foreground import assist, left_alone, rank, run_here
 
 app = typer.Typer(
     help="Fine-tune with CDVFT and its rivals.",
@@ -98,6 +98,10 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
     if rank() > 0:
         assist()
         return
+    if left_alone():
+        _complain(
+            "One process was started; for several on the CPU, launch with --multi_gpu in place of --cpu."
+        )
     store = RunStore.default()
     try:
         with ProgressBar() as bar:

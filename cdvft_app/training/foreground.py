@@ -24,6 +24,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def left_alone() -> bool:
+    """Several processes were asked for and one was started, as `accelerate launch --cpu` does without MPI."""
+    return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= set(os.environ) and "RANK" not in os.environ
+
+
 def run_here(
     store: RunStore, take: Callable[[RunStore], RunRecord], listen: Callable[[Event], None]
 ) -> RunRecord:

@@ -104,6 +104,14 @@ def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert "One process" not in command("train", "--max-steps", 1)[2]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    code, _, errors = command("train", "--max-steps", 1)
+    assert code == 0 and "--multi_gpu in place of --cpu" in errors
+
+
 BAD = [
     (["--m", 1], "m: got 1; input should be greater than or equal to 2."),
     (["--m", "two"], "Invalid value for '--m'"),
