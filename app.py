@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
@@ -21,6 +22,7 @@ def main() -> None:
     page = build(AppState.make(store, queue))
     page.launch(prevent_thread_lock=True, **launch_arguments())
     queue.start()
+    time.sleep(2)  # a page that is opened at once draws before the heavy imports take the processor
     warm_up()
     try:
         page.block_thread()

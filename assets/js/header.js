@@ -24,6 +24,7 @@ export function mount({ element, server }) {
   element.querySelector(".theme-place").replaceChildren(button);
   system.addEventListener("change", () => queueMicrotask(apply));  // after Gradio's own listener
   apply();
+  // Asking torch may import it first, which would slow down the drawing of the page.
   const chip = element.querySelector(".chip");
-  server.where({}).then((text) => { chip.textContent = text; }, () => {});
+  setTimeout(() => server.where({}).then((text) => { chip.textContent = text; }, () => {}), 2000);
 }

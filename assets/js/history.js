@@ -9,12 +9,19 @@ export function mount({ element, props, server, watch }) {
     onclick: () => { limit *= 4; refresh(); } }, "Show older races");
   let limit = 12;
   let shown = "";
+  let editing = false;  // a name is being typed, or a deletion confirmed: the list waits
   element.querySelector(".mount").replaceChildren(
     h("h2", {}, "History"), said, list, more);
 
   const selected = () => new URL(location.href).searchParams.get("run")?.split(",") ?? [];
   const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
   const ids = (race) => race.runs.map((run) => run.id);
+
+  function quit() {
+    editing = false;
+    shown = "";
+    return refresh();
+  }
 
   async function act(call) {
     try {
@@ -23,7 +30,7 @@ export function mount({ element, props, server, watch }) {
     } catch {
       said.textContent = "The server did not answer; try again in a moment.";
     }
-    await refresh();
+    await quit();
   }
 
   function renaming(race, place) {
@@ -32,8 +39,9 @@ export function mount({ element, props, server, watch }) {
       event.preventDefault();
       act(server.rename({ runs: ids(race), name: field.value, token: props.value.token }));
     } }, field, h("button", { type: "submit", class: "text-button" }, "Save"),
-    h("button", { type: "button", class: "text-button", onclick: () => { shown = ""; refresh(); } }, "Cancel"));
-    form.addEventListener("keydown", (event) => { if (event.key === "Escape") { shown = ""; refresh(); } });
+    h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"));
+    form.addEventListener("keydown", (event) => { if (event.key === "Escape") quit(); });
+    editing = true;
     place.replaceChildren(form);
     field.select();
   }
@@ -46,7 +54,8 @@ export function mount({ element, props, server, watch }) {
         if (!said.textContent && selected().some((id) => gone.includes(id))) open(selected().filter((id) => !gone.includes(id)));
       } }, "Delete for good");
     place.replaceChildren(h("span", {}, "Delete this race, its curves and adapters? "), yes,
-      h("button", { type: "button", class: "text-button", onclick: () => { shown = ""; refresh(); } }, "Keep it"));
+      h("button", { type: "button", class: "text-button", onclick: quit }, "Keep it"));
+    editing = true;
     yes.focus();
   }
 
@@ -75,12 +84,13 @@ export function mount({ element, props, server, watch }) {
   }
 
   async function refresh() {
+    if (editing) return;
     let answer;
     try {
       answer = await server.races({ limit, token: props.value.token });
     } catch { return; }
     const key = JSON.stringify([answer, selected()]);
-    if (key === shown || element.contains(document.activeElement) && element.querySelector(".rename, .danger") && key === shown) return;
+    if (key === shown || editing) return;
     shown = key;
     list.replaceChildren(...answer.races.map(item));
     more.hidden = !answer.more;

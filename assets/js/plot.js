@@ -31,23 +31,25 @@ export function resolve(figure, element) {
 
 const CONFIG = {
   displaylogo: false, doubleClick: "reset", scrollZoom: false,
-  modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
+  modeBarButtons: [["toImage", "pan2d", "zoom2d", "resetScale2d"]],  // none that sends the chart elsewhere
 };
 
+const held = new WeakMap();  // charts that a pointer is dragging on, each with the figure that waits
+
 /** Draw or update in place. `layout.uirevision` keeps zoom and pan while it stays the same. */
-export async function draw(element, { data, layout, config }) {
+export async function draw(element, figure) {
   const Plotly = await plotly();
   if (!element.isConnected) return;
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (held.has(element)) { held.set(element, figure); return; }
+  const { data, layout, config } = figure;
   const drawn = resolve({ data, layout }, element);
-  if (still) drawn.layout.transition = { duration: 0 };
   await Plotly.react(element, drawn.data, drawn.layout, { ...CONFIG, ...config });
   follow(element);
 }
 
 const followed = new WeakSet();
 
-/** Fit the chart to its place, also when that appears after a change of tab or fold. */
+/** Fit the chart to its place, also when that appears after a change of tab or fold; leave a drag in peace. */
 function follow(element) {
   if (followed.has(element)) return;
   followed.add(element);
@@ -57,6 +59,12 @@ function follow(element) {
     width = element.clientWidth;
     window.Plotly.Plots.resize(element);
   }).observe(element);
+  element.addEventListener("mousedown", () => held.set(element, null), true);
+  window.addEventListener("mouseup", () => setTimeout(() => {
+    const waiting = held.get(element);
+    held.delete(element);
+    if (waiting) draw(element, waiting);
+  }, 300));  // plotly itself waits that long for a double click
 }
 
 /** Call `redraw` when the page turns light or dark. */

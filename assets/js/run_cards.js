@@ -1,6 +1,6 @@
 // What stands under the chart: the outcome in a sentence, failures with their causes, notes.
 
-import { count, h, metricText } from "./dom.js";
+import { count, h, short } from "./dom.js";
 import { isFinal } from "./run_model.js";
 
 /** "Sentence one. The rest." -> ["Sentence one.", "The rest."] */
@@ -9,15 +9,35 @@ function sentences(text) {
   return end < 0 ? [text, ""] : [text.slice(0, end + 1), text.slice(end + 1).trim()];
 }
 
-/** Where the race is over: who came out how, with the numbers that were measured. */
+const times = (ratio) => ratio >= 1.05 ? `${short(ratio)} times as many trained numbers`
+  : ratio <= 0.95 ? `${short(1 / ratio)} times fewer trained numbers` : "about as many trained numbers";
+
+/** CDVFT against another method of its race, from what was measured; also where it speaks against CDVFT. */
+function against(run, other) {
+  const points = 100 * (run.metric - other.metric);
+  const accuracy = run.metric_name === "accuracy";
+  const gap = accuracy ? `${Math.abs(points).toFixed(1)} points` : Math.abs(run.metric - other.metric).toFixed(3);
+  const stands = Math.abs(points) < 0.05 ? "level with" : points > 0 ? `${gap} above` : `${gap} below`;
+  const size = run.trainable_parameters && other.trainable_parameters
+    ? ` with ${times(run.trainable_parameters / other.trainable_parameters)}` : "";
+  return `${stands} ${other.label}${size}`;
+}
+
+/** Where the race is over: how CDVFT came out, and how sure one can be of it. */
 export function outcome(runs) {
   if (!runs.every(isFinal)) return "";
   const done = runs.filter((run) => run.state === "finished" && run.metric !== null && !run.overlay);
-  if (done.length === 0) return "";
-  const [best, ...others] = [...done].sort((a, b) => b.metric - a.metric);
-  const say = (run) => `${run.label} ${metricText(run.metric_name, run.metric)}`
-    + (run.trainable_parameters ? ` with ${count(run.trainable_parameters)} trained numbers` : " without an adapter");
-  return others.length === 0 ? `${say(best)}.` : `${say(best)}; ${others.map(say).join("; ")}. One seed: differences of a point or so are chance.`;
+  const ours = done.find((run) => run.method === "cdvft");
+  const others = done.filter((run) => run !== ours);
+  if (!ours || others.length === 0) return "";
+  const said = others.map((other) => against(ours, other));
+  const list = said.length === 1 ? said[0] : `${said.slice(0, -1).join(", ")}, and ${said.at(-1)}`;
+  const examples = ours.evaluation_examples;
+  const error = 100 * Math.sqrt(ours.metric * (1 - ours.metric) / examples);
+  const doubt = ours.metric_name === "accuracy" && examples
+    ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ±${error.toFixed(1)} points (one standard error).`
+    : " One seed: small differences are chance.";
+  return `${ours.label} ended ${list}.${doubt}`;
 }
 
 function failure(run) {

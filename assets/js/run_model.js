@@ -77,7 +77,7 @@ export function statusText(runs) {
   }
   const count = (state) => runs.filter((run) => run.state === state).length;
   const said = ["finished", "stopped", "failed", "interrupted"].filter(count)
-    .map((state) => `${count(state) === runs.length && runs.length === 1 ? "" : `${count(state)} `}${state}`);
+    .map((state) => count(state) < runs.length ? `${count(state)} ${state}` : runs.length > 1 ? `all ${runs.length} ${state}` : state);
   const text = said.join(" · ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -17,16 +17,19 @@ function remember(ids) {
 
 export function mount({ element, props, server, trigger, watch }) {
   const title = h("h2", {});
+  const reuse = h("button", { type: "button", class: "text-button", hidden: true,
+    title: "Fill the settings on the left with those of this race", onclick: () => trigger("use_settings") }, "Use these settings");
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status" });
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Race", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
-  const lost = h("p", { class: "notice", role: "status", hidden: true }, "Reconnecting to the server; training goes on without this page.");
+  const lost = h("p", { class: "notice", role: "status", hidden: true }, "Reconnecting to the server; training goes on without this page. ",
+    h("button", { type: "button", class: "text-button", onclick: () => location.reload() }, "Reload the page"));
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
   const chart = new RunChart(props.lines, props.layout, element.id);
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
   const cards = new Cards();
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, origin), status, bar, lost, aloud, chart.node, board.node, cards.node);
+    h("div", { class: "run-head" }, title, origin, reuse), status, bar, lost, aloud, chart.node, board.node, cards.node);
 
   let model = null;
   let timer = null;
@@ -38,8 +41,10 @@ export function mount({ element, props, server, trigger, watch }) {
     const now = JSON.stringify(runs.map((run) => [run.id, run.state]));
     if (now === known) return;
     known = now;
+    const busy = runs.some((run) => !isFinal(run));
+    if (busy && !document.body.classList.contains("run-on")) document.dispatchEvent(new CustomEvent("race-started"));
     setText(aloud, runs.length && !props.value.recorded ? statusText(runs) : "");
-    document.body.classList.toggle("run-on", runs.some((run) => !isFinal(run)));
+    document.body.classList.toggle("run-on", busy);
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
     document.dispatchEvent(new CustomEvent("runs-changed"));
   }
@@ -52,8 +57,9 @@ export function mount({ element, props, server, trigger, watch }) {
     const { recorded, kind } = props.value;
     setText(title, first ? (groups.length > 1 ? `${first.name} and ${groups.length - 1} more` : first.name) : "No race yet");
     setText(origin, !first ? "" : recorded ? `Recorded ${recorded} · not run here; press Start for your own`
-      : `${kind === "last" ? "The last race here · " : ""}${first.summary} · ${when(first.created)}`);
+      : [kind === "last" ? "The last race here" : "", first.summary, first.device, first.precision, when(first.created)].filter(Boolean).join(" · "));
     setText(status, first ? (recorded ? "" : statusText(runs)) : "Choose on the left and press Start. The first point comes within seconds.");
+    reuse.hidden = !first || Boolean(recorded);
     status.className = `status ${runs.find(isActive)?.state ?? ""}`;
     const part = Math.round(100 * progress(runs));
     bar.classList.toggle("idle", !runs.some((run) => !isFinal(run)));
@@ -98,7 +104,10 @@ export function mount({ element, props, server, trigger, watch }) {
       return;
     }
     if (props.value.kind !== "last") remember(runs);
-    if (props.value.kind === "new") document.dispatchEvent(new CustomEvent("race-started"));
+    if (props.value.kind === "new") {
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      if (element.getBoundingClientRect().top < 0) element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+    }
     if (!same) show(true);
     if (runs.length) poll(generation);
     else tell([]);

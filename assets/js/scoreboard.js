@@ -63,7 +63,7 @@ export class Scoreboard {
     cells.parameters.title = run.trainable_parameters === null ? ""
       : `${count(run.trainable_parameters)} in the adapter, ${count(run.head_parameters)} in the head, of ${count(run.base_parameters)} frozen`;
     const seconds = isFinal(run) ? run.seconds : run.steps.at(-1)?.[1] ?? run.seconds;
-    setText(cells.time, seconds === null ? "–" : seconds < 60 ? `${seconds.toFixed(0)} s` : clock(seconds));
+    setText(cells.time, seconds === null ? "–" : seconds < 100 ? `${seconds.toFixed(0)} s` : `${clock(seconds)} ${seconds < 3600 ? "min" : "h"}`);
     cells.time.title = seconds === null ? "" : `${seconds.toFixed(1)} seconds on ${run.device}${run.precision ? `, ${run.precision}` : ""}`;
     setText(cells.speed, run.examples_per_second === null ? (running ? "…" : "–") : short(run.examples_per_second));
   }

@@ -12,7 +12,7 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, RESUMABLE
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.form import race
+from cdvft_app.ui.form import label, race
 from cdvft_app.ui.state import AppState
 
 WAITING = ("queued", *ACTIVE)
@@ -73,9 +73,14 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         what = "stopped" if busy else "resumed"
         return Buttons(False, False, f"Only the browser that started this race can have it {what}.")
     if busy:
-        if all(run.state == "stopping" for run in busy):
+        if any(run.state == "stopping" for run in busy):
             return Buttons(False, False, "Stopping: at most two more steps, then the adapter is saved.")
-        return Buttons(True, False, "Stop keeps the adapter. Resume is for later.")
+        again = (
+            f"Resume takes up {label(ended_early[0].settings)} again."
+            if ended_early
+            else "Resume is for later."
+        )
+        return Buttons(True, bool(ended_early), f"Stop keeps the adapter. {again}")
     if ended_early:
         return Buttons(False, True, "Nothing trains, so there is nothing to stop.")
     return Buttons(False, False, "This race is finished: nothing to stop or resume.")

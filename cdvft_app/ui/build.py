@@ -15,10 +15,10 @@ from cdvft_app.ui.state import AppState
 TABS: tuple[ModuleType, ...] = (train,)
 
 # Keeps the address in step with the tab that is looked at, so that a link leads back to it.
-_TAB_TO_ADDRESS = """(name) => {
+_TAB_TO_ADDRESS = """() => {
   const address = new URL(location.href);
-  address.searchParams.set("tab", name);
-  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
+  address.searchParams.set("tab", "%s");
+  history.replaceState(history.state, "", address.href.replaceAll("%%2C", ","));
 }"""
 
 
@@ -34,8 +34,7 @@ def build(app: AppState) -> gr.Blocks:
             for tab, name in zip(TABS, names, strict=True):
                 with gr.Tab(tab.TITLE, id=name, elem_id=f"tab-{name}") as item:
                     visits.append(tab.build(app))
-                chosen = gr.State(name)
-                item.select(None, chosen, None, js=_TAB_TO_ADDRESS)
+                item.select(None, js=_TAB_TO_ADDRESS % name)
 
         def tab_in_address(request: gr.Request) -> gr.Tabs:
             asked = request.query_params.get("tab", names[0])

@@ -11,7 +11,7 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, RaceRequest
 from cdvft_app.ui import texts
-from cdvft_app.ui.form import OF_RECIPE, RATE, RATES, START
+from cdvft_app.ui.form import OF_RECIPE, RATE, RATES, START, text
 from cdvft_app.ui.recipes import recipe_cards
 
 METHOD_NUMBERS = {
@@ -97,14 +97,17 @@ class Controls:
             label, hint = LABELS[name.removeprefix(RATE)], None
         else:
             label, hint = texts.SETTINGS[name]
-        self.fields[name] = gr.Number(
-            value=START.get(name),
+        # Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.
+        self.fields[name] = gr.Textbox(
+            value=text(START.get(name)),
             label=label,
             info=hint,
             placeholder=placeholder(name, catalog.get_recipe(START["recipe"])),
             elem_id=f"set-{name.replace('.', '-')}",
             elem_classes=["setting"],
-            step=1 if name not in (*RATES, "alpha", "warmup_ratio", "weight_decay", "epochs") else 0.0001,
+            max_lines=1,
+            max_length=20,
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
 
     def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:

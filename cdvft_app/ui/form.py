@@ -29,7 +29,8 @@ OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "m
 
 def race(values: Mapping[str, Any]) -> RaceRequest:
     """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
-    asked = {name: value for name, value in values.items() if name in FIELDS and value not in (None, "", [])}
+    given = {name: number(value) if name in (*NUMBERS, *RATES) else value for name, value in values.items()}
+    asked = {name: value for name, value in given.items() if name in FIELDS and value not in (None, "", [])}
     if not asked.get("methods"):
         asked["methods"] = values.get("methods") or []
     rates = {name.removeprefix(RATE): asked.pop(name) for name in RATES if name in asked}
@@ -38,6 +39,23 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
         asked["methods"], key=lambda name: METHODS.index(name) if name in METHODS else 99
     )
     return parse_race(asked)
+
+
+def number(typed: object) -> object:
+    """The number that was typed, or what was typed if it is none: then the settings' check quotes it."""
+    if not isinstance(typed, str):
+        return typed
+    for kind in (int, float):
+        try:
+            return kind(typed)
+        except ValueError:
+            continue
+    return typed.strip()
+
+
+def text(value: object) -> str:
+    """A number as one would type it; nothing for None."""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def from_runs(runs: Iterable[RunSettings]) -> dict[str, Any]:
@@ -61,8 +79,7 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = [item for item in given if isinstance(item, str)]
     values["methods"] = [name for name in values["methods"] if name in METHODS]
     for name in (*NUMBERS, *RATES):
-        if isinstance(values[name], bool) or not isinstance(values[name], int | float):
-            values[name] = None
+        values[name] = text(values[name])[:20]
     for name in ("model", "dataset", "init_weights", "schedule"):
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
     return values
@@ -72,9 +89,9 @@ def label(settings: RunSettings) -> str:
     """A run's name in tables: the method with what tells it from its like."""
     name = METHOD_STYLES[settings.method].label
     extra = {
-        "cdvft": f" m = {settings.m}" if settings.m != 2 else "",
-        "lora": f" r = {settings.lora_r}",
-        "fourierft": f" n = {settings.fourierft_n:,}",
+        "cdvft": f" m\u00a0=\u00a0{settings.m}" if settings.m != 2 else "",
+        "lora": f" r\u00a0=\u00a0{settings.lora_r}",
+        "fourierft": f" n\u00a0=\u00a0{settings.fourierft_n:,}",
     }
     return name + extra.get(settings.method, "")
 

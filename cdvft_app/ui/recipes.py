@@ -22,6 +22,7 @@ def card(recipe: Recipe) -> dict[str, Any]:
         "offline": recipe.offline,
         "about": f"{model.title} on {data.title}",
         "expect": _expect(recipe),
+        "paper": recipe.expected.paper,
         "expect_source": f"Source: {recipe.expected.source}",
     }
 
@@ -38,8 +39,6 @@ def _expect(recipe: Recipe) -> str:
         if method == "cdvft":
             shown = f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.3f}"
             parts.append(f"{METHOD_STYLES[method].label} reaches {shown}")
-    if expected.paper:
-        parts.append(expected.paper)
     return " · ".join(parts)
 
 

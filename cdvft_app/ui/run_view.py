@@ -40,6 +40,7 @@ def facts(run: RunRecord) -> dict[str, Any]:
         "trainable_parameters": run.trainable_parameters,
         "head_parameters": run.result.get("head_parameters"),
         "base_parameters": run.result.get("base_parameters"),
+        "evaluation_examples": run.result.get("evaluation_examples"),
         "metric_name": run.metric_name,
         "metric_title": METRIC_TITLES.get(run.metric_name or "", run.metric_name),
         "metric": run.metric,
@@ -96,12 +97,13 @@ def shown(runs: list[str], kind: str, token: str, serial: int = 0) -> dict[str, 
 def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
     """Status, curves, scoreboard and cards of the runs in its value (see `shown`).
 
-    Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow.
+    Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, and
+    `use_settings` when somebody wants the shown race's settings back in the form.
     """
     return component(
         "run_view.js",
         shown([], "last", ""),
-        events=("run_state",),
+        events=("run_state", "use_settings"),
         server_functions={"poll": partial(poll, store)},
         lines=curves.lines(),
         layout=curves.layout(),

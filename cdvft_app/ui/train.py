@@ -165,20 +165,26 @@ def build(app: AppState) -> OnVisit:
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
         button.click(acting(act), [view, token], [view, stop, resume, reason], **clicked)
 
+    # Settings out of what the browser kept, or out of a race that is shown.
+    def filled(form_values: dict[str, Any]) -> list[Any]:
+        recipe = catalog.get_recipe(form_values["recipe"])
+        own = dict(zip(("model", "dataset", "target_modules", *varying), of_recipe(recipe.key), strict=True))
+        return [_set(own.get(name), form_values[name]) for name in form.FIELDS]
+
+    def reused(shown_value: Any) -> list[Any]:
+        first = next(filter(None, map(app.store.get, ids_of(shown_value))), None)
+        if first is None:
+            return [gr.skip()] * len(fields)
+        runs = app.store.group(first.group_id)
+        return filled(form.remembered(form.from_runs(run.settings for run in runs)))
+
+    view.use_settings(reused, view, fields, **QUIET)
+
     # A visit: who it is, what the form held, and which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = mine if isinstance(mine, str) and mine else secrets.token_urlsafe(32)
-        remembered = form.remembered(kept_form)
-        recipe = catalog.get_recipe(remembered["recipe"])
-        updates = dict(
-            zip([*("model", "dataset", "target_modules"), *varying], of_recipe(recipe.key), strict=True)
-        )
-        return [
-            _first_shown(app, request.query_params.get("run", ""), mine),
-            {"token": mine},
-            mine,
-            *(_set(updates.get(name), remembered[name]) for name in form.FIELDS),
-        ]
+        first = _first_shown(app, request.query_params.get("run", ""), mine)
+        return [first, {"token": mine}, mine, *filled(form.remembered(kept_form))]
 
     return OnVisit(visited, [token, kept], [view, history, token, *fields])
 

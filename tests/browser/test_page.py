@@ -1,0 +1,158 @@
+"""What holds for the whole page: accessible, small screens, dark, keyboard, no outside request, its addresses."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import Server, Visit
+from playwright.sync_api import Page, expect
+
+from cdvft_app import catalog
+from cdvft_app.settings import RaceRequest
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def races(server: Server) -> dict[str, str]:
+    """Addresses of a finished race and of a failed one."""
+    addresses = {}
+    for name, rates in (("finished", {}), ("failed", {"cdvft": 9.5})):
+        request = RaceRequest(max_steps=20, learning_rates=rates)
+        runs = [catalog.resolve(settings).settings for settings in request.runs()]
+        addresses[name] = "?run=" + ",".join(server.queue.submit(runs, "somebody", name))
+    return addresses
+
+
+def settled(page: Page) -> None:
+    page.locator("#run [data-settled]").wait_for(timeout=30_000)
+    page.locator("#run .chart svg").first.wait_for()
+
+
+def unfold(page: Page) -> None:
+    for fold in page.locator(".fold > button").all():
+        fold.click()
+    page.locator(".hub summary").click()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("race", ["none", "finished", "failed"])
+def test_no_axe_violation(visit: Visit, races: dict[str, str], race: str, scheme: str) -> None:
+    page = visit(races.get(race, "?run=nothing"), color_scheme=scheme)
+    settled(page)
+    expect(page.locator(".promise b")).to_be_visible(timeout=30_000)
+    unfold(page)
+    page.locator("#run summary").first.click()
+    expect(page.locator(".hub .reach")).to_contain_text("HF_HUB_OFFLINE")
+    found = Axe().run(page)
+    told = [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
+    assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("race", ["none", "finished", "failed"])
+def test_fits_a_phone(visit: Visit, races: dict[str, str], race: str) -> None:
+    page = visit(races.get(race, "?run=nothing"), viewport={"width": 390, "height": 844})
+    settled(page)
+    unfold(page)
+    widest = page.evaluate(
+        """() => Math.max(...[...document.querySelectorAll("main *")]
+             .filter((node) => !node.closest("svg, .hidden-text, .table-scroll") && node.getClientRects().length)
+             .map((node) => node.getBoundingClientRect().right))"""
+    )
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert widest <= 390
+    first, second = page.locator(".choose").bounding_box(), page.locator(".watch").bounding_box()
+    assert first and second and second["y"] >= first["y"] + first["height"]
+
+
+def test_phone_folds_settings_once_a_run_is_on(visit: Visit) -> None:
+    page = visit("?run=nothing", viewport={"width": 390, "height": 844})
+    settings = page.get_by_role("button", name="Settings", exact=True)
+    expect(settings).to_have_attribute("aria-expanded", "true")
+    expect(page.locator("#start")).to_be_enabled()
+    page.locator("#start").click()
+    expect(settings).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("#recipes")).to_be_hidden()
+    expect(page.locator("#stop")).to_be_enabled()
+    page.locator("#stop").click()
+    settings.click()
+    expect(page.locator("#recipes")).to_be_visible()
+
+
+def test_light_and_dark_by_keyboard_and_remembered(visit: Visit, races: dict[str, str]) -> None:
+    page = visit(races["finished"])
+    settled(page)
+    line = "() => document.querySelector('#run .chart').data.at(-1).line.color"
+    assert page.evaluate(line) == "#009E73"
+    page.get_by_role("button", name="Switch to dark colours").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+    page.wait_for_function(f"{line.removeprefix('() => ')} === '#2FC79B'")
+    page.reload()
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+    expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
+
+
+def test_everything_is_reached_by_tab(visit: Visit, races: dict[str, str]) -> None:
+    page = visit(races["finished"])
+    settled(page)
+    reached: list[str] = []
+    for _ in range(70):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate(
+                """() => { const at = document.activeElement;
+                   return [at.id, at.getAttribute("aria-label"), at.value, at.textContent.slice(0, 40)].join("|"); }"""
+            )
+        )
+    text = "\n".join(reached)
+    for wanted in (
+        "Paper",
+        "Switch to dark",
+        "sentiment",
+        "start|",
+        "loss",
+        "Show the curve of LoRA",
+        "Overlay",
+    ):
+        assert wanted in text, f"{wanted} is not reached:\n{text}"
+
+
+def test_quiet_when_final_and_quiet_when_hidden(visit: Visit, races: dict[str, str]) -> None:
+    page = visit(races["finished"])
+    settled(page)
+    calls: list[str] = []
+    page.on("request", lambda request: calls.append(request.url))
+    page.wait_for_timeout(2500)
+    assert not [url for url in calls if "component_server" in url]
+
+
+def test_first_visit_shows_the_last_race(visit: Visit, races: dict[str, str]) -> None:
+    page = visit()
+    settled(page)
+    expect(page.locator("#run .origin")).to_contain_text("The last race here")
+    assert "run=" not in page.url
+
+
+def test_recipe_brings_its_own_settings(visit: Visit) -> None:
+    page = visit()
+    page.get_by_role("radio", name="Handwritten digits (MNIST)").check()
+    expect(page.locator(".promise b")).to_have_text("46,080", timeout=30_000)
+    expect(page.locator("#blocks figure")).to_have_count(2)
+    expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
+    page.get_by_role("button", name="Another model").click()
+    expect(page.get_by_label("Model")).to_have_value(re.compile("ViT-S"))
+    page.reload()
+    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+
+
+def test_tab_in_address(visit: Visit) -> None:
+    page = visit("?tab=nonsense")
+    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+
+
+def test_unknown_run_in_address(visit: Visit) -> None:
+    page = visit("?run=../../etc/passwd,%3Cscript%3E")
+    expect(page.locator("#run h2")).not_to_be_empty()

@@ -1,0 +1,212 @@
+"""A race from Start to the history, as a person sees it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import Server, Visit
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+def start_race(page: Page, steps: int = 40) -> None:
+    """Fill in so many steps and press Start."""
+    steps_at_most(page).fill(str(steps))
+    expect(page.locator("#start")).to_be_enabled(timeout=30_000)
+    page.locator("#start").click()
+    page.wait_for_url(re.compile(r"[?&]run="))
+
+
+def steps_at_most(page: Page) -> Locator:
+    field = page.get_by_label("Steps at most")
+    if not field.is_visible():
+        page.get_by_role("button", name=re.compile("Training: epochs")).click()
+    return field
+
+
+def status(page: Page) -> Locator:
+    return page.locator("#run .status")
+
+
+def curve_points(page: Page) -> list[int]:
+    return page.locator("#run .chart").evaluate(
+        "(chart) => (chart.data ?? []).map((trace) => trace.x.length)"
+    )
+
+
+def test_start_watch_finish(visit: Visit) -> None:
+    page = visit()
+    expect(page.locator(".promise b")).to_have_text("13,824", timeout=30_000)
+    start_race(page)
+    expect(status(page)).to_contain_text(re.compile("CDVFT (preparing|running)"))
+    expect(status(page)).to_contain_text(re.compile(r"step \d+ of 40 · 0:0\d left"))
+    expect(page.locator("#stop")).to_be_enabled()
+    rows = page.locator("#run .scoreboard tbody tr")
+    expect(rows).to_have_count(3)
+    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    expect(rows.nth(0)).to_contain_text("80.0 %")
+    expect(rows.nth(1)).to_contain_text("73,728")
+    expect(page.locator("#stop")).to_be_disabled()
+    expect(page.locator("#reason")).to_contain_text("nothing to stop or resume")
+    assert curve_points(page) == [40] * 6  # measured and smoothed, of three methods
+    expect(page.locator("#history .race").first).to_contain_text("80.0 %")
+
+
+def test_switches_change_the_curves(visit: Visit) -> None:
+    page = visit()
+    expect(status(page)).to_have_text("All 3 finished")
+    chart = page.locator("#run .chart")
+    chart.locator("svg").first.wait_for()
+    page.locator("#run").get_by_text("Accuracy", exact=True).first.click()
+    assert curve_points(page) == [6, 6, 6]
+    page.locator("#run").get_by_text("Seconds", exact=True).click()
+    page.locator("#run").get_by_text("Log", exact=True).click()
+    shown = chart.evaluate(
+        "(chart) => [chart.layout.yaxis.type, chart.layout.xaxis.title.text, chart.data[0].x[1]]"
+    )
+    assert shown == ["log", "Seconds of training", pytest.approx(0.4)]
+    page.locator("#run").get_by_text("Loss", exact=True).click()
+    page.locator("#run .smooth input").fill("0")
+    assert curve_points(page) == [40] * 3
+    page.get_by_role("button", name="Show the curve of LoRA").click()
+    assert curve_points(page) == [40] * 2
+    page.locator("#run summary", has_text="Show as table").click()
+    expect(page.locator("#run table.numbers tbody tr")).to_have_count(80)
+
+
+def test_zoom_survives_updates(visit: Visit) -> None:
+    page = visit()
+    start_race(page, steps=120)
+    expect(status(page)).to_contain_text(re.compile("running · step [1-9]"))
+    page.wait_for_function("() => document.querySelector('#run .chart').data?.[0]?.x.length > 20")
+    page.locator("#run .chart").scroll_into_view_if_needed()
+    area = page.locator("#run .chart .nsewdrag").bounding_box()
+    assert area
+    height = area["y"] + area["height"] / 2
+    page.mouse.move(area["x"] + 0.1 * area["width"], height)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.5 * area["width"], height, steps=5)
+    page.mouse.up()
+    page.wait_for_function("() => document.querySelector('#run .chart').layout.xaxis.range[0] > 0")
+    chosen = page.locator("#run .chart").evaluate("(chart) => chart.layout.xaxis.range")
+    assert chosen == pytest.approx([12, 60], abs=4)
+    before = curve_points(page)
+    page.wait_for_function(f"() => document.querySelector('#run .chart').data[0].x.length > {before[0] + 20}")
+    assert page.locator("#run .chart").evaluate("(chart) => chart.layout.xaxis.range") == chosen
+    page.locator("#stop").click()
+    expect(page.locator("#run .scoreboard tr.stopped")).not_to_have_count(0)
+
+
+def test_refresh_and_another_device_find_the_run(visit: Visit) -> None:
+    page = visit()
+    start_race(page, steps=60)
+    expect(status(page)).to_contain_text("running")
+    address = page.url
+    page.reload()
+    expect(status(page)).to_contain_text(re.compile(r"running · step \d+ of 60"))
+    expect(page.locator("#stop")).to_be_enabled()
+    expect(steps_at_most(page)).to_have_value("60")
+
+    other = visit(address.partition("/?")[2] and "?" + address.partition("/?")[2])
+    expect(status(other)).to_contain_text(re.compile(r"running · step \d+ of 60"))
+    expect(other.locator("#stop")).to_be_disabled()
+    expect(other.locator("#reason")).to_contain_text("Only the browser that started this race")
+    expect(other.locator("#history").get_by_role("button", name="Delete").first).to_be_disabled()
+    page.locator("#stop").click()
+    expect(page.locator("#run .scoreboard tr.stopped")).not_to_have_count(0)
+    expect(other.locator("#run .scoreboard tr.stopped")).not_to_have_count(0)
+
+
+def test_stop_keeps_what_was_done_and_resume_goes_on(visit: Visit) -> None:
+    page = visit()
+    start_race(page, steps=60)
+    expect(status(page)).to_contain_text(re.compile(r"step \d\d of 60"))
+    page.locator("#stop").click()
+    expect(status(page)).to_have_text("All 3 stopped")
+    stopped_at = curve_points(page)[0]
+    assert 10 <= stopped_at < 60
+    page.locator("#resume").click()
+    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    assert curve_points(page) == [60] * 6
+    steps = page.locator("#run .chart").evaluate("(chart) => chart.data[0].x")
+    assert steps == list(range(1, 61))
+
+
+def test_failure_is_a_card(visit: Visit) -> None:
+    page = visit()
+    page.get_by_role("button", name="Learning rates").click()
+    page.locator("#set-learning_rate-cdvft input").fill("9.5")
+    start_race(page)
+    card = page.get_by_role("article", name="CDVFT failed")
+    expect(card).to_contain_text("The loss became NaN at step 6.", timeout=20_000)
+    expect(card).to_contain_text("Start again with a tenth of it.")
+    card.locator("summary").click()
+    expect(card).to_contain_text('"learning_rate":9.5')
+    expect(page.locator("#set-learning_rate-cdvft input")).to_have_value("9.5")
+    expect(status(page)).to_have_text("2 finished · 1 failed", timeout=30_000)
+
+
+def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
+    page = visit()
+    for name, value, sentence in (
+        ("m", "1", "m: got 1; input should be greater than or equal to 2."),
+        ("m", "2.5", "m: got 2.5;"),
+        (
+            "block_size",
+            "9999",
+            "block_size: got 9999; attention.self.query is 384 x 384, so it can be at most 384.",
+        ),
+    ):
+        field = page.locator(f"#set-{name} input")
+        was = field.input_value()
+        field.fill(value)
+        expect(page.locator("#counts .problem")).to_contain_text(sentence, timeout=30_000)
+        expect(page.locator("#start")).to_be_disabled()
+        field.fill(was)
+        expect(page.locator("#start")).to_be_enabled()
+    page.locator("#set-m input").fill("3")
+    expect(page.locator(".promise b")).to_have_text("23,040")
+    page.locator("#set-block_size input").fill("64")
+    expect(page.locator("#blocks")).to_contain_text("6 × 6 circulant blocks of 64")
+
+
+def test_server_restart(visit: Visit, server: Server) -> None:
+    page = visit()
+    start_race(page, steps=200)
+    expect(status(page)).to_contain_text(re.compile(r"CDVFT running · step \d\d of 200"))
+    server.stop()
+    expect(page.locator("#run .notice")).to_be_visible()
+    server.start()
+    expect(page.locator("#run .notice")).to_be_hidden(timeout=20_000)
+    page.reload()
+    expect(page.locator("#stop")).to_be_enabled()  # the same browser is still the owner
+    page.locator("#stop").click()
+    expect(page.locator("#run .scoreboard tbody tr.stopped")).to_have_count(3)
+    expect(page.locator("#history .race")).not_to_have_count(0)
+
+
+def test_history_overlays_renames_deletes(visit: Visit) -> None:
+    page = visit()
+    start_race(page, steps=10)
+    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    start_race(page, steps=20)
+    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    races = page.locator("#history .race")
+    expect(races.nth(1)).to_contain_text("10 steps")
+    expect(races.nth(0)).to_contain_text("80.0 %")
+    count = races.count()
+    races.nth(1).get_by_role("button", name="Overlay").click()
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(6)
+    races.nth(1).get_by_role("button", name="Rename").click()
+    page.get_by_label("New name").fill("Ten <b>steps</b>")
+    page.keyboard.press("Enter")
+    expect(races.nth(1).locator(".race-name")).to_have_text("Ten <b>steps</b>")
+    races.nth(1).get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(races).to_have_count(count - 1)
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
+    races.nth(0).get_by_role("button", name="Open").click()
+    page.get_by_role("button", name="Use these settings").click()
+    expect(page.locator("#set-epochs input")).to_have_value("2")
