@@ -165,7 +165,7 @@ def c3a_block_size(shapes: Sequence[Shape], block_size: int | None = None) -> in
     if common % block_size:
         raise ValueError(
             f"block_size is {block_size}, but for C3A it must divide every layer's sizes, and so {common}. "
-            f"Choose one, or leave it None for {common}."
+            f"Choose a divisor, or leave it None for {common}."
         )
     return block_size
 

@@ -91,6 +91,7 @@ def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
 
     For a square layer and m = 2 a token pays 2 real FFTs, d/2 + 1 complex products and 2 d real ones forward;
     backward 4 real FFTs: of a_1 x and the output gradient, and back to circ(c) a_1 x and the gradient of x.
+    Where that goes nowhere, only its last product, with a_1, is spared: the gradient of a_1 needs the rest.
     """
     parts = partitions(shape.d_out, shape.d_in, m, block_size)
     kernels = sum(part.q1 * part.q2 * real_fft_flops(part.p) for part in parts)
@@ -98,7 +99,7 @@ def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
     forward = diagonals + sum(_circulant(part) for part in parts)
     again = forward - shape.d_out  # the last product is not needed
     gradients = 3 * diagonals + sum(_circulant_gradient(part) for part in parts)
-    return Flops(kernels, forward, kernels, again + gradients)
+    return Flops(kernels, forward, kernels, again + gradients - _spared(shape, shape.d_in))
 
 
 def _circulant(part: Partition) -> float:

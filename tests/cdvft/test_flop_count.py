@@ -122,10 +122,13 @@ def test_cdvft_forward_runs_what_the_formula_says(run, d_out, d_in, m, block_siz
     assert round(forward) == _estimate(d_out, d_in, m, block_size).forward_flops_per_step
 
 
+@pytest.mark.parametrize("input_gradient", [True, False])
 @pytest.mark.parametrize(("d_out", "d_in", "m", "block_size"), CDVFT)
-def test_cdvft_backward_runs_what_the_formula_says(d_out, d_in, m, block_size):
-    _, backward = count(_layer(by_transforms, d_out, d_in, m, block_size), d_out, d_in)
-    assert round(backward) == _estimate(d_out, d_in, m, block_size).backward_flops_per_step
+def test_cdvft_backward_runs_what_the_formula_says(d_out, d_in, m, block_size, input_gradient):
+    layer = _layer(by_transforms, d_out, d_in, m, block_size)
+    _, backward = count(layer, d_out, d_in, input_gradient)
+    found = _estimate(d_out, d_in, m, block_size, input_gradient)
+    assert round(backward) == found.backward_flops_per_step
 
 
 def _layer(run, d_out: int, d_in: int, m: int, block_size: int | None):
@@ -137,6 +140,8 @@ def _layer(run, d_out: int, d_in: int, m: int, block_size: int | None):
     return lambda x: run(x, diagonals, circulants, 2.0)
 
 
-def _estimate(d_out: int, d_in: int, m: int, block_size: int | None) -> cost.Cost:
-    shapes = [cost.Shape("layer", d_out, d_in)]
+def _estimate(
+    d_out: int, d_in: int, m: int, block_size: int | None, input_gradient: bool = True
+) -> cost.Cost:
+    shapes = [cost.Shape("layer", d_out, d_in, input_gradient=input_gradient)]
     return cost.estimate("cdvft", shapes, batch=BATCH, sequence=SEQUENCE, m=m, block_size=block_size)
