@@ -57,10 +57,12 @@ class ModelShapes:
         The first of them, and those beside it, pass no gradient on: what lies before them is frozen.
 
         Raises:
-            InvalidChoice: a target matches no layer.
+            InvalidChoice: a target matches no layer, or there is no target.
         """
         if targets == (ALL_LINEAR,):
             targets = tuple(shape.name for shape in self.layers if shape.name != self.output_layer)
+        if not targets:
+            raise InvalidChoice(f"targets: none given. {self.name} has {', '.join(self.target_names())}.")
         for target in targets:
             if not any(matches(shape.name, target) for shape in self.layers):
                 raise InvalidChoice(

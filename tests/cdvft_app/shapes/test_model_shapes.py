@@ -86,6 +86,8 @@ def test_a_target_that_matches_nothing_is_refused_with_what_there_is():
         InvalidChoice, match=r"no linear layer 'q_proj'. It has attention.self.query, .*output.dense"
     ):
         model_shapes("roberta-base").select(("value", "q_proj"))
+    with pytest.raises(InvalidChoice, match=r"none given. FacebookAI/roberta-base has attention.self.query"):
+        model_shapes("roberta-base").select(())
 
 
 def test_layers_used_more_than_once_are_refused(tmp_path):
