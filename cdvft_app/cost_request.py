@@ -1,11 +1,15 @@
-"""What can be asked about cost, as one frozen and validated value."""
+"""What can be asked about cost, as one frozen and validated value. Needs no torch."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from cdvft import cost
 from cdvft_app.settings import METHODS, InvalidChoice, Method, Name, explain
+
+Quantity = Literal["trainable_parameters", "flops_per_step"]
+Convention = Literal["real_fft", "asymptotic"]
 
 
 class CostRequest(BaseModel):
@@ -29,8 +33,8 @@ class CostRequest(BaseModel):
     lora_r: int = Field(8, ge=1, le=512, strict=True)
     fourierft_n: int = Field(1000, ge=1, le=1_000_000, strict=True)
     c3a_block_size: int | None = Field(None, ge=1, le=16_384, strict=True)
-    match: cost.Quantity | None = Field(None, description="set r, n and b so that this equals CDVFT's")
-    convention: cost.Convention = "real_fft"
+    match: Quantity | None = Field(None, description="set r, n and b so that this equals CDVFT's")
+    convention: Convention = "real_fft"
 
     @field_validator("methods")
     @classmethod

@@ -33,7 +33,7 @@ APP = {
     "catalog": {"settings", "cdvft"},
     "shapes": {"catalog", "settings", "cdvft"},
     "paper": {"shapes", "cdvft"},
-    "cost_request": {"settings", "cdvft"},
+    "cost_request": {"settings"},
     "cost_table": {"cost_request", "shapes", "settings", "cdvft"},
     "cost_command": {"cost_request", "cost_table"},
     "store": {"settings", "events"},

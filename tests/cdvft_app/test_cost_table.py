@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cdvft_app.cost_request import parse_cost
+from cdvft import cost
+from cdvft_app.cost_request import Convention, Quantity, parse_cost
 from cdvft_app.cost_table import cost_table
 from cdvft_app.settings import METHODS, InvalidChoice
 
@@ -16,6 +17,11 @@ ROBERTA = "roberta-base"
 
 def rows(**choices: Any) -> dict[str, dict[str, Any]]:
     return {row["method"]: row for row in cost_table(parse_cost(choices))}
+
+
+def test_the_words_of_a_request_are_those_of_the_formulas():
+    assert (Convention, Quantity) == (cost.Convention, cost.Quantity)
+    assert METHODS == cost.METHODS
 
 
 @pytest.mark.parametrize(
