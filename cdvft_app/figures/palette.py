@@ -46,11 +46,17 @@ DIVERGING = [[0, "#B2461F"], [0.25, "#DFA285"], [0.5, "var(--plot-zero)"], [0.75
 SEQUENTIAL = [[0, "var(--plot-zero)"], [0.5, "#7DB4D8"], [1, "#0072B2"]]
 CYCLIC = [[0, "#3B3B58"], [0.25, "#5B8FB9"], [0.5, "#E2D9D1"], [0.75, "#B9775B"], [1, "#3B3B58"]]
 
+# The same scales for what the page draws on a canvas: equally spaced stops in --scale-<name>.
+SCALES = {"diverging": DIVERGING, "sequential": SEQUENTIAL, "cyclic": CYCLIC}
+
 
 def css() -> str:
     """The palette as CSS variables, for light and for dark."""
     light = {f"--method-{name}": style.light for name, style in METHOD_STYLES.items()}
     dark = {f"--method-{name}": style.dark for name, style in METHOD_STYLES.items()}
+    for name, stops in SCALES.items():
+        # In both, since a variable inside is looked up where the scale is declared.
+        light[f"--scale-{name}"] = dark[f"--scale-{name}"] = ", ".join(str(color) for _, color in stops)
     for name, (_, on_white, on_black) in FACTOR_STYLES.items():
         light[f"--factor-{name}"], dark[f"--factor-{name}"] = on_white, on_black
 

@@ -1,0 +1,153 @@
+// The method's matrices from their vectors, entry by entry, and their products with a vector by FFT.
+//
+// A matrix is anything with {rows, cols, entry(i, j), sample(is, js, out)}: `sample` writes the entries at the
+// rows `is` and columns `js`, row by row, into a Float32Array, as fast as it can.
+
+import { irfft, plus, rfft, times } from "./fft.js";
+
+export const modulo = (value, n) => ((value % n) + n) % n;
+
+/** circ(c)[i, j] = c[(i - j) mod n]: first column c. */
+export const circulantEntry = (c, i, j) => c[modulo(i - j, c.length)];
+
+/** y = circ(c) x = IFFT(FFT(c) FFT(x)). */
+export const circulantTimes = (c, x) => irfft(times(rfft(c), rfft(x)), x.length);
+
+/** q1 x q2 circulant blocks of p x p, cut to rows x cols; `c` holds one first column a block, in row order. */
+export class BlockCirculant {
+  constructor(c, q1, q2, p, rows, cols) {
+    Object.assign(this, { c, q1, q2, p, rows, cols });
+  }
+
+  /** Where in `c` the entry (i, j) stands. */
+  place(i, j) {
+    const { p, q2 } = this;
+    return (Math.floor(i / p) * q2 + Math.floor(j / p)) * p + modulo((i % p) - (j % p), p);
+  }
+
+  entry(i, j) { return this.c[this.place(i, j)]; }
+
+  sample(is, js, out) { sampleScaled(this, is, js, out, null, null, 1); }
+
+  /** First column of the block (i, j). */
+  block(i, j) { return this.c.subarray((i * this.q2 + j) * this.p, (i * this.q2 + j + 1) * this.p); }
+
+  /** Half spectra of all blocks, in row order. */
+  spectra() {
+    this.transformed ??= Array.from({ length: this.q1 * this.q2 }, (_, index) =>
+      rfft(this.block(Math.floor(index / this.q2), index % this.q2)));
+    return this.transformed;
+  }
+
+  /** The q2 pieces of x, zero-padded to p. */
+  pieces(x) {
+    return Array.from({ length: this.q2 }, (_, j) => {
+      const piece = new Float64Array(this.p);
+      piece.set(x.slice(j * this.p, (j + 1) * this.p));
+      return piece;
+    });
+  }
+
+  /** y_i = IFFT(sum_j FFT(c_ij) FFT(x_j)). */
+  times(x) {
+    const inputs = this.pieces(x).map(rfft), y = new Float64Array(this.q1 * this.p);
+    for (let i = 0; i < this.q1; i++) {
+      const sum = plus(inputs.map((piece, j) => times(this.spectra()[i * this.q2 + j], piece)));
+      y.set(irfft(sum, this.p), i * this.p);
+    }
+    return y.slice(0, this.rows);
+  }
+}
+
+/** out = scale * after[i] * c[...] * before[j] at the sampled entries: two multiplications an entry. */
+function sampleScaled(blocks, is, js, out, after, before, scale) {
+  const { c, p, q2 } = blocks, width = js.length;
+  const blockOf = new Int32Array(width), within = new Int32Array(width), weight = new Float64Array(width);
+  for (let s = 0; s < width; s++) {
+    blockOf[s] = Math.floor(js[s] / p) * p;
+    within[s] = js[s] % p;
+    weight[s] = before ? before[js[s]] : 1;
+  }
+  for (let r = 0; r < is.length; r++) {
+    const i = is[r], row = Math.floor(i / p) * q2 * p, inside = i % p, factor = scale * (after ? after[i] : 1);
+    for (let s = 0, at = r * width; s < width; s++, at++) {
+      const turn = inside - within[s];
+      out[at] = factor * weight[s] * c[row + blockOf[s] + (turn < 0 ? turn + p : turn)];
+    }
+  }
+}
+
+/**
+ * alpha dW = alpha diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1).
+ *
+ * diagonals: m arrays in the order in which data meets them; circulants: m - 1 BlockCirculants.
+ * For m = 2 an entry is alpha a3[i] c[(i - j) mod p] a1[j] and nothing is built; for more the matrix is, once.
+ */
+export class CirculantDiagonal {
+  constructor(diagonals, circulants, alpha = 1) {
+    Object.assign(this, { diagonals, circulants, alpha });
+    this.rows = diagonals.at(-1).length;
+    this.cols = diagonals[0].length;
+  }
+
+  get m() { return this.diagonals.length; }
+
+  entry(i, j) {
+    if (this.m > 2) return this.dense().entry(i, j);
+    return this.alpha * this.diagonals[1][i] * this.circulants[0].entry(i, j) * this.diagonals[0][j];
+  }
+
+  sample(is, js, out) {
+    if (this.m > 2) this.dense().sample(is, js, out);
+    else sampleScaled(this.circulants[0], is, js, out, this.diagonals[1], this.diagonals[0], this.alpha);
+  }
+
+  /** alpha dW x through FFTs, as the layer computes it. */
+  times(x) {
+    let y = Float64Array.from(x, (value, j) => value * this.diagonals[0][j]);
+    this.circulants.forEach((circulant, index) => {
+      y = circulant.times(y).map((value, i) => value * this.diagonals[index + 1][i]);
+    });
+    return y.map((value) => value * this.alpha);
+  }
+
+  /** All entries: column j is alpha dW e_j, where only what stands right of the first diagonal is transformed. */
+  dense() {
+    if (this.built) return this.built;
+    const { rows, cols } = this, values = new Float32Array(rows * cols);
+    const first = new CirculantDiagonal(this.diagonals.slice(0, 2), this.circulants.slice(0, 1), this.alpha);
+    for (let j = 0; j < cols; j++) {
+      let column = Float64Array.from({ length: rows }, (_, i) => first.entry(i, j));
+      this.circulants.slice(1).forEach((circulant, index) => {
+        column = circulant.times(column).map((value, i) => value * this.diagonals[index + 2][i]);
+      });
+      for (let i = 0; i < rows; i++) values[i * cols + j] = column[i];
+    }
+    this.built = new Dense(values, rows, cols);
+    return this.built;
+  }
+}
+
+/** A matrix whose entries are all there, row by row. */
+export class Dense {
+  constructor(values, rows, cols) {
+    Object.assign(this, { values, rows, cols });
+  }
+
+  entry(i, j) { return this.values[i * this.cols + j]; }
+
+  sample(is, js, out) {
+    const { values, cols } = this;
+    for (let r = 0, at = 0; r < is.length; r++) {
+      const row = is[r] * cols;
+      for (let s = 0; s < js.length; s++, at++) out[at] = values[row + js[s]];
+    }
+  }
+}
+
+/** Dense product of any matrix with x, entry by entry: what the FFT spares, to check it with. */
+export function denseTimes(matrix, x) {
+  const js = Int32Array.from({ length: matrix.cols }, (_, j) => j), y = new Float64Array(matrix.rows);
+  for (let i = 0; i < matrix.rows; i++) for (const j of js) y[i] += matrix.entry(i, j) * x[j];
+  return y;
+}

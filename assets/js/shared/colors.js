@@ -1,0 +1,40 @@
+// Colours as the page's CSS variables say, so that light and dark follow by themselves (see palette.py).
+
+/** The value of a CSS variable at an element. */
+export const variable = (element, name) => getComputedStyle(element).getPropertyValue(name).trim();
+
+const painter = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+
+/** Any CSS colour as [red, green, blue], 0..255. */
+export function rgb(color) {
+  painter.fillStyle = "#000";
+  painter.fillStyle = color;
+  painter.fillRect(0, 0, 1, 1);
+  return [...painter.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+}
+
+const SIZE = 513;  // odd: the middle of a diverging scale is a colour of its own
+
+/**
+ * A scale ("diverging", "sequential" or "cyclic") as SIZE colours, each a 32-bit pixel of an ImageData.
+ * Its stops are equally spaced in the variable --scale-<name>.
+ */
+export function ramp(element, name) {
+  const stops = variable(element, `--scale-${name}`).split(/,(?![^(]*\))/).map((stop) => rgb(stop.trim()));
+  const pixels = new Uint32Array(SIZE);
+  for (let index = 0; index < SIZE; index++) {
+    const at = index / (SIZE - 1) * (stops.length - 1), low = Math.min(Math.floor(at), stops.length - 2), part = at - low;
+    const [red, green, blue] = stops[low].map((value, channel) => Math.round(value + part * (stops[low + 1][channel] - value)));
+    pixels[index] = (255 << 24) | (blue << 16) | (green << 8) | red;
+  }
+  return pixels;
+}
+
+/** A ramp's colour at 0..1 as CSS. */
+export function at(pixels, part) {
+  const pixel = pixels[Math.round(Math.min(1, Math.max(0, part)) * (pixels.length - 1))];
+  return `rgb(${pixel & 255} ${(pixel >> 8) & 255} ${(pixel >> 16) & 255})`;
+}
+
+/** The colour of a phase in -pi..pi. */
+export const phaseColor = (pixels, angle) => at(pixels, angle / (2 * Math.PI) + 0.5);
