@@ -1,4 +1,4 @@
-"""The same runs without a page: `python -m cdvft_app train`, `runs`, `resume`.
+"""The same without a page: `python -m cdvft_app train`, `runs`, `resume`, `cost`.
 
 Results go to standard output, progress and complaints to standard error. Exit codes: 0 finished, 1 failed,
 2 a choice that cannot be run, 130 stopped. Under a launcher several processes share a run's batches, on GPUs
@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cdvft_app import catalog
+from cdvft_app.cost_command import cost
 from cdvft_app.options import with_settings
 from cdvft_app.progress import ProgressBar
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -39,6 +40,8 @@ Json = Annotated[bool, typer.Option("--json", help="End the output with the resu
 EXIT_CODES = {"finished": 0, "stopped": 130}
 EXIT_FAILED, EXIT_INVALID = 1, 2
 TABLE_WIDTH = 130
+
+app.command()(cost)
 
 
 @app.command()
