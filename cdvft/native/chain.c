@@ -8,6 +8,7 @@
 #include "fft.h"
 
 #define TOKENS (2 * L)
+#define AHEAD 32 /* columns by which rows are fetched early: too many streams for the processor to foresee */
 
 typedef struct {
     int64_t d_in, d_out, q1, q2, p; /* q1 x q2 circulant blocks of p x p */
@@ -36,6 +37,7 @@ static void load(const float *rows, long stride, int tokens, const float *a, lon
             lanes tile[L];
             for (int l = 0; l < L; l++) {
                 int t = half * L + l;
+                __builtin_prefetch(row[t] + k + AHEAD);
                 tile[l] = t < tokens ? (lanes) * (const unaligned_lanes *)(row[t] + k) : (lanes){0};
             }
             transpose(tile);
@@ -63,6 +65,8 @@ INLINE void store(const complex_lanes *u, int tokens, long d, float *out, const 
             transpose(tile);
             for (int l = 0; l < smaller(L, tokens - half * L); l++) {
                 long t = half * L + l;
+                if (other) __builtin_prefetch(other + t * stride + k + AHEAD);
+                if (out) __builtin_prefetch(out + t * d + k + AHEAD, 1);
                 if (other) total += tile[l] * *(const unaligned_lanes *)(other + t * stride + k);
                 if (out) *(unaligned_lanes *)(out + t * d + k) += scale * tile[l];
             }
