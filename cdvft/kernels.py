@@ -8,6 +8,7 @@ that cannot serve), the dense update as scratch ("merged"), and the same mathema
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -98,8 +99,8 @@ def _adapted(
     plan = Plan(backend == "merged", backend == "merged")
     if backend == "auto":
         plan = choose(
-            [c.shape for c in circulants],
-            [a.numel() for a in diagonals],
+            tuple(c.shape for c in circulants),
+            tuple(a.numel() for a in diagonals),
             tokens=x.shape[:-1].numel(),
             engine="native" if engine is native else "chunked",
             device=x.device.type,
@@ -137,7 +138,7 @@ class _Adapted(torch.autograd.Function):
         ctx.way = way
         factors = way.factors(tensors)
         rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
-        with torch.autocast(x.device.type, enabled=False):
+        with _as_given(x):
             if way.plan.merged_forward:
                 matrix = merged.merged_weight(weight, factors)
                 y = F.linear(rows, matrix.to(rows.dtype), bias).to(dtype)
@@ -158,7 +159,7 @@ class _Adapted(torch.autograd.Function):
             first, *others = _differentiable_gradients([x, *tensors], weight, way.alpha, grad, needs)
             return first, None, None, None, *others
         rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
-        with torch.autocast(x.device.type, enabled=False):
+        with _as_given(x):
             if way.plan.merged_gradients:
                 grad_rows = grad_rows.to(x.dtype)
                 if needs_x:
@@ -172,6 +173,12 @@ class _Adapted(torch.autograd.Function):
                 grads = way.engine.backward(rows, grad_rows, factors, way.spectra, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
+
+
+def _as_given(x: Tensor) -> AbstractContextManager[object]:
+    """Autocast off: each dtype here is meant."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _differentiable_gradients(

@@ -7,6 +7,7 @@ where the rule is wrong.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,8 +56,9 @@ class Plan:
     merged_gradients: bool
 
 
+@functools.lru_cache(maxsize=1024)
 def choose(
-    circulants: Sequence[Sequence[int]], sizes: Sequence[int], tokens: int, engine: str, device: str
+    circulants: tuple[Sequence[int], ...], sizes: tuple[int, ...], tokens: int, engine: str, device: str
 ) -> Plan:
     """The cheaper way for each pass.
 
