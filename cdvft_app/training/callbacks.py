@@ -112,8 +112,8 @@ class Reporter(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        steps = {round(part * state.max_steps / SNAPSHOTS) for part in range(SNAPSHOTS + 1)}
-        self.snapshot_steps = steps if state.is_world_process_zero else set()
+        self.snapshot_steps = {round(part * state.max_steps / SNAPSHOTS) for part in range(SNAPSHOTS + 1)}
+        self.snapshots_kept = state.is_world_process_zero
         if state.global_step == 0:
             self._snapshot(0, kwargs["model"])
 
@@ -128,6 +128,7 @@ class Reporter(TrainerCallback):
         elif self._any_process(args, self.should_stop()):
             self.stopped = control.should_training_stop = control.should_save = True
             control.should_evaluate = False
+            self.snapshot_steps.add(state.global_step)
 
     def on_log(
         self,
@@ -177,13 +178,13 @@ class Reporter(TrainerCallback):
         self.emit(self.last_evaluation)
 
     def _snapshot(self, step: int, model: torch.nn.Module) -> None:
-        vectors = methods.vectors(model) if self.snapshot_steps else {}
+        vectors = methods.vectors(model) if self.snapshots_kept else {}
         if not vectors:
             return
         try:
             file = snapshots.write(self.folder, step, vectors)
         except snapshots.SnapshotError as error:
-            self.snapshot_steps = set()
+            self.snapshots_kept = False
             self.emit(Note(str(error)))
             return
         self.emit(Snapshot(step, self.clock.seconds, file))

@@ -130,6 +130,11 @@ class RaceTrainer(Trainer):
             self.peak_resident_bytes = max(self.peak_resident_bytes, self._process.memory_info().rss)
         return (loss, {"logits": logits}) if return_outputs else loss
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Leaves the random numbers as they were, so that how often one evaluates changes no history."""
+        with torch.random.fork_rng(devices=[]):
+            return super().evaluate(*args, **kwargs)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add clock and throughput (of all processes) to a step's log, so that checkpoints carry them."""
         if "loss" in logs:

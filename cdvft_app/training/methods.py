@@ -82,7 +82,8 @@ def build(settings: RunSettings, model: nn.Module, head: str) -> nn.Module:
     try:
         return get_peft_model(model, peft_config(settings, head, **more))
     except (ValueError, TypeError) as error:
-        raise TrainingFailed(f"{settings.method} does not fit this model: {error}") from error
+        targets = ", ".join(settings.target_modules or ())
+        raise TrainingFailed(f"{settings.method} does not fit the layers {targets}: {error}") from error
 
 
 def _common_size(model: nn.Module, targets: Sequence[str]) -> int | None:

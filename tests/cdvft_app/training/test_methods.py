@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from torch import nn
+
+import cdvft
+from cdvft.circulant import cd_product
+from cdvft_app.catalog.download import never, silent
+from cdvft_app.events import TrainingFailed
+from cdvft_app.settings import METHODS
+from cdvft_app.training import methods, tasks
+
+HEAD = 2 * 32 + 2
+LAYERS = 2 * 2  # query and value of two layers, each 32 x 32
+ADAPTER = {"cdvft": 3 * 32, "lora": 2 * 2 * 32, "fourierft": 40, "c3a": 2 * 2 * 16}
+
+
+def build(text_plan, text_rows, method: str, **chosen: object) -> nn.Module:
+    plan = text_plan(method, **chosen)
+    torch.manual_seed(7)
+    task = tasks.prepare(plan, silent, never, text_rows)
+    torch.manual_seed(7)
+    return methods.build(plan.settings, task.model, task.head)
+
+
+def logits(model: nn.Module) -> torch.Tensor:
+    model.eval()
+    ids = torch.tensor([[2, 4, 8, 3], [2, 5, 3, 0]])
+    with torch.no_grad():
+        return model(input_ids=ids, attention_mask=(ids != 0).long())
+
+
+def shake(model: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, method):
+    model = build(text_plan, text_rows, method)
+    trained, head, base = methods.count_parameters(model, "classifier")
+    whole = sum(p.numel() for p in build(text_plan, text_rows, "full").parameters())
+    expected = {"head": 0, "full": whole - HEAD} | {name: LAYERS * one for name, one in ADAPTER.items()}
+    assert (trained, head, base) == (expected[method], HEAD, whole)
+    names = [
+        name
+        for name, p in model.named_parameters()
+        if p.requires_grad and not methods.is_head(name, "classifier")
+    ]
+    assert method in {"head", "full"} or all(".query." in name or ".value." in name for name in names)
+
+
+@pytest.mark.parametrize("method", ["cdvft", "lora"])
+def test_an_adapter_that_starts_at_zero_changes_nothing(text_plan, text_rows, method):
+    torch.testing.assert_close(
+        logits(build(text_plan, text_rows, method)),
+        logits(build(text_plan, text_rows, "head")),
+        rtol=0,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
+    model = build(text_plan, text_rows, method)
+    shake(model)
+    written = methods.save(model, tmp_path)
+    again = build(text_plan, text_rows, method)
+    assert not torch.allclose(logits(again), logits(model))
+    methods.load(again, tmp_path)
+    torch.testing.assert_close(logits(again), logits(model), rtol=0, atol=0)
+    suffixes = {path.suffix for path in tmp_path.iterdir()}
+    assert suffixes <= {".safetensors", ".json", ".md"}
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert 4 * trained <= written <= 4 * trained + 20_000
+
+
+def test_peft_alone_reads_an_adapter_with_its_head(text_plan, text_rows, tmp_path):
+    model = build(text_plan, text_rows, "cdvft")
+    shake(model)
+    methods.save(model, tmp_path)
+    base = build(text_plan, text_rows, "head")
+    loaded = PeftModel.from_pretrained(base, str(tmp_path))
+    assert isinstance(loaded.peft_config["default"], cdvft.CDVFTConfig)
+    torch.testing.assert_close(logits(loaded), logits(model), rtol=0, atol=0)
+
+
+def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
+    methods.save(build(text_plan, text_rows, "head"), tmp_path)
+    with pytest.raises(ValueError, match=r"lacks .*another model or method"):
+        methods.load(build(text_plan, text_rows, "full"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("method", "shapes"),
+    [
+        ("cdvft", {"diagonal.0": (32,), "diagonal.1": (32,), "circulant.0": (1, 1, 32)}),
+        ("lora", {"A": (2, 32), "B": (32, 2)}),
+        ("fourierft", {"spectrum": (40,), "indices": (2, 40)}),
+        ("c3a", {"kernel": (2, 2, 16)}),
+    ],
+)
+def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes):
+    found = methods.vectors(build(text_plan, text_rows, method))
+    modules = [
+        f"encoder.layer.{layer}.attention.self.{name}" for layer in (0, 1) for name in ("query", "value")
+    ]
+    assert {key: tuple(vector.shape) for key, vector in found.items()} == {
+        f"{module}/{vector}": shape for module in modules for vector, shape in shapes.items()
+    }
+
+
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_without_an_adapter_there_are_no_vectors(text_plan, text_rows, method):
+    assert methods.vectors(build(text_plan, text_rows, method)) == {}
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_the_vectors_make_the_weight_update(text_plan, text_rows, m):
+    model = build(text_plan, text_rows, "cdvft", m=m, alpha=0.5)
+    shake(model)
+    module = "encoder.layer.1.attention.self.value"
+    found = methods.vectors(model)
+    delta = 0.5 * cd_product(
+        [found[f"{module}/diagonal.{place}"] for place in range(m)],
+        [found[f"{module}/circulant.{place}"] for place in range(m - 1)],
+    )
+    layer = model.get_submodule(f"base_model.model.backbone.{module}")
+    torch.testing.assert_close(delta, layer.get_delta_weight("default"))
+
+
+def test_vectors_stay_as_they_were(text_plan, text_rows):
+    model = build(text_plan, text_rows, "cdvft")
+    before = methods.vectors(model)
+    kept = {key: vector.clone() for key, vector in before.items()}
+    shake(model)
+    assert all(torch.equal(before[key], kept[key]) for key in kept)
+
+
+def test_layers_that_do_not_exist_are_explained(text_plan, text_rows):
+    plan = text_plan("lora")
+    task = tasks.prepare(plan, silent, never, text_rows)
+    settings = plan.settings.model_copy(update={"target_modules": ("attention.nothing",)})
+    with pytest.raises(TrainingFailed, match=r"lora does not fit the layers attention\.nothing"):
+        methods.build(settings, task.model, task.head)
+
+
+def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
+    plan = text_plan("c3a")
+    task = tasks.prepare(plan, silent, never, text_rows)
+    settings = plan.settings.model_copy(
+        update={"c3a_block_size": None, "target_modules": ("query", "intermediate.dense")}
+    )
+    model = methods.build(settings, task.model, task.head)
+    assert model.peft_config["default"].block_size == 32
+
+
+def test_an_adapter_of_images_fits_a_plain_timm_model(image_plan, image_rows, tmp_path):
+    plan = image_plan("cdvft")
+    task = tasks.prepare(plan, silent, never, image_rows)
+    model = methods.build(plan.settings, task.model, task.head)
+    assert set(methods.vectors(model)) >= {"blocks.0.attn.qkv/circulant.0", "blocks.0.attn.proj/diagonal.1"}
+    shake(model)
+    methods.save(model, Path(tmp_path))
+    loaded = PeftModel.from_pretrained(tasks.prepare(plan, silent, never, image_rows).model, str(tmp_path))
+    image = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.eval()(image), model.eval()(image), rtol=0, atol=0)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import pearsonr
+from sklearn.metrics import matthews_corrcoef
+from transformers import AutoModel
+from transformers.models.roberta.modeling_roberta import RobertaClassificationHead
+
+from cdvft_app.catalog.download import never, silent
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.training.tasks import measure, prepare
+
+RANDOM = np.random.default_rng(0)
+LOGITS, LABELS = RANDOM.normal(size=(50, 2)), RANDOM.integers(0, 2, 50)
+OUTPUTS, SCORES = RANDOM.normal(size=(50, 1)), RANDOM.normal(size=50).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("metric", "logits", "labels", "expected"),
+    [
+        ("accuracy", LOGITS, LABELS, (LOGITS.argmax(1) == LABELS).mean()),
+        ("matthews", LOGITS, LABELS, matthews_corrcoef(LABELS, LOGITS.argmax(1))),
+        ("matthews", np.array([[1.0, 0.0]] * 4), np.array([0, 1, 0, 1]), 0.0),
+        ("pearson", OUTPUTS, SCORES, pearsonr(OUTPUTS[:, 0], SCORES).statistic),
+        ("pearson", np.ones((4, 1)), SCORES[:4], 0.0),
+    ],
+)
+def test_metrics_are_the_textbook_ones(metric, logits, labels, expected):
+    assert measure(metric, logits, labels) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_sentence_encoder_gets_a_masked_mean_and_a_linear_head(text_plan, text_rows):
+    task = prepare(text_plan(), silent, never, text_rows)
+    model = task.model.eval()
+    batch = task.collate([task.train[place] for place in range(8)])
+    lengths = batch["attention_mask"].sum(1)
+    assert lengths.min() < lengths.max() == batch["input_ids"].shape[1]
+    assert lengths.tolist() == task.lengths[:8]
+    labels = batch.pop("labels")
+    assert labels.tolist() == text_rows.train.labels[:8].tolist()
+    with torch.no_grad():
+        together = model(**batch)
+        for row, length in enumerate(lengths):
+            alone = {key: value[row : row + 1, :length] for key, value in batch.items()}
+            mean = model.backbone(**alone).last_hidden_state.mean(1)
+            torch.testing.assert_close(together[row : row + 1], model.classifier(mean), rtol=0, atol=1e-5)
+
+
+def test_evaluation_is_ordered_by_length_and_stays_whole(text_plan, text_rows):
+    evaluation = prepare(text_plan(), silent, never, text_rows).evaluation
+    lengths = [len(row["input_ids"]) for row in evaluation]
+    assert lengths == sorted(lengths)
+    assert sum(row["labels"] for row in evaluation) == text_rows.evaluation.labels.sum()
+
+
+def test_long_texts_are_cut(text_plan, text_rows):
+    task = prepare(text_plan(max_length=6), silent, never, text_rows)
+    assert max(task.lengths) == 6
+
+
+def test_pairs_are_encoded_as_two_segments(text_plan):
+    pairs = Split([("good film", "bad plot"), ("a", "the")], np.array([0, 1]))
+    task = prepare(text_plan(), silent, never, Rows(pairs, pairs, ("no", "yes"), None))
+    assert task.train[0]["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
+
+
+def test_real_labels_make_a_regression(text_plan):
+    split = Split(["good", "bad"], np.array([4.5, 0.5], dtype=np.float32))
+    plan = text_plan()
+    plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
+    task = prepare(plan, silent, never, Rows(split, split, (), None))
+    batch = task.collate([task.train[0], task.train[1]])
+    assert batch.pop("labels").tolist() == [4.5, 0.5]
+    assert task.model(**batch).shape == (2, 1)
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_the_head_follows_from_the_seed(kind, text_plan, image_plan, text_rows, image_rows):
+    plan, rows = (text_plan(), text_rows) if kind == "text" else (image_plan(), image_rows)
+    heads = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        task = prepare(plan, silent, never, rows)
+        heads.append(task.model.get_submodule(task.head).weight)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_roberta_keeps_its_weights_and_gets_its_own_head(text_plan, text_rows, roberta_folder):
+    plan = text_plan()
+    model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
+    task = prepare(dataclasses.replace(plan, model=model), silent, never, text_rows)
+    assert isinstance(task.model.get_submodule(task.head), RobertaClassificationHead)
+    stored = AutoModel.from_pretrained(roberta_folder).state_dict()
+    loaded = task.model.roberta.state_dict()
+    assert all(torch.equal(loaded[name], stored[name]) for name in loaded)
+    batch = task.collate([task.train[0], task.train[1]])
+    batch.pop("labels")
+    assert task.model(**batch).logits.shape == (2, 2)
+
+
+def test_images_are_scaled_and_normalized(image_plan, image_rows):
+    white = Split(np.full((1, 12, 12), 255, dtype=np.uint8), np.array([2]))
+    task = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=white))
+    batch = task.collate([task.train[0]])
+    assert batch["x"].shape == (1, 3, 32, 32)
+    torch.testing.assert_close(batch["x"], torch.full((1, 3, 32, 32), (1 - 0.5) / 0.25))
+    assert batch["labels"].tolist() == [2]
+    assert task.model(batch["x"]).shape == (1, 3)
+
+
+def test_colour_and_palette_pictures_come_out_as_rgb(image_plan, image_rows):
+    from PIL import Image
+
+    pictures = [Image.new(mode, (20, 10)) for mode in ("RGB", "RGBA", "P", "L", "1")]
+    split = Split(pictures, np.zeros(len(pictures), dtype=np.int64))
+    task = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=split))
+    batch = task.collate([task.train[place] for place in range(len(pictures))])
+    assert batch["x"].shape == (5, 3, 32, 32)

@@ -1,0 +1,449 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.events import (
+    Done,
+    Evaluation,
+    Note,
+    Preparing,
+    Snapshot,
+    Started,
+    Step,
+    TrainingFailed,
+    TrainingStopped,
+)
+from cdvft_app.settings import METHODS, RunSettings
+from cdvft_app.store import snapshots
+from cdvft_app.training import trainer
+from cdvft_app.training.callbacks import LossWatch
+from cdvft_app.training.loop import RaceTrainer, SeededLengthGroupedSampler
+
+TOTAL = 16  # 60 rows in batches of 8, twice
+
+
+class Listener(list):
+    """Keeps events; `stop_after` makes `should_stop` true once that step was heard."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        super().__init__()
+        self.stop_after = stop_after
+
+    def of(self, kind: type) -> list:
+        return [event for event in self if isinstance(event, kind)]
+
+    def should_stop(self) -> bool:
+        return self.stop_after is not None and any(step.step >= self.stop_after for step in self.of(Step))
+
+    def losses(self) -> dict[int, float]:
+        return {step.step: step.loss for step in self.of(Step)}
+
+
+def run(plan, rows, folder, *, resume: bool = False, stop_after: int | None = None) -> tuple[Listener, Done]:
+    heard = Listener(stop_after)
+    return heard, trainer.train_plan(plan, heard.append, heard.should_stop, folder, resume, rows=rows)
+
+
+@pytest.fixture(scope="module")
+def whole(text_plan, text_rows, tmp_path_factory):
+    """One run from start to end, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    heard, _ = run(text_plan(checkpoint_every=5), text_rows, folder)
+    return heard, folder
+
+
+def test_events_tell_the_whole_run_in_order(whole):
+    heard, _ = whole
+    kinds = [type(event) for event in heard]
+    first_step = kinds.index(Step)
+    assert kinds.index(Preparing) < kinds.index(Started) < kinds.index(Snapshot) < first_step
+    assert kinds[-1] is Done
+    assert [step.step for step in heard.of(Step)] == list(range(1, TOTAL + 1))
+    seconds = [event.seconds for event in heard if isinstance(event, Step | Evaluation)]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+    assert all(step.throughput > 0 and step.gradient_norm > 0 for step in heard.of(Step))
+    assert {step.throughput_unit for step in heard.of(Step)} == {"tokens/s"}
+
+
+def test_started_counts_and_names_everything(whole):
+    started = whole[0].of(Started)[0]
+    assert (started.total_steps, started.train_examples, started.evaluation_examples) == (TOTAL, 60, 24)
+    assert (started.trainable_parameters, started.head_parameters) == (4 * 96, 66)
+    assert started.metric_name == "accuracy"
+    if not torch.cuda.is_available():
+        assert started.device.startswith(("cpu, ", "mps")) and started.precision == "fp32"
+
+
+def test_evaluations_end_with_the_final_one(whole):
+    heard, _ = whole
+    evaluations = heard.of(Evaluation)
+    assert [one.step for one in evaluations] == [4, 8, 12, 16]
+    assert [one.final for one in evaluations] == [False, False, False, True]
+    assert heard[-1].metric == evaluations[-1].metric
+    assert {round(24 * one.metric, 6) % 1 for one in evaluations} == {0.0}  # all 24 rows, each once
+
+
+def test_the_run_learns(text_plan, text_rows, tmp_path):
+    _, done = run(text_plan("cdvft", learning_rate=0.1, epochs=10.0), text_rows, tmp_path)
+    assert done.metric >= 0.9
+
+
+def test_snapshots_follow_their_step_and_span_the_run(whole):
+    heard, folder = whole
+    assert snapshots.steps(folder) == list(range(TOTAL + 1))
+    for place, event in enumerate(heard):
+        if isinstance(event, Snapshot) and event.step > 0:
+            assert heard[place - 1].step == event.step and isinstance(heard[place - 1], Step)
+            assert (folder / event.file).is_file()
+    start, end = snapshots.read(folder, 0), snapshots.read(folder, TOTAL)
+    name = "encoder.layer.0.attention.self.query/diagonal.1"
+    assert not start[name].any() and end[name].any()
+
+
+def test_a_stopped_run_ends_with_a_snapshot(text_plan, text_rows, tmp_path):
+    _, done = run(text_plan(epochs=6.0), text_rows, tmp_path, stop_after=3)
+    assert done.step == 4
+    assert snapshots.steps(tmp_path) == [0, 2, 4]  # of 48 steps, every 2.4th, and the last
+
+
+def test_vectors_too_large_to_keep_are_said_once(text_plan, text_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshots, "BYTES_LIMIT", 100)
+    heard, _ = run(text_plan(max_steps=3), text_rows, tmp_path)
+    assert heard.of(Snapshot) == []
+    assert sum("not kept" in note.text for note in heard.of(Note)) == 1
+
+
+def test_done_measures_what_was_kept(whole):
+    heard, folder = whole
+    done = heard[-1]
+    assert done.state == "finished" and done.step == TOTAL
+    weights = done.adapter_folder / "adapter_model.safetensors"
+    assert done.adapter_bytes == weights.stat().st_size
+    assert done.peak_memory_bytes > 2**20
+    assert done.examples_per_second == pytest.approx(120 / done.seconds)
+    assert done.train_loss == pytest.approx(np.mean(list(heard.losses().values())))
+    assert not (folder / trainer.CHECKPOINTS).exists()
+
+
+def test_the_schedule_warms_up_and_comes_down(text_plan, text_rows, tmp_path):
+    heard, _ = run(text_plan(learning_rate=0.02, warmup_ratio=0.25), text_rows, tmp_path)
+    rates = [step.learning_rate for step in heard.of(Step)]
+    assert rates[:5] == pytest.approx([0.0, 0.005, 0.01, 0.015, 0.02])
+    assert rates[4:] == pytest.approx([0.02 * (1 - step / 12) for step in range(12)])
+
+
+def test_the_same_seed_gives_the_same_history(whole, text_plan, text_rows, tmp_path):
+    torch.manual_seed(99)  # whatever happened before in this process
+    again, _ = run(text_plan(checkpoint_every=5), text_rows, tmp_path / "same")
+    other, _ = run(text_plan(seed=1), text_rows, tmp_path / "other")
+    assert again.losses() == whole[0].losses()
+    assert [one.metric for one in again.of(Evaluation)] == [one.metric for one in whole[0].of(Evaluation)]
+    assert other.losses() != whole[0].losses()
+
+
+def test_methods_of_a_race_see_the_same_batches_and_head(text_plan, text_rows, tmp_path, monkeypatch):
+    seen: dict[str, list] = {}
+
+    def first_logits(self, model, inputs, *args, **kwargs):
+        seen.setdefault(method, []).append(inputs["input_ids"].tolist())
+        return compute_loss(self, model, inputs, *args, **kwargs)
+
+    compute_loss = RaceTrainer.compute_loss
+    monkeypatch.setattr(RaceTrainer, "compute_loss", first_logits)
+    losses = {}
+    for method in METHODS:
+        heard, _ = run(text_plan(method, max_steps=3), text_rows, tmp_path / method)
+        losses[method] = heard.losses()[1]
+    assert all(seen[method] == seen["head"] for method in METHODS)
+    starts_at_zero = ("cdvft", "lora", "head", "full")
+    assert [losses[method] for method in starts_at_zero] == pytest.approx([losses["head"]] * 4, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_head_and_full_train_what_they_say(method, text_plan, text_rows, bert_folder, tmp_path):
+    heard, done = run(text_plan(method, max_steps=3), text_rows, tmp_path)
+    saved = load_file(done.adapter_folder / "model.safetensors")
+    assert any(name.startswith("classifier.") for name in saved)
+    stored = load_file(bert_folder / "model.safetensors")
+    query = "encoder.layer.0.attention.self.query.weight"
+    if method == "head":
+        assert set(saved) == {"classifier.weight", "classifier.bias"}
+    else:
+        assert not torch.equal(saved[f"backbone.{query}"], stored[query])
+    assert heard.of(Snapshot) == []
+
+
+def test_images_take_the_same_path(image_plan, image_rows, tmp_path):
+    heard, done = run(image_plan("cdvft"), image_rows, tmp_path)
+    assert done.step == 3 and done.state == "finished"
+    assert {step.throughput_unit for step in heard.of(Step)} == {"images/s"}
+    assert (done.adapter_folder / "adapter_model.safetensors").is_file()
+
+
+def test_real_labels_are_a_regression(text_plan, tmp_path):
+    random = np.random.default_rng(0)
+    labels = random.uniform(0, 5, 16).astype(np.float32)
+    split = Split([("good " if label > 2.5 else "bad ") * 3 for label in labels], labels)
+    plan = text_plan("lora", max_steps=4)
+    plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
+    heard, done = run(plan, Rows(split, split, (), None), tmp_path)
+    assert done.metric_name == "pearson" and -1 <= done.metric <= 1
+    assert heard.losses()[1] > 1  # squared error of labels around 2.5 against outputs around 0
+
+
+def test_stop_acts_within_two_steps_and_resume_goes_on_as_if_nothing_was(
+    whole, text_plan, text_rows, tmp_path
+):
+    plan = text_plan(checkpoint_every=5)
+    before, done = run(plan, text_rows, tmp_path, stop_after=6)
+    assert done.state == "stopped" and 6 <= done.step <= 8
+    assert before.of(Evaluation)[-1].final and before.of(Evaluation)[-1].step == done.step
+    assert (done.adapter_folder / "adapter_model.safetensors").is_file()
+    assert snapshots.steps(tmp_path)[-1] == done.step
+    after, finished = run(plan, text_rows, tmp_path, resume=True)
+    assert finished.state == "finished"
+    assert min(after.losses()) == done.step + 1
+    assert before.losses() | after.losses() == whole[0].losses()
+    assert finished.seconds > done.seconds
+    assert finished.metric == whole[0][-1].metric
+
+
+def test_a_checkpoint_that_was_cut_off_is_passed_over(whole, text_plan, text_rows, tmp_path):
+    plan = text_plan(checkpoint_every=5)
+    run(plan, text_rows, tmp_path, stop_after=12)
+    torn = max((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1]))
+    (torn / "trainer_state.json").unlink()
+    after, _ = run(plan, text_rows, tmp_path, resume=True)
+    assert min(after.losses()) == 11  # from the checkpoint at step 10
+    assert after.losses().items() <= whole[0].losses().items()
+
+
+def test_resume_after_the_last_step_only_evaluates(whole, text_plan, text_rows, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def evaluate(self, *args, **kwargs):
+        if self.state.global_step == TOTAL:
+            raise Killed
+        return original(self, *args, **kwargs)
+
+    original = RaceTrainer.evaluate
+    with monkeypatch.context() as patch:
+        patch.setattr(RaceTrainer, "evaluate", evaluate)
+        with pytest.raises(Killed):
+            run(text_plan(), text_rows, tmp_path)
+    heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
+    assert heard.of(Step) == [] and done.step == TOTAL
+    assert done.metric == whole[0][-1].metric
+
+
+def test_resume_without_a_checkpoint_starts_anew(text_plan, text_rows, tmp_path):
+    heard, _ = run(text_plan(max_steps=2), text_rows, tmp_path, resume=True)
+    assert list(heard.losses()) == [1, 2]
+
+
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_runs_without_an_adapter_resume_too(method, text_plan, text_rows, tmp_path):
+    plan = text_plan(method, max_steps=8)
+    unbroken, _ = run(plan, text_rows, tmp_path / "unbroken")
+    before, _ = run(plan, text_rows, tmp_path / "broken", stop_after=3)
+    after, _ = run(plan, text_rows, tmp_path / "broken", resume=True)
+    assert before.losses() | after.losses() == unbroken.losses()
+
+
+SCRIPT = """
+import os, pickle, signal, sys
+from pathlib import Path
+from cdvft_app.events import Step
+from cdvft_app.training import trainer
+plan, rows = pickle.loads(Path(sys.argv[1]).read_bytes())
+log = open(sys.argv[3] + os.environ.get("RANK", ""), "a")
+stop = int(sys.argv[4])
+heard = []
+def emit(event):
+    if isinstance(event, Step):
+        print(event.step, repr(event.loss), file=log, flush=True)
+        heard.append(event.step)
+        if stop < 0 and event.step == -stop:
+            os.kill(os.getpid(), signal.SIGKILL)
+def should_stop():
+    return 0 < stop <= len(heard)
+done = trainer.train_plan(plan, emit, should_stop, Path(sys.argv[2]), rows=rows)
+print("done", done.state, done.step, file=log, flush=True)
+"""
+
+
+def launch(
+    launcher: list[str], tmp_path: Path, plan, rows, stop: int
+) -> tuple[int, dict[str, dict[str, list[str]]]]:
+    """Run SCRIPT in new processes; its exit code, and what each process heard."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "plan.pickle").write_bytes(pickle.dumps((plan, rows)))
+    root = str(Path(trainer.__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    if launcher and not torch.cuda.is_available():
+        environment["ACCELERATE_USE_CPU"] = "true"  # gloo
+    files = [tmp_path / name for name in ("script.py", "plan.pickle", "run", "log")]
+    ended = subprocess.run(
+        [sys.executable, *launcher, *map(str, files), str(stop)],
+        env=environment,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    logs = {}
+    for file in sorted(tmp_path.glob("log*")):
+        pairs = (line.split() for line in file.read_text().splitlines())
+        logs[file.name] = {pair[0]: pair[1:] for pair in pairs}
+    assert logs, ended.stderr.decode()
+    return ended.returncode, logs
+
+
+def test_a_killed_process_is_resumed_from_its_last_checkpoint(whole, text_plan, text_rows, tmp_path):
+    plan = text_plan(checkpoint_every=5)
+    code, logs = launch([], tmp_path, plan, text_rows, stop=-8)
+    assert code == -signal.SIGKILL and list(logs["log"]) == [str(step) for step in range(1, 9)]
+    after, done = run(plan, text_rows, tmp_path / "run", resume=True)
+    assert min(after.losses()) == 6 and done.state == "finished"
+    assert after.losses().items() <= whole[0].losses().items()
+
+
+@pytest.mark.slow
+def test_two_processes_share_batches_and_stop_together(text_plan, text_rows, tmp_path):
+    plan = text_plan(max_steps=12)
+    alone, _ = run(plan, text_rows, tmp_path / "alone", stop_after=5)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    code, logs = launch(launcher, tmp_path, plan, text_rows, stop=5)
+    assert code == 0
+    first, second = logs["log0"], logs["log1"]
+    assert list(second) == ["done"]  # only the first process emits
+    assert second["done"] == first.pop("done")
+    assert first and abs(int(second["done"][1]) - 6) <= 1
+    # Dropout draws differ between one and two processes, so the losses are near and not equal.
+    for step, (loss,) in first.items():
+        assert float(loss) == pytest.approx(alone.losses()[int(step)], abs=0.1)
+
+
+def test_the_order_follows_from_seed_and_epoch_alone():
+    lengths = list(np.random.default_rng(0).integers(1, 20, 50))
+
+    def order(seed: int, epoch: int, noise: int) -> list[int]:
+        torch.manual_seed(noise)
+        return list(SeededLengthGroupedSampler(4, lengths, seed, lambda: epoch))
+
+    first = order(0, 0, noise=1)
+    assert sorted(first) == list(range(50))
+    assert order(0, 0, noise=2) == first
+    assert order(0, 1, noise=1) != first
+    assert order(1, 0, noise=1) != first
+    spread = [
+        max(lengths[i] for i in first[b : b + 4]) - min(lengths[i] for i in first[b : b + 4])
+        for b in range(4, 48, 4)
+    ]
+    assert np.mean(spread) < 8  # of 19, in batches drawn at random about 12
+
+
+def series(*parts: tuple[float, float]) -> list[float]:
+    """20 losses a part, from its start to its end."""
+    return [value for start, end in parts for value in np.linspace(start, end, 20)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "fails"),
+    [
+        (series((0.7, 0.6), (0.6, 0.5), (0.5, 0.3), (0.3, 0.2)), False),
+        (series((0.7, 0.7), (1.0, 1.5), (1.5, 2.0), (2.0, 2.0)), False),
+        (series((0.7, 0.7), (1.0, 2.0), (2.0, 4.0)), True),
+        (series((0.7, 0.7), (9.0, 6.0), (6.0, 4.0), (4.0, 2.5)), False),
+        ([0.7, float("nan")], True),
+        ([0.7, float("inf")], True),
+    ],
+    ids=["falls", "rises a little", "rises without bound", "jumps and comes back", "nan", "inf"],
+)
+def test_a_run_that_goes_wrong_is_ended_with_advice(losses, fails):
+    watch = LossWatch(learning_rate=0.3)
+
+    def see_all() -> None:
+        for step, loss in enumerate(losses, 1):
+            watch.see(step, loss)
+
+    if fails:
+        with pytest.raises(TrainingFailed, match=r"learning rate 0\.3 .* try 0\.1, or 0\.03"):
+            see_all()
+    else:
+        see_all()
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run(text_plan, text_rows, tmp_path):
+    labels = text_rows.train.labels.astype(np.float32)
+    labels[:] = np.nan
+    rows = Rows(Split(text_rows.train.inputs, labels), text_rows.evaluation, (), None)
+    plan = text_plan("lora")
+    plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
+    with pytest.raises(TrainingFailed, match=r"The loss became nan at step 1\. .*try"):
+        run(plan, rows, tmp_path)
+    assert not (tmp_path / trainer.ADAPTER).exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory"),
+        RuntimeError("MPS backend out of memory"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+    ],
+    ids=["cpu", "mps", "cuda", "python"],
+)
+def test_out_of_memory_says_what_to_lower(error, text_plan, text_rows, tmp_path, monkeypatch):
+    def training_step(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(RaceTrainer, "training_step", training_step)
+    with pytest.raises(
+        TrainingFailed, match=r"batches of 8 .* 48 tokens.* Try batches of 4, a smaller max_length"
+    ):
+        run(text_plan(), text_rows, tmp_path)
+
+
+def test_other_errors_are_not_dressed_up(text_plan, text_rows, tmp_path, monkeypatch):
+    def training_step(*args, **kwargs):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(RaceTrainer, "training_step", training_step)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        run(text_plan(), text_rows, tmp_path)
+
+
+def test_stop_before_the_first_step_keeps_nothing(text_plan, text_rows, tmp_path):
+    heard = Listener()
+    with pytest.raises(TrainingStopped):
+        trainer.train_plan(text_plan(), heard.append, lambda: True, tmp_path, rows=text_rows)
+    assert heard.of(Step) == [] and not (tmp_path / trainer.ADAPTER).exists()
+
+
+def test_a_choice_that_cannot_be_run_is_a_sentence(tmp_path):
+    with pytest.raises(TrainingFailed, match=r"There is no recipe 'nothing'\. Choose one of sentiment"):
+        trainer.train(RunSettings(recipe="nothing", method="lora"), print, lambda: False, tmp_path)
+
+
+def test_only_safetensors_json_and_torch_state_are_written(text_plan, text_rows, tmp_path):
+    run(text_plan(checkpoint_every=2), text_rows, tmp_path, stop_after=4)
+    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    other = {name for name in names if not name.endswith((".safetensors", ".json", ".md"))}
+    assert other == {"optimizer.pt", "scheduler.pt", "rng_state.pth"}  # read back with weights_only
+    state = json.loads(max(tmp_path.rglob("trainer_state.json")).read_text())
+    assert state["global_step"] >= 4
