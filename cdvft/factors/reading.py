@@ -1,0 +1,176 @@
+"""Getting at what adapters learned: the vectors of CDVFT, and the weight updates of every method."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from peft.tuners.fourierft import FourierFTLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+from peft.utils.other import get_pattern_key
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from cdvft.blocks import partition
+from cdvft.circulant import cd_product
+from cdvft.config import CDVFTConfig
+from cdvft.layer import CDVFTLayer, Factors
+
+_WRAPPER = "base_model.model."
+_VECTOR = re.compile(r"(?P<layer>.+)\.cdvft_(?P<kind>diagonals|circulants)\.(?P<place>\d+)")
+
+
+class WeightUpdate(NamedTuple):
+    """One adapted layer: its name in the base model, alpha dW and the frozen W, both (d_out, d_in).
+
+    W is no copy where the base model stores it in float32 on the CPU.
+    """
+
+    layer: str
+    delta: Tensor
+    weight: Tensor
+
+
+def factors(model: nn.Module, adapter: str = "default") -> dict[str, Factors]:
+    """Copies of the vectors of a CDVFT adapter on the CPU, by layer name in the base model, in model order.
+
+    Raises:
+        ValueError: if no layer has such a CDVFT adapter.
+    """
+    layers = {
+        name.removeprefix(_WRAPPER): _copied(layer.factors(adapter))
+        for name, layer in model.named_modules()
+        if isinstance(layer, CDVFTLayer) and adapter in layer.cdvft_circulants
+    }
+    if not layers:
+        raise ValueError(
+            f"No layer of this model has a CDVFT adapter named {adapter!r}. Name one that was added, or make "
+            "one with peft.get_peft_model and a CDVFTConfig."
+        )
+    return layers
+
+
+def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
+    """The vectors of an adapter that `save_pretrained` wrote, by layer name, without its base model.
+
+    Only adapter_config.json and adapter_model.safetensors are read. d_in, d_out and the blocks follow from
+    the vectors' shapes, alpha from the configuration. Layers are sorted by name, numbers in it by value.
+
+    Raises:
+        ValueError: if the folder lacks one of the two files, or they do not hold a CDVFT adapter.
+    """
+    folder = Path(folder)
+    for file in (CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME):
+        if not (folder / file).is_file():
+            raise ValueError(
+                f"There is no {file} in {str(folder)!r}. Give a folder that save_pretrained wrote."
+            )
+    try:
+        method = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["peft_type"]
+        tensors = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ValueError(
+            f"The adapter in {str(folder)!r} cannot be read ({error}). Save it again."
+        ) from error
+    if method != "CDVFT":
+        raise ValueError(
+            f"The adapter in {str(folder)!r} is of type {method!r}, but only CDVFT's hold circulants and "
+            "diagonals. Load it with its base model and use weight_updates."
+        )
+    config = CDVFTConfig.from_pretrained(str(folder))
+    vectors: dict[str, dict[str, dict[int, Tensor]]] = defaultdict(
+        lambda: {"diagonals": {}, "circulants": {}}
+    )
+    for name, tensor in tensors.items():
+        if match := _VECTOR.fullmatch(name.removeprefix(_WRAPPER)):
+            vectors[match["layer"]][match["kind"]][int(match["place"])] = tensor
+    if not vectors:
+        raise ValueError(f"The adapter in {str(folder)!r} holds no vectors of CDVFT. Save it again.")
+    return {
+        layer: _assembled(layer, vectors[layer], config) for layer in sorted(vectors, key=_numbers_by_value)
+    }
+
+
+def delta_weight(layer: Factors) -> Tensor:
+    """alpha dW = alpha diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1), (d_out, d_in)."""
+    return layer.alpha * cd_product(layer.diagonals, layer.circulants)
+
+
+def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[WeightUpdate]:
+    """Every layer's dW for an adapter of any method, one at a time, in float32 on the CPU.
+
+    It is the matrix of PEFT's `get_delta_weight`, turned to (d_out, d_in) where the base stores transposes.
+
+    Raises:
+        ValueError: if no layer has a dW for that adapter, or if adapters are merged, so that W is not the
+            frozen one.
+    """
+    found = False
+    for name, layer in model.named_modules():
+        if not isinstance(layer, BaseTunerLayer) or not hasattr(layer, "get_delta_weight"):
+            continue
+        if not any(adapter in getattr(layer, names) for names in layer.adapter_layer_names):
+            continue
+        if layer.merged:
+            raise ValueError(f"Layer {name!r} has merged adapters. Call unmerge_adapter first.")
+        found = True
+        with torch.no_grad():
+            delta = layer.get_delta_weight(adapter).float().cpu()
+        base: Any = layer.get_base_layer()
+        weight = base.weight.detach().float().cpu()
+        if isinstance(base, Conv1D):
+            weight = weight.T
+            # FourierFT's matrix is (d_out, d_in) already, the others' is laid out as the base weight.
+            delta = delta if isinstance(layer, FourierFTLayer) else delta.T
+        yield WeightUpdate(name.removeprefix(_WRAPPER), delta, weight)
+    if not found:
+        raise ValueError(
+            f"No layer of this model has an adapter named {adapter!r} with a weight update. Name one that "
+            "was added."
+        )
+
+
+def _numbers_by_value(name: str) -> list[str | int]:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def _copied(layer: Factors) -> Factors:
+    diagonals, circulants = (
+        [vector.detach().to("cpu", copy=True) for vector in vectors]
+        for vectors in (layer.diagonals, layer.circulants)
+    )
+    return Factors(diagonals, circulants, layer.alpha)
+
+
+def _assembled(layer: str, vectors: dict[str, dict[int, Tensor]], config: CDVFTConfig) -> Factors:
+    """One layer's vectors in order, once their number and shapes are known to make a product."""
+    diagonals, circulants = (
+        [vectors[kind][place] for place in range(count) if place in vectors[kind]]
+        for kind, count in (("diagonals", config.m), ("circulants", config.m - 1))
+    )
+    if (len(diagonals), len(circulants)) != (config.m, config.m - 1) or not all(
+        c.dim() == 3 and c.shape == _expected_shape(c, before, after)
+        for c, before, after in zip(circulants, diagonals[:-1], diagonals[1:], strict=True)
+    ):
+        shapes = {
+            kind: {place: tuple(v.shape) for place, v in sorted(vectors[kind].items())} for kind in vectors
+        }
+        raise ValueError(
+            f"The vectors of layer {layer!r} do not make a product of m = {config.m} diagonals around "
+            f"{config.m - 1} block circulants. Their shapes are {shapes}. Save the adapter again."
+        )
+    alpha = config.alpha_pattern.get(get_pattern_key(list(config.alpha_pattern), layer), config.alpha)
+    return Factors(diagonals, circulants, float(alpha))
+
+
+def _expected_shape(c: Tensor, before: Tensor, after: Tensor) -> tuple[int, ...]:
+    part = partition(after.numel(), before.numel(), c.shape[-1])
+    return part.q1, part.q2, part.p
