@@ -42,7 +42,7 @@ export function mount({ element, props, server, trigger, watch }) {
     if (now === known) return;
     known = now;
     const busy = runs.some((run) => !isFinal(run));
-    if (busy && !document.body.classList.contains("run-on")) document.dispatchEvent(new CustomEvent("race-started"));
+    if (busy && props.value.kind !== "last" && !document.body.classList.contains("run-on")) document.dispatchEvent(new CustomEvent("race-started"));
     setText(aloud, runs.length && !props.value.recorded ? statusText(runs) : "");
     document.body.classList.toggle("run-on", busy);
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });

@@ -41,7 +41,7 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
     return parse_race(asked)
 
 
-def number(typed: object) -> object:
+def number(typed: Any) -> Any:
     """The number that was typed, or what was typed if it is none: then the settings' check quotes it."""
     if not isinstance(typed, str):
         return typed

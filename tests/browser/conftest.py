@@ -14,7 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from fake_training import train
 from gradio.context import Context
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -22,10 +22,17 @@ from cdvft_app.ui.build import build
 from cdvft_app.ui.state import AppState
 from cdvft_app.ui.theme import launch_arguments
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+expect.set_options(timeout=20_000)  # the machine may be busy with other things
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 class Server:

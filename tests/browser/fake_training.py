@@ -61,8 +61,8 @@ def train(
         time.sleep(SECONDS_A_STEP)
         if (settings.learning_rate or 0) >= DIVERGES_AT and step > 5:
             raise TrainingFailed(
-                f"The loss became NaN at step {step}. The learning rate {settings.learning_rate} is too high. "
-                "Start again with a tenth of it."
+                f"The loss became NaN at step {step}. The learning rate {settings.learning_rate} is too high."
+                " Start again with a tenth of it."
             )
         emit(Step(step, step * SECONDS_A_STEP, 0.7 / step**0.5, 0.01, 1.0, 1000.0))
         checkpoint.write_text(str(step))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 def start_race(page: Page, steps: int = 40) -> None:
     """Fill in so many steps and press Start."""
     steps_at_most(page).fill(str(steps))
-    expect(page.locator("#start")).to_be_enabled(timeout=30_000)
+    expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
     page.wait_for_url(re.compile(r"[?&]run="))
 
@@ -38,14 +38,14 @@ def curve_points(page: Page) -> list[int]:
 
 def test_start_watch_finish(visit: Visit) -> None:
     page = visit()
-    expect(page.locator(".promise b")).to_have_text("13,824", timeout=30_000)
+    expect(page.locator(".promise b")).to_have_text("13,824")
     start_race(page)
     expect(status(page)).to_contain_text(re.compile("CDVFT (preparing|running)"))
     expect(status(page)).to_contain_text(re.compile(r"step \d+ of 40 · 0:0\d left"))
     expect(page.locator("#stop")).to_be_enabled()
     rows = page.locator("#run .scoreboard tbody tr")
     expect(rows).to_have_count(3)
-    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    expect(status(page)).to_have_text("All 3 finished")
     expect(rows.nth(0)).to_contain_text("80.0 %")
     expect(rows.nth(1)).to_contain_text("73,728")
     expect(page.locator("#stop")).to_be_disabled()
@@ -128,7 +128,7 @@ def test_stop_keeps_what_was_done_and_resume_goes_on(visit: Visit) -> None:
     stopped_at = curve_points(page)[0]
     assert 10 <= stopped_at < 60
     page.locator("#resume").click()
-    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    expect(status(page)).to_have_text("All 3 finished")
     assert curve_points(page) == [60] * 6
     steps = page.locator("#run .chart").evaluate("(chart) => chart.data[0].x")
     assert steps == list(range(1, 61))
@@ -140,12 +140,12 @@ def test_failure_is_a_card(visit: Visit) -> None:
     page.locator("#set-learning_rate-cdvft input").fill("9.5")
     start_race(page)
     card = page.get_by_role("article", name="CDVFT failed")
-    expect(card).to_contain_text("The loss became NaN at step 6.", timeout=20_000)
+    expect(card).to_contain_text("The loss became NaN at step 6.")
     expect(card).to_contain_text("Start again with a tenth of it.")
     card.locator("summary").click()
     expect(card).to_contain_text('"learning_rate":9.5')
     expect(page.locator("#set-learning_rate-cdvft input")).to_have_value("9.5")
-    expect(status(page)).to_have_text("2 finished · 1 failed", timeout=30_000)
+    expect(status(page)).to_have_text("2 finished · 1 failed")
 
 
 def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
@@ -162,7 +162,7 @@ def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
         field = page.locator(f"#set-{name} input")
         was = field.input_value()
         field.fill(value)
-        expect(page.locator("#counts .problem")).to_contain_text(sentence, timeout=30_000)
+        expect(page.locator("#counts .problem")).to_contain_text(sentence)
         expect(page.locator("#start")).to_be_disabled()
         field.fill(was)
         expect(page.locator("#start")).to_be_enabled()
@@ -179,7 +179,7 @@ def test_server_restart(visit: Visit, server: Server) -> None:
     server.stop()
     expect(page.locator("#run .notice")).to_be_visible()
     server.start()
-    expect(page.locator("#run .notice")).to_be_hidden(timeout=20_000)
+    expect(page.locator("#run .notice")).to_be_hidden()
     page.reload()
     expect(page.locator("#stop")).to_be_enabled()  # the same browser is still the owner
     page.locator("#stop").click()
@@ -190,9 +190,9 @@ def test_server_restart(visit: Visit, server: Server) -> None:
 def test_history_overlays_renames_deletes(visit: Visit) -> None:
     page = visit()
     start_race(page, steps=10)
-    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    expect(status(page)).to_have_text("All 3 finished")
     start_race(page, steps=20)
-    expect(status(page)).to_have_text("All 3 finished", timeout=30_000)
+    expect(status(page)).to_have_text("All 3 finished")
     races = page.locator("#history .race")
     expect(races.nth(1)).to_contain_text("10 steps")
     expect(races.nth(0)).to_contain_text("80.0 %")

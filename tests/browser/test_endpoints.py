@@ -1,0 +1,119 @@
+"""The named endpoints as gradio_client calls them, over HTTP."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from conftest import Server
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Client:
+    return Client(server.url, verbose=False)
+
+
+def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The last state, and all rows, read with cursors."""
+    rows: list[dict[str, Any]] = []
+    cursor = 0
+    for _ in range(200):
+        state = client.predict(run_id=run_id, cursor=cursor, api_name="/state")
+        rows += state["rows"]
+        cursor = state["cursor"]
+        if state["state"] in ("finished", "stopped", "failed"):
+            return state, rows
+        time.sleep(0.2)
+    raise AssertionError(f"still {state['state']}")
+
+
+def test_endpoints_are_named_and_no_others(client: Client) -> None:
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/recipes", "/start", "/state", "/stop"}
+
+
+def test_recipes(client: Client) -> None:
+    recipes = client.predict(api_name="/recipes")["recipes"]
+    assert {"sentiment", "mnist", "digits"} <= {recipe["key"] for recipe in recipes}
+    assert recipes[0]["learning_rates"]["cdvft"] > 0
+
+
+def test_start_follow_restart_stop(client: Client, server: Server) -> None:
+    settings = {"recipe": "sentiment", "methods": ["lora", "cdvft"], "seed": 3, "max_steps": 12, "m": 3,
+                "alpha": 2, "block_size": 64}  # fmt: skip
+    started = client.predict(settings=settings, api_name="/start")
+    assert len(started["run_ids"]) == 2
+    state, rows = until_final(client, started["run_ids"][0])
+    assert (state["state"], state["step"], state["total_steps"]) == ("finished", 12, 12)
+    assert state["trainable_parameters"] == 73_728
+    steps = [row for row in rows if row["kind"] == "step"]
+    assert [row["step"] for row in steps] == list(range(1, 13))
+    assert all(isinstance(row["loss"], float) for row in steps)
+    run = server.store.get(started["run_ids"][1])
+    assert run and (run.settings.m, run.settings.alpha, run.settings.block_size, run.settings.seed) == (
+        3,
+        2,
+        64,
+        3,
+    )
+
+    long = client.predict(settings={"methods": ["cdvft"], "max_steps": 1000}, api_name="/start")
+    (run_id,) = long["run_ids"]
+    with pytest.raises(AppError, match="Only the browser that started"):
+        client.predict(run_id=run_id, token="guess", api_name="/stop")
+    client.predict(run_id=run_id, token=long["token"], api_name="/stop")
+    assert until_final(client, run_id)[0]["state"] == "stopped"
+
+    server.restart()
+    again = Client(server.url, verbose=False).predict(run_id=run_id, api_name="/state")
+    assert again["state"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments", "sentence"),
+    [
+        (
+            "/start",
+            {"settings": {"recipe": "nonsense"}},
+            "There is no recipe 'nonsense'. Choose one of sentiment",
+        ),
+        ("/start", {"settings": {"m": 1}}, "m: got 1; input should be greater than or equal to 2"),
+        ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
+        ("/start", {"settings": {"colour": "red"}}, "colour is not a setting"),
+        ("/start", {"settings": {"methods": []}}, "methods: got \\[\\]"),
+        ("/start", {"settings": {"methods": ["cdvft", "cdvft"]}}, "names a method twice"),
+        ("/start", {"settings": {"max_steps": 10**9}}, "max_steps: got 1000000000"),
+        ("/start", {"settings": {"alpha": -1}}, "alpha: got -1"),
+        (
+            "/start",
+            {"settings": {"block_size": 9999}},
+            "block_size: got 9999; attention.self.query is 384 x 384",
+        ),
+        ("/start", {"settings": {"model": "../../etc/passwd"}}, "is not a hub id"),
+        ("/start", {"settings": {"recipe": "sentiment", "dataset": "mnist"}}, "choose both of one kind"),
+        ("/start", {"settings": [1, 2]}, "Settings must be one object"),
+        ("/start", {"settings": "sentiment"}, "Settings must be one object"),
+        ("/start", {"settings": None}, "Settings must be one object"),
+        ("/state", {"run_id": "nobody"}, "there is no run 'nobody'"),
+        ("/state", {"run_id": {"$ne": 1}}, "there is no run"),
+        ("/state", {"run_id": "../history.sqlite"}, "there is no run"),
+        ("/stop", {"run_id": "nobody", "token": "x"}, "there is no run 'nobody'"),
+    ],
+)
+def test_refusals_are_sentences(
+    client: Client, endpoint: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**arguments, api_name=endpoint)
+
+
+@pytest.mark.parametrize("cursor", [-1, 1.5, "1", None, True, 2**70])
+def test_a_bad_cursor_is_quoted(client: Client, cursor: object) -> None:
+    run_id = client.predict(settings={"methods": ["head"], "max_steps": 1}, api_name="/start")["run_ids"][0]
+    with pytest.raises(AppError, match="cursor: got"):
+        client.predict(run_id=run_id, cursor=cursor, api_name="/state")

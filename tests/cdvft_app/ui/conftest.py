@@ -1,0 +1,24 @@
+"""An app over a store of the test's own; its queue is not started, so that runs stay queued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.state import AppState
+
+
+@pytest.fixture(autouse=True)
+def private_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACE_ID", raising=False)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[AppState]:
+    store = RunStore(tmp_path)
+    yield AppState.make(store, JobQueue(store))
+    store.close()

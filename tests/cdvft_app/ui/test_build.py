@@ -1,0 +1,52 @@
+"""The page as a whole: it is made without the heavy libraries, and names every endpoint."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cdvft_app.ui.build import TABS, build
+from cdvft_app.ui.component import plotly_script
+from cdvft_app.ui.state import AppState
+from cdvft_app.ui.theme import launch_arguments
+
+ROOT = Path(__file__).parents[3]
+MAKE = """
+import app, sys
+from cdvft_app.store.runs import RunStore
+store = RunStore(sys.argv[1])
+app.build(app.AppState.make(store, app.JobQueue(store)))
+heavy = {"torch", "transformers", "peft", "timm", "datasets", "plotly", "sklearn"} & set(sys.modules)
+sys.exit(f"imported {heavy}" if heavy else 0)
+"""
+
+
+def test_the_page_is_made_without_heavy_imports(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", MAKE, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+
+
+def test_public_endpoints(app: AppState) -> None:
+    page = build(app)
+    public = {call.api_name for call in page.fns.values() if call.api_visibility == "public"}
+    assert public == {"recipes", "start", "state", "stop"}
+    assert all(page.fns[index].concurrency_limit != 1 for index in page.fns if page.fns[index].queue)
+
+
+def test_tabs_name_themselves() -> None:
+    assert TABS[0].TITLE == "Train"
+    assert all(callable(tab.build) for tab in TABS)
+
+
+def test_head_names_files_that_exist() -> None:
+    head = launch_arguments()["head"]
+    assert str(plotly_script()) in head
+    assert plotly_script().is_file()
+    assert "http" not in head
+
+
+def test_gradio_writes_no_stubs_into_the_source() -> None:
+    assert not list((ROOT / "cdvft_app").rglob("*.pyi"))

@@ -1,0 +1,94 @@
+"""From what stands in the controls to what is asked for, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.ui import form, texts
+from cdvft_app.ui.controls import choices, placeholder, targets
+
+EMPTY = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ({}, {}),
+        ({"m": "3"}, {"m": 3}),
+        ({"m": " 3 "}, {"m": 3}),
+        ({"alpha": "2"}, {"alpha": 2.0}),
+        ({"alpha": "1e-1"}, {"alpha": 0.1}),
+        ({"block_size": "64", "seed": "7"}, {"block_size": 64, "seed": 7}),
+        ({"methods": ["lora", "cdvft"]}, {"methods": ("cdvft", "lora")}),
+        ({"learning_rate.cdvft": "0.02"}, {"learning_rates": {"cdvft": 0.02}}),
+        ({"learning_rate.lora": "0.02"}, {}),  # LoRA is not in this race
+        ({"target_modules": ["key"]}, {"target_modules": ("key",)}),
+        ({"target_modules": []}, {}),
+    ],
+)
+def test_race(typed: dict[str, Any], asked: dict[str, Any]) -> None:
+    assert form.race(EMPTY | typed) == RaceRequest(**{"methods": ("cdvft",), **asked})
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"m": "2.5"}, "m: got 2.5; "),
+        ({"m": "two"}, "m: got 'two'; "),
+        ({"alpha": "nan"}, "alpha: got nan; "),
+        ({"alpha": "-1"}, "alpha: got -1; "),
+        ({"methods": []}, "methods: got []; "),
+        ({"methods": ["telepathy"]}, "methods.0: got 'telepathy'; "),
+        ({"learning_rate.cdvft": "inf"}, "learning_rates.cdvft: got inf; "),
+        ({"schedule": "sometimes"}, "schedule: got 'sometimes'; "),
+    ],
+)
+def test_race_refuses(typed: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        form.race(EMPTY | typed)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_settings_of_runs_ask_for_the_same_runs() -> None:
+    request = RaceRequest(
+        methods=("cdvft", "lora"), m=3, alpha=0.5, max_steps=9, learning_rates={"lora": 3e-4}
+    )
+    runs = [catalog.resolve(settings).settings for settings in request.runs()]
+    again = form.race(form.remembered(form.from_runs(runs)))
+    assert [catalog.resolve(settings).settings for settings in again.runs()] == runs
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [None, [], "text", {"recipe": "gone"}, {"recipe": 3, "methods": "cdvft", "m": {}, "model": []},
+     {"methods": ["gone", 4, None], "target_modules": [[]], "schedule": 1, "m": True}],
+)  # fmt: skip
+def test_a_kept_form_may_be_anything(kept: object) -> None:
+    values = form.remembered(kept)
+    assert set(values) == set(form.FIELDS)
+    assert values["recipe"] in catalog.recipes()
+    assert all(isinstance(values[name], str) for name in (*form.NUMBERS, *form.RATES))
+
+
+@pytest.mark.parametrize("recipe", catalog.recipes().values(), ids=lambda recipe: recipe.key)
+def test_every_recipe_fills_the_controls(recipe: catalog.Recipe) -> None:
+    for name in ("model", "dataset"):
+        offered = choices(name, recipe)
+        assert offered["value"] == offered["choices"][0][1]
+    offered = targets(recipe.model, recipe)
+    assert set(offered["value"]) <= set(offered["choices"])
+    assert placeholder("learning_rate.cdvft", recipe) == f"{recipe.learning_rates['cdvft']:g}"
+    assert placeholder("batch_size", recipe) == str(recipe.batch_size)
+    request = form.race(EMPTY | {"recipe": recipe.key, "target_modules": offered["value"]})
+    plan = catalog.resolve(request.runs()[0])
+    assert plan.settings.target_modules == recipe.targets
+
+
+def test_every_setting_has_a_hint_and_a_control() -> None:
+    on_the_page = {*form.FIELDS} - {*form.RATES, "recipe"}
+    assert on_the_page == set(texts.SETTINGS)
+    assert on_the_page | {"recipe", "learning_rates"} == set(RaceRequest.model_fields)

@@ -1,0 +1,113 @@
+"""What the page is told of runs: only what is new, and nothing to strangers' nonsense."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step
+from cdvft_app.settings import RaceRequest
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui import history
+from cdvft_app.ui.run_view import poll
+from cdvft_app.ui.state import AppState
+
+
+@pytest.fixture
+def run_id(app: AppState) -> str:
+    settings = catalog.resolve(RaceRequest(methods=("lora",), max_steps=2).runs()[0]).settings
+    return app.store.create([settings], "mine", "A name")[0].id
+
+
+def train(store: RunStore, run_id: str) -> None:
+    store.set_state(run_id, "preparing")
+    for event in (
+        Preparing("Reading", 0.25),
+        Started(2, 73_728, 770, 22_000_000, "CPU", "float32", 64, 32, "accuracy"),
+        Step(1, 0.5, 0.7, 0.01, 1.0, 100.0),
+        Note("Something to know.", "warning"),
+        Step(2, 1.0, 0.6, 0.01, 1.0, 100.0),
+        Evaluation(2, 1.0, 0.6, "accuracy", 0.75, final=True),
+        Done("finished", 2, 1.0, "accuracy", 0.75, 0.6, 64.0, 1000, None, Path("adapter")),
+    ):
+        store.append(run_id, event)
+
+
+def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
+    (waiting,) = poll(app.store, {"cursors": {run_id: 0}})["runs"]
+    assert (waiting["state"], waiting["place"], waiting["steps"]) == ("queued", 1, [])
+    train(app.store, run_id)
+    (told,) = poll(app.store, {"cursors": {run_id: waiting["cursor"]}})["runs"]
+    assert told["label"] == "LoRA r\u00a0=\u00a08"
+    assert told["steps"] == [[1, 0.5, 0.7], [2, 1.0, 0.6]]
+    assert told["evaluations"] == [[2, 1.0, 0.75]]
+    assert told["notes"] == [{"text": "Something to know.", "level": "warning"}]
+    assert told["preparing"] == {"text": "Reading", "fraction": 0.25}
+    assert (told["state"], told["examples_per_second"], told["metric_title"]) == (
+        "finished",
+        64.0,
+        "Accuracy",
+    )
+    (again,) = poll(app.store, {"cursors": {run_id: told["cursor"]}})["runs"]
+    assert (again["steps"], again["evaluations"], again["notes"]) == ([], [], [])
+    assert again["cursor"] == told["cursor"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [None, 3, "x", [], {}, {"cursors": None}, {"cursors": [1]}, {"cursors": {}}, {"cursors": {"nobody": 0}},
+     {"cursors": {"a" * 10_000: 0}}, {"cursors": {"../x": "y"}}],
+)  # fmt: skip
+def test_poll_of_nonsense_tells_nothing(app: AppState, run_id: str, request_: object) -> None:
+    answer = poll(app.store, request_)
+    assert answer["runs"] == []
+    assert all(len(name) <= 40 for name in answer["missing"])
+
+
+@pytest.mark.parametrize("cursor", [None, "0", -5, 1.5, 2**80, [], True])
+def test_a_cursor_may_be_anything(app: AppState, run_id: str, cursor: object) -> None:
+    train(app.store, run_id)
+    assert poll(app.store, {"cursors": {run_id: cursor}})["runs"][0]["state"] == "finished"
+
+
+def test_poll_answers_for_a_limited_number(app: AppState) -> None:
+    answer = poll(app.store, {"cursors": {f"id{number}": 0 for number in range(1000)}})
+    assert len(answer["missing"]) == 32
+
+
+def test_history_lists_whole_races_newest_first(app: AppState, run_id: str) -> None:
+    settings = [catalog.resolve(one).settings for one in RaceRequest().runs()]
+    app.store.create(settings, "other", "Newer")
+    answer = history.races(app.store, {"limit": 5, "token": "mine"})
+    assert [(race["name"], race["mine"], len(race["runs"])) for race in answer["races"]] == [
+        ("Newer", False, 3),
+        ("A name", True, 1),
+    ]
+    assert not answer["more"]
+    first = history.races(app.store, {"limit": 1})
+    assert [race["name"] for race in first["races"]] == ["Newer"]
+    assert first["more"]
+
+
+def test_history_changes_only_for_the_owner(app: AppState, run_id: str) -> None:
+    asked: dict[str, Any] = {"runs": [run_id], "name": "Renamed"}
+    refused = history.rename(app.store, asked | {"token": "other"})
+    assert refused["error"] and "Only the browser" in refused["error"]
+    assert history.rename(app.store, asked | {"token": "mine"}) == {"error": None}
+    assert app.store.get(run_id).name == "Renamed"
+    refused = history.remove(app.store, {"runs": [run_id], "token": "other"})
+    assert refused["error"]
+    assert history.remove(app.store, {"runs": [run_id], "token": "mine"}) == {"error": None}
+    assert app.store.get(run_id) is None
+
+
+@pytest.mark.parametrize(
+    "request_", [None, [], {"runs": "x", "token": "t"}, {"runs": [1, {}], "token": "t"}, {"runs": ["x"]}]
+)
+def test_history_refuses_nonsense(app: AppState, request_: object) -> None:
+    assert history.rename(app.store, request_)["error"]
+    assert history.remove(app.store, request_)["error"]
+    assert history.races(app.store, request_)["races"] == []
