@@ -1,0 +1,133 @@
+"""Race the methods as the app does by default, over three seeds, and write down what came out.
+
+    python -m benchmarks.default_race [--recipes sentiment mnist] [--methods cdvft lora ...] [--seeds 0 1 2]
+
+Every run is the recipe's own: its learning rates, its evaluation rows. Runs follow one another in one
+process. Writes benchmarks/results/default_race.json after every run; run again to go on where it was cut off.
+A run is done again when its settings in the catalogue have changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.learning_rates import machine
+
+RESULTS = Path(__file__).parent / "results" / "default_race.json"
+
+
+def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
+    """One run; seconds are of training alone, wall seconds of all of it but the imports."""
+    from cdvft_app.catalog import resolve
+    from cdvft_app.events import Started, Step
+    from cdvft_app.settings import RunSettings
+    from cdvft_app.training.arguments import head_learning_rate
+    from cdvft_app.training.trainer import train_plan
+
+    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed))
+    heard: list[Any] = []
+    times: list[float] = []
+
+    def emit(event: Any) -> None:
+        heard.append(event)
+        times.append(time.perf_counter())
+
+    folder = Path(tempfile.mkdtemp())
+    began = time.perf_counter()
+    try:
+        done = train_plan(plan, emit, lambda: False, folder)
+    finally:
+        shutil.rmtree(folder)
+    started = next(event for event in heard if isinstance(event, Started))
+    first = next(at for event, at in zip(heard, times, strict=True) if isinstance(event, Step))
+    return {
+        "recipe": recipe,
+        "method": method,
+        "seed": seed,
+        "settings": plan.settings.model_dump(mode="json"),
+        "head_learning_rate": head_learning_rate(plan),
+        "metric_name": done.metric_name,
+        "metric": done.metric,
+        "trainable_parameters": started.trainable_parameters,
+        "head_parameters": started.head_parameters,
+        "steps": done.step,
+        "seconds": round(done.seconds, 1),
+        "wall_seconds": round(time.perf_counter() - began, 1),
+        "seconds_to_first_step": round(first - began, 1),
+        "examples_per_second": round(done.examples_per_second, 1),
+        "adapter_bytes": done.adapter_bytes,
+        "device": started.device,
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
+    """Whether a recorded run is this one, with the settings that the catalogue has now."""
+    from cdvft_app.catalog import resolve
+    from cdvft_app.settings import RunSettings
+    from cdvft_app.training.arguments import head_learning_rate
+
+    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed))
+    return (
+        run["recipe"] == recipe
+        and run["settings"] == plan.settings.model_dump(mode="json")
+        and run["head_learning_rate"] == head_learning_rate(plan)
+    )
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Mean, extremes and number of seeds, by recipe and method."""
+    told: dict[str, dict[str, Any]] = {}
+    for recipe, method in dict.fromkeys((run["recipe"], run["method"]) for run in runs):
+        group = [run for run in runs if (run["recipe"], run["method"]) == (recipe, method)]
+        metrics = [run["metric"] for run in group]
+        told.setdefault(recipe, {})[method] = {
+            "mean": round(statistics.mean(metrics), 4),
+            "lowest": round(min(metrics), 4),
+            "highest": round(max(metrics), 4),
+            "seeds": len(group),
+            "trainable_parameters": group[0]["trainable_parameters"],
+            "median_seconds": statistics.median(run["seconds"] for run in group),
+            "median_wall_seconds": statistics.median(run["wall_seconds"] for run in group),
+        }
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--recipes", nargs="+", default=["sentiment", "mnist"])
+    parser.add_argument("--methods", nargs="+", default=["cdvft", "lora", "fourierft"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    chosen = parser.parse_args()
+    runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.is_file() else []
+    for recipe in chosen.recipes:
+        for seed in chosen.seeds:
+            for method in chosen.methods:
+                if any(same(run, recipe, method, seed) for run in runs):
+                    continue
+                key = (recipe, method, seed)
+                runs = [run for run in runs if (run["recipe"], run["method"], run["seed"]) != key]
+                runs.append(race(recipe, method, seed))
+                print(json.dumps(runs[-1]), flush=True)
+                text = {
+                    "command": "python -m benchmarks.default_race",
+                    "machine": machine(),
+                    "summary": summary(runs),
+                    "runs": runs,
+                }
+                RESULTS.parent.mkdir(exist_ok=True)
+                unfinished = RESULTS.with_suffix(".unfinished")
+                unfinished.write_text(json.dumps(text, indent=1) + "\n")
+                unfinished.replace(RESULTS)
+
+
+if __name__ == "__main__":
+    main()
