@@ -54,7 +54,9 @@ def adapted_linear(
 ) -> Tensor:
     """(W + alpha dW) x + b in one step: the update is added in place, or to the weight in scratch.
 
-    It takes two steps where the weight or bias trains, or where x, weight and arithmetic differ in dtype.
+    Half-precision layers start their sum of products from alpha dW x + b, so that everything is rounded once:
+    added to an output that is rounded already, most of an update a thousand times smaller would be lost. Two
+    steps remain where the weight or bias trains in float32, or dtypes differ.
 
     Args:
         x: (..., d_in)
@@ -64,8 +66,13 @@ def adapted_linear(
         backend: "auto", "fft", "merged" or "reference"
 
     Returns:
-        (..., d_out), in the dtype of the arithmetic
+        (..., d_out), in the dtype of x if the weight has it too, otherwise in that of the arithmetic
     """
+    if x.dtype == weight.dtype in (torch.bfloat16, torch.float16):
+        update = _adapted(x, None, None, factors, backend)
+        start = update if bias is None else update + bias
+        y = torch.addmm(start.to(x.dtype).reshape(-1, len(weight)), x.reshape(-1, x.shape[-1]), weight.T)
+        return y.view(start.shape)
     trains = weight.requires_grad or (bias is not None and bias.requires_grad)
     if trains or not weight.dtype == x.dtype == _arithmetic_dtype(x, factors):
         return F.linear(x, weight, bias) + _adapted(x, None, None, factors, backend)

@@ -32,7 +32,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get("CDVFT_NATIVE") == "0":
         return None
     try:
-        loaded = ctypes.CDLL(str(_compiled()))
+        loaded = ctypes.CDLL(str(compiled()))
     except (OSError, subprocess.SubprocessError) as error:
         logger.info("No native kernel, torch's own transforms serve instead: %s", error)
         return None
@@ -44,7 +44,7 @@ def library() -> ctypes.CDLL | None:
     return loaded
 
 
-def _compiled() -> Path:
+def compiled() -> Path:
     folder = Path(__file__).parent
     compiler = _compiler()
     flags = [*FLAGS, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())]

@@ -1,0 +1,324 @@
+"""Every way through `cdvft.kernels` against the dense product in float64, and amid what surrounds a layer."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from cdvft import native
+from cdvft.blocks import partitions
+from cdvft.circulant import Factors, cd_product
+from cdvft.kernels import adapted_linear, cd_linear
+
+ALPHA = 0.7
+TOLERANCE = 1e-6
+
+# d_out, d_in, m, block size: square, blocked, padded on either side, p = 1, odd lengths, every radix, a prime
+SMALL = [
+    (8, 8, 2, None),
+    (8, 8, 2, 1),
+    (12, 8, 2, 4),
+    (7, 5, 2, 3),
+    (5, 7, 2, 7),
+    (1, 6, 2, None),
+    (1, 1, 2, None),
+    (6, 9, 3, 4),
+    (9, 6, 4, None),
+    (11, 11, 3, None),
+]
+LARGE = [
+    (768, 768, 2, None),
+    (384, 1536, 2, None),
+    (1536, 384, 2, None),
+    (840, 840, 2, None),  # 8 * 3 * 5 * 7
+    (250, 243, 2, 125),
+    (768, 768, 2, 64),
+    (128, 64, 2, 8),
+    (128, 130, 2, 2),
+    (256, 192, 3, 64),
+    (192, 192, 5, None),
+]
+WAYS = ["native", "chunked", "merged"]
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The backend's name, with the engine behind "fft" settled."""
+    return settle(request.param, monkeypatch)
+
+
+def settle(way: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    if way == "native" and native.library() is None:
+        pytest.skip("no C compiler: the native kernel is optional")
+    if way == "chunked":
+        monkeypatch.setattr(native, "supports", lambda *_: False)
+    return "merged" if way == "merged" else "fft"
+
+
+class Problem:
+    """Random tensors of a layer, in float64 and in the dtype under test."""
+
+    def __init__(
+        self, d_out: int, d_in: int, m: int, p: int | None, *batch: int, dtype=torch.float32
+    ) -> None:
+        generator = torch.Generator().manual_seed(0)
+
+        def random(*shape: int, scale: float = 1.0) -> Tensor:
+            return torch.randn(*shape, dtype=torch.float64, generator=generator) * scale
+
+        diagonals = [random(d_in), *(random(d_out) for _ in range(m - 1))]
+        parts = partitions(d_out, d_in, m, p)
+        circulants = [random(part.q1, part.q2, part.p, scale=(part.q2 * part.p) ** -0.5) for part in parts]
+        values = [random(*batch, d_in), *diagonals, *circulants]
+        self.m, self.weight, self.bias = m, random(d_out, d_in, scale=d_in**-0.5), random(d_out)
+        self.grad, self.dtype = random(*batch, d_out), dtype
+        self.exact = [v.clone().requires_grad_() for v in values]
+        self.ours = [v.to(dtype).requires_grad_() for v in values]
+
+    def factors(self, tensors: list[Tensor]) -> Factors:
+        return Factors(tensors[1 : self.m + 1], tensors[self.m + 1 :], ALPHA)
+
+    def run(self, backend: Any, tensors: list[Tensor] | None = None) -> Tensor:
+        tensors = self.ours if tensors is None else tensors
+        weight, bias = self.weight.to(self.dtype), self.bias.to(self.dtype)
+        return adapted_linear(tensors[0], weight, bias, self.factors(tensors), backend)
+
+    def truth(self) -> Tensor:
+        diagonals, circulants, alpha = self.factors(self.exact)
+        return self.exact[0] @ (self.weight + alpha * cd_product(diagonals, circulants)).T + self.bias
+
+    def wanted(self) -> list[Tensor]:
+        truth = self.truth()
+        return [truth, *torch.autograd.grad(truth, self.exact, self.grad)]
+
+    def without_cancellation(self) -> list[Tensor]:
+        """What rounding errors of the smallest shapes are relative to: the same sums of absolute values."""
+        positive = copy.copy(self)
+        positive.exact = [t.detach().abs().requires_grad_() for t in self.exact]
+        positive.weight, positive.bias, positive.grad = self.weight.abs(), self.bias.abs(), self.grad.abs()
+        return positive.wanted()
+
+    def check(self, out: Tensor, scales: list[Tensor] | None = None) -> None:
+        found, wanted = [out, *torch.autograd.grad(out, self.ours, self.grad.to(out.dtype))], self.wanted()
+        for a, b, scale in zip(found, wanted, scales or wanted, strict=True):
+            assert a.shape == b.shape
+            assert (a.double() - b).norm() <= TOLERANCE * scale.norm()
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 33, 65])
+@pytest.mark.parametrize("shape", SMALL + LARGE, ids=str)
+def test_float32_is_within_1e_6_of_the_dense_product_in_float64(shape: tuple, tokens: int, way: Any) -> None:
+    problem = Problem(*shape, tokens)
+    problem.check(problem.run(way))
+
+
+@pytest.mark.parametrize("shape", SMALL, ids=str)
+@pytest.mark.parametrize("way", ["chunked", "merged"], indirect=True)
+def test_gradcheck_of_first_and_second_order(shape: tuple, way: Any) -> None:
+    problem = Problem(*shape, 2, dtype=torch.float64)
+
+    def run(*tensors: Tensor) -> Tensor:
+        return problem.run(way, list(tensors))
+
+    assert torch.autograd.gradcheck(run, problem.ours)
+    assert torch.autograd.gradgradcheck(run, problem.ours)
+
+
+def test_second_order_of_the_native_kernel_goes_through_the_reference() -> None:
+    problem = Problem(8, 8, 2, None, 3)
+    first = torch.autograd.grad(problem.run("fft").square().sum(), problem.ours, create_graph=True)
+    second = torch.autograd.grad(sum(g.square().sum() for g in first), problem.ours)
+    exact = torch.autograd.grad(problem.truth().square().sum(), problem.exact, create_graph=True)
+    wanted = torch.autograd.grad(sum(g.square().sum() for g in exact), problem.exact)
+    for a, b in zip(second, wanted, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-4)
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    m=st.integers(2, 4),
+    share=st.floats(0, 1),
+    tokens=st.integers(0, 70),
+    way=st.sampled_from(WAYS),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_shape(sizes: tuple[int, int], m: int, share: float, tokens: int, way: str) -> None:
+    problem = Problem(*sizes, m, max(1, math.ceil(share * max(sizes))), tokens)
+    with pytest.MonkeyPatch.context() as patch:
+        problem.check(problem.run(settle(way, patch)), problem.without_cancellation())
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(lambda x: x.transpose(0, 1), id="transposed"),
+        pytest.param(lambda x: x[:, :1].expand(-1, 5, -1), id="expanded"),
+        pytest.param(lambda x: x[:1, :1].expand(7, 5, -1), id="expanded-twice"),
+        pytest.param(lambda x: x.flip(-1)[::2, 1:], id="strided"),
+        pytest.param(lambda x: x.mT.contiguous().mT, id="columns"),
+        pytest.param(lambda x: x[0, 0], id="no-batch"),
+    ],
+)
+def test_views_of_inputs_and_of_gradients(view: Any, way: Any) -> None:
+    problem = Problem(48, 36, 2, 12, 7, 5)
+    ours, exact = problem.ours.copy(), problem.exact.copy()
+    ours[0], exact[0] = view(ours[0]), view(exact[0])
+    diagonals, circulants, alpha = problem.factors(exact)
+    out = problem.run(way, ours)
+    truth = exact[0] @ (problem.weight + alpha * cd_product(diagonals, circulants)).T + problem.bias
+    for reduce in (
+        Tensor.sum,
+        lambda y: (y.mT if y.dim() > 1 else y).square().sum(),
+    ):  # gradients expanded, transposed
+        found = torch.autograd.grad(reduce(out), problem.ours, retain_graph=True)
+        wanted = torch.autograd.grad(reduce(truth), problem.exact, retain_graph=True)
+        for a, b in zip(found, wanted, strict=True):
+            assert (a.double() - b).norm() <= TOLERANCE * 10 * b.norm()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("frozen", ["input", "factors", "one factor"])
+def test_what_is_frozen_gets_no_gradient(frozen: str, alone: bool, way: Any) -> None:
+    problem = Problem(24, 24, 2, 8, 5)
+    for tensors in (problem.ours, problem.exact):
+        stopped = {"input": tensors[:1], "factors": tensors[1:], "one factor": tensors[2:3]}[frozen]
+        for tensor in stopped:
+            tensor.requires_grad_(False)
+    out = cd_linear(problem.ours[0], *problem.factors(problem.ours), way) if alone else problem.run(way)
+    diagonals, circulants, alpha = problem.factors(problem.exact)
+    matrix = alpha * cd_product(diagonals, circulants) + (0 if alone else problem.weight)
+    truth = problem.exact[0] @ matrix.T
+    found = torch.autograd.grad(out, [t for t in problem.ours if t.requires_grad], problem.grad.float())
+    wanted = torch.autograd.grad(truth, [t for t in problem.exact if t.requires_grad], problem.grad)
+    for a, b in zip(found, wanted, strict=True):
+        assert (a.double() - b).norm() <= TOLERANCE * b.norm()
+
+
+def test_a_frozen_input_spares_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle("native", monkeypatch)
+    given: list[Tensor | None] = []
+    backward = native.backward
+    monkeypatch.setattr(native, "backward", lambda *args: given.append(args[-1]) or backward(*args))
+    for needed in (True, False):
+        problem = Problem(8, 8, 2, None, 3)
+        problem.ours[0].requires_grad_(needed)
+        problem.run("fft").sum().backward()
+    assert [g is not None for g in given] == [True, False]
+
+
+def test_backward_keeps_the_input_itself_and_nothing_else_per_token(way: Any) -> None:
+    problem = Problem(64, 64, 3, None, 2, 50)
+    saved: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        problem.run(way)
+    known = {t.data_ptr() for t in problem.ours}
+    assert all(t.data_ptr() in known or t.shape == problem.weight.shape for t in saved)
+
+
+def test_checkpointing_inference_mode_and_no_grad(way: Any) -> None:
+    problem = Problem(24, 24, 2, None, 5)
+    problem.check(
+        checkpoint(lambda *tensors: problem.run(way, list(tensors)), *problem.ours, use_reentrant=False)
+    )
+    for mode in (torch.inference_mode, torch.no_grad):
+        with mode():
+            out = problem.run(way)
+            assert not out.requires_grad
+            assert (out.double() - problem.truth()).norm() <= TOLERANCE * out.norm()
+    problem.check(problem.run(way))  # spectra made in inference mode still serve training
+
+
+def test_autocast_leaves_the_update_alone(way: Any) -> None:
+    problem = Problem(48, 48, 2, 16, 9)
+    x, factors = problem.ours[0], problem.factors(problem.ours)
+    wanted = cd_linear(x, *factors, way)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = cd_linear(x, *factors, way)
+        grads = torch.autograd.grad(found, problem.ours, problem.grad.float())
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+    for a, b in zip(grads, torch.autograd.grad(wanted, problem.ours, problem.grad.float()), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_an_update_a_thousand_times_smaller_than_a_half_precision_weight_survives(
+    dtype: torch.dtype, biased: bool, way: Any
+) -> None:
+    problem = Problem(256, 256, 2, None, 512)
+    x, weight = problem.ours[0].detach().to(dtype), problem.weight.to(dtype)
+    bias = (0.1 * problem.bias).to(dtype) if biased else None
+    diagonals, circulants, _ = problem.factors([t.detach() for t in problem.ours])
+    bare = nn.functional.linear(x, weight, bias)
+    update = cd_product(diagonals, circulants)
+    alpha = float(1e-3 * weight.float().norm() / update.norm())
+    out = adapted_linear(x, weight, bias, Factors(diagonals, circulants, alpha), way)
+    wanted = alpha * (x.float() @ update.T)
+    kept = ((out.float() - bare.float()) * wanted).sum() / wanted.square().sum()
+    assert out.dtype == dtype
+    assert kept == pytest.approx(1, abs=0.05)
+    rounded_twice = (bare.float() + wanted).to(dtype).float() - bare.float()
+    if dtype == torch.bfloat16:  # the loss that is avoided
+        assert (rounded_twice * wanted).sum() < 0.8 * wanted.square().sum()
+
+
+def test_a_zero_update_leaves_half_precision_outputs_as_they_are() -> None:
+    problem = Problem(64, 64, 2, None, 33)
+    x, weight, bias = (t.detach().bfloat16() for t in (problem.ours[0], problem.weight, problem.bias))
+    (first, last), circulants, alpha = problem.factors(problem.ours)
+    out = adapted_linear(x, weight, bias, Factors([first, torch.zeros_like(last)], circulants, alpha))
+    assert torch.equal(out, nn.functional.linear(x, weight, bias))
+
+
+@pytest.mark.parametrize("trained", ["weight", "bias"])
+def test_a_base_that_trains_gets_its_gradient(trained: str) -> None:
+    problem = Problem(8, 8, 2, None, 5)
+    base = {"weight": problem.weight.float(), "bias": problem.bias.float()}
+    base[trained].requires_grad_()
+    adapted_linear(
+        problem.ours[0], base["weight"], base["bias"], problem.factors(problem.ours)
+    ).sum().backward()
+    wanted = {"weight": problem.exact[0].sum(0).expand(8, 8), "bias": torch.full((8,), 5.0)}[trained]
+    torch.testing.assert_close(base[trained].grad, wanted.float())
+
+
+class Layer(nn.Module):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem, self.vectors = problem, nn.ParameterList(t.detach() for t in problem.ours[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.problem.run("auto", [x, *self.vectors])
+
+
+@pytest.fixture(params=[(8, 8, 2, None), (12, 8, 3, 4)], ids=str)
+def layer(request: pytest.FixtureRequest) -> Layer:
+    return Layer(Problem(*request.param, 5))
+
+
+def test_compile_takes_the_whole_layer(layer: Layer) -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    x = layer.problem.ours[0]
+    torch.testing.assert_close(compiled(x), layer(x))
+    for a, b in zip(gradients(compiled(x), layer), gradients(layer(x), layer), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_export_and_trace_contain_the_update(layer: Layer) -> None:
+    x = layer.problem.ours[0].detach()
+    for graph in (torch.export.export(layer, (x,)).module(), torch.jit.trace(layer, x, check_trace=False)):
+        torch.testing.assert_close(graph(2 * x), layer(2 * x))
+
+
+def gradients(out: Tensor, layer: Layer) -> Iterator[Tensor]:
+    yield from torch.autograd.grad(out.square().sum(), list(layer.parameters()))

@@ -1,0 +1,105 @@
+"""The layer hands its base to the kernels where calling it means W x + b and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from cdvft import CDVFTConfig
+from cdvft.rule import BACKENDS
+
+
+def adapted(base: nn.Module, **settings: object) -> tuple[PeftModel, nn.Module]:
+    torch.manual_seed(0)
+    model = get_peft_model(
+        nn.Sequential(base), CDVFTConfig(target_modules=["0"], init_weights=False, **settings)
+    )
+    return model, model.base_model.model[0]
+
+
+def expected(layer: nn.Module, x: Tensor) -> Tensor:
+    update = layer.get_delta_weight("default")
+    base = layer.base_layer
+    weight = (base.weight + update).T if not layer.weight_is_transposed else base.weight + update
+    return x @ weight + base.bias
+
+
+@pytest.mark.parametrize("base", [lambda: nn.Linear(12, 8), lambda: Conv1D(8, 12)], ids=["linear", "conv1d"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_backend_gives_the_same(backend: str, base: Callable[[], nn.Module]) -> None:
+    model, layer = adapted(base(), backend=backend)
+    x = torch.randn(3, 5, 12, requires_grad=True)
+    variables = [x, *(p for p in model.parameters() if p.requires_grad)]
+    assert len(variables) == 4
+    torch.testing.assert_close(model(x), expected(layer, x))
+    found = torch.autograd.grad(model(x).square().sum(), variables)
+    wanted = torch.autograd.grad(expected(layer, x).square().sum(), variables)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-4)
+
+
+def test_adapters_keep_their_backend_and_old_configurations_load() -> None:
+    _, layer = adapted(nn.Linear(12, 8), backend="merged")
+    assert layer.cdvft_backend == {"default": "merged"}
+    written = CDVFTConfig().to_dict()
+    del written["backend"]
+    assert CDVFTConfig(**{k: v for k, v in written.items() if k != "peft_type"}).backend == "auto"
+
+
+class Doubled(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def hooked(base: nn.Linear) -> None:
+    base.register_forward_hook(lambda module, args, out: 2 * out)
+
+
+def prehooked(base: nn.Linear) -> None:
+    base.register_forward_pre_hook(lambda module, args: (args[0] * 2,))
+
+
+def patched(base: nn.Linear) -> None:
+    forward = base.forward
+    base.forward = lambda x: 2 * forward(x)  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    "change", [hooked, prehooked, patched, None], ids=["hook", "pre-hook", "patch", "class"]
+)
+def test_whatever_else_calling_the_base_does_is_done(change: Callable[[nn.Linear], None] | None) -> None:
+    base = (nn.Linear if change else Doubled)(12, 12, bias=False)
+    model, layer = adapted(base)
+    x = torch.randn(5, 12)
+    before = model(x)
+    if change:
+        change(layer.base_layer)
+        torch.testing.assert_close(model(x) - before, x @ layer.base_layer.weight.T)
+    else:
+        update = x @ layer.get_delta_weight("default").T
+        torch.testing.assert_close(before, 2 * x @ base.weight.T + update)
+
+
+def test_autocast_reaches_the_base_but_not_the_update() -> None:
+    model, layer = adapted(nn.Linear(64, 64))
+    x = torch.randn(9, 64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = model(x)
+        base = layer.base_layer(x)
+    assert out.dtype == base.dtype == torch.bfloat16
+    update = x @ layer.get_delta_weight("default").T
+    torch.testing.assert_close(out, (base + update).bfloat16())
+
+
+def test_several_adapters_add_up() -> None:
+    model, layer = adapted(nn.Linear(12, 8))
+    model.add_adapter("other", CDVFTConfig(target_modules=["0"], init_weights=False, backend="merged"))
+    model.base_model.set_adapter(["default", "other"])
+    x = torch.randn(5, 12)
+    wanted = layer.base_layer(x) + x @ sum(layer.get_delta_weight(name) for name in ("default", "other")).T
+    torch.testing.assert_close(model(x), wanted)

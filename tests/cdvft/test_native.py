@@ -1,0 +1,156 @@
+"""The compiled kernel as a thing to build, to do without, and to share among threads."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cdvft import native
+from cdvft.circulant import Factors
+from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference
+from cdvft.native import build
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """No library in memory, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CDVFT_NATIVE", raising=False)
+    build.library.cache_clear()
+    yield tmp_path
+    build.library.cache_clear()
+
+
+def layer(d: int = 12) -> tuple[Tensor, Factors]:
+    torch.manual_seed(0)
+    return torch.randn(5, d), Factors([torch.randn(d), torch.randn(d)], [torch.randn(1, 1, d)], 0.5)
+
+
+def agrees() -> bool:
+    x, factors = layer()
+    return torch.allclose(cd_linear(x, *factors, "fft"), cd_linear_reference(x, *factors), atol=1e-5)
+
+
+needs_compiler = pytest.mark.skipif(native.library() is None, reason="no C compiler: the kernel is optional")
+
+
+@needs_compiler
+def test_is_compiled_once_into_the_cache_and_loaded_from_there(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build.library() is not None
+    (built,) = (fresh / "cdvft").iterdir()
+    assert built.suffix == ".so"
+    build.library.cache_clear()
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled twice"))
+    assert build.library() is not None
+    assert agrees()
+
+
+@needs_compiler
+def test_other_flags_or_sources_make_another_library(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build.compiled()
+    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-O2"))
+    assert build.compiled() != first
+
+
+@needs_compiler
+def test_a_compiler_without_openmp_leaves_one_thread(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = subprocess.run
+
+    def without_openmp(command: list[str], **options: object) -> object:
+        if "-fopenmp" in command:
+            raise subprocess.CalledProcessError(1, command)
+        return run(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", without_openmp)
+    library = build.library()
+    assert library is not None and not library.cdvft_parallel()
+    assert agrees()
+
+
+@pytest.mark.parametrize("obstacle", ["no compiler", "broken compiler", "read-only cache", "switched off"])
+def test_does_without(obstacle: str, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if obstacle == "no compiler":
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.delenv("CC", raising=False)
+    elif obstacle == "broken compiler":
+        monkeypatch.setenv("CC", "false")
+    elif obstacle == "read-only cache":
+        (fresh / "cdvft").write_text("a file where the folder should be")
+    else:
+        monkeypatch.setenv("CDVFT_NATIVE", "0")
+    assert build.library() is None
+    assert not native.supports(*_shape(12))
+    assert agrees()
+
+
+def _shape(p: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> tuple[Tensor, list[Tensor]]:
+    return torch.empty(3, p, device=device), [torch.empty(1, 1, p, dtype=dtype, device=device)]
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("supported", "arguments"),
+    [
+        (True, _shape(840)),
+        (True, _shape(1)),
+        (False, _shape(11)),
+        (False, _shape(840, torch.float64)),
+        (False, _shape(840, device="meta")),
+        (False, (torch.empty(3, 4096), [torch.empty(4096, 4096, 1, device="meta")])),
+    ],
+)
+def test_what_it_takes(supported: bool, arguments: tuple) -> None:
+    assert native.supports(*arguments) is supported
+
+
+def test_whoever_watches_operations_gets_to_see_them() -> None:
+    names: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            names.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    x, factors = layer()
+    with Watch():
+        cd_linear(x, *factors, "fft")
+    assert any("_fft_r2c" in name for name in names)
+
+
+@needs_compiler
+@pytest.mark.parametrize("tokens", [1, 31, 64, 65, 200])
+def test_threads_change_nothing_but_the_order_of_sums(tokens: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(tokens, 48, requires_grad=True)
+    vectors = [torch.randn(48), torch.randn(48), torch.randn(2, 2, 24)]
+    vectors = [v.requires_grad_() for v in vectors]
+    weight, grad = torch.randn(48, 48), torch.randn(tokens, 48)
+    found = {}
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            out = adapted_linear(x, weight, None, Factors(vectors[:2], vectors[2:], 0.5), "fft")
+            found[count] = [out, *torch.autograd.grad(out, [x, *vectors], grad)]
+    finally:
+        torch.set_num_threads(threads)
+    for a, b in zip(found[1], found[3], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-4)
+
+
+@needs_compiler
+def test_inputs_change_nothing_beside_them() -> None:
+    """Rows of a wider tensor: nothing is read or written beyond the columns that are the layer's."""
+    x, factors = layer(13 * 3)  # not a multiple of the lanes
+    wide = torch.full((5, 60), torch.nan)
+    wide[:, 7:46] = x
+    torch.testing.assert_close(cd_linear(wide[:, 7:46], *factors, "fft"), cd_linear(x, *factors, "fft"))
+    assert wide[:, :7].isnan().all() and wide[:, 46:].isnan().all()
