@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import torch
+from accelerate.utils import parse_flag_from_env
 from transformers import TrainingArguments
 
 from cdvft_app.catalog import Plan
@@ -35,7 +36,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArgum
     per_process = max(1, settings.batch_size // processes())
     steps_per_epoch = math.ceil(math.ceil(examples / per_process) / processes())
     total_steps = settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
-    cuda = torch.cuda.is_available() and os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true"
+    cuda = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
     bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     arguments = TrainingArguments(
         output_dir=str(folder),

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peft import AutoPeftModelForSequenceClassification
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.events import (
@@ -191,6 +193,19 @@ def test_images_take_the_same_path(image_plan, image_rows, tmp_path):
     assert done.step == 3 and done.state == "finished"
     assert {step.throughput_unit for step in heard.of(Step)} == {"images/s"}
     assert (done.adapter_folder / "adapter_model.safetensors").is_file()
+
+
+def test_an_adapter_of_a_hub_model_loads_as_peft_users_expect(text_plan, text_rows, roberta_folder, tmp_path):
+    plan = text_plan("cdvft", learning_rate=0.1, max_steps=6)
+    model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
+    heard, done = run(dataclasses.replace(plan, model=model), text_rows, tmp_path)
+    loaded = AutoPeftModelForSequenceClassification.from_pretrained(done.adapter_folder, num_labels=2).eval()
+    tokenizer = AutoTokenizer.from_pretrained(roberta_folder)
+    batch = tokenizer(text_rows.evaluation.inputs, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = loaded(**batch).logits
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(text_rows.evaluation.labels))
+    assert loss.item() == pytest.approx(heard.of(Evaluation)[-1].loss, abs=1e-5)
 
 
 def test_real_labels_are_a_regression(text_plan, tmp_path):
