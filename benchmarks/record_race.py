@@ -38,7 +38,7 @@ def main(ids: list[str]) -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores"
     FILE.write_text(
         json.dumps(
-            {"recorded": f"{day} on {answer['runs'][0]['device']} ({machine})", **answer},
+            {"recorded": f"on {day}, {answer['runs'][0]['device']} ({machine})", **answer},
             separators=(",", ":"),
         )
         + "\n",

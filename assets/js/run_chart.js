@@ -97,6 +97,7 @@ export class RunChart {
     const percent = this.runs.some((run) => run.metric_name === "accuracy");
     const layout = structuredClone(this.layout);
     layout.xaxis.title = { text: axis === "steps" ? "Optimizer steps" : "Seconds of training", standoff: 8 };
+    layout.xaxis.unifiedhovertitle = { text: axis === "steps" ? "Step %{x}" : "%{x:.1f} s" };
     layout.yaxis.title = { text: quantity === "loss" ? "Training loss" : percent ? `${metric} on held-out data, %` : metric, standoff: 6 };
     layout.yaxis.type = scale;
     // The frame stands still while the curves grow into it.

@@ -29,7 +29,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
   const cards = new Cards();
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, origin, reuse), status, bar, lost, aloud, chart.node, board.node, cards.node);
+    h("div", { class: "run-head" }, title, reuse), origin, status, bar, lost, aloud, chart.node, board.node, cards.node);
 
   let model = null;
   let timer = null;
@@ -53,12 +53,14 @@ export function mount({ element, props, server, trigger, watch }) {
     const runs = model.shown;
     const first = runs[0];
     const groups = [...new Set(runs.map((run) => run.group))];
-    for (const run of runs) run.overlay = run.group === groups[0] ? null : run.name;
+    for (const run of runs) {
+      run.overlay = run.group === groups[0] ? null : run.name === first.name ? when(run.created) : run.name;
+    }
     const { recorded, kind } = props.value;
     setText(title, first ? (groups.length > 1 ? `${first.name} and ${groups.length - 1} more` : first.name) : "No race yet");
-    setText(origin, !first ? "" : recorded ? `Recorded ${recorded} · not run here; press Start for your own`
+    setText(origin, !first ? "" : recorded ? `Recorded ${recorded}`
       : [kind === "last" ? "The last race here" : "", first.summary, first.device, first.precision, when(first.created)].filter(Boolean).join(" · "));
-    setText(status, first ? (recorded ? "" : statusText(runs)) : "Choose on the left and press Start. The first point comes within seconds.");
+    setText(status, first ? (recorded ? "A recorded race, not run here. Press Start to run your own." : statusText(runs)) : "Choose on the left and press Start. The first point comes within seconds.");
     reuse.hidden = !first || Boolean(recorded);
     status.className = `status ${runs.find(isActive)?.state ?? ""}`;
     const part = Math.round(100 * progress(runs));
@@ -67,7 +69,8 @@ export function mount({ element, props, server, trigger, watch }) {
     bar.firstChild.style.width = `${part}%`;
     board.show(runs);
     cards.show(runs);
-    if (changed) chart.show(runs, first ? "The curves begin with the first step." : "The curves of your race will be drawn here.");
+    const empty = first ? "The curves begin with the first step." : "The curves of your race will be drawn here.";
+    if (changed || chart.emptyText !== empty) chart.show(runs, empty);
     element.toggleAttribute("data-settled", model.settled);
   }
 

@@ -35,7 +35,14 @@ def layout() -> dict[str, Any]:
             "font": {"family": "var(--font)", "size": 12, "color": "var(--ink)"},
         },
         "dragmode": "zoom",
-        "xaxis": {**axis, "showgrid": False, "rangemode": "tozero"},
+        "xaxis": {
+            **axis,
+            "showgrid": False,
+            "rangemode": "tozero",
+            "spikecolor": "var(--plot-axis)",
+            "spikethickness": 1,
+            "spikedash": "solid",
+        },
         "yaxis": axis,
     }
 

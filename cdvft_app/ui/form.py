@@ -7,7 +7,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS, RaceRequest, RunSettings, parse_race
+from cdvft_app.settings import METHODS, InvalidChoice, RaceRequest, RunSettings, parse_race
 
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
 RATES = tuple(RATE + method for method in METHODS)
@@ -32,7 +32,7 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
     given = {name: number(value) if name in (*NUMBERS, *RATES) else value for name, value in values.items()}
     asked = {name: value for name, value in given.items() if name in FIELDS and value not in (None, "", [])}
     if not asked.get("methods"):
-        asked["methods"] = values.get("methods") or []
+        raise InvalidChoice("Choose at least one method to race.")
     rates = {name.removeprefix(RATE): asked.pop(name) for name in RATES if name in asked}
     asked["learning_rates"] = {name: rate for name, rate in rates.items() if name in asked["methods"]}
     asked["methods"] = sorted(

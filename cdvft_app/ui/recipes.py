@@ -20,7 +20,8 @@ def card(recipe: Recipe) -> dict[str, Any]:
         "key": recipe.key,
         "title": recipe.title,
         "offline": recipe.offline,
-        "about": f"{model.title} on {data.title}",
+        # The titles of those from the hub say it already.
+        "about": f"{model.title} on {data.title}" if recipe.offline else "",
         "expect": _expect(recipe),
         "paper": recipe.expected.paper,
         "expect_source": f"Source: {recipe.expected.source}",

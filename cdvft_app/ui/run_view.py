@@ -46,7 +46,7 @@ def facts(run: RunRecord) -> dict[str, Any]:
         "metric": run.metric,
         "seconds": run.seconds,
         "examples_per_second": run.result.get("examples_per_second"),
-        "device": run.device,
+        "device": run.device and run.device.replace("cpu", "CPU", 1),
         "precision": run.result.get("precision"),
         "created": run.created,
     }

@@ -22,7 +22,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "alpha": ("α, scale", "The learned change is multiplied by this before it is added."),
     "target_modules": ("Layers", "Which linear layers get an adapter, in every method."),
     "init_weights": (
-        "Start",
+        "Zero at first",
         "Exactly one factor begins at zero: nothing changes at first, and the others can learn.",
     ),
     "epochs": ("Epochs", "How often each example is seen."),
@@ -44,9 +44,9 @@ SETTINGS: dict[str, tuple[str, str]] = {
 }
 
 INIT_CHOICES = [
-    ("zero output diagonal", "zero_output"),
-    ("zero circulant", "zero_circulant"),
-    ("zero input diagonal", "zero_input"),
+    ("output diagonal", "zero_output"),
+    ("circulant", "zero_circulant"),
+    ("input diagonal", "zero_input"),
 ]
 SCHEDULE_CHOICES = [("linear", "linear"), ("cosine", "cosine"), ("constant", "constant")]
 

@@ -41,7 +41,7 @@ def test_race(typed: dict[str, Any], asked: dict[str, Any]) -> None:
         ({"m": "two"}, "m: got 'two'; "),
         ({"alpha": "nan"}, "alpha: got nan; "),
         ({"alpha": "-1"}, "alpha: got -1; "),
-        ({"methods": []}, "methods: got []; "),
+        ({"methods": []}, "Choose at least one method"),
         ({"methods": ["telepathy"]}, "methods.0: got 'telepathy'; "),
         ({"learning_rate.cdvft": "inf"}, "learning_rates.cdvft: got inf; "),
         ({"schedule": "sometimes"}, "schedule: got 'sometimes'; "),

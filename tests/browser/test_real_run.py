@@ -1,0 +1,95 @@
+"""The program itself, with a real model and real data: `python app.py`, a short race, a kill and a resume."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Visit
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 180_000  # milliseconds, for what takes a few seconds on an idle machine
+
+
+class Program:
+    """`python app.py` in a process of its own."""
+
+    def __init__(self, runs: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/"
+        self.environment = {
+            **os.environ,
+            "RUNS_DIR": str(runs),
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": str(port),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL
+        )
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(self.url, timeout=5).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, "app.py ended"
+                time.sleep(0.2)
+        raise AssertionError("app.py does not answer")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Program]:
+    program = Program(tmp_path)
+    program.start()
+    yield program
+    program.kill()
+
+
+def fill(page: Page, fold: str, values: dict[str, str]) -> None:
+    page.get_by_role("button", name=re.compile(f"^{fold}")).click()
+    for name, value in values.items():
+        page.locator(f"#set-{name} input").fill(value)
+
+
+def test_a_real_race_survives_a_kill(visit: Visit, server: Program) -> None:
+    page = visit()
+    for method in ("LoRA", "FourierFT"):
+        page.get_by_role("checkbox", name=method).uncheck()
+    fill(page, "Training: epochs", {"max_steps": "8", "batch_size": "8"})
+    fill(page, "More", {"train_examples": "64", "evaluation_examples": "8", "max_length": "16",
+                        "checkpoint_every": "2"})  # fmt: skip
+    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
+    page.locator("#start").click()
+    status = page.locator("#run .status")
+    expect(status).to_contain_text(re.compile(r"running · step [3-8] of 8"), timeout=PATIENCE)
+    server.kill()
+    expect(page.locator("#run .notice")).to_be_visible()
+    server.start()
+    expect(page.locator("#run .notice")).to_be_hidden(timeout=PATIENCE)
+    expect(status).to_have_text("Interrupted", timeout=PATIENCE)
+    page.locator("#resume").click()
+    expect(status).to_have_text("Finished", timeout=PATIENCE)
+    row = page.locator("#run .scoreboard tbody tr")
+    expect(row).to_contain_text("13,824")
+    expect(row.locator(".metric")).to_have_text(re.compile(r"^\d+\.\d %$"))
+    assert page.locator("#run .chart").evaluate("(chart) => chart.data[1].x") == list(range(1, 9))
