@@ -41,8 +41,9 @@ APP = {
     "figures": {"store", "settings", "cdvft"},
     "ui": {
         *("figures", "training.jobs", "store", "catalog", "settings", "events"),
-        *("shapes", "cost_request", "cost_table", "paper", "cdvft"),
+        *("shapes", "cost_request", "cost_table", "paper", "lessons", "cdvft"),
     },
+    "lessons": {"training", "cdvft"},
     "options": {"settings"},
     "progress": {"events"},
     "cli": {

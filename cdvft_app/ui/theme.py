@@ -81,7 +81,9 @@ def launch_arguments() -> dict[str, Any]:
         # A stylesheet of its own: Gradio rewrites what goes through `css`, media queries above all.
         "head": (
             f'<meta name="plotly" content="{address(plotly_script())}"><style>{palette.css()}</style>'
-            f'<link rel="stylesheet" href="{address(ASSETS / "app.css")}">'
+            + "".join(
+                f'<link rel="stylesheet" href="{address(sheet)}">' for sheet in sorted(ASSETS.glob("*.css"))
+            )
         ),
         "favicon_path": str(ASSETS / "logo.svg"),
         "footer_links": [],

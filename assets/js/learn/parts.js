@@ -1,0 +1,61 @@
+// What every lesson is made of: something to drag, numbers that follow, a question with an answer.
+
+import { h, setText } from "../dom.js";
+import { remember, remembered } from "./progress.js";
+
+/** Put a lesson's picture and its question into its place on the page. */
+export function lay(element, props, ...picture) {
+  element.querySelector(".mount").replaceChildren(h("div", { class: "lesson-picture" }, picture), question(props.question));
+}
+
+/** A slider with its name and value; `say(value)` gives the value in words, for eyes and for screen readers. */
+export function slider({ label, min, max, step = 1, value, say, oninput, onchange = () => {} }) {
+  const shown = h("output", { class: "drag-value" });
+  const input = h("input", { type: "range", min, max, step, value, "aria-label": label,
+    oninput: () => { told(); oninput(Number(input.value)); }, onchange: () => onchange(Number(input.value)) });
+  const told = () => {
+    const text = say(Number(input.value));
+    setText(shown, text);
+    input.setAttribute("aria-valuetext", text);
+    input.style.setProperty("--part", String((input.value - min) / (max - min)));
+  };
+  told();
+  return h("label", { class: "drag" }, h("span", { class: "drag-label" }, label), input, shown);
+}
+
+/** Numbers under a picture: `set([[value, meaning], ...])`, the values large. */
+export function numbers() {
+  const node = h("dl", { class: "figures", "aria-live": "polite" });
+  const cells = [];
+  const set = (pairs) => pairs.forEach(([value, meaning], index) => {
+    cells[index] ??= (() => {
+      const cell = { value: h("dd", {}), meaning: h("dt", {}) };
+      node.append(h("div", {}, cell.value, cell.meaning));
+      return cell;
+    })();
+    setText(cells[index].value, value);
+    setText(cells[index].meaning, meaning);
+  });
+  return { node, set };
+}
+
+/** A picture with a line of words above it. */
+export function panel(title, ...inside) {
+  const caption = h("figcaption", {}, title);
+  const node = h("figure", { class: "panel" }, caption, inside);
+  return { node, retitle: (text) => setText(caption, text) };
+}
+
+/** One question, several answers, each with what to say to whoever gives it. */
+function question({ key, prompt, answers, right }) {
+  const feedback = h("p", { class: "feedback", role: "status" });
+  const choose = (index) => {
+    feedback.className = `feedback ${index === right ? "right" : "wrong"}`;
+    feedback.replaceChildren(h("b", {}, index === right ? "Yes. " : "Not quite. "), answers[index][1]);
+    if (index === right) remember(key);
+  };
+  return h("fieldset", { class: "question" }, h("legend", {}, prompt),
+    answers.map(([text], index) => h("label", {},
+      h("input", { type: "radio", name: `question-${key}`, value: index, onchange: () => choose(index) }), h("span", {}, text))),
+    feedback, remembered().includes(key) ? h("p", { class: "quiet answered" }, "You have answered this one before.") : null);
+}

@@ -1,0 +1,12 @@
+// Which questions this browser has answered; whoever cares is told by an event.
+
+const KEY = "cdvft-lessons";
+
+export function remembered() {
+  try { return JSON.parse(localStorage.getItem(KEY)) ?? []; } catch { return []; }
+}
+
+export function remember(key) {
+  try { localStorage.setItem(KEY, JSON.stringify([...new Set([...remembered(), key])])); } catch { /* private window */ }
+  document.dispatchEvent(new CustomEvent("lesson-answered", { detail: key }));
+}

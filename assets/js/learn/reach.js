@@ -1,0 +1,61 @@
+// Lesson 4: what m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py).
+
+import { h, segmented, short } from "../dom.js";
+import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
+import { Heatmap } from "../shared/heatmap.js";
+import { lay, numbers, panel, slider } from "./parts.js";
+import { XYPlot } from "./xy_plot.js";
+
+export function mount({ element, props }) {
+  const { n, targets, dimensions, factors_needed: [least, enough] } = props.recorded;
+  const told = numbers();
+  const [wanted, got, missed] = ["The target", "The best product found", "Target minus product"].map((title) => {
+    const picture = new Heatmap({ label: title });
+    return { picture, node: panel(title, picture.node).node };
+  });
+  const errors = new XYPlot({ label: "Error against m", height: 220,
+    x: { title: "m, diagonal vectors", low: 1, high: 8 }, y: { title: "relative error, %", low: 0, high: 100 } });
+  let target = targets[0], m = 2;
+
+  const show = () => {
+    const fit = target.fits[m - 1], matrix = new Dense(Float32Array.from(target.target), n, n);
+    const limit = target.target.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const product = dense(fit.vectors, n);
+    const rest = new Dense(matrix.values.map((value, at) => value - product.values[at]), n, n);
+    wanted.picture.show(matrix, { limit });
+    got.picture.show(product, { limit });
+    missed.picture.show(rest, { limit });
+    errors.show(targets.map((one) => ({ x: one.fits.map((each) => each.m), y: one.fits.map((each) => 100 * each.error), points: one === target,
+      color: one === target ? "var(--method-cdvft)" : "var(--rule-strong)", width: one === target ? 2.4 : 1, opacity: one === target ? 1 : 0.7 })),
+    { cursor: m, marks: [{ at: least, text: `m = ${least}: as many numbers as entries` }] });
+    told.set([
+      [percent(fit.error), "relative error of the best product found"],
+      [`${(2 * m - 1) * n} of ${n * n}`, "numbers stored, against entries"],
+      [`${dimensions[m - 1]} of ${n * n}`, "dimensions that products of this m can fill"],
+    ]);
+  };
+
+  lay(element, props,
+    h("div", { class: "choice" }, segmented("Target", `reach-${element.id}`, targets.map(({ key, title }) => [key, title]), target.key,
+      (key) => { target = targets.find((one) => one.key === key); show(); })),
+    slider({ label: "m", min: 1, max: target.fits.length, value: m, say: (value) => `${value} ${value > 1 ? "diagonals" : "diagonal"}, ${value - 1} ${value === 2 ? "circulant" : "circulants"}`,
+      oninput: (value) => { m = value; show(); } }),
+    h("div", { class: "three" }, wanted.node, got.node, missed.node),
+    panel("Error as m grows, for all four targets", errors.node).node, told.node,
+    h("p", { class: "quiet source" }, `${n} x ${n}, real factors, recorded ${props.recorded.date} with `,
+      h("code", {}, props.recorded.command), `. The theorem promises m = ${enough} for complex factors.`));
+  show();
+}
+
+/** diag(v_{2m-2}) circ(v_{2m-3}) ... diag(v_0), all entries; m = 1 is a diagonal. */
+function dense(vectors, n) {
+  if (vectors.length === 1) {
+    const values = new Float32Array(n * n);
+    vectors[0].forEach((value, i) => { values[i * n + i] = value; });
+    return new Dense(values, n, n);
+  }
+  return new CirculantDiagonal(vectors.filter((_, k) => k % 2 === 0),
+    vectors.filter((_, k) => k % 2).map((c) => new BlockCirculant(Float64Array.from(c), 1, 1, n, n, n))).dense();
+}
+
+const percent = (error) => error < 1e-6 ? "0 %" : `${short(100 * error)} %`;

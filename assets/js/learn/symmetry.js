@@ -1,0 +1,62 @@
+// Lesson 3: two diagonals break the shift symmetry, and the rank stays full.
+
+import { count, h, short } from "../dom.js";
+import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
+import { Heatmap } from "../shared/heatmap.js";
+import { LinePlot } from "../shared/line_plot.js";
+import { lay, numbers, panel, slider } from "./parts.js";
+import { normals } from "./random.js";
+import { rank, singularValues } from "./singular.js";
+
+const D = 24;
+
+/** Share of the squared entries that the best circulant explains: wrapped diagonals replaced by their means. */
+function circularity(matrix) {
+  let explained = 0, all = 0;
+  for (let k = 0; k < D; k++) {
+    let sum = 0;
+    for (let j = 0; j < D; j++) { const value = matrix.entry((j + k) % D, j); sum += value; all += value * value; }
+    explained += sum * sum / D;
+  }
+  return explained / all;
+}
+
+export function mount({ element, props }) {
+  const c = normals(D, 11).map((value, k) => value * Math.exp(-Math.min(k, D - k) / 5) + (k === 0 ? 1.5 : 0));
+  const circulant = new BlockCirculant(c, 1, 1, D, D, D);
+  const far = [normals(D, 3), normals(D, 4)];
+  const told = numbers(), limit = 2;
+  const left = new Heatmap({ label: "circ(c) alone" }), right = new Heatmap({ label: "dW = diag(a3) circ(c) diag(a1)" });
+  const a1 = new LinePlot({ label: "The numbers of a1", height: 92 }), a3 = new LinePlot({ label: "The numbers of a3", height: 92 });
+  const values = new LinePlot({ label: "Singular values of circ(c), of dW and of rank one", height: 170 });
+  const alone = singularValues(circulant);
+
+  const follow = (percent) => {
+    const [first, last] = far.map((vector) => vector.map((value) => 1 + percent / 100 * (1.1 * value - 0.15)));
+    const product = new CirculantDiagonal([first, last], [circulant]), found = singularValues(product);
+    right.show(product, { limit });
+    a1.show([{ y: first, color: "var(--factor-input)", width: 2 }], { low: -2.4, high: 3.2 });
+    a3.show([{ y: last, color: "var(--factor-output)", width: 2 }], { low: -2.4, high: 3.2 });
+    values.show([
+      { y: alone.map((value) => value / alone[0]), color: "var(--ink-soft)", dash: [5, 4] },
+      { y: found.map((value) => value / found[0]), color: "var(--method-cdvft)", width: 2.4 },
+      { y: [1, 1e-9], color: "var(--method-lora)", width: 2, dash: [8, 4] },
+    ], { log: true, low: 1e-4, high: 1.5, first: 1, xTitle: "singular value, largest first" });
+    told.set([
+      [`${Math.round(100 * circularity(product))} %`, "of dW is explained by the best circulant"],
+      [`${rank(found)} of ${D}`, `rank of dW, from ${3 * D} numbers`],
+      ["1", `rank that LoRA reaches with ${3 * D} numbers (${2 * D} a rank)`],
+      [short(found.at(-1) / found[0]), "smallest singular value of dW against the largest"],
+    ]);
+  };
+
+  lay(element, props,
+    slider({ label: "how far the diagonals are from 1", min: 0, max: 100, value: 60, say: (value) => `${value} %`, oninput: follow }),
+    h("div", { class: "two" }, panel("circ(c)", left.node).node, panel("dW = diag(a₃) circ(c₂) diag(a₁)", right.node).node),
+    h("div", { class: "two" }, panel("a₁, scales what comes in", a1.node).node, panel("a₃, scales what goes out", a3.node).node),
+    panel("", h("p", { class: "keys" }, "Singular values: ", h("span", { class: "key ink" }, "circ(c)"), h("span", { class: "key cdvft" }, "dW"),
+      h("span", { class: "key lora" }, `rank one, all that LoRA has for ${count(3 * D)} numbers`)), values.node).node,
+    told.node);
+  left.show(circulant, { limit });
+  follow(60);
+}

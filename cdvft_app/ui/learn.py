@@ -1,0 +1,68 @@
+"""The Learn tab: lessons in which something is dragged and something answered, one at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.ui.component import ASSETS, component
+from cdvft_app.ui.learn_texts import LESSONS, Lesson
+from cdvft_app.ui.state import AppState
+
+TITLE = "Learn"
+
+LATEX = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+]
+
+
+def build(app: AppState) -> None:
+    """Lay the tab out. All of it runs in the browser, but for what is measured."""
+    calls = server_functions(app)
+    with gr.Row(elem_classes=["learn"]):
+        component(
+            "learn/contents.js",
+            lessons=[(lesson.key, lesson.title) for lesson in LESSONS],
+            elem_classes=("contents",),
+            elem_id="lessons",
+        )
+        with gr.Column(elem_classes=["lessons"]):
+            for lesson in LESSONS:
+                _lesson(lesson, calls.get(lesson.module, {}))
+            gr.HTML('<div class="pager-place"></div>', apply_default_css=False)
+
+
+def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]]) -> None:
+    with gr.Column(elem_id=f"lesson-{lesson.key}", elem_classes=["lesson"]):
+        gr.Markdown(f"## {lesson.title}\n{lesson.text}", latex_delimiters=LATEX, elem_classes=["lesson-text"])
+        component(
+            f"learn/{lesson.module}.js",
+            server_functions=calls,
+            elem_classes=("lesson-play",),
+            question={"key": lesson.key, **asdict(lesson.question)},
+            **_recorded(lesson.module),
+        )
+
+
+def _recorded(module: str) -> dict[str, Any]:
+    if module != "reach":
+        return {}
+    # Written by benchmarks/record_lesson_factors.py.
+    return {"recorded": json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))}
+
+
+def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], Any]]]:
+    """What a lesson asks of the server, by its module: short measurements, made when somebody asks."""
+
+    def crossover(_: object) -> dict[str, Any]:
+        app.await_libraries()
+        from cdvft_app.lessons.crossover import measured
+
+        return measured()
+
+    return {"convolution": {"crossover": crossover}}
