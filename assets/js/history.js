@@ -25,7 +25,7 @@ export function mount({ element, props, server, watch }) {
 
   async function act(call) {
     try {
-      const { error } = await call;
+      const { error } = await call;  // nothing at all where the server failed: caught below
       said.textContent = error ?? "";
     } catch {
       said.textContent = "The server did not answer; try again in a moment.";
@@ -40,8 +40,6 @@ export function mount({ element, props, server, watch }) {
       act(server.rename({ runs: ids(race), name: field.value, token: props.value.token }));
     } }, field, h("button", { type: "submit", class: "text-button" }, "Save"),
     h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"));
-    form.addEventListener("keydown", (event) => { if (event.key === "Escape") quit(); });
-    editing = true;
     place.replaceChildren(form);
     field.select();
   }
@@ -55,14 +53,14 @@ export function mount({ element, props, server, watch }) {
       } }, "Delete for good");
     place.replaceChildren(h("span", {}, "Delete this race, its curves and adapters? "), yes,
       h("button", { type: "button", class: "text-button", onclick: quit }, "Keep it"));
-    editing = true;
     yes.focus();
   }
 
   function item(race) {
     const now = selected();
     const isShown = ids(race).some((id) => now.includes(id));
-    const actions = h("div", { class: "actions" });
+    const actions = h("div", { class: "actions", onkeydown: (event) => { if (event.key === "Escape" && editing) quit(); } });
+    const edit = (how) => () => { editing = true; how(race, actions); };
     const button = (label, hint, onclick, disabled = false) =>
       h("button", { type: "button", class: "text-button", title: hint, disabled, onclick, "aria-label": `${label} ${race.name}` }, label);
     const foreign = "Only the browser that started it can do this.";
@@ -71,8 +69,8 @@ export function mount({ element, props, server, watch }) {
       isShown && now.length > race.runs.length
         ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
         : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown),
-      button("Rename", race.mine ? "Give it another name" : foreign, () => renaming(race, actions), !race.mine),
-      button("Delete", race.mine ? "Remove it, its curves and adapters" : foreign, () => deleting(race, actions), !race.mine));
+      button("Rename", race.mine ? "Give it another name" : foreign, edit(renaming), !race.mine),
+      button("Delete", race.mine ? "Remove it, its curves and adapters" : foreign, edit(deleting), !race.mine));
     return h("li", { class: isShown ? "race shown" : "race", "aria-current": isShown ? "true" : null },
       h("div", { class: "race-head" }, h("span", { class: "race-name" }, race.name), h("span", { class: "quiet" }, when(race.created))),
       h("p", { class: "quiet summary" }, race.summary),
@@ -88,7 +86,8 @@ export function mount({ element, props, server, watch }) {
     let answer;
     try {
       answer = await server.races({ limit, token: props.value.token });
-    } catch { return; }
+    } catch { /* the run side says that the server is away */ }
+    if (!answer) return;
     const key = JSON.stringify([answer, selected()]);
     if (key === shown || editing) return;
     shown = key;

@@ -1,6 +1,7 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
 import { h, setText, when } from "./dom.js";
+import { Reproduce } from "./reproduce.js";
 import { Cards } from "./run_cards.js";
 import { RunChart } from "./run_chart.js";
 import { isActive, isFinal, progress, RunModel, statusText } from "./run_model.js";
@@ -28,8 +29,10 @@ export function mount({ element, props, server, trigger, watch }) {
   const chart = new RunChart(props.lines, props.layout, element.id);
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
   const cards = new Cards();
+  const reproduce = new Reproduce();
+  const pageTitle = document.title;
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, reuse), origin, status, bar, lost, aloud, chart.node, board.node, cards.node);
+    h("div", { class: "run-head" }, title, reuse), origin, status, bar, lost, aloud, chart.node, board.node, cards.node, reproduce.node);
 
   let model = null;
   let timer = null;
@@ -66,9 +69,11 @@ export function mount({ element, props, server, trigger, watch }) {
     const part = Math.round(100 * progress(runs));
     bar.classList.toggle("idle", !runs.some((run) => !isFinal(run)));
     bar.setAttribute("aria-valuenow", part);
+    document.title = runs.some(isActive) ? `${part} % · ${pageTitle}` : pageTitle;
     bar.firstChild.style.width = `${part}%`;
     board.show(runs);
     cards.show(runs);
+    reproduce.show(runs);
     const empty = first ? "The curves begin with the first step." : "The curves of your race will be drawn here.";
     if (changed || chart.emptyText !== empty) chart.show(runs, empty);
     element.toggleAttribute("data-settled", model.settled);

@@ -11,7 +11,7 @@ from cdvft_app.figures import curves
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.component import component
-from cdvft_app.ui.run_view import MOST_RUNS, facts
+from cdvft_app.ui.run_view import MOST_RUNS, current, lasting
 
 MOST_RACES = 500
 RUNS_A_RACE = 6
@@ -33,14 +33,17 @@ def races(store: RunStore, request: object) -> dict[str, Any]:
 
 
 def _race(store: RunStore, runs: list[RunRecord], token: object) -> dict[str, Any]:
-    first = facts(runs[0])
+    first = lasting(runs[0])
     keep = ("id", "method", "label", "state", "metric", "metric_name", "trainable_parameters")
     return {
         "name": first["name"],
         "summary": first["summary"],
         "created": first["created"],
         "mine": store.owner(runs[0].id, token),
-        "runs": [{name: value for name, value in facts(run).items() if name in keep} for run in runs],
+        "runs": [
+            {name: value for name, value in (lasting(run) | current(run)).items() if name in keep}
+            for run in runs
+        ],
     }
 
 

@@ -20,11 +20,10 @@ KINDS = ("preparing", "step", "evaluation", "note")
 METRIC_TITLES = {"accuracy": "Accuracy", "matthews": "Matthews", "pearson": "Pearson"}
 
 
-def facts(run: RunRecord) -> dict[str, Any]:
-    """What the page shows of a run beside its rows."""
+def lasting(run: RunRecord) -> dict[str, Any]:
+    """What the page shows of a run and will not change while it is watched."""
     recipe = catalog.recipes().get(run.settings.recipe)
     return {
-        "id": run.id,
         "group": run.group_id,
         "name": run.name,
         "method": run.method,
@@ -33,6 +32,14 @@ def facts(run: RunRecord) -> dict[str, Any]:
             ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]
         ),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
+        "created": run.created,
+    }
+
+
+def current(run: RunRecord) -> dict[str, Any]:
+    """What may change from one second to the next."""
+    return {
+        "id": run.id,
         "state": run.state,
         "reason": run.reason,
         "step": run.step,
@@ -48,7 +55,6 @@ def facts(run: RunRecord) -> dict[str, Any]:
         "examples_per_second": run.result.get("examples_per_second"),
         "device": run.device and run.device.replace("cpu", "CPU", 1),
         "precision": run.result.get("precision"),
-        "created": run.created,
     }
 
 
@@ -81,7 +87,8 @@ def poll(store: RunStore, request: object) -> dict[str, Any]:
         after = cursor if isinstance(cursor, int) else 0
         rows, cursor_now = store.rows(run_id, after, kinds=KINDS, limit=MOST_ROWS)
         answer["runs"].append(
-            facts(run)
+            current(run)
+            | (lasting(run) if after == 0 else {})
             | rows_for_page(rows)
             | {"cursor": cursor_now, "more": len(rows) == MOST_ROWS}
             | ({"place": store.queue_place(run_id)} if run.state == "queued" else {})

@@ -210,3 +210,14 @@ def test_history_overlays_renames_deletes(visit: Visit) -> None:
     races.nth(0).get_by_role("button", name="Open").click()
     page.get_by_role("button", name="Use these settings").click()
     expect(page.locator("#set-epochs input")).to_have_value("2")
+
+
+def test_commands_reproduce_the_race(visit: Visit) -> None:
+    page = visit()
+    page.locator(".reproduce summary").click()
+    commands = page.locator(".reproduce pre").inner_text().splitlines()
+    shown = page.locator("#run .scoreboard tbody tr").count()
+    assert len(commands) == shown >= 1
+    assert commands[0].startswith("python -m cdvft_app train --recipe sentiment --method cdvft --m 2 --alpha 1")
+    assert "--target-modules query --target-modules value" in commands[0]
+    assert "--lora-r" not in commands[0]

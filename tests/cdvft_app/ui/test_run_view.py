@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
     (waiting,) = poll(app.store, {"cursors": {run_id: 0}})["runs"]
     assert (waiting["state"], waiting["place"], waiting["steps"]) == ("queued", 1, [])
     train(app.store, run_id)
+    assert waiting["label"] == "LoRA r\u00a0=\u00a08"
     (told,) = poll(app.store, {"cursors": {run_id: waiting["cursor"]}})["runs"]
-    assert told["label"] == "LoRA r\u00a0=\u00a08"
     assert told["steps"] == [[1, 0.5, 0.7], [2, 1.0, 0.6]]
     assert told["evaluations"] == [[2, 1.0, 0.75]]
     assert told["notes"] == [{"text": "Something to know.", "level": "warning"}]
@@ -54,6 +55,7 @@ def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
     (again,) = poll(app.store, {"cursors": {run_id: told["cursor"]}})["runs"]
     assert (again["steps"], again["evaluations"], again["notes"]) == ([], [], [])
     assert again["cursor"] == told["cursor"]
+    assert len(json.dumps(again)) < 700  # what a client receives once a second for each run
 
 
 @pytest.mark.parametrize(
