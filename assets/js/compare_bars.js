@@ -1,0 +1,43 @@
+// One quantity of all methods as bars, with a switch over them.
+
+import { h, segmented } from "./dom.js";
+import { draw, onTheme } from "./plot.js";
+
+export class BarChart {
+  constructor(id) {
+    this.id = id;
+    this.quantity = "parameters";
+    this.controls = h("div", { class: "chart-controls" });
+    this.chart = h("div", { class: "chart", role: "group", "aria-label": "Cost of each method as bars" });
+    this.empty = h("p", { class: "quiet", hidden: true });
+    this.node = h("section", { class: "part-of" }, h("h3", {}, "Side by side, with the frozen model as yardstick"),
+      this.controls, this.chart, this.empty);
+    onTheme(() => this.redraw());
+  }
+
+  show(shown) {
+    this.shown = shown;
+    if (!this.controls.firstChild) {
+      this.controls.append(segmented("Quantity of the bars", `bars-${this.id}`,
+        shown.columns.map(({ key, title }) => [key, title]), this.quantity,
+        (key) => { this.quantity = key; this.redraw(); }));
+    }
+    this.redraw();
+  }
+
+  redraw() {
+    const figure = this.shown?.bars[this.quantity];
+    this.chart.hidden = !figure;
+    this.empty.hidden = Boolean(figure);
+    if (!figure) {
+      this.empty.textContent = this.quantity === "seconds" ? "Nobody has measured these methods here yet." : "Nothing to draw: none of these methods has any.";
+      return;
+    }
+    this.chart.style.height = `${figure.layout.height}px`;
+    draw(this.chart, figure).catch((error) => {
+      this.chart.hidden = true;
+      this.empty.hidden = false;
+      this.empty.textContent = `The chart is not shown: ${error.message}. Its numbers are in the table above.`;
+    });
+  }
+}

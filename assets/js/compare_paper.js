@@ -1,0 +1,33 @@
+// The paper's figures beside ours, each with its verdict.
+
+import { count, h, short } from "./dom.js";
+import { exports } from "./export.js";
+
+const MARKS = { "nothing to compare": "no figure known" };
+const NAMES = { cdvft: "CDVFT", lora: "LoRA", fourierft: "FourierFT", c3a: "C3A" };
+const HEADS = [["Figure", ""], ["Paper", "As the paper prints it"], ["Ours", "Recomputed here from the shapes of the layers"], ["Unit", ""],
+  ["Verdict", "Ours, rounded as the paper rounds, against what it prints"], ["Why", ""]];
+
+const number = (value) => value === null ? "–" : Number.isInteger(value) ? count(value) : short(value);
+const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method] ?? method);
+
+export function mount({ element, props }) {
+  const rows = props.value;
+  const topics = [...new Set(rows.map((row) => row.topic))];
+  // A reason that many rows of a topic share is said once.
+  const line = (row, index, own) => h("tr", {}, h("th", { scope: "row" }, named(row.quantity)), h("td", { class: "value" }, row.published ?? "–"),
+    h("td", { class: "value" }, number(row.ours)), h("td", {}, row.unit),
+    h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
+    h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""));
+  const group = (topic) => {
+    const own = rows.filter((row) => row.topic === topic);
+    return h("tbody", {}, h("tr", { class: "topic" }, h("th", { scope: "rowgroup", colspan: HEADS.length }, topic)), own.map(line));
+  };
+  element.querySelector(".mount").replaceChildren(
+    h("h2", {}, "The paper's figures beside ours"),
+    h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had. Where its figure is not known to us, ours stands alone.`),
+    h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "The paper's figures beside ours" },
+      h("table", { class: "numbers paper-table" }, h("caption", { class: "hidden-text" }, "The paper's figures beside ours"),
+        h("thead", {}, h("tr", {}, HEADS.map(([name, hint]) => h("th", { scope: "col", title: hint || null }, name)))), topics.map(group))),
+    exports("paper", () => rows));
+}

@@ -1,0 +1,27 @@
+// Buttons that save a table as CSV or JSON, from what the page already holds.
+
+import { h } from "./dom.js";
+
+const cell = (value) => {
+  const text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+
+export function csv(rows) {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+function save(name, type, text) {
+  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** "Save as CSV · JSON"; `read` gives the rows as objects when a button is pressed. */
+export function exports(name, read) {
+  const button = (kind, type, write) => h("button", { type: "button", class: "text-button", "aria-label": `Save ${name} as ${kind}`,
+    onclick: () => save(`${name}.${kind.toLowerCase()}`, type, write(read())) }, kind);
+  return h("p", { class: "exports" }, "Save as ", button("CSV", "text/csv", csv), " ",
+    button("JSON", "application/json", (rows) => JSON.stringify(rows, null, 2)));
+}

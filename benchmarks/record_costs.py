@@ -1,0 +1,51 @@
+"""Write assets/costs.json: what the Compare tab shows before torch is imported.
+
+    python -m benchmarks.record_costs
+
+Everything in it is computed and nothing measured; a test recomputes it and compares.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from cdvft_app.comparison.payload import compare
+from cdvft_app.cost_request import parse_cost
+from cdvft_app.paper import paper_rows
+from cdvft_app.shapes import model_shapes
+from cdvft_app.shapes.known_models import KNOWN_MODELS
+from cdvft_app.ui.compare_form import COSTS, START, asked
+
+
+def models() -> list[dict[str, Any]]:
+    """Every model whose dimensions are known here, with what its controls offer."""
+    found = [model_shapes(model.id) for model in KNOWN_MODELS]
+    return [
+        {
+            "id": shapes.name,
+            "kind": shapes.kind,
+            "parameters": shapes.total_parameters,
+            "targets": list(shapes.target_names()),
+            "usual": list(shapes.default_targets),
+        }
+        for shapes in found
+    ]
+
+
+def costs() -> dict[str, Any]:
+    return {
+        "models": models(),
+        "first": compare(parse_cost(asked(START))),
+        "paper": [asdict(row) for row in paper_rows()],
+    }
+
+
+def main() -> None:
+    COSTS.write_text(json.dumps(costs(), separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"Wrote {COSTS.relative_to(COSTS.parents[1])}: {COSTS.stat().st_size:,} bytes.")
+
+
+if __name__ == "__main__":
+    main()

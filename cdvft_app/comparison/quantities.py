@@ -1,0 +1,115 @@
+"""What can be compared: each quantity's name, unit, meaning, value in a cost row, and yardstick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["count", "bytes", "flops", "seconds"]
+Row = Mapping[str, Any]
+
+_FLOAT32 = 4
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """`value` is what the method adds, `yardstick` the frozen model's own; both from a cost table's row."""
+
+    key: str
+    title: str
+    kind: Kind
+    hint: str
+    yardstick_title: str
+    value: Callable[[Row], float | None]
+    yardstick: Callable[[Row], float | None]
+
+
+def added_memory(row: Row) -> int:
+    """Weights, gradients, AdamW's moments, kept activations; full fine-tuning's weights are the model's."""
+    weights = 0 if row["method"] == "full" else _FLOAT32 * row["trainable_parameters"]
+    return weights + row["gradient_bytes"] + row["optimizer_bytes"] + row["activation_bytes"]
+
+
+def frozen_flops(row: Row) -> int:
+    """The frozen model's forward pass, and its backward pass where the method needs one."""
+    return row["frozen_forward_flops_per_step"] + row["frozen_backward_flops_per_step"]
+
+
+QUANTITIES: tuple[Quantity, ...] = (
+    Quantity(
+        "parameters",
+        "Parameters",
+        "count",
+        "Numbers that the method trains, without the classifier head, which every method trains alike.",
+        "The model's own parameters",
+        lambda row: row["trainable_parameters"],
+        lambda row: row["frozen_parameters"],
+    ),
+    Quantity(
+        "bytes",
+        "File",
+        "bytes",
+        "Size of the adapter's safetensors file in float32, header included.",
+        "The model's file in float32",
+        lambda row: row["adapter_bytes"],
+        lambda row: row["frozen_bytes"],
+    ),
+    Quantity(
+        "flops",
+        "Extra FLOPs a step",
+        "flops",
+        "Floating-point operations that the method adds to one training step, forward and backward.",
+        "The frozen model's forward and backward",
+        lambda row: row["flops_per_step"],
+        frozen_flops,
+    ),
+    Quantity(
+        "memory",
+        "Extra memory",
+        "bytes",
+        "What the method adds while training, in float32: weights, gradients, AdamW's two moments, and "
+        "what its layers keep for the backward pass.",
+        "The frozen model's weights",
+        added_memory,
+        lambda row: row["frozen_bytes"],
+    ),
+    Quantity(
+        "seconds",
+        "Step time",
+        "seconds",
+        "Median time of a whole training step, measured on this machine; nothing here is derived from FLOPs.",
+        "The frozen model's forward pass alone",
+        lambda row: (row.get("measured") or {}).get("seconds"),
+        lambda row: (row.get("measured") or {}).get("forward_seconds"),
+    ),
+)
+
+
+def amount(kind: Kind, value: float) -> str:
+    """55,296 · 231 kB · 3.13 GFLOP · 38.2 ms: three digits and a decimal prefix, counts in full."""
+    if kind == "count":
+        return f"{round(value):,}"
+    if kind == "seconds":
+        return f"{_digits(1e3 * value)} ms" if value < 1 else f"{_digits(value)} s"
+    unit = {"bytes": "B", "flops": "FLOP"}[kind]
+    for prefix in _PREFIXES:
+        if value < 999.5 or prefix == _PREFIXES[-1]:
+            return f"{_digits(value)} {prefix}{unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def times(ratio: float) -> str:
+    """A ratio with three digits: 5.33, 0.434, 29."""
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
+
+
+def percent(share: float) -> str:
+    """0.045 %, 1.1 %, 24 %."""
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:,.0f} %"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if value < 99.95 else f"{value:.0f}"

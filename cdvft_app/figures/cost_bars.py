@@ -1,0 +1,114 @@
+"""One quantity of every method as bars on a logarithmic axis, with the frozen model's own as yardstick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cdvft_app.figures import curves
+from cdvft_app.settings import Method
+
+BAR_PIXELS = 34
+FRAME_PIXELS = 62
+_YARDSTICK = "var(--rule-strong)"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`method` None is the frozen model itself; `text` stands at the bar's end, `hint` shows on hover.
+
+    `low` and `high` bound a measured value.
+    """
+
+    method: Method | None
+    label: str
+    value: float
+    text: str
+    hint: str
+    low: float | None = None
+    high: float | None = None
+
+
+def figure(bars: Sequence[Bar], title: str) -> dict[str, Any] | None:
+    """The bars from top to bottom, the yardstick's as a dashed line too; None where there is nothing to draw.
+
+    A bar of zero has no place on a logarithmic axis and is left out.
+    """
+    drawn = [bar for bar in bars if bar.value > 0]
+    if not any(bar.method for bar in drawn):
+        return None
+    yardstick = next((bar for bar in drawn if bar.method is None), None)
+    layout = curves.layout()
+    layout["xaxis"] |= {
+        "type": "log",
+        "title": {"text": title, "standoff": 8},
+        "showgrid": True,
+        "range": _decades(drawn),
+        "exponentformat": "SI",
+        "dtick": 1,
+    }
+    layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "ticks": "", "linecolor": "rgba(0,0,0,0)"}
+    layout |= {
+        "hovermode": "closest",
+        "bargap": 0.42,
+        "dragmode": False,
+        "uirevision": title,
+        "height": FRAME_PIXELS + BAR_PIXELS * len(drawn),
+        "shapes": [_line(yardstick.value)] if yardstick else [],
+    }
+    layout["margin"] |= {"l": 12, "r": 84}
+    return {"data": [_trace(bar) for bar in drawn], "layout": layout}
+
+
+def _trace(bar: Bar) -> dict[str, Any]:
+    spread = (
+        {
+            "error_x": {
+                "type": "data",
+                "symmetric": False,
+                "array": [bar.high - bar.value],
+                "arrayminus": [bar.value - bar.low],
+                "color": "var(--ink)",
+                "thickness": 1,
+                "width": 4,
+            }
+        }
+        if bar.low is not None and bar.high is not None
+        else {}
+    )
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": bar.label,
+        "x": [bar.value],
+        "y": [bar.label],
+        "text": [bar.text],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "textfont": {"color": "var(--ink)"},
+        "marker": {"color": f"var(--method-{bar.method})" if bar.method else _YARDSTICK},
+        "hovertemplate": f"<b>{bar.label}</b><br>{bar.text}<br>{bar.hint}<extra></extra>",
+        **spread,
+    }
+
+
+def _decades(bars: Sequence[Bar]) -> list[float]:
+    """From the power of ten below the smallest bar, which then still shows, to the largest."""
+    exponents = [math.log10(bar.value) for bar in bars]
+    return [math.floor(min(exponents) - 0.3), max(exponents) + 0.05]
+
+
+def _line(at: float) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": at,
+        "x1": at,
+        "y0": 0,
+        "y1": 1,
+        "layer": "below",
+        "line": {"color": _YARDSTICK, "width": 1, "dash": "dash"},
+    }

@@ -1,0 +1,170 @@
+"""The Compare tab: what each method costs on any model, before, while and after it is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.figures import curves
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.settings import METHODS, InvalidChoice
+from cdvft_app.ui.compare_form import (
+    CONVENTIONS,
+    FIELDS,
+    MATCHES,
+    NUMBERS,
+    OF_METHOD,
+    START,
+    WORDS,
+    asked,
+    kind_of,
+    layers_of,
+    model_choices,
+    recorded,
+)
+from cdvft_app.ui.component import component
+from cdvft_app.ui.form import text
+from cdvft_app.ui.state import AppState, OnVisit
+
+TITLE = "Compare"
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(app: AppState) -> OnVisit | None:
+    """Lay the tab out and connect it."""
+    controls: dict[str, Any] = {}
+    with gr.Row(elem_classes=["train", "compare"]):
+        with gr.Column(elem_classes=["choose"]):
+            _controls(controls)
+        with gr.Column(elem_classes=["watch"]):
+            view = component(
+                "compare_view.js",
+                {"shown": recorded()["first"], "problem": None},
+                lines=curves.lines(),
+                layout=curves.layout(),
+                elem_id="costs",
+            )
+    component("compare_paper.js", recorded()["paper"], elem_id="paper")
+    fields = [controls[name] for name in FIELDS]
+
+    def compared(*given: Any) -> dict[str, Any]:
+        try:
+            return {"shown": _compare(app, asked(dict(zip(FIELDS, given, strict=True)))), "problem": None}
+        except InvalidChoice as error:
+            return {"shown": None, "problem": str(error)}
+
+    gr.on([field.change for field in fields], compared, fields, view, trigger_mode="always_last", **QUIET)
+
+    # A model brings its own layers, and takes tokens or pixels.
+    def of_model(model: str | None) -> list[Any]:
+        kind = kind_of(model or "")
+        return [
+            gr.update(**layers_of(model or "")),
+            gr.update(visible=kind != "image", value=""),
+            gr.update(visible=kind in ("image", None), value=""),
+        ]
+
+    follows = [controls[name] for name in ("targets", "sequence", "image_size")]
+    controls["model"].input(of_model, controls["model"], follows, **QUIET)
+
+    # Only what the chosen methods and kind of model use is shown.
+    def of_methods(methods: list[str]) -> list[Any]:
+        return [gr.update(visible=method in methods) for method in OF_METHOD.values()]
+
+    controls["methods"].change(
+        of_methods, controls["methods"], [controls[name] for name in OF_METHOD], **QUIET
+    )
+    gr.api(_endpoint(app), api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
+    return None
+
+
+def _compare(app: AppState, values: dict[str, Any]) -> dict[str, Any]:
+    app.await_libraries()
+    from cdvft_app.comparison.payload import compare
+    from cdvft_app.cost_request import parse_cost
+
+    return compare(parse_cost(values))
+
+
+def _controls(controls: dict[str, Any]) -> None:
+    typed = catalog.hub_ids_allowed()
+    gr.HTML("<h2>What</h2>", apply_default_css=False)
+    label, hint = WORDS["model"]
+    more = " A hub id, a timm name or a folder can be typed in." if typed else " A timm name can be typed in."
+    controls["model"] = gr.Dropdown(
+        model_choices(),
+        value=START["model"],
+        label=label,
+        info=f"{hint}{more}",
+        allow_custom_value=True,
+        elem_id="cost-model",
+    )
+    label, hint = WORDS["targets"]
+    controls["targets"] = gr.Dropdown(
+        **layers_of(START["model"]),
+        label=label,
+        info=hint,
+        multiselect=True,
+        allow_custom_value=True,
+        elem_id="cost-targets",
+    )
+    for name in ("batch", "sequence", "image_size"):
+        controls[name] = _number(name)
+    gr.HTML("<h2>How</h2>", apply_default_css=False)
+    controls["methods"] = gr.CheckboxGroup(
+        [(METHOD_STYLES[method].label, method) for method in METHODS],
+        value=START["methods"],
+        label=WORDS["methods"][0],
+        elem_id="cost-methods",
+        elem_classes=["method-chips"],
+    )
+    for name in NUMBERS:
+        if name not in controls:
+            controls[name] = _number(name)
+    for name, choices in (("match", MATCHES), ("convention", CONVENTIONS)):
+        label, hint = WORDS[name]
+        controls[name] = gr.Dropdown(
+            choices,
+            value=START[name],
+            label=label,
+            info=hint,
+            elem_id=f"cost-{name}",
+            elem_classes=["setting"],
+        )
+
+
+def _number(name: str) -> gr.Textbox:
+    label, hint = WORDS[name]
+    return gr.Textbox(
+        value=text(START.get(name)),
+        label=label,
+        info=hint,
+        elem_id=f"cost-{name}",
+        elem_classes=["setting"],
+        visible=name != "image_size",
+        max_lines=1,
+        max_length=20,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+    )
+
+
+_ENDPOINT = (
+    "What each method costs on a model, as a list with one object a method. `request` has the fields of the "
+    'command `python -m cdvft_app cost`, such as {"model": "roberta-base", "methods": ["cdvft", "lora"]}.'
+)
+
+
+def _endpoint(app: AppState) -> Any:
+    def cost(request: dict[str, Any]) -> list[dict[str, Any]]:
+        app.await_libraries()
+        from cdvft_app.cost_request import parse_cost
+        from cdvft_app.cost_table import cost_table
+
+        try:
+            return cost_table(parse_cost(request))
+        except InvalidChoice as error:
+            raise gr.Error(str(error)) from None
+
+    return cost
