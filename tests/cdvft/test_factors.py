@@ -1,45 +1,33 @@
-"""What is read from adapters against PEFT's own answers, and the measures against dense numpy."""
+"""What is read from adapters and their folders against PEFT's own answers."""
 
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import peft
 import pytest
-import scipy.linalg
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import cdvft
-from cdvft.approximate import fit_block_circulant
-from cdvft.circulant import block_circulant, circulant
 from cdvft.factors import (
-    circularity,
     delta_weight,
     effective_rank,
-    factor_changes,
     factors,
     factors_from_folder,
     norm_ratio,
-    shift_energy,
     singular_values,
-    spectrum,
     weight_updates,
 )
-from cdvft.layer import CDVFTLayer, Factors
+from cdvft.layer import Factors
 
 CONFIGS = {
     "default": {},
     "m = 3": {"m": 3, "alpha": 0.5},
     "small blocks with padding": {"m": 3, "block_size": 5},
 }
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def adapted(tiny, **kwargs: object) -> peft.PeftModel:
@@ -59,9 +47,6 @@ def assert_same(ours: dict[str, Factors], theirs: dict[str, Factors]) -> None:
     assert ours.keys() == theirs.keys()
     for name, layer in ours.items():
         torch.testing.assert_close(layer, theirs[name], rtol=0, atol=0)
-
-
-# Reading
 
 
 @pytest.mark.parametrize("kwargs", CONFIGS.values(), ids=CONFIGS)
@@ -232,93 +217,3 @@ def test_models_without_the_adapter_are_explained(bert) -> None:
     model.merge_adapter()
     with pytest.raises(ValueError, match="unmerge_adapter"):
         list(weight_updates(model))
-
-
-# Measures
-
-
-@pytest.mark.parametrize("p", [1, 2, 7, 8])
-def test_spectrum_holds_the_eigenvalues_and_singular_values_of_the_circulant(p: int) -> None:
-    c = random(p)
-    modulus, phase = spectrum(c)
-    dense = scipy.linalg.circulant(c.numpy())
-    eigenvalues = torch.polar(modulus, phase).numpy()
-    fourier = np.exp(2j * np.pi * np.outer(np.arange(p), np.arange(p)) / p)  # eigenvectors as columns
-    np.testing.assert_allclose(dense @ fourier, fourier * eigenvalues, atol=1e-12)
-    np.testing.assert_allclose(np.sort(modulus)[::-1], np.linalg.svd(dense, compute_uv=False), atol=1e-12)
-
-
-def test_spectrum_takes_blocks() -> None:
-    c = random(2, 3, 4)
-    modulus, _ = spectrum(c)
-    assert modulus.shape == (2, 3, 4)
-    torch.testing.assert_close(modulus[1, 2], spectrum(c[1, 2]).modulus)
-
-
-@pytest.mark.parametrize("shape", [(5, 5), (3, 7), (7, 3)])
-def test_singular_values_are_numpys(shape: tuple[int, int]) -> None:
-    matrix = random(*shape)
-    np.testing.assert_allclose(singular_values(matrix), np.linalg.svd(matrix.numpy(), compute_uv=False))
-
-
-def test_large_singular_values_are_refused() -> None:
-    assert len(singular_values(torch.ones(2, 4096))) == 2
-    with pytest.raises(ValueError, match=r"4096 x 1025.*1024"):
-        singular_values(torch.ones(4096, 1025))
-
-
-@pytest.mark.parametrize(
-    ("values", "rank"),
-    [([1, 1, 1, 1], 4), ([5, 5, 0, 0], 2), ([3, 0], 1), ([0, 0], 0), ([3, 1], 4 / 3**0.75)],
-)
-def test_effective_rank(values: list[float], rank: float) -> None:
-    assert effective_rank(torch.tensor(values, dtype=torch.float32)) == pytest.approx(rank)
-    assert effective_rank(1e-3 * torch.tensor(values, dtype=torch.float64)) == pytest.approx(rank)
-
-
-def test_norm_ratio() -> None:
-    assert norm_ratio(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 10.0]])) == pytest.approx(0.5)
-
-
-def test_factor_changes_are_root_mean_squares() -> None:
-    start = Factors([torch.zeros(4), torch.ones(2)], [torch.zeros(1, 1, 4)], 1.0)
-    now = Factors([torch.tensor([2.0, 0, 0, 0]), torch.tensor([1.0, 1.0])], [torch.full((1, 1, 4), 3.0)], 1.0)
-    assert factor_changes(start, now) == ([1.0, 0.0], [3.0])
-
-
-SHAPES = [((6, 6), 6), ((6, 6), 3), ((6, 4), 2), ((5, 7), 3), ((7, 5), 7), ((6, 6), None), ((4, 6), None)]
-
-
-@pytest.mark.parametrize(("shape", "p"), SHAPES)
-def test_shift_energy_is_summed_entry_by_entry(shape: tuple[int, int], p: int | None) -> None:
-    matrix = random(*shape)
-    energy = shift_energy(matrix, p)
-    expected = torch.zeros_like(energy)
-    p = energy.shape[-1]
-    for i, j in np.ndindex(*shape):
-        expected[i // p, j // p, (i - j) % p] += matrix[i, j] ** 2
-    torch.testing.assert_close(energy, expected)
-
-
-@pytest.mark.parametrize(("shape", "p"), [case for case in SHAPES if case[1]])
-def test_circularity_is_what_the_best_block_circulant_explains(shape: tuple[int, int], p: int) -> None:
-    matrix = random(*shape)
-    assert circularity(matrix, p) == pytest.approx(1 - fit_block_circulant(matrix, p).error ** 2)
-    c = random(*shift_energy(matrix, p).shape)
-    assert circularity(block_circulant(c, *shape), p) == pytest.approx(1)
-
-
-def test_circularity_at_its_ends() -> None:
-    assert circularity(torch.zeros(3, 3)) == 0
-    alternating = torch.tensor([1.0, -1.0, 1.0, -1.0])
-    assert circularity(alternating[:, None] * circulant(torch.rand(4))) == pytest.approx(0, abs=1e-7)
-
-
-def test_diagonals_break_circularity_without_touching_the_rank(bert) -> None:
-    layer: CDVFTLayer = next(m for m in adapted(bert).modules() if isinstance(m, CDVFTLayer))
-    diagonals, circulants, alpha = layer.factors("default")
-    ones = [torch.ones_like(a) for a in diagonals]
-    plain, scaled = delta_weight(Factors(ones, circulants, alpha)), delta_weight(layer.factors("default"))
-    assert circularity(plain.detach()) == pytest.approx(1)
-    assert circularity(scaled.detach()) < 0.3
-    assert torch.linalg.matrix_rank(plain) == torch.linalg.matrix_rank(scaled) == 24

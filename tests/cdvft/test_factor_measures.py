@@ -1,0 +1,109 @@
+"""The measures of factors and weight updates against dense numpy and sums written out."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from cdvft.approximate import fit_block_circulant
+from cdvft.circulant import block_circulant, cd_product, circulant
+from cdvft.factors import (
+    circularity,
+    effective_rank,
+    factor_changes,
+    norm_ratio,
+    shift_energy,
+    singular_values,
+    spectrum,
+)
+from cdvft.layer import Factors
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("p", [1, 2, 7, 8])
+def test_spectrum_holds_the_eigenvalues_and_singular_values_of_the_circulant(p: int) -> None:
+    c = random(p)
+    modulus, phase = spectrum(c)
+    dense = scipy.linalg.circulant(c.numpy())
+    eigenvalues = torch.polar(modulus, phase).numpy()
+    fourier = np.exp(2j * np.pi * np.outer(np.arange(p), np.arange(p)) / p)  # eigenvectors as columns
+    np.testing.assert_allclose(dense @ fourier, fourier * eigenvalues, atol=1e-12)
+    np.testing.assert_allclose(np.sort(modulus)[::-1], np.linalg.svd(dense, compute_uv=False), atol=1e-12)
+
+
+def test_spectrum_takes_blocks() -> None:
+    c = random(2, 3, 4)
+    modulus, _ = spectrum(c)
+    assert modulus.shape == (2, 3, 4)
+    torch.testing.assert_close(modulus[1, 2], spectrum(c[1, 2]).modulus)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 7), (7, 3)])
+def test_singular_values_are_numpys(shape: tuple[int, int]) -> None:
+    matrix = random(*shape)
+    np.testing.assert_allclose(singular_values(matrix), np.linalg.svd(matrix.numpy(), compute_uv=False))
+
+
+def test_large_singular_values_are_refused() -> None:
+    assert len(singular_values(torch.ones(2, 4096))) == 2
+    with pytest.raises(ValueError, match=r"4096 x 1025.*1024"):
+        singular_values(torch.ones(4096, 1025))
+
+
+@pytest.mark.parametrize(
+    ("values", "rank"),
+    [([1, 1, 1, 1], 4), ([5, 5, 0, 0], 2), ([3, 0], 1), ([0, 0], 0), ([3, 1], 4 / 3**0.75)],
+)
+def test_effective_rank(values: list[float], rank: float) -> None:
+    assert effective_rank(torch.tensor(values, dtype=torch.float32)) == pytest.approx(rank)
+    assert effective_rank(1e-3 * torch.tensor(values, dtype=torch.float64)) == pytest.approx(rank)
+
+
+def test_norm_ratio() -> None:
+    assert norm_ratio(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 10.0]])) == pytest.approx(0.5)
+
+
+def test_factor_changes_are_root_mean_squares() -> None:
+    start = Factors([torch.zeros(4), torch.ones(2)], [torch.zeros(1, 1, 4)], 1.0)
+    now = Factors([torch.tensor([2.0, 0, 0, 0]), torch.tensor([1.0, 1.0])], [torch.full((1, 1, 4), 3.0)], 1.0)
+    assert factor_changes(start, now) == ([1.0, 0.0], [3.0])
+
+
+SHAPES = [((6, 6), 6), ((6, 6), 3), ((6, 4), 2), ((5, 7), 3), ((7, 5), 7), ((6, 6), None), ((4, 6), None)]
+
+
+@pytest.mark.parametrize(("shape", "p"), SHAPES)
+def test_shift_energy_is_summed_entry_by_entry(shape: tuple[int, int], p: int | None) -> None:
+    matrix = random(*shape)
+    energy = shift_energy(matrix, p)
+    expected = torch.zeros_like(energy)
+    p = energy.shape[-1]
+    for i, j in np.ndindex(*shape):
+        expected[i // p, j // p, (i - j) % p] += matrix[i, j] ** 2
+    torch.testing.assert_close(energy, expected)
+
+
+@pytest.mark.parametrize(("shape", "p"), [case for case in SHAPES if case[1]])
+def test_circularity_is_what_the_best_block_circulant_explains(shape: tuple[int, int], p: int) -> None:
+    matrix = random(*shape)
+    assert circularity(matrix, p) == pytest.approx(1 - fit_block_circulant(matrix, p).error ** 2)
+    c = random(*shift_energy(matrix, p).shape)
+    assert circularity(block_circulant(c, *shape), p) == pytest.approx(1)
+
+
+def test_circularity_at_its_ends() -> None:
+    assert circularity(torch.zeros(3, 3)) == 0
+    alternating = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    assert circularity(alternating[:, None] * circulant(torch.rand(4))) == pytest.approx(0, abs=1e-7)
+
+
+def test_diagonals_break_circularity_without_touching_the_rank() -> None:
+    c, before, after = random(24), random(24, seed=1), random(24, seed=2)
+    plain, scaled = circulant(c), cd_product([before, after], [c])
+    assert circularity(plain) == pytest.approx(1)
+    assert circularity(scaled) < 0.2
+    assert torch.linalg.matrix_rank(plain) == torch.linalg.matrix_rank(scaled) == 24
