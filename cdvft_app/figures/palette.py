@@ -44,7 +44,8 @@ FACTOR_STYLES = {
 # Never rainbow: signed numbers diverge from the paper's colour, magnitudes deepen one hue, phases go round.
 DIVERGING = [[0, "#B2461F"], [0.25, "#DFA285"], [0.5, "var(--plot-zero)"], [0.75, "#7DB4D8"], [1, "#0072B2"]]
 SEQUENTIAL = [[0, "var(--plot-zero)"], [0.5, "#7DB4D8"], [1, "#0072B2"]]
-CYCLIC = [[0, "#3B3B58"], [0.25, "#5B8FB9"], [0.5, "#E2D9D1"], [0.75, "#B9775B"], [1, "#3B3B58"]]
+# All of middling lightness: a phase is the colour of thin bars on white and on black.
+CYCLIC = [[0, "#6E5E86"], [0.25, "#3F8CC0"], [0.5, "#8C9070"], [0.75, "#C2704F"], [1, "#6E5E86"]]
 
 # The same scales for what the page draws on a canvas: equally spaced stops in --scale-<name>.
 SCALES = {"diverging": DIVERGING, "sequential": SEQUENTIAL, "cyclic": CYCLIC}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 BYTES_LIMIT = 4 * 2**20
 FILE = re.compile(r"step-(\d{6,})\.safetensors")
@@ -45,11 +46,33 @@ def write(folder: Path, step: int, tensors: Mapping[str, Any]) -> str:
     return file
 
 
-def read(folder: Path, step: int) -> dict[str, np.ndarray]:
-    """The vectors of `step`, or `SnapshotError` where there are none."""
-    path = folder / _file(step)
+def read(folder: Path, step: int, prefix: str = "") -> dict[str, np.ndarray]:
+    """The vectors of `step` whose keys begin with `prefix`, keyed without it.
+
+    Raises:
+        SnapshotError: there are none, or they cannot be read.
+    """
+    with _opened(folder, step) as tensors:
+        return {
+            key.removeprefix(prefix): tensors.get_tensor(key)
+            for key in tensors.keys()  # noqa: SIM118 (safetensors' file is no mapping)
+            if key.startswith(prefix)
+        }
+
+
+def written(folder: Path, step: int) -> int:
+    """When the snapshot of `step` was written, in nanoseconds since 1970; 0 where there is none."""
     try:
-        return load_file(path)
+        return (folder / _file(step)).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def _opened(folder: Path, step: int) -> Iterator[Any]:
+    try:
+        with safe_open(folder / _file(step), framework="numpy") as tensors:
+            yield tensors
     except FileNotFoundError:
         known = ", ".join(map(str, steps(folder))) or "none"
         raise SnapshotError(f"No factors were kept at step {step}; kept steps: {known}.") from None

@@ -6,13 +6,13 @@ from types import ModuleType
 
 import gradio as gr
 
-from cdvft_app.ui import api, learn, texts, train
+from cdvft_app.ui import api, compare, factors, learn, texts, train
 from cdvft_app.ui.header import header
 from cdvft_app.ui.state import AppState
 
 # A tab is a module with TITLE and build(app), which lays it out, connects it, and may return an OnVisit.
 # Its place in the address is its module's name: ?tab=train. Tabs know nothing of each other.
-TABS: tuple[ModuleType, ...] = (train, learn)
+TABS: tuple[ModuleType, ...] = (train, compare, factors, learn)
 
 # Keeps the address in step with the tab that is looked at, so that a link leads back to it. Gradio selects
 # the first tab before `tab_in_address` has answered; that must not overwrite what the address asks for.

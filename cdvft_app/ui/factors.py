@@ -145,5 +145,7 @@ def _facts(source: Source) -> dict[str, Any]:
         "label": label(settings),
         "summary": summary(settings),
         "rank": settings.lora_r if settings.method == "lora" else None,
+        "m": settings.m,
+        "targets": ", ".join(layers.short_names(settings.target_modules or ()).values()),
         **source.facts(),
     }

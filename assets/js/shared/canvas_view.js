@@ -11,10 +11,14 @@ export class CanvasView {
     this.canvas = h("canvas", {});
     this.over = h("canvas", { class: "over", "aria-hidden": "true" });  // cursor and such, drawn without the rest
     this.node = h("div", { class: "canvas-view", role: "group", "aria-label": label, tabindex: interactive ? "0" : null }, this.canvas, this.over);
-    this.width = 0;
+    Object.assign(this, { width: 0, inView: false, stale: false, colors: new Map() });
     new ResizeObserver(() => {
       if (this.node.clientWidth && this.node.clientWidth !== this.width) this.fit();
     }).observe(this.node);
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.inView = isIntersecting;
+      if (isIntersecting && this.stale) this.redraw();
+    }, { rootMargin: "200px" }).observe(this.node);
     onTheme(() => { this.recolor(); this.redraw(); });
   }
 
@@ -35,12 +39,21 @@ export class CanvasView {
   }
 
   /** The value of "var(--name)" here; any other colour as it is. */
-  color(name) { return name.startsWith("var(") ? variable(this.node, name.slice(4, -1)) : name; }
+  color(name) {
+    if (!name.startsWith("var(")) return name;
+    if (!this.colors.has(name)) this.colors.set(name, variable(this.node, name.slice(4, -1)));
+    return this.colors.get(name);
+  }
 
-  recolor() {}
+  recolor() { this.colors.clear(); }
 
+  /** Draw, or remember to when it scrolls into view. */
   redraw() {
-    if (!this.width || !this.node.isConnected) return;
+    this.stale = !this.inView;
+    if (this.width && this.inView && this.node.isConnected) this.#draw();
+  }
+
+  #draw() {
     for (const canvas of [this.canvas, this.over]) canvas.getContext("2d").clearRect(0, 0, this.width, this.tall);
     this.draw(this.canvas.getContext("2d"));
     this.drawOver(this.over.getContext("2d"));
@@ -57,12 +70,13 @@ export class CanvasView {
   drawOver() {}
 
   font(context, size = 11) {
-    context.font = `${size}px ${variable(this.node, "--font") || "sans-serif"}`;
+    context.font = `${size}px ${this.color("var(--font)") || "sans-serif"}`;
     context.fillStyle = this.color("var(--ink-soft)");
   }
 
   /** Save what is seen, on paper and under a title. */
   savePng(name, title) {
+    if (this.stale) this.#draw();
     const { width, height } = this.canvas, ratio = width / this.width, top = Math.round(30 * ratio);
     const sheet = h("canvas", { width, height: height + top });
     const context = sheet.getContext("2d");

@@ -63,7 +63,10 @@ export class Heatmap extends CanvasView {
 
   get stride() { return Math.max(1, Math.ceil(this.view.rows / MOST), Math.ceil(this.view.cols / MOST)); }
 
-  recolor() { this.ramp = ramp(this.node, "diverging"); }
+  recolor() {
+    super.recolor();
+    this.ramp = ramp(this.node, "diverging");
+  }
 
   draw(context) {
     if (!this.matrix) return;

@@ -17,15 +17,20 @@ export function ticks(low, high, count = 4) {
   return found;
 }
 
+const powerOfTen = (value) => `10${String(Math.round(Math.log10(value))).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
+
 export class LinePlot extends CanvasView {
-  /** `onmove(index)` tells of the place under the cursor, or null. */
-  constructor({ label, height = 120, onmove = () => {} }) {
+  /**
+   * `onmove(index)` tells of the place under the pointer, or null. With `onpick(index)` in its place the cursor
+   * stays where it was put, and is moved by pressing, dragging and the arrow keys.
+   */
+  constructor({ label, height = 120, onmove = () => {}, onpick = null }) {
     super({ label, height });
-    Object.assign(this, { onmove, series: [], at: null, options: {} });
+    Object.assign(this, { onmove: onpick ?? onmove, series: [], at: null, options: {} });
     this.node.classList.add("line-plot");
-    this.node.addEventListener("pointermove", (event) => this.#point(event));
+    this.node.addEventListener("pointermove", (event) => (!onpick || event.buttons) && this.#point(event));
     this.node.addEventListener("pointerdown", (event) => this.#point(event));
-    this.node.addEventListener("pointerleave", () => this.point(null));
+    if (!onpick) this.node.addEventListener("pointerleave", () => this.point(null));
     this.node.addEventListener("keydown", (event) => {
       const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!move || !this.series.length) return;
@@ -36,13 +41,13 @@ export class LinePlot extends CanvasView {
   }
 
   /**
-   * series: [{y, color, width, dash, opacity, phases}], where `phases` makes bars coloured by angle;
-   * options: low, high (of y), log, blocks (p: lines between them), zero (draw y = 0), marks ([{x, text, color}]),
-   * xTitle, xOf (index -> text).
+   * series: [{y, x, color, width, dash, opacity, phases, dots}]: `x` where y's places are not 0, 1, 2, ...; `phases` makes
+   * bars coloured by angle, with `dots` points. options: low, high (of y), log, blocks (p: lines between them), marks ([{x, text, color}]),
+   * xTitle, last (the largest x), yTicks and yText (of a value) where round numbers do not fit.
    */
   show(series, options = {}) {
     Object.assign(this, { series, options });
-    this.length = Math.max(1, ...series.map(({ y }) => y.length), ...(options.marks ?? []).map(({ x }) => x + 1));
+    this.length = options.last === undefined ? Math.max(1, ...series.map(({ y }) => y.length)) : options.last + 1;
     this.redraw();
   }
 
@@ -59,7 +64,10 @@ export class LinePlot extends CanvasView {
 
   get bottom() { return this.options.xTitle === undefined ? 16 : 30; }
 
-  recolor() { this.phases = ramp(this.node, "cyclic"); }
+  recolor() {
+    super.recolor();
+    this.phases = ramp(this.node, "cyclic");
+  }
 
   scales() {
     let { low, high, log } = this.options;
@@ -84,19 +92,18 @@ export class LinePlot extends CanvasView {
     context.textAlign = "right";
     const shown = options.log
       ? ticks(Math.ceil(Math.log10(to.low)), Math.floor(Math.log10(to.high)), 3).filter(Number.isInteger).map((power) => 10 ** power)
-      : ticks(to.low, to.high, this.tall > 150 ? 4 : 3);
+      : options.yTicks ?? ticks(to.low, to.high, this.tall > 150 ? 4 : 3);
     for (const value of shown) {
       const y = Math.round(to.y(value)) + 0.5;
-      context.strokeStyle = this.color(value === 0 && options.zero !== false ? "var(--plot-axis)" : "var(--plot-grid)");
+      context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
       context.beginPath(); context.moveTo(LEFT, y); context.lineTo(this.width - RIGHT, y); context.stroke();
-      context.fillText(short(value), LEFT - 6, y);
+      context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(value) : short(value), LEFT - 6, y);
     }
     context.textBaseline = "top";
-    const first = options.first ?? 0;  // what the first index is called
     const stops = ticks(0, this.length - 1, this.width > 420 ? 6 : 4).filter(Number.isInteger);
     for (const index of stops) {
       context.textAlign = index === 0 ? "left" : index > 0.94 * (this.length - 1) ? "right" : "center";
-      context.fillText(String(index + first), to.x(index), floor + 4);
+      context.fillText(String(index), to.x(index), floor + 4);
     }
     if (options.xTitle) { context.textAlign = "center"; context.fillText(options.xTitle, (LEFT + this.width - RIGHT) / 2, floor + 17); }
     context.save();
@@ -124,7 +131,7 @@ export class LinePlot extends CanvasView {
     }
   }
 
-  #line(context, to, { y, color, width = 1.4, dash = [], opacity = 1 }) {
+  #line(context, to, { y, x, color, width = 1.4, dash = [], opacity = 1 }) {
     context.strokeStyle = this.color(color);
     context.globalAlpha = opacity;
     context.lineWidth = width;
@@ -134,7 +141,7 @@ export class LinePlot extends CanvasView {
     let pen = false;
     for (let index = 0; index < y.length; index++) {
       const good = Number.isFinite(y[index]) && (!this.options.log || y[index] > 0);
-      if (good) pen ? context.lineTo(to.x(index), to.y(y[index])) : context.moveTo(to.x(index), to.y(y[index]));
+      if (good) pen ? context.lineTo(to.x(x ? x[index] : index), to.y(y[index])) : context.moveTo(to.x(x ? x[index] : index), to.y(y[index]));
       pen = good;
     }
     context.stroke();
@@ -142,12 +149,12 @@ export class LinePlot extends CanvasView {
     context.globalAlpha = 1;
   }
 
-  #bars(context, to, { y, phases }, floor) {
-    const thick = Math.max(1, (this.width - LEFT - RIGHT) / this.length * 0.8);
+  #bars(context, to, { y, phases, dots }, floor) {
+    const thick = Math.max(dots ? 2.5 : 1, (this.width - LEFT - RIGHT) / this.length * 0.8);
     for (let index = 0; index < y.length; index++) {
       context.fillStyle = phaseColor(this.phases, phases[index]);
       const top = to.y(y[index]);
-      context.fillRect(to.x(index) - thick / 2, top, thick, Math.max(0.5, floor - top));
+      context.fillRect(to.x(index) - thick / 2, dots ? top - thick / 2 : top, thick, dots ? thick : Math.max(0.5, floor - top));
     }
   }
 
@@ -158,8 +165,8 @@ export class LinePlot extends CanvasView {
     context.globalAlpha = 0.4;
     context.beginPath(); context.moveTo(x, TOP); context.lineTo(x, this.tall - this.bottom); context.stroke();
     context.globalAlpha = 1;
-    for (const { y, color, phases, opacity = 1 } of this.series) {
-      if (opacity < 1 || !(this.at < y.length) || !Number.isFinite(y[this.at])) continue;
+    for (const { y, x: places, color, phases, opacity = 1 } of this.series) {
+      if (places || opacity < 1 || !(this.at < y.length) || !Number.isFinite(y[this.at])) continue;
       context.fillStyle = phases ? phaseColor(this.phases, phases[this.at]) : this.color(color);
       context.beginPath(); context.arc(x, to.y(y[this.at]), 3.2, 0, 7); context.fill();
     }

@@ -1,0 +1,207 @@
+// The Factors tab: chooses run and layer, loads one layer at a time, and keeps all views at the same step.
+
+import { count, h, setText, when } from "../dom.js";
+import { save } from "../shared/canvas_view.js";
+import { LayerData } from "./data.js";
+import { Forward } from "./forward.js";
+import { Overview } from "./overview.js";
+import { Player } from "./player.js";
+import { Ranks } from "./ranks.js";
+import { Views } from "./views.js";
+
+const MOST_COMPANIONS = 4;
+
+export function mount({ element, props, server }) {
+  new Theatre(element.querySelector(".mount"), props, server).begin();
+}
+
+class Theatre {
+  constructor(place, props, server) {
+    Object.assign(this, { props, server, answers: new Map() });
+    const select = (id, label, onchange) => ({ list: h("select", { id, onchange }), label: h("label", { for: id }, label) });
+    this.runs = select("factors-run", "Run", () => this.open(this.runs.list.value));
+    this.beside = select("factors-beside", "Beside it", () => this.showLayer());
+    this.origin = h("p", { class: "origin" });
+    this.problem = h("p", { class: "problem", role: "status", hidden: true });
+    this.overview = new Overview((module) => { this.module = module; this.showLayer(); });
+    this.player = new Player((t) => this.at(t));
+    this.heading = h("h2", { class: "layer-name" });
+    this.about = h("p", { class: "quiet layer-about" });
+    this.views = new Views();
+    this.ranks = new Ranks(props.lines);
+    this.forward = new Forward((layer, text) => this.server.inputs({ run: layer.run.id, module: layer.module, text }));
+    this.payload = h("p", { class: "quiet payload" });
+    this.layerPart = h("div", { class: "layer-part" },
+      h("div", { class: "layer-head" }, h("div", {}, this.heading, this.about), this.player.node),
+      this.views.node, this.ranks.node, this.forward.node,
+      h("div", { class: "factors-foot" }, this.payload, h("span", { class: "actions" },
+        h("button", { type: "button", class: "text-button", onclick: () => this.saveNumbers("csv") }, "Vectors at this step as CSV"),
+        h("button", { type: "button", class: "text-button", onclick: () => this.saveNumbers("json") }, "as JSON"))));
+    this.node = h("section", { class: "factors", "aria-label": "What each layer learned" },
+      h("div", { class: "factors-head" }, h("div", {}, h("h2", {}, "What each layer learned"), this.origin),
+        h("div", { class: "choices" }, this.runs.label, this.runs.list, this.beside.label, this.beside.list)),
+      this.problem, this.overview.sentence, this.overview.node, this.layerPart);
+    place.replaceChildren(this.node);
+    document.addEventListener("runs-changed", () => { if (this.node.isConnected && this.known) this.list(); });
+  }
+
+  /** A server's answer, kept; a refusal becomes an error. */
+  async ask(name, argument) {
+    const key = `${name} ${JSON.stringify(argument)}`;
+    if (!this.answers.has(key)) {
+      const answer = await this.server[name](argument);
+      if (answer.error) throw new Error(answer.error);
+      this.answers.set(key, answer);
+    }
+    return this.answers.get(key);
+  }
+
+  async begin() {
+    try {
+      await this.list();
+      const asked = new URL(location.href).searchParams, first = this.known.find(({ id }) => id === asked.get("factors")) ?? this.known[0];
+      if (!first) { this.say("No run keeps factors yet. Train CDVFT, LoRA, FourierFT or C3A, and look here."); return; }
+      this.module = asked.get("layer");
+      this.runs.list.value = first.id;
+      await this.open(first.id);
+    } catch (error) { this.say(error.message); }
+  }
+
+  async list() {
+    this.known = (await this.server.runs({})).runs;
+    const chosen = this.runs.list.value;
+    this.runs.list.replaceChildren(...this.known.map((run) => h("option", { value: run.id }, title(run))));
+    if (chosen) this.runs.list.value = chosen;
+  }
+
+  say(problem) {
+    setText(this.problem, problem ?? "");
+    this.problem.hidden = !problem;
+  }
+
+  async open(id) {
+    try {
+      const run = await this.server.open({ run: id });
+      if (run.error) throw new Error(run.error);
+      this.run = run;
+      this.answers.clear();
+      this.say(null);
+      setText(this.origin, run.recorded ? `Recorded ${run.recorded} · not run here` : [run.summary, when(run.created)].filter(Boolean).join(" · "));
+      const others = this.known.filter((other) => other.id !== id);
+      const group = others.filter((other) => other.group === run.group);
+      this.beside.list.replaceChildren(h("option", { value: "" }, "nothing"),
+        ...[...group, ...others.filter((other) => other.group !== run.group)].map((other) => h("option", { value: other.id }, title(other))));
+      if (!run.layers.some(({ module }) => module === this.module)) this.module = run.layers.at(-1).module;
+      this.overview.show(run);
+      this.overview.choose(this.module);
+      await this.showLayer();
+      await this.learn(run);
+    } catch (error) { this.say(error.message); }
+  }
+
+  /** The numbers of all layers, which for large models come a few at a time, and the norms of W where they are had. */
+  async learn(run) {
+    for (let first = 0; first !== null && run === this.run;) {
+      const answer = await this.ask("overview", { run: run.id, first });
+      if (run === this.run) this.overview.take(answer.layers);
+      first = answer.next;
+    }
+    if (run !== this.run || run.layers.every(({ module }) => run.weights[module])) return;
+    const answer = await this.ask("weights", { run: run.id }).catch(() => null);
+    if (!answer || run !== this.run) return;
+    run.weights = answer.weights;
+    this.overview.refresh();
+    this.ranks.weight = run.weights[this.module];
+    this.ranks.draw();
+  }
+
+  async load(run, module) {
+    const facts = run.layers.find((layer) => layer.module === module);
+    return facts && new LayerData(await this.ask("layer", { run: run.id, module }), facts, run);
+  }
+
+  async showLayer() {
+    const { run, module } = this, began = performance.now();
+    try {
+      const layer = await this.load(run, module);
+      const other = this.beside.list.value ? await this.ask("open", { run: this.beside.list.value }) : null;
+      const beside = other ? await this.load(other, module) ?? null : null;
+      if (run !== this.run || module !== this.module) return;
+      this.say(other && !beside ? `${other.label} has no ${module}, so nothing stands beside it.` : null);
+      const step = this.layer?.run === run ? this.layer.steps[this.player.t] : null;
+      this.layer = layer;
+      setText(this.heading, layer.depth === null ? layer.kind : `Layer ${layer.depth} · ${layer.kind}`);
+      setText(this.about, this.describe(layer));
+      this.views.show(layer, beside);
+      this.ranks.show(layer, run.weights[module]);
+      this.forward.t = layer.steps.length - 1;
+      this.player.show({ steps: layer.steps, losses: run.losses, color: this.props.lines[run.method].line.color });
+      if (step !== null) this.player.set(layer.nearest(step));
+      this.forward.show(layer);
+      setText(this.payload, `This layer: ${layer.steps.length} snapshots in ${count(Math.round(layer.bytes / 1024))} kB`
+        + `${layer.steps.length < run.steps.length ? `, every ${Math.round(run.steps.length / layer.steps.length)}th of ${run.steps.length}` : ""}`
+        + `, here after ${Math.round(performance.now() - began)} ms. Every matrix is rebuilt in your browser; scrubbing asks the server for nothing.`);
+      this.node.dataset.layer = module;
+      this.address();
+      await this.compare(layer, other);
+    } catch (error) { this.say(error.message); }
+  }
+
+  /** Singular values: this run's, then those of its race, or of the run beside it. */
+  async compare(layer, other) {
+    const own = await this.ask("singular", { run: layer.run.id, module: layer.module });
+    if (layer !== this.layer) return;
+    this.ranks.take(own);
+    const group = this.known.filter((run) => run.id !== layer.run.id && (run.id === other?.id || (run.group === layer.run.group && run.method !== layer.run.method)));
+    for (const companion of group.slice(0, MOST_COMPANIONS)) {
+      try {
+        const opened = await this.ask("open", { run: companion.id });
+        const same = await this.load(opened, layer.module);
+        const answer = same && await this.ask("singular", { run: companion.id, module: layer.module });
+        if (layer !== this.layer) return;
+        if (answer) this.ranks.compare(opened, answer, same.parameters);
+      } catch { /* the run beside may have been deleted meanwhile; the others still count */ }
+    }
+    this.node.dataset.compared = layer.module;
+  }
+
+  describe({ module, d_out, d_in, method, vectors, parameters }) {
+    const shape = vectors["circulant.0"]?.shape;
+    const blocks = !shape ? "" : shape[0] * shape[1] === 1 ? `, one circulant of ${shape[2]}` : `, ${shape[0]} × ${shape[1]} circulant blocks of ${shape[2]}`;
+    return `${module} · ${d_out} × ${d_in}${blocks} · ${count(parameters)} numbers trained instead of ${count(d_out * d_in)}`;
+  }
+
+  at(t) {
+    const began = performance.now();
+    this.views.at(t);
+    this.ranks.at(t);
+    if (this.layer) this.forward.at(t);
+    this.overview.at(this.run.steps.indexOf(this.layer.steps[t]));
+    this.node.dataset.drawn = (performance.now() - began).toFixed(1);
+  }
+
+  /** A link that leads back to this run and layer. */
+  address() {
+    const address = new URL(location.href);
+    address.searchParams.set("factors", this.run.id);
+    address.searchParams.set("layer", this.module);
+    history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
+  }
+
+  saveNumbers(kind) {
+    const { layer } = this, { t } = this.player, names = Object.keys(layer.vectors), step = layer.steps[t];
+    const file = `${layer.run.label}_${layer.module}_step_${step}`.replace(/[^\w.-]+/g, "_");
+    if (kind === "json") {
+      const vectors = Object.fromEntries(names.map((name) => [name, { shape: layer.vectors[name].shape, values: Array.from(layer.at(name, t)) }]));
+      const known = { run: layer.run.id, method: layer.method, module: layer.module, step, d_out: layer.d_out, d_in: layer.d_in, scale: layer.scale, vectors };
+      save(new Blob([JSON.stringify(known)], { type: "application/json" }), `${file}.json`);
+      return;
+    }
+    const lines = names.flatMap((name) => Array.from(layer.at(name, t), (value, k) => `${name},${k},${value}`));
+    save(new Blob([["vector,place,value", ...lines].join("\n")], { type: "text/csv" }), `${file}.csv`);
+  }
+}
+
+function title(run) {
+  return [run.name, run.label, run.targets, run.recorded ? "recorded" : when(run.created)].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,63 @@
+// The weight updates of the other methods, from what each of them trains.
+
+import { ifft } from "../shared/fft.js";
+import { Dense, modulo } from "../shared/circulant.js";
+
+/** LoRA: scale B A, with B (rows, r) and A (r, cols). */
+export function lowRank(a, b, rows, cols, rank, scale) {
+  const values = new Float32Array(rows * cols);
+  for (let i = 0; i < rows; i++) {
+    for (let k = 0; k < rank; k++) {
+      const factor = scale * b[i * rank + k];
+      if (factor === 0) continue;
+      for (let j = 0, at = i * cols, from = k * cols; j < cols; j++) values[at + j] += factor * a[from + j];
+    }
+  }
+  return new Dense(values, rows, cols);
+}
+
+/**
+ * FourierFT: the real part of scale IFFT2(S), where S is zero but for `spectrum` at `indices` (rows, then columns).
+ *
+ * S is real, so the update at (i, j) equals that at (-i, -j), and only half of the columns are transformed.
+ */
+export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
+  const count = spectrum.length, half = (cols >> 1) + 1;
+  const columns = { re: new Float64Array(half * rows), im: new Float64Array(half * rows) };  // one column after another
+  const byRow = new Map();
+  for (let k = 0; k < count; k++) {
+    const u = indices[k];
+    if (!byRow.has(u)) byRow.set(u, { re: new Float64Array(cols), im: new Float64Array(cols) });
+    byRow.get(u).re[indices[count + k]] = spectrum[k];
+  }
+  for (const [u, row] of byRow) {
+    const turned = ifft(row);
+    for (let j = 0; j < half; j++) { columns.re[j * rows + u] = turned.re[j]; columns.im[j * rows + u] = turned.im[j]; }
+  }
+  const values = new Float32Array(rows * cols);
+  for (let j = 0; j < half; j++) {
+    const column = ifft({ re: columns.re.subarray(j * rows, (j + 1) * rows), im: columns.im.subarray(j * rows, (j + 1) * rows) });
+    const mirror = (cols - j) % cols;
+    for (let i = 0; i < rows; i++) {
+      const value = scale * column.re[i];
+      values[i * cols + j] = value;
+      values[modulo(-i, rows) * cols + mirror] = value;
+    }
+  }
+  return new Dense(values, rows, cols);
+}
+
+/** C3A: blocks with first ROW kernel[i, j], times scale; kernel is (rows / b, cols / b, b). */
+export class BlockKernel {
+  constructor(kernel, b, rows, cols, scale) { Object.assign(this, { kernel, b, rows, cols, scale }); }
+
+  entry(i, j) {
+    const { b, cols } = this, block = Math.floor(i / b) * (cols / b) + Math.floor(j / b);
+    return this.scale * this.kernel[block * b + modulo((j % b) - (i % b), b)];
+  }
+
+  sample(is, js, out) {
+    let at = 0;
+    for (const i of is) for (const j of js) out[at++] = this.entry(i, j);
+  }
+}

@@ -1,0 +1,149 @@
+"""Record finished runs of the store as those that the Factors tab shows before anybody has run one.
+
+    python -m benchmarks.record_factors cdvft=RUN_ID:9 lora=RUN_ID:2 ... blocks=RUN_ID:3:attention
+
+KEY=RUN_ID:COUNT[:PART] keeps COUNT snapshots of a run, evenly spaced, first and last included, without the
+layers that have PART in their names; the run named first is shown first. Runs are of one model on text.
+Vectors are rounded to float16 (three digits), and every number that is recorded is computed from the rounded
+ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from cdvft_app import catalog
+from cdvft_app.catalog.backbones import load_text_backbone
+from cdvft_app.inspection import activations, layers, numbers
+from cdvft_app.inspection.sources import RECORDED, LiveRun, RecordedRun, find
+from cdvft_app.store.runs import RunStore
+
+SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no joke lands")
+SHORT = "dull, but funny"
+"""For layers with wide inputs."""
+WIDE = 768
+DIGITS = 4
+
+
+def rounded(value: object) -> object:
+    """The same JSON with floats of four significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list) else value
+
+
+def half(array: np.ndarray) -> np.ndarray:
+    """float16, and FourierFT's places as int16."""
+    return array.astype(np.float16 if array.dtype.kind == "f" else np.int16)
+
+
+def record(key: str, run: LiveRun, count: int, left_out: str) -> None:
+    """Write one run's two files."""
+    every = run.steps()
+    steps = sorted({every[round(part * (len(every) - 1) / (count - 1))] for part in range(count)})
+    tensors = {
+        f"{step}/{name}": half(array)
+        for step in steps
+        for name, array in run.read(step).items()
+        if not (left_out and left_out in name)
+        and (step == steps[-1] or not name.endswith("/indices"))  # which never change
+    }
+    day = time.strftime("%d %B %Y", time.localtime(run.record.created))
+    device = f"{run.record.device} ({platform.machine()}, {os.cpu_count()} CPU cores)"
+    known = {
+        "facts": run.facts()
+        | {
+            "name": catalog.get_recipe(run.settings.recipe).title,
+            "group": "recorded",
+            "recorded": f"{day} on {device}" + (f", without its {left_out} layers" if left_out else ""),
+        },
+        "settings": run.settings.model_dump(mode="json", exclude_none=True),
+        "steps": steps,
+        "losses": run.losses(),
+    }
+    file = RECORDED / f"{key}.json"
+    save_file(tensors, RECORDED / f"{key}.safetensors")
+    file.write_text(json.dumps(known))
+    written = RecordedRun(key)
+    found = layers.layers(written)
+    singular = {layer.module: numbers.singular(written, layer) for layer in found}
+    known["numbers"] = [numbers.numbers(written, layer, all_norms=True) for layer in found]
+    known["effective_rank"] = {module: one["effective_rank"] for module, one in singular.items()}
+    for module, one in singular.items():
+        values = np.frombuffer(base64.b64decode(one["values"]), "<f4").reshape(-1, one["count"])
+        tensors[f"singular/{module}"] = values.astype(np.float16)
+    save_file(tensors, RECORDED / f"{key}.safetensors")
+    file.write_text(json.dumps(rounded(known), separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def record_inputs(model: str, keys: list[str]) -> None:
+    """Write what the layers of all recorded runs receive for the sentences, and their weights' norms."""
+    backbone = load_text_backbone(catalog.get_model(model))
+    every = {layer.module: layer for key in keys for layer in layers.layers(RecordedRun(key))}
+    arrays: dict[str, np.ndarray] = {}
+    examples = []
+    for place, text in enumerate((*SENTENCES, SHORT)):
+        wide = text == SHORT
+        modules = [m for m, layer in every.items() if (max(layer.d_in, layer.d_out) >= WIDE) == wide]
+        if not modules:
+            continue
+        encoded = dict(backbone.tokenizer(text, return_tensors="pt"))
+        seen = activations.run(backbone.model, modules, encoded)
+        keys_by_content: dict[bytes, str] = {}
+        inputs = {}
+        for module, (x, _) in seen.items():  # query, key and value receive the same
+            content = half(x.numpy())
+            inputs[module] = keys_by_content.setdefault(content.tobytes(), f"{place}.{len(keys_by_content)}")
+            arrays[inputs[module]] = content
+        tokens = backbone.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
+        outputs = {module: y.norm(dim=-1).tolist() for module, (_, y) in seen.items()}
+        examples.append({"text": text, "tokens": list(tokens), "inputs": inputs, "outputs": outputs})
+    weights = {
+        module: float(torch.linalg.matrix_norm(activations.find(backbone.model, module).weight.detach()))
+        for module in every
+    }
+    save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
+    file = RECORDED / f"{model}.inputs.json"
+    file.write_text(
+        json.dumps(rounded({"weights": weights, "examples": examples}), separators=(",", ":")) + "\n",
+        encoding="utf-8",
+    )
+
+
+def main(arguments: list[str]) -> None:
+    store = RunStore.default()
+    RECORDED.mkdir(exist_ok=True)
+    keys, models = [], set()
+    for argument in arguments:
+        key, _, rest = argument.partition("=")
+        run_id, count, left_out, *_ = [*rest.split(":"), "", ""]
+        run = find(store, run_id)
+        if not isinstance(run, LiveRun) or run.record.state != "finished":
+            sys.exit(f"{argument}: only finished runs of the store are recorded.")
+        record(key, run, int(count), left_out)
+        keys.append(key)
+        models.add(run.settings.model)
+    if len(models) != 1:
+        sys.exit("Name runs of one model: KEY=RUN_ID:COUNT ...")
+    (RECORDED / "index.json").write_text(json.dumps(keys) + "\n")
+    record_inputs(models.pop(), keys)
+    sizes = {file.name: file.stat().st_size for file in sorted(Path(RECORDED).iterdir())}
+    for name, size in sizes.items():
+        print(f"{size:10,}  {name}")
+    print(f"{sum(sizes.values()):10,}  together")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Looking into what runs have learned: their snapshots, numbers about each layer, and what layers receive."""

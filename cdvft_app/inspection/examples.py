@@ -1,0 +1,66 @@
+"""What the layers of a pretrained model receive for a few recorded sentences, and how large its weights are.
+
+It belongs to the model alone, so it serves every run of that model, with nothing to load. <model>.inputs.json
+has {"weights": {module: Frobenius norm}, "examples": [{"text", "tokens", "inputs": {module: key}, "outputs":
+{module: norms}}]}; the arrays (tokens, d_in) are in <model>.inputs.safetensors, in float16.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from cdvft_app.inspection.sources import RECORDED, Source, Unavailable
+
+MODELS = ("minilm",)
+
+
+def weight_norms(source: Source) -> dict[str, float]:
+    """||W||_F of the recorded modules of the run's model; empty for a model that is not recorded."""
+    return _known(source)["weights"]
+
+
+def texts(source: Source, module: str) -> list[str]:
+    """The recorded sentences that say what this module receives."""
+    return [example["text"] for example in _known(source)["examples"] if module in example["inputs"]]
+
+
+def inputs(source: Source, module: str, text: object) -> dict[str, Any]:
+    """What the module receives for a recorded sentence, as `activations.inputs` gives it.
+
+    Raises:
+        Unavailable: that sentence is not recorded for that module.
+    """
+    for example in _known(source)["examples"]:
+        if example["text"] == text and module in example["inputs"]:
+            with safe_open(
+                RECORDED / f"{source.settings.model}.inputs.safetensors", framework="numpy"
+            ) as all_:
+                x = all_.get_tensor(example["inputs"][module])
+            return packed(example["tokens"], x, example["outputs"][module])
+    raise Unavailable("This sentence is not recorded for this layer; choose another or type one.")
+
+
+def packed(tokens: list[str], x: np.ndarray, output_norms: list[float]) -> dict[str, Any]:
+    """{"tokens", "width", "data": base64 of float32 (tokens, width), "output_norms": of W x + b by token}."""
+    return {
+        "tokens": tokens,
+        "width": x.shape[1],
+        "data": base64.b64encode(np.ascontiguousarray(x, dtype="<f4").tobytes()).decode(),
+        "output_norms": output_norms,
+    }
+
+
+def _known(source: Source) -> dict[str, Any]:
+    model = source.settings.model
+    return _read(model) if model in MODELS else {"weights": {}, "examples": []}
+
+
+@lru_cache
+def _read(model: str) -> dict[str, Any]:
+    return json.loads((RECORDED / f"{model}.inputs.json").read_text(encoding="utf-8"))

@@ -1,0 +1,144 @@
+"""Which layers a snapshot holds, what they are called in short, and their vectors for the page."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from cdvft_app import catalog
+from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.settings import RunSettings
+
+MOST_BYTES = 2 * 2**20
+"""Of one layer's vectors over all steps in one answer; beyond it every n-th snapshot is left out."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module of the model: `depth` is its block's number (None outside blocks), `kind` its place in it."""
+
+    module: str
+    depth: int | None
+    kind: str
+    d_out: int
+    d_in: int
+
+
+def layers(source: Source) -> list[Layer]:
+    """The layers of a run's snapshots, by depth, those of one block in the order of their names."""
+    vectors: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+    for key, vector in source.read(source.steps()[-1]).items():
+        module, _, name = key.rpartition("/")
+        vectors[module][name] = vector
+    modules = sorted(vectors, key=natural)
+    kinds = short_names([_split(module)[1] for module in modules])
+    return [
+        Layer(
+            module,
+            _split(module)[0],
+            kinds[_split(module)[1]],
+            *shape(source.settings, module, vectors[module]),
+        )
+        for module in modules
+    ]
+
+
+def find_layer(source: Source, module: object) -> Layer:
+    """The layer of that name; the name is compared with the snapshot's own and used for nothing else.
+
+    Raises:
+        Unavailable: the snapshots have no such layer.
+    """
+    for layer in layers(source):
+        if layer.module == module:
+            return layer
+    raise Unavailable(f"This run has no layer {str(module)[:80]!r}.")
+
+
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts numbers inside names by value."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
+
+
+def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """(d_out, d_in) of a layer: from its vectors' shapes, for FourierFT from the catalogue.
+
+    Raises:
+        Unavailable: neither says.
+    """
+    if "diagonal.0" in vectors:
+        last = max(int(name.partition(".")[2]) for name in vectors if name.startswith("diagonal."))
+        return len(vectors[f"diagonal.{last}"]), len(vectors["diagonal.0"])
+    if "A" in vectors:
+        return vectors["B"].shape[0], vectors["A"].shape[1]
+    if "kernel" in vectors:
+        q1, q2, b = vectors["kernel"].shape
+        return q1 * b, q2 * b
+    for name, d_out, d_in, _ in catalog.resolve(settings).target_shapes:
+        if f".{module}".endswith(f".{name}"):
+            return d_out, d_in
+    raise Unavailable(f"The size of {module} is known neither from its vectors nor from the catalogue.")
+
+
+def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) -> dict[str, Any]:
+    """A layer's vectors over the snapshots: {"steps", "vectors": {name: {"shape", "type", "data"}}, "bytes"}.
+
+    `data` is base64 of little-endian float32, or int32 for FourierFT's places, (steps, *shape). Vectors that
+    never change are sent once, as (1, *shape).
+    """
+    kept = list(steps or source.steps())
+    one = sum(array.nbytes for array in source.read(kept[-1], layer.module).values())
+    stride = -(-one * len(kept) // MOST_BYTES)
+    kept = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
+    read = [source.read(step, layer.module) for step in kept]
+    vectors = {}
+    for name in read[-1]:
+        fixed = name == "indices"
+        stack = np.stack([vectors[name] for vectors in (read[-1:] if fixed else read)])
+        stack = stack.astype("<i4" if fixed else "<f4")
+        vectors[name] = {
+            "shape": list(stack.shape[1:]),
+            "type": "int32" if fixed else "float32",
+            "data": base64.b64encode(stack.tobytes()).decode(),
+        }
+    return {
+        **asdict(layer),
+        "steps": kept,
+        "vectors": vectors,
+        "bytes": sum(len(vector["data"]) for vector in vectors.values()),
+    }
+
+
+def scale(settings: RunSettings, layer: Layer) -> float:
+    """The constant in front of a method's update, as the trainer sets it."""
+    return {
+        "cdvft": settings.alpha,
+        "lora": 1.0,  # alpha = r
+        "fourierft": settings.fourierft_scaling,
+        "c3a": 1 / layer.d_in,
+    }[settings.method]
+
+
+def _split(module: str) -> tuple[int | None, str]:
+    """Number of the block and the rest of the name: "encoder.layer.3.output.dense" -> (3, "output.dense")."""
+    parts = module.split(".")
+    numbers = [place for place, part in enumerate(parts) if part.isdigit()]
+    if not numbers:
+        return None, module
+    return int(parts[numbers[0]]), ".".join(parts[numbers[0] + 1 :]) or module
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Each dotted name by as many of its last parts as tell it from the others."""
+    every = dict.fromkeys(names)
+    for count in range(1, 9):
+        short = {name: ".".join(name.split(".")[-count:]) for name in every}
+        if len(set(short.values())) == len(short):
+            return short
+    return {name: name for name in every}

@@ -1,0 +1,165 @@
+"""Numbers about the weight updates of a run's layers, at its snapshots.
+
+Formulas are those of cdvft.factors, and PEFT's own for the updates of the other methods.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from peft import PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+
+from cdvft import factors as formulas
+from cdvft.layer import Factors
+from cdvft_app.inspection.layers import Layer, layers
+from cdvft_app.inspection.sources import Source
+from cdvft_app.settings import RunSettings
+from cdvft_app.training.methods import peft_config
+
+MOST_ENTRIES = 2**28
+"""Of all updates that are built for norms at every step; where there are more, the last step's only."""
+
+
+def update(settings: RunSettings, layer: Layer, vectors: Mapping[str, np.ndarray]) -> Tensor:
+    """The weight update of one layer from its snapshot, alpha included, (d_out, d_in)."""
+    if settings.method == "cdvft":
+        return formulas.delta_weight(factors(settings, vectors))
+    tensors = {name: torch.from_numpy(array) for name, array in vectors.items()}
+    if settings.method == "c3a":
+        settings = settings.model_copy(update={"c3a_block_size": vectors["kernel"].shape[-1]})
+    config = peft_config(settings.model_copy(update={"target_modules": ("layer",)}), head="")
+    config.modules_to_save = None  # type: ignore[attr-defined]  # every method here has it
+    with torch.device("meta"):  # where nothing is drawn at random, which a run in training would notice
+        base = nn.Sequential()
+        base.add_module("layer", nn.Linear(layer.d_in, layer.d_out, bias=False))
+    model = get_peft_model(base, config, low_cpu_mem_usage=True).to_empty(device="cpu")
+    assert isinstance(model, PeftModel)
+    _fill(next(part for part in model.modules() if isinstance(part, BaseTunerLayer)), tensors)
+    return next(iter(formulas.weight_updates(model))).delta
+
+
+def factors(settings: RunSettings, vectors: Mapping[str, np.ndarray]) -> Factors:
+    """CDVFT's vectors of one layer, in the order in which data meets them."""
+
+    def numbered(kind: str) -> list[Tensor]:
+        names = sorted(
+            (name for name in vectors if name.startswith(f"{kind}.")), key=lambda n: int(n[len(kind) + 1 :])
+        )
+        return [torch.from_numpy(vectors[name]) for name in names]
+
+    return Factors(numbered("diagonal"), numbered("circulant"), settings.alpha)
+
+
+@torch.no_grad()
+def _fill(layer: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Set what `training.methods.vectors` reads."""
+    if "A" in tensors:
+        layer.lora_A["default"].weight.copy_(tensors["A"])
+        layer.lora_B["default"].weight.copy_(tensors["B"])
+    elif "kernel" in tensors:
+        layer.c3a_kernel["default"].copy_(tensors["kernel"])
+    else:
+        layer.fourierft_spectrum["default"].copy_(tensors["spectrum"])
+        layer.indices["default"] = tensors["indices"].long()
+
+
+def singular(source: Source, layer: Layer) -> dict[str, Any]:
+    """By snapshot: {"steps", "count", "values", "effective_rank", "norm"} of the update.
+
+    `values` is base64 of its singular values in float32 (steps, count), in descending order. For layers that
+    are too large there is {"reason"} instead.
+    """
+    if min(layer.d_out, layer.d_in) > formulas.LARGEST_SIDE:
+        return {
+            "reason": "Singular values are computed for layers with a side of up to "
+            f"{formulas.LARGEST_SIDE}; for {layer.d_out} x {layer.d_in} they take too long to wait for."
+        }
+    steps = source.steps()
+    values = np.stack([_singular_values(_Key(source, step, layer)) for step in steps])
+    return {
+        "steps": steps,
+        "count": values.shape[1],
+        "values": base64.b64encode(values.astype("<f4").tobytes()).decode(),
+        "effective_rank": [formulas.effective_rank(torch.from_numpy(row)) for row in values],
+        "norm": [_norm(_Key(source, step, layer)) for step in steps],
+    }
+
+
+def overview(source: Source, first: int = 0, seconds: float = 1.5) -> dict[str, Any]:
+    """What each layer from the place `first` on learned, for as many as `seconds` allow, at least one.
+
+    {"layers": [{"module", "steps", "norm", "moved", "effective_rank"}], "next": place or None}: Frobenius
+    norms of the update by step (None where not computed), root mean squares of each vector's change since
+    the first snapshot by step (CDVFT only), and the effective rank after the last.
+    """
+    until, every = time.monotonic() + seconds, layers(source)
+    found: list[dict[str, Any]] = []
+    for layer in every[first:]:
+        found.append(numbers(source, layer, all_norms=_entries(every) * len(source.steps()) <= MOST_ENTRIES))
+        if time.monotonic() > until:
+            break
+    after = first + len(found)
+    return {"layers": found, "next": after if after < len(every) else None}
+
+
+def numbers(source: Source, layer: Layer, *, all_norms: bool) -> dict[str, Any]:
+    """One layer's entry of an `overview`."""
+    steps = source.steps()
+    norms: list[float | None] = [None] * len(steps)
+    moved: dict[str, list[float]] = {}
+    start = source.read(steps[0], layer.module)
+    for place, step in enumerate(steps):
+        vectors = source.read(step, layer.module)
+        if all_norms or step == steps[-1]:
+            norms[place] = _norm(_Key(source, step, layer))
+        if source.settings.method == "cdvft":
+            diagonals, circulants = formulas.factor_changes(
+                factors(source.settings, start), factors(source.settings, vectors)
+            )
+            for kind, changes in (("diagonal", diagonals), ("circulant", circulants)):
+                for number, change in enumerate(changes):
+                    moved.setdefault(f"{kind}.{number}", []).append(change)
+    rank = None
+    if min(layer.d_out, layer.d_in) <= formulas.LARGEST_SIDE:
+        rank = formulas.effective_rank(torch.from_numpy(_singular_values(_Key(source, steps[-1], layer))))
+    return {"module": layer.module, "steps": steps, "norm": norms, "moved": moved, "effective_rank": rank}
+
+
+class _Key:
+    """A layer at a step, for the caches: equal while its snapshot is the same."""
+
+    def __init__(self, source: Source, step: int, layer: Layer) -> None:
+        self.source, self.step, self.layer = source, step, layer
+        self.identity = (source.id, layer.module, step, source.version(step))
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and other.identity == self.identity
+
+    def update(self) -> Tensor:
+        vectors = self.source.read(self.step, self.layer.module)
+        return update(self.source.settings, self.layer, vectors)
+
+
+@lru_cache(maxsize=4096)
+def _singular_values(key: _Key) -> np.ndarray:
+    return formulas.singular_values(key.update()).numpy()
+
+
+@lru_cache(maxsize=65536)
+def _norm(key: _Key) -> float:
+    return float(torch.linalg.matrix_norm(key.update()))
+
+
+def _entries(every: list[Layer]) -> int:
+    return sum(layer.d_out * layer.d_in for layer in every)

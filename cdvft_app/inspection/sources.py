@@ -1,0 +1,198 @@
+"""Where factors come from: a run of the store, or a real one that was recorded and ships with the app.
+
+A recorded run is two files: <key>.json with what is known of it, and <key>.safetensors with its vectors in
+float16, keyed "<step>/<module>/<vector>", and their updates' singular values, keyed "singular/<module>".
+benchmarks/record_factors.py writes both.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from safetensors import safe_open
+
+from cdvft_app.settings import Method, RunSettings
+from cdvft_app.store import snapshots
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+
+RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded_factors"
+MOST_LISTED = 60
+MOST_LOSSES = 800
+ADAPTERS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a")
+
+
+class Unavailable(Exception):
+    """What was asked for is not there; the text is a sentence for the person who asked."""
+
+
+class Source(Protocol):
+    """Snapshots of one run.
+
+    `read` gives one module's vectors by name, or all of them, keyed "<module>/<vector>". `version(step)`
+    changes when the snapshot of that step is written anew.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def settings(self) -> RunSettings: ...
+    def facts(self) -> dict[str, Any]: ...
+    def losses(self) -> list[list[float]]: ...
+    def steps(self) -> list[int]: ...
+    def read(self, step: int, module: str | None = None) -> dict[str, np.ndarray]: ...
+    def version(self, step: int) -> object: ...
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """A run of the store."""
+
+    store: RunStore
+    record: RunRecord
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def settings(self) -> RunSettings:
+        return self.record.settings
+
+    def facts(self) -> dict[str, Any]:
+        run = self.record
+        return {
+            "name": run.name,
+            "group": run.group_id,
+            "created": run.created,
+            "state": run.state,
+            "metric_name": run.metric_name,
+            "metric": run.metric,
+            "recorded": None,
+        }
+
+    def losses(self) -> list[list[float]]:
+        rows, _ = self.store.rows(self.id, kinds=("step",), limit=200_000)
+        losses = [[row["step"], row["loss"]] for row in rows]
+        stride = -(-len(losses) // MOST_LOSSES) or 1
+        return losses[::stride] + (losses[-1:] if (len(losses) - 1) % stride else [])
+
+    def steps(self) -> list[int]:
+        return snapshots.steps(self.folder)
+
+    def read(self, step: int, module: str | None = None) -> dict[str, np.ndarray]:
+        return snapshots.read(self.folder, step, prefix=f"{module}/" if module else "")
+
+    def version(self, step: int) -> object:
+        return snapshots.written(self.folder, step)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A real run that ships with the app."""
+
+    key: str
+
+    @property
+    def id(self) -> str:
+        return f"recorded-{self.key}"
+
+    @property
+    def known(self) -> dict[str, Any]:
+        return _known(self.key)
+
+    @property
+    def settings(self) -> RunSettings:
+        return RunSettings.model_validate(self.known["settings"])
+
+    def facts(self) -> dict[str, Any]:
+        return self.known["facts"]
+
+    def losses(self) -> list[list[float]]:
+        return self.known["losses"]
+
+    def steps(self) -> list[int]:
+        return self.known["steps"]
+
+    def read(self, step: int, module: str | None = None) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        with self._vectors() as tensors:
+            for at in (self.steps()[-1], step):  # what never changes stands at the last step only
+                start = f"{at}/{module}/" if module else f"{at}/"
+                for key in tensors.keys():  # noqa: SIM118 (safetensors' file is no mapping)
+                    if key.startswith(start):
+                        found[key.removeprefix(start)] = tensors.get_tensor(key)
+        return {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in found.items()}
+
+    def version(self, step: int) -> object:
+        return None
+
+    def overview(self) -> dict[str, Any]:
+        """What `numbers.overview` computed when the run was recorded."""
+        return {"layers": self.known["numbers"], "next": None}
+
+    def singular(self, module: str) -> dict[str, Any]:
+        """What `numbers.singular` computed when the run was recorded, rounded to float16."""
+        with self._vectors() as tensors:
+            values = tensors.get_tensor(f"singular/{module}").astype("<f4")
+        return {
+            "steps": self.steps(),
+            "count": values.shape[1],
+            "values": base64.b64encode(values.tobytes()).decode(),
+            "effective_rank": self.known["effective_rank"][module],
+            "norm": next(one["norm"] for one in self.known["numbers"] if one["module"] == module),
+        }
+
+    def _vectors(self) -> Any:
+        return safe_open(RECORDED / f"{self.key}.safetensors", framework="numpy")
+
+
+@lru_cache
+def _known(key: str) -> dict[str, Any]:
+    return json.loads((RECORDED / f"{key}.json").read_text(encoding="utf-8"))
+
+
+@lru_cache
+def recorded_keys() -> tuple[str, ...]:
+    """The recorded runs, the one to begin with first."""
+    order = json.loads((RECORDED / "index.json").read_text()) if (RECORDED / "index.json").is_file() else []
+    return tuple(order)
+
+
+def find(store: RunStore, run_id: object) -> Source:
+    """The run of that id, recorded or of the store.
+
+    Raises:
+        Unavailable: there is none, or it kept no factors.
+    """
+    for key in recorded_keys():
+        if run_id == f"recorded-{key}":
+            return RecordedRun(key)
+    record = store.get(run_id)
+    if record is None:
+        raise Unavailable(f"There is no run {str(run_id)[:40]!r}; it may have been deleted.")
+    run = LiveRun(store, record, store.folder(record.id))
+    if not run.steps():
+        raise Unavailable(
+            f"“{record.name}” keeps no factors yet: the first are written when its training begins, and none "
+            "by the methods without an adapter."
+        )
+    return run
+
+
+def listed(store: RunStore) -> Iterator[Source]:
+    """Runs with factors, the latest first, and the recorded ones after them."""
+    for record in store.history(MOST_LISTED):
+        if record.method in ADAPTERS:
+            run = LiveRun(store, record, store.folder(record.id))
+            if run.steps():
+                yield run
+    yield from map(RecordedRun, recorded_keys())
