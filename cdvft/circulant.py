@@ -4,7 +4,7 @@ Convention: circ(c) has first COLUMN c, as `scipy.linalg.circulant`, so that cir
 convolution of c and x; the paper prints first ROWS, which is the same family with c reversed.
 
 Source: Ding, Chen, Liao, Wang, "Parameter-Efficient Fine-Tuning with Circulant and Diagonal Vectors", IJCAI
-2025 (arXiv 2505.00580). That every square complex matrix is a product of such factors is shown in Huhtanen,
+2025 (arXiv 2505.00580). That 2n - 1 such factors suffice for a generic complex matrix is shown in Huhtanen,
 Perämäki, "Factoring matrices into the product of circulant and diagonal matrices", 2015.
 """
 

@@ -13,7 +13,7 @@ from peft.config import PeftConfig
 from cdvft.rule import BACKENDS, Backend
 
 MAX_M = 32
-"""Most diagonals accepted: 2n - 1 factors express any n x n matrix, but far fewer are worth their cost."""
+"""Most diagonals accepted: 2n - 1 factors reach a generic n x n matrix, far fewer are worth their cost."""
 
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
