@@ -1,0 +1,214 @@
+"""What the Factors tab says is what PEFT and cdvft compute; and strangers' words reach nothing."""
+
+import base64
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from cdvft import factors as formulas
+from cdvft_app import events
+from cdvft_app.inspection import activations, examples, layers, numbers, sources
+from cdvft_app.inspection.sources import RecordedRun, Unavailable
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import snapshots
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training import methods
+from cdvft_app.ui.factors import Questions, _answering
+
+NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
+METHODS = {
+    "cdvft": {"block_size": 4, "alpha": 2.0},
+    "lora": {"lora_r": 3},
+    "fourierft": {"fourierft_n": 20},
+    "c3a": {"c3a_block_size": 4},
+}
+
+
+def adapted(settings: RunSettings, d_out: int, d_in: int) -> nn.Module:
+    """A model with three adapted layers whose vectors are all drawn at random."""
+    layer = nn.ModuleDict(
+        {
+            number: nn.ModuleDict({"output": nn.ModuleDict({"dense": nn.Linear(d_in, d_out)})})
+            for number in ("0", "2", "10")
+        }
+    )
+    base = nn.ModuleDict({"encoder": nn.ModuleDict({"layer": layer}), "classifier": nn.Linear(2, 2)})
+    base.config = SimpleNamespace(to_dict=dict, get=lambda *_: None)
+    model = methods.build(settings, base, "classifier")
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and "classifier" not in name:
+            nn.init.normal_(parameter)
+    return model
+
+
+def settings_of(method: str, **more: object) -> RunSettings:
+    return RunSettings(method=method, target_modules=("output.dense",), **METHODS[method], **more)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path)
+
+
+def kept(store: RunStore, settings: RunSettings, steps: dict[int, dict[str, object]]) -> sources.Source:
+    """A run of the store with these snapshots."""
+    [run] = store.create([settings], "somebody", process="1:1")
+    store.append(run.id, events.Started(9, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
+    for step, vectors in steps.items():
+        if step:
+            store.append(run.id, events.Step(step, 1.0, 0.5, 0.1, None, None))
+        snapshots.write(store.folder(run.id), step, vectors)
+    return sources.find(store, run.id)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
+    torch.manual_seed(0)
+    settings = settings_of(method)
+    d_out, d_in = 8, 12
+    model = adapted(settings, d_out, d_in)
+    shapes = SimpleNamespace(target_shapes=(("output.dense", d_out, d_in, 3),))
+    monkeypatch.setattr(layers.catalog, "resolve", lambda _: shapes)
+    run = kept(store, settings, {0: methods.vectors(model), 9: methods.vectors(model)})
+    found = layers.layers(run)
+    assert [layer.module for layer in found] == [NAMES[0], NAMES[2], NAMES[1]]
+    assert [(layer.depth, layer.kind, layer.d_out, layer.d_in) for layer in found] == [
+        (depth, "dense", d_out, d_in) for depth in (0, 2, 10)
+    ]
+    truth = {update.layer: update.delta for update in formulas.weight_updates(model)}
+    for layer in found:
+        delta = numbers.update(settings, layer, run.read(9, layer.module))
+        torch.testing.assert_close(delta, truth[layer.module])
+        said = numbers.singular(run, layer)
+        values = np.frombuffer(base64.b64decode(said["values"]), "<f4").reshape(2, said["count"])
+        np.testing.assert_allclose(values[1], torch.linalg.svdvals(truth[layer.module]), atol=1e-5)
+        assert said["norm"][1] == pytest.approx(float(truth[layer.module].norm()), rel=1e-5)
+    said = numbers.overview(run)
+    assert said["next"] is None and [one["module"] for one in said["layers"]] == [one.module for one in found]
+    assert said["layers"][0]["norm"][0] == pytest.approx(float(truth[NAMES[0]].norm()), rel=1e-5)
+
+
+def test_the_payload_is_the_snapshots(store):
+    steps = {
+        step: {f"{NAMES[0]}/diagonal.{place}": np.arange(4.0) + step + place for place in (0, 1)}
+        | {f"{NAMES[0]}/circulant.0": np.full((1, 1, 4), float(step))}
+        for step in (0, 7)
+    }
+    run = kept(store, settings_of("cdvft"), steps)
+    [layer] = layers.layers(run)
+    said = layers.payload(run, layer)
+    assert said["steps"] == [0, 7] and said["vectors"]["circulant.0"]["shape"] == [1, 1, 4]
+    sent = np.frombuffer(base64.b64decode(said["vectors"]["diagonal.1"]["data"]), "<f4").reshape(2, 4)
+    np.testing.assert_array_equal(sent, [np.arange(4.0) + 1, np.arange(4.0) + 8])
+    moved = numbers.overview(run)["layers"][0]["moved"]
+    assert moved == {"diagonal.0": [0, 7], "diagonal.1": [0, 7], "circulant.0": [0, 7]}
+
+
+def test_a_large_layer_comes_with_fewer_snapshots(store, monkeypatch):
+    vectors = {f"{NAMES[0]}/diagonal.{place}": np.ones(8) for place in (0, 1)}
+    vectors[f"{NAMES[0]}/circulant.0"] = np.ones((1, 1, 8))
+    run = kept(store, settings_of("cdvft"), dict.fromkeys(range(0, 10, 3), vectors) | {1: vectors})
+    [layer] = layers.layers(run)
+    monkeypatch.setattr(layers, "MOST_BYTES", 3 * 24 * 4)
+    assert layers.payload(run, layer)["steps"] == [0, 3, 9]
+    monkeypatch.setattr(formulas, "LARGEST_SIDE", 7)
+    assert "8 x 8 they take too long" in numbers.singular(run, layer)["reason"]
+    assert numbers.overview(run)["layers"][0]["effective_rank"] is None
+
+
+def test_an_overview_comes_in_parts(store):
+    model = adapted(settings_of("cdvft"), 8, 12)
+    run = kept(store, settings_of("cdvft"), {0: methods.vectors(model)})
+    first = numbers.overview(run, seconds=0)
+    assert len(first["layers"]) == 1 and first["next"] == 1
+    assert numbers.overview(run, first["next"])["layers"][-1]["module"] == NAMES[1]
+
+
+def test_short_names():
+    names = ["attention.self.query", "attention.self.value"]
+    assert list(layers.short_names(names).values()) == ["query", "value"]
+    names = ["intermediate.dense", "output.dense"]
+    assert list(layers.short_names(names).values()) == names
+
+
+HOSTILE = [None, 7, [], {}, {"run": {}}, {"run": "../.."}, {"run": "recorded-../cdvft"}, {"run": "x" * 10**5}]
+
+
+@pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "inputs"])
+@pytest.mark.parametrize("argument", HOSTILE)
+def test_an_unknown_run_is_a_sentence(store, name, argument):
+    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
+    said = _answering(questions, getattr(Questions, name))(argument)
+    assert said["error"].startswith("There is no run ") and len(said["error"]) < 200
+
+
+@pytest.mark.parametrize("name", ["layer", "singular", "inputs"])
+@pytest.mark.parametrize("module", [None, "../layer", {"a": 1}, "encoder.layer.0", "x" * 10**5])
+def test_an_unknown_layer_is_a_sentence(store, name, module):
+    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
+    said = _answering(questions, getattr(Questions, name))({"run": "recorded-cdvft", "module": module})
+    assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
+
+
+def test_a_run_without_factors_is_a_sentence(store):
+    [run] = store.create([RunSettings(method="head")], "somebody")
+    with pytest.raises(Unavailable, match="keeps no factors yet"):
+        sources.find(store, run.id)
+    assert [source.id for source in sources.listed(store)] == [
+        f"recorded-{k}" for k in sources.recorded_keys()
+    ]
+
+
+@pytest.mark.parametrize("key", sources.recorded_keys())
+def test_what_is_recorded_agrees_with_itself(key):
+    run = RecordedRun(key)
+    layer = layers.layers(run)[-1]
+    said, known = numbers.singular(run, layer), run.singular(layer.module)
+    assert run.steps()[0] == 0 and known["steps"] == said["steps"] and known["count"] == said["count"]
+    for one, other in ((said["norm"], known["norm"]), (said["effective_rank"], known["effective_rank"])):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-9)
+    values = [np.frombuffer(base64.b64decode(one["values"]), "<f4") for one in (said, known)]
+    np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3 * values[0].max())
+    assert {one["module"] for one in run.overview()["layers"]} == {one.module for one in layers.layers(run)}
+    text = examples.texts(run, layer.module)[0]
+    given = examples.inputs(run, layer.module, text)
+    assert given["width"] == layer.d_in and examples.weight_norms(run)[layer.module] > 0
+    assert len(base64.b64decode(given["data"])) == 4 * layer.d_in * len(given["tokens"])
+
+
+def test_recorded_files_stay_small():
+    assert sum(file.stat().st_size for file in sources.RECORDED.iterdir()) < 1.5 * 2**20
+
+
+def test_inputs_are_what_the_layer_receives(monkeypatch):
+    torch.manual_seed(0)
+    model = BertModel(
+        BertConfig(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12)
+    )
+    module = "encoder.layer.1.output.dense"
+    encoded = {"input_ids": torch.tensor([[5, 6, 7]])}
+    x, y = activations.run(model, [module], encoded)[module]
+    layer = model.get_submodule(module)
+    assert x.shape == (3, 12)
+    torch.testing.assert_close(y, layer(x))
+    assert activations.find(model, f"bert.{module}") is layer and activations.find(model, "nothing") is None
+    assert not layer._forward_hooks
+
+    def tokenizer(text, **_):
+        return {"input_ids": torch.tensor([[5] * len(text.split())])}
+
+    tokenizer.convert_ids_to_tokens = lambda ids: [f"<{int(one)}>" for one in ids]
+    loaded = SimpleNamespace(model=model, tokenizer=tokenizer)
+    monkeypatch.setattr(activations, "_backbone", lambda _: loaded)
+    said = activations.inputs(RecordedRun("cdvft"), module, " a b ")
+    assert said["tokens"] == ["<5>", "<5>"] and said["width"] == 12 and len(said["output_norms"]) == 2
+    assert activations.weight_norms(RecordedRun("cdvft"), [module, "nothing"]) == {
+        module: pytest.approx(float(layer.weight.detach().norm()), rel=1e-5)
+    }
+    for text, sentence in ((" ", "Type a few words"), (7, "Type a few words"), ("x" * 401, "at most 400")):
+        with pytest.raises(Unavailable, match=sentence):
+            activations.inputs(RecordedRun("cdvft"), module, text)
