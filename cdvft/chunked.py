@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors, block_spectrum
+from cdvft.spectra import spectrum
 
 DEFAULT_CACHE_BYTES = 1 << 20
 """Second-level cache of a core where the system does not tell, as outside Linux."""
@@ -22,27 +23,24 @@ ACCELERATOR_BYTES = 64 << 20
 """Working set off the CPU: enough to fill a GPU, little beside a model's activations."""
 
 
-def spectrum(c: Tensor) -> Tensor:
-    """Half spectra FFT(c) of blocks (q1, q2, p): (q1, q2, p // 2 + 1)."""
-    return torch.fft.rfft(c)
-
-
-def forward_(y: Tensor, x: Tensor, factors: Factors, spectra: Sequence[Tensor]) -> None:
-    """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out), spectra as by `spectrum`."""
+def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
+    """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out)."""
+    spectra = [spectrum(c) for c in factors.circulants]
     for rows in _chunks(x, factors):
         _, ys = _walk(x[rows], factors, spectra)
         y[rows] += ys[-1] * (factors.alpha * factors.diagonals[-1])
 
 
 def backward(
-    x: Tensor, grad: Tensor, factors: Factors, spectra: Sequence[Tensor], grad_x: Tensor | None
-) -> tuple[list[Tensor], list[Tensor]]:
+    x: Tensor, grad: Tensor, factors: Factors, grad_x: Tensor | None
+) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """Gradients by diagonals and circulants, given that by alpha dW x; adds that by x to `grad_x`, if given.
 
     With u = a y, y' = circ(c) u and g_v the gradient of the loss with respect to v, summing over tokens:
     g_a = sum g_u y, g_y = a g_u, g_c = IFFT(sum conj(FFT u) FFT g_y'), g_u = IFFT(conj(FFT c) FFT g_y').
     """
     diagonals, circulants, alpha = factors
+    spectra = [spectrum(c) for c in circulants]
     diagonal_sums = [torch.zeros_like(a) for a in diagonals]
     spectrum_sums = [torch.zeros_like(s) for s in spectra]
     for rows in _chunks(x, factors):

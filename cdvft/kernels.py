@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from cdvft import chunked, merged, native
 from cdvft.circulant import Factors, block_circulant_matmul
 from cdvft.rule import Backend, Plan, choose
-from cdvft.spectra import spectrum
 
 
 def cd_linear(
@@ -112,7 +111,7 @@ def _adapted(
             engine="native" if engine is native else "chunked",
             device=x.device.type,
         )
-    way = _Way(engine, plan, [spectrum(c, engine) for c in circulants], factors.alpha)
+    way = _Way(engine, plan, len(diagonals), factors.alpha)
     return _Adapted.apply(x, weight, bias, way, *diagonals, *circulants)
 
 
@@ -126,12 +125,11 @@ class _Way(NamedTuple):
 
     engine: ModuleType
     plan: Plan
-    spectra: list[Tensor]
+    m: int
     alpha: float
 
     def factors(self, tensors: Sequence[Tensor]) -> Factors:
-        m = len(self.spectra) + 1
-        return Factors(tensors[:m], tensors[m:], self.alpha)
+        return Factors(tensors[: self.m], tensors[self.m :], self.alpha)
 
 
 class _Adapted(torch.autograd.Function):
@@ -154,7 +152,7 @@ class _Adapted(torch.autograd.Function):
                     y = rows.new_zeros(len(rows), d_out, dtype=dtype)
                 else:
                     y = F.linear(rows, weight, bias)
-                way.engine.forward_(y, rows, factors, way.spectra)
+                way.engine.forward_(y, rows, factors)
         return y.view(*x.shape[:-1], d_out)
 
     @staticmethod
@@ -177,7 +175,7 @@ class _Adapted(torch.autograd.Function):
                     grad_x = (
                         torch.zeros_like(rows, dtype=grad.dtype) if weight is None else grad_rows @ weight
                     )
-                grads = way.engine.backward(rows, grad_rows, factors, way.spectra, grad_x)
+                grads = way.engine.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
 

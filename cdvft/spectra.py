@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-_kept = WeakTensorKeyDictionary()  # circulant -> (engine, what identified its values, its spectrum)
+_kept = WeakTensorKeyDictionary()  # circulant -> (what identified its values, its spectrum)
 
 
 @torch.no_grad()
-def spectrum(c: Tensor, engine: ModuleType) -> Tensor:
-    """`engine.spectrum(c)`, from memory where the same values were transformed last."""
+def spectrum(c: Tensor) -> Tensor:
+    """Half spectra FFT(c) of blocks (q1, q2, p), from memory where the same values were transformed last.
+
+    Returns:
+        (q1, q2, p // 2 + 1), complex
+    """
     kept = _kept.get(c)
-    if kept is not None and kept[0] is engine and _unchanged(c, kept[1]):
-        return kept[2]
-    fresh = engine.spectrum(c.detach())
-    _kept[c] = (engine, _identity(c), fresh)
+    if kept is not None and _unchanged(c, kept[0]):
+        return kept[1]
+    fresh = torch.fft.rfft(c.detach())
+    _kept[c] = (_identity(c), fresh)
     return fresh
 
 

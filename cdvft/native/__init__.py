@@ -24,14 +24,6 @@ MAX_ENTRIES = 1 << 20
 """Most entries of one circulant: a thread sums its gradient in 64 to 128 bytes an entry."""
 
 
-class _Plan(NamedTuple):
-    """A transform of length p: radixes, twiddle factors of every pass, and where each frequency ends up."""
-
-    radixes: Tensor
-    twiddles: Tensor
-    order: Tensor
-
-
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
     """Whether this library can take them: float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout.
 
@@ -46,67 +38,50 @@ def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
     )
 
 
-def spectrum(c: Tensor) -> Tensor:
-    """FFT(c) / p of blocks (q1, q2, p), in the order in which this library's transforms leave it."""
-    return (torch.fft.fft(c)[..., _plan(c.shape[-1]).order] / c.shape[-1]).contiguous()
-
-
-def forward_(y: Tensor, x: Tensor, factors: Factors, spectra: Sequence[Tensor]) -> None:
-    """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out) contiguous, spectra by `spectrum`."""
-    compiled = library()
-    assert compiled is not None
-    x, threads = _rows(x), _threads(compiled, len(x))
-    last = factors.alpha * factors.diagonals[-1]
-    stages = _stages(factors, spectra)
-    scratch = torch.empty(threads * compiled.cdvft_scratch(stages, len(spectra), 0))
-    compiled.cdvft_forward(
-        stages, len(spectra), len(x), x.data_ptr(), x.stride(0), last.data_ptr(),
-        y.data_ptr(), scratch.data_ptr(), threads,
-    )  # fmt: skip
+def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
+    """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out) contiguous."""
+    _call("cdvft_forward", x, factors, [y])
 
 
 def backward(
-    x: Tensor, grad: Tensor, factors: Factors, spectra: Sequence[Tensor], grad_x: Tensor | None
-) -> tuple[list[Tensor], list[Tensor]]:
+    x: Tensor, grad: Tensor, factors: Factors, grad_x: Tensor | None
+) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """Gradients by diagonals and circulants, given that by alpha dW x; adds that by x to `grad_x`, if any."""
-    compiled = library()
-    assert compiled is not None
-    x, grad, threads = _rows(x), grad.to(torch.float32).contiguous(), _threads(compiled, len(x))
-    last = factors.alpha * factors.diagonals[-1]
-    stages = _stages(factors, spectra)
     shapes = [f.shape for f in (*factors.diagonals, *factors.circulants)]
-    grads = torch.zeros(threads, sum(shape.numel() for shape in shapes))
-    scratch = torch.empty(threads * compiled.cdvft_scratch(stages, len(spectra), 1))
-    compiled.cdvft_backward(
-        stages, len(spectra), len(x), x.data_ptr(), x.stride(0), grad.data_ptr(), last.data_ptr(),
-        None if grad_x is None else grad_x.data_ptr(), grads.data_ptr(), scratch.data_ptr(), threads,
-    )  # fmt: skip
-    total = grads.sum(0) if threads > 1 else grads[0]
-    found = [
-        part.view(shape) for part, shape in zip(total.split([s.numel() for s in shapes]), shapes, strict=True)
-    ]
+    sizes = [shape.numel() for shape in shapes]
+    grads = torch.empty(sum(sizes))
+    _call("cdvft_backward", x, factors, [_as_float32(grad).contiguous(), grad_x, grads])
+    found = [part.view(shape) for part, shape in zip(grads.split(sizes), shapes, strict=True)]
     m = len(factors.diagonals)
-    found[m - 1] *= factors.alpha
     return found[:m], found[m:]
 
 
-def _rows(x: Tensor) -> Tensor:
-    x = x.to(torch.float32)
-    return x if x.stride(-1) == 1 and x.stride(0) >= x.shape[-1] else x.contiguous()
-
-
-def _stages(factors: Factors, spectra: Sequence[Tensor]) -> ctypes.Array:
-    """The C struct `stage` of every circulant: integers and pointers of 8 bytes each."""
+def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None]) -> None:
+    """Hand over every circulant's C struct `stage`, of 8-byte fields, and what else both functions take."""
+    x = _as_float32(x)
+    if x.stride(1) != 1 or x.stride(0) < x.shape[1]:
+        x = x.contiguous()
+    diagonals = [a.contiguous() for a in factors.diagonals]
+    circulants = [c.contiguous() for c in factors.circulants]
     fields: list[int] = []
-    for a, after, s in zip(factors.diagonals, factors.diagonals[1:], spectra, strict=False):
-        plan = _plan(s.shape[-1])
-        fields += (a.numel(), after.numel(), *s.shape)
-        fields += (plan.radixes.data_ptr(), plan.twiddles.data_ptr(), a.data_ptr(), s.data_ptr())
-    return (ctypes.c_int64 * len(fields))(*fields)
+    for a, after, c in zip(diagonals, diagonals[1:], circulants, strict=False):
+        plan = _plan(c.shape[2])
+        fields += (a.numel(), after.numel(), *c.shape, *plan.addresses, a.data_ptr(), c.data_ptr(), 0)
+    compiled, tokens = library(), x.shape[0]
+    assert compiled is not None
+    done = getattr(compiled, name)(
+        (ctypes.c_int64 * len(fields))(*fields), len(circulants), tokens, x.data_ptr(), x.stride(0),
+        diagonals[-1].data_ptr(), factors.alpha, *(None if t is None else t.data_ptr() for t in others),
+        max(1, min(torch.get_num_threads(), tokens // 32)) if compiled.cdvft_parallel() else 1,
+    )  # fmt: skip
+    if not done:
+        raise MemoryError(
+            f"No memory for the scratch of a layer with diagonals of {[len(a) for a in diagonals]}."
+        )
 
 
-def _threads(compiled: ctypes.CDLL, tokens: int) -> int:
-    return max(1, min(torch.get_num_threads(), tokens // 32)) if compiled.cdvft_parallel() else 1
+def _as_float32(t: Tensor) -> Tensor:
+    return t if t.dtype == torch.float32 else t.to(torch.float32)
 
 
 @functools.lru_cache
@@ -119,15 +94,22 @@ def _radixes(p: int) -> tuple[int, ...] | None:
     return tuple(radixes) if p == 1 else None
 
 
+class _Plan(NamedTuple):
+    """A transform of length p: radixes and every pass's twiddle factors, and where they lie."""
+
+    radixes: Tensor
+    twiddles: Tensor
+    addresses: tuple[int, int]
+
+
 @functools.lru_cache
 def _plan(p: int) -> _Plan:
     radixes = _radixes(p)
     assert radixes is not None
-    twiddles, order, length = [torch.empty(0, dtype=torch.complex128)], torch.zeros(1, dtype=torch.long), p
+    factors, length = [torch.empty(0, dtype=torch.complex128)], p
     for radix in radixes:
         turns = torch.arange(length // radix)[:, None] * torch.arange(1, radix) / length
-        twiddles.append(torch.exp(-2j * math.pi * turns.double()).flatten())
+        factors.append(torch.exp(-2j * math.pi * turns.double()).flatten())
         length //= radix
-    for radix in reversed(radixes):  # block q of a pass holds the frequencies radix * k + q
-        order = (radix * order + torch.arange(radix)[:, None]).flatten()
-    return _Plan(torch.tensor(radixes, dtype=torch.int32), torch.cat(twiddles).to(torch.complex64), order)
+    steps, twiddles = torch.tensor(radixes, dtype=torch.int32), torch.cat(factors).to(torch.complex64)
+    return _Plan(steps, twiddles, (steps.data_ptr(), twiddles.data_ptr()))

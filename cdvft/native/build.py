@@ -12,12 +12,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
 logger = logging.getLogger(__name__)
 
-SOURCES = ("chain.c", "fft.h")
+SOURCES = ("chain.c", "rows.h", "fft.h")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC")
 INSTRUCTIONS = {
     "AVX512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"),
@@ -37,10 +38,9 @@ def library() -> ctypes.CDLL | None:
         logger.info("No native kernel, torch's own transforms serve instead: %s", error)
         return None
     pointer, whole, wide = ctypes.c_void_p, ctypes.c_int, ctypes.c_long
-    loaded.cdvft_scratch.argtypes = [pointer, whole, whole]
-    loaded.cdvft_scratch.restype = wide
-    loaded.cdvft_forward.argtypes = [pointer, whole, wide, pointer, wide, *[pointer] * 3, whole]
-    loaded.cdvft_backward.argtypes = [pointer, whole, wide, pointer, wide, *[pointer] * 5, whole]
+    common: list[Any] = [pointer, whole, wide, pointer, wide, pointer, ctypes.c_float]
+    loaded.cdvft_forward.argtypes = [*common, pointer, whole]
+    loaded.cdvft_backward.argtypes = [*common, *[pointer] * 3, whole]
     return loaded
 
 

@@ -133,36 +133,3 @@ static void inverse_fft(complex_lanes *a, int n, const int *radix, const complex
     for (int q = 0; q < *radix; q++) inverse_fft(a + q * m, m, radix + 1, w + m * (*radix - 1));
     pass(*radix, a, m, w, INVERSE);
 }
-
-#ifdef __clang__
-#define SHUFFLE(a, b, f) __builtin_shufflevector(a, b, LANES(f))
-#else
-#define SHUFFLE(a, b, f) __builtin_shuffle(a, b, (lane_indexes){LANES(f)})
-#endif
-
-/* Swap the off-diagonal s x s blocks of every 2 s x 2 s block; all s in turn transpose L x L. */
-#define SWAP_BLOCKS(s, low, high)                                        \
-    for (int i = 0; i < L; i++)                                          \
-        if (!(i & s)) {                                                  \
-            lanes a = r[i], b = r[i | s];                                \
-            r[i] = SHUFFLE(a, b, low), r[i | s] = SHUFFLE(a, b, high);   \
-        }
-#define LOW(l, s) ((l) & (s) ? (l) - (s) + L : (l))
-#define HIGH(l, s) ((l) & (s) ? (l) + L : (l) + (s))
-#define LOW1(l) LOW(l, 1)
-#define LOW2(l) LOW(l, 2)
-#define LOW4(l) LOW(l, 4)
-#define LOW8(l) LOW(l, 8)
-#define HIGH1(l) HIGH(l, 1)
-#define HIGH2(l) HIGH(l, 2)
-#define HIGH4(l) HIGH(l, 4)
-#define HIGH8(l) HIGH(l, 8)
-
-INLINE void transpose(lanes *r) {
-#if L == 16
-    SWAP_BLOCKS(8, LOW8, HIGH8)
-#endif
-    SWAP_BLOCKS(4, LOW4, HIGH4)
-    SWAP_BLOCKS(2, LOW2, HIGH2)
-    SWAP_BLOCKS(1, LOW1, HIGH1)
-}
