@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.ui.component import ASSETS, component
+from cdvft_app.ui.lab import lab
 from cdvft_app.ui.learn_texts import LESSONS, Lesson
 from cdvft_app.ui.state import AppState
 
@@ -27,13 +28,14 @@ def build(app: AppState) -> None:
     with gr.Row(elem_classes=["learn"]):
         component(
             "learn/contents.js",
-            lessons=[(lesson.key, lesson.title) for lesson in LESSONS],
+            lessons=[*((lesson.key, lesson.title) for lesson in LESSONS), ("lab", "Lab: fit a matrix")],
             elem_classes=("contents",),
             elem_id="lessons",
         )
         with gr.Column(elem_classes=["lessons"]):
             for lesson in LESSONS:
                 _lesson(lesson, calls.get(lesson.module, {}))
+            lab(app)
             gr.HTML('<div class="pager-place"></div>', apply_default_css=False)
 
 
@@ -65,4 +67,13 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
 
         return measured()
 
-    return {"convolution": {"crossover": crossover}}
+    def trial(asked: object) -> dict[str, Any]:
+        app.await_libraries()
+        from cdvft_app.lessons.trial import trained
+
+        try:
+            return trained(asked.get("rate") if isinstance(asked, dict) else None)
+        except ValueError as error:
+            raise gr.Error(str(error)) from None
+
+    return {"convolution": {"crossover": crossover}, "breaking": {"trial": trial}}

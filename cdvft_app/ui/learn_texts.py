@@ -158,4 +158,143 @@ home ground: there four ranks give error 0 with $8n$ numbers. A permutation stay
             2,
         ),
     ),
+    Lesson(
+        "5",
+        "Rectangles: blocks of side p",
+        "blocks",
+        r"""
+Most layers are not square, and one circulant may say too little. So CDVFT cuts the $d_{out} \times
+d_{in}$ layer into $p \times p$ blocks, each a circulant of its own, $q_1 = \lceil d_{out}/p \rceil$ rows
+of $q_2 = \lceil d_{in}/p \rceil$:
+
+$$h_i = \sum_j \mathrm{IFFT}\big(\mathrm{FFT}(c_{ij}) \odot \mathrm{FFT}(x_j)\big)$$
+
+Where $p$ does not divide, the last blocks hang over the edge: the input is padded with zeros and the
+output cut. With $m = 2$ this trains
+
+$$d_{in} + d_{out} + q_1\,q_2\,p$$
+
+numbers. A small $p$ says more and costs more; at $p = 1$ every entry would be free.
+
+**Drag $p$,** and try one that does not divide, such as 28.
+""",
+        Question(
+            "p is halved, in a layer where both sides divide. What happens to the numbers in the blocks?",
+            (
+                ("They double", "Four times as many blocks, each with half the numbers: q₁ q₂ p doubles."),
+                ("They stay the same", "Each block holds half as much, but there are four times as many."),
+                (
+                    "They become four times as many",
+                    "So do the blocks. But each new block holds only half as much.",
+                ),
+            ),
+            0,
+        ),
+    ),
+    Lesson(
+        "6",
+        "Start with exactly one zero",
+        "start",
+        r"""
+Fine-tuning should begin at the pretrained model, with $\Delta W = 0$. A product is zero as soon as one
+factor is. So why not set them all to zero?
+
+Because of the product rule. The gradient of one vector is made of **all the others**:
+
+$$\frac{\partial \mathcal{L}}{\partial a_3} = \sum_{\text{tokens}}
+\frac{\partial \mathcal{L}}{\partial h} \odot \big(\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)\,x\big)$$
+
+If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody else's: nothing ever moves.
+With one zero, that one vector moves first, and then it carries the others along. With none, the model is
+already changed at random before it has seen an example.
+
+**Drag** how many vectors start at zero.
+""",
+        Question(
+            "The output diagonal and the circulant both start at zero. What does training do?",
+            (
+                (
+                    "It is slow at first, then catches up",
+                    "It never starts: look at the gradients. All three are zero.",
+                ),
+                (
+                    "Nothing, for ever",
+                    "Every gradient holds a factor that is zero. A random start elsewhere does not help.",
+                ),
+                (
+                    "It moves only the input diagonal",
+                    "Its gradient is multiplied by both zeros, so it stays put too.",
+                ),
+            ),
+            1,
+        ),
+    ),
+    Lesson(
+        "7",
+        "Break it",
+        "breaking",
+        r"""
+**Too few digits.** Large models calculate in bfloat16, with 7 bits after the point. A Fourier transform
+adds all $d$ numbers up in $\log_2 d$ rounds, and every round rounds. There is no bfloat16 FFT in PyTorch
+at all, and a float16 one only for some lengths on some GPUs. So the adapter's vectors stay in float32
+whatever the model's precision, and only the result is cast back.
+
+**Drag** the bits down from float32's 23.
+
+**Too high a rate.** $\Delta W$ is a product of three vectors, so a step that is too large grows
+threefold in the next one. What you start here is no recording: this server really trains three vectors
+of 64 numbers by gradient descent, and the same watch looks at the loss that ends a race on the Train
+tab.
+
+**Drag** the rate up, and let go.
+""",
+        Question(
+            "A model runs in bfloat16. In which precision does its CDVFT adapter calculate the FFT?",
+            (
+                (
+                    "bfloat16, like the model",
+                    "There is no such FFT, and its 7 bits would cost accuracy at every round.",
+                ),
+                ("float32", "The input is cast up, the product made in float32, and the result cast back."),
+                ("It makes no difference", "Drag the bits to 7 and look at the error."),
+            ),
+            1,
+        ),
+    ),
+    Lesson(
+        "8",
+        "Four shapes of change",
+        "shapes",
+        r"""
+Give four methods the same number of trained numbers, and look at what they can say with it.
+
+- **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank $r$.
+- **FourierFT**: a sum of $n$ plane waves, so every entry depends on every number.
+- **C3A**: circulant blocks without diagonals, the same pattern all along a diagonal.
+- **CDVFT**: circulant blocks whose rows and columns each have a scale.
+
+Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA and
+CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every step.
+
+**Drag** the budget.
+""",
+        Question(
+            "You have 96 numbers for a 32 × 32 layer. What does CDVFT have that LoRA does not?",
+            (
+                (
+                    "Every 32 × 32 matrix",
+                    "96 numbers cannot give all 1,024 entries independently. No method can.",
+                ),
+                (
+                    "A smaller error on any task",
+                    "Nobody can promise that. If the needed change has low rank, LoRA wins.",
+                ),
+                (
+                    "Full rank, at the price of a fixed pattern",
+                    "LoRA spends 64 on each rank. CDVFT touches all 32 directions, in circulant patterns.",
+                ),
+            ),
+            2,
+        ),
+    ),
 )

@@ -1,0 +1,59 @@
+// Lesson 7: a Fourier transform with too few digits, and a learning rate that is too high for a real training.
+
+import { h, setText, short } from "../dom.js";
+import { circulantTimes } from "../shared/circulant.js";
+import { LinePlot } from "../shared/line_plot.js";
+import { lay, numbers, panel, slider } from "./parts.js";
+import { normals } from "./random.js";
+import { roundedProduct } from "./rounding.js";
+
+const D = 256, NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
+const RATES = [0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1];
+
+export function mount({ element, props, server }) {
+  element.querySelector(".mount").classList.add("breaking");
+  const c = normals(D, 61).map((value, k) => value * Math.exp(-k / 20)), x = normals(D, 62);
+  const truth = circulantTimes(c, x), size = Math.hypot(...truth), told = numbers();
+  const product = new LinePlot({ label: "The product with few digits beside the true one", height: 150 });
+  const digits = (left) => {
+    const bits = 23 - left, found = roundedProduct(c, x, bits);
+    const error = Math.hypot(...truth.map((value, i) => value - found[i])) / size;
+    product.show([{ y: truth.slice(0, 64), color: "var(--ink-soft)", width: 3, opacity: 0.5 }, { y: found.slice(0, 64), color: "var(--method-cdvft)", width: 1.6 }],
+      { low: -12, high: 12 });
+    told.set([[`${short(100 * error)} %`, "relative error of circ(c) x"],
+      [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"]]);
+  };
+  const words = (left) => `${23 - left} bits${NAMES[23 - left] ? `, as ${NAMES[23 - left]} has` : ""}`;
+
+  const losses = new LinePlot({ label: "Training loss of the small run", height: 170 });
+  const outcome = h("div", { class: "outcome", role: "status" }, h("p", { class: "quiet" }, "This server trains a small layer …"));
+  const frame = panel("Training loss, logarithmic", losses.node);
+  let asked = 0;
+  const train = async (place) => {
+    const mine = ++asked;
+    outcome.replaceChildren(h("p", { class: "quiet" }, "Training 200 steps …"));
+    try {
+      const { losses: seen, failed, rate } = await server.trial({ rate: RATES[place] });
+      if (mine !== asked) return;
+      losses.show([{ y: seen.map((value) => value ?? NaN), color: failed ? "var(--danger)" : "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-2, high: 1e6, first: 1, xTitle: "steps" });
+      outcome.replaceChildren(failed
+        ? h("div", { class: "card failure" }, h("h3", {}, "Stopped: the run was going wrong"), h("p", { class: "what" }, failed))
+        : h("p", {}, `All ${seen.length} steps done with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`));
+    } catch { if (mine === asked) outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment.")); }
+  };
+  const note = h("p", { class: "quiet source" });
+  setText(note, "Your browser rounds every number after every addition and multiplication to so many bits; the range of float16, which ends at 65,504, is not part of it.");
+  lay(element, props, h("h3", { class: "half" }, "Too few digits"),
+    slider({ label: "bits after the point", min: 0, max: 19, value: 0, say: words, oninput: digits }),
+    panel("64 numbers of circ(c) x (grey: in float64)", product.node).node, told.node, note,
+    h("h3", { class: "half" }, "Too high a rate"),
+    slider({ label: "learning rate", min: 0, max: RATES.length - 1, value: 3, say: (place) => String(RATES[place]), oninput: () => {}, onchange: train }),
+    frame.node, outcome);
+  digits(0);
+  const seen = new IntersectionObserver(([{ isIntersecting }]) => {  // the first training when somebody looks
+    if (!isIntersecting) return;
+    seen.disconnect();
+    train(3);
+  });
+  seen.observe(losses.node);
+}
