@@ -1,14 +1,14 @@
 """Find every method's learning rate by the same search, and write all tries down.
 
-    python -m benchmarks.learning_rates [--recipes sentiment mnist]
+    python -m benchmarks.learning_rates [--recipes sentiment mnist] [--methods cdvft lora ...]
 
 The head's rate comes first, from four tries with the head alone; every method then trains the head at the
 winner's rate. Each method has seven tries of its own rate: four, about three times apart, around its usual
 range; a fifth where these four point to (`fifth_rate`); and the best two of the five once more with another
 seed. The best mean accuracy over both seeds wins, a tie goes to the lower loss. A try trains as the recipe
 says and is judged on rows of the training split that it did not train on: the rows on which the app evaluates
-are never looked at, and the seeds are none of those that are reported. CDVFT's other starts (`init_weights`)
-are searched in the same way at the end.
+are never looked at, and the seeds are none of those that are reported. CDVFT's other starts, and FourierFT's
+from normal coefficients (PEFT's default, where the app starts it at zero), are searched in the same way.
 
 Writes benchmarks/results/learning_rates.json after every try; run again to go on where it was cut off.
 """
@@ -28,6 +28,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 RESULTS = Path(__file__).parent / "results" / "learning_rates.json"
 SEEDS = (1234, 1235)
@@ -52,17 +53,18 @@ RATES: dict[str, dict[str, tuple[float, ...]]] = {
     },
 }
 Try = dict[str, Any]
-STARTS = ("zero_output", "zero_circulant", "zero_input")
+STARTS = {
+    "cdvft": ("zero_output", "zero_circulant", "zero_input"),
+    "fourierft": ("zero", "normal"),
+}
+"""What `init_weights` says in the tries; the app's own start first."""
 
 
 def searches(recipes: Iterable[str]) -> list[tuple[str, str, str | None]]:
-    """(recipe, method, CDVFT's start) in the order in which they are searched."""
-    plain = [
-        (recipe, method, STARTS[0] if method == "cdvft" else None)
-        for recipe in recipes
-        for method in RATES[recipe]
-    ]
-    return plain + [(recipe, "cdvft", start) for start in STARTS[1:] for recipe in recipes]
+    """(recipe, method, start) in the order in which they are searched; the app's own starts first."""
+    own = [(recipe, method, STARTS.get(method, (None,))[0]) for recipe in recipes for method in RATES[recipe]]
+    other = [(method, start) for method, starts in STARTS.items() for start in starts[1:]]
+    return own + [(recipe, *search) for search in other for recipe in recipes]
 
 
 def search(tries: list[Try], recipe: str, method: str, start: str | None) -> list[Try]:
@@ -123,10 +125,10 @@ def one_try(*, recipe: str, method: str, start: str | None, rate: float, head_ra
     from cdvft_app.catalog.rows import Rows, Split, load_rows
     from cdvft_app.events import Evaluation, TrainingFailed
     from cdvft_app.settings import RunSettings
-    from cdvft_app.training import arguments, trainer
+    from cdvft_app.training import arguments, methods, trainer
 
     arguments.EVALUATIONS = 1  # only the end counts here
-    chosen = {"init_weights": start} if start else {}
+    chosen = {"init_weights": start} if method == "cdvft" else {}
     plan = resolve(RunSettings(recipe=recipe, method=method, learning_rate=rate, seed=seed, **chosen))
     rates = {**plan.recipe.learning_rates, "head": head_rate}
     plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, learning_rates=rates))
@@ -156,15 +158,24 @@ def one_try(*, recipe: str, method: str, start: str | None, rate: float, head_ra
         "metric": None,
         "loss": None,
     }
+    apps_config = methods.peft_config
+
+    def config(*given: Any, **more: Any) -> Any:
+        made = apps_config(*given, **more)
+        if start == "normal":
+            made.init_weights = False
+        return made
+
     began = time.process_time()
     try:
-        done = trainer.train_plan(
-            plan,
-            lambda event: evaluations.append(event) if isinstance(event, Evaluation) else None,
-            lambda: False,
-            folder,
-            rows=rows,
-        )
+        with mock.patch.object(methods, "peft_config", config):
+            done = trainer.train_plan(
+                plan,
+                lambda event: evaluations.append(event) if isinstance(event, Evaluation) else None,
+                lambda: False,
+                folder,
+                rows=rows,
+            )
     except TrainingFailed as error:
         result["failed"] = str(error)
     else:
@@ -192,9 +203,12 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--recipes", nargs="+", choices=tuple(RATES), default=tuple(RATES))
-    recipes = parser.parse_args().recipes
+    parser.add_argument("--methods", nargs="+", default=tuple(RATES["sentiment"]))
+    chosen = parser.parse_args()
     tries = json.loads(RESULTS.read_text())["tries"] if RESULTS.is_file() else []
-    for recipe, method, start in searches(recipes):
+    for recipe, method, start in searches(chosen.recipes):
+        if method not in chosen.methods:
+            continue
         given = RATES[recipe][method]
         while wanted := next_try(search(tries, recipe, method, start), given, method):
             rate, seed = wanted

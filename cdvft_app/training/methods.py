@@ -1,7 +1,7 @@
 """From a method's name to what is trained: a PEFT adapter, the head alone, or everything.
 
 Every method trains the classifier head too; the head is built before the method, so that all methods of a
-race start from the same one. Adapters are PEFT's with its own starts; none has a say in another's settings.
+race start from the same one. Adapters are PEFT's own; all of them start at, or next to, the pretrained model.
 """
 
 from __future__ import annotations
@@ -46,7 +46,14 @@ def peft_config(settings: RunSettings, head: str, **more: Any) -> PeftConfig:
         # alpha = r makes the scale 1 at every rank, so that the learning rate alone sets the pace.
         return LoraConfig(r=settings.lora_r, lora_alpha=settings.lora_r, **more)
     if settings.method == "fourierft":
-        return FourierFTConfig(n_frequency=settings.fourierft_n, scaling=settings.fourierft_scaling, **more)
+        # Coefficients from zero, as PEFT offers: its other start, N(0, 1) times a scaling that was chosen for
+        # wider layers, spoils a small model before the first step (benchmarks/results/learning_rates.json).
+        return FourierFTConfig(
+            n_frequency=settings.fourierft_n,
+            scaling=settings.fourierft_scaling,
+            init_weights=True,
+            **more,
+        )
     if settings.method == "c3a" and settings.c3a_block_size:
         return C3AConfig(block_size=settings.c3a_block_size, **more)
     raise ValueError(

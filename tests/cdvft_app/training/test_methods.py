@@ -56,7 +56,7 @@ def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, met
     assert method in {"head", "full"} or all(".query." in name or ".value." in name for name in names)
 
 
-@pytest.mark.parametrize("method", ["cdvft", "lora"])
+@pytest.mark.parametrize("method", ["cdvft", "lora", "fourierft"])
 def test_an_adapter_that_starts_at_zero_changes_nothing(text_plan, text_rows, method):
     torch.testing.assert_close(
         logits(build(text_plan, text_rows, method)),

@@ -170,8 +170,8 @@ def test_methods_of_a_race_see_the_same_batches_and_head(text_plan, text_rows, t
         heard, _ = run(text_plan(method, max_steps=3), text_rows, tmp_path / method)
         losses[method] = heard.losses()[1]
     assert all(seen[method] == seen["head"] for method in METHODS)
-    starts_at_zero = ("cdvft", "lora", "head", "full")
-    assert [losses[method] for method in starts_at_zero] == pytest.approx([losses["head"]] * 4, abs=1e-6)
+    starts_at_zero = ("cdvft", "lora", "fourierft", "head", "full")
+    assert [losses[method] for method in starts_at_zero] == pytest.approx([losses["head"]] * 5, abs=1e-6)
 
 
 @pytest.mark.parametrize("method", ["head", "full"])
