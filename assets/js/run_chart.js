@@ -75,6 +75,7 @@ export class RunChart {
     return this.runs.filter((run) => !this.hidden.has(run.id)).flatMap((run) => {
       const { label, line, marker } = this.styles[run.method];
       const { x, y } = this.points(run);
+      if (x.length === 0) return [];
       const name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
       const shade = run.overlay ? 0.5 : 1;
       if (!loss) {

@@ -12,12 +12,12 @@ import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
-from fake_training import train
+import fake_training
 from gradio.context import Context
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.jobs import JobQueue, warm_up
 from cdvft_app.ui.build import build
 from cdvft_app.ui.state import AppState
 from cdvft_app.ui.theme import launch_arguments
@@ -48,7 +48,7 @@ class Server:
     def start(self) -> None:
         Context.id = 0  # as in a new process: an open page calls the parts by the numbers it knows
         self.store = RunStore(self.folder)
-        self.queue = JobQueue(self.store, train=train)
+        self.queue = JobQueue(self.store, train=fake_training.train)
         self.page = build(AppState.make(self.store, self.queue))
         self.page.launch(
             prevent_thread_lock=True,
@@ -76,8 +76,14 @@ def hub_offline() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def libraries() -> None:
+    """Torch and its like, which the page imports by itself, but not always within a test's patience."""
+    warm_up().join()
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("runs"))
     running.start()
     yield running
@@ -102,15 +108,32 @@ def troubles() -> Iterator[list[str]]:
     assert not seen, "\n".join(seen)
 
 
+Hold = Callable[[int | None], None]
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
+    """`hold(20)` lets every training wait after step 20; `hold(None)` lets it go on."""
+    return lambda step: monkeypatch.setattr(fake_training, "hold_at", step)
+
+
 Visit = Callable[..., Page]
 
 
 @pytest.fixture
 def visit(server: Server, browser: Browser, troubles: list[str]) -> Iterator[Visit]:
-    """`visit(path, **context options)`: a page in a browser of its own, or in that of `context`."""
+    """`visit(path, **context options)`: a page in a browser of its own, or in that of `context`.
+
+    It is handed over when `ready` is seen: by default, when the Train tab may be used.
+    """
     contexts: list[BrowserContext] = []
 
-    def go(path: str = "", context: BrowserContext | None = None, **options: object) -> Page:
+    def go(
+        path: str = "",
+        context: BrowserContext | None = None,
+        ready: str = "#choose.ready",
+        **options: object,
+    ) -> Page:
         if context is None:
             context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
             contexts.append(context)
@@ -126,7 +149,7 @@ def visit(server: Server, browser: Browser, troubles: list[str]) -> Iterator[Vis
             ),
         )
         page.goto(server.url + path)
-        page.locator("#choose.ready").wait_for(timeout=30_000)
+        page.locator(ready).first.wait_for(timeout=30_000)
         return page
 
     yield go

@@ -19,7 +19,10 @@ from cdvft_app.events import (
 )
 from cdvft_app.settings import RunSettings
 
-SECONDS_A_STEP = 0.04
+SECONDS_A_STEP = 0.02
+hold_at: int | None = (
+    None  # a step before which runs wait while it is set, so that no test races with the clock
+)
 DIVERGES_AT = 9.0  # a learning rate from here on ends in NaN
 PARAMETERS = {
     "cdvft": 13_824,
@@ -44,7 +47,7 @@ def train(
     first = int(checkpoint.read_text()) + 1 if resume and checkpoint.is_file() else 1
     for fraction in (0.2, 0.6):
         emit(Preparing("Reading the fake model, 1 MB", fraction))
-        time.sleep(0.1)
+        time.sleep(0.05)
         if should_stop():
             raise TrainingStopped
     emit(
@@ -56,9 +59,11 @@ def train(
     emit(Note("This training is a fake."))
     done = first - 1
     for step in range(first, steps + 1):
+        time.sleep(SECONDS_A_STEP)
+        while hold_at is not None and step > hold_at and not should_stop():
+            time.sleep(SECONDS_A_STEP)
         if should_stop():
             break
-        time.sleep(SECONDS_A_STEP)
         if (settings.learning_rate or 0) >= DIVERGES_AT and step > 5:
             raise TrainingFailed(
                 f"The loss became NaN at step {step}. The learning rate {settings.learning_rate} is too high."

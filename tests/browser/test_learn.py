@@ -1,0 +1,132 @@
+"""The lessons: what is dragged changes picture and numbers, questions answer, links lead back."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import Visit
+from playwright.sync_api import Locator, Page, expect
+
+from cdvft_app.ui.learn_texts import LESSONS
+
+pytestmark = pytest.mark.browser
+
+KEYS = [lesson.key for lesson in LESSONS]
+PICTURES = "(part) => [...part.querySelectorAll('canvas:not(.over)')].map((canvas) => canvas.toDataURL())"
+
+
+def opened(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
+    """A visit to a lesson's link, and that lesson once it has been drawn."""
+    page = visit(f"?tab=learn&lesson={key}", ready=f"#lesson-{key} .question", **options)
+    lesson = page.locator(f"#lesson-{key}")
+    expect(lesson.locator(".figures dd, .shape dd").first).not_to_be_empty()
+    return page, lesson
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
+def test_dragging_changes_picture_and_numbers_and_the_question_answers(visit: Visit, lesson) -> None:
+    page, part = opened(visit, lesson.key)
+    expect(part.locator(".katex").first).to_be_visible()
+    numbers = part.locator(".figures, .shapes").first
+    before, pictures = numbers.inner_text(), part.evaluate(PICTURES)
+    handle = part.get_by_role("slider").first
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    handle.focus()
+    for _ in range(4):
+        page.keyboard.press({"1": "ArrowLeft", "7": "PageUp"}.get(lesson.key, "ArrowRight"))
+    assert numbers.inner_text() != before
+    after = part.evaluate(PICTURES)
+    assert len(after) >= 1
+    assert after != pictures
+    # The server is asked by buttons and released sliders alone, as in the second half of lesson 7.
+    assert not [url for url in asked if "component_server" in url] or lesson.key == "7"
+
+    wrong = next(at for at in range(len(lesson.question.answers)) if at != lesson.question.right)
+    answers = part.locator(".question input")
+    answers.nth(wrong).check()
+    expect(part.locator(".feedback")).to_contain_text("Not quite. " + lesson.question.answers[wrong][1])
+    answers.nth(lesson.question.right).check()
+    expect(part.locator(".feedback")).to_contain_text("Yes. ")
+    expect(page.locator("#lessons a[aria-current]")).to_have_class("answered")
+
+
+def test_pointer_drags_a_number_of_c(visit: Visit) -> None:
+    page, part = opened(visit, "1")
+    track = part.locator(".bar").nth(6).locator(".bar-track").bounding_box()
+    assert track
+    height = track["y"] + track["height"] / 2
+    page.mouse.move(track["x"] + track["width"] / 2, height)
+    page.mouse.down()
+    page.mouse.move(track["x"] + 0.9 * track["width"], height, steps=4)
+    page.mouse.up()
+    expect(part.get_by_role("slider", name="c 6")).to_have_attribute("aria-valuenow", "0.8")
+    expect(part.locator(".figures")).to_contain_text("c6, framed")
+
+
+def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
+    page, _ = opened(visit, "3")
+    expect(page.locator("#lesson-1")).to_be_hidden()
+    page.get_by_role("link", name=re.compile(LESSONS[3].title + " →")).click()
+    expect(page.locator("#lesson-4 h2")).to_be_visible()
+    assert "tab=learn&lesson=4" in page.url
+    page.go_back()
+    expect(page.locator("#lesson-3 h2")).to_be_visible()
+    page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[4].title).click()
+    expect(page.locator("#lesson-5 h2")).to_be_visible()
+    page.reload()
+    expect(page.locator("#lesson-5 h2")).to_be_visible(timeout=30_000)
+
+
+def test_work_is_counted_as_the_library_counts(visit: Visit) -> None:
+    from cdvft.cost.flops import complex_products, real_fft_flops
+
+    _, part = opened(visit, "2")
+    expected = 2 * real_fft_flops(768) + complex_products(768 // 2 + 1, 1)
+    expect(part.locator(".figures")).to_contain_text(f"{expected:,.0f}")
+
+
+def test_crossover_is_measured_on_this_machine(visit: Visit) -> None:
+    page, part = opened(visit, "2")
+    page.get_by_role("button", name="Measure on this server").click()
+    expect(part.locator(".measured p")).to_contain_text("On this server, CPU", timeout=60_000)
+    expect(part.locator(".measured canvas").first).to_be_visible()
+
+
+def test_too_high_a_rate_is_caught_and_named(visit: Visit) -> None:
+    _, part = opened(visit, "7")
+    rate = part.get_by_label("learning rate")
+    rate.scroll_into_view_if_needed()
+    expect(part.locator(".outcome")).to_contain_text("All 200 steps done", timeout=60_000)
+    rate.press("End")
+    expect(part.locator(".outcome .card")).to_contain_text(
+        "The learning rate 1 is most likely too high; try 0.33", timeout=60_000
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_axe_violation(visit: Visit, scheme: str) -> None:
+    page, _ = opened(visit, KEYS[0], color_scheme=scheme)
+    axe, told = Axe(), []
+    for key in KEYS:
+        page.locator("#lessons a").nth(KEYS.index(key)).click()
+        page.locator(f"#lesson-{key} .question input").first.check()
+        for found in axe.run(page).response["violations"]:
+            told.append(f"{key} {found['id']}: {[node['html'][:160] for node in found['nodes']]}")
+    assert not told, "\n".join(told)
+
+
+def test_fits_a_phone(visit: Visit) -> None:
+    page, _ = opened(visit, KEYS[0], viewport={"width": 390, "height": 844})
+    for key in KEYS:
+        page.locator("#lessons a").nth(KEYS.index(key)).click()
+        expect(page.locator(f"#lesson-{key} .question")).to_be_visible()
+        beyond = page.evaluate(
+            """() => [...document.querySelectorAll("main *")]
+                 .filter((node) => !node.closest("svg, .hidden-text, .katex-display, .katex-mathml")
+                   && node.getClientRects().length && node.getBoundingClientRect().right > 390.5)
+                 .map((node) => node.outerHTML.slice(0, 120))"""
+        )
+        assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
