@@ -25,7 +25,7 @@ _SENTIMENT_RATES: Mapping[Method, float] = {
 _DIGIT_RATES: Mapping[Method, float] = {
     "cdvft": 1e-2,
     "lora": 3e-3,
-    "fourierft": 1e-1,
+    "fourierft": 3e-2,
     "c3a": 3e-1,
     "head": 1e-2,
     "full": 1e-5,
