@@ -38,6 +38,7 @@ export function mount({ element, props, server, trigger, watch }) {
   let timer = null;
   let known = "";
   let generation = 0;
+  let announced = false;  // that these runs are on: settings fold once, not whenever a state changes
 
   function tell(runs) {
     // The buttons beside the settings are Python's: they hear of every change of state.
@@ -45,9 +46,11 @@ export function mount({ element, props, server, trigger, watch }) {
     if (now === known) return;
     known = now;
     const busy = runs.some((run) => !isFinal(run));
-    if (busy && props.value.kind !== "last" && !document.body.classList.contains("run-on")) document.dispatchEvent(new CustomEvent("race-started"));
+    if (busy && props.value.kind !== "last" && !announced) {
+      announced = true;
+      document.dispatchEvent(new CustomEvent("race-started"));
+    }
     setText(aloud, runs.length && !props.value.recorded ? statusText(runs) : "");
-    document.body.classList.toggle("run-on", busy);
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
     document.dispatchEvent(new CustomEvent("runs-changed"));
   }
@@ -104,7 +107,7 @@ export function mount({ element, props, server, trigger, watch }) {
     const { runs, recorded, rows, token } = props.value;
     document.getElementById("choose")?.classList.toggle("ready", token !== "");
     const same = model && runs.join() === [...model.runs.keys()].join();
-    if (!same) { model = new RunModel(runs); known = ""; chart.hidden.clear(); }
+    if (!same) { model = new RunModel(runs); known = ""; announced = false; chart.hidden.clear(); }
     if (recorded) {
       model.take(rows);
       show(true);

@@ -20,9 +20,7 @@ from cdvft_app.events import (
 from cdvft_app.settings import RunSettings
 
 SECONDS_A_STEP = 0.02
-hold_at: int | None = (
-    None  # a step before which runs wait while it is set, so that no test races with the clock
-)
+hold_at: int | None = None  # after this step runs wait while it is set: no test races with the clock
 DIVERGES_AT = 9.0  # a learning rate from here on ends in NaN
 PARAMETERS = {
     "cdvft": 13_824,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Server, Visit
+from conftest import Hold, Server, Visit
 from playwright.sync_api import Page, expect
 
 from cdvft_app import catalog
@@ -120,13 +120,31 @@ def test_everything_is_reached_by_tab(visit: Visit, races: dict[str, str]) -> No
         assert wanted in text, f"{wanted} is not reached:\n{text}"
 
 
-def test_quiet_when_final_and_quiet_when_hidden(visit: Visit, races: dict[str, str]) -> None:
-    page = visit(races["finished"])
-    settled(page)
+def polls(page: Page, milliseconds: int) -> int:
+    """How often the page asks the server in so much time, once the header has said where training runs."""
+    expect(page.locator(".chip")).to_contain_text("thread")
     calls: list[str] = []
     page.on("request", lambda request: calls.append(request.url))
-    page.wait_for_timeout(2500)
-    assert not [url for url in calls if "component_server" in url]
+    page.wait_for_timeout(milliseconds)
+    return sum("component_server" in url for url in calls)
+
+
+def test_asks_nothing_of_a_race_that_is_over(visit: Visit, races: dict[str, str]) -> None:
+    page = visit(races["finished"])
+    settled(page)
+    assert polls(page, 2500) == 0
+
+
+def test_asks_once_a_second_and_not_while_hidden(visit: Visit, hold: Hold) -> None:
+    hold(5)
+    page = visit("?run=nothing")
+    page.locator("#start").click()
+    expect(page.locator("#run .status")).to_contain_text("step 5")
+    assert 1 <= polls(page, 3000) <= 4
+    page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => true })")
+    page.wait_for_timeout(1500)
+    assert polls(page, 2500) == 0
+    page.locator("#stop").click()
 
 
 def test_first_visit_shows_the_last_race(visit: Visit, races: dict[str, str]) -> None:
