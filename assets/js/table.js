@@ -4,9 +4,9 @@ import { h, short } from "./dom.js";
 
 const MOST_ROWS = 200;
 
-/** "Show as table" under a chart; `read` gives {columns, rows} when it is opened. */
-export function tableUnder(read) {
-  const holder = h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "The chart's numbers" });
+/** "Show as table" under a chart; `read` gives {columns, rows} when it is opened. `label` tells tables apart. */
+export function tableUnder(read, label = "The chart's numbers") {
+  const holder = h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label });
   const details = h("details", { class: "as-table" }, h("summary", {}, "Show as table"), holder);
   const fill = () => {
     if (!details.open) return;

@@ -26,7 +26,7 @@ export class Forward {
     this.plot = new LinePlot({ label: "The numbers of this stage", height: 200, onmove: (k) => setText(this.under, this.#under(k) || "\u00a0") });
     this.under = h("p", { class: "under" }, "\u00a0");
     this.verdict = h("p", { class: "verdict", hidden: true });
-    this.table = tableUnder(() => this.#numbers());
+    this.table = tableUnder(() => this.#numbers(), "This stage in numbers");
     this.stage = h("div", { class: "stage" }, this.trail,
       h("div", { class: "stage-head" }, h("div", {}, this.formula, this.text), h("div", { class: "stage-buttons" }, this.back, this.next)),
       this.shape, this.plot.node, this.under, this.verdict, this.table.details);

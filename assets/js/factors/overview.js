@@ -14,7 +14,7 @@ export class Overview {
     this.sentence = h("p", { class: "sentence", "aria-live": "polite" });
     this.switch = h("div", { class: "overview-switch" });
     this.cells = h("div", { class: "cells" });
-    this.table = tableUnder(() => this.numbers());
+    this.table = tableUnder(() => this.numbers(), "All layers in numbers");
     this.node = h("div", { class: "overview" }, this.switch, this.cells, this.table.details);
   }
 
