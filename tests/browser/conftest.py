@@ -4,71 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+from collections.abc import Iterator
 
 import fake_training
-from gradio.context import Context
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from studio import FLAGS, Hold, Server, Visit
 
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue, warm_up
-from cdvft_app.ui.build import build
-from cdvft_app.ui.state import AppState
-from cdvft_app.ui.theme import launch_arguments
+from cdvft_app.training.jobs import warm_up
 
 expect.set_options(timeout=20_000)  # the machine may be busy with other things
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
-
-class Server:
-    """The app in this process; `restart` is a new program over the same runs and port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        Context.id = 0  # as in a new process: an open page calls the parts by the numbers it knows
-        self.store = RunStore(self.folder)
-        self.queue = JobQueue(self.store, train=fake_training.train)
-        self.page = build(AppState.make(self.store, self.queue))
-        self.page.launch(
-            prevent_thread_lock=True,
-            quiet=True,
-            server_name="127.0.0.1",
-            server_port=self.port,
-            **launch_arguments(),
-        )
-        self.queue.start()
-
-    def stop(self) -> None:
-        self.page.close(verbose=False)
-        self.queue.close()
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def hub_offline() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
@@ -108,16 +56,10 @@ def troubles() -> Iterator[list[str]]:
     assert not seen, "\n".join(seen)
 
 
-Hold = Callable[[int | None], None]
-
-
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
     """`hold(20)` lets every training wait after step 20; `hold(None)` lets it go on."""
     return lambda step: monkeypatch.setattr(fake_training, "hold_at", step)
-
-
-Visit = Callable[..., Page]
 
 
 @pytest.fixture

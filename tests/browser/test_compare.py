@@ -6,8 +6,8 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Visit
 from playwright.sync_api import Page, expect
+from studio import Visit
 
 pytestmark = pytest.mark.browser
 

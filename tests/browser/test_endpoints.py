@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Server
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from studio import Server
 
 pytestmark = pytest.mark.browser
 

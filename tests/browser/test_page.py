@@ -6,8 +6,8 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Hold, Server, Visit
 from playwright.sync_api import Page, expect
+from studio import Hold, Server, Visit
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Hold, Server, Visit
 from playwright.sync_api import Locator, Page, expect
+from studio import Hold, Server, Visit
 
 pytestmark = pytest.mark.browser
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Visit
 from playwright.sync_api import Page, expect
+from studio import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

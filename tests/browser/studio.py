@@ -1,0 +1,65 @@
+"""What the browser tests share: the app in this process, and the names of their fixtures' types."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, as app.py does
+
+import fake_training
+from gradio.context import Context
+from playwright.sync_api import Page
+
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.build import build
+from cdvft_app.ui.state import AppState
+from cdvft_app.ui.theme import launch_arguments
+
+Hold = Callable[[int | None], None]
+Visit = Callable[..., Page]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Server:
+    """The app in this process; `restart` is a new program over the same runs and port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        Context.id = 0  # as in a new process: an open page calls the parts by the numbers it knows
+        self.store = RunStore(self.folder)
+        self.queue = JobQueue(self.store, train=fake_training.train)
+        self.page = build(AppState.make(self.store, self.queue))
+        self.page.launch(
+            prevent_thread_lock=True,
+            quiet=True,
+            server_name="127.0.0.1",
+            server_port=self.port,
+            **launch_arguments(),
+        )
+        self.queue.start()
+
+    def stop(self) -> None:
+        self.page.close(verbose=False)
+        self.queue.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
