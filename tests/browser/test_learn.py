@@ -6,8 +6,8 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Visit
 from playwright.sync_api import Locator, Page, expect
+from studio import Visit
 
 from cdvft_app.ui.learn_texts import LESSONS
 
@@ -36,7 +36,7 @@ def test_dragging_changes_picture_and_numbers_and_the_question_answers(visit: Vi
     page.on("request", lambda request: asked.append(request.url))
     handle.focus()
     for _ in range(4):
-        page.keyboard.press({"1": "ArrowLeft", "7": "PageUp"}.get(lesson.key, "ArrowRight"))
+        page.keyboard.press({"1": "ArrowLeft", "7": "End"}.get(lesson.key, "ArrowRight"))
     assert numbers.inner_text() != before
     after = part.evaluate(PICTURES)
     assert len(after) >= 1
@@ -130,3 +130,14 @@ def test_fits_a_phone(visit: Visit) -> None:
                  .map((node) => node.outerHTML.slice(0, 120))"""
         )
         assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
+
+
+def test_lab_fits_a_target_and_says_who_wins(visit: Visit) -> None:
+    page = visit("?tab=learn&lesson=lab", ready="#lesson-lab h2")
+    page.locator("#lab-fit").click()
+    expect(page.locator("#lab-view .status")).to_contain_text("Done in", timeout=90_000)
+    expect(page.locator("#lab-view .verdict")).to_contain_text("circulant-diagonal factors come closest")
+    expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(6)
+    page.locator("#lab-view summary").click()
+    expect(page.locator("#lab-view table.numbers tbody tr")).to_have_count(14)
+    assert not Axe().run(page).response["violations"]

@@ -14,12 +14,13 @@ export function mount({ element, props, server }) {
   element.querySelector(".mount").classList.add("breaking");
   const c = normals(D, 61).map((value, k) => value * Math.exp(-k / 20)), x = normals(D, 62);
   const truth = circulantTimes(c, x), size = Math.hypot(...truth), told = numbers();
-  const product = new LinePlot({ label: "The product with few digits beside the true one", height: 150 });
+  const product = new LinePlot({ label: "Size of the error of each number of the product, beside its size", height: 170 });
   const digits = (left) => {
     const bits = 23 - left, found = roundedProduct(c, x, bits);
     const error = Math.hypot(...truth.map((value, i) => value - found[i])) / size;
-    product.show([{ y: truth.slice(0, 64), color: "var(--ink-soft)", width: 3, opacity: 0.5 }, { y: found.slice(0, 64), color: "var(--method-cdvft)", width: 1.6 }],
-      { low: -12, high: 12 });
+    const seen = Array.from(truth.slice(0, 64));
+    product.show([{ y: seen.map(Math.abs), color: "var(--ink-soft)", width: 1.4, opacity: 0.6 },
+      { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-8, high: 30 });
     told.set([[`${short(100 * error)} %`, "relative error of circ(c) x"],
       [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"]]);
   };
@@ -45,7 +46,7 @@ export function mount({ element, props, server }) {
   setText(note, "Your browser rounds every number after every addition and multiplication to so many bits; the range of float16, which ends at 65,504, is not part of it.");
   lay(element, props, h("h3", { class: "half" }, "Too few digits"),
     slider({ label: "bits after the point", min: 0, max: 19, value: 0, say: words, oninput: digits }),
-    panel("64 numbers of circ(c) x (grey: in float64)", product.node).node, told.node, note,
+    panel("Error of 64 numbers of circ(c) x, logarithmic (grey: their true size)", product.node).node, told.node, note,
     h("h3", { class: "half" }, "Too high a rate"),
     slider({ label: "learning rate", min: 0, max: RATES.length - 1, value: 3, say: (place) => String(RATES[place]), oninput: () => {}, onchange: train }),
     frame.node, outcome);
