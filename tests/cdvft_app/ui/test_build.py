@@ -31,9 +31,11 @@ def test_the_page_is_made_without_heavy_imports(tmp_path: Path) -> None:
 
 def test_public_endpoints(app: AppState) -> None:
     page = build(app)
-    public = {call.api_name for call in page.fns.values() if call.api_visibility == "public"}
-    assert public - {"cost"} == {"recipes", "start", "state", "stop"}
-    assert all(page.fns[index].concurrency_limit != 1 for index in page.fns if page.fns[index].queue)
+    public = {call.api_name: call for call in page.fns.values() if call.api_visibility == "public"}
+    assert public.keys() - {"cost"} == {"recipes", "start", "state", "stop"}
+    assert all(
+        isinstance(call.concurrency_limit, int) and call.concurrency_limit > 1 for call in public.values()
+    )
 
 
 def test_tabs_name_themselves() -> None:
