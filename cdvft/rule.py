@@ -36,8 +36,8 @@ class Rates:
 
 
 MEASURED = {
-    "native": Rates(transform=0.035, product=0.05, build=0.5, gradient=15, multiply=0.02),
-    "chunked": Rates(transform=0.11, product=0.22, build=0.5, gradient=15, multiply=0.02),
+    "native": Rates(transform=0.035, product=0.07, build=0.8, gradient=8, multiply=0.02),
+    "chunked": Rates(transform=0.11, product=0.22, build=0.8, gradient=8, multiply=0.02),
 }
 """On the CPU, by what carries out the transforms."""
 

@@ -1,0 +1,180 @@
+"""One adapted linear layer a method, what is measured on it, and the shapes on which it is measured."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import C3AConfig, FourierFTConfig, LoraConfig, get_peft_model
+from torch import Tensor, nn
+
+from cdvft import CDVFTConfig, kernels, native
+from cdvft.rule import Plan
+
+WAYS = {
+    "cdvft, transforms": Plan(merged_forward=False, merged_gradients=False),
+    "cdvft, merged forward": Plan(merged_forward=True, merged_gradients=False),
+    "cdvft, merged": Plan(merged_forward=True, merged_gradients=True),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer d_in -> d_out on so many tokens; `ways` asks for CDVFT's every way beside the rule's choice."""
+
+    d_out: int
+    d_in: int
+    tokens: int
+    block_size: int | None = None
+    m: int = 2
+    ways: bool = False
+
+    @property
+    def title(self) -> str:
+        shape = str(self.d_in) if self.d_in == self.d_out else f"{self.d_in} -> {self.d_out}"
+        extras = [f"p = {self.block_size}"] * bool(self.block_size) + [f"m = {self.m}"] * (self.m > 2)
+        return ", ".join([shape, *extras])
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def square(d: int, tokens: int, **more: Any) -> Case:
+    return Case(d, d, tokens, **more)
+
+
+FULL = (
+    *(square(192, n) for n in (64, 512, 2048, 8192)),
+    *(square(384, n, ways=n == 2048) for n in (64, 256, 512, 2048, 8192)),
+    *(square(768, n, ways=True) for n in (64, 256, 512, 1024, 2048, 8192)),
+    square(896, 2048),
+    *(square(1024, n) for n in (256, 512, 2048, 8192)),
+    *(square(2048, n) for n in (512, 2048)),
+    *(square(4096, n, ways=n == 512) for n in (64, 512, 2048)),
+    *(Case(3072, 768, n, ways=n == 2048) for n in (256, 2048)),
+    *(Case(768, 3072, n, ways=n == 2048) for n in (256, 2048)),
+    *(square(768, 2048, block_size=p, ways=True) for p in (128, 64, 16, 4)),
+    *(square(768, 2048, m=m, ways=m == 3) for m in (3, 4)),
+)
+QUICK = (
+    square(384, 2048),
+    square(768, 256),
+    square(768, 2048, ways=True),
+    square(768, 2048, block_size=64, ways=True),
+)
+
+
+def configurations(case: Case, targets: list[str]) -> dict[str, Any]:
+    """PEFT configurations to compare, at their customary sizes."""
+    return {
+        "lora": LoraConfig(r=8, target_modules=targets),
+        "fourierft": FourierFTConfig(n_frequency=1000, target_modules=targets),
+        "c3a": C3AConfig(block_size=math.gcd(case.d_out, case.d_in), target_modules=targets),
+        "cdvft": CDVFTConfig(m=case.m, block_size=case.block_size, target_modules=targets),
+    }
+
+
+def layers(case: Case) -> dict[str, nn.Module]:
+    """The frozen layer as "base", and every method's adaptation of it."""
+    torch.manual_seed(0)
+    base = nn.Sequential(nn.Linear(case.d_in, case.d_out)).requires_grad_(False)
+    found: dict[str, nn.Module] = {"base": base}
+    for method, configuration in configurations(case, ["0"]).items():
+        found[method] = get_peft_model(
+            nn.Sequential(nn.Linear(case.d_in, case.d_out)), configuration
+        ).base_model.model
+    return found
+
+
+def inputs(case: Case) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(case.tokens, case.d_in, generator=generator, requires_grad=True)
+    return x, torch.randn(case.tokens, case.d_out, generator=generator)
+
+
+def pass_through(layer: nn.Module, x: Tensor, grad: Tensor) -> Callable[[], None]:
+    """Forward and backward, the gradients of the input and of the adapter included."""
+    trained = [p for p in layer.parameters() if p.requires_grad]
+
+    def run() -> None:
+        layer(x).backward(grad)
+        for tensor in (x, *trained):
+            tensor.grad = None
+
+    return run
+
+
+def candidates(case: Case) -> dict[str, Callable[[], None]]:
+    x, grad = inputs(case)
+    built = layers(case)
+    found = {method: pass_through(layer, x, grad) for method, layer in built.items()}
+    if case.ways:
+        found |= {name: _with_plan(found["cdvft"], plan) for name, plan in WAYS.items()}
+        found["cdvft, no compiler"] = _without_native(found["cdvft"])
+    return found
+
+
+def _with_plan(run: Callable[[], None], plan: Plan) -> Callable[[], None]:
+    rule = kernels.choose
+
+    def planned() -> None:
+        kernels.choose = lambda *_, **__: plan  # type: ignore[assignment]
+        run()
+        kernels.choose = rule
+
+    return planned
+
+
+def _without_native(run: Callable[[], None]) -> Callable[[], None]:
+    supports = native.supports
+
+    def chunked() -> None:
+        native.supports = lambda *_: False
+        run()
+        native.supports = supports
+
+    return chunked
+
+
+def saved_bytes_per_token(layer: nn.Module, x: Tensor) -> float:
+    """Bytes that autograd keeps for backward beyond the input and the parameters, by storage."""
+    known = {t.untyped_storage().data_ptr() for t in (x, *layer.parameters())}
+    kept: dict[int, int] = {}
+
+    def pack(t: Tensor) -> Tensor:
+        storage = t.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        out = layer(x)
+    del out
+    return sum(kept.values()) / len(x)
+
+
+def peak_bytes(run: Callable[[], None]) -> int | None:
+    """Most memory that the process held during the call beyond what it held before; Linux alone tells."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
+
+    def field(name: str) -> int:
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith(name)]
+        return int(line.split()[1]) << 10
+
+    run()
+    peaks = []
+    for _ in range(3):
+        ctypes.CDLL(None).malloc_trim(0)  # or freed memory at hand would hide what the call takes
+        reset.write_text("5")
+        before = field("VmRSS:")
+        run()
+        peaks.append(field("VmHWM:") - before)
+    return statistics.median(peaks)
