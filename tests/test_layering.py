@@ -45,7 +45,7 @@ APP = {
         *("figures", "training.jobs", "inspection", "store", "catalog", "settings", "events"),
         *("shapes", "cost_request", "cost_table", "comparison", "paper", "lessons", "cdvft"),
     },
-    "lessons": {"training", "cdvft"},
+    "lessons": {"training", "events", "cdvft"},
     "options": {"settings"},
     "progress": {"events"},
     "cli": {

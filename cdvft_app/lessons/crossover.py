@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ def measured(lengths: tuple[int, ...] = LENGTHS, seconds: float = SECONDS) -> di
         c = torch.randn(d, generator=generator)
         transposed = circulant(c).T
         with torch.inference_mode():
-            dense.append(_microseconds(lambda x=x, matrix=transposed: x @ matrix, seconds))
-            fft.append(_microseconds(lambda x=x, c=c: circulant_matmul(x, c), seconds))
+            dense.append(_microseconds(partial(torch.matmul, x, transposed), seconds))
+            fft.append(_microseconds(partial(circulant_matmul, x, c), seconds))
     return {"lengths": list(lengths), "dense": dense, "fft": fft, "sentence": sentence(lengths, dense, fft)}
 
 

@@ -36,7 +36,7 @@ the best Fourier entries (places counted, since they were chosen for the target)
 FourierFT has them, and the best circulant blocks. Up to 64 x 64 it takes seconds; larger ones stop after
 a minute with the best found by then.
 """
-LATEX = [{"left": "$", "right": "$", "display": False}]
+LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
 
 
 def lab(app: AppState) -> None:

@@ -16,7 +16,7 @@ from cdvft_app.ui.state import AppState
 
 TITLE = "Learn"
 
-LATEX = [
+LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "$", "right": "$", "display": False},
 ]

@@ -36,7 +36,7 @@ export function mount({ element, props, server }) {
     try {
       const { losses: seen, failed, rate } = await server.trial({ rate: RATES[place] });
       if (mine !== asked) return;
-      losses.show([{ y: seen.map((value) => value ?? NaN), color: failed ? "var(--danger)" : "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-2, high: 1e6, first: 1, xTitle: "steps" });
+      losses.show([{ y: seen.map((value) => value ?? NaN), color: failed ? "var(--danger)" : "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-12, high: 1e7, first: 1, xTitle: "steps" });
       outcome.replaceChildren(failed
         ? h("div", { class: "card failure" }, h("h3", {}, "Stopped: the run was going wrong"), h("p", { class: "what" }, failed))
         : h("p", {}, `All ${seen.length} steps done with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`));
