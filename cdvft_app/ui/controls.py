@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -20,6 +21,10 @@ METHOD_NUMBERS = {
     "fourierft": ("fourierft_n", "fourierft_scaling"),
     "c3a": ("c3a_block_size",),
 }
+# Controls that only one method uses, or only one kind of data.
+USED_BY: dict[str, str] = {name: method for method, names in METHOD_NUMBERS.items() for name in names}
+USED_BY |= {RATE + method: method for method in METHODS}
+USED_BY |= {"init_weights": "cdvft", "max_length": "text", "image_size": "image"}
 LABELS: dict[str, str] = {method: style.label for method, style in METHOD_STYLES.items()}
 
 
@@ -105,6 +110,7 @@ class Controls:
             placeholder=placeholder(name, catalog.get_recipe(START["recipe"])),
             elem_id=f"set-{name.replace('.', '-')}",
             elem_classes=["setting"],
+            visible=in_use(name, START["methods"], catalog.get_recipe(START["recipe"]).kind),
             max_lines=1,
             max_length=20,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
@@ -120,6 +126,11 @@ class Controls:
             elem_id=f"set-{name}",
             elem_classes=["setting"],
         )
+
+
+def in_use(name: str, methods: Sequence[str], kind: str) -> bool:
+    """Whether a race of these methods on this kind of data reads the control."""
+    return name not in USED_BY or USED_BY[name] in (*methods, kind)
 
 
 def choices(name: str, recipe: Recipe) -> dict[str, Any]:

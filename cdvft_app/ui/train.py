@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.settings import METHODS, InvalidChoice
+from cdvft_app.settings import InvalidChoice
 from cdvft_app.ui import actions, form, texts
-from cdvft_app.ui.controls import METHOD_NUMBERS, Controls, choices, placeholder, targets
+from cdvft_app.ui.controls import USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.forecast import forecast, problem
 from cdvft_app.ui.history import history_view
 from cdvft_app.ui.recorded import recorded
@@ -21,7 +21,13 @@ from cdvft_app.ui.state import AppState, OnVisit
 
 TITLE = "Train"
 # Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
 
 
 def build(app: AppState) -> OnVisit:
@@ -82,7 +88,6 @@ def build(app: AppState) -> OnVisit:
         typed,
         fields,
         [counts, blocks, start, kept],
-        trigger_mode="always_last",
         **QUIET,
     )
 
@@ -110,23 +115,15 @@ def build(app: AppState) -> OnVisit:
 
     at["model"].input(of_model, [at["model"], at["recipe"]], at["target_modules"], **QUIET)
 
-    # Only what the chosen methods and kind of data use is shown.
-    depending = {name: method for method, names in METHOD_NUMBERS.items() for name in names}
-    depending |= {form.RATE + method: method for method in METHODS} | {"init_weights": "cdvft"}
-
     def of_methods(methods: list[str], key: str) -> list[Any]:
         kind = catalog.get_recipe(key).kind
-        return [
-            *(gr.update(visible=method in methods) for method in depending.values()),
-            gr.update(visible=kind == "text"),
-            gr.update(visible=kind == "image"),
-        ]
+        return [gr.update(visible=in_use(name, methods, kind)) for name in USED_BY]
 
     gr.on(
         [at["methods"].change, at["recipe"].change],
         of_methods,
         [at["methods"], at["recipe"]],
-        [*(at[name] for name in depending), at["max_length"], at["image_size"]],
+        [at[name] for name in USED_BY],
         **QUIET,
     )
 
@@ -148,7 +145,7 @@ def build(app: AppState) -> OnVisit:
             return gr.skip(), _reason(refused, "problem"), mine
         return shown(ids, "new", mine, time.time_ns()), "", mine
 
-    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8}
+    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     start.click(started, [token, *fields], [view, reason, token], **clicked)
 
     def acting(act: Any) -> Any:

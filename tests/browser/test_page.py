@@ -174,3 +174,19 @@ def test_tab_in_address(visit: Visit) -> None:
 def test_unknown_run_in_address(visit: Visit) -> None:
     page = visit("?run=../../etc/passwd,%3Cscript%3E")
     expect(page.locator("#run h2")).not_to_be_empty()
+
+
+def test_only_what_the_race_uses_is_shown(visit: Visit) -> None:
+    page = visit()
+    unfold(page)
+    expect(page.locator("#set-lora_r")).to_be_visible()
+    expect(page.locator("#set-c3a_block_size")).to_be_hidden()
+    expect(page.locator("#set-image_size")).to_be_hidden()
+    page.get_by_role("checkbox", name="C3A").check()
+    page.get_by_role("checkbox", name="LoRA").uncheck()
+    expect(page.locator("#set-c3a_block_size")).to_be_visible()
+    expect(page.locator("#set-learning_rate-c3a")).to_be_visible()
+    expect(page.locator("#set-lora_r")).to_be_hidden()
+    page.get_by_role("radio", name="Tiny handwritten digits").check()
+    expect(page.locator("#set-image_size")).to_be_visible()
+    expect(page.locator("#set-max_length")).to_be_hidden()
