@@ -23,7 +23,7 @@ LIBRARY = {
     "registration": {"model", "config"},
     "cost": {"blocks"},
     "flop_count": {"cost"},
-    "factors": {"circulant", "blocks", "layer"},
+    "factors": {"circulant", "blocks", "layer", "config"},
     "approximate": {"circulant", "blocks"},
 }
 # The app's rooms; "cdvft" stands for the library.
@@ -36,9 +36,13 @@ APP = {
     "cost_request": {"settings"},
     "cost_table": {"cost_request", "shapes", "settings", "cdvft"},
     "cost_command": {"cost_request", "cost_table"},
+    "memory": {"shapes"},
     "comparison": {"cost_request", "cost_table", "shapes", "figures", "settings", "cdvft"},
     "store": {"settings", "events"},
-    "training": {"catalog", "store", "settings", "events", "cdvft"},
+    "training": {
+        *("catalog", "store", "settings", "events"),
+        *("shapes", "cost_request", "cost_table", "memory", "cdvft"),
+    },
     "figures": {"store", "settings", "cdvft"},
     "inspection": {"training", "catalog", "store", "settings", "cdvft"},
     "ui": {

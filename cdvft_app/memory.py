@@ -1,0 +1,54 @@
+"""How much memory a training step needs, by formula, and how much there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cdvft_app.shapes import ModelShapes
+
+_FLOAT32 = 4
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+
+
+def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
+    """Weights, gradients, AdamW's moments and activations in float32, without the libraries themselves.
+
+    Beside what a method's own layers keep (the cost table's `activation_bytes`) the model keeps, from the
+    first trained layer on, the output of each linear layer, which a norm, an activation or attention reads
+    again in the backward pass, and attention's output. Fused attention keeps no scores. Head-only training
+    keeps nothing of the model.
+    """
+    own = row["gradient_bytes"] + row["optimizer_bytes"] + row["activation_bytes"]
+    if row["method"] != "full":
+        own += _FLOAT32 * row["trainable_parameters"]
+    kept = 0
+    if row["method"] != "head":
+        layers = shapes.layers
+        if row["method"] != "full":
+            first = shapes.select(tuple(row["targets"]))[0].name
+            layers = layers[next(i for i, shape in enumerate(layers) if shape.name == first) :]
+        outputs = sum(shape.d_out for shape in layers if shape.name != shapes.output_layer)
+        share = len(layers) / len(shapes.layers)
+        kept = round(outputs + share * shapes.attention_layers * shapes.attention_width)
+        if shapes.output_layer:  # a generator's logits, and their softmax in the loss
+            kept += 2 * next(shape.d_out for shape in layers if shape.name == shapes.output_layer)
+    tokens = row["batch"] * row["sequence"]
+    return row["frozen_bytes"] + own + _FLOAT32 * tokens * kept
+
+
+def available_bytes() -> int:
+    """Memory of this machine that a further program can have, or a container's limit where that is less."""
+    free = psutil.virtual_memory().available
+    for limit, used in zip(_LIMITS, _USED, strict=True):
+        try:
+            most, now = Path(limit).read_text().strip(), int(Path(used).read_text())
+        except (OSError, ValueError):
+            continue
+        if most.isdecimal():
+            free = min(free, int(most) - now)
+    return max(free, 0)
