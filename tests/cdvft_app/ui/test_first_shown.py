@@ -1,0 +1,77 @@
+"""What the run side shows to somebody who has just come: a linked race, the last one, or a recorded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import record_race
+from cdvft_app import catalog
+from cdvft_app.events import Done, Evaluation, Started, Step
+from cdvft_app.settings import RaceRequest
+from cdvft_app.ui import recorded
+from cdvft_app.ui.state import AppState
+from cdvft_app.ui.train import _first_shown
+
+
+@pytest.fixture(autouse=True)
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the recorded race lies in this test; there is none at first."""
+    file = tmp_path / "assets" / "recorded_race.json"
+    file.parent.mkdir()
+    for module in (recorded, record_race):
+        monkeypatch.setattr(module, "FILE", file)
+    return file
+
+
+def race(app: AppState, token: str) -> list[str]:
+    settings = [catalog.resolve(one).settings for one in RaceRequest(methods=("cdvft", "lora")).runs()]
+    return [run.id for run in app.store.create(settings, token)]
+
+
+def finish(app: AppState, run_id: str) -> None:
+    app.store.set_state(run_id, "preparing")
+    for event in (
+        Started(1, 13_824, 770, 22_000_000, "cpu", "fp32", 64, 32, "accuracy"),
+        Step(1, 0.123456, 0.7, 0.01, 1.0, 100.0),
+        Evaluation(1, 0.2, 0.6, "accuracy", 0.75, final=True),
+        Done("finished", 1, 0.2, "accuracy", 0.75, 0.6, 64.0, 1000, None, Path("adapter")),
+    ):
+        app.store.append(run_id, event)
+
+
+def test_nothing_yet(app: AppState) -> None:
+    assert _first_shown(app, "", "mine")["runs"] == []
+
+
+def test_linked_before_own_before_anybodys(app: AppState) -> None:
+    mine, other = race(app, "mine"), race(app, "other")
+    assert _first_shown(app, "", "stranger")["runs"] == other
+    assert _first_shown(app, "", "mine")["runs"] == mine
+    linked = _first_shown(app, f"{other[1]},nobody,../x", "mine")
+    assert (linked["runs"], linked["kind"]) == ([other[1]], "linked")
+
+
+def test_a_recorded_race_until_there_is_one(
+    app: AppState, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = race(app, "mine")
+    finish(app, ids[0])
+    monkeypatch.setenv("RUNS_DIR", str(app.store.root))
+    with pytest.raises(SystemExit, match="is queued"):
+        record_race.main(ids)
+    with pytest.raises(SystemExit, match="unknown: nobody"):
+        record_race.main(["nobody"])
+    record_race.main(ids[:1])
+    assert _first_shown(app, "", "mine")["recorded"] is None
+
+    for run_id in ids:
+        if app.store.state(run_id) == "queued":
+            app.store.set_state(run_id, "stopped")
+        app.store.delete(run_id, "mine")
+    shown = _first_shown(app, "", "mine")
+    assert shown["runs"] == ids[:1]
+    assert "CPU" in shown["recorded"]
+    (run,) = shown["rows"]["runs"]
+    assert (run["label"], run["steps"], run["metric"]) == ("CDVFT", [[1, 0.1235, 0.7]], 0.75)
