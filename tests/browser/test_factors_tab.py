@@ -202,7 +202,9 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
     weights = json.loads((sources.RECORDED / "minilm.inputs.json").read_text())["weights"]
     most = max(sizes, key=lambda module: sizes[module] / weights[module])
     depth, kind = most.split(".")[2], most.rpartition(".")[2]
-    expect(page.locator(".sentence")).to_contain_text(f"changed the {kind} weights of layer {depth} most, by ")
+    expect(page.locator(".sentence")).to_contain_text(
+        f"changed the {kind} weights of layer {depth} most, by "
+    )
     expect(page.locator(".cell")).to_have_count(12)
     page.get_by_role("radio", name=f"layer {depth} {kind}").check(force=True)
     expect(page.locator(".layer-name")).to_have_text(f"Layer {depth} · {kind}")

@@ -100,15 +100,15 @@ export class Overview {
     const { run } = this, last = run.steps.length - 1;
     const known = run.layers.map((layer) => ({ ...layer, ...this.numbersOf(layer.module, last) })).filter(({ norm }) => norm !== undefined);
     if (known.length < run.layers.length) return `Looking at ${run.layers.length} layers: ${known.length} done.`;
-    const size = ({ ratio, norm }) => ratio ?? norm, said = this.relative ? (layer) => `${percent(layer.ratio)} of its pretrained weight` : (layer) => `a norm of ${short(layer.norm)}`;
+    const size = ({ ratio, norm }) => ratio ?? norm, said = this.relative ? (layer) => `${percent(layer.ratio)} of their norm` : (layer) => `a norm of ${short(layer.norm)}`;
     const sorted = [...known].sort((one, other) => size(other) - size(one)), most = sorted[0], least = sorted.at(-1);
-    const name = ({ depth, kind }) => depth === null ? kind : `${kind} of layer ${depth}`;
+    const name = ({ depth, kind }) => depth === null ? `${kind} weights` : `${kind} weights of layer ${depth}`;
     const parts = [`After ${run.steps.at(-1)} steps ${run.label} changed the ${name(most)} most, by ${said(most)}`];
     if (known.length > 1) parts[0] += size(least) > 0 ? `, ${short(Number((size(most) / size(least)).toPrecision(2)))} times as much as the ${name(least)}, which changed least` : `, and the ${name(least)} not at all`;
     const kinds = [...new Set(known.map(({ kind }) => kind))];
     if (kinds.length > 1 && kinds.length < 5) {
       const medians = kinds.map((kind) => [kind, median(known.filter((layer) => layer.kind === kind).map(size))]).sort((one, other) => other[1] - one[1]);
-      parts.push(`Typical for a layer is a change of ${medians.map(([kind, value]) => `${this.relative ? percent(value) : short(value)} for its ${kind}`).join(" and ")}`);
+      parts.push(`Typical for a layer is a change of ${medians.map(([kind, value]) => `${this.relative ? percent(value) : short(value)} for its ${kind} weights`).join(" and ")}`);
     }
     const ranks = known.map(({ rank }) => rank).filter((rank) => rank !== null);
     if (ranks.length) {

@@ -128,9 +128,9 @@ export class Views {
     const blocks = spectra.length > 1 ? this.spectrum.each : null;
     this.eigenHigh = Math.max(this.#eigenHigh(), ...y);
     this.eigen.view.show([{ y, phases: this.spectrum.phases, color: TINTS.circulant }],
-      { low: 0, high: 1.05 * this.eigenHigh, blocks, xTitle: "frequency" });
+      { low: 0, high: 1.05 * this.eigenHigh, blocks, xTitle: blocks ? "frequency, block after block" : "frequency" });
     this.turn.view.show([{ y: this.spectrum.phases, phases: this.spectrum.phases, dots: true, color: TINTS.circulant }],
-      { low: -Math.PI, high: Math.PI, blocks, xTitle: "frequency", yTicks: [-Math.PI, 0, Math.PI], yText: (value) => `${Math.round(value * 180 / Math.PI)}°` });
+      { low: -Math.PI, high: Math.PI, blocks, xTitle: blocks ? "frequency, block after block" : "frequency", yTicks: [-Math.PI, 0, Math.PI], yText: (value) => `${Math.round(value * 180 / Math.PI)}°` });
     this.eigen.title(`|FFT(${symbol(2 * this.shownCirculant + 1)})|`);
     this.eigen.note("the circulant's eigenvalues");
   }

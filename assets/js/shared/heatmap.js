@@ -14,8 +14,8 @@ const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export class Heatmap extends CanvasView {
   /** `onmove(cursor)` and `onview(view)` tell of the cursor {i, j} or null, and of the part that is seen. */
-  constructor({ label, onmove = () => {}, onview = () => {}, height = (width) => width }) {
-    super({ label, height });
+  constructor({ label, onmove = () => {}, onview = () => {}, height = null }) {
+    super({ label, height: height ?? ((width) => width * Math.min(1, this.matrix ? this.matrix.rows / this.matrix.cols : 1)) });
     Object.assign(this, { onmove, onview, matrix: null, limit: 1, cursor: null, view: null, blocks: null });
     this.node.classList.add("heatmap");
     this.texels = document.createElement("canvas");
