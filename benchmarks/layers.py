@@ -110,10 +110,18 @@ def pass_through(layer: nn.Module, x: Tensor, grad: Tensor) -> Callable[[], None
     return run
 
 
-def candidates(case: Case) -> dict[str, Callable[[], None]]:
-    x, grad = inputs(case)
-    built = layers(case)
-    found = {method: pass_through(layer, x, grad) for method, layer in built.items()}
+def candidates(
+    case: Case, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> dict[str, Callable[[], None]]:
+    """A pass of the frozen layer as "base" and of every method, adapters in float32 as PEFT keeps them."""
+    x, grad = (t.detach().to(device, dtype) for t in inputs(case))
+    x.requires_grad_()
+    found = {}
+    for method, layer in layers(case).items():
+        for name, parameter in layer.to(device).named_parameters():
+            if name.endswith(("0.weight", "0.bias", "base_layer.weight", "base_layer.bias")):
+                parameter.data = parameter.data.to(dtype)
+        found[method] = pass_through(layer, x, grad)
     if case.ways:
         found |= {name: _with_plan(found["cdvft"], plan) for name, plan in WAYS.items()}
         found["cdvft, no compiler"] = _without_native(found["cdvft"])
