@@ -27,7 +27,7 @@ export class Overview {
       ...Array.from({ length: vectors }, (_, place) => [`moved-${place}`, `${symbol(place)} moved`])];
     if (!choices.some(([key]) => key === this.quantity)) this.quantity = "size";
     this.switch.replaceChildren(segmented("What the cells show", "overview-quantity", choices, this.quantity,
-      (key) => { this.quantity = key; this.paint(); }));
+      (key) => { this.quantity = key; this.largest = null; this.paint(); }));
     const kinds = [...new Set(run.layers.map(({ kind }) => kind))];
     this.inputs = new Map();
     this.cells.replaceChildren(...kinds.map((kind) => h("fieldset", { class: "kind" }, h("legend", {}, kind),
@@ -55,6 +55,7 @@ export class Overview {
   /** Say and paint anew, as after the norms of the frozen weights have come. */
   refresh() {
     setText(this.sentence, this.say());
+    this.largest = null;
     this.paint();
   }
 
@@ -83,10 +84,11 @@ export class Overview {
   get relative() { return this.run.layers.every(({ module }) => this.run.weights[module]); }
 
   paint() {
-    const { run } = this, last = run.steps.length - 1, relative = this.quantity === "size" && this.relative;
+    const { run } = this, relative = this.quantity === "size" && this.relative;
     const values = run.layers.map(({ module }) => this.value(module, this.t));
-    // The last snapshot counts too, so that the cells fill up as training goes on.
-    const largest = Math.max(1e-30, ...values.map((value) => value ?? 0), ...run.layers.map(({ module }) => this.value(module, last) ?? 0));
+    // Over the whole run, so that the cells fill up as training goes on.
+    this.largest ??= Math.max(1e-30, ...run.layers.flatMap(({ module }) => run.steps.map((_, t) => this.value(module, t) ?? 0)));
+    const { largest } = this;
     run.layers.forEach(({ module }, index) => {
       const { cell, value } = this.inputs.get(module), number = values[index];
       setText(value, number === null ? (this.found.has(module) ? "–" : "…") : relative ? percent(number) : this.quantity === "rank" ? String(Math.round(number)) : short(number));

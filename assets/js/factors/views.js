@@ -76,14 +76,15 @@ export class Views {
     return now === undefined ? "" : `${symbol(place)}[${k}] = ${short(now)}, at the start ${short(start)}`;
   }
 
+  /** Ends of the colour scales over the whole run; where a matrix is costly to build, after its last step. */
   #limits() {
-    const last = this.layer.steps.length - 1;
-    const update = Math.max(colorLimit(this.layer.update(last)), this.other ? colorLimit(this.other.update(this.other.steps.length - 1)) : 0);
-    this.runLimits = {
-      update,
-      beside: update,
-      circulant: this.lines.length ? colorLimit(this.layer.circulant(this.shownCirculant, last)) : 1,
-    };
+    const over = (layer, limit) => Math.max(...layer.steps.map((_, t) => layer.order.length === 3 || t === layer.steps.length - 1 ? limit(t) : 0));
+    const both = [this.layer, this.other].filter(Boolean).map((layer) => over(layer, (t) => colorLimit(layer.update(t))));
+    this.runLimits = { update: Math.max(...both), beside: Math.max(...both), circulant: 1 };
+    if (!this.lines.length) return;
+    const circulant = (t) => this.layer.circulant(this.shownCirculant, t);
+    this.runLimits.circulant = over(this.layer, (t) => colorLimit(circulant(t)));
+    this.eigenHigh = over(this.layer, (t) => Math.max(...circulant(t).spectra().map((one) => Math.max(...magnitude(one)))));
   }
 
   at(t) {
@@ -126,7 +127,6 @@ export class Views {
     const spectra = circulant.spectra(), y = spectra.flatMap((one) => Array.from(magnitude(one)));
     this.spectrum = { y, phases: spectra.flatMap((one) => Array.from(phase(one))), each: spectra[0].re.length };
     const blocks = spectra.length > 1 ? this.spectrum.each : null;
-    this.eigenHigh = Math.max(this.#eigenHigh(), ...y);
     this.eigen.view.show([{ y, phases: this.spectrum.phases, color: TINTS.circulant }],
       { low: 0, high: 1.05 * this.eigenHigh, blocks, xTitle: blocks ? "frequency, block after block" : "frequency" });
     this.turn.view.show([{ y: this.spectrum.phases, phases: this.spectrum.phases, dots: true, color: TINTS.circulant }],
@@ -138,14 +138,6 @@ export class Views {
   #atFrequency(k) {
     const text = this.eigenvalue(k);
     for (const one of [this.eigen, this.turn]) { one.view.point(k, false); one.say(text); }
-  }
-
-  /** The largest modulus over the run is at most that of the last step or the first: enough to hold the axis still. */
-  #eigenHigh() {
-    if (this.eigenOf === this.layer && this.eigenNumber === this.shownCirculant) return this.eigenHigh;
-    Object.assign(this, { eigenOf: this.layer, eigenNumber: this.shownCirculant });
-    return Math.max(...[0, this.layer.steps.length - 1].flatMap((t) =>
-      this.layer.circulant(this.shownCirculant, t).spectra().map((one) => Math.max(...magnitude(one)))));
   }
 
   eigenvalue(k) {
