@@ -31,9 +31,9 @@ def cd_linear(
     """alpha dW x with dW = diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1).
 
     The arithmetic is float32, or float64 where an argument is: there is no bfloat16 FFT, and an update a
-    thousand times smaller than its weight must survive. Only "merged" multiplies half-precision inputs in
-    their own dtype, by an update kept apart from the weight. Backward saves x as it came, shared with every
-    layer that reads the same x, recomputes the rest, and can be differentiated.
+    thousand times smaller than its weight must survive. Only "merged", and only off the CPU, multiplies
+    half-precision inputs in their own dtype, by an update kept apart from the weight. Backward saves x as it
+    came, shared with every layer that reads the same x, recomputes the rest, and can be differentiated.
 
     Args:
         x: (..., d_in)
@@ -108,6 +108,7 @@ def _adapted(
             tuple(c.shape for c in circulants),
             tuple(a.numel() for a in diagonals),
             tokens=x.shape[:-1].numel(),
+            apart=weight is None,
             engine="native" if engine is native else "chunked",
             device=x.device.type,
         )
@@ -145,6 +146,7 @@ class _Adapted(torch.autograd.Function):
         rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
         with _as_given(x):
             if way.plan.merged_forward:
+                rows = rows.to(_product_dtype(x, dtype))
                 matrix = merged.merged_weight(weight, factors)
                 y = F.linear(rows, matrix.to(rows.dtype), bias).to(dtype)
             else:
@@ -166,9 +168,10 @@ class _Adapted(torch.autograd.Function):
         rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
         with _as_given(x):
             if way.plan.merged_gradients:
-                grad_rows = grad_rows.to(x.dtype)
+                products = _product_dtype(x, tensors[0].dtype)
+                rows, grad_rows = rows.to(products), grad_rows.to(products)
                 if needs_x:
-                    grad_x = grad_rows @ merged.merged_weight(weight, factors).to(x.dtype)
+                    grad_x = grad_rows @ merged.merged_weight(weight, factors).to(products)
                 grads = merged.backward(rows, grad_rows, factors)
             else:
                 if needs_x:
@@ -178,6 +181,11 @@ class _Adapted(torch.autograd.Function):
                 grads = way.engine.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
+
+
+def _product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:
+    """Dense updates multiply x as it comes where half precision is what a device is built for."""
+    return arithmetic if x.device.type == "cpu" else x.dtype
 
 
 def _as_given(x: Tensor) -> AbstractContextManager[object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cdvft import native
 from cdvft.circulant import Factors, cd_product
 
 STRIP_ENTRIES = 1 << 16
@@ -20,6 +21,8 @@ MIN_STRIP_BLOCK = 16
 def merged_weight(weight: Tensor | None, factors: Factors) -> Tensor:
     """W + alpha dW, or alpha dW alone: (d_out, d_in)."""
     (first, *_, last), circulants, alpha = factors
+    if weight is not None and native.supports_merging(weight, factors):
+        return native.merged_weight(weight, factors)
     if len(circulants) > 1 or circulants[0].shape[2] < MIN_STRIP_BLOCK or weight is None:
         update = alpha * cd_product(factors.diagonals, circulants)
         return update if weight is None else weight + update

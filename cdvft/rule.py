@@ -24,6 +24,7 @@ class Rates:
     transform: an element of a token's transform of length p, times log2 2p, element-wise work included
     product: a complex product of two spectra of a token, of which there are q1 q2 p
     build: an entry of the dense update added to the weight, of several circulants an entry of each
+    build_large: the same in matrices of more than `LARGE` entries
     gradient: an entry of the dense gradient turned into gradients of the vectors
     multiply: a multiplication and addition in a matrix product
     """
@@ -31,17 +32,21 @@ class Rates:
     transform: float
     product: float
     build: float
+    build_large: float
     gradient: float
     multiply: float
 
 
+LARGE = 1 << 23
+"""Entries of 32 MB: larger blocks the C library takes from the system afresh, page by page, every time."""
+
 MEASURED = {
-    "native": Rates(transform=0.035, product=0.07, build=0.8, gradient=8, multiply=0.02),
-    "chunked": Rates(transform=0.11, product=0.22, build=0.8, gradient=8, multiply=0.02),
+    "native": Rates(transform=0.035, product=0.07, build=0.1, build_large=1.8, gradient=8, multiply=0.02),
+    "chunked": Rates(transform=0.11, product=0.22, build=0.5, build_large=2, gradient=8, multiply=0.02),
 }
 """On the CPU, by what carries out the transforms."""
 
-ESTIMATED = Rates(transform=1e-3, product=2e-3, build=2e-2, gradient=0.2, multiply=3.3e-6)
+ESTIMATED = Rates(transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6)
 """On a GPU with tensor cores. Not measured: from an H100's published rates (a linear layer of width 768 on
 8,192 tokens takes about 32 us forward and backward in bfloat16, unfused transforms 7 times as long).
 `python -m benchmarks.gpu` measures it.
@@ -58,7 +63,13 @@ class Plan:
 
 @functools.lru_cache(maxsize=1024)
 def choose(
-    circulants: tuple[Sequence[int], ...], sizes: tuple[int, ...], tokens: int, engine: str, device: str
+    circulants: tuple[Sequence[int], ...],
+    sizes: tuple[int, ...],
+    *,
+    tokens: int,
+    apart: bool,
+    engine: str,
+    device: str,
 ) -> Plan:
     """The cheaper way for each pass.
 
@@ -66,6 +77,7 @@ def choose(
         circulants: q1, q2, p of each
         sizes: lengths of the m diagonals: d_in, then d_out
         tokens: rows of the input
+        apart: whether the update is applied by itself, so that a dense one costs products of its own
         engine: "native" or "chunked", what would carry out the transforms
         device: torch's name of the device's type
     """
@@ -77,8 +89,13 @@ def choose(
         elements += (q1 + q2) * p * math.log2(2 * p)
         products += q1 * q2 * p
     entries = sizes[-1] * sizes[0]
-    build = entries * (rates.build + (len(circulants) - 1) * (rates.build + sizes[-1] * rates.multiply))
+    entry = rates.build if entries <= LARGE else rates.build_large
+    build = entries * (entry + (len(circulants) - 1) * (entry + sizes[-1] * rates.multiply))
     forward = tokens * (elements * rates.transform + products * rates.product)
     backward = tokens * (2 * elements * rates.transform + 3 * products * rates.product)
     dense_gradients = tokens * entries * rates.multiply + entries * rates.gradient + 2 * build
-    return Plan(merged_forward=build < forward, merged_gradients=dense_gradients < backward)
+    own_product = tokens * entries * rates.multiply * apart
+    return Plan(
+        merged_forward=build + own_product < forward,
+        merged_gradients=dense_gradients + own_product < backward,
+    )

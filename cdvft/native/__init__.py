@@ -56,6 +56,32 @@ def backward(
     return found[:m], found[m:]
 
 
+def merged_weight(weight: Tensor, factors: Factors) -> Tensor:
+    """W + alpha dW for m = 2, where `supports_merging`."""
+    compiled = library()
+    assert compiled is not None
+    first, last = (a.contiguous() for a in factors.diagonals)
+    c = factors.circulants[0].contiguous()
+    merged = torch.empty(weight.shape)
+    done = compiled.cdvft_merge(
+        weight.data_ptr(), weight.stride(0), *weight.shape, first.data_ptr(), c.data_ptr(), last.data_ptr(),
+        factors.alpha, *c.shape, merged.data_ptr(), _threads(compiled, len(weight)),
+    )  # fmt: skip
+    if not done:
+        raise MemoryError(f"No memory for the scratch of a circulant of {tuple(c.shape)}.")
+    return merged
+
+
+def supports_merging(weight: Tensor, factors: Factors) -> bool:
+    """Whether `merged_weight` can take them: float32 on the CPU, rows in one piece, one circulant."""
+    return (
+        weight.dtype == torch.float32
+        and weight.stride(1) == 1
+        and len(factors.circulants) == 1
+        and supports(weight, factors.circulants)
+    )
+
+
 def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None]) -> None:
     """Hand over every circulant's C struct `stage`, of 8-byte fields, and what else both functions take."""
     x = _as_float32(x)
@@ -72,12 +98,16 @@ def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None
     done = getattr(compiled, name)(
         (ctypes.c_int64 * len(fields))(*fields), len(circulants), tokens, x.data_ptr(), x.stride(0),
         diagonals[-1].data_ptr(), factors.alpha, *(None if t is None else t.data_ptr() for t in others),
-        max(1, min(torch.get_num_threads(), tokens // 32)) if compiled.cdvft_parallel() else 1,
+        _threads(compiled, tokens),
     )  # fmt: skip
     if not done:
         raise MemoryError(
             f"No memory for the scratch of a layer with diagonals of {[len(a) for a in diagonals]}."
         )
+
+
+def _threads(compiled: ctypes.CDLL, rows: int) -> int:
+    return max(1, min(torch.get_num_threads(), rows // 32)) if compiled.cdvft_parallel() else 1
 
 
 def _as_float32(t: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 
 logger = logging.getLogger(__name__)
 
-SOURCES = ("chain.c", "rows.h", "fft.h")
+SOURCES = ("chain.c", "merge.c", "rows.h", "fft.h")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC")
 INSTRUCTIONS = {
     "AVX512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"),
@@ -39,8 +39,10 @@ def library() -> ctypes.CDLL | None:
         return None
     pointer, whole, wide = ctypes.c_void_p, ctypes.c_int, ctypes.c_long
     common: list[Any] = [pointer, whole, wide, pointer, wide, pointer, ctypes.c_float]
+    update: list[Any] = [pointer, pointer, pointer, ctypes.c_float, wide, wide, wide]
     loaded.cdvft_forward.argtypes = [*common, pointer, whole]
     loaded.cdvft_backward.argtypes = [*common, *[pointer] * 3, whole]
+    loaded.cdvft_merge.argtypes = [pointer, wide, wide, wide, *update, pointer, whole]
     return loaded
 
 
@@ -56,7 +58,13 @@ def compiled() -> Path:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             fresh = Path(scratch) / target.name
-            command = [*compiler, *flags, str(folder / SOURCES[0]), "-o", str(fresh)]
+            command = [
+                *compiler,
+                *flags,
+                *(str(folder / name) for name in SOURCES if name.endswith(".c")),
+                "-o",
+                str(fresh),
+            ]
             try:
                 _run([*command, "-fopenmp"])
             except subprocess.SubprocessError:  # a compiler without OpenMP: one thread

@@ -9,22 +9,32 @@ from cdvft.rule import MEASURED, Plan, choose
 
 
 def ask(
-    d_out: int, d_in: int, tokens: int, *, p: int | None = None, m: int = 2, engine="native", device="cpu"
+    d_out: int,
+    d_in: int,
+    tokens: int,
+    *,
+    p: int | None = None,
+    m: int = 2,
+    apart=False,
+    engine="native",
+    device="cpu",
 ) -> Plan:
     shapes = tuple((part.q1, part.q2, part.p) for part in partitions(d_out, d_in, m, p))
-    return choose(shapes, (d_in, *[d_out] * (m - 1)), tokens, engine, device)
+    sizes = (d_in, *[d_out] * (m - 1))
+    return choose(shapes, sizes, tokens=tokens, apart=apart, engine=engine, device=device)
 
 
 @pytest.mark.parametrize(
     ("plan", "shape"),
     [
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 64}),
-        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 8192}),
-        (Plan(False, False), {"d_out": 4096, "d_in": 4096, "tokens": 512}),
+        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 256}),
+        (Plan(False, False), {"d_out": 4096, "d_in": 4096, "tokens": 2048}),
         (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 1024, "engine": "chunked"}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "p": 1}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "p": 4}),
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 0}),
+        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "apart": True}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda"}),
         (Plan(True, True), {"d_out": 1024, "d_in": 1024, "tokens": 8192, "device": "cuda"}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 1, "device": "mps"}),
