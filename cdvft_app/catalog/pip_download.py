@@ -23,8 +23,8 @@ _CUT_OFF = "the download was cut off. Try again"
 _REASONS = (
     (
         "DO NOT MATCH THE HASHES",
-        "the file that came does not have the pinned SHA-256 and was thrown away: it was changed or cut short "
-        "on the way. Try again; if it stays so, the package index you use serves another file",
+        "the file that came does not have the pinned SHA-256 and was thrown away: it was changed or cut "
+        "short on the way. Try again; if it stays so, the package index you use serves another file",
     ),
     ("No space left on device", DISK_FULL),
     (
