@@ -123,9 +123,4 @@ class Recipe:
     max_length: int | None
     image_size: int | None
     learning_rates: Mapping[Method, float]
-    checkpoint_every: int = 50
-    lora_r: int = 8
-    fourierft_n: int = 1000
-    fourierft_scaling: float = 150.0
-    weight_decay: float = 0.0
     expected: Expected = Expected()

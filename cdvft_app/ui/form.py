@@ -23,8 +23,7 @@ FIELDS = (
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": ["cdvft", "lora", "fourierft"], "m": 2, "alpha": 1,
                          "init_weights": "zero_output", "schedule": "linear", "seed": 0}  # fmt: skip
-OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size",
-             "lora_r", "fourierft_n", "fourierft_scaling", "weight_decay", "checkpoint_every")  # fmt: skip
+OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
 
 
 def race(values: Mapping[str, Any]) -> RaceRequest:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from cdvft_app.catalog.entries import LinearGroup, ModelEntry
 from cdvft_app.catalog.wheels import WHEELS
 from cdvft_app.settings import METHODS, RunSettings
 
+ROOT = Path(__file__).parents[3]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TIMM = {
     "vit_small": "vit_small_patch14_dinov2",
@@ -149,3 +152,13 @@ def test_importing_the_catalogue_loads_no_torch() -> None:
     code = f"{imports}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("key", ["sentiment", "mnist"])
+def test_what_a_recipe_promises_is_what_was_recorded(key: str) -> None:
+    recorded = json.loads((ROOT / "benchmarks/results/default_race.json").read_text())["summary"][key]
+    promised = catalog.get_recipe(key).expected.metric
+    assert set(promised) == {"cdvft", "lora", "fourierft"}
+    for method, value in promised.items():
+        assert recorded[method]["seeds"] == 3
+        assert value == recorded[method]["mean"]

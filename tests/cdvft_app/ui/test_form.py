@@ -82,10 +82,11 @@ def test_every_recipe_fills_the_controls(recipe: catalog.Recipe) -> None:
     offered = targets(recipe.model, recipe)
     assert set(offered["value"]) <= set(offered["choices"])
     assert placeholder("learning_rate.cdvft", recipe) == f"{recipe.learning_rates['cdvft']:g}"
-    assert placeholder("batch_size", recipe) == str(recipe.batch_size)
     request = form.race(EMPTY | {"recipe": recipe.key, "target_modules": offered["value"]})
-    plan = catalog.resolve(request.runs()[0])
-    assert plan.settings.target_modules == recipe.targets
+    filled = catalog.resolve(request.runs()[0]).settings
+    for name in ("batch_size", "epochs", "lora_r", "fourierft_n", "weight_decay", "checkpoint_every"):
+        assert placeholder(name, recipe) == f"{getattr(filled, name):g}"
+    assert filled.target_modules == recipe.targets
 
 
 def test_every_setting_has_a_hint_and_a_control() -> None:
