@@ -351,6 +351,16 @@ def test_numbers_and_pictures_can_be_saved(visit: Visit, runs: dict[str, Source]
             assert saved(picture.click).read_bytes().startswith(b"\x89PNG")
 
 
+def test_it_begins_with_the_circulants_of_the_latest_race(visit: Visit, server: Server) -> None:
+    step = {1: {f"{QUERY.format(0)}/A": np.ones((2, 8)), f"{QUERY.format(0)}/B": np.ones((8, 2))}}
+    own = {
+        1: {f"{QUERY.format(0)}/{name}": x for name, x in vectors(np.random.default_rng(1), 8, 8, 2).items()}
+    }
+    first, _ = keep(server, [(settings("cdvft"), own), (settings("lora", lora_r=2), step)])
+    page = visit("?tab=factors", ready=READY)
+    expect(page.locator("#factors-run")).to_have_value(first)
+
+
 def test_a_link_leads_back(visit: Visit) -> None:
     page = visit("?run=nothing&tab=factors&factors=recorded-c3a", ready=READY)
     page.get_by_role("radio", name="layer 2 query").check(force=True)

@@ -59,12 +59,18 @@ class Theatre {
   async begin() {
     try {
       await this.list();
-      const asked = new URL(location.href).searchParams, first = this.known.find(({ id }) => id === asked.get("factors")) ?? this.known[0];
+      const asked = new URL(location.href).searchParams, first = this.known.find(({ id }) => id === asked.get("factors")) ?? this.latest();
       if (!first) { this.say("No run keeps factors yet. Train CDVFT, LoRA, FourierFT or C3A, and look here."); return; }
       this.module = asked.get("layer");
       this.runs.list.value = first.id;
       await this.open(first.id);
     } catch (error) { this.say(error.message); }
+  }
+
+  // Of the latest race, the run that has circulants to look at.
+  latest() {
+    const race = this.known.filter(({ group }) => group === this.known[0]?.group);
+    return race.find(({ method }) => method === "cdvft") ?? this.known[0];
   }
 
   async list() {
