@@ -30,7 +30,7 @@ from cdvft_app.store.records import (
     record,
 )
 
-ID = re.compile(r"[A-Za-z0-9_-]{22}")  # what secrets.token_urlsafe(16) gives
+ID = re.compile(r"[A-Za-z0-9_-]{22,32}")  # 16 random bytes, as hex or as base64
 NAME_LIMIT = 120
 
 
@@ -62,12 +62,12 @@ class RunStore:
         process: str | None = None,
     ) -> list[RunRecord]:
         """One group of queued runs, in order. With `process` they skip the queue: it trains them now."""
-        group_id, now = secrets.token_urlsafe(16), time.time()
+        group_id, now = secrets.token_hex(16), time.time()
         made = []
         with self._database.writing() as connection:
             for position, one in enumerate(settings):
                 values = {
-                    "id": secrets.token_urlsafe(16),
+                    "id": secrets.token_hex(16),  # no id begins with "-", which a command line takes for an option
                     "group_id": group_id,
                     "position": position,
                     "token_hash": None if token is None else owners.token_hash(token),
