@@ -86,15 +86,15 @@ class InvalidChoice(ValueError):
     """A choice that cannot be run; its text is a sentence for the person who made it."""
 
 
-def explain(error: ValidationError) -> str:
-    """One sentence a problem: which field, what came, what is allowed."""
+def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
+    """One sentence a problem: which field, what came, what is allowed. `of` is what was to be made."""
     sentences = []
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"]) or "settings"
         came = repr(problem["input"])
         came = came if len(came) <= 80 else came[:77] + "..."
         if problem["type"] == "extra_forbidden":
-            allowed = ", ".join(sorted(RaceRequest.model_fields))
+            allowed = ", ".join(sorted((of or RaceRequest).model_fields))
             sentences.append(f"{field[:80]} is not a setting. The settings are: {allowed}.")
         else:
             message = problem["msg"].removeprefix("Value error, ")

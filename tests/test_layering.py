@@ -51,6 +51,7 @@ APP = {
     },
     "lessons": {"training", "events", "cdvft"},
     "options": {"settings"},
+    "sweep": {"catalog", "settings"},
     "progress": {"events"},
     "cli": {
         "options",

@@ -1,0 +1,136 @@
+"""Vary every method's settings on the two offline recipes, and write down what came out.
+
+    python -m benchmarks.record_sweep [--recipes sentiment mnist] [--seeds 0 1 2]
+
+The grid: CDVFT m 2, 3, 4 by p 384, 128, 48; LoRA r 2, 8, 32; FourierFT n 250, 1000, 4000; C3A b 384, 128,
+48; the head alone and full fine-tuning; each at 0.3, 1 and 3 times the recipe's learning rate for the method.
+All of seed 0 comes first, then all of seed 1, then of seed 2, so that what was cut off is a whole smaller
+sweep. The budget is small (see BUDGETS). Only metrics are kept: of a shared machine seconds mean nothing.
+
+Writes benchmarks/results/sweep_RECIPE.json after every run; run again to go on where it was cut off. Two
+processes may record one recipe each. `python -m benchmarks.publish_sweep` makes what the page shows of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.learning_rates import machine
+from cdvft_app.settings import METHODS, RaceRequest, RunSettings
+from cdvft_app.sweep import SweepRequest
+
+Run = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[1]
+BUDGETS: dict[str, dict[str, Any]] = {
+    "sentiment": {"train_examples": 512, "evaluation_examples": 533, "epochs": 2.0},
+    "mnist": {"train_examples": 300, "evaluation_examples": 500, "epochs": 2.0},
+}
+
+
+def grid(recipe: str, seeds: tuple[int, ...] = (0, 1, 2)) -> SweepRequest:
+    return SweepRequest(
+        base=RaceRequest(recipe=recipe, methods=METHODS, **BUDGETS[recipe]),
+        m=(2, 3, 4),
+        block_size=(384, 128, 48),
+        lora_r=(2, 8, 32),
+        fourierft_n=(250, 1000, 4000),
+        c3a_block_size=(384, 128, 48),
+        learning_rates=(0.3, 1, 3),
+        seeds=seeds,
+    )
+
+
+def run(settings: RunSettings) -> Run:
+    """Train, and evaluate once at the end; a run that fails keeps its reason and has no metric."""
+    from cdvft_app.catalog import resolve
+    from cdvft_app.events import Started, TrainingFailed
+    from cdvft_app.training import arguments, trainer
+
+    arguments.EVALUATIONS = 1
+    started: list[Started] = []
+    folder = Path(tempfile.mkdtemp())
+    result: Run = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
+    try:
+        done = trainer.train_plan(
+            resolve(settings),
+            lambda event: started.append(event) if isinstance(event, Started) else None,
+            lambda: False,
+            folder,
+        )
+    except TrainingFailed as error:
+        return result | {"metric": None, "failed": str(error)}
+    finally:
+        shutil.rmtree(folder)
+    return result | {"metric": done.metric, "trainable_parameters": started[0].trainable_parameters}
+
+
+def read_once() -> None:
+    """Keep a dataset's rows from one run to the next."""
+    from cdvft_app.catalog import pools
+
+    kept: dict[str, pools.Pools] = {}
+    read = pools.read_pools
+
+    def reading(entry: Any, *given: Any) -> pools.Pools:
+        if entry.key not in kept:
+            kept[entry.key] = read(entry, *given)
+        return kept[entry.key]
+
+    pools.read_pools = reading
+
+
+def results(recipe: str) -> Path:
+    return ROOT / "benchmarks" / "results" / f"sweep_{recipe}.json"
+
+
+def recorded(recipe: str) -> list[Run]:
+    """The runs so far whose budget is still the one above."""
+    if not results(recipe).is_file():
+        return []
+    kept = json.loads(results(recipe).read_text())
+    return kept["runs"] if kept["budget"] == BUDGETS[recipe] else []
+
+
+def keep(recipe: str, runs: list[Run]) -> None:
+    """Replace the recipe's file at once."""
+    text = {
+        "command": "python -m benchmarks.record_sweep",
+        "day": time.strftime("%d %B %Y"),
+        "machine": machine(),
+        "recipe": recipe,
+        "budget": BUDGETS[recipe],
+        "runs": runs,
+    }
+    unfinished = results(recipe).with_suffix(".unfinished")
+    unfinished.write_text(
+        json.dumps(text, separators=(",", ":")).replace('{"settings"', '\n{"settings"') + "\n"
+    )
+    unfinished.replace(results(recipe))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--recipes", nargs="+", choices=tuple(BUDGETS), default=tuple(BUDGETS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    chosen = parser.parse_args()
+    read_once()
+    for recipe in chosen.recipes:
+        runs = recorded(recipe)
+        done = [one["settings"] for one in runs]
+        for settings in grid(recipe, tuple(chosen.seeds)).runs():
+            if settings.model_dump(mode="json", exclude_defaults=True) in done:
+                continue
+            began = time.monotonic()
+            runs.append(run(settings))
+            keep(recipe, runs)
+            print(f"{len(runs)} {time.monotonic() - began:.1f} s {json.dumps(runs[-1])}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
