@@ -59,7 +59,7 @@ def _fastest(rows: Sequence[Row]) -> dict[str, str]:
         label(row) for row in rows if row is not best and row["measured"]["low"] <= best["measured"]["high"]
     ]
     text = amount("seconds", best["measured"]["seconds"])
-    said = f"{label(best)}, level with {_listed(level)}" if level else label(best)
+    said = f"{label(best)}, level with {listed(level)}" if level else label(best)
     return {"what": "Fastest step", "method": best["method"], "label": said, "text": text}
 
 
@@ -127,7 +127,7 @@ def _time(ours: Row, others: Sequence[Row]) -> str | None:
         parts.append(f"{times(ratio)} of {label(row)}'s" + (" (within the spread)" if level else ""))
     return (
         f"Measured on {mine['device']}, a step with {label(ours)} takes "
-        f"{amount('seconds', mine['seconds'])}: {_listed(parts)}."
+        f"{amount('seconds', mine['seconds'])}: {listed(parts)}."
     )
 
 
@@ -135,7 +135,7 @@ def _against(verb: str, others: Sequence[Row], value: Callable[[Row], float], ou
     """Each of the others as a multiple of ours: LoRA trains 5.33 times that and FourierFT 0.434 times."""
     first, *rest = (f"{label(row)} {_multiple(value(row) / ours)}" for row in others)
     name = label(others[0])
-    return _listed([f"{name} {verb}{first.removeprefix(name)}", *rest])
+    return listed([f"{name} {verb}{first.removeprefix(name)}", *rest])
 
 
 def _multiple(ratio: float) -> str:
@@ -144,5 +144,5 @@ def _multiple(ratio: float) -> str:
     return f"{times(ratio)} times that"
 
 
-def _listed(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
