@@ -15,8 +15,7 @@ from pathlib import Path
 
 from cdvft_app.store.records import StoreError
 
-VERSION = 1
-
+# The tables of format 1. A history of any older format, a new one among them, gets what it lacks from LATER.
 TABLES = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- names the run's folder; never given twice
@@ -54,6 +53,10 @@ CREATE TABLE rows (
 );
 CREATE INDEX rows_run ON rows (run_id, cursor);
 """
+LATER: dict[int, str] = {  # format -> what it added to the one before
+    2: "ALTER TABLE runs ADD COLUMN forecast TEXT",  # what was promised before it began; NULL: nothing
+}
+VERSION = max(LATER)
 
 
 class Database:
@@ -69,9 +72,11 @@ class Database:
                     f"The history {path} was written by a newer version of this app (format {version}; this "
                     f"one reads format {VERSION}). Update the app, or set RUNS_DIR to another folder."
                 )
-            if version == 0:
-                for statement in TABLES.split(";\n"):
-                    connection.execute(statement)
+            if version < VERSION:
+                scripts = {1: TABLES, **LATER}
+                for later in range(version + 1, VERSION + 1):
+                    for statement in scripts[later].split(";\n"):
+                        connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager

@@ -32,7 +32,8 @@ class RunRecord:
     """One run. `metric` is the latest evaluation's until the end; times are seconds since 1970.
 
     `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
-    relative to the run's folder. `process` is "pid:create_time" of the process that trains it.
+    relative to the run's folder. `process` is "pid:create_time" of the process that trains it. `forecast` is
+    what was promised when the run was made, None where nothing was.
     """
 
     id: str
@@ -56,6 +57,7 @@ class RunRecord:
     started: float | None
     ended: float | None
     process: str | None
+    forecast: dict[str, Any] | None
 
 
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord))
@@ -65,4 +67,5 @@ def record(row: sqlite3.Row) -> RunRecord:
     values = dict(row)
     values["settings"] = RunSettings.model_validate_json(values["settings"])
     values["result"] = json.loads(values["result"])
+    values["forecast"] = json.loads(values["forecast"] or "null")
     return RunRecord(**values)

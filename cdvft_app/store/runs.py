@@ -6,13 +6,15 @@ ask for rows after a cursor and wait for no writer. Whatever the disk refuses co
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +62,18 @@ class RunStore:
         token: str | None,
         name: str = "",
         process: str | None = None,
+        forecasts: Sequence[Mapping[str, Any] | None] = (),
     ) -> list[RunRecord]:
-        """One group of queued runs, in order. With `process` they skip the queue: it trains them now."""
+        """One group of queued runs, in order. With `process` they skip the queue: it trains them now.
+
+        `forecasts` are what was promised of them, in the same order; missing ones are None.
+        """
         group_id, now = secrets.token_hex(16), time.time()
         made = []
         with self._database.writing() as connection:
-            for position, one in enumerate(settings):
+            for position, (one, forecast) in enumerate(zip_longest(settings, forecasts)):
                 values = {
-                    "id": secrets.token_hex(16),  # no id begins with "-", which a command line takes for an option
+                    "id": secrets.token_hex(16),  # none begins with "-", as options do
                     "group_id": group_id,
                     "position": position,
                     "token_hash": None if token is None else owners.token_hash(token),
@@ -79,6 +85,7 @@ class RunStore:
                     "queued": now,
                     "started": None if process is None else now,
                     "process": process,
+                    "forecast": json.dumps(forecast) if forecast else None,
                 }
                 inserted = connection.execute(
                     f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
@@ -100,6 +107,11 @@ class RunStore:
         mine, values = ("", ()) if token is None else ("WHERE token_hash = ?", (owners.token_hash(token),))
         with self._database.reading() as connection:
             return _select(connection, f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
+
+    def finished(self, limit: int = 100) -> list[RunRecord]:
+        """The runs that ended as they should, the latest first."""
+        with self._database.reading() as connection:
+            return _select(connection, "WHERE state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
 
     def group(self, group_id: object) -> list[RunRecord]:
         """The runs of one race, in the order they were asked for."""
