@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from cdvft_app.catalog.plan import hub_ids_allowed
+from cdvft_app.catalog.reachability import OFFLINE_RECIPES, hub_status
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import known_models
 
@@ -159,7 +160,7 @@ def _local_config(name: str) -> dict[str, object] | None:
 
 
 def _hub_config(name: str) -> dict[str, object]:
-    """config.json from the cache, else from the hub in one try: its usual retries take half a minute."""
+    """config.json from the cache, else from the hub, if it answers, in one try: its usual ones take long."""
     from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import build_hf_headers
@@ -174,21 +175,28 @@ def _hub_config(name: str) -> dict[str, object]:
         ) from None
     if isinstance(cached, str):
         return _parse(name, Path(cached).read_bytes())
+    status = hub_status()  # bounds the looking up of addresses too, which no timeout below does
+    if not status.reachable:
+        raise _out_of_reach(name, status.sentence.removesuffix(OFFLINE_RECIPES).strip())
     try:
         answer = get_session().get(
             address, headers=build_hf_headers(), timeout=_SECONDS_TO_ANSWER, follow_redirects=True
         )
     except Exception as error:  # the hub's client has a family of errors for each way of not connecting
-        raise InvalidChoice(
-            f"{name!r} is not known here, and the hub cannot be reached to look it up ({error}). Known are "
-            f"{_known()}; a folder with a config.json works too."
-        ) from error
+        raise _out_of_reach(name, f"The hub cannot be reached from here ({error}).") from error
     if answer.status_code != 200:
         raise InvalidChoice(
             f"The hub has no config.json to read for {name!r} (it answered {answer.status_code}). Check the "
             "id, or log in if the model is gated."
         )
     return _parse(name, answer.content)
+
+
+def _out_of_reach(name: str, why: str) -> InvalidChoice:
+    return InvalidChoice(
+        f"{name!r} is not known here, and its config.json is not in the hub's cache. {why} Known are "
+        f"{_known()}; a folder with a config.json works too."
+    )
 
 
 def _parse(name: str, content: bytes) -> dict[str, object]:

@@ -32,6 +32,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[i
     """A stand-in for the hub that gives one answer to everything and notes the paths asked for."""
     servers: list[ThreadingHTTPServer] = []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("SPACE_ID", raising=False)
 
@@ -39,6 +41,10 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[i
         asked: list[str] = []
 
         class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:  # whether there is a hub at all
+                self.send_response(200)
+                self.end_headers()
+
             def do_GET(self) -> None:
                 asked.append(self.path)
                 self.send_response(status)
@@ -53,6 +59,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[i
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("HF_ENDPOINT", address)
         monkeypatch.setattr(
             constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
         )
@@ -130,14 +137,22 @@ def test_what_the_hub_may_say_instead(hub, status, content, sentence):
         build("someone/something")
 
 
-def test_a_hub_out_of_reach_is_said_at_once(hub, monkeypatch):
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
-    )
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "The hub cannot be reached from here"),
+        ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set, so the hub is not asked"),
+    ],
+)
+def test_a_hub_out_of_reach_is_said_at_once(hub, monkeypatch, environment, sentence):
+    asked = hub(200, json.dumps(TINY_BERT).encode())
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     start = time.monotonic()
-    with pytest.raises(InvalidChoice, match=r"hub cannot be reached.*Known are roberta-base"):
+    with pytest.raises(InvalidChoice, match=rf"{sentence}\. Known are roberta-base"):
         build("someone/something")
     assert time.monotonic() - start < 5  # the hub client's own retries would take 23 s
+    assert asked == []
 
 
 @pytest.mark.parametrize(
