@@ -21,7 +21,7 @@ export class GrowthChart {
     this.readout = h("ul", { class: "readout", role: "list", "aria-live": "polite" });
     this.place = h("span", { class: "place" });
     this.note = h("p", { class: "quiet note" });
-    this.table = tableUnder(() => this.numbers());
+    this.table = tableUnder(() => this.numbers(), "Growth of cost");
     this.node = h("section", { class: "part-of" }, h("h3", {}, "How it grows"),
       h("div", { class: "chart-controls" },
         segmented("Quantity that grows", `grows-${id}`, QUANTITIES, this.quantity, (key) => { this.quantity = key; this.redraw(); }), this.axes),
@@ -111,10 +111,11 @@ export class GrowthChart {
   }
 
   numbers() {
-    const { x, series } = this.now;
-    const rows = Object.keys(series).flatMap((method) => x.map((value, index) =>
-      [this.labels[method], count(value), amount(this.kinds[this.quantity], this.values(method)[index])]));
-    return { columns: ["Method", this.now.title, QUANTITIES.find(([key]) => key === this.quantity)[1]], rows };
+    const { x, series, title } = this.now;
+    const values = Object.keys(series).flatMap((method) => x.map((value, index) =>
+      [this.labels[method], value, this.values(method)[index]]));
+    const rows = values.map(([label, value, cost]) => [label, count(value), amount(this.kinds[this.quantity], cost)]);
+    return { columns: ["Method", title, QUANTITIES.find(([key]) => key === this.quantity)[1]], rows, values };
   }
 }
 

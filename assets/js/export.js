@@ -18,10 +18,11 @@ function save(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-/** "Save as CSV · JSON"; `read` gives the rows as objects when a button is pressed. */
+/** "Save as CSV · JSON"; `read` gives the rows as objects when a button is pressed. The file is called by `name`. */
 export function exports(name, read) {
+  const file = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
   const button = (kind, type, write) => h("button", { type: "button", class: "text-button", "aria-label": `Save ${name} as ${kind}`,
-    onclick: () => save(`${name}.${kind.toLowerCase()}`, type, write(read())) }, kind);
+    onclick: () => save(`${file}.${kind.toLowerCase()}`, type, write(read())) }, kind);
   return h("p", { class: "exports" }, "Save as ", button("CSV", "text/csv", csv), " ",
     button("JSON", "application/json", (rows) => JSON.stringify(rows, null, 2)));
 }

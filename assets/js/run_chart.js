@@ -29,7 +29,7 @@ export class RunChart {
     this.runs = [];
     this.metricLabel = h("span", {}, "Accuracy");
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Learning curves" });
-    this.table = tableUnder(() => this.numbers());
+    this.table = tableUnder(() => this.numbers(), "Curves of the race");
     this.slider = h("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.view.smoothing,
       oninput: (event) => this.set("smoothing", Number(event.target.value)) });
     const part = (legend, name, choices) =>
@@ -120,11 +120,13 @@ export class RunChart {
 
   numbers() {
     const { quantity, axis } = this.view;
-    const rows = this.runs.filter((run) => !this.hidden.has(run.id)).flatMap((run) => {
-      const { x, y } = this.points(run);
-      return x.map((value, index) => [run.overlay ? `${run.label}, ${run.overlay}` : run.label, axis === "steps" ? String(value) : short(value),
-        quantity === "loss" ? short(y[index]) : metricText(run.metric_name, y[index])]);
+    const points = this.runs.filter((run) => !this.hidden.has(run.id)).flatMap((run) => {
+      const { x, y } = this.points(run), name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
+      return x.map((value, index) => [name, value, y[index], run.metric_name]);
     });
-    return { columns: ["Method", axis === "steps" ? "Step" : "Seconds", quantity === "loss" ? "Loss" : this.metricLabel.textContent], rows };
+    const rows = points.map(([name, x, y, metric]) =>
+      [name, axis === "steps" ? String(x) : short(x), quantity === "loss" ? short(y) : metricText(metric, y)]);
+    return { columns: ["Method", axis === "steps" ? "Step" : "Seconds", quantity === "loss" ? "Loss" : this.metricLabel.textContent], rows,
+      values: points.map((point) => point.slice(0, 3)) };
   }
 }

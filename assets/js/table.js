@@ -1,13 +1,19 @@
 // The same numbers as a table, for screen readers and for whoever wants to read them.
 
 import { h, short } from "./dom.js";
+import { exports } from "./export.js";
 
 const MOST_ROWS = 200;
 
-/** "Show as table" under a chart; `read` gives {columns, rows} when it is opened. `label` tells tables apart. */
+/** "Show as table" under a chart; `read` gives {columns, rows} when it is opened, and all rows to save.
+ *  Where the rows are words with units, `values` are the numbers to save. `label` tells tables apart. */
 export function tableUnder(read, label = "The chart's numbers") {
   const holder = h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label });
-  const details = h("details", { class: "as-table" }, h("summary", {}, "Show as table"), holder);
+  const objects = () => {
+    const { columns, rows, values = rows } = read();
+    return values.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])));
+  };
+  const details = h("details", { class: "as-table" }, h("summary", {}, "Show as table"), holder, exports(label, objects));
   const fill = () => {
     if (!details.open) return;
     const { columns, rows } = read();

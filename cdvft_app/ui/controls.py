@@ -59,6 +59,7 @@ class Controls:
             label=label,
             info=hint,
             elem_id="set-methods",
+            elem_classes=["method-chips"],
         )
         for name in METHOD_NUMBERS["cdvft"]:
             self._number(name)

@@ -74,6 +74,11 @@ def test_tables_are_saved(visit: Visit) -> None:
         page.get_by_role("button", name="Save paper as CSV").click()
     lines = saved.value.path().read_text().splitlines()
     assert lines[0].startswith("topic,quantity,unit,published,ours,verdict") and "5.33" in lines[1]
+    page.locator("#costs summary", has_text="Show as table").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save Growth of cost as CSV").click()
+    assert saved.value.suggested_filename == "growth-of-cost.csv"
+    assert "CDVFT m\u00a0=\u00a02,1,3937992" in saved.value.path().read_text()  # numbers, without units
 
 
 def test_the_paper_is_beside_ours(visit: Visit) -> None:

@@ -29,7 +29,7 @@ export function mount({ element, props, watch }) {
   const chart = new XYPlot({ label: "Error against numbers stored, by family", height: 300,
     x: { title: "numbers stored", log: true }, y: { title: "relative error, %", log: true, low: 100 * LEAST, high: 130 } });
   const table = tableUnder(() => ({ columns: ["family", "size", "numbers", "error, %"],
-    rows: (props.value?.fits ?? []).map((fit) => [FAMILIES[fit.family][0], fit.size, fit.parameters, 100 * fit.error]) }));
+    rows: (props.value?.fits ?? []).map((fit) => [FAMILIES[fit.family][0], fit.size, fit.parameters, 100 * fit.error]) }), "Fits of the matrix");
   const pictures = new Map(["target", ...Object.keys(FAMILIES)].map((key) => {
     const title = key === "target" ? "The target" : `left by ${FAMILIES[key][0]}`, picture = new Heatmap({ label: title });
     const made = panel(title, picture.node);
