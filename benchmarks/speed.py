@@ -4,7 +4,7 @@
 
 Four parts: a layer forward and backward; whole training steps; bytes that backward keeps and the peak of a
 pass; growth with tokens and width. Methods take turns within a round, and what is reported are medians of the
-rounds' ratios with their quartiles. The full run takes about twelve minutes and writes speed.json, speed.md
+rounds' ratios with their quartiles. The full run takes about ten minutes and writes speed.json, speed.md
 and speed.svg to benchmarks/results; `--quick` takes about a minute and writes nothing.
 """
 
