@@ -55,6 +55,7 @@ CREATE INDEX rows_run ON rows (run_id, cursor);
 """
 LATER: dict[int, str] = {  # format -> what it added to the one before
     2: "ALTER TABLE runs ADD COLUMN forecast TEXT",  # what was promised before it began; NULL: nothing
+    3: "ALTER TABLE runs ADD COLUMN sweep INTEGER NOT NULL DEFAULT 0",  # 1: one of a sweep's many
 }
 VERSION = max(LATER)
 

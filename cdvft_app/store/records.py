@@ -33,7 +33,7 @@ class RunRecord:
 
     `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
     relative to the run's folder. `process` is "pid:create_time" of the process that trains it. `forecast` is
-    what was promised when the run was made, None where nothing was.
+    what was promised when the run was made, None where nothing was. `sweep`: it is one of a sweep's many.
     """
 
     id: str
@@ -58,6 +58,7 @@ class RunRecord:
     ended: float | None
     process: str | None
     forecast: dict[str, Any] | None
+    sweep: bool
 
 
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord))
@@ -68,4 +69,5 @@ def record(row: sqlite3.Row) -> RunRecord:
     values["settings"] = RunSettings.model_validate_json(values["settings"])
     values["result"] = json.loads(values["result"])
     values["forecast"] = json.loads(values["forecast"] or "null")
+    values["sweep"] = bool(values["sweep"])
     return RunRecord(**values)

@@ -20,7 +20,7 @@ from typing import Any
 
 from cdvft_app.events import Event
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import owners, processes, rows, states
+from cdvft_app.store import owners, processes, rows, states, waiting
 from cdvft_app.store.database import Database, sentences
 from cdvft_app.store.records import (
     COLUMNS,
@@ -63,12 +63,16 @@ class RunStore:
         name: str = "",
         process: str | None = None,
         forecasts: Sequence[Mapping[str, Any] | None] = (),
+        *,
+        sweep: bool = False,
+        group_id: str | None = None,
     ) -> list[RunRecord]:
         """One group of queued runs, in order. With `process` they skip the queue: it trains them now.
 
-        `forecasts` are what was promised of them, in the same order; missing ones are None.
+        `forecasts` are what was promised of them, in the same order; missing ones are None. With `group_id`
+        they join that group.
         """
-        group_id, now = secrets.token_hex(16), time.time()
+        group_id, now = group_id or secrets.token_hex(16), time.time()
         made = []
         with self._database.writing() as connection:
             for position, (one, forecast) in enumerate(zip_longest(settings, forecasts)):
@@ -86,6 +90,7 @@ class RunStore:
                     "started": None if process is None else now,
                     "process": process,
                     "forecast": json.dumps(forecast) if forecast else None,
+                    "sweep": sweep,
                 }
                 inserted = connection.execute(
                     f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
@@ -116,7 +121,18 @@ class RunStore:
     def group(self, group_id: object) -> list[RunRecord]:
         """The runs of one race, in the order they were asked for."""
         with self._database.reading() as connection:
-            return _select(connection, "WHERE group_id = ? ORDER BY position", _id(group_id))
+            return _select(connection, "WHERE group_id = ? ORDER BY position, number", _id(group_id))
+
+    def groups(
+        self, limit: int, token: str | None = None, sweeps: bool | None = None
+    ) -> list[list[RunRecord]]:
+        """The latest groups, each in its order; with `token`, its owner's; with `sweeps`, those or races."""
+        conditions, values = waiting.conditions(token and owners.token_hash(token), sweeps)
+        order = "GROUP BY group_id ORDER BY max(number) DESC LIMIT ?"
+        query = f"SELECT group_id FROM runs WHERE {conditions} {order}"
+        with self._database.reading() as connection:
+            found = connection.execute(query, (*values, max(limit, 0))).fetchall()
+        return [self.group(row["group_id"]) for row in found]
 
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
@@ -177,31 +193,21 @@ class RunStore:
     def claim_next(self, process: str) -> RunRecord | None:
         """Take the run that has waited longest, queued -> preparing; no two callers get the same one."""
         with self._database.writing() as connection:
-            row = connection.execute(
-                "SELECT number FROM runs WHERE state = 'queued' ORDER BY queued, number LIMIT 1"
-            ).fetchone()
-            if row is None:
+            number = waiting.first(connection)
+            if number is None:
                 return None
-            states.move(connection, row["number"], "preparing", process=process)
-            return _select(connection, "WHERE number = ?", row["number"])[0]
+            states.move(connection, number, "preparing", process=process)
+            return _select(connection, "WHERE number = ?", number)[0]
 
-    def queued(self, token: str | None = None) -> int:
-        """How many runs wait; with `token`, its owner's only."""
-        mine, values = ("", ()) if token is None else (" AND token_hash = ?", (owners.token_hash(token),))
+    def queued(self, token: str | None = None, sweep: bool | None = None) -> int:
+        """How many runs wait; with `token`, its owner's only; with `sweep`, those of sweeps, or of races."""
         with self._database.reading() as connection:
-            query = f"SELECT count(*) FROM runs WHERE state = 'queued'{mine}"
-            return connection.execute(query, values).fetchone()[0]
+            return waiting.count(connection, token and owners.token_hash(token), sweep)
 
     def queue_place(self, run_id: object) -> int | None:
         """1 for the run that is taken next; None for a run that does not wait."""
         with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT (SELECT count(*) FROM runs WHERE state = 'queued'"
-                " AND (queued, number) <= (mine.queued, mine.number))"
-                " FROM runs AS mine WHERE id = ? AND state = 'queued'",
-                (_id(run_id),),
-            ).fetchone()
-        return row and row[0]
+            return waiting.place(connection, _id(run_id))
 
     def mark_interrupted(self) -> list[str]:
         """At start-up: active runs whose process is gone become `interrupted`; returns their ids."""

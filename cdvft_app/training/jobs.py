@@ -39,7 +39,8 @@ class JobQueue:
         workers: how many train at the same time; None: CDVFT_WORKERS, else 1.
         train: None: `cdvft_app.training.trainer.train`, imported by the first worker that needs it.
 
-    At most CDVFT_MAX_QUEUED runs (50) wait altogether, and CDVFT_MAX_QUEUED_PER_OWNER (12) of one token.
+    At most CDVFT_MAX_QUEUED runs (50) of races wait altogether, and CDVFT_MAX_QUEUED_PER_OWNER (12) of one
+    token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first.
     """
 
     def __init__(self, store: RunStore, workers: int | None = None, train: Train | None = None) -> None:
@@ -48,6 +49,7 @@ class JobQueue:
         self._workers = workers or _from_environment("CDVFT_WORKERS", 1)
         self._most = _from_environment("CDVFT_MAX_QUEUED", 50)
         self._most_per_owner = _from_environment("CDVFT_MAX_QUEUED_PER_OWNER", 12)
+        self.most_of_sweeps = _from_environment("CDVFT_MAX_SWEEP_RUNS", 96)
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -61,11 +63,13 @@ class JobQueue:
             thread.start()
         return interrupted
 
-    def submit(self, settings: Sequence[RunSettings], token: str, name: str = "") -> list[str]:
-        """Queue the runs of a race; returns their ids in order, or raises `QueueFull`."""
+    def submit(
+        self, settings: Sequence[RunSettings], token: str, name: str = "", sweep: bool = False
+    ) -> list[str]:
+        """Queue the runs of a race or a sweep; returns their ids in order, or raises `QueueFull`."""
         with self._changed:
-            self._check_room(len(settings), token)
-            ids = [run.id for run in self._store.create(settings, token, name)]
+            self._check_room(len(settings), token, sweep)
+            ids = [run.id for run in self._store.create(settings, token, name, sweep=sweep)]
             self._changed.notify_all()
         return ids
 
@@ -76,9 +80,10 @@ class JobQueue:
 
     def resume(self, run_id: str, token: str) -> None:
         """Queue an ended run again: it goes on from its last checkpoint, or from the start without one."""
-        check_resumable(self._store.require_owner(run_id, token))
+        run = self._store.require_owner(run_id, token)
+        check_resumable(run)
         with self._changed:
-            self._check_room(1, token)
+            self._check_room(1, token, run.sweep)
             self._store.set_state(run_id, "queued")
             self._changed.notify_all()
 
@@ -90,15 +95,18 @@ class JobQueue:
         for thread in self._threads:
             thread.join(timeout)
 
-    def _check_room(self, wanted: int, token: str) -> None:
-        for most, waiting, whose in (
-            (self._most, self._store.queued(), "in the queue"),
-            (self._most_per_owner, self._store.queued(token), "of yours"),
-        ):
+    def _check_room(self, wanted: int, token: str, sweep: bool) -> None:
+        races = (
+            (self._most, self._store.queued(sweep=False), "in the queue"),
+            (self._most_per_owner, self._store.queued(token, sweep=False), "of yours"),
+        )
+        sweeps = ((self.most_of_sweeps, self._store.queued(sweep=True), "of sweeps"),)
+        for most, waiting, whose in sweeps if sweep else races:
             if waiting + wanted > most:
                 raise QueueFull(
                     f"{waiting} runs {whose} are waiting and at most {most} may; {wanted} more do not fit. "
-                    "Wait for some to end, or stop some."
+                    + ("Vary less, or wait for" if sweep else "Wait for")
+                    + " some to end, or stop some."
                 )
 
     def _work(self) -> None:
