@@ -56,6 +56,13 @@ CREATE INDEX rows_run ON rows (run_id, cursor);
 LATER: dict[int, str] = {  # format -> what it added to the one before
     2: "ALTER TABLE runs ADD COLUMN forecast TEXT",  # what was promised before it began; NULL: nothing
     3: "ALTER TABLE runs ADD COLUMN sweep INTEGER NOT NULL DEFAULT 0",  # 1: one of a sweep's many
+    4: """CREATE TABLE measurements (
+    what TEXT NOT NULL,                        -- JSON: model, method, setting, targets, batch, sequence
+    device TEXT NOT NULL,
+    time REAL NOT NULL,
+    result TEXT NOT NULL,
+    PRIMARY KEY (what, device)
+)""",
 }
 VERSION = max(LATER)
 

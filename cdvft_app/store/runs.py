@@ -22,6 +22,7 @@ from cdvft_app.events import Event
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import owners, processes, rows, states, waiting
 from cdvft_app.store.database import Database, sentences
+from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.records import (
     COLUMNS,
     IllegalTransition,
@@ -44,6 +45,7 @@ class RunStore:
         with sentences(self.root):
             (self.root / "runs").mkdir(parents=True, exist_ok=True)
         self._database = Database(self.root / "history.sqlite")
+        self.measurements = Measurements(self._database)
 
     @classmethod
     def default(cls) -> RunStore:

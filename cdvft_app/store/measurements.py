@@ -1,0 +1,62 @@
+"""Measured training steps: the latest of each model, method, setting, step and device; in the same file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cdvft_app.store import processes, states
+from cdvft_app.store.database import Database
+
+WHAT = ("model", "method", "setting", "targets", "batch", "sequence")
+
+
+class Measurements:
+    """`RunStore.measurements`; any thread and process may use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, result: Mapping[str, Any]) -> None:
+        """Keep a result line of `cdvft_app.training.measure` in place of the one before."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO measurements (what, device, time, result) VALUES (?, ?, ?, ?)",
+                (_what(result), result["device"], result["time"], json.dumps(dict(result))),
+            )
+
+    def latest(
+        self,
+        *,
+        model: str,
+        method: str,
+        setting: Mapping[str, int | None],
+        targets: Sequence[str],
+        batch: int,
+        sequence: int,
+        device: str,
+    ) -> dict[str, Any] | None:
+        """The kept result, or None; the names are those of a cost table's row and of the result."""
+        what = _what({"model": model, "method": method, "setting": setting, "targets": targets,
+                      "batch": batch, "sequence": sequence})  # fmt: skip
+        with self._database.reading() as connection:
+            query = "SELECT result FROM measurements WHERE what = ? AND device = ?"
+            row = connection.execute(query, (what, device)).fetchone()
+        return row and json.loads(row["result"])
+
+    def any(self) -> bool:
+        """Whether anything was ever measured here."""
+        with self._database.reading() as connection:
+            return connection.execute("SELECT 1 FROM measurements LIMIT 1").fetchone() is not None
+
+    def disturbed(self) -> bool:
+        """Whether a run trains now, in whatever process: it and a measurement would slow each other down."""
+        with self._database.reading() as connection:
+            query = "SELECT process FROM runs WHERE state IN (?, ?, ?)"
+            active = connection.execute(query, states.ACTIVE).fetchall()
+        return any(processes.alive(row["process"]) for row in active)
+
+
+def _what(values: Mapping[str, Any]) -> str:
+    return json.dumps([values[name] for name in WHAT], sort_keys=True)

@@ -1,0 +1,51 @@
+"""Measured steps are found again by what was measured and where, and the latest one counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.measurements import Measurements
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+
+ASKED = {"model": "roberta-base", "method": "lora", "setting": {"lora_r": 8}, "targets": ["query", "value"],
+         "batch": 16, "sequence": 128, "device": "CPU, 2 threads"}  # fmt: skip
+RESULT = {**ASKED, "kind": "result", "seconds": 0.5, "time": 100.0}
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
+
+
+def test_the_latest_is_found_after_a_restart(store, tmp_path):
+    assert not store.measurements.any() and store.measurements.latest(**ASKED) is None
+    store.measurements.keep(RESULT)
+    store.measurements.keep({**RESULT, "seconds": 0.6, "time": 200.0})
+    again: Measurements = RunStore(tmp_path).measurements
+    assert again.any()
+    assert again.latest(**ASKED) == {**RESULT, "seconds": 0.6, "time": 200.0}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"model": "gpt2"}, {"method": "c3a"}, {"setting": {"lora_r": 4}}, {"targets": ["query"]}, {"batch": 8},
+     {"sequence": 64}, {"device": "CPU, 1 thread"}],
+)  # fmt: skip
+def test_what_was_not_measured_is_not_found(store, other):
+    store.measurements.keep(RESULT)
+    assert store.measurements.latest(**{**ASKED, **other}) is None
+
+
+def test_a_run_that_trains_disturbs(store):
+    (waiting, dead) = (run.id for run in store.create([RunSettings(method="lora")] * 2, "secret"))
+    assert not store.measurements.disturbed()
+    store.set_state(dead, "preparing", process="1:0.00")
+    assert not store.measurements.disturbed()
+    store.set_state(waiting, "preparing", process=this_process())
+    assert store.measurements.disturbed()
+    store.set_state(waiting, "failed", "reason")
+    assert not store.measurements.disturbed()
