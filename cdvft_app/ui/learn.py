@@ -11,7 +11,7 @@ import gradio as gr
 
 from cdvft_app.ui.component import ASSETS, component
 from cdvft_app.ui.lab import lab
-from cdvft_app.ui.learn_texts import LESSONS, Lesson
+from cdvft_app.ui.lesson_texts import LESSONS, Lesson
 from cdvft_app.ui.state import AppState
 
 TITLE = "Learn"

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit
 
-from cdvft_app.ui.learn_texts import LESSONS
+from cdvft_app.ui.lesson_texts import LESSONS
 
 pytestmark = pytest.mark.browser
 
