@@ -47,7 +47,7 @@ def main() -> None:
             )
             _say(record["layers"][-1], f"{case.title}, {case.tokens} tokens", "base")
         for model in steps.MODELS[:1] if quick else steps.MODELS:
-            rounds = interleave(steps.candidates(model), seconds=6 if quick else 20)
+            rounds = interleave(steps.candidates(model), seconds=6 if quick else 60)
             record["steps"].append({"title": model.title, "threads": threads, **_times(rounds)})
             _say(record["steps"][-1], model.title, "frozen")
     torch.set_num_threads(1)

@@ -33,6 +33,7 @@ def ask(
         (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 1024, "engine": "chunked"}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "p": 1}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "p": 4}),
+        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 2048, "p": 16}),
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 0}),
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "apart": True}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda"}),
