@@ -10,6 +10,7 @@ from cdvft_app import catalog
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, InvalidChoice
+from cdvft_app.ui import outcomes
 from cdvft_app.ui.compare_form import (
     CONVENTIONS,
     FIELDS,
@@ -46,6 +47,7 @@ def build(app: AppState) -> OnVisit | None:
                 layout=curves.layout(),
                 elem_id="costs",
             )
+    outcomes.section(app)
     component("compare_paper.js", recorded()["paper"], elem_id="paper")
     fields = [controls[name] for name in FIELDS]
 
