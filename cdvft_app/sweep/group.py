@@ -1,0 +1,70 @@
+"""A sweep in the store: its runs' outcomes, how far it is, and how long the rest takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+from cdvft_app import catalog
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.states import ACTIVE, FINAL
+from cdvft_app.sweep.payload import payload
+from cdvft_app.sweep.results import Outcome
+
+
+def outcome(run: RunRecord) -> Outcome:
+    return Outcome(
+        settings=run.settings,
+        state=run.state,
+        metric=run.metric if run.state == "finished" else None,
+        parameters=run.trainable_parameters,
+        seconds=run.seconds,
+    )
+
+
+def shown(runs: Sequence[RunRecord]) -> dict[str, Any]:
+    """What the page draws of the runs of one sweep."""
+    first = next((run for run in runs if run.state == "finished"), runs[0])
+    evaluated = first.result.get("evaluation_examples")
+    return payload([outcome(run) for run in runs], first.metric_name, evaluated) | {
+        "title": runs[0].name,
+        "origin": origin(runs[0]),
+        "device": first.device,
+        "created": runs[0].created,
+    }
+
+
+def origin(run: RunRecord) -> str:
+    """The budget that all runs of the sweep share."""
+    settings = run.settings
+    recipe = catalog.recipes().get(settings.recipe)
+    parts = [recipe.title if recipe else settings.recipe]
+    if settings.train_examples:
+        parts.append(f"{settings.train_examples:,} training examples")
+    if settings.max_steps:
+        parts.append(f"at most {settings.max_steps:,} steps")
+    elif settings.epochs:
+        parts.append(f"{settings.epochs:g} epochs")
+    if settings.evaluation_examples:
+        parts.append(f"{settings.evaluation_examples:,} evaluation examples")
+    return " · ".join(parts)
+
+
+def progress(runs: Sequence[RunRecord]) -> dict[str, Any]:
+    """Counts by state, whether all has ended, and the seconds left: None until one run has finished.
+
+    The time left is what finished runs took from their start to their end, preparation and evaluation
+    included, times what is still to come. It is that of one worker.
+    """
+    counts = Counter(run.state for run in runs)
+    waiting = sum(counts[state] for state in ("queued", *ACTIVE))
+    took = [run.ended - run.started for run in runs if run.state == "finished" and run.ended and run.started]
+    return {
+        "runs": len(runs),
+        "states": dict(counts),
+        "waiting": waiting,
+        "ended": sum(counts[state] for state in FINAL),
+        "seconds_left": mean(took) * waiting if took and waiting else None,
+    }

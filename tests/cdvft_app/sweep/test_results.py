@@ -1,0 +1,133 @@
+"""What is made of a sweep's runs: spreads over seeds, fair means, heatmaps, lines and sentences."""
+
+import json
+
+import pytest
+
+from cdvft_app.settings import RaceRequest
+from cdvft_app.sweep import SweepRequest
+from cdvft_app.sweep.payload import payload
+from cdvft_app.sweep.results import Outcome, best, line, over_seeds, settings_of, table, varied
+from cdvft_app.sweep.sentences import sentences
+
+
+def outcomes(metric, methods=("cdvft",), ended=10**6, **lists):
+    """Runs of mnist whose metric is `metric(settings)`; None fails; those after the first `ended` wait."""
+    runs = SweepRequest(base=RaceRequest(recipe="mnist", methods=methods), **lists).runs()
+    made = []
+    for place, settings in enumerate(runs):
+        value = metric(settings) if place < ended else None
+        state = "queued" if place >= ended else "failed" if value is None else "finished"
+        made.append(Outcome(settings, state, value, 1000 * settings.m, 2.0 + settings.seed))
+    return made
+
+
+GRID = {"m": (2, 3), "block_size": (48, 384), "learning_rates": (0.3, 1, 3), "seeds": (0, 1)}
+
+
+def by_m(settings):
+    return 0.5 + 0.1 * settings.m + 0.01 * settings.seed
+
+
+def test_a_setting_is_its_seeds():
+    settings = settings_of(outcomes(by_m, **GRID))
+    assert len(settings) == 12
+    first = settings[0]
+    assert first.values == {"m": 2, "block_size": 48, "learning_rates": 0.3}
+    assert (first.spread.mean, first.spread.low, first.spread.high) == pytest.approx((0.705, 0.7, 0.71))
+    assert (first.parameters, first.seconds, first.failed) == (2000, 2.5, 0)
+    assert varied(settings) == {"m": [2, 3], "block_size": [48, 384], "learning_rates": [0.3, 1, 3]}
+
+
+def test_a_heatmap_is_the_mean_or_the_best_over_the_rest():
+    settings = settings_of(outcomes(lambda one: 0.5 + one.learning_rate + 0.1 * one.m, **GRID))
+    cells = {
+        rest: [cell.mean for row in table(settings, "m", "block_size", rest) for cell in row]
+        for rest in ("mean", "best")
+    }
+    mean = 0.043 / 3
+    assert cells["mean"] == pytest.approx([0.7 + mean, 0.7 + mean, 0.8 + mean, 0.8 + mean])
+    assert cells["best"] == pytest.approx([0.73, 0.73, 0.83, 0.83])
+    assert best(settings).values == {"m": 3, "block_size": 48, "learning_rates": 3}
+
+
+def test_means_of_an_unfinished_sweep_are_of_comparable_runs():
+    """m = 2 has all rates, m = 3 only the low ones: the high ones, which are bad, count for neither."""
+
+    def metric(one):
+        return 0.2 if one.learning_rate > 0.01 else 0.8
+
+    lists = {"m": (2, 3), "learning_rates": (0.3, 1, 3)}
+    settings = settings_of(outcomes(metric, ended=5, **lists))
+    assert [(m, spread.mean) for m, spread in line(settings, "m", "mean")] == [(2, 0.8), (3, 0.8)]
+    whole = settings_of(outcomes(metric, **lists))
+    assert [spread.mean for _, spread in line(whole, "m", "mean")] == pytest.approx([0.6, 0.6])
+
+
+def test_what_has_not_ended_counts_nowhere():
+    assert over_seeds([]) is None
+    settings = settings_of(outcomes(by_m, ended=0, m=(2, 3)))
+    assert [one.spread for one in settings] == [None, None]
+    assert line(settings, "m", "mean") == [(2, None), (3, None)] and best(settings) is None
+    assert sentences(settings, "accuracy", 500) == []
+
+
+def test_the_page_gets_all_of_it_as_json():
+    made = payload(outcomes(by_m, methods=("cdvft", "lora"), lora_r=(2, 8), **GRID), "accuracy", 500)
+    assert json.loads(json.dumps(made)) == made
+    assert [heat["title"] for heat in made["heatmaps"]] == [
+        "CDVFT: m by p",
+        "CDVFT: m by learning rate",
+        "CDVFT: p by learning rate",
+        "LoRA: r by learning rate",
+    ]
+    heat = made["heatmaps"][0]
+    assert (heat["rows"], heat["columns"]) == (
+        ["m\u00a0=\u00a02", "m\u00a0=\u00a03"],
+        ["p\u00a0=\u00a048", "p\u00a0=\u00a0384"],
+    )
+    assert made["lines"][0]["title"] == "All methods: along the learning rate"
+    assert [one["label"] for one in made["lines"][0]["series"]] == ["CDVFT", "LoRA"]
+    along_m = next(one for one in made["lines"] if one["key"] == "cdvft:m:block_size")
+    point = along_m["series"][0]["points"]["mean"][0]
+    assert point["at"] == "m\u00a0=\u00a02" and point["low"] == pytest.approx(0.7) and point["runs"] == 6
+
+
+def say(metric, **lists):
+    return "\n".join(sentences(settings_of(outcomes(metric, **lists)), "accuracy", 500)).replace(
+        "\u00a0", " "
+    )
+
+
+def test_sentences_measure_against_chance():
+    said = say(by_m, **GRID)
+    assert (
+        "on 500 examples has a standard error of 1.9 points; the seeds of one setting lie 1.0 points" in said
+    )
+    assert "m by 10.0 points (m = 3 best, m = 2 worst, more than noise)" in said
+    assert "p by 0.0 points (within noise)" in said
+
+
+def test_sentences_say_where_cdvft_loses():
+    def metric(one):
+        if one.method == "cdvft":
+            return 0.1 if one.learning_rate > 0.01 else 0.9
+        return 0.8
+
+    said = say(metric, methods=("cdvft", "lora"), learning_rates=(0.3, 1, 3), seeds=(0, 1))
+    assert "By its best setting CDVFT is behind none." in said
+    assert "By the mean of all its settings CDVFT is behind LoRA by 16.7 points, more than noise." in said
+    assert "CDVFT m = 2, p = automatic, × 0.3 90.0 % (of 3 settings); LoRA r = 8, × 0.3 80.0 %" in said
+
+
+def test_failed_runs_are_named():
+    said = say(lambda one: None if one.learning_rate > 0.01 else 0.9, learning_rates=(0.3, 1, 3))
+    assert "count nowhere: CDVFT m = 2, p = automatic, × 3." in said
+
+
+def test_only_whole_seeds_are_judged():
+    """The second seed has only the first setting so far, a lucky one."""
+    lists = {"m": (2, 3), "seeds": (0, 1)}
+    runs = outcomes(lambda one: 0.5 + 0.4 * one.seed, ended=3, **lists)
+    said = "\n".join(sentences(settings_of(runs), "accuracy", 500)).replace("\u00a0", " ")
+    assert "m by 0.0 points" in said and "one seed so far" in said
