@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import load_text_backbone
-from cdvft_app.inspection import activations, layers, numbers
+from cdvft_app.inspection import frozen, layers, numbers
 from cdvft_app.inspection.sources import RECORDED, LiveRun, RecordedRun, find
 from cdvft_app.store.runs import RunStore
 
@@ -100,7 +100,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
         if not modules:
             continue
         encoded = dict(backbone.tokenizer(text, return_tensors="pt"))
-        seen = activations.run(backbone.model, modules, encoded)
+        seen = frozen.run(backbone.model, modules, encoded)
         keys_by_content: dict[bytes, str] = {}
         inputs = {}
         for module, (x, _) in seen.items():  # query, key and value receive the same
@@ -111,7 +111,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
         outputs = {module: y.norm(dim=-1).tolist() for module, (_, y) in seen.items()}
         examples.append({"text": text, "tokens": list(tokens), "inputs": inputs, "outputs": outputs})
     weights = {
-        module: float(torch.linalg.matrix_norm(activations.find(backbone.model, module).weight.detach()))
+        module: float(torch.linalg.matrix_norm(frozen.find(backbone.model, module).weight.detach()))
         for module in every
     }
     save_file(arrays, RECORDED / f"{model}.inputs.safetensors")

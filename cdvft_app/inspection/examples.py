@@ -31,7 +31,7 @@ def texts(source: Source, module: str) -> list[str]:
 
 
 def inputs(source: Source, module: str, text: object) -> dict[str, Any]:
-    """What the module receives for a recorded sentence, as `activations.inputs` gives it.
+    """What the module receives for a recorded sentence, as `typed.inputs` gives it.
 
     Raises:
         Unavailable: that sentence is not recorded for that module.

@@ -41,16 +41,7 @@ def image_task(plan: Plan, rows: Rows, progress: Progress, should_stop: ShouldSt
     loaded = load_image_backbone(plan.model, size, progress, should_stop)
     model: Any = loaded.model  # timm's own methods and settings
     model.reset_classifier(len(rows.labels))
-    transform = v2.Compose(
-        [
-            v2.ToImage(),
-            v2.RGB(),
-            v2.Resize(size, InterpolationMode.BICUBIC, antialias=True),
-            v2.CenterCrop(size),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(loaded.mean, loaded.std),
-        ]
-    )
+    transform = v2.Compose([squared(size), normalized(loaded.mean, loaded.std)])
     return Task(
         model=model,
         head=model.pretrained_cfg["classifier"],
@@ -62,6 +53,17 @@ def image_task(plan: Plan, rows: Rows, progress: Progress, should_stop: ShouldSt
         throughput_unit="images/s",
         commits=commits(plan, loaded.commit, rows.commit),
     )
+
+
+def squared(size: int) -> v2.Transform:
+    """An image of any shape and kind to (3, size, size) uint8: resized, and its middle cut out."""
+    resize = v2.Resize(size, InterpolationMode.BICUBIC, antialias=True)
+    return v2.Compose([v2.ToImage(), v2.RGB(), resize, v2.CenterCrop(size)])
+
+
+def normalized(mean: Sequence[float], std: Sequence[float]) -> v2.Transform:
+    """(3, H, W) uint8 to what a model takes: float32, each channel less `mean` and divided by `std`."""
+    return v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))])
 
 
 def stack(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from cdvft_app import catalog
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
@@ -18,6 +19,7 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.snapshots import SnapshotError
+from cdvft_app.turns import Busy
 from cdvft_app.ui.component import component
 from cdvft_app.ui.form import label, summary
 from cdvft_app.ui.state import AppState
@@ -34,6 +36,7 @@ def build(app: AppState) -> None:
         "singular": Questions.singular,
         "overview": Questions.overview,
         "weights": Questions.weights,
+        "images": Questions.images,
         "inputs": Questions.inputs,
     }
     questions = Questions(app)
@@ -70,6 +73,7 @@ class Questions:
             "steps": source.steps(),
             "layers": [asdict(layer) | {"scale": layers.scale(source.settings, layer)} for layer in found],
             "weights": examples.weight_norms(source),
+            "kind": catalog.resolve(source.settings).model.kind,
         }
 
     def layer(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -98,16 +102,32 @@ class Questions:
         """{"run"}: the norms of its frozen weights, from the model itself."""
         source = self._source(asked)
         modules = [layer.module for layer in layers.layers(source)]
-        return {"weights": self._activations().weight_norms(source, modules)}
+        self.app.await_libraries()
+        from cdvft_app.inspection import frozen
+
+        return {"weights": frozen.weight_norms(source, modules)}
+
+    def images(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run"}: images to follow through the run's layers, and how they are cut into patches."""
+        source = self._source(asked)
+        self.app.await_libraries()
+        from cdvft_app.inspection import patches
+
+        return patches.images(source)
 
     def inputs(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """{"run", "module", "text"}: what the layer receives for a recorded or a typed text."""
+        """{"run", "module", "text" or "image"}: what the layer receives for it."""
         source = self._source(asked)
         module = layers.find_layer(source, asked.get("module")).module
         text = asked.get("text")
-        if text in examples.texts(source, module):
+        if isinstance(text, str) and text in examples.texts(source, module):
             return examples.inputs(source, module, text)
-        return self._activations().inputs(source, module, text)
+        self.app.await_libraries()
+        from cdvft_app.inspection import patches, typed
+
+        if "image" in asked:
+            return patches.inputs(source, module, asked["image"])
+        return typed.inputs(source, module, text)
 
     def _source(self, asked: dict[str, Any]) -> Source:
         return sources.find(self.store, asked.get("run"))
@@ -118,12 +138,6 @@ class Questions:
 
         return numbers
 
-    def _activations(self) -> Any:
-        self.app.await_libraries()
-        from cdvft_app.inspection import activations
-
-        return activations
-
 
 def _answering(questions: Questions, ask: Callable[..., dict[str, Any]]) -> Callable[[object], Any]:
     """The question with its refusals as {"error": a sentence}."""
@@ -131,7 +145,7 @@ def _answering(questions: Questions, ask: Callable[..., dict[str, Any]]) -> Call
     def answer(argument: object) -> dict[str, Any]:
         try:
             return ask(questions, argument if isinstance(argument, dict) else {})
-        except (Unavailable, SnapshotError, StoreError, InvalidChoice) as error:
+        except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
             return {"error": str(error)}
 
     return answer

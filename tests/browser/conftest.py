@@ -10,7 +10,9 @@ import fake_training
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from studio import FLAGS, Hold, Server, Visit
+from synthetic_runs import synthetic
 
+from cdvft_app.inspection.sources import Source
 from cdvft_app.training.jobs import warm_up
 
 expect.set_options(timeout=20_000)  # the machine may be busy with other things
@@ -36,6 +38,12 @@ def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def runs(server: Server) -> dict[str, Source]:
+    """Runs of every method, with drawn factors."""
+    return synthetic(server)
 
 
 @pytest.fixture(scope="session")

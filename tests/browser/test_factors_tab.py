@@ -1,194 +1,23 @@
-"""The Factors tab: alive at first paint, right in every number it draws, quick, and usable by everybody."""
+"""The Factors tab: alive at first paint, quick, right in every number it says, and usable by everybody."""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from studio import Server, Visit
+from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
 
-from cdvft import factors as formulas
-from cdvft.blocks import partitions
-from cdvft_app import events
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.sources import Source
-from cdvft_app.settings import RunSettings
-from cdvft_app.store import snapshots
-from cdvft_app.ui.component import ASSETS, address
 
 pytestmark = pytest.mark.browser
-
-READY = ".factors[data-compared]"
-QUERY = "encoder.layer.{}.attention.self.query"
-
-
-def settings(method: str = "cdvft", **more: object) -> RunSettings:
-    shared = {"model": "roberta_base", "target_modules": ("attention.self.query",)}
-    return RunSettings(method=method, **{**shared, **more})
-
-
-def vectors(
-    rng: np.random.Generator, d_out: int, d_in: int, m: int, p: int | None = None
-) -> dict[str, np.ndarray]:
-    found = {f"diagonal.{place}": rng.normal(size=d_out if place else d_in) for place in range(m)}
-    for place, part in enumerate(partitions(d_out, d_in, m, p)):
-        found[f"circulant.{place}"] = rng.normal(size=(part.q1, part.q2, part.p)) * part.p**-0.5
-    return found
-
-
-def keep(server: Server, every: list[tuple[RunSettings, dict[int, dict[str, np.ndarray]]]]) -> list[str]:
-    """A race of runs with these snapshots, finished."""
-    runs = server.store.create([one for one, _ in every], "somebody", "Synthetic", process="1:1")
-    for run, (_, steps) in zip(runs, every, strict=True):
-        last, folder = max(steps), server.store.folder(run.id)
-        server.store.append(run.id, events.Started(last, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
-        for step in range(1, last + 1):
-            server.store.append(run.id, events.Step(step, 1.0, 1 / step, 0.1, None, None))
-        for step, tensors in steps.items():
-            snapshots.write(folder, step, tensors)
-        done = events.Done("finished", last, 1.0, "accuracy", 0.5, 0.1, 1.0, 1, None, folder)
-        server.store.append(run.id, done)
-    return [run.id for run in runs]
-
-
-@pytest.fixture(scope="module")
-def runs(server: Server) -> dict[str, Source]:
-    """CDVFT at 768, in blocks with padding, and with m = 3; LoRA, FourierFT and C3A; an LLM's shapes."""
-    rng = np.random.default_rng(0)
-
-    def of(module: str, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {f"{module}/{name}": vector for name, vector in found.items()}
-
-    def grown(last: int, d_out: int, d_in: int, m: int, p: int | None = None) -> dict[int, dict]:
-        end = of(QUERY.format(0), vectors(rng, d_out, d_in, m, p))
-        output = f"{QUERY.format(0)}/diagonal.{m - 1}"
-        return {step: end | {output: end[output] * step / last} for step in range(last + 1)}
-
-    places = np.stack([rng.permutation(768)[:200], rng.permutation(768)[:200]])
-    others = {
-        "lora": {"A": rng.normal(size=(8, 768)), "B": rng.normal(size=(768, 8))},
-        "fourierft": {"spectrum": rng.normal(size=200), "indices": places},
-        "c3a": {"kernel": rng.normal(size=(2, 2, 384))},
-    }
-    keys = ["square", *others, "blocks", "three", "large"]
-    race = [(settings(), grown(20, 768, 768, 2))]
-    race += [
-        (settings(method, fourierft_n=200), {5: of(QUERY.format(0), found)})
-        for method, found in others.items()
-    ]
-    ids = keep(server, race)
-    ids += keep(server, [(settings(block_size=4, alpha=0.5), grown(3, 10, 7, 2, 4))])
-    ids += keep(server, [(settings(m=3, block_size=6), grown(3, 12, 12, 3, 6))])
-    large = {
-        key: vector
-        for layer in range(64)
-        for key, vector in of(QUERY.format(layer), vectors(rng, 4096, 4096, 2)).items()
-    }
-    ids += keep(server, [(settings(), {0: large, 5: large})])
-    return {key: sources.find(server.store, run) for key, run in zip(keys, ids, strict=True)}
-
-
-def opened(visit: Visit, run: Source | None = None, **options: object) -> Page:
-    return visit("?run=nothing&tab=factors" + (f"&factors={run.id}" if run else ""), ready=READY, **options)
-
-
-def scrub(page: Page, place: int) -> None:
-    page.get_by_role("slider", name="Training step").evaluate(
-        "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }", place
-    )
-
-
-def imported(page: Page, script: str, **arguments: object) -> object:
-    """What a function of (the page's modules by name, arguments) gives."""
-    files = {
-        file.stem: address(file)
-        for folder in ("shared", "factors")
-        for file in Path(ASSETS, "js", folder).glob("*.js")
-    }
-    return page.evaluate(
-        f"""async ([files, arguments_]) => {{
-          const modules = {{}};
-          for (const [name, file] of Object.entries(files)) {{
-            modules[name] = await import(new URL(file, document.baseURI).href);
-          }}
-          return ({script})(modules, arguments_);
-        }}""",
-        [files, arguments],
-    )
-
-
-def test_the_browser_computes_what_cdvft_does(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit)
-    for key in ("square", "lora", "fourierft", "c3a", "blocks", "three"):
-        compare_with_cdvft(page, runs[key])
-
-
-def compare_with_cdvft(page: Page, run: Source) -> None:
-    [layer] = layers.layers(run)
-    last = run.steps()[-1]
-    truth = numbers.update(run.settings, layer, run.read(last, layer.module)).double()
-    x = np.random.default_rng(1).normal(size=layer.d_in)
-    came = imported(
-        page,
-        """({ data, circulant }, { answer, facts, run, x }) => {
-          const layer = new data.LayerData(answer, facts, run), matrix = layer.update(layer.steps.length - 1);
-          const every = (n) => Int32Array.from({ length: n }, (_, k) => k);
-          const out = new Float32Array(matrix.rows * matrix.cols);
-          matrix.sample(every(matrix.rows), every(matrix.cols), out);
-          const bytes = new Uint8Array(out.buffer);
-          const text = Array.from({ length: Math.ceil(bytes.length / 8192) },
-            (_, part) => String.fromCharCode(...bytes.subarray(8192 * part, 8192 * (part + 1)))).join("");
-          const entries = [[0, 0], [1, 2], [matrix.rows - 1, matrix.cols - 1], [5, 6]];
-          return {
-            sampled: btoa(text), entries: entries.map(([i, j]) => [i, j, matrix.entry(i, j)]),
-            dense: Array.from(circulant.denseTimes(matrix, x)),
-            fast: matrix.times ? Array.from(matrix.times(x)) : null,
-          };
-        }""",
-        answer=layers.payload(run, layer) | {"texts": []},
-        facts=asdict(layer) | {"scale": layers.scale(run.settings, layer)},
-        run={"id": run.id, "method": run.settings.method, "label": "x"},
-        x=x.tolist(),
-    )
-    assert isinstance(came, dict)
-    sampled = np.frombuffer(base64.b64decode(came["sampled"]), "<f4").reshape(truth.shape)
-    scale = float(truth.abs().max())
-    np.testing.assert_allclose(sampled, truth, atol=1e-5 * scale)
-    for i, j, value in came["entries"]:
-        assert value == pytest.approx(float(truth[i, j]), abs=1e-5 * scale)
-    product = truth.numpy() @ x
-    np.testing.assert_allclose(came["dense"], product, atol=1e-4 * np.abs(product).max())
-    if run.settings.method == "cdvft":
-        np.testing.assert_allclose(came["fast"], came["dense"], atol=1e-6 * np.abs(product).max())
-
-
-def test_the_browser_transforms_as_cdvft_does(visit: Visit) -> None:
-    every = [np.random.default_rng(n).normal(size=n) for n in (1, 2, 5, 7, 12, 37, 97, 384, 768, 1001)]
-    came = imported(
-        opened(visit),
-        """({ fft }, { every }) => every.map((c) => {
-          const half = fft.rfft(c);
-          const found = [fft.magnitude(half), fft.phase(half), fft.irfft(half, c.length)];
-          return found.map((one) => Array.from(one));
-        })""",
-        every=[c.tolist() for c in every],
-    )
-    assert isinstance(came, list) and len(came) == len(every)
-    for c, (modulus, phase, back) in zip(every, came, strict=True):
-        truth, half = formulas.spectrum(torch.from_numpy(c)), len(c) // 2 + 1
-        np.testing.assert_allclose(modulus, truth.modulus[:half], atol=1e-10)
-        turned = truth.modulus * torch.exp(1j * truth.phase)
-        np.testing.assert_allclose(np.exp(1j * np.array(phase)) * modulus, turned[:half], atol=1e-10)
-        np.testing.assert_allclose(back, c, atol=1e-12)
 
 
 def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
@@ -251,10 +80,6 @@ def test_play_runs_to_the_end_and_the_curve_moves_the_slider(visit: Visit, runs:
     expect(slider).to_have_attribute("aria-valuetext", re.compile("step 1 of 3"))
 
 
-def number(text: str) -> float:
-    return float(text.replace("−", "-").replace(",", ""))
-
-
 def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Source]) -> None:
     run = runs["blocks"]
     [layer] = layers.layers(run)
@@ -276,34 +101,6 @@ def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Sour
     assert update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()") != whole
     page.keyboard.press("Escape")
     assert update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()") == whole
-
-
-@pytest.mark.parametrize(
-    ("run", "titles"),
-    [
-        ("recorded-cdvft", ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"]),
-        ("recorded-blocks", ["x", "a₁ ⊙ x", "cut", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"]),
-    ],
-)
-def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: list[str]) -> None:
-    page = visit(f"?run=nothing&tab=factors&factors={run}", ready=READY)
-    stage = page.locator(".stage")
-    expect(stage.locator(".trail li")).to_have_text(titles)
-    following = page.get_by_role("button", name="Next", exact=True)
-    for title in titles[1:]:
-        following.press("Enter")
-        expect(stage.locator("[aria-current=step]")).to_have_text(title)
-    expect(following).to_be_disabled()
-    verdict = stage.locator(".verdict").inner_text()
-    error, largest = map(number, re.findall(r"(?:difference|value) is (\S+?)[,.]? ", verdict))
-    assert largest > 0 and error < 1e-12 * max(1, largest)
-    page.get_by_role("radio", name=re.compile("funny")).check(force=True)
-    expect(stage.locator(".verdict")).not_to_have_text(verdict)
-    page.get_by_role("button", name="Back", exact=True).click()
-    expect(stage.locator("[aria-current=step]")).to_have_text("× α")
-    page.get_by_label("A sentence of your own").fill("  ")
-    page.get_by_role("button", name="Use it").click()
-    expect(page.locator(".forward .problem")).to_have_text("Type a few words first.")
 
 
 def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> None:

@@ -1,22 +1,18 @@
-// Follow one token through the layer: stage by stage, with its real numbers.
+// Follow one token or patch through the layer: stage by stage, with its real numbers.
 
 import { h, setText, short } from "../dom.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { tableUnder } from "../table.js";
-import { decode } from "./data.js";
+import { PatchChoice } from "./patch_choice.js";
 import { difference, stages } from "./stages.js";
+import { TextChoice } from "./text_choice.js";
 
 export class Forward {
-  /** `ask(text)` gets the layer's inputs for a text from the server. */
-  constructor(ask) {
-    this.ask = ask;
+  /** `ask(layer, example)` gets the layer's inputs for {text} or {image} from the server, `images(layer)` the images. */
+  constructor(ask, images) {
     this.place = 0;
-    this.select = h("select", { id: "forward-example", onchange: () => this.load(this.select.value) });
-    this.typed = h("input", { type: "text", id: "forward-text", maxlength: 400, placeholder: "or type a sentence", "aria-label": "A sentence of your own" });
-    this.form = h("form", { class: "forward-form", onsubmit: (event) => { event.preventDefault(); this.load(this.typed.value); } },
-      h("label", { for: "forward-example" }, "Example"), this.select, this.typed, h("button", { type: "submit", class: "small" }, "Use it"));
-    this.refusal = h("p", { class: "problem", role: "status", hidden: true });
-    this.tokens = h("fieldset", { class: "tokens" });
+    const take = (token) => { this.token = token; this.stage.hidden = false; this.compute(); };
+    this.choices = { text: new TextChoice(ask, take), image: new PatchChoice(ask, images, take) };
     this.trail = h("ol", { class: "trail" });
     this.back = h("button", { type: "button", class: "small", onclick: () => this.go(this.place - 1) }, "Back");
     this.next = h("button", { type: "button", class: "small strong", onclick: () => this.go(this.place + 1) }, "Next");
@@ -30,58 +26,35 @@ export class Forward {
     this.stage = h("div", { class: "stage" }, this.trail,
       h("div", { class: "stage-head" }, h("div", {}, this.formula, this.text), h("div", { class: "stage-buttons" }, this.back, this.next)),
       this.shape, this.plot.node, this.under, this.verdict, this.table.details);
-    this.empty = h("p", { class: "quiet" });
-    this.node = h("section", { class: "forward", "aria-labelledby": "forward-title" }, h("h2", { id: "forward-title" }, "Follow one token through this layer"),
-      h("p", { class: "quiet" }, "Real numbers: what this token brings to the layer in the pretrained model, and what the trained factors make of it."),
-      this.empty, this.form, this.refusal, this.tokens, this.stage);
+    this.title = h("h2", { id: "forward-title" });
+    this.about = h("p", { class: "quiet" });
+    this.followed = h("div", { class: "followed" }, Object.values(this.choices).map(({ node }) => node), this.stage);
+    this.node = h("section", { class: "forward", "aria-labelledby": "forward-title" }, this.title, this.about, this.followed);
   }
 
   show(layer) {
+    const able = layer.method === "cdvft", { kind } = layer.run;
     this.layer = layer;
-    const able = layer.method === "cdvft";
-    for (const part of [this.form, this.tokens, this.stage]) part.hidden = !able;
-    this.refusal.hidden = true;
-    setText(this.empty, able ? "" : `${layer.run.label} has no circulant to step through; choose a CDVFT run.`);
-    this.empty.hidden = able;
+    this.token = null;
+    this.word = kind === "image" ? "patch" : "token";
+    this.followed.hidden = !able;
+    this.followed.dataset.kind = kind;
+    setText(this.title, `Follow one ${this.word} through this layer`);
+    setText(this.about, able ? `Real numbers: what this ${this.word} brings to the layer in the pretrained model, and what the trained factors make of it.`
+      : `${layer.run.label} has no circulant to step through; choose a CDVFT run.`);
     if (!able) return;
-    const texts = layer.texts;
-    this.select.replaceChildren(...texts.map((text) => h("option", { value: text }, text)));
-    this.select.hidden = this.form.querySelector("label").hidden = !texts.length;
-    this.inputs = null;
-    const wanted = this.own && !texts.includes(this.own) ? this.own : texts.includes(this.own) ? this.own : texts[0];
-    if (wanted) this.load(wanted);
-    else { this.tokens.hidden = this.stage.hidden = true; }
-  }
-
-  async load(text) {
-    const { layer } = this;
-    this.node.toggleAttribute("data-busy", true);
-    const answer = await this.ask(layer, text).catch(() => ({ error: "The server does not answer; try again." }));
-    this.node.toggleAttribute("data-busy", false);
-    if (layer !== this.layer) return;
-    this.refusal.hidden = !answer.error;
-    setText(this.refusal, answer.error ?? "");
-    if (answer.error) return;
-    this.own = text;
-    if ([...this.select.options].some(({ value }) => value === text)) this.select.value = text;
-    this.inputs = { ...answer, values: decode(answer.data) };
-    this.token = Math.min(Math.max(1, this.token ?? 2), answer.tokens.length - 1);
-    this.tokens.replaceChildren(h("legend", {}, "Token"), ...answer.tokens.map((token, index) => h("label", { class: "token-choice" },
-      h("input", { type: "radio", name: "forward-token", value: index, checked: index === this.token, onchange: () => { this.token = index; this.compute(); } }),
-      h("span", {}, token))));
-    this.tokens.hidden = this.stage.hidden = false;
-    this.compute();
+    this.stage.hidden = true;
+    for (const [name, { node }] of Object.entries(this.choices)) node.hidden = name !== kind;
+    this.choices[kind].show(layer);
   }
 
   at(t) {
     this.t = t;
-    if (this.inputs && this.layer.method === "cdvft") this.compute();
+    if (this.token) this.compute();
   }
 
   compute() {
-    const { width, values } = this.inputs;
-    this.x = values.subarray(this.token * width, (this.token + 1) * width);
-    this.stages = stages(this.layer, this.t, this.x);
+    this.stages = stages(this.layer, this.t, this.token.x, this.word);
     const names = this.stages.map(({ title }) => title);
     if (names.join() !== this.names) {
       this.names = names.join();
@@ -112,10 +85,10 @@ export class Forward {
     }
     this.verdict.hidden = !stage.check;
     if (stage.check) {
-      const { error, largest } = difference(stage.numbers, before), added = Math.hypot(...stage.numbers), output = this.inputs.output_norms[this.token];
+      const { error, largest } = difference(stage.numbers, before), added = Math.hypot(...stage.numbers), { output } = this.token;
       setText(this.verdict, `The two lines lie on each other: the largest difference is ${short(error)}`
         + (largest ? `, where the largest value is ${short(largest)}.` : ": at this step ΔW is zero.")
-        + ` The layer itself gives a vector of norm ${short(output)} for this token; the change adds one of norm ${short(added)}.`);
+        + ` The layer itself gives a vector of norm ${short(output)} for this ${this.word}; the change adds one of norm ${short(added)}.`);
     }
     setText(this.under, "\u00a0");
     this.table.refresh();

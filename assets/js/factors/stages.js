@@ -16,11 +16,11 @@ function polar(spectra) {
  * Every stage of alpha dW x: [{title, formula, text, shape, numbers | spectrum, before, block}], the dense product last (made when it is looked at).
  *
  * `numbers` are real; `spectrum` is {modulus, phases, each}; `before` is what came in, where it can be drawn
- * beside; `block` is the length of a piece where there are several.
+ * beside; `word` is what x belongs to, "token" or "patch"; `block` is the length of a piece where there are several.
  */
-export function stages(layer, t, x) {
+export function stages(layer, t, x, word) {
   const matrix = layer.update(t), { diagonals, circulants, alpha } = matrix;
-  const found = [{ title: "x", formula: "x", text: "What reaches this layer for the token, from the pretrained model.", numbers: Float64Array.from(x), shape: `${x.length} numbers` }];
+  const found = [{ title: "x", formula: "x", text: `What reaches this layer for the ${word}, from the pretrained model.`, numbers: Float64Array.from(x), shape: `${x.length} numbers` }];
   let y = product(diagonals[0], x);
   found.push({ title: `${symbol(0)} ⊙ x`, formula: `y₁ = ${symbol(0)} ⊙ x`, text: "The input diagonal scales each number by its own.", numbers: y, before: found[0].numbers, shape: `${y.length} numbers` });
   circulants.forEach((circulant, number) => {

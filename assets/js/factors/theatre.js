@@ -29,7 +29,8 @@ class Theatre {
     this.about = h("p", { class: "quiet layer-about" });
     this.views = new Views();
     this.ranks = new Ranks(props.lines);
-    this.forward = new Forward((layer, text) => this.server.inputs({ run: layer.run.id, module: layer.module, text }));
+    this.forward = new Forward((layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
+      (layer) => this.ask("images", { run: layer.run.id }));
     this.payload = h("p", { class: "quiet payload" });
     this.layerPart = h("div", { class: "layer-part" },
       h("div", { class: "layer-head" }, h("div", {}, this.heading, this.about), this.player.node),

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel
 
 from cdvft import factors as formulas
 from cdvft_app import events
-from cdvft_app.inspection import activations, examples, layers, numbers, sources
+from cdvft_app.inspection import examples, layers, numbers, sources
 from cdvft_app.inspection.sources import RecordedRun, Unavailable
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
@@ -138,7 +137,7 @@ def test_short_names():
 HOSTILE = [None, 7, [], {}, {"run": {}}, {"run": "../.."}, {"run": "recorded-../cdvft"}, {"run": "x" * 10**5}]
 
 
-@pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "inputs"])
+@pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "images", "inputs"])
 @pytest.mark.parametrize("argument", HOSTILE)
 def test_an_unknown_run_is_a_sentence(store, name, argument):
     questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
@@ -182,33 +181,3 @@ def test_what_is_recorded_agrees_with_itself(key):
 
 def test_recorded_files_stay_small():
     assert sum(file.stat().st_size for file in sources.RECORDED.iterdir()) < 1.5 * 2**20
-
-
-def test_inputs_are_what_the_layer_receives(monkeypatch):
-    torch.manual_seed(0)
-    model = BertModel(
-        BertConfig(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12)
-    )
-    module = "encoder.layer.1.output.dense"
-    encoded = {"input_ids": torch.tensor([[5, 6, 7]])}
-    x, y = activations.run(model, [module], encoded)[module]
-    layer = model.get_submodule(module)
-    assert x.shape == (3, 12)
-    torch.testing.assert_close(y, layer(x))
-    assert activations.find(model, f"bert.{module}") is layer and activations.find(model, "nothing") is None
-    assert not layer._forward_hooks
-
-    def tokenizer(text, **_):
-        return {"input_ids": torch.tensor([[5] * len(text.split())])}
-
-    tokenizer.convert_ids_to_tokens = lambda ids: [f"<{int(one)}>" for one in ids]
-    loaded = SimpleNamespace(model=model, tokenizer=tokenizer)
-    monkeypatch.setattr(activations, "_backbone", lambda _: loaded)
-    said = activations.inputs(RecordedRun("cdvft"), module, " a b ")
-    assert said["tokens"] == ["<5>", "<5>"] and said["width"] == 12 and len(said["output_norms"]) == 2
-    assert activations.weight_norms(RecordedRun("cdvft"), [module, "nothing"]) == {
-        module: pytest.approx(float(layer.weight.detach().norm()), rel=1e-5)
-    }
-    for text, sentence in ((" ", "Type a few words"), (7, "Type a few words"), ("x" * 401, "at most 400")):
-        with pytest.raises(Unavailable, match=sentence):
-            activations.inputs(RecordedRun("cdvft"), module, text)

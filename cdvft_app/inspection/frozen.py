@@ -1,7 +1,9 @@
-"""What one layer of a run's pretrained model receives for a text somebody typed."""
+"""The pretrained model of a run, as it lies on this machine: its weights, and what its layers receive."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -9,37 +11,38 @@ import torch
 from torch import Tensor, nn
 
 from cdvft_app import catalog
-from cdvft_app.catalog.backbones import TextBackbone, load_text_backbone
+from cdvft_app.catalog.backbones import (
+    ImageBackbone,
+    TextBackbone,
+    load_image_backbone,
+    load_text_backbone,
+)
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import ModelEntry
-from cdvft_app.inspection.examples import packed
 from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.turns import Turn
 
-MOST_CHARACTERS = 400
-MOST_TOKENS = 48
+PATIENCE = 60.0
+_TURN = Turn("The server is busy with somebody else's example; try again in a moment.")
 
 
-def inputs(source: Source, module: str, text: object) -> dict[str, Any]:
-    """The vectors x that reach a module of the frozen model, one for each token of `text`.
+@contextmanager
+def backbone(source: Source) -> Iterator[TextBackbone | ImageBackbone]:
+    """The run's frozen model, for one caller at a time: hooks of one must not see another's example.
 
     Raises:
-        Unavailable: the text cannot be used, or the model is not on this machine; says why.
+        Unavailable: the model is not on this machine.
+        Busy: others use it for longer than a visitor waits.
     """
-    if not isinstance(text, str) or not text.strip():
-        raise Unavailable("Type a few words first.")
-    if len(text) > MOST_CHARACTERS:
-        raise Unavailable(f"The text has {len(text)} characters; at most {MOST_CHARACTERS} are taken.")
-    backbone = _backbone(_model(source))
-    encoded = backbone.tokenizer(text.strip(), truncation=True, max_length=MOST_TOKENS, return_tensors="pt")
-    x, y = run(backbone.model, [module], dict(encoded))[module]
-    tokens = backbone.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
-    return packed(list(tokens), x.numpy(), y.norm(dim=-1).tolist())
+    plan = catalog.resolve(source.settings)
+    with _TURN.taken(PATIENCE):
+        yield _loaded(plan.model, plan.settings.image_size if plan.model.kind == "image" else None)
 
 
 def weight_norms(source: Source, modules: list[str]) -> dict[str, float]:
     """||W||_F of the run's frozen layers; those that the model does not have are left out."""
-    model = _backbone(_model(source)).model
-    found = {module: find(model, module) for module in modules}
+    with backbone(source) as loaded:
+        found = {module: find(loaded.model, module) for module in modules}
     return {
         module: float(torch.linalg.matrix_norm(layer.weight.detach().float()))
         for module, layer in found.items()
@@ -48,7 +51,7 @@ def weight_norms(source: Source, modules: list[str]) -> dict[str, float]:
 
 
 @torch.no_grad()
-def run(model: nn.Module, modules: list[str], encoded: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+def run(model: nn.Module, modules: list[str], inputs: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     """One forward of the frozen model: each module's input and output (T, d) for a single example.
 
     Raises:
@@ -67,7 +70,7 @@ def run(model: nn.Module, modules: list[str], encoded: dict[str, Tensor]) -> dic
 
             handles.append(layer.register_forward_hook(keep))
         model.eval()
-        model(**encoded)
+        model(**inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -85,18 +88,15 @@ def find(model: nn.Module, module: str) -> Any:
     return None
 
 
-def _model(source: Source) -> ModelEntry:
-    model = catalog.resolve(source.settings).model
-    if model.kind != "text":
-        raise Unavailable("Only runs on text can be followed with a typed example.")
-    return model
-
-
 @lru_cache(maxsize=1)
-def _backbone(model: ModelEntry) -> TextBackbone:
+def _loaded(model: ModelEntry, image_size: int | None) -> TextBackbone | ImageBackbone:
+    def nothing_is_fetched() -> bool:  # a model that is gone from this machine would keep the page waiting
+        return True
+
     try:
-        # Nothing is fetched here: a model that is gone from this machine would keep the page waiting.
-        return load_text_backbone(model, should_stop=lambda: True)
+        if image_size is None:
+            return load_text_backbone(model, should_stop=nothing_is_fetched)
+        return load_image_backbone(model, image_size, should_stop=nothing_is_fetched)
     except (DownloadFailed, DownloadStopped) as error:
         raise Unavailable(
             f"{model.title} is not on this machine any more, so what its layers receive cannot be computed "

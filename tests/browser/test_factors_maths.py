@@ -1,0 +1,105 @@
+"""What the Factors tab's scripts compute is what cdvft computes."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Page
+from studio import Visit
+from synthetic_runs import opened
+
+from cdvft import factors as formulas
+from cdvft_app.inspection import layers, numbers
+from cdvft_app.inspection.sources import Source
+from cdvft_app.ui.component import ASSETS, address
+
+pytestmark = pytest.mark.browser
+
+
+def imported(page: Page, script: str, **arguments: object) -> object:
+    """What a function of (the page's modules by name, arguments) gives."""
+    files = {
+        file.stem: address(file)
+        for folder in ("shared", "factors")
+        for file in Path(ASSETS, "js", folder).glob("*.js")
+    }
+    return page.evaluate(
+        f"""async ([files, arguments_]) => {{
+          const modules = {{}};
+          for (const [name, file] of Object.entries(files)) {{
+            modules[name] = await import(new URL(file, document.baseURI).href);
+          }}
+          return ({script})(modules, arguments_);
+        }}""",
+        [files, arguments],
+    )
+
+
+def test_the_browser_computes_what_cdvft_does(visit: Visit, runs: dict[str, Source]) -> None:
+    page = opened(visit)
+    for key in ("square", "lora", "fourierft", "c3a", "blocks", "three"):
+        compare_with_cdvft(page, runs[key])
+
+
+def compare_with_cdvft(page: Page, run: Source) -> None:
+    [layer] = layers.layers(run)
+    last = run.steps()[-1]
+    truth = numbers.update(run.settings, layer, run.read(last, layer.module)).double()
+    x = np.random.default_rng(1).normal(size=layer.d_in)
+    came = imported(
+        page,
+        """({ data, circulant }, { answer, facts, run, x }) => {
+          const layer = new data.LayerData(answer, facts, run), matrix = layer.update(layer.steps.length - 1);
+          const every = (n) => Int32Array.from({ length: n }, (_, k) => k);
+          const out = new Float32Array(matrix.rows * matrix.cols);
+          matrix.sample(every(matrix.rows), every(matrix.cols), out);
+          const bytes = new Uint8Array(out.buffer);
+          const text = Array.from({ length: Math.ceil(bytes.length / 8192) },
+            (_, part) => String.fromCharCode(...bytes.subarray(8192 * part, 8192 * (part + 1)))).join("");
+          const entries = [[0, 0], [1, 2], [matrix.rows - 1, matrix.cols - 1], [5, 6]];
+          return {
+            sampled: btoa(text), entries: entries.map(([i, j]) => [i, j, matrix.entry(i, j)]),
+            dense: Array.from(circulant.denseTimes(matrix, x)),
+            fast: matrix.times ? Array.from(matrix.times(x)) : null,
+          };
+        }""",
+        answer=layers.payload(run, layer) | {"texts": []},
+        facts=asdict(layer) | {"scale": layers.scale(run.settings, layer)},
+        run={"id": run.id, "method": run.settings.method, "label": "x"},
+        x=x.tolist(),
+    )
+    assert isinstance(came, dict)
+    sampled = np.frombuffer(base64.b64decode(came["sampled"]), "<f4").reshape(truth.shape)
+    scale = float(truth.abs().max())
+    np.testing.assert_allclose(sampled, truth, atol=1e-5 * scale)
+    for i, j, value in came["entries"]:
+        assert value == pytest.approx(float(truth[i, j]), abs=1e-5 * scale)
+    product = truth.numpy() @ x
+    np.testing.assert_allclose(came["dense"], product, atol=1e-4 * np.abs(product).max())
+    if run.settings.method == "cdvft":
+        np.testing.assert_allclose(came["fast"], came["dense"], atol=1e-6 * np.abs(product).max())
+
+
+def test_the_browser_transforms_as_cdvft_does(visit: Visit) -> None:
+    every = [np.random.default_rng(n).normal(size=n) for n in (1, 2, 5, 7, 12, 37, 97, 384, 768, 1001)]
+    came = imported(
+        opened(visit),
+        """({ fft }, { every }) => every.map((c) => {
+          const half = fft.rfft(c);
+          const found = [fft.magnitude(half), fft.phase(half), fft.irfft(half, c.length)];
+          return found.map((one) => Array.from(one));
+        })""",
+        every=[c.tolist() for c in every],
+    )
+    assert isinstance(came, list) and len(came) == len(every)
+    for c, (modulus, phase, back) in zip(every, came, strict=True):
+        truth, half = formulas.spectrum(torch.from_numpy(c)), len(c) // 2 + 1
+        np.testing.assert_allclose(modulus, truth.modulus[:half], atol=1e-10)
+        turned = truth.modulus * torch.exp(1j * truth.phase)
+        np.testing.assert_allclose(np.exp(1j * np.array(phase)) * modulus, turned[:half], atol=1e-10)
+        np.testing.assert_allclose(back, c, atol=1e-12)
