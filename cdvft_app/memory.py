@@ -20,8 +20,9 @@ def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
 
     Beside what a method's own layers keep (the cost table's `activation_bytes`) the model keeps, from the
     first trained layer on, the output of each linear layer, which a norm, an activation or attention reads
-    again in the backward pass, and attention's output. Fused attention keeps no scores. Head-only training
-    keeps nothing of the model.
+    again in the backward pass, and attention's output. Dropout keeps what it multiplied by. Fused attention
+    keeps no scores; attention with dropout, which a CPU cannot fuse, keeps them, their dropout, and the
+    product of both (a GPU needs less). Head-only training keeps nothing of the model.
     """
     own = row["gradient_bytes"] + row["optimizer_bytes"] + row["activation_bytes"]
     if row["method"] != "full":
@@ -34,7 +35,10 @@ def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
             layers = layers[next(i for i, shape in enumerate(layers) if shape.name == first) :]
         outputs = sum(shape.d_out for shape in layers if shape.name != shapes.output_layer)
         share = len(layers) / len(shapes.layers)
-        kept = round(outputs + share * shapes.attention_layers * shapes.attention_width)
+        scores = 3 * shapes.scores * row["sequence"]
+        kept = round(
+            outputs + share * (shapes.attention_layers * shapes.attention_width + shapes.dropped + scores)
+        )
         if shapes.output_layer:  # a generator's logits, and their softmax in the loss
             kept += 2 * next(shape.d_out for shape in layers if shape.name == shapes.output_layer)
     tokens = row["batch"] * row["sequence"]

@@ -85,6 +85,7 @@ def estimate(
     n: int = 1000,
     convention: Convention = "real_fft",
     other_parameters: int = 0,
+    saved_besides: Sequence[Shape] = (),
 ) -> Cost:
     """The cost of a method on the layers it adapts, or trains.
 
@@ -99,6 +100,8 @@ def estimate(
         n: FourierFT's entries a layer.
         convention: how FLOPs are counted, see `cdvft.cost.flops`.
         other_parameters: trained besides the shapes' (embeddings, norms), for full fine-tuning.
+        saved_besides: dense layers in the adapter's file, as PEFT's `modules_to_save`; `adapter_bytes` alone
+            counts them.
 
     Raises:
         ValueError: with a sentence for each setting that cannot be.
@@ -127,6 +130,7 @@ def estimate(
         sum(shape.count * tensors.parameters(trained) for shape, trained, _ in layers) + other_parameters
     )
     named = [(shape, trained) for shape, trained, _ in layers]
+    named += [(shape, tensors.dense(shape)) for shape in saved_besides]
     prefix = "" if method in ("head", "full") else _ADAPTER_PREFIX
     return Cost(
         method=method,

@@ -96,6 +96,8 @@ _ALL = (
         licence="MIT as packaged; data for research (Pang and Lee, 2005)",
         note="8,530 sentences from film reviews, half of them positive; one in five is held out.",
         examples=6824,
+        mean_tokens=27,
+        most_tokens=73,
     ),
     DatasetEntry(
         key="mnist",

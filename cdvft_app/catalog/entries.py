@@ -68,7 +68,8 @@ class DatasetEntry:
     found by looking at the data (ids typed in by a person). `evaluation_split` is None where the data has
     one split only: part of it is then held out. `labels` is empty for regression, and where the names come
     with the data. `files` is the pattern of a split's files, with {split} in it; None means all data files.
-    `examples` counts what there is to train on, None where unknown.
+    `examples` counts what there is to train on, None where unknown. `mean_tokens` and `most_tokens` are of
+    its texts by BERT's vocabulary, None where nobody counted.
     """
 
     key: str
@@ -88,6 +89,8 @@ class DatasetEntry:
     note: str = ""
     examples: int | None = None
     files: str | None = None
+    mean_tokens: int | None = None
+    most_tokens: int | None = None
 
 
 @dataclass(frozen=True)

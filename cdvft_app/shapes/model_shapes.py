@@ -30,6 +30,9 @@ class ModelShapes:
         tokens: those of one image; None where the text decides.
         longest: most tokens that the model takes; None where nothing bounds them.
         output_layer: name of a generator's output layer.
+        scores: attention scores a pair of tokens that are dropped out in training, and so kept: one a head, 0
+            without dropout.
+        dropped: numbers a token that dropout scales outside attention.
     """
 
     name: str
@@ -44,6 +47,8 @@ class ModelShapes:
     tokens: int | None
     longest: int | None
     output_layer: str = ""
+    scores: int = 0
+    dropped: int = 0
 
     @property
     def other_parameters(self) -> int:

@@ -94,12 +94,16 @@ def _transformers_facts(config: Any, sees: bool) -> dict[str, Any]:
     if longest and config.model_type in _POSITIONS_AFTER_PADDING:
         longest -= config.pad_token_id + 1
     patches = (config.image_size // config.patch_size) ** 2 if sees else 0
+    drops = getattr(config, "attention_probs_dropout_prob", 0) or getattr(config, "attn_pdrop", 0)
+    depth, heads = config.num_hidden_layers, config.num_attention_heads
     return {
         "hidden_size": config.hidden_size,
-        "attention_layers": config.num_hidden_layers,
-        "attention_width": head * config.num_attention_heads,
+        "attention_layers": depth,
+        "attention_width": head * heads,
         "tokens": patches + 1 + getattr(config, "num_register_tokens", 0) if sees else None,
         "longest": None if sees or not longest or longest < 1 else longest,
+        "scores": depth * heads if drops else 0,
+        "dropped": 2 * depth * config.hidden_size if getattr(config, "hidden_dropout_prob", 0) else 0,
     }
 
 

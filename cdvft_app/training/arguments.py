@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import torch
@@ -11,16 +10,9 @@ from accelerate.utils import parse_flag_from_env
 from transformers import TrainingArguments
 
 from cdvft_app.catalog import Plan
-
-EVALUATIONS = 5
-"""How often a run is evaluated, the final time included."""
+from cdvft_app.training import schedule
 
 EVALUATION_BATCH = 64
-
-
-def processes() -> int:
-    """How many processes a launcher such as `accelerate launch` started for this run."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArguments:
@@ -32,10 +24,9 @@ def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArgum
         examples: number of training examples.
     """
     settings = plan.settings
-    assert settings.learning_rate and settings.batch_size and settings.epochs  # a plan is complete
-    per_process = max(1, settings.batch_size // processes())
-    steps_per_epoch = math.ceil(math.ceil(examples / per_process) / processes())
-    total_steps = settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
+    assert settings.learning_rate  # a plan is complete
+    per_process = schedule.batch_per_process(settings)
+    total_steps = schedule.total_steps(settings, examples)
     cuda = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
     bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     arguments = TrainingArguments(
@@ -52,7 +43,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArgum
         bf16=bf16,
         fp16=cuda and not bf16,
         eval_strategy="steps",
-        eval_steps=math.ceil(total_steps / EVALUATIONS),
+        eval_steps=schedule.evaluation_every(total_steps),
         save_steps=settings.checkpoint_every,
         save_total_limit=2,
         logging_steps=1,
@@ -73,17 +64,6 @@ def head_learning_rate(plan: Plan) -> float:
     """The head's rate: the recipe's for `head`, whatever the method, but where the head alone is trained."""
     own = plan.settings.learning_rate if plan.settings.method == "head" else None
     return own or plan.recipe.learning_rates["head"]
-
-
-def device_name(arguments: TrainingArguments) -> str:
-    """For a person: "cpu, 2 threads", or a GPU's name; with the number of processes if there are several."""
-    device = arguments.device.type
-    if device == "cuda":
-        name = torch.cuda.get_device_name(arguments.device)
-    else:
-        threads = torch.get_num_threads()
-        name = f"{device}, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
-    return f"{name}, {processes()} processes" if processes() > 1 else name
 
 
 def precision(arguments: TrainingArguments) -> str:

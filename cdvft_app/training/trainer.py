@@ -25,8 +25,9 @@ from cdvft_app.catalog.rows import Rows
 from cdvft_app.events import Done, Event, Note, Preparing, Started, TrainingFailed, TrainingStopped
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import snapshots
-from cdvft_app.training import arguments, methods, tasks
+from cdvft_app.training import arguments, methods, schedule, tasks
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
+from cdvft_app.training.device import device_name
 from cdvft_app.training.loop import RaceTrainer
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
@@ -95,7 +96,7 @@ def train_plan(
 def _prepare(
     plan: Plan, rows: Rows | None, emit: Callable[[Event], None], should_stop: Callable[[], bool]
 ) -> tasks.Task:
-    if arguments.processes() > 1:
+    if schedule.processes() > 1:
         should_stop = never  # one process must not leave the others waiting: all stop after the first step
 
     def progress(fraction: float | None, text: str) -> None:
@@ -183,7 +184,7 @@ class _Run:
                 trainable_parameters=trained,
                 head_parameters=head,
                 base_parameters=base,
-                device=arguments.device_name(self.args),
+                device=device_name(self.args.device.type),
                 precision=arguments.precision(self.args),
                 train_examples=len(self.task.train),
                 evaluation_examples=len(self.task.evaluation),

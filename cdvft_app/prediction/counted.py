@@ -1,0 +1,131 @@
+"""What a plan comes to by formula, before anything of this machine is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cdvft import cost
+from cdvft_app.catalog import Plan
+from cdvft_app.cost_request import CostRequest
+from cdvft_app.cost_table import cost_table
+from cdvft_app.memory import training_bytes
+from cdvft_app.shapes import ModelShapes, model_shapes
+from cdvft_app.training import schedule
+
+_UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
+_BACKBONE = {"mean": "backbone.", "cls": "roberta.", "timm": ""}
+"""What stands before a layer's name in the trained model, by the way its head is put on."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A run's steps, and what they come to.
+
+    `adapter_bytes` are the file's, with the classifier head where `head_in_file` (its size is unknown as long
+    as the number of classes is). FLOPs are the model's and the method's together: of one step, of all steps,
+    and of all evaluations. `step_bytes` are one process's for its largest step, without the program itself.
+    """
+
+    steps: int
+    trainable_parameters: int
+    adapter_bytes: int
+    head_in_file: bool
+    step_flops: int
+    training_flops: int
+    evaluation_flops: int
+    step_bytes: int
+
+
+def count(plan: Plan) -> Counted | None:
+    """None for a model whose layers are unknown until it is loaded.
+
+    Texts count the dataset's mean number of tokens, and its longest text for memory; where these are not
+    known, `max_length` stands for both, which is too much rather than too little.
+    """
+    settings = plan.settings
+    parameters = plan.trainable_parameters()
+    if not plan.model.layers or parameters is None:
+        return None
+    assert settings.batch_size and settings.train_examples and settings.evaluation_examples
+    shapes = model_shapes(plan.model.key, settings.image_size)
+    examples = settings.train_examples
+    steps = schedule.total_steps(settings, examples)
+    step = _cost(plan, min(settings.batch_size, examples), plan.dataset.mean_tokens)
+    largest = _cost(plan, min(schedule.batch_per_process(settings), examples), plan.dataset.most_tokens)
+    forward = step["frozen_forward_flops_per_step"] / step["batch"]
+    if settings.method != "full":  # whose own FLOPs are gradients of weights
+        forward += step["forward_flops_per_step"] / step["batch"]
+    evaluated = schedule.evaluations(steps) * settings.evaluation_examples
+    head = _head(plan)
+    return Counted(
+        steps=steps,
+        trainable_parameters=parameters,
+        adapter_bytes=_file_bytes(plan, shapes, head),
+        head_in_file=bool(head),
+        step_flops=step["total_flops_per_step"],
+        training_flops=steps * step["total_flops_per_step"],
+        evaluation_flops=round(evaluated * forward),
+        step_bytes=training_bytes(largest, shapes),
+    )
+
+
+def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
+    """One step's row of the cost table, with texts of so many tokens."""
+    settings = plan.settings
+    longest = settings.max_length
+    sizes = ("m", "block_size", "lora_r", "fourierft_n", "c3a_block_size")
+    request = CostRequest(
+        model=plan.model.key,
+        targets=settings.target_modules,
+        methods=(settings.method,),
+        batch=batch,
+        sequence=longest and min(tokens or longest, longest),
+        image_size=settings.image_size,
+        labels=_outputs(plan) or _UNKNOWN_LABELS,
+        **{name: getattr(settings, name) for name in sizes},
+    )
+    return cost_table(request)[0]
+
+
+def _outputs(plan: Plan) -> int | None:
+    """Of the head: a regression has one, classes are as many as their names."""
+    return 1 if plan.dataset.metric == "pearson" else len(plan.dataset.labels) or None
+
+
+def _head(plan: Plan) -> tuple[cost.Shape, ...]:
+    """The head's layers under their full names; empty while the number of classes is unknown."""
+    outputs, width = _outputs(plan), plan.model.hidden_size
+    if outputs is None or width is None:
+        return ()
+    if plan.model.pooling == "cls":
+        return (
+            cost.Shape("classifier.dense", width, width, bias=True, pooled=True),
+            cost.Shape("classifier.out_proj", outputs, width, bias=True, pooled=True),
+        )
+    name = "head" if plan.model.pooling == "timm" else "classifier"
+    return (cost.Shape(name, outputs, width, bias=True, pooled=True),)
+
+
+def _file_bytes(plan: Plan, shapes: ModelShapes, head: tuple[cost.Shape, ...]) -> int:
+    """The size of what is kept of the run, the safetensors header included."""
+    settings = plan.settings
+    if settings.method == "head":
+        return cost.estimate("head", head, batch=1, sequence=1).adapter_bytes if head else 0
+    if settings.method == "full":
+        layers, others = (*shapes.layers, *shapes.convolutions), shapes.other_parameters
+    else:
+        layers, others = shapes.select(settings.target_modules or ()), 0
+    before = _BACKBONE[plan.model.pooling]
+    return cost.estimate(
+        settings.method,
+        [replace(layer, name=before + layer.name) for layer in layers],
+        batch=1,
+        sequence=1,
+        m=settings.m,
+        block_size=settings.c3a_block_size if settings.method == "c3a" else settings.block_size,
+        r=settings.lora_r,
+        n=settings.fourierft_n,
+        other_parameters=others,
+        saved_besides=head,
+    ).adapter_bytes

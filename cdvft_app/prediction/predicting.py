@@ -1,0 +1,146 @@
+"""A run's forecast: what is counted, times or beside what is learned from earlier runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cdvft_app.catalog import Plan
+from cdvft_app.prediction.counted import Counted, count
+from cdvft_app.prediction.learning import Estimate, learned, lessons
+from cdvft_app.store.records import RunRecord
+from cdvft_app.training.device import device_kind, device_name
+
+# Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
+# much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter.
+GROWTH = Estimate(1.13, 1.0, 1.25, "and 13 % on top, as measured")
+# While no run has ended on a CPU. Both offline recipes by three methods made 119 to 152 GFLOP/s with 2
+# threads of one idle machine (x86-64); loading took 1 to 4 s, and 10 s more where libraries came first.
+_RATE, _ROUGHLY = 65e9, 3.0
+_UNTRIED = "a rough guess from another machine, as nothing like it has ended here yet"
+_LOADING = Estimate(4.0, 1.0, 30.0, _UNTRIED)
+_PROGRAM = Estimate(0.7e9, 0.5e9, 1.2e9, _UNTRIED)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is promised of a run.
+
+    `seconds` are those of training steps alone, as `Done` measures them; `whole_seconds` go from the first
+    loading to the end, with evaluations. Both are None on a GPU on which nothing has run yet.
+    """
+
+    device: str
+    counted: Counted
+    trainable_parameters: Estimate
+    adapter_bytes: Estimate
+    seconds: Estimate | None
+    whole_seconds: Estimate | None
+    peak_memory_bytes: Estimate
+
+    @property
+    def step_bytes(self) -> Estimate:
+        """Of one step, beside the program itself."""
+        step = self.counted.step_bytes
+        return Estimate(GROWTH.value * step, GROWTH.low * step, GROWTH.high * step, GROWTH.how)
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON holds it, for the store."""
+        return asdict(self)
+
+
+def predict(plan: Plan, finished: Iterable[RunRecord]) -> Prediction | None:
+    """What a run will take here; None for a model whose layers are unknown until it is loaded.
+
+    Args:
+        plan: the run.
+        finished: runs that ended, latest first; those of this device teach.
+    """
+    counted = count(plan)
+    if counted is None:
+        return None
+    kind = device_kind()
+    device = device_name(kind)
+    known = lessons(finished, device, GROWTH.value)
+
+    def nearest(value: str) -> Estimate | None:
+        return learned(plan.settings, counted.step_flops, known, lambda lesson: getattr(lesson, value))
+
+    pace = nearest("seconds_per_flop") or (_rough_pace(device) if kind == "cpu" else None)
+    program = nearest("program_bytes") or (_PROGRAM if kind == "cpu" else Estimate(0, 0, 0, "none"))
+    return Prediction(
+        device=device,
+        counted=counted,
+        trainable_parameters=_exactly(counted.trainable_parameters, "Counted by formula: exact."),
+        adapter_bytes=_file(plan, counted),
+        seconds=pace and _seconds(counted, pace),
+        whole_seconds=pace and _whole(counted, pace, nearest("other_seconds") or _LOADING),
+        peak_memory_bytes=_peak(counted, program),
+    )
+
+
+def _exactly(value: float, how: str) -> Estimate:
+    return Estimate(value, value, value, how)
+
+
+def _rough_pace(device: str) -> Estimate:
+    """By the number of threads, which the device's name begins with: "cpu, 2 threads"."""
+    threads = int(device.split()[1])
+    pace = 1 / (_RATE * threads)
+    return Estimate(pace, pace / _ROUGHLY, pace * _ROUGHLY, _UNTRIED)
+
+
+def _file(plan: Plan, counted: Counted) -> Estimate:
+    size = counted.adapter_bytes
+    if not counted.head_in_file:
+        return _exactly(
+            size, "The adapter's file, without the head: how many classes it has, the data will say."
+        )
+    if plan.settings.method == "full":
+        return Estimate(
+            size, size, 1.001 * size, "Every number of the model and the head; names come on top."
+        )
+    return _exactly(size, "The safetensors file with its header, and the trained head in it: exact.")
+
+
+def _seconds(counted: Counted, pace: Estimate) -> Estimate:
+    flops = counted.training_flops
+    return Estimate(
+        flops * pace.value,
+        flops * pace.low,
+        flops * pace.high,
+        f"{_steps(counted)} of {_flops(counted.step_flops)}, model and method together, "
+        f"at {_flops(1 / pace.value)} a second: {pace.how}.",
+    )
+
+
+def _whole(counted: Counted, pace: Estimate, loading: Estimate) -> Estimate:
+    flops = counted.training_flops + counted.evaluation_flops
+    return Estimate(
+        flops * pace.value + loading.value,
+        flops * pace.low + loading.low,
+        flops * pace.high + loading.high,
+        f"Training, evaluations of {_flops(counted.evaluation_flops)} at the same rate, and "
+        f"{loading.value:.0f} s of loading: {loading.how}.",
+    )
+
+
+def _peak(counted: Counted, program: Estimate) -> Estimate:
+    step = counted.step_bytes
+    return Estimate(
+        program.value + GROWTH.value * step,
+        program.low + GROWTH.low * step,
+        program.high + GROWTH.high * step,
+        f"Weights, gradients, moments and activations of a step, by formula {step / 1e6:,.0f} MB "
+        f"{GROWTH.how}, beside {program.value / 1e6:,.0f} MB of the program itself: {program.how}.",
+    )
+
+
+def _steps(counted: Counted) -> str:
+    return f"{counted.steps:,} step{'s' if counted.steps > 1 else ''}"
+
+
+def _flops(value: float) -> str:
+    power = 1e12 if value >= 1e12 else 1e9
+    return f"{value / power:.3g} {'T' if power == 1e12 else 'G'}FLOP"

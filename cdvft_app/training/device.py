@@ -1,0 +1,33 @@
+"""Where a run would be trained here: the device, its name, and the memory that it has left."""
+
+from __future__ import annotations
+
+import torch
+from accelerate.utils import parse_flag_from_env
+
+from cdvft_app.memory import available_bytes
+from cdvft_app.training.schedule import processes
+
+
+def device_kind() -> str:
+    """cuda, mps or cpu, as transformers' Trainer chooses."""
+    if parse_flag_from_env("ACCELERATE_USE_CPU"):
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(kind: str) -> str:
+    """For a person: "cpu, 2 threads", or a GPU's name; with the number of processes if there are several."""
+    if kind == "cuda":
+        name = torch.cuda.get_device_name()
+    else:
+        threads = torch.get_num_threads()
+        name = f"{kind}, {threads} thread{'s' if threads > 1 else ''}" if kind == "cpu" else kind
+    return f"{name}, {processes()} processes" if processes() > 1 else name
+
+
+def free_bytes(kind: str) -> int:
+    """Memory that training can still have: the GPU's own, else the machine's."""
+    return torch.cuda.mem_get_info()[0] if kind == "cuda" else available_bytes()

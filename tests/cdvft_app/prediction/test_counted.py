@@ -1,0 +1,106 @@
+"""What is promised exactly is exactly what the real models train and what is kept of them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from cdvft_app import catalog
+from cdvft_app.prediction.counted import count
+from cdvft_app.settings import METHODS, RunSettings
+from cdvft_app.shapes.architectures import build
+from cdvft_app.training import methods
+from cdvft_app.training.text import MeanPoolClassifier
+
+SETTINGS: dict[str, dict[str, Any]] = {"cdvft": {"m": 3, "block_size": 100}, "lora": {"lora_r": 4}}
+
+
+@cache
+def backbone(recipe: str) -> tuple[nn.Module, str]:
+    """The recipe's model with a head for its labels and random weights, and the head's name."""
+    if recipe == "mnist":
+        model = timm.create_model("vit_small_patch14_dinov2", num_classes=10, img_size=70)
+        return model, "head"
+    found = build("minilm")
+    inner: Any = type(found.model)(found.configuration)
+    inner.pooler = None
+    return MeanPoolClassifier(inner, 2), "classifier"
+
+
+@pytest.mark.parametrize("recipe", ["sentiment", "mnist"])
+@pytest.mark.parametrize("method", METHODS)
+def test_numbers_and_file_of_the_offline_recipes(recipe: str, method: str, tmp_path: Path) -> None:
+    plan = catalog.resolve(RunSettings(recipe=recipe, method=method, **SETTINGS.get(method, {})))
+    counted = count(plan)
+    assert counted
+    base, head = backbone(recipe)
+    with torch.random.fork_rng():
+        model = methods.build(plan.settings, base, head)
+    kept = methods.save(model, tmp_path)
+    trained, _, _ = methods.count_parameters(model, head)
+    if hasattr(model, "unload"):
+        model.unload()
+    assert counted.trainable_parameters == trained
+    if method == "full":  # names of embeddings and norms are in the file's header, not in the count
+        assert counted.adapter_bytes < kept < 1.001 * counted.adapter_bytes
+    else:
+        assert counted.adapter_bytes == kept
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({}, 128),
+        ({"epochs": 0.5}, 32),
+        ({"max_steps": 9}, 9),
+        ({"batch_size": 100, "train_examples": 250}, 6),
+    ],
+)
+def test_steps(settings: dict[str, Any], steps: int) -> None:
+    counted = count(catalog.resolve(RunSettings(method="cdvft", **settings)))
+    assert counted and counted.steps == steps
+    assert counted.training_flops == steps * counted.step_flops
+
+
+def test_texts_count_their_mean_length_and_memory_their_longest() -> None:
+    def counted(**settings: Any) -> Any:
+        return count(catalog.resolve(RunSettings(method="cdvft", **settings)))
+
+    usual = counted()
+    assert counted(max_length=27).step_flops == usual.step_flops  # no review has more on average
+    assert counted(max_length=20).step_flops < usual.step_flops
+    assert counted(max_length=512).step_bytes == counted(max_length=73).step_bytes > usual.step_bytes
+    assert (
+        counted(recipe="sst2", max_length=64).step_flops < counted(recipe="sst2", max_length=128).step_flops
+    )
+
+
+def test_no_step_holds_more_examples_than_there_are() -> None:
+    few = count(catalog.resolve(RunSettings(method="lora", train_examples=8)))
+    as_many = count(catalog.resolve(RunSettings(method="lora", train_examples=8, batch_size=8)))
+    assert few == as_many
+
+
+def test_evaluations_are_forward_passes() -> None:
+    plan = catalog.resolve(RunSettings(method="head", evaluation_examples=320, max_steps=5, recipe="mnist"))
+    counted = count(plan)
+    assert counted and plan.settings.batch_size == 16
+    forward = 5 * 320 / 16 * counted.step_flops  # head only: hardly any backward pass
+    assert counted.evaluation_flops == pytest.approx(forward, rel=1e-3)
+
+
+def test_a_head_whose_classes_are_unknown_is_left_out() -> None:
+    known = count(catalog.resolve(RunSettings(method="cdvft", recipe="sst2")))
+    unknown = count(catalog.resolve(RunSettings(method="cdvft", recipe="cifar10")))
+    assert known and known.head_in_file
+    assert unknown and not unknown.head_in_file
+
+
+def test_a_model_that_was_typed_in_is_not_counted() -> None:
+    assert count(catalog.resolve(RunSettings(method="cdvft", model="someone/something"))) is None

@@ -1,0 +1,133 @@
+"""What is learned from runs that ended, and from which."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.events import Done, Started
+from cdvft_app.prediction import Prediction, predict
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.device import device_name
+
+HERE = device_name("cpu")
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path)
+
+
+def foretell(store: RunStore, **settings: Any) -> Prediction:
+    plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
+    made = predict(plan, store.finished())
+    assert made is not None
+    return made
+
+
+def finish(
+    store: RunStore, seconds: float, peak: int | None = None, device: str = HERE, **settings: Any
+) -> RunRecord:
+    """A run of these settings that took so long."""
+    plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
+    promised = foretell(store, **settings)
+    (run,) = store.create([plan.settings], "secret", forecasts=[promised.facts()])
+    steps = promised.counted.steps
+    store.set_state(run.id, "preparing")
+    store.append(run.id, Started(steps, 13_824, 770, 1, device, "fp32", 8, 8, "accuracy"))
+    store.append(
+        run.id, Done("finished", steps, seconds, "accuracy", 0.5, 0.5, 1.0, 63_768, peak, Path("adapter"))
+    )
+    ended = store.get(run.id)
+    assert ended is not None
+    return ended
+
+
+def test_without_runs_it_is_a_rough_guess_and_says_so(store: RunStore) -> None:
+    made = foretell(store)
+    assert made.seconds and made.whole_seconds
+    assert made.seconds.high == pytest.approx(9 * made.seconds.low)
+    assert "rough guess" in made.seconds.how
+    assert made.whole_seconds.value > made.seconds.value
+    assert "13 % on top" in made.peak_memory_bytes.how
+
+
+def test_two_runs_of_the_same_kind_decide(store: RunStore) -> None:
+    finish(store, 40.0)
+    finish(store, 50.0)
+    seconds = foretell(store).seconds
+    assert seconds and seconds.value == pytest.approx(45.0)
+    assert seconds.low <= 40.0 and seconds.high >= 50.0
+    assert "the last 2 runs of the same method on the same model and data" in seconds.how
+    longer = foretell(store, epochs=4.0).seconds
+    assert longer and longer.value == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "words"),
+    [
+        ({"recipe": "sentiment", "dataset": "someone/texts"}, "of the same method on the same model here"),
+        ({"method": "lora"}, "of other methods on the same model"),
+        ({"batch_size": 1, "max_length": 8}, "in steps of another size"),
+        ({"recipe": "mnist"}, "of other models"),
+    ],
+)
+def test_the_nearest_run_decides(store: RunStore, earlier: dict[str, Any], words: str) -> None:
+    finish(store, 10.0, **earlier)
+    seconds = foretell(store).seconds
+    assert seconds and words in seconds.how
+    farther = seconds.high / seconds.value
+    finish(store, 77.0)
+    nearest = foretell(store).seconds
+    assert nearest and nearest.value == pytest.approx(77.0)
+    assert nearest.high / nearest.value < farther
+
+
+def test_what_another_device_took_teaches_nothing(store: RunStore) -> None:
+    before = foretell(store)
+    finish(store, 1.0, device="NVIDIA H100")
+    assert foretell(store) == before
+
+
+def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
+    small = finish(store, 40.0, peak=1_500_000_000)
+    again = foretell(store).peak_memory_bytes
+    assert again.value == pytest.approx(1_500_000_000)
+    assert again.low < again.value < again.high
+    larger = foretell(store, batch_size=128)
+    assert small.forecast
+    more = larger.step_bytes.value - 1.13 * small.forecast["counted"]["step_bytes"]
+    assert larger.peak_memory_bytes.value == pytest.approx(again.value + more)
+
+
+def test_a_resumed_run_says_nothing_about_loading(store: RunStore) -> None:
+    run = finish(store, 1e-9)
+    (lesson,) = lessons_of(run)
+    assert lesson.other_seconds is not None
+    (again,) = lessons_of(dataclasses.replace(run, queued=run.created + 60))
+    assert again.other_seconds is None
+
+
+def lessons_of(run: RunRecord) -> Any:
+    from cdvft_app.prediction.learning import lessons
+
+    return lessons([run], HERE, 1.13)
+
+
+def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdvft_app.prediction.predicting.device_kind", lambda: "cuda")
+    monkeypatch.setattr("cdvft_app.prediction.predicting.device_name", lambda kind: "some GPU")
+    made = foretell(store)
+    assert made.seconds is None and made.whole_seconds is None
+    assert made.peak_memory_bytes.value == made.step_bytes.value
