@@ -8,7 +8,7 @@ All of seed 0 comes first, then all of seed 1, then of seed 2, so that what was 
 sweep. The budget is small (see BUDGETS). Only metrics are kept: of a shared machine seconds mean nothing.
 
 Writes benchmarks/results/sweep_RECIPE.json after every run; run again to go on where it was cut off. Two
-processes may record one recipe each. `python -m benchmarks.publish_sweep` makes what the page shows of both.
+processes may record one recipe each. `--publish` makes assets/recorded_sweep.json of both for the page.
 """
 
 from __future__ import annotations
@@ -114,11 +114,51 @@ def keep(recipe: str, runs: list[Run]) -> None:
     unfinished.replace(results(recipe))
 
 
+def publish() -> None:
+    """What the page shows: of each recipe the whole seeds, or all there is while there is none."""
+    from cdvft_app.catalog import get_recipe
+    from cdvft_app.ui.sweep_view import FILE
+
+    sweeps = {}
+    for recipe, budget in BUDGETS.items():
+        kept = json.loads(results(recipe).read_text())
+        wanted = grid(recipe)
+        a_seed = wanted.count() // len(wanted.seeds)
+        by_seed: dict[int, list[Run]] = {}
+        for one in kept["runs"]:
+            by_seed.setdefault(one["settings"].get("seed", 0), []).append(one)
+        whole = [runs for runs in by_seed.values() if len(runs) == a_seed] or list(by_seed.values())
+        base = {"recipe": recipe, **budget}
+        sweeps[recipe] = {
+            "title": get_recipe(recipe).title,
+            "origin": "{train_examples} training examples · {epochs:g} epochs · "
+            "{evaluation_examples} evaluation examples".format(**budget),
+            "recorded": f"on {kept['day']}, {kept['machine']['cpu']}, torch {kept['machine']['torch']}",
+            "metric_name": "accuracy",
+            "base": base,
+            "runs": [
+                {
+                    "settings": {name: value for name, value in one["settings"].items() if name not in base},
+                    "metric": one["metric"] and round(one["metric"], 4),
+                    "trainable_parameters": one.get("trainable_parameters"),
+                }
+                for runs in whole
+                for one in runs
+            ],
+        }
+    FILE.write_text(json.dumps({"sweeps": sweeps}, separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"Wrote {FILE.name}: {FILE.stat().st_size:,} bytes.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--recipes", nargs="+", choices=tuple(BUDGETS), default=tuple(BUDGETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    parser.add_argument("--publish", action="store_true", help="record nothing, write what the page shows")
     chosen = parser.parse_args()
+    if chosen.publish:
+        publish()
+        return
     read_once()
     for recipe in chosen.recipes:
         runs = recorded(recipe)

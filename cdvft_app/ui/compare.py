@@ -10,7 +10,7 @@ from cdvft_app import catalog
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, InvalidChoice
-from cdvft_app.ui import outcomes
+from cdvft_app.ui import outcomes, sweep
 from cdvft_app.ui.compare_form import (
     CONVENTIONS,
     FIELDS,
@@ -49,6 +49,7 @@ def build(app: AppState) -> OnVisit | None:
             )
     outcomes.section(app)
     component("compare_paper.js", recorded()["paper"], elem_id="paper")
+    sweep.section(app)
     fields = [controls[name] for name in FIELDS]
 
     def compared(*given: Any) -> dict[str, Any]:

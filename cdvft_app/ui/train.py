@@ -18,6 +18,7 @@ from cdvft_app.ui.history import history_view
 from cdvft_app.ui.recorded import recorded
 from cdvft_app.ui.run_view import MOST_RUNS, run_view, shown
 from cdvft_app.ui.state import AppState, OnVisit
+from cdvft_app.ui.visitor import visitor_token
 
 TITLE = "Train"
 # Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
@@ -63,7 +64,7 @@ def build(app: AppState) -> OnVisit:
             view = run_view(app.store, elem_id="run")
             history = history_view(app.store, elem_id="history")
 
-    token = gr.BrowserState("", storage_key="cdvft-token", secret=app.secret)
+    token = visitor_token(app)
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
     fields = [controls.fields[name] for name in form.FIELDS]
 

@@ -1,0 +1,147 @@
+"""The section "Does the choice matter?": what a sweep gave, and the form that starts one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.settings import METHODS, InvalidChoice
+from cdvft_app.store.records import StoreError
+from cdvft_app.sweep import estimate
+from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.state import AppState
+from cdvft_app.ui.sweep_form import FIELDS, OF_METHOD, START, WORDS, request
+from cdvft_app.ui.sweep_view import chosen, sweep_view
+from cdvft_app.ui.visitor import visitor_token
+
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+MINUTE, HOUR = 60, 3600
+
+
+def section(app: AppState) -> None:
+    """Lay the section out and connect it."""
+    token = visitor_token(app)
+    view = sweep_view(app, elem_id="sweep")
+    controls: dict[str, Any] = {}
+    with (
+        gr.Accordion("Run a sweep of your own", open=False, elem_classes=["fold"], elem_id="sweep-form"),
+        gr.Column(elem_classes=["choose", "sweep-form"]),
+    ):
+        _controls(controls)
+        promise = gr.HTML(_promise(app, START), elem_id="sweep-promise", apply_default_css=False)
+        start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
+    fields = [controls[name] for name in FIELDS]
+
+    def typed(*given: Any) -> tuple[Any, Any]:
+        values = dict(zip(FIELDS, given, strict=True))
+        try:
+            return _promise(app, values), gr.Button(interactive=True)
+        except InvalidChoice as error:
+            return _problem(str(error)), gr.Button(interactive=False)
+
+    gr.on(
+        [field.change for field in fields],
+        typed,
+        fields,
+        [promise, start],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+
+    def of_methods(methods: list[str]) -> list[Any]:
+        return [gr.update(visible=method in methods) for method in OF_METHOD.values()]
+
+    used = [controls[name] for name in OF_METHOD]
+    controls["methods"].change(of_methods, controls["methods"], used, **QUIET)
+
+    def started(mine: str, *given: Any) -> tuple[Any, Any, str]:
+        mine = mine or secrets.token_urlsafe(32)
+        try:
+            group = start_sweep(app, dict(zip(FIELDS, given, strict=True)), mine)
+        except (InvalidChoice, QueueFull, StoreError) as error:
+            return gr.skip(), _problem(str(error)), mine
+        return chosen(group, mine), gr.skip(), mine
+
+    start.click(
+        started, [token, *fields], [view, promise, token], concurrency_limit=8, **(QUIET | {"queue": True})
+    )
+    token.change(lambda mine: chosen(None, mine), token, view, **QUIET)
+
+
+def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
+    """Queue what the controls ask for as one group; returns its id.
+
+    Raises:
+        InvalidChoice, QueueFull, StoreError: with a sentence.
+    """
+    plans = [catalog.resolve(settings) for settings in request(values).runs()]
+    name = f"Sweep: {plans[0].recipe.title}"
+    ids = app.queue.submit([plan.settings for plan in plans], token, name, sweep=True)
+    first = app.store.get(ids[0])
+    assert first is not None
+    return first.group_id
+
+
+def _promise(app: AppState, values: Mapping[str, Any]) -> str:
+    """How many runs, and about how long; `InvalidChoice` where they cannot be."""
+    runs = request(values).runs()
+    most = app.queue.most_of_sweeps
+    if len(runs) > most:
+        raise InvalidChoice(
+            f"These lists make {len(runs):,} runs; a sweep may have at most {most}. Vary less."
+        )
+    seconds = estimate.seconds(runs)
+    time = "how long, nobody has measured" if seconds is None else f"about {duration(seconds)} of training"
+    hint = (
+        "The recipe's recorded run on two idle CPU cores, scaled by the training examples seen; reading and "
+        "evaluation come on top. Races that others start go first."
+    )
+    many = "1 run" if len(runs) == 1 else f"{len(runs)} runs, one after the other"
+    return f'<p class="promise" title="{hint}"><b>{many}</b>: {time}</p>'
+
+
+def duration(seconds: float) -> str:
+    """40 s, 7 min, 2.5 h."""
+    if seconds < 2 * MINUTE:
+        return f"{seconds:.0f} s"
+    return f"{seconds / MINUTE:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
+
+
+def _problem(sentence: str) -> str:
+    return f'<p class="problem" role="alert">{escape(sentence)}</p>'
+
+
+def _controls(controls: dict[str, Any]) -> None:
+    label, hint = WORDS["recipe"]
+    recipes = [(recipe.title, recipe.key) for recipe in catalog.recipes().values()]
+    controls["recipe"] = gr.Dropdown(
+        recipes, value=START["recipe"], label=label, info=hint, elem_id="sweep-recipe"
+    )
+    label, hint = WORDS["methods"]
+    controls["methods"] = gr.CheckboxGroup(
+        [(METHOD_STYLES[method].label, method) for method in METHODS],
+        value=START["methods"],
+        label=label,
+        info=hint,
+        elem_id="sweep-methods",
+        elem_classes=["method-chips"],
+    )
+    for name in FIELDS[2:]:
+        label, hint = WORDS[name]
+        controls[name] = gr.Textbox(
+            value=START.get(name, ""),
+            label=label,
+            info=hint,
+            elem_id=f"sweep-{name}",
+            elem_classes=["setting"],
+            visible=OF_METHOD.get(name) in (None, *START["methods"]),
+            max_lines=1,
+            max_length=100,
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+        )

@@ -1,0 +1,71 @@
+"""The controls of a sweep as data: their names, words and starting values, and what they ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cdvft_app.settings import METHODS, InvalidChoice, Method
+from cdvft_app.sweep import SweepRequest, parse_sweep
+from cdvft_app.ui.form import number
+
+LISTS = ("m", "block_size", "lora_r", "fourierft_n", "c3a_block_size", "learning_rates", "seeds")
+BUDGET = ("train_examples", "epochs", "evaluation_examples")
+FIELDS = ("recipe", "methods", *LISTS, *BUDGET)
+START: dict[str, Any] = {
+    "recipe": "sentiment",
+    "methods": ["cdvft"],
+    "m": "2, 3, 4",
+    "learning_rates": "0.3, 1, 3",
+    "seeds": "0, 1, 2",
+    "train_examples": "512",
+    "epochs": "2",
+    "evaluation_examples": "533",
+}
+# The method that a list belongs to.
+OF_METHOD: dict[str, Method] = {
+    "m": "cdvft",
+    "block_size": "cdvft",
+    "lora_r": "lora",
+    "fourierft_n": "fourierft",
+    "c3a_block_size": "c3a",
+}
+# Label and hint of each control; names are those of SweepRequest and RaceRequest.
+WORDS: dict[str, tuple[str, str | None]] = {
+    "recipe": ("Recipe", "Model and data that all runs share."),
+    "methods": ("Methods", "Each is crossed with what it uses."),
+    "m": ("m, diagonal vectors", "CDVFT. Values with commas between them."),
+    "block_size": ("p, block size", "CDVFT. Empty: each layer's default."),
+    "lora_r": ("r, rank", "LoRA. Empty: 8."),
+    "fourierft_n": ("n, entries a layer", "FourierFT. Empty: 1000."),
+    "c3a_block_size": ("b, block size", "C3A. Empty: the greatest common divisor of all sizes."),
+    "learning_rates": (
+        "Learning rate, times its own",
+        "Multiples of the rate that the recipe has for each method: fair to all of them.",
+    ),
+    "seeds": ("Seeds", "Each setting runs once with each: their spread is what chance does."),
+    "train_examples": ("Training examples", "Empty: the recipe's."),
+    "epochs": ("Epochs", "Empty: the recipe's."),
+    "evaluation_examples": ("Evaluation examples", "Empty: the recipe's."),
+}
+
+
+def request(values: Mapping[str, Any]) -> SweepRequest:
+    """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
+    methods = values.get("methods") or []
+    if not methods:
+        raise InvalidChoice("Choose at least one method to vary.")
+    base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
+    base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
+    lists = {name: numbers(values.get(name)) for name in LISTS if OF_METHOD.get(name) in (None, *methods)}
+    return parse_sweep({"base": base, **lists})
+
+
+def numbers(typed: object) -> list[Any]:
+    """The numbers of a list as it was typed; what is none stays text, which the request's check quotes."""
+    return (
+        [number(part) for part in re.split(r"[,;\s]+", typed.strip()) if part]
+        if isinstance(typed, str)
+        else []
+    )

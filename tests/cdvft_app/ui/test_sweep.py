@@ -1,0 +1,99 @@
+"""The sweep's form and what its view asks for: sentences instead of exceptions, and whose sweep it is."""
+
+import re
+
+import pytest
+
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.sweep import _promise, duration, start_sweep
+from cdvft_app.ui.sweep_form import START, numbers, request
+from cdvft_app.ui.sweep_view import recipes, recorded, stop, sweep
+
+
+def test_the_form_starts_with_a_sweep_that_can_be(app):
+    assert len(request(START).runs()) == 27
+    assert re.search(r"<b>27 runs, one after the other</b>: about \d+ min of training", _promise(app, START))
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [("2, 3,4", [2, 3, 4]), (" 0.3 1;3 ", [0.3, 1, 3]), ("", []), (None, []), ("two", ["two"]), ([2], [])],
+)
+def test_lists_are_read_as_they_are_typed(typed, values):
+    assert numbers(typed) == values
+
+
+BAD = [
+    ({"methods": []}, "at least one method"),
+    ({"m": "2, two"}, "m.1: got 'two'"),
+    ({"m": "2.5"}, "m.0: got 2.5"),
+    ({"recipe": "poetry"}, "There is no recipe 'poetry'"),
+    ({"recipe": None}, "base.recipe: got None"),
+    ({"epochs": "many"}, "base.epochs: got 'many'"),
+    ({"seeds": "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"}, "make 99 runs; a sweep may have at most 96"),
+]
+
+
+@pytest.mark.parametrize(("changed", "sentence"), BAD)
+def test_what_cannot_be_is_a_sentence(app, changed, sentence):
+    with pytest.raises(InvalidChoice) as refused:
+        _promise(app, START | changed)
+    assert sentence in str(refused.value)
+
+
+def test_lists_of_methods_that_do_not_run_are_not_looked_at(app):
+    assert len(request(START | {"lora_r": "none", "fourierft_n": "-1"}).runs()) == 27
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (400, "7 min"), (9000, "2.5 h")])
+def test_durations_are_short(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_sweep_is_one_group_that_only_its_owner_stops(app):
+    group = start_sweep(app, START, "mine")
+    answer = sweep(app, {"group": group, "token": "mine"})
+    assert answer["mine"] and answer["progress"]["runs"] == answer["progress"]["waiting"] == 27
+    assert answer["shown"]["title"] == "Sweep: Sentiment of film reviews"
+    assert not sweep(app, {"group": group, "token": "other"})["mine"]
+    assert "Only the browser that started" in stop(app, {"group": group, "token": "other"})["error"]
+    assert stop(app, {"group": group, "token": "mine"}) == {"error": None}
+    after = sweep(app, {"group": group, "token": "mine", "known": answer["known"]})
+    assert after["progress"]["states"] == {"stopped": 27} and after["progress"]["waiting"] == 0
+
+
+def test_what_is_known_is_not_sent_again(app):
+    group = start_sweep(app, START | {"m": "2", "seeds": "0"}, "mine")
+    first = sweep(app, {"group": group})
+    assert "shown" in first
+    assert "shown" not in sweep(app, {"group": group, "known": first["known"]})
+
+
+def test_a_second_sweep_must_fit_beside_the_first(app):
+    for _ in range(3):
+        start_sweep(app, START, "mine")
+    with pytest.raises(
+        QueueFull, match="81 runs of sweeps are waiting and at most 96 may; 27 more do not fit"
+    ):
+        start_sweep(app, START, "other")
+
+
+@pytest.mark.parametrize("asked", [None, [], {}, {"group": 3}, {"group": "../.."}, {"group": "a" * 32}])
+def test_strangers_words_are_answered(app, asked):
+    assert sweep(app, asked) == {"missing": True}
+    assert "reload the page" in stop(app, asked)["error"]
+
+
+def test_a_race_is_no_sweep(app):
+    (race,) = app.store.create([request(START).runs()[0]], "mine")
+    assert sweep(app, {"group": race.group_id}) == {"missing": True}
+
+
+def test_the_recorded_sweeps_are_drawn():
+    assert [key for key, _ in recipes()] == ["sentiment", "mnist"]
+    for recipe, _ in recipes():
+        shown = recorded(recipe)
+        assert shown["sentences"] and shown["heatmaps"] and shown["lines"]
+        assert {"recorded", "origin", "title"} <= set(shown)
+    assert recorded("poetry") is None and recorded(["sentiment"]) is None
