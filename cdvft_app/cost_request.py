@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cdvft_app.settings import METHODS, InvalidChoice, Method, Name, explain
 
-Quantity = Literal["trainable_parameters", "flops_per_step"]
+Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
 Convention = Literal["real_fft", "asymptotic"]
 
 

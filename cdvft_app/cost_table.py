@@ -20,7 +20,11 @@ from cdvft_app.shapes import ModelShapes, model_shapes
 DEFAULT_TOKENS = {"text": 128, "generation": 512}
 
 _ESTIMATED = {"lora": "r", "fourierft": "n", "c3a": "block_size"}
-_REQUESTED = {"lora": "lora_r", "fourierft": "fourierft_n", "c3a": "c3a_block_size"}
+REQUESTED = {"lora": "lora_r", "fourierft": "fourierft_n", "c3a": "c3a_block_size"}
+MEASURED_ONLY = (
+    "match: seconds_per_step needs times that are measured, and here is only counted. Press Measure on the "
+    "page's Compare tab, or run `python -m cdvft_app measure --match seconds_per_step`."
+)
 _MODEL_ASSUMPTIONS = (
     "The frozen model counts 2 FLOPs a weight and token forward, and as many backward down to the first "
     "adapted layer; attention looks at all tokens, and its backward counts 2.5 times its forward.",
@@ -142,12 +146,14 @@ class _Table:
         if method == "cdvft":
             setting = {"m": request.m, "block_size": request.block_size}
             return self._estimate(method, adapted, **setting), setting
+        if request.match == "seconds_per_step":
+            raise InvalidChoice(MEASURED_ONLY)
         if request.match:
             return self._matched(method, adapted, request.match)
-        value = getattr(request, _REQUESTED[method])
+        value = getattr(request, REQUESTED[method])
         if method == "c3a":
             value = cost.c3a_block_size(adapted, value)
-        return self._estimate(method, adapted, **{_ESTIMATED[method]: value}), {_REQUESTED[method]: value}
+        return self._estimate(method, adapted, **{_ESTIMATED[method]: value}), {REQUESTED[method]: value}
 
     def _matched(
         self, method: Method, adapted: tuple[Shape, ...], quantity: cost.Quantity
@@ -157,7 +163,7 @@ class _Table:
             found = cost.match(method, reference, adapted, quantity)
         except ValueError as error:
             raise _Unavailable(str(error)) from error
-        return found.cost, {_REQUESTED[method]: found.value}
+        return found.cost, {REQUESTED[method]: found.value}
 
     def _estimate(self, method: Method, shapes: Sequence[Shape], **settings: Any) -> cost.Cost:
         return cost.estimate(

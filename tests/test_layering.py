@@ -55,7 +55,7 @@ APP = {
     "turns": set(),
     "inspection": {"training", "catalog", "store", "settings", "turns", "cdvft"},
     "ui": {
-        *("figures", "training.jobs", "training.measuring", "inspection", "store"),
+        *("figures", "training.jobs", "training.measuring", "training.device", "inspection", "store"),
         *("catalog", "settings", "events"),
         *(
             "shapes",

@@ -30,7 +30,7 @@ export class BarChart {
     this.chart.hidden = !figure;
     this.empty.hidden = Boolean(figure);
     if (!figure) {
-      this.empty.textContent = this.quantity === "seconds" ? "Nobody has measured these methods here yet." : "Nothing to draw: none of these methods has any.";
+      this.empty.textContent = ["seconds", "peak"].includes(this.quantity) ? "Not measured on this machine yet." : "Nothing to draw: none of these methods has any.";
       return;
     }
     this.chart.style.height = `${figure.layout.height}px`;

@@ -5,6 +5,16 @@ import { h, setText, swatch } from "./dom.js";
 import { exports } from "./export.js";
 import { GrowthChart } from "./compare_growth.js";
 
+const MEASURED = ["seconds", "peak"];
+const TOGETHER = 600;  // seconds within which one measurement is done
+const BUSY = 0.1;
+
+function ago(time) {
+  const minutes = Math.round((Date.now() / 1000 - time) / 60);
+  if (minutes < 1) return "just now";
+  return minutes < 100 ? `${minutes} min ago` : minutes < 2880 ? `${Math.round(minutes / 60)} hours ago` : `${Math.round(minutes / 1440)} days ago`;
+}
+
 export function mount({ element, props, watch }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
@@ -15,11 +25,13 @@ export function mount({ element, props, watch }) {
   const bars = new BarChart(element.id);
   const growth = new GrowthChart(props.lines, props.layout, element.id);
   const assumptions = h("ul", { class: "assumptions" });
+  const age = h("p", { class: "quiet age" });
+  const refusal = h("p", { class: "quiet age" });
   let rows = [];
   element.querySelector(".mount").replaceChildren(
     h("div", { class: "run-head" }, title, origin), problem, winners,
     h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Cost of each method" }, table),
-    exports("costs", () => rows), seen, bars.node, growth.node,
+    exports("costs", () => rows), age, refusal, seen, bars.node, growth.node,
     h("details", { class: "as-table" }, h("summary", {}, "What is assumed"), assumptions));
 
   function fillTable({ columns, table: lines }) {
@@ -29,8 +41,22 @@ export function mount({ element, props, watch }) {
       h("th", { scope: "row", class: "method", title: line.assumption }, h("div", { class: "method-cell" },
         swatch(props.lines[line.method]), h("span", { class: "label" }, line.label))),
       line.unavailable ? h("td", { class: "why", colspan: columns.length }, line.unavailable)
-        : columns.map(({ key }) => h("td", { class: key, title: line.hints[key] }, line.texts[key] ?? "–"))));
+        : columns.map(({ key }) => line.refused && MEASURED.includes(key) ? h("td", { class: `${key} quiet`, title: line.refused }, "too large")
+          : h("td", { class: key, title: line.hints[key] }, line.texts[key] ?? "–"))));
+    const refused = lines.filter((line) => line.refused);
+    setText(refusal, refused.length ? `Not to be measured here: ${refused.map(({ label }) => label).join(", ")}. ${refused[0].refused}` : "");
     table.replaceChildren(h("caption", { class: "hidden-text" }, "Cost by method"), h("thead", {}, head), h("tbody", {}, body));
+  }
+
+  function tellAge() {
+    if (!element.isConnected) return;
+    const { measured } = props.value.shown ?? {};
+    if (!measured) return setText(age, "Step time and peak memory are not measured on this machine yet.");
+    const { device, first, last, others } = measured;
+    const together = last - first < TOGETHER ? `measured ${ago(last)} on ${device}.`
+      : `measured on ${device}, some ${ago(first)}, some ${ago(last)}; measure again to have all at once.`;
+    const busy = others < BUSY ? "" : ` Other programs took up to ${Math.round(100 * others)} % of the processor meanwhile: these times are too long.`;
+    setText(age, `Step time and peak memory: ${together}${busy}`);
   }
 
   function show() {
@@ -44,6 +70,7 @@ export function mount({ element, props, watch }) {
     winners.replaceChildren(...shown.winners.map(({ what, method, label, text }) => h("div", {},
       h("dt", {}, what), h("dd", {}, h("span", { class: `dot ${method}` }), h("b", {}, label), h("span", { class: "quiet" }, text)))));
     fillTable(shown);
+    tellAge();
     seen.replaceChildren(...shown.sentences.map((sentence) => h("p", {}, sentence)));
     bars.show(shown);
     growth.show(shown);
@@ -51,5 +78,6 @@ export function mount({ element, props, watch }) {
   }
 
   watch("value", show);
+  setInterval(tellAge, 30_000);
   show();
 }

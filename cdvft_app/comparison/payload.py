@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cdvft_app.comparison.growth import growth
-from cdvft_app.comparison.quantities import QUANTITIES, Quantity, Row, amount, percent
+from cdvft_app.comparison.quantities import MEASURED, QUANTITIES, Quantity, Row, amount, percent
 from cdvft_app.comparison.sentences import label, sentences, winners
+from cdvft_app.comparison.timing import Lookup, circumstances, flat, said, timed_rows
 from cdvft_app.cost_request import CostRequest
-from cdvft_app.cost_table import cost_table
 from cdvft_app.figures import cost_bars
 from cdvft_app.shapes import model_shapes
 
-Measured = Mapping[str, Mapping[str, Any]]
 _CONVENTIONS = {
     "real_fft": "counted as it runs, with real FFTs",
     "asymptotic": "counted in the style of papers",
 }
 
 
-def compare(request: CostRequest, measured: Measured | None = None) -> dict[str, Any]:
-    """The page's view of a request; `measured` holds step times by method where there are any.
+def compare(
+    request: CostRequest,
+    lookup: Lookup = lambda row: None,
+    too_large: Callable[[Row], str | None] = lambda row: None,
+) -> dict[str, Any]:
+    """The page's view of a request.
+
+    Args:
+        request: what is compared.
+        lookup: finds what was measured of a row of the cost table.
+        too_large: says why a row cannot be measured on this machine.
 
     Raises:
         InvalidChoice: with a sentence.
     """
-    rows: list[Row] = [
-        {**row, "measured": (measured or {}).get(row["method"])} for row in cost_table(request)
-    ]
+    rows, matched = timed_rows(request, lookup)
     shapes = model_shapes(request.model, request.image_size)
     targets = request.targets or shapes.default_targets
     known = [row for row in rows if not row["unavailable"]]
@@ -37,26 +43,28 @@ def compare(request: CostRequest, measured: Measured | None = None) -> dict[str,
         "title": shapes.name,
         "subtitle": _subtitle(known, request, len(shapes.select(targets))),
         "targets": list(targets),
-        "sentences": sentences(rows),
+        "sentences": [*matched, *sentences(rows)],
         "winners": winners(rows),
         "columns": [
             {"key": quantity.key, "title": quantity.title, "hint": quantity.hint, "kind": quantity.kind}
             for quantity in QUANTITIES
         ],
-        "table": [_line(row) for row in rows],
+        "table": [_line(row, too_large) for row in rows],
+        "measured": circumstances(rows),
         "bars": {
             quantity.key: cost_bars.figure(_bars(quantity, known), quantity.title) for quantity in QUANTITIES
         },
         "growth": growth(rows, shapes, targets),
         "assumptions": list(dict.fromkeys(text for row in known for text in row["assumptions"])),
-        "rows": rows,
+        "rows": [flat(row) for row in rows],
     }
 
 
-def _line(row: Row) -> dict[str, Any]:
+def _line(row: Row, too_large: Callable[[Row], str | None]) -> dict[str, Any]:
     if row["unavailable"]:
         return {"method": row["method"], "label": label(row), "unavailable": row["unavailable"]}
     values = {quantity.key: quantity.value(row) for quantity in QUANTITIES}
+    refused = None if row["measured"] else too_large(row)
     return {
         "method": row["method"],
         "label": label(row),
@@ -67,14 +75,17 @@ def _line(row: Row) -> dict[str, Any]:
             if (value := values[quantity.key]) is not None
         },
         "hints": {quantity.key: _hint(quantity, row) for quantity in QUANTITIES},
+        "refused": refused,
         "assumption": row["assumptions"][0],
     }
 
 
 def _hint(quantity: Quantity, row: Row) -> str:
     """What the number is of, or how it was measured."""
+    if quantity.key in MEASURED and not row["measured"]:
+        return "Not measured on this machine yet."
     if quantity.key == "seconds":
-        return row["measured"]["said"] if row["measured"] else "Not measured on this machine yet."
+        return said(row["measured"])
     value, yardstick = quantity.value(row), quantity.yardstick(row)
     if not (value and yardstick):
         return ""

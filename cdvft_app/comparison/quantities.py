@@ -84,7 +84,18 @@ QUANTITIES: tuple[Quantity, ...] = (
         lambda row: (row.get("measured") or {}).get("seconds"),
         lambda row: (row.get("measured") or {}).get("forward_seconds"),
     ),
+    Quantity(
+        "peak",
+        "Peak memory",
+        "bytes",
+        "How much the measuring program's memory grew at most, the frozen model included: measured on this "
+        "machine, where whole pages and buffers of the libraries count too.",
+        "The frozen model's weights",
+        lambda row: (row.get("measured") or {}).get("peak_bytes"),
+        lambda row: row["frozen_bytes"],
+    ),
 )
+MEASURED = ("seconds", "peak")
 
 
 def amount(kind: Kind, value: float) -> str:

@@ -10,7 +10,8 @@ from cdvft_app import catalog
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, InvalidChoice
-from cdvft_app.ui import outcomes, sweep
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui import finished_races, measure, outcomes, sweep
 from cdvft_app.ui.compare_form import (
     CONVENTIONS,
     FIELDS,
@@ -38,7 +39,9 @@ def build(app: AppState) -> OnVisit | None:
     controls: dict[str, Any] = {}
     with gr.Row(elem_classes=["train", "compare"]):
         with gr.Column(elem_classes=["choose"]):
-            _controls(controls)
+            race = _controls(app, controls)
+            with gr.Column(elem_classes=["go"]):
+                panel = measure.panel()
         with gr.Column(elem_classes=["watch"]):
             view = component(
                 "compare_view.js",
@@ -52,13 +55,18 @@ def build(app: AppState) -> OnVisit | None:
     sweep.section(app)
     fields = [controls[name] for name in FIELDS]
 
+    def values(*given: Any) -> dict[str, Any]:
+        return asked(dict(zip(FIELDS, given, strict=True)))
+
     def compared(*given: Any) -> dict[str, Any]:
         try:
-            return {"shown": _compare(app, asked(dict(zip(FIELDS, given, strict=True)))), "problem": None}
-        except InvalidChoice as error:
+            return {"shown": _compare(app, values(*given)), "problem": None}
+        except (InvalidChoice, StoreError) as error:
             return {"shown": None, "problem": str(error)}
 
     gr.on([field.change for field in fields], compared, fields, view, trigger_mode="always_last", **QUIET)
+    panel.kept(compared, fields, view, trigger_mode="always_last", **QUIET)
+    measure.connect(app, panel, fields, values)
 
     # A model brings its own layers, and takes tokens or pixels.
     def of_model(model: str | None) -> list[Any]:
@@ -79,8 +87,14 @@ def build(app: AppState) -> OnVisit | None:
     controls["methods"].change(
         of_methods, controls["methods"], [controls[name] for name in OF_METHOD], **QUIET
     )
+    finished_races.connect(app.store, *race, controls)
     gr.api(_endpoint(app), api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
-    return None
+
+    # The page begins with what is only counted; what was measured here is known to the store alone.
+    def visited(*given: Any) -> Any:
+        return compared(*given) if app.store.measurements.any() else gr.skip()
+
+    return OnVisit(visited, fields, [view])
 
 
 def _compare(app: AppState, values: dict[str, Any]) -> dict[str, Any]:
@@ -88,10 +102,12 @@ def _compare(app: AppState, values: dict[str, Any]) -> dict[str, Any]:
     from cdvft_app.comparison.payload import compare
     from cdvft_app.cost_request import parse_cost
 
-    return compare(parse_cost(values))
+    request = parse_cost(values)
+    return compare(request, *measure.known(app, request))
 
 
-def _controls(controls: dict[str, Any]) -> None:
+def _controls(app: AppState, controls: dict[str, Any]) -> tuple[gr.Dropdown, gr.HTML]:
+    """Fill `controls`; returns what chooses a finished race."""
     typed = catalog.hub_ids_allowed()
     gr.HTML("<h2>What</h2>", apply_default_css=False)
     label, hint = WORDS["model"]
@@ -104,6 +120,7 @@ def _controls(controls: dict[str, Any]) -> None:
         allow_custom_value=True,
         elem_id="cost-model",
     )
+    race = finished_races.control(app.store)
     label, hint = WORDS["targets"]
     controls["targets"] = gr.Dropdown(
         **layers_of(START["model"]),
@@ -136,6 +153,7 @@ def _controls(controls: dict[str, Any]) -> None:
             elem_id=f"cost-{name}",
             elem_classes=["setting"],
         )
+    return race
 
 
 def _number(name: str) -> gr.Textbox:

@@ -59,6 +59,7 @@ MATCHES = [
     ("nothing", ""),
     ("equal parameters", "trainable_parameters"),
     ("equal FLOPs", "flops_per_step"),
+    ("equal seconds", "seconds_per_step"),
 ]
 CONVENTIONS = [("as it runs", "real_fft"), ("as in papers", "asymptotic")]
 

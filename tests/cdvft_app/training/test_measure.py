@@ -52,6 +52,7 @@ def test_every_method_is_measured(model, configuration, step, lacking):
     for line in results.values():
         assert 0 < line["low"] <= line["seconds"] <= line["high"] and line["steps"] >= FEWEST_STEPS
         assert line["forward_seconds"] > 0 and line["peak_bytes"] >= 0 and line["device"]
+        assert 0 <= line["others"] <= 1
     assert results["lora"]["setting"] == {"lora_r": 2}
     assert json.loads(json.dumps(found)) == found
 
