@@ -130,7 +130,10 @@ def _figure(
     ]
     what = METRICS.get(name, name).capitalize()
     return pareto.figure(
-        marks, axis.title, f"{what}, %" if scale == 100 else what, f"{comparison.key} {axis.key}"
+        marks,
+        f"{axis.title}, bytes" if axis.kind == "bytes" else axis.title,
+        f"{what}, %" if scale == 100 else what,
+        f"{comparison.key} {axis.key}",
     )
 
 
