@@ -37,7 +37,7 @@ export function mount({ element, props, server, watch }) {
     const field = h("input", { type: "text", value: race.name, maxlength: 120, "aria-label": "New name" });
     const form = h("form", { class: "rename", onsubmit: (event) => {
       event.preventDefault();
-      act(server.rename({ runs: ids(race), name: field.value, token: props.value.token }));
+      act(server.rename({ group: race.group, name: field.value, token: props.value.token }));
     } }, field, h("button", { type: "submit", class: "text-button" }, "Save"),
     h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"));
     place.replaceChildren(form);
@@ -48,10 +48,10 @@ export function mount({ element, props, server, watch }) {
     const yes = h("button", { type: "button", class: "text-button danger",
       onclick: async () => {
         const gone = ids(race);
-        await act(server.remove({ runs: gone, token: props.value.token }));
+        await act(server.remove({ group: race.group, token: props.value.token }));
         if (!said.textContent && selected().some((id) => gone.includes(id))) open(selected().filter((id) => !gone.includes(id)));
       } }, "Delete for good");
-    place.replaceChildren(h("span", {}, "Delete this race, its curves and adapters? "), yes,
+    place.replaceChildren(h("span", {}, `Delete this ${race.sweep ? "sweep" : "race"}, its curves and adapters? `), yes,
       h("button", { type: "button", class: "text-button", onclick: quit }, "Keep it"));
     yes.focus();
   }
@@ -64,11 +64,14 @@ export function mount({ element, props, server, watch }) {
     const button = (label, hint, onclick, disabled = false) =>
       h("button", { type: "button", class: "text-button", title: hint, disabled, onclick, "aria-label": `${label} ${race.name}` }, label);
     const foreign = "Only the browser that started it can do this.";
-    actions.append(
+    // A sweep's many runs are no race to watch; its own view stands on the Compare tab.
+    const sweep = () => h("a", { class: "text-button", href: `?tab=compare&sweep=${race.group}`, "aria-label": `Open on the Compare tab: ${race.name}` },
+      "Open on the Compare tab");
+    actions.append(...(race.sweep ? [sweep()] : [
       button("Open", "Show this race alone", () => { open(ids(race)); refresh(); }),
       isShown && now.length > race.runs.length
         ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
-        : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown),
+        : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown)]),
       button("Rename", race.mine ? "Give it another name" : foreign, edit(renaming), !race.mine),
       button("Delete", race.mine ? "Remove it, its curves and adapters" : foreign, edit(deleting), !race.mine));
     return h("li", { class: isShown ? "race shown" : "race", "aria-current": isShown ? "true" : null },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,12 @@ import gradio as gr
 from cdvft_app.figures import curves
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE, STATES
+from cdvft_app.sweep.group import origin
 from cdvft_app.ui.component import component
-from cdvft_app.ui.run_view import MOST_RUNS, current, lasting
+from cdvft_app.ui.run_view import current, lasting
 
 MOST_RACES = 500
-RUNS_A_RACE = 6
 
 
 def races(store: RunStore, request: object) -> dict[str, Any]:
@@ -22,53 +24,70 @@ def races(store: RunStore, request: object) -> dict[str, Any]:
     asked = request if isinstance(request, dict) else {}
     limit = asked.get("limit")
     limit = min(max(limit, 1), MOST_RACES) if isinstance(limit, int) else 12
-    groups: dict[str, list[RunRecord]] = {}
-    for run in store.history(RUNS_A_RACE * (limit + 1)):
-        groups.setdefault(run.group_id, []).append(run)
-    listed = [
-        _race(store, sorted(runs, key=lambda run: run.position), asked.get("token"))
-        for runs in groups.values()
-    ]
-    return {"races": listed[:limit], "more": len(listed) > limit}
+    groups = store.groups(limit + 1)
+    return {
+        "races": [_race(store, runs, asked.get("token")) for runs in groups[:limit]],
+        "more": len(groups) > limit,
+    }
 
 
 def _race(store: RunStore, runs: list[RunRecord], token: object) -> dict[str, Any]:
     first = lasting(runs[0])
     keep = ("id", "method", "label", "state", "metric", "metric_name", "trainable_parameters")
+    if runs[0].sweep:
+        first["summary"] = " · ".join([_counted(runs), origin(runs[0])])
     return {
         "name": first["name"],
         "summary": first["summary"],
         "created": first["created"],
+        "group": first["group"],
+        "sweep": runs[0].sweep,
         "mine": store.owner(runs[0].id, token),
         "runs": [
             {name: value for name, value in (lasting(run) | current(run)).items() if name in keep}
             for run in runs
+            if not run.sweep
         ],
     }
 
 
+def _counted(runs: list[RunRecord]) -> str:
+    """A sweep's many runs in half a line."""
+    states = Counter(run.state for run in runs)
+    told = [f"{states[state]} {state}" for state in STATES if state in states]
+    return " · ".join([f"{len(runs)} runs", *reversed(told)])
+
+
 def rename(store: RunStore, request: object) -> dict[str, str | None]:
-    """{"runs", "name", "token"}: a new name for each run, if the token owns it."""
+    """{"group", "name", "token"}: a new name for each run, if the token owns it."""
 
-    def change(run_id: str, asked: dict[str, Any]) -> None:
-        store.rename(run_id, str(asked.get("name", "")), asked["token"])
+    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+        for run in runs:
+            store.rename(run.id, str(asked.get("name", "")), asked["token"])
 
-    return _each(request, change)
+    return _changed(store, request, change)
 
 
 def remove(store: RunStore, request: object) -> dict[str, str | None]:
-    """{"runs", "token"}: delete each run, if the token owns it."""
-    return _each(request, lambda run_id, asked: store.delete(run_id, asked["token"]))
+    """{"group", "token"}: delete all runs of a race or sweep, if the token owns them and none trains."""
+
+    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+        # One that trains is refused; it comes first, so that then nothing is deleted.
+        for run in sorted(runs, key=lambda run: run.state not in ACTIVE):
+            store.delete(run.id, asked["token"])
+
+    return _changed(store, request, change)
 
 
-def _each(request: object, change: Any) -> dict[str, str | None]:
+def _changed(store: RunStore, request: object, change: Any) -> dict[str, str | None]:
     asked = request if isinstance(request, dict) else {}
-    ids = asked.get("runs")
-    if not (isinstance(ids, list) and isinstance(asked.get("token"), str)):
-        return {"error": "The request names no runs or carries no token; reload the page."}
+    if not isinstance(asked.get("token"), str):
+        return {"error": "The request carries no token; reload the page."}
+    runs = store.group(asked.get("group"))
+    if not runs:
+        return {"error": "There is no such race; it may have been deleted. Reload the page."}
     try:
-        for run_id in ids[:MOST_RUNS]:
-            change(run_id, asked)
+        change(runs, asked)
     except StoreError as error:
         return {"error": str(error)}
     return {"error": None}

@@ -199,9 +199,9 @@ def _first_shown(app: AppState, asked: str, token: str) -> dict[str, Any]:
     runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
-    last = app.store.history(1, token) or app.store.history(1)
+    last = app.store.groups(1, token, sweeps=False) or app.store.groups(1, sweeps=False)
     if last:
-        return shown([run.id for run in app.store.group(last[0].group_id)], "last", token)
+        return shown([run.id for run in last[0]], "last", token)
     race = recorded()
     if race is None:
         return shown([], "last", token)

@@ -67,9 +67,9 @@ export function mount({ element, props, server, watch }) {
         const answer = await server.sweep({ group, token: props.value.token, known });
         if (mine !== generation) return;
         if (answer.missing) {
-          setText(status, "The sweep in the address is not there; it may have been deleted. A recorded one is shown.");
-          group = null;
           remember(null);
+          watchGroup(null);
+          setText(status, "The sweep in the address is not there; it may have been deleted. A recorded one is shown.");
           return;
         }
         if (answer.shown) fill(answer.shown);

@@ -49,6 +49,8 @@ def test_linked_before_own_before_anybodys(app: AppState) -> None:
     mine, other = race(app, "mine"), race(app, "other")
     assert _first_shown(app, "", "stranger")["runs"] == other
     assert _first_shown(app, "", "mine")["runs"] == mine
+    app.store.create([catalog.resolve(one).settings for one in RaceRequest().runs()], "mine", sweep=True)
+    assert _first_shown(app, "", "mine")["runs"] == mine, "a sweep is no race to watch"
     linked = _first_shown(app, f"{other[1]},nobody,../x", "mine")
     assert (linked["runs"], linked["kind"]) == ([other[1]], "linked")
 

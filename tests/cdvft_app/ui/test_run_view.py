@@ -10,7 +10,7 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step
-from cdvft_app.settings import RaceRequest
+from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui import history
 from cdvft_app.ui.run_view import poll
@@ -95,19 +95,44 @@ def test_history_lists_whole_races_newest_first(app: AppState, run_id: str) -> N
 
 
 def test_history_changes_only_for_the_owner(app: AppState, run_id: str) -> None:
-    asked: dict[str, Any] = {"runs": [run_id], "name": "Renamed"}
+    group = app.store.get(run_id).group_id
+    asked: dict[str, Any] = {"group": group, "name": "Renamed"}
     refused = history.rename(app.store, asked | {"token": "other"})
     assert refused["error"] and "Only the browser" in refused["error"]
     assert history.rename(app.store, asked | {"token": "mine"}) == {"error": None}
     assert app.store.get(run_id).name == "Renamed"
-    refused = history.remove(app.store, {"runs": [run_id], "token": "other"})
+    refused = history.remove(app.store, {"group": group, "token": "other"})
     assert refused["error"]
-    assert history.remove(app.store, {"runs": [run_id], "token": "mine"}) == {"error": None}
+    assert history.remove(app.store, {"group": group, "token": "mine"}) == {"error": None}
     assert app.store.get(run_id) is None
 
 
+def test_history_shows_a_sweep_as_one_line(app: AppState) -> None:
+    runs = [RunSettings(method="cdvft", seed=seed, train_examples=512) for seed in range(40)]
+    made = app.store.create(runs, "mine", "Sweep: Sentiment", sweep=True)
+    app.store.ask_to_stop(made[3].id)
+    (line,) = history.races(app.store, {"token": "mine"})["races"]
+    assert line["sweep"] and line["mine"] and line["runs"] == []
+    assert line["summary"].startswith("40 runs · 1 stopped · 39 queued · Sentiment of film reviews · 512")
+    app.store.claim_next("1:1.00")
+    refused = history.remove(app.store, {"group": line["group"], "token": "mine"})
+    assert refused["error"] and "stop it first" in refused["error"]
+    assert len(app.store.group(line["group"])) == 40, "what is refused deletes nothing"
+    app.store.set_state(made[0].id, "failed")
+    assert history.remove(app.store, {"group": line["group"], "token": "mine"}) == {"error": None}
+    assert app.store.history() == []
+
+
 @pytest.mark.parametrize(
-    "request_", [None, [], {"runs": "x", "token": "t"}, {"runs": [1, {}], "token": "t"}, {"runs": ["x"]}]
+    "request_",
+    [
+        None,
+        [],
+        {"group": 1, "token": "t"},
+        {"group": "../..", "token": "t"},
+        {"group": "a" * 32},
+        {"token": "t"},
+    ],
 )
 def test_history_refuses_nonsense(app: AppState, request_: object) -> None:
     assert history.rename(app.store, request_)["error"]

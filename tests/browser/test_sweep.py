@@ -1,0 +1,123 @@
+"""A sweep in Chromium: recorded at first, started from the form, filled in, stopped, found by its link."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from studio import Hold, Visit
+
+pytestmark = pytest.mark.browser
+
+
+def compare(visit: Visit, **options: object) -> Page:
+    page = visit("?tab=compare", ready="#sweep .seen p", **options)
+    page.locator("#sweep .chart svg").first.wait_for()
+    return page
+
+
+def fill(page: Page, **values: str) -> None:
+    page.get_by_role("button", name="Run a sweep of your own").click()
+    for name, value in values.items():
+        page.locator(f"#sweep-{name} input").fill(value)
+
+
+def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
+    page = compare(visit)
+    expect(page.locator("#sweep .origin")).to_contain_text(
+        re.compile(r"Recorded on .* 512 training examples")
+    )
+    expect(page.locator("#sweep .seen")).to_contain_text("What moves CDVFT")
+    cells = page.locator("#sweep table.heat tbody td")
+    expect(cells).to_have_count(9)
+    before = cells.all_inner_texts()
+    page.locator("#sweep label", has_text="MNIST").click()
+    expect(page.locator("#sweep .origin")).to_contain_text("300 training examples")
+    assert cells.all_inner_texts() != before
+    page.get_by_label("Dimensions of the heatmap").select_option(label="CDVFT: p by learning rate")
+    expect(page.locator("#sweep table.heat thead")).to_contain_text("×\u00a00.3")
+    page.locator("#sweep label", has_text="Best of the rest").click()
+    expect(page.locator("#sweep .note")).to_contain_text("its best setting of the others")
+
+
+def test_a_sweep_runs_and_is_found_again(visit: Visit, hold: Hold) -> None:
+    hold(5)
+    page = compare(visit)
+    fill(page, m="2, 3", learning_rates="1, 3", seeds="0, 1")
+    expect(page.locator("#sweep-promise")).to_contain_text("8 runs, one after the other")
+    page.get_by_role("button", name="Start the sweep").click()
+    status = page.locator("#sweep .status")
+    expect(status).to_contain_text("Sweep of 8 runs")
+    expect(status).to_contain_text("7 queued")
+    hold(None)
+    expect(status).to_contain_text(re.compile(r"left"))
+    expect(status).to_have_text("Sweep of 8 runs · 8 finished", timeout=60_000)
+    rows = page.locator("#sweep .settings-table tbody tr")
+    expect(rows).to_have_count(4)
+    expect(rows.first).to_contain_text("2 of 2")
+    expect(page.locator("#sweep table.heat tbody td")).to_have_text(["80.0 %"] * 4)
+    assert re.search(r"[?&]sweep=[0-9a-f]{32}", page.url)
+
+    other = visit(page.url.split("/")[-1], ready="#sweep .seen p")
+    expect(other.locator("#sweep .status")).to_have_text("Sweep of 8 runs · 8 finished")
+    other.get_by_role("button", name="Show the recorded sweeps").click()
+    expect(other.locator("#sweep .origin")).to_contain_text("Recorded on")
+    assert "sweep=" not in other.url
+
+    page.goto(page.url.split("?")[0])
+    line = page.locator("#history .race", has_text="Sweep: Sentiment of film reviews")
+    expect(line).to_contain_text("8 runs · 8 finished")
+    line.get_by_role("link", name="Open on the Compare tab").click()
+    expect(page.locator("#sweep .status")).to_have_text("Sweep of 8 runs · 8 finished")
+
+
+def test_only_the_owner_stops_it(visit: Visit, hold: Hold) -> None:
+    hold(5)
+    page = compare(visit)
+    fill(page, m="2, 3", learning_rates="1", seeds="0, 1")
+    page.get_by_role("button", name="Start the sweep").click()
+    stop = page.get_by_role("button", name="Stop the sweep")
+    expect(stop).to_be_visible()
+    other = visit(page.url.split("/")[-1], ready="#sweep .status")
+    expect(other.locator("#sweep .status")).to_contain_text("Sweep of 4 runs")
+    expect(other.get_by_role("button", name="Stop the sweep")).to_be_hidden()
+    stop.click()
+    expect(page.locator("#sweep .status")).to_have_text("Sweep of 4 runs · 4 stopped")
+    expect(stop).to_be_hidden()
+
+
+def test_what_cannot_be_is_said_beside_the_button(visit: Visit) -> None:
+    page = compare(visit)
+    fill(page, m="1, 2")
+    expect(page.locator("#sweep-promise")).to_contain_text(
+        "m: got 1; input should be greater than or equal to 2"
+    )
+    expect(page.get_by_role("button", name="Start the sweep")).to_be_disabled()
+    page.locator("#sweep-m input").fill("2")
+    expect(page.get_by_role("button", name="Start the sweep")).to_be_enabled()
+
+
+def test_a_link_to_a_sweep_that_is_gone(visit: Visit) -> None:
+    page = visit(f"?tab=compare&sweep={'0' * 32}", ready="#sweep .seen p")
+    expect(page.locator("#sweep .status")).to_contain_text("is not there; it may have been deleted")
+    expect(page.locator("#sweep table.heat tbody td").first).to_be_visible()
+    assert "sweep=" not in page.url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_axe_violation(visit: Visit, scheme: str) -> None:
+    page = compare(visit, color_scheme=scheme)
+    page.get_by_role("button", name="Run a sweep of your own").click()
+    page.locator("#sweep summary").click()
+    found = Axe().run(page, context="#sweep, #sweep-form")
+    told = [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
+    assert not told, "\n".join(told)
+
+
+def test_fits_a_phone(visit: Visit) -> None:
+    page = compare(visit, viewport={"width": 390, "height": 844})
+    page.get_by_role("button", name="Run a sweep of your own").click()
+    page.get_by_role("button", name="Start the sweep").wait_for()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
