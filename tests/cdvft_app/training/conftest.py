@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from listening import run
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, RobertaConfig, RobertaModel
 
@@ -132,3 +133,11 @@ def image_plan(vit_folder: Path):
         return dataclasses.replace(plan, model=model, settings=settings)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def whole(text_plan, text_rows, tmp_path_factory):
+    """One run from start to end, as it was heard, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    heard, _ = run(text_plan(checkpoint_every=5), text_rows, folder)
+    return heard, folder

@@ -2,69 +2,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import pickle
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from listening import TOTAL, run
 from peft import AutoPeftModelForSequenceClassification
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.events import (
-    Done,
-    Evaluation,
-    Note,
-    Preparing,
-    Snapshot,
-    Started,
-    Step,
-    TrainingFailed,
-    TrainingStopped,
-)
-from cdvft_app.settings import METHODS, RunSettings
+from cdvft_app.events import Done, Evaluation, Note, Preparing, Snapshot, Started, Step
+from cdvft_app.settings import METHODS
 from cdvft_app.store import snapshots
 from cdvft_app.training import trainer
-from cdvft_app.training.callbacks import LossWatch
 from cdvft_app.training.loop import RaceTrainer, SeededLengthGroupedSampler
-
-TOTAL = 16  # 60 rows in batches of 8, twice
-
-
-class Listener(list):
-    """Keeps events; `stop_after` makes `should_stop` true once that step was heard."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        super().__init__()
-        self.stop_after = stop_after
-
-    def of(self, kind: type) -> list:
-        return [event for event in self if isinstance(event, kind)]
-
-    def should_stop(self) -> bool:
-        return self.stop_after is not None and any(step.step >= self.stop_after for step in self.of(Step))
-
-    def losses(self) -> dict[int, float]:
-        return {step.step: step.loss for step in self.of(Step)}
-
-
-def run(plan, rows, folder, *, resume: bool = False, stop_after: int | None = None) -> tuple[Listener, Done]:
-    heard = Listener(stop_after)
-    return heard, trainer.train_plan(plan, heard.append, heard.should_stop, folder, resume, rows=rows)
-
-
-@pytest.fixture(scope="module")
-def whole(text_plan, text_rows, tmp_path_factory):
-    """One run from start to end, and its folder."""
-    folder = tmp_path_factory.mktemp("whole")
-    heard, _ = run(text_plan(checkpoint_every=5), text_rows, folder)
-    return heard, folder
 
 
 def test_events_tell_the_whole_run_in_order(whole):
@@ -219,139 +171,6 @@ def test_real_labels_are_a_regression(text_plan, tmp_path):
     assert heard.losses()[1] > 1  # squared error of labels around 2.5 against outputs around 0
 
 
-def test_stop_acts_within_two_steps_and_resume_goes_on_as_if_nothing_was(
-    whole, text_plan, text_rows, tmp_path
-):
-    plan = text_plan(checkpoint_every=5)
-    before, done = run(plan, text_rows, tmp_path, stop_after=6)
-    assert done.state == "stopped" and 6 <= done.step <= 8
-    assert before.of(Evaluation)[-1].final and before.of(Evaluation)[-1].step == done.step
-    assert (done.adapter_folder / "adapter_model.safetensors").is_file()
-    assert snapshots.steps(tmp_path)[-1] == done.step
-    after, finished = run(plan, text_rows, tmp_path, resume=True)
-    assert finished.state == "finished"
-    assert min(after.losses()) == done.step + 1
-    assert before.losses() | after.losses() == whole[0].losses()
-    assert finished.seconds > done.seconds
-    assert finished.metric == whole[0][-1].metric
-
-
-def test_a_checkpoint_that_was_cut_off_is_passed_over(whole, text_plan, text_rows, tmp_path):
-    plan = text_plan(checkpoint_every=5)
-    run(plan, text_rows, tmp_path, stop_after=12)
-    torn = max((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1]))
-    (torn / "trainer_state.json").unlink()
-    after, _ = run(plan, text_rows, tmp_path, resume=True)
-    assert min(after.losses()) == 11  # from the checkpoint at step 10
-    assert after.losses().items() <= whole[0].losses().items()
-
-
-def test_resume_after_the_last_step_only_evaluates(whole, text_plan, text_rows, tmp_path, monkeypatch):
-    class Killed(BaseException):
-        pass
-
-    def evaluate(self, *args, **kwargs):
-        if self.state.global_step == TOTAL:
-            raise Killed
-        return original(self, *args, **kwargs)
-
-    original = RaceTrainer.evaluate
-    with monkeypatch.context() as patch:
-        patch.setattr(RaceTrainer, "evaluate", evaluate)
-        with pytest.raises(Killed):
-            run(text_plan(), text_rows, tmp_path)
-    heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
-    assert heard.of(Step) == [] and done.step == TOTAL
-    assert done.metric == whole[0][-1].metric
-
-
-def test_resume_without_a_checkpoint_starts_anew(text_plan, text_rows, tmp_path):
-    heard, _ = run(text_plan(max_steps=2), text_rows, tmp_path, resume=True)
-    assert list(heard.losses()) == [1, 2]
-
-
-@pytest.mark.parametrize("method", ["head", "full"])
-def test_runs_without_an_adapter_resume_too(method, text_plan, text_rows, tmp_path):
-    plan = text_plan(method, max_steps=8)
-    unbroken, _ = run(plan, text_rows, tmp_path / "unbroken")
-    before, _ = run(plan, text_rows, tmp_path / "broken", stop_after=3)
-    after, _ = run(plan, text_rows, tmp_path / "broken", resume=True)
-    assert before.losses() | after.losses() == unbroken.losses()
-
-
-SCRIPT = """
-import os, pickle, signal, sys
-from pathlib import Path
-from cdvft_app.events import Step
-from cdvft_app.training import trainer
-plan, rows = pickle.loads(Path(sys.argv[1]).read_bytes())
-log = open(sys.argv[3] + os.environ.get("RANK", ""), "a")
-stop = int(sys.argv[4])
-heard = []
-def emit(event):
-    if isinstance(event, Step):
-        print(event.step, repr(event.loss), file=log, flush=True)
-        heard.append(event.step)
-        if stop < 0 and event.step == -stop:
-            os.kill(os.getpid(), signal.SIGKILL)
-def should_stop():
-    return 0 < stop <= len(heard)
-done = trainer.train_plan(plan, emit, should_stop, Path(sys.argv[2]), rows=rows)
-print("done", done.state, done.step, file=log, flush=True)
-"""
-
-
-def launch(
-    launcher: list[str], tmp_path: Path, plan, rows, stop: int
-) -> tuple[int, dict[str, dict[str, list[str]]]]:
-    """Run SCRIPT in new processes; its exit code, and what each process heard."""
-    (tmp_path / "script.py").write_text(SCRIPT)
-    (tmp_path / "plan.pickle").write_bytes(pickle.dumps((plan, rows)))
-    root = str(Path(trainer.__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    if launcher and not torch.cuda.is_available():
-        environment["ACCELERATE_USE_CPU"] = "true"  # gloo
-    files = [tmp_path / name for name in ("script.py", "plan.pickle", "run", "log")]
-    ended = subprocess.run(
-        [sys.executable, *launcher, *map(str, files), str(stop)],
-        env=environment,
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    logs = {}
-    for file in sorted(tmp_path.glob("log*")):
-        pairs = (line.split() for line in file.read_text().splitlines())
-        logs[file.name] = {pair[0]: pair[1:] for pair in pairs}
-    assert logs, ended.stderr.decode()
-    return ended.returncode, logs
-
-
-def test_a_killed_process_is_resumed_from_its_last_checkpoint(whole, text_plan, text_rows, tmp_path):
-    plan = text_plan(checkpoint_every=5)
-    code, logs = launch([], tmp_path, plan, text_rows, stop=-8)
-    assert code == -signal.SIGKILL and list(logs["log"]) == [str(step) for step in range(1, 9)]
-    after, done = run(plan, text_rows, tmp_path / "run", resume=True)
-    assert min(after.losses()) == 6 and done.state == "finished"
-    assert after.losses().items() <= whole[0].losses().items()
-
-
-@pytest.mark.slow
-def test_two_processes_share_batches_and_stop_together(text_plan, text_rows, tmp_path):
-    plan = text_plan(max_steps=12)
-    alone, _ = run(plan, text_rows, tmp_path / "alone", stop_after=5)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    code, logs = launch(launcher, tmp_path, plan, text_rows, stop=5)
-    assert code == 0
-    first, second = logs["log0"], logs["log1"]
-    assert list(second) == ["done"]  # only the first process emits
-    assert second["done"] == first.pop("done")
-    assert first and abs(int(second["done"][1]) - 6) <= 1
-    # Dropout draws differ between one and two processes, so the losses are near and not equal.
-    for step, (loss,) in first.items():
-        assert float(loss) == pytest.approx(alone.losses()[int(step)], abs=0.1)
-
-
 def test_the_order_follows_from_seed_and_epoch_alone():
     lengths = list(np.random.default_rng(0).integers(1, 20, 50))
 
@@ -369,90 +188,6 @@ def test_the_order_follows_from_seed_and_epoch_alone():
         for b in range(4, 48, 4)
     ]
     assert np.mean(spread) < 8  # of 19, in batches drawn at random about 12
-
-
-def series(*parts: tuple[float, float]) -> list[float]:
-    """20 losses a part, from its start to its end."""
-    return [value for start, end in parts for value in np.linspace(start, end, 20)]
-
-
-@pytest.mark.parametrize(
-    ("losses", "fails"),
-    [
-        (series((0.7, 0.6), (0.6, 0.5), (0.5, 0.3), (0.3, 0.2)), False),
-        (series((0.7, 0.7), (1.0, 1.5), (1.5, 2.0), (2.0, 2.0)), False),
-        (series((0.7, 0.7), (1.0, 2.0), (2.0, 4.0)), True),
-        (series((0.7, 0.7), (9.0, 6.0), (6.0, 4.0), (4.0, 2.5)), False),
-        ([0.7, float("nan")], True),
-        ([0.7, float("inf")], True),
-    ],
-    ids=["falls", "rises a little", "rises without bound", "jumps and comes back", "nan", "inf"],
-)
-def test_a_run_that_goes_wrong_is_ended_with_advice(losses, fails):
-    watch = LossWatch(learning_rate=0.3)
-
-    def see_all() -> None:
-        for step, loss in enumerate(losses, 1):
-            watch.see(step, loss)
-
-    if fails:
-        with pytest.raises(TrainingFailed, match=r"learning rate 0\.3 .* try 0\.1, or 0\.03"):
-            see_all()
-    else:
-        see_all()
-
-
-def test_a_loss_that_is_not_a_number_ends_the_run(text_plan, text_rows, tmp_path):
-    labels = text_rows.train.labels.astype(np.float32)
-    labels[:] = np.nan
-    rows = Rows(Split(text_rows.train.inputs, labels), text_rows.evaluation, (), None)
-    plan = text_plan("lora")
-    plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
-    with pytest.raises(TrainingFailed, match=r"The loss became nan at step 1\. .*try"):
-        run(plan, rows, tmp_path)
-    assert not (tmp_path / trainer.ADAPTER).exists()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory"),
-        RuntimeError("MPS backend out of memory"),
-        torch.OutOfMemoryError("CUDA out of memory."),
-        MemoryError(),
-    ],
-    ids=["cpu", "mps", "cuda", "python"],
-)
-def test_out_of_memory_says_what_to_lower(error, text_plan, text_rows, tmp_path, monkeypatch):
-    def training_step(*args, **kwargs):
-        raise error
-
-    monkeypatch.setattr(RaceTrainer, "training_step", training_step)
-    with pytest.raises(
-        TrainingFailed, match=r"batches of 8 .* 48 tokens.* Try batches of 4, a smaller max_length"
-    ):
-        run(text_plan(), text_rows, tmp_path)
-
-
-def test_other_errors_are_not_dressed_up(text_plan, text_rows, tmp_path, monkeypatch):
-    def training_step(*args, **kwargs):
-        raise RuntimeError("a fault of ours")
-
-    monkeypatch.setattr(RaceTrainer, "training_step", training_step)
-    with pytest.raises(RuntimeError, match="a fault of ours"):
-        run(text_plan(), text_rows, tmp_path)
-
-
-def test_stop_before_the_first_step_keeps_nothing(text_plan, text_rows, tmp_path):
-    heard = Listener()
-    with pytest.raises(TrainingStopped):
-        trainer.train_plan(text_plan(), heard.append, lambda: True, tmp_path, rows=text_rows)
-    assert heard.of(Step) == [] and not (tmp_path / trainer.ADAPTER).exists()
-
-
-def test_a_choice_that_cannot_be_run_is_a_sentence(tmp_path):
-    with pytest.raises(TrainingFailed, match=r"There is no recipe 'nothing'\. Choose one of sentiment"):
-        trainer.train(RunSettings(recipe="nothing", method="lora"), print, lambda: False, tmp_path)
 
 
 def test_only_safetensors_json_and_torch_state_are_written(text_plan, text_rows, tmp_path):

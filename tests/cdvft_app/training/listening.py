@@ -1,0 +1,30 @@
+"""A run that tells what it does, for the tests of the trainer."""
+
+from __future__ import annotations
+
+from cdvft_app.events import Done, Step
+from cdvft_app.training import trainer
+
+TOTAL = 16  # 60 rows in batches of 8, twice
+
+
+class Listener(list):
+    """Keeps events; `stop_after` makes `should_stop` true once that step was heard."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        super().__init__()
+        self.stop_after = stop_after
+
+    def of(self, kind: type) -> list:
+        return [event for event in self if isinstance(event, kind)]
+
+    def should_stop(self) -> bool:
+        return self.stop_after is not None and any(step.step >= self.stop_after for step in self.of(Step))
+
+    def losses(self) -> dict[int, float]:
+        return {step.step: step.loss for step in self.of(Step)}
+
+
+def run(plan, rows, folder, *, resume: bool = False, stop_after: int | None = None) -> tuple[Listener, Done]:
+    heard = Listener(stop_after)
+    return heard, trainer.train_plan(plan, heard.append, heard.should_stop, folder, resume, rows=rows)

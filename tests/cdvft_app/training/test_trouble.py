@@ -1,0 +1,101 @@
+"""Runs that cannot go on end with what happened, why, and what to try."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from listening import Listener, run
+
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.events import Step, TrainingFailed, TrainingStopped
+from cdvft_app.settings import RunSettings
+from cdvft_app.training import trainer
+from cdvft_app.training.callbacks import LossWatch
+from cdvft_app.training.loop import RaceTrainer
+
+
+def series(*parts: tuple[float, float]) -> list[float]:
+    """20 losses a part, from its start to its end."""
+    return [value for start, end in parts for value in np.linspace(start, end, 20)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "fails"),
+    [
+        (series((0.7, 0.6), (0.6, 0.5), (0.5, 0.3), (0.3, 0.2)), False),
+        (series((0.7, 0.7), (1.0, 1.5), (1.5, 2.0), (2.0, 2.0)), False),
+        (series((0.7, 0.7), (1.0, 2.0), (2.0, 4.0)), True),
+        (series((0.7, 0.7), (9.0, 6.0), (6.0, 4.0), (4.0, 2.5)), False),
+        ([0.7, float("nan")], True),
+        ([0.7, float("inf")], True),
+    ],
+    ids=["falls", "rises a little", "rises without bound", "jumps and comes back", "nan", "inf"],
+)
+def test_a_run_that_goes_wrong_is_ended_with_advice(losses, fails):
+    watch = LossWatch(learning_rate=0.3)
+
+    def see_all() -> None:
+        for step, loss in enumerate(losses, 1):
+            watch.see(step, loss)
+
+    if fails:
+        with pytest.raises(TrainingFailed, match=r"learning rate 0\.3 .* try 0\.1, or 0\.03"):
+            see_all()
+    else:
+        see_all()
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run(text_plan, text_rows, tmp_path):
+    labels = text_rows.train.labels.astype(np.float32)
+    labels[:] = np.nan
+    rows = Rows(Split(text_rows.train.inputs, labels), text_rows.evaluation, (), None)
+    plan = text_plan("lora")
+    plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
+    with pytest.raises(TrainingFailed, match=r"The loss became nan at step 1\. .*try"):
+        run(plan, rows, tmp_path)
+    assert not (tmp_path / trainer.ADAPTER).exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory"),
+        RuntimeError("MPS backend out of memory"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+    ],
+    ids=["cpu", "mps", "cuda", "python"],
+)
+def test_out_of_memory_says_what_to_lower(error, text_plan, text_rows, tmp_path, monkeypatch):
+    def training_step(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(RaceTrainer, "training_step", training_step)
+    with pytest.raises(
+        TrainingFailed, match=r"batches of 8 .* 48 tokens.* Try batches of 4, a smaller max_length"
+    ):
+        run(text_plan(), text_rows, tmp_path)
+
+
+def test_other_errors_are_not_dressed_up(text_plan, text_rows, tmp_path, monkeypatch):
+    def training_step(*args, **kwargs):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(RaceTrainer, "training_step", training_step)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        run(text_plan(), text_rows, tmp_path)
+
+
+def test_stop_before_the_first_step_keeps_nothing(text_plan, text_rows, tmp_path):
+    heard = Listener()
+    with pytest.raises(TrainingStopped):
+        trainer.train_plan(text_plan(), heard.append, lambda: True, tmp_path, rows=text_rows)
+    assert heard.of(Step) == [] and not (tmp_path / trainer.ADAPTER).exists()
+
+
+def test_a_choice_that_cannot_be_run_is_a_sentence(tmp_path):
+    with pytest.raises(TrainingFailed, match=r"There is no recipe 'nothing'\. Choose one of sentiment"):
+        trainer.train(RunSettings(recipe="nothing", method="lora"), print, lambda: False, tmp_path)
