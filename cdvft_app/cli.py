@@ -48,8 +48,17 @@ app.command()(cost)
 @with_settings
 def train(settings: RunSettings, as_json: Json = False) -> None:
     """Train one method on one recipe. Ctrl-C stops it and keeps the adapter."""
-    settings = catalog.resolve(settings).settings
-    _run(lambda store: store.create([settings], token=None, process=this_process())[0], as_json)
+    plan = catalog.resolve(settings)
+
+    def take(store: RunStore) -> RunRecord:
+        from cdvft_app.prediction import predict
+
+        promised = predict(plan, store.finished())
+        forecasts = [promised.facts() if promised else None]
+        (run,) = store.create([plan.settings], token=None, process=this_process(), forecasts=forecasts)
+        return run
+
+    _run(take, as_json)
 
 
 @app.command()
@@ -115,7 +124,7 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
     if run.reason:
         _complain(run.reason)
     if as_json:
-        print(json.dumps(_facts(run)))
+        print(json.dumps(_facts(run) | {"forecast": run.forecast}))
     elif run.metric is not None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
         print(f"{run.trainable_parameters:,} trainable parameters, {run.seconds:.1f} s of training")

@@ -11,7 +11,7 @@ import gc
 import os
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -64,12 +64,18 @@ class JobQueue:
         return interrupted
 
     def submit(
-        self, settings: Sequence[RunSettings], token: str, name: str = "", sweep: bool = False
+        self,
+        settings: Sequence[RunSettings],
+        token: str,
+        name: str = "",
+        sweep: bool = False,
+        forecasts: Sequence[Mapping[str, Any] | None] = (),
     ) -> list[str]:
         """Queue the runs of a race or a sweep; returns their ids in order, or raises `QueueFull`."""
         with self._changed:
             self._check_room(len(settings), token, sweep)
-            ids = [run.id for run in self._store.create(settings, token, name, sweep=sweep)]
+            made = self._store.create(settings, token, name, forecasts=forecasts, sweep=sweep)
+            ids = [run.id for run in made]
             self._changed.notify_all()
         return ids
 

@@ -32,7 +32,9 @@ def submit(app: AppState, request: RaceRequest, token: str) -> list[str]:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = [catalog.resolve(settings) for settings in request.runs()]
-    return app.queue.submit([plan.settings for plan in plans], token, plans[0].recipe.title)
+    promised = [made.facts() if made else None for made in app.foretell(plans)]
+    chosen = [plan.settings for plan in plans]
+    return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised)
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:

@@ -58,6 +58,7 @@ def state(app: AppState, run_id: object, cursor: object = 0) -> dict[str, Any]:
         "metric": run.metric,
         "seconds": run.seconds,
         "device": run.device,
+        "forecast": run.forecast,
         "rows": rows,
         "cursor": cursor_now,
     }

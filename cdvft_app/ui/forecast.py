@@ -1,31 +1,34 @@
-"""What a race would train, said before it starts: counts by method, CDVFT's blocks, and what cannot be."""
+"""What a race would train and take, said before it starts, CDVFT's blocks, and what cannot be."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
-from cdvft_app import catalog
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.settings import InvalidChoice
 from cdvft_app.ui.form import label
+from cdvft_app.ui.outlook import outlook
+
+if TYPE_CHECKING:
+    from cdvft_app.prediction import Prediction
 
 MOST_SHAPES = 3
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """HTML for the sentence and the counts, and for CDVFT's block layout; `problem` says why Start is off."""
+    """HTML for the sentence, the counts, time and memory, and for CDVFT's block layout."""
 
     counts: str
     blocks: str
-    problem: str | None = None
 
 
-def forecast(request: RaceRequest) -> Forecast:
-    """Raises `InvalidChoice` where a run of the race cannot be."""
-    plans = [catalog.resolve(settings) for settings in request.runs()]
+def forecast(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> Forecast:
+    """Of a race's runs, with what is promised of each."""
     shapes = plans[0].target_shapes
     if not shapes:
         text = "The layers of this model are counted once it is loaded."
@@ -34,7 +37,7 @@ def forecast(request: RaceRequest) -> Forecast:
     whole = sum(d_out * d_in * count for _, d_out, d_in, count in shapes)
     first = next((pair for pair in counts if pair[0].settings.method == "cdvft"), counts[0])
     others = [pair for pair in counts if pair is not first]
-    return Forecast(_sentence(*first, whole) + _list(others), _blocks(plans))
+    return Forecast(_sentence(*first, whole) + _list(others) + outlook(plans, promised), _blocks(plans))
 
 
 def _sentence(plan: Plan, parameters: int, whole: int) -> str:
@@ -64,7 +67,7 @@ def _list(counts: list[tuple[Plan, int]]) -> str:
     )
 
 
-def _blocks(plans: list[Plan]) -> str:
+def _blocks(plans: Sequence[Plan]) -> str:
     from cdvft.blocks import partitions
     from cdvft_app.figures import block_layout
 

@@ -7,12 +7,17 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cdvft_app.catalog import Plan
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue, warm_up
 
+if TYPE_CHECKING:
+    from cdvft_app.prediction import Prediction
+
 SECRET_FILE = "browser-secret"
+LEARNED_FROM = 200  # finished runs
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,14 @@ class AppState:
     def await_libraries(self) -> None:
         """Return when torch and its like are imported, which two threads must not do at once."""
         warm_up().join()
+
+    def foretell(self, plans: Sequence[Plan]) -> list[Prediction | None]:
+        """What is promised of each run, by what the latest ones took here."""
+        self.await_libraries()
+        from cdvft_app.prediction import predict
+
+        finished = self.store.finished(LEARNED_FROM)
+        return [predict(plan, finished) for plan in plans]
 
 
 @dataclass(frozen=True)

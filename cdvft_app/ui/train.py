@@ -75,11 +75,8 @@ def build(app: AppState) -> OnVisit:
     def typed(*given: Any) -> tuple[Any, ...]:
         asked = values(given)
         try:
-            request = form.race(asked)
-            for settings in request.runs():
-                catalog.resolve(settings)
-            app.await_libraries()
-            said = forecast(request)
+            plans = [catalog.resolve(settings) for settings in form.race(asked).runs()]
+            said = forecast(plans, app.foretell(plans))
         except InvalidChoice as error:
             return problem(error), "", gr.Button(interactive=False), asked
         return said.counts, said.blocks, gr.Button(interactive=True), asked

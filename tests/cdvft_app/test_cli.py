@@ -64,7 +64,8 @@ def last_line(output):
 def test_train_ends_with_one_line_of_json(command, tmp_path):
     code, output, errors = command("train", "--recipe", "digits", "--max-steps", 3, "--seed", 7, "--json")
     result = last_line(output)
-    run_id = result.pop("run_id")
+    run_id, promised = result.pop("run_id"), result.pop("forecast")
+    assert promised["counted"]["steps"] == 3 and promised["seconds"]["low"] < promised["seconds"]["high"]
     assert code == 0 and "A note." in errors and "A note." not in output
     assert result == {
         "state": "finished",
@@ -74,6 +75,7 @@ def test_train_ends_with_one_line_of_json(command, tmp_path):
         "seconds": 0.3,
     }
     run = RunStore(tmp_path).get(run_id)
+    assert run.forecast == promised, "it was kept before the run"
     assert (run.method, run.settings.seed, run.settings.recipe, run.step) == ("cdvft", 7, "digits", 3)
     assert run.settings.learning_rate and run.settings.batch_size, "the recipe's values are kept with the run"
 

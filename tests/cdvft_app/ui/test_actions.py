@@ -24,6 +24,11 @@ def test_start_queues_complete_settings_in_the_order_of_methods(app: AppState) -
     assert all(run and run.settings.learning_rate and run.settings.epochs for run in runs)
 
 
+def test_start_keeps_what_was_promised(app: AppState) -> None:
+    promised = [run.forecast for run in map(app.store.get, started(app)) if run]
+    assert [made and made["trainable_parameters"]["value"] for made in promised] == [13_824, 73_728]
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [

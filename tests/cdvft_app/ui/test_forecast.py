@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from cdvft_app import catalog
+from cdvft_app.prediction import predict
 from cdvft_app.settings import InvalidChoice, RaceRequest
-from cdvft_app.ui.forecast import forecast
+from cdvft_app.training import device
+from cdvft_app.ui.forecast import Forecast, forecast
+from cdvft_app.ui.outlook import duration
+
+
+def said(request: RaceRequest) -> Forecast:
+    """What is said of a race where nothing has run yet."""
+    plans = [catalog.resolve(settings) for settings in request.runs()]
+    return forecast(plans, [predict(plan, []) for plan in plans])
 
 
 @pytest.mark.parametrize(
@@ -20,11 +30,11 @@ from cdvft_app.ui.forecast import forecast
     ],
 )
 def test_promise(request_: RaceRequest, promise: str) -> None:
-    assert promise in forecast(request_).counts
+    assert promise in said(request_).counts
 
 
 def test_counts_of_the_others() -> None:
-    counts = forecast(RaceRequest()).counts
+    counts = said(RaceRequest()).counts
     assert "73,728" in counts
     assert "12,000" in counts
     assert counts.count("<li>") == 2
@@ -41,22 +51,50 @@ def test_counts_of_the_others() -> None:
     ],
 )
 def test_blocks(request_: RaceRequest, words: str) -> None:
-    drawn = forecast(request_).blocks
+    drawn = said(request_).blocks
     assert words in drawn
     assert bool(drawn) == bool(words)
 
 
 def test_unknown_layers_are_said_to_be_unknown() -> None:
-    said = forecast(RaceRequest(model="someone/something"))
-    assert "counted once it is loaded" in said.counts
-    assert said.blocks == ""
+    unknown = said(RaceRequest(model="someone/something"))
+    assert "counted once it is loaded" in unknown.counts
+    assert unknown.blocks == ""
 
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InvalidChoice, match="at most 384"):
-        forecast(RaceRequest(block_size=385))
+        said(RaceRequest(block_size=385))
 
 
 def test_names_from_people_are_escaped() -> None:
     with pytest.raises(InvalidChoice):
-        forecast(RaceRequest(model="<script>/x"))
+        said(RaceRequest(model="<script>/x"))
+
+
+def test_time_and_memory_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "available_bytes", lambda: 7_200_000_000)
+    counts = said(RaceRequest(methods=("cdvft", "lora"))).counts
+    assert "Roughly" in counts and "a rough guess from another machine" in counts
+    assert "CPU, " in counts and " CDVFT, " in counts and " LoRA</p>" in counts
+    assert "At most <b>1.1 GB</b> of memory, 7.2 GB are free" in counts
+    assert "run out" not in counts
+
+
+@pytest.mark.parametrize(
+    ("free", "words"),
+    [(2_500_000_000, ""), (2_100_000_000, "it may run out"), (1_000_000_000, "it will most likely run out")],
+)
+def test_too_little_memory_is_said(free: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "available_bytes", lambda: free)
+    counts = said(RaceRequest(methods=("lora",), batch_size=128, max_length=512)).counts
+    assert words in counts
+    assert ("Lower the batch size or the text length" in counts) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(39.4, "39 s"), (127, "2 min"), (3600 * 2.35, "2.4 h"), (86_400 * 5, "5 days")],
+)
+def test_durations_are_as_exact_as_they_can_be(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
