@@ -29,11 +29,10 @@ _HINT = (
 def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
     """The dropdown, and the place below it for what the race took."""
     race = gr.Dropdown(
-        choices(store),
         value=None,
         label="Or a finished race",
-        info="Fills in its model, layers and settings.",
         elem_id="cost-race",
+        **_offer(store),
     )
     return race, gr.HTML(elem_id="cost-race-took", apply_default_css=False)
 
@@ -54,8 +53,14 @@ def connect(store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[st
         }
         return [measured(store, group_id), *(own.get(name, found[name]) for name in FIELDS)]
 
-    race.focus(lambda: gr.update(choices=choices(store)), None, race, **quiet)
+    race.focus(lambda: gr.update(**_offer(store)), None, race, **quiet)
     race.input(chosen, race, [took, *(controls[name] for name in FIELDS)], **quiet)
+
+
+def _offer(store: RunStore) -> dict[str, Any]:
+    offered = choices(store)
+    info = "Fills in its model, layers and settings." if offered else "None has finished here yet."
+    return {"choices": offered, "info": info}
 
 
 def choices(store: RunStore) -> list[tuple[str, str]]:

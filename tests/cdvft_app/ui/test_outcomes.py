@@ -1,0 +1,75 @@
+"""What the page is told about finished runs: the latest comparison, the recorded race, no stranger's wish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.events import Done, Started
+from cdvft_app.settings import RunSettings
+from cdvft_app.ui import outcomes as section
+from cdvft_app.ui.outcomes import outcomes
+from cdvft_app.ui.state import AppState
+
+
+def finish(app: AppState, metric: float, **settings: object) -> str:
+    own = catalog.resolve(RunSettings.model_validate({"method": "cdvft", **settings})).settings
+    (run,) = app.store.create([own], None)
+    app.store.set_state(run.id, "preparing")
+    app.store.append(run.id, Started(9, 13_824, 770, 9, "cpu, 2 threads", "fp32", 64, 100, "accuracy"))
+    app.store.append(run.id, Done("finished", 9, 4.0, "accuracy", metric, 0.6, 64.0, 1000, None, Path("a")))
+    return run.id
+
+
+def test_the_recorded_race_where_nothing_finished(app: AppState) -> None:
+    shown = outcomes(app, {})
+    assert shown["recorded"] is True
+    assert shown["origin"].startswith("recorded on ")
+    assert [row["cells"][0] for row in shown["rows"]][:1] == ["CDVFT m\u00a0=\u00a02"]
+    assert (shown["counted"], shown["figures"]["flops"], shown["figures"]["memory"]) == (False, None, None)
+    assert outcomes(app, {"flops": True})["figures"]["flops"]["data"]
+
+
+def test_the_latest_comparison_or_the_chosen_one(app: AppState) -> None:
+    finish(app, 0.7)
+    finish(app, 0.8, seed=1)
+    latest = finish(app, 0.9, recipe="mnist")
+    shown = outcomes(app, None)
+    assert [title.split(" ")[0] for _, title in shown["choices"]] == ["MNIST,", "Rotten", "Recorded:"]
+    assert ([run["run"] for run in shown["runs"]], shown["recorded"]) == ([latest], False)
+    other = outcomes(app, {"chosen": shown["choices"][1][0]})
+    (row,) = other["rows"]
+    assert row["cells"][:5] == [
+        "CDVFT m\u00a0=\u00a02",
+        "0, 1",
+        "75.0\u00a0%",
+        "70.0\u00a0% to 80.0\u00a0%",
+        "13,824",
+    ]
+    assert row["front"] == ["parameters", "seconds"]
+
+
+@pytest.mark.parametrize("request_", [7, "x", [], {"chosen": ["a"]}, {"chosen": "../x", "flops": "yes"}])
+def test_any_request_is_answered(app: AppState, request_: object) -> None:
+    finish(app, 0.7)
+    assert len(outcomes(app, request_)["runs"]) == 1
+
+
+def test_no_more_than_so_many_runs(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(section, "MOST_RUNS", 2)
+    for seed in range(3):
+        finish(app, 0.7, seed=seed)
+    assert [run["seed"] for run in outcomes(app, {})["runs"]] == [2, 1]
+
+
+def test_names_from_people_do_not_become_markup(app: AppState) -> None:
+    own = catalog.resolve(RunSettings(method="lora")).settings
+    for targets in (("query",), ("<a href='x'>",)):
+        (run,) = app.store.create([own.model_copy(update={"target_modules": targets})], None)
+        app.store.set_state(run.id, "preparing")
+        app.store.append(run.id, Done("finished", 9, 4.0, "accuracy", 0.5, 0.6, 64.0, 1000, None, Path("a")))
+    drawn = str(outcomes(app, {})["figures"]["seconds"])
+    assert "&lt;a href" in drawn
+    assert "<a href" not in drawn
