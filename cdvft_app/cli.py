@@ -1,4 +1,4 @@
-"""The same without a page: `python -m cdvft_app train`, `runs`, `resume`, `cost`.
+"""The same without a page: `python -m cdvft_app train`, `sweep`, `runs`, `resume`, `cost`.
 
 Results go to standard output, progress and complaints to standard error. Exit codes: 0 finished, 1 failed,
 2 a choice that cannot be run, 130 stopped. Under a launcher several processes share a run's batches, on GPUs
@@ -28,6 +28,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
+from cdvft_app.sweep_command import sweep
 from cdvft_app.training.foreground import assist, left_alone, rank, run_here
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ EXIT_FAILED, EXIT_INVALID = 1, 2
 TABLE_WIDTH = 130
 
 app.command()(cost)
+app.command()(sweep)
 
 
 @app.command()

@@ -73,6 +73,7 @@ APP = {
     "lessons": {"training", "events", "cdvft"},
     "options": {"settings"},
     "sweep": {"figures", "store", "catalog", "settings"},
+    "sweep_command": {"sweep", "training", "store", "progress", "catalog", "settings"},
     "progress": {"events"},
     "cli": {
         "options",
@@ -81,6 +82,7 @@ APP = {
         "store",
         "catalog",
         "cost_command",
+        "sweep_command",
         "prediction",
         "settings",
         "cdvft",

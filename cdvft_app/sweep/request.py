@@ -6,6 +6,7 @@ nothing but an unused number would be the same run twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import product
 from math import prod
@@ -114,6 +115,20 @@ def parse_sweep(values: object) -> SweepRequest:
         return SweepRequest.model_validate(values)
     except ValidationError as error:
         raise InvalidChoice(explain(error, SweepRequest)) from None
+
+
+def numbers(typed: str) -> list[Any]:
+    """ "2, 3 4.5" as [2, 3, 4.5]; what is no number stays text, which the request's check quotes."""
+    return [_number(part) for part in re.split(r"[,;\s]+", typed.strip()) if part]
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _used_by(method: Method) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from cdvft_app.settings import METHODS, InvalidChoice, Method
-from cdvft_app.sweep import SweepRequest, parse_sweep
+from cdvft_app.sweep import SweepRequest, numbers, parse_sweep
 from cdvft_app.ui.form import number
 
 LISTS = ("m", "block_size", "lora_r", "fourierft_n", "c3a_block_size", "learning_rates", "seeds")
@@ -58,14 +57,6 @@ def request(values: Mapping[str, Any]) -> SweepRequest:
         raise InvalidChoice("Choose at least one method to vary.")
     base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
     base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
-    lists = {name: numbers(values.get(name)) for name in LISTS if OF_METHOD.get(name) in (None, *methods)}
+    used = [name for name in LISTS if OF_METHOD.get(name) in (None, *methods)]
+    lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}
     return parse_sweep({"base": base, **lists})
-
-
-def numbers(typed: object) -> list[Any]:
-    """The numbers of a list as it was typed; what is none stays text, which the request's check quotes."""
-    return (
-        [number(part) for part in re.split(r"[,;\s]+", typed.strip()) if part]
-        if isinstance(typed, str)
-        else []
-    )

@@ -3,7 +3,7 @@
 import pytest
 
 from cdvft_app.settings import InvalidChoice, RaceRequest
-from cdvft_app.sweep import SweepRequest, parse_sweep
+from cdvft_app.sweep import SweepRequest, numbers, parse_sweep
 
 
 def request(methods, **lists):
@@ -82,3 +82,11 @@ def test_a_run_that_cannot_be_is_a_sentence(values, sentence):
     with pytest.raises(InvalidChoice) as refused:
         parse_sweep(values).runs()
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [("2, 3,4", [2, 3, 4]), (" 0.3 1;3 ", [0.3, 1, 3]), ("", []), (" , ", []), ("two,2", ["two", 2])],
+)
+def test_lists_are_read_as_they_are_typed(typed, values):
+    assert numbers(typed) == values

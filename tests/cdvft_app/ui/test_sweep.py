@@ -7,21 +7,13 @@ import pytest
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.sweep import _promise, duration, start_sweep
-from cdvft_app.ui.sweep_form import START, numbers, request
+from cdvft_app.ui.sweep_form import START, request
 from cdvft_app.ui.sweep_view import recipes, recorded, stop, sweep
 
 
 def test_the_form_starts_with_a_sweep_that_can_be(app):
     assert len(request(START).runs()) == 27
     assert re.search(r"<b>27 runs, one after the other</b>: about \d+ min of training", _promise(app, START))
-
-
-@pytest.mark.parametrize(
-    ("typed", "values"),
-    [("2, 3,4", [2, 3, 4]), (" 0.3 1;3 ", [0.3, 1, 3]), ("", []), (None, []), ("two", ["two"]), ([2], [])],
-)
-def test_lists_are_read_as_they_are_typed(typed, values):
-    assert numbers(typed) == values
 
 
 BAD = [
