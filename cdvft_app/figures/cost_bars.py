@@ -57,6 +57,7 @@ def figure(bars: Sequence[Bar], title: str) -> dict[str, Any] | None:
         "uirevision": title,
         "height": FRAME_PIXELS + BAR_PIXELS * len(drawn),
         "shapes": [_line(yardstick.value)] if yardstick else [],
+        "annotations": [_beyond_whisker(bar) for bar in drawn if bar.high is not None],
     }
     layout["margin"] |= {"l": 12, "r": 84}
     return {"data": [_trace(bar) for bar in drawn], "layout": layout}
@@ -84,7 +85,7 @@ def _trace(bar: Bar) -> dict[str, Any]:
         "name": bar.label,
         "x": [bar.value],
         "y": [bar.label],
-        "text": [bar.text],
+        "text": [bar.text if bar.high is None else ""],
         "textposition": "outside",
         "cliponaxis": False,
         "textfont": {"color": "var(--ink)"},
@@ -94,9 +95,23 @@ def _trace(bar: Bar) -> dict[str, Any]:
     }
 
 
+def _beyond_whisker(bar: Bar) -> dict[str, Any]:
+    """The bar's text, where plotly's own place for it is taken."""
+    assert bar.high is not None
+    return {
+        "x": math.log10(bar.high),
+        "y": bar.label,
+        "text": bar.text,
+        "xanchor": "left",
+        "xshift": 6,
+        "showarrow": False,
+        "font": {"color": "var(--ink)"},
+    }
+
+
 def _decades(bars: Sequence[Bar]) -> list[float]:
     """From the power of ten below the smallest bar, which then still shows, to the largest."""
-    exponents = [math.log10(bar.value) for bar in bars]
+    exponents = [math.log10(max(bar.value, bar.high or 0)) for bar in bars]
     return [math.floor(min(exponents) - 0.3), max(exponents) + 0.05]
 
 

@@ -21,7 +21,7 @@ from cdvft_app.cost_table import REQUESTED, cost_table
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import model_shapes
 from cdvft_app.training.measuring import LIMIT_SECONDS, too_large
-from cdvft_app.training.step_time import step_time
+from cdvft_app.training.step_time import step_time, warm_up
 
 SECONDS = 3.0
 Tell = Callable[[dict[str, Any]], None]
@@ -54,6 +54,7 @@ class _Bench:
         self.request, self.tell, self.seconds = request, tell, seconds
         self.shapes = model_shapes(request.model, request.image_size)
         self.forward: float | None = None
+        warm_up()
 
     def row(self, method: str, **setting: int) -> dict[str, Any]:
         """The method's row of a cost table, with a setting of its own."""

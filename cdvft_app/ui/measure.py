@@ -94,8 +94,8 @@ class Story:
 
     def hear(self, told: Mapping[str, Any]) -> None:
         kind, now = told["kind"], self._clock()
-        if kind == "waiting":
-            self._start = now
+        if kind == "waiting" or self._now.get("kind") == "waiting":
+            self._start, self._now = now, {}
         if kind in ("waiting", "begin"):
             self._now = dict(told)
             self._began, self._until = now, 0.0
@@ -135,7 +135,8 @@ class Story:
     def end(self) -> str:
         count = len(self._spent)
         done = [f"Done: {count} step {'time' if count == 1 else 'times'} on {self._device}."] if count else []
-        return " ".join([*done, *dict.fromkeys(self._refused)])
+        many = f"{len(self._refused)} methods were not measured; the table says why."
+        return " ".join([*done, *(self._refused if len(self._refused) < 2 else [many])])
 
     def value(self, state: str, text: str) -> dict[str, Any]:
         """The panel's value."""

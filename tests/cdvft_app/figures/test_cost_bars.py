@@ -1,5 +1,7 @@
 """Bars of cost: logarithmic, in order, with the yardstick, and nothing where there is nothing."""
 
+import pytest
+
 from cdvft_app.figures.cost_bars import Bar, figure
 
 BARS = [
@@ -20,6 +22,9 @@ def test_bars_stand_in_order_on_a_log_axis():
     assert drawn["layout"]["shapes"][0]["x0"] == 124_055_040
     assert drawn["data"][0]["marker"]["color"] == "var(--method-cdvft)"
     assert drawn["data"][1]["error_x"]["array"] == [5_088]
+    assert [trace["text"] == [""] for trace in drawn["data"]] == [False, True, False]
+    (beyond,) = drawn["layout"]["annotations"]  # where a whisker stands in the text's place
+    assert beyond["y"] == "LoRA" and 10 ** beyond["x"] == pytest.approx(300_000)
 
 
 def test_nothing_to_draw():

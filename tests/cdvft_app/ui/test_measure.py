@@ -48,6 +48,8 @@ def test_who_waits_is_told(clock):
     story = Story(clock)
     story.hear({"kind": "waiting", "place": 2})
     assert story.text() == "Somebody else is measuring; 2 before you"
+    story.hear({"kind": "on"})
+    assert story.text() == "Loading torch and the model"
 
 
 def test_results_are_kept_as_they_come(app, monkeypatch):
