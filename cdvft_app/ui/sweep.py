@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.catalog import Plan
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, InvalidChoice
 from cdvft_app.store.records import StoreError
-from cdvft_app.sweep import estimate
 from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.outlook import duration
 from cdvft_app.ui.state import AppState
 from cdvft_app.ui.sweep_form import FIELDS, OF_METHOD, START, WORDS, request
 from cdvft_app.ui.sweep_view import chosen, sweep_view
 from cdvft_app.ui.visitor import visitor_token
 
+if TYPE_CHECKING:
+    from cdvft_app.prediction import Prediction
+
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-MINUTE, HOUR = 60, 3600
 
 
 def section(app: AppState) -> None:
@@ -29,12 +32,11 @@ def section(app: AppState) -> None:
     token = visitor_token(app)
     view = sweep_view(app, elem_id="sweep")
     controls: dict[str, Any] = {}
-    with (
-        gr.Accordion("Run a sweep of your own", open=False, elem_classes=["fold"], elem_id="sweep-form"),
-        gr.Column(elem_classes=["choose", "sweep-form"]),
-    ):
+    fold = gr.Accordion("Run a sweep of your own", open=False, elem_classes=["fold"], elem_id="sweep-form")
+    with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
         _controls(controls)
-        promise = gr.HTML(_promise(app, START), elem_id="sweep-promise", apply_default_css=False)
+        counted = f'<p class="promise">{_count(request(START).count())}</p>'
+        promise = gr.HTML(counted, elem_id="sweep-promise", apply_default_css=False)
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
     fields = [controls[name] for name in FIELDS]
 
@@ -46,7 +48,7 @@ def section(app: AppState) -> None:
             return _problem(str(error)), gr.Button(interactive=False)
 
     gr.on(
-        [field.change for field in fields],
+        [fold.expand, *(field.change for field in fields)],
         typed,
         fields,
         [promise, start],
@@ -80,37 +82,50 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     Raises:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
-    plans = [catalog.resolve(settings) for settings in request(values).runs()]
-    name = f"Sweep: {plans[0].recipe.title}"
-    ids = app.queue.submit([plan.settings for plan in plans], token, name, sweep=True)
-    first = app.store.get(ids[0])
+    plans = _plans(app, values)
+    forecasts = [made.facts() if made else None for made in _foretold(app, plans)]
+    title = f"Sweep: {plans[0].recipe.title}"
+    chosen = [plan.settings for plan in plans]
+    first = app.store.get(app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts)[0])
     assert first is not None
     return first.group_id
 
 
-def _promise(app: AppState, values: Mapping[str, Any]) -> str:
-    """How many runs, and about how long; `InvalidChoice` where they cannot be."""
+def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
+    """Every run that the controls ask for, or `InvalidChoice` where they cannot be."""
     runs = request(values).runs()
     most = app.queue.most_of_sweeps
     if len(runs) > most:
         raise InvalidChoice(
             f"These lists make {len(runs):,} runs; a sweep may have at most {most}. Vary less."
         )
-    seconds = estimate.seconds(runs)
-    time = "how long, nobody has measured" if seconds is None else f"about {duration(seconds)} of training"
-    hint = (
-        "The recipe's recorded run on two idle CPU cores, scaled by the training examples seen; reading and "
-        "evaluation come on top. Races that others start go first."
-    )
-    many = "1 run" if len(runs) == 1 else f"{len(runs)} runs, one after the other"
-    return f'<p class="promise" title="{hint}"><b>{many}</b>: {time}</p>'
+    return [catalog.resolve(settings) for settings in runs]
 
 
-def duration(seconds: float) -> str:
-    """40 s, 7 min, 2.5 h."""
-    if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
-    return f"{seconds / MINUTE:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
+def _foretold(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
+    """What is promised of each run; seeds and rates make no difference to it."""
+    alike = [plan.settings.model_copy(update={"seed": 0, "learning_rate": None}) for plan in plans]
+    different = dict(zip(alike, plans, strict=True))
+    promised = dict(zip(different, app.foretell(list(different.values())), strict=True))
+    return [promised[one] for one in alike]
+
+
+def _promise(app: AppState, values: Mapping[str, Any]) -> str:
+    """How many runs, and how long they take one after the other."""
+    plans = _plans(app, values)
+    wholes = [made and made.whole_seconds for made in _foretold(app, plans)]
+    known = [whole for whole in wholes if whole]
+    if len(known) < len(plans):
+        time, hint = "how long they take is not known before a first run has ended here", ""
+    else:
+        low, middle, high = (sum(getattr(one, name) for one in known) for name in ("low", "value", "high"))
+        time = f"about {duration(middle)}, between {duration(low)} and {duration(high)}"
+        hint = f"The sum over all runs. {known[0].how} Races that are started meanwhile go first."
+    return f'<p class="promise" title="{escape(hint)}">{_count(len(plans))}: {time}</p>'
+
+
+def _count(runs: int) -> str:
+    return "<b>1 run</b>" if runs == 1 else f"<b>{runs} runs</b>, one after the other"
 
 
 def _problem(sentence: str) -> str:
