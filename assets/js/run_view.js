@@ -1,6 +1,7 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
 import { h, setText, when } from "./dom.js";
+import { Predicted } from "./predicted.js";
 import { Reproduce } from "./reproduce.js";
 import { Cards } from "./run_cards.js";
 import { RunChart } from "./run_chart.js";
@@ -29,21 +30,26 @@ export function mount({ element, props, server, trigger, watch }) {
   const chart = new RunChart(props.lines, props.layout, element.id);
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
   const cards = new Cards();
+  const predicted = new Predicted(props.lines);
   const reproduce = new Reproduce();
   const pageTitle = document.title;
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, reuse), origin, status, bar, lost, aloud, chart.node, board.node, cards.node, reproduce.node);
+    h("div", { class: "run-head" }, title, reuse), origin, status, bar, lost, aloud, chart.node, board.node, cards.node, predicted.node, reproduce.node);
 
   let model = null;
   let timer = null;
   let known = "";
   let generation = 0;
+  let ended = 0;  // how many of these runs are over: what they took teaches the next forecast
   let announced = false;  // that these runs are on: settings fold once, not whenever a state changes
 
   function tell(runs) {
     // The buttons beside the settings are Python's: they hear of every change of state.
     const now = JSON.stringify(runs.map((run) => [run.id, run.state]));
     if (now === known) return;
+    const over = runs.filter(isFinal).length;
+    if (known !== "" && over > ended) trigger("run_ended", {});
+    ended = over;
     known = now;
     const busy = runs.some((run) => !isFinal(run));
     if (busy && props.value.kind !== "last" && !announced) {
@@ -76,6 +82,7 @@ export function mount({ element, props, server, trigger, watch }) {
     bar.firstChild.style.width = `${part}%`;
     board.show(runs);
     cards.show(runs);
+    predicted.show(runs);
     reproduce.show(runs);
     const empty = first ? "The curves begin with the first step." : "The curves of your race will be drawn here.";
     if (changed || chart.emptyText !== empty) chart.show(runs, empty);

@@ -83,7 +83,7 @@ def lessons(runs: Iterable[RunRecord], device: str, growth: float) -> list[Lesso
         if not counted or run.device != device or not run.seconds or not run.step:
             continue
         pace = run.seconds / (counted["step_flops"] * run.step)
-        whole = run.ended - run.started if run.ended and run.started and run.queued == run.created else 0.0
+        whole = run.whole_seconds or 0.0
         others = whole - run.seconds - pace * counted["evaluation_flops"]
         peak = run.result.get("peak_memory_bytes")
         found.append(

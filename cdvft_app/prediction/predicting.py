@@ -10,7 +10,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.prediction.counted import Counted, count
 from cdvft_app.prediction.learning import Estimate, learned, lessons
 from cdvft_app.store.records import RunRecord
-from cdvft_app.training.device import device_kind, device_name
+from cdvft_app.training.device import cpu_threads, device_kind, device_name
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
 # much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter.
@@ -67,7 +67,7 @@ def predict(plan: Plan, finished: Iterable[RunRecord]) -> Prediction | None:
     def nearest(value: str) -> Estimate | None:
         return learned(plan.settings, counted.step_flops, known, lambda lesson: getattr(lesson, value))
 
-    pace = nearest("seconds_per_flop") or (_rough_pace(device) if kind == "cpu" else None)
+    pace = nearest("seconds_per_flop") or (_rough_pace() if kind == "cpu" else None)
     program = nearest("program_bytes") or (_PROGRAM if kind == "cpu" else Estimate(0, 0, 0, "none"))
     return Prediction(
         device=device,
@@ -84,10 +84,8 @@ def _exactly(value: float, how: str) -> Estimate:
     return Estimate(value, value, value, how)
 
 
-def _rough_pace(device: str) -> Estimate:
-    """By the number of threads, which the device's name begins with: "cpu, 2 threads"."""
-    threads = int(device.split()[1])
-    pace = 1 / (_RATE * threads)
+def _rough_pace() -> Estimate:
+    pace = 1 / (_RATE * cpu_threads())
     return Estimate(pace, pace / _ROUGHLY, pace * _ROUGHLY, _UNTRIED)
 
 

@@ -60,6 +60,13 @@ class RunRecord:
     forecast: dict[str, Any] | None
     sweep: bool
 
+    @property
+    def whole_seconds(self) -> float | None:
+        """From the first loading to the end; None before it, and for a resumed run."""
+        if self.ended is None or self.started is None or self.queued != self.created:
+            return None
+        return self.ended - self.started
+
 
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord))
 

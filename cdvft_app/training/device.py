@@ -28,6 +28,11 @@ def device_name(kind: str) -> str:
     return f"{name}, {processes()} processes" if processes() > 1 else name
 
 
+def cpu_threads() -> int:
+    """Of all processes of a run on a CPU."""
+    return torch.get_num_threads() * processes()
+
+
 def free_bytes(kind: str) -> int:
     """Memory that training can still have: the GPU's own, else the machine's."""
     return torch.cuda.mem_get_info()[0] if kind == "cuda" else available_bytes()

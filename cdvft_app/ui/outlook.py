@@ -10,7 +10,7 @@ from cdvft_app.catalog.plan import Plan
 from cdvft_app.figures.palette import METHOD_STYLES
 
 if TYPE_CHECKING:
-    from cdvft_app.prediction import Estimate, Prediction
+    from cdvft_app.prediction import Prediction
 
 WIDE = 2.0  # a range from one half to double and more is said as a range
 
@@ -23,45 +23,32 @@ def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str
     if not known:
         return ""
     free = free_bytes(device_kind())
-    most_plan, most = max(known, key=lambda pair: pair[1].peak_memory_bytes.value)
-    peak = most.peak_memory_bytes
+    largest_plan, largest = max(known, key=lambda pair: pair[1].peak_memory_bytes.value)
+    peak = largest.peak_memory_bytes
     memory = (
-        f'<p class="outlook quiet" title="{escape(peak.how)}">At most <b>{_bytes(peak.value)}</b> of memory, '
-        f"{_bytes(free)} are free</p>"
+        f'<span title="{escape(peak.how)}">about <b>{_bytes(peak.value)}</b> of memory, '
+        f"{_bytes(free)} are free</span>"
     )
-    return _time(known) + memory + _warning(most_plan, most, free)
+    warning = _warning(largest_plan, largest, free)
+    return f'<p class="outlook quiet">{_time(known)} · {memory}</p>{warning}'
 
 
 def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
-    device = known[0][1].device.replace("cpu", "CPU", 1)
+    device = escape(known[0][1].device.replace("cpu", "CPU", 1))
     wholes = [made.whole_seconds for _, made in known if made.whole_seconds]
     if len(wholes) < len(known):
-        return (
-            f'<p class="outlook quiet">How long it takes on {escape(device)} is not known '
-            "before a first run has ended there</p>"
-        )
-    parts = ", ".join(
-        f"{duration(made.seconds.value)} {METHOD_STYLES[plan.settings.method].label}"
-        for plan, made in known
-        if made.seconds
-    )
-    hint = " ".join(
-        f"{METHOD_STYLES[plan.settings.method].label}: {made.seconds.how}"
-        for plan, made in known
-        if made.seconds
-    )
-    hint = escape(f"{hint} With all: {wholes[0].how}")
-    return (
-        f'<p class="outlook quiet" title="{hint}"><b>{_span(wholes)}</b> on {escape(device)}, '
-        f"training {parts}</p>"
-    )
-
-
-def _span(estimates: Sequence[Estimate]) -> str:
-    low, value, high = (sum(getattr(one, name) for one in estimates) for name in ("low", "value", "high"))
+        return f"<span>How long it takes on {device} is not known before a first run has ended there</span>"
+    low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
+    trained = [
+        (METHOD_STYLES[plan.settings.method].label, made.seconds) for plan, made in known if made.seconds
+    ]
     if high > WIDE * value:
-        return f"Roughly {duration(low)} to {duration(high)}"
-    return f"About {duration(value)}"
+        words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device}"
+    else:
+        parts = ", ".join(f"{duration(seconds.value)} {name}" for name, seconds in trained)
+        words = f"About <b>{duration(value)}</b> on {device}, training {parts}"
+    how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
+    return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
 
 
 def _warning(plan: Plan, made: Prediction, free: int) -> str:

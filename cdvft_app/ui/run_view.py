@@ -33,6 +33,7 @@ def lasting(run: RunRecord) -> dict[str, Any]:
         ),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
         "created": run.created,
+        "forecast": run.forecast,
     }
 
 
@@ -55,6 +56,9 @@ def current(run: RunRecord) -> dict[str, Any]:
         "examples_per_second": run.result.get("examples_per_second"),
         "device": run.device and run.device.replace("cpu", "CPU", 1),
         "precision": run.result.get("precision"),
+        "whole_seconds": run.whole_seconds,
+        "adapter_bytes": run.result.get("adapter_bytes"),
+        "peak_memory_bytes": run.result.get("peak_memory_bytes"),
     }
 
 
@@ -104,13 +108,14 @@ def shown(runs: list[str], kind: str, token: str, serial: int = 0) -> dict[str, 
 def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
     """Status, curves, scoreboard and cards of the runs in its value (see `shown`).
 
-    Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, and
-    `use_settings` when somebody wants the shown race's settings back in the form.
+    Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, `run_ended`
+    when one of them ended while it was watched, and `use_settings` when somebody wants the shown race's
+    settings back in the form.
     """
     return component(
         "run_view.js",
         shown([], "last", ""),
-        events=("run_state", "use_settings"),
+        events=("run_state", "run_ended", "use_settings"),
         server_functions={"poll": partial(poll, store)},
         lines=curves.lines(),
         layout=curves.layout(),

@@ -89,6 +89,8 @@ def build(app: AppState) -> OnVisit:
         **QUIET,
     )
 
+    view.run_ended(lambda *given: typed(*given)[0], fields, counts, **QUIET)
+
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.prediction import predict
-from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.prediction import Estimate, predict
+from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.training import device
 from cdvft_app.ui.forecast import Forecast, forecast
 from cdvft_app.ui.outlook import duration
@@ -76,9 +78,23 @@ def test_time_and_memory_before_the_start(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(device, "available_bytes", lambda: 7_200_000_000)
     counts = said(RaceRequest(methods=("cdvft", "lora"))).counts
     assert "Roughly" in counts and "a rough guess from another machine" in counts
-    assert "CPU, " in counts and " CDVFT, " in counts and " LoRA</p>" in counts
-    assert "At most <b>1.1 GB</b> of memory, 7.2 GB are free" in counts
+    assert "about <b>1.1 GB</b> of memory, 7.2 GB are free" in counts
     assert "run out" not in counts
+
+
+def test_what_runs_took_here_is_promised_by_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = [catalog.resolve(RunSettings(method=method)) for method in ("cdvft", "lora")]
+    certain = [Estimate(value, 0.9 * value, 1.1 * value, "as seen") for value in (39.0, 60.0, 1e9)]
+    promised = []
+    for plan in plans:
+        made = predict(plan, [])
+        assert made
+        seconds, whole, peak = certain
+        promised.append(replace(made, seconds=seconds, whole_seconds=whole, peak_memory_bytes=peak))
+    counts = forecast(plans, promised).counts
+    assert "About <b>2 min</b> on" in counts and ", training 39 s CDVFT, 39 s LoRA</span>" in counts
+    unknown = [replace(made, seconds=None, whole_seconds=None) for made in promised]
+    assert "is not known before a first run has ended" in forecast(plans, unknown).counts
 
 
 @pytest.mark.parametrize(

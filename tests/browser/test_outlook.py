@@ -1,0 +1,93 @@
+"""Time and memory before a race, and what came of it: the forecast on the page, in Chromium."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from studio import Visit
+
+from cdvft_app.prediction import predicting
+from cdvft_app.training import device
+
+pytestmark = pytest.mark.browser
+
+WAIT = 60_000
+
+
+def fill(page: Page, fold: str, values: dict[str, str]) -> None:
+    page.get_by_role("button", name=re.compile(f"^{fold}")).click()
+    for name, value in values.items():
+        page.locator(f"#set-{name} input").fill(value)
+
+
+def finished(page: Page) -> None:
+    """A race of two fake methods."""
+    page.get_by_role("checkbox", name="FourierFT").uncheck()
+    expect(page.locator("#counts .counts li")).to_have_count(1)
+    fill(page, "Training: epochs", {"max_steps": "10"})
+    page.locator("#start").click()
+    expect(page.locator("#run .status")).to_have_text("All 2 finished", timeout=WAIT)
+    page.locator("#run .predicted summary").click()
+
+
+def test_time_and_memory_are_promised_and_follow_the_settings(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "available_bytes", lambda: 2_000_000_000)
+    page = visit()
+    outlook = page.locator("#counts .outlook")
+    expect(outlook).to_contain_text(re.compile(r"^Roughly \d+ (s|min) to \d+ min on "), timeout=WAIT)
+    expect(outlook).to_contain_text("about 1.1 GB of memory, 2.0 GB are free")
+    expect(page.locator("#counts [role=alert]")).to_have_count(0)
+    fill(page, "Training: epochs", {"batch_size": "512"})
+    fill(page, "More", {"max_length": "512"})
+    warning = page.locator("#counts [role=alert]")
+    expect(warning).to_contain_text("2.0 GB are free: it will most likely run out of memory")
+    expect(warning).to_contain_text("Lower the batch size or the text length")
+    expect(page.locator("#start")).to_be_enabled()
+    page.locator("#set-batch_size input").fill("8")
+    expect(warning).to_have_count(0)
+
+
+def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        predicting, "device_name", lambda kind: "CPU, fake"
+    )  # where the fake runs are trained
+    page = visit()
+    expect(page.locator("#run .predicted")).to_contain_text("Started without a forecast: CDVFT, LoRA")
+    finished(page)
+    table = page.locator("#run .predicted table")
+    expect(table.locator("tbody")).to_have_count(2)
+    ours = table.locator("tbody").first
+    expect(ours.get_by_role("row", name="Parameters")).to_have_text(re.compile(r"13,824\s*13,824\s*exact"))
+    expect(ours.get_by_role("row", name="On disk")).to_contain_text(
+        "out of range"
+    )  # the fake saves 1,000 bytes
+    expect(ours.get_by_role("row", name="Peak memory").locator("td").nth(1)).to_have_text("–")
+    expect(page.locator("#counts .outlook")).to_contain_text(
+        "training "
+    )  # a range no more: two runs have ended
+    how = page.locator("#counts .outlook span").first.get_attribute("title")
+    assert how and "of the same method on the same model and data here" in how
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save Predicted and measured as JSON").click()
+    rows = json.loads(saved.value.path().read_text())
+    found = {(row["method"], row["quantity"]): (row["forecast"], row["measured"]) for row in rows}
+    assert found["CDVFT", "trainable_parameters"] == (13_824, 13_824)
+    assert found["CDVFT", "adapter_bytes"] == (63_768, 1000)
+    assert found["CDVFT", "seconds"][1] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_breaks_no_rule(visit: Visit, scheme: str) -> None:
+    page = visit(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    finished(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    found = Axe().run(page, context="#run .predicted")
+    assert found.violations_count == 0, found.generate_report()
