@@ -26,7 +26,8 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE
 from cdvft_app.sweep import group, numbers, parse_sweep
 from cdvft_app.sweep.results import Setting, settings_of
-from cdvft_app.sweep.sentences import name, sentences, written
+from cdvft_app.sweep.sentences import sentences
+from cdvft_app.sweep.words import name, written
 from cdvft_app.training.foreground import run_here
 
 EXIT_STOPPED = 130

@@ -22,7 +22,8 @@ from cdvft_app.sweep.results import (
     table,
     varied,
 )
-from cdvft_app.sweep.sentences import SYMBOLS, name, sentences, value_text
+from cdvft_app.sweep.sentences import sentences
+from cdvft_app.sweep.words import SYMBOLS, name, value_text
 
 TITLES = {
     "m": "m, diagonal vectors",

@@ -13,16 +13,9 @@ from statistics import median
 
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import Method
-from cdvft_app.sweep.results import Rest, Setting, Value, best, line, reduce, varied, whole_seeds
+from cdvft_app.sweep.results import Rest, Setting, best, line, reduce, varied, whole_seeds
+from cdvft_app.sweep.words import SYMBOLS, apart, name, value_text, written
 
-SYMBOLS = {
-    "m": "m",
-    "block_size": "p",
-    "lora_r": "r",
-    "fourierft_n": "n",
-    "c3a_block_size": "b",
-    "learning_rates": "learning rate",
-}
 _BY: tuple[tuple[Rest, str], ...] = (("best", "its best setting"), ("mean", "the mean of all its settings"))
 
 
@@ -61,36 +54,13 @@ def sentences(settings: Sequence[Setting], metric_name: str, evaluation_examples
     stick = yardstick(finished, metric_name, evaluation_examples)
     told = [
         _yardstick(stick, evaluation_examples),
-        *(_moved(method, ones, stick) for method, ones in by_method.items()),
+        *(_moved(method, by_method[method], stick) for method in _told_of(by_method)),
+        _rates(by_method, stick),
         _best(by_method, stick),
         _losses(by_method, stick),
         _failed(settings),
     ]
     return [sentence for sentence in told if sentence]
-
-
-def written(metric_name: str, value: float) -> str:
-    return f"{100 * value:.1f}\u00a0%" if metric_name == "accuracy" else f"{value:.3f}"
-
-
-def apart(metric_name: str, difference: float) -> str:
-    if metric_name != "accuracy":
-        return f"{difference:.3f}"
-    return f"{100 * difference:.1f}\u00a0points"
-
-
-def value_text(dimension: str, value: Value) -> str:
-    """m = 2, p = 384, × 0.3: how a table and a sentence name one value."""
-    if dimension == "learning_rates":
-        return f"×\u00a0{value:g}"
-    shown = "automatic" if value is None else f"{value:,}"
-    return f"{SYMBOLS[dimension]}\u00a0=\u00a0{shown}"
-
-
-def name(setting: Setting) -> str:
-    """CDVFT m = 2, p = 384, × 1."""
-    values = ", ".join(value_text(dimension, value) for dimension, value in setting.values.items())
-    return f"{METHOD_STYLES[setting.method].label} {values}"
 
 
 def _yardstick(stick: Yardstick, examples: int | None) -> str:
@@ -107,27 +77,76 @@ def _yardstick(stick: Yardstick, examples: int | None) -> str:
     return f"{text[:1].upper()}{text[1:]}. What is smaller than that is no finding."
 
 
+def _told_of(by_method: dict[Method, list[Setting]]) -> list[Method]:
+    """CDVFT alone where it is among them: what moves the others is in the pictures."""
+    return ["cdvft"] if "cdvft" in by_method else list(by_method)
+
+
 def _moved(method: Method, settings: Sequence[Setting], stick: Yardstick) -> str | None:
-    """How far each dimension moves the mean over all the others."""
+    """How far each dimension moves the mean over the others, and how far where those are at their best."""
     parts = []
     for dimension in varied(settings):
-        means = [(value, spread.mean) for value, spread in line(settings, dimension, "mean") if spread]
-        low, high = min(means, key=lambda pair: pair[1]), max(means, key=lambda pair: pair[1])
-        moved = high[1] - low[1]
-        about = (
-            [f"{value_text(dimension, high[0])} best, {value_text(dimension, low[0])} worst"] if moved else []
-        )
-        about += [_verdict(moved, stick.noise)] if stick.noise is not None else []
-        details = f" ({', '.join(about)})" if about else ""
-        parts.append(f"{SYMBOLS[dimension]} by {apart(stick.metric_name, moved)}{details}")
+        rough, tuned = effect(settings, dimension, "mean"), effect(settings, dimension, "best")
+        about = [f"{rough.best} best, {rough.worst} worst"] if rough.moved else []
+        about += _verdict(rough.moved, stick)
+        said = f"{SYMBOLS[dimension]} by {apart(stick.metric_name, rough.moved)}{_in_brackets(about)}"
+        if len(varied(settings)) > 1:
+            tuned_by = f"{apart(stick.metric_name, tuned.moved)}{_in_brackets(_verdict(tuned.moved, stick))}"
+            said += f", or {tuned_by} with the best of the rest"
+        parts.append(said)
     if not parts:
         return None
-    start = f"What moves {METHOD_STYLES[method].label}, as a mean over everything else: "
+    start = f"What moves {METHOD_STYLES[method].label}, as a mean over the rest: "
     return f"{start}{'; '.join(parts)}."
 
 
-def _verdict(moved: float, noise: float) -> str:
-    return "more than noise" if moved > noise else "within noise"
+def _rates(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | None:
+    """Which method asks for the most care with its learning rate."""
+    moved = {
+        method: effect(ones, "learning_rates", "mean")
+        for method, ones in by_method.items()
+        if "learning_rates" in varied(ones)
+    }
+    if "cdvft" not in moved or len(moved) < 2:
+        return None
+    order = sorted(moved, key=lambda method: -moved[method].moved)
+    told = ", ".join(
+        f"{METHOD_STYLES[method].label} by {apart(stick.metric_name, moved[method].moved)}"
+        for method in order
+    )
+    place = order.index("cdvft")
+    rank = {0: "the most sensitive", len(order) - 1: "the least sensitive"}.get(
+        place, f"number {place + 1} of {len(order)}"
+    )
+    return f"The learning rate moves {told}: CDVFT is {rank}."
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How far one dimension moves the metric, and between which of its values."""
+
+    moved: float
+    best: str
+    worst: str
+
+
+def effect(settings: Sequence[Setting], dimension: str, rest: Rest) -> Effect:
+    """The largest minus the smallest value of `line`; 0 where nothing has finished."""
+    means = [(value, spread.mean) for value, spread in line(settings, dimension, rest) if spread]
+    if not means:
+        return Effect(0.0, "", "")
+    low, high = min(means, key=lambda pair: pair[1]), max(means, key=lambda pair: pair[1])
+    return Effect(high[1] - low[1], value_text(dimension, high[0]), value_text(dimension, low[0]))
+
+
+def _in_brackets(about: Sequence[str]) -> str:
+    return f" ({', '.join(about)})" if about else ""
+
+
+def _verdict(moved: float, stick: Yardstick) -> list[str]:
+    if stick.noise is None:
+        return []
+    return ["more than noise" if moved > stick.noise else "within noise"]
 
 
 def _best(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | None:
@@ -155,8 +174,8 @@ def _losses(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | N
             theirs = reduce(by_method[method], rest)
             if ours and theirs and theirs.mean > ours.mean:
                 more = theirs.mean - ours.mean
-                verdict = "" if stick.noise is None else f", {_verdict(more, stick.noise)}"
-                ahead.append(f"{METHOD_STYLES[method].label} by {apart(stick.metric_name, more)}{verdict}")
+                by = apart(stick.metric_name, more)
+                ahead.append(f"{METHOD_STYLES[method].label} by {by}{_in_brackets(_verdict(more, stick))}")
         told.append(
             f"By {what} CDVFT is behind " + "; ".join(ahead) if ahead else f"By {what} CDVFT is behind none"
         )
