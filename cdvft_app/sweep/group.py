@@ -31,7 +31,7 @@ def shown(runs: Sequence[RunRecord]) -> dict[str, Any]:
     return payload([outcome(run) for run in runs], first.metric_name, evaluated) | {
         "title": runs[0].name,
         "origin": origin(runs[0]),
-        "device": first.device,
+        "device": first.device and first.device.replace("cpu", "CPU", 1),
         "created": runs[0].created,
     }
 
@@ -46,7 +46,7 @@ def origin(run: RunRecord) -> str:
     if settings.max_steps:
         parts.append(f"at most {settings.max_steps:,} steps")
     elif settings.epochs:
-        parts.append(f"{settings.epochs:g} epochs")
+        parts.append(f"{settings.epochs:g} {'epoch' if settings.epochs == 1 else 'epochs'}")
     if settings.evaluation_examples:
         parts.append(f"{settings.evaluation_examples:,} evaluation examples")
     return " · ".join(parts)

@@ -156,7 +156,7 @@ def _best(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | Non
              if (winner := best(ones)) and winner.spread]  # fmt: skip
     found.sort(key=lambda one: -one[1])
     told = "; ".join(
-        f"{name(one)} {written(stick.metric_name, mean)} (of {count} settings)" for one, mean, count in found
+        f"{name(one)}: {written(stick.metric_name, mean)} (of {count} settings)" for one, mean, count in found
     )
     return f"The best setting of each: {told}. The more settings are tried, the luckier the best one is."
 

@@ -34,6 +34,6 @@ def value_text(dimension: str, value: Value) -> str:
 
 
 def name(setting: Setting) -> str:
-    """CDVFT m = 2, p = 384, × 1."""
-    values = ", ".join(value_text(dimension, value) for dimension, value in setting.values.items())
-    return f"{METHOD_STYLES[setting.method].label} {values}"
+    """CDVFT m = 2, p = 384, × 1; what is left to each layer is not named."""
+    named = [value_text(dimension, value) for dimension, value in setting.values.items() if value is not None]
+    return " ".join([METHOD_STYLES[setting.method].label, ", ".join(named)])

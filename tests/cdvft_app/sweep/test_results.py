@@ -135,12 +135,12 @@ def test_sentences_say_where_cdvft_loses():
     said = say(metric, methods=("cdvft", "lora"), learning_rates=(0.3, 1, 3), seeds=(0, 1))
     assert "By its best setting CDVFT is behind none." in said
     assert "By the mean of all its settings CDVFT is behind LoRA by 16.7 points (more than noise)." in said
-    assert "CDVFT m = 2, p = automatic, × 0.3 90.0 % (of 3 settings); LoRA r = 8, × 0.3 80.0 %" in said
+    assert "CDVFT m = 2, × 0.3: 90.0 % (of 3 settings); LoRA r = 8, × 0.3: 80.0 %" in said
 
 
 def test_failed_runs_are_named():
     said = say(lambda one: None if one.learning_rate > 0.01 else 0.9, learning_rates=(0.3, 1, 3))
-    assert "count nowhere: CDVFT m = 2, p = automatic, × 3." in said
+    assert "count nowhere: CDVFT m = 2, × 3." in said
 
 
 def test_only_whole_seeds_are_judged():
