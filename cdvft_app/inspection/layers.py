@@ -36,17 +36,17 @@ def layers(source: Source) -> list[Layer]:
     for key, vector in source.read(source.steps()[-1]).items():
         module, _, name = key.rpartition("/")
         vectors[module][name] = vector
-    modules = sorted(vectors, key=natural)
-    kinds = short_names([_split(module)[1] for module in modules])
     return [
-        Layer(
-            module,
-            _split(module)[0],
-            kinds[_split(module)[1]],
-            *shape(source.settings, module, vectors[module]),
-        )
-        for module in modules
+        Layer(module, depth, kind, *shape(source.settings, module, vectors[module]))
+        for module, (depth, kind) in places(vectors).items()
     ]
+
+
+def places(modules: Iterable[str]) -> dict[str, tuple[int | None, str]]:
+    """(number of its block, short name in it) of every module, in the model's order."""
+    ordered = sorted(modules, key=natural)
+    kinds = short_names([_split(module)[1] for module in ordered])
+    return {module: (_split(module)[0], kinds[_split(module)[1]]) for module in ordered}
 
 
 def find_layer(source: Source, module: object) -> Layer:

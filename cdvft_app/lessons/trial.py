@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import torch
@@ -13,16 +14,19 @@ from cdvft_app.training.callbacks import LossWatch
 
 D, BATCH, STEPS = 64, 32, 200
 LOWEST, HIGHEST = 1e-4, 10.0
+SECONDS = 10.0
+"""Longest time that one training may take; usual is well under one second."""
 
 
-def trained(rate: object) -> dict[str, Any]:
+def trained(rate: object, seconds: float = SECONDS) -> dict[str, Any]:
     """Train the three vectors of a CDVFT layer to imitate another one, by gradient descent.
 
     The loss is the squared error of an output vector, averaged over a batch of fresh normal inputs. The
     output diagonal starts at zero.
 
     Returns:
-        losses: those seen, None where one is no number; failed: what the watch said, or None; rate
+        losses: those seen until the end or the time limit, None where one is no number; failed: what the
+        watch said, or None; rate
 
     Raises:
         ValueError: if the rate is no number from 0.0001 to 10.
@@ -36,6 +40,7 @@ def trained(rate: object) -> dict[str, Any]:
     vectors = [vector.requires_grad_() for vector in (a1, c, torch.zeros(D))]
     optimizer = torch.optim.SGD(vectors, lr=rate)
     watch, losses, failed = LossWatch(rate), [], None
+    until = time.monotonic() + seconds
     for step in range(1, STEPS + 1):
         x = torch.randn(BATCH, D, generator=generator)
         missed = _layer(x, vectors) - _layer(x, list(wanted))
@@ -49,6 +54,8 @@ def trained(rate: object) -> dict[str, Any]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if time.monotonic() > until:
+            break
     seen = [value if math.isfinite(value) else None for value in losses]
     return {"losses": seen, "failed": failed, "rate": rate}
 

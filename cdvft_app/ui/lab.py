@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from cdvft_app.ui.component import component
+from cdvft_app.turns import Busy, Turn
+from cdvft_app.ui.component import ASSETS, component
 from cdvft_app.ui.lab_table import recorded_table
+from cdvft_app.ui.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.state import AppState
 
-TARGETS = (
-    ("Random", "gaussian"),
-    ("Low rank", "low_rank"),
-    ("Circulant", "circulant"),
-    ("Diagonal times circulant", "diagonal_circulant"),
-    ("Toeplitz", "toeplitz"),
-    ("Permutation", "permutation"),
-    ("Real Fourier transform", "hartley"),
-    ("Smooth kernel", "smooth_kernel"),
-    ("Sparse", "sparse"),
-    ("Lower triangle of ones", "lower_triangular"),
-    ("A file of mine", "file"),
-)
-SIZES = (16, 32, 64, 128, 256)
 EMPTY: dict[str, Any] = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
+RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
+PATIENCE = 5.0  # seconds that a fit waits for the one before it, which may just have been stopped
+VISITORS = 8  # who may wait at the same time
+TURN = Turn("Somebody else is fitting a matrix here, which takes a minute at most. Press Fit again then.")
 
 TEXT = r"""## Fit a matrix
 
 How much of a given matrix can each form say, with how many numbers? Choose a target and press Fit: this
 server searches $m = 1, 2, \dots$ circulant-diagonal factors, and beside them the best low rank (by SVD),
 the best Fourier entries (places counted, since they were chosen for the target), random ones as
-FourierFT has them, and the best circulant blocks. Up to 64 x 64 it takes seconds; larger ones stop after
+FourierFT has them, and the best circulant blocks. Up to 64 × 64 it takes seconds; larger ones stop after
 a minute with the best found by then.
 """
 LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
@@ -41,6 +33,7 @@ LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": Fal
 
 def lab(app: AppState) -> None:
     """Lay the lab out and connect it."""
+    hidden = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Column(elem_id="lesson-lab", elem_classes=["lab"]):
         gr.Markdown(TEXT, latex_delimiters=LATEX, elem_classes=["lesson-text"])
         with gr.Row(elem_classes=["lab-form"]):
@@ -50,42 +43,56 @@ def lab(app: AppState) -> None:
             with gr.Row(elem_classes=["lab-buttons"]):
                 fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
                 stop = gr.Button("Stop", elem_id="lab-stop")
+        with gr.Row(visible=False, elem_classes=["lab-run"]) as of_run:
+            run = gr.Dropdown([], label="Finished run", elem_id="lab-run")
+            layer = gr.Dropdown(
+                [], label="Layer; its first n rows and columns are fitted", elem_id="lab-layer"
+            )
+        with gr.Column(visible=False) as of_drawing:
+            drawing = component("learn/pad.js", elem_id="lab-pad")
         file = gr.File(
-            label="A square .npy matrix up to 256 x 256, or a PNG or JPEG picture, up to 2 MB",
+            label="A square .npy matrix up to 256 × 256, or a PNG or JPEG picture, up to 2 MB",
             file_types=[".npy", ".png", ".jpg", ".jpeg"],
             visible=False,
             elem_id="lab-file",
             height=120,
         )
-        view = component("learn/lab_view.js", EMPTY, elem_id="lab-view", elem_classes=("lab-view",))
+        view = component("learn/lab_view.js", _recorded(), elem_id="lab-view", elem_classes=("lab-view",))
         gr.HTML(recorded_table(), apply_default_css=False, elem_classes=["lab-recorded"])
 
-    name.input(
-        lambda chosen: gr.File(visible=chosen == "file"),
-        name,
-        file,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    def choose(chosen: object) -> list[Any]:
+        runs = run_choices(app.store) if chosen == "run" else []
+        first = runs[0][1] if runs else None
+        shown = [gr.update(visible=chosen == own) for own in OWN]
+        drawn = chosen == "drawing"  # which has a size of its own
+        size = gr.update(interactive=False, value=SIDE) if drawn else gr.update(interactive=True)
+        return [*shown, size, gr.update(choices=runs, value=first)]
 
-    def run(chosen: object, n: object, m: object, path: str | None) -> Iterator[dict[str, Any]]:
+    def choose_run(run_id: object) -> Any:
+        found = layer_choices(app.store, run_id) if run_id else []
+        return gr.update(choices=found, value=found[0][1] if found else None)
+
+    def start(given: dict[Any, Any]) -> Iterator[dict[str, Any]]:
         app.await_libraries()
         from cdvft_app.lessons.fitting import fitted
 
+        asked = {"target": given[name], "n": given[size], "path": given[file], "drawing": given[drawing]}
         try:
-            target, about = _target(chosen, n, path)
-            yield from fitted(target, m, about)  # type: ignore[arg-type]  # checked there
-        except ValueError as error:
+            with TURN.taken(PATIENCE):
+                matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
+                yield from fitted(matrix, given[most_m], about)
+        except (ValueError, Busy) as error:
             yield EMPTY | {"status": "Not fitted", "sentence": str(error)}
 
+    name.input(choose, name, [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
+    run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
     running = fit.click(
-        run,
-        [name, size, most_m, file],
+        start,
+        {name, size, most_m, file, drawing, run, layer},
         view,
         js="(...given) => { document.dispatchEvent(new Event('lab-started')); return given; }",
         show_progress="hidden",
-        concurrency_limit=1,
+        concurrency_limit=VISITORS,
         concurrency_id="lab",
         api_visibility="private",
     )
@@ -100,19 +107,6 @@ def lab(app: AppState) -> None:
     )
 
 
-def _target(chosen: object, n: object, path: str | None) -> tuple[Any, str]:
-    """The matrix that was asked for, and a sentence about it."""
-    from cdvft.approximate import TARGETS as KNOWN
-    from cdvft.approximate import make_target
-
-    if n not in SIZES:
-        raise ValueError(f"n is {str(n)[:20]!r}; choose one of {', '.join(map(str, SIZES))}.")
-    if chosen == "file":
-        from cdvft_app.lessons.uploads import read_matrix
-
-        if not path:
-            raise ValueError("No file was given. Choose one, or another target.")
-        return read_matrix(Path(path), int(str(n))), "This was your own file."
-    if chosen not in KNOWN:
-        raise ValueError(f"There is no target {str(chosen)[:40]!r}. Choose one from the list.")
-    return make_target(str(chosen), int(str(n))), f"The target: {KNOWN[str(chosen)].description}"
+def _recorded() -> dict[str, Any]:
+    """The recorded fit that the lab shows first."""
+    return json.loads(RECORDED.read_text(encoding="utf-8"))

@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from cdvft_app.ui.lab_targets import TARGETS
+
 FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "fit_matrix.json"
 FAMILIES = {
     "circulant_diagonal": "circulant-diagonal",
@@ -17,6 +19,7 @@ FAMILIES = {
     "fourierft": "Fourier, random",
     "block_circulant": "circulant blocks",
 }
+TITLES = {key: title for title, key in TARGETS}
 SIDE, FACTORS = 64, (2, 3, 5)
 
 
@@ -65,7 +68,7 @@ def _row(target: str, families: dict[str, list[float]]) -> str:
         f"{'</b>' if means[family] <= best + 1e-9 else ''}</td>"
         for family in FAMILIES
     )
-    return f'<tr><th scope="row">{escape(target.replace("_", " "))}</th>{"".join(cells)}</tr>'
+    return f'<tr><th scope="row">{escape(TITLES[target])}</th>{"".join(cells)}</tr>'
 
 
 def _bound(rows: list[dict[str, Any]]) -> str:

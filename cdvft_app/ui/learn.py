@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.turns import Busy, Turn
 from cdvft_app.ui.component import ASSETS, component
 from cdvft_app.ui.lab import lab
 from cdvft_app.ui.lesson_texts import LESSONS, Lesson
 from cdvft_app.ui.state import AppState
 
 TITLE = "Learn"
+PATIENCE = 5.0  # seconds that a measurement waits for somebody else's
 
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
@@ -62,18 +64,26 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
     """What a lesson asks of the server, by its module: short measurements, made when somebody asks."""
 
     def crossover(_: object) -> dict[str, Any]:
-        app.await_libraries()
         from cdvft_app.lessons.crossover import measured
 
         return measured()
 
     def trial(asked: object) -> dict[str, Any]:
-        app.await_libraries()
         from cdvft_app.lessons.trial import trained
 
-        try:
-            return trained(asked.get("rate") if isinstance(asked, dict) else None)
-        except ValueError as error:
-            raise gr.Error(str(error)) from None
+        return trained(asked.get("rate") if isinstance(asked, dict) else None)
 
-    return {"convolution": {"crossover": crossover}, "breaking": {"trial": trial}}
+    turn = Turn("The server is busy with somebody else's measurement; try again in a few seconds.")
+
+    def in_turn(call: Callable[[object], dict[str, Any]]) -> Callable[[object], Any]:
+        def answer(asked: object) -> dict[str, Any]:
+            app.await_libraries()
+            try:
+                with turn.taken(PATIENCE):
+                    return call(asked)
+            except (Busy, ValueError) as error:
+                return {"error": str(error)}
+
+        return answer
+
+    return {"convolution": {"crossover": in_turn(crossover)}, "breaking": {"trial": in_turn(trial)}}

@@ -34,12 +34,13 @@ export function mount({ element, props, server }) {
     const mine = ++asked;
     outcome.replaceChildren(h("p", { class: "quiet" }, "Training 200 steps …"));
     try {
-      const { losses: seen, failed, rate } = await server.trial({ rate: RATES[place] });
+      const { losses: seen, failed, rate, error } = await server.trial({ rate: RATES[place] });
       if (mine !== asked) return;
+      if (error) { outcome.replaceChildren(h("p", {}, error)); return; }
       losses.show([{ y: seen.map((value) => value ?? NaN), color: failed ? "var(--danger)" : "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-12, high: 1e7, first: 1, xTitle: "steps" });
       outcome.replaceChildren(failed
         ? h("div", { class: "card failure" }, h("h3", {}, "Stopped: the run was going wrong"), h("p", { class: "what" }, failed))
-        : h("p", {}, `All ${seen.length} steps done with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`));
+        : h("p", {}, `${seen.length === 200 ? "All 200 steps done" : `After ${seen.length} of 200 steps the server's time was up`} with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`));
     } catch { if (mine === asked) outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment.")); }
   };
   const note = h("p", { class: "quiet source" });

@@ -68,6 +68,7 @@ export function mount({ element, props, server }) {
     setText(said, "Measuring both ways at nine lengths …");
     try {
       measurement = await server.crossover({});
+      if (measurement.error) { setText(said, measurement.error); button.disabled = false; return; }
       const { lengths, dense, fft, sentence } = measurement;
       if (!times.node.isConnected) measured.prepend(panel("Measured time of one product", times.node).node);
       times.show([

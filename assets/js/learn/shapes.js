@@ -47,7 +47,7 @@ const METHODS = [["cdvft", "CDVFT", cdvft, [] ], ["lora", "LoRA", lora, [8, 4]],
 
 export function mount({ element, props }) {
   const cards = METHODS.map(([key, title]) => {
-    const picture = new Heatmap({ label: `dW of ${title}` });
+    const picture = new Heatmap({ label: `ΔW of ${title}` });
     const said = { knob: h("span", {}), used: h("dd", {}), rank: h("dd", {}), even: h("dd", {}) };
     const node = h("div", { class: "shape panel" }, h("h3", {}, h("span", { class: `dot ${key}` }), title), h("p", { class: "quiet" }, said.knob), picture.node,
       h("dl", { "aria-live": "polite" }, h("div", {}, h("dt", {}, "numbers"), said.used), h("div", {}, h("dt", {}, "rank"), said.rank),
@@ -62,7 +62,7 @@ export function mount({ element, props }) {
       let energy = 0;
       for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) energy += matrix.entry(i, j) ** 2;
       picture.show(matrix, { limit: 2.4 * Math.sqrt(energy) / D });
-      picture.label = `dW of ${title}, ${knob}`;
+      picture.label = `ΔW of ${title}, ${knob}`;
       const full = rank(values.map((value) => (value > 1e-6 * values[0] ? value : 0)));  // entries in float32
       said.knob.textContent = knob;
       said.used.textContent = count(used);

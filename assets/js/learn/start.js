@@ -59,7 +59,7 @@ export function mount({ element, props }) {
     ], { low: 0, high: 1.05 * Math.max(...runs.flatMap(({ norms }) => [...norms.a1, ...norms.c, ...norms.a3])), xTitle: "gradient steps" });
     const moving = Object.entries({ "a₁": run.norms.a1, c: run.norms.c, "a₃": run.norms.a3 }).filter(([, values]) => values[0] > 0).map(([name]) => name);
     told.set([
-      [short(run.size), "size of dW before the first step, where W should still be itself"],
+      [short(run.size), "size of ΔW before the first step, where W should still be itself"],
       [moving.join(", ") || "none", moving.length === 1 ? "is the vector with a gradient at the first step" : "have a gradient at the first step"],
       [`${short(run.losses[0])} → ${short(run.losses.at(-1))}`, `loss, from start to step ${STEPS}`],
     ]);

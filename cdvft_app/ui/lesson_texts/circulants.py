@@ -39,9 +39,10 @@ CONVOLUTION = Lesson(
 Multiplying by a circulant slides $c$ along $x$, multiplies and adds: a **circular convolution**. Here
 $c$ is a bell, so the product is $x$ smoothed. Row by row that costs $d^2$ multiplications.
 
-The fast Fourier transform (FFT) writes a vector as a sum of waves, in about $d \log_2 d$ steps. A
-circulant cannot mix waves: it only makes each one larger or smaller, and moves it along. In the basis of
-waves it is a **diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues. Hence
+The fast Fourier transform (FFT) writes a vector as a sum of waves, in about $d \log_2 d$ steps. Why
+waves? A circulant adds up shifted copies of $x$, and a shifted wave is the same wave, moved along. So it
+cannot mix waves: it only makes each one larger or smaller, and moves it. In the basis of waves it is a
+**diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues. Hence
 
 $$\mathrm{circ}(c)\,x = \mathrm{IFFT}\big(\mathrm{FFT}(c) \odot \mathrm{FFT}(x)\big)$$
 

@@ -9,7 +9,7 @@ import torch
 from cdvft.approximate import TARGETS, Fit, make_target
 from cdvft_app.lessons import fitting
 from cdvft_app.lessons.fitting import fitted, verdict
-from cdvft_app.ui import lab
+from cdvft_app.ui import lab_targets
 
 
 def test_progress_ends_with_all_families_and_their_rests():
@@ -53,6 +53,6 @@ def test_says_who_wins_also_when_it_is_not_cdvft(ours, theirs, said):
 
 
 def test_the_page_offers_what_the_library_knows():
-    assert {key: title for title, key in lab.TARGETS if key != "file"} == {
+    assert {key: title for title, key in lab_targets.TARGETS if key not in lab_targets.OWN} == {
         key: target.title for key, target in TARGETS.items()
     }

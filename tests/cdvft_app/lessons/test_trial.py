@@ -20,6 +20,11 @@ def test_is_stopped_at_a_rate_too_high():
     assert all(value is None or math.isfinite(value) for value in run["losses"])
 
 
+def test_ends_when_its_time_is_up():
+    run = trained(0.03, seconds=0.0)
+    assert (len(run["losses"]), run["failed"]) == (1, None)
+
+
 @pytest.mark.parametrize("rate", [None, "0.1", True, 0, -1, 1e9, float("nan"), [0.1]])
 def test_refuses_what_is_no_rate(rate):
     with pytest.raises(ValueError, match="numbers from"):

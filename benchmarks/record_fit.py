@@ -1,0 +1,38 @@
+"""The fit that the lab of the Learn tab shows before anybody has pressed its button.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.record_fit
+
+Writes assets/recorded_fit.json: what the page gets at the end of such a fit, with when and where it was made.
+A few seconds on one core.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.fit_matrix import cpu_model
+from cdvft.approximate import TARGETS, make_target
+from cdvft_app.lessons.fitting import fitted
+
+FILE = Path(__file__).parents[1] / "assets" / "recorded_fit.json"
+NAME, SIDE, MOST_M = "smooth_kernel", 32, 3
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    target = TARGETS[NAME]
+    *_, last = fitted(make_target(NAME, SIDE), MOST_M, f"The target: {target.description}")
+    last["status"] = (
+        f"Recorded {time.strftime('%Y-%m-%d')} on {cpu_model()}: {target.title.lower()}, {SIDE} × {SIDE}, "
+        f"up to m = {MOST_M}. Press Fit for one of your own"
+    )
+    FILE.write_text(json.dumps(last, separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"Wrote {FILE.name}, {FILE.stat().st_size:,} bytes.")
+
+
+if __name__ == "__main__":
+    main()

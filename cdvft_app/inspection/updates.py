@@ -1,0 +1,118 @@
+"""The weight changes that finished runs made, of any method: to be looked at outside the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from cdvft_app import catalog
+from cdvft_app.inspection import layers, sources
+from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+
+MOST_LISTED = 60
+WEIGHTS = "model.safetensors"  # what full fine-tuning keeps, in the run's adapter folder
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A layer that a run changed: `title` for the page."""
+
+    module: str
+    title: str
+    d_out: int
+    d_in: int
+
+
+def listed(store: RunStore) -> Iterator[Source]:
+    """Finished runs whose weight changes are kept, the latest first, recorded ones last."""
+    for record in store.history(MOST_LISTED):
+        if record.state != "finished":
+            continue
+        run = LiveRun(store, record, store.folder(record.id))
+        if _file(run).is_file() if record.method == "full" else run.steps():
+            yield run
+    yield from map(sources.RecordedRun, sources.recorded_keys())
+
+
+def find(store: RunStore, run_id: object) -> Source:
+    """The finished run of that id.
+
+    Raises:
+        Unavailable: there is none, or its weight changes are not kept.
+    """
+    record = store.get(run_id)
+    if record is None or record.method != "full":
+        source = sources.find(store, run_id)
+        if record is not None and record.state != "finished":
+            raise Unavailable(f"“{record.name}” has not finished; choose a run that has.")
+        return source
+    run = LiveRun(store, record, store.folder(record.id))
+    if record.state != "finished" or not _file(run).is_file():
+        raise Unavailable(f"“{record.name}” keeps no weights; only finished runs do.")
+    return run
+
+
+def changed(source: Source) -> list[Changed]:
+    """The layers that a run changed and that the catalogue or the run's snapshots know as linear."""
+    if source.settings.method != "full":
+        found = layers.layers(source)
+        return [Changed(one.module, _title(one.depth, one.kind), one.d_out, one.d_in) for one in found]
+    groups = catalog.resolve(source.settings).model.layers
+    with _weights(source) as tensors:
+        names = [key.removesuffix(".weight") for key in tensors.keys() if key.endswith(".weight")]  # noqa: SIM118
+        names = [name for name in names if any(f".{name}".endswith(f".{group.name}") for group in groups)]
+        shapes = {name: tensors.get_slice(f"{name}.weight").get_shape() for name in names}
+    return [Changed(name, _title(*place), *shapes[name]) for name, place in layers.places(names).items()]
+
+
+def weight_change(source: Source, module: object) -> tuple[Any, Changed]:
+    """The change after the last step as a tensor (d_out, d_in), and the layer it belongs to.
+
+    For an adapter it is its update; for full fine-tuning the trained weights less the pretrained ones.
+
+    Raises:
+        Unavailable: the run changed no such layer, or the pretrained model is not on this machine.
+        Busy: others use the pretrained model.
+    """
+    layer = next((one for one in changed(source) if one.module == module), None)
+    if layer is None:
+        raise Unavailable(f"This run changed no layer {str(module)[:80]!r}; choose one of its layers.")
+    if source.settings.method == "full":
+        return _difference(source, layer.module), layer
+    from cdvft_app.inspection import numbers
+
+    found = layers.find_layer(source, layer.module)
+    vectors = source.read(source.steps()[-1], layer.module)
+    return numbers.update(source.settings, found, vectors), layer
+
+
+def _difference(source: Source, module: str) -> Any:
+    from cdvft_app.inspection import frozen
+
+    with safe_open(_file(source), framework="pt") as tensors:
+        trained = tensors.get_tensor(f"{module}.weight")
+    with frozen.backbone(source) as loaded:
+        pretrained = frozen.find(loaded.model, module)
+        if pretrained is None:
+            raise Unavailable(f"The pretrained model has no layer {module!r} to compare with.")
+        return trained.float() - pretrained.weight.detach().float()
+
+
+def _weights(source: Source) -> Any:
+    return safe_open(_file(source), framework="numpy")
+
+
+def _file(source: Source) -> Path:
+    assert isinstance(source, LiveRun)
+    record: RunRecord = source.record
+    return source.folder / str(record.result.get("adapter_folder") or "adapter") / WEIGHTS
+
+
+def _title(depth: int | None, kind: str) -> str:
+    return kind if depth is None else f"layer {depth} · {kind}"

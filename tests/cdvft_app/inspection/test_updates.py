@@ -1,0 +1,115 @@
+"""The weight changes of finished runs, whatever their method."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from cdvft_app import events
+from cdvft_app.catalog.entries import LinearGroup
+from cdvft_app.inspection import frozen, sources, updates
+from cdvft_app.inspection.sources import Unavailable
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import snapshots
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.lab_targets import layer_choices, make, run_choices
+
+MODULE = "encoder.layer.3.attention.self.query"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path)
+
+
+def finished(store: RunStore, settings: RunSettings, vectors: dict, state: str = "finished") -> str:
+    [run] = store.create([settings], "somebody", "A run", process="1:1")
+    folder = store.folder(run.id)
+    store.append(run.id, events.Started(1, 1, 1, 1, "cpu", "float32", 9, 9, "accuracy"))
+    if vectors:
+        snapshots.write(folder, 1, {f"{MODULE}/{name}": vector for name, vector in vectors.items()})
+    (folder / "adapter").mkdir(parents=True)
+    store.append(run.id, events.Done(state, 1, 1.0, "accuracy", 0.5, 0.1, 1.0, 1, None, folder / "adapter"))
+    return run.id
+
+
+def lora(store: RunStore, state: str = "finished") -> tuple[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 40)), rng.normal(size=(20, 2))
+    settings = RunSettings(method="lora", lora_r=2, target_modules=("attention.self.query",))
+    return finished(store, settings, {"A": a, "B": b}, state), b @ a
+
+
+def test_the_lab_gets_a_corner_of_what_a_run_changed(store):
+    run, change = lora(store)
+    assert run_choices(store)[0] == ("A run · LoRA r\u00a0=\u00a02", run)
+    assert layer_choices(store, run) == [("layer 3 · query, 20 × 40", MODULE)]
+    target, about = make(store, {"target": "run", "n": 16, "run": run, "module": MODULE})
+    np.testing.assert_allclose(target, change[:16, :16], rtol=1e-5, atol=1e-6)
+    assert (
+        "rows and columns 1 to 16 of the 20 × 40 change that LoRA r\u00a0=\u00a02 made to layer 3 · query"
+        in about
+    )
+    target, _ = make(store, {"target": "run", "n": 256, "run": run, "module": MODULE})
+    assert target.shape == (20, 20)
+
+
+@pytest.mark.parametrize("run", [None, 7, {}, "../..", "recorded-../cdvft", "x" * 10**5])
+def test_an_unknown_run_is_a_sentence(store, run):
+    with pytest.raises(ValueError, match="There is no run"):
+        make(store, {"target": "run", "n": 16, "run": run, "module": MODULE})
+    assert layer_choices(store, run) == []
+
+
+def test_unknown_layers_and_unfinished_runs_are_sentences(store):
+    run, _ = lora(store)
+    with pytest.raises(ValueError, match="changed no layer"):
+        make(store, {"target": "run", "n": 16, "run": run, "module": "../x"})
+    stopped, _ = lora(store, "stopped")
+    with pytest.raises(ValueError, match="has not finished"):
+        make(store, {"target": "run", "n": 16, "run": stopped, "module": MODULE})
+    assert [one for _, one in run_choices(store) if one == stopped] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"target": "gaussian", "n": 17}, "n is '17'; choose one of 16"),
+        ({"target": "gaussian", "n": True}, "choose one of 16"),
+        ({"target": "../x", "n": 16}, "There is no target"),
+        ({"target": ["x"] * 99, "n": 16}, "There is no target"),
+        ({"target": "file", "n": 16, "path": None}, "No file was given"),
+        ({"target": "drawing", "n": 64, "drawing": None}, "Nothing is drawn"),
+    ],
+)
+def test_what_is_no_target_is_a_sentence(store, asked, said):
+    with pytest.raises(ValueError, match=said):
+        make(store, asked)
+
+
+def test_full_fine_tuning_changed_the_difference_to_the_pretrained_weights(store, monkeypatch):
+    torch.manual_seed(0)
+    pretrained = nn.Sequential()
+    pretrained.add_module("query", nn.Linear(6, 4))
+    trained = torch.randn(4, 6)
+    run = finished(store, RunSettings(method="full"), {})
+    with pytest.raises(Unavailable, match="keeps no weights"):
+        updates.find(store, run)
+    kept = {"backbone.query.weight": trained, "head.weight": torch.ones(2, 4), "query.bias": torch.ones(4)}
+    save_file(kept, store.folder(run) / "adapter" / updates.WEIGHTS)
+    model = SimpleNamespace(layers=(LinearGroup("query", 4, 6, 1),))
+    monkeypatch.setattr(updates.catalog, "resolve", lambda _: SimpleNamespace(model=model))
+    monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(SimpleNamespace(model=pretrained)))
+    source = updates.find(store, run)
+    assert [one.id for one in updates.listed(store)] == [
+        run,
+        *(f"recorded-{key}" for key in sources.recorded_keys()),
+    ]
+    [layer] = updates.changed(source)
+    assert (layer.module, layer.title, layer.d_out, layer.d_in) == ("backbone.query", "backbone.query", 4, 6)
+    change, _ = updates.weight_change(source, layer.module)
+    torch.testing.assert_close(change, trained - pretrained.query.weight.detach())
