@@ -1,4 +1,4 @@
-"""The same without a page: `python -m cdvft_app train`, `sweep`, `runs`, `resume`, `cost`.
+"""The same without a page: `python -m cdvft_app train`, `sweep`, `runs`, `resume`, `cost`, `measure`.
 
 Results go to standard output, progress and complaints to standard error. Exit codes: 0 finished, 1 failed,
 2 a choice that cannot be run, 130 stopped. Under a launcher several processes share a run's batches, on GPUs
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from cdvft_app import catalog
 from cdvft_app.cost_command import cost
+from cdvft_app.measure_command import measure
 from cdvft_app.options import with_settings
 from cdvft_app.progress import ProgressBar
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -43,6 +44,7 @@ EXIT_FAILED, EXIT_INVALID = 1, 2
 TABLE_WIDTH = 130
 
 app.command()(cost)
+app.command()(measure)
 app.command()(sweep)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -23,35 +24,43 @@ COLUMNS = (
 )
 
 
+Model = Annotated[str, typer.Option(help="Hub id, short name, timm name, or a folder with config.json.")]
+Targets = Annotated[str | None, typer.Option(help="Layer names, with commas.")]
+Methods = Annotated[str | None, typer.Option(help="Methods, with commas; all if left out.")]
+Batch = Annotated[int | None, typer.Option(help="Sequences or images a step.")]
+Sequence = Annotated[int | None, typer.Option(help="Tokens in each.")]
+ImageSize = Annotated[int | None, typer.Option(help="Side of an image in pixels.")]
+M = Annotated[int | None, typer.Option(help="CDVFT: how many diagonals.")]
+BlockSize = Annotated[int | None, typer.Option(help="CDVFT: p, side of the circulant blocks.")]
+LoraR = Annotated[int | None, typer.Option(help="LoRA: rank.")]
+FourierN = Annotated[int | None, typer.Option(help="FourierFT: entries a layer.")]
+C3ABlockSize = Annotated[int | None, typer.Option(help="C3A: side of the blocks.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]
+
+
 def cost(
     *,
-    model: Annotated[str, typer.Option(help="Hub id, short name, timm name, or a folder with config.json.")],
-    targets: Annotated[str | None, typer.Option(help="Layer names, with commas.")] = None,
-    methods: Annotated[str | None, typer.Option(help="Methods, with commas; all if left out.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Sequences or images a step.")] = None,
-    sequence: Annotated[int | None, typer.Option(help="Tokens in each.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of an image in pixels.")] = None,
-    m: Annotated[int | None, typer.Option(help="CDVFT: how many diagonals.")] = None,
-    block_size: Annotated[int | None, typer.Option(help="CDVFT: p, side of the circulant blocks.")] = None,
-    lora_r: Annotated[int | None, typer.Option(help="LoRA: rank.")] = None,
-    fourierft_n: Annotated[int | None, typer.Option(help="FourierFT: entries a layer.")] = None,
-    c3a_block_size: Annotated[int | None, typer.Option(help="C3A: side of the blocks.")] = None,
+    model: Model,
+    targets: Targets = None,
+    methods: Methods = None,
+    batch: Batch = None,
+    sequence: Sequence = None,
+    image_size: ImageSize = None,
+    m: M = None,
+    block_size: BlockSize = None,
+    lora_r: LoraR = None,
+    fourierft_n: FourierN = None,
+    c3a_block_size: C3ABlockSize = None,
     match: Annotated[
         str | None,
         typer.Option(help="Set r, n, b to equal CDVFT's trainable_parameters or flops_per_step."),
     ] = None,
     convention: Annotated[str | None, typer.Option(help="real_fft, or asymptotic as in papers.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+    as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """What each method costs on a model: parameters, file, FLOPs and memory. Nothing is downloaded."""
-    asked = {name: value for name, value in locals().items() if not name.startswith("as_")}
-    rows = table(
-        {
-            **{name: value for name, value in asked.items() if value is not None},
-            **{name: asked[name].split(",") for name in ("targets", "methods") if asked[name] is not None},
-        }
-    )
+    rows = table(asked(locals()))
     if as_json:
         print(json.dumps(rows))
     elif as_csv:
@@ -60,7 +69,15 @@ def cost(
         _show(rows)
 
 
-def table(asked: object) -> list[dict[str, Any]]:
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `CostRequest` is made from: the options that were given, lists split at their commas."""
+    given = {
+        name: value for name, value in options.items() if value is not None and not name.startswith("as_")
+    }
+    return given | {name: given[name].split(",") for name in ("targets", "methods") if name in given}
+
+
+def table(values: object) -> list[dict[str, Any]]:
     """One row a method from JSON-like values; see `CostRequest` for them. The heavy import happens here.
 
     Raises:
@@ -69,7 +86,7 @@ def table(asked: object) -> list[dict[str, Any]]:
     from cdvft_app.cost_request import parse_cost
     from cdvft_app.cost_table import cost_table
 
-    return cost_table(parse_cost(asked))
+    return cost_table(parse_cost(values))
 
 
 def _write_csv(rows: list[dict[str, Any]]) -> None:
@@ -84,11 +101,11 @@ def _cell(value: object) -> object:
     if isinstance(value, list):
         return " ".join(value)
     if isinstance(value, dict):
-        return _setting(value)
+        return setting_text(value)
     return value
 
 
-def _setting(setting: dict[str, int | None]) -> str:
+def setting_text(setting: dict[str, int | None]) -> str:
     return " ".join(f"{name}={'auto' if value is None else value}" for name, value in setting.items())
 
 
@@ -100,7 +117,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
     counted = [row for row in rows if not row["unavailable"]]
     for row in counted:
         numbers = (form.format(row[field]) for _, field, form in COLUMNS)
-        shown.add_row(row["method"], _setting(row["setting"]), *numbers)
+        shown.add_row(row["method"], setting_text(row["setting"]), *numbers)
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)
     console.print(shown)

@@ -36,6 +36,7 @@ APP = {
     "cost_request": {"settings"},
     "cost_table": {"cost_request", "shapes", "settings", "cdvft"},
     "cost_command": {"cost_request", "cost_table"},
+    "measure_command": {"cost_command", "cost_request", "comparison", "store", "training"},
     "time_match": {"settings", "cdvft"},
     "memory": {"shapes"},
     "comparison": {
@@ -82,6 +83,7 @@ APP = {
         "store",
         "catalog",
         "cost_command",
+        "measure_command",
         "sweep_command",
         "prediction",
         "settings",
