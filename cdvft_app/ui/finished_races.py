@@ -11,7 +11,6 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.comparison.quantities import amount
 from cdvft_app.settings import METHODS
-from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare_form import FIELDS, NUMBERS, START, kind_of, layers_of
@@ -77,6 +76,8 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
 
     A method that ran with several settings stands with those of its first run.
     """
+    from cdvft_app.shapes.known_models import find  # imports torch, which the page must not wait for
+
     runs = [run for run in store.group(group_id) if run.state == "finished"]
     if not runs:
         return None
