@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from collections.abc import Callable
 
+import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
@@ -101,3 +105,82 @@ def test_no_axe_violation(visit: Visit, scheme: str) -> None:
 def test_fits_a_phone(visit: Visit) -> None:
     page = compare(visit, viewport={"width": 390, "height": 844})
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model by its configuration alone, whose step takes milliseconds."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_bert = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+                 "num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": 64}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(tiny_bert))
+    return str(folder)
+
+
+def choose(page: Page, model: str) -> None:
+    for method in ("FourierFT", "C3A"):
+        page.locator("#cost-methods").get_by_role("checkbox", name=method).uncheck()
+    page.locator("#cost-batch input").fill("2")
+    page.locator("#cost-sequence input").fill("8")
+    page.locator("#cost-model input").fill(model)
+    page.keyboard.press("Enter")
+    expect(page.locator("#costs h2").first).to_have_text(model, timeout=WAIT)
+
+
+def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
+    page = compare(visit)
+    choose(page, tiny)
+    said = page.locator("#measure [role=status]")
+    age = page.locator("#costs .age").first
+    expect(age).to_contain_text("not measured on this machine yet")
+    page.get_by_role("button", name="Measure on this machine").click()
+    expect(page.get_by_role("button", name="Measure on this machine")).to_be_disabled()
+    expect(said).to_contain_text(re.compile(r"Measuring LoRA.*, 2 of 2, about \d+ s left"), timeout=WAIT)
+    expect(said).to_contain_text(re.compile(r"Done: 2 step times on \w+"), timeout=WAIT)
+    seconds = page.locator("#costs td.seconds")
+    expect(seconds).to_have_text([re.compile(r"\d m?s$")] * 2)
+    expect(age).to_contain_text("measured just now on")
+    expect(page.locator("#costs .seen")).to_contain_text("a step with CDVFT m\u00a0=\u00a02 takes")
+    page.locator("#costs .segmented label", has_text="Step time").click()
+    expect(page.locator("#costs .part-of .chart").first).to_contain_text("Frozen model")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save costs as CSV").click()
+    header, *rows = saved.value.path().read_text().splitlines()
+    assert "measured_seconds" in header and "measured_device" in header and len(rows) == 2
+
+    again = compare(visit)  # somebody else, later
+    choose(again, tiny)
+    expect(again.locator("#costs td.seconds")).to_have_text(seconds.all_inner_texts())
+
+
+def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -> None:
+    mine, theirs = compare(visit), compare(visit)
+    for page in (mine, theirs):
+        choose(page, tiny)
+    mine.get_by_role("button", name="Measure on this machine").click()
+    expect(mine.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    theirs.get_by_role("button", name="Measure on this machine").click()
+    expect(theirs.locator("#measure [role=status]")).to_contain_text("You are next")
+    theirs.get_by_role("button", name="Cancel").click()
+    expect(theirs.locator("#measure [role=status]")).to_contain_text("Cancelled")
+    expect(mine.get_by_role("button", name="Cancel")).to_be_enabled()  # mine goes on
+    assert measuring_processes() == 1
+    mine.get_by_role("button", name="Cancel").click()
+    expect(mine.locator("#measure [role=status]")).to_contain_text("Cancelled")
+    until(lambda: measuring_processes() == 0)
+    theirs.get_by_role("button", name="Measure on this machine").click()
+    until(lambda: measuring_processes() == 1)
+    theirs.close()
+    until(lambda: measuring_processes() == 0)
+
+
+def measuring_processes() -> int:
+    children = psutil.Process().children()
+    return sum("cdvft_app.training.measure" in child.cmdline() for child in children)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
