@@ -79,4 +79,5 @@ export function mount({ element, props, server }) {
   document.addEventListener("runs-changed", refresh);
   // Runs may also come from elsewhere: look again whenever the section comes into view.
   new IntersectionObserver(([entry]) => { if (entry.isIntersecting) refresh(); }).observe(element);
+  refresh();
 }

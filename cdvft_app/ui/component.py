@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +15,10 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 _ON_LOAD = """/* {events} */
 const address = new URL({address!r}, document.baseURI);
+const fixed = {fixed};
+const both = new Proxy(props, {{ get: (given, name) => fixed[name] ?? given[name] }});
 import(address.href).then(
-  (part) => part.mount({{element, props, server, trigger, watch}}),
+  (part) => part.mount({{element, props: both, server, trigger, watch}}),
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
 """
 
@@ -44,22 +48,27 @@ def component(
 ) -> gr.HTML:
     """A `gr.HTML` drawn by the module's `mount({element, props, server, trigger, watch})` into `.mount`.
 
-    `props` are the further keyword arguments and `value`, any JSON. `server.name(argument)` in the module
-    calls the server function of that name; its argument is a stranger's and must be checked. `events` are the
-    names that `trigger` may send; each is a listener of the component. (A subclass of gr.HTML would do the
-    same, but Gradio writes a .pyi file beside the source of every subclass.)
+    `props` are the further keyword arguments, which never change, and `value`, any JSON.
+    `server.name(argument)` in the module calls the server function of that name; its argument is a stranger's
+    and must be checked. `events` are the names that `trigger` may send; each is a listener of the component.
+    (A subclass of gr.HTML would do the same, but Gradio writes a .pyi file beside the source of every one.)
     """
+    # They go into the script: Gradio loses those of a part whose value is set before its tab is first seen.
+    own = inspect.signature(gr.HTML.__init__).parameters
+    fixed = {name: value for name, value in props.items() if name not in own}
     return gr.HTML(
         value,
         html_template=html,
         # Gradio knows an event of one's own by its quoted name in this text.
         js_on_load=_ON_LOAD.format(
-            events=" ".join(f"'{name}'" for name in events), address=address(ASSETS / "js" / module)
+            events=" ".join(f"'{name}'" for name in events),
+            address=address(ASSETS / "js" / module),
+            fixed=json.dumps(fixed),
         ),
         apply_default_css=False,
         server_functions=[_named(name, call) for name, call in (server_functions or {}).items()],
         elem_classes=["part", *elem_classes],
-        **props,
+        **{name: value for name, value in props.items() if name in own},
     )
 
 

@@ -1,0 +1,144 @@
+"""What finished runs gave, in Chromium: a recorded race, own runs as they come, axes, table, a race."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from studio import Server, Visit
+
+from cdvft_app import catalog
+from cdvft_app.events import Done, Started
+from cdvft_app.settings import RunSettings
+
+pytestmark = pytest.mark.browser
+
+WAIT = 60_000  # FLOPs wait for torch
+SCORES = {
+    "cdvft": (0.920, 0.930, 0.925),
+    "lora": (0.915, 0.925, 0.920),
+    "fourierft": (0.880, 0.900, 0.890),
+}
+PARAMETERS = {"cdvft": 46_080, "lora": 221_184, "fourierft": 24_000}
+SECONDS = {"cdvft": 18.0, "lora": 19.0, "fourierft": 27.0}
+
+
+def finish(server: Server, seed: int) -> None:
+    """A race of three methods that ends at once, with scores and costs of its own."""
+    runs = [
+        catalog.resolve(RunSettings(recipe="mnist", method=method, seed=seed)).settings  # type: ignore[arg-type]
+        for method in SCORES
+    ]
+    for run in server.store.create(runs, None, "Three digits", process="1:1.00"):
+        method = run.method
+        parameters, seconds, score = PARAMETERS[method], SECONDS[method] + seed, SCORES[method][seed]
+        server.store.append(run.id, Started(76, parameters, 770, 9, "cpu", "fp32", 600, 500, "accuracy"))
+        server.store.append(
+            run.id,
+            Done("finished", 76, seconds, "accuracy", score, 0.5, 30.0, 9, 10**9 + parameters, Path("a")),
+        )
+
+
+def outcomes(visit: Visit, **options: object) -> Page:
+    page = visit("?tab=compare", ready="#outcomes .seen p", **options)
+    page.locator("#outcomes .chart svg").first.wait_for(timeout=WAIT)
+    return page
+
+
+def choose_axis(page: Page, name: str) -> None:
+    page.locator("#outcomes").get_by_text(name, exact=True).click()
+
+
+def drawn(page: Page) -> dict[str, list[list[float]]]:
+    """x and y of each method's points."""
+    return page.locator("#outcomes .chart").evaluate(
+        "(chart) => Object.fromEntries(chart.data.filter(({ mode }) => mode.startsWith('markers'))"
+        ".map(({ name, x, y }) => [name, [x, y]]))"
+    )
+
+
+def test_the_recorded_race_until_own_runs_finish(visit: Visit, server: Server) -> None:
+    page = outcomes(visit)
+    expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
+    expect(page.locator("#outcomes .origin")).to_contain_text("recorded on 24 November 2026")
+    assert drawn(page).keys() == {"CDVFT", "LoRA", "FourierFT"}
+    page.locator("#cost-race input").click()
+    expect(page.locator("#cost-race")).to_contain_text("None has finished here yet.")
+    for seed in range(3):
+        finish(server, seed)
+    page.evaluate("document.dispatchEvent(new CustomEvent('runs-changed'))")
+    expect(page.locator("#outcomes h2")).to_have_text("What your runs gave")
+    expect(page.locator("#outcomes select option")).to_have_text(
+        ["MNIST, 5,000 images with ViT-S/14, derived from DINOv2 · 600 examples, 76 steps · 9 runs",
+         "Recorded: Rotten Tomatoes with MiniLM (6 layers) · 2,048 examples, 128 steps · 3 runs"]
+    )  # fmt: skip
+    x, y = drawn(page)["CDVFT"]  # three seeds are one point
+    assert (x, y) == ([46_080], [pytest.approx(92.5)])
+    bars = page.locator("#outcomes .chart").evaluate("(chart) => chart.data.at(-3).error_y")
+    assert (bars["array"], bars["arrayminus"]) == ([pytest.approx(0.5)], [pytest.approx(0.5)])
+
+
+def test_axes_change_points_and_sentences(visit: Visit) -> None:
+    page = outcomes(visit)
+    seen = page.locator("#outcomes .seen")
+    expect(seen).to_contain_text(
+        "LoRA r\u00a0=\u00a08 reaches 92.0\u00a0%, a tie with CDVFT m\u00a0=\u00a02 at 92.5\u00a0%, "
+        "with 4.8 times the parameters"
+    )
+    expect(seen).to_contain_text(
+        "FourierFT n\u00a0=\u00a01,000 reaches 89.0\u00a0%, 3.5 points less than CDVFT"
+    )
+    choose_axis(page, "Training seconds")
+    expect(seen).to_contain_text("has the highest accuracy with the shortest training")
+    assert drawn(page)["LoRA"][0] == [pytest.approx(20.0)]
+    choose_axis(page, "Extra FLOPs a step")
+    expect(seen).to_contain_text("times the extra FLOPs", timeout=WAIT)
+    assert drawn(page)["FourierFT"][0][0] > 10 * drawn(page)["CDVFT"][0][0]
+    page.get_by_label("Runs that are compared").select_option(index=1)
+    expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
+    choose_axis(page, "Peak memory")
+    expect(seen).to_have_text("Nobody measured the memory of these runs.")
+
+
+def test_the_table_and_the_file(visit: Visit) -> None:
+    page = outcomes(visit)
+    page.locator("#outcomes summary").click()
+    row = page.locator("#outcomes table.numbers tbody tr", has_text="CDVFT")
+    expect(row.locator("td").nth(1)).to_have_text("0, 1, 2")
+    expect(row.locator("td").nth(3)).to_have_text("92.0\u00a0% to 93.0\u00a0%")
+    expect(row.locator("td").last).to_have_text("yes")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save runs as JSON").click()
+    runs = json.loads(saved.value.path().read_text())
+    assert len(runs) == 9
+    assert {run["seed"] for run in runs if run["method"] == "lora"} == {0, 1, 2}
+
+
+def test_a_finished_race_fills_the_costs(visit: Visit) -> None:
+    page = outcomes(visit)
+    page.locator("#cost-race input").click()
+    page.get_by_role("option", name="Three digits").first.click()
+    expect(page.locator("#costs h2").first).to_have_text("timm/vit_small_patch14_dinov2", timeout=WAIT)
+    expect(page.locator("#costs .origin")).to_contain_text("16 × 26 tokens a step")
+    expect(page.locator("#costs .costs-table tbody tr").locator("td.parameters")).to_have_text(
+        ["46,080", "221,184", "24,000"]
+    )
+    expect(page.locator("#cost-race-took")).to_contain_text("CDVFT 20 s, 1 GB")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_axe_violation(visit: Visit, scheme: str) -> None:
+    page = outcomes(visit, color_scheme=scheme)
+    page.locator("#outcomes summary").click()
+    found = Axe().run(page, context="#outcomes")
+    told = [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
+    assert not told, "\n".join(told)
+
+
+def test_fits_a_phone(visit: Visit) -> None:
+    page = outcomes(visit, viewport={"width": 390, "height": 844})
+    page.locator("#outcomes summary").click()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
