@@ -91,6 +91,8 @@ def test_the_closest_time_is_matched_and_what_cannot_be_is_said():
         "LoRA r\u00a0=\u00a064 comes closest of the values tried, with 1 of CDVFT's step time.",
         "No match by time: even FourierFT n\u00a0=\u00a01 takes 1.9 of CDVFT's step.",
     ]
+    level = shown(MATCHED, cdvft=1.0, fourierft={10**k: 0.995 + 0.002 * k for k in range(6)})
+    assert "but all 6 are level within the spread" in level["sentences"][0]
     quick = shown(MATCHED, cdvft=9.0, lora=ranks)
     assert "even LoRA r\u00a0=\u00a0512 takes only 0.5 of" in quick["sentences"][0]
 
@@ -98,3 +100,14 @@ def test_the_closest_time_is_matched_and_what_cannot_be_is_said():
 def test_a_table_that_only_counts_refuses_seconds():
     with pytest.raises(InvalidChoice, match=r"needs times that are measured.*Press Measure"):
         cost_table(parse_cost(MATCHED))
+
+
+def test_a_ladder_of_one_value_is_matched_or_not(tmp_path):
+    narrow = {"model_type": "bert", "hidden_size": 17, "intermediate_size": 34, "num_hidden_layers": 2,
+              "num_attention_heads": 1, "vocab_size": 100}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(narrow))
+    asked = {**MATCHED, "model": str(tmp_path), "methods": ["cdvft", "c3a"], "sequence": 8}
+    assert (
+        "even C3A b\u00a0=\u00a017 takes 2 of CDVFT's step"
+        in shown(asked, cdvft=1.0, c3a={17: 2.0})["sentences"][0]
+    )
