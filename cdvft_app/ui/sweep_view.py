@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,10 +15,12 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.sweep import group
 from cdvft_app.sweep.payload import payload
 from cdvft_app.sweep.results import Outcome
+from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.actions import WAITING
 from cdvft_app.ui.component import ASSETS, component
 from cdvft_app.ui.state import AppState
 
+ENDED_EARLY = ("stopped", "interrupted")  # a failed run would fail again
 FILE = ASSETS / "recorded_sweep.json"  # written by benchmarks/record_sweep.py
 
 
@@ -40,17 +43,32 @@ def sweep(app: AppState, asked: object) -> dict[str, Any]:
 
 def stop(app: AppState, asked: object) -> dict[str, str | None]:
     """{"group", "token"}: stop all that waits or trains, if the token owns it."""
+    # From the last to the first: else the worker would take the next one while its turn comes.
+    return _each(app, asked, WAITING, app.queue.stop, backwards=True)
+
+
+def go_on(app: AppState, asked: object) -> dict[str, str | None]:
+    """{"group", "token"}: queue all again that ended early, if the token owns it."""
+    return _each(app, asked, ENDED_EARLY, app.queue.resume)
+
+
+def _each(
+    app: AppState,
+    asked: object,
+    states: Sequence[str],
+    act: Callable[[str, str], None],
+    backwards: bool = False,
+) -> dict[str, str | None]:
     asked = asked if isinstance(asked, dict) else {}
     token = asked.get("token")
     runs = _runs(app, asked.get("group"))
     if not runs or not isinstance(token, str):
         return {"error": "There is no such sweep, or the request carries no token; reload the page."}
     try:
-        # From the last to the first: else the worker would take the next one while its turn comes.
-        for run in reversed(runs):
-            if run.state in WAITING:
-                app.queue.stop(run.id, token)
-    except StoreError as error:
+        for run in reversed(runs) if backwards else runs:
+            if run.state in states:
+                act(run.id, token)
+    except (StoreError, QueueFull) as error:
         return {"error": str(error)}
     return {"error": None}
 
@@ -101,7 +119,11 @@ def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
     return component(
         "sweep/view.js",
         chosen(None, ""),
-        server_functions={"sweep": partial(sweep, app), "stop": partial(stop, app)},
+        server_functions={
+            "sweep": partial(sweep, app),
+            "stop": partial(stop, app),
+            "go_on": partial(go_on, app),
+        },
         recorded=recipes(),
         first=recorded(first),
         lines=curves.lines(),

@@ -86,6 +86,10 @@ def test_only_the_owner_stops_it(visit: Visit, hold: Hold) -> None:
     stop.click()
     expect(page.locator("#sweep .status")).to_have_text("Sweep of 4 runs · 4 stopped")
     expect(stop).to_be_hidden()
+    expect(other.get_by_role("button", name="Go on")).to_be_hidden()
+    hold(None)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("#sweep .status")).to_have_text("Sweep of 4 runs · 4 finished", timeout=60_000)
 
 
 def test_what_cannot_be_is_said_beside_the_button(visit: Visit) -> None:

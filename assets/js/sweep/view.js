@@ -20,7 +20,9 @@ export function mount({ element, props, server, watch }) {
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Sweep", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
-  const stop = h("button", { type: "button", class: "text-button", hidden: true, onclick: stopAll }, "Stop the sweep");
+  const stop = h("button", { type: "button", class: "text-button", hidden: true, onclick: () => act(server.stop) }, "Stop the sweep");
+  const goOn = h("button", { type: "button", class: "text-button", hidden: true, onclick: () => act(server.go_on),
+    title: "Queue the runs again that were stopped or cut off" }, "Go on");
   const back = h("button", { type: "button", class: "text-button", hidden: true,
     onclick: () => { remember(null); watchGroup(null); } }, "Show the recorded sweeps");
   const choice = h("div", { class: "chart-controls" }, segmented("Recorded sweep", "sweep-recorded", props.recorded, props.recorded[0][0], showRecorded));
@@ -34,7 +36,7 @@ export function mount({ element, props, server, watch }) {
     h("div", { class: "sweep-pair" }, heatmap.node, lines.node), table.node);
   const head = h("h2", {}, "Does the choice of m, p and learning rate matter?");
   element.querySelector(".mount").replaceChildren(head, choice, title, origin, status, bar,
-    h("p", { class: "sweep-actions" }, stop, back), seen, pictures);
+    h("p", { class: "sweep-actions" }, stop, goOn, back), seen, pictures);
 
   let group = null, known = null, timer = null, generation = 0;
 
@@ -75,7 +77,9 @@ export function mount({ element, props, server, watch }) {
         if (answer.shown) fill(answer.shown);
         known = answer.known;
         tell(answer.progress);
-        stop.hidden = !(answer.mine && answer.progress.waiting);
+        const { waiting, states: { stopped, interrupted } } = answer.progress;
+        stop.hidden = !(answer.mine && waiting);
+        goOn.hidden = !(answer.mine && !waiting && (stopped || interrupted));
         back.hidden = false;
         choice.hidden = true;
         again = answer.progress.waiting > 0;
@@ -97,17 +101,18 @@ export function mount({ element, props, server, watch }) {
     }
   }
 
-  async function stopAll() {
-    stop.disabled = true;
+  async function act(call) {
+    stop.disabled = goOn.disabled = true;
+    let refused = null;
     try {
-      const { error } = await server.stop({ group, token: props.value.token });
-      if (error) setText(status, error);
+      refused = (await call({ group, token: props.value.token })).error;
     } catch {
-      setText(status, "The server did not answer; try again in a moment.");
+      refused = "The server did not answer; try again in a moment.";
     }
-    stop.disabled = false;
+    stop.disabled = goOn.disabled = false;
     clearTimeout(timer);
-    poll(generation);
+    await poll(++generation);
+    if (refused) setText(status, refused);
   }
 
   function watchGroup(next) {
@@ -115,7 +120,7 @@ export function mount({ element, props, server, watch }) {
     generation += 1;
     group = next;
     known = null;
-    stop.hidden = back.hidden = true;
+    stop.hidden = goOn.hidden = back.hidden = true;
     choice.hidden = bar.hidden = false;
     setText(status, "");
     if (group) return poll(generation);

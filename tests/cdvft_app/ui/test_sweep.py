@@ -8,7 +8,7 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.sweep import _promise, start_sweep
 from cdvft_app.ui.sweep_form import START, request
-from cdvft_app.ui.sweep_view import recipes, recorded, stop, sweep
+from cdvft_app.ui.sweep_view import go_on, recipes, recorded, stop, sweep
 
 
 def test_the_form_starts_with_a_sweep_that_can_be(app):
@@ -50,6 +50,9 @@ def test_a_sweep_is_one_group_that_only_its_owner_stops(app):
     assert stop(app, {"group": group, "token": "mine"}) == {"error": None}
     after = sweep(app, {"group": group, "token": "mine", "known": answer["known"]})
     assert after["progress"]["states"] == {"stopped": 27} and after["progress"]["waiting"] == 0
+    assert "Only the browser that started" in go_on(app, {"group": group, "token": "other"})["error"]
+    assert go_on(app, {"group": group, "token": "mine"}) == {"error": None}
+    assert sweep(app, {"group": group})["progress"]["states"] == {"queued": 27}
 
 
 def test_what_is_known_is_not_sent_again(app):
@@ -71,7 +74,7 @@ def test_a_second_sweep_must_fit_beside_the_first(app):
 @pytest.mark.parametrize("asked", [None, [], {}, {"group": 3}, {"group": "../.."}, {"group": "a" * 32}])
 def test_strangers_words_are_answered(app, asked):
     assert sweep(app, asked) == {"missing": True}
-    assert "reload the page" in stop(app, asked)["error"]
+    assert "reload the page" in stop(app, asked)["error"] and "reload the page" in go_on(app, asked)["error"]
 
 
 def test_a_race_is_no_sweep(app):

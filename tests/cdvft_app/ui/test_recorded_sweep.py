@@ -1,0 +1,56 @@
+"""What is published of a recording that may have been cut off: whole seeds, as the page draws them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import record_sweep
+from cdvft_app.settings import RaceRequest
+from cdvft_app.sweep import SweepRequest
+from cdvft_app.ui import sweep_view
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepRequest:
+    """A small grid: two settings with two seeds; the files lie in the test's own folder."""
+    small = SweepRequest(
+        base=RaceRequest(recipe="sentiment", methods=("cdvft",), **record_sweep.BUDGETS["sentiment"]),
+        m=(2, 3),
+        seeds=(0, 1),
+    )
+    monkeypatch.setattr(record_sweep, "BUDGETS", {"sentiment": record_sweep.BUDGETS["sentiment"]})
+    monkeypatch.setattr(record_sweep, "grid", lambda recipe: small)
+    monkeypatch.setattr(record_sweep, "results", lambda recipe: tmp_path / f"{recipe}.json")
+    monkeypatch.setattr(sweep_view, "FILE", tmp_path / "recorded.json")
+    for cached in (sweep_view._file, sweep_view._recorded):
+        monkeypatch.setattr(sweep_view, cached.__name__, cached.__wrapped__)
+    return small
+
+
+@pytest.mark.parametrize(("ended", "published"), [(1, 1), (2, 2), (3, 2), (4, 4)])
+def test_only_whole_seeds_are_published(recording: SweepRequest, ended: int, published: int) -> None:
+    settings = [one.model_dump(mode="json", exclude_defaults=True) for one in recording.runs()[:ended]]
+    runs = [{"settings": one, "metric": 0.7123456, "trainable_parameters": 13_824} for one in settings]
+    record_sweep.keep("sentiment", runs)
+    assert record_sweep.recorded("sentiment") == runs
+    record_sweep.publish()
+    shown = sweep_view.recorded("sentiment")
+    assert shown is not None
+    assert sum(one["spread"]["runs"] for one in shown["settings"]) == published
+    assert shown["settings"][0]["spread"]["mean"] == 0.7123
+    assert "512 training examples" in shown["origin"] and "torch" in shown["recorded"]
+
+
+def test_a_failed_run_is_published_as_failed(recording: SweepRequest) -> None:
+    settings = [one.model_dump(mode="json", exclude_defaults=True) for one in recording.runs()[:2]]
+    runs = [
+        {"settings": settings[0], "metric": None, "failed": "The loss became nan."},
+        {"settings": settings[1], "metric": 0.7, "trainable_parameters": 13_824},
+    ]
+    record_sweep.keep("sentiment", runs)
+    record_sweep.publish()
+    shown = sweep_view.recorded("sentiment")
+    assert shown is not None
+    assert [(one["failed"], one["spread"] is None) for one in shown["settings"]] == [(1, True), (0, False)]
