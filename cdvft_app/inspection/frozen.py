@@ -22,7 +22,7 @@ from cdvft_app.catalog.entries import ModelEntry
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.turns import Turn
 
-PATIENCE = 60.0
+PATIENCE = 20.0  # seconds that a visitor waits for others
 _TURN = Turn("The server is busy with somebody else's example; try again in a moment.")
 
 

@@ -43,7 +43,9 @@ export function mount({ element, props, watch }) {
     h("div", { class: "residuals" }, Array.from(pictures.values(), ({ node }) => node)));
   element.querySelector(".mount").replaceChildren(status, sentence, result);
 
+  let stopped = false;
   const show = () => {
+    if (stopped && props.value?.running) return;  // what was on its way when somebody pressed Stop
     const { status: said, sentence: verdict, fits, pictures: seen, n, limit } = props.value ?? {};
     setText(status, said ?? "");
     setText(sentence, verdict ?? "");
@@ -64,8 +66,11 @@ export function mount({ element, props, watch }) {
     }
   };
   watch("value", show);
-  const heard = (event, text) => document.addEventListener(event, () => { if (element.isConnected) setText(status, text); });
-  heard("lab-started", "Starting; if somebody else is fitting, it is your turn after them …");
-  heard("lab-stopped", "Stopped; what was found is shown");
+  const heard = (event, ended, text) => document.addEventListener(event, () => {
+    stopped = ended;
+    if (element.isConnected) setText(status, text);
+  });
+  heard("lab-started", false, "Starting …");
+  heard("lab-stopped", true, "Stopped; what was found is shown");
   show();
 }

@@ -110,6 +110,6 @@ def test_full_fine_tuning_changed_the_difference_to_the_pretrained_weights(store
         *(f"recorded-{key}" for key in sources.recorded_keys()),
     ]
     [layer] = updates.changed(source)
-    assert (layer.module, layer.title, layer.d_out, layer.d_in) == ("backbone.query", "backbone.query", 4, 6)
+    assert (layer.module, layer.title, layer.d_out, layer.d_in) == ("backbone.query", "query", 4, 6)
     change, _ = updates.weight_change(source, layer.module)
     torch.testing.assert_close(change, trained - pretrained.query.weight.detach())

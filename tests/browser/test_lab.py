@@ -1,0 +1,153 @@
+"""The lab: a fit to see at once, every kind of target, Stop, and a sentence for what cannot be fitted."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Page, expect
+from studio import Visit
+
+from cdvft_app.inspection.sources import Source
+from cdvft_app.ui import lab as laboratory
+
+pytestmark = pytest.mark.browser
+
+STATUS, VERDICT = "#lab-view .status", "#lab-view .verdict"
+DONE = re.compile("^Done in")
+
+
+def opened(visit: Visit, target: str | None = None, **options: object) -> Page:
+    page = visit("?tab=learn&lesson=lab", ready=f"{STATUS}:not(:empty)", **options)
+    if target:
+        choose(page, "Target", target)
+    return page
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+
+
+def fit(page: Page, status: str | re.Pattern[str]) -> None:
+    page.locator("#lab-fit").click()
+    expect(page.locator(STATUS)).to_contain_text(status, timeout=90_000)
+
+
+def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visit) -> None:
+    page = opened(visit)
+    expect(page.locator(STATUS)).to_contain_text(re.compile(r"^Recorded \d{4}-\d\d-\d\d on .*smooth kernel"))
+    expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(6)
+    choose(page, "Size n", "16")
+    fit(page, DONE)
+    expect(page.locator(VERDICT)).to_contain_text("With at most 80 numbers, ")
+    expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(6)
+    page.locator("#lab-view summary").click()
+    expect(page.locator("#lab-view table.numbers tbody tr").first).to_be_visible()
+
+
+def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit) -> None:
+    page = opened(visit, "Random")
+    choose(page, "Size n", "256")
+    fit(page, "Fitting m = ")
+    page.locator("#lab-stop").click()
+    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
+    page.wait_for_timeout(1500)
+    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
+    choose(page, "Target", "Diagonal times circulant")
+    choose(page, "Size n", "16")
+    fit(page, DONE)
+
+
+def test_somebody_elses_fit_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(laboratory, "PATIENCE", 0.1)
+    page = opened(visit)
+    with laboratory.TURN.taken(0.0):
+        fit(page, "Not fitted")
+        expect(page.locator(VERDICT)).to_contain_text("Somebody else is fitting a matrix here")
+
+
+def test_a_drawing_by_keys_and_by_mouse_is_fitted(visit: Visit) -> None:
+    page = opened(visit, "A drawing of mine")
+    fit(page, "Not fitted")
+    expect(page.locator(VERDICT)).to_contain_text("Nothing is drawn yet")
+    pad, said = page.locator(".pad"), page.locator(".pad-tools [role=status]")
+    pad.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    expect(said).to_have_text("9 of 4,096 entries are drawn.")
+    box = pad.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 100, box["y"] + 10, steps=5)
+    page.mouse.up()
+    expect(said).not_to_have_text("9 of 4,096 entries are drawn.")
+    page.get_by_role("button", name="Clear").click()
+    expect(said).to_have_text("Nothing is drawn.")
+    page.get_by_role("button", name="Shifted band").click()
+    fit(page, DONE)
+    expect(page.locator(VERDICT)).to_contain_text("no error for m = ")
+    expect(page.locator(VERDICT)).to_contain_text("This was your own drawing.")
+
+
+def test_what_a_run_changed_is_fitted(visit: Visit, runs: dict[str, Source]) -> None:
+    page = opened(visit, "What a run changed")
+    expect(page.locator("#lab-layer input")).not_to_have_value("")
+    choose(page, "Finished run", "LoRA r = 8 · recorded")
+    expect(page.locator("#lab-layer input")).to_have_value(re.compile("^layer 0 · query, 384 × 384"))
+    fit(page, DONE)
+    expect(page.locator(VERDICT)).to_contain_text(
+        "rows and columns 1 to 32 of the 384 × 384 change that LoRA r = 8 made to layer 0 · query"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("own.npy", "This was your own file."),
+        ("own.png", "This was your own file."),
+        ("wide.npy", "has shape (4, 5); a square matrix is needed"),
+        ("broken.png", "neither a .npy array nor a PNG or JPEG picture"),
+    ],
+)
+def test_a_file_is_fitted_or_refused_with_a_sentence(
+    visit: Visit, tmp_path: Path, name: str, said: str
+) -> None:
+    rng, file = np.random.default_rng(0), tmp_path / name
+    if name.endswith("npy"):
+        np.save(file, rng.normal(size=(4, 5) if name == "wide.npy" else (8, 8)))
+    elif name == "own.png":
+        Image.fromarray(rng.integers(0, 256, (20, 30)).astype(np.uint8)).save(file)
+    else:
+        file.write_bytes(b"no picture")
+    page = opened(visit, "A file of mine")
+    choose(page, "Size n", "16")
+    page.locator("#lab-file input[type=file]").set_input_files(file)
+    expect(page.locator("#lab-file")).to_contain_text(name.partition(".")[0])
+    fit(page, DONE if name.startswith("own") else "Not fitted")
+    expect(page.locator(VERDICT)).to_contain_text(said)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_axe_violation(visit: Visit, scheme: str) -> None:
+    page = opened(visit, color_scheme=scheme)
+    for target in (None, "What a run changed", "A drawing of mine", "A file of mine"):
+        if target:
+            choose(page, "Target", target)
+            page.wait_for_timeout(500)
+        found = Axe().run(page).response["violations"]
+        told = [f"{target} {v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found]
+        assert not told, "\n".join(told)
+
+
+def test_fits_a_phone(visit: Visit) -> None:
+    page = opened(visit, viewport={"width": 390, "height": 844})
+    for target in ("What a run changed", "A drawing of mine", "A file of mine"):
+        choose(page, "Target", target)
+        page.wait_for_timeout(500)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, target
