@@ -72,7 +72,7 @@ def lab(app: AppState) -> None:
         found = layer_choices(app.store, run_id) if run_id else []
         return gr.update(choices=found, value=found[0][1] if found else None)
 
-    def start(given: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+    def fit_asked(given: dict[Any, Any]) -> Iterator[dict[str, Any]]:
         app.await_libraries()
         from cdvft_app.lessons.fitting import fitted
 
@@ -87,7 +87,7 @@ def lab(app: AppState) -> None:
     name.input(choose, name, [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
     run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
     running = fit.click(
-        start,
+        fit_asked,
         {name, size, most_m, file, drawing, run, layer},
         view,
         js="(...given) => { document.dispatchEvent(new Event('lab-started')); return given; }",

@@ -50,7 +50,7 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
     assert len(started["run_ids"]) == 2
     state, rows = until_final(client, started["run_ids"][0])
     assert (state["state"], state["step"], state["total_steps"]) == ("finished", 12, 12)
-    assert state["trainable_parameters"] == 73_728
+    assert state["trainable_parameters"] == state["forecast"]["trainable_parameters"]["value"] == 73_728
     steps = [row for row in rows if row["kind"] == "step"]
     assert [row["step"] for row in steps] == list(range(1, 13))
     assert all(isinstance(row["loss"], float) for row in steps)
