@@ -17,10 +17,12 @@ export function mount({ element, props, server }) {
   const table = tableUnder(() => ({
     columns: [...shown.columns, "On the front"],
     rows: shown.rows.map(({ cells, front }) => [...cells, front.includes(axis) ? "yes" : ""]),
+    values: shown.rows.map(({ numbers, front }) => [...numbers, front.includes(axis) ? "yes" : ""]),
   }), "Settings and what they gave");
   const problem = h("p", { class: "quiet", role: "status" }, "Reading the finished runs …");
   const all = h("div", { hidden: true }, h("div", { class: "chart-controls" }, chosen, axes), chart, legend, hint, seen,
-    table.details, exports("runs", () => shown.runs));
+    table.details,
+    h("div", { class: "every-run" }, "Every run with its settings:", exports("runs", () => shown.runs)));
   let shown = null, axis = "parameters", drawn = "", asking = 0;
   let picked = null;  // else the latest
   element.querySelector(".mount").replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);

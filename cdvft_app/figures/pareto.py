@@ -47,6 +47,7 @@ def figure(marks: Sequence[Mark], x_title: str, y_title: str, view: str) -> dict
         "tickformat": "~s",
         **_ticks(end - start),
         "showgrid": True,
+        "showspikes": False,
         "range": [start, end],
     }
     layout["yaxis"] |= {"title": {"text": y_title, "standoff": 6}, "nticks": 7, "range": _room(marks)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.comparison.outcome_sentences import METRICS, score, sentences, standard_error
+from cdvft_app.comparison.outcome_sentences import METRICS, difference, score, sentences, standard_error
 from cdvft_app.comparison.outcomes import (
     AXES,
     Axis,
@@ -99,7 +99,11 @@ def _shown(comparison: Comparison) -> dict[str, Any]:
             *(axis.title for axis in AXES),
         ],
         "rows": [
-            {"cells": _cells(point), "front": [key for key, members in fronts.items() if point in members]}
+            {
+                "cells": _cells(point),
+                "numbers": _numbers(point),
+                "front": [key for key, members in fronts.items() if point in members],
+            }
             for point in placed
         ],
         "runs": [_exported(point, outcome) for point in placed for outcome in point.outcomes],
@@ -140,7 +144,7 @@ def _figure(
 def _hover(point: Point) -> str:
     name = point.outcomes[0].metric_name
     error = standard_error(name, point.metric.mean, point.outcomes[0].evaluation_examples)
-    plus_minus = f" ± {score(name, error)} by chance in the rows asked" if error is not None else ""
+    plus_minus = f" ± {difference(name, error)} by chance in the rows asked" if error is not None else ""
     known = [(axis, span) for axis in AXES if (span := point.amounts.get(axis.key))]
     lines = [
         f"<b>{escape(point.label)}</b>",
@@ -175,6 +179,14 @@ def _cells(point: Point) -> list[str]:
         else "",
         *(amount(axis.kind, span.mean) if span else "–" for axis, span in spans),
     ]
+
+
+def _numbers(point: Point) -> list[Any]:
+    """The cells for a file: numbers without units, bytes, seconds, shares of one."""
+    spans = [point.amounts.get(axis.key) for axis in AXES]
+    seeds, spread = _cells(point)[1], f"{point.metric.low} to {point.metric.high}"
+    amounts = [span.mean if span else None for span in spans]
+    return [point.label.replace("\u00a0", " "), seeds, point.metric.mean, spread, *amounts]
 
 
 def _exported(point: Point, outcome: Outcome) -> dict[str, Any]:
