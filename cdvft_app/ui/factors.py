@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from cdvft_app import catalog
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
@@ -73,7 +72,7 @@ class Questions:
             "steps": source.steps(),
             "layers": [asdict(layer) | {"scale": layers.scale(source.settings, layer)} for layer in found],
             "weights": examples.weight_norms(source),
-            "kind": catalog.resolve(source.settings).model.kind,
+            "kind": "text" if source.settings.image_size is None else "image",
         }
 
     def layer(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from studio import Visit
-from synthetic_runs import READY, number
+from studio import Server, Visit
+from synthetic_runs import READY, keep, number, vectors
+from timm.models import VisionTransformer
+
+from cdvft_app.catalog.backbones import ImageBackbone
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.inspection import frozen, patches
+from cdvft_app.settings import RunSettings
 
 pytestmark = pytest.mark.browser
 
@@ -37,4 +47,56 @@ def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: 
     expect(stage.locator("[aria-current=step]")).to_have_text("× α")
     page.get_by_label("A sentence of your own").fill("  ")
     page.get_by_role("button", name="Use it").click()
-    expect(page.locator(".forward .problem")).to_have_text("Type a few words first.")
+    expect(page.locator(".forward .problem:visible")).to_have_text("Type a few words first.")
+
+
+QKV = "blocks.0.attn.qkv"
+
+
+@pytest.fixture
+def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run on images of 2 x 2 patches, whose qkv layer has 3 x 1 blocks; its model is small and drawn."""
+    torch.manual_seed(0)
+    model = VisionTransformer(img_size=28, patch_size=14, embed_dim=8, depth=1, num_heads=2, num_classes=0)
+    loaded = ImageBackbone(model, (0.5,) * 3, (0.5,) * 3, None)
+    rng = np.random.default_rng(0)
+    drawn = list(rng.integers(0, 256, (3, 28, 28)).astype(np.uint8))
+    rows = Rows(Split([], np.array([])), Split(drawn, np.array([1, 0, 1])), ("cat", "dog"), None)
+    monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
+    monkeypatch.setattr(patches, "load_rows", lambda *_, **__: rows)
+    patches._read.cache_clear()
+    settings = RunSettings(recipe="mnist", method="cdvft", target_modules=("attn.qkv",), image_size=28)
+    end = {f"{QKV}/{name}": vector for name, vector in vectors(rng, 24, 8, 2, 8).items()}
+    return keep(server, [(settings, {1: end})])[0]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str, width: int) -> None:
+    view = {"width": width, "height": 900}
+    page = visit(f"?run=nothing&tab=factors&factors={of_images}", ready=READY, viewport=view)
+    expect(page.locator("#forward-title")).to_have_text("Follow one patch through this layer")
+    expect(page.locator(".thumbnail")).to_have_text(["dog", "cat", "dog"])
+    expect(page.locator(".patch")).to_have_count(4)
+    stage = page.locator(".stage")
+    expect(stage.locator(".trail li")).to_have_text(
+        ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"]
+    )
+    stage.get_by_role("button", name="check").click()
+    verdict = stage.locator(".verdict")
+    before = verdict.inner_text()
+    error, largest = map(number, re.findall(r"(?:difference|value) is (\S+?)[,.]? ", before))
+    assert largest > 0 and error < 1e-12 * max(1, largest)
+    assert "for this patch" in before
+    page.get_by_role("radio", name="row 1, column 2").press(" ")
+    expect(verdict).not_to_have_text(before)
+    before = verdict.inner_text()
+    page.get_by_role("radio", name="class token").press(" ")
+    expect(verdict).not_to_have_text(before)
+    before = verdict.inner_text()
+    page.get_by_role("radio", name="row 2, column 2").press(" ")
+    page.get_by_role("radio", name="Image 2: cat").press(" ")
+    expect(verdict).not_to_have_text(before)
+    expect(page.get_by_role("radio", name="row 2, column 2")).to_be_checked()
+    expect(page.locator(".compare tbody tr").first).not_to_contain_text("unknown")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert not Axe().run(page).response["violations"]
