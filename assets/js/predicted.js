@@ -61,7 +61,7 @@ export class Predicted {
   }
 
   draw(runs) {
-    return h("table", { class: "numbers" },
+    return h("table", { class: "promises" },
       h("caption", {}, "What was promised before the start, by formula and by earlier runs, and what came. Hover says how."),
       h("thead", {}, h("tr", {}, h("td"), ["Forecast", "Measured", "Measured / forecast"].map((name) => h("th", { scope: "col" }, name)))),
       runs.map((run) => h("tbody", {},
