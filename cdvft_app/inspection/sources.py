@@ -24,7 +24,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded_factors"
-MOST_LISTED = 60
+MOST_RACES = 20
 MOST_LOSSES = 800
 ADAPTERS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a")
 
@@ -188,9 +188,15 @@ def find(store: RunStore, run_id: object) -> Source:
     return run
 
 
+def latest(store: RunStore) -> Iterator[RunRecord]:
+    """Runs of races, the latest first, then those of the last sweep, whose many would crowd them out."""
+    for group in (*store.groups(MOST_RACES, sweeps=False), *store.groups(1, sweeps=True)):
+        yield from reversed(group)
+
+
 def listed(store: RunStore) -> Iterator[Source]:
     """Runs with factors, the latest first, and the recorded ones after them."""
-    for record in store.history(MOST_LISTED):
+    for record in latest(store):
         if record.method in ADAPTERS:
             run = LiveRun(store, record, store.folder(record.id))
             if run.steps():

@@ -15,7 +15,6 @@ from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
-MOST_LISTED = 60
 WEIGHTS = "model.safetensors"  # what full fine-tuning keeps, in the run's adapter folder
 
 
@@ -31,7 +30,7 @@ class Changed:
 
 def listed(store: RunStore) -> Iterator[Source]:
     """Finished runs whose weight changes are kept, the latest first, recorded ones last."""
-    for record in store.history(MOST_LISTED):
+    for record in sources.latest(store):
         if record.state != "finished":
             continue
         run = LiveRun(store, record, store.folder(record.id))

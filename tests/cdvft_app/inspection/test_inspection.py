@@ -162,6 +162,12 @@ def test_a_run_without_factors_is_a_sentence(store):
     ]
 
 
+def test_the_many_runs_of_a_sweep_come_after_races(store):
+    one = RunSettings(method="cdvft")
+    race, sweep = (store.create([one, one], "somebody", sweep=sweep) for sweep in (False, True))
+    assert list(sources.latest(store)) == [*reversed(race), *reversed(sweep)]
+
+
 @pytest.mark.parametrize("key", sources.recorded_keys())
 def test_what_is_recorded_agrees_with_itself(key):
     run = RecordedRun(key)
