@@ -144,7 +144,7 @@ def resolve(settings: RunSettings) -> Plan:
         "batch_size": settings.batch_size or recipe.batch_size,
         "train_examples": min(train_examples, dataset.examples or train_examples),
         "evaluation_examples": settings.evaluation_examples or recipe.evaluation_examples,
-        "learning_rate": settings.learning_rate or recipe.learning_rates[settings.method],
+        "learning_rate": settings.learning_rate or recipe.learning_rate(settings.method, settings.m),
         "max_length": None,
         "image_size": None,
     }

@@ -12,7 +12,7 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, RaceRequest
 from cdvft_app.ui import texts
-from cdvft_app.ui.form import OF_RECIPE, RATE, RATES, START, text
+from cdvft_app.ui.form import OF_RECIPE, RATE, RATES, START, number, text
 from cdvft_app.ui.recipes import recipe_cards
 
 METHOD_NUMBERS = {
@@ -100,7 +100,7 @@ class Controls:
 
     def _number(self, name: str) -> None:
         if name in RATES:
-            label, hint = LABELS[name.removeprefix(RATE)], None
+            label, hint = LABELS[name.removeprefix(RATE)], texts.RATES.get(name.removeprefix(RATE), texts.RATE)
         else:
             label, hint = texts.SETTINGS[name]
         # Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.
@@ -158,11 +158,12 @@ def targets(model: str, recipe: Recipe) -> dict[str, Any]:
     return {"choices": [name for name in names if name in usual or name not in taken], "value": list(usual)}
 
 
-def placeholder(name: str, recipe: Recipe) -> str:
-    """What an empty field stands for."""
+def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:
+    """What an empty field stands for; `m` is what was typed into that field."""
     if name in RATES:
-        rates = {str(method): rate for method, rate in recipe.learning_rates.items()}
-        return f"{rates[name.removeprefix(RATE)]:g}"
+        method = next(method for method in recipe.learning_rates if name == RATE + method)
+        diagonals = number(m)
+        return f"{recipe.learning_rate(method, diagonals if isinstance(diagonals, int) else START['m']):g}"
     if name in OF_RECIPE:
         value = getattr(recipe, name)
         return "" if value is None else f"{value:g}"

@@ -94,18 +94,24 @@ def build(app: AppState) -> OnVisit:
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
 
-    def of_recipe(key: str) -> list[Any]:
+    def of_recipe(key: str, m: Any) -> list[Any]:
         recipe = catalog.get_recipe(key)
         return [
             gr.update(**choices("model", recipe)),
             gr.update(**choices("dataset", recipe)),
             gr.update(**targets(recipe.model, recipe)),
-            *(gr.update(placeholder=placeholder(name, recipe)) for name in varying),
+            *(gr.update(placeholder=placeholder(name, recipe, m)) for name in varying),
         ]
 
     at = controls.fields
     follows = [at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying)]
-    at["recipe"].input(of_recipe, at["recipe"], follows, **QUIET)
+    at["recipe"].input(of_recipe, [at["recipe"], at["m"]], follows, **QUIET)
+
+    def of_m(key: str, m: Any) -> Any:
+        return gr.update(placeholder=placeholder(rate, catalog.get_recipe(key), m))
+
+    rate = f"{form.RATE}cdvft"
+    at["m"].change(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
 
     def of_model(model: str, key: str) -> Any:
         try:
@@ -165,7 +171,8 @@ def build(app: AppState) -> OnVisit:
     # Settings out of what the browser kept, or out of a race that is shown.
     def filled(form_values: dict[str, Any]) -> list[Any]:
         recipe = catalog.get_recipe(form_values["recipe"])
-        own = dict(zip(("model", "dataset", "target_modules", *varying), of_recipe(recipe.key), strict=True))
+        brought = of_recipe(recipe.key, form_values["m"])
+        own = dict(zip(("model", "dataset", "target_modules", *varying), brought, strict=True))
         return [_set(own.get(name), form_values[name]) for name in form.FIELDS]
 
     def reused(shown_value: Any) -> list[Any]:

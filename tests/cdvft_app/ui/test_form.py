@@ -89,6 +89,19 @@ def test_every_recipe_fills_the_controls(recipe: catalog.Recipe) -> None:
     assert filled.target_modules == recipe.targets
 
 
+@pytest.mark.parametrize(("m", "share"), [("", 1), ("3", 1), ("4", 0.3), ("many", 1)])
+def test_the_rate_that_stands_in_the_empty_field_is_the_one_that_m_is_run_with(m: str, share: float) -> None:
+    recipe = catalog.get_recipe("mnist")
+    assert placeholder("learning_rate.cdvft", recipe, m) == f"{share * recipe.learning_rates['cdvft']:g}"
+    assert placeholder("learning_rate.lora", recipe, m) == f"{recipe.learning_rates['lora']:g}"
+    if m.isdecimal():
+        runs = form.race(EMPTY | {"recipe": "mnist", "m": m, "methods": ["cdvft", "lora"]}).runs()
+        assert [catalog.resolve(run).settings.learning_rate for run in runs] == [
+            share * recipe.learning_rates["cdvft"],
+            recipe.learning_rates["lora"],
+        ]
+
+
 def test_every_setting_has_a_hint_and_a_control() -> None:
     on_the_page = {*form.FIELDS} - {*form.RATES, "recipe"}
     assert on_the_page == set(texts.SETTINGS)
