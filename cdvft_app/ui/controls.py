@@ -100,7 +100,8 @@ class Controls:
 
     def _number(self, name: str) -> None:
         if name in RATES:
-            label, hint = LABELS[name.removeprefix(RATE)], texts.RATES.get(name.removeprefix(RATE), texts.RATE)
+            method = name.removeprefix(RATE)
+            label, hint = LABELS[method], texts.RATES.get(method)
         else:
             label, hint = texts.SETTINGS[name]
         # Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.

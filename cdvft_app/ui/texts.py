@@ -43,9 +43,8 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "checkpoint_every": ("Checkpoint every", "Steps between points from which a stopped run can go on."),
 }
 
-# The hint of a method's learning rate.
-RATE = "The peak. Empty: what a search found best."
-RATES = {"cdvft": "The peak. Empty: what a search found best; 0.3 of it from m = 4 on."}
+# What is particular about a method's learning rate.
+RATES = {"cdvft": "Empty: with m = 4 and more, 0.3 of what was found with m = 2."}
 
 INIT_CHOICES = [
     ("output diagonal", "zero_output"),
