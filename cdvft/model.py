@@ -103,6 +103,16 @@ class CDVFTModel(BaseTuner):
             wrapped.requires_grad_(False)
         self._replace_module(parent, target_name, wrapped, target)
 
+    def _replace_module(self, parent: nn.Module, child_name: str, new_module: nn.Module, child: Any) -> None:
+        """Wrap a layer as PEFT does; put it back as it is.
+
+        PEFT's own copies weight and bias on the way back, which a trained head of several layers has not.
+        """
+        if isinstance(new_module, CDVFTLayer):
+            super()._replace_module(parent, child_name, new_module, child)
+        else:
+            setattr(parent, child_name, new_module)
+
     def _check_merge_allowed(self) -> None:
         """Besides PEFT's warnings: give adapted layers a weight of their own where it is shared.
 

@@ -5,6 +5,7 @@ import json
 import peft
 import pytest
 import torch
+import transformers
 from peft import (
     PeftModel,
     convert_to_lora,
@@ -118,6 +119,34 @@ def test_saving_a_merged_model(bert, tmp_path) -> None:
     base.save_pretrained(tmp_path / "base")
     plain = type(base).from_pretrained(tmp_path / "base").eval()
     torch.testing.assert_close(bert.outputs(plain), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_trained_head_of_several_layers_is_unloaded(tmp_path) -> None:
+    config = transformers.RobertaConfig(
+        vocab_size=50, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2
+    )
+    base = transformers.RobertaForSequenceClassification(config).eval()
+    base.save_pretrained(tmp_path / "base")
+    tokens = torch.randint(3, 50, (4, 7))
+    start = base.roberta(tokens).last_hidden_state
+    model = get_peft_model(
+        base,
+        CDVFTConfig(target_modules=["query", "value"], modules_to_save=["classifier"], init_weights=False),
+    ).eval()
+    with torch.no_grad():
+        for parameter in model.base_model.model.classifier.modules_to_save.parameters():
+            parameter.add_(0.1)
+    trained, head = model(tokens).logits, model.base_model.model.classifier.modules_to_save["default"]
+    assert not torch.allclose(model.base_model.model.roberta(tokens).last_hidden_state, start)
+    model.save_pretrained(tmp_path / "adapter")
+    unloaded = model.unload()  # the base, but for the trained head
+    assert torch.equal(unloaded.roberta(tokens).last_hidden_state, start)
+    assert unloaded.classifier is head
+
+    loaded = PeftModel.from_pretrained(type(base).from_pretrained(tmp_path / "base"), tmp_path / "adapter")
+    merged = loaded.eval().merge_and_unload()
+    assert type(merged.classifier) is type(base.classifier) and not layers(merged)
+    torch.testing.assert_close(merged(tokens).logits, trained, rtol=1e-4, atol=1e-5)
 
 
 def test_auto_model(tiny, tmp_path) -> None:
