@@ -2,6 +2,15 @@
 
 import { count, h, metricText, swatch, when } from "./dom.js";
 
+/** A finished run's score in bold; else its state first, and a score only where the run was sound. */
+function outcome(run) {
+  const score = metricText(run.metric_name, run.metric);
+  if (run.state === "finished") return [h("b", {}, score || run.state), h("span", { class: "quiet" }, ` ${count(run.trainable_parameters)}`)];
+  const ended = ["failed", "stopped", "interrupted"].includes(run.state);
+  const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
+  return [h("span", { class: "state" }, `${run.state}${at}`), score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null];
+}
+
 export function mount({ element, props, server, watch }) {
   const list = h("ol", { class: "races" });
   const said = h("p", { class: "quiet", role: "status" });
@@ -78,9 +87,7 @@ export function mount({ element, props, server, watch }) {
       h("div", { class: "race-head" }, h("span", { class: "race-name" }, race.name), h("span", { class: "quiet" }, when(race.created))),
       h("p", { class: "quiet summary" }, race.summary),
       h("ul", { class: "race-results", role: "list" }, race.runs.map((run) => h("li", {}, swatch(props.lines[run.method]),
-        h("span", {}, `${run.label} `), h("b", {}, run.metric === null ? run.state : metricText(run.metric_name, run.metric)),
-        run.trainable_parameters === null || run.metric === null ? null
-          : h("span", { class: "quiet" }, ` ${count(run.trainable_parameters)}`)))),
+        h("span", {}, `${run.label} `), outcome(run)))),
       actions);
   }
 

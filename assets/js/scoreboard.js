@@ -26,7 +26,7 @@ export class Scoreboard {
   show(runs) {
     const ids = new Set(runs.map((run) => run.id));
     for (const [id, row] of this.rows) if (!ids.has(id)) { row.line.remove(); this.rows.delete(id); }
-    const values = runs.map((run) => run.metric).filter((value) => value !== null);
+    const values = runs.filter((run) => run.state !== "failed").map((run) => run.metric).filter((value) => value !== null);
     const best = values.length > 1 ? Math.max(...values) : null;
     setText(this.heads.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
     this.node.hidden = runs.length === 0;
@@ -58,7 +58,7 @@ export class Scoreboard {
     setText(state, run.overlay ?? (run.state === "finished" ? run.detail : [run.state, run.detail].filter(Boolean).join(" · ")));
     const metric = metricText(run.metric_name, run.metric);
     setText(cells.metric, metric || (running ? "…" : "–"));
-    cells.metric.classList.toggle("best", best !== null && run.metric === best);
+    cells.metric.classList.toggle("best", best !== null && run.state !== "failed" && run.metric === best);
     setText(cells.parameters, count(run.trainable_parameters) || "–");
     cells.parameters.title = run.trainable_parameters === null ? ""
       : `${count(run.trainable_parameters)} in the adapter, ${count(run.head_parameters)} in the head, of ${count(run.base_parameters)} frozen`;

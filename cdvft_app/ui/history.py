@@ -33,11 +33,11 @@ def races(store: RunStore, request: object) -> dict[str, Any]:
 
 def _race(store: RunStore, runs: list[RunRecord], token: object) -> dict[str, Any]:
     first = lasting(runs[0])
-    keep = ("id", "method", "label", "state", "metric", "metric_name", "trainable_parameters")
+    keep = ("id", "method", "label", "state", "step", "metric", "metric_name", "trainable_parameters")
     if runs[0].sweep:
         first["summary"] = " · ".join([_counted(runs), origin(runs[0])])
     return {
-        "name": first["name"],
+        "name": runs[0].name,
         "summary": first["summary"],
         "created": first["created"],
         "group": first["group"],

@@ -141,6 +141,7 @@ def test_stop_keeps_what_was_done_and_resume_goes_on(visit: Visit, hold: Hold) -
     expect(status(page)).to_contain_text("step 20 of 30")
     page.locator("#stop").click()
     expect(status(page)).to_have_text("All 3 stopped")
+    expect(page.locator("#history .race").first).to_contain_text("CDVFT stopped at step 20")
     assert curve_points(page) == [20] * 2
     hold(None)
     page.locator("#resume").click()
@@ -161,6 +162,7 @@ def test_failure_is_a_card(visit: Visit) -> None:
     expect(card).to_contain_text('"learning_rate":9.5')
     expect(page.locator("#set-learning_rate-cdvft input")).to_have_value("9.5")
     expect(status(page)).to_have_text("2 finished · 1 failed")
+    expect(page.locator("#history .race").first).to_contain_text(re.compile(r"CDVFT failed at step \dLoRA"))
 
 
 def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
