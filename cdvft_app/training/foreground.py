@@ -49,6 +49,7 @@ def run_here(
 
         execute(store, run, train, should_stop, listen)
         ended = store.get(run.id)
+    _part()
     assert ended is not None
     return ended
 
@@ -60,6 +61,7 @@ def assist() -> None:
 
     with stop_signals() as should_stop, suppress(TrainingStopped):
         train(RunSettings(**settings), lambda event: None, should_stop, Path(folder), resume)
+    _part()
 
 
 @contextmanager
@@ -92,3 +94,11 @@ def _shared(mine: Any) -> Any:
         os.environ["ACCELERATE_USE_CPU"] = "true"  # the Trainer reads it, too: gloo instead of lone processes
     PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true")
     return broadcast_object_list([mine])[0]
+
+
+def _part() -> None:
+    """End the connection to the others: its threads would abort a process that leaves with them running."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState
+
+        PartialState().destroy_process_group()
