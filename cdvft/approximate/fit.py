@@ -10,6 +10,9 @@ from torch import Tensor
 LARGEST = 256
 """Largest side of a target: what one core still fits while somebody watches."""
 
+SMALLEST_ENTRY, LARGEST_ENTRY = 1e-50, 1e50
+"""Sizes of a target's largest entry between which squares, and products of squares, stay inside float64."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -42,7 +45,8 @@ def checked_target(target: Tensor) -> Tensor:
     """The target in float64, once it is known to be a matrix that can be fitted.
 
     Raises:
-        ValueError: if it is not a real, finite, non-zero matrix with sides from 1 to 256.
+        ValueError: if it is not a real, finite, non-zero matrix with sides from 1 to 256, or if its largest
+            entry lies outside 1e-50 ... 1e50, where squares and their products leave float64.
     """
     if target.dim() != 2 or not 1 <= min(target.shape) <= max(target.shape) <= LARGEST:
         raise ValueError(
@@ -59,5 +63,11 @@ def checked_target(target: Tensor) -> Tensor:
     if not bool(target.any()):
         raise ValueError(
             "The target is zero everywhere, so no relative error exists. Give a non-zero matrix."
+        )
+    largest = float(target.abs().max())
+    if not SMALLEST_ENTRY <= largest <= LARGEST_ENTRY:
+        raise ValueError(
+            f"The target's largest entry is {largest:.3g} in size, but its squares are needed in float64. "
+            f"Scale it to a size from {SMALLEST_ENTRY:g} to {LARGEST_ENTRY:g}: relative errors stay the same."
         )
     return target

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 MOST_BYTES = 2_000_000
 MOST_PIXELS = 4_000_000
 LARGEST = 256
+MOST_HEADER = 1000  # bytes; numpy.save writes 118 for a matrix
+NO_ARRAY = "The file is no array that numpy.save wrote without pickling."
 
 
 def read_matrix(file: Path, n: int) -> Tensor:
@@ -26,17 +31,35 @@ def read_matrix(file: Path, n: int) -> Tensor:
 
 
 def _array(file: Path) -> Tensor:
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        raise ValueError("The file is no array that numpy.save wrote without pickling.") from None
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape[0] != array.shape[1]:
-        raise ValueError(f"The array has shape {getattr(array, 'shape', '?')}; a square matrix is needed.")
-    if not 2 <= len(array) <= LARGEST:
-        raise ValueError(f"The matrix is {len(array)} x {len(array)}; sides from 2 to {LARGEST} go.")
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"The array holds {array.dtype}; real numbers are needed.")
+    """The array, read only after its header says that it is small: a header may claim any size."""
+    with file.open("rb") as opened:
+        shape, dtype = _header(opened)
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise ValueError(f"The array has shape {str(shape)[:60]}; a square matrix is needed.")
+        if not 2 <= shape[0] <= LARGEST:
+            raise ValueError(f"The matrix is {shape[0]} x {shape[0]}; sides from 2 to {LARGEST} go.")
+        if dtype.kind not in "fiub":
+            raise ValueError(f"The array holds {str(dtype)[:60]}; real numbers are needed.")
+        try:
+            opened.seek(0)
+            array = np.load(opened, allow_pickle=False)
+        except (ValueError, OSError, EOFError):
+            raise ValueError(NO_ARRAY) from None
     return torch.from_numpy(array.astype(np.float64))
+
+
+def _header(opened: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        if npy.read_magic(opened) != (1, 0):  # others are for names of fields
+            raise ValueError
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shape, _, dtype = npy.read_array_header_1_0(opened, max_header_size=MOST_HEADER)
+        if dtype.hasobject:
+            raise ValueError
+    except Exception:  # a stranger's header goes through Python's parser, which fails in many ways
+        raise ValueError(NO_ARRAY) from None
+    return shape, dtype
 
 
 def _image(file: Path, n: int) -> Tensor:

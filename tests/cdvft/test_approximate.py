@@ -203,6 +203,11 @@ def test_targets_repeat_with_their_seed(name: str) -> None:
         (lambda: fit_low_rank(torch.zeros(3, 3), 1), ["zero"]),
         (lambda: fit_low_rank(torch.tensor([[1.0, math.nan]]), 1), ["NaN"]),
         (lambda: fit_low_rank(torch.eye(3) * 1j, 1), ["complex"]),
+        (
+            lambda: fit_low_rank(torch.full((8, 8), 1e308, dtype=torch.float64), 1),
+            ["1e+308", "1e-50 to 1e+50"],
+        ),
+        (lambda: fit_low_rank(torch.full((8, 8), 1e-200, dtype=torch.float64), 1), ["1e-200", "Scale it"]),
         (lambda: fit_low_rank(random(3, 4), 4), ["4", "1 to 3"]),
         (lambda: fit_fourier(random(3, 3), 10), ["10", "1 to 9"]),
         (lambda: fit_fourierft(random(3, 3), 0), ["0", "1 to 9"]),

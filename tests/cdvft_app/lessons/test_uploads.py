@@ -1,9 +1,11 @@
 """A visitor's file is read within limits, and refused with a sentence otherwise."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 from PIL import Image
 
 from cdvft_app.lessons.uploads import MOST_BYTES, read_matrix
@@ -28,6 +30,16 @@ def _pickled(file: Path) -> None:
     np.save(file, np.array([[{}]], dtype=object), allow_pickle=True)
 
 
+def _claims(header: str, version: tuple[int, int] = (1, 0)) -> Callable[[Path], object]:
+    """Writes a .npy file of a header and nothing else."""
+    text = header.encode("latin1")
+    return lambda file: file.write_bytes(npy.magic(*version) + len(text).to_bytes(2, "little") + text)
+
+
+def _shaped(shape: str, kind: str = "'<f8'") -> Callable[[Path], object]:
+    return _claims(f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}}}")
+
+
 @pytest.mark.parametrize(
     ("name", "write", "said"),
     [
@@ -35,6 +47,17 @@ def _pickled(file: Path) -> None:
         ("a.npy", lambda file: np.save(file, np.zeros((300, 300), np.int8)), "sides from 2 to 256"),
         ("a.npy", lambda file: np.save(file, np.zeros((4, 4), complex)), "real numbers are needed"),
         ("a.npy", lambda file: file.write_bytes(b"\x93NUMPY nonsense"), "no array that numpy.save wrote"),
+        ("a.npy", _shaped("(10**7, 10**7)"), "no array that numpy.save wrote"),
+        ("a.npy", _shaped("(10000000, 10000000)"), "sides from 2 to 256"),
+        ("a.npy", _shaped("(-1, -1)"), "sides from 2 to 256"),
+        ("a.npy", _shaped("(4, 4)"), "no array that numpy.save wrote"),
+        ("a.npy", _shaped("(4, 4)", "'(999,999)<f8'"), "real numbers are needed"),
+        ("a.npy", _claims("((((((((\n"), "no array that numpy.save wrote"),
+        ("a.npy", _claims("-" * 900 + "1\n"), "no array that numpy.save wrote"),
+        ("a.npy", _claims("-" * 60_000 + "1\n"), "no array that numpy.save wrote"),
+        ("a.npy", _claims("\0"), "no array that numpy.save wrote"),
+        ("a.npy", _claims("", (9, 9)), "no array that numpy.save wrote"),
+        ("a.npy", lambda file: file.write_bytes(b""), "no array that numpy.save wrote"),
         ("a.npy", _pickled, "no array that numpy.save wrote"),
         ("a.npy", lambda file: file.write_bytes(bytes(MOST_BYTES + 1)), "at most 2,000,000 go"),
         ("a.png", lambda file: file.write_bytes(b"GIF89a"), "neither a .npy array nor"),
