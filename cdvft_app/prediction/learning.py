@@ -1,8 +1,9 @@
 """What the runs that ended here say about the next one.
 
-Each run teaches two things: how long it took for each FLOP that was counted for it, and how many bytes its
-process had beside those of a step. The nearest runs count: of the same method, model and data, then of the
-same method and model, then of the same model, then any; of these the latest, by their median.
+Each run teaches three things: how long its training took for each FLOP that was counted for it, how long it
+took beside training, and how many bytes its process had beside those of a step. The nearest runs count: of
+the same method, model and data, then of the same method and model, then of the same model, then any; of
+these the latest, by their median.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 
 LATEST = 5
 LIKE_SIZE = 3.0
-"""Steps of up to so many times more or fewer FLOPs are alike: small ones take longer for each."""
+"""Numbers up to so many times more or less are alike: small steps, for one, take longer for each FLOP."""
+MANY_STEPS = 30
+"""From here on a run's pace is that of any longer one; before, its first steps weigh too much."""
+SHORT_REST = 2.0
+"""What a shorter run took beside training may be so many times more or less, as libraries are loaded once."""
 
 
 @dataclass(frozen=True)
@@ -29,42 +35,76 @@ class Estimate:
     how: str
 
 
+class Range(NamedTuple):
+    """What one run says of a number, and how far that is left open."""
+
+    low: float
+    value: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Lesson:
-    """A finished run in numbers: seconds a FLOP of training, other seconds, bytes beside a step's by formula.
+    """A finished run in numbers: steps, FLOPs of one and of all evaluations, seconds, bytes.
 
-    `other_seconds` are those of loading, apart from the evaluations' FLOPs at the same pace; None for a run
-    that was resumed, whose beginning is forgotten. `program_bytes` is None where no memory was measured.
+    `rest_seconds` are those beside training, loading and evaluations; None for a run that was resumed, whose
+    beginning is forgotten. `program_bytes`, beside a step's, are None where no memory was measured.
     """
 
     settings: RunSettings
+    steps: int
     step_flops: float
-    seconds_per_flop: float
-    other_seconds: float | None
+    evaluation_flops: float
+    training_seconds: float
+    rest_seconds: float | None
     program_bytes: float | None
+
+    def pace(self) -> Range:
+        """Seconds a FLOP of training; those of a short run may be its first steps' for the most part."""
+        pace = self.training_seconds / (self.step_flops * self.steps)
+        return Range(pace * min(self.steps / MANY_STEPS, 1.0), pace, pace)
+
+    def rest(self, evaluation_flops: float) -> Range | None:
+        """Seconds beside training of a run with evaluations of so many FLOPs.
+
+        Of this run's, evaluations are what they would be at training's pace, or all there are: with the same
+        evaluations it is what was measured. All could have been either, which the range leaves open.
+        """
+        if self.rest_seconds is None:
+            return None
+        evaluating = min(self.pace().value * self.evaluation_flops, self.rest_seconds)
+        more = evaluation_flops / self.evaluation_flops
+        slack = 1.0 if self.steps >= MANY_STEPS else SHORT_REST
+        return Range(
+            self.rest_seconds * min(more, 1.0) / slack,
+            self.rest_seconds + evaluating * (more - 1),
+            self.rest_seconds * max(more, 1.0) * slack,
+        )
+
+    def program(self) -> Range | None:
+        """Bytes beside a step's."""
+        size = self.program_bytes
+        return None if size is None else Range(size, size, size)
 
 
 @dataclass(frozen=True)
 class _Nearness:
-    """What must be the same, whether steps must be of a like size, and the least factor that is left open."""
+    """What must be the same, whether the runs must be alike, and the least factor that is left open."""
 
     same: tuple[str, ...]
-    like_size: bool
+    alike: bool
     words: str
     spread: float
 
-    def holds(self, settings: RunSettings, step_flops: float, other: Lesson) -> bool:
-        ratio = step_flops / other.step_flops
-        return all(getattr(other.settings, name) == getattr(settings, name) for name in self.same) and (
-            not self.like_size or 1 / LIKE_SIZE <= ratio <= LIKE_SIZE
-        )
+    def holds(self, settings: RunSettings, other: RunSettings) -> bool:
+        return all(getattr(other, name) == getattr(settings, name) for name in self.same)
 
 
 _NEAREST = (
     _Nearness(("method", "model", "dataset"), True, "of the same method on the same model and data", 1.15),
     _Nearness(("method", "model"), True, "of the same method on the same model", 1.4),
     _Nearness(("model",), True, "of other methods on the same model", 1.4),
-    _Nearness(("model",), False, "on the same model in steps of another size", 2.5),
+    _Nearness(("model",), False, "on the same model, of another size or length", 2.5),
     _Nearness((), False, "of other models", 3.0),
 )
 
@@ -82,35 +122,52 @@ def lessons(runs: Iterable[RunRecord], device: str, growth: float) -> list[Lesso
         counted = (run.forecast or {}).get("counted")
         if not counted or run.device != device or not run.seconds or not run.step:
             continue
-        pace = run.seconds / (counted["step_flops"] * run.step)
         whole = run.whole_seconds or 0.0
-        others = whole - run.seconds - pace * counted["evaluation_flops"]
         peak = run.result.get("peak_memory_bytes")
         found.append(
             Lesson(
                 run.settings,
+                run.step,
                 counted["step_flops"],
-                pace,
-                max(others, 0.0) if whole > run.seconds else None,
+                counted["evaluation_flops"],
+                run.seconds,
+                whole - run.seconds if whole > run.seconds else None,
                 max(peak - growth * counted["step_bytes"], 0.0) if peak else None,
             )
         )
     return found
 
 
+def like(one: float, other: float) -> bool:
+    """Whether two positive numbers are of one size."""
+    return 1 / LIKE_SIZE <= one / other <= LIKE_SIZE
+
+
 def learned(
     settings: RunSettings,
-    step_flops: float,
     known: Sequence[Lesson],
-    value: Callable[[Lesson], float | None],
+    value: Callable[[Lesson], Range | None],
+    alike: Callable[[Lesson], bool],
 ) -> Estimate | None:
-    """The nearest runs' `value`: median, and range never narrower than what is left open; None without."""
+    """The median of what the nearest runs say, in a range that holds all of theirs; None without any.
+
+    Args:
+        settings: of the run that is asked about.
+        known: the lessons, latest first.
+        value: what one says; None where it says nothing.
+        alike: whether one is of the size that is asked about, in what matters for this value.
+    """
     for nearness in _NEAREST:
-        near = (value(one) for one in known if nearness.holds(settings, step_flops, one))
-        values = [one for one in near if one is not None][:LATEST]
-        if values:
-            median, spread = statistics.median(values), nearness.spread
-            many = f"the last {len(values)} runs" if len(values) > 1 else "one run"
-            low, high = min(*values, median / spread), max(*values, median * spread)
+        near = (
+            value(one)
+            for one in known
+            if nearness.holds(settings, one.settings) and (alike(one) or not nearness.alike)
+        )
+        said = [one for one in near if one is not None][:LATEST]
+        if said:
+            median, spread = statistics.median(one.value for one in said), nearness.spread
+            many = f"the last {len(said)} runs" if len(said) > 1 else "one run"
+            low = min(*(one.low for one in said), median / spread)
+            high = max(*(one.high for one in said), median * spread)
             return Estimate(median, low, high, f"as {many} {nearness.words} here")
     return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from cdvft_app.catalog import Plan
 from cdvft_app.prediction.counted import Counted, count
-from cdvft_app.prediction.learning import Estimate, learned, lessons
+from cdvft_app.prediction.learning import MANY_STEPS, Estimate, Lesson, learned, lessons, like
 from cdvft_app.store.records import RunRecord
 from cdvft_app.training.device import cpu_threads, device_kind, device_name
 
@@ -64,18 +64,28 @@ def predict(plan: Plan, finished: Iterable[RunRecord]) -> Prediction | None:
     device = device_name(kind)
     known = lessons(finished, device, GROWTH.value)
 
-    def nearest(value: str) -> Estimate | None:
-        return learned(plan.settings, counted.step_flops, known, lambda lesson: getattr(lesson, value))
+    def same_pace(other: Lesson) -> bool:
+        many = min(counted.steps, other.steps) >= MANY_STEPS
+        return like(counted.step_flops, other.step_flops) and (many or like(counted.steps, other.steps))
 
-    pace = nearest("seconds_per_flop") or (_rough_pace() if kind == "cpu" else None)
-    program = nearest("program_bytes") or (_PROGRAM if kind == "cpu" else Estimate(0, 0, 0, "none"))
+    pace = learned(plan.settings, known, Lesson.pace, same_pace) or (_rough_pace() if kind == "cpu" else None)
+    rest = learned(
+        plan.settings,
+        known,
+        lambda other: other.rest(counted.evaluation_flops),
+        lambda other: like(counted.evaluation_flops, other.evaluation_flops),
+    )
+    program = learned(
+        plan.settings, known, Lesson.program, lambda other: like(counted.step_flops, other.step_flops)
+    ) or (_PROGRAM if kind == "cpu" else Estimate(0, 0, 0, "none"))
+    seconds = pace and _seconds(counted, pace)
     return Prediction(
         device=device,
         counted=counted,
         trainable_parameters=_exactly(counted.trainable_parameters, "Counted by formula: exact."),
         adapter_bytes=_file(plan, counted),
-        seconds=pace and _seconds(counted, pace),
-        whole_seconds=pace and _whole(counted, pace, nearest("other_seconds") or _LOADING),
+        seconds=seconds,
+        whole_seconds=pace and seconds and _whole(seconds, rest or _rough_rest(counted, pace)),
         peak_memory_bytes=_peak(counted, program),
     )
 
@@ -113,14 +123,21 @@ def _seconds(counted: Counted, pace: Estimate) -> Estimate:
     )
 
 
-def _whole(counted: Counted, pace: Estimate, loading: Estimate) -> Estimate:
-    flops = counted.training_flops + counted.evaluation_flops
+def _rough_rest(counted: Counted, pace: Estimate) -> Estimate:
+    """Evaluations at training's pace, and loading."""
+    flops = counted.evaluation_flops
+    low, value, high = (
+        flops * getattr(pace, name) + getattr(_LOADING, name) for name in ("low", "value", "high")
+    )
+    return Estimate(value, low, high, _LOADING.how)
+
+
+def _whole(training: Estimate, rest: Estimate) -> Estimate:
     return Estimate(
-        flops * pace.value + loading.value,
-        flops * pace.low + loading.low,
-        flops * pace.high + loading.high,
-        f"Training, evaluations of {_flops(counted.evaluation_flops)} at the same rate, and "
-        f"{loading.value:.0f} s of loading: {loading.how}.",
+        training.value + rest.value,
+        training.low + rest.low,
+        training.high + rest.high,
+        f"Training, and {rest.value:.0f} s of loading and evaluations: {rest.how}.",
     )
 
 

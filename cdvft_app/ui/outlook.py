@@ -12,7 +12,7 @@ from cdvft_app.figures.palette import METHOD_STYLES
 if TYPE_CHECKING:
     from cdvft_app.prediction import Prediction
 
-WIDE = 2.0  # a range from one half to double and more is said as a range
+WIDE = 4.0  # a range whose end is so many times its beginning and more is said as a range
 
 
 def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
@@ -42,7 +42,7 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
     trained = [
         (METHOD_STYLES[plan.settings.method].label, made.seconds) for plan, made in known if made.seconds
     ]
-    if high > WIDE * value:
+    if high > WIDE * low:
         words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device}"
     else:
         parts = ", ".join(f"{duration(seconds.value)} {name}" for name, seconds in trained)

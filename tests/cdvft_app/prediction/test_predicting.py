@@ -10,7 +10,7 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.events import Done, Started
-from cdvft_app.prediction import Prediction, predict
+from cdvft_app.prediction import Estimate, Prediction, predict
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -79,7 +79,7 @@ def test_two_runs_of_the_same_kind_decide(store: RunStore) -> None:
     [
         ({"recipe": "sentiment", "dataset": "someone/texts"}, "of the same method on the same model here"),
         ({"method": "lora"}, "of other methods on the same model"),
-        ({"batch_size": 1, "max_length": 8}, "in steps of another size"),
+        ({"batch_size": 1, "max_length": 8}, "on the same model, of another size or length"),
         ({"recipe": "mnist"}, "of other models"),
     ],
 )
@@ -114,9 +114,47 @@ def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
 def test_a_resumed_run_says_nothing_about_loading(store: RunStore) -> None:
     run = finish(store, 1e-9)
     (lesson,) = lessons_of(run)
-    assert lesson.other_seconds is not None
+    assert lesson.rest_seconds is not None
     (again,) = lessons_of(dataclasses.replace(run, queued=run.created + 60))
-    assert again.other_seconds is None
+    assert again.rest_seconds is None and again.rest(1.0) is None
+
+
+def ended_after(run: RunRecord, whole: float) -> RunRecord:
+    """The run, as if it had gone on for so long from its first loading to its end."""
+    assert run.started
+    return dataclasses.replace(run, ended=run.started + whole)
+
+
+def foretell_from(run: RunRecord, **settings: Any) -> tuple[Estimate, Estimate]:
+    made = predict(catalog.resolve(RunSettings(**{"method": "cdvft", **settings})), [run])
+    assert made and made.seconds and made.whole_seconds
+    return made.seconds, made.whole_seconds
+
+
+@pytest.mark.parametrize("settings", [{"recipe": "digits", "max_steps": 5}, {}])
+def test_the_same_run_again_is_promised_what_it_took(store: RunStore, settings: dict[str, Any]) -> None:
+    """Though evaluations at the pace of so few steps would have taken longer than all of it."""
+    run = ended_after(finish(store, 17.2, **settings), 102.1)
+    seconds, whole = foretell_from(run, **settings)
+    assert seconds.value == pytest.approx(17.2) and whole.value == pytest.approx(102.1)
+    assert seconds.low < 17.2 <= seconds.high and whole.low < 102.1 < whole.high
+
+
+def test_a_short_run_leaves_the_range_of_a_long_one_wide(store: RunStore) -> None:
+    """A default run took 39 s of training, 60 s in all; ten steps took 9 s, the first ones 6 of them."""
+    seconds, whole = foretell_from(ended_after(finish(store, 9.0, max_steps=10), 30.0))
+    assert seconds.low < 39.0 < seconds.high
+    assert whole.low < 60.0 < whole.high
+    many = finish(store, 39.0)
+    assert foretell(store).seconds == foretell_from(many)[0]  # the ten steps no longer count
+
+
+def test_more_evaluations_take_longer_and_loading_does_not(store: RunStore) -> None:
+    run = ended_after(finish(store, 40.0, evaluation_examples=256), 60.0)
+    whole = {many: foretell_from(run, evaluation_examples=many)[1] for many in (256, 512)}
+    assert whole[256].value == pytest.approx(60.0)
+    assert 60.0 < whole[512].value < 80.0
+    assert whole[512].low <= 60.0 and whole[512].high >= 80.0
 
 
 def lessons_of(run: RunRecord) -> Any:
