@@ -65,7 +65,9 @@ export function statusText(runs) {
     } else if (active.total_steps) {
       parts.push(`step ${active.step} of ${active.total_steps}`);
       const left = secondsLeft(active);
-      if (left !== null) parts.push(`${clock(left)} left`);
+      if (active.step >= active.total_steps) parts.push("evaluating");
+      else if (active.state === "stopping") parts.push("a last evaluation follows");
+      else if (left !== null) parts.push(`${clock(left)} left`);
     }
     if (waiting.length) parts.push(`next: ${waiting[0].label}`);
     return parts.join(" · ");

@@ -25,8 +25,8 @@ class Buttons:
     reason: str
 
 
-def submit(app: AppState, request: RaceRequest, token: str) -> list[str]:
-    """Queue a race whose every run can be; returns the ids in the order of its methods.
+def submit(app: AppState, request: RaceRequest, token: str, program: bool = False) -> list[str]:
+    """Queue a race whose every run can be, of a person or a program; the ids in the order of its methods.
 
     Raises:
         InvalidChoice, QueueFull, StoreError: with a sentence.
@@ -34,7 +34,7 @@ def submit(app: AppState, request: RaceRequest, token: str) -> list[str]:
     plans = [catalog.resolve(settings) for settings in request.runs()]
     promised = [made.facts() if made else None for made in app.foretell(plans)]
     chosen = [plan.settings for plan in plans]
-    return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised)
+    return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised, program=program)
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:
@@ -76,7 +76,11 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         return Buttons(False, False, f"Only the browser that started this race can have it {what}.")
     if busy:
         if any(run.state == "stopping" for run in busy):
-            return Buttons(False, False, "Stopping: at most two more steps, then the adapter is saved.")
+            return Buttons(
+                False,
+                False,
+                "Stopping: at most two more steps, then a last evaluation, and the adapter is saved.",
+            )
         again = (
             f"Resume takes up {label(ended_early[0].settings)} again."
             if ended_early
