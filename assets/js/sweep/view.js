@@ -85,7 +85,7 @@ export function mount({ element, props, server, watch }) {
         again = answer.progress.waiting > 0;
       } catch {
         if (mine !== generation) return;
-        setText(status, "Reconnecting to the server; the sweep goes on without this page.");
+        setText(status, "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.");
       }
     }
     if (again) timer = setTimeout(() => poll(mine), EVERY);
