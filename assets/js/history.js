@@ -46,7 +46,8 @@ export function mount({ element, props, server, watch }) {
     const field = h("input", { type: "text", value: race.name, maxlength: 120, "aria-label": "New name" });
     const form = h("form", { class: "rename", onsubmit: (event) => {
       event.preventDefault();
-      act(server.rename({ group: race.group, name: field.value, token: props.value.token }));
+      act(server.rename({ group: race.group, name: field.value, token: props.value.token }))
+        .then(() => document.dispatchEvent(new CustomEvent("race-renamed")));
     } }, field, h("button", { type: "submit", class: "text-button" }, "Save"),
     h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"));
     place.replaceChildren(form);

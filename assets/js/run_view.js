@@ -9,6 +9,7 @@ import { isActive, isFinal, progress, RunModel, statusText } from "./run_model.j
 import { Scoreboard } from "./scoreboard.js";
 
 const EVERY = 1000;
+const AT_REST = 10_000;  // all runs are over, but another page may resume or rename them
 
 /** Put the runs into the address, so that a refresh or another device finds them. */
 function remember(ids) {
@@ -24,7 +25,8 @@ export function mount({ element, props, server, trigger, watch }) {
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status" });
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Race", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
-  const lost = h("p", { class: "notice", role: "status", hidden: true }, "Reconnecting to the server; training goes on without this page. ",
+  const lost = h("p", { class: "notice", role: "status", hidden: true }, 
+    "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
     h("button", { type: "button", class: "text-button", onclick: () => location.reload() }, "Reload the page"));
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
   const chart = new RunChart(props.lines, props.layout, element.id);
@@ -98,14 +100,21 @@ export function mount({ element, props, server, trigger, watch }) {
         lost.hidden = true;
         show(model.take(answer));
         tell(model.shown);
-        if (answer.runs.some((run) => run.more)) wait = 0;
-        else if (model.settled) return;
+        if (model.runs.size === 0) return;
+        wait = answer.runs.some((run) => run.more) ? 0 : model.settled ? AT_REST : EVERY;
       } catch {
         if (mine !== generation) return;
         lost.hidden = false;
       }
     }
     timer = setTimeout(() => poll(mine), wait);
+  }
+
+  /** What is new now, not only at the next turn. */
+  function pollNow() {
+    if (document.hidden || !element.isConnected || props.value.recorded || !model?.runs.size) return;
+    clearTimeout(timer);
+    poll(++generation);
   }
 
   function begin() {
@@ -132,6 +141,8 @@ export function mount({ element, props, server, trigger, watch }) {
   }
 
   watch("value", begin);
+  document.addEventListener("visibilitychange", pollNow);
+  document.addEventListener("race-renamed", pollNow);
   document.addEventListener("show-runs", (event) => {
     if (element.isConnected) { props.value = { ...props.value, recorded: null, rows: null, kind: "chosen", runs: event.detail }; begin(); }
   });

@@ -25,7 +25,6 @@ def lasting(run: RunRecord) -> dict[str, Any]:
     recipe = catalog.recipes().get(run.settings.recipe)
     return {
         "group": run.group_id,
-        "name": run.name,
         "method": run.method,
         "label": label(run.settings),
         "summary": " · ".join(
@@ -41,6 +40,7 @@ def current(run: RunRecord) -> dict[str, Any]:
     """What may change from one second to the next."""
     return {
         "id": run.id,
+        "name": run.name,
         "state": run.state,
         "reason": run.reason,
         "step": run.step,
