@@ -34,16 +34,16 @@ def start(app: AppState, settings: object) -> dict[str, Any]:
     """Queue a race. See `RaceRequest` for the settings; what is left out is the recipe's."""
     token = secrets.token_urlsafe(32)
     try:
-        return {"run_ids": submit(app, parse_race(settings), token), "token": token}
+        return {"run_ids": submit(app, parse_race(settings), token, program=True), "token": token}
     except (InvalidChoice, QueueFull, StoreError) as error:
-        raise _refusal(str(error)) from None
+        raise refusal(str(error)) from None
 
 
 def state(app: AppState, run_id: object, cursor: object = 0) -> dict[str, Any]:
     """A run's state, and its rows after `cursor`: at most 5,000; ask again with the new cursor for more."""
     run = _run(app, run_id)
     if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor < 2**63:
-        raise _refusal(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
+        raise refusal(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
     rows, cursor_now = app.store.rows(run.id, cursor, limit=MOST_ROWS)
     return {
         "run_id": run.id,
@@ -68,22 +68,22 @@ def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
     """Stop a run of one's own; a run that trains ends within two steps and keeps its adapter."""
     run = _run(app, run_id)
     if not isinstance(token, str):
-        raise _refusal(f"token: got {_quoted(token)}; it is the text that /start gave.")
+        raise refusal(f"token: got {_quoted(token)}; it is the text that /start gave.")
     try:
         app.queue.stop(run.id, token)
     except StoreError as error:
-        raise _refusal(str(error)) from None
+        raise refusal(str(error)) from None
     return {"run_id": run.id, "state": app.store.state(run.id)}
 
 
 def _run(app: AppState, run_id: object) -> RunRecord:
     run = app.store.get(run_id)
     if run is None:
-        raise _refusal(f"run_id: there is no run {_quoted(run_id)}; use an id that /start gave.")
+        raise refusal(f"run_id: there is no run {_quoted(run_id)}; use an id that /start gave.")
     return run
 
 
-def _refusal(sentence: str) -> gr.Error:
+def refusal(sentence: str) -> gr.Error:
     """What the client gets as its error; the server's log stays quiet, since nothing went wrong here."""
     return gr.Error(sentence, print_exception=False)
 

@@ -12,6 +12,7 @@ from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui import finished_races, measure, outcomes, sweep
+from cdvft_app.ui.api import refusal
 from cdvft_app.ui.compare_form import (
     CONVENTIONS,
     FIELDS,
@@ -186,6 +187,6 @@ def _endpoint(app: AppState) -> Any:
         try:
             return cost_table(parse_cost(request))
         except InvalidChoice as error:
-            raise gr.Error(str(error)) from None
+            raise refusal(str(error)) from None
 
     return cost

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gradio as gr
+import pytest
+
 from cdvft_app.ui.build import TABS, build
 from cdvft_app.ui.component import plotly_script
 from cdvft_app.ui.state import AppState
@@ -36,6 +39,14 @@ def test_public_endpoints(app: AppState) -> None:
     assert all(
         isinstance(call.concurrency_limit, int) and call.concurrency_limit > 1 for call in public.values()
     )
+
+
+@pytest.mark.parametrize("request_", [{}, {"model": "nothing of that name"}, {"model": 3}, [], None])
+def test_a_refused_cost_is_no_fault_in_the_log(app: AppState, request_: object) -> None:
+    (cost,) = (call for call in build(app).fns.values() if call.api_name == "cost")
+    with pytest.raises(gr.Error) as refused:
+        cost.fn(request_)
+    assert not refused.value.print_exception
 
 
 def test_tabs_name_themselves() -> None:
