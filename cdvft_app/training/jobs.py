@@ -40,7 +40,8 @@ class JobQueue:
         train: None: `cdvft_app.training.trainer.train`, imported by the first worker that needs it.
 
     At most CDVFT_MAX_QUEUED runs (50) of races wait altogether, and CDVFT_MAX_QUEUED_PER_OWNER (12) of one
-    token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first.
+    token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first. A program gets
+    a new token with every race, so all programs together may fill half of the queue and no more.
     """
 
     def __init__(self, store: RunStore, workers: int | None = None, train: Train | None = None) -> None:
@@ -50,6 +51,7 @@ class JobQueue:
         self._most = _from_environment("CDVFT_MAX_QUEUED", 50)
         self._most_per_owner = _from_environment("CDVFT_MAX_QUEUED_PER_OWNER", 12)
         self.most_of_sweeps = _from_environment("CDVFT_MAX_SWEEP_RUNS", 96)
+        self._of_programs: set[str] = set()
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -68,14 +70,17 @@ class JobQueue:
         settings: Sequence[RunSettings],
         token: str,
         name: str = "",
+        *,
         sweep: bool = False,
         forecasts: Sequence[Mapping[str, Any] | None] = (),
+        program: bool = False,
     ) -> list[str]:
         """Queue the runs of a race or a sweep; returns their ids in order, or raises `QueueFull`."""
         with self._changed:
-            self._check_room(len(settings), token, sweep)
+            self._check_room(len(settings), token, sweep, program)
             made = self._store.create(settings, token, name, forecasts=forecasts, sweep=sweep)
             ids = [run.id for run in made]
+            self._of_programs.update(ids if program else ())
             self._changed.notify_all()
         return ids
 
@@ -101,12 +106,15 @@ class JobQueue:
         for thread in self._threads:
             thread.join(timeout)
 
-    def _check_room(self, wanted: int, token: str, sweep: bool) -> None:
-        races = (
+    def _check_room(self, wanted: int, token: str, sweep: bool, program: bool = False) -> None:
+        self._of_programs = {one for one in self._of_programs if self._store.state(one) == "queued"}
+        races = [
             (self._most, self._store.queued(sweep=False), "in the queue"),
             (self._most_per_owner, self._store.queued(token, sweep=False), "of yours"),
-        )
-        sweeps = ((self.most_of_sweeps, self._store.queued(sweep=True), "of sweeps"),)
+        ]
+        if program:
+            races.append((self._most // 2, len(self._of_programs), "of programs"))
+        sweeps = [(self.most_of_sweeps, self._store.queued(sweep=True), "of sweeps")]
         for most, waiting, whose in sweeps if sweep else races:
             if waiting + wanted > most:
                 raise QueueFull(
