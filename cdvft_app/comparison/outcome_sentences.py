@@ -55,6 +55,9 @@ def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
             if axis.kind != "bytes"
             else "Nobody measured the memory of these runs."
         ]
+    known = [point for point in placed if point.amounts.get(axis.key)]
+    if len(known) == 1:
+        return [_alone(known[0], axis)]
     ours = best(placed, "cdvft") or max(placed, key=lambda point: point.metric.mean)
     name = ours.outcomes[0].metric_name
     error = standard_error(name, ours.metric.mean, ours.outcomes[0].evaluation_examples)
@@ -64,6 +67,14 @@ def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
         *(_against(ours, other, placed, axis, error) for other in others),
         _doubt(ours, placed, error),
     ]
+
+
+def _alone(point: Point, axis: Axis) -> str:
+    return (
+        f"{_placed(point, axis)} is the only setting drawn, and one setting alone cannot be compared. "
+        "Train another method on the same data with as many examples and steps, such as by choosing several "
+        "methods before Start, and it appears beside this one."
+    )
 
 
 def _front(placed: Sequence[Point], axis: Axis) -> str:

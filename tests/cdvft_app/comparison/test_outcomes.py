@@ -138,6 +138,11 @@ def test_the_recorded_race_in_sentences_also_where_cdvft_loses():
     assert sentences(points(one), MEMORY) == ["Nobody measured the memory of these runs."]
 
 
+def test_one_setting_alone_is_not_called_a_winner():
+    (said,) = sentences(placed(ran("cdvft", 0.8, 13_824)), PARAMETERS)
+    assert "13,824 parameters) is the only setting drawn, and one setting alone cannot be compared." in said
+
+
 def test_sentences_name_the_best_of_many_and_who_had_the_most():
     (said_front, against, doubt) = sentences(
         placed(
