@@ -5,22 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdvft_app.comparison.quantities import amount, percent
+
 TABLE_WIDTH = 120
-# Heading, field of the row, and how its numbers are written.
-COLUMNS = (
-    ("parameters", "trainable_parameters", "{:,}"),
-    ("of the model", "trainable_share", "{:.2g}"),
-    ("file, bytes", "adapter_bytes", "{:,}"),
-    ("FLOPs a step", "flops_per_step", "{:.3e}"),
-    ("with the model's", "total_flops_per_step", "{:.3e}"),
-    ("kept, bytes", "activation_bytes", "{:,}"),
+# Heading, field of the row, and how it is written.
+COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("parameters", "trainable_parameters", partial(amount, "count")),
+    ("of the model", "trainable_share", percent),
+    ("file", "adapter_bytes", partial(amount, "bytes")),
+    ("added a step", "flops_per_step", partial(amount, "flops")),
+    ("with the model's", "total_flops_per_step", partial(amount, "flops")),
+    ("kept", "activation_bytes", partial(amount, "bytes")),
 )
 
 
@@ -113,10 +116,10 @@ def _show(rows: list[dict[str, Any]]) -> None:
     shown = Table(box=None, header_style="bold")
     for heading in ("method", "setting", *(heading for heading, _, _ in COLUMNS)):
         words = heading in ("method", "setting")
-        shown.add_column(heading, justify="left" if words else "right", no_wrap=words)
+        shown.add_column(heading, justify="left" if words else "right", no_wrap=True)
     counted = [row for row in rows if not row["unavailable"]]
     for row in counted:
-        numbers = (form.format(row[field]) for _, field, form in COLUMNS)
+        numbers = (written(row[field]) for _, field, written in COLUMNS)
         shown.add_row(row["method"], setting_text(row["setting"]), *numbers)
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)

@@ -35,7 +35,7 @@ APP = {
     "paper": {"shapes", "cdvft"},
     "cost_request": {"settings"},
     "cost_table": {"cost_request", "shapes", "settings", "cdvft"},
-    "cost_command": {"cost_request", "cost_table"},
+    "cost_command": {"cost_request", "cost_table", "comparison"},
     "measure_command": {"cost_command", "cost_request", "comparison", "store", "training"},
     "time_match": {"settings", "cdvft"},
     "memory": {"shapes"},
@@ -73,7 +73,7 @@ APP = {
     },
     "lessons": {"training", "events", "cdvft"},
     "options": {"settings"},
-    "sweep": {"figures", "store", "catalog", "settings"},
+    "sweep": {"comparison", "figures", "store", "catalog", "settings"},
     "sweep_command": {"sweep", "training", "store", "progress", "catalog", "settings"},
     "progress": {"events"},
     "cli": {

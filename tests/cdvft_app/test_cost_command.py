@@ -56,7 +56,14 @@ def test_csv_and_table_show_the_same(cost):
     assert [row["trainable_parameters"] for row in rows] == ["688128", "3407872", ""]
     _, output, _ = cost(*options)
     assert "688,128" in output and "3,407,872" in output
+    assert "0.0086 %" in output and "2.78 MB" in output and "340 GFLOP" in output
     assert "has no classification head to train." in " ".join(output.split())
+
+
+def test_no_number_of_the_table_is_cut(cost):
+    everything = ("--model", "meta-llama/Meta-Llama-3-8B", "--m", 16, "--block-size", 1024)
+    output = cost(*everything)[1]
+    assert "8,030,261,248" in output and "32.1 GB" in output and "…" not in output
 
 
 BAD = [
