@@ -11,12 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from cdvft_app.comparison.outcome_sentences import METRICS
+from cdvft_app.comparison.sentences import listed
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import Method
 from cdvft_app.sweep.results import Rest, Setting, best, line, reduce, varied, whole_seeds
 from cdvft_app.sweep.words import SYMBOLS, apart, name, value_text, written
 
-_BY: tuple[tuple[Rest, str], ...] = (("best", "its best setting"), ("mean", "the mean of all its settings"))
+_BY: tuple[tuple[Rest, str], ...] = (
+    ("best", "at its best setting"),
+    ("mean", "on average over all settings"),
+)
+_THE = {"learning_rates": "the learning rate"}
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,10 @@ def sentences(settings: Sequence[Setting], metric_name: str, evaluation_examples
     stick = yardstick(finished, metric_name, evaluation_examples)
     told = [
         _yardstick(stick, evaluation_examples),
-        *(_moved(method, by_method[method], stick) for method in _told_of(by_method)),
+        *(text for method in _told_of(by_method) for text in _moved(method, by_method[method], stick)),
         _rates(by_method, stick),
         _best(by_method, stick),
-        _losses(by_method, stick),
+        *_losses(by_method, stick),
         _failed(settings),
     ]
     return [sentence for sentence in told if sentence]
@@ -67,14 +73,15 @@ def _yardstick(stick: Yardstick, examples: int | None) -> str:
     said = []
     if stick.error is not None:
         error = apart(stick.metric_name, stick.error)
-        said.append(f"One evaluation on {examples:,} examples has a standard error of {error}")
+        said.append(f"One evaluation on {examples:,} examples is uncertain by {error} (its standard error)")
     if stick.seeds_apart is None:
-        said.append("there is one seed so far, so nothing tells how much chance does")
+        said.append("Each setting ran with one seed, so nothing tells how much the luck of a seed adds")
     else:
         spread = apart(stick.metric_name, stick.seeds_apart)
-        said.append(f"the seeds of one setting lie {spread} apart (the median)")
-    text = "; ".join(said)
-    return f"{text[:1].upper()}{text[1:]}. What is smaller than that is no finding."
+        said.append(f"Two seeds of one setting differ by {spread} (the median)")
+    if stick.noise is not None:
+        said.append(f"A difference up to {apart(stick.metric_name, stick.noise)} is called chance below")
+    return f"{'. '.join(said)}."
 
 
 def _told_of(by_method: dict[Method, list[Setting]]) -> list[Method]:
@@ -82,22 +89,28 @@ def _told_of(by_method: dict[Method, list[Setting]]) -> list[Method]:
     return ["cdvft"] if "cdvft" in by_method else list(by_method)
 
 
-def _moved(method: Method, settings: Sequence[Setting], stick: Yardstick) -> str | None:
+def _moved(method: Method, settings: Sequence[Setting], stick: Yardstick) -> list[str]:
     """How far each dimension moves the mean over the others, and how far where those are at their best."""
-    parts = []
-    for dimension in varied(settings):
+    dimensions = varied(settings)
+    told = []
+    for dimension in dimensions:
         rough, tuned = effect(settings, dimension, "mean"), effect(settings, dimension, "best")
-        about = [f"{rough.best} best, {rough.worst} worst"] if rough.moved else []
-        about += _verdict(rough.moved, stick)
-        said = f"{SYMBOLS[dimension]} by {apart(stick.metric_name, rough.moved)}{_in_brackets(about)}"
-        if len(varied(settings)) > 1:
-            tuned_by = f"{apart(stick.metric_name, tuned.moved)}{_in_brackets(_verdict(tuned.moved, stick))}"
-            said += f", or {tuned_by} with the best of the rest"
-        parts.append(said)
-    if not parts:
-        return None
-    start = f"What moves {METHOD_STYLES[method].label}, as a mean over the rest: "
-    return f"{start}{'; '.join(parts)}."
+        what, score = _THE.get(dimension, SYMBOLS[dimension]), METRICS.get(stick.metric_name, "score")
+        whose = f"{METHOD_STYLES[method].label}'s {score}"
+        unit = " of the method's own rate" if dimension == "learning_rates" else ""
+        if not rough.moved:
+            said = f"Changing {what} does not move {whose} on average"
+        else:
+            said = (
+                f"Changing {what} moves {whose} by {apart(stick.metric_name, rough.moved)} on average "
+                f"(best {rough.best}, worst {rough.worst}{unit}){_verdict(rough.moved, stick)}"
+            )
+        others = [_THE.get(other, SYMBOLS[other]) for other in dimensions if other != dimension]
+        if others:
+            left = f"{apart(stick.metric_name, tuned.moved)} remain{_verdict(tuned.moved, stick)}"
+            said += f". With {listed(others)} tuned for each {SYMBOLS[dimension]}, {left}"
+        told.append(f"{said}.")
+    return told
 
 
 def _rates(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | None:
@@ -110,15 +123,17 @@ def _rates(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | No
     if "cdvft" not in moved or len(moved) < 2:
         return None
     order = sorted(moved, key=lambda method: -moved[method].moved)
-    told = ", ".join(
-        f"{METHOD_STYLES[method].label} by {apart(stick.metric_name, moved[method].moved)}"
-        for method in order
+    told = listed(
+        [
+            f"{METHOD_STYLES[method].label} by {apart(stick.metric_name, moved[method].moved)}"
+            for method in order
+        ]
     )
     place = order.index("cdvft")
-    rank = {0: "the most sensitive", len(order) - 1: "the least sensitive"}.get(
-        place, f"number {place + 1} of {len(order)}"
+    rank = {0: "the most sensitive to it", len(order) - 1: "the least sensitive to it"}.get(
+        place, f"number {place + 1} of {len(order)} in sensitivity to it"
     )
-    return f"The learning rate moves {told}: CDVFT is {rank}."
+    return f"Changing the learning rate moves {told}, on average. CDVFT is {rank}."
 
 
 @dataclass(frozen=True)
@@ -139,14 +154,10 @@ def effect(settings: Sequence[Setting], dimension: str, rest: Rest) -> Effect:
     return Effect(high[1] - low[1], value_text(dimension, high[0]), value_text(dimension, low[0]))
 
 
-def _in_brackets(about: Sequence[str]) -> str:
-    return f" ({', '.join(about)})" if about else ""
-
-
-def _verdict(moved: float, stick: Yardstick) -> list[str]:
+def _verdict(moved: float, stick: Yardstick) -> str:
     if stick.noise is None:
-        return []
-    return ["more than noise" if moved > stick.noise else "within noise"]
+        return ""
+    return ": more than chance" if moved > stick.noise else ": no more than chance"
 
 
 def _best(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | None:
@@ -156,18 +167,19 @@ def _best(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | Non
              if (winner := best(ones)) and winner.spread]  # fmt: skip
     found.sort(key=lambda one: -one[1])
     told = "; ".join(
-        f"{name(one)}: {written(stick.metric_name, mean)} (of {count} settings)" for one, mean, count in found
+        f"{name(one)} with {written(stick.metric_name, mean)} (the best of {count})"
+        for one, mean, count in found
     )
-    return f"The best setting of each: {told}. The more settings are tried, the luckier the best one is."
+    return f"The best setting of each method: {told}. A best of many settings is partly luck."
 
 
-def _losses(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | None:
+def _losses(by_method: dict[Method, list[Setting]], stick: Yardstick) -> list[str]:
     """Where another method is ahead of CDVFT: by its best setting, and over all settings alike."""
     if "cdvft" not in by_method or len(by_method) < 2:
-        return None
+        return []
     others = [method for method in by_method if method != "cdvft"]
     told = []
-    for rest, what in _BY:
+    for rest, where in _BY:
         ours = reduce(by_method["cdvft"], rest)
         ahead = []
         for method in others:
@@ -175,11 +187,12 @@ def _losses(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | N
             if ours and theirs and theirs.mean > ours.mean:
                 more = theirs.mean - ours.mean
                 by = apart(stick.metric_name, more)
-                ahead.append(f"{METHOD_STYLES[method].label} by {by}{_in_brackets(_verdict(more, stick))}")
-        told.append(
-            f"By {what} CDVFT is behind " + "; ".join(ahead) if ahead else f"By {what} CDVFT is behind none"
-        )
-    return ". ".join(told) + "."
+                ahead.append(
+                    f"{METHOD_STYLES[method].label} by {by}{_verdict(more, stick).replace(':', ',')}"
+                )
+        start = f"{where[:1].upper()}{where[1:]}, CDVFT is behind"
+        told.append(f"{start} {'; '.join(ahead)}." if ahead else f"{start} no other method.")
+    return told
 
 
 def _failed(settings: Sequence[Setting]) -> str | None:
@@ -188,4 +201,4 @@ def _failed(settings: Sequence[Setting]) -> str | None:
         return None
     names = "; ".join(name(one) for one in failed[:4])
     more = f" and {len(failed) - 4} more" if len(failed) > 4 else ""
-    return f"Runs that failed, such as by a loss that grew without bound, count nowhere: {names}{more}."
+    return f"Left out, because a run failed (such as by a loss that grew without bound): {names}{more}."

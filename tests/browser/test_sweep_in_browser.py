@@ -29,7 +29,7 @@ def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
     expect(page.locator("#sweep .origin")).to_contain_text(
         re.compile(r"Recorded on .* 512 training examples")
     )
-    expect(page.locator("#sweep .seen")).to_contain_text("What moves CDVFT")
+    expect(page.locator("#sweep .seen")).to_contain_text("moves CDVFT")
     cells = page.locator("#sweep table.heat tbody td")
     expect(cells).to_have_count(9)
     before = cells.all_inner_texts()

@@ -101,11 +101,13 @@ def say(metric, **lists):
 
 def test_sentences_measure_against_chance():
     said = say(by_m, **GRID)
+    assert "on 500 examples is uncertain by 1.9 points (its standard error)" in said
+    assert "Two seeds of one setting differ by 1.0 points (the median). A difference up to 3.8" in said
     assert (
-        "on 500 examples has a standard error of 1.9 points; the seeds of one setting lie 1.0 points" in said
-    )
-    assert "m by 10.0 points (m = 3 best, m = 2 worst, more than noise), or 10.0 points (more than" in said
-    assert "p by 0.0 points (within noise)" in said
+        "Changing m moves CDVFT's accuracy by 10.0 points on average (best m = 3, worst m = 2): more than "
+        "chance. With p and the learning rate tuned for each m, 10.0 points remain: more than chance."
+    ) in said
+    assert "Changing p does not move CDVFT's accuracy on average. With m and" in said
 
 
 def test_sentences_tell_what_tuning_the_rest_leaves():
@@ -115,7 +117,8 @@ def test_sentences_tell_what_tuning_the_rest_leaves():
         return 0.2 if one.m == 3 and one.learning_rate > 0.005 else 0.8
 
     said = say(metric, m=(2, 3), learning_rates=(0.3, 1), seeds=(0, 1))
-    assert "m by 30.0 points (m = 2 best, m = 3 worst, more than noise), or 0.0 points (within noise)" in said
+    assert "by 30.0 points on average (best m = 2, worst m = 3): more than chance. With the learn" in said
+    assert "tuned for each m, 0.0 points remain: no more than chance." in said
 
 
 def test_sentences_rank_how_sensitive_the_methods_are():
@@ -123,7 +126,10 @@ def test_sentences_rank_how_sensitive_the_methods_are():
         return 0.5 + {"cdvft": 2.0, "lora": 30.0, "c3a": 0.1}[one.method] * one.learning_rate
 
     said = say(metric, methods=("cdvft", "lora", "c3a"), learning_rates=(0.3, 1))
-    assert "moves LoRA by 6.3 points, C3A by 2.1 points, CDVFT by 1.4 points: CDVFT is the least sens" in said
+    assert (
+        "moves LoRA by 6.3 points, C3A by 2.1 points and CDVFT by 1.4 points, on average. CDVFT is the least"
+        in said
+    )
 
 
 def test_sentences_say_where_cdvft_loses():
@@ -133,14 +139,14 @@ def test_sentences_say_where_cdvft_loses():
         return 0.8
 
     said = say(metric, methods=("cdvft", "lora"), learning_rates=(0.3, 1, 3), seeds=(0, 1))
-    assert "By its best setting CDVFT is behind none." in said
-    assert "By the mean of all its settings CDVFT is behind LoRA by 16.7 points (more than noise)." in said
-    assert "CDVFT m = 2, × 0.3: 90.0 % (of 3 settings); LoRA r = 8, × 0.3: 80.0 %" in said
+    assert "At its best setting, CDVFT is behind no other method." in said
+    assert "On average over all settings, CDVFT is behind LoRA by 16.7 points, more than chance." in said
+    assert "CDVFT m = 2, × 0.3 with 90.0 % (the best of 3); LoRA r = 8, × 0.3 with 80.0 %" in said
 
 
 def test_failed_runs_are_named():
     said = say(lambda one: None if one.learning_rate > 0.01 else 0.9, learning_rates=(0.3, 1, 3))
-    assert "count nowhere: CDVFT m = 2, × 3." in said
+    assert "without bound): CDVFT m = 2, × 3." in said
 
 
 def test_only_whole_seeds_are_judged():
@@ -148,4 +154,4 @@ def test_only_whole_seeds_are_judged():
     lists = {"m": (2, 3), "seeds": (0, 1)}
     runs = outcomes(lambda one: 0.5 + 0.4 * one.seed, ended=3, **lists)
     said = "\n".join(sentences(settings_of(runs), "accuracy", 500)).replace("\u00a0", " ")
-    assert "m by 0.0 points" in said and "one seed so far" in said
+    assert "Changing m does not move" in said and "with one seed" in said
