@@ -2,6 +2,8 @@
 
 import { h, setText } from "./dom.js";
 
+const AGAIN = 65_000;  // ms: the server keeps an answer for a minute
+
 export function mount({ element, props, server, trigger, watch }) {
   const inputs = new Map();
   const card = (recipe) => {
@@ -30,12 +32,16 @@ export function mount({ element, props, server, trigger, watch }) {
     input.checked = true;
     if (fold.contains(input)) fold.open = true;
   };
+  let reachable = true;
   const ask = async () => {
     try {
       const answer = await server.hub({});
       setText(reach, answer.text);
       reach.classList.toggle("unreachable", !answer.reachable);
+      if (answer.reachable !== reachable) trigger("hub_changed", {});
+      reachable = answer.reachable;
     } catch { setText(reach, "The server did not say whether the hub can be reached."); }
+    if (!reachable && element.isConnected) setTimeout(ask, AGAIN);
   };
   watch("value", choose);
   choose();

@@ -2,6 +2,7 @@
 
 import { h, segmented, metricText, short } from "./dom.js";
 import { draw, onTheme } from "./plot.js";
+import { isFinal } from "./run_model.js";
 import { tableUnder } from "./table.js";
 
 const MOST_POINTS = 4000;
@@ -107,6 +108,7 @@ export class RunChart {
     layout.uirevision = `${quantity}-${axis}-${scale}`;
     const empty = !data.some((trace) => trace.x.length);
     this.empty.hidden = !empty;
+    layout.xaxis.visible = layout.yaxis.visible = !this.runs.length || this.runs.some((run) => !isFinal(run) || run.steps.length > 0);
     this.smooth.classList.toggle("unused", quantity !== "loss");
     this.slider.disabled = quantity !== "loss";
     if (empty) this.empty.textContent = quantity === "loss" || !this.runs.some((run) => run.steps.length)

@@ -86,7 +86,8 @@ export function mount({ element, props, server, trigger, watch }) {
     cards.show(runs);
     predicted.show(runs);
     reproduce.show(runs);
-    const empty = first ? "The curves begin with the first step." : "The curves of your race will be drawn here.";
+    const stepless = runs.every((run) => isFinal(run) && !run.steps.length);
+    const empty = first ? (stepless ? "No step was made." : "The curves begin with the first step.") : "The curves of your race will be drawn here.";
     if (changed || chart.emptyText !== empty) chart.show(runs, empty);
     element.toggleAttribute("data-settled", model.settled);
   }

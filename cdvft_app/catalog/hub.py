@@ -72,9 +72,9 @@ def snapshot(
     progress(None, f"Asking the hub for {title}")
     status = hub_status()
     if not status.reachable:
-        cached = _cached(repository, kind, revision, patterns)
-        if cached:
-            return cached
+        kept = cached(repository, kind, revision, patterns)
+        if kept:
+            return kept
         raise HubError(f"{title} is not in the cache, and it cannot be fetched. {status.sentence}")
     request = {
         "repository": repository,
@@ -148,7 +148,7 @@ def _explain(title: str, kind: str, revision: str | None, answer: dict) -> str:
     return reasons.get(answer["problem"], f"{title} could not be fetched ({answer['text']}). {offline}")
 
 
-def _cached(
+def cached(
     repository: str, kind: str, revision: str | None, patterns: Sequence[str] | None
 ) -> Snapshot | None:
     """The snapshot in the hub client's cache, if it is all there; asks nobody."""

@@ -59,6 +59,13 @@ def hub_status() -> HubStatus:
     return status
 
 
+def last_status() -> HubStatus | None:
+    """What was found when the hub was last asked, however long ago; None before. Asks nobody."""
+    if is_offline():
+        return hub_status()
+    return _known[endpoint()][1] if endpoint() in _known else None
+
+
 def _ask(address: str) -> HubStatus:
     try:
         answer = subprocess.run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from cdvft_app.catalog import hub, mirror
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
+from cdvft_app.catalog.reachability import last_status
 
 
 def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: ShouldStop) -> hub.Snapshot:
@@ -23,16 +26,44 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
         if not folder.is_dir():
             raise DownloadFailed(f"{entry.title} should be in the folder {folder}, which is not there.")
         return hub.Snapshot(folder, None)
-    patterns = None
-    if isinstance(entry, DatasetEntry) and entry.files:
-        splits = {entry.train_split, entry.evaluation_split or entry.train_split}
-        patterns = [entry.files.format(split=split) for split in sorted(splits)]
     return hub.snapshot(
         entry.location,
-        "model" if isinstance(entry, ModelEntry) else "dataset",
+        _kind(entry),
         entry.revision,
-        patterns=patterns,
+        patterns=_patterns(entry),
         title=entry.title,
         progress=progress,
         should_stop=should_stop,
     )
+
+
+def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry]) -> str | None:
+    """Which of them the hub would have to give, as it did not answer when last asked; None where all is well.
+
+    Asks nobody, and so takes no time: until the hub was asked once, nothing is out of reach.
+    """
+    status = last_status()
+    if status is None or status.reachable:
+        return None
+    lacking = [
+        entry.title
+        for entry in entries
+        if entry.source == "hub"
+        and hub.cached(entry.location, _kind(entry), entry.revision, _patterns(entry)) is None
+    ]
+    if not lacking:
+        return None
+    are = "are" if len(lacking) > 1 else "is"
+    return f"{' and '.join(lacking)} {are} not in the cache and cannot be fetched. {status.sentence}"
+
+
+def _kind(entry: ModelEntry | DatasetEntry) -> Literal["model", "dataset"]:
+    return "model" if isinstance(entry, ModelEntry) else "dataset"
+
+
+def _patterns(entry: ModelEntry | DatasetEntry) -> list[str] | None:
+    """Which files of a dataset, where they were chosen beforehand."""
+    if not isinstance(entry, DatasetEntry) or not entry.files:
+        return None
+    splits = {entry.train_split, entry.evaluation_split or entry.train_split}
+    return [entry.files.format(split=split) for split in sorted(splits)]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import InvalidChoice
 from cdvft_app.ui.form import label
 from cdvft_app.ui.outlook import outlook
 
@@ -105,5 +104,5 @@ def _blocks(plans: Sequence[Plan]) -> str:
     return "".join(drawn) + (f'<p class="quiet">and {rest} more shapes</p>' if rest > 0 else "")
 
 
-def problem(error: InvalidChoice) -> str:
-    return f'<p class="problem" role="alert">{escape(str(error))}</p>'
+def problem(sentence: str) -> str:
+    return f'<p class="problem" role="alert">{escape(sentence)}</p>'

@@ -48,7 +48,10 @@ def _minutes(seconds: float) -> str:
 
 
 def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
-    """Radio cards; the value is the chosen recipe's key."""
+    """Radio cards; the value is the chosen recipe's key.
+
+    Sends `hub_changed` when the hub turns out to be out of reach, or to answer again.
+    """
 
     def hub(_: object) -> dict[str, Any]:
         status = hub_status()
@@ -57,6 +60,7 @@ def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
     return component(
         "recipes.js",
         chosen,
+        events=("hub_changed",),
         server_functions={"hub": hub},
         recipes=[card(recipe) for recipe in catalog.recipes().values()],
         **arguments,

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.ui import actions, form, texts
 from cdvft_app.ui.controls import USED_BY, Controls, choices, in_use, placeholder, targets
@@ -78,16 +79,15 @@ def build(app: AppState) -> OnVisit:
             plans = [catalog.resolve(settings) for settings in form.race(asked).runs()]
             said = forecast(plans, app.foretell(plans))
         except InvalidChoice as error:
-            return problem(error), "", gr.Button(interactive=False), asked
+            return problem(str(error)), "", gr.Button(interactive=False), asked
+        away = out_of_reach([plans[0].model, plans[0].dataset])
+        if away:
+            return problem(away), said.blocks, gr.Button(interactive=False), asked
         return said.counts, said.blocks, gr.Button(interactive=True), asked
 
-    gr.on(
-        [field.change for field in fields],
-        typed,
-        fields,
-        [counts, blocks, start, kept],
-        **QUIET,
-    )
+    said_to = [counts, blocks, start, kept]
+    gr.on([field.change for field in fields], typed, fields, said_to, **QUIET)
+    controls.fields["recipe"].hub_changed(typed, fields, said_to, **QUIET)
 
     view.run_ended(lambda *given: typed(*given)[0], fields, counts, **QUIET)
 

@@ -8,6 +8,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Hold, Server, Visit
 
+from cdvft_app import catalog
+from cdvft_app.settings import RunSettings
+
 pytestmark = pytest.mark.browser
 
 
@@ -197,6 +200,27 @@ def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
     expect(page.locator(".promise b")).to_have_text("23,040")
     page.locator("#set-block_size input").fill("64")
     expect(page.locator("#blocks")).to_contain_text("6 × 6 circulant blocks of 64")
+
+
+def test_what_the_hub_cannot_give_is_said_before_start(visit: Visit) -> None:
+    page = visit()
+    expect(page.locator("#start")).to_be_enabled()
+    page.locator(".hub summary").click()
+    page.locator(".hub label.recipe").first.click()
+    expect(page.locator("#counts .problem")).to_contain_text("cannot be fetched. HF_HUB_OFFLINE is set")
+    expect(page.locator("#start")).to_be_disabled()
+    page.locator("label.recipe", has_text="offline").first.click()
+    expect(page.locator("#start")).to_be_enabled()
+    expect(page.locator("#counts .problem")).to_have_count(0)
+
+
+def test_a_race_that_made_no_step_has_no_axes(visit: Visit, server: Server) -> None:
+    (run,) = server.store.create([catalog.resolve(RunSettings(method="cdvft")).settings], "somebody")
+    server.store.set_state(run.id, "preparing", process="1:1")
+    server.store.set_state(run.id, "failed", "The weights could not be had.")
+    page = visit(f"?run={run.id}")
+    expect(page.locator("#run .chart-empty")).to_have_text("No step was made.")
+    expect(page.locator("#run .chart .xtick")).to_have_count(0)
 
 
 def test_server_restart(visit: Visit, server: Server, hold: Hold) -> None:
