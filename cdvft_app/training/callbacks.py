@@ -43,9 +43,14 @@ class LossWatch:
 
     The second means: over the last `window` steps the mean loss is `factor` times that of the first `window`
     or more, and it still rose against the `window` steps before.
+
+    The advice names `alpha`, the factor on the update, where it is above 1, and the `usual_rate` (the
+    recipe's for this method) where the run's rate is above that.
     """
 
     learning_rate: float
+    alpha: float = 1.0
+    usual_rate: float | None = None
     window: int = 20
     factor: float = 3.0
     losses: list[float] = field(default_factory=list)
@@ -76,9 +81,13 @@ class LossWatch:
             )
 
     def advice(self) -> str:
-        """What to try instead, in a sentence."""
+        """What to try instead, in a sentence or two."""
         rate = self.learning_rate
-        return f"The learning rate {rate:g} is most likely too high; try {rate / 3:.2g}, or {rate / 10:.2g}."
+        lower = f", or lower alpha ({self.alpha:g})" if self.alpha > 1 else ""
+        said = f"The learning rate {rate:g} is most likely too high; try {rate / 3:.2g}, or {rate / 10:.2g}"
+        usual = self.usual_rate
+        own = f" The recipe's own rate is {usual:g}." if usual and usual < rate else ""
+        return f"{said}{lower}.{own}"
 
 
 class Reporter(TrainerCallback):
@@ -168,9 +177,10 @@ class Reporter(TrainerCallback):
         assert metrics is not None
         loss, metric = metrics["eval_loss"], metrics[f"eval_{self.metric_name}"]
         if not (math.isfinite(loss) and math.isfinite(metric)):
+            shown = f"{100 * metric:.1f} %" if self.metric_name == "accuracy" else f"{metric:.3f}"
             raise TrainingFailed(
-                f"The evaluation after step {state.global_step} gave loss {loss} and {self.metric_name} "
-                f"{metric}. {self.watch.advice()}"
+                f"The evaluation after step {state.global_step} gave loss {loss:.4g} and {self.metric_name} "
+                f"{shown}. {self.watch.advice()}"
             )
         self.last_evaluation = Evaluation(
             state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final

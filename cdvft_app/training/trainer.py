@@ -131,7 +131,11 @@ class _Run:
         self.batch_size = plan.settings.batch_size
         self.task, self.model, self.folder, self.emit = task, model, folder, emit
         self.clock = Clock()
-        self.watch = LossWatch(plan.settings.learning_rate)
+        self.watch = LossWatch(
+            plan.settings.learning_rate,
+            alpha=plan.settings.alpha if plan.settings.method == "cdvft" else 1.0,
+            usual_rate=plan.recipe.learning_rate(plan.settings.method, plan.settings.m),
+        )
         self.reporter = Reporter(
             emit=emit,
             should_stop=should_stop,

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from listening import Listener, run
+from transformers import TrainerState
 
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.events import Step, TrainingFailed, TrainingStopped
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import trainer
-from cdvft_app.training.callbacks import LossWatch
+from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.loop import RaceTrainer
 
 
@@ -48,14 +49,47 @@ def test_a_run_that_goes_wrong_is_ended_with_advice(losses, fails):
         see_all()
 
 
-def test_a_loss_that_is_not_a_number_ends_the_run(text_plan, text_rows, tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "ends"),
+    [
+        ({"alpha": 1000.0}, "or 0.03, or lower alpha (1000)."),
+        ({"usual_rate": 0.02}, "or 0.03. The recipe's own rate is 0.02."),
+        ({"alpha": 2.0, "usual_rate": 0.3}, "or 0.03, or lower alpha (2)."),
+    ],
+)
+def test_the_advice_names_what_else_is_high(settings, ends):
+    assert LossWatch(0.3, **settings).advice().endswith(ends)
+
+
+@pytest.mark.parametrize(
+    ("metric_name", "told"), [("accuracy", "accuracy 7.8 %. The"), ("pearson", "pearson 0.078. The")]
+)
+def test_a_broken_evaluation_is_told_in_short_numbers(metric_name, told, tmp_path):
+    reporter = Reporter(
+        emit=Listener(),
+        should_stop=lambda: False,
+        folder=tmp_path,
+        clock=Clock(),
+        watch=LossWatch(0.3),
+        metric_name=metric_name,
+        throughput_unit="examples/s",
+    )
+    metrics = {"eval_loss": float("nan"), f"eval_{metric_name}": 0.07799442896935933}
+    with pytest.raises(TrainingFailed) as failed:
+        reporter.on_evaluate(None, TrainerState(), None, metrics)
+    assert told in str(failed.value)
+
+
+@pytest.mark.parametrize(("method", "alpha_is_named"), [("cdvft", True), ("lora", False)])
+def test_a_loss_that_is_not_a_number_ends_the_run(method, alpha_is_named, text_plan, text_rows, tmp_path):
     labels = text_rows.train.labels.astype(np.float32)
     labels[:] = np.nan
     rows = Rows(Split(text_rows.train.inputs, labels), text_rows.evaluation, (), None)
-    plan = text_plan("lora")
+    plan = text_plan(method, alpha=1000.0)
     plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
-    with pytest.raises(TrainingFailed, match=r"The loss became nan at step 1\. .*try"):
+    with pytest.raises(TrainingFailed, match=r"The loss became nan at step 1\. .*try") as failed:
         run(plan, rows, tmp_path)
+    assert ("lower alpha (1000)" in str(failed.value)) is alpha_is_named
     assert not (tmp_path / trainer.ADAPTER).exists()
 
 
