@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cdvft_app.comparison.advice import advice
 from cdvft_app.comparison.growth import growth
 from cdvft_app.comparison.quantities import MEASURED, QUANTITIES, Quantity, Row, amount, percent
 from cdvft_app.comparison.sentences import label, sentences, winners
@@ -43,7 +44,7 @@ def compare(
         "title": shapes.name,
         "subtitle": _subtitle(known, request, len(shapes.select(targets))),
         "targets": list(targets),
-        "sentences": [*matched, *sentences(rows)],
+        "sentences": [*matched, *advice(rows), *sentences(rows)],
         "winners": winners(rows),
         "columns": [
             {"key": quantity.key, "title": quantity.title, "hint": quantity.hint, "kind": quantity.kind}

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from cdvft_app.comparison.quantities import Row, added_memory, amount, frozen_flops, percent, times
 from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.settings import Method
 
-_ADAPTERS = ("cdvft", "lora", "fourierft", "c3a")
+ADAPTERS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a")
 _SMALL = 0.05  # of the frozen model's FLOPs
-_LEVEL = 0.015  # closer than this, two amounts are said to be alike
+LEVEL = 0.015  # closer than this, two amounts are said to be alike
 _LETTERS = {"m": "m", "lora_r": "r", "fourierft_n": "n", "block_size": "p", "c3a_block_size": "b"}
 
 
@@ -33,7 +34,7 @@ def sentences(rows: Sequence[Row]) -> list[str]:
 
 def winners(rows: Sequence[Row]) -> list[dict[str, str]]:
     """Which method needs least of each quantity, full and head-only training aside."""
-    known = [row for row in rows if not row["unavailable"] and row["method"] in _ADAPTERS]
+    known = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
     if len(known) < 2:
         return []
     found = [
@@ -79,7 +80,7 @@ def _parameters(ours: Row, others: Sequence[Row]) -> str:
 
 def _flops(ours: Row, others: Sequence[Row]) -> str:
     flops, whole = ours["flops_per_step"], frozen_flops(ours)
-    adapters = [row for row in others if row["method"] in _ADAPTERS]
+    adapters = [row for row in others if row["method"] in ADAPTERS]
     start = (
         f"It adds {amount('flops', flops)} to a step, {percent(flops / whole)} of what the frozen model needs"
     )
@@ -139,7 +140,7 @@ def _against(verb: str, others: Sequence[Row], value: Callable[[Row], float], ou
 
 
 def _multiple(ratio: float) -> str:
-    if abs(ratio - 1) < _LEVEL:
+    if abs(ratio - 1) < LEVEL:
         return "about as much"
     return f"{times(ratio)} times that"
 

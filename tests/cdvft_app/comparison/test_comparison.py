@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.record_costs import costs
 from cdvft import cost
+from cdvft_app.comparison.advice import advice
 from cdvft_app.comparison.growth import merged
 from cdvft_app.comparison.payload import compare
 from cdvft_app.comparison.quantities import amount, percent, times
@@ -54,7 +55,7 @@ def test_the_first_comparison_is_the_known_one():
         ("FourierFT n\u00a0=\u00a01,000", "24,000"),
         ("C3A b\u00a0=\u00a0768", "18,432"),
     ]
-    assert "LoRA r\u00a0=\u00a08 trains 5.33 times that" in first["sentences"][0]
+    assert "LoRA r\u00a0=\u00a08 trains 5.33 times that" in "".join(first["sentences"])
 
 
 def test_sentences_also_speak_against_cdvft():
@@ -68,6 +69,20 @@ def test_sentences_also_speak_against_cdvft():
         ("Fewest extra FLOPs", "lora"),
         ("Least extra memory", "c3a"),
     ]
+
+
+def test_advice_names_who_leads_and_that_quality_was_not_measured():
+    storing, training, quality = advice(
+        cost_table(parse_cost({"model": "meta-llama/Meta-Llama-3-8B", "methods": [*FOUR, "full"]}))
+    )
+    assert storing.startswith(
+        "To store or send the least, take FourierFT n\u00a0=\u00a01,000: 64,000 numbers"
+    )
+    assert "CDVFT m\u00a0=\u00a02 is 10.5 times as large" in storing
+    assert "LoRA r\u00a0=\u00a08 adds the least computing (0.066 %" in training
+    assert "all then run at the model's speed" in training
+    assert quality.startswith("None of this tells the quality.") and "C3A did not take part" in quality
+    assert advice(cost_table(parse_cost({"model": "roberta-base", "methods": ["cdvft", "full"]}))) == []
 
 
 def test_measured_times_say_when_they_are_level():
