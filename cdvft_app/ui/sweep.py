@@ -11,6 +11,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, InvalidChoice
 from cdvft_app.store.records import StoreError
@@ -111,9 +112,12 @@ def _foretold(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
 
 
 def _promise(app: AppState, values: Mapping[str, Any]) -> str:
-    """How many runs, and how long they take one after the other."""
+    """How many runs, and how long they take one after the other; `InvalidChoice` where the hub is missing."""
     plans = _plans(app, values)
     wholes = [made and made.whole_seconds for made in _foretold(app, plans)]
+    away = out_of_reach([plans[0].model, plans[0].dataset])
+    if away:
+        raise InvalidChoice(away)
     known = [whole for whole in wholes if whole]
     if len(known) < len(plans):
         time, hint = "how long they take is not known before a first run has ended here", ""
