@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 Method = Literal["cdvft", "lora", "fourierft", "c3a", "head", "full"]
 METHODS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
@@ -89,17 +90,52 @@ class InvalidChoice(ValueError):
 def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
     """One sentence a problem: which field, what came, what is allowed. `of` is what was to be made."""
     sentences = []
-    for problem in error.errors():
+    problems = error.errors()
+    for problem in problems:
+        if any(other["loc"][:-1] == problem["loc"] for other in problems if other["loc"]):
+            continue  # a list too short for want of the item that is complained of anyway
         field = ".".join(str(part) for part in problem["loc"]) or "settings"
         came = repr(problem["input"])
         came = came if len(came) <= 80 else came[:77] + "..."
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "missing":
+            sentences.append(f"{field} is missing; it must be given.")
+        elif problem["type"] == "extra_forbidden":
             allowed = ", ".join(sorted((of or RaceRequest).model_fields))
             sentences.append(f"{field[:80]} is not a setting. The settings are: {allowed}.")
         else:
-            message = problem["msg"].removeprefix("Value error, ")
-            sentences.append(f"{field}: got {came}; {message[:1].lower()}{message[1:]}.")
+            sentences.append(f"{field}: got {came}; {_allowed(problem)}.")
     return " ".join(sentences)
+
+
+# What is allowed, by pydantic's name of the problem, with its context filled in.
+_ALLOWED = {
+    "greater_than_equal": "it must be {ge} or more",
+    "greater_than": "it must be more than {gt}",
+    "less_than_equal": "it must be {le} or less",
+    "int_type": "it must be a whole number",
+    "float_type": "it must be a number",
+    "float_parsing": "it must be a number",
+    "finite_number": "it must be a finite number",
+    "literal_error": "it must be {expected}",
+    "string_type": "it must be text",
+    "string_too_short": "it must not be empty",
+    "string_too_long": "give at most {max_length} characters",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}",
+    "tuple_type": "it must be a list",
+    "dict_type": "it must be an object of names and values",
+    "model_type": "it must be an object of names and values",
+}
+
+
+def _allowed(problem: ErrorDetails) -> str:
+    if problem["type"] in _ALLOWED:
+        limits = problem.get("ctx", {}).items()
+        return _ALLOWED[problem["type"]].format_map(
+            {name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in limits}
+        )
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]}"
 
 
 def parse_race(values: object) -> RaceRequest:

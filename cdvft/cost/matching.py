@@ -49,8 +49,8 @@ def match(
         )
     if method == "fourierft" and quantity == "flops_per_step":
         raise ValueError(
-            "quantity is 'flops_per_step', but FourierFT builds a dense weight change whatever n is, so no n "
-            "has the FLOPs wanted. Match trainable_parameters instead."
+            "Equal FLOPs cannot be had with FourierFT: it builds a dense weight change whatever n is. "
+            "Match parameters instead."
         )
     wanted = getattr(reference, quantity)
 

@@ -125,9 +125,10 @@ def numbers(typed: str) -> list[Any]:
 def _number(text: str) -> int | float | str:
     for kind in (int, float):
         try:
-            return kind(text)
+            found = kind(text)
         except ValueError:
             continue
+        return int(found) if isinstance(found, float) and found.is_integer() else found
     return text
 
 

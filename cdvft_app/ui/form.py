@@ -41,14 +41,15 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
 
 
 def number(typed: Any) -> Any:
-    """The number that was typed, or what was typed if it is none: then the settings' check quotes it."""
+    """The number that was typed, 1e3 being a whole one, or the text if it is none: the check quotes it."""
     if not isinstance(typed, str):
         return typed
     for kind in (int, float):
         try:
-            return kind(typed)
+            found = kind(typed)
         except ValueError:
             continue
+        return int(found) if isinstance(found, float) and found.is_integer() else found
     return typed.strip()
 
 

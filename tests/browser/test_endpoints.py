@@ -82,7 +82,7 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
             {"settings": {"recipe": "nonsense"}},
             "There is no recipe 'nonsense'. Choose one of sentiment",
         ),
-        ("/start", {"settings": {"m": 1}}, "m: got 1; input should be greater than or equal to 2"),
+        ("/start", {"settings": {"m": 1}}, "m: got 1; it must be 2 or more"),
         ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
         ("/start", {"settings": {"colour": "red"}}, "colour is not a setting"),
         ("/start", {"settings": {"methods": []}}, "methods: got \\[\\]"),

@@ -181,7 +181,7 @@ def test_failure_is_a_card(visit: Visit) -> None:
 def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
     page = visit()
     for name, value, sentence in (
-        ("m", "1", "m: got 1; input should be greater than or equal to 2."),
+        ("m", "1", "m: got 1; it must be 2 or more."),
         ("m", "2.5", "m: got 2.5;"),
         (
             "block_size",

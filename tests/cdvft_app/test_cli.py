@@ -115,9 +115,9 @@ def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):
 
 
 BAD = [
-    (["--m", 1], "m: got 1; input should be greater than or equal to 2."),
+    (["--m", 1], "m: got 1; it must be 2 or more."),
     (["--m", "two"], "Invalid value for '--m'"),
-    (["--method", "lore"], "method: got 'lore'; input should be 'cdvft', 'lora'"),
+    (["--method", "lore"], "method: got 'lore'; it must be 'cdvft', 'lora'"),
     (["--recipe", "poetry"], "There is no recipe 'poetry'. Choose one of sentiment"),
     (["--learning-rate", "nan"], "learning_rate: got nan"),
     (["--batch-size", 0], "batch_size: got 0"),

@@ -91,7 +91,7 @@ def test_tokens_where_none_are_given(choices, sequence):
     [
         ({"model": "gpt2"}, "c3a", "Conv1D layer, which PEFT's C3A does not support."),
         ({"model": "gpt2"}, "head", "has no classification head to train."),
-        ({"model": ROBERTA, "match": "flops_per_step"}, "fourierft", "Match trainable_parameters instead."),
+        ({"model": ROBERTA, "match": "flops_per_step"}, "fourierft", "Match parameters instead."),
     ],
 )
 def test_a_method_that_does_not_fit_is_a_row_with_its_reason(choices, method, sentence):
@@ -106,16 +106,16 @@ def test_a_method_that_does_not_fit_is_a_row_with_its_reason(choices, method, se
     ("values", "sentence"),
     [
         ([], "Give one object"),
-        ({}, "model: got {}; field required"),
+        ({}, "model is missing; it must be given."),
         (
             {"model": ROBERTA, "rank": 8},
             "rank is not a setting of a cost table. The settings are: model, targets",
         ),
-        ({"model": ROBERTA, "lora_r": 0}, "lora_r: got 0; input should be greater than or equal to 1"),
+        ({"model": ROBERTA, "lora_r": 0}, "lora_r: got 0; it must be 1 or more"),
         ({"model": ROBERTA, "m": 1}, "m: got 1"),
         ({"model": ROBERTA, "batch": "16"}, "batch: got '16'"),
         ({"model": ROBERTA, "batch": 10**9}, "batch: got 1000000000"),
-        ({"model": ROBERTA, "methods": ["dora"]}, "got 'dora'; input should be 'cdvft', 'lora'"),
+        ({"model": ROBERTA, "methods": ["dora"]}, "got 'dora'; it must be 'cdvft', 'lora'"),
         ({"model": ROBERTA, "methods": ["lora", "lora"]}, "names a method twice"),
         ({"model": ROBERTA, "convention": "big_o"}, "convention: got 'big_o'"),
         ({"model": ROBERTA, "block_size": 1000}, "block_size is 1000, but for a 768 x 768 layer"),

@@ -73,7 +73,7 @@ def test_a_bad_request_is_a_sentence(values, sentence):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"base": BASE, "m": [1]}, "m: got 1; input should be greater than or equal to 2"),
+        ({"base": BASE, "m": [1]}, "m: got 1; it must be 2 or more"),
         ({"base": BASE | {"recipe": "poetry"}}, "There is no recipe 'poetry'"),
         ({"base": BASE | {"recipe": "sentiment"}, "learning_rates": [1000]}, "learning_rate: got 20.0"),
     ],
