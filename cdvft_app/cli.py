@@ -41,7 +41,8 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
 EXIT_CODES = {"finished": 0, "stopped": 130}
 EXIT_FAILED, EXIT_INVALID = 1, 2
-TABLE_WIDTH = 130
+TABLE_WIDTH = 200  # room for any row, so that no number is cut
+MOST_OF_NAME = 24  # characters of a run's name in the list; --json has all of it
 
 app.command()(cost)
 app.command()(measure)
@@ -92,12 +93,12 @@ def runs(limit: int = 20, as_json: Json = False) -> None:
         return
     table = Table(box=None, header_style="bold")
     for heading in ("run", "begun", "name", "method", "state", "step", "result", "parameters", "seconds"):
-        table.add_column(heading, no_wrap=heading != "name")
+        table.add_column(heading, no_wrap=True)
     for run in found:
         table.add_row(
             run.id,
             f"{datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}",
-            escape(run.name),
+            escape(run.name if len(run.name) <= MOST_OF_NAME else f"{run.name[: MOST_OF_NAME - 1]}…"),
             run.method,
             run.state,
             f"{run.step}/{run.total_steps or '?'}",

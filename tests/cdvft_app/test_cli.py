@@ -162,6 +162,16 @@ def test_runs_lists_all_with_their_true_state(command, tmp_path):
     ]
 
 
+def test_a_long_name_is_cut_in_the_list_and_whole_in_json(command, tmp_path):
+    name = "my very long name of a run, " * 4 + "the end"
+    RunStore(tmp_path).create([RunSettings(method="fourierft", recipe="digits")], "a", name)
+    rows = command("runs")[1].splitlines()
+    assert len(rows) == 2
+    assert "my very long name of a …" in rows[1] and "fourierft" in rows[1] and "queued" in rows[1]
+    (listed,) = last_line(command("runs", "--json")[1])
+    assert listed["name"] in name and len(listed["name"]) > 24
+
+
 def test_every_setting_is_an_option():
     assert set(OPTIONS) == set(RunSettings.model_fields)
 
