@@ -13,21 +13,26 @@ const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method
 
 export function mount({ element, props }) {
   const rows = props.value;
-  const topics = [...new Set(rows.map((row) => row.topic))];
   // A reason that many rows of a topic share is said once.
   const line = (row, index, own) => h("tr", {}, h("th", { scope: "row" }, named(row.quantity)), h("td", { class: "value" }, row.published ?? "–"),
     h("td", { class: "value" }, number(row.ours)), h("td", {}, row.unit),
     h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
     h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""));
-  const group = (topic) => {
-    const own = rows.filter((row) => row.topic === topic);
+  const group = (some, topic) => {
+    const own = some.filter((row) => row.topic === topic);
     return h("tbody", {}, h("tr", { class: "topic" }, h("th", { scope: "rowgroup", colspan: HEADS.length }, topic)), own.map(line));
   };
+  const table = (name, some) => h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": name },
+    h("table", { class: "numbers paper-table" }, h("caption", { class: "hidden-text" }, name),
+      h("thead", {}, h("tr", {}, HEADS.map(([head, hint]) => h("th", { scope: "col", title: hint || null }, head)))),
+      [...new Set(some.map((row) => row.topic))].map((topic) => group(some, topic))));
+  const both = rows.filter((row) => row.published !== null);
+  const one = rows.filter((row) => row.published === null);
   element.querySelector(".mount").replaceChildren(
     h("h2", {}, "The paper's figures beside ours"),
-    h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had. Where its figure is not known to us, ours stands alone.`),
-    h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "The paper's figures beside ours" },
-      h("table", { class: "numbers paper-table" }, h("caption", { class: "hidden-text" }, "The paper's figures beside ours"),
-        h("thead", {}, h("tr", {}, HEADS.map(([name, hint]) => h("th", { scope: "col", title: hint || null }, name)))), topics.map(group))),
+    h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had. Where its figure is not known to us, there is nothing to compare.`),
+    table("The paper's figures beside ours", both),
+    h("details", { class: "as-table" }, h("summary", {}, `Without a known figure of the paper: ${one.length} more rows`),
+      table("Rows without a known figure of the paper", one)),
     exports("paper", () => rows));
 }

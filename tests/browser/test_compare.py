@@ -90,6 +90,10 @@ def test_the_paper_is_beside_ours(visit: Visit) -> None:
     row = page.locator("#paper tr", has_text="LoRA's parameters over CDVFT's")
     expect(row.locator(".verdict")).to_have_text("equal")
     expect(row.locator(".value")).to_have_text(["5.33", "5.33"])
+    alone = page.locator("#paper tr", has_text="CDVFT, p = 4096").first
+    expect(alone).to_be_hidden()
+    page.locator("#paper summary").click()
+    expect(alone.locator(".value")).to_have_text(["–", "786,432"])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
