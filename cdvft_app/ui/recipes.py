@@ -30,21 +30,21 @@ def card(recipe: Recipe) -> dict[str, Any]:
 
 def _expect(recipe: Recipe) -> str:
     expected = recipe.expected
-    parts = [f"{recipe.train_examples:,} examples, {recipe.epochs:g} epochs"]
+    parts = [f"{recipe.train_examples:,}\u00a0examples, {recipe.epochs:g}\u00a0epochs"]
     if expected.seconds_cpu2:
-        parts.append(f"about {_minutes(expected.seconds_cpu2)} a method on 2 CPU cores")
+        parts.append(f"about {_minutes(expected.seconds_cpu2)} a method on 2\u00a0CPU cores")
     if expected.seconds_gpu:
         parts.append(f"{_minutes(expected.seconds_gpu)} on a GPU")
     metric = catalog.get_dataset(recipe.dataset).metric
     for method, value in expected.metric.items():
         if method == "cdvft":
-            shown = f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.3f}"
+            shown = f"{100 * value:.1f}\u00a0%" if metric == "accuracy" else f"{value:.3f}"
             parts.append(f"{METHOD_STYLES[method].label} reaches {shown}")
     return " · ".join(parts)
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f}\u00a0s" if seconds < 90 else f"{seconds / 60:.0f}\u00a0min"
 
 
 def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
