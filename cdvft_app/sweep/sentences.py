@@ -97,7 +97,7 @@ def _moved(method: Method, settings: Sequence[Setting], stick: Yardstick) -> lis
         rough, tuned = effect(settings, dimension, "mean"), effect(settings, dimension, "best")
         what, score = _THE.get(dimension, SYMBOLS[dimension]), METRICS.get(stick.metric_name, "score")
         whose = f"{METHOD_STYLES[method].label}'s {score}"
-        unit = " of the method's own rate" if dimension == "learning_rates" else ""
+        unit = " of the recipe's rate" if dimension == "learning_rates" else ""
         if not rough.moved:
             said = f"Changing {what} does not move {whose} on average"
         else:
@@ -107,7 +107,7 @@ def _moved(method: Method, settings: Sequence[Setting], stick: Yardstick) -> lis
             )
         others = [_THE.get(other, SYMBOLS[other]) for other in dimensions if other != dimension]
         if others:
-            left = f"{apart(stick.metric_name, tuned.moved)} remain{_verdict(tuned.moved, stick)}"
+            left = f"it is {apart(stick.metric_name, tuned.moved)}{_verdict(tuned.moved, stick)}"
             said += f". With {listed(others)} tuned for each {SYMBOLS[dimension]}, {left}"
         told.append(f"{said}.")
     return told

@@ -105,7 +105,7 @@ def test_sentences_measure_against_chance():
     assert "Two seeds of one setting differ by 1.0 points (the median). A difference up to 3.8" in said
     assert (
         "Changing m moves CDVFT's accuracy by 10.0 points on average (best m = 3, worst m = 2): more than "
-        "chance. With p and the learning rate tuned for each m, 10.0 points remain: more than chance."
+        "chance. With p and the learning rate tuned for each m, it is 10.0 points: more than chance."
     ) in said
     assert "Changing p does not move CDVFT's accuracy on average. With m and" in said
 
@@ -118,7 +118,7 @@ def test_sentences_tell_what_tuning_the_rest_leaves():
 
     said = say(metric, m=(2, 3), learning_rates=(0.3, 1), seeds=(0, 1))
     assert "by 30.0 points on average (best m = 2, worst m = 3): more than chance. With the learn" in said
-    assert "tuned for each m, 0.0 points remain: no more than chance." in said
+    assert "tuned for each m, it is 0.0 points: no more than chance." in said
 
 
 def test_sentences_rank_how_sensitive_the_methods_are():
