@@ -6,6 +6,7 @@ import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
 
 const EVERY = 2000;
+const AT_REST = 10_000;  // all runs are over, but another page may let it go on
 const STATES = ["finished", "failed", "stopped", "interrupted", "running", "preparing", "stopping", "queued"];
 
 /** Put the sweep into the address, so that a refresh or a link leads back to it. */
@@ -88,7 +89,7 @@ export function mount({ element, props, server, watch }) {
         setText(status, "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.");
       }
     }
-    if (again) timer = setTimeout(() => poll(mine), EVERY);
+    timer = setTimeout(() => poll(mine), again ? EVERY : AT_REST);
   }
 
   async function showRecorded(recipe) {
