@@ -57,7 +57,7 @@ def build(app: AppState) -> OnVisit:
                     '<p class="promise quiet">Counting …</p>', elem_id="counts", apply_default_css=False
                 )
                 with gr.Row(elem_classes=["go-buttons"]):
-                    start = gr.Button("Start", variant="primary", elem_id="start")
+                    start = gr.Button("Start", variant="primary", interactive=False, elem_id="start")
                     stop = gr.Button("Stop", interactive=False, elem_id="stop")
                     resume = gr.Button("Resume", interactive=False, elem_id="resume")
                 reason = gr.HTML(elem_id="reason", apply_default_css=False)
@@ -188,9 +188,10 @@ def build(app: AppState) -> OnVisit:
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = mine if isinstance(mine, str) and mine else secrets.token_urlsafe(32)
         first = _first_shown(app, request.query_params.get("run", ""), mine)
-        return [first, {"token": mine}, mine, *filled(form.remembered(kept_form))]
+        return [*filled(form.remembered(kept_form)), first, {"token": mine}, mine]
 
-    return OnVisit(visited, [token, kept], [view, history, token, *fields])
+    # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
+    return OnVisit(visited, [token, kept], [*fields, view, history, token])
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 
 
 def start_race(page: Page, steps: int = 40) -> None:
-    """Fill in so many steps and press Start."""
+    """Fill in so many steps and press Start, once the page holds what the browser remembers."""
+    expect(page.locator("#start")).to_be_enabled()
     steps_at_most(page).fill(str(steps))
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()

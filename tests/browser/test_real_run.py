@@ -73,6 +73,7 @@ def fill(page: Page, fold: str, values: dict[str, str]) -> None:
 
 def test_a_real_race_survives_a_kill(visit: Visit, server: Program) -> None:
     page = visit()
+    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
     for method in ("LoRA", "FourierFT"):
         page.get_by_role("checkbox", name=method).uncheck()
     fill(page, "Training: epochs", {"max_steps": "90", "batch_size": "8"})
