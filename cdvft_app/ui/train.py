@@ -111,7 +111,7 @@ def build(app: AppState) -> OnVisit:
         return gr.update(placeholder=placeholder(rate, catalog.get_recipe(key), m))
 
     rate = f"{form.RATE}cdvft"
-    at["m"].change(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
+    at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
 
     def of_model(model: str, key: str) -> Any:
         try:
