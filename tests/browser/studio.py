@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, as app.py does
 
 import fake_training
+from axe_playwright_python.sync_playwright import Axe
 from gradio.context import Context
 from playwright.sync_api import Page
 
@@ -30,6 +31,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def axe_violations(page: Page, context: str | None = None) -> list[str]:
+    """What axe finds wrong on the page, or in `context` (a selector): the rule, and where."""
+    found = Axe().run(page, context=context)
+    return [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
 
 
 class Server:

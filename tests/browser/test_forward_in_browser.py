@@ -8,9 +8,8 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from studio import Server, Visit
+from studio import Server, Visit, axe_violations
 from synthetic_runs import READY, keep, number, vectors
 from timm.models import VisionTransformer
 
@@ -99,4 +98,4 @@ def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str, width:
     expect(page.get_by_role("radio", name="row 2, column 2")).to_be_checked()
     expect(page.locator(".compare tbody tr").first).not_to_contain_text("unknown")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-    assert not Axe().run(page).response["violations"]
+    assert not axe_violations(page)

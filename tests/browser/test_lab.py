@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
-from studio import Visit
+from studio import Visit, axe_violations
 
 from cdvft_app.inspection.sources import Source
 from cdvft_app.ui import lab as laboratory
@@ -140,9 +139,7 @@ def test_no_axe_violation(visit: Visit, scheme: str) -> None:
         if target:
             choose(page, "Target", target)
             page.wait_for_timeout(500)
-        found = Axe().run(page).response["violations"]
-        told = [f"{target} {v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found]
-        assert not told, "\n".join(told)
+        assert not axe_violations(page), target
 
 
 def test_fits_a_phone(visit: Visit) -> None:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kernel_problem import TOLERANCE, Problem
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cdvft import native
-from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear
-
-ALPHA = 0.7
-TOLERANCE = 1e-6
 
 # d_out, d_in, m, block size: square, blocked, padded on either side, p = 1, odd lengths, every radix, a prime
 SMALL = [
@@ -62,56 +57,6 @@ def settle(way: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     if way in ("chunked", "merged without compiler"):
         monkeypatch.setattr(native, "supports", lambda *_: False)
     return "merged" if way.startswith("merged") else "fft"
-
-
-class Problem:
-    """Random tensors of a layer, in float64 and in the dtype under test."""
-
-    def __init__(
-        self, d_out: int, d_in: int, m: int, p: int | None, *batch: int, dtype=torch.float32
-    ) -> None:
-        generator = torch.Generator().manual_seed(0)
-
-        def random(*shape: int, scale: float = 1.0) -> Tensor:
-            return torch.randn(*shape, dtype=torch.float64, generator=generator) * scale
-
-        diagonals = [random(d_in), *(random(d_out) for _ in range(m - 1))]
-        parts = partitions(d_out, d_in, m, p)
-        circulants = [random(part.q1, part.q2, part.p, scale=(part.q2 * part.p) ** -0.5) for part in parts]
-        values = [random(*batch, d_in), *diagonals, *circulants]
-        self.m, self.weight, self.bias = m, random(d_out, d_in, scale=d_in**-0.5), random(d_out)
-        self.grad, self.dtype = random(*batch, d_out), dtype
-        self.exact = [v.clone().requires_grad_() for v in values]
-        self.ours = [v.to(dtype).requires_grad_() for v in values]
-
-    def factors(self, tensors: list[Tensor]) -> Factors:
-        return Factors(tensors[1 : self.m + 1], tensors[self.m + 1 :], ALPHA)
-
-    def run(self, backend: Any, tensors: list[Tensor] | None = None) -> Tensor:
-        tensors = self.ours if tensors is None else tensors
-        weight, bias = self.weight.to(self.dtype), self.bias.to(self.dtype)
-        return adapted_linear(tensors[0], weight, bias, self.factors(tensors), backend)
-
-    def truth(self) -> Tensor:
-        diagonals, circulants, alpha = self.factors(self.exact)
-        return self.exact[0] @ (self.weight + alpha * cd_product(diagonals, circulants)).T + self.bias
-
-    def wanted(self) -> list[Tensor]:
-        truth = self.truth()
-        return [truth, *torch.autograd.grad(truth, self.exact, self.grad)]
-
-    def without_cancellation(self) -> list[Tensor]:
-        """What rounding errors of the smallest shapes are relative to: the same sums of absolute values."""
-        positive = copy.copy(self)
-        positive.exact = [t.detach().abs().requires_grad_() for t in self.exact]
-        positive.weight, positive.bias, positive.grad = self.weight.abs(), self.bias.abs(), self.grad.abs()
-        return positive.wanted()
-
-    def check(self, out: Tensor, scales: list[Tensor] | None = None) -> None:
-        found, wanted = [out, *torch.autograd.grad(out, self.ours, self.grad.to(out.dtype))], self.wanted()
-        for a, b, scale in zip(found, wanted, scales or wanted, strict=True):
-            assert a.shape == b.shape
-            assert (a.double() - b).norm() <= TOLERANCE * scale.norm()
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 33, 65])
@@ -289,36 +234,3 @@ def test_a_base_that_trains_gets_its_gradient(trained: str) -> None:
     ).sum().backward()
     wanted = {"weight": problem.exact[0].sum(0).expand(8, 8), "bias": torch.full((8,), 5.0)}[trained]
     torch.testing.assert_close(base[trained].grad, wanted.float())
-
-
-class Layer(nn.Module):
-    def __init__(self, problem: Problem) -> None:
-        super().__init__()
-        self.problem, self.vectors = problem, nn.ParameterList(t.detach() for t in problem.ours[1:])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.problem.run("auto", [x, *self.vectors])
-
-
-@pytest.fixture(params=[(8, 8, 2, None), (12, 8, 3, 4)], ids=str)
-def layer(request: pytest.FixtureRequest) -> Layer:
-    return Layer(Problem(*request.param, 5))
-
-
-def test_compile_takes_the_whole_layer(layer: Layer) -> None:
-    torch._dynamo.reset()
-    compiled = torch.compile(layer, backend="eager", fullgraph=True)
-    x = layer.problem.ours[0]
-    torch.testing.assert_close(compiled(x), layer(x))
-    for a, b in zip(gradients(compiled(x), layer), gradients(layer(x), layer), strict=True):
-        torch.testing.assert_close(a, b)
-
-
-def test_export_and_trace_contain_the_update(layer: Layer) -> None:
-    x = layer.problem.ours[0].detach()
-    for graph in (torch.export.export(layer, (x,)).module(), torch.jit.trace(layer, x, check_trace=False)):
-        torch.testing.assert_close(graph(2 * x), layer(2 * x))
-
-
-def gradients(out: Tensor, layer: Layer) -> Iterator[Tensor]:
-    yield from torch.autograd.grad(out.square().sum(), list(layer.parameters()))

@@ -1,43 +1,13 @@
 import json
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from stored_runs import CDVFT, LORA, STARTED, done, step
 
-from cdvft_app.events import Done, Evaluation, Note, Preparing, Snapshot, Started, Step
-from cdvft_app.settings import RunSettings
-from cdvft_app.store.processes import alive, this_process
+from cdvft_app.events import Evaluation, Note, Preparing, Snapshot
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
-from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES, TRANSITIONS
-
-CDVFT, LORA = RunSettings(method="cdvft", seed=3), RunSettings(method="lora", seed=3)
-STARTED = Started(100, 13_824, 770, 22_000_000, "cpu", "float32", 2048, 1066, "accuracy")
-
-
-def done(state="finished", step=4, folder=Path("adapter")):
-    return Done(state, step, 9.5, "accuracy", 0.77, 0.4, 120.0, 55_000, None, folder)
-
-
-def step(number, loss=0.5):
-    return Step(number, number / 10, loss, 1e-3, 0.9, 1000.0)
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = RunStore(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def run_id(store):
-    return store.create([CDVFT], "secret", "first")[0].id
 
 
 def to_state(store, run_id, state):
@@ -99,7 +69,7 @@ def test_events_become_rows_and_bring_the_run_up_to_date(store, run_id):
     assert (rows[6]["kind"], rows[6]["level"]) == ("note", "warning")
     run = store.get(run_id)
     assert (run.state, run.step, run.total_steps, run.metric, run.seconds) == ("finished", 4, 100, 0.77, 9.5)
-    assert (run.trainable_parameters, run.device, run.metric_name) == (13_824, "cpu", "accuracy")
+    assert (run.trainable_parameters, run.device, run.metric_name) == (13_824, "CPU, 2 threads", "accuracy")
     assert run.result["head_parameters"] == 770 and run.result["adapter_folder"] == "adapter"
     assert run.ended >= run.created
 
@@ -238,116 +208,6 @@ def test_delete_takes_the_rows_and_the_folder(store, run_id):
     assert store.get(run_id) is None and not folder.exists() and store.rows(run_id) == ([], 0)
     assert store.folder(kept).is_dir() and len(store.rows(kept)[0]) == 1
     assert store.folder(store.create([CDVFT], None)[0].id) != folder
-
-
-def test_a_run_whose_process_is_gone_is_interrupted(store):
-    gone, mine, waiting, recycled = (run.id for run in store.create([CDVFT] * 4, "a"))
-    store.set_state(gone, "preparing", process="999999999:1.00")
-    store.set_state(gone, "running")
-    store.set_state(mine, "preparing", process=this_process())
-    store.set_state(recycled, "preparing", process=f"{os.getpid()}:12.00")
-    assert store.mark_interrupted() == [gone, recycled]
-    assert [store.state(run) for run in (gone, mine, waiting)] == ["interrupted", "preparing", "queued"]
-    assert "Resume" in store.get(gone).reason
-
-
-@pytest.mark.parametrize("name", [None, "", "1", "x:y", f"{10**40}:1", "-1:0", "1:2:3"])
-def test_what_names_no_process_is_not_alive(name):
-    assert not alive(name)
-
-
-WRITER = """
-import sys
-from cdvft_app.events import Step
-from cdvft_app.settings import RunSettings
-from cdvft_app.store.processes import this_process
-from cdvft_app.store.runs import RunStore
-store = RunStore(sys.argv[1])
-run = store.create([RunSettings(method="cdvft")], "secret", process=this_process())[0]
-store.set_state(run.id, "running")
-print(run.id, flush=True)
-number = 0
-while True:
-    number += 1
-    store.append(run.id, Step(number, number / 10, 0.5, 1e-3, None, None))
-    print(number, flush=True)
-"""
-
-
-@pytest.mark.parametrize("rows_before_death", [1, 40, 150])
-def test_a_killed_writer_loses_nothing_it_had_reported(tmp_path, rows_before_death):
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        run_id = writer.stdout.readline().strip()
-        for _ in range(rows_before_death):
-            last = int(writer.stdout.readline())
-        watching = RunStore(tmp_path)
-        assert watching.mark_interrupted() == [] and watching.state(run_id) == "running"
-        writer.send_signal(signal.SIGKILL)
-    store = RunStore(tmp_path)
-    rows, _ = store.rows(run_id, limit=10**6)
-    assert [row["step"] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) >= last
-    assert store.mark_interrupted() == [run_id] and store.get(run_id).step == len(rows)
-    with sqlite3.connect(tmp_path / "history.sqlite") as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def test_a_newer_file_is_refused_and_left_alone(store, run_id, tmp_path):
-    with sqlite3.connect(tmp_path / "history.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=r"newer version.*format 99.*RUNS_DIR"):
-        RunStore(tmp_path)
-    assert store.get(run_id) is not None
-
-
-def test_a_store_opens_again_with_all_it_had(store, run_id, tmp_path):
-    store.append(run_id, STARTED)
-    assert RunStore(tmp_path).get(run_id) == store.get(run_id)
-
-
-def limited(statement):
-    """Every new connection begins with `statement`, by which SQLite itself makes the trouble."""
-    connect = sqlite3.connect
-
-    def opened(*arguments, **named):
-        connection = connect(*arguments, **named)
-        connection.execute(statement)
-        return connection
-
-    return opened
-
-
-@pytest.mark.parametrize(
-    ("statement", "sentence"),
-    [("PRAGMA max_page_count = 1", "The disk is full"), ("PRAGMA query_only = 1", "can be written")],
-)
-def test_a_disk_that_refuses_is_a_sentence(store, run_id, monkeypatch, statement, sentence):
-    store.close()
-    monkeypatch.setattr(sqlite3, "connect", limited(statement))
-    with pytest.raises(StoreError, match=sentence):
-        for _ in range(1000):
-            store.append(run_id, Note("x" * 1000))
-    store.close()
-    monkeypatch.undo()
-    store.append(run_id, step(1))
-    assert store.rows(run_id)[0][-1]["step"] == 1
-
-
-def test_a_folder_that_cannot_be_is_a_sentence(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match=r"file.*RUNS_DIR"):
-        RunStore(tmp_path / "file" / "runs")
-    (tmp_path / "history.sqlite").write_text("not a database, but long enough to be taken for one" * 20)
-    with pytest.raises(StoreError, match="damaged"):
-        RunStore(tmp_path)
-
-
-def test_the_default_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("RUNS_DIR", raising=False)
-    assert RunStore.default().root == tmp_path / "cache" / "cdvft" / "runs"
-    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "mine"))
-    assert RunStore.default().root == tmp_path / "mine"
 
 
 def test_rows_are_json_that_browsers_accept(store, run_id):

@@ -17,6 +17,8 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, RobertaConfig
 from cdvft_app.catalog import Plan, get_model, resolve
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue
 
 WORDS = [
     "[PAD]",
@@ -141,3 +143,25 @@ def whole(text_plan, text_rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     heard, _ = run(text_plan(checkpoint_every=5), text_rows, folder)
     return heard, folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def queue(store):
+    queues = []
+
+    def make(train, workers=1, start=True):
+        queues.append(JobQueue(store, workers, train))
+        if start:
+            queues[-1].start()
+        return queues[-1]
+
+    yield make
+    for one in queues:
+        one.close()

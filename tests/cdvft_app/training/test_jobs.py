@@ -9,8 +9,9 @@ import weakref
 from pathlib import Path
 
 import pytest
+from queued_runs import RUN, FakeTrainer, wait
 
-from cdvft_app.events import Done, Evaluation, Preparing, Started, Step, TrainingFailed, TrainingStopped
+from cdvft_app.events import Started, Step, TrainingFailed
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
@@ -18,71 +19,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, FINAL
 from cdvft_app.training import jobs
 from cdvft_app.training.execution import ERROR_FILE
-from cdvft_app.training.jobs import JobQueue, QueueFull
-
-RUN = RunSettings(method="cdvft")
-
-
-class FakeTrainer:
-    """Makes `steps` steps; `until` holds it before each of them; `at_step` may raise."""
-
-    def __init__(self, steps=3, at_step=lambda step: None):
-        self.steps, self.at_step = steps, at_step
-        self.calls: list[tuple[RunSettings, bool]] = []
-        self.go = threading.Event()
-        self.go.set()
-
-    def __call__(self, settings, emit, should_stop, folder, resume=False):
-        self.calls.append((settings, resume))
-        first = int((folder / "checkpoint").read_text()) if resume else 0
-        emit(Preparing("Loading"))
-        while not self.go.wait(0.002):
-            if should_stop():
-                raise TrainingStopped
-        emit(Started(self.steps, 10, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
-        state = "finished"
-        for step in range(first + 1, self.steps + 1):
-            self.at_step(step)
-            emit(Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0))
-            (folder / "checkpoint").write_text(str(step))
-            if should_stop():
-                state = "stopped"
-                break
-        emit(Evaluation(step, step / 10, 0.5, "accuracy", 0.75, True))
-        done = Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
-        emit(done)
-        return done
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = RunStore(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def queue(store):
-    queues = []
-
-    def make(train, workers=1, start=True):
-        queues.append(JobQueue(store, workers, train))
-        if start:
-            queues[-1].start()
-        return queues[-1]
-
-    yield make
-    for one in queues:
-        one.close()
-
-
-def wait(store, run_id, *states):
-    """The run once it is in one of `states`."""
-    until = time.monotonic() + 10
-    while (run := store.get(run_id)).state not in states:
-        assert time.monotonic() < until, f"{run.state}, {run.reason}; waited for {states}"
-        time.sleep(0.002)
-    return run
+from cdvft_app.training.jobs import JobQueue
 
 
 def test_a_race_trains_in_order_and_finishes(store, queue):
@@ -203,59 +140,6 @@ def test_only_the_owner_stops_and_resumes(store, queue):
     working.stop(run_id, "a")
     with pytest.raises(IllegalTransition, match="already ended"):
         working.stop(run_id, "a")
-
-
-def test_limits_on_what_may_wait(store, queue, monkeypatch):
-    monkeypatch.setenv("CDVFT_MAX_QUEUED", "5")
-    monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "3")
-    working = queue(FakeTrainer(), start=False)
-    ids = working.submit([RUN] * 3, "a")
-    with pytest.raises(QueueFull, match=r"3 runs of yours are waiting and at most 3 may; 1 more do"):
-        working.submit([RUN], "a")
-    working.submit([RUN] * 2, "b")
-    with pytest.raises(QueueFull, match="5 runs in the queue"):
-        working.submit([RUN], "c")
-    working.stop(ids[0], "a")
-    working.submit([RUN], "c")
-    with pytest.raises(QueueFull, match="in the queue"):
-        working.resume(ids[0], "a")
-    assert store.queued() == 5
-
-
-def test_programs_leave_half_of_the_queue_to_people(store, queue, monkeypatch):
-    monkeypatch.setenv("CDVFT_MAX_QUEUED", "5")
-    working = queue(FakeTrainer(), start=False)
-    [first] = working.submit([RUN], "a new token", program=True)
-    working.submit([RUN], "another", program=True)
-    with pytest.raises(QueueFull, match="2 runs of programs are waiting and at most 2 may"):
-        working.submit([RUN], "a third", program=True)
-    working.submit([RUN], "somebody")
-    working.stop(first, "a new token")
-    working.submit([RUN], "a third", program=True)
-
-
-def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, monkeypatch):
-    monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "2")
-    monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "4")
-    jobs = queue(FakeTrainer(), start=False)
-    swept = jobs.submit([RUN] * 4, "a", sweep=True)
-    raced = jobs.submit([RUN] * 2, "a")
-    with pytest.raises(QueueFull, match=r"4 runs of sweeps are waiting and at most 4 may; 1 more do"):
-        jobs.submit([RUN], "b", sweep=True)
-    assert [store.queue_place(run) for run in (*raced, *swept)] == [1, 2, 3, 4, 5, 6]
-    assert [store.claim_next(this_process()).id for _ in range(3)] == [*raced, swept[0]]
-    jobs.stop(swept[3], "a")
-    with pytest.raises(QueueFull, match=r"2 runs of sweeps are waiting and at most 4 may; 3 more do"):
-        jobs.submit([RUN] * 3, "b", sweep=True)
-    jobs.resume(swept[3], "a")
-    assert store.queued(sweep=True) == 3 and store.queued("a") == 3
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
-def test_a_limit_that_is_no_number_is_refused(store, monkeypatch, value):
-    monkeypatch.setenv("CDVFT_WORKERS", value)
-    with pytest.raises(ValueError, match="CDVFT_WORKERS must be a whole number of at least 1; got"):
-        JobQueue(store)
 
 
 def test_several_workers_share_the_queue(store, queue):

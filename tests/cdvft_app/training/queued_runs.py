@@ -1,0 +1,49 @@
+"""A trainer that takes milliseconds, and waiting for what the queue makes of its runs."""
+
+import threading
+import time
+
+from cdvft_app.events import Done, Evaluation, Preparing, Started, Step, TrainingStopped
+from cdvft_app.settings import RunSettings
+
+RUN = RunSettings(method="cdvft")
+
+
+class FakeTrainer:
+    """Makes `steps` steps; `until` holds it before each of them; `at_step` may raise."""
+
+    def __init__(self, steps=3, at_step=lambda step: None):
+        self.steps, self.at_step = steps, at_step
+        self.calls: list[tuple[RunSettings, bool]] = []
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self, settings, emit, should_stop, folder, resume=False):
+        self.calls.append((settings, resume))
+        first = int((folder / "checkpoint").read_text()) if resume else 0
+        emit(Preparing("Loading"))
+        while not self.go.wait(0.002):
+            if should_stop():
+                raise TrainingStopped
+        emit(Started(self.steps, 10, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+        state = "finished"
+        for step in range(first + 1, self.steps + 1):
+            self.at_step(step)
+            emit(Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0))
+            (folder / "checkpoint").write_text(str(step))
+            if should_stop():
+                state = "stopped"
+                break
+        emit(Evaluation(step, step / 10, 0.5, "accuracy", 0.75, True))
+        done = Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
+        emit(done)
+        return done
+
+
+def wait(store, run_id, *states):
+    """The run once it is in one of `states`."""
+    until = time.monotonic() + 10
+    while (run := store.get(run_id)).state not in states:
+        assert time.monotonic() < until, f"{run.state}, {run.reason}; waited for {states}"
+        time.sleep(0.002)
+    return run

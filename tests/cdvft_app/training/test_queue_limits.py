@@ -1,0 +1,60 @@
+"""How many runs may wait, and whose."""
+
+import pytest
+from queued_runs import RUN, FakeTrainer
+
+from cdvft_app.store.processes import this_process
+from cdvft_app.training.jobs import JobQueue, QueueFull
+
+
+def test_limits_on_what_may_wait(store, queue, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_QUEUED", "5")
+    monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "3")
+    working = queue(FakeTrainer(), start=False)
+    ids = working.submit([RUN] * 3, "a")
+    with pytest.raises(QueueFull, match=r"3 runs of yours are waiting and at most 3 may; 1 more do"):
+        working.submit([RUN], "a")
+    working.submit([RUN] * 2, "b")
+    with pytest.raises(QueueFull, match="5 runs in the queue"):
+        working.submit([RUN], "c")
+    working.stop(ids[0], "a")
+    working.submit([RUN], "c")
+    with pytest.raises(QueueFull, match="in the queue"):
+        working.resume(ids[0], "a")
+    assert store.queued() == 5
+
+
+def test_programs_leave_half_of_the_queue_to_people(store, queue, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_QUEUED", "5")
+    working = queue(FakeTrainer(), start=False)
+    [first] = working.submit([RUN], "a new token", program=True)
+    working.submit([RUN], "another", program=True)
+    with pytest.raises(QueueFull, match="2 runs of programs are waiting and at most 2 may"):
+        working.submit([RUN], "a third", program=True)
+    working.submit([RUN], "somebody")
+    working.stop(first, "a new token")
+    working.submit([RUN], "a third", program=True)
+
+
+def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "2")
+    monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "4")
+    jobs = queue(FakeTrainer(), start=False)
+    swept = jobs.submit([RUN] * 4, "a", sweep=True)
+    raced = jobs.submit([RUN] * 2, "a")
+    with pytest.raises(QueueFull, match=r"4 runs of sweeps are waiting and at most 4 may; 1 more do"):
+        jobs.submit([RUN], "b", sweep=True)
+    assert [store.queue_place(run) for run in (*raced, *swept)] == [1, 2, 3, 4, 5, 6]
+    assert [store.claim_next(this_process()).id for _ in range(3)] == [*raced, swept[0]]
+    jobs.stop(swept[3], "a")
+    with pytest.raises(QueueFull, match=r"2 runs of sweeps are waiting and at most 4 may; 3 more do"):
+        jobs.submit([RUN] * 3, "b", sweep=True)
+    jobs.resume(swept[3], "a")
+    assert store.queued(sweep=True) == 3 and store.queued("a") == 3
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
+def test_a_limit_that_is_no_number_is_refused(store, monkeypatch, value):
+    monkeypatch.setenv("CDVFT_WORKERS", value)
+    with pytest.raises(ValueError, match="CDVFT_WORKERS must be a whole number of at least 1; got"):
+        JobQueue(store)
