@@ -115,7 +115,7 @@ def of_record(run: RunRecord) -> Outcome | None:
         metric=run.metric,
         evaluation_examples=run.result.get("evaluation_examples"),
         steps=run.step,
-        device=(run.device or "an unknown device").replace("cpu", "CPU", 1),
+        device=run.device or "an unknown device",
         amounts={
             "parameters": run.trainable_parameters,
             "seconds": run.seconds,

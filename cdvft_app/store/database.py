@@ -53,7 +53,7 @@ CREATE TABLE rows (
 );
 CREATE INDEX rows_run ON rows (run_id, cursor);
 """
-LATER: dict[int, str] = {  # format -> what it added to the one before
+LATER: dict[int, str] = {  # format -> what it changed in the one before
     2: "ALTER TABLE runs ADD COLUMN forecast TEXT",  # what was promised before it began; NULL: nothing
     3: "ALTER TABLE runs ADD COLUMN sweep INTEGER NOT NULL DEFAULT 0",  # 1: one of a sweep's many
     4: """CREATE TABLE measurements (
@@ -63,6 +63,9 @@ LATER: dict[int, str] = {  # format -> what it added to the one before
     result TEXT NOT NULL,
     PRIMARY KEY (what, device)
 )""",
+    # Devices by the names that pages give them.
+    5: """UPDATE runs SET device = 'CPU' || substr(device, 4) WHERE device LIKE 'cpu%';
+UPDATE runs SET device = 'Apple GPU' WHERE device = 'mps'""",
 }
 VERSION = max(LATER)
 

@@ -31,7 +31,7 @@ def shown(runs: Sequence[RunRecord]) -> dict[str, Any]:
     return payload([outcome(run) for run in runs], first.metric_name, evaluated) | {
         "title": runs[0].name,
         "origin": origin(runs[0]),
-        "device": first.device and first.device.replace("cpu", "CPU", 1),
+        "device": first.device,
         "created": runs[0].created,
     }
 

@@ -19,12 +19,14 @@ def device_kind() -> str:
 
 
 def device_name(kind: str) -> str:
-    """For a person: "cpu, 2 threads", or a GPU's name; with the number of processes if there are several."""
+    """For a person: "CPU, 2 threads", or a GPU's name; with the number of processes if there are several."""
     if kind == "cuda":
         name = torch.cuda.get_device_name()
+    elif kind == "mps":
+        name = "Apple GPU"
     else:
         threads = torch.get_num_threads()
-        name = f"{kind}, {threads} thread{'s' if threads > 1 else ''}" if kind == "cpu" else kind
+        name = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
     return f"{name}, {processes()} processes" if processes() > 1 else name
 
 

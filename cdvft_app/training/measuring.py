@@ -117,9 +117,10 @@ def measuring(
 def too_large(row: Mapping[str, Any], shapes: ModelShapes) -> str | None:
     """Why a step of this row of a cost table cannot be measured on this machine, or None."""
     from cdvft_app.memory import training_bytes
-    from cdvft_app.training.step_time import free_bytes
+    from cdvft_app.training.device import free_bytes
+    from cdvft_app.training.step_time import device
 
-    need, free = training_bytes(row, shapes), free_bytes()
+    need, free = training_bytes(row, shapes), free_bytes(device().type)
     if need < SHARE_OF_MEMORY * free:
         return None
     return (
@@ -130,9 +131,10 @@ def too_large(row: Mapping[str, Any], shapes: ModelShapes) -> str | None:
 
 def device_here() -> str:
     """The device that a measurement here would name; imports torch."""
-    from cdvft_app.training.step_time import device_name
+    from cdvft_app.training.device import device_name
+    from cdvft_app.training.step_time import device
 
-    return device_name()
+    return device_name(device().type)
 
 
 @contextmanager

@@ -17,11 +17,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from cdvft_app.cost_request import CostRequest
-from cdvft_app.memory import available_bytes
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.architectures import Architecture, build
 from cdvft_app.training import methods
+from cdvft_app.training.device import device_name
 
 WARM_UP_STEPS = 2
 FEWEST_STEPS, MOST_STEPS = 3, 200
@@ -31,19 +31,6 @@ HEAD = "head"
 def device() -> torch.device:
     """Where steps are measured."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def device_name() -> str:
-    """The GPU's name, or the CPU with the number of threads that torch uses."""
-    if device().type == "cuda":
-        return torch.cuda.get_device_name()
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}"
-
-
-def free_bytes() -> int:
-    """Memory of that device that a measurement can have."""
-    return torch.cuda.mem_get_info()[0] if device().type == "cuda" else available_bytes()
 
 
 def warm_up() -> None:
@@ -103,7 +90,7 @@ def step_time(
         "forward_seconds": forward,
         "peak_bytes": memory.peak(),
         "others": others.share(),
-        "device": device_name(),
+        "device": device_name(where.type),
     }
 
 

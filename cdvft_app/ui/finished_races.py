@@ -108,7 +108,7 @@ def measured(store: RunStore, group_id: object) -> str:
     runs = [run for run in store.group(group_id) if run.state == "finished"]
     if not runs:
         return ""
-    device = (runs[0].device or "an unknown device").replace("cpu", "CPU", 1)
+    device = runs[0].device or "an unknown device"
     items = "".join(_item(run) for run in runs[:MOST_TIMED])
     rest = len(runs) - MOST_TIMED
     more = f"<li>and {rest} more runs</li>" if rest > 0 else ""

@@ -11,24 +11,14 @@ from cdvft_app.ui.component import ASSETS, address, component
 from cdvft_app.ui.state import AppState
 
 
-def device() -> str:
-    """Where training runs: asked of torch, which may have to be imported first."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    if torch.backends.mps.is_available():
-        return "Apple GPU"
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}"
-
-
 def header(app: AppState) -> gr.HTML:
     """Name, device, paper, light or dark."""
 
     def where(_: object) -> str:
         app.await_libraries()
-        return device()
+        from cdvft_app.training.device import device_kind, device_name
+
+        return device_name(device_kind())
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return component(

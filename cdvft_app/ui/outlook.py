@@ -34,7 +34,7 @@ def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str
 
 
 def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
-    device = escape(known[0][1].device.replace("cpu", "CPU", 1))
+    device = escape(known[0][1].device)
     wholes = [made.whole_seconds for _, made in known if made.whole_seconds]
     if len(wholes) < len(known):
         return f"<span>How long it takes on {device} is not known before a first run has ended there</span>"

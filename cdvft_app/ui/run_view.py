@@ -54,7 +54,7 @@ def current(run: RunRecord) -> dict[str, Any]:
         "metric": run.metric,
         "seconds": run.seconds,
         "examples_per_second": run.result.get("examples_per_second"),
-        "device": run.device and run.device.replace("cpu", "CPU", 1),
+        "device": run.device,
         "precision": run.result.get("precision"),
         "whole_seconds": run.whole_seconds,
         "adapter_bytes": run.result.get("adapter_bytes"),

@@ -189,7 +189,7 @@ def test_a_finished_run_of_the_store(tmp_path):
     (run,) = store.create([RunSettings(method="cdvft", **RACE)], None)
     assert of_record(run) is None
     store.set_state(run.id, "preparing")
-    store.append(run.id, Started(2, 13_824, 770, 9, "cpu, 2 threads", "fp32", 64, 32, "accuracy"))
+    store.append(run.id, Started(2, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
     store.append(run.id, Done("finished", 2, 1.5, "accuracy", 0.75, 0.6, 64.0, 1000, 2_000_000, tmp_path))
     found = of_record(store.get(run.id))
     assert found

@@ -19,8 +19,8 @@ def write_format_1(folder: Path) -> None:
     with sqlite3.connect(folder / "history.sqlite") as connection:
         connection.executescript(TABLES)
         connection.execute(
-            "INSERT INTO runs (id, group_id, position, name, settings, method, state, created, queued)"
-            " VALUES (?, 'race', 0, 'old', ?, 'lora', 'finished', 1.0, 1.0)",
+            "INSERT INTO runs (id, group_id, position, name, settings, method, state, created, queued,"
+            " device) VALUES (?, 'race', 0, 'old', ?, 'lora', 'finished', 1.0, 1.0, 'cpu, 2 threads')",
             (ID, SETTINGS.model_dump_json()),
         )
         connection.execute("PRAGMA user_version = 1")
@@ -32,6 +32,7 @@ def test_a_first_format_is_brought_up(tmp_path: Path) -> None:
         store = RunStore(tmp_path)
         (old,) = store.history()
         assert (old.id, old.name, old.settings, old.forecast) == (ID, "old", SETTINGS, None)
+        assert old.device == "CPU, 2 threads"
         store.close()
     with sqlite3.connect(tmp_path / "history.sqlite") as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)

@@ -16,7 +16,7 @@ def finish(app: AppState, request: RaceRequest) -> str:
     runs = app.store.create([catalog.resolve(one).settings for one in request.runs()], None, "A race")
     for run in runs:
         app.store.set_state(run.id, "preparing")
-        app.store.append(run.id, Started(9, 13_824, 770, 9, "cpu, 2 threads", "fp32", 64, 32, "accuracy"))
+        app.store.append(run.id, Started(9, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
         app.store.append(
             run.id, Done("finished", 9, 39.25, "accuracy", 0.75, 0.6, 64.0, 1000, 1_190_000_000, Path("a"))
         )

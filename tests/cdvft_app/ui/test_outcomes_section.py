@@ -18,7 +18,7 @@ def finish(app: AppState, metric: float, **settings: object) -> str:
     own = catalog.resolve(RunSettings.model_validate({"method": "cdvft", **settings})).settings
     (run,) = app.store.create([own], None)
     app.store.set_state(run.id, "preparing")
-    app.store.append(run.id, Started(9, 13_824, 770, 9, "cpu, 2 threads", "fp32", 64, 100, "accuracy"))
+    app.store.append(run.id, Started(9, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 100, "accuracy"))
     app.store.append(run.id, Done("finished", 9, 4.0, "accuracy", metric, 0.6, 64.0, 1000, None, Path("a")))
     return run.id
 
