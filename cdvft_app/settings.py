@@ -7,6 +7,7 @@ also the limits on what a visitor can ask for. Names that refer to the catalogue
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -14,6 +15,14 @@ from pydantic_core import ErrorDetails
 
 Method = Literal["cdvft", "lora", "fourierft", "c3a", "head", "full"]
 METHODS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
+SIZES: Mapping[str, Method] = {
+    "m": "cdvft",
+    "block_size": "cdvft",
+    "lora_r": "lora",
+    "fourierft_n": "fourierft",
+    "c3a_block_size": "c3a",
+}
+"""What decides how many numbers a method trains, with the method that reads it."""
 InitWeights = Literal["zero_output", "zero_circulant", "zero_input"]
 Schedule = Literal["linear", "cosine", "constant"]
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
@@ -51,11 +51,14 @@ class Plan:
             [cost.Shape(*shape) for shape in self.target_shapes],
             batch=1,
             sequence=1,
-            m=settings.m,
-            block_size=settings.c3a_block_size if settings.method == "c3a" else settings.block_size,
-            r=settings.lora_r,
-            n=settings.fourierft_n,
+            **self.sizes(),
         ).trainable_parameters
+
+    def sizes(self) -> dict[str, Any]:
+        """The method's sizes under the names of `cdvft.cost.estimate`, which reads those of its method."""
+        settings = self.settings
+        block_size = settings.c3a_block_size if settings.method == "c3a" else settings.block_size
+        return {"m": settings.m, "block_size": block_size, "r": settings.lora_r, "n": settings.fourierft_n}
 
 
 def hub_ids_allowed() -> bool:

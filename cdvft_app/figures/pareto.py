@@ -72,27 +72,25 @@ def figure(marks: Sequence[Mark], x_title: str, y_title: str, view: str) -> dict
 
 
 def _front(marks: Sequence[Mark]) -> dict[str, Any]:
-    members = sorted((mark for mark in marks if mark.front), key=lambda mark: mark.x[0])
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "front",
-        "x": [mark.x[0] for mark in members],
-        "y": [mark.y[0] for mark in members],
-        "line": {"color": "var(--rule-strong)", "width": 1, "shape": "hv"},
-        "hoverinfo": "skip",
-    }
+    line = {"color": "var(--rule-strong)", "width": 1, "shape": "hv"}
+    return _path("front", [mark for mark in marks if mark.front], line)
 
 
 def _line(method: Method, marks: Sequence[Mark]) -> dict[str, Any]:
-    joined = sorted((mark for mark in marks if mark.joined), key=lambda mark: mark.x[0])
+    style = METHOD_STYLES[method]
+    return _path(style.label, [mark for mark in marks if mark.joined], style.line(method))
+
+
+def _path(name: str, marks: Sequence[Mark], line: dict[str, Any]) -> dict[str, Any]:
+    """A line through the marks, from the cheapest to the dearest."""
+    marks = sorted(marks, key=lambda mark: mark.x[0])
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": METHOD_STYLES[method].label,
-        "x": [mark.x[0] for mark in joined],
-        "y": [mark.y[0] for mark in joined],
-        "line": METHOD_STYLES[method].line(method),
+        "name": name,
+        "x": [mark.x[0] for mark in marks],
+        "y": [mark.y[0] for mark in marks],
+        "line": line,
         "hoverinfo": "skip",
     }
 

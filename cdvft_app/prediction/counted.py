@@ -122,10 +122,7 @@ def _file_bytes(plan: Plan, shapes: ModelShapes, head: tuple[cost.Shape, ...]) -
         [replace(layer, name=before + layer.name) for layer in layers],
         batch=1,
         sequence=1,
-        m=settings.m,
-        block_size=settings.c3a_block_size if settings.method == "c3a" else settings.block_size,
-        r=settings.lora_r,
-        n=settings.fourierft_n,
+        **plan.sizes(),
         other_parameters=others,
         saved_besides=head,
     ).adapter_bytes

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cdvft_app import catalog
-from cdvft_app.settings import InvalidChoice, Method, RaceRequest, RunSettings, explain
+from cdvft_app.settings import SIZES, InvalidChoice, Method, RaceRequest, RunSettings, explain
 
 MOST_VALUES = 12
 MOST_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
@@ -26,14 +26,7 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 Value = TypeVar("Value")
 
 # What can vary, in the order in which it is crossed, with the method that uses it; None: every method.
-DIMENSIONS: Mapping[str, Method | None] = {
-    "m": "cdvft",
-    "block_size": "cdvft",
-    "lora_r": "lora",
-    "fourierft_n": "fourierft",
-    "c3a_block_size": "c3a",
-    "learning_rates": None,
-}
+DIMENSIONS: Mapping[str, Method | None] = {**SIZES, "learning_rates": None}
 
 
 class SweepRequest(BaseModel):

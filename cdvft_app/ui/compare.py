@@ -8,8 +8,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.figures import curves
-from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS, InvalidChoice
+from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui import finished_races, measure, outcomes, sweep
 from cdvft_app.ui.api import refusal
@@ -18,7 +17,6 @@ from cdvft_app.ui.compare_form import (
     FIELDS,
     MATCHES,
     NUMBERS,
-    OF_METHOD,
     START,
     WORDS,
     asked,
@@ -29,6 +27,7 @@ from cdvft_app.ui.compare_form import (
 )
 from cdvft_app.ui.component import component
 from cdvft_app.ui.form import text
+from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.state import AppState, OnVisit
 
 TITLE = "Compare"
@@ -83,11 +82,9 @@ def build(app: AppState) -> OnVisit | None:
 
     # Only what the chosen methods and kind of model use is shown.
     def of_methods(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=method in methods) for method in OF_METHOD.values()]
+        return [gr.update(visible=method in methods) for method in SIZES.values()]
 
-    controls["methods"].change(
-        of_methods, controls["methods"], [controls[name] for name in OF_METHOD], **QUIET
-    )
+    controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
     finished_races.connect(app.store, *race, controls)
     gr.api(_endpoint(app), api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
 
@@ -134,13 +131,7 @@ def _controls(app: AppState, controls: dict[str, Any]) -> tuple[gr.Dropdown, gr.
     for name in ("batch", "sequence", "image_size"):
         controls[name] = _number(name)
     gr.HTML("<h2>How</h2>", apply_default_css=False)
-    controls["methods"] = gr.CheckboxGroup(
-        [(METHOD_STYLES[method].label, method) for method in METHODS],
-        value=START["methods"],
-        label=WORDS["methods"][0],
-        elem_id="cost-methods",
-        elem_classes=["method-chips"],
-    )
+    controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "cost-methods")
     for name in NUMBERS:
         if name not in controls:
             controls[name] = _number(name)

@@ -30,15 +30,6 @@ START: dict[str, Any] = {
     "convention": "real_fft",
 }
 
-# The method that a number belongs to.
-OF_METHOD = {
-    "m": "cdvft",
-    "block_size": "cdvft",
-    "lora_r": "lora",
-    "fourierft_n": "fourierft",
-    "c3a_block_size": "c3a",
-}
-
 # Label and hint of each control; names are those of CostRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
     "model": ("Model", "Only its shape is read: nothing is downloaded."),

@@ -13,6 +13,7 @@ from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, RaceRequest
 from cdvft_app.ui import texts
 from cdvft_app.ui.form import OF_RECIPE, RATE, RATES, START, number, text
+from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.recipes import recipe_cards
 
 METHOD_NUMBERS = {
@@ -52,15 +53,7 @@ class Controls:
                 )
 
     def how(self) -> None:
-        label, hint = texts.SETTINGS["methods"]
-        self.fields["methods"] = gr.CheckboxGroup(
-            [(METHOD_STYLES[method].label, method) for method in METHODS],
-            value=START["methods"],
-            label=label,
-            info=hint,
-            elem_id="set-methods",
-            elem_classes=["method-chips"],
-        )
+        self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")
         for name in METHOD_NUMBERS["cdvft"]:
             self._number(name)
 

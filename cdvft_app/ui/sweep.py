@@ -12,13 +12,13 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach
-from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS, InvalidChoice
+from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.outlook import duration
 from cdvft_app.ui.state import AppState
-from cdvft_app.ui.sweep_form import FIELDS, OF_METHOD, START, WORDS, request
+from cdvft_app.ui.sweep_form import FIELDS, START, WORDS, request
 from cdvft_app.ui.sweep_view import chosen, sweep_view
 from cdvft_app.ui.visitor import visitor_token
 
@@ -58,9 +58,9 @@ def section(app: AppState) -> None:
     )
 
     def of_methods(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=method in methods) for method in OF_METHOD.values()]
+        return [gr.update(visible=method in methods) for method in SIZES.values()]
 
-    used = [controls[name] for name in OF_METHOD]
+    used = [controls[name] for name in SIZES]
     controls["methods"].change(of_methods, controls["methods"], used, **QUIET)
 
     def started(mine: str, *given: Any) -> tuple[Any, Any, str]:
@@ -142,15 +142,7 @@ def _controls(controls: dict[str, Any]) -> None:
     controls["recipe"] = gr.Dropdown(
         recipes, value=START["recipe"], label=label, info=hint, elem_id="sweep-recipe"
     )
-    label, hint = WORDS["methods"]
-    controls["methods"] = gr.CheckboxGroup(
-        [(METHOD_STYLES[method].label, method) for method in METHODS],
-        value=START["methods"],
-        label=label,
-        info=hint,
-        elem_id="sweep-methods",
-        elem_classes=["method-chips"],
-    )
+    controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "sweep-methods")
     for name in FIELDS[2:]:
         label, hint = WORDS[name]
         controls[name] = gr.Textbox(
@@ -159,7 +151,7 @@ def _controls(controls: dict[str, Any]) -> None:
             info=hint,
             elem_id=f"sweep-{name}",
             elem_classes=["setting"],
-            visible=OF_METHOD.get(name) in (None, *START["methods"]),
+            visible=SIZES.get(name) in (None, *START["methods"]),
             max_lines=1,
             max_length=100,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),

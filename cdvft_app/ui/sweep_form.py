@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cdvft_app.settings import METHODS, InvalidChoice, Method
+from cdvft_app.settings import METHODS, SIZES, InvalidChoice
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep
 from cdvft_app.ui.form import number
 
-LISTS = ("m", "block_size", "lora_r", "fourierft_n", "c3a_block_size", "learning_rates", "seeds")
+LISTS = (*SIZES, "learning_rates", "seeds")
 BUDGET = ("train_examples", "epochs", "evaluation_examples")
 FIELDS = ("recipe", "methods", *LISTS, *BUDGET)
 START: dict[str, Any] = {
@@ -21,14 +21,6 @@ START: dict[str, Any] = {
     "train_examples": "512",
     "epochs": "2",
     "evaluation_examples": "533",
-}
-# The method that a list belongs to.
-OF_METHOD: dict[str, Method] = {
-    "m": "cdvft",
-    "block_size": "cdvft",
-    "lora_r": "lora",
-    "fourierft_n": "fourierft",
-    "c3a_block_size": "c3a",
 }
 # Label and hint of each control; names are those of SweepRequest and RaceRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
@@ -57,6 +49,6 @@ def request(values: Mapping[str, Any]) -> SweepRequest:
         raise InvalidChoice("Choose at least one method to vary.")
     base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
     base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
-    used = [name for name in LISTS if OF_METHOD.get(name) in (None, *methods)]
+    used = [name for name in LISTS if SIZES.get(name) in (None, *methods)]
     lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}
     return parse_sweep({"base": base, **lists})

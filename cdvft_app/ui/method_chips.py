@@ -1,0 +1,21 @@
+"""The methods to choose from, as chips in their colours: on every tab the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gradio as gr
+
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.settings import METHODS
+
+
+def method_chips(chosen: Sequence[str], label: str, hint: str | None, elem_id: str) -> gr.CheckboxGroup:
+    return gr.CheckboxGroup(
+        [(METHOD_STYLES[method].label, method) for method in METHODS],
+        value=list(chosen),
+        label=label,
+        info=hint,
+        elem_id=elem_id,
+        elem_classes=["method-chips"],
+    )
