@@ -19,7 +19,7 @@ from rich.table import Table
 
 from cdvft_app import catalog
 from cdvft_app.progress import ProgressBar
-from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings import SIZES, InvalidChoice, RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -33,7 +33,7 @@ from cdvft_app.training.foreground import run_here
 EXIT_STOPPED = 130
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
 TABLE_WIDTH = 110
-LISTS = ("m", "block_size", "lora_r", "fourierft_n", "c3a_block_size", "learning_rates", "seeds")
+LISTS = (*SIZES, "learning_rates", "seeds")
 
 
 def sweep(

@@ -10,6 +10,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.cost_request import CostRequest
 from cdvft_app.cost_table import cost_table
 from cdvft_app.memory import training_bytes
+from cdvft_app.settings import SIZES
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.training import schedule
 
@@ -74,7 +75,6 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
     """One step's row of the cost table, with texts of so many tokens."""
     settings = plan.settings
     longest = settings.max_length
-    sizes = ("m", "block_size", "lora_r", "fourierft_n", "c3a_block_size")
     request = CostRequest(
         model=plan.model.key,
         targets=settings.target_modules,
@@ -83,7 +83,7 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
         sequence=longest and min(tokens or longest, longest),
         image_size=settings.image_size,
         labels=_outputs(plan) or _UNKNOWN_LABELS,
-        **{name: getattr(settings, name) for name in sizes},
+        **{name: getattr(settings, name) for name in SIZES},
     )
     return cost_table(request)[0]
 

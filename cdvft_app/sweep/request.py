@@ -49,7 +49,7 @@ class SweepRequest(BaseModel):
     learning_rates: tuple[Multiple, ...] = Field((), max_length=MOST_VALUES)
     seeds: tuple[Seed, ...] = Field((), max_length=MOST_VALUES)
 
-    @field_validator("m", "block_size", "lora_r", "fourierft_n", "c3a_block_size", "learning_rates", "seeds")
+    @field_validator(*DIMENSIONS, "seeds")
     @classmethod
     def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
         if len(set(values)) < len(values):

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from cdvft_app.settings import METHODS
+from cdvft_app.settings import METHODS, SIZES
 from cdvft_app.ui.component import ASSETS
 from cdvft_app.ui.form import number
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
 
-NUMBERS = (
-    "m", "block_size", "lora_r", "fourierft_n", "c3a_block_size", "batch", "sequence", "image_size",
-)  # fmt: skip
+NUMBERS = (*SIZES, "batch", "sequence", "image_size")
 FIELDS = ("model", "targets", "methods", *NUMBERS, "match", "convention")
 START: dict[str, Any] = {
     "model": "FacebookAI/roberta-base",
