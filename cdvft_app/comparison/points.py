@@ -11,7 +11,7 @@ from cdvft_app.comparison.sentences import label
 from cdvft_app.settings import METHODS, SIZES, Method
 
 # What decides a method's size, and what else of the settings it uses; the rest is the race's.
-_SIZES: Mapping[str, tuple[str, ...]] = {
+SIZES_OF: Mapping[str, tuple[str, ...]] = {
     method: tuple(name for name, user in SIZES.items() if user == method) for method in METHODS
 }
 _TUNED: Mapping[str, tuple[str, ...]] = {
@@ -97,9 +97,9 @@ def _setting(outcome: Outcome) -> dict[str, object]:
     """The settings that the run's method uses, but the seed."""
     method = outcome.method
     names = (
-        *_SIZES[method],
+        *SIZES_OF[method],
         *_TUNED.get(method, ()),
-        *(("target_modules",) if _SIZES[method] else ()),
+        *(("target_modules",) if SIZES_OF[method] else ()),
         *_SHARED,
     )
     return {name: getattr(outcome.settings, name) for name in names}
@@ -112,14 +112,14 @@ def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
         for name, value in _setting(outcome).items():
             seen.setdefault(outcome.method, {}).setdefault(name, set()).add(value)
     return {
-        method: {name for name, values in own.items() if len(values) > 1 and name not in _SIZES[method]}
+        method: {name for name, values in own.items() if len(values) > 1 and name not in SIZES_OF[method]}
         for method, own in seen.items()
     }
 
 
 def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point:
     first = outcomes[0]
-    sizes = {name: getattr(first.settings, name) for name in _SIZES[first.method]}
+    sizes = {name: getattr(first.settings, name) for name in SIZES_OF[first.method]}
     extra = [_said(name, value) for name, value in _setting(first).items() if name in varied[first.method]]
     amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}
     return Point(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from cdvft_app.comparison.outcomes import Outcome
-from cdvft_app.comparison.points import SIZES
+from cdvft_app.comparison.points import SIZES_OF
 from cdvft_app.cost_request import CostRequest
 from cdvft_app.cost_table import cost_table
 from cdvft_app.settings import InvalidChoice
@@ -26,7 +26,7 @@ def extra_flops(outcome: Outcome) -> int | None:
         return 0
     if settings.model is None or settings.batch_size is None or find(settings.model) is None:
         return None  # asking the hub for its shapes is not worth one number
-    sizes = {name: getattr(settings, name) for name in SIZES[outcome.method]}
+    sizes = {name: getattr(settings, name) for name in SIZES_OF[outcome.method]}
     return _counted(
         CostRequest(
             model=settings.model,
