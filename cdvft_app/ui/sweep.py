@@ -15,6 +15,7 @@ from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.forecast import problem
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.outlook import duration
 from cdvft_app.ui.state import AppState
@@ -46,7 +47,7 @@ def section(app: AppState) -> None:
         try:
             return _promise(app, values), gr.Button(interactive=True)
         except InvalidChoice as error:
-            return _problem(str(error)), gr.Button(interactive=False)
+            return problem(str(error)), gr.Button(interactive=False)
 
     gr.on(
         [fold.expand, *(field.change for field in fields)],
@@ -68,7 +69,7 @@ def section(app: AppState) -> None:
         try:
             group = start_sweep(app, dict(zip(FIELDS, given, strict=True)), mine)
         except (InvalidChoice, QueueFull, StoreError) as error:
-            return gr.skip(), _problem(str(error)), mine
+            return gr.skip(), problem(str(error)), mine
         return chosen(group, mine), gr.skip(), mine
 
     start.click(
@@ -130,10 +131,6 @@ def _promise(app: AppState, values: Mapping[str, Any]) -> str:
 
 def _count(runs: int) -> str:
     return "<b>1 run</b>" if runs == 1 else f"<b>{runs} runs</b>, one after the other"
-
-
-def _problem(sentence: str) -> str:
-    return f'<p class="problem" role="alert">{escape(sentence)}</p>'
 
 
 def _controls(controls: dict[str, Any]) -> None:
