@@ -12,7 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, a
 import fake_training
 from axe_playwright_python.sync_playwright import Axe
 from gradio.context import Context
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -37,6 +37,16 @@ def axe_violations(page: Page, context: str | None = None) -> list[str]:
     """What axe finds wrong on the page, or in `context` (a selector): the rule, and where."""
     found = Axe().run(page, context=context)
     return [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
+
+
+def fill_in(field: Locator, text: str) -> None:
+    """Type into a field that a fold may just have shown: Gradio sets it once more when it is mounted."""
+    for _ in range(20):
+        field.fill(text)
+        field.page.wait_for_timeout(150)
+        if field.input_value() == text:
+            return
+    raise AssertionError(f"{field} does not keep {text!r}")
 
 
 class Server:

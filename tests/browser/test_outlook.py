@@ -7,7 +7,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Visit, axe_violations
+from studio import Visit, axe_violations, fill_in
 
 from cdvft_app.prediction import predicting
 from cdvft_app.training import device
@@ -20,7 +20,7 @@ WAIT = 60_000
 def fill(page: Page, fold: str, values: dict[str, str]) -> None:
     page.get_by_role("button", name=re.compile(f"^{fold}")).click()
     for name, value in values.items():
-        page.locator(f"#set-{name} input").fill(value)
+        fill_in(page.locator(f"#set-{name} input"), value)
 
 
 def finished(page: Page) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from studio import Hold, Server, Visit
+from studio import Hold, Server, Visit, fill_in
 
 from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def start_race(page: Page, steps: int = 40) -> None:
     """Fill in so many steps and press Start, once the page holds what the browser remembers."""
     expect(page.locator("#start")).to_be_enabled()
-    steps_at_most(page).fill(str(steps))
+    fill_in(steps_at_most(page), str(steps))
     expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
     page.wait_for_url(re.compile(r"[?&]run="))
@@ -167,7 +167,7 @@ def test_stop_keeps_what_was_done_and_resume_goes_on(visit: Visit, hold: Hold) -
 def test_failure_is_a_card(visit: Visit) -> None:
     page = visit()
     page.get_by_role("button", name="Learning rates").click()
-    page.locator("#set-learning_rate-cdvft input").fill("9.5")
+    fill_in(page.locator("#set-learning_rate-cdvft input"), "9.5")
     start_race(page)
     card = page.get_by_role("article", name="CDVFT failed")
     expect(card).to_contain_text("The loss became NaN at step 6.")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Visit
+from studio import Visit, fill_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -68,7 +68,7 @@ def server(tmp_path: Path) -> Iterator[Program]:
 def fill(page: Page, fold: str, values: dict[str, str]) -> None:
     page.get_by_role("button", name=re.compile(f"^{fold}")).click()
     for name, value in values.items():
-        page.locator(f"#set-{name} input").fill(value)
+        fill_in(page.locator(f"#set-{name} input"), value)
 
 
 def test_a_real_race_survives_a_kill(visit: Visit, server: Program) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Visit, axe_violations
+from studio import Hold, Visit, axe_violations, fill_in
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +20,7 @@ def compare(visit: Visit, **options: object) -> Page:
 def fill(page: Page, **values: str) -> None:
     page.get_by_role("button", name="Run a sweep of your own").click()
     for name, value in values.items():
-        page.locator(f"#sweep-{name} input").fill(value)
+        fill_in(page.locator(f"#sweep-{name} input"), value)
 
 
 def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:

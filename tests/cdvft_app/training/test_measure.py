@@ -11,8 +11,8 @@ from cdvft_app.cost_table import cost_table
 from cdvft_app.memory import available_bytes, training_bytes
 from cdvft_app.settings import METHODS
 from cdvft_app.shapes import model_shapes
+from cdvft_app.training import device
 from cdvft_app.training import measure as program
-from cdvft_app.training import step_time
 from cdvft_app.training.measure import measure
 from cdvft_app.training.step_time import FEWEST_STEPS
 
@@ -77,7 +77,7 @@ def test_seconds_are_matched_by_trying_values(model, monkeypatch):
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence(model, monkeypatch):
-    monkeypatch.setattr(step_time, "free_bytes", lambda: 1000)
+    monkeypatch.setattr(device, "free_bytes", lambda kind: 1000)
     (line,) = told({"model": model(BERT), "methods": ["cdvft"], "sequence": 8})
     assert line["kind"] == "refused" and "Measure a smaller model or batch" in line["why"]
 
