@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning_rates import machine
+from benchmarks.machine import machines
 
 RESULTS = Path(__file__).parent / "results" / "default_race.json"
 
@@ -107,7 +107,8 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["cdvft", "lora", "fourierft"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     chosen = parser.parse_args()
-    runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.is_file() else []
+    record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    runs, ran_on = record.get("runs", []), machines(record.get("machines", []))
     for recipe in chosen.recipes:
         for seed in chosen.seeds:
             for method in chosen.methods:
@@ -119,7 +120,7 @@ def main() -> None:
                 print(json.dumps(runs[-1]), flush=True)
                 text = {
                     "command": "python -m benchmarks.default_race",
-                    "machine": machine(),
+                    "machines": ran_on,
                     "seconds": "not for comparing methods unless load_average was below the number of cores",
                     "summary": summary(runs),
                     "runs": runs,

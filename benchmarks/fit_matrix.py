@@ -12,8 +12,6 @@ core.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.machine import machine
 from cdvft.approximate import (
     TARGETS,
     counting_bound,
@@ -73,16 +72,6 @@ def table(name: str, n: int, most_m: int, seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
-
-
 def main() -> None:
     torch.set_num_threads(1)
     rows = [row for size in TABLES for name in TARGETS for row in table(name, **size)]
@@ -92,7 +81,7 @@ def main() -> None:
     result = {
         "command": "OMP_NUM_THREADS=1 python -m benchmarks.fit_matrix",
         "date": time.strftime("%Y-%m-%d"),
-        "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": 1, "torch": torch.__version__},
+        "machine": machine(),
         "restarts": RESTARTS,
         "rows": rows,
         "bound": {"factors_needed": factors_needed(BOUND["n"]), "rows": bound},

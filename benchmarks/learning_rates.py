@@ -19,8 +19,6 @@ import argparse
 import dataclasses
 import json
 import math
-import os
-import platform
 import shutil
 import statistics
 import tempfile
@@ -29,6 +27,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from benchmarks.machine import Machine, machines
 
 RESULTS = Path(__file__).parent / "results" / "learning_rates.json"
 SEEDS = (1234, 1235)
@@ -185,27 +185,13 @@ def one_try(*, recipe: str, method: str, start: str | None, rate: float, head_ra
     return result | {"cpu_seconds": round(time.process_time() - began, 1)}
 
 
-def machine() -> dict[str, Any]:
-    """What the tries ran on."""
-    import torch
-
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return {
-        "cpu": next(names, platform.processor() or platform.machine()),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--recipes", nargs="+", choices=tuple(RATES), default=tuple(RATES))
     parser.add_argument("--methods", nargs="+", default=tuple(RATES["sentiment"]))
     chosen = parser.parse_args()
-    tries = json.loads(RESULTS.read_text())["tries"] if RESULTS.is_file() else []
+    record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    tries, ran_on = record.get("tries", []), machines(record.get("machines", []))
     for recipe, method, start in searches(chosen.recipes):
         if method not in chosen.methods:
             continue
@@ -218,10 +204,10 @@ def main() -> None:
                 one_try(recipe=recipe, method=method, start=start, rate=rate, head_rate=head_rate, seed=seed)
             )
             print(tries[-1], flush=True)
-            write(tries)
+            write(tries, ran_on)
 
 
-def write(tries: list[Try]) -> None:
+def write(tries: list[Try], ran_on: list[Machine]) -> None:
     """All tries and the winners, replacing the file at once."""
     winners: dict[str, dict[str, float]] = {recipe: {} for recipe in RATES}
     for recipe, method, start in searches(RATES):
@@ -232,7 +218,7 @@ def write(tries: list[Try]) -> None:
         "command": "python -m benchmarks.learning_rates",
         "judged_on": f"rows of the training split that were not trained on, seeds {SEEDS}",
         "validation_examples": VALIDATION_EXAMPLES,
-        "machine": machine(),
+        "machines": ran_on,
         "best": winners,
         "tries": tries,
     }

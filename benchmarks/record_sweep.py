@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning_rates import machine
+from benchmarks.machine import machine
 from cdvft_app.settings import METHODS, RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 

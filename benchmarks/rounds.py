@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -67,30 +63,3 @@ def interleave(candidates: Mapping[str, Run], seconds: float, least: int = 3, mo
             taken = clock() - start
             found[name].append(taken if own is None else own)
     return Rounds(found)
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers depend on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": names[0] if names else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cache": _caches(),
-        "load_average_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
-def _caches() -> dict[str, str]:
-    folders = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")
-    return {
-        f"L{(f / 'level').read_text().strip()} {(f / 'type').read_text().strip().lower()}": (f / "size")
-        .read_text()
-        .strip()
-        for f in sorted(folders)
-    }

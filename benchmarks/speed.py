@@ -23,7 +23,8 @@ import torch
 
 from benchmarks import layers, steps
 from benchmarks.chart import chart
-from benchmarks.rounds import Rounds, interleave, machine
+from benchmarks.machine import caches, machine
+from benchmarks.rounds import Rounds, interleave
 from benchmarks.tables import markdown, verdicts
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,7 +37,8 @@ def main() -> None:
     arguments = _arguments()
     warnings.simplefilter("ignore")
     start = time.monotonic()
-    record: dict[str, Any] = {"machine": machine(), "threads": arguments.threads, "layers": [], "steps": []}
+    here = {**machine(), "cache": caches(), "load_average_at_start": os.getloadavg()[0]}
+    record: dict[str, Any] = {"machine": here, "threads": arguments.threads, "layers": [], "steps": []}
     quick = arguments.quick
     for threads in arguments.threads:
         torch.set_num_threads(threads)

@@ -76,7 +76,7 @@ def markdown(record: dict[str, Any]) -> str:
     lines = [
         "# Speed, side by side",
         "",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['instructions']}, torch "
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['instructions']}, torch "
         f"{machine['torch']}, "
         "float32. Medians of ratios within rounds, quartiles in brackets. Measured again by `python -m "
         f"benchmarks.speed` in {record['minutes']} minutes.",
