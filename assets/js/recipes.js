@@ -11,11 +11,11 @@ export function mount({ element, props, server, trigger, watch }) {
       onchange: () => { props.value = recipe.key; trigger("input"); } });
     inputs.set(recipe.key, input);
     return h("label", { class: "recipe" }, input, h("span", { class: "recipe-text" },
-      h("span", { class: "recipe-title" }, recipe.title),
+      h("span", { class: "recipe-title" }, recipe.title,
+        h("span", { class: recipe.offline ? "tag ready" : "tag" }, recipe.offline ? "offline" : "hub")),
       recipe.about ? h("span", { class: "recipe-about" }, recipe.about) : null,
       h("span", { class: "recipe-expect", title: recipe.expect_source }, recipe.expect),
-      recipe.paper ? h("span", { class: "recipe-paper" }, recipe.paper) : null),
-      h("span", { class: recipe.offline ? "tag ready" : "tag" }, recipe.offline ? "offline" : "hub"));
+      recipe.paper ? h("span", { class: "recipe-paper" }, recipe.paper) : null));
   };
   const offline = props.recipes.filter((recipe) => recipe.offline);
   const online = props.recipes.filter((recipe) => !recipe.offline);
