@@ -165,6 +165,10 @@ _ALL = (
         train_examples=600,
         evaluation_examples=359,
         image_size=70,
+        expected=Expected(
+            metric={"cdvft": 0.9656, "lora": 0.9712, "fourierft": 0.9573},
+            source=_RACED,
+        ),
     ),
     _glue(key="sst2", epochs=3, evaluation_examples=872),
     _glue(key="mrpc", epochs=20, evaluation_examples=408),
