@@ -60,7 +60,7 @@ def train(settings: RunSettings, as_json: Json = False) -> None:
 
         promised = predict(plan, store.finished())
         forecasts = [promised.facts() if promised else None]
-        (run,) = store.create([plan.settings], token=None, process=this_process(), forecasts=forecasts)
+        (run,) = store.create([plan.settings], None, plan.recipe.title, this_process(), forecasts)
         return run
 
     _run(take, as_json)

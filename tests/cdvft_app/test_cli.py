@@ -75,6 +75,7 @@ def test_train_ends_with_one_line_of_json(command, tmp_path):
         "seconds": 0.3,
     }
     run = RunStore(tmp_path).get(run_id)
+    assert run.name == "Tiny handwritten digits", "as the page names the same race"
     assert run.forecast == promised, "it was kept before the run"
     assert (run.method, run.settings.seed, run.settings.recipe, run.step) == ("cdvft", 7, "digits", 3)
     assert run.settings.learning_rate and run.settings.batch_size, "the recipe's values are kept with the run"
