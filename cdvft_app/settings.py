@@ -46,7 +46,9 @@ class _Choices(BaseModel):
     recipe: Name = "sentiment"
     model: Name | None = Field(None, description="None: the recipe's")
     dataset: Name | None = Field(None, description="None: the recipe's")
-    target_modules: tuple[Name, ...] | None = Field(None, max_length=32, description="None: the recipe's")
+    target_modules: tuple[Name, ...] | None = Field(
+        None, min_length=1, max_length=32, description="None: the recipe's"
+    )
 
     # The training itself; None means the recipe's value.
     epochs: float | None = Field(None, gt=0, le=100, allow_inf_nan=False, strict=True)
@@ -103,7 +105,7 @@ def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
     for problem in problems:
         if any(other["loc"][:-1] == problem["loc"] for other in problems if other["loc"]):
             continue  # a list too short for want of the item that is complained of anyway
-        field = ".".join(str(part) for part in problem["loc"]) or "settings"
+        field = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "settings"
         came = repr(problem["input"])
         came = came if len(came) <= 80 else came[:77] + "..."
         if problem["type"] == "missing":

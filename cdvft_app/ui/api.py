@@ -10,7 +10,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice, parse_race
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import NotOwner, RunRecord, StoreError
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.actions import submit
 from cdvft_app.ui.state import AppState
@@ -71,6 +71,8 @@ def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
         raise refusal(f"token: got {_quoted(token)}; it is the text that /start gave.")
     try:
         app.queue.stop(run.id, token)
+    except NotOwner:
+        raise refusal(f"token: it is not the one that /start gave for run {run.id}.") from None
     except StoreError as error:
         raise refusal(str(error)) from None
     return {"run_id": run.id, "state": app.store.state(run.id)}

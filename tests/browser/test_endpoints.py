@@ -64,7 +64,7 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
 
     long = client.predict(settings={"methods": ["cdvft"], "max_steps": 1000}, api_name="/start")
     (run_id,) = long["run_ids"]
-    with pytest.raises(AppError, match="Only the browser that started"):
+    with pytest.raises(AppError, match="token: it is not the one that /start gave for run"):
         client.predict(run_id=run_id, token="guess", api_name="/stop")
     client.predict(run_id=run_id, token=long["token"], api_name="/stop")
     assert until_final(client, run_id)[0]["state"] == "stopped"
@@ -89,6 +89,12 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
         ("/start", {"settings": {"methods": ["cdvft", "cdvft"]}}, "names a method twice"),
         ("/start", {"settings": {"max_steps": 10**9}}, "max_steps: got 1000000000"),
         ("/start", {"settings": {"alpha": -1}}, "alpha: got -1"),
+        ("/start", {"settings": {"target_modules": []}}, "target_modules: got \\[\\]; give at least 1"),
+        (
+            "/start",
+            {"settings": {"learning_rates": {"gold": 1}}},
+            "learning_rates.gold: got 'gold'; it must be",
+        ),
         (
             "/start",
             {"settings": {"block_size": 9999}},
