@@ -64,6 +64,7 @@ def theme() -> gr.themes.Base:
         button_border_width="1px",
         checkbox_label_border_width="1px",
         input_border_width="1px",
+        input_radius="6px",
         input_border_width_dark="1px",
         block_title_text_weight="500",
         block_label_text_weight="500",
