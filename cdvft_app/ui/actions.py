@@ -12,7 +12,7 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, RESUMABLE
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.form import label, race
+from cdvft_app.ui.form import in_words, label, race
 from cdvft_app.ui.state import AppState
 
 WAITING = ("queued", *ACTIVE)
@@ -42,7 +42,7 @@ def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[st
     try:
         return submit(app, race(values), token), None
     except (InvalidChoice, QueueFull, StoreError) as error:
-        return [], str(error)
+        return [], in_words(str(error))
 
 
 def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
@@ -84,7 +84,7 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         again = (
             f"Resume takes up {label(ended_early[0].settings)} again."
             if ended_early
-            else "Resume is for later."
+            else "Resume then goes on from there."
         )
         return Buttons(True, bool(ended_early), f"Stop keeps the adapter. {again}")
     if ended_early:

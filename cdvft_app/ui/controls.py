@@ -162,4 +162,6 @@ def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:
         value = getattr(recipe, name)
         return "" if value is None else f"{value:g}"
     value = RaceRequest.model_fields[name].default
-    return "automatic" if value is None and "block" in name else "" if value is None else f"{value:g}"
+    if value is None:
+        return "automatic" if "block" in name else "no limit"
+    return f"{value:g}"

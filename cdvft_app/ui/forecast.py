@@ -45,7 +45,8 @@ def _sentence(plan: Plan, parameters: int, whole: int) -> str:
         return '<p class="promise">Only the classifier head is trained; the model stays as it is.</p>'
     if method == "full":
         return f'<p class="promise">All <b>{parameters:,}</b> numbers of the model are trained.</p>'
-    share = f"{100 * parameters / whole:.2g} %"
+    percent = 100 * parameters / whole
+    share = f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
     hint = f"The adapted layers of {escape(plan.model.title)} hold {whole:,} numbers, which stay frozen."
     return (
         f'<p class="promise" title="{hint}">{METHOD_STYLES[method].label} trains <b>{parameters:,}</b> '

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import METHODS, InvalidChoice, RaceRequest, RunSettings, parse_race
+from cdvft_app.ui.texts import SETTINGS, counted
 
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
 RATES = tuple(RATE + method for method in METHODS)
@@ -23,6 +25,10 @@ FIELDS = (
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": ["cdvft", "lora", "fourierft"], "m": 2, "alpha": 1,
                          "init_weights": "zero_output", "schedule": "linear", "seed": 0}  # fmt: skip
+LABELS = {name: label for name, (label, _) in SETTINGS.items()} | {
+    f"learning_rates.{method}": f"Learning rate of {style.label}" for method, style in METHOD_STYLES.items()
+}
+_FIELD = re.compile(r"\b([a-z][\w.]*): got ")
 OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
 
 
@@ -38,6 +44,11 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
         asked["methods"], key=lambda name: METHODS.index(name) if name in METHODS else 99
     )
     return parse_race(asked)
+
+
+def in_words(sentences: str) -> str:
+    """A refusal that names each field as the page labels it, not as the API does."""
+    return _FIELD.sub(lambda found: f"{LABELS.get(found[1], found[1])}: got ", sentences)
 
 
 def number(typed: Any) -> Any:
@@ -111,9 +122,9 @@ def summary(settings: RunSettings) -> str:
     if settings.alpha != 1:
         parts.append(f"α {settings.alpha:g}")
     if settings.max_steps:
-        parts.append(f"{settings.max_steps} steps")
+        parts.append(counted(settings.max_steps, "step"))
     elif settings.epochs:
-        parts.append(f"{settings.epochs:g} {'epoch' if settings.epochs == 1 else 'epochs'}")
+        parts.append(counted(settings.epochs, "epoch"))
     if settings.train_examples:
         parts.append(f"{settings.train_examples:,} examples")
     return " · ".join([*parts, f"seed {settings.seed}"])

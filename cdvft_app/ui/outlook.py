@@ -45,8 +45,8 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
     if high > WIDE * low:
         words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device}"
     else:
-        parts = ", ".join(f"{duration(seconds.value)} {name}" for name, seconds in trained)
-        words = f"About <b>{duration(value)}</b> on {device}, training {parts}"
+        parts = ", ".join(f"{name} {duration(seconds.value)}" for name, seconds in trained)
+        words = f"About <b>{duration(value)}</b> on {device}; training alone: {parts}"
     how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
     return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
 

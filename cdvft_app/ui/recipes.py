@@ -11,6 +11,7 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.ui.component import component
+from cdvft_app.ui.texts import counted
 
 
 def card(recipe: Recipe) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def card(recipe: Recipe) -> dict[str, Any]:
 
 def _expect(recipe: Recipe) -> str:
     expected = recipe.expected
-    parts = [f"{recipe.train_examples:,}\u00a0examples, {recipe.epochs:g}\u00a0epochs"]
+    epochs = counted(recipe.epochs, "epoch").replace(" ", "\u00a0")
+    parts = [f"{recipe.train_examples:,}\u00a0examples, {epochs}"]
     if expected.seconds_cpu2:
         parts.append(f"about {_minutes(expected.seconds_cpu2)} a method on 2\u00a0CPU cores")
     if expected.seconds_gpu:

@@ -53,6 +53,12 @@ INIT_CHOICES = [
 ]
 SCHEDULE_CHOICES = [("linear", "linear"), ("cosine", "cosine"), ("constant", "constant")]
 
+
+def counted(number: float, noun: str) -> str:
+    """1 step, 2 steps, 1.5 epochs."""
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
+
+
 METHOD = r"""$\Delta W = \mathrm{diag}(a_3)\,\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$ for $m = 2$, and
 $h = Wx + \alpha\,\Delta W x$. The product with $\mathrm{circ}(c)$ is an FFT,
 so $\Delta W$ is never built."""

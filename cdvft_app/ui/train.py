@@ -79,7 +79,7 @@ def build(app: AppState) -> OnVisit:
             plans = [catalog.resolve(settings) for settings in form.race(asked).runs()]
             said = forecast(plans, app.foretell(plans))
         except InvalidChoice as error:
-            return problem(str(error)), "", gr.Button(interactive=False), asked
+            return problem(form.in_words(str(error))), "", gr.Button(interactive=False), asked
         away = out_of_reach([plans[0].model, plans[0].dataset])
         if away:
             return problem(away), said.blocks, gr.Button(interactive=False), asked

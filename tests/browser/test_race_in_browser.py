@@ -182,12 +182,12 @@ def test_failure_is_a_card(visit: Visit) -> None:
 def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
     page = visit()
     for name, value, sentence in (
-        ("m", "1", "m: got 1; it must be 2 or more."),
-        ("m", "2.5", "m: got 2.5;"),
+        ("m", "1", "m, diagonal vectors: got 1; it must be 2 or more."),
+        ("m", "2.5", "m, diagonal vectors: got 2.5;"),
         (
             "block_size",
             "9999",
-            "block_size: got 9999; attention.self.query is 384 x 384, so it can be at most 384.",
+            "p, block size: got 9999; attention.self.query is 384 x 384, so it can be at most 384.",
         ),
     ):
         field = page.locator(f"#set-{name} input")

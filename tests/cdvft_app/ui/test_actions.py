@@ -32,7 +32,7 @@ def test_start_keeps_what_was_promised(app: AppState) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"m": "1"}, "m: got 1"),
+        ({"m": "1"}, "m, diagonal vectors: got 1"),
         ({"recipe": "gone"}, "There is no recipe 'gone'"),
         ({"block_size": "999"}, "at most 384"),
     ],

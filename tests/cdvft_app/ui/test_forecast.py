@@ -26,6 +26,8 @@ def said(request: RaceRequest) -> Forecast:
         (RaceRequest(), "CDVFT trains <b>13,824</b> numbers instead of 1,769,472"),
         (RaceRequest(m=3), "CDVFT trains <b>23,040</b> numbers"),
         (RaceRequest(block_size=64), "CDVFT trains <b>36,864</b> numbers"),
+        (RaceRequest(), "(0.78 % of the adapted layers)"),
+        (RaceRequest(m=3, block_size=1), "(201 % of the adapted layers)"),
         (RaceRequest(methods=("lora",)), "LoRA trains <b>73,728</b> numbers"),
         (RaceRequest(methods=("head",)), "Only the classifier head is trained"),
         (RaceRequest(recipe="mnist"), "CDVFT trains <b>46,080</b> numbers"),
@@ -92,7 +94,7 @@ def test_what_runs_took_here_is_promised_by_method(monkeypatch: pytest.MonkeyPat
         seconds, whole, peak = certain
         promised.append(replace(made, seconds=seconds, whole_seconds=whole, peak_memory_bytes=peak))
     counts = forecast(plans, promised).counts
-    assert "About <b>2 min</b> on" in counts and ", training 39 s CDVFT, 39 s LoRA</span>" in counts
+    assert "About <b>2 min</b> on" in counts and "; training alone: CDVFT 39 s, LoRA 39 s</span>" in counts
     unknown = [replace(made, seconds=None, whole_seconds=None) for made in promised]
     assert "is not known before a first run has ended" in forecast(plans, unknown).counts
 

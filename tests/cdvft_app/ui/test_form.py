@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui import form, texts
 from cdvft_app.ui.controls import choices, placeholder, targets
 
@@ -52,6 +52,37 @@ def test_race_refuses(typed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidChoice) as refused:
         form.race(EMPTY | typed)
     assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"max_steps": "2.5"}, "Steps at most: got 2.5; it must be a whole number."),
+        (
+            {"m": "1", "warmup_ratio": "3"},
+            "m, diagonal vectors: got 1; it must be 2 or more. Warm-up: got 3;",
+        ),
+        ({"learning_rate.cdvft": "-1"}, "Learning rate of CDVFT: got -1;"),
+        ({"block_size": "5000"}, "p, block size: got 5000; attention.self.query is 384 x 384"),
+    ],
+)
+def test_a_refusal_names_the_fields_as_the_page_labels_them(typed: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        [catalog.resolve(settings) for settings in form.race(EMPTY | typed).runs()]
+    assert form.in_words(str(refused.value)).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "summary"),
+    [
+        ({"max_steps": 1}, "1 step · seed 0"),
+        ({"max_steps": 2, "m": 3}, "m 3 · 2 steps · seed 0"),
+        ({"epochs": 1.0}, "1 epoch · seed 0"),
+        ({"epochs": 1.5, "seed": 4}, "1.5 epochs · seed 4"),
+    ],
+)
+def test_a_summary_counts_in_words(chosen: dict[str, Any], summary: str) -> None:
+    assert form.summary(RunSettings(method="cdvft", **chosen)) == summary
 
 
 def test_settings_of_runs_ask_for_the_same_runs() -> None:
