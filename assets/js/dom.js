@@ -18,6 +18,12 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Scroll up to an element whose head is above what can be seen; gently, unless the visitor wants no motion. */
+export function comeUpTo(element) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (element.getBoundingClientRect().top < 0) element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+}
+
 /** Radio buttons in a row that look like one switch. */
 export function segmented(legend, name, choices, value, onchange) {
   return h("fieldset", { class: "segmented" }, h("legend", { class: "hidden-text" }, legend),

@@ -1,11 +1,11 @@
 // The list of past races: open, overlay, rename, delete.
 
-import { count, h, metricText, swatch, when } from "./dom.js";
+import { comeUpTo, count, h, metricText, swatch, when } from "./dom.js";
 
 /** A finished run's score in bold; else its state first, and a score only where the run was sound. */
 function outcome(run) {
   const score = metricText(run.metric_name, run.metric);
-  if (run.state === "finished") return [h("b", {}, score || run.state), h("span", { class: "quiet" }, ` ${count(run.trainable_parameters)}`)];
+  if (run.state === "finished") return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
   const ended = ["failed", "stopped", "interrupted"].includes(run.state);
   const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
   return [h("span", { class: "state" }, `${run.state}${at}`), score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null];
@@ -78,7 +78,7 @@ export function mount({ element, props, server, watch }) {
     const sweep = () => h("a", { class: "text-button", href: `?tab=compare&sweep=${race.group}`, "aria-label": `Open on the Compare tab: ${race.name}` },
       "Open on the Compare tab");
     actions.append(...(race.sweep ? [sweep()] : [
-      button("Open", "Show this race alone", () => { open(ids(race)); refresh(); }),
+      button("Open", "Show this race alone", () => { open(ids(race)); comeUpTo(document.getElementById("run")); refresh(); }),
       isShown && now.length > race.runs.length
         ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
         : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown)]),

@@ -9,6 +9,9 @@ function sentences(text) {
   return end < 0 ? [text, ""] : [text.slice(0, end + 1), text.slice(end + 1).trim()];
 }
 
+/** "a", "a and b", or "a, b and c". */
+const listed = (parts, and = " and ") => [parts.slice(0, -1).join(", "), parts.at(-1)].filter(Boolean).join(and);
+
 const times = (ratio) => ratio >= 1.05 ? `${short(ratio)} times as many trained numbers`
   : ratio <= 0.95 ? `${short(1 / ratio)} times fewer trained numbers` : "about as many trained numbers";
 
@@ -30,8 +33,7 @@ export function outcome(runs) {
   const ours = done.find((run) => run.method === "cdvft");
   const others = done.filter((run) => run !== ours);
   if (!ours || others.length === 0) return "";
-  const said = others.map((other) => against(ours, other));
-  const list = said.length === 1 ? said[0] : `${said.slice(0, -1).join(", ")}, and ${said.at(-1)}`;
+  const list = listed(others.map((other) => against(ours, other)), ", and ");
   const examples = ours.evaluation_examples;
   const error = 100 * Math.sqrt(ours.metric * (1 - ours.metric) / examples);
   const doubt = ours.metric_name === "accuracy" && examples
@@ -40,17 +42,19 @@ export function outcome(runs) {
   return `${ours.label} ended ${list}.${doubt}`;
 }
 
-function failure(run) {
-  const [what, why] = sentences(run.reason ?? "The run failed without saying why.");
-  return h("article", { class: "card failure", "aria-label": `${run.label} failed` },
-    h("h3", {}, `${run.label} failed`),
+/** One card for all runs that failed for the same reason. */
+function failure(runs) {
+  const [what, why] = sentences(runs[0].reason ?? "The run failed without saying why.");
+  const title = `${listed(runs.map((run) => run.label))} failed`;
+  return h("article", { class: "card failure", "aria-label": title },
+    h("h3", {}, title),
     h("p", { class: "what" }, what),
     why ? h("p", {}, why) : null,
     h("p", { class: "quiet" }, "Your settings are as you left them: change what is named above and start again."),
     h("details", {}, h("summary", {}, "Details"),
       h("dl", {},
-        ...[["Run", run.id], ["Step", `${run.step} of ${run.total_steps ?? "?"}`], ["Device", run.device ?? "none yet"],
-          ["Settings", JSON.stringify(run.settings)]]
+        ...runs.flatMap((run) => [["Run", run.id], ["Step", `${run.step} of ${run.total_steps ?? "?"}`],
+          ["Device", run.device ?? "none yet"], ["Settings", JSON.stringify(run.settings)]])
           .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))));
 }
 
@@ -76,7 +80,7 @@ export class Cards {
     const different = notes.filter(([, note], index) => notes.findIndex(([, other]) => other.text === note.text) === index);
     this.node.replaceChildren(
       ...(said ? [h("p", { class: "outcome" }, said)] : []),
-      ...runs.filter((run) => run.state === "failed").map(failure),
+      ...Object.values(Object.groupBy(runs.filter((run) => run.state === "failed"), (run) => run.reason)).map(failure),
       ...runs.filter((run) => run.state === "interrupted").map(interruption),
       ...(different.length ? [h("ul", { class: "notes", "aria-label": "Notes" }, different.map(([run, note]) =>
         h("li", { class: note.level }, runs.length > 1 && notes.filter(([, other]) => other.text === note.text).length === 1

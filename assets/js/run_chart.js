@@ -82,10 +82,10 @@ export class RunChart {
       if (!loss) {
         const accuracy = run.metric_name === "accuracy";
         return [{ type: "scatter", mode: "lines+markers", name, x, y: accuracy ? y.map((v) => v === null ? v : 100 * v) : y,
-          line, marker, opacity: shade, hovertemplate: accuracy ? "%{y:.1f} %" : "%{y:.3f}" }];
+          line, marker, cliponaxis: false, opacity: shade, hovertemplate: accuracy ? "%{y:.1f} %" : "%{y:.3f}" }];
       }
       const averaged = { type: "scatter", mode: x.length === 1 ? "markers" : "lines", name, x, y: smoothed(y, this.view.smoothing),
-        line, marker, opacity: shade, hovertemplate: "%{y:.3f}" };
+        line, marker, cliponaxis: false, opacity: shade, hovertemplate: "%{y:.3f}" };
       if (this.view.smoothing === 0) return [averaged];
       return [{ type: "scatter", mode: "lines", name: `${name}, measured`, x, y, hoverinfo: "skip",
         line: { color: line.color, width: 1 }, opacity: 0.22 * shade }, averaged];
@@ -102,12 +102,15 @@ export class RunChart {
     layout.xaxis.unifiedhovertitle = { text: axis === "steps" ? "Step %{x}" : "%{x:.1f} s" };
     layout.yaxis.title = { text: quantity === "loss" ? "Training loss" : percent ? `${metric} on held-out data, %` : metric, standoff: 6 };
     layout.yaxis.type = scale;
+    // Whole numbers at 1, 2 and 5; plotly would write lone digits between the powers of ten.
+    if (scale === "log") Object.assign(layout.yaxis, { nticks: 3, tickformat: "~g" });
     // The frame stands still while the curves grow into it.
     const steps = Math.max(...this.runs.map((run) => run.total_steps ?? 0));
     if (axis === "steps" && steps > 0) layout.xaxis.range = [0, steps];
     layout.uirevision = `${quantity}-${axis}-${scale}`;
     const empty = !data.some((trace) => trace.x.length);
     this.empty.hidden = !empty;
+    layout.xaxis.showticklabels = layout.yaxis.showticklabels = layout.yaxis.showgrid = !empty;
     layout.xaxis.visible = layout.yaxis.visible = !this.runs.length || this.runs.some((run) => !isFinal(run) || run.steps.length > 0);
     this.smooth.classList.toggle("unused", quantity !== "loss");
     this.slider.disabled = quantity !== "loss";

@@ -1,6 +1,6 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
-import { h, setText, when } from "./dom.js";
+import { comeUpTo, h, setText, when } from "./dom.js";
 import { Predicted } from "./predicted.js";
 import { Reproduce } from "./reproduce.js";
 import { Cards } from "./run_cards.js";
@@ -43,7 +43,13 @@ export function mount({ element, props, server, trigger, watch }) {
   let known = "";
   let generation = 0;
   let ended = 0;  // how many of these runs are over: what they took teaches the next forecast
-  let announced = false;  // that these runs are on: settings fold once, not whenever a state changes
+  let announced = false;  // that these runs are what one came for: settings fold once, not at every change of state
+
+  function announce() {
+    if (announced) return;
+    announced = true;
+    document.dispatchEvent(new CustomEvent("race-started"));
+  }
 
   function tell(runs) {
     // The buttons beside the settings are Python's: they hear of every change of state.
@@ -54,10 +60,7 @@ export function mount({ element, props, server, trigger, watch }) {
     ended = over;
     known = now;
     const busy = runs.some((run) => !isFinal(run));
-    if (busy && props.value.kind !== "last" && !announced) {
-      announced = true;
-      document.dispatchEvent(new CustomEvent("race-started"));
-    }
+    if (props.value.kind === "linked" || (busy && props.value.kind !== "last")) announce();
     setText(aloud, runs.length && !props.value.recorded ? statusText(runs) : "");
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
     document.dispatchEvent(new CustomEvent("runs-changed"));
@@ -132,10 +135,7 @@ export function mount({ element, props, server, trigger, watch }) {
       return;
     }
     if (props.value.kind !== "last") remember(runs);
-    if (props.value.kind === "new") {
-      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      if (element.getBoundingClientRect().top < 0) element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
-    }
+    if (props.value.kind === "new") comeUpTo(element);
     if (!same) show(true);
     if (runs.length) poll(generation);
     else tell([]);

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from studio import Hold, Server, Visit, fill_in
 
 from cdvft_app import catalog
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import Method, RunSettings
 
 pytestmark = pytest.mark.browser
 
@@ -265,6 +265,18 @@ def test_history_overlays_renames_deletes(visit: Visit) -> None:
     expect(page.locator("#set-epochs input")).to_have_value("2")
 
 
+def test_what_is_opened_is_seen(visit: Visit) -> None:
+    page = visit(viewport={"width": 1280, "height": 400})
+    page.locator("#history .race").last.get_by_role("button", name="Open").click()
+    page.wait_for_url(re.compile(r"[?&]run="))
+    expect(page.locator("#run h2")).to_be_in_viewport()
+    phone = visit("?" + page.url.partition("?")[2], viewport={"width": 390, "height": 844})
+    settings = phone.get_by_role("button", name=re.compile("^Settings"))
+    expect(settings).to_have_attribute("aria-expanded", "false")
+    settings.click()
+    expect(phone.get_by_role("radio", name="Sentiment of film reviews")).to_be_visible()
+
+
 def test_commands_reproduce_the_race(visit: Visit) -> None:
     page = visit()
     page.locator(".reproduce summary").click()
@@ -274,3 +286,39 @@ def test_commands_reproduce_the_race(visit: Visit) -> None:
     assert commands[0].startswith("python -m cdvft_app train --recipe sentiment --method cdvft --m 2")
     assert "--target-modules query --target-modules value" in commands[0]
     assert "--lora-r" not in commands[0]
+
+
+def test_axes_bear_numbers_only_where_there_is_something_to_read(visit: Visit, hold: Hold) -> None:
+    hold(0)
+    page = visit()
+    start_race(page)
+    expect(status(page)).to_contain_text("CDVFT running · step 0 of 40")
+    ticks = page.locator("#run .chart .ytick text")
+    expect(page.locator("#run .chart-empty")).to_have_text("The curves begin with the first step.")
+    expect(ticks).to_have_count(0)
+    page.locator("#run").get_by_text("Accuracy", exact=True).first.click()
+    page.locator("#run").get_by_text("Log", exact=True).click()
+    page.wait_for_function("() => document.querySelector('#run .chart').layout.yaxis.type === 'log'")
+    expect(ticks).not_to_have_count(0)
+    numbers = [float(text) for text in ticks.all_text_contents()]
+    assert numbers == sorted(numbers)  # whole numbers, no digits between powers of ten
+    assert page.locator("#run .chart").evaluate("(chart) => chart.data.every((line) => !line.cliponaxis)")
+    page.locator("#stop").click()
+    expect(status(page)).to_have_text("All 3 stopped")
+
+
+def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Server) -> None:
+    methods: tuple[Method, ...] = ("cdvft", "lora", "head")
+    plans = [catalog.resolve(RunSettings(method=method)).settings for method in methods]
+    runs = server.store.create(plans, "somebody")
+    for run, reason in zip(runs, ("The disk is full. Free some.",) * 2 + ("NaN.",), strict=True):
+        server.store.set_state(run.id, "preparing", process="1:1")
+        server.store.set_state(run.id, "failed", reason)
+    page = visit("?run=" + ",".join(run.id for run in runs))
+    shared = page.get_by_role("article", name="CDVFT and LoRA r = 8 failed")
+    expect(shared).to_contain_text("The disk is full.")
+    expect(page.get_by_role("article", name="Head only failed")).to_contain_text("NaN.")
+    expect(page.get_by_role("article")).to_have_count(2)
+    shared.locator("summary").click()
+    for run in runs[:2]:
+        expect(shared).to_contain_text(run.id)
