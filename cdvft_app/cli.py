@@ -58,7 +58,7 @@ def train(settings: RunSettings, as_json: Json = False) -> None:
     def take(store: RunStore) -> RunRecord:
         from cdvft_app.prediction import predict
 
-        promised = predict(plan, store.finished())
+        promised = predict(plan, store.finished(), store.measurements.all())
         forecasts = [promised.facts() if promised else None]
         (run,) = store.create([plan.settings], None, plan.recipe.title, this_process(), forecasts)
         return run

@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from cdvft import cost
 from cdvft.cost import Shape
 from cdvft_app.cost_request import CostRequest
+from cdvft_app.memory import training_bytes
 from cdvft_app.settings import InvalidChoice, Method
 from cdvft_app.shapes import ModelShapes, model_shapes
 
@@ -37,7 +38,8 @@ class CostRow:
     """One method's cost for one training step, all but `method` and `model` None where it is `unavailable`.
 
     FLOPs and bytes without further name are what the method adds; `frozen_...` is the model's own part as far
-    as the method needs it: head-only training needs no backward pass through the model. Bytes are float32.
+    as the method needs it: head-only training needs no backward pass through the model. Bytes are float32;
+    `step_bytes` are all that a step needs, the model's weights and activations included.
     `head_parameters` are trained besides by every method, and are in no other number but head's own. Where
     `setting` has None, each layer takes its default.
     """
@@ -68,6 +70,7 @@ class CostRow:
     gradient_bytes: int | None = None
     optimizer_bytes: int | None = None
     activation_bytes: int | None = None
+    step_bytes: int | None = None
     frozen_parameters: int | None = None
     frozen_bytes: int | None = None
     merged_inference_flops_per_token: float | None = None
@@ -113,7 +116,7 @@ class _Table:
         forward, backward = self._frozen_flops(method, adapted)
         shared = [field.name for field in fields(CostRow) if hasattr(found, field.name)]
         assumptions = [*found.assumptions, *_MODEL_ASSUMPTIONS]
-        return CostRow(
+        row = CostRow(
             **{**{name: getattr(found, name) for name in shared}, "assumptions": assumptions},
             model=self.shapes.name,
             setting=setting,
@@ -127,6 +130,7 @@ class _Table:
             frozen_parameters=self.shapes.total_parameters,
             frozen_bytes=4 * self.shapes.total_parameters,
         )
+        return replace(row, step_bytes=training_bytes(asdict(row), self.shapes))
 
     def _cost(self, method: Method) -> tuple[cost.Cost, dict[str, int | None]]:
         request = self.request

@@ -1,4 +1,4 @@
-// One quantity of all methods as bars, with a switch over them.
+// One quantity of all methods as bars, with a switch over them, and what is seen of it in sentences.
 
 import { h, segmented } from "./dom.js";
 import { draw, onTheme } from "./plot.js";
@@ -10,8 +10,9 @@ export class BarChart {
     this.controls = h("div", { class: "chart-controls" });
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Cost of each method as bars" });
     this.empty = h("p", { class: "quiet", hidden: true });
+    this.seen = h("div", { class: "seen", "aria-live": "polite" });
     this.node = h("section", { class: "part-of" }, h("h3", {}, "Side by side, with the frozen model as yardstick"),
-      this.controls, this.chart, this.empty);
+      this.controls, this.chart, this.empty, this.seen);
     onTheme(() => this.redraw());
   }
 
@@ -27,6 +28,7 @@ export class BarChart {
 
   redraw() {
     const figure = this.shown?.bars[this.quantity];
+    this.seen.replaceChildren(...(this.shown?.sentences[this.quantity] ?? []).map((sentence) => h("p", {}, sentence)));
     this.chart.hidden = !figure;
     this.empty.hidden = Boolean(figure);
     if (!figure) {

@@ -1,4 +1,4 @@
-// What each method costs on the chosen model: who needs least, the table, what is seen, bars, growth.
+// What each method costs on the chosen model: who needs least, advice, the table, bars, growth.
 
 import { BarChart } from "./compare_bars.js";
 import { h, setText, swatch } from "./dom.js";
@@ -21,7 +21,7 @@ export function mount({ element, props, watch }) {
   const problem = h("p", { class: "problem", role: "alert" });
   const winners = h("dl", { class: "winners" });
   const table = h("table", { class: "scoreboard costs-table" });
-  const seen = h("div", { class: "seen", "aria-live": "polite" });
+  const advice = h("div", { class: "advice", "aria-live": "polite" });
   const bars = new BarChart(element.id);
   const growth = new GrowthChart(props.lines, props.layout, element.id);
   const assumptions = h("ul", { class: "assumptions" });
@@ -29,12 +29,13 @@ export function mount({ element, props, watch }) {
   const refusal = h("p", { class: "quiet age" });
   let rows = [];
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, origin), problem, winners,
+    h("div", { class: "run-head" }, title, origin), problem, winners, advice,
     h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Cost of each method" }, table),
-    exports("costs", () => rows), age, refusal, seen, bars.node, growth.node,
+    exports("costs", () => rows), age, refusal, bars.node, growth.node,
     h("details", { class: "as-table" }, h("summary", {}, "What is assumed"), assumptions));
 
-  function fillTable({ columns, table: lines }) {
+  function fillTable({ columns: all, table: lines, measured }) {
+    const columns = measured ? all : all.filter(({ key }) => !MEASURED.includes(key));
     const head = h("tr", {}, h("th", { scope: "col", class: "method" }, "Method"),
       columns.map(({ title: name, hint }) => h("th", { scope: "col", title: hint }, name)));
     const body = lines.map((line) => h("tr", {},
@@ -71,7 +72,7 @@ export function mount({ element, props, watch }) {
       h("dt", {}, what), h("dd", {}, h("span", { class: `dot ${method}` }), h("b", {}, label), h("span", { class: "quiet" }, text)))));
     fillTable(shown);
     tellAge();
-    seen.replaceChildren(...shown.sentences.map((sentence) => h("p", {}, sentence)));
+    advice.replaceChildren(...shown.advice.map((sentence) => h("p", {}, sentence)));
     bars.show(shown);
     growth.show(shown);
     assumptions.replaceChildren(...shown.assumptions.map((text) => h("li", {}, text)));

@@ -1,4 +1,4 @@
-"""Which method to use and what it will cost, in three answers: to store, to train and run, and for quality.
+"""Which method to use and what it will cost, in four answers: to store, train, one step, quality.
 
 Made from the cost table's rows and the recorded races alone; where another method leads, it is named.
 """
@@ -8,19 +8,49 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from statistics import mean
+from typing import Protocol
 
 from cdvft_app import catalog
-from cdvft_app.comparison.quantities import Row, added_memory, amount, frozen_flops, percent, times
-from cdvft_app.comparison.sentences import ADAPTERS, LEVEL, label, listed
+from cdvft_app.comparison.quantities import (
+    Row,
+    added_memory,
+    amount,
+    duration,
+    frozen_flops,
+    percent,
+    times,
+)
+from cdvft_app.comparison.sentences import ADAPTERS, LEVEL, label, listed, measured_time
 from cdvft_app.figures.palette import METHOD_STYLES
 
 
-def advice(rows: Sequence[Row]) -> list[str]:
-    """Empty unless two adapters are compared."""
-    known = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
+class Expected(Protocol):
+    """Seconds of a step that was not measured, and how they were got."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def how(self) -> str: ...
+
+
+StepSeconds = Callable[[Row], Expected | None]
+
+
+def advice(rows: Sequence[Row], step_seconds: StepSeconds = lambda row: None) -> list[str]:
+    """Empty unless two adapters are compared; `step_seconds` says what a row's step would take here."""
+    counted = [row for row in rows if not row["unavailable"]]
+    known = [row for row in counted if row["method"] in ADAPTERS]
     if len(known) < 2:
         return []
-    return [_storing(known), _training(known), _quality(known)]
+    time = measured_time(rows) or _expected_time(known, step_seconds)
+    return [
+        _storing(known),
+        _training(known),
+        " ".join(filter(None, [_step(counted), time])),
+        _quality(known),
+    ]
 
 
 def _least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
@@ -56,6 +86,36 @@ def _training(rows: Sequence[Row]) -> str:
     if not any(row["merged_inference_flops_per_token"] for row in rows):
         said += " Merged into the model, none of them costs anything more: all then run at the model's speed."
     return said
+
+
+def _step(rows: Sequence[Row]) -> str:
+    """FLOPs and memory of a whole step, the model's own included."""
+    adapters = [row for row in rows if row["method"] in ADAPTERS]
+    least = min(adapters, key=lambda row: row["step_bytes"])
+    apart = [row for row in rows if row["method"] != "head" and _is_apart(row, least)]
+    more = "; ".join(f"{label(row)}: {_whole(row)}" for row in apart)
+    return (
+        f"A step of {least['batch']} × {least['sequence']} tokens takes about {_whole(least)} of memory in "
+        f"float32, the frozen model included{f' ({more})' if more else ''}. The model's weights alone are "
+        f"{amount('bytes', least['frozen_bytes'])}, in bfloat16 half of that."
+    )
+
+
+def _is_apart(row: Row, least: Row) -> bool:
+    return any(row[name] > (1 + LEVEL) * least[name] for name in ("step_bytes", "total_flops_per_step"))
+
+
+def _whole(row: Row) -> str:
+    return f"{amount('flops', row['total_flops_per_step'])} and {amount('bytes', row['step_bytes'])}"
+
+
+def _expected_time(rows: Sequence[Row], step_seconds: StepSeconds) -> str | None:
+    """One range for all: methods differ by less than such a forecast does."""
+    found = [expected for row in rows if (expected := step_seconds(row))]
+    if len(found) < len(rows):
+        return None
+    low, high = min(one.low for one in found), max(one.high for one in found)
+    return f"On this machine it would take {duration(low)} to {duration(high)}, {found[0].how}."
 
 
 def _verb(rows: Sequence[Row], one: str, several: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cdvft_app.comparison.advice import advice
+from cdvft_app.comparison.advice import StepSeconds, advice
 from cdvft_app.comparison.growth import growth
 from cdvft_app.comparison.quantities import MEASURED, QUANTITIES, Quantity, Row, amount, percent
 from cdvft_app.comparison.sentences import label, sentences, winners
@@ -24,6 +24,7 @@ def compare(
     request: CostRequest,
     lookup: Lookup = lambda row: None,
     too_large: Callable[[Row], str | None] = lambda row: None,
+    step_seconds: StepSeconds = lambda row: None,
 ) -> dict[str, Any]:
     """The page's view of a request.
 
@@ -31,6 +32,7 @@ def compare(
         request: what is compared.
         lookup: finds what was measured of a row of the cost table.
         too_large: says why a row cannot be measured on this machine.
+        step_seconds: says what a row's step would take on this machine.
 
     Raises:
         InvalidChoice: with a sentence.
@@ -44,7 +46,8 @@ def compare(
         "title": shapes.name,
         "subtitle": _subtitle(known, request, len(shapes.select(targets))),
         "targets": list(targets),
-        "sentences": [*matched, *advice(rows), *sentences(rows)],
+        "advice": [*matched, *advice(rows, step_seconds)],
+        "sentences": sentences(rows),
         "winners": winners(rows),
         "columns": [
             {"key": quantity.key, "title": quantity.title, "hint": quantity.hint, "kind": quantity.kind}

@@ -112,6 +112,19 @@ def amount(kind: Kind, value: float) -> str:
     raise AssertionError
 
 
+def duration(seconds: float) -> str:
+    """340 ms, 3.4 s, 39 s, 5 min, 2.4 h or 3 days: as exact as a forecast is."""
+    if seconds < 1:
+        return f"{1e3 * seconds:.2g} ms" if seconds < 0.0995 else f"{1e3 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.0f} days"
+
+
 def times(ratio: float) -> str:
     """A ratio with three digits: 5.33, 0.434, 29."""
     return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"

@@ -21,15 +21,23 @@ def label(row: Row) -> str:
     return f"{METHOD_STYLES[row['method']].label} {settings}".strip()
 
 
-def sentences(rows: Sequence[Row]) -> list[str]:
-    """At most five: parameters, FLOPs, what is paid per step, memory, time; of adapters and full training."""
+def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """By quantity: parameters, FLOPs and what of them is paid per step, memory, time.
+
+    Of adapters and full training.
+    """
     known = [row for row in rows if not row["unavailable"] and row["method"] != "head"]
     ours = next((row for row in known if row["method"] == "cdvft"), None)
     others = [row for row in known if row is not ours]
     if ours is None or not others:
-        return [_alone(row) for row in known[:1]]
-    said = [_parameters(ours, others), _flops(ours, others), _fixed(known), _memory(ours, others)]
-    return [sentence for sentence in (*said, _time(ours, others)) if sentence]
+        return {"parameters": [_alone(row) for row in known[:1]]}
+    said: dict[str, list[str | None]] = {
+        "parameters": [_parameters(ours, others)],
+        "flops": [_flops(ours, others), _fixed(known)],
+        "memory": [_memory(ours, others)],
+        "seconds": [measured_time(rows)],
+    }
+    return {key: [sentence for sentence in own if sentence] for key, own in said.items()}
 
 
 def winners(rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -82,7 +90,8 @@ def _flops(ours: Row, others: Sequence[Row]) -> str:
     flops, whole = ours["flops_per_step"], frozen_flops(ours)
     adapters = [row for row in others if row["method"] in ADAPTERS]
     start = (
-        f"It adds {amount('flops', flops)} to a step, {percent(flops / whole)} of what the frozen model needs"
+        f"{label(ours)} adds {amount('flops', flops)} to a step, "
+        f"{percent(flops / whole)} of what the frozen model needs"
     )
     if not adapters:
         return f"{start}."
@@ -110,14 +119,17 @@ def _memory(ours: Row, others: Sequence[Row]) -> str:
     memory = added_memory(ours)
     kept = percent(ours["activation_bytes"] / memory)
     return (
-        f"While training it adds {amount('bytes', memory)}, {kept} of it inputs that its layers keep for the "
-        f"backward pass. {_against('adds', others, added_memory, memory)}."
+        f"While training {label(ours)} adds {amount('bytes', memory)}, {kept} of it inputs that its layers "
+        f"keep for the backward pass. {_against('adds', others, added_memory, memory)}."
     )
 
 
-def _time(ours: Row, others: Sequence[Row]) -> str | None:
-    timed = [row for row in others if row.get("measured")]
-    if not (ours.get("measured") and timed):
+def measured_time(rows: Sequence[Row]) -> str | None:
+    """CDVFT's step beside the others', head-only training aside; None unless it and another are measured."""
+    timed = [row for row in rows if row.get("measured") and row["method"] != "head"]
+    ours = next((row for row in timed if row["method"] == "cdvft"), None)
+    timed = [row for row in timed if row is not ours]
+    if ours is None or not timed:
         return None
     mine = ours["measured"]
     parts = []

@@ -1,10 +1,11 @@
-"""What a run will take, said before it begins, and learned from the runs that ended on the same device.
+"""What a run will take, said before it begins, and learned from the runs that ended, and the
+steps that were measured, on the same device.
 
-Counts come from `cdvft.cost`; seconds are counted FLOPs times the seconds a FLOP took in earlier runs; memory
+Counts come from `cdvft.cost`; seconds are counted FLOPs times the seconds a FLOP took before; memory
 is a step's, by formula, beside what the program itself took in earlier runs.
 """
 
 from cdvft_app.prediction.learning import Estimate
-from cdvft_app.prediction.predicting import Prediction, predict
+from cdvft_app.prediction.predicting import Prediction, predict, step_seconds
 
-__all__ = ["Estimate", "Prediction", "predict"]
+__all__ = ["Estimate", "Prediction", "predict", "step_seconds"]

@@ -9,7 +9,6 @@ from cdvft import cost
 from cdvft_app.catalog import Plan
 from cdvft_app.cost_request import CostRequest
 from cdvft_app.cost_table import cost_table
-from cdvft_app.memory import training_bytes
 from cdvft_app.settings import SIZES
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.training import schedule
@@ -67,7 +66,7 @@ def count(plan: Plan) -> Counted | None:
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
         evaluation_flops=round(evaluated * forward),
-        step_bytes=training_bytes(largest, shapes),
+        step_bytes=largest["step_bytes"],
     )
 
 

@@ -1,19 +1,21 @@
-"""What the runs that ended here say about the next one.
+"""What the runs that ended here, and the steps that were measured here, say about the next run.
 
 Each run teaches three things: how long its training took for each FLOP that was counted for it, how long it
-took beside training, and how many bytes its process had beside those of a step. The nearest runs count: of
-the same method, model and data, then of the same method and model, then of the same model, then any; of
-these the latest, by their median.
+took beside training, and how many bytes its process had beside those of a step. A measured step teaches the
+first alone. The nearest count: of the same method, model and data, then of the same method and model, then of
+the same model, then any; of these the latest, by their median.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
+from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 
 LATEST = 5
@@ -48,7 +50,9 @@ class Lesson:
     """A finished run in numbers: steps, FLOPs of one and of all evaluations, seconds, bytes.
 
     `rest_seconds` are those beside training, loading and evaluations; None for a run that was resumed, whose
-    beginning is forgotten. `program_bytes`, beside a step's, are None where no memory was measured.
+    beginning is forgotten. `program_bytes`, beside a step's, are None where no memory was measured. Of a step
+    that was `measured` by itself only the pace is known; `others` is the share of the processor that other
+    programs took meanwhile.
     """
 
     settings: RunSettings
@@ -58,11 +62,16 @@ class Lesson:
     training_seconds: float
     rest_seconds: float | None
     program_bytes: float | None
+    measured: bool = False
+    others: float = 0.0
 
     def pace(self) -> Range:
-        """Seconds a FLOP of training; those of a short run may be its first steps' for the most part."""
+        """Seconds a FLOP of training; those of a short run may be its first steps' for the most part.
+
+        Without other programs a measured step could have been as much shorter.
+        """
         pace = self.training_seconds / (self.step_flops * self.steps)
-        return Range(pace * min(self.steps / MANY_STEPS, 1.0), pace, pace)
+        return Range(pace * min(self.steps / MANY_STEPS, 1.0) * (1.0 - self.others), pace, pace)
 
     def rest(self, evaluation_flops: float) -> Range | None:
         """Seconds beside training of a run with evaluations of so many FLOPs.
@@ -138,6 +147,35 @@ def lessons(runs: Iterable[RunRecord], device: str, growth: float) -> list[Lesso
     return found
 
 
+def measured_lessons(results: Iterable[Mapping[str, Any]]) -> list[Lesson]:
+    """What step times teach that were measured on this device, in their order.
+
+    They are taken after warming up, and so count as those of a long run.
+    """
+    return [
+        Lesson(
+            settings_of(result),
+            MANY_STEPS,
+            result["step_flops"],
+            evaluation_flops=0.0,  # none: it teaches nothing of them
+            training_seconds=MANY_STEPS * result["seconds"],
+            rest_seconds=None,
+            program_bytes=None,
+            measured=True,
+            others=result["others"],
+        )
+        for result in results
+        if "step_flops" in result  # earlier versions did not keep it
+    ]
+
+
+def settings_of(row: Mapping[str, Any]) -> RunSettings:
+    """Method, setting and model of a cost table's row or a measurement, as a run would have them."""
+    named = find(row["model"])
+    key = next((key for key in catalog.models() if named and find(key) is named), row["model"])
+    return RunSettings(method=row["method"], model=key, **row["setting"])
+
+
 def like(one: float, other: float) -> bool:
     """Whether two positive numbers are of one size."""
     return 1 / LIKE_SIZE <= one / other <= LIKE_SIZE
@@ -158,16 +196,27 @@ def learned(
         alike: whether one is of the size that is asked about, in what matters for this value.
     """
     for nearness in _NEAREST:
-        near = (
-            value(one)
+        near = [
+            (one, said)
             for one in known
             if nearness.holds(settings, one.settings) and (alike(one) or not nearness.alike)
-        )
-        said = [one for one in near if one is not None][:LATEST]
-        if said:
-            median, spread = statistics.median(one.value for one in said), nearness.spread
-            many = f"the last {len(said)} runs" if len(said) > 1 else "one run"
-            low = min(*(one.low for one in said), median / spread)
-            high = max(*(one.high for one in said), median * spread)
-            return Estimate(median, low, high, f"as {many} {nearness.words} here")
+            if (said := value(one)) is not None
+        ][:LATEST]
+        if near:
+            ranges = [said for _, said in near]
+            median, spread = statistics.median(one.value for one in ranges), nearness.spread
+            low = min(*(one.low for one in ranges), median / spread)
+            high = max(*(one.high for one in ranges), median * spread)
+            return Estimate(median, low, high, f"as {_sources(one for one, _ in near)} {nearness.words} here")
     return None
+
+
+def _sources(taught: Iterable[Lesson]) -> str:
+    """One run, the last 3 runs, one measured step, one run and 2 measured steps."""
+    measured = [one.measured for one in taught]
+    runs, steps = measured.count(False), measured.count(True)
+    parts = [
+        f"the last {runs} runs" if runs > 1 else "one run" if runs else "",
+        f"{steps} measured steps" if steps > 1 else "one measured step" if steps else "",
+    ]
+    return " and ".join(filter(None, parts))

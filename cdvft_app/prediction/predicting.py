@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from cdvft_app.catalog import Plan
 from cdvft_app.prediction.counted import Counted, count
-from cdvft_app.prediction.learning import MANY_STEPS, Estimate, Lesson, learned, lessons, like
+from cdvft_app.prediction.learning import (
+    MANY_STEPS,
+    Estimate,
+    Lesson,
+    learned,
+    lessons,
+    like,
+    measured_lessons,
+    settings_of,
+)
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.training.device import cpu_threads, device_kind, device_name
 
@@ -18,6 +28,7 @@ GROWTH = Estimate(1.13, 1.0, 1.25, "and 13 % on top, as measured")
 # While no run has ended on a CPU. Both offline recipes by three methods made 119 to 152 GFLOP/s with 2
 # threads of one idle machine (x86-64); loading took 1 to 4 s, and 10 s more where libraries came first.
 _RATE, _ROUGHLY = 65e9, 3.0
+_TELLING = 1000.0  # a step so many times smaller is mostly overhead, and tells nothing of a larger one
 _UNTRIED = "a rough guess from another machine, as nothing like it has ended here yet"
 _LOADING = Estimate(4.0, 1.0, 30.0, _UNTRIED)
 _PROGRAM = Estimate(0.7e9, 0.5e9, 1.2e9, _UNTRIED)
@@ -28,7 +39,7 @@ class Prediction:
     """What is promised of a run.
 
     `seconds` are those of training steps alone, as `Done` measures them; `whole_seconds` go from the first
-    loading to the end, with evaluations. Both are None on a GPU on which nothing has run yet.
+    loading to the end, with evaluations. Both are None on a GPU on which nothing has run or been measured.
     """
 
     device: str
@@ -50,12 +61,15 @@ class Prediction:
         return asdict(self)
 
 
-def predict(plan: Plan, finished: Iterable[RunRecord]) -> Prediction | None:
+def predict(
+    plan: Plan, finished: Iterable[RunRecord], measured: Iterable[Mapping[str, Any]] = ()
+) -> Prediction | None:
     """What a run will take here; None for a model whose layers are unknown until it is loaded.
 
     Args:
         plan: the run.
         finished: runs that ended, latest first; those of this device teach.
+        measured: step times, as the store keeps them; those of this device teach too.
     """
     counted = count(plan)
     if counted is None:
@@ -63,12 +77,8 @@ def predict(plan: Plan, finished: Iterable[RunRecord]) -> Prediction | None:
     kind = device_kind()
     device = device_name(kind)
     known = lessons(finished, device, GROWTH.value)
-
-    def same_pace(other: Lesson) -> bool:
-        many = min(counted.steps, other.steps) >= MANY_STEPS
-        return like(counted.step_flops, other.step_flops) and (many or like(counted.steps, other.steps))
-
-    pace = learned(plan.settings, known, Lesson.pace, same_pace) or (_rough_pace() if kind == "cpu" else None)
+    steps = _measured(measured, device)
+    pace = _pace(plan.settings, [*known, *steps], counted.step_flops, counted.steps, kind)
     rest = learned(
         plan.settings,
         known,
@@ -88,6 +98,35 @@ def predict(plan: Plan, finished: Iterable[RunRecord]) -> Prediction | None:
         whole_seconds=pace and seconds and _whole(seconds, rest or _rough_rest(counted, pace)),
         peak_memory_bytes=_peak(counted, program),
     )
+
+
+def step_seconds(
+    row: Mapping[str, Any], finished: Iterable[RunRecord], measured: Iterable[Mapping[str, Any]]
+) -> Estimate | None:
+    """What one step of a cost table's row would take here, if its memory were there; see `predict`."""
+    kind = device_kind()
+    device = device_name(kind)
+    known = [*lessons(finished, device, GROWTH.value), *_measured(measured, device)]
+    flops = row["total_flops_per_step"]
+    pace = _pace(settings_of(row), known, flops, MANY_STEPS, kind)
+    return pace and Estimate(flops * pace.value, flops * pace.low, flops * pace.high, pace.how)
+
+
+def _measured(results: Iterable[Mapping[str, Any]], device: str) -> list[Lesson]:
+    return measured_lessons(result for result in results if result["device"] == device)
+
+
+def _pace(
+    settings: RunSettings, known: Sequence[Lesson], step_flops: float, steps: int, kind: str
+) -> Estimate | None:
+    """Seconds a FLOP; None on a GPU that nothing is known of."""
+
+    def same_pace(other: Lesson) -> bool:
+        many = min(steps, other.steps) >= MANY_STEPS
+        return like(step_flops, other.step_flops) and (many or like(steps, other.steps))
+
+    telling = [one for one in known if step_flops < _TELLING * one.step_flops]
+    return learned(settings, telling, Lesson.pace, same_pace) or (_rough_pace() if kind == "cpu" else None)
 
 
 def _exactly(value: float, how: str) -> Estimate:

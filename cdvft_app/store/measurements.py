@@ -45,6 +45,13 @@ class Measurements:
             row = connection.execute(query, (what, device)).fetchone()
         return row and json.loads(row["result"])
 
+    def all(self, limit: int = 200) -> list[dict[str, Any]]:
+        """The kept results, latest first."""
+        with self._database.reading() as connection:
+            query = "SELECT result FROM measurements ORDER BY time DESC LIMIT ?"
+            rows = connection.execute(query, (limit,)).fetchall()
+        return [json.loads(row["result"]) for row in rows]
+
     def any(self) -> bool:
         """Whether anything was ever measured here."""
         with self._database.reading() as connection:

@@ -34,7 +34,8 @@ def measure(request: CostRequest, tell: Tell, seconds: float = SECONDS) -> None:
     What is told, by "kind":
         begin: method, setting; number and of: which one of how many methods; more: further ones after it;
         pace: seconds that this one still takes, about;
-        result: what `step_time` gives, with model, method, setting, targets, batch, sequence and time;
+        result: what `step_time` gives, with model, method, setting, targets, batch, sequence, the FLOPs that
+            are counted for the step, and time;
         refused: method, why.
 
     Raises:
@@ -64,7 +65,7 @@ class _Bench:
     def measured(self, row: dict[str, Any], number: int, of: int, more: int) -> float | None:
         """Seconds of the row's step, after telling of it; None where it is refused."""
         about = {name: row[name] for name in ("method", "setting")}
-        why = row["unavailable"] or too_large(row, self.shapes)
+        why = row["unavailable"] or too_large(row)
         if why:
             self.tell({"kind": "refused", **about, "why": why})
             return None
@@ -79,8 +80,16 @@ class _Bench:
         )
         self.forward = found["forward_seconds"]
         known = {name: row[name] for name in ("model", "targets", "batch", "sequence")}
-        self.tell({"kind": "result", **about, **known, **found, "time": time.time()})
+        flops = self._flops(row)
+        self.tell({"kind": "result", **about, **known, **found, "step_flops": flops, "time": time.time()})
         return found["seconds"]
+
+    def _flops(self, row: dict[str, Any]) -> int:
+        """As they are executed, whatever convention was asked for."""
+        if row["convention"] != "real_fft":
+            wanted = {"convention": "real_fft", **row["setting"]}
+            row = self.row(row["method"], **wanted)
+        return row["total_flops_per_step"]
 
     def _pace(self, left: float) -> None:
         self.tell({"kind": "pace", "seconds": left})

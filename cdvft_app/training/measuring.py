@@ -12,13 +12,10 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import cdvft_app
 from cdvft_app.cost_request import CostRequest
-
-if TYPE_CHECKING:
-    from cdvft_app.shapes import ModelShapes  # imports torch
 
 PROGRAM = (sys.executable, "-m", "cdvft_app.training.measure")
 LIMIT_SECONDS = 300.0
@@ -114,17 +111,16 @@ def measuring(
                 raise MeasuringFailed(_died(process.returncode, complaints))
 
 
-def too_large(row: Mapping[str, Any], shapes: ModelShapes) -> str | None:
+def too_large(row: Mapping[str, Any]) -> str | None:
     """Why a step of this row of a cost table cannot be measured on this machine, or None."""
-    from cdvft_app.memory import training_bytes
     from cdvft_app.training.device import free_bytes
     from cdvft_app.training.step_time import device
 
-    need, free = training_bytes(row, shapes), free_bytes(device().type)
+    need, free = row["step_bytes"], free_bytes(device().type)
     if need < SHARE_OF_MEMORY * free:
         return None
     return (
-        f"A step of {shapes.name} needs about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here. "
+        f"A step of {row['model']} needs about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here. "
         "Measure a smaller model or batch; the counts hold for this one as well."
     )
 

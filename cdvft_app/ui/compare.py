@@ -101,7 +101,7 @@ def _compare(app: AppState, values: dict[str, Any]) -> dict[str, Any]:
     from cdvft_app.cost_request import parse_cost
 
     request = parse_cost(values)
-    return compare(request, *measure.known(app, request))
+    return compare(request, **measure.known(app, request))
 
 
 def _controls(app: AppState, controls: dict[str, Any]) -> tuple[gr.Dropdown, gr.HTML]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.cost_request import CostRequest
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.measurements import WHAT
 from cdvft_app.store.records import StoreError
@@ -21,7 +22,7 @@ from cdvft_app.training.measuring import (
     too_large,
 )
 from cdvft_app.ui.component import component
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.state import LEARNED_FROM, AppState
 
 IDLE: dict[str, Any] = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
 
@@ -68,16 +69,23 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
         yield story.value("failed", str(error))
 
 
-def known(app: AppState, request: Any) -> tuple[Callable[[Any], Any], Callable[[Any], str | None]]:
-    """For a comparison: what was measured here of a row of its table, and why a row cannot be."""
-    from cdvft_app.shapes import model_shapes
+def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:
+    """For a comparison: what was measured here of a row of its table, why a row cannot be, and a forecast."""
+    from cdvft_app.prediction import step_seconds
 
-    device, shapes = device_here(), model_shapes(request.model, request.image_size)
+    device = device_here()
+    store = app.store
+    finished, measurements = store.finished(LEARNED_FROM), store.measurements.all()
 
     def lookup(row: Mapping[str, Any]) -> dict[str, Any] | None:
-        return app.store.measurements.latest(**{name: row[name] for name in WHAT}, device=device)
+        return store.measurements.latest(**{name: row[name] for name in WHAT}, device=device)
 
-    return lookup, lambda row: too_large(row, shapes)
+    counted_as_run = request.convention == "real_fft"
+    return {
+        "lookup": lookup,
+        "too_large": too_large,
+        "step_seconds": lambda row: step_seconds(row, finished, measurements) if counted_as_run else None,
+    }
 
 
 class Story:

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from cdvft_app.catalog.plan import Plan
+from cdvft_app.comparison.quantities import duration
 from cdvft_app.figures.palette import METHOD_STYLES
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
     device = escape(known[0][1].device)
     wholes = [made.whole_seconds for _, made in known if made.whole_seconds]
     if len(wholes) < len(known):
-        return f"<span>How long it takes on {device} is not known before a first run has ended there</span>"
+        return (
+            f"<span>How long it takes on {device} is not known before a first run has ended there, "
+            "or a step was measured on the Compare tab</span>"
+        )
     low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
     trained = [
         (METHOD_STYLES[plan.settings.method].label, made.seconds) for plan, made in known if made.seconds
@@ -63,17 +67,6 @@ def _warning(plan: Plan, made: Prediction, free: int) -> str:
         f"{_bytes(free)} are free: it {sure} run out of memory. Lower the batch size or the {size}, "
         "or take a smaller model.</p>"
     )
-
-
-def duration(seconds: float) -> str:
-    """39 s, 5 min, 2.4 h or 3 days: as exact as a forecast is."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86_400:.0f} days"
 
 
 def _bytes(size: float) -> str:

@@ -37,12 +37,12 @@ class AppState:
         warm_up().join()
 
     def foretell(self, plans: Sequence[Plan]) -> list[Prediction | None]:
-        """What is promised of each run, by what the latest ones took here."""
+        """What is promised of each run, by what the latest ones, and measured steps, took here."""
         self.await_libraries()
         from cdvft_app.prediction import predict
 
-        finished = self.store.finished(LEARNED_FROM)
-        return [predict(plan, finished) for plan in plans]
+        finished, measured = self.store.finished(LEARNED_FROM), self.store.measurements.all()
+        return [predict(plan, finished, measured) for plan in plans]
 
 
 @dataclass(frozen=True)

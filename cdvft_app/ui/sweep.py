@@ -12,12 +12,12 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach
+from cdvft_app.comparison.quantities import duration
 from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.forecast import problem
 from cdvft_app.ui.method_chips import method_chips
-from cdvft_app.ui.outlook import duration
 from cdvft_app.ui.state import AppState
 from cdvft_app.ui.sweep_form import FIELDS, START, WORDS, request
 from cdvft_app.ui.sweep_view import chosen, sweep_view
@@ -121,7 +121,10 @@ def _promise(app: AppState, values: Mapping[str, Any]) -> str:
         raise InvalidChoice(away)
     known = [whole for whole in wholes if whole]
     if len(known) < len(plans):
-        time, hint = "how long they take is not known before a first run has ended here", ""
+        time, hint = (
+            "how long they take is not known before a first run, or a measured step, has ended here",
+            "",
+        )
     else:
         low, middle, high = (sum(getattr(one, name) for one in known) for name in ("low", "value", "high"))
         time = f"about {duration(middle)}, between {duration(low)} and {duration(high)}"

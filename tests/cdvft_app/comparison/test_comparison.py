@@ -15,6 +15,7 @@ from cdvft_app.comparison.quantities import amount, percent, times
 from cdvft_app.comparison.sentences import sentences, winners
 from cdvft_app.cost_request import parse_cost
 from cdvft_app.cost_table import cost_table
+from cdvft_app.prediction import Estimate
 from cdvft_app.shapes import model_shapes
 from cdvft_app.ui.compare_form import START, asked, recorded
 
@@ -55,12 +56,14 @@ def test_the_first_comparison_is_the_known_one():
         ("FourierFT n\u00a0=\u00a01,000", "24,000"),
         ("C3A b\u00a0=\u00a0768", "18,432"),
     ]
-    assert "LoRA r\u00a0=\u00a08 trains 5.33 times that" in "".join(first["sentences"])
+    assert "LoRA r\u00a0=\u00a08 trains 5.33 times that" in first["sentences"]["parameters"][0]
 
 
 def test_sentences_also_speak_against_cdvft():
     rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR}))
-    parameters, flops, fixed, memory = sentences(rows)
+    said = sentences(rows)
+    assert said["seconds"] == []  # nothing is measured
+    (parameters,), (flops, fixed), (memory,) = (said[key] for key in ("parameters", "flops", "memory"))
     assert "C3A b\u00a0=\u00a0768 0.333 times that" in parameters
     assert "LoRA r\u00a0=\u00a08 adds 0.571 times that" in flops
     assert "below 33 tokens a step" in fixed and "about as much" in memory
@@ -72,17 +75,33 @@ def test_sentences_also_speak_against_cdvft():
 
 
 def test_advice_names_who_leads_and_that_quality_was_not_measured():
-    storing, training, quality = advice(
-        cost_table(parse_cost({"model": "meta-llama/Meta-Llama-3-8B", "methods": [*FOUR, "full"]}))
-    )
+    rows = cost_table(parse_cost({"model": "meta-llama/Meta-Llama-3-8B", "methods": [*FOUR, "full"]}))
+    storing, training, step, quality = advice(rows)
     assert storing.startswith(
         "To store or send the least, take FourierFT n\u00a0=\u00a01,000: 64,000 numbers"
     )
     assert "CDVFT m\u00a0=\u00a02 is 10.5 times as large" in storing
     assert "LoRA r\u00a0=\u00a08 adds the least computing (0.066 %" in training
     assert "all then run at the model's speed" in training
+    assert step == (
+        "A step of 16 × 512 tokens takes about 254 TFLOP and 94.2 GB of memory in float32, the frozen model "
+        "included (FourierFT n\u00a0=\u00a01,000: 286 TFLOP and 96.8 GB; Full fine-tuning: 377 TFLOP and "
+        "214 GB). The model's weights alone are 32.1 GB, in bfloat16 half of that."
+    )
     assert quality.startswith("None of this tells the quality.") and "C3A did not take part" in quality
     assert advice(cost_table(parse_cost({"model": "roberta-base", "methods": ["cdvft", "full"]}))) == []
+
+
+def test_the_time_of_a_step_is_foretold_until_it_is_measured():
+    rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR[:2]}))
+    foretold = {"cdvft": Estimate(3.0, 2.0, 4.0, "as one run here"), "lora": Estimate(2.0, 1.5, 3.0, "so")}
+    _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
+    assert step.endswith("On this machine it would take 1.5 s to 4.0 s, as one run here.")
+    for row in rows:
+        row["measured"] = {"seconds": 1.0, "low": 0.9, "high": 1.1, "device": "a CPU"}
+    _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
+    assert "On this machine" not in step
+    assert step.endswith("takes 1 s: 1 of LoRA r\u00a0=\u00a08's (within the spread).")
 
 
 def test_measured_times_say_when_they_are_level():
@@ -91,7 +110,7 @@ def test_measured_times_say_when_they_are_level():
     for row in rows:
         seconds, low, high = spans[row["method"]]
         row["measured"] = {"seconds": seconds, "low": low, "high": high, "device": "a CPU"}
-    said = sentences(rows)[-1]
+    (said,) = sentences(rows)["seconds"]
     assert "1.02 of LoRA r\u00a0=\u00a08's (within the spread)" in said
     assert "0.5 of FourierFT n\u00a0=\u00a01,000's." in said
     assert winners(rows)[-1]["label"] == "LoRA r\u00a0=\u00a08, level with CDVFT m\u00a0=\u00a02"

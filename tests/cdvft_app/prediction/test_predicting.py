@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from cdvft_app import catalog
+from cdvft_app.cost_request import parse_cost
+from cdvft_app.cost_table import cost_table
 from cdvft_app.events import Done, Started
-from cdvft_app.prediction import Estimate, Prediction, predict
+from cdvft_app.prediction import Estimate, Prediction, predict, step_seconds
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -31,7 +33,7 @@ def store(tmp_path: Path) -> RunStore:
 
 def foretell(store: RunStore, **settings: Any) -> Prediction:
     plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
-    made = predict(plan, store.finished())
+    made = predict(plan, store.finished(), store.measurements.all())
     assert made is not None
     return made
 
@@ -169,3 +171,51 @@ def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pyt
     made = foretell(store)
     assert made.seconds is None and made.whole_seconds is None
     assert made.peak_memory_bytes.value == made.step_bytes.value
+    store.measurements.keep(measurement(0.2, 100e9, device="some GPU"))
+    measured = foretell(store).seconds
+    assert measured and measured.value == pytest.approx(made.counted.training_flops * 0.2 / 100e9)
+
+
+def measurement(seconds: float, flops: float, device: str = HERE, **about: Any) -> dict[str, Any]:
+    """A measured step of CDVFT on the model of the default recipe, as the store keeps it."""
+    minilm = {
+        "model": "sentence-transformers/all-MiniLM-L6-v2",
+        "method": "cdvft",
+        "setting": {"m": 2, "block_size": None},
+        "targets": ["query"],
+        "batch": 16,
+        "sequence": 128,
+    }
+    return {**minilm, "seconds": seconds, "step_flops": flops, "others": 0.0, "device": device,
+            "time": 1.0, **about}  # fmt: skip
+
+
+def test_a_measured_step_teaches_the_pace(store: RunStore) -> None:
+    store.measurements.keep(measurement(0.5, 100e9))
+    store.measurements.keep(measurement(9.9, 100e9, device="another"))
+    made = foretell(store)
+    assert made.seconds and made.whole_seconds and "one measured step of the same method" in made.seconds.how
+    assert made.seconds.value == pytest.approx(made.counted.training_flops * 0.5 / 100e9)
+    assert made.whole_seconds.value > made.seconds.value
+    finish(store, 77.0)
+    nearest = foretell(store).seconds  # a run of the same data comes first
+    assert nearest and nearest.value == pytest.approx(77.0)
+    finish(store, 30.0, recipe="sentiment", dataset="someone/texts")
+    both = foretell(store, recipe="sentiment", dataset="other/texts").seconds
+    assert both and "as the last 2 runs and one measured step" in both.how
+
+
+def test_what_other_programs_took_is_left_open(store: RunStore) -> None:
+    store.measurements.keep(measurement(0.5, 100e9, others=0.8))
+    seconds = foretell(store).seconds
+    assert seconds and seconds.low == pytest.approx(0.2 * seconds.value)
+
+
+def test_one_step_is_foretold_and_a_tiny_one_tells_nothing(store: RunStore) -> None:
+    (row,) = cost_table(parse_cost({"model": "meta-llama/Meta-Llama-3-8B", "methods": ["lora"]}))
+    guess = step_seconds(row, [], [])
+    assert guess and "rough guess" in guess.how
+    assert step_seconds(row, [], [measurement(0.1, 1e6)]) == guess
+    learned = step_seconds(row, [], [measurement(2.0, 500e9)])
+    assert learned and learned.value == pytest.approx(row["total_flops_per_step"] * 2.0 / 500e9)
+    assert learned.high == pytest.approx(3 * learned.value) and "of other models here" in learned.how

@@ -30,6 +30,14 @@ def test_the_latest_is_found_after_a_restart(store, tmp_path):
     assert again.latest(**ASKED) == {**RESULT, "seconds": 0.6, "time": 200.0}
 
 
+def test_all_are_given_latest_first(store):
+    elsewhere = {**RESULT, "device": "some GPU", "time": 300.0}
+    for result in (RESULT, elsewhere, {**RESULT, "batch": 8, "time": 200.0}):
+        store.measurements.keep(result)
+    assert [result["time"] for result in store.measurements.all()] == [300.0, 200.0, 100.0]
+    assert store.measurements.all(1) == [elsewhere]
+
+
 @pytest.mark.parametrize(
     "other",
     [{"model": "gpt2"}, {"method": "c3a"}, {"setting": {"lora_r": 4}}, {"targets": ["query"]}, {"batch": 8},

@@ -53,8 +53,23 @@ def test_every_method_is_measured(model, configuration, step, lacking):
         assert 0 < line["low"] <= line["seconds"] <= line["high"] and line["steps"] >= FEWEST_STEPS
         assert line["forward_seconds"] > 0 and line["peak_bytes"] >= 0 and line["device"]
         assert 0 <= line["others"] <= 1
+    counted = cost_table(parse_cost({"model": results["cdvft"]["model"], "batch": 2, "fourierft_n": 20,
+                                     "lora_r": 2, **step}))  # fmt: skip
+    whole = {row["method"]: row["total_flops_per_step"] for row in counted}
+    assert {method: line["step_flops"] for method, line in results.items()} == {
+        method: whole[method] for method in results
+    }
     assert results["lora"]["setting"] == {"lora_r": 2}
     assert json.loads(json.dumps(found)) == found
+
+
+def test_flops_are_kept_as_they_run_whatever_was_asked(model):
+    asked = {"model": model(BERT), "methods": ["lora", "cdvft", "full"], "sequence": 8}
+    flops = [
+        [line["step_flops"] for line in told({**asked, "convention": count}) if line["kind"] == "result"]
+        for count in ("real_fft", "asymptotic")
+    ]
+    assert flops[0] == flops[1]
 
 
 def test_seconds_are_matched_by_trying_values(model, monkeypatch):
@@ -97,5 +112,6 @@ def test_memory_is_the_model_and_what_a_step_adds():
     kept = 4 * tokens * 12 * block
     own = 16 * 55_296 + rows["cdvft"]["activation_bytes"]
     assert need["cdvft"] == rows["cdvft"]["frozen_bytes"] + own + kept
+    assert {method: row["step_bytes"] for method, row in rows.items()} == need
     assert need["head"] < need["cdvft"] < need["fourierft"] < need["full"]
     assert available_bytes() > 0

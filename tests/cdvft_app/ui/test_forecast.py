@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from cdvft_app import catalog
+from cdvft_app.comparison.quantities import duration
 from cdvft_app.prediction import Estimate, predict
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.training import device
 from cdvft_app.ui.forecast import Forecast, forecast
-from cdvft_app.ui.outlook import duration
 
 
 def said(request: RaceRequest) -> Forecast:
@@ -112,7 +112,15 @@ def test_too_little_memory_is_said(free: int, words: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(39.4, "39 s"), (127, "2 min"), (3600 * 2.35, "2.4 h"), (86_400 * 5, "5 days")],
+    [
+        (0.0034, "3.4 ms"),
+        (0.4321, "432 ms"),
+        (3.44, "3.4 s"),
+        (39.4, "39 s"),
+        (127, "2 min"),
+        (3600 * 2.35, "2.4 h"),
+        (86_400 * 5, "5 days"),
+    ],
 )
 def test_durations_are_as_exact_as_they_can_be(seconds: float, words: str) -> None:
     assert duration(seconds) == words
