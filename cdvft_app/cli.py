@@ -56,10 +56,9 @@ def train(settings: RunSettings, as_json: Json = False) -> None:
     plan = catalog.resolve(settings)
 
     def take(store: RunStore) -> RunRecord:
-        from cdvft_app.prediction import predict
+        from cdvft_app.prediction import promised
 
-        promised = predict(plan, store.finished(), store.measurements.all())
-        forecasts = [promised.facts() if promised else None]
+        forecasts = [promised(plan, store)]
         (run,) = store.create([plan.settings], None, plan.recipe.title, this_process(), forecasts)
         return run
 

@@ -124,7 +124,12 @@ def _take(
     if was:
         store.set_state(was.id, "preparing", process=process)
         return was
-    return store.create([settings], None, title, process, sweep=True, group_id=group_id)[0]
+    from cdvft_app.prediction import promised
+
+    forecasts = [promised(catalog.resolve(settings), store)]
+    return store.create([settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts)[
+        0
+    ]
 
 
 def _alone(run: RunRecord) -> Setting:

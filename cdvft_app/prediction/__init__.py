@@ -6,6 +6,6 @@ is a step's, by formula, beside what the program itself took in earlier runs.
 """
 
 from cdvft_app.prediction.learning import Estimate
-from cdvft_app.prediction.predicting import Prediction, predict, step_seconds
+from cdvft_app.prediction.predicting import Prediction, predict, promised, step_seconds
 
-__all__ = ["Estimate", "Prediction", "predict", "step_seconds"]
+__all__ = ["Estimate", "Prediction", "predict", "promised", "step_seconds"]

@@ -65,6 +65,8 @@ def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):
     (runs,) = RunStore(tmp_path).groups(10)
     assert len(runs) == 8 and {run.state for run in runs} == {"finished"} and runs[0].sweep
     assert runs[0].name == "Sweep: Handwritten digits (MNIST)"
+    promised = {run.settings.m: run.forecast["trainable_parameters"]["value"] for run in runs if run.forecast}
+    assert promised == {2: 46_080, 3: 82_944}
 
 
 def test_json_is_one_line(command):
