@@ -55,6 +55,11 @@ def _llama(hidden: int, intermediate: int, layers: int, heads: int, **more: obje
     }
 
 
+def _like_llama(kind: str, sizes: dict[str, object]) -> dict[str, object]:
+    """Of another family with the same names for its sizes."""
+    return {**sizes, "model_type": kind, "architectures": [f"{kind.capitalize()}ForCausalLM"]}
+
+
 def _vit(hidden: int, layers: int, heads: int) -> dict[str, object]:
     sizes = {"image_size": 224, "patch_size": 16}
     return {**_bert(hidden, layers, heads, **sizes), "model_type": "vit", "architectures": ["ViTModel"]}
@@ -81,6 +86,57 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         "transformers",
         ("llama-3-8b", "meta-llama/Llama-3-8B"),
         _llama(4096, 14_336, 32, 32, num_key_value_heads=8, vocab_size=128_256, max_position_embeddings=8192),
+    ),
+    KnownModel(
+        "meta-llama/Llama-3.1-8B",
+        "transformers",
+        ("llama-3.1-8b-instruct", "meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Meta-Llama-3.1-8B"),
+        _llama(
+            4096, 14_336, 32, 32, num_key_value_heads=8, vocab_size=128_256, max_position_embeddings=131_072
+        ),
+    ),
+    KnownModel(
+        "meta-llama/Llama-3.2-1B",
+        "transformers",
+        ("llama-3.2-1b-instruct", "meta-llama/Llama-3.2-1B-Instruct"),
+        _llama(
+            2048,
+            8192,
+            16,
+            32,
+            num_key_value_heads=8,
+            vocab_size=128_256,
+            max_position_embeddings=131_072,
+            tie_word_embeddings=True,
+        ),
+    ),
+    KnownModel(
+        "mistralai/Mistral-7B-v0.1",
+        "transformers",
+        ("mistral-7b",),
+        _like_llama(
+            "mistral",
+            _llama(
+                4096, 14_336, 32, 32, num_key_value_heads=8, vocab_size=32_000, max_position_embeddings=32_768
+            ),
+        ),
+    ),
+    KnownModel(
+        "Qwen/Qwen2.5-7B",
+        "transformers",
+        ("qwen2.5-7b-instruct", "Qwen/Qwen2.5-7B-Instruct"),
+        _like_llama(
+            "qwen2",
+            _llama(
+                3584,
+                18_944,
+                28,
+                28,
+                num_key_value_heads=4,
+                vocab_size=152_064,
+                max_position_embeddings=131_072,
+            ),
+        ),
     ),
     KnownModel(
         "HuggingFaceTB/SmolLM2-135M",

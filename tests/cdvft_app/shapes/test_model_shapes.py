@@ -40,6 +40,10 @@ LLAMA_3 = "meta-llama/Meta-Llama-3-8B"
         ("gpt2", 124_439_808),
         ("meta-llama/Llama-2-7b-hf", 6_738_415_616),
         (LLAMA_3, 8_030_261_248),
+        ("meta-llama/Llama-3.1-8B-Instruct", 8_030_261_248),
+        ("meta-llama/Llama-3.2-1B", 1_235_814_400),
+        ("mistralai/Mistral-7B-v0.1", 7_241_732_096),
+        ("Qwen/Qwen2.5-7B", 7_615_616_512),
         ("SmolLM2-135M", 134_515_008),
         ("vit_base_patch16_224", 85_798_656),
         ("vit_large_patch16_224", 303_301_632),
@@ -64,6 +68,8 @@ def test_parameters_are_the_published_ones(name, parameters):
         ("meta-llama/Llama-2-7b-hf", ("q_proj", "v_proj"), {(4096, 4096): 64}),
         (LLAMA_3, ("q_proj", "v_proj"), {(4096, 4096): 32, (1024, 4096): 32}),  # grouped queries
         (LLAMA_3, ("down_proj",), {(4096, 14_336): 32}),
+        ("mistral-7b", ("q_proj", "v_proj"), {(4096, 4096): 32, (1024, 4096): 32}),
+        ("Qwen/Qwen2.5-7B", ("q_proj", "v_proj"), {(3584, 3584): 28, (512, 3584): 28}),
         ("SmolLM2-135M", ("v_proj",), {(192, 576): 30}),
         ("gpt2", ("c_attn",), {(2304, 768): 12}),  # Conv1D and fused
         ("gpt2", ("lm_head",), {(50_257, 768): 1}),  # tied to the embedding
@@ -124,6 +130,7 @@ def adapt(model: nn.Module, config: PeftConfig) -> PeftModel:
         ("google/vit-large-patch16-224-in21k", ("cdvft", "lora", "c3a")),
         ("meta-llama/Llama-2-7b-hf", ("cdvft", "lora", "c3a")),
         (LLAMA_3, ("cdvft", "lora", "c3a")),
+        ("Qwen/Qwen2.5-7B", ("cdvft", "lora", "c3a")),
     ],
 )
 def test_counts_equal_those_of_an_injected_full_size_model(name, methods):
