@@ -20,7 +20,7 @@ export class BarChart {
     this.shown = shown;
     if (!this.controls.firstChild) {
       this.controls.append(segmented("Quantity of the bars", `bars-${this.id}`,
-        shown.columns.map(({ key, title }) => [key, title]), this.quantity,
+        shown.columns.map(({ key, title, hint }) => [key, title, hint]), this.quantity,
         (key) => { this.quantity = key; this.redraw(); }));
     }
     this.redraw();

@@ -15,6 +15,7 @@ export class GrowthChart {
     this.id = id;
     this.axis = "tokens";
     this.quantity = "flops";
+    this.quantities = h("span", {});
     this.axes = h("span", {});
     this.chart = h("div", { class: "chart growth", role: "group", "aria-label": "How cost grows" });
     this.slider = h("input", { type: "range", min: 0, step: 1, "aria-label": "Marker", oninput: () => this.mark() });
@@ -24,7 +25,7 @@ export class GrowthChart {
     this.table = tableUnder(() => this.numbers(), "Growth of cost");
     this.node = h("section", { class: "part-of" }, h("h3", {}, "How it grows"),
       h("div", { class: "chart-controls" },
-        segmented("Quantity that grows", `grows-${id}`, QUANTITIES, this.quantity, (key) => { this.quantity = key; this.redraw(); }), this.axes),
+        this.quantities, this.axes),
       this.chart, h("label", { class: "marker" }, h("span", {}, "Marker"), this.slider, this.place), this.readout, this.note, this.table.details);
     onTheme(() => this.redraw());
     this.chart.addEventListener("pointerdown", (event) => this.drag(event));
@@ -33,6 +34,11 @@ export class GrowthChart {
 
   show({ growth, columns, table }) {
     this.growth = growth;
+    if (!this.quantities.firstChild) {
+      const hints = Object.fromEntries(columns.map(({ key, hint }) => [key, hint]));
+      this.quantities.append(segmented("Quantity that grows", `grows-${this.id}`, QUANTITIES.map(([key, title]) => [key, title, hints[key]]), this.quantity,
+        (key) => { this.quantity = key; this.redraw(); }));
+    }
     this.kinds = Object.fromEntries(columns.map(({ key, kind }) => [key, kind]));
     this.labels = Object.fromEntries(table.map(({ method, label }) => [method, label]));
     this.node.hidden = growth.length === 0;
@@ -42,7 +48,7 @@ export class GrowthChart {
     const offered = keys.join();
     if (offered !== this.offered) {
       this.offered = offered;
-      this.axes.replaceChildren(segmented("What varies", `along-${this.id}`, keys.map((key) => [key, SHORT[key]]), this.axis,
+      this.axes.replaceChildren(segmented("What varies", `along-${this.id}`, growth.map(({ key, title }) => [key, SHORT[key], title]), this.axis,
         (key) => { this.axis = key; this.reset(); }));
     }
     this.reset();

@@ -24,10 +24,10 @@ export function comeUpTo(element) {
   if (element.getBoundingClientRect().top < 0) element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
 }
 
-/** Radio buttons in a row that look like one switch. */
+/** Radio buttons in a row that look like one switch; a choice is [key, label], or with a hint [key, label, hint]. */
 export function segmented(legend, name, choices, value, onchange) {
   return h("fieldset", { class: "segmented" }, h("legend", { class: "hidden-text" }, legend),
-    choices.map(([key, label]) => h("label", {},
+    choices.map(([key, label, hint]) => h("label", { title: hint },
       h("input", { type: "radio", name, value: key, checked: key === value, onchange: () => onchange(key) }),
       h("span", {}, label))));
 }

@@ -84,6 +84,34 @@ def test_tables_are_saved(visit: Visit) -> None:
     assert "CDVFT m\u00a0=\u00a02,1,3937992" in saved.value.path().read_text()  # numbers, without units
 
 
+def test_the_answer_stands_first_and_its_reasons_under_the_bars(visit: Visit) -> None:
+    page = compare(visit)
+    page.locator("#cost-model input").click()
+    page.get_by_role("option", name="Meta-Llama-3-8B").click()
+    advice = page.locator("#costs .advice")
+    expect(advice).to_contain_text("takes about 254 TFLOP and 94.2 GB of memory in float32", timeout=WAIT)
+    expect(advice).to_contain_text("The model's weights alone are 32.1 GB")
+    expect(advice).to_contain_text(re.compile(r"On this machine it would take [\d.]+ \w+ to [\d.]+ \w+, "))
+    top, below = advice.bounding_box(), page.locator("#costs .costs-table").bounding_box()
+    assert top and below and top["y"] + top["height"] < below["y"] < 900
+    heads = page.locator("#costs .costs-table thead th")
+    expect(heads).to_have_text(["Method", "Parameters", "File", "Extra FLOPs a step", "Extra memory"])
+    page.locator("#costs .segmented label", has_text="Extra FLOPs a step").click()
+    expect(page.locator("#costs .seen")).to_contain_text("LoRA r\u00a0=\u00a08 adds 0.489 times that")
+    page.locator("#costs .segmented label", has_text="Peak memory").click()
+    expect(page.locator("#costs .seen")).to_have_text("")
+
+
+def test_letters_are_explained_where_one_points(visit: Visit) -> None:
+    page = compare(visit)
+    titles = {
+        label.inner_text(): label.get_attribute("title")
+        for label in page.locator("#costs .segmented label").all()
+    }
+    assert titles["d"] == "d, width of the layers" and titles["p"] == "p, CDVFT's block size"
+    assert all(titles.values())
+
+
 def test_the_paper_is_beside_ours(visit: Visit) -> None:
     page = compare(visit)
     row = page.locator("#paper tr", has_text="LoRA's parameters over CDVFT's")
@@ -106,6 +134,9 @@ def test_no_axe_violation(visit: Visit, scheme: str) -> None:
 def test_fits_a_phone(visit: Visit) -> None:
     page = compare(visit, viewport={"width": 390, "height": 844})
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    for amount in page.locator("#costs .readout li span").all():
+        box = amount.bounding_box()
+        assert box is None or box["x"] + box["width"] <= 390 - 16
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +184,25 @@ def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
     again = compare(visit)  # somebody else, later
     choose(again, tiny)
     expect(again.locator("#costs td.seconds")).to_have_text(seconds.all_inner_texts())
+
+
+def test_lora_is_given_the_rank_whose_step_takes_as_long(visit: Visit, tiny: str) -> None:
+    page = compare(visit)
+    choose(page, tiny)
+    page.locator("#cost-match input").click()
+    page.get_by_role("option", name="equal seconds").click()
+    lora = page.locator("#costs .costs-table tbody tr", has_text="LoRA")
+    expect(lora).to_contain_text("Press Measure: times cannot be computed", timeout=WAIT)
+    page.get_by_role("button", name="Measure on this machine").click()
+    said = page.locator("#measure [role=status]")
+    expect(said).to_contain_text(re.compile(r"Measuring LoRA r.*at most about \d+ s left"), timeout=WAIT)
+    expect(said).to_contain_text(re.compile(r"Done: \d step times on \w+"), timeout=2 * WAIT)
+    expect(lora.locator(".label")).to_have_text(re.compile(r"^LoRA r\u00a0=\u00a0\d+$"))
+    expect(lora.locator("td.seconds")).to_have_text(re.compile(r"\d m?s$"))
+    first = page.locator("#costs .advice p").first
+    expect(first).to_contain_text(
+        re.compile(r"LoRA r\u00a0=\u00a0\d+ (comes closest|takes).* of CDVFT's step")
+    )
 
 
 def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -> None:
