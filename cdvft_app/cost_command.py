@@ -23,7 +23,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("file", "adapter_bytes", partial(amount, "bytes")),
     ("added a step", "flops_per_step", partial(amount, "flops")),
     ("with the model's", "total_flops_per_step", partial(amount, "flops")),
-    ("kept", "activation_bytes", partial(amount, "bytes")),
+    ("memory in all", "step_bytes", partial(amount, "bytes")),
 )
 
 
@@ -113,6 +113,8 @@ def setting_text(setting: dict[str, int | None]) -> str:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
+    from cdvft_app.comparison.advice import advice
+
     shown = Table(box=None, header_style="bold")
     for heading in ("method", "setting", *(heading for heading, _, _ in COLUMNS)):
         words = heading in ("method", "setting")
@@ -130,5 +132,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
     if counted:
         step = f"{counted[0]['batch']} x {counted[0]['sequence']} tokens"
         console.print(f"{counted[0]['model']}, a training step of {step}.", highlight=False)
+    for sentence in advice(rows):
+        console.print(sentence, highlight=False)
     for sentence in dict.fromkeys(text for row in rows for text in row["assumptions"] or ()):
         console.print(sentence, style="dim", highlight=False)

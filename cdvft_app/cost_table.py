@@ -29,6 +29,9 @@ MEASURED_ONLY = (
 _MODEL_ASSUMPTIONS = (
     "The frozen model counts 2 FLOPs a weight and token forward, and as many backward down to the first "
     "adapted layer; attention looks at all tokens, and its backward counts 2.5 times its forward.",
+    "The memory of a whole step is float32: the model's weights, what the method adds, and the outputs that "
+    "its layers keep for the backward pass. None are computed again to save memory, and the program itself "
+    "comes on top.",
     "A classification head is trained by every method, and counted by none but head only.",
 )
 

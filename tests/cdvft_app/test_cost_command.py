@@ -57,7 +57,9 @@ def test_csv_and_table_show_the_same(cost):
     _, output, _ = cost(*options)
     assert "688,128" in output and "3,407,872" in output
     assert "0.0086 %" in output and "2.78 MB" in output and "340 GFLOP" in output
-    assert "has no classification head to train." in " ".join(output.split())
+    said = " ".join(output.split())
+    assert "94.2 GB" in said and "has no classification head to train." in said
+    assert "To store or send the least, take CDVFT m = 2: 688,128 numbers" in said
 
 
 def test_no_number_of_the_table_is_cut(cost):
