@@ -1,11 +1,11 @@
 """Record finished runs of the store as those that the Factors tab shows before anybody has run one.
 
     python -m benchmarks.record_factors cdvft=RUN_ID:9 lora=RUN_ID:2 ... blocks=RUN_ID:3:attention
+    python -m benchmarks.record_factors digits=RUN_ID:3:qkv
 
 KEY=RUN_ID:COUNT[:PART] keeps COUNT snapshots of a run, evenly spaced, first and last included, without the
-layers that have PART in their names; the run named first is shown first. Runs are of one model on text.
-Vectors are rounded to float16 (three digits), and every number that is recorded is computed from the rounded
-ones.
+layers that have PART in their names. Runs that were recorded before stay, and stand before new ones. Vectors
+are rounded to float16 (three digits), and every number that is recorded is computed from the rounded ones.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from safetensors.numpy import save_file
 
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import load_text_backbone
-from cdvft_app.inspection import frozen, layers, numbers
-from cdvft_app.inspection.sources import RECORDED, LiveRun, RecordedRun, find
+from cdvft_app.inspection import frozen, layers, numbers, patches
+from cdvft_app.inspection.sources import RECORDED, LiveRun, RecordedRun, find, recorded_keys
 from cdvft_app.store.runs import RunStore
 
 SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no joke lands")
@@ -49,12 +49,17 @@ def half(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float16 if array.dtype.kind == "f" else np.int16)
 
 
+def unless_zero(array: np.ndarray) -> np.ndarray:
+    """The array; without entries if they are all zero, as at the start."""
+    return array if array.any() else array.ravel()[:0]
+
+
 def record(key: str, run: LiveRun, count: int, left_out: str) -> None:
     """Write one run's two files."""
     every = run.steps()
     steps = sorted({every[round(part * (len(every) - 1) / (count - 1))] for part in range(count)})
     tensors = {
-        f"{step}/{name}": half(array)
+        f"{step}/{name}": half(array) if step == steps[-1] else unless_zero(half(array))
         for step in steps
         for name, array in run.read(step).items()
         if not (left_out and left_out in name)
@@ -66,7 +71,7 @@ def record(key: str, run: LiveRun, count: int, left_out: str) -> None:
         "facts": run.facts()
         | {
             "name": catalog.get_recipe(run.settings.recipe).title,
-            "group": "recorded",
+            "group": f"recorded-{run.settings.recipe}",
             "recorded": f"{day} on {device}" + (f", without its {left_out} layers" if left_out else ""),
         },
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
@@ -122,10 +127,39 @@ def record_inputs(model: str, keys: list[str]) -> None:
     )
 
 
+def record_image(model: str, keys: list[str]) -> None:
+    """Write what layers of recorded runs receive for the first image, and their weights' norms.
+
+    It is every third layer, the last included: the files are to stay small.
+    """
+    run = RecordedRun(keys[0])
+    modules = sorted(
+        {layer.module for key in keys for layer in layers.layers(RecordedRun(key))}, key=layers.natural
+    )
+    shown = patches.images(run)
+    received = {module: patches.inputs(run, module, 0) for module in modules[::-3]}
+    known = {
+        "weights": frozen.weight_norms(run, modules),
+        "examples": [],
+        "images": shown | {"images": shown["images"][:1]},
+        "patches": {
+            "tokens": received[modules[-1]]["tokens"],
+            "outputs": {module: one["output_norms"] for module, one in received.items()},
+        },
+    }
+    arrays = {
+        module: half(np.frombuffer(base64.b64decode(one["data"]), "<f4").reshape(-1, one["width"]))
+        for module, one in received.items()
+    }
+    save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
+    file = RECORDED / f"{model}.inputs.json"
+    file.write_text(json.dumps(rounded(known), separators=(",", ":")) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> None:
     store = RunStore.default()
     RECORDED.mkdir(exist_ok=True)
-    keys, models = [], set()
+    keys, models = list(recorded_keys()), {}
     for argument in arguments:
         key, _, rest = argument.partition("=")
         run_id, count, left_out, *_ = [*rest.split(":"), "", ""]
@@ -133,12 +167,12 @@ def main(arguments: list[str]) -> None:
         if not isinstance(run, LiveRun) or run.record.state != "finished":
             sys.exit(f"{argument}: only finished runs of the store are recorded.")
         record(key, run, int(count), left_out)
-        keys.append(key)
-        models.add(run.settings.model)
-    if len(models) != 1:
-        sys.exit("Name runs of one model: KEY=RUN_ID:COUNT ...")
+        if key not in keys:
+            keys.append(key)
+        models[run.settings.model] = record_inputs if run.settings.image_size is None else record_image
     (RECORDED / "index.json").write_text(json.dumps(keys) + "\n")
-    record_inputs(models.pop(), keys)
+    for model, write in models.items():
+        write(model, [key for key in keys if RecordedRun(key).settings.model == model])
     sizes = {file.name: file.stat().st_size for file in sorted(Path(RECORDED).iterdir())}
     for name, size in sizes.items():
         print(f"{size:10,}  {name}")

@@ -1,8 +1,8 @@
 """Where factors come from: a run of the store, or a real one that was recorded and ships with the app.
 
 A recorded run is two files: <key>.json with what is known of it, and <key>.safetensors with its vectors in
-float16, keyed "<step>/<module>/<vector>", and their updates' singular values, keyed "singular/<module>".
-benchmarks/record_factors.py writes both.
+float16, keyed "<step>/<module>/<vector>" (what never changes at the last step only, zeros without entries),
+and their updates' singular values, keyed "singular/<module>". benchmarks/record_factors.py writes both.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ class RecordedRun:
                 start = f"{at}/{module}/" if module else f"{at}/"
                 for key in tensors.keys():  # noqa: SIM118 (safetensors' file is no mapping)
                     if key.startswith(start):
-                        found[key.removeprefix(start)] = tensors.get_tensor(key)
+                        name, array = key.removeprefix(start), tensors.get_tensor(key)
+                        found[name] = array if array.size else np.zeros_like(found[name])
         return {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in found.items()}
 
     def version(self, step: int) -> object:

@@ -18,12 +18,13 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.snapshots import SnapshotError
-from cdvft_app.turns import Busy
+from cdvft_app.turns import Busy, Turn
 from cdvft_app.ui.component import component
 from cdvft_app.ui.form import label, summary
 from cdvft_app.ui.state import AppState
 
 TITLE = "Factors"
+PATIENCE = 20.0  # seconds that a visitor's singular values and norms wait for others'
 
 
 def build(app: AppState) -> None:
@@ -53,6 +54,7 @@ class Questions:
 
     def __init__(self, app: AppState) -> None:
         self.app = app
+        self.computing = Turn("The server computes somebody else's singular values; try again in a moment.")
 
     @property
     def store(self) -> RunStore:
@@ -87,7 +89,9 @@ class Questions:
         found = layers.find_layer(source, asked.get("module"))
         if isinstance(source, RecordedRun):
             return source.singular(found.module)
-        return self._numbers().singular(source, found)
+        numbers = self._numbers()
+        with self.computing.taken(PATIENCE):
+            return numbers.singular(source, found)
 
     def overview(self, asked: dict[str, Any]) -> dict[str, Any]:
         """{"run", "first"}: numbers about its layers from that place on."""
@@ -95,7 +99,9 @@ class Questions:
         if isinstance(source, RecordedRun):
             return source.overview()
         first = asked.get("first")
-        return self._numbers().overview(source, first if isinstance(first, int) and first > 0 else 0)
+        numbers = self._numbers()
+        with self.computing.taken(PATIENCE):
+            return numbers.overview(source, first if isinstance(first, int) and first > 0 else 0)
 
     def weights(self, asked: dict[str, Any]) -> dict[str, Any]:
         """{"run"}: the norms of its frozen weights, from the model itself."""
@@ -109,6 +115,8 @@ class Questions:
     def images(self, asked: dict[str, Any]) -> dict[str, Any]:
         """{"run"}: images to follow through the run's layers, and how they are cut into patches."""
         source = self._source(asked)
+        if isinstance(source, RecordedRun) and (known := examples.images(source)):
+            return known
         self.app.await_libraries()
         from cdvft_app.inspection import patches
 
@@ -121,11 +129,14 @@ class Questions:
         text = asked.get("text")
         if isinstance(text, str) and text in examples.texts(source, module):
             return examples.inputs(source, module, text)
+        image = asked.get("image")
+        if isinstance(source, RecordedRun) and (known := examples.patches(source, module, image)):
+            return known
         self.app.await_libraries()
         from cdvft_app.inspection import patches, typed
 
         if "image" in asked:
-            return patches.inputs(source, module, asked["image"])
+            return patches.inputs(source, module, image)
         return typed.inputs(source, module, text)
 
     def _source(self, asked: dict[str, Any]) -> Source:

@@ -27,7 +27,8 @@ export class PatchChoice extends Choice {
     this.image = Math.min(this.image, images.length - 1);
     this.thumbnails.replaceChildren(h("legend", {}, "Image"), ...images.map(({ label, picture }, place) => h("label", { class: "thumbnail" },
       h("input", { type: "radio", name: "forward-image", value: place, checked: place === this.image, "aria-label": `Image ${place + 1}: ${label}`,
-        onchange: () => this.load(place) }), h("img", { src: picture, alt: "" }), h("span", {}, label))));
+        onchange: () => this.load(place) }), h("img", { src: picture, alt: "" }), h("span", {}, label))),
+      ...(images.length === 1 ? [h("p", { class: "quiet" }, "One image is recorded; a run of your own offers more.")] : []));
     this.thumbnails.hidden = false;
     await this.load(this.image);
   }

@@ -19,6 +19,7 @@ from cdvft_app.training import methods
 from cdvft_app.ui.factors import Questions, _answering
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
+CDVFT_LAYER = "encoder.layer.0.attention.self.query"  # of the recorded run
 METHODS = {
     "cdvft": {"block_size": 4, "alpha": 2.0},
     "lora": {"lora_r": 3},
@@ -153,6 +154,19 @@ def test_an_unknown_layer_is_a_sentence(store, name, module):
     assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
 
 
+@pytest.mark.parametrize("name", ["singular", "overview"])
+def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypatch, name):
+    run = kept(store, settings_of("cdvft"), {0: methods.vectors(adapted(settings_of("cdvft"), 8, 12))})
+    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
+    asked = {"run": run.id, "module": NAMES[0]}
+    monkeypatch.setattr("cdvft_app.ui.factors.PATIENCE", 0.01)
+    ask = _answering(questions, getattr(Questions, name))
+    with questions.computing.taken(0.0):
+        assert "somebody else's singular values" in ask(asked)["error"]
+        assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
+    assert "error" not in ask(asked)
+
+
 def test_a_run_without_factors_is_a_sentence(store):
     [run] = store.create([RunSettings(method="head")], "somebody")
     with pytest.raises(Unavailable, match="keeps no factors yet"):
@@ -179,10 +193,46 @@ def test_what_is_recorded_agrees_with_itself(key):
     values = [np.frombuffer(base64.b64decode(one["values"]), "<f4") for one in (said, known)]
     np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3 * values[0].max())
     assert {one["module"] for one in run.overview()["layers"]} == {one.module for one in layers.layers(run)}
-    text = examples.texts(run, layer.module)[0]
-    given = examples.inputs(run, layer.module, text)
+    if run.settings.image_size is None:
+        given = examples.inputs(run, layer.module, examples.texts(run, layer.module)[0])
+    else:
+        given = examples.patches(run, layer.module, 0)
+        shown = examples.images(run)
+        assert len(given["tokens"]) == len(shown["before"]) + shown["rows"] * shown["columns"]
     assert given["width"] == layer.d_in and examples.weight_norms(run)[layer.module] > 0
     assert len(base64.b64decode(given["data"])) == 4 * layer.d_in * len(given["tokens"])
+
+
+def test_a_vector_of_zeros_is_recorded_without_entries():
+    """As the output diagonal is at the start."""
+    run = RecordedRun("cdvft")
+    with run._vectors() as tensors:
+        stored = next(k for k in tensors.keys() if k.startswith("0/") and k.endswith("/diagonal.1"))  # noqa: SIM118
+        assert tensors.get_tensor(stored).size == 0
+    module = stored.split("/")[1]
+    start, end = (run.read(step, module)["diagonal.1"] for step in (0, run.steps()[-1]))
+    assert start.shape == end.shape and not start.any() and end.any()
+
+
+@pytest.mark.parametrize("place", [True, -1, 1, "0", None, [0]])
+def test_only_the_recorded_image_is_answered_from_the_record(place):
+    run = RecordedRun("digits")
+    module = layers.layers(run)[-1].module
+    assert examples.patches(run, module, 0) is not None
+    assert examples.patches(run, module, place) is None
+    assert examples.patches(RecordedRun("cdvft"), module, 0) is None
+
+
+def test_a_recorded_image_run_steps_through_its_patches_without_its_model(store, monkeypatch):
+    monkeypatch.setenv("CDVFT_CACHE", "/nowhere")
+    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: pytest.fail("loads a model")))
+    asked = {"run": "recorded-digits"}
+    opened = questions.open(asked)
+    module = opened["layers"][-1]["module"]
+    assert opened["kind"] == "image" and set(opened["weights"]) >= {one["module"] for one in opened["layers"]}
+    assert questions.images(asked)["images"][0]["picture"].startswith("data:image/png;base64,")
+    given = questions.inputs(asked | {"module": module, "image": 0})
+    assert len(given["tokens"]) == 26 and given["width"] == opened["layers"][-1]["d_in"]
 
 
 def test_recorded_files_stay_small():
