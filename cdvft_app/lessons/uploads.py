@@ -71,8 +71,17 @@ def _image(file: Path, n: int) -> Tensor:
                 )
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2
-            square = image.convert("L").crop((left, top, left + side, top + side)).resize((n, n))
+            square = _grey(image.crop((left, top, left + side, top + side))).resize((n, n))
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("The file is neither a .npy array nor a PNG or JPEG picture.") from None
     pixels = torch.from_numpy(np.asarray(square, dtype=np.float64).copy())
     return pixels - pixels.mean()
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Brightness from 0 to 255 as it is seen: 16 bits scaled instead of cut, what is transparent on white."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("L")

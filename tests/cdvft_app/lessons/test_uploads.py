@@ -26,6 +26,22 @@ def test_reads_a_picture_as_brightness_around_zero(tmp_path: Path, name: str):
     assert float(found.std()) > 10
 
 
+def test_a_picture_of_16_bits_keeps_its_greys(tmp_path: Path):
+    """They were cut at 255, which made such a picture white."""
+    ramp = np.linspace(0, 65535, 16 * 16).reshape(16, 16)
+    Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / "a.png")
+    expected = ramp / 257 - np.mean(ramp / 257)
+    assert np.abs(read_matrix(tmp_path / "a.png", 16).numpy() - expected).max() <= 1
+
+
+def test_what_is_transparent_is_white(tmp_path: Path):
+    image = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 8, 16))
+    image.save(tmp_path / "a.png")
+    found = read_matrix(tmp_path / "a.png", 16)
+    assert float(found[0, 0]) == -127.5 and float(found[0, 15]) == 127.5
+
+
 def _pickled(file: Path) -> None:
     np.save(file, np.array([[{}]], dtype=object), allow_pickle=True)
 
