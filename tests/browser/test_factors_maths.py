@@ -25,7 +25,7 @@ def imported(page: Page, script: str, **arguments: object) -> object:
     """What a function of (the page's modules by name, arguments) gives."""
     files = {
         file.stem: address(file)
-        for folder in ("shared", "factors")
+        for folder in ("shared", "factors", "learn")
         for file in Path(ASSETS, "js", folder).glob("*.js")
     }
     return page.evaluate(
@@ -103,3 +103,38 @@ def test_the_browser_transforms_as_cdvft_does(visit: Visit) -> None:
         turned = truth.modulus * torch.exp(1j * truth.phase)
         np.testing.assert_allclose(np.exp(1j * np.array(phase)) * modulus, turned[:half], atol=1e-10)
         np.testing.assert_allclose(back, c, atol=1e-12)
+
+
+# Stands in for a canvas and remembers what is written on it and how wide its lines are.
+PAPER = """
+  const said = [], strokes = [];
+  const paper = new Proxy({}, {
+    get: (all, name) => name === "fillText" ? (text) => said.push(text)
+      : name === "stroke" ? () => strokes.push(all.lineWidth)
+      : name === "measureText" ? () => ({ width: 10 }) : all[name] ?? (() => {}),
+    set: (all, name, value) => name === "lineWidth" && !value ? true : ((all[name] = value), true),
+  });
+"""
+
+
+def test_a_plot_may_count_places_from_one(visit: Visit) -> None:
+    draw = """({ line_plot }, { first }) => { %s
+      const plot = Object.assign(new line_plot.LinePlot({ label: "", height: 9 }), { width: 300, tall: 100 });
+      plot.show([{ y: [9, 8, 7], color: "red" }], { first, low: 6, high: 10 });
+      plot.draw(paper);
+      return said.filter((text) => Number(text) < 6);
+    }"""
+    page = opened(visit)
+    assert imported(page, draw % PAPER, first=1) == ["1", "2", "3"]
+    assert imported(page, draw % PAPER, first=0) == ["0", "1", "2"]
+
+
+def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
+    draw = """({ xy_plot }, { width }) => { %s
+      const plot = Object.assign(new xy_plot.XYPlot({ label: "", height: 100, x: {}, y: {} }),
+        { width: 300, tall: 100, series: [{ x: [1, 2], y: [3, 4], width, color: "red" }] });
+      plot.draw(paper);
+      return strokes.length;
+    }"""
+    page = opened(visit)
+    assert imported(page, draw % PAPER, width=1) == 1 + imported(page, draw % PAPER, width=0)

@@ -126,3 +126,8 @@ def test_fits_a_phone(visit: Visit) -> None:
                  .map((node) => node.outerHTML.slice(0, 120))"""
         )
         assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
+        formulas = page.locator(f"#lesson-{key} .katex-display")
+        cut = formulas.evaluate_all(
+            "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length"
+        )
+        assert cut == 0, f"lesson {key}: a formula is wider than the page"

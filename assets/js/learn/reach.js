@@ -27,7 +27,7 @@ export function mount({ element, props }) {
     missed.picture.show(rest, { limit });
     errors.show(targets.map((one) => ({ x: one.fits.map((each) => each.m), y: one.fits.map((each) => 100 * each.error), points: one === target,
       color: one === target ? "var(--method-cdvft)" : "var(--rule-strong)", width: one === target ? 2.4 : 1, opacity: one === target ? 1 : 0.7 })),
-    { cursor: m, marks: [{ at: least, text: `m = ${least}: as many numbers as entries` }] });
+    { cursor: m, marks: [{ at: least, text: `m = ${least}: dimensions enough for all` }] });
     told.set([
       [percent(fit.error), "relative error of the best product found"],
       [`${(2 * m - 1) * n} of ${n * n}`, "numbers stored, against entries"],

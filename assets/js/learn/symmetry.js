@@ -26,9 +26,9 @@ export function mount({ element, props }) {
   const circulant = new BlockCirculant(c, 1, 1, D, D, D);
   const far = [normals(D, 3), normals(D, 4)];
   const told = numbers(), limit = 2;
-  const left = new Heatmap({ label: "circ(c) alone" }), right = new Heatmap({ label: "ΔW = diag(a3) circ(c) diag(a1)" });
+  const left = new Heatmap({ label: "circ(c2) alone" }), right = new Heatmap({ label: "ΔW = diag(a3) circ(c2) diag(a1)" });
   const a1 = new LinePlot({ label: "The numbers of a1", height: 92 }), a3 = new LinePlot({ label: "The numbers of a3", height: 92 });
-  const values = new LinePlot({ label: "Singular values of circ(c), of ΔW and of rank one", height: 170 });
+  const values = new LinePlot({ label: "Singular values of circ(c2), of ΔW and of rank one", height: 170 });
   const alone = singularValues(circulant);
 
   const follow = (percent) => {
@@ -52,9 +52,9 @@ export function mount({ element, props }) {
 
   lay(element, props,
     slider({ label: "how far the diagonals are from 1", min: 0, max: 100, value: 60, say: (value) => `${value} %`, oninput: follow }),
-    h("div", { class: "two" }, panel("circ(c)", left.node).node, panel("ΔW = diag(a₃) circ(c₂) diag(a₁)", right.node).node),
+    h("div", { class: "two" }, panel("circ(c₂)", left.node).node, panel("ΔW = diag(a₃) circ(c₂) diag(a₁)", right.node).node),
     h("div", { class: "two" }, panel("a₁, scales what comes in", a1.node).node, panel("a₃, scales what goes out", a3.node).node),
-    panel("", h("p", { class: "keys" }, "Singular values: ", h("span", { class: "key ink" }, "circ(c)"), h("span", { class: "key cdvft" }, "ΔW"),
+    panel("", h("p", { class: "keys" }, "Singular values: ", h("span", { class: "key ink" }, "circ(c₂)"), h("span", { class: "key cdvft" }, "ΔW"),
       h("span", { class: "key lora" }, `rank one, all that LoRA has for ${count(3 * D)} numbers`)), values.node).node,
     told.node);
   left.show(circulant, { limit });

@@ -2,7 +2,7 @@
 
 import { short } from "../dom.js";
 import { CanvasView } from "../shared/canvas_view.js";
-import { ticks } from "../shared/line_plot.js";
+import { powerOfTen, ticks } from "../shared/line_plot.js";
 
 const LEFT = 52, RIGHT = 14, TOP = 26, BOTTOM = 34;
 
@@ -40,7 +40,7 @@ export class XYPlot extends CanvasView {
   stops({ low, high }, log) {
     if (!log) return ticks(low, high, 5).filter((value) => value <= high);
     const found = [];
-    const factors = Math.log10(high / low) < 1.6 ? [1, 2, 5] : [1];
+    const factors = Math.log10(high / low) < 2.6 ? [1, 2, 5] : [1];
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
       for (const factor of factors) found.push(factor * 10 ** power);
     }
@@ -58,11 +58,14 @@ export class XYPlot extends CanvasView {
       const at = Math.round(y.place(value)) + 0.5;
       context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
       context.beginPath(); context.moveTo(LEFT, at); context.lineTo(this.width - RIGHT, at); context.stroke();
-      context.fillText(axes.y.log && (value >= 1e4 || value < 1e-2) ? `1e${Math.round(Math.log10(value))}` : short(value), LEFT - 7, at);
+      context.fillText(axes.y.log && (value >= 1e4 || value < 1e-2) ? powerOfTen(value) : short(value), LEFT - 7, at);
     }
     context.textBaseline = "top";
     context.textAlign = "center";
-    for (const value of this.stops(x, axes.x.log)) context.fillText(short(value), x.place(value), floor + 5);
+    for (const value of this.stops(x, axes.x.log)) {
+      const text = short(value), half = context.measureText(text).width / 2;
+      context.fillText(text, Math.min(x.place(value), this.width - half), floor + 5);
+    }
     context.fillText(axes.x.title, (LEFT + this.width - RIGHT) / 2, floor + 20);
     context.textAlign = "left";
     context.fillText(axes.y.title, 0, 2);
@@ -95,7 +98,7 @@ export class XYPlot extends CanvasView {
       if (good) context[pen ? "lineTo" : "moveTo"](x.place(xs[k]), y.place(ys[k]));
       pen = good;
     }
-    context.stroke();
+    if (width) context.stroke();  // a canvas would draw a line of width 0 as wide as the one before
     context.setLineDash([]);
     if (points) for (let k = 0; k < xs.length; k++) {
       context.beginPath(); context.arc(x.place(xs[k]), y.place(ys[k]), 3.2, 0, 7); context.fill();

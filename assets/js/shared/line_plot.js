@@ -17,7 +17,7 @@ export function ticks(low, high, count = 4) {
   return found;
 }
 
-const powerOfTen = (value) => `10${String(Math.round(Math.log10(value))).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
+export const powerOfTen = (value) => `10${String(Math.round(Math.log10(value))).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
 
 export class LinePlot extends CanvasView {
   /**
@@ -43,7 +43,8 @@ export class LinePlot extends CanvasView {
   /**
    * series: [{y, x, color, width, dash, opacity, phases, dots}]: `x` where y's places are not 0, 1, 2, ...; `phases` makes
    * bars coloured by angle, with `dots` points. options: low, high (of y), log, blocks (p: lines between them), marks ([{x, text, color}]),
-   * xTitle, last (the largest x), yTicks and yText (of a value) where round numbers do not fit.
+   * xTitle, last (the largest x), first (what the place 0 is called; 0), yTicks and yText (of a value) where round
+   * numbers do not fit.
    */
   show(series, options = {}) {
     Object.assign(this, { series, options });
@@ -100,10 +101,12 @@ export class LinePlot extends CanvasView {
       context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(value) : short(value), LEFT - 6, y);
     }
     context.textBaseline = "top";
-    const stops = ticks(0, this.length - 1, this.width > 420 ? 6 : 4).filter(Number.isInteger);
-    for (const index of stops) {
+    const first = options.first ?? 0;
+    const stops = ticks(0, this.length - 1 + first, this.width > 420 ? 6 : 4).filter(Number.isInteger);
+    for (const name of new Set(stops.map((stop) => Math.max(stop, first)))) {
+      const index = name - first;
       context.textAlign = index === 0 ? "left" : index > 0.94 * (this.length - 1) ? "right" : "center";
-      context.fillText(String(index), to.x(index), floor + 4);
+      context.fillText(String(name), to.x(index), floor + 4);
     }
     if (options.xTitle) { context.textAlign = "center"; context.fillText(options.xTitle, (LEFT + this.width - RIGHT) / 2, floor + 17); }
     context.save();
@@ -115,7 +118,9 @@ export class LinePlot extends CanvasView {
         const x = Math.round(to.x(index - 0.5)) + 0.5;
         context.moveTo(x, TOP); context.lineTo(x, floor);
       }
+      context.setLineDash([2, 4]);  // no bar or line looks like that
       context.stroke();
+      context.setLineDash([]);
     }
     for (const one of series) one.phases ? this.#bars(context, to, one, floor) : this.#line(context, to, one);
     context.restore();

@@ -51,7 +51,7 @@ where $\odot$ multiplies number by number and IFFT goes back.
 **Drag $d$,** and see how the two ways part.
 """,
     Question(
-        "A vector becomes 16 times longer, from 256 to 4,096. How much more work is the product by FFT?",
+        "A vector becomes 16 times as long, 4,096 instead of 256. How much more work is the product by FFT?",
         (
             ("256 times", "That is row by row, where work grows as d². By FFT it grows as d log₂ d."),
             ("About 24 times", "16 times the length, and log₂ d grows from 8 to 12: 16 × 12 / 8 = 24."),
@@ -72,7 +72,9 @@ by a number of its own. CDVFT puts one before the circulant and one after it:
 
 $$\Delta W = \mathrm{diag}(a_3)\;\mathrm{circ}(c_2)\;\mathrm{diag}(a_1)$$
 
-so that an entry is $a_3[i]\;c_2[(i-j) \bmod d]\;a_1[j]$. These are $3d$ numbers in all.
+so that an entry is $a_3[i]\;c_2[(i-j) \bmod d]\;a_1[j]$. These are $3d$ numbers in all. Nobody has to
+write the matrix down: to apply it, scale $x$, multiply by the circulant with FFTs as before, and scale
+again.
 
 Its **rank** is full unless a number of $a_1$, of $a_3$ or of $\mathrm{FFT}(c_2)$ is zero: each of the
 three factors can then be inverted, and so can their product. LoRA's $BA$ pays $2d$ numbers for every

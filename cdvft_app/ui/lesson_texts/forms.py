@@ -10,7 +10,8 @@ REACH = Lesson(
 Full rank is not everything: most matrices are no product of this form. Longer products reach more of
 them. With $m$ diagonals around $m - 1$ circulants,
 
-$$\Delta W = \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2}) \cdots \mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$$
+$$\begin{aligned} \Delta W = {} & \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2}) \cdots \\
+& \cdots \mathrm{circ}(c_2)\,\mathrm{diag}(a_1) \end{aligned}$$
 
 Huhtanen and Perämäki (2015) proved that $2n - 1$ such factors, $m = n$, are enough for a generic complex
 $n \times n$ matrix. Counting tells what is too few: $m$ factors fill at most $(2m-1)(n-1)+1$ dimensions
@@ -51,8 +52,8 @@ of $q_2 = \lceil d_{in}/p \rceil$:
 
 $$h_i = \sum_j \mathrm{IFFT}\big(\mathrm{FFT}(c_{ij}) \odot \mathrm{FFT}(x_j)\big)$$
 
-Where $p$ does not divide, the last blocks hang over the edge: the input is padded with zeros and the
-output cut. With $m = 2$ this trains
+The two diagonals stand before and after it, as ever. Where $p$ does not divide, the last blocks hang over
+the edge: the input is padded with zeros and the output cut. With $m = 2$ this trains
 
 $$d_{in} + d_{out} + q_1\,q_2\,p$$
 
@@ -86,8 +87,8 @@ Give four methods the same number of trained numbers, and look at what they can 
 - **C3A**: circulant blocks without diagonals, the same pattern all along a diagonal.
 - **CDVFT**: circulant blocks whose rows and columns each have a scale.
 
-Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA and
-CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every step.
+Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA, C3A
+and CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every step.
 
 **Drag** the budget.
 """,

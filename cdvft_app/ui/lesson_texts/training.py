@@ -15,9 +15,9 @@ Because of the product rule. The gradient of one vector is made of **all the oth
 $$\frac{\partial \mathcal{L}}{\partial a_3} = \sum_{\text{tokens}}
 \frac{\partial \mathcal{L}}{\partial h} \odot \big(\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)\,x\big)$$
 
-If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody else's: nothing ever moves.
-With one zero, that one vector moves first, and then it carries the others along. With none, the model is
-already changed at random before it has seen an example.
+Let $a_3$ start at zero. If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody
+else's: nothing ever moves. With $a_3$ alone at zero, it moves first, and then the others can follow. With
+no zero, the model is already changed at random before it has seen an example.
 
 **Drag** how many vectors start at zero.
 """,
@@ -53,10 +53,10 @@ whatever the model's precision, and only the result is cast back.
 
 **Drag** the bits down from float32's 23.
 
-**Too high a rate.** $\Delta W$ is a product of three vectors, so a step that is too large grows
-threefold in the next one. What you start here is no recording: this server really trains three vectors
-of 64 numbers by gradient descent, and the same watch looks at the loss that ends a race on the Train
-tab.
+**Too high a rate.** $\Delta W$ is a product of three vectors: when a step makes each of them twice as
+large, $\Delta W$ is eight times as large, and the next step is larger still. What you start here is no
+recording: this server really trains three vectors of 64 numbers by gradient descent, and the same watch
+looks at the loss that ends a race on the Train tab.
 
 **Drag** the rate up, and let go.
 """,
