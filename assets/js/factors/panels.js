@@ -11,7 +11,7 @@ export function panel(title, view, { note = "", name, actions = [], wide = false
     h("figcaption", {}, heading, said, h("span", { class: "actions" }, ...actions, save)), view.node, readout);
   return {
     node, view,
-    title: (text) => setText(heading, text),
+    title: (text) => { setText(heading, text); save.setAttribute("aria-label", `Save ${text} as PNG`); },
     note: (text) => setText(said, text),
     say: (text) => setText(readout, text || "\u00a0"),
   };

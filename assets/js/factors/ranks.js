@@ -18,7 +18,8 @@ export class Ranks {
     this.table = h("table", { class: "numbers compare" });
     this.node = h("div", { class: "row ranks" }, this.panel.node,
       h("figure", { class: "panel" }, h("figcaption", {}, h("h3", {}, "In numbers"), h("span", { class: "note" }, "this layer")),
-        h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "This layer in numbers" }, this.table)));
+        h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "This layer in numbers" }, this.table),
+        h("p", { class: "quiet" }, "Effective rank: about how many directions carry the change. It is r when r singular values are equal and the others zero, and less the more uneven they are (exp of the entropy of their shares).")));
   }
 
   /** Begin with a layer; `take` and `compare` bring the numbers as they come. */
@@ -56,9 +57,9 @@ export class Ranks {
     const series = [...shown.map(({ run, rows }) => ({ y: rows.at(-1), ...line(run), width: 1.6 })),
       ...(values ? [{ y: values, ...line(layer.run), width: 2.4 }] : [])];
     const alone = layer.method !== "lora" && !shown.some(({ run }) => run.method === "lora");
-    this.panel.view.show(series, { log: true, low: high * DEPTH, high: high * 1.6, xTitle: "place in the order, from the largest",
+    this.panel.view.show(series, { log: true, low: high * DEPTH, high: high * 1.6, xTitle: "place in the order, from the largest", first: 1,
       last: Math.min(layer.d_out, layer.d_in) - 1,
-      marks: alone ? [{ x: 8, text: "LoRA with r = 8 ends here", color: "var(--method-lora)" }] : [] });
+      marks: alone ? [{ x: 7, text: "LoRA with r = 8 ends here", color: "var(--method-lora)" }] : [] });
     this.panel.note(own?.reason ?? (values && !values[0] ? "ΔW is zero here: training has not begun" : own ? "" : "computing …"));
     this.legend.replaceChildren(...[{ run: layer.run }, ...shown].map(({ run }) => h("span", {}, swatch(this.lines[run.method]),
       run === layer.run ? `${run.label}, this step` : `${run.label}, last step`)));
@@ -78,7 +79,7 @@ export class Ranks {
 
   under(k) {
     if (k === null || this.place < 0) return "";
-    return `σ[${k}] = ${short(this.own.rows[this.place][k])}${this.others.filter(({ rows }) => rows).map(({ run, rows }) => ` · ${run.label} ${short(rows.at(-1)[k])}`).join("")}`;
+    return `σ of place ${k + 1} = ${short(this.own.rows[this.place][k])}${this.others.filter(({ rows }) => rows).map(({ run, rows }) => ` · ${run.label} ${short(rows.at(-1)[k])}`).join("")}`;
   }
 
   name() { return `${this.layer.module}_singular_values_step_${this.layer.steps[this.t]}`.replace(/[^\w.-]+/g, "_"); }

@@ -28,7 +28,7 @@ export function stages(layer, t, x, word) {
     const pieces = circulant.pieces(came), inputs = pieces.map(rfft), half = (p >> 1) + 1;
     if (q2 > 1) found.push({ title: "cut", formula: `y = (y₁, …, y${sub(q2)})`, text: `The ${came.length} numbers are cut into ${q2} pieces of ${p}${q2 * p > came.length ? ", the last filled up with zeros" : ""}.`,
       numbers: join(pieces, q2 * p), block: p, shape: `${q2} × ${p} numbers` });
-    found.push({ title: "FFT", formula: q2 > 1 ? "Yⱼ = FFT(yⱼ)" : "Y = FFT(y)", text: `The Fourier transform ${q2 > 1 ? "of each piece " : ""}takes the numbers to frequencies, in about p log p steps in place of p².`,
+    found.push({ title: "FFT", formula: q2 > 1 ? "Yⱼ = FFT(yⱼ)" : "Y = FFT(y)", text: `The Fourier transform ${q2 > 1 ? "of each piece " : ""}takes the numbers to frequencies, in about p log₂ p steps in place of p², where p = ${p}.`,
       spectrum: polar(inputs), shape: `${q2 > 1 ? `${q2} × ` : ""}${half} complex numbers` });
     const spectra = circulant.spectra();
     const products = Array.from({ length: q1 }, (_, i) => plus(inputs.map((input, j) => times(spectra[i * q2 + j], input))));

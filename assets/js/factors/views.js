@@ -103,7 +103,7 @@ export class Views {
       this.#eigenvalues(circulant);
       this.#heat("circulant", circulant, layer.block);
       this.circulant.title(`circ(${symbol(2 * this.shownCirculant + 1)})`);
-      this.circulant.note("one vector, shifted row by row");
+      this.circulant.note(layer.block ? "in each block one column, shifted" : "one column, shifted");
     }
     this.#heat("update", update, layer.block);
     this.update.title(other ? `ΔW of ${layer.run.label}` : "ΔW");
@@ -132,7 +132,7 @@ export class Views {
     this.turn.view.show([{ y: this.spectrum.phases, phases: this.spectrum.phases, dots: true, color: TINTS.circulant }],
       { low: -Math.PI, high: Math.PI, blocks, xTitle: blocks ? "frequency, block after block" : "frequency", yTicks: [-Math.PI, 0, Math.PI], yText: (value) => `${Math.round(value * 180 / Math.PI)}°` });
     this.eigen.title(`|FFT(${symbol(2 * this.shownCirculant + 1)})|`);
-    this.eigen.note("the circulant's eigenvalues");
+    this.eigen.note(blocks ? "each block's eigenvalues" : "the circulant's eigenvalues");
   }
 
   #atFrequency(k) {
