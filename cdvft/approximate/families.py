@@ -125,7 +125,10 @@ def fit_block_circulant(target: Tensor, block_size: int) -> Fit:
 
 
 def fit_rivals(target: Tensor, budget: int, seed: int = 0) -> list[Fit]:
-    """The closed-form families, each as large as the budget allows; one that cannot be as small is left out.
+    """The closed-form families, each at its best within the budget; one that cannot be as small is left out.
+
+    A lower rank or fewer entries never fit better, but larger blocks may: a circulant is one block exactly,
+    and smaller ones cut it. So every side within the budget is tried.
 
     Args:
         target: (d_out, d_in)
@@ -143,9 +146,10 @@ def fit_rivals(target: Tensor, budget: int, seed: int = 0) -> list[Fit]:
         fits.append(fit_fourier(target, entries))
     if entries := min(budget, target.numel()):
         fits.append(fit_fourierft(target, entries, seed))
-    sizes = range(1, max(d_out, d_in) + 1)
-    if p := next((p for p in sizes if partition(d_out, d_in, p).parameters <= budget), None):
-        fits.append(fit_block_circulant(target, p))
+    sizes = [p for p in range(1, max(d_out, d_in) + 1) if partition(d_out, d_in, p).parameters <= budget]
+    if sizes:
+        blocks = (fit_block_circulant(target, p) for p in sizes)
+        fits.append(min(blocks, key=lambda fit: (round(fit.error, 12), fit.parameters)))
     return fits
 
 

@@ -10,13 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cdvft.approximate import Fit, fit_circulant_diagonal, fit_rivals
+from cdvft.approximate import Fit, fit_block_circulant, fit_circulant_diagonal, fit_rivals
 
 SECONDS = 60.0
 """Longest time that one fit may take; what was found by then is shown."""
 EVERY = 0.4
 """Least seconds between two pieces of progress."""
 MOST_M = 5
+EQUAL = 1e-6
+"""Errors that differ by less are the same."""
+FAR = 0.5
+"""Relative error from which on nobody has come close."""
 NAMES = {
     "circulant_diagonal": "circulant-diagonal factors",
     "low_rank": "low rank",
@@ -77,34 +81,67 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
             }
         if late:
             yield state(
-                f"Stopped after {spent:.0f} s, the limit, at m = {fit.size}", False, verdict(done, about)
+                f"Stopped after {spent:.0f} s, the limit, at m = {fit.size}",
+                False,
+                verdict(target, done, about),
             )
             return
         if fit.finished or spent - shown > EVERY:
             shown = spent
             yield state(f"Fitting m = {fit.size} of {most_m} · {spent:.0f} s", True)
-    yield state(f"Done in {time.monotonic() - start:.1f} s", False, verdict(done, about))
+    yield state(f"Done in {time.monotonic() - start:.1f} s", False, verdict(target, done, about))
 
 
-def verdict(fits: list[Fit], about: str) -> str:
-    """Who came closest at the largest budget, by how much, and what kind of matrix it was."""
-    budget = max(fit.parameters for fit in fits if fit.family == "circulant_diagonal")
-    last = {fit.family: fit for fit in fits if fit.parameters <= budget}
-    ours = last["circulant_diagonal"]
-    rivals = sorted((fit for fit in last.values() if fit is not ours), key=lambda fit: fit.error)
-    intro = f"With at most {budget:,} numbers, "
+def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
+    """Who came closest at the largest budget, by how much, why, and what kind of matrix it was."""
+    ours = max((fit for fit in fits if fit.family == "circulant_diagonal"), key=lambda fit: fit.parameters)
+    last = {fit.family: fit for fit in fits if fit.parameters <= ours.parameters}
+    intro = f"With at most {ours.parameters:,} numbers, "
     said = f"{_percent(ours.error)} for m = {ours.size} circulant-diagonal factors"
+    rivals = sorted((fit for fit in last.values() if fit is not ours), key=lambda fit: fit.error)
     if not rivals:
         return f"{intro}only circulant-diagonal factors are small enough: {said}. {about}"
-    rival = rivals[0]
-    theirs = f"{_percent(rival.error)} for {NAMES[rival.family]}"
-    if abs(rival.error - ours.error) < 1e-6:
-        return f"{intro}two come equally close: {said}, {theirs}. {about}"
-    if ours.error < rival.error:
-        return f"{intro}circulant-diagonal factors come closest: {said}, against {theirs}. {about}"
-    return f"{intro}{NAMES[rival.family]} win: {theirs}, against {said}. {about}".replace(
-        "rank win:", "rank wins:"
-    )
+    first = min(ours.error, rivals[0].error)
+    equal = sorted((f for f in last.values() if f.error - first < EQUAL), key=lambda fit: fit.parameters)
+    theirs = f"{_percent(rivals[0].error)} for {NAMES[rivals[0].family]}"
+    if len(equal) > 1:
+        names = [NAMES[fit.family] for fit in equal]
+        found = (
+            f"{', '.join(names[:-1])} and {names[-1]} come equally close, with {_percent(first)}; "
+            f"{names[0]} with the fewest numbers, {equal[0].parameters:,}"
+        )
+    elif equal == [ours]:
+        found = f"circulant-diagonal factors come closest: {said}, against {theirs}"
+    else:
+        wins = "wins" if rivals[0].family == "low_rank" else "win"
+        found = f"{NAMES[rivals[0].family]} {wins}: {theirs}, against {said}"
+    far = "" if first < FAR else " All are far off: so few numbers cannot say much of this matrix."
+    return f"{intro}{found}. {_reason(target, equal[0])}{far} {about}"
+
+
+def _reason(target: Tensor, winner: Fit) -> str:
+    """Why this family came closest, from shares of the target's sum of squares."""
+    size, share = winner.size, f"{_share(winner.error)} of its sum of squares"
+    if winner.family == "low_rank":
+        values = "largest singular value holds" if size == 1 else f"{size} largest singular values hold"
+        return f"Its {values} {share}, so few directions matter."
+    if winner.family == "fourier":
+        return f"{size:,} of its {target.numel():,} Fourier entries hold {share}."
+    if winner.family == "fourierft":
+        return f"Waves drawn blindly hold {share}, and no other family finds more."
+    if winner.family == "block_circulant":
+        where = "its wrapped diagonals" if size == len(target) else f"those of its {size} × {size} blocks"
+        return f"The means along {where} hold {share}: its entries repeat there."
+    if size == 1:
+        return f"Its diagonal holds {share}."
+    alone = _share(fit_block_circulant(target, len(target)).error)
+    around = "the circulant" if size == 2 else f"{size - 1} circulants"
+    return f"A circulant alone holds {alone}, {size} diagonals around {around} hold {share}."
+
+
+def _share(error: float) -> str:
+    percent = 100 * (1 - error**2)
+    return "more than 99.9 %" if error > EQUAL and percent > 99.9 else f"{percent:.3g} %"
 
 
 def _percent(error: float) -> str:

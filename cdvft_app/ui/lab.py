@@ -42,7 +42,7 @@ def lab(app: AppState) -> None:
             most_m = gr.Slider(1, 5, value=3, step=1, label="Factors up to m", elem_id="lab-m")
             with gr.Row(elem_classes=["lab-buttons"]):
                 fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
-                stop = gr.Button("Stop", elem_id="lab-stop")
+                stop = gr.Button("Stop", elem_id="lab-stop", interactive=False)
         with gr.Row(visible=False, elem_classes=["lab-run"]) as of_run:
             run = gr.Dropdown([], label="Finished run", elem_id="lab-run")
             layer = gr.Dropdown(

@@ -33,9 +33,10 @@ def recorded_table() -> str:
     return (
         f"<h3>What was recorded, for every kind of target at {SIDE} × {SIDE}</h3>"
         "<p>Relative error in percent, mean over seeds. The other families spend no more numbers than the "
-        "factors do, and the smallest error of a row is bold. Theory beside it: Huhtanen and Perämäki (2015) "
-        "prove that m = n is enough for a generic complex matrix, and counting says that m under (n + 2) / 2 "
-        f"is not. At n = 10 these are {enough} and {least}, and a random matrix, fitted with real factors, "
+        "factors do, and the smallest error of a row is bold.</p>"
+        "<p>Theory beside it: Huhtanen and Perämäki (2015) prove that m = n is enough for a generic complex "
+        f"matrix, and counting says that m under (n + 2) / 2 is not. At n = 10 these are {enough} "
+        f"and {least}, and a random matrix, fitted with real factors, "
         f"gave {_bound(recorded['bound']['rows'])}. No bound on the error at small m is known: these are "
         "measurements, found by search, and no proof.</p>"
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="Recorded fits">{tables}</div>'

@@ -51,9 +51,11 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
 
 def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit) -> None:
     page = opened(visit, "Random")
+    expect(page.locator("#lab-stop")).to_be_disabled()  # as nothing runs
     choose(page, "Size n", "256")
     fit(page, "Fitting m = ")
     page.locator("#lab-stop").click()
+    expect(page.locator("#lab-stop")).to_be_disabled()
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
     page.wait_for_timeout(1500)
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
@@ -90,7 +92,9 @@ def test_a_drawing_by_keys_and_by_mouse_is_fitted(visit: Visit) -> None:
     expect(said).to_have_text("Nothing is drawn.")
     page.get_by_role("button", name="Shifted band").click()
     fit(page, DONE)
-    expect(page.locator(VERDICT)).to_contain_text("no error for m = ")
+    expect(page.locator(VERDICT)).to_contain_text(
+        "circulant-diagonal factors come equally close, with no error"
+    )
     expect(page.locator(VERDICT)).to_contain_text("This was your own drawing.")
 
 

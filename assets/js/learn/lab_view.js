@@ -27,7 +27,7 @@ function decoded(text, n, limit) {
 export function mount({ element, props, watch }) {
   const status = h("p", { class: "status", role: "status" }), sentence = h("p", { class: "verdict" });
   const chart = new XYPlot({ label: "Error against numbers stored, by family", height: 300,
-    x: { title: "numbers stored", log: true }, y: { title: "relative error, %", log: true, low: 100 * LEAST, high: 130 } });
+    x: { title: "numbers stored", log: true }, y: { title: "relative error, %", log: true, high: 130 } });
   const table = tableUnder(() => ({ columns: ["family", "size", "numbers", "error, %"],
     rows: (props.value?.fits ?? []).map((fit) => [FAMILIES[fit.family][0], fit.size, fit.parameters, 100 * fit.error]) }), "Fits of the matrix");
   const pictures = new Map(["target", ...Object.keys(FAMILIES)].map((key) => {
@@ -43,9 +43,11 @@ export function mount({ element, props, watch }) {
     h("div", { class: "residuals" }, Array.from(pictures.values(), ({ node }) => node)));
   element.querySelector(".mount").replaceChildren(status, sentence, result);
 
-  let stopped = false;
+  let stopped = false, asked = false;
+  const stop = () => document.querySelector("#lab-stop");
   const show = () => {
     if (stopped && props.value?.running) return;  // what was on its way when somebody pressed Stop
+    if (!props.value?.running) running(false);
     const { status: said, sentence: verdict, fits, pictures: seen, n, limit } = props.value ?? {};
     setText(status, said ?? "");
     setText(sentence, verdict ?? "");
@@ -65,9 +67,15 @@ export function mount({ element, props, watch }) {
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };
+  function running(yes) {
+    asked = yes;
+    stop()?.toggleAttribute("disabled", !yes);
+  }
   watch("value", show);
   const heard = (event, ended, text) => document.addEventListener(event, () => {
+    if (ended && !asked) return;
     stopped = ended;
+    running(!ended);
     if (element.isConnected) setText(status, text);
   });
   heard("lab-started", false, "Starting …");

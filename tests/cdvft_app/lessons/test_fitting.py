@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from cdvft.approximate import TARGETS, Fit, make_target
+from cdvft.approximate import (
+    TARGETS,
+    Fit,
+    fit_block_circulant,
+    fit_fourier,
+    fit_fourierft,
+    fit_low_rank,
+    make_target,
+)
+from cdvft.factors import circularity
 from cdvft_app.lessons import fitting
 from cdvft_app.lessons.fitting import fitted, verdict
 from cdvft_app.ui import lab_targets
@@ -43,13 +52,47 @@ def test_refuses_other_m(most_m):
     [
         (0.1, 0.5, "circulant-diagonal factors come closest: 10 % error for m = 2"),
         (0.5, 0.0, "low rank wins: no error for low rank, against 50 % error for m = 2"),
-        (0.0, 0.0, "two come equally close"),
+        (
+            0.0,
+            0.0,
+            "low rank and circulant-diagonal factors come equally close, with no error; low rank with",
+        ),
+        (0.6, 0.7, "All are far off"),
     ],
 )
 def test_says_who_wins_also_when_it_is_not_cdvft(ours, theirs, said):
     dense = torch.eye(4)
     fits = [Fit("circulant_diagonal", 2, 12, ours, (), dense), Fit("low_rank", 1, 8, theirs, (), dense)]
-    assert said in verdict(fits, "")
+    assert said in verdict(dense, fits, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "winner", "why"),
+    [
+        ("low_rank", fit_low_rank, "Its 4 largest singular values hold 100 % of its sum of squares, so few"),
+        ("circulant", fit_block_circulant, "The means along those of its 4 × 4 blocks hold "),
+        ("gaussian", fit_fourier, "4 of its 64 Fourier entries hold "),
+        ("gaussian", fit_fourierft, "Waves drawn blindly hold "),
+    ],
+)
+def test_says_why_from_what_the_target_holds(name, winner, why):
+    target = make_target(name, 8)
+    best, ours = winner(target, 4), Fit("circulant_diagonal", 5, 72, 0.999, (), target)
+    said = verdict(target, [ours, best], "")
+    assert why in said and f"hold {100 * (1 - best.error**2):.3g} % of its sum of squares" in said
+
+
+def test_says_how_much_a_circulant_alone_holds():
+    target = make_target("diagonal_circulant", 12)
+    *_, last = fitted(target, 2, "")
+    alone = f"{100 * circularity(target, 12):.3g} %"
+    said = f"A circulant alone holds {alone}, 2 diagonals around the circulant hold 100 % of its sum of"
+    assert said in last["sentence"]
+
+
+def test_a_share_below_everything_is_not_called_everything():
+    fits = [Fit("circulant_diagonal", 3, 20, 0.004, (), torch.eye(4)), Fit("low_rank", 1, 8, 0.5, (), None)]
+    assert "around 2 circulants hold more than 99.9 % of its" in verdict(torch.eye(4), fits, "")
 
 
 def test_the_page_offers_what_the_library_knows():
