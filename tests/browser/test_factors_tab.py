@@ -79,6 +79,29 @@ def test_play_runs_to_the_end_and_the_curve_moves_the_slider(visit: Visit, runs:
     expect(slider).to_have_attribute("aria-valuetext", re.compile("step 1 of 3"))
 
 
+def test_slider_and_curve_agree_where_snapshots_are_not_evenly_spaced(visit: Visit, server: Server) -> None:
+    rng = np.random.default_rng(2)
+    steps = {
+        step: {f"{QUERY.format(0)}/{name}": x for name, x in vectors(rng, 8, 8, 2).items()}
+        for step in (0, 2, 9, 10)
+    }
+    [run] = keep(server, [(settings(), steps)])
+    page = opened(visit, sources.find(server.store, run))
+    slider, plot = page.get_by_role("slider", name="Training step"), page.locator(".player .line-plot")
+    slider.focus()
+    page.keyboard.press("Home")
+    for step in (2, 9, 10):
+        page.keyboard.press("ArrowRight")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(f"^step {step} of 10"))
+        expect(slider).to_have_value(str(step))
+        track, curve = slider.bounding_box(), plot.bounding_box()
+        assert track and curve
+        thumb = track["x"] + 8 + step / 10 * (track["width"] - 16)
+        assert thumb == pytest.approx(curve["x"] + 46 + step / 10 * (curve["width"] - 54), abs=1.5)
+    page.mouse.click(thumb - 0.6 * (track["width"] - 16), track["y"] + track["height"] / 2)
+    expect(slider).to_have_value("2")  # the nearest to step 4
+
+
 def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Source]) -> None:
     run = runs["blocks"]
     [layer] = layers.layers(run)

@@ -99,3 +99,20 @@ def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str, width:
     expect(page.locator(".compare tbody tr").first).not_to_contain_text("unknown")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     assert not axe_violations(page)
+
+
+def test_the_recorded_image_run_is_followed_without_its_model(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen, "backbone", lambda _: pytest.fail("asks for the model"))
+    page = visit("?run=nothing&tab=factors&factors=recorded-digits", ready=READY)
+    expect(page.locator(".thumbnail")).to_have_count(1)
+    expect(page.locator(".forward")).to_contain_text("a run of your own offers more")
+    expect(page.locator(".patch")).to_have_count(25)
+    page.locator(".stage").get_by_role("button", name="check").click()
+    verdict = page.locator(".stage .verdict")
+    expect(verdict).to_contain_text("for this patch")
+    before = verdict.inner_text()
+    page.get_by_role("radio", name="row 3, column 4").press(" ")
+    expect(verdict).not_to_have_text(before)
+    expect(page.locator(".forward .problem:visible")).to_have_count(0)

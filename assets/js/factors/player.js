@@ -6,6 +6,7 @@ import { smoothed } from "../run_chart.js";
 
 const FRAME = 220;  // milliseconds a snapshot
 const LEFT = 46, RIGHT = 8;  // as LinePlot has them, so that slider and curve agree
+const MOVES = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: -1 };
 
 export class Player {
   /** `onstep(t)` tells of the snapshot that is shown. */
@@ -15,7 +16,7 @@ export class Player {
     this.plot = new LinePlot({ label: "Training loss; the cursor is the snapshot that is shown", height: (width) => width < 420 ? 56 : 92,
       onpick: (step) => this.set(this.nearest(step)) });
     this.slider = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Training step",
-      oninput: () => this.set(Number(this.slider.value)) });
+      oninput: () => this.set(this.nearest(Number(this.slider.value))), onkeydown: (event) => this.#key(event) });
     this.button = h("button", { type: "button", class: "play", onclick: () => this.playing ? this.pause() : this.play() }, "Play");
     this.readout = h("p", { class: "readout" });
     this.node = h("div", { class: "player" }, h("div", { class: "player-head" }, this.button, this.readout),
@@ -26,7 +27,7 @@ export class Player {
     this.pause();
     this.steps = steps;
     this.losses = losses;
-    this.slider.max = steps.length - 1;
+    this.slider.max = steps.at(-1);  // training steps, which need not be evenly spaced
     const last = Math.max(steps.at(-1), losses.at(-1)?.[0] ?? 0);
     // The thumb's middle runs from half its width to half its width before the end.
     const part = steps.at(-1) / Math.max(1, last);
@@ -47,11 +48,18 @@ export class Player {
     this.t = t;
     const step = this.steps[t], loss = this.losses?.findLast(([at]) => at <= step)?.[1];
     const text = `step ${step} of ${this.steps.at(-1)}${loss === undefined ? "" : `, loss ${short(loss)}`}`;
-    if (this.slider.value !== String(t)) this.slider.value = t;
+    if (this.slider.value !== String(step)) this.slider.value = step;
     this.slider.setAttribute("aria-valuetext", text);
     setText(this.readout, text);
     this.plot.point(step, false);
     this.onstep(t);
+  }
+
+  /** A key moves to the next snapshot, however far that is. */
+  #key(event) {
+    if (!(event.key in MOVES)) return;
+    event.preventDefault();
+    this.set(Math.min(this.steps.length - 1, Math.max(0, this.t + MOVES[event.key])));
   }
 
   get playing() { return this.timer !== undefined; }
