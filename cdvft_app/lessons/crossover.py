@@ -37,8 +37,13 @@ def measured(lengths: tuple[int, ...] = LENGTHS, seconds: float = SECONDS) -> di
 def sentence(lengths: tuple[int, ...], dense: list[float], fft: list[float]) -> str:
     """Where the FFT starts to win for good, and by how much it wins or loses at the ends."""
     behind = [d for d, by_matrix, by_fft in zip(lengths, dense, fft, strict=True) if by_fft >= by_matrix]
-    where = f"On this server, CPU with {torch.get_num_threads()} threads, {TOKENS} vectors at a time: "
-    last = f"At d = {lengths[-1]:,} the ratio is {dense[-1] / fft[-1]:.2g} to 1."
+    threads = torch.get_num_threads()
+    on = f"CPU with {threads} thread{'s' if threads > 1 else ''}"
+    where = f"On this server, {on}, {TOKENS} vectors at a time: "
+    longer, shorter = ("dense product", "FFT") if dense[-1] > fft[-1] else ("FFT", "dense product")
+    ratio = max(dense[-1], fft[-1]) / min(dense[-1], fft[-1])
+    times = f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"
+    last = f"At d = {lengths[-1]:,} the {longer} takes {times} times as long as the {shorter}."
     if not behind:
         return f"{where}the FFT wins at every length measured. {last}"
     if behind[-1] == lengths[-1]:
