@@ -13,6 +13,7 @@ from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
 from cdvft_app.catalog.models import MODELS
 from cdvft_app.catalog.recipes import RECIPES
+from cdvft_app.catalog.rows import HELD_OUT
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
@@ -139,6 +140,7 @@ def resolve(settings: RunSettings) -> Plan:
     targets = settings.target_modules or (recipe.targets if own_model else model.default_targets)
     groups = _groups(model, targets)
     train_examples = settings.train_examples or recipe.train_examples
+    evaluation_examples = settings.evaluation_examples or recipe.evaluation_examples
     filled: dict[str, object] = {
         "model": model.key,
         "dataset": dataset.key,
@@ -146,7 +148,7 @@ def resolve(settings: RunSettings) -> Plan:
         "epochs": settings.epochs or recipe.epochs,
         "batch_size": settings.batch_size or recipe.batch_size,
         "train_examples": min(train_examples, dataset.examples or train_examples),
-        "evaluation_examples": settings.evaluation_examples or recipe.evaluation_examples,
+        "evaluation_examples": min(evaluation_examples, _held_out(dataset) or evaluation_examples),
         "learning_rate": settings.learning_rate or recipe.learning_rate(settings.method, settings.m),
         "max_length": None,
         "image_size": None,
@@ -182,6 +184,13 @@ def _check_hub_id(what: str, key: str) -> None:
 
 def _things(kind: Kind) -> str:
     return {"text": "text", "image": "images"}[kind]
+
+
+def _held_out(dataset: DatasetEntry) -> int | None:
+    """How many rows are kept for evaluation; None where they come as a split of their own, or uncounted."""
+    if dataset.evaluation_split or dataset.examples is None:
+        return None
+    return dataset.examples // (HELD_OUT - 1)
 
 
 def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, ...]:

@@ -75,6 +75,18 @@ def test_another_dataset_of_the_kind() -> None:
     assert plan.settings.train_examples == 3_668
 
 
+@pytest.mark.parametrize(
+    ("dataset", "asked", "taken"),
+    [
+        ("rotten_tomatoes", 100_000, 1706),  # one in five of 8,530
+        ("rotten_tomatoes", 500, 500),
+        ("mrpc", 100_000, 100_000),  # a split of the hub's that nobody counted here
+    ],
+)
+def test_more_rows_than_are_held_out_are_not_promised(dataset: str, asked: int, taken: int) -> None:
+    assert _plan(dataset=dataset, evaluation_examples=asked).settings.evaluation_examples == taken
+
+
 def test_c3a_takes_the_largest_common_block() -> None:
     assert _plan("c3a").settings.c3a_block_size == 384
     assert _plan("c3a", target_modules=("query", "intermediate.dense")).settings.c3a_block_size == 384
