@@ -41,9 +41,9 @@ def difference(metric_name: str, value: float) -> str:
 
 
 def tie(one: Point, other: Point, error: float | None) -> bool:
-    """Closer than the standard error, or with ranges over several seeds that overlap."""
+    """Closer than twice the standard error, or with ranges over several seeds that overlap."""
     repeated = len(one.outcomes) > 1 and len(other.outcomes) > 1
-    close = error is not None and abs(one.metric.mean - other.metric.mean) < error
+    close = error is not None and abs(one.metric.mean - other.metric.mean) < 2 * error
     return close or (repeated and one.metric.overlaps(other.metric))
 
 
@@ -153,7 +153,7 @@ def _doubt(ours: Point, placed: Sequence[Point], error: float | None) -> str:
         name, examples = ours.outcomes[0].metric_name, ours.outcomes[0].evaluation_examples
         said.append(
             f"Over {examples:,} evaluation rows, {score(name, ours.metric.mean)} has a standard error of "
-            f"{difference(name, error)}; smaller differences count as ties."
+            f"{difference(name, error)}; differences of less than twice that count as ties."
         )
     repeated = [len(point.outcomes) > 1 for point in placed]
     if not all(repeated):

@@ -31,8 +31,9 @@ class Axis:
 AXES = (
     Axis("parameters", "Parameters", "count", "parameters", "the fewest parameters",
          "Numbers that the adapter trains; the classifier head, the same in every method, is not counted."),
-    Axis("flops", "Extra FLOPs a step", "flops", "extra FLOPs", "the fewest extra FLOPs",
-         "Operations that the method adds to a training step, by formula, every example at full length."),
+    Axis("flops", "Extra FLOPs", "flops", "extra FLOPs", "the fewest extra FLOPs",
+         "Operations that the method added to the whole training: a step's by formula, every example at full "
+         "length, times the steps."),
     Axis("seconds", "Training seconds", "seconds", "seconds", "the shortest training",
          "Measured, without preparation and evaluations. What else the machine did meanwhile shows in it."),
     Axis("memory", "Peak memory", "bytes", "peak memory", "the least memory",

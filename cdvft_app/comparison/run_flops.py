@@ -1,4 +1,4 @@
-"""Floating-point operations that a run's method added to each of its steps, by formula."""
+"""Floating-point operations that a run's method added to its training, by formula."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from cdvft_app.shapes.known_models import find
 
 
 def with_flops(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """The same outcomes with `flops`, in FLOPs a step; None for a model whose shapes are not known here."""
+    """The same outcomes with `flops` of all steps; None for a model whose shapes are not known here."""
     return [replace(one, amounts={**one.amounts, "flops": extra_flops(one)}) for one in outcomes]
 
 
 def extra_flops(outcome: Outcome) -> int | None:
-    """Forward and backward of one step's batch, every text at `max_length` tokens; the head's never count."""
+    """Forward and backward of all batches, every text at `max_length` tokens; the head's never count."""
     settings = outcome.settings
     if outcome.method == "head":
         return 0
     if settings.model is None or settings.batch_size is None or find(settings.model) is None:
         return None  # asking the hub for its shapes is not worth one number
     sizes = {name: getattr(settings, name) for name in SIZES_OF[outcome.method]}
-    return _counted(
+    of_a_step = _counted(
         CostRequest(
             model=settings.model,
             targets=settings.target_modules,
@@ -38,6 +38,7 @@ def extra_flops(outcome: Outcome) -> int | None:
             **sizes,
         )
     )
+    return None if of_a_step is None else outcome.steps * of_a_step
 
 
 @lru_cache(maxsize=1024)

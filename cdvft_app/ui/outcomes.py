@@ -202,7 +202,7 @@ def _exported(point: Point, outcome: Outcome) -> dict[str, Any]:
         "steps": outcome.steps,
         "device": outcome.device,
         "trainable_parameters": outcome.amounts.get("parameters"),
-        "extra_flops_per_step": outcome.amounts.get("flops"),
+        "extra_flops": outcome.amounts.get("flops"),
         "training_seconds": outcome.amounts.get("seconds"),
         "peak_memory_bytes": outcome.amounts.get("memory"),
         **outcome.settings.model_dump(mode="json", exclude_none=True),

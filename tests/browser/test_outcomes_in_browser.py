@@ -93,7 +93,7 @@ def test_axes_change_points_and_sentences(visit: Visit) -> None:
     choose_axis(page, "Training seconds")
     expect(seen).to_contain_text("has the highest accuracy with the shortest training")
     assert drawn(page)["LoRA"][0] == [pytest.approx(20.0)]
-    choose_axis(page, "Extra FLOPs a step")
+    choose_axis(page, "Extra FLOPs")
     expect(seen).to_contain_text("times the extra FLOPs", timeout=WAIT)
     assert drawn(page)["FourierFT"][0][0] > 10 * drawn(page)["CDVFT"][0][0]
     page.get_by_label("Runs that are compared").select_option(index=1)

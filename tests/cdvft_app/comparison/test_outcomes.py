@@ -99,8 +99,8 @@ def test_the_front_is_what_nothing_else_beats():
 @pytest.mark.parametrize(
     ("ours", "theirs", "level"),
     [
-        ([0.79], [0.78], True),  # closer than 1.3 points, the standard error over 1,024 rows
-        ([0.79], [0.77], False),
+        ([0.79], [0.77], True),  # closer than twice 1.3 points, the standard error over 1,024 rows
+        ([0.79], [0.76], False),
         ([0.79, 0.82], [0.75, 0.791], True),  # seeds overlap
         ([0.79, 0.80], [0.75, 0.76], False),
         ([0.79, 0.82], [0.75], False),  # one run has no range
@@ -130,7 +130,7 @@ def test_the_recorded_race_in_sentences_also_where_cdvft_loses():
     assert winner.startswith("FourierFT n = 1,000 (80.2 %, 12,000 parameters) has the highest accuracy")
     assert winner.endswith("CDVFT is not on it.")
     assert lora == (
-        "LoRA r = 8 reaches 78.1 %, 1.6 points less than CDVFT m = 2, "
+        "LoRA r = 8 reaches 78.1 %, a tie with CDVFT m = 2 at 79.7 %, "
         "with 5.33 times the parameters and 1.02 times the training time."
     )
     assert "a tie with CDVFT m = 2 at 79.7 %, with 0.868 times the parameters" in fourier
@@ -174,7 +174,7 @@ def test_flops_are_those_of_the_cost_table():
     counted, unknown, head = with_flops(
         [ran("lora", 0.7, 9), ran("lora", 0.7, 9, model="somebody/something"), ran("head", 0.7, 0)]
     )
-    assert counted.amounts["flops"] == row["flops_per_step"] == extra_flops(counted)
+    assert counted.amounts["flops"] == counted.steps * row["flops_per_step"] == extra_flops(counted)
     assert (unknown.amounts["flops"], head.amounts["flops"]) == (None, 0)
     assert (
         "no extra FLOPs beside the head's"
