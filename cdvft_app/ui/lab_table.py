@@ -37,8 +37,8 @@ def recorded_table() -> str:
         "<p>Theory beside it: Huhtanen and Perämäki (2015) prove that m = n is enough for a generic complex "
         f"matrix, and counting says that m under (n + 2) / 2 is not. At n = 10 these are {enough} "
         f"and {least}, and a random matrix, fitted with real factors, "
-        f"gave {_bound(recorded['bound']['rows'])}. No bound on the error at small m is known: these are "
-        "measurements, found by search, and no proof.</p>"
+        f"gave {_bound(recorded['bound']['rows'])}. We know of no useful bound on the error at small m: "
+        "these are measurements, found by search, and no proof.</p>"
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="Recorded fits">{tables}</div>'
         f'<p class="quiet source">Recorded {escape(recorded["date"])}, {escape(recorded["machine"]["cpu"])}. '
         f"Again: <code>{escape(recorded['command'])}</code></p>"

@@ -138,3 +138,9 @@ def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
     }"""
     page = opened(visit)
     assert imported(page, draw % PAPER, width=1) == 1 + imported(page, draw % PAPER, width=0)
+
+
+def test_small_numbers_in_lessons_are_written_as_in_books(visit: Visit) -> None:
+    write = "({ parts }, { values }) => values.map(parts.digits)"
+    written = imported(opened(visit), write, values=[2e-5, 0.5, 1234, 3.5e-11, 2e7])
+    assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "3.5 × 10⁻¹¹", "2.0 × 10⁷"]

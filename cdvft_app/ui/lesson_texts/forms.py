@@ -15,8 +15,8 @@ $$\begin{aligned} \Delta W = {} & \mathrm{diag}(a_{2m-1})\,\mathrm{circ}(c_{2m-2
 
 Huhtanen and Perämäki (2015) proved that $2n - 1$ such factors, $m = n$, are enough for a generic complex
 $n \times n$ matrix. Counting tells what is too few: $m$ factors fill at most $(2m-1)(n-1)+1$ dimensions
-of $n^2$. For the small $m$ that one trains, **nobody has proved how large the error is**. So it has to
-be measured.
+of $n^2$. For the small $m$ that one trains, **we know of no useful bound on the error**. So it has to be
+measured.
 
 **Drag $m$.** The four targets were fitted by this project's own `cdvft.approximate`. Low rank is LoRA's
 home ground: there four ranks give error 0 with $8n$ numbers. A permutation stays hard.
