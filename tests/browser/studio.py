@@ -12,7 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, a
 import fake_training
 from axe_playwright_python.sync_playwright import Axe
 from gradio.context import Context
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Request
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -47,6 +47,19 @@ def fill_in(field: Locator, text: str) -> None:
         if field.input_value() == text:
             return
     raise AssertionError(f"{field} does not keep {text!r}")
+
+
+def server_calls(page: Page) -> list[str]:
+    """What the page asks the server from now on, but for where it runs: its head asks that once and late."""
+    asked: list[str] = []
+
+    def keep(request: Request) -> None:
+        said = request.post_data or ""
+        if "component_server" in request.url and '"fn_name":"where"' not in said:
+            asked.append(said)
+
+    page.on("request", keep)
+    return asked
 
 
 class Server:
