@@ -288,6 +288,26 @@ def test_commands_reproduce_the_race(visit: Visit) -> None:
     assert "--lora-r" not in commands[0]
 
 
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
+def test_what_the_keyboard_comes_to_is_not_under_the_buttons(visit: Visit, size: tuple[int, int]) -> None:
+    page = visit(viewport={"width": size[0], "height": size[1]})
+    expect(page.locator("#start")).to_be_enabled()
+    page.locator("#set-m input").focus()
+    passed = set()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        name, bottom, buttons = page.evaluate(
+            """() => [document.activeElement.closest("[id]").id,
+                document.activeElement.getBoundingClientRect().bottom,
+                document.querySelector(".go").getBoundingClientRect().top]"""
+        )
+        if name == "start":
+            break
+        passed.add(name)
+        assert bottom <= buttons, name
+    assert name == "start" and {"set-alpha", "set-target_modules"} <= passed
+
+
 def test_axes_bear_numbers_only_where_there_is_something_to_read(visit: Visit, hold: Hold) -> None:
     hold(0)
     page = visit()
