@@ -9,13 +9,15 @@ const HEADS = [["Figure", ""], ["Paper", "As the paper prints it"], ["Ours", "Re
   ["Verdict", "Ours, rounded as the paper rounds, against what it prints"], ["Why", ""]];
 
 const number = (value) => value === null ? "–" : Number.isInteger(value) ? count(value) : short(value);
+// Beside a figure of the paper ours has as many decimals.
+const ours = ({ published, ours: value }) => published === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
 const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method] ?? method);
 
 export function mount({ element, props }) {
   const rows = props.value;
   // A reason that many rows of a topic share is said once.
   const line = (row, index, own) => h("tr", {}, h("th", { scope: "row" }, named(row.quantity)), h("td", { class: "value" }, row.published ?? "–"),
-    h("td", { class: "value" }, number(row.ours)), h("td", {}, row.unit),
+    h("td", { class: "value" }, ours(row)), h("td", {}, row.unit),
     h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
     h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""));
   const group = (some, topic) => {

@@ -115,7 +115,7 @@ def _expected_time(rows: Sequence[Row], step_seconds: StepSeconds) -> str | None
     if len(found) < len(rows):
         return None
     low, high = min(one.low for one in found), max(one.high for one in found)
-    return f"On this machine it would take {duration(low)} to {duration(high)}, {found[0].how}."
+    return f"On this machine it would take {duration(low)} to {duration(high)}: {found[0].how}."
 
 
 def _verb(rows: Sequence[Row], one: str, several: str) -> str:

@@ -122,7 +122,7 @@ def _promise(app: AppState, values: Mapping[str, Any]) -> str:
     known = [whole for whole in wholes if whole]
     if len(known) < len(plans):
         time, hint = (
-            "how long they take is not known before a first run, or a measured step, has ended here",
+            "how long they take is not known before a first run has ended or a step was measured here",
             "",
         )
     else:

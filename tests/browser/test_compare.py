@@ -91,7 +91,7 @@ def test_the_answer_stands_first_and_its_reasons_under_the_bars(visit: Visit) ->
     advice = page.locator("#costs .advice")
     expect(advice).to_contain_text("takes about 254 TFLOP and 94.2 GB of memory in float32", timeout=WAIT)
     expect(advice).to_contain_text("The model's weights alone are 32.1 GB")
-    expect(advice).to_contain_text(re.compile(r"On this machine it would take [\d.]+ \w+ to [\d.]+ \w+, "))
+    expect(advice).to_contain_text(re.compile(r"On this machine it would take [\d.]+ \w+ to [\d.]+ \w+: "))
     top, below = advice.bounding_box(), page.locator("#costs .costs-table").bounding_box()
     assert top and below and top["y"] + top["height"] < below["y"] < 900
     heads = page.locator("#costs .costs-table thead th")
@@ -117,6 +117,8 @@ def test_the_paper_is_beside_ours(visit: Visit) -> None:
     row = page.locator("#paper tr", has_text="LoRA's parameters over CDVFT's")
     expect(row.locator(".verdict")).to_have_text("equal")
     expect(row.locator(".value")).to_have_text(["5.33", "5.33"])
+    many = page.locator("#paper tr", has_text="real FFTs' constants, very many tokens")
+    expect(many.locator(".value")).to_have_text(["51.8", "29.0"])
     alone = page.locator("#paper tr", has_text="CDVFT, p = 4096").first
     expect(alone).to_be_hidden()
     page.locator("#paper summary").click()

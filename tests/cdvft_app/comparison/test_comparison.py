@@ -96,7 +96,7 @@ def test_the_time_of_a_step_is_foretold_until_it_is_measured():
     rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR[:2]}))
     foretold = {"cdvft": Estimate(3.0, 2.0, 4.0, "as one run here"), "lora": Estimate(2.0, 1.5, 3.0, "so")}
     _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
-    assert step.endswith("On this machine it would take 1.5 s to 4.0 s, as one run here.")
+    assert step.endswith("On this machine it would take 1.5 s to 4.0 s: as one run here.")
     for row in rows:
         row["measured"] = {"seconds": 1.0, "low": 0.9, "high": 1.1, "device": "a CPU"}
     _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
