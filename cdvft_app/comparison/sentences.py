@@ -137,7 +137,7 @@ def measured_time(rows: Sequence[Row]) -> str | None:
         theirs = row["measured"]
         level = theirs["low"] <= mine["high"] and mine["low"] <= theirs["high"]
         ratio = mine["seconds"] / theirs["seconds"]
-        parts.append(f"{times(ratio)} of {label(row)}'s" + (" (within the spread)" if level else ""))
+        parts.append(f"{times(ratio)} times {label(row)}'s" + (" (within the spread)" if level else ""))
     return (
         f"Measured on {mine['device']}, a step with {label(ours)} takes "
         f"{amount('seconds', mine['seconds'])}: {listed(parts)}."

@@ -89,10 +89,10 @@ def _closest(row: Row, tried: Mapping[int, dict[str, Any]], ours: Row) -> tuple[
     ratio = found["measured"]["seconds"] / wanted
     by_speed = [*tried.values()]
     if found is by_speed[0] and ratio > 1 + _LEVEL:
-        return found, f"No match by time: even {label(found)} takes {times(ratio)} of CDVFT's step."
+        return found, f"No match by time: even {label(found)} takes {times(ratio)} times CDVFT's step."
     if found is by_speed[-1] and ratio < 1 - _LEVEL:
-        return found, f"No match by time: even {label(found)} takes only {times(ratio)} of CDVFT's step."
-    closest = f"{label(found)} comes closest of the values tried, with {times(ratio)} of CDVFT's step time"
+        return found, f"No match by time: even {label(found)} takes only {times(ratio)} times CDVFT's step."
+    closest = f"{label(found)} comes closest of the values tried, with {times(ratio)} times CDVFT's step time"
     measured = [at["measured"] for at in by_speed if at["measured"]]
     if len(measured) > 1 and max(one["low"] for one in measured) <= min(one["high"] for one in measured):
         return found, f"{closest}; but all {len(measured)} are level within the spread: it may be by chance."

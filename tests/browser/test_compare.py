@@ -203,7 +203,7 @@ def test_lora_is_given_the_rank_whose_step_takes_as_long(visit: Visit, tiny: str
     expect(lora.locator("td.seconds")).to_have_text(re.compile(r"\d m?s$"))
     first = page.locator("#costs .advice p").first
     expect(first).to_contain_text(
-        re.compile(r"LoRA r\u00a0=\u00a0\d+ (comes closest|takes).* of CDVFT's step")
+        re.compile(r"LoRA r\u00a0=\u00a0\d+ (comes closest|takes).* times CDVFT's step")
     )
 
 

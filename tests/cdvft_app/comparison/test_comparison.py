@@ -101,7 +101,7 @@ def test_the_time_of_a_step_is_foretold_until_it_is_measured():
         row["measured"] = {"seconds": 1.0, "low": 0.9, "high": 1.1, "device": "a CPU"}
     _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
     assert "On this machine" not in step
-    assert step.endswith("takes 1 s: 1 of LoRA r\u00a0=\u00a08's (within the spread).")
+    assert step.endswith("takes 1 s: 1 times LoRA r\u00a0=\u00a08's (within the spread).")
 
 
 def test_measured_times_say_when_they_are_level():
@@ -111,8 +111,8 @@ def test_measured_times_say_when_they_are_level():
         seconds, low, high = spans[row["method"]]
         row["measured"] = {"seconds": seconds, "low": low, "high": high, "device": "a CPU"}
     (said,) = sentences(rows)["seconds"]
-    assert "1.02 of LoRA r\u00a0=\u00a08's (within the spread)" in said
-    assert "0.5 of FourierFT n\u00a0=\u00a01,000's." in said
+    assert "1.02 times LoRA r\u00a0=\u00a08's (within the spread)" in said
+    assert "0.5 times FourierFT n\u00a0=\u00a01,000's." in said
     assert winners(rows)[-1]["label"] == "LoRA r\u00a0=\u00a08, level with CDVFT m\u00a0=\u00a02"
 
 

@@ -51,7 +51,7 @@ def test_a_row_has_its_time_in_table_bars_sentences_and_file():
     (said,) = page["sentences"]["seconds"]
     assert said in page["advice"][2] and said == (
         "Measured on CPU, 2 threads, a step with CDVFT m\u00a0=\u00a02 takes 1 s: "
-        "1.25 of LoRA r\u00a0=\u00a08's."
+        "1.25 times LoRA r\u00a0=\u00a08's."
     )
     assert page["winners"][-1]["what"] == "Fastest step" and page["winners"][-1]["method"] == "lora"
     assert (
@@ -89,13 +89,13 @@ def test_the_closest_time_is_matched_and_what_cannot_be_is_said():
         "FourierFT n\u00a0=\u00a01",
     ]
     assert page["advice"][:2] == [
-        "LoRA r\u00a0=\u00a064 comes closest of the values tried, with 1 of CDVFT's step time.",
-        "No match by time: even FourierFT n\u00a0=\u00a01 takes 1.9 of CDVFT's step.",
+        "LoRA r\u00a0=\u00a064 comes closest of the values tried, with 1 times CDVFT's step time.",
+        "No match by time: even FourierFT n\u00a0=\u00a01 takes 1.9 times CDVFT's step.",
     ]
     level = shown(MATCHED, cdvft=1.0, fourierft={10**k: 0.995 + 0.002 * k for k in range(6)})
     assert "but all 6 are level within the spread" in level["advice"][0]
     quick = shown(MATCHED, cdvft=9.0, lora=ranks)
-    assert "even LoRA r\u00a0=\u00a0512 takes only 0.5 of" in quick["advice"][0]
+    assert "even LoRA r\u00a0=\u00a0512 takes only 0.5 times" in quick["advice"][0]
 
 
 def test_a_table_that_only_counts_refuses_seconds():
@@ -109,6 +109,6 @@ def test_a_ladder_of_one_value_is_matched_or_not(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(narrow))
     asked = {**MATCHED, "model": str(tmp_path), "methods": ["cdvft", "c3a"], "sequence": 8}
     assert (
-        "even C3A b\u00a0=\u00a017 takes 2 of CDVFT's step"
+        "even C3A b\u00a0=\u00a017 takes 2 times CDVFT's step"
         in shown(asked, cdvft=1.0, c3a={17: 2.0})["advice"][0]
     )
