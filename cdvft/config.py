@@ -12,9 +12,6 @@ from peft.config import PeftConfig
 
 from cdvft.rule import BACKENDS, Backend
 
-MAX_M = 32
-"""Most diagonals accepted: 2n - 1 factors reach a generic n x n matrix, far fewer are worth their cost."""
-
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
 
@@ -78,9 +75,9 @@ class CDVFTConfig(PeftConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = CDVFTPeftType.CDVFT
-        if not _is_whole(self.m) or not 2 <= self.m <= MAX_M:
+        if not _is_whole(self.m) or self.m < 2:
             raise ValueError(
-                f"m is {self.m!r}, but the number of diagonals must be a whole number from 2 to {MAX_M}. "
+                f"m is {self.m!r}, but the number of diagonals must be a whole number of at least 2. "
                 "Use m=2 for two diagonals around one circulant, the usual choice."
             )
         _check_alpha("alpha", self.alpha)
