@@ -62,7 +62,7 @@ class LossWatch:
             TrainingFailed: with what happened and which learning rates to try.
         """
         if not math.isfinite(loss):
-            raise TrainingFailed(f"The loss became {loss} at step {step}. {self.advice()}")
+            raise TrainingFailed(f"The loss is {_word(loss)} at step {step}. {self.advice()}")
         self.losses.append(loss)
         if len(self.losses) < 3 * self.window:
             return
@@ -88,6 +88,11 @@ class LossWatch:
         usual = self.usual_rate
         own = f" The recipe's own rate is {usual:g}." if usual and usual < rate else ""
         return f"{said}{lower}.{own}"
+
+
+def _word(value: float) -> str | None:
+    """What a value that is not finite is called; None for others."""
+    return "not a number" if math.isnan(value) else "infinite" if math.isinf(value) else None
 
 
 class Reporter(TrainerCallback):
@@ -179,8 +184,9 @@ class Reporter(TrainerCallback):
         if not (math.isfinite(loss) and math.isfinite(metric)):
             shown = f"{100 * metric:.1f} %" if self.metric_name == "accuracy" else f"{metric:.3f}"
             raise TrainingFailed(
-                f"The evaluation after step {state.global_step} gave loss {loss:.4g} and {self.metric_name} "
-                f"{shown}. {self.watch.advice()}"
+                f"At the evaluation after step {state.global_step} the loss was "
+                f"{_word(loss) or f'{loss:.4g}'}, "
+                f"{self.metric_name} {_word(metric) or shown}. {self.watch.advice()}"
             )
         self.last_evaluation = Evaluation(
             state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -77,7 +78,13 @@ def test_a_broken_evaluation_is_told_in_short_numbers(metric_name, told, tmp_pat
     metrics = {"eval_loss": float("nan"), f"eval_{metric_name}": 0.07799442896935933}
     with pytest.raises(TrainingFailed) as failed:
         reporter.on_evaluate(None, TrainerState(), None, metrics)
-    assert told in str(failed.value)
+    assert "the loss was not a number, " in str(failed.value) and told in str(failed.value)
+
+
+@pytest.mark.parametrize(("loss", "word"), [(math.nan, "not a number"), (math.inf, "infinite")])
+def test_what_is_not_finite_is_named_in_words(loss, word):
+    with pytest.raises(TrainingFailed, match=f"The loss is {word} at step 7"):
+        LossWatch(0.3).see(7, loss)
 
 
 @pytest.mark.parametrize(("method", "alpha_is_named"), [("cdvft", True), ("lora", False)])
@@ -87,7 +94,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run(method, alpha_is_named, text_p
     rows = Rows(Split(text_rows.train.inputs, labels), text_rows.evaluation, (), None)
     plan = text_plan(method, alpha=1000.0)
     plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
-    with pytest.raises(TrainingFailed, match=r"The loss became nan at step 1\. .*try") as failed:
+    with pytest.raises(TrainingFailed, match=r"The loss is not a number at step 1\. .*try") as failed:
         run(plan, rows, tmp_path)
     assert ("lower alpha (1000)" in str(failed.value)) is alpha_is_named
     assert not (tmp_path / trainer.ADAPTER).exists()
