@@ -150,13 +150,13 @@ class Questions:
 
 
 def _answering(questions: Questions, ask: Callable[..., dict[str, Any]]) -> Callable[[object], Any]:
-    """The question with its refusals as {"error": a sentence}."""
+    """The question with its refusals as {"error": a sentence, "busy": whether to ask again helps}."""
 
     def answer(argument: object) -> dict[str, Any]:
         try:
             return ask(questions, argument if isinstance(argument, dict) else {})
         except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
-            return {"error": str(error)}
+            return {"error": str(error), "busy": isinstance(error, Busy)}
 
     return answer
 

@@ -15,6 +15,7 @@ from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, 
 
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.sources import Source
+from cdvft_app.turns import Busy
 
 pytestmark = pytest.mark.browser
 
@@ -135,6 +136,48 @@ def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> No
     page.locator("#factors-run").select_option(run.id)
     expect(page.locator(".forward")).to_contain_text("has no circulant to step through")
     expect(page.locator(".vectors")).to_be_hidden()
+
+
+def test_headings_and_switch_say_what_they_mean(visit: Visit, runs: dict[str, Source]) -> None:
+    page = opened(visit, runs["three"])
+    heads = page.locator(".compare th")
+    expect(heads).to_have_text(["Method", "Step", "Numbers trained", "‖ΔW‖", "of ‖W‖", "Effective rank"])
+    for head in heads.all()[1:]:
+        expect(head).to_have_attribute("title", re.compile(r"^\w+( \S+){4,}"))
+    choices = page.locator(".overview-switch label")
+    expect(choices).to_have_count(7)
+    for symbol, choice in zip(["ΔW", "directions", "a₁", "c₂", "a₃", "c₄", "a₅"], choices.all(), strict=True):
+        expect(choice).to_have_attribute("title", re.compile(f"{symbol}[ ,]"))
+
+
+def test_a_busy_server_may_be_asked_again(
+    visit: Visit, runs: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = True
+
+    def unless_busy(answer: Callable[..., object]) -> Callable[..., object]:
+        def asked(*arguments: object) -> object:
+            if busy:
+                raise Busy("Somebody else is at it.")
+            return answer(*arguments)
+
+        return asked
+
+    for name in ("overview", "singular"):
+        monkeypatch.setattr(numbers, name, unless_busy(getattr(numbers, name)))
+    page = visit(f"?run=nothing&tab=factors&factors={runs['three'].id}", ready=".factors .problem")
+    problem, again = page.locator(".factors > .problem"), page.get_by_role("button", name="Try again")
+    expect(problem).to_contain_text("Somebody else is at it.")
+    again.click()
+    expect(problem).to_contain_text("Somebody else is at it.")
+    busy = False
+    again.click()
+    expect(problem).to_be_hidden()
+    expect(page.locator(".sentence")).to_contain_text("changed the query weights of layer 0 most")
+    page.evaluate("() => document.querySelector('#factors-run').append(new Option('gone', 'gone'))")
+    page.locator("#factors-run").select_option("gone")
+    expect(problem).to_be_visible()  # there is no such run, so that asking again would not help
+    expect(again).to_have_count(0)
 
 
 def test_hundreds_of_layers_come_one_by_one(visit: Visit, runs: dict[str, Source]) -> None:

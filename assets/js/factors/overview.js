@@ -23,8 +23,10 @@ export class Overview {
     this.t = run.steps.length - 1;
     this.found = new Map();
     const vectors = run.method === "cdvft" ? 2 * run.m - 1 : 0;
-    const choices = [["size", "Size of the change"], ["rank", "Effective rank"],
-      ...Array.from({ length: vectors }, (_, place) => [`moved-${place}`, `${symbol(place)} moved`])];
+    const choices = [["size", "Size of the change", "Frobenius norm of the change ΔW, in percent of that of the pretrained weights where these are known"],
+      ["rank", "Effective rank", "About how many directions carry the change after the last step"],
+      ...Array.from({ length: vectors }, (_, place) => [`moved-${place}`, `${symbol(place)} moved`,
+        `How far the numbers of ${symbol(place)} have moved since the first snapshot (root mean square)`])];
     if (!choices.some(([key]) => key === this.quantity)) this.quantity = "size";
     this.switch.replaceChildren(segmented("What the cells show", "overview-quantity", choices, this.quantity,
       (key) => { this.quantity = key; this.largest = null; this.paint(); }));

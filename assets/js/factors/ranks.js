@@ -6,6 +6,14 @@ import { decode } from "./data.js";
 import { panel } from "./panels.js";
 
 const DASH = { dash: [6, 3], dot: [2, 3], dashdot: [6, 3, 2, 3], longdash: [10, 3] };
+const HEADS = [
+  ["Method", null],
+  ["Step", "The training step after which these numbers were taken"],
+  ["Numbers trained", "How many numbers of this layer training may change"],
+  ["‖ΔW‖", "Size of the change: the square root of the sum of its squared entries (Frobenius norm)"],
+  ["of ‖W‖", "That size in percent of the same norm of the pretrained weights"],
+  ["Effective rank", "About how many directions carry the change, out of the most that this layer has"],
+];
 const DEPTH = 1e-5;  // how far under the largest value the axis reaches
 
 export class Ranks {
@@ -71,7 +79,7 @@ export class Ranks {
     const rows = [{ run: layer.run, parameters: layer.parameters, norm: at >= 0 ? own.norm[at] : null, rank: at >= 0 ? own.effective_rank[at] : null, step: layer.steps[this.t] },
       ...this.others.map((other) => ({ run: other.run, parameters: other.parameters, norm: other.norm?.at(-1) ?? null, rank: other.effective_rank?.at(-1) ?? null, step: other.steps?.at(-1) }))];
     const cell = (text) => h("td", {}, text);
-    this.table.replaceChildren(h("thead", {}, h("tr", {}, ["Method", "Step", "Numbers trained", "‖ΔW‖", "of ‖W‖", "Effective rank"].map((text) => h("th", { scope: "col" }, text)))),
+    this.table.replaceChildren(h("thead", {}, h("tr", {}, HEADS.map(([text, hint]) => h("th", { scope: "col", title: hint }, text)))),
       h("tbody", {}, rows.map(({ run, parameters, norm, rank, step }) => h("tr", {}, h("td", {}, run.label), cell(step ?? ""), cell(count(parameters)),
         cell(norm === null ? "" : short(norm)), cell(norm !== null && weight ? `${short(100 * norm / weight)} %` : "unknown"),
         cell(rank === null ? "not computed" : `${short(rank)} of ${Math.min(layer.d_out, layer.d_in)}`)))));

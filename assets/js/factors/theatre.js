@@ -49,11 +49,7 @@ class Theatre {
   /** A server's answer, kept; a refusal becomes an error. */
   async ask(name, argument) {
     const key = `${name} ${JSON.stringify(argument)}`;
-    if (!this.answers.has(key)) {
-      const answer = await this.server[name](argument);
-      if (answer.error) throw new Error(answer.error);
-      this.answers.set(key, answer);
-    }
+    if (!this.answers.has(key)) this.answers.set(key, accepted(await this.server[name](argument)));
     return this.answers.get(key);
   }
 
@@ -65,7 +61,7 @@ class Theatre {
       this.module = asked.get("layer");
       this.runs.list.value = first.id;
       await this.open(first.id);
-    } catch (error) { this.say(error.message); }
+    } catch (error) { this.fail(error, () => this.begin()); }
   }
 
   // Of the latest race, the run that has circulants to look at.
@@ -81,15 +77,20 @@ class Theatre {
     if (chosen) this.runs.list.value = chosen;
   }
 
-  say(problem) {
-    setText(this.problem, problem ?? "");
+  say(problem, ...more) {
+    this.problem.replaceChildren(problem ?? "", ...more);
     this.problem.hidden = !problem;
+  }
+
+  /** Say what went wrong, and offer `again` where the server did not refuse for good. */
+  fail({ message, final }, again) {
+    const retry = () => { this.say(null); again(); };
+    this.say(message, ...(final ? [] : [" ", h("button", { type: "button", class: "text-button", onclick: retry }, "Try again")]));
   }
 
   async open(id) {
     try {
-      const run = await this.server.open({ run: id });
-      if (run.error) throw new Error(run.error);
+      const run = accepted(await this.server.open({ run: id }));
       this.run = run;
       this.answers.clear();
       this.say(null);
@@ -103,15 +104,20 @@ class Theatre {
       this.overview.choose(this.module);
       await this.showLayer();
       await this.learn(run);
-    } catch (error) { this.say(error.message); }
+    } catch (error) { this.fail(error, () => this.open(id)); }
   }
 
   /** The numbers of all layers, which for large models come a few at a time, and the norms of W where they are had. */
   async learn(run) {
-    for (let first = 0; first !== null && run === this.run;) {
-      const answer = await this.ask("overview", { run: run.id, first });
-      if (run === this.run) this.overview.take(answer.layers);
-      first = answer.next;
+    try {
+      for (let first = 0; first !== null && run === this.run;) {
+        const answer = await this.ask("overview", { run: run.id, first });
+        if (run === this.run) this.overview.take(answer.layers);
+        first = answer.next;
+      }
+    } catch (error) {
+      if (run === this.run) this.fail(error, () => this.learn(run));
+      return;
     }
     if (run !== this.run || run.layers.every(({ module }) => run.weights[module])) return;
     const answer = await this.ask("weights", { run: run.id }).catch(() => null);
@@ -151,7 +157,7 @@ class Theatre {
       this.node.dataset.layer = module;
       this.address();
       await this.compare(layer, other);
-    } catch (error) { this.say(error.message); }
+    } catch (error) { this.fail(error, () => this.showLayer()); }
   }
 
   /** Singular values: this run's, then those of its race, or of the run beside it. */
@@ -207,6 +213,12 @@ class Theatre {
     const lines = names.flatMap((name) => Array.from(layer.at(name, t), (value, k) => `${name},${k},${value}`));
     save(new Blob([["vector,place,value", ...lines].join("\n")], { type: "text/csv" }), `${file}.csv`);
   }
+}
+
+/** An answer that is no refusal; one of a busy server may be asked for again. */
+function accepted(answer) {
+  if (answer.error) throw Object.assign(new Error(answer.error), { final: !answer.busy });
+  return answer;
 }
 
 function title(run) {
