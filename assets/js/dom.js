@@ -43,11 +43,16 @@ export function swatch(style) {
 const integers = new Intl.NumberFormat("en-US");
 export const count = (value) => value === null || value === undefined ? "" : integers.format(value);
 
-/** Three significant digits, without an exponent where that is readable. */
+export const powerOfTen = (power) => `10${String(power).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
+
+/** Three significant digits, and very large or small numbers with a power of ten, as in books. */
 export function short(value) {
   if (value === null || value === undefined) return "";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(1);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6) && Number.isFinite(value)) {
+    const [digits, power] = value.toExponential(1).split("e");
+    return `${digits} × ${powerOfTen(Number(power))}`;
+  }
   return size >= 100 ? integers.format(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 

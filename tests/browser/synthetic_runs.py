@@ -93,4 +93,6 @@ def scrub(page: Page, place: int) -> None:
 
 
 def number(text: str) -> float:
-    return float(text.replace("−", "-").replace(",", ""))
+    """What the page writes as 1,234 or −1.3 × 10⁻⁴."""
+    plain = text.replace("−", "-").replace(",", "").replace(" × 10", "e")
+    return float(plain.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))

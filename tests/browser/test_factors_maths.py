@@ -25,8 +25,8 @@ def imported(page: Page, script: str, **arguments: object) -> object:
     """What a function of (the page's modules by name, arguments) gives."""
     files = {
         file.stem: address(file)
-        for folder in ("shared", "factors", "learn")
-        for file in Path(ASSETS, "js", folder).glob("*.js")
+        for pattern in ("dom.js", "shared/*.js", "factors/*.js", "learn/*.js")
+        for file in Path(ASSETS, "js").glob(pattern)
     }
     return page.evaluate(
         f"""async ([files, arguments_]) => {{
@@ -140,7 +140,7 @@ def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
     assert imported(page, draw % PAPER, width=1) == 1 + imported(page, draw % PAPER, width=0)
 
 
-def test_small_numbers_in_lessons_are_written_as_in_books(visit: Visit) -> None:
-    write = "({ parts }, { values }) => values.map(parts.digits)"
-    written = imported(opened(visit), write, values=[2e-5, 0.5, 1234, 3.5e-11, 2e7])
-    assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "3.5 × 10⁻¹¹", "2.0 × 10⁷"]
+def test_small_and_large_numbers_are_written_as_in_books(visit: Visit) -> None:
+    write = "({ dom }, { values }) => values.map(dom.short)"
+    written = imported(opened(visit), write, values=[2e-5, 0.5, 1234, -3.5e-11, 9.99e6, 0])
+    assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "-3.5 × 10⁻¹¹", "1.0 × 10⁷", "0"]

@@ -38,7 +38,7 @@ def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: 
         expect(stage.locator("[aria-current=step]")).to_have_text(title)
     expect(following).to_be_disabled()
     verdict = stage.locator(".verdict").inner_text()
-    error, largest = map(number, re.findall(r"(?:difference|value) is (\S+?)[,.]? ", verdict))
+    error, largest = map(number, re.findall(r"(?:difference|value) is (.+?)[,.] ", verdict))
     assert largest > 0 and error < 1e-12 * max(1, largest)
     page.get_by_role("radio", name=re.compile("funny")).check(force=True)
     expect(stage.locator(".verdict")).not_to_have_text(verdict)
@@ -83,7 +83,7 @@ def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str, width:
     stage.get_by_role("button", name="check").click()
     verdict = stage.locator(".verdict")
     before = verdict.inner_text()
-    error, largest = map(number, re.findall(r"(?:difference|value) is (\S+?)[,.]? ", before))
+    error, largest = map(number, re.findall(r"(?:difference|value) is (.+?)[,.] ", before))
     assert largest > 0 and error < 1e-12 * max(1, largest)
     assert "for this patch" in before
     page.get_by_role("radio", name="row 1, column 2").press(" ")

@@ -5,6 +5,7 @@ import { modulo } from "../shared/circulant.js";
 import { symbol } from "./data.js";
 
 const number = (value) => short(value).replace("-", "−");
+const factor = (value) => number(value).replace(/.*×.*/, "($&)");
 
 /** ΔW[i, j] of a layer at snapshot t. */
 export function explainUpdate(layer, t, i, j) {
@@ -12,7 +13,7 @@ export function explainUpdate(layer, t, i, j) {
   if (layer.method === "cdvft" && layer.order.length === 3) {
     const { alpha, diagonals: [before, after], circulants: [c] } = layer.update(t), k = modulo((i % c.p) - (j % c.p), c.p);
     return `${start} = α · ${symbol(2)}[${i}] · ${blockName(c, i, j)}[${k}] · ${symbol(0)}[${j}] = `
-      + `${number(alpha)} × ${number(after[i])} × ${number(c.entry(i, j))} × ${number(before[j])} = ${number(value)}`;
+      + `${factor(alpha)} × ${factor(after[i])} × ${factor(c.entry(i, j))} × ${factor(before[j])} = ${number(value)}`;
   }
   const how = {
     cdvft: `, from the product of ${layer.order.length} factors`,

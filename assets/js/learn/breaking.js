@@ -3,7 +3,7 @@
 import { h, setText, short } from "../dom.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { digits, lay, numbers, panel, slider } from "./parts.js";
+import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 import { roundedProduct } from "./rounding.js";
 
@@ -21,7 +21,7 @@ export function mount({ element, props, server }) {
     const seen = Array.from(truth.slice(0, 64));
     product.show([{ y: seen.map(Math.abs), color: "var(--ink-soft)", width: 1.4, opacity: 0.6 },
       { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-8, high: 30 });
-    told.set([[`${digits(100 * error)} %`, "relative error of circ(c) x"],
+    told.set([[`${short(100 * error)} %`, "relative error of circ(c) x"],
       [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"]]);
   };
   const words = (left) => `${23 - left} bits${NAMES[23 - left] ? `, as ${NAMES[23 - left]} has` : ""}`;
@@ -40,7 +40,7 @@ export function mount({ element, props, server }) {
       losses.show([{ y: seen.map((value) => value ?? NaN), color: failed ? "var(--danger)" : "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-12, high: 1e7, first: 1, xTitle: "steps" });
       outcome.replaceChildren(failed
         ? h("div", { class: "card failure" }, h("h3", {}, "Stopped: the run was going wrong"), h("p", { class: "what" }, failed))
-        : h("p", {}, `${seen.length === 200 ? "All 200 steps done" : `After ${seen.length} of 200 steps the server's time was up`} with the rate ${short(rate)}: loss ${digits(seen[0])} → ${digits(seen.at(-1))}.`));
+        : h("p", {}, `${seen.length === 200 ? "All 200 steps done" : `After ${seen.length} of 200 steps the server's time was up`} with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`));
     } catch { if (mine === asked) outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment.")); }
   };
   const note = h("p", { class: "quiet source" });

@@ -4,7 +4,7 @@ import { count, h, setText, short } from "../dom.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { magnitude, rfft } from "../shared/fft.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { digits, lay, numbers, panel, slider } from "./parts.js";
+import { lay, numbers, panel, slider } from "./parts.js";
 import { uniform } from "./random.js";
 import { XYPlot } from "./xy_plot.js";
 
@@ -59,7 +59,7 @@ export function mount({ element, props, server }) {
       [count(work.dense(d)), "FLOPs row by row"],
       [count(Math.round(work.fft(d))), "FLOPs by FFT"],
       [`${short(100 * work.fft(d) / work.dense(d))} %`, "of the work row by row"],
-      [digits(error), "largest difference between the two results, both computed just now"],
+      [short(error), "largest difference between the two results, both computed just now"],
     ]);
   };
 

@@ -1,6 +1,6 @@
 // The lab's answer: error against numbers for every family, and what each leaves over.
 
-import { count, h, setText, swatch } from "../dom.js";
+import { count, h, setText, short, swatch } from "../dom.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap, link } from "../shared/heatmap.js";
 import { tableUnder } from "../table.js";
@@ -16,7 +16,7 @@ const FAMILIES = {
   block_circulant: ["circulant blocks", "var(--method-c3a)", [8, 3, 2, 3], "dashdot"],
 };
 
-const percent = (error) => error < 1e-6 ? "0 %" : `${Number((100 * error).toPrecision(3))} %`;
+const percent = (error) => error < 1e-6 ? "0 %" : `${short(100 * error)} %`;
 
 /** Signed bytes in base64 as the matrix that they stand for. */
 function decoded(text, n, limit) {

@@ -1,7 +1,6 @@
 // What every lesson is made of: something to drag, numbers that follow, a question with an answer.
 
-import { h, setText, short } from "../dom.js";
-import { powerOfTen } from "../shared/line_plot.js";
+import { h, setText } from "../dom.js";
 import { remember, remembered } from "./progress.js";
 
 /** Put a lesson's picture and its question into its place on the page. */
@@ -39,9 +38,6 @@ export function numbers() {
   });
   return { node, set };
 }
-
-/** Three digits, and very large or small numbers with a power of ten, as in books. */
-export const digits = (value) => short(value).replace(/e([+-]\d+)/, (_, power) => ` × ${powerOfTen(10 ** Number(power))}`);
 
 /** A picture with a line of words above it. */
 export function panel(title, ...inside) {

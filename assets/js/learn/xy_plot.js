@@ -1,8 +1,8 @@
 // Lines and points over two numeric axes, linear or logarithmic, labelled at their ends.
 
-import { short } from "../dom.js";
+import { powerOfTen, short } from "../dom.js";
 import { CanvasView } from "../shared/canvas_view.js";
-import { powerOfTen, ticks } from "../shared/line_plot.js";
+import { ticks } from "../shared/line_plot.js";
 
 const LEFT = 52, RIGHT = 14, TOP = 26, BOTTOM = 34;
 
@@ -58,7 +58,7 @@ export class XYPlot extends CanvasView {
       const at = Math.round(y.place(value)) + 0.5;
       context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
       context.beginPath(); context.moveTo(LEFT, at); context.lineTo(this.width - RIGHT, at); context.stroke();
-      context.fillText(axes.y.log && (value >= 1e4 || value < 1e-2) ? powerOfTen(value) : short(value), LEFT - 7, at);
+      context.fillText(axes.y.log && (value >= 1e4 || value < 1e-2) ? powerOfTen(Math.round(Math.log10(value))) : short(value), LEFT - 7, at);
     }
     context.textBaseline = "top";
     context.textAlign = "center";

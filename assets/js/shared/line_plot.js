@@ -1,6 +1,6 @@
 // Lines over an index, redrawn in about a millisecond: for what changes while somebody drags.
 
-import { short } from "../dom.js";
+import { powerOfTen, short } from "../dom.js";
 import { CanvasView } from "./canvas_view.js";
 import { phaseColor, ramp } from "./colors.js";
 
@@ -16,8 +16,6 @@ export function ticks(low, high, count = 4) {
   for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(Math.abs(value) < step * 1e-9 ? 0 : value);
   return found;
 }
-
-export const powerOfTen = (value) => `10${String(Math.round(Math.log10(value))).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
 
 export class LinePlot extends CanvasView {
   /**
@@ -98,7 +96,7 @@ export class LinePlot extends CanvasView {
       const y = Math.round(to.y(value)) + 0.5;
       context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
       context.beginPath(); context.moveTo(LEFT, y); context.lineTo(this.width - RIGHT, y); context.stroke();
-      context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(value) : short(value), LEFT - 6, y);
+      context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(Math.round(Math.log10(value))) : short(value), LEFT - 6, y);
     }
     context.textBaseline = "top";
     const first = options.first ?? 0;
