@@ -78,6 +78,20 @@ def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
     expect(page.locator("#lesson-5 h2")).to_be_visible(timeout=30_000)
 
 
+def test_every_curve_of_lesson_4_is_named_and_looks_its_own(visit: Visit) -> None:
+    _, part = opened(visit, "4")
+    keys, names = part.locator(".swatch-key"), part.locator(".segmented label")
+    expect(keys).to_have_text(names.all_inner_texts())
+    strokes = part.locator(".swatch-key line")
+    look = "(lines) => lines.map((one) => [one.getAttribute('stroke-dasharray'), one.getAttribute('stroke')])"
+    before = strokes.evaluate_all(look)
+    assert len({dash for dash, _ in before}) == len(before) == 4
+    names.last.click()
+    after = strokes.evaluate_all(look)
+    assert [dash for dash, _ in after] == [dash for dash, _ in before]
+    assert [colour for _, colour in after].index("var(--method-cdvft)") == 3
+
+
 def test_work_is_counted_as_the_library_counts(visit: Visit) -> None:
     from cdvft.cost.flops import complex_products, real_fft_flops
 

@@ -1,10 +1,12 @@
 // Lesson 4: what m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py).
 
-import { h, segmented, short } from "../dom.js";
+import { h, segmented, short, swatch } from "../dom.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { XYPlot } from "./xy_plot.js";
+
+const DASHES = [["solid", []], ["dash", [6, 3]], ["dot", [2, 3]], ["dashdot", [6, 3, 2, 3]]];  // one a target
 
 export function mount({ element, props }) {
   const { n, targets, dimensions, factors_needed: [least, enough] } = props.recorded;
@@ -15,6 +17,7 @@ export function mount({ element, props }) {
   });
   const errors = new XYPlot({ label: "Error against m", height: 220,
     x: { title: "m, diagonal vectors", low: 1, high: 8 }, y: { title: "relative error, %", low: 0, high: 100 } });
+  const keys = h("p", { class: "keys" });
   let target = targets[0], m = 2;
 
   const show = () => {
@@ -25,8 +28,11 @@ export function mount({ element, props }) {
     wanted.picture.show(matrix, { limit });
     got.picture.show(product, { limit });
     missed.picture.show(rest, { limit });
-    errors.show(targets.map((one) => ({ x: one.fits.map((each) => each.m), y: one.fits.map((each) => 100 * each.error), points: one === target,
-      color: one === target ? "var(--method-cdvft)" : "var(--rule-strong)", width: one === target ? 2.4 : 1, opacity: one === target ? 1 : 0.7 })),
+    const line = (one) => one === target ? { color: "var(--method-cdvft)", width: 2.4 } : { color: "var(--ink-soft)", width: 1.3 };
+    keys.replaceChildren(...targets.map((one, place) => h("span", { class: "swatch-key" },
+      swatch({ line: { ...line(one), dash: DASHES[place][0] } }), one.title)));
+    errors.show(targets.map((one, place) => ({ x: one.fits.map((each) => each.m), y: one.fits.map((each) => 100 * each.error),
+      points: one === target, ...line(one), dash: DASHES[place][1] })),
     { cursor: m, marks: [{ at: least, text: `m = ${least}: dimensions enough for all` }] });
     told.set([
       [percent(fit.error), "relative error of the best product found"],
@@ -41,7 +47,7 @@ export function mount({ element, props }) {
     slider({ label: "m", min: 1, max: target.fits.length, value: m, say: (value) => `${value} ${value > 1 ? "diagonals" : "diagonal"}, ${value - 1} ${value === 2 ? "circulant" : "circulants"}`,
       oninput: (value) => { m = value; show(); } }),
     h("div", { class: "three" }, wanted.node, got.node, missed.node),
-    panel("Error as m grows, for all four targets", errors.node).node, told.node,
+    panel("Error as m grows, for all four targets", keys, errors.node).node, told.node,
     h("p", { class: "quiet source" }, `${n} x ${n}, real factors, recorded ${props.recorded.date} with `,
       h("code", {}, props.recorded.command), `. The theorem promises m = ${enough} for complex factors.`));
   show();
