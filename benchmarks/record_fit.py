@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.fit_matrix import cpu_model
+from benchmarks.machine import machine
 from cdvft.approximate import TARGETS, make_target
 from cdvft_app.lessons.fitting import fitted
 
@@ -27,8 +27,8 @@ def main() -> None:
     target = TARGETS[NAME]
     *_, last = fitted(make_target(NAME, SIDE), MOST_M, f"The target: {target.description}")
     last["status"] = (
-        f"Recorded {time.strftime('%Y-%m-%d')} on {cpu_model()}: {target.title.lower()}, {SIDE} × {SIDE}, "
-        f"up to m = {MOST_M}. Press Fit for one of your own"
+        f"Recorded {time.strftime('%Y-%m-%d')} on {machine()['cpu']}: {target.title.lower()}, "
+        f"{SIDE} × {SIDE}, up to m = {MOST_M}. Press Fit for one of your own"
     )
     FILE.write_text(json.dumps(last, separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"Wrote {FILE.name}, {FILE.stat().st_size:,} bytes.")

@@ -97,13 +97,13 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
     ours = max((fit for fit in fits if fit.family == "circulant_diagonal"), key=lambda fit: fit.parameters)
     last = {fit.family: fit for fit in fits if fit.parameters <= ours.parameters}
     intro = f"With at most {ours.parameters:,} numbers, "
-    said = f"{_percent(ours.error)} for m = {ours.size} circulant-diagonal factors"
+    own = f"{_percent(ours.error)} for m = {ours.size}"
     rivals = sorted((fit for fit in last.values() if fit is not ours), key=lambda fit: fit.error)
     if not rivals:
-        return f"{intro}only circulant-diagonal factors are small enough: {said}. {about}"
+        return f"{intro}only circulant-diagonal factors are small enough: {own}. {about}"
     first = min(ours.error, rivals[0].error)
     equal = sorted((f for f in last.values() if f.error - first < EQUAL), key=lambda fit: fit.parameters)
-    theirs = f"{_percent(rivals[0].error)} for {NAMES[rivals[0].family]}"
+    rival, theirs = NAMES[rivals[0].family], _percent(rivals[0].error)
     if len(equal) > 1:
         names = [NAMES[fit.family] for fit in equal]
         found = (
@@ -111,10 +111,10 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
             f"{names[0]} with the fewest numbers, {equal[0].parameters:,}"
         )
     elif equal == [ours]:
-        found = f"circulant-diagonal factors come closest: {said}, against {theirs}"
+        found = f"circulant-diagonal factors come closest: {own}, against {theirs} for {rival}"
     else:
         wins = "wins" if rivals[0].family == "low_rank" else "win"
-        found = f"{NAMES[rivals[0].family]} {wins}: {theirs}, against {said}"
+        found = f"{rival} {wins}: {theirs}, against {own} circulant-diagonal factors"
     far = "" if first < FAR else " All are far off: so few numbers cannot say much of this matrix."
     return f"{intro}{found}. {_reason(target, equal[0])}{far} {about}"
 

@@ -50,8 +50,8 @@ def test_refuses_other_m(most_m):
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [
-        (0.1, 0.5, "circulant-diagonal factors come closest: 10 % error for m = 2"),
-        (0.5, 0.0, "low rank wins: no error for low rank, against 50 % error for m = 2"),
+        (0.1, 0.5, "circulant-diagonal factors come closest: 10 % error for m = 2, against"),
+        (0.5, 0.0, "low rank wins: no error, against 50 % error for m = 2 circulant-diagonal factors"),
         (
             0.0,
             0.0,
@@ -64,6 +64,11 @@ def test_says_who_wins_also_when_it_is_not_cdvft(ours, theirs, said):
     dense = torch.eye(4)
     fits = [Fit("circulant_diagonal", 2, 12, ours, (), dense), Fit("low_rank", 1, 8, theirs, (), dense)]
     assert said in verdict(dense, fits, "")
+
+
+def test_names_our_family_once_where_it_stands_alone():
+    said = verdict(torch.eye(4), [Fit("circulant_diagonal", 1, 4, 0.5, (), torch.eye(4))], "")
+    assert "only circulant-diagonal factors are small enough: 50 % error for m = 1. " in said
 
 
 @pytest.mark.parametrize(
