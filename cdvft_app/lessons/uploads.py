@@ -75,6 +75,8 @@ def _image(file: Path, n: int) -> Tensor:
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("The file is neither a .npy array nor a PNG or JPEG picture.") from None
     pixels = torch.from_numpy(np.asarray(square, dtype=np.float64).copy())
+    if bool((pixels == pixels[0, 0]).all()):
+        raise ValueError("The picture is of one brightness, so nothing is left to fit. Choose another one.")
     return pixels - pixels.mean()
 
 

@@ -16,6 +16,7 @@ from cdvft_app.ui.state import AppState
 
 EMPTY: dict[str, Any] = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
+SIZE = "Size n"
 PATIENCE = 5.0  # seconds that a fit waits for the one before it, which may just have been stopped
 VISITORS = 8  # who may wait at the same time
 TURN = Turn("Somebody else is fitting a matrix here, which takes a minute at most. Press Fit again then.")
@@ -38,7 +39,7 @@ def lab(app: AppState) -> None:
         gr.Markdown(TEXT, latex_delimiters=LATEX, elem_classes=["lesson-text"])
         with gr.Row(elem_classes=["lab-form"]):
             name = gr.Dropdown(list(TARGETS), value="smooth_kernel", label="Target", elem_id="lab-target")
-            size = gr.Dropdown(list(SIZES), value=32, label="Size n", elem_id="lab-size")
+            size = gr.Dropdown(list(SIZES), value=32, label=SIZE, elem_id="lab-size")
             most_m = gr.Slider(1, 5, value=3, step=1, label="Factors up to m", elem_id="lab-m")
             with gr.Row(elem_classes=["lab-buttons"]):
                 fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
@@ -60,13 +61,18 @@ def lab(app: AppState) -> None:
         view = component("learn/lab_view.js", _recorded(), elem_id="lab-view", elem_classes=("lab-view",))
         gr.HTML(recorded_table(), apply_default_css=False, elem_classes=["lab-recorded"])
 
-    def choose(chosen: object) -> list[Any]:
+    def size_of(chosen: object, path: object) -> Any:
+        if chosen == "drawing":
+            return gr.update(interactive=False, value=SIDE, label=f"{SIZE} (of every drawing)")
+        if chosen == "file" and str(path).lower().endswith(".npy"):
+            return gr.update(interactive=False, label=f"{SIZE} (unused: a .npy has its own)")
+        return gr.update(interactive=True, label=SIZE)
+
+    def choose(chosen: object, path: object) -> list[Any]:
         runs = run_choices(app.store) if chosen == "run" else []
         first = runs[0][1] if runs else None
         shown = [gr.update(visible=chosen == own) for own in OWN]
-        drawn = chosen == "drawing"  # which has a size of its own
-        size = gr.update(interactive=False, value=SIDE) if drawn else gr.update(interactive=True)
-        return [*shown, size, gr.update(choices=runs, value=first)]
+        return [*shown, size_of(chosen, path), gr.update(choices=runs, value=first)]
 
     def choose_run(run_id: object) -> Any:
         found = layer_choices(app.store, run_id) if run_id else []
@@ -84,7 +90,8 @@ def lab(app: AppState) -> None:
         except (ValueError, Busy) as error:
             yield EMPTY | {"status": "Not fitted", "sentence": str(error)}
 
-    name.input(choose, name, [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
+    name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
+    file.change(size_of, [name, file], size, **hidden)  # type: ignore[arg-type]
     run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
     running = fit.click(
         fit_asked,

@@ -136,6 +136,29 @@ def test_a_file_is_fitted_or_refused_with_a_sentence(
     expect(page.locator(VERDICT)).to_contain_text(said)
 
 
+def test_a_size_that_is_not_used_cannot_be_chosen_and_says_why(visit: Visit, tmp_path: Path) -> None:
+    np.save(tmp_path / "own.npy", np.eye(8))
+    Image.linear_gradient("L").save(tmp_path / "own.png")
+    page = opened(visit, "A file of mine")
+    size, upload = page.get_by_role("combobox", name="Size n"), page.locator("#lab-file input[type=file]")
+    upload.set_input_files(tmp_path / "own.npy")
+    expect(page.locator("#lab-size")).to_contain_text("Size n (unused: a .npy has its own)")
+    expect(size).to_be_disabled()
+    choose(page, "Target", "Random")
+    expect(size).to_be_enabled()
+    choose(page, "Target", "A file of mine")
+    expect(size).to_be_disabled()
+    page.locator("#lab-file").get_by_role("button", name=re.compile("clear|remove", re.I)).first.click()
+    expect(size).to_be_enabled()
+    upload.set_input_files(tmp_path / "own.png")
+    expect(page.locator("#lab-file")).to_contain_text("own")
+    expect(size).to_be_enabled()
+    expect(page.locator("#lab-size")).not_to_contain_text("unused")
+    choose(page, "Target", "A drawing of mine")
+    expect(size).to_be_disabled()
+    expect(page.locator("#lab-size")).to_contain_text("Size n (of every drawing)")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_axe_violation(visit: Visit, scheme: str) -> None:
     page = opened(visit, color_scheme=scheme)

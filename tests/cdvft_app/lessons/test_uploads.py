@@ -78,6 +78,7 @@ def _shaped(shape: str, kind: str = "'<f8'") -> Callable[[Path], object]:
         ("a.npy", lambda file: file.write_bytes(bytes(MOST_BYTES + 1)), "at most 2,000,000 go"),
         ("a.png", lambda file: file.write_bytes(b"GIF89a"), "neither a .npy array nor"),
         ("a.png", lambda file: Image.new("1", (3000, 3000)).save(file), "at most 4,000,000 pixels"),
+        ("a.png", lambda file: Image.new("RGB", (20, 20), "red").save(file), "of one brightness, so"),
     ],
 )
 def test_refuses_other_files(tmp_path: Path, name, write, said):
