@@ -26,6 +26,7 @@ from cdvft_app.ui.compare_form import (
     recorded,
 )
 from cdvft_app.ui.component import component
+from cdvft_app.ui.fold import settings_fold
 from cdvft_app.ui.form import text
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.state import AppState, OnVisit
@@ -38,7 +39,8 @@ def build(app: AppState) -> OnVisit | None:
     """Lay the tab out and connect it."""
     controls: dict[str, Any] = {}
     with gr.Row(elem_classes=["train", "compare"]):
-        with gr.Column(elem_classes=["choose"]):
+        with gr.Column(elem_classes=["choose", "folded"], elem_id="cost-choose"):
+            settings_fold("cost-choose", folded=True)
             race = _controls(app, controls)
             with gr.Column(elem_classes=["go"]):
                 panel = measure.panel()

@@ -14,6 +14,7 @@ from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.ui import actions, form, texts
 from cdvft_app.ui.controls import USED_BY, Controls, choices, in_use, placeholder, targets
+from cdvft_app.ui.fold import settings_fold
 from cdvft_app.ui.forecast import forecast, problem
 from cdvft_app.ui.history import history_view
 from cdvft_app.ui.recorded import recorded
@@ -37,12 +38,7 @@ def build(app: AppState) -> OnVisit:
     controls = Controls()
     with gr.Row(elem_classes=["train"]):
         with gr.Column(elem_classes=["choose"], elem_id="choose"):
-            gr.HTML(
-                '<button type="button" class="fold-settings" aria-expanded="true" aria-controls="choose">'
-                "<span>Settings</span></button>",
-                js_on_load=_FOLD,
-                apply_default_css=False,
-            )
+            settings_fold("choose", on="race-started")  # once a run is on
             gr.HTML("<h2>What</h2>", apply_default_css=False)
             controls.what()
             gr.HTML("<h2>How</h2>", apply_default_css=False)
@@ -218,15 +214,3 @@ def _first_shown(app: AppState, asked: str, token: str) -> dict[str, Any]:
 
 def _reason(text: str, kind: str = "quiet") -> str:
     return f'<p class="{kind}" role="status">{escape(text)}</p>'
-
-
-# Below 900 px the settings fold away once a run is on; the button brings them back.
-_FOLD = """
-const button = element.querySelector("button");
-const fold = (folded) => {
-  button.setAttribute("aria-expanded", String(!folded));
-  document.getElementById("choose").classList.toggle("folded", folded);
-};
-button.addEventListener("click", () => fold(button.getAttribute("aria-expanded") === "true"));
-document.addEventListener("race-started", () => fold(true));
-"""

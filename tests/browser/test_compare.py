@@ -141,6 +141,22 @@ def test_fits_a_phone(visit: Visit) -> None:
         assert box is None or box["x"] + box["width"] <= 390 - 16
 
 
+def test_on_a_phone_the_answer_stands_first_and_the_form_one_tap_away(visit: Visit) -> None:
+    page = compare(visit, viewport={"width": 390, "height": 844})
+    advice = page.locator("#costs .advice p").first.bounding_box()
+    assert advice and advice["y"] + advice["height"] < 844
+    settings = page.get_by_role("button", name=re.compile("^Settings"))
+    expect(settings).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("#cost-model")).to_be_hidden()
+    settings.click()
+    expect(settings).to_have_attribute("aria-expanded", "true")
+    page.locator("#cost-m input").fill("3")
+    expect(page.locator("#costs td.parameters").first).to_have_text("92,160", timeout=WAIT)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    settings.click()
+    expect(page.locator("#cost-model")).to_be_hidden()
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A model by its configuration alone, whose step takes milliseconds."""
