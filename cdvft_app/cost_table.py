@@ -14,6 +14,7 @@ from typing import Any
 from cdvft import cost
 from cdvft.cost import Shape
 from cdvft_app.cost_request import CostRequest
+from cdvft_app.layer_limits import require_fitting
 from cdvft_app.memory import training_bytes
 from cdvft_app.settings import InvalidChoice, Method
 from cdvft_app.shapes import ModelShapes, model_shapes
@@ -150,6 +151,8 @@ class _Table:
         conv1d = next((shape.name for shape in adapted if shape.conv1d), None)
         if method == "c3a" and conv1d:
             raise _Unavailable(f"{conv1d} is a Conv1D layer, which PEFT's C3A does not support.")
+        if method == "cdvft" or not request.match:  # matched sizes are found, not chosen
+            require_fitting(method, request, adapted)
         if method == "cdvft":
             setting = {"m": request.m, "block_size": request.block_size}
             return self._estimate(method, adapted, **setting), setting
@@ -201,7 +204,7 @@ def _sequence(request: CostRequest, shapes: ModelShapes) -> int:
         if request.sequence not in (None, shapes.tokens):
             raise InvalidChoice(
                 f"sequence: got {request.sequence}, but an image of {shapes.name} has {shapes.tokens} tokens "
-                "at this size. Leave it empty, and choose image_size instead."
+                "at this size. Leave it empty: the size of the image decides."
             )
         return shapes.tokens
     usual = DEFAULT_TOKENS[shapes.kind]

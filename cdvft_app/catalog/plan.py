@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntr
 from cdvft_app.catalog.models import MODELS
 from cdvft_app.catalog.recipes import RECIPES
 from cdvft_app.catalog.rows import HELD_OUT
+from cdvft_app.layer_limits import common_divisor, require_fitting
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
@@ -158,9 +158,9 @@ def resolve(settings: RunSettings) -> Plan:
     else:
         default_size = recipe.image_size if own_model else model.image_size
         filled["image_size"] = _image_size(model, settings.image_size or default_size or 224)
-    _check_method(settings, groups)
+    require_fitting(settings.method, settings, groups)
     if settings.method == "c3a":
-        filled["c3a_block_size"] = _c3a_block_size(settings.c3a_block_size, groups)
+        filled["c3a_block_size"] = settings.c3a_block_size or common_divisor(groups) or None
     shapes = tuple((group.name, group.d_out, group.d_in, group.count) for group in groups)
     return Plan(settings.model_copy(update=filled), recipe, model, dataset, shapes)
 
@@ -221,35 +221,3 @@ def _image_size(model: ModelEntry, size: int) -> int:
             f"{below + patch}."
         )
     return size
-
-
-def _check_method(settings: RunSettings, groups: tuple[LinearGroup, ...]) -> None:
-    """Refuse settings of the run's own method that its layers cannot have."""
-    for group in groups:
-        shape = f"{group.name} is {group.d_out} x {group.d_in}"
-        largest, smallest = max(group.d_out, group.d_in), min(group.d_out, group.d_in)
-        if settings.method == "cdvft" and (settings.block_size or 1) > largest:
-            raise InvalidChoice(
-                f"block_size: got {settings.block_size}; {shape}, so it can be at most {largest}. "
-                "Leave it empty for each layer's default."
-            )
-        if settings.method == "lora" and settings.lora_r > smallest:
-            raise InvalidChoice(
-                f"lora_r: got {settings.lora_r}; {shape}, so a rank above {smallest} adds nothing."
-            )
-        if settings.method == "fourierft" and settings.fourierft_n > group.d_out * group.d_in:
-            raise InvalidChoice(
-                f"fourierft_n: got {settings.fourierft_n}; {shape}, so there are {group.d_out * group.d_in} "
-                "frequencies. Choose fewer."
-            )
-
-
-def _c3a_block_size(chosen: int | None, groups: tuple[LinearGroup, ...]) -> int | None:
-    """C3A's block size: the one chosen, else the largest that divides every layer (PEFT's advice)."""
-    common = math.gcd(*(size for group in groups for size in (group.d_out, group.d_in)))
-    if chosen and common % chosen:
-        raise InvalidChoice(
-            f"c3a_block_size: got {chosen}; it must divide the sizes of all layers, and so {common}. "
-            "Choose a divisor, or leave it empty."
-        )
-    return chosen or common or None

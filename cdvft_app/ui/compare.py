@@ -15,6 +15,7 @@ from cdvft_app.ui.api import refusal
 from cdvft_app.ui.compare_form import (
     CONVENTIONS,
     FIELDS,
+    LABELS,
     MATCHES,
     NUMBERS,
     START,
@@ -27,7 +28,7 @@ from cdvft_app.ui.compare_form import (
 )
 from cdvft_app.ui.component import component
 from cdvft_app.ui.fold import settings_fold
-from cdvft_app.ui.form import text
+from cdvft_app.ui.form import in_words, text
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.state import AppState, OnVisit
 
@@ -64,7 +65,7 @@ def build(app: AppState) -> OnVisit | None:
         try:
             return {"shown": _compare(app, values(*given)), "problem": None}
         except (InvalidChoice, StoreError) as error:
-            return {"shown": None, "problem": str(error)}
+            return {"shown": None, "problem": in_words(str(error), LABELS)}
 
     gr.on([field.change for field in fields], compared, fields, view, trigger_mode="always_last", **QUIET)
     panel.kept(compared, fields, view, trigger_mode="always_last", **QUIET)

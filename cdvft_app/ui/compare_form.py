@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
     "match": ("Match by", "Sets r, n and b as close to CDVFT as they come."),
     "convention": ("Count", "With real FFTs, or in the style of papers."),
 }
+LABELS = {name: label for name, (label, _) in WORDS.items()}
 MATCHES = [
     ("nothing", ""),
     ("equal parameters", "trainable_parameters"),

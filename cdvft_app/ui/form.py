@@ -28,7 +28,8 @@ START: dict[str, Any] = {"recipe": "sentiment", "methods": ["cdvft", "lora", "fo
 LABELS = {name: label for name, (label, _) in SETTINGS.items()} | {
     f"learning_rates.{method}": f"Learning rate of {style.label}" for method, style in METHOD_STYLES.items()
 }
-_FIELD = re.compile(r"\b([a-z][\w.]*): got ")
+# What a sentence begins with, such as "methods.0: got ".
+_FIELD = re.compile(r"(?:^|(?<=\. ))([a-z]\w*)([.\w]*)(?=: )")
 OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
 
 
@@ -46,9 +47,9 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
     return parse_race(asked)
 
 
-def in_words(sentences: str) -> str:
+def in_words(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
     """A refusal that names each field as the page labels it, not as the API does."""
-    return _FIELD.sub(lambda found: f"{LABELS.get(found[1], found[1])}: got ", sentences)
+    return _FIELD.sub(lambda at: labels.get(at[0]) or labels.get(at[1], at[0]), sentences)
 
 
 def number(typed: Any) -> Any:

@@ -21,7 +21,9 @@ from cdvft_app.training.measuring import (
     measuring,
     too_large,
 )
+from cdvft_app.ui.compare_form import LABELS
 from cdvft_app.ui.component import component
+from cdvft_app.ui.form import in_words
 from cdvft_app.ui.state import LEARNED_FROM, AppState
 
 IDLE: dict[str, Any] = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
@@ -66,7 +68,7 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
                 yield story.value("on", story.text(bounded=request.match == "seconds_per_step"))
         yield story.value("done", story.end())
     except (InvalidChoice, MeasuringFailed, StoreError) as error:
-        yield story.value("failed", str(error))
+        yield story.value("failed", in_words(str(error), LABELS))
 
 
 def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:

@@ -17,9 +17,10 @@ from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.forecast import problem
+from cdvft_app.ui.form import in_words
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.state import AppState
-from cdvft_app.ui.sweep_form import FIELDS, START, WORDS, request
+from cdvft_app.ui.sweep_form import FIELDS, LABELS, START, WORDS, request
 from cdvft_app.ui.sweep_view import chosen, sweep_view
 from cdvft_app.ui.visitor import visitor_token
 
@@ -47,7 +48,7 @@ def section(app: AppState) -> None:
         try:
             return _promise(app, values), gr.Button(interactive=True)
         except InvalidChoice as error:
-            return problem(str(error)), gr.Button(interactive=False)
+            return problem(in_words(str(error), LABELS)), gr.Button(interactive=False)
 
     gr.on(
         [fold.expand, *(field.change for field in fields)],
@@ -69,7 +70,7 @@ def section(app: AppState) -> None:
         try:
             group = start_sweep(app, dict(zip(FIELDS, given, strict=True)), mine)
         except (InvalidChoice, QueueFull, StoreError) as error:
-            return gr.skip(), problem(str(error)), mine
+            return gr.skip(), problem(in_words(str(error), LABELS)), mine
         return chosen(group, mine), gr.skip(), mine
 
     start.click(

@@ -40,6 +40,9 @@ WORDS: dict[str, tuple[str, str | None]] = {
     "epochs": ("Epochs", "Empty: the recipe's."),
     "evaluation_examples": ("Evaluation examples", "Empty: the recipe's."),
 }
+LABELS = {name: label for name, (label, _) in WORDS.items()}
+LABELS |= {f"base.{name}": LABELS[name] for name in BUDGET}
+LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one run
 
 
 def request(values: Mapping[str, Any]) -> SweepRequest:

@@ -35,7 +35,7 @@ def test_numbers_follow_the_settings(visit: Visit) -> None:
     expect(parameters(page, "CDVFT")).to_have_text("92,160", timeout=WAIT)
     expect(page.locator("#costs .seen")).to_contain_text("LoRA r\u00a0=\u00a08 trains 3.2 times that")
     page.locator("#cost-lora_r input").fill("0")
-    expect(page.locator("#costs .problem")).to_contain_text("lora_r: got 0")
+    expect(page.locator("#costs .problem")).to_contain_text("r, rank: got 0")
     expect(parameters(page, "CDVFT")).to_have_text("92,160")
     page.locator("#cost-lora_r input").fill("4")
     expect(parameters(page, "LoRA")).to_have_text("147,456")

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from cdvft_app import catalog
+from cdvft_app.cost_request import parse_cost
+from cdvft_app.cost_table import cost_table
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
-from cdvft_app.ui import form, texts
+from cdvft_app.ui import compare_form, form, sweep_form, texts
 from cdvft_app.ui.controls import choices, placeholder, targets
 
 EMPTY = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -70,6 +72,44 @@ def test_a_refusal_names_the_fields_as_the_page_labels_them(typed: dict[str, Any
     with pytest.raises(InvalidChoice) as refused:
         [catalog.resolve(settings) for settings in form.race(EMPTY | typed).runs()]
     assert form.in_words(str(refused.value)).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"lora_r": "0"}, "r, rank: got 0; it must be 1 or more."),
+        ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number."),
+        ({"block_size": "769"}, "p, block size: got 769; encoder.layer.0.attention.self.query is 768 x 768"),
+        ({"c3a_block_size": "5"}, "b, block size: got 5; it must divide the sizes of all layers, and so 768"),
+        ({"targets": ["nope"]}, "Layers: FacebookAI/roberta-base has no linear layer 'nope'."),
+        ({"methods": []}, "Methods: got []; give at least 1."),
+    ],
+)
+def test_a_refused_comparison_names_the_fields_as_the_page_labels_them(
+    typed: dict[str, Any], sentence: str
+) -> None:
+    values = dict.fromkeys(compare_form.FIELDS, "") | compare_form.START | typed
+    with pytest.raises(InvalidChoice) as refused:
+        cost_table(parse_cost(compare_form.asked(values)))
+    said = form.in_words(str(refused.value), compare_form.LABELS)
+    assert said.startswith(sentence) and "None" not in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"m": "1, 2"}, "m, diagonal vectors: got 1;"),
+        ({"epochs": "0"}, "Epochs: got 0;"),
+        ({"learning_rates": "-1"}, "Learning rate, times its own: got -1;"),
+        ({"seeds": "x"}, "Seeds: got 'x';"),
+    ],
+)
+def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
+    typed: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        sweep_form.request(sweep_form.START | typed).runs()
+    assert form.in_words(str(refused.value), sweep_form.LABELS).startswith(sentence)
 
 
 @pytest.mark.parametrize(
