@@ -55,7 +55,7 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     if timm.is_model(name.removeprefix("timm/")):
         return _timm(name, name.removeprefix("timm/"), image_size)
     if not hub_ids_allowed():
-        raise InvalidChoice(f"Model {name!r} is not known here. Choose one of {_known()}, or a timm name.")
+        raise InvalidChoice(f"Model {name!r} is not known here. {_known(name)} A timm name works too.")
     configuration = _local_config(name) or _hub_config(name)
     if "model_type" not in configuration and timm.is_model(str(configuration.get("architecture"))):
         return _timm(name, str(configuration["architecture"]), image_size)
@@ -171,7 +171,7 @@ def _hub_config(name: str) -> dict[str, object]:
     except HFValidationError:
         raise InvalidChoice(
             f"{name!r} is neither a known model, a timm name, a folder with a config.json, nor a hub id such "
-            f"as owner/name. Known are {_known()}."
+            f"as owner/name. {_known(name)}"
         ) from None
     if isinstance(cached, str):
         return _parse(name, Path(cached).read_bytes())
@@ -194,8 +194,8 @@ def _hub_config(name: str) -> dict[str, object]:
 
 def _out_of_reach(name: str, why: str) -> InvalidChoice:
     return InvalidChoice(
-        f"{name!r} is not known here, and its config.json is not in the hub's cache. {why} Known are "
-        f"{_known()}; a folder with a config.json works too."
+        f"{name!r} is not known here, and its config.json is not in the hub's cache. {why} "
+        f"{_known(name)} A timm name or a folder with a config.json works too."
     )
 
 
@@ -211,5 +211,10 @@ def _parse(name: str, content: bytes) -> dict[str, object]:
     return found
 
 
-def _known() -> str:
-    return ", ".join(model.id.split("/")[-1] for model in known_models.KNOWN_MODELS)
+def _known(name: str) -> str:
+    """What is known instead: the nearest few, and where all are."""
+    near = known_models.nearest(name)
+    nearest = f"The nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}. " if near else ""
+    return (
+        f"{nearest}The list of models on the Compare tab has all {len(known_models.KNOWN_MODELS)} known ones."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -173,3 +174,16 @@ def find(name: str) -> KnownModel | None:
         if asked in {part.casefold() for part in (model.id, model.id.split("/")[-1], *model.aliases)}:
             return model
     return None
+
+
+def nearest(name: str, most: int = 3) -> list[str]:
+    """Short names of the known models that are written most like this one, the nearest first; maybe none."""
+    by_name = {
+        known.split("/")[-1].casefold(): model.id.split("/")[-1]
+        for model in KNOWN_MODELS
+        for known in (*model.aliases, model.id)
+    }
+    found = difflib.get_close_matches(
+        name.rsplit("/", maxsplit=1)[-1].casefold(), by_name, n=2 * most, cutoff=0.5
+    )
+    return list(dict.fromkeys(by_name[like] for like in found))[:most]

@@ -149,10 +149,33 @@ def test_a_hub_out_of_reach_is_said_at_once(hub, monkeypatch, environment, sente
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     start = time.monotonic()
-    with pytest.raises(InvalidChoice, match=rf"{sentence}\. Known are roberta-base"):
-        build("someone/something")
+    with pytest.raises(InvalidChoice, match=rf"{sentence}\. The nearest are roberta-base, "):
+        build("someone/roberta-bas")
     assert time.monotonic() - start < 5  # the hub client's own retries would take 23 s
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("roberta-bas", "The nearest are roberta-base, "),
+        ("meta-llama/Llama-3-8B-Instrukt", "Meta-Llama-3-8B"),
+        ("gpt-2", "The nearest is gpt2. "),
+        ("bert base uncased", "The nearest are bert-base-uncased"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_few_and_where_all_are(monkeypatch, name, near):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InvalidChoice, match=near) as refused:
+        build(name)
+    said = str(refused.value)
+    assert "list of models on the Compare tab has all 18" in said
+    assert sum(model.id.split("/")[-1] in said for model in known_models.KNOWN_MODELS) <= 3
+
+
+def test_no_name_is_suggested_that_is_far_from_what_came():
+    assert known_models.nearest("x/y") == []
+    assert known_models.nearest("../../etc/passwd") == []
 
 
 @pytest.mark.parametrize(
