@@ -1,19 +1,16 @@
-// Every setting of a sweep with what it gave, the best first.
+// Every setting of a sweep with what it gave, the best first: long, and so folded.
 
-import { count, h, metricText, short, swatch } from "../dom.js";
+import { count, h, metricText, setText, short, swatch } from "../dom.js";
 import { exports } from "../export.js";
-
-const FEW = 12;
 
 export class SettingsTable {
   constructor(styles) {
     this.styles = styles;
-    this.all = false;
     this.table = h("table", { class: "scoreboard settings-table" });
-    this.more = h("button", { type: "button", class: "text-button", onclick: () => { this.all = !this.all; this.redraw(); } });
-    this.node = h("section", { class: "part-of" }, h("h3", {}, "Every setting, the best first"),
+    this.summary = h("summary", {});
+    this.node = h("details", { class: "as-table part-of" }, this.summary,
       h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Every setting" }, this.table),
-      this.more, exports("sweep", () => this.rows()));
+      exports("sweep", () => this.rows()));
   }
 
   show({ settings, metric_name: metric }) {
@@ -35,9 +32,8 @@ export class SettingsTable {
       timed ? h("td", {}, seconds === null ? "–" : short(seconds)) : null);
     this.table.replaceChildren(h("caption", { class: "hidden-text" }, "Every setting and what it gave"),
       h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "method", title: "× is the learning rate as a multiple of the recipe's for the method" }, "Setting"), heads.map(([name, hint]) => h("th", { scope: "col", title: hint }, name)))),
-      h("tbody", {}, (this.all ? sorted : sorted.slice(0, FEW)).map(line)));
-    this.more.hidden = sorted.length <= FEW;
-    this.more.textContent = this.all ? "Show the best only" : `Show all ${sorted.length} settings`;
+      h("tbody", {}, sorted.map(line)));
+    setText(this.summary, sorted.length === 1 ? "The one setting" : `All ${sorted.length} settings, the best first`);
   }
 
   rows() {
