@@ -35,7 +35,7 @@ APP = {
     "shapes": {"catalog", "settings", "cdvft"},
     "paper": {"shapes", "cdvft"},
     "cost_request": {"settings"},
-    "cost_table": {"cost_request", "shapes", "settings", "layer_limits", "cdvft"},
+    "cost_table": {"cost_request", "shapes", "settings", "layer_limits", "memory", "cdvft"},
     "cost_command": {"cost_request", "cost_table", "comparison"},
     "measure_command": {"cost_command", "cost_request", "comparison", "store", "training"},
     "time_match": {"settings", "cdvft"},
@@ -75,7 +75,7 @@ APP = {
     "lessons": {"training", "events", "cdvft"},
     "options": {"settings"},
     "sweep": {"comparison", "figures", "store", "catalog", "settings"},
-    "sweep_command": {"sweep", "training", "store", "progress", "catalog", "settings"},
+    "sweep_command": {"sweep", "prediction", "training", "store", "progress", "catalog", "settings"},
     "progress": {"events"},
     "cli": {
         "options",

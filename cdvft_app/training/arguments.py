@@ -67,5 +67,6 @@ def head_learning_rate(plan: Plan) -> float:
 
 
 def precision(arguments: TrainingArguments) -> str:
-    """ "bf16 mixed", "fp16 mixed" or "fp32"; weights are float32 in all of them."""
-    return "bf16 mixed" if arguments.bf16 else "fp16 mixed" if arguments.fp16 else "fp32"
+    """What the arithmetic is in, as pages say it; weights are float32 in every case."""
+    mixed = "bfloat16" if arguments.bf16 else "float16" if arguments.fp16 else None
+    return f"{mixed} mixed with float32" if mixed else "float32"

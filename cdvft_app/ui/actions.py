@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app import catalog
+from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -32,6 +33,8 @@ def submit(app: AppState, request: RaceRequest, token: str, program: bool = Fals
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = [catalog.resolve(settings) for settings in request.runs()]
+    if away := out_of_reach([plans[0].model, plans[0].dataset]):
+        raise InvalidChoice(away)
     promised = [made.facts() if made else None for made in app.foretell(plans)]
     chosen = [plan.settings for plan in plans]
     return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised, program=program)

@@ -38,7 +38,7 @@ def test_started_counts_and_names_everything(whole):
     assert (started.trainable_parameters, started.head_parameters) == (4 * 96, 66)
     assert started.metric_name == "accuracy"
     if not torch.cuda.is_available():
-        assert started.device.startswith(("CPU, ", "Apple")) and started.precision == "fp32"
+        assert started.device.startswith(("CPU, ", "Apple")) and started.precision == "float32"
 
 
 def test_evaluations_end_with_the_final_one(whole):

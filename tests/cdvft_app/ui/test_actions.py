@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.settings import RaceRequest
+from cdvft_app.catalog import hub, reachability
+from cdvft_app.catalog.reachability import HubStatus
+from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.ui import actions, form
 from cdvft_app.ui.state import SECRET_FILE, AppState
 
@@ -41,6 +43,17 @@ def test_start_refuses_with_a_sentence(app: AppState, values: dict[str, str], se
     ids, refused = actions.start(app, VALUES | values, "mine")
     assert ids == []
     assert refused and sentence in refused
+    assert app.store.history() == []
+
+
+def test_nobody_starts_what_a_silent_hub_would_have_to_give(
+    app: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = (0.0, HubStatus(False, "It is silent."))
+    monkeypatch.setitem(reachability._known, reachability.endpoint(), silent)
+    monkeypatch.setattr(hub, "cached", lambda *_: None)
+    with pytest.raises(InvalidChoice, match=r"GLUE SST-2 are not in the cache .* It is silent\."):
+        actions.submit(app, RaceRequest(recipe="sst2"), "mine", program=True)
     assert app.store.history() == []
 
 
