@@ -63,9 +63,9 @@ def lab(app: AppState) -> None:
 
     def size_of(chosen: object, path: object) -> Any:
         if chosen == "drawing":
-            return gr.update(interactive=False, value=SIDE, label=f"{SIZE} (of every drawing)")
+            return gr.update(interactive=False, value=SIDE, label=f"{SIZE} of drawings")
         if chosen == "file" and str(path).lower().endswith(".npy"):
-            return gr.update(interactive=False, label=f"{SIZE} (unused: a .npy has its own)")
+            return gr.update(interactive=False, label=f"{SIZE} (not for .npy)")
         return gr.update(interactive=True, label=SIZE)
 
     def choose(chosen: object, path: object) -> list[Any]:
