@@ -81,12 +81,13 @@ def lab(app: AppState) -> None:
     def fit_asked(given: dict[Any, Any]) -> Iterator[dict[str, Any]]:
         app.await_libraries()
         from cdvft_app.lessons.fitting import fitted
+        from cdvft_app.lessons.one_thread import on_one_thread
 
         asked = {"target": given[name], "n": given[size], "path": given[file], "drawing": given[drawing]}
         try:
             with TURN.taken(PATIENCE):
                 matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
-                yield from fitted(matrix, given[most_m], about)
+                yield from on_one_thread(fitted(matrix, given[most_m], about))
         except (ValueError, Busy) as error:
             yield EMPTY | {"status": "Not fitted", "sentence": str(error)}
 
