@@ -24,10 +24,10 @@ enum { FORWARD = 1, INVERSE = -1 };
 INLINE complex_lanes add(complex_lanes a, complex_lanes b) { return (complex_lanes){a.re + b.re, a.im + b.im}; }
 INLINE complex_lanes sub(complex_lanes a, complex_lanes b) { return (complex_lanes){a.re - b.re, a.im - b.im}; }
 
-/* a w, or a conj(w) */
+/* a w, or a conj(w); a negated w.im would cost an instruction */
 INLINE complex_lanes multiply(complex_lanes a, complex_float w, int direction) {
-    float im = direction == FORWARD ? w.im : -w.im;
-    return (complex_lanes){a.re * w.re - a.im * im, a.re * im + a.im * w.re};
+    if (direction == FORWARD) return (complex_lanes){a.re * w.re - a.im * w.im, a.im * w.re + a.re * w.im};
+    return (complex_lanes){a.re * w.re + a.im * w.im, a.im * w.re - a.re * w.im};
 }
 
 /* -i a, or i a */
@@ -94,42 +94,73 @@ INLINE void butterfly(int r, complex_lanes *v, int direction) {
     else butterfly_odd(7, v, direction, COS7, SIN7);
 }
 
-/* One pass over r m elements, m apart: decimation in frequency forward, its exact reverse (up to r) inverse. */
-INLINE void pass_of(int r, complex_lanes *a, int m, const complex_float *w, int direction) {
-    for (int j = 0; j < m; j++, w += r - 1) {
-        complex_lanes v[8];
-        for (int q = 0; q < r; q++) v[q] = a[j + q * m];
-        if (direction == INVERSE && m > 1)
-            for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], INVERSE);
-        butterfly(r, v, direction);
-        if (direction == FORWARD && m > 1)
-            for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], FORWARD);
-        for (int q = 0; q < r; q++) a[j + q * m] = v[q];
+/* Memory from `at` to `end` that is to be read soon: butterflies fetch it a few lines at a time, for arithmetic alone
+   would leave the memory idle, and many loads at once wait for it. */
+typedef struct { const float *at, *end; } ahead;
+
+INLINE void fetch(ahead *soon, int lines) {
+    if (soon->at >= soon->end) return;
+    for (int i = 0; i < lines; i++) __builtin_prefetch(soon->at + 16 * i, 0, 2);
+    soon->at += 16 * lines;
+}
+
+/* One pass over `count` times r m elements, m apart, those from `begin` to `end` of each m: decimation in frequency
+   forward, its exact reverse (up to r) inverse. */
+INLINE void pass_of(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *twiddles,
+                    ahead *soon, int direction) {
+    for (; count--; a += r * m) {
+        const complex_float *w = twiddles + begin * (r - 1);
+        for (long j = begin; j < end; j++, w += r - 1) {
+            complex_lanes v[8];
+            fetch(soon, (r + 1) / 2);
+            for (int q = 0; q < r; q++) v[q] = a[j + q * m];
+            if (direction == INVERSE && m > 1)
+                for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], INVERSE);
+            butterfly(r, v, direction);
+            if (direction == FORWARD && m > 1)
+                for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], FORWARD);
+            for (int q = 0; q < r; q++) a[j + q * m] = v[q];
+        }
     }
 }
 
-INLINE void pass(int r, complex_lanes *a, int m, const complex_float *w, int direction) {
+INLINE void pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
+                 ahead *soon, int direction) {
     switch (r) {
-        case 2: pass_of(2, a, m, w, direction); break;
-        case 3: pass_of(3, a, m, w, direction); break;
-        case 4: pass_of(4, a, m, w, direction); break;
-        case 5: pass_of(5, a, m, w, direction); break;
-        case 7: pass_of(7, a, m, w, direction); break;
-        default: pass_of(8, a, m, w, direction);
+        case 1: break;
+        case 2: pass_of(2, a, count, m, begin, end, w, soon, direction); break;
+        case 3: pass_of(3, a, count, m, begin, end, w, soon, direction); break;
+        case 4: pass_of(4, a, count, m, begin, end, w, soon, direction); break;
+        case 5: pass_of(5, a, count, m, begin, end, w, soon, direction); break;
+        case 7: pass_of(7, a, count, m, begin, end, w, soon, direction); break;
+        default: pass_of(8, a, count, m, begin, end, w, soon, direction);
     }
 }
 
-/* Depth first, so that all but the first passes stay in the smallest cache. */
-static void fft(complex_lanes *a, int n, const int *radix, const complex_float *w) {
-    if (n == 1) return;
-    int m = n / *radix;
-    pass(*radix, a, m, w, FORWARD);
-    for (int q = 0; q < *radix; q++) fft(a + q * m, m, radix + 1, w + m * (*radix - 1));
+static void forward_pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
+                         ahead *soon) {
+    pass(r, a, count, m, begin, end, w, soon, FORWARD);
 }
 
-static void inverse_fft(complex_lanes *a, int n, const int *radix, const complex_float *w) {
-    if (n == 1) return;
-    int m = n / *radix;
-    for (int q = 0; q < *radix; q++) inverse_fft(a + q * m, m, radix + 1, w + m * (*radix - 1));
-    pass(*radix, a, m, w, INVERSE);
+static void inverse_pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
+                         ahead *soon) {
+    pass(r, a, count, m, begin, end, w, soon, INVERSE);
+}
+
+static void fft(complex_lanes *a, long n, const int *radix, const complex_float *w, ahead *soon) {
+    for (long m, rest = n; rest > 1; w += m * (*radix++ - 1), rest = m) {
+        m = rest / *radix;
+        forward_pass(*radix, a, n / rest, m, 0, m, w, soon);
+    }
+}
+
+static void inverse_fft(complex_lanes *a, long n, const int *radix, const complex_float *w, ahead *soon) {
+    int passes = 0;
+    long m = n;
+    for (; m > 1; passes++) m /= radix[passes], w += m * (radix[passes] - 1);
+    while (passes--) {
+        w -= m * (radix[passes] - 1);
+        inverse_pass(radix[passes], a, n / m / radix[passes], m, 0, m, w, soon);
+        m *= radix[passes];
+    }
 }

@@ -2,7 +2,6 @@
 #include "fft.h"
 
 #define TOKENS (2 * L)
-#define AHEAD 32 /* columns by which rows are fetched early: too many streams for the processor to foresee */
 
 #ifdef __clang__
 #define SHUFFLE(a, b, f) __builtin_shufflevector(a, b, LANES(f))
@@ -28,6 +27,10 @@
 #define HIGH4(l) HIGH(l, 4)
 #define HIGH8(l) HIGH(l, 8)
 
+/* The same steps, adding the two halves at once: r[0] becomes the sums of r[0], ... r[L - 1]. */
+#define ADD_BLOCKS(s, low, high) \
+    for (int i = 0; i < s; i++) r[i] = SHUFFLE(r[i], r[i | s], low) + SHUFFLE(r[i], r[i | s], high);
+
 INLINE void transpose(lanes *r) {
 #if L == 16
     SWAP_BLOCKS(8, LOW8, HIGH8)
@@ -37,58 +40,105 @@ INLINE void transpose(lanes *r) {
     SWAP_BLOCKS(1, LOW1, HIGH1)
 }
 
-static long smaller(long a, long b) { return a < b ? a : b; }
-
-/* z[k] = a[k] times column k of the tokens' rows, zero from d to width and where tokens are missing */
-static void load(const float *rows, long stride, int tokens, const float *a, long d, long width, complex_lanes *z) {
-    const float *row[TOKENS];
-    for (int t = 0; t < TOKENS; t++) row[t] = rows + (t < tokens ? t : 0) * stride;
-    long k = 0;
-    for (; k + L <= d; k += L)
-        for (int half = 0; half < 2; half++) {
-            lanes tile[L];
-            for (int l = 0; l < L; l++) {
-                int t = half * L + l;
-                __builtin_prefetch(row[t] + k + AHEAD);
-                tile[l] = t < tokens ? (lanes) * (const unaligned_lanes *)(row[t] + k) : (lanes){0};
-            }
-            transpose(tile);
-            for (int l = 0; l < L; l++)
-                if (half) z[k + l].im = a[k + l] * tile[l];
-                else z[k + l].re = a[k + l] * tile[l];
-        }
-    for (; k < d; k++)
-        for (int l = 0; l < L; l++) {
-            z[k].re[l] = l < tokens ? a[k] * row[l][k] : 0;
-            z[k].im[l] = L + l < tokens ? a[k] * row[L + l][k] : 0;
-        }
-    memset(z + k, 0, (width - k) * sizeof *z);
+INLINE lanes sums(lanes *r) {
+#if L == 16
+    ADD_BLOCKS(8, LOW8, HIGH8)
+#endif
+    ADD_BLOCKS(4, LOW4, HIGH4)
+    ADD_BLOCKS(2, LOW2, HIGH2)
+    ADD_BLOCKS(1, LOW1, HIGH1)
+    return r[0];
 }
 
-/* Back to rows: out[t][k] += a[k] u[k] where out is given, sum[k] += other[t][k] u[k] where other is. */
-INLINE void store(const complex_lanes *u, int tokens, long d, float *out, const float *a, const float *other,
-                  long stride, float *sum) {
-    long k = 0;
-    for (; k + L <= d; k += L) {
-        lanes total = {0}, scale = out ? (lanes) * (const unaligned_lanes *)(a + k) : total;
-        for (int half = 0; half < 2; half++) {
-            lanes tile[L];
-            for (int l = 0; l < L; l++) tile[l] = half ? u[k + l].im : u[k + l].re;
-            transpose(tile);
-            for (int l = 0; l < smaller(L, tokens - half * L); l++) {
-                long t = half * L + l;
-                if (other) __builtin_prefetch(other + t * stride + k + AHEAD);
-                if (out) __builtin_prefetch(out + t * d + k + AHEAD, 1);
-                if (other) total += tile[l] * *(const unaligned_lanes *)(other + t * stride + k);
-                if (out) *(unaligned_lanes *)(out + t * d + k) += scale * tile[l];
+static float total(lanes v) {
+    float sum = 0;
+    for (int l = 0; l < L; l++) sum += v[l];
+    return sum;
+}
+
+static long smaller(long a, long b) { return a < b ? a : b; }
+
+/* d columns of up to 2 L tokens: rows `stride` apart in memory, or where there are none, lanes. */
+typedef struct {
+    const float *rows;
+    long stride;
+    int tokens;
+    const complex_lanes *lanes;
+    long d;
+} columns;
+
+static ahead rows_ahead(const float *rows, long stride, long tokens, long d) {
+    return (ahead){rows, tokens > 0 ? rows + (smaller(TOKENS, tokens) - 1) * stride + d : rows};
+}
+
+INLINE lanes row_part(const columns *x, long t, long k) {
+    return *(const unaligned_lanes *)(x->rows + t * x->stride + k);
+}
+
+static complex_lanes column(const columns *x, long k) {
+    complex_lanes found = {{0}, {0}};
+    if (k < x->d && !x->rows) return x->lanes[k];
+    for (int t = 0; k < x->d && t < x->tokens; t++)
+        (t < L ? (float *)&found.re : (float *)&found.im)[t % L] = x->rows[t * x->stride + k];
+    return found;
+}
+
+/* z[k] = a[k] times column k, zero from d on, for n <= L of them from k on; where `dot` is given, first dot[k] += the
+   sum over tokens of column k times z[k]. */
+INLINE void take(const columns *x, long k, long n, const float *a, complex_lanes *z, float *dot) {
+    if (n == L && k + L <= x->d && x->tokens == TOKENS) {
+        lanes re[L], im[L];
+        for (int l = 0; l < L; l++) re[l] = x->rows ? row_part(x, l, k) : x->lanes[k + l].re;
+        if (x->rows) transpose(re);
+        if (dot)
+            for (int l = 0; l < L; l++) {
+                lanes product = re[l] * z[k + l].re;
+                z[k + l].re = a[k + l] * re[l];
+                re[l] = product;
             }
+        else
+            for (int l = 0; l < L; l++) z[k + l].re = a[k + l] * re[l];
+        for (int l = 0; l < L; l++) im[l] = x->rows ? row_part(x, L + l, k) : x->lanes[k + l].im;
+        if (x->rows) transpose(im);
+        for (int l = 0; l < L; l++) {
+            if (dot) re[l] += im[l] * z[k + l].im;
+            z[k + l].im = a[k + l] * im[l];
         }
-        if (other) *(unaligned_lanes *)(sum + k) += total;
+        if (dot) *(unaligned_lanes *)(dot + k) += sums(re);
     }
-    for (; k < d; k++)
-        for (long t = 0; t < tokens; t++) {
-            float value = t < L ? u[k].re[t] : u[k].im[t - L];
-            if (other) sum[k] += value * other[t * stride + k];
-            if (out) out[t * d + k] += a[k] * value;
+    else
+        for (long end = k + n; k < end; k++) {
+            complex_lanes x_k = column(x, k);
+            float scale = k < x->d ? a[k] : 0;
+            if (dot && k < x->d) dot[k] += total(z[k].re * x_k.re + z[k].im * x_k.im);
+            z[k] = (complex_lanes){scale * x_k.re, scale * x_k.im};
         }
+}
+
+/* Back to rows, n columns from k on of one half of the tokens: out[t][k] += a[k] u[k] where out is given, and
+   sum[k] += x[t][k] u[k] where x has rows. */
+INLINE void give(const complex_lanes *u, long k, long n, int half, const columns *x, float *out, const float *a,
+                 float *sum) {
+    long d = x->d, first = half * L;
+    if (n == L && k + L <= d && x->tokens == TOKENS) {
+        lanes total = {0}, tile[L];
+        for (int l = 0; l < L; l++) tile[l] = half ? u[k + l].im : u[k + l].re;
+        transpose(tile);
+        if (x->rows) {
+            for (int l = 0; l < L; l++) total += tile[l] * row_part(x, first + l, k);
+            *(unaligned_lanes *)(sum + k) += total;
+        }
+        if (out) {
+            lanes scale = *(const unaligned_lanes *)(a + k);
+            for (int l = 0; l < L; l++) tile[l] = *(unaligned_lanes *)(out + (first + l) * d + k) + scale * tile[l];
+            for (int l = 0; l < L; l++) *(unaligned_lanes *)(out + (first + l) * d + k) = tile[l];
+        }
+    }
+    else
+        for (long end = smaller(k + n, d); k < end; k++)
+            for (long t = first; t < smaller(first + L, x->tokens); t++) {
+                float value = half ? u[k].im[t - L] : u[k].re[t];
+                if (x->rows) sum[k] += value * x->rows[t * x->stride + k];
+                if (out) out[t * d + k] += a[k] * value;
+            }
 }
