@@ -95,25 +95,26 @@ INLINE void apply(const stage *s, const complex_lanes *z, complex_lanes *u, long
     else apply_of(s->q2, s->q1, s, z, u, k, n, direction);
 }
 
-/* sum_ij += conj(z_j) h_i from k on, n of them, real parts before all imaginary parts */
+/* re and im += the sums over tokens of conj(a_k) b_k for n <= L of them, where b repeats itself */
+INLINE void add_products(const complex_lanes *a, const complex_lanes *b, int period, long n, float *re, float *im) {
+    lanes v[L] = {{0}}, w[L] = {{0}};
+    for (int l = 0; l < n; l++) v[l] = a[l].re * b[l % period].re + a[l].im * b[l % period].im;
+    for (int l = 0; l < n; l++) w[l] = a[l].re * b[l % period].im - a[l].im * b[l % period].re;
+    lanes found_re = sums(v), found_im = sums(w);
+    for (int l = 0; l < n; l++) re[l] += found_re[l], im[l] += found_im[l];
+}
+
+/* sum_ij += conj(z_j) h_i from k on, n of them, real parts before all imaginary parts. Sums of L columns cost as much
+   as one: blocks of fewer, which `convolve` takes whole, are taken several at a time. */
 static void correlate(const stage *s, const complex_lanes *z, const complex_lanes *h, long k, long n, float *sum) {
-    for (long end = k + n; k < end; k += L)
-        for (long i = 0; i < s->q1; i++)
-            for (long j = 0; j < s->q2; j++) {
-                const complex_lanes *a = z + j * s->p + k, *b = h + i * s->p + k;
-                float *re = sum + (i * s->q2 + j) * s->p + k, *im = re + entries(s);
-                lanes v[L], w[L];
-                if (k + L <= end) {
-                    for (int l = 0; l < L; l++) v[l] = a[l].re * b[l].re + a[l].im * b[l].im;
-                    for (int l = 0; l < L; l++) w[l] = a[l].re * b[l].im - a[l].im * b[l].re;
-                    *(unaligned_lanes *)re += sums(v);
-                    *(unaligned_lanes *)im += sums(w);
-                }
-                else
-                    for (int l = 0; l < end - k; l++) {
-                        re[l] += total(a[l].re * b[l].re + a[l].im * b[l].im);
-                        im[l] += total(a[l].re * b[l].im - a[l].im * b[l].re);
-                    }
+    long p = s->p, small = p < L, blocks = small ? 1 : s->q2, row = small ? s->q2 * p : n, step = small ? L / p * p : L;
+    for (long i = 0; i < s->q1; i++)
+        for (long j = 0; j < blocks; j++)
+            for (long m = 0; m < row; m += step) {
+                const complex_lanes *a = z + j * p + k + m, *b = h + i * p + k + (small ? 0 : m);
+                float *re = sum + (i * s->q2 + j) * p + k + m, *im = re + entries(s);
+                if (m + L <= row && !small) add_products(a, b, L, L, re, im);
+                else add_products(a, b, (int)smaller(p, L), smaller(step, row - m), re, im);
             }
 }
 

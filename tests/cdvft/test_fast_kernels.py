@@ -41,6 +41,7 @@ LARGE = [
     (128, 130, 2, 2),
     (256, 192, 3, 64),
     (192, 192, 5, None),
+    (60, 96, 2, 3),  # blocks whose gradients are summed several at a time, not filling the lanes
     (250, 300, 2, 160),  # padding amid the columns that the first pass takes together
     (2048, 2048, 2, None),  # more passes than stay in the smallest cache
 ]
