@@ -20,7 +20,7 @@ _SENTIMENT_RATES: Mapping[Method, float] = {
     "fourierft": 1e-1,
     "c3a": 1.0,
     "head": 3e-2,
-    "full": 1e-5,
+    "full": 1e-4,
 }
 _DIGIT_RATES: Mapping[Method, float] = {
     "cdvft": 1e-2,
