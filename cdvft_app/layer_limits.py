@@ -26,8 +26,6 @@ class Sizes(Protocol):
     @property
     def block_size(self) -> int | None: ...
     @property
-    def lora_r(self) -> int: ...
-    @property
     def fourierft_n(self) -> int: ...
     @property
     def c3a_block_size(self) -> int | None: ...
@@ -41,15 +39,11 @@ def require_fitting(method: Method, sizes: Sizes, layers: Sequence[Layer]) -> No
     """
     for layer in layers:
         shape = f"{layer.name} is {layer.d_out} x {layer.d_in}"
-        largest, smallest = max(layer.d_out, layer.d_in), min(layer.d_out, layer.d_in)
+        largest = max(layer.d_out, layer.d_in)
         if method == "cdvft" and (sizes.block_size or 1) > largest:
             raise InvalidChoice(
                 f"block_size: got {sizes.block_size}; {shape}, so it can be at most {largest}. "
                 "Leave it empty for each layer's default."
-            )
-        if method == "lora" and sizes.lora_r > smallest:
-            raise InvalidChoice(
-                f"lora_r: got {sizes.lora_r}; {shape}, so a rank above {smallest} adds nothing."
             )
         if method == "fourierft" and sizes.fourierft_n > layer.d_out * layer.d_in:
             raise InvalidChoice(

@@ -2,6 +2,7 @@
 
 import { h, segmented } from "./dom.js";
 import { draw, onTheme } from "./plot.js";
+import { paragraphs } from "./units.js";
 
 export class BarChart {
   constructor(id) {
@@ -28,7 +29,7 @@ export class BarChart {
 
   redraw() {
     const figure = this.shown?.bars[this.quantity];
-    this.seen.replaceChildren(...(this.shown?.sentences[this.quantity] ?? []).map((sentence) => h("p", {}, sentence)));
+    this.seen.replaceChildren(...paragraphs(this.shown?.sentences[this.quantity] ?? []));
     this.chart.hidden = !figure;
     this.empty.hidden = Boolean(figure);
     if (!figure) {

@@ -4,6 +4,7 @@ import { BarChart } from "./compare_bars.js";
 import { h, setText, swatch } from "./dom.js";
 import { exports } from "./export.js";
 import { GrowthChart } from "./compare_growth.js";
+import { paragraphs } from "./units.js";
 
 const MEASURED = ["seconds", "peak"];
 const TOGETHER = 600;  // seconds within which one measurement is done
@@ -72,7 +73,7 @@ export function mount({ element, props, watch }) {
       h("dt", {}, what), h("dd", {}, h("span", { class: `dot ${method}` }), h("b", {}, label), h("span", { class: "quiet" }, text)))));
     fillTable(shown);
     tellAge();
-    advice.replaceChildren(...shown.advice.map((sentence) => h("p", {}, sentence)));
+    advice.replaceChildren(...paragraphs(shown.advice));
     bars.show(shown);
     growth.show(shown);
     assumptions.replaceChildren(...shown.assumptions.map((text) => h("li", {}, text)));

@@ -2,6 +2,8 @@
 
 import { comeUpTo, count, h, metricText, swatch, when } from "./dom.js";
 
+const EVERY = 10_000;
+
 /** A finished run's score in bold; else its state first, and a score only where the run was sound. */
 function outcome(run) {
   const score = metricText(run.metric_name, run.metric);
@@ -17,6 +19,7 @@ export function mount({ element, props, server, watch }) {
   const more = h("button", { type: "button", class: "text-button", hidden: true,
     onclick: () => { limit *= 4; refresh(); } }, "Show older races");
   let limit = 12;
+  let timer = null;
   let shown = "";
   let editing = false;  // a name is being typed, or a deletion confirmed: the list waits
   element.querySelector(".mount").replaceChildren(
@@ -83,13 +86,21 @@ export function mount({ element, props, server, watch }) {
         ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
         : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown)]),
       button("Rename", race.mine ? "Give it another name" : foreign, edit(renaming), !race.mine),
-      button("Delete", race.mine ? "Remove it, its curves and adapters" : foreign, edit(deleting), !race.mine));
+      button("Delete", !race.mine ? foreign : race.training ? "It trains. Stop it first, then delete it." : "Remove it, its curves and adapters",
+        edit(deleting), !race.mine || race.training));
     return h("li", { class: isShown ? "race shown" : "race", "aria-current": isShown ? "true" : null },
       h("div", { class: "race-head" }, h("span", { class: "race-name" }, race.name), h("span", { class: "quiet" }, when(race.created))),
       h("p", { class: "quiet summary" }, race.summary),
       h("ul", { class: "race-results", role: "list" }, race.runs.map((run) => h("li", {}, swatch(props.lines[run.method]),
         h("span", {}, `${run.label} `), outcome(run)))),
       actions);
+  }
+
+  /** Refresh when somebody looks. */
+  function later() {
+    if (!element.isConnected) return;
+    if (!document.hidden) refresh();
+    else timer = setTimeout(later, EVERY);
   }
 
   async function refresh() {
@@ -99,7 +110,10 @@ export function mount({ element, props, server, watch }) {
       answer = await server.races({ limit, token: props.value.token });
     } catch { /* the run side says that the server is away */ }
     if (!answer) return;
-    const key = JSON.stringify([answer, selected()]);
+    clearTimeout(timer);  // of a race that trains and is not shown, nobody else tells when it ends
+    if (answer.races.some((race) => race.training)) timer = setTimeout(later, EVERY);
+    // A step is shown once its run has ended; until then it changes nothing, and the focus stays where it is.
+    const key = JSON.stringify([answer, selected()], (name, value) => name === "step" ? undefined : value);
     if (key === shown || editing) return;
     shown = key;
     list.replaceChildren(...answer.races.map(item));

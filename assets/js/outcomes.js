@@ -4,6 +4,7 @@ import { h, segmented, setText, swatch } from "./dom.js";
 import { exports } from "./export.js";
 import { draw, onTheme } from "./plot.js";
 import { tableUnder } from "./table.js";
+import { paragraphs } from "./units.js";
 
 export function mount({ element, props, server }) {
   const title = h("h2", {}, "What your runs gave");
@@ -68,7 +69,7 @@ export function mount({ element, props, server }) {
     const counting = axis === "flops" && !shown.counted;
     for (const node of [chart, legend, hint]) node.hidden = !figure;
     setText(hint, shown.axes.find(({ key }) => key === axis).hint);
-    seen.replaceChildren(...(counting ? ["Counting FLOPs …"] : shown.sentences[axis]).map((sentence) => h("p", {}, sentence)));
+    seen.replaceChildren(...paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]));
     table.refresh();
     if (!figure) return;
     draw(chart, figure).catch((error) => {

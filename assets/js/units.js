@@ -1,6 +1,6 @@
 // Amounts as text: 55,296 · 231 kB · 3.13 GFLOP · 38.2 ms. The same words as in cdvft_app/comparison/quantities.py.
 
-import { count } from "./dom.js";
+import { count, h } from "./dom.js";
 
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
 const UNITS = { bytes: "B", flops: "FLOP" };
@@ -18,3 +18,7 @@ export function amount(kind, value) {
 
 /** A ratio with three digits: 5.33 or 0.434. */
 export const times = (ratio) => ratio >= 1000 ? count(Math.round(ratio)) : String(Number(ratio.toPrecision(3)));
+
+/** Sentences as paragraphs, in which no line ends between an amount and its unit. */
+export const paragraphs = (sentences) => sentences.map((sentence) => h("p", {},
+  sentence.replace(/(\d) (?=(%|[kMGTPE]?(B|FLOP)|ms|s|min|hours?|days?)(?!\w))/g, "$1\u00a0")));

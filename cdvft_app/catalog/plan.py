@@ -159,6 +159,7 @@ def resolve(settings: RunSettings) -> Plan:
         default_size = recipe.image_size if own_model else model.image_size
         filled["image_size"] = _image_size(model, settings.image_size or default_size or 224)
     require_fitting(settings.method, settings, groups)
+    _require_useful_rank(settings, groups)
     if settings.method == "c3a":
         filled["c3a_block_size"] = settings.c3a_block_size or common_divisor(groups) or None
     shapes = tuple((group.name, group.d_out, group.d_in, group.count) for group in groups)
@@ -221,3 +222,14 @@ def _image_size(model: ModelEntry, size: int) -> int:
             f"{below + patch}."
         )
     return size
+
+
+def _require_useful_rank(settings: RunSettings, groups: tuple[LinearGroup, ...]) -> None:
+    """A larger rank can be counted and measured, but nobody should wait for its training."""
+    for group in groups:
+        smallest = min(group.d_out, group.d_in)
+        if settings.method == "lora" and settings.lora_r > smallest:
+            raise InvalidChoice(
+                f"lora_r: got {settings.lora_r}; {group.name} is {group.d_out} x {group.d_in}, "
+                f"so a rank above {smallest} adds nothing."
+            )

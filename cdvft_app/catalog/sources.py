@@ -9,7 +9,7 @@ from typing import Literal
 from cdvft_app.catalog import hub, mirror
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
-from cdvft_app.catalog.reachability import last_status
+from cdvft_app.catalog.reachability import hub_status, last_status
 
 
 def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: ShouldStop) -> hub.Snapshot:
@@ -37,21 +37,21 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
     )
 
 
-def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry]) -> str | None:
-    """Which of them the hub would have to give, as it did not answer when last asked; None where all is well.
+def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False) -> str | None:
+    """Which of them the hub would have to give and does not; None where all is well.
 
-    Asks nobody, and so takes no time: until the hub was asked once, nothing is out of reach.
+    Without `ask` nobody is asked, which takes no time: what was found last counts, and until the hub was
+    asked once, nothing is out of reach. With it the hub is asked where it is needed, once a minute at most
+    and for 2 seconds at most.
     """
-    status = last_status()
-    if status is None or status.reachable:
-        return None
     lacking = [
         entry.title
         for entry in entries
         if entry.source == "hub"
         and hub.cached(entry.location, _kind(entry), entry.revision, _patterns(entry)) is None
     ]
-    if not lacking:
+    status = (hub_status() if ask else last_status()) if lacking else None
+    if status is None or status.reachable:
         return None
     are = "are" if len(lacking) > 1 else "is"
     return f"{' and '.join(lacking)} {are} not in the cache and cannot be fetched. {status.sentence}"

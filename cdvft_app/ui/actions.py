@@ -33,11 +33,21 @@ def submit(app: AppState, request: RaceRequest, token: str, program: bool = Fals
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = [catalog.resolve(settings) for settings in request.runs()]
-    if away := out_of_reach([plans[0].model, plans[0].dataset]):
-        raise InvalidChoice(away)
+    require_in_reach(plans[0])
     promised = [made.facts() if made else None for made in app.foretell(plans)]
     chosen = [plan.settings for plan in plans]
     return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised, program=program)
+
+
+def require_in_reach(plan: catalog.Plan) -> None:
+    """Refuse a run, and those that share its model and data, that would fail at once for want of the hub.
+
+    Raises:
+        InvalidChoice: naming what the hub would have to give.
+    """
+    away = out_of_reach([plan.model, plan.dataset], ask=True)
+    if away:
+        raise InvalidChoice(away)
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:

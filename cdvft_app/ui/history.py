@@ -20,7 +20,10 @@ MOST_RACES = 500
 
 
 def races(store: RunStore, request: object) -> dict[str, Any]:
-    """The latest races, {"limit", "token"} asked for; `mine` says whether the token may change one."""
+    """The latest races, {"limit", "token"} asked for; `mine` says whether the token may change one.
+
+    One of which a run is `training` cannot be deleted.
+    """
     asked = request if isinstance(request, dict) else {}
     limit = asked.get("limit")
     limit = min(max(limit, 1), MOST_RACES) if isinstance(limit, int) else 12
@@ -43,6 +46,7 @@ def _race(store: RunStore, runs: list[RunRecord], token: object) -> dict[str, An
         "group": first["group"],
         "sweep": runs[0].sweep,
         "mine": store.owner(runs[0].id, token),
+        "training": any(run.state in ACTIVE for run in runs),
         "runs": [
             {name: value for name, value in (lasting(run) | current(run)).items() if name in keep}
             for run in runs

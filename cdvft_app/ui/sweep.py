@@ -16,6 +16,7 @@ from cdvft_app.comparison.quantities import duration
 from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.actions import require_in_reach
 from cdvft_app.ui.forecast import problem
 from cdvft_app.ui.form import in_words
 from cdvft_app.ui.method_chips import method_chips
@@ -86,6 +87,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = _plans(app, values)
+    require_in_reach(plans[0])
     forecasts = [made.facts() if made else None for made in _foretold(app, plans)]
     title = f"Sweep: {plans[0].recipe.title}"
     chosen = [plan.settings for plan in plans]

@@ -16,6 +16,26 @@ pytestmark = pytest.mark.browser
 
 WAIT = 60_000  # the first change waits for torch
 
+BROKEN_AMOUNTS = """() => {
+  const top = (node, at) => {
+    const range = document.createRange();
+    range.setStart(node, at);
+    range.setEnd(node, at + 1);
+    return range.getBoundingClientRect();
+  };
+  const found = [];
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode;
+    const amounts = node.data.matchAll(/[\\d.]+\\s(?=(%|[kMGTPE]?(B|FLOP)|m?s)(?!\\w))/g);
+    for (const { index, 0: { length } } of amounts) {
+      const [number, unit] = [top(node, index), top(node, index + length)];
+      if (number.height && unit.top > number.top + 4) found.push(node.data.slice(0, index + length + 5));
+    }
+  }
+  return found;
+}"""
+
 
 def compare(visit: Visit, **options: object) -> Page:
     page = visit("?tab=compare", ready="#costs h2", **options)
@@ -91,7 +111,7 @@ def test_the_answer_stands_first_and_its_reasons_under_the_bars(visit: Visit) ->
     advice = page.locator("#costs .advice")
     expect(advice).to_contain_text("takes about 254 TFLOP and 94.2 GB of memory in float32", timeout=WAIT)
     expect(advice).to_contain_text("The model's weights alone are 32.1 GB")
-    expect(advice).to_contain_text(re.compile(r"On this machine it would take [\d.]+ \w+ to [\d.]+ \w+: "))
+    expect(advice).to_contain_text(re.compile(r"On this machine it would take [\d.]+\s\w+ to [\d.]+\s\w+: "))
     top, below = advice.bounding_box(), page.locator("#costs .costs-table").bounding_box()
     assert top and below and top["y"] + top["height"] < below["y"] < 900
     heads = page.locator("#costs .costs-table thead th")
@@ -155,6 +175,16 @@ def test_on_a_phone_the_answer_stands_first_and_the_form_one_tap_away(visit: Vis
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     settings.click()
     expect(page.locator("#cost-model")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_no_line_of_a_phone_ends_between_an_amount_and_its_unit(visit: Visit, width: int) -> None:
+    page = compare(visit, viewport={"width": width, "height": 844})
+    expect(page.locator("#costs .advice")).to_contain_text("alone are 496 MB")
+    for fold in page.locator("#costs summary, #sweep summary").all():
+        fold.click()
+    expect(page.locator("#costs table.numbers")).to_contain_text("3.94 MFLOP")
+    assert page.evaluate(BROKEN_AMOUNTS) == []
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,7 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
             {"settings": {"recipe": "nonsense"}},
             "There is no recipe 'nonsense'. Choose one of sentiment",
         ),
+        ("/start", {"settings": {"recipe": "sst2"}}, "cannot be fetched. HF_HUB_OFFLINE is set"),
         ("/start", {"settings": {"m": 1}}, "m: got 1; it must be 2 or more"),
         ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
         ("/start", {"settings": {"colour": "red"}}, "colour is not a setting"),

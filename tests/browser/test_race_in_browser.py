@@ -265,6 +265,23 @@ def test_history_overlays_renames_deletes(visit: Visit) -> None:
     expect(page.locator("#set-epochs input")).to_have_value("2")
 
 
+def test_a_race_that_trains_cannot_be_deleted_until_it_is_stopped(visit: Visit, hold: Hold) -> None:
+    hold(5)
+    page = visit()
+    start_race(page, steps=20)
+    expect(status(page)).to_contain_text("step 5")
+    delete = page.locator("#history .race").first.get_by_role("button", name="Delete")
+    expect(delete).to_be_disabled()
+    expect(delete).to_have_attribute("title", "It trains. Stop it first, then delete it.")
+    page.locator("#stop").click()
+    hold(None)
+    expect(status(page)).to_contain_text("stopped")
+    expect(delete).to_be_enabled()
+    delete.click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("#run h2")).to_have_text("No race yet")
+
+
 def test_what_is_opened_is_seen(visit: Visit) -> None:
     page = visit(viewport={"width": 1280, "height": 400})
     page.locator("#history .race").last.get_by_role("button", name="Open").click()

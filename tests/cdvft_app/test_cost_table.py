@@ -126,7 +126,6 @@ def test_a_method_that_does_not_fit_is_a_row_with_its_reason(choices, method, se
             {"model": ROBERTA, "c3a_block_size": 100},
             "c3a_block_size: got 100; it must divide the sizes of all layers, and so 768",
         ),
-        ({"model": "all-MiniLM-L6-v2", "lora_r": 385}, "lora_r: got 385"),
         ({"model": ROBERTA, "fourierft_n": 589_825}, "fourierft_n: got 589825"),
         ({"model": ROBERTA, "targets": ["q_proj"]}, "no linear layer 'q_proj'. It has attention.self.query"),
         ({"model": ROBERTA, "targets": []}, "targets: got"),

@@ -1,6 +1,7 @@
 // The sweep's section: how far it is, what it says, its heatmap, its lines and its table. Fills in while it runs.
 
 import { clock, h, segmented, setText } from "../dom.js";
+import { paragraphs } from "../units.js";
 import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
@@ -45,7 +46,7 @@ export function mount({ element, props, server, watch }) {
     title.hidden = Boolean(shown.recorded);
     setText(title, shown.title);
     setText(origin, [shown.recorded ? `Recorded ${shown.recorded}` : shown.device, shown.origin].filter(Boolean).join(" · "));
-    seen.replaceChildren(...shown.sentences.map((sentence) => h("p", {}, sentence)));
+    seen.replaceChildren(...paragraphs(shown.sentences));
     pictures.hidden = shown.settings.length === 0;
     heatmap.show(shown);
     lines.show(shown);

@@ -42,6 +42,21 @@ def test_what_a_silent_hub_would_have_to_give_is_named(monkeypatch: pytest.Monke
     )
 
 
+def test_the_hub_is_asked_once_where_it_is_needed_and_it_was_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def silent(address: str) -> HubStatus:
+        asked.append(address)
+        return HubStatus(False, "It is silent.")
+
+    monkeypatch.setattr(reachability, "_ask", silent)
+    assert out_of_reach(of("minilm", "rotten_tomatoes"), ask=True) is None
+    assert asked == []
+    sentence = "GLUE SST-2 is not in the cache and cannot be fetched. It is silent."
+    assert [out_of_reach(of("minilm", "sst2"), ask=True) for _ in range(2)] == [sentence] * 2
+    assert len(asked) == 1
+
+
 def test_what_the_cache_holds_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert out_of_reach(of("owner/model", "rotten_tomatoes"))

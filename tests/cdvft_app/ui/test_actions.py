@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from pathlib import Path
+
 import pytest
 
-from cdvft_app.catalog import hub, reachability
-from cdvft_app.catalog.reachability import HubStatus
-from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.catalog import reachability
+from cdvft_app.settings import RaceRequest
 from cdvft_app.ui import actions, form
 from cdvft_app.ui.state import SECRET_FILE, AppState
 
@@ -46,15 +49,31 @@ def test_start_refuses_with_a_sentence(app: AppState, values: dict[str, str], se
     assert app.store.history() == []
 
 
-def test_nobody_starts_what_a_silent_hub_would_have_to_give(
-    app: AppState, monkeypatch: pytest.MonkeyPatch
+def test_start_refuses_at_once_what_the_hub_would_have_to_give(
+    app: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = (0.0, HubStatus(False, "It is silent."))
-    monkeypatch.setitem(reachability._known, reachability.endpoint(), silent)
-    monkeypatch.setattr(hub, "cached", lambda *_: None)
-    with pytest.raises(InvalidChoice, match=r"GLUE SST-2 are not in the cache .* It is silent\."):
-        actions.submit(app, RaceRequest(recipe="sst2"), "mine", program=True)
-    assert app.store.history() == []
+    import huggingface_hub.constants
+
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(reachability, "_known", {})
+    monkeypatch.setattr(reachability, "STATUS_TIMEOUT", 0.3)
+    app.await_libraries()
+    with socket.socket() as silent:  # takes connections and never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        for _ in range(2):
+            began = time.monotonic()
+            ids, refused = actions.start(app, VALUES | {"recipe": "sst2"}, "mine")
+            assert ids == []
+            assert refused and "GLUE SST-2 are not in the cache and cannot be fetched. The hub did" in refused
+            assert time.monotonic() - began < 5
+        monkeypatch.setattr(reachability, "_ask", lambda address: reachability.HubStatus(True, ""))
+        monkeypatch.setattr(reachability, "_known", {})
+        assert actions.start(app, VALUES | {"recipe": "sst2"}, "mine")[1] is None
+    assert {run.settings.recipe for run in app.store.history()} == {"sst2"}
 
 
 def test_start_says_when_the_queue_is_full(app: AppState) -> None:

@@ -107,6 +107,24 @@ def test_history_changes_only_for_the_owner(app: AppState, run_id: str) -> None:
     assert app.store.get(run_id) is None
 
 
+@pytest.mark.parametrize("sweep", [False, True])
+def test_history_says_which_race_trains_and_so_cannot_be_deleted(app: AppState, sweep: bool) -> None:
+    first, second = app.store.create([RunSettings(method="cdvft")] * 2, "mine", "Two runs", sweep=sweep)
+
+    def training() -> bool:
+        return history.races(app.store, {"token": "mine"})["races"][0]["training"]
+
+    assert not training()  # those that wait can be deleted
+    app.store.set_state(first.id, "preparing", process="1:1")
+    assert training()
+    assert "stop it first" in str(
+        history.remove(app.store, {"group": first.group_id, "token": "mine"})["error"]
+    )
+    app.store.set_state(first.id, "failed", "It stopped.")
+    assert not training()
+    assert history.remove(app.store, {"group": second.group_id, "token": "mine"}) == {"error": None}
+
+
 def test_history_shows_a_sweep_as_one_line(app: AppState) -> None:
     runs = [RunSettings(method="cdvft", seed=seed, train_examples=512) for seed in range(40)]
     made = app.store.create(runs, "mine", "Sweep: Sentiment", sweep=True)

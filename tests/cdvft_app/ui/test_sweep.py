@@ -34,13 +34,15 @@ def test_what_cannot_be_is_a_sentence(app, changed, sentence):
     assert sentence in str(refused.value)
 
 
-def test_a_recipe_that_the_hub_cannot_give_is_a_sentence(app, tmp_path, monkeypatch):
+@pytest.mark.parametrize("asked", [_promise, lambda app, values: start_sweep(app, values, "mine")])
+def test_a_recipe_that_the_hub_cannot_give_is_a_sentence(asked, app, tmp_path, monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InvalidChoice, match="RoBERTa-base and GLUE SST-2 are not in the cache"):
-        _promise(app, START | {"recipe": "sst2"})
+        asked(app, START | {"recipe": "sst2"})
+    assert app.store.history() == []
 
 
 def test_lists_of_methods_that_do_not_run_are_not_looked_at(app):
