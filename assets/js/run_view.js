@@ -24,6 +24,8 @@ export function mount({ element, props, server, trigger, watch }) {
     title: "Fill the settings on the left with those of this race", onclick: () => trigger("use_settings") }, "Use these settings");
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status" });
+  const stop = h("button", { type: "button", class: "text-button stop-here", hidden: true, "aria-label": "Stop this race",
+    onclick: () => { stop.hidden = true; trigger("stop_runs", {}); } }, "Stop");
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Race", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
   const lost = h("p", { class: "notice", role: "status", hidden: true }, 
     "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
@@ -36,7 +38,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const reproduce = new Reproduce();
   const pageTitle = document.title;
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, reuse), origin, status, bar, lost, aloud, chart.node, board.node, cards.node, predicted.node, reproduce.node);
+    h("div", { class: "run-head" }, title, reuse), origin, h("div", { class: "status-line" }, status, stop), bar, lost, aloud, chart.node, board.node, cards.node, predicted.node, reproduce.node);
 
   let model = null;
   let timer = null;
@@ -102,6 +104,7 @@ export function mount({ element, props, server, trigger, watch }) {
         const answer = await server.poll({ cursors: model.cursors, token: props.value.token });
         if (mine !== generation) return;
         lost.hidden = true;
+        stop.hidden = !answer.stoppable;
         show(model.take(answer));
         tell(model.shown);
         if (model.runs.size === 0) return;
@@ -125,6 +128,7 @@ export function mount({ element, props, server, trigger, watch }) {
     clearTimeout(timer);
     generation += 1;
     const { runs, recorded, rows, token } = props.value;
+    stop.hidden = true;
     document.getElementById("choose")?.classList.toggle("ready", token !== "");
     const same = model && runs.join() === [...model.runs.keys()].join();
     if (!same) { model = new RunModel(runs); known = ""; announced = false; chart.hidden.clear(); }

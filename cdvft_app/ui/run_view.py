@@ -11,6 +11,7 @@ from cdvft_app import catalog
 from cdvft_app.figures import curves
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.actions import buttons
 from cdvft_app.ui.component import component
 from cdvft_app.ui.form import label, summary
 
@@ -80,10 +81,16 @@ def rows_for_page(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def poll(store: RunStore, request: object) -> dict[str, Any]:
-    """What is new since the cursors in `request`, {"cursors": {run id: cursor}}; a stranger's words."""
-    cursors = request.get("cursors") if isinstance(request, dict) else None
-    answer: dict[str, Any] = {"runs": [], "missing": []}
-    for run_id, cursor in list(cursors.items() if isinstance(cursors, dict) else ())[:MOST_RUNS]:
+    """What is new since the cursors in `request`, and whether its token may stop what is shown.
+
+    {"cursors": {run id: cursor}, "token"} are a stranger's words.
+    """
+    asked = request if isinstance(request, dict) else {}
+    cursors = asked.get("cursors")
+    known = dict(list(cursors.items())[:MOST_RUNS]) if isinstance(cursors, dict) else {}
+    stoppable = buttons(store, [*known], str(asked.get("token", ""))).stop
+    answer: dict[str, Any] = {"runs": [], "missing": [], "stoppable": stoppable}
+    for run_id, cursor in known.items():
         run = store.get(run_id)
         if run is None:
             answer["missing"].append(str(run_id)[:40])
@@ -109,13 +116,13 @@ def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
     """Status, curves, scoreboard and cards of the runs in its value (see `shown`).
 
     Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, `run_ended`
-    when one of them ended while it was watched, and `use_settings` when somebody wants the shown race's
-    settings back in the form.
+    when one of them ended while it was watched, `stop_runs` from where the Stop button has scrolled away, and
+    `use_settings` when somebody wants the shown race's settings back in the form.
     """
     return component(
         "run_view.js",
         shown([], "last", ""),
-        events=("run_state", "run_ended", "use_settings"),
+        events=("run_state", "run_ended", "stop_runs", "use_settings"),
         server_functions={"poll": partial(poll, store)},
         lines=curves.lines(),
         layout=curves.layout(),

@@ -163,6 +163,7 @@ def build(app: AppState) -> OnVisit:
 
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
         button.click(acting(act), [view, token], [view, stop, resume, reason], **clicked)
+    view.stop_runs(acting(actions.stop), [view, token], [view, stop, resume, reason], **clicked)
 
     # Settings out of what the browser kept, or out of a race that is shown.
     def filled(form_values: dict[str, Any]) -> list[Any]:

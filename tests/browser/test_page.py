@@ -85,6 +85,26 @@ def test_phone_folds_settings_once_a_run_is_on(visit: Visit) -> None:
     expect(page.locator("#recipes")).to_be_visible()
 
 
+def test_a_phone_has_stop_beside_what_the_race_does_for_its_owner(visit: Visit, hold: Hold) -> None:
+    hold(5)
+    phone = {"viewport": {"width": 390, "height": 844}}
+    page = visit("?run=nothing", **phone)
+    stop = page.get_by_role("button", name="Stop this race")
+    expect(stop).to_be_hidden()
+    page.locator("#start").click()
+    expect(page.locator("#run .status")).to_contain_text("step 5")
+    stranger = visit("?" + page.url.partition("?")[2], **phone)
+    expect(stranger.locator("#run .status")).to_contain_text("step 5")
+    expect(stranger.get_by_role("button", name="Stop this race")).to_be_hidden()
+    stop.scroll_into_view_if_needed()
+    status, button = page.locator("#run .status").bounding_box(), stop.bounding_box()
+    assert status and button and button["y"] < status["y"] + status["height"]
+    stop.click()
+    hold(None)
+    expect(page.locator("#run .status")).to_contain_text("3 stopped")
+    expect(stop).to_be_hidden()
+
+
 def test_light_and_dark_by_keyboard_and_remembered(visit: Visit, races: dict[str, str]) -> None:
     page = visit(races["finished"])
     settled(page)

@@ -80,6 +80,17 @@ def test_poll_answers_for_a_limited_number(app: AppState) -> None:
     assert len(answer["missing"]) == 32
 
 
+def test_only_the_owner_of_what_waits_or_trains_is_offered_to_stop_it(app: AppState, run_id: str) -> None:
+    (waiting,) = app.store.create([RunSettings(method="cdvft")], "mine", "Waiting")
+    asked = {"cursors": {waiting.id: 0}}
+    assert poll(app.store, asked | {"token": "mine"})["stoppable"]
+    for token in ("other", None, 5):
+        assert not poll(app.store, asked | {"token": token})["stoppable"]
+    assert not poll(app.store, asked)["stoppable"]
+    app.store.set_state(waiting.id, "stopped")
+    assert not poll(app.store, asked | {"token": "mine"})["stoppable"]
+
+
 def test_history_lists_whole_races_newest_first(app: AppState, run_id: str) -> None:
     settings = [catalog.resolve(one).settings for one in RaceRequest().runs()]
     app.store.create(settings, "other", "Newer")
