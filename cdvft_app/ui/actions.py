@@ -71,9 +71,13 @@ def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
 
 def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Queue those of the shown runs that ended early; None, or why it was refused."""
-    return _each(
-        app, [run.id for run in _known(app.store, ids) if run.state in RESUMABLE], token, app.queue.resume
-    )
+
+    def again(run_id: str, mine: str) -> None:
+        run = app.store.require_owner(run_id, mine)
+        require_in_reach(catalog.resolve(run.settings))
+        app.queue.resume(run_id, mine)
+
+    return _each(app, [run.id for run in _known(app.store, ids) if run.state in RESUMABLE], token, again)
 
 
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
@@ -113,6 +117,6 @@ def _each(app: AppState, ids: Any, token: str, act: Any) -> str | None:
     for run_id in ids:
         try:
             act(run_id, token)
-        except (StoreError, QueueFull) as error:
-            return str(error)
+        except (InvalidChoice, StoreError, QueueFull) as error:
+            return in_words(str(error))
     return None

@@ -72,7 +72,14 @@ def test_start_refuses_at_once_what_the_hub_would_have_to_give(
             assert time.monotonic() - began < 5
         monkeypatch.setattr(reachability, "_ask", lambda address: reachability.HubStatus(True, ""))
         monkeypatch.setattr(reachability, "_known", {})
-        assert actions.start(app, VALUES | {"recipe": "sst2"}, "mine")[1] is None
+        ids, refused = actions.start(app, VALUES | {"recipe": "sst2"}, "mine")
+        assert refused is None and actions.stop(app, ids, "mine") is None
+        monkeypatch.setattr(
+            reachability, "_ask", lambda address: reachability.HubStatus(False, "It is away.")
+        )
+        monkeypatch.setattr(reachability, "_known", {})
+        assert str(actions.resume(app, ids, "mine")).endswith("cannot be fetched. It is away.")
+        assert {app.store.state(run_id) for run_id in ids} == {"stopped"}
     assert {run.settings.recipe for run in app.store.history()} == {"sst2"}
 
 
