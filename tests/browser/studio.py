@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, a
 import fake_training
 from axe_playwright_python.sync_playwright import Axe
 from gradio.context import Context
-from playwright.sync_api import Locator, Page, Request
+from playwright.sync_api import Locator, Page, Request, expect
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -60,6 +61,26 @@ def server_calls(page: Page) -> list[str]:
 
     page.on("request", keep)
     return asked
+
+
+def start_race(page: Page, steps: int = 40) -> None:
+    """Fill in so many steps and press Start, once the page holds what the browser remembers."""
+    expect(page.locator("#start")).to_be_enabled()
+    fill_in(steps_at_most(page), str(steps))
+    expect(page.locator("#start")).to_be_enabled()
+    page.locator("#start").click()
+    page.wait_for_url(re.compile(r"[?&]run="))
+
+
+def steps_at_most(page: Page) -> Locator:
+    field = page.get_by_label("Steps at most")
+    if not field.is_visible():
+        page.get_by_role("button", name=re.compile("Training: epochs")).click()
+    return field
+
+
+def status(page: Page) -> Locator:
+    return page.locator("#run .status")
 
 
 class Server:

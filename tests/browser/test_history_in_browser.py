@@ -1,0 +1,65 @@
+"""The history: races found, laid over one another, renamed, deleted and opened again."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+from studio import Hold, Visit, start_race, status
+
+pytestmark = pytest.mark.browser
+
+
+def test_history_overlays_renames_deletes(visit: Visit) -> None:
+    page = visit()
+    start_race(page, steps=10)
+    expect(status(page)).to_have_text("All 3 finished")
+    start_race(page, steps=20)
+    expect(status(page)).to_have_text("All 3 finished")
+    races = page.locator("#history .race")
+    expect(races.nth(1)).to_contain_text("10 steps")
+    expect(races.nth(0)).to_contain_text("80.0 %")
+    count = races.count()
+    races.nth(1).get_by_role("button", name="Overlay").click()
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(6)
+    races.nth(1).get_by_role("button", name="Rename").click()
+    page.get_by_label("New name").fill("Ten <b>steps</b>")
+    page.keyboard.press("Enter")
+    expect(races.nth(1).locator(".race-name")).to_have_text("Ten <b>steps</b>")
+    races.nth(1).get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(races).to_have_count(count - 1)
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(3)
+    races.nth(0).get_by_role("button", name="Open").click()
+    page.get_by_role("button", name="Use these settings").click()
+    expect(page.locator("#set-epochs input")).to_have_value("2")
+
+
+def test_a_race_that_trains_cannot_be_deleted_until_it_is_stopped(visit: Visit, hold: Hold) -> None:
+    hold(5)
+    page = visit()
+    start_race(page, steps=20)
+    expect(status(page)).to_contain_text("step 5")
+    delete = page.locator("#history .race").first.get_by_role("button", name="Delete")
+    expect(delete).to_be_disabled()
+    expect(delete).to_have_attribute("title", "It trains. Stop it first, then delete it.")
+    page.locator("#stop").click()
+    hold(None)
+    expect(status(page)).to_contain_text("stopped")
+    expect(delete).to_be_enabled()
+    delete.click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("#run h2")).to_have_text("No race yet")
+
+
+def test_what_is_opened_is_seen(visit: Visit) -> None:
+    page = visit(viewport={"width": 1280, "height": 400})
+    page.locator("#history .race").last.get_by_role("button", name="Open").click()
+    page.wait_for_url(re.compile(r"[?&]run="))
+    expect(page.locator("#run h2")).to_be_in_viewport()
+    phone = visit("?" + page.url.partition("?")[2], viewport={"width": 390, "height": 844})
+    settings = phone.get_by_role("button", name=re.compile("^Settings"))
+    expect(settings).to_have_attribute("aria-expanded", "false")
+    settings.click()
+    expect(phone.get_by_role("radio", name="Sentiment of film reviews")).to_be_visible()
