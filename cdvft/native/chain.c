@@ -227,9 +227,9 @@ int cdvft_forward(stage *stages, int count, long tokens, const float *x, long st
         int here = (int)smaller(TOKENS, tokens - first);
         complex_lanes *z = (complex_lanes *)(own.parts + omp_get_thread_num() * own.part), *u = z;
         columns rows = {x + first * stride, stride, here, 0, stages->d_in}, out = {0, 0, here, 0, top->d_out};
-        ahead soon[] = {rows_ahead(y + first * top->d_out, top->d_out, here, top->d_out),
-                        rows_ahead(x + (first + TOKENS) * stride, stride, tokens - first - TOKENS, stages->d_in),
-                        nothing};
+        ahead next_rows = rows_ahead(x, stride, first + TOKENS, tokens, stages->d_in);
+        ahead soon[] = {rows_ahead(y, top->d_out, first, tokens, top->d_out), next_rows, nothing};
+        open_pages(next_rows), open_pages(rows_ahead(y, top->d_out, first + TOKENS, tokens, top->d_out));
         for (const stage *s = stages; s <= top; s++) {
             columns before = {0, 0, TOKENS, u, s->d_in};
             enter(s, s->q2, s > stages ? &before : &rows, s->diagonal, z, 0, 0);
@@ -269,10 +269,11 @@ int cdvft_backward(stage *stages, int count, long tokens, const float *x, long s
         float *diagonal_sum = (float *)(part + own.sums_at) + diagonals, *sum = diagonal_sum + d_out;
         columns rows = {x + first * stride, stride, here, 0, d_in};
         columns grad_rows = {grad + first * d_out, d_out, here, 0, d_out};
-        ahead soon[] = {rows_ahead(grad_rows.rows, d_out, here, d_out),
-                        rows_ahead(grad_x ? grad_x + first * d_in : rows.rows, d_in, here, d_in),
-                        rows_ahead(x + (first + TOKENS) * stride, stride, tokens - first - TOKENS, d_in),
-                        nothing};
+        ahead next_rows = rows_ahead(x, stride, first + TOKENS, tokens, d_in);
+        ahead soon[] = {rows_ahead(grad, d_out, first, tokens, d_out),
+                        grad_x ? rows_ahead(grad_x, d_in, first, tokens, d_in) : next_rows, next_rows, nothing};
+        open_pages(next_rows), open_pages(rows_ahead(grad, d_out, first + TOKENS, tokens, d_out));
+        if (grad_x) open_pages(rows_ahead(grad_x, d_in, first + TOKENS, tokens, d_in));
         for (const stage *s = stages; s <= top; z = next(s, z), sum += 2 * entries(s), s++) {
             columns before = {0, 0, TOKENS, u, s->d_in};
             enter(s, s->q2, s > stages ? &before : &rows, s->diagonal, z, 0, 0);

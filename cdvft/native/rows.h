@@ -67,8 +67,15 @@ typedef struct {
     long d;
 } columns;
 
-static ahead rows_ahead(const float *rows, long stride, long tokens, long d) {
-    return (ahead){rows, tokens > 0 ? rows + (smaller(TOKENS, tokens) - 1) * stride + d : rows};
+/* The rows of 2 L tokens from `first` on, none beyond `tokens` */
+static ahead rows_ahead(const float *rows, long stride, long first, long tokens, long d) {
+    const float *at = rows + first * stride;
+    return (ahead){at, first < tokens ? at + (smaller(TOKENS, tokens - first) - 1) * stride + d : at};
+}
+
+/* A line of every page of 4 KB: addresses then are translated when the rest of it is fetched. */
+static void open_pages(ahead rows) {
+    for (; rows.at < rows.end; rows.at += 1024) __builtin_prefetch(rows.at, 0, 2);
 }
 
 INLINE lanes row_part(const columns *x, long t, long k) {
