@@ -55,7 +55,7 @@ FULL = (
     *(square(768, n, ways=True) for n in (64, 256, 512, 1024, 2048, 8192)),
     square(896, 2048),
     *(square(1024, n) for n in (256, 512, 2048, 8192)),
-    *(square(2048, n) for n in (512, 2048)),
+    *(square(2048, n, ways=True) for n in (512, 2048)),
     *(square(4096, n, ways=n == 512) for n in (64, 512, 2048)),
     *(Case(3072, 768, n, ways=n == 2048) for n in (256, 2048)),
     *(Case(768, 3072, n, ways=n == 2048) for n in (256, 2048)),

@@ -2,10 +2,11 @@
 
     python -m benchmarks.speed [--quick] [--threads 1 2]
 
-Four parts: a layer forward and backward; whole training steps; bytes that backward keeps and the peak of a
-pass; growth with tokens and width. Methods take turns within a round, and what is reported are medians of the
-rounds' ratios with their quartiles. The full run takes about ten minutes and writes speed.json, speed.md
-and speed.svg to benchmarks/results; `--quick` takes about a minute and writes nothing.
+Five parts: a layer forward and backward; whole training steps; bytes that backward keeps and the peak of a
+pass; what CDVFT's own part of a pass consists of; growth with tokens and width. Methods take turns within a
+round, and what is reported are medians of the rounds' ratios with their quartiles. The full run takes about
+a quarter of an hour and writes speed.json, speed.md and speed.svg to benchmarks/results; `--quick` takes
+about a minute and writes nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import torch
 from benchmarks import layers, steps
 from benchmarks.chart import chart
 from benchmarks.machine import caches, machine
+from benchmarks.parts import CASES, parts
 from benchmarks.rounds import Rounds, interleave
 from benchmarks.tables import markdown, verdicts
 
@@ -43,17 +45,18 @@ def main() -> None:
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for case in layers.QUICK if quick else layers.FULL:
-            rounds = interleave(layers.candidates(case), seconds=2 if quick else 4)
+            rounds = interleave(layers.candidates(case), seconds=2 if quick else 5)
             record["layers"].append(
                 {**case.record(), "title": case.title, "threads": threads, **_times(rounds)}
             )
             _say(record["layers"][-1], f"{case.title}, {case.tokens} tokens", "base")
         for model in steps.MODELS[:1] if quick else steps.MODELS:
-            rounds = interleave(steps.candidates(model), seconds=6 if quick else 60)
+            rounds = interleave(steps.candidates(model), seconds=6 if quick else 80)
             record["steps"].append({"title": model.title, "threads": threads, **_times(rounds)})
             _say(record["steps"][-1], model.title, "frozen")
     torch.set_num_threads(1)
     record["memory"] = [_memory(layers.square(d, 512)) for d in ((768,) if quick else (384, 768, 1024))]
+    record["parts"] = [parts(case) for case in (CASES[:1] if quick else CASES)]
     record["growth"] = [] if quick else _growth(record["layers"])
     record["rule"] = _rule_misses(record["layers"])
     record["targets"] = verdicts(record)

@@ -140,6 +140,23 @@ def markdown(record: dict[str, Any]) -> str:
             for e in record["memory"]
         ],
     )
+    lines += ["", "## What CDVFT adds to a layer, microseconds a token, 1 thread", ""]
+    lines += _table(
+        ["layer", "tokens", "frozen", "1.12 allows", "W + alpha dW", "gradients", "in cache", "a call"],
+        [
+            [
+                e["title"],
+                e["tokens"],
+                e["frozen"],
+                f"{0.12 * e['frozen']:.3f}",
+                e["merging"],
+                e["gradients"],
+                e["in_cache"],
+                e["call"],
+            ]
+            for e in record["parts"]
+        ],
+    )  # fmt: skip
     if record["growth"]:
         lines += ["", "## Growth: exponents of the added time (of the whole time for the frozen layer)", ""]
         lines += _table(

@@ -2,7 +2,8 @@
 
 Times are in nanoseconds on one thread with torch 2.13, fitted on an AMD EPYC (Zen 5, AVX-512); only ratios
 matter. `multiply` lies between that machine's (0.02) and an Intel Xeon's, which multiplies matrices twice as
-fast (0.0094): no small block loses to the dense update. "native" `product` was measured on the Xeon.
+fast (0.0094): no small block loses to the dense update. "native" `product` and `build` were measured on the
+Xeon; on the EPYC, `build` was 0.1.
 `python -m benchmarks.speed` measures both ways side by side and prints where the rule is wrong.
 """
 
@@ -42,7 +43,7 @@ LARGE = 1 << 23
 """Entries of 32 MB: larger blocks the C library takes from the system afresh, page by page, every time."""
 
 MEASURED = {
-    "native": Rates(transform=0.035, product=0.065, build=0.1, build_large=1.8, gradient=8, multiply=0.012),
+    "native": Rates(transform=0.035, product=0.065, build=0.3, build_large=1.8, gradient=8, multiply=0.012),
     "chunked": Rates(transform=0.11, product=0.22, build=0.5, build_large=2, gradient=8, multiply=0.012),
 }
 """On the CPU, by what carries out the transforms."""

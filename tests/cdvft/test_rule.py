@@ -28,7 +28,9 @@ def ask(
     ("plan", "shape"),
     [
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 64}),
-        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 256}),
+        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 512}),
+        (Plan(False, False), {"d_out": 2048, "d_in": 2048, "tokens": 512}),
+        (Plan(True, False), {"d_out": 2048, "d_in": 2048, "tokens": 2048}),
         (Plan(False, False), {"d_out": 4096, "d_in": 4096, "tokens": 2048}),
         (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 1024, "engine": "chunked"}),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "p": 1}),
