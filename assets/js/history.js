@@ -76,7 +76,8 @@ export function mount({ element, props, server, watch }) {
     const edit = (how) => () => { editing = true; how(race, actions); };
     const button = (label, hint, onclick, disabled = false) =>
       h("button", { type: "button", class: "text-button", title: hint, disabled, onclick, "aria-label": `${label} ${race.name}` }, label);
-    const foreign = "Only the browser that started it can do this.";
+    // Said in words, for a finger never hovers: buttons that cannot act and no reason look broken.
+    const held = !race.mine ? "Only the browser that started it can rename or delete it." : race.training ? "It trains: stop it first to delete it." : "";
     // A sweep's many runs are no race to watch; its own view stands on the Compare tab.
     const sweep = () => h("a", { class: "text-button", href: `?tab=compare&sweep=${race.group}`, "aria-label": `Open on the Compare tab: ${race.name}` },
       "Open on the Compare tab");
@@ -85,9 +86,9 @@ export function mount({ element, props, server, watch }) {
       isShown && now.length > race.runs.length
         ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
         : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown)]),
-      button("Rename", race.mine ? "Give it another name" : foreign, edit(renaming), !race.mine),
-      button("Delete", !race.mine ? foreign : race.training ? "It trains. Stop it first, then delete it." : "Remove it, its curves and adapters",
-        edit(deleting), !race.mine || race.training));
+      button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),
+      button("Delete", held || "Remove it, its curves and adapters", edit(deleting), held !== ""),
+      h("span", { class: "quiet" }, held));
     return h("li", { class: isShown ? "race shown" : "race", "aria-current": isShown ? "true" : null },
       h("div", { class: "race-head" }, h("span", { class: "race-name" }, race.name), h("span", { class: "quiet" }, when(race.created))),
       h("p", { class: "quiet summary" }, race.summary),

@@ -26,6 +26,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const status = h("p", { class: "status" });
   const stop = h("button", { type: "button", class: "text-button stop-here", hidden: true, "aria-label": "Stop this race",
     onclick: () => { stop.hidden = true; trigger("stop_runs", {}); } }, "Stop");
+  const refused = h("p", { class: "problem", role: "status", hidden: true });
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Race", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
   const lost = h("p", { class: "notice", role: "status", hidden: true }, 
     "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
@@ -38,7 +39,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const reproduce = new Reproduce();
   const pageTitle = document.title;
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, reuse), origin, h("div", { class: "status-line" }, status, stop), bar, lost, aloud, chart.node, board.node, cards.node, predicted.node, reproduce.node);
+    h("div", { class: "run-head" }, title, reuse), origin, h("div", { class: "status-line" }, status, stop), refused, bar, lost, aloud, chart.node, board.node, cards.node, predicted.node, reproduce.node);
 
   let model = null;
   let timer = null;
@@ -129,6 +130,8 @@ export function mount({ element, props, server, trigger, watch }) {
     generation += 1;
     const { runs, recorded, rows, token } = props.value;
     stop.hidden = true;
+    setText(refused, props.value.refused ?? "");
+    refused.hidden = !props.value.refused;
     document.getElementById("choose")?.classList.toggle("ready", token !== "");
     const same = model && runs.join() === [...model.runs.keys()].join();
     if (!same) { model = new RunModel(runs); known = ""; announced = false; chart.hidden.clear(); }
@@ -149,7 +152,7 @@ export function mount({ element, props, server, trigger, watch }) {
   document.addEventListener("visibilitychange", pollNow);
   document.addEventListener("race-renamed", pollNow);
   document.addEventListener("show-runs", (event) => {
-    if (element.isConnected) { props.value = { ...props.value, recorded: null, rows: null, kind: "chosen", runs: event.detail }; begin(); }
+    if (element.isConnected) { props.value = { ...props.value, recorded: null, rows: null, refused: null, kind: "chosen", runs: event.detail }; begin(); }
   });
   begin();
 }

@@ -150,11 +150,13 @@ def build(app: AppState) -> OnVisit:
     clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     start.click(started, [token, *fields], [view, reason, token], **clicked)
 
-    def acting(act: Any) -> Any:
+    def acting(act: Any, in_view: bool = False) -> Any:
         def acted(shown_value: Any, mine: str) -> tuple[Any, ...]:
             ids = ids_of(shown_value)
             refused = act(app, ids, mine)
             again = shown(ids, "chosen", mine, time.time_ns())
+            if refused and in_view:
+                return again | {"refused": refused}, *states(again, mine)
             if refused:
                 return again, gr.skip(), gr.skip(), _reason(refused, "problem")
             return again, *states(again, mine)
@@ -163,7 +165,7 @@ def build(app: AppState) -> OnVisit:
 
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
         button.click(acting(act), [view, token], [view, stop, resume, reason], **clicked)
-    view.stop_runs(acting(actions.stop), [view, token], [view, stop, resume, reason], **clicked)
+    view.stop_runs(acting(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked)
 
     # Settings out of what the browser kept, or out of a race that is shown.
     def filled(form_values: dict[str, Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from studio import Hold, Server, Visit, axe_violations
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
+from cdvft_app.store.records import StoreError
 
 pytestmark = pytest.mark.browser
 
@@ -85,7 +86,9 @@ def test_phone_folds_settings_once_a_run_is_on(visit: Visit) -> None:
     expect(page.locator("#recipes")).to_be_visible()
 
 
-def test_a_phone_has_stop_beside_what_the_race_does_for_its_owner(visit: Visit, hold: Hold) -> None:
+def test_a_phone_has_stop_beside_what_the_race_does_for_its_owner(
+    visit: Visit, hold: Hold, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hold(5)
     phone = {"viewport": {"width": 390, "height": 844}}
     page = visit("?run=nothing", **phone)
@@ -99,9 +102,18 @@ def test_a_phone_has_stop_beside_what_the_race_does_for_its_owner(visit: Visit, 
     stop.scroll_into_view_if_needed()
     status, button = page.locator("#run .status").bounding_box(), stop.bounding_box()
     assert status and button and button["y"] < status["y"] + status["height"]
+
+    def refuse(*_: str) -> None:
+        raise StoreError("It cannot be stopped just now.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server.queue, "stop", refuse)
+        stop.click()
+        expect(page.locator("#run .problem")).to_have_text("It cannot be stopped just now.")
     stop.click()
     hold(None)
     expect(page.locator("#run .status")).to_contain_text("3 stopped")
+    expect(page.locator("#run .problem")).to_be_hidden()
     expect(stop).to_be_hidden()
 
 
