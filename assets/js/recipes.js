@@ -21,6 +21,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const online = props.recipes.filter((recipe) => !recipe.offline);
   const reach = h("p", { class: "reach", role: "status" }, "Looking whether the hub can be reached …");
   const fold = h("details", { class: "hub" }, h("summary", {}, `From the Hugging Face hub (${online.length})`), reach,
+    h("p", { class: "unmeasured" }, props.unmeasured),
     h("div", { class: "recipe-list" }, online.map(card)));
   element.querySelector(".mount").replaceChildren(
     h("fieldset", { class: "recipes" }, h("legend", {}, "Recipe"), h("div", { class: "recipe-list" }, offline.map(card)),

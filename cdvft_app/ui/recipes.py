@@ -13,6 +13,11 @@ from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.ui.component import component
 from cdvft_app.ui.texts import counted
 
+NOT_MEASURED = (
+    "The scores of these, and times on a GPU, have not been measured yet. Times on a CPU are those of steps "
+    "on random weights, which take as long."
+)
+
 
 def card(recipe: Recipe) -> dict[str, Any]:
     """What one card says."""
@@ -34,9 +39,10 @@ def _expect(recipe: Recipe) -> str:
     epochs = counted(recipe.epochs, "epoch").replace(" ", "\u00a0")
     parts = [f"{recipe.train_examples:,}\u00a0examples, {epochs}"]
     if expected.seconds_cpu2:
-        parts.append(f"about {_minutes(expected.seconds_cpu2)} a method on 2\u00a0CPU cores")
+        about = "at most about" if expected.at_most else "about"
+        parts.append(f"{about} {_duration(expected.seconds_cpu2)} a method on 2\u00a0CPU cores")
     if expected.seconds_gpu:
-        parts.append(f"{_minutes(expected.seconds_gpu)} on a GPU")
+        parts.append(f"{_duration(expected.seconds_gpu)} on a GPU")
     metric = catalog.get_dataset(recipe.dataset).metric
     for method, value in expected.metric.items():
         if method == "cdvft":
@@ -45,8 +51,11 @@ def _expect(recipe: Recipe) -> str:
     return " · ".join(parts)
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f}\u00a0s" if seconds < 90 else f"{seconds / 60:.0f}\u00a0min"
+def _duration(seconds: float) -> str:
+    for unit, name in ((1, "s"), (60, "min")):
+        if seconds < 90 * unit:
+            return f"{seconds / unit:.0f}\u00a0{name}"
+    return f"{seconds / 3600:.0f}\u00a0h"
 
 
 def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
@@ -64,6 +73,7 @@ def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
         chosen,
         events=("hub_changed",),
         server_functions={"hub": hub},
+        unmeasured=NOT_MEASURED,
         recipes=[card(recipe) for recipe in catalog.recipes().values()],
         **arguments,
     )

@@ -15,6 +15,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import LinearGroup, ModelEntry
 from cdvft_app.catalog.wheels import WHEELS
 from cdvft_app.settings import METHODS, RunSettings
+from cdvft_app.training.schedule import total_steps
 
 ROOT = Path(__file__).parents[3]
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -162,3 +163,14 @@ def test_what_a_recipe_promises_is_what_was_recorded(key: str) -> None:
     for method, value in promised.items():
         assert recorded[method]["seeds"] == 3
         assert value == recorded[method]["mean"]
+
+
+def test_how_long_a_hub_recipe_takes_is_what_was_recorded() -> None:
+    recorded = json.loads((ROOT / "benchmarks/results/hub_times.json").read_text())["recipes"]
+    promised = {key: recipe for key, recipe in catalog.recipes().items() if not recipe.offline}
+    assert set(recorded) == set(promised)
+    for key, recipe in promised.items():
+        plan = catalog.resolve(RunSettings(recipe=key, method="cdvft"))
+        assert recorded[key]["steps"] == total_steps(plan.settings, recipe.train_examples)
+        assert recipe.expected.seconds_cpu2 == recorded[key]["seconds"]
+        assert recipe.expected.at_most == (recipe.kind == "text")

@@ -1,0 +1,74 @@
+"""How long a run of each hub recipe takes on this machine's CPU, measured without the hub.
+
+    python -m benchmarks.hub_times [RECIPE ...]
+
+Writes benchmarks/results/hub_times.json, with recipes that are not named as they were. A step is measured on
+random weights and inputs, which change nothing about its time, with texts as long as the recipe lets them be:
+batches of shorter texts take less. A run is its steps and, with the time of a forward pass, its evaluations;
+loading is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.machine import machine
+from cdvft_app import catalog
+from cdvft_app.catalog.plan import Plan
+from cdvft_app.cost_request import CostRequest
+from cdvft_app.settings import RunSettings
+from cdvft_app.training import schedule
+from cdvft_app.training.measure import measure
+
+RESULT = Path(__file__).parent / "results/hub_times.json"
+SECONDS = 30.0
+
+
+def step(plan: Plan) -> CostRequest:
+    settings = plan.settings
+    assert settings.batch_size
+    return CostRequest(
+        model=plan.model.key,
+        targets=settings.target_modules,
+        methods=("cdvft",),
+        batch=settings.batch_size,
+        sequence=settings.max_length,
+        image_size=settings.image_size,
+    )
+
+
+def run(plan: Plan, measured: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of all steps and evaluations of a plan, given those of one step and of one forward pass."""
+    settings = plan.settings
+    assert settings.batch_size and settings.train_examples and settings.evaluation_examples
+    steps = schedule.total_steps(settings, settings.train_examples)
+    batches = schedule.evaluations(steps) * settings.evaluation_examples / settings.batch_size
+    seconds = steps * measured["seconds"] + batches * measured["forward_seconds"]
+    return {"steps": steps, "evaluation_batches": round(batches), "seconds": round(seconds)}
+
+
+def main(wanted: list[str]) -> None:
+    steps: dict[CostRequest, dict[str, Any]] = {}
+    recipes: dict[str, Any] = json.loads(RESULT.read_text())["recipes"] if wanted else {}
+    for key in wanted or [key for key, recipe in catalog.recipes().items() if not recipe.offline]:
+        plan = catalog.resolve(RunSettings(recipe=key, method="cdvft"))
+        asked = step(plan)
+        if asked not in steps:
+            told: list[dict[str, Any]] = []
+            measure(asked, told.append, SECONDS)
+            steps[asked] = next(line for line in told if line["kind"] == "result")
+        one = {name: round(steps[asked][name], 3) for name in ("seconds", "forward_seconds")}
+        recipes[key] = {"step": {**asked.model_dump(include={"model", "batch", "sequence"}), **one}}
+        recipes[key] |= run(plan, one)
+        print(f"{key}: {recipes[key]}", flush=True)
+    record = {"machine": machine(), "threads": torch.get_num_threads(), "recipes": recipes}
+    RESULT.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
