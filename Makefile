@@ -28,8 +28,8 @@ chromium:
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \
 	  || { echo "The browser tests need Chromium: install the package 'chromium' and try again."; exit 1; }
 
-test: install chromium ## every test, the real page in Chromium included
-	$(BIN)/python -m pytest
+test: install chromium ## every test, the real page in Chromium included; two files at a time, a thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## lint, format, types
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from cdvft_app.catalog.backbones import ImageBackbone
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.inspection import frozen, patches
 from cdvft_app.settings import RunSettings
+from cdvft_app.turns import Busy
 
 pytestmark = pytest.mark.browser
 
@@ -116,3 +117,19 @@ def test_the_recorded_image_run_is_followed_without_its_model(
     page.get_by_role("radio", name="row 3, column 4").press(" ")
     expect(verdict).not_to_have_text(before)
     expect(page.locator(".forward .problem:visible")).to_have_count(0)
+
+
+def test_who_finds_the_server_busy_may_ask_again(
+    visit: Visit, of_images: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_: object) -> None:
+        raise Busy("The server is busy.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen, "backbone", busy)
+        page = visit(f"?run=nothing&tab=factors&factors={of_images}", ready=READY)
+        refusal = page.locator(".forward .choice.images .problem")
+        expect(refusal).to_have_text("The server is busy. Try again")
+    refusal.get_by_role("button", name="Try again").click()
+    expect(page.locator(".stage .trail li")).to_have_count(8)
+    expect(refusal).to_be_hidden()

@@ -1,6 +1,6 @@
 // What is followed through a layer: an example, and one token or patch of it. Texts and images build on this.
 
-import { h, setText } from "../dom.js";
+import { h } from "../dom.js";
 import { decode } from "./data.js";
 
 export class Choice {
@@ -18,24 +18,25 @@ export class Choice {
     this.refuse(null);
   }
 
-  refuse(problem) {
-    setText(this.refusal, problem ?? "");
+  refuse(problem, again = null) {
+    this.refusal.replaceChildren(problem ?? "", ...(again ? [" ", h("button", { type: "button", class: "text-button", onclick: again }, "Try again")] : []));
     this.refusal.hidden = !problem;
   }
 
-  /** The answer to a question, or null where it was refused or another layer is looked at by now. */
-  async wait(question) {
+  /** The answer of `ask()`, or null where it was refused or another layer is looked at by now. Whoever found the server
+   *  busy or away is offered `again`. */
+  async wait(ask, again) {
     const { layer } = this;
     this.node.toggleAttribute("data-busy", true);
-    const answer = await question.catch((error) => ({ error: error.message || "The server does not answer; try again." }));
+    const answer = await ask().catch((error) => ({ error: error.message || "The server does not answer.", busy: !error.final }));
     this.node.toggleAttribute("data-busy", false);
     if (layer !== this.layer) return null;
-    this.refuse(answer.error);
+    this.refuse(answer.error, answer.busy ? again : null);
     return answer.error ? null : answer;
   }
 
   async load(example) {
-    const answer = await this.wait(this.ask(this.layer, example));
+    const answer = await this.wait(() => this.ask(this.layer, example), () => this.load(example));
     if (!answer) return;
     this.inputs = { ...answer, values: decode(answer.data) };
     this.loaded(example, answer);

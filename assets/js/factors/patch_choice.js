@@ -21,7 +21,7 @@ export class PatchChoice extends Choice {
   async show(layer) {
     this.begin(layer);
     this.thumbnails.hidden = this.tokens.hidden = true;
-    this.found = await this.wait(this.images(layer));
+    this.found = await this.wait(() => this.images(layer), () => this.show(layer));
     if (!this.found || layer !== this.layer) return;
     const { images } = this.found;
     this.image = Math.min(this.image, images.length - 1);
