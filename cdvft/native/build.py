@@ -18,7 +18,7 @@ import torch
 
 logger = logging.getLogger(__name__)
 
-SOURCES = ("chain.c", "merge.c", "rows.h", "fft.h")
+SOURCES = ("chain.c", "merge.c", "stage.h", "rows.h", "fft.h")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC")
 INSTRUCTIONS = {
     "AVX512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"),
