@@ -82,7 +82,7 @@ def resume(run_id: str, as_json: Json = False) -> None:
 
 
 @app.command()
-def runs(limit: int = 20, as_json: Json = False) -> None:
+def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False) -> None:
     """List the latest runs."""
     store = RunStore.default()
     store.mark_interrupted()

@@ -77,7 +77,7 @@ export function mount({ element, props, server, watch }) {
     const button = (label, hint, onclick, disabled = false) =>
       h("button", { type: "button", class: "text-button", title: hint, disabled, onclick, "aria-label": `${label} ${race.name}` }, label);
     // Said in words, for a finger never hovers: buttons that cannot act and no reason look broken.
-    const held = !race.mine ? "Only the browser that started it can rename or delete it." : race.training ? "It trains: stop it first to delete it." : "";
+    const held = !race.mine ? "Only who started it can rename or delete it." : race.training ? "It trains: stop it first to delete it." : "";
     // A sweep's many runs are no race to watch; its own view stands on the Compare tab.
     const sweep = () => h("a", { class: "text-button", href: `?tab=compare&sweep=${race.group}`, "aria-label": `Open on the Compare tab: ${race.name}` },
       "Open on the Compare tab");
@@ -85,7 +85,7 @@ export function mount({ element, props, server, watch }) {
       button("Open", "Show this race alone", () => { open(ids(race)); comeUpTo(document.getElementById("run")); refresh(); }),
       isShown && now.length > race.runs.length
         ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
-        : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); }, isShown)]),
+        : isShown ? null : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); })].filter(Boolean)),
       button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),
       button("Delete", held || "Remove it, its curves and adapters", edit(deleting), held !== ""),
       h("span", { class: "quiet" }, held));

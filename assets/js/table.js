@@ -21,7 +21,7 @@ export function tableUnder(read, label = "The chart's numbers") {
     const shown = rows.filter((_, index) => index % stride === 0 || index === rows.length - 1);
     holder.replaceChildren(h("table", { class: "numbers" },
       h("caption", {}, rows.length === 0 ? "No numbers yet."
-        : stride === 1 ? `${rows.length} rows.` : `Every ${stride}th of ${rows.length} rows, and the last.`),
+        : stride === 1 ? `${rows.length} rows.` : `One row in ${stride} of ${rows.length}, and the last.`),
       h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, shown.map((row) => h("tr", {},
         row.map((cell) => h("td", {}, typeof cell === "number" ? short(cell) : cell ?? "")))))));

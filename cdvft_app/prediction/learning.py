@@ -3,7 +3,8 @@
 Each run teaches three things: how long its training took for each FLOP that was counted for it, how long it
 took beside training, and how many bytes its process had beside those of a step. A measured step teaches the
 first alone. The nearest count: of the same method, model and data, then of the same method and model, then of
-the same model, then any; of these the latest, by their median.
+the same model, then any long one; of these the latest, by their
+median.
 """
 
 from __future__ import annotations
@@ -199,7 +200,9 @@ def learned(
         near = [
             (one, said)
             for one in known
-            if nearness.holds(settings, one.settings) and (alike(one) or not nearness.alike)
+            if nearness.holds(settings, one.settings)
+            and (alike(one) or not nearness.alike)
+            and (nearness.same or one.steps >= MANY_STEPS)
             if (said := value(one)) is not None
         ][:LATEST]
         if near:

@@ -176,7 +176,7 @@ class _Run:
         self.clock.seconds = rows[-1]["seconds"]
         if self.args.should_save:
             snapshots.remove_after(self.folder, self.step)
-        self.emit(Note(f"Going on from step {self.step}."))
+        self.emit(Note(f"Went on from step {self.step}."))
         return whole[-1]
 
     def announce(self) -> None:

@@ -105,7 +105,10 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         )
         return Buttons(True, bool(ended_early), f"Stop keeps the adapter. {again}")
     if ended_early:
-        return Buttons(False, True, "Nothing trains, so there is nothing to stop.")
+        again = label(ended_early[0].settings)
+        return Buttons(
+            False, True, f"This race does not train. Resume goes on with {again} from where it ended."
+        )
     return Buttons(False, False, "This race is finished: nothing to stop or resume.")
 
 

@@ -23,6 +23,7 @@ from cdvft_app.ui.state import AppState, OnVisit
 from cdvft_app.ui.visitor import visitor_token
 
 TITLE = "Train"
+GONE = "The address names a run that is not kept here; it may have been deleted. This is another one."
 # Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
 # Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
 QUIET: dict[str, Any] = {
@@ -85,7 +86,7 @@ def build(app: AppState) -> OnVisit:
     gr.on([field.change for field in fields], typed, fields, said_to, **QUIET)
     controls.fields["recipe"].hub_changed(typed, fields, said_to, **QUIET)
 
-    view.run_ended(lambda *given: typed(*given)[0], fields, counts, **QUIET)
+    view.run_ended(typed, fields, said_to, **QUIET)
 
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
@@ -205,14 +206,15 @@ def _first_shown(app: AppState, asked: str, token: str) -> dict[str, Any]:
     runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
+    missing = {"refused": GONE if asked else None}
     last = app.store.groups(1, token, sweeps=False) or app.store.groups(1, sweeps=False)
     if last:
-        return shown([run.id for run in last[0]], "last", token)
+        return shown([run.id for run in last[0]], "last", token) | missing
     race = recorded()
     if race is None:
-        return shown([], "last", token)
+        return shown([], "last", token) | missing
     ids = [run["id"] for run in race["runs"]]
-    return shown(ids, "last", token) | {"recorded": race["recorded"], "rows": race}
+    return shown(ids, "last", token) | missing | {"recorded": race["recorded"], "rows": race}
 
 
 def _reason(text: str, kind: str = "quiet") -> str:

@@ -36,6 +36,19 @@ def test_history_overlays_renames_deletes(visit: Visit) -> None:
     expect(page.locator("#set-epochs input")).to_have_value("2")
 
 
+def test_a_long_name_wraps_on_a_phone(visit: Visit) -> None:
+    page = visit(viewport={"width": 390, "height": 844})
+    start_race(page, steps=10)
+    expect(status(page)).to_have_text("All 3 finished")
+    race = page.locator("#history .race").first
+    race.get_by_role("button", name="Rename").click()
+    page.get_by_label("New name").fill("W" * 120)
+    page.keyboard.press("Enter")
+    expect(page.locator("#run h2")).to_have_text("W" * 120)
+    expect(race.locator(".race-name")).to_have_text("W" * 120)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
 def test_a_race_that_trains_cannot_be_deleted_until_it_is_stopped(visit: Visit, hold: Hold) -> None:
     hold(5)
     page = visit()

@@ -205,6 +205,7 @@ def test_tab_in_address(visit: Visit) -> None:
 def test_unknown_run_in_address(visit: Visit) -> None:
     page = visit("?run=../../etc/passwd,%3Cscript%3E")
     expect(page.locator("#run h2")).not_to_be_empty()
+    expect(page.locator("#run .problem")).to_contain_text("names a run that is not kept here")
 
 
 def test_only_what_the_race_uses_is_shown(visit: Visit) -> None:

@@ -152,7 +152,7 @@ class Theatre {
       if (step !== null) this.player.set(layer.nearest(step));
       this.forward.show(layer);
       setText(this.payload, `This layer: ${layer.steps.length} snapshots in ${count(Math.round(layer.bytes / 1024))} kB`
-        + `${layer.steps.length < run.steps.length ? `, every ${Math.round(run.steps.length / layer.steps.length)}th of ${run.steps.length}` : ""}`
+        + `${layer.steps.length < run.steps.length ? `, one in ${Math.round(run.steps.length / layer.steps.length)} of ${run.steps.length}` : ""}`
         + `, here after ${Math.round(performance.now() - began)} ms. Every matrix is rebuilt in your browser; scrubbing asks the server for nothing.`);
       this.node.dataset.layer = module;
       this.address();

@@ -96,6 +96,15 @@ def test_the_nearest_run_decides(store: RunStore, earlier: dict[str, Any], words
     assert nearest.high / nearest.value < farther
 
 
+def test_a_few_steps_of_another_model_teach_nothing(store: RunStore) -> None:
+    before = foretell(store).seconds
+    finish(store, 0.5, recipe="digits", max_steps=2)
+    assert foretell(store).seconds == before
+    finish(store, 14.0, recipe="digits")
+    after = foretell(store).seconds
+    assert before and after and after != before and "as one run of other models" in after.how
+
+
 def test_what_another_device_took_teaches_nothing(store: RunStore) -> None:
     before = foretell(store)
     finish(store, 1.0, device="NVIDIA H100")

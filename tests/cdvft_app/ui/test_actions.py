@@ -105,7 +105,7 @@ def test_only_the_owner_stops_and_resumes(app: AppState) -> None:
 
     assert "Only the browser that started" in str(actions.resume(app, ids, "stranger"))
     assert actions.buttons(app.store, ids, "mine") == actions.Buttons(
-        False, True, "Nothing trains, so there is nothing to stop."
+        False, True, "This race does not train. Resume goes on with CDVFT from where it ended."
     )
     assert actions.resume(app, ids, "mine") is None
     assert [app.store.state(run_id) for run_id in ids] == ["queued", "queued"]
