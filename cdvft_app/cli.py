@@ -1,4 +1,5 @@
-"""The same without a page: `python -m cdvft_app train`, `sweep`, `runs`, `resume`, `cost`, `measure`.
+"""The same without a page: `python -m cdvft_app train`, `sweep`, `runs`, `resume`, `delete`,
+`cost`, `measure`.
 
 Results go to standard output, progress and complaints to standard error. Exit codes: 0 finished, 1 failed,
 2 a choice that cannot be run, 130 stopped. Under a launcher several processes share a run's batches, on GPUs
@@ -108,6 +109,16 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)
     console.print(table)
+
+
+@app.command()
+def delete(run_ids: list[str]) -> None:
+    """Delete runs with their curves and adapters, whoever started them; one that trains must be stopped."""
+    store = RunStore.default()
+    store.mark_interrupted()
+    for run_id in run_ids:
+        store.remove(run_id)
+        print(f"deleted {run_id}")
 
 
 def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:

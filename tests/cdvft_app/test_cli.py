@@ -14,6 +14,7 @@ from cdvft_app import cli
 from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step, TrainingFailed
 from cdvft_app.options import OPTIONS
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +162,20 @@ def test_runs_lists_all_with_their_true_state(command, tmp_path):
     assert [(run["recipe"], run["method"], run["state"]) for run in listed] == [
         ("digits", "cdvft", "finished")
     ]
+
+
+def test_delete_is_for_who_has_the_folder_and_not_while_it_trains(command, tmp_path):
+    store = RunStore(tmp_path)
+    settings = RunSettings(method="cdvft", recipe="digits")
+    over, training = store.create([settings, settings], "of a browser")
+    store.set_state(over.id, "stopped")
+    store.set_state(training.id, "preparing", process=this_process())
+    assert command("delete", over.id) == (0, f"deleted {over.id}\n", "")
+    assert store.get(over.id) is None
+    code, _, said = command("delete", training.id)
+    assert code == 1 and "stop it first" in said
+    code, _, said = command("delete", over.id)
+    assert code == 1 and over.id in said
 
 
 def test_a_long_name_is_cut_in_the_list_and_whole_in_json(command, tmp_path):
