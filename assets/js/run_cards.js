@@ -9,6 +9,9 @@ function sentences(text) {
   return end < 0 ? [text, ""] : [text.slice(0, end + 1), text.slice(end + 1).trim()];
 }
 
+/** Share of all examples between two accuracies that tells more of the training than of the methods. */
+const TOO_WIDE = 0.2;
+
 /** "a", "a and b", or "a, b and c". */
 const listed = (parts, and = " and ") => [parts.slice(0, -1).join(", "), parts.at(-1)].filter(Boolean).join(and);
 
@@ -39,7 +42,9 @@ export function outcome(runs) {
   const doubt = ours.metric_name === "accuracy" && examples
     ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ±${error.toFixed(1)} points (one standard error).`
     : " One seed: small differences are chance.";
-  return `${ours.label} ended ${list}.${doubt}`;
+  const wide = ours.metric_name === "accuracy" && others.some((other) => other.method !== "head" && Math.abs(ours.metric - other.metric) >= TOO_WIDE)
+    ? " A gap so wide mostly means that one of them has hardly learned yet: give it more steps or another rate before you judge." : "";
+  return `${ours.label} ended ${list}.${wide}${doubt}`;
 }
 
 /** One card for all runs that failed for the same reason. */
