@@ -5,7 +5,7 @@
 Five parts: a layer forward and backward; whole training steps; bytes that backward keeps and the peak of a
 pass; what CDVFT's own part of a pass consists of; growth with tokens and width. Methods take turns within a
 round, and what is reported are medians of the rounds' ratios with their quartiles. The full run takes about
-a quarter of an hour and writes speed.json, speed.md and speed.svg to benchmarks/results; `--quick` takes
+a quarter of an hour and writes speed_<processor>.json, .md and .svg to benchmarks/results; `--quick` takes
 about a minute and writes nothing.
 """
 
@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import re
 import time
 import warnings
 from pathlib import Path
@@ -65,10 +66,17 @@ def main() -> None:
     print("\n" + tables)
     if not quick:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
-        (RESULTS / "speed.md").write_text(tables)
-        (RESULTS / "speed.svg").write_text(chart(record["layers"]))
-        print(f"Written: speed.json, speed.md and speed.svg in {RESULTS}.")
+        path = RESULTS / f"speed_{_slug(here['cpu'])}"
+        path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        path.with_suffix(".md").write_text(tables)
+        path.with_suffix(".svg").write_text(chart(record["layers"]))
+        print(f"Written: {path}.json, .md and .svg.")
+
+
+def _slug(processor: str) -> str:
+    """'Intel(R) Xeon(R) Processor' -> 'intel_xeon': every kind of machine keeps a record of its own."""
+    name = re.sub(r"\(\w+\)|\bprocessor\b|\bcpu\b.*", " ", processor.lower())
+    return "_".join(re.findall(r"[a-z0-9]+", name)) or "unknown"
 
 
 def _arguments() -> argparse.Namespace:

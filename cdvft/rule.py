@@ -3,7 +3,7 @@
 Times are in nanoseconds on one thread with torch 2.13, fitted on an AMD EPYC (Zen 5, AVX-512); only ratios
 matter. `multiply` lies between that machine's (0.02) and an Intel Xeon's, which multiplies matrices twice as
 fast (0.0094): no small block loses to the dense update. "native" `product` and `build` were measured on the
-Xeon; on the EPYC, `build` was 0.1.
+Xeon; `build` is 0.27 to 0.29 on the EPYC.
 `python -m benchmarks.speed` measures both ways side by side and prints where the rule is wrong.
 """
 
