@@ -1,5 +1,6 @@
-// Light or dark: remembered, and following the system until somebody chooses.
+// Light or dark: remembered, and following the system until somebody chooses; and what holds for every tab.
 
+import { tendChoices } from "./choices.js";
 import { h } from "./dom.js";
 
 const KEY = "cdvft-theme";
@@ -24,6 +25,7 @@ export function mount({ element, server }) {
   element.querySelector(".theme-place").replaceChildren(button);
   system.addEventListener("change", () => queueMicrotask(apply));  // after Gradio's own listener
   apply();
+  tendChoices();
   // Asking torch may import it first, which would slow down the drawing of the page.
   const chip = element.querySelector(".chip");
   setTimeout(() => server.where({}).then((text) => { chip.textContent = text; }, () => {}), 2000);

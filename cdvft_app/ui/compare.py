@@ -71,31 +71,38 @@ def build(app: AppState) -> OnVisit | None:
     panel.kept(compared, fields, view, trigger_mode="always_last", **QUIET)
     measure.connect(app, panel, fields, values)
 
-    # A model brings its own layers, and takes tokens or pixels.
-    def of_model(model: str | None) -> list[Any]:
-        kind = kind_of(model or "")
+    # A model brings its own layers, and takes tokens or pixels. Leaving its field is an input, too.
+    brought = gr.State(START["model"])
+
+    def of_model(model: str | None, before: str) -> list[Any]:
+        model = model or ""
+        if model == before:
+            return [gr.skip()] * 4
+        kind = kind_of(model)
         return [
-            gr.update(**layers_of(model or "")),
+            gr.update(**layers_of(model)),
             gr.update(visible=kind != "image", value=""),
             gr.update(visible=kind in ("image", None), value=""),
+            model,
         ]
 
     follows = [controls[name] for name in ("targets", "sequence", "image_size")]
-    controls["model"].input(of_model, controls["model"], follows, **QUIET)
+    controls["model"].input(of_model, [controls["model"], brought], [*follows, brought], **QUIET)
 
     # Only what the chosen methods and kind of model use is shown.
     def of_methods(methods: list[str]) -> list[Any]:
         return [gr.update(visible=method in methods) for method in SIZES.values()]
 
     controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
-    finished_races.connect(app.store, *race, controls)
+    finished_races.connect(app.store, *race, controls, brought)
     gr.api(_endpoint(app), api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
 
     # The page begins with what is only counted; what was measured here is known to the store alone.
-    def visited(*given: Any) -> Any:
-        return compared(*given) if app.store.measurements.any() else gr.skip()
+    def visited(*given: Any) -> list[Any]:
+        counted = compared(*given) if app.store.measurements.any() else gr.skip()
+        return [counted, finished_races.offer(app.store)]
 
-    return OnVisit(visited, fields, [view])
+    return OnVisit(visited, fields, [view, race[0]])
 
 
 def _compare(app: AppState, values: dict[str, Any]) -> dict[str, Any]:

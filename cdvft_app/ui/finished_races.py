@@ -19,6 +19,8 @@ from cdvft_app.ui.form import label, text
 MOST_RACES = 20
 MOST_TIMED = 12
 _LOOKED_THROUGH = 400  # runs of the history, the latest
+_NONE = "None has finished here yet."
+_FILLS = "Fills in its model, layers and settings."
 _HINT = (
     "Seconds without preparation and evaluations. Memory: on a CPU the largest size of the whole program, on "
     "a GPU what torch had taken."
@@ -31,35 +33,41 @@ def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
         value=None,
         label="Or a finished race",
         elem_id="cost-race",
-        **_offer(store),
+        info=_NONE,
     )
     return race, gr.HTML(elem_id="cost-race-took", apply_default_css=False)
 
 
-def connect(store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any]) -> None:
-    """Let `race` offer what has finished by now, and fill `controls`, by their fields' names."""
+def connect(
+    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], brought: gr.State
+) -> None:
+    """Let `race` offer what has finished by now, and fill `controls`, by their fields' names.
+
+    `brought` holds the model whose layers are on offer.
+    """
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
     def chosen(group_id: object) -> list[Any]:
         found = values(store, group_id)
         if found is None:
-            return ['<p class="hint">This race is no longer there.</p>', *[gr.skip()] * len(FIELDS)]
+            return ['<p class="hint">This race is no longer there.</p>', *[gr.skip()] * (len(FIELDS) + 1)]
         kind = kind_of(found["model"])
         own = {
             "targets": gr.update(**{**layers_of(found["model"]), "value": found["targets"]}),
             "sequence": gr.update(value=found["sequence"], visible=kind != "image"),
             "image_size": gr.update(value=found["image_size"], visible=kind in ("image", None)),
         }
-        return [measured(store, group_id), *(own.get(name, found[name]) for name in FIELDS)]
+        filled = (own.get(name, found[name]) for name in FIELDS)
+        return [measured(store, group_id), *filled, found["model"]]
 
-    race.focus(lambda: gr.update(**_offer(store)), None, race, **quiet)
-    race.input(chosen, race, [took, *(controls[name] for name in FIELDS)], **quiet)
+    race.focus(lambda: offer(store), None, race, **quiet)
+    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), brought], **quiet)
 
 
-def _offer(store: RunStore) -> dict[str, Any]:
+def offer(store: RunStore) -> dict[str, Any]:
+    """The dropdown's update: what has finished by now."""
     offered = choices(store)
-    info = "Fills in its model, layers and settings." if offered else "None has finished here yet."
-    return {"choices": offered, "info": info}
+    return gr.update(choices=offered, info=_FILLS if offered else _NONE)
 
 
 def choices(store: RunStore) -> list[tuple[str, str]]:

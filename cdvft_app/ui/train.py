@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from html import escape
 from typing import Any
 
@@ -94,6 +95,7 @@ def build(app: AppState) -> OnVisit:
     def of_recipe(key: str, m: Any) -> list[Any]:
         recipe = catalog.get_recipe(key)
         return [
+            recipe.model,
             gr.update(**choices("model", recipe)),
             gr.update(**choices("dataset", recipe)),
             gr.update(**targets(recipe.model, recipe)),
@@ -101,7 +103,8 @@ def build(app: AppState) -> OnVisit:
         ]
 
     at = controls.fields
-    follows = [at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying)]
+    brought = gr.State()  # the model whose layers are on offer
+    follows = [brought, at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying)]
     at["recipe"].input(of_recipe, [at["recipe"], at["m"]], follows, **QUIET)
 
     def of_m(key: str, m: Any) -> Any:
@@ -110,13 +113,17 @@ def build(app: AppState) -> OnVisit:
     rate = f"{form.RATE}cdvft"
     at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
 
-    def of_model(model: str, key: str) -> Any:
+    def of_model(model: str, key: str, before: str) -> Any:
+        if model == before:
+            return gr.skip(), gr.skip()  # its field was left, which is an input, too
         try:
-            return gr.update(**targets(model or "", catalog.get_recipe(key)))
+            return gr.update(**targets(model or "", catalog.get_recipe(key))), model
         except InvalidChoice:
-            return gr.skip()  # `typed` says what is wrong with it
+            return gr.skip(), gr.skip()  # `typed` says what is wrong with it
 
-    at["model"].input(of_model, [at["model"], at["recipe"]], at["target_modules"], **QUIET)
+    at["model"].input(
+        of_model, [at["model"], at["recipe"], brought], [at["target_modules"], brought], **QUIET
+    )
 
     def of_methods(methods: list[str], key: str) -> list[Any]:
         kind = catalog.get_recipe(key).kind
@@ -168,21 +175,24 @@ def build(app: AppState) -> OnVisit:
         button.click(acting(act), [view, token], [view, stop, resume, reason], **clicked)
     view.stop_runs(acting(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked)
 
-    # Settings out of what the browser kept, or out of a race that is shown.
+    # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
     def filled(form_values: dict[str, Any]) -> list[Any]:
         recipe = catalog.get_recipe(form_values["recipe"])
-        brought = of_recipe(recipe.key, form_values["m"])
-        own = dict(zip(("model", "dataset", "target_modules", *varying), brought, strict=True))
-        return [_set(own.get(name), form_values[name]) for name in form.FIELDS]
+        model, *updates = of_recipe(recipe.key, form_values["m"])
+        own = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
+        model = form_values["model"] or model
+        with suppress(InvalidChoice):  # `typed` says what is wrong with it
+            own["target_modules"] = gr.update(**targets(model, recipe))
+        return [*(_set(own.get(name), form_values[name]) for name in form.FIELDS), model]
 
     def reused(shown_value: Any) -> list[Any]:
         first = next(filter(None, map(app.store.get, ids_of(shown_value))), None)
         if first is None:
-            return [gr.skip()] * len(fields)
+            return [gr.skip()] * (len(fields) + 1)
         runs = app.store.group(first.group_id)
         return filled(form.remembered(form.from_runs(run.settings for run in runs)))
 
-    view.use_settings(reused, view, fields, **QUIET)
+    view.use_settings(reused, view, [*fields, brought], **QUIET)
 
     # A visit: who it is, what the form held, and which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
@@ -191,7 +201,7 @@ def build(app: AppState) -> OnVisit:
         return [*filled(form.remembered(kept_form)), first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
-    return OnVisit(visited, [token, kept], [*fields, view, history, token])
+    return OnVisit(visited, [token, kept], [*fields, brought, view, history, token])
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:
