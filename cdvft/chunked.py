@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors, block_spectrum
-from cdvft.spectra import spectrum
+from cdvft.spectra import forget, spectrum
 
 DEFAULT_CACHE_BYTES = 1 << 20
 """Second-level cache of a core where the system does not tell, as outside Linux."""
@@ -41,6 +41,8 @@ def backward(
     """
     diagonals, circulants, alpha = factors
     spectra = [spectrum(c) for c in circulants]
+    for c in circulants:
+        forget(c)
     diagonal_sums = [torch.zeros_like(a) for a in diagonals]
     spectrum_sums = [torch.zeros_like(s) for s in spectra]
     for rows in _chunks(x, factors):

@@ -85,7 +85,7 @@ def block_circulant_matmul(x: Tensor, c: Tensor, d_out: int) -> Tensor:
     """
     _, q2, p = c.shape
     if x.numel() == 0:  # MKL refuses to transform an empty batch
-        return x.new_zeros(*x.shape[:-1], d_out)
+        return x.new_zeros(*x.shape[:-1], d_out) + 0 * (x.sum() + c.sum())  # gradients of zero, not none
     spectrum = torch.einsum("...jf,ijf->...if", block_spectrum(x, q2, p), torch.fft.rfft(c, n=p))
     return torch.fft.irfft(spectrum, n=p).flatten(-2)[..., :d_out]
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad as fwAD
 from torch.nn import functional as F
 
 from cdvft import chunked, merged, native
@@ -96,10 +97,11 @@ def _reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: F
 def _adapted(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Factors, backend: Backend
 ) -> Tensor:
+    _check(x, factors)
     dtype = _arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
-    if backend == "reference" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if backend == "reference" or _is_transformed():
         return _reference(x, weight, bias, Factors(diagonals, circulants, factors.alpha))
     engine = native if native.supports(x, circulants) else chunked
     plan = Plan(backend == "merged", backend == "merged")
@@ -114,6 +116,33 @@ def _adapted(
         )
     way = _Way(engine, plan, len(diagonals), factors.alpha)
     return _Adapted.apply(x, weight, bias, way, *diagonals, *circulants)
+
+
+def _check(x: Tensor, factors: Factors) -> None:
+    """Compiled code reads and writes what it is told to: shapes and devices must be right before.
+
+    Raises:
+        ValueError: if x is not as wide as the first diagonal is long, or vectors are on another device.
+    """
+    d_in = factors.diagonals[0].numel()
+    if x.dim() == 0 or x.shape[-1] != d_in:
+        raise ValueError(f"Got an input of shape {tuple(x.shape)}, but the layer takes (..., {d_in}).")
+    for vector in (*factors.diagonals, *factors.circulants):
+        if vector.device != x.device:
+            raise ValueError(
+                f"Got an input on {x.device}, but the adapter's vectors are on {vector.device}. Move both to "
+                "one device; vectors on meta hold no values until they are loaded."
+            )
+
+
+def _is_transformed() -> bool:
+    """Whether torch compiles, traces, maps, or differentiates forward, which only its own operations can."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or fwAD._current_level >= 0
+    )
 
 
 def _arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:
@@ -155,13 +184,15 @@ class _Adapted(torch.autograd.Function):
                 else:
                     y = F.linear(rows, weight, bias)
                 way.engine.forward_(y, rows, factors)
-        return y.view(*x.shape[:-1], d_out)
+        # No view, as far as autograd knows: what follows may write into it, as into any layer's output.
+        return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], d_out])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *tensors = ctx.saved_tensors
         way, factors, needs_x = ctx.way, ctx.way.factors(tensors), ctx.needs_input_grad[0]
-        if torch.is_grad_enabled():  # these gradients are to be differentiated in turn
+        # These gradients are to be differentiated in turn, or for many outputs at once.
+        if torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad):
             needs = (needs_x, *ctx.needs_input_grad[4:])
             first, *others = _differentiable_gradients([x, *tensors], weight, way.alpha, grad, needs)
             return first, None, None, None, *others
@@ -176,7 +207,7 @@ class _Adapted(torch.autograd.Function):
             else:
                 if needs_x:
                     grad_x = (
-                        torch.zeros_like(rows, dtype=grad.dtype) if weight is None else grad_rows @ weight
+                        rows.new_zeros(rows.shape, dtype=grad.dtype) if weight is None else grad_rows @ weight
                     )
                 grads = way.engine.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
@@ -188,10 +219,15 @@ def _product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:
     return arithmetic if x.device.type == "cpu" else x.dtype
 
 
+def is_autocast_on(kind: str) -> bool:
+    """Whether autocast chooses the dtypes of this type of device."""
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
 def _as_given(x: Tensor) -> AbstractContextManager[object]:
     """Autocast off: each dtype here is meant."""
     kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    return torch.autocast(kind, enabled=False) if is_autocast_on(kind) else nullcontext()
 
 
 def _differentiable_gradients(
@@ -200,7 +236,9 @@ def _differentiable_gradients(
     """Gradients by x and the factors, in that order, as a graph of their own: through the reference."""
     x, *tensors = inputs
     m = len(tensors) // 2 + 1
-    y = _reference(x, weight, None, Factors(tensors[:m], tensors[m:], alpha))
+    differentiable = torch.is_grad_enabled()
+    with torch.enable_grad():
+        y = _reference(x, weight, None, Factors(tensors[:m], tensors[m:], alpha))
     wanted = [t for t, need in zip(inputs, needs, strict=True) if need]
-    found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
+    found = iter(torch.autograd.grad(y, wanted, grad, create_graph=differentiable))
     return [next(found) if need else None for need in needs]

@@ -14,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.config import CDVFTConfig
-from cdvft.kernels import Backend, adapted_linear, cd_linear
+from cdvft.kernels import Backend, adapted_linear, cd_linear, is_autocast_on
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
@@ -173,12 +173,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         active = [] if self.disable_adapters or self.merged else self.active_adapters
         adapters = [adapter for adapter in active if adapter in self.cdvft_circulants]
         base: Any = self.base_layer
-        if (
-            adapters
-            and not (args or kwargs)
-            and _is_plain(base)
-            and not torch.is_autocast_enabled(x.device.type)
-        ):
+        if adapters and not (args or kwargs) and _is_plain(base) and not is_autocast_on(x.device.type):
             weight = base.weight.T if self.weight_is_transposed else base.weight
             first = adapters.pop(0)
             result = adapted_linear(x, weight, base.bias, self.factors(first), self.cdvft_backend[first])
@@ -219,7 +214,9 @@ def _is_plain(base: nn.Module) -> bool:
     return (
         type(base) in (nn.Linear, Conv1D)
         and type(base.weight) in (nn.Parameter, Tensor)
-        and not (base._forward_hooks or base._forward_pre_hooks or base._backward_hooks)
+        and not (base._forward_hooks or base._forward_pre_hooks)
+        and not (base._backward_hooks or base._backward_pre_hooks)
+        and not nn.modules.module._has_any_global_hook()
         and "forward" not in vars(base)
     )
 

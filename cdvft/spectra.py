@@ -26,11 +26,18 @@ def spectrum(c: Tensor) -> Tensor:
     return fresh
 
 
+def forget(c: Tensor) -> None:
+    """Before an optimizer may write through raw pointers, which off the CPU nothing would tell of."""
+    if c.device.type != "cpu":
+        _kept.pop(c, None)
+
+
 def _identity(c: Tensor) -> Any:
     """On the CPU the values themselves, which no way of writing them escapes.
 
     Elsewhere, to spare a round trip to the device, the storage and torch's count of in-place changes, which
-    optimizers, `copy_`, `load_state_dict` and `.to` go through, but writing through `.data` does not.
+    torch's optimizers, `copy_`, `load_state_dict` and `.to` go through, but writing through `.data` does not.
+    For optimizers that write otherwise, backward passes `forget`.
     """
     if c.device.type == "cpu":
         return c.detach().clone()

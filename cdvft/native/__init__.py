@@ -97,7 +97,7 @@ def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None
         plan = _plan(c.shape[2])
         fields += (a.numel(), after.numel(), *c.shape, *plan.addresses, a.data_ptr(), c.data_ptr(), 0)
     compiled, tokens = library(), x.shape[0]
-    assert compiled is not None
+    assert compiled is not None and all(t is None or t.is_contiguous() for t in others)
     done = getattr(compiled, name)(
         (ctypes.c_int64 * len(fields))(*fields), len(circulants), tokens, x.data_ptr(), x.stride(0),
         diagonals[-1].data_ptr(), factors.alpha, *(None if t is None else t.data_ptr() for t in others),
@@ -114,7 +114,7 @@ def _threads(compiled: ctypes.CDLL, rows: int) -> int:
 
 
 def _as_float32(t: Tensor) -> Tensor:
-    return t if t.dtype == torch.float32 else t.to(torch.float32)
+    return t.resolve_neg().to(torch.float32)
 
 
 @functools.lru_cache

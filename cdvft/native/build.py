@@ -34,8 +34,9 @@ def library() -> ctypes.CDLL | None:
         return None
     try:
         loaded = ctypes.CDLL(str(compiled()))
-    except (OSError, subprocess.SubprocessError) as error:
-        logger.info("No native kernel, torch's own transforms serve instead: %s", error)
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+        # RuntimeError: nobody's home; ValueError: CC with an open quotation mark.
+        logger.warning("CDVFT has no native kernel; torch's own, slower transforms serve instead: %s", error)
         return None
     pointer, whole, wide = ctypes.c_void_p, ctypes.c_int, ctypes.c_long
     common: list[Any] = [pointer, whole, wide, pointer, wide, pointer, ctypes.c_float]
@@ -75,8 +76,9 @@ def compiled() -> Path:
 
 def _compiler() -> list[str]:
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
-        if name and shutil.which(shlex.split(name)[0]):
-            return shlex.split(name)
+        words = shlex.split(name or "")
+        if words and shutil.which(words[0]):
+            return words
     raise FileNotFoundError(
         "no C compiler on the path: install one, or name it in the environment variable CC."
     )

@@ -75,13 +75,21 @@ def test_a_compiler_without_openmp_leaves_one_thread(fresh: Path, monkeypatch: p
     assert agrees()
 
 
-@pytest.mark.parametrize("obstacle", ["no compiler", "broken compiler", "read-only cache", "switched off"])
+OBSTACLES = ["no compiler", "broken compiler", "misquoted CC", "read-only cache", "no home", "switched off"]
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
 def test_does_without(obstacle: str, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if obstacle == "no compiler":
         monkeypatch.setenv("PATH", "")
         monkeypatch.delenv("CC", raising=False)
     elif obstacle == "broken compiler":
         monkeypatch.setenv("CC", "false")
+    elif obstacle == "misquoted CC":
+        monkeypatch.setenv("CC", "cc '")
+    elif obstacle == "no home":
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(Path, "home", _nobody)
     elif obstacle == "read-only cache":
         (fresh / "cdvft").write_text("a file where the folder should be")
     else:
@@ -89,6 +97,10 @@ def test_does_without(obstacle: str, fresh: Path, monkeypatch: pytest.MonkeyPatc
     assert build.library() is None
     assert not native.supports(*_shape(12))
     assert agrees()
+
+
+def _nobody() -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 def _shape(p: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> tuple[Tensor, list[Tensor]]:

@@ -1,0 +1,142 @@
+"""What torch offers around any layer: views, in-place steps, function transforms, hooks, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn.modules.module import register_module_forward_hook
+
+from cdvft import CDVFTConfig
+from cdvft.kernels import cd_linear, cd_linear_reference
+from cdvft.rule import BACKENDS
+from cdvft.spectra import _kept
+
+FAST = [backend for backend in BACKENDS if backend != "reference"]
+
+
+def adapted(*layers: nn.Module, targets: tuple[str, ...] = ("0",), **settings: object) -> PeftModel:
+    torch.manual_seed(0)
+    config = CDVFTConfig(target_modules=list(targets), init_weights=False, **settings)
+    return get_peft_model(nn.Sequential(*layers), config)
+
+
+def vectors(d: int, dtype: torch.dtype = torch.float32) -> tuple[list[Tensor], list[Tensor]]:
+    return [torch.randn(d, dtype=dtype) for _ in range(2)], [torch.randn(1, 1, d, dtype=dtype)]
+
+
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("tokens", [1, 40, 600])
+def test_transposed_inputs_get_their_gradient(backend: str, tokens: int) -> None:
+    x = torch.randn(48, tokens).T.requires_grad_()
+    grad = torch.randn(tokens, 48)
+    factors = vectors(48)
+    (found,) = torch.autograd.grad(cd_linear(x, *factors, 0.5, backend), x, grad)
+    (truth,) = torch.autograd.grad(cd_linear_reference(x, *factors, 0.5), x, grad)
+    torch.testing.assert_close(found, truth, rtol=1e-4, atol=1e-4)
+
+
+def test_views_that_negate_are_read_with_their_sign() -> None:
+    x, factors = torch.randn(40, 48), vectors(48)
+    torch.testing.assert_close(
+        cd_linear(torch._neg_view(x), *factors, 1.0, "fft"), -cd_linear(x, *factors, 1.0, "fft")
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_follows_may_write_into_the_output(backend: str) -> None:
+    model = adapted(nn.Linear(16, 16), nn.ReLU(inplace=True), backend=backend)
+    apart = adapted(nn.Linear(16, 16), nn.ReLU(), backend=backend)
+    apart.load_state_dict(model.state_dict())
+    x = torch.randn(5, 16)
+    for each in (model, apart):
+        each(x).square().sum().backward()
+    for one, other in zip(model.parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_input_of_another_width_is_refused_before_memory_is_read(dtype: torch.dtype) -> None:
+    model = adapted(nn.Linear(64, 64)).to(dtype)
+    with pytest.raises(ValueError, match=r"shape \(40, 1\), but the layer takes \(\.\.\., 64\)"):
+        model(torch.randn(40, 1, dtype=dtype))
+
+
+def test_vectors_that_were_never_loaded_are_refused() -> None:
+    x = torch.randn(40, 48)
+    diagonals, circulants = vectors(48)
+    with pytest.raises(ValueError, match=r"input on cpu, but the adapter's vectors are on meta"):
+        cd_linear(x, diagonals, [c.to("meta") for c in circulants], 1.0)
+
+
+def test_a_model_on_meta_tells_its_shapes() -> None:
+    model = adapted(nn.Linear(64, 32)).to("meta")
+    assert model(torch.empty(3, 64, device="meta")).shape == (3, 32)
+
+
+def test_off_the_cpu_backward_forgets_spectra() -> None:
+    diagonals, circulants = ([t.to("meta").requires_grad_() for t in ts] for ts in vectors(48))
+    y = cd_linear(torch.empty(5, 48, device="meta"), diagonals, circulants, 1.0, "fft")
+    assert circulants[0] in _kept
+    y.sum().backward()
+    assert circulants[0] not in _kept
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_function_transforms(backend: str) -> None:
+    diagonals, circulants = vectors(12, torch.float64)
+    x = torch.randn(5, 12, dtype=torch.float64)
+
+    def loss(a: Tensor, x: Tensor, backend: str) -> Tensor:
+        return cd_linear(x, [a, diagonals[1]], circulants, 0.5, backend).square().sum()
+
+    for transform in (
+        lambda way: torch.func.vmap(torch.func.grad(lambda x: loss(diagonals[0], x, way)))(x),
+        lambda way: torch.func.jvp(lambda a: loss(a, x, way), (diagonals[0],), (torch.ones(12).double(),))[1],
+        lambda way: torch.func.hessian(lambda a: loss(a, x, way))(diagonals[0]),
+        lambda way: torch.autograd.functional.jacobian(
+            lambda a: cd_linear(x, [a, diagonals[1]], circulants, 0.5, way), diagonals[0], vectorize=True
+        ),
+    ):
+        torch.testing.assert_close(transform(backend), transform("reference"))
+
+
+def test_forward_mode_derivatives() -> None:
+    diagonals, circulants = vectors(12, torch.float64)
+    x, direction = torch.randn(2, 5, 12, dtype=torch.float64)
+    with forward_ad.dual_level():
+        dual = cd_linear(forward_ad.make_dual(x, direction), diagonals, circulants, 0.5)
+        found = forward_ad.unpack_dual(dual).tangent
+    torch.testing.assert_close(found, cd_linear(direction, diagonals, circulants, 0.5))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_token_gives_gradients_of_zero(backend: str) -> None:
+    model = adapted(nn.Linear(16, 16), backend=backend)
+    model(torch.empty(0, 16)).sum().backward()
+    grads = [p.grad for p in model.parameters() if p.requires_grad]
+    assert len(grads) == 3
+    assert all(grad is not None and not grad.any() for grad in grads)
+
+
+def watch_backward(base: nn.Module, seen: Callable[..., None]) -> object:
+    return base.register_full_backward_pre_hook(seen)
+
+
+def watch_all(base: nn.Module, seen: Callable[..., None]) -> object:
+    return register_module_forward_hook(lambda module, *rest: seen() if module is base else None)
+
+
+@pytest.mark.parametrize("watch", [watch_backward, watch_all])
+def test_hooks_see_the_base_layer(watch: Callable[..., object]) -> None:
+    model, calls = adapted(nn.Linear(16, 16)), []
+    handle = watch(model.base_model.model[0].base_layer, lambda *_: calls.append(1) or None)
+    try:
+        model(torch.randn(3, 16, requires_grad=True)).sum().backward()
+    finally:
+        handle.remove()
+    assert calls == [1]
