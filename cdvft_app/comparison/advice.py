@@ -20,7 +20,7 @@ from cdvft_app.comparison.quantities import (
     percent,
     times,
 )
-from cdvft_app.comparison.sentences import ADAPTERS, LEVEL, label, listed, measured_time
+from cdvft_app.comparison.sentences import ADAPTERS, LEVEL, label, least, listed, measured_time
 from cdvft_app.figures.palette import METHOD_STYLES
 
 
@@ -53,12 +53,6 @@ def advice(rows: Sequence[Row], step_seconds: StepSeconds = lambda row: None) ->
     ]
 
 
-def _least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
-    """The row with the least, and those level with it."""
-    best = min(rows, key=value)
-    return [best, *(row for row in rows if row is not best and value(row) < (1 + LEVEL) * value(best))]
-
-
 def _storing(rows: Sequence[Row]) -> str:
     first, *others = sorted(rows, key=lambda row: row["adapter_bytes"])
     size = first["adapter_bytes"]
@@ -74,9 +68,9 @@ def _larger(ratio: float) -> str:
 
 
 def _training(rows: Sequence[Row]) -> str:
-    lightest = _least(rows, lambda row: row["flops_per_step"])
-    leanest = _least(rows, added_memory)
-    memory = amount("bytes", added_memory(leanest[0]))
+    lightest = least(rows, lambda row: row["flops_per_step"])
+    leanest = least(rows, added_memory)
+    memory = ("about " if len(leanest) > 1 else "") + amount("bytes", added_memory(leanest[0]))
     share = percent(lightest[0]["flops_per_step"] / frozen_flops(lightest[0]))
     said = (
         f"To train, {listed([label(row) for row in lightest])} {_verb(lightest, 'adds', 'add')} the least "

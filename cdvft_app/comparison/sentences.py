@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cdvft_app.comparison.quantities import Row, added_memory, amount, frozen_flops, percent, times
+from cdvft_app.comparison.quantities import Kind, Row, added_memory, amount, frozen_flops, percent, times
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import Method
 
@@ -41,14 +41,19 @@ def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def winners(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """Which method needs least of each quantity, full and head-only training aside."""
+    """Which adapter needs least of each quantity, and which are level with it; full and head-only aside."""
     known = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
     if len(known) < 2:
         return []
+    whose = ", of adapters" if any(row["method"] not in ADAPTERS for row in rows) else ""
+    quantities: tuple[tuple[str, Callable[[Row], float], Kind], ...] = (
+        ("Fewest parameters", lambda row: row["trainable_parameters"], "count"),
+        ("Fewest extra FLOPs", lambda row: row["flops_per_step"], "flops"),
+        ("Least extra memory", added_memory, "bytes"),
+    )
     found = [
-        _least("Fewest parameters", known, lambda row: row["trainable_parameters"], "count"),
-        _least("Fewest extra FLOPs", known, lambda row: row["flops_per_step"], "flops"),
-        _least("Least extra memory", known, added_memory, "bytes"),
+        _won(what + whose, least(known, value), amount(kind, min(map(value, known))))
+        for what, value, kind in quantities
     ]
     timed = [row for row in known if row.get("measured")]
     if len(timed) > 1:
@@ -56,20 +61,23 @@ def winners(rows: Sequence[Row]) -> list[dict[str, str]]:
     return found
 
 
-def _least(what: str, rows: Sequence[Row], value: Callable[[Row], float], kind: str) -> dict[str, str]:
+def least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
+    """The row with the least, and those level with it."""
     best = min(rows, key=value)
-    return {"what": what, "method": best["method"], "label": label(best), "text": amount(kind, value(best))}  # type: ignore[arg-type]
+    return [best, *(row for row in rows if row is not best and value(row) < (1 + LEVEL) * value(best))]
+
+
+def _won(what: str, rows: Sequence[Row], text: str) -> dict[str, str]:
+    best, *level = rows
+    said = f"{label(best)}, level with {listed([label(row) for row in level])}" if level else label(best)
+    return {"what": what, "method": best["method"], "label": said, "text": text}
 
 
 def _fastest(rows: Sequence[Row]) -> dict[str, str]:
     """The shortest median step, or a draw where the spread of another reaches below it."""
     best = min(rows, key=lambda row: row["measured"]["seconds"])
-    level = [
-        label(row) for row in rows if row is not best and row["measured"]["low"] <= best["measured"]["high"]
-    ]
-    text = amount("seconds", best["measured"]["seconds"])
-    said = f"{label(best)}, level with {listed(level)}" if level else label(best)
-    return {"what": "Fastest step", "method": best["method"], "label": said, "text": text}
+    level = [row for row in rows if row is not best and row["measured"]["low"] <= best["measured"]["high"]]
+    return _won("Fastest step", [best, *level], amount("seconds", best["measured"]["seconds"]))
 
 
 def _alone(row: Row) -> str:

@@ -55,7 +55,6 @@ class _Bench:
         self.request, self.tell, self.seconds = request, tell, seconds
         self.shapes = model_shapes(request.model, request.image_size)
         self.forward: float | None = None
-        warm_up()
 
     def row(self, method: str, **setting: int) -> dict[str, Any]:
         """The method's row of a cost table, with a setting of its own."""
@@ -70,6 +69,8 @@ class _Bench:
             self.tell({"kind": "refused", **about, "why": why})
             return None
         self.tell({"kind": "begin", **about, "number": number, "of": of, "more": more})
+        if self.forward is None:
+            warm_up(row, self.request, self.shapes)
         found = step_time(
             row,
             self.request,
