@@ -140,6 +140,16 @@ def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
     assert imported(page, draw % PAPER, width=1) == 1 + imported(page, draw % PAPER, width=0)
 
 
+def test_an_axis_has_two_numbers_at_least(visit: Visit) -> None:
+    ends = [(0.15, 0.85), (0.1, 0.99), (-0.019, 0.04), (1.2e-9, 1.6e-9), (990, 1010), (0, 1)]
+    count = "({ line_plot }, { ends }) => ends.map(([low, high]) => line_plot.ticks(low, high, 3))"
+    every = imported(opened(visit), count, ends=ends)
+    assert isinstance(every, list)
+    for (low, high), found in zip(ends, every, strict=True):
+        assert 2 <= len(found) <= 8
+        assert all(low - 1e-12 <= value <= high + 1e-12 for value in found)
+
+
 def test_small_and_large_numbers_are_written_as_in_books(visit: Visit) -> None:
     write = "({ dom }, { values }) => values.map(dom.short)"
     written = imported(opened(visit), write, values=[2e-5, 0.5, 1234, -3.5e-11, 9.99e6, 0])

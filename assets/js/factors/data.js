@@ -1,6 +1,7 @@
 // One layer of one run over its snapshots, as the server sent it, and the matrices that follow. No drawing here.
 
 import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
+import { subscript } from "../shared/notation.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
 const KEPT = 8;  // matrices that are built entry by entry (LoRA, FourierFT) and may be looked at again
@@ -94,4 +95,4 @@ export function sizeOf(matrix, most = 512) {
 export const colorLimit = (matrix) => { const { rms, largest } = sizeOf(matrix); return Math.min(largest, 3 * rms); };
 
 /** Names as the page writes them: a₁, c₂, a₃, ... in the order in which data meets the vectors. */
-export const symbol = (place) => `${place % 2 ? "c" : "a"}${String(place + 1).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit])}`;
+export const symbol = (place) => `${place % 2 ? "c" : "a"}${subscript(place + 1)}`;

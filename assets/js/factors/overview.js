@@ -1,10 +1,11 @@
 // All layers of a run at a glance, and in a sentence: one cell a layer, to click into.
 
 import { h, segmented, setText, short } from "../dom.js";
+import { unbroken } from "../shared/notation.js";
 import { tableUnder } from "../table.js";
 import { symbol } from "./data.js";
 
-const percent = (part) => `${short(Number((100 * part).toPrecision(2)))} %`;
+const percent = (part) => `${short(100 * part)} %`;
 
 export class Overview {
   /** `onchoose(module)` tells of the layer that somebody wants to see. */
@@ -56,7 +57,7 @@ export class Overview {
 
   /** Say and paint anew, as after the norms of the frozen weights have come. */
   refresh() {
-    setText(this.sentence, this.say());
+    setText(this.sentence, unbroken(this.say()));
     this.largest = null;
     this.paint();
   }
@@ -93,7 +94,7 @@ export class Overview {
     const { largest } = this;
     run.layers.forEach(({ module }, index) => {
       const { cell, value } = this.inputs.get(module), number = values[index];
-      setText(value, number === null ? (this.found.has(module) ? "–" : "…") : relative ? percent(number) : this.quantity === "rank" ? String(Math.round(number)) : short(number));
+      setText(value, number === null ? (this.found.has(module) ? "–" : "…") : relative ? percent(number) : short(number));
       cell.style.setProperty("--part", number === null ? 0 : (number / largest).toFixed(3));
     });
     this.table.refresh();
@@ -116,7 +117,7 @@ export class Overview {
     }
     const ranks = known.map(({ rank }) => rank).filter((rank) => rank !== null);
     if (ranks.length) {
-      const [low, high, full] = [Math.min(...ranks), Math.max(...ranks), Math.min(...known.map(({ d_out, d_in }) => Math.min(d_out, d_in)))].map(Math.round);
+      const [low, high, full] = [Math.min(...ranks), Math.max(...ranks), Math.min(...known.map(({ d_out, d_in }) => Math.min(d_out, d_in)))].map(short);
       parts.push(`The changes have an effective rank of ${low === high ? low : `${low} to ${high}`} out of ${full}`
         + (run.method === "lora" ? `; ${run.rank} is the most that r = ${run.rank} allows` : "; LoRA with r = 8 reaches 8 at most"));
     }
@@ -128,7 +129,7 @@ export class Overview {
     return { columns: ["Layer", "Norm of ΔW", "of ‖W‖", "Effective rank at the end", ...symbols],
       rows: this.run.layers.filter(({ module }) => this.found.has(module)).map(({ module }) => {
         const { norm, ratio, rank, moved } = this.numbersOf(module, t);
-        return [module, norm, ratio === null ? "unknown" : percent(ratio), rank === null ? "not computed" : rank.toFixed(1), ...moved];
+        return [module, norm, ratio === null ? "unknown" : percent(ratio), rank === null ? "not computed" : rank, ...moved];
       }) };
   }
 }

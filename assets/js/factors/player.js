@@ -34,7 +34,7 @@ export class Player {
     this.slider.parentNode.style.padding = `0 ${RIGHT - 8}px 0 ${LEFT - 8}px`;
     this.slider.style.width = `calc(${100 * part}% - ${16 * part}px + 16px)`;
     const x = losses.map(([step]) => step), y = losses.map(([, loss]) => loss);
-    this.plot.show(losses.length ? [{ x, y, color: color, opacity: 0.25, width: 1 }, { x, y: smoothed(y, 0.85), color, width: 2 }] : [], { last });
+    this.plot.show(losses.length ? [{ x, y, color: color, opacity: 0.25, width: 1 }, { x, y: smoothed(y, 0.85), color, width: 2 }] : [], { last, yTitle: "loss" });
     this.set(steps.length - 1);
   }
 

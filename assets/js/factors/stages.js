@@ -3,6 +3,7 @@
 import { count } from "../dom.js";
 import { irfft, magnitude, phase, plus, rfft, times } from "../shared/fft.js";
 import { denseTimes } from "../shared/circulant.js";
+import { subscript } from "../shared/notation.js";
 import { symbol } from "./data.js";
 
 const product = (one, other) => Float64Array.from(one, (value, k) => value * other[k]);
@@ -27,7 +28,7 @@ export function stages(layer, t, x, word) {
   circulants.forEach((circulant, number) => {
     const { p, q1, q2 } = circulant, blocks = q1 * q2 > 1, c = symbol(2 * number + 1), a = symbol(2 * number + 2), came = y;
     const pieces = circulant.pieces(came), inputs = pieces.map(rfft), half = (p >> 1) + 1;
-    if (q2 > 1) found.push({ title: "cut", formula: `y = (y₁, …, y${sub(q2)})`, text: `The ${count(came.length)} numbers are cut into ${q2} pieces of ${count(p)}${q2 * p > came.length ? ", the last filled up with zeros" : ""}.`,
+    if (q2 > 1) found.push({ title: "cut", formula: `y = (y₁, …, y${subscript(q2)})`, text: `The ${count(came.length)} numbers are cut into ${q2} pieces of ${count(p)}${q2 * p > came.length ? ", the last filled up with zeros" : ""}.`,
       numbers: join(pieces, q2 * p), block: p, shape: `${q2} × ${count(p)} numbers` });
     found.push({ title: "FFT", formula: q2 > 1 ? "Yⱼ = FFT(yⱼ)" : "Y = FFT(y)", text: `The Fourier transform ${q2 > 1 ? "of each piece " : ""}takes the numbers to frequencies, in about p log₂ p steps in place of p², where p = ${count(p)}.`,
       spectrum: polar(inputs), shape: `${q2 > 1 ? `${q2} × ` : ""}${count(half)} complex numbers` });
@@ -50,8 +51,6 @@ export function stages(layer, t, x, word) {
     get numbers() { this.product ??= denseTimes(matrix, x); return this.product; }, before: scaled, check: true, shape: `${count(matrix.rows)} numbers` });
   return found;
 }
-
-const sub = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
 /** The largest difference between two vectors, and the largest size in the first. */
 export function difference(one, other) {

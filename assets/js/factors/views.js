@@ -4,11 +4,14 @@ import { h, segmented, short } from "../dom.js";
 import { magnitude, phase } from "../shared/fft.js";
 import { Heatmap, link, zoomButtons } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { signed } from "../shared/notation.js";
 import { colorLimit, symbol } from "./data.js";
 import { explainCirculant, explainUpdate } from "./entries.js";
 import { panel, scaleBar } from "./panels.js";
 
 const TINTS = { first: "var(--factor-input)", circulant: "var(--factor-circulant)", last: "var(--factor-output)" };
+
+const degrees = (angle) => `${signed(Math.round(angle * 180 / Math.PI))}°`;
 
 export class Views {
   constructor() {
@@ -73,7 +76,7 @@ export class Views {
   #vectorEntry(vector, place, k) {
     if (k === null) return "";
     const now = this.layer.at(vector, this.t)[k], start = this.layer.at(vector, 0)[k];
-    return now === undefined ? "" : `${symbol(place)}[${k}] = ${short(now)}, at the start ${short(start)}`;
+    return now === undefined ? "" : `${symbol(place)}[${k}] = ${signed(now)}, at the start ${signed(start)}`;
   }
 
   /** Ends of the colour scales over the whole run; where a matrix is costly to build, after its last step. */
@@ -130,7 +133,7 @@ export class Views {
     this.eigen.view.show([{ y, phases: this.spectrum.phases, color: TINTS.circulant }],
       { low: 0, high: 1.05 * this.eigenHigh, blocks, xTitle: blocks ? "frequency, block after block" : "frequency" });
     this.turn.view.show([{ y: this.spectrum.phases, phases: this.spectrum.phases, dots: true, color: TINTS.circulant }],
-      { low: -Math.PI, high: Math.PI, blocks, xTitle: blocks ? "frequency, block after block" : "frequency", yTicks: [-Math.PI, 0, Math.PI], yText: (value) => `${Math.round(value * 180 / Math.PI)}°` });
+      { low: -Math.PI, high: Math.PI, blocks, xTitle: blocks ? "frequency, block after block" : "frequency", yTicks: [-Math.PI, 0, Math.PI], yText: degrees });
     this.eigen.title(`|FFT(${symbol(2 * this.shownCirculant + 1)})|`);
     this.eigen.note(blocks ? "each block's eigenvalues" : "the circulant's eigenvalues");
   }
@@ -145,7 +148,7 @@ export class Views {
     const { y, phases, each } = this.spectrum;
     if (y[k] === undefined) return "";
     const block = y.length > each ? `block ${Math.floor(k / each)}, ` : "";
-    return `${block}frequency ${k % each}: |λ| = ${short(y[k])}, turned by ${Math.round(phases[k] * 180 / Math.PI)}°`;
+    return `${block}frequency ${k % each}: |λ| = ${short(y[k])}, turned by ${degrees(phases[k])}`;
   }
 
   point(cursor) {

@@ -48,7 +48,7 @@ export function mount({ element, props }) {
       oninput: (value) => { m = value; show(); } }),
     h("div", { class: "three" }, wanted.node, got.node, missed.node),
     panel("Error as m grows, for all four targets", keys, errors.node).node, told.node,
-    h("p", { class: "quiet source" }, `${n} x ${n}, real factors, recorded ${props.recorded.date} with `,
+    h("p", { class: "quiet source" }, `${n} × ${n}, real factors, recorded ${props.recorded.date} with `,
       h("code", {}, props.recorded.command), `. The theorem promises m = ${enough} for complex factors.`));
   show();
 }
@@ -64,4 +64,4 @@ function dense(vectors, n) {
     vectors.filter((_, k) => k % 2).map((c) => new BlockCirculant(Float64Array.from(c), 1, 1, n, n, n))).dense();
 }
 
-const percent = (error) => error < 1e-6 ? "0 %" : `${short(100 * error)} %`;
+const percent = (error) => error < 1e-6 ? "0\u00a0%" : `${short(100 * error)}\u00a0%`;

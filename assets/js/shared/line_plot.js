@@ -1,12 +1,13 @@
 // Lines over an index, redrawn in about a millisecond: for what changes while somebody drags.
 
-import { powerOfTen, short } from "../dom.js";
+import { powerOfTen } from "../dom.js";
 import { CanvasView } from "./canvas_view.js";
 import { phaseColor, ramp } from "./colors.js";
+import { signed } from "./notation.js";
 
 const LEFT = 46, RIGHT = 8, TOP = 8;
 
-/** About `count` round numbers between low and high. */
+/** About `count` round numbers between low and high, and two of them at least. */
 export function ticks(low, high, count = 4) {
   const raw = (high - low) / count;
   if (!(raw > 0)) return [low];
@@ -14,7 +15,7 @@ export function ticks(low, high, count = 4) {
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw);
   const found = [];
   for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(Math.abs(value) < step * 1e-9 ? 0 : value);
-  return found;
+  return found.length < 2 && count < 12 ? ticks(low, high, count + 1) : found;
 }
 
 export class LinePlot extends CanvasView {
@@ -41,7 +42,7 @@ export class LinePlot extends CanvasView {
   /**
    * series: [{y, x, color, width, dash, opacity, phases, dots}]: `x` where y's places are not 0, 1, 2, ...; `phases` makes
    * bars coloured by angle, with `dots` points. options: low, high (of y), log, blocks (p: lines between them), marks ([{x, text, color}]),
-   * xTitle, last (the largest x), first (what the place 0 is called; 0), yTicks and yText (of a value) where round
+   * xTitle, yTitle (in the upper right corner), last (the largest x), first (what the place 0 is called; 0), yTicks and yText (of a value) where round
    * numbers do not fit.
    */
   show(series, options = {}) {
@@ -92,11 +93,12 @@ export class LinePlot extends CanvasView {
     const shown = options.log
       ? ticks(Math.ceil(Math.log10(to.low)), Math.floor(Math.log10(to.high)), 3).filter(Number.isInteger).map((power) => 10 ** power)
       : options.yTicks ?? ticks(to.low, to.high, this.tall > 150 ? 4 : 3);
-    for (const value of shown) {
+    const fitting = this.tall < 70 ? new Set([shown[0], shown.at(-1)]) : shown;
+    for (const value of fitting) {
       const y = Math.round(to.y(value)) + 0.5;
       context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
       context.beginPath(); context.moveTo(LEFT, y); context.lineTo(this.width - RIGHT, y); context.stroke();
-      context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(Math.round(Math.log10(value))) : short(value), LEFT - 6, y);
+      context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(Math.round(Math.log10(value))) : signed(value), LEFT - 6, y);
     }
     context.textBaseline = "top";
     const first = options.first ?? 0;
@@ -122,6 +124,11 @@ export class LinePlot extends CanvasView {
     }
     for (const one of series) one.phases ? this.#bars(context, to, one, floor) : this.#line(context, to, one);
     context.restore();
+    if (options.yTitle) {
+      context.textAlign = "right"; context.textBaseline = "top";
+      context.fillStyle = this.color("var(--ink-soft)");
+      context.fillText(options.yTitle, this.width - RIGHT - 4, TOP - 4);
+    }
     for (const mark of options.marks ?? []) {
       const x = Math.round(to.x(mark.x)) + 0.5;
       context.strokeStyle = this.color(mark.color);
