@@ -231,6 +231,25 @@ def test_a_link_leads_back(visit: Visit) -> None:
     expect(again.locator("#factors-run")).to_have_value("recorded-c3a")
 
 
+def test_a_link_to_a_run_that_is_gone_says_so(visit: Visit, runs: dict[str, Source]) -> None:
+    page = visit("?run=nothing&tab=factors&factors=nope", ready=READY)
+    gone = page.get_by_role("status").filter(has_text="The address names a run that keeps no factors here")
+    expect(gone).to_contain_text("This is another one.")
+    page.locator("#factors-run").select_option(runs["square"].id)
+    expect(gone).to_have_count(0)
+
+
+@pytest.mark.parametrize("height", [900, 560])
+def test_what_has_the_focus_is_not_under_the_head(visit: Visit, runs: dict[str, Source], height: int) -> None:
+    page = opened(visit, runs["square"], viewport={"width": 1280, "height": height})
+    page.locator(".factors-foot").scroll_into_view_if_needed()
+    page.locator(".zoom").first.focus()
+    zoom, head = page.locator(".zoom").first.bounding_box(), page.locator(".layer-head").bounding_box()
+    assert zoom and head
+    assert 0 <= zoom["y"] < height
+    assert zoom["y"] >= head["y"] + head["height"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("run", ["recorded-cdvft", "recorded-blocks", "recorded-lora"])
 def test_no_axe_violation(visit: Visit, run: str, scheme: str) -> None:

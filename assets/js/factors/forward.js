@@ -1,11 +1,16 @@
 // Follow one token or patch through the layer: stage by stage, with its real numbers.
 
-import { h, setText, short } from "../dom.js";
+import { h, setText, short, swatch } from "../dom.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { signed } from "../shared/notation.js";
 import { tableUnder } from "../table.js";
 import { PatchChoice } from "./patch_choice.js";
 import { difference, stages } from "./stages.js";
 import { TextChoice } from "./text_choice.js";
+
+// The two ways to the last stage: [words, line]. The wide line lies under the thin one.
+const WAYS = [["by the FFT, as in the stages before", { color: "var(--method-cdvft)", width: 1.4 }],
+  ["entry by entry", { color: "var(--rule-strong)", width: 5 }]];
 
 export class Forward {
   /** `ask(layer, example)` gets the layer's inputs for {text} or {image} from the server, `images(layer)` the images. */
@@ -21,11 +26,12 @@ export class Forward {
     this.shape = h("p", { class: "stage-shape" });
     this.plot = new LinePlot({ label: "The numbers of this stage", height: 200, onmove: (k) => setText(this.under, this.#under(k) || "\u00a0") });
     this.under = h("p", { class: "under" }, "\u00a0");
+    this.legend = h("p", { class: "legend", hidden: true }, WAYS.map(([words, line]) => h("span", {}, swatch({ line }), words)));
     this.verdict = h("p", { class: "verdict", hidden: true });
     this.table = tableUnder(() => this.#numbers(), "This stage in numbers");
     this.stage = h("div", { class: "stage" }, this.trail,
       h("div", { class: "stage-head" }, h("div", {}, this.formula, this.text), h("div", { class: "stage-buttons" }, this.back, this.next)),
-      this.shape, this.plot.node, this.under, this.verdict, this.table.details);
+      this.shape, this.plot.node, this.under, this.legend, this.verdict, this.table.details);
     this.title = h("h2", { id: "forward-title" });
     this.about = h("p", { class: "quiet" });
     this.followed = h("div", { class: "followed" }, Object.values(this.choices).map(({ node }) => node), this.stage);
@@ -79,11 +85,14 @@ export class Forward {
     if (spectrum) {
       this.plot.show([{ y: spectrum.modulus, phases: spectrum.phases, color: "var(--factor-circulant)" }],
         { low: 0, blocks: spectrum.modulus.length > spectrum.each ? spectrum.each : null, xTitle: "frequency; height the modulus, colour the phase" });
+    } else if (stage.check) {
+      const [[, fft], [, whole]] = WAYS;
+      this.plot.show([{ y: numbers, ...whole }, { y: before, ...fft }], { xTitle: "place" });
     } else {
-      this.plot.show([...(before ? [{ y: before, color: stage.check ? "var(--method-lora)" : "var(--rule-strong)", opacity: stage.check ? 0.9 : 0.6, width: stage.check ? 4 : 1 }] : []),
-        { y: numbers, color: "var(--method-cdvft)", width: 1.4 }], { blocks: block, xTitle: before && !stage.check ? "place; the thin line is what came in" : "place" });
+      this.plot.show([...(before ? [{ y: before, color: "var(--rule-strong)", opacity: 0.6, width: 1 }] : []),
+        { y: numbers, color: "var(--method-cdvft)", width: 1.4 }], { blocks: block, xTitle: before ? "place; the thin line is what came in" : "place" });
     }
-    this.verdict.hidden = !stage.check;
+    this.verdict.hidden = this.legend.hidden = !stage.check;
     if (stage.check) {
       const { error, largest } = difference(stage.numbers, before), added = Math.hypot(...stage.numbers), { output } = this.token;
       setText(this.verdict, `The two lines lie on each other: the largest difference is ${short(error)}`
@@ -97,14 +106,15 @@ export class Forward {
   #under(k) {
     if (k === null || !this.stages) return "";
     const { numbers, spectrum } = this.stages[this.place];
-    if (spectrum) return spectrum.modulus[k] === undefined ? "" : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${Math.round(spectrum.phases[k] * 180 / Math.PI)}°`;
-    return numbers[k] === undefined ? "" : `[${k}] = ${short(numbers[k])}`;
+    if (spectrum) return spectrum.modulus[k] === undefined ? "" : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${signed(Math.round(spectrum.phases[k] * 180 / Math.PI))}°`;
+    return numbers[k] === undefined ? "" : `[${k}] = ${signed(numbers[k])}`;
   }
 
   #numbers() {
     if (!this.stages) return { columns: ["place", "value"], rows: [] };
     const { numbers, spectrum } = this.stages[this.place];
-    return spectrum ? { columns: ["frequency", "modulus", "phase"], rows: spectrum.modulus.map((value, k) => [String(k % spectrum.each), value, spectrum.phases[k]]) }
-      : { columns: ["place", "value"], rows: Array.from(numbers, (value, k) => [String(k), value]) };
+    const columns = spectrum ? ["frequency", "modulus", "phase"] : ["place", "value"];
+    const values = spectrum ? spectrum.modulus.map((value, k) => [k % spectrum.each, value, spectrum.phases[k]]) : Array.from(numbers, (value, k) => [k, value]);
+    return { columns, values, rows: values.map(([place, ...rest]) => [String(place), ...rest.map(signed)]) };
   }
 }

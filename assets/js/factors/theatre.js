@@ -1,15 +1,16 @@
 // The Factors tab: chooses run and layer, loads one layer at a time, and keeps all views at the same step.
 
 import { count, h, setText, when } from "../dom.js";
-import { save } from "../shared/canvas_view.js";
 import { LayerData } from "./data.js";
 import { Forward } from "./forward.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { Ranks } from "./ranks.js";
+import { saveVectors } from "./saving.js";
 import { Views } from "./views.js";
 
 const MOST_COMPANIONS = 4;
+const GONE = "The address names a run that keeps no factors here; it may have been deleted. This is another one.";
 
 export function mount({ element, props, server }) {
   new Theatre(element.querySelector(".mount"), props, server).begin();
@@ -19,9 +20,10 @@ class Theatre {
   constructor(place, props, server) {
     Object.assign(this, { props, server, answers: new Map() });
     const select = (id, label, onchange) => ({ list: h("select", { id, onchange }), label: h("label", { for: id }, label) });
-    this.runs = select("factors-run", "Run", () => this.open(this.runs.list.value));
+    this.runs = select("factors-run", "Run", () => { this.gone.hidden = true; this.open(this.runs.list.value); });
     this.beside = select("factors-beside", "Beside it", () => this.showLayer());
     this.origin = h("p", { class: "origin" });
+    this.gone = h("p", { class: "notice", role: "status", hidden: true });
     this.problem = h("p", { class: "problem", role: "status", hidden: true });
     this.overview = new Overview((module) => { this.module = module; this.showLayer(); });
     this.player = new Player((t) => this.at(t));
@@ -36,12 +38,12 @@ class Theatre {
       h("div", { class: "layer-head" }, h("div", {}, this.heading, this.about), this.player.node),
       this.views.node, this.ranks.node, this.forward.node,
       h("div", { class: "factors-foot" }, this.payload, h("span", { class: "actions" },
-        h("button", { type: "button", class: "text-button", onclick: () => this.saveNumbers("csv") }, "Vectors at this step as CSV"),
-        h("button", { type: "button", class: "text-button", onclick: () => this.saveNumbers("json") }, "as JSON"))));
+        h("button", { type: "button", class: "text-button", onclick: () => saveVectors(this.layer, this.player.t, "csv") }, "Vectors at this step as CSV"),
+        h("button", { type: "button", class: "text-button", onclick: () => saveVectors(this.layer, this.player.t, "json") }, "as JSON"))));
     this.node = h("section", { class: "factors", "aria-label": "What each layer learned" },
       h("div", { class: "factors-head" }, h("div", {}, h("h2", {}, "What each layer learned"), this.origin),
         h("div", { class: "choices" }, this.runs.label, this.runs.list, this.beside.label, this.beside.list)),
-      this.problem, this.overview.sentence, this.overview.node, this.layerPart);
+      this.gone, this.problem, this.overview.sentence, this.overview.node, this.layerPart);
     place.replaceChildren(this.node);
     document.addEventListener("runs-changed", () => { if (this.node.isConnected && this.known) this.list(); });
   }
@@ -56,8 +58,11 @@ class Theatre {
   async begin() {
     try {
       await this.list();
-      const asked = new URL(location.href).searchParams, first = this.known.find(({ id }) => id === asked.get("factors")) ?? this.latest();
+      const asked = new URL(location.href).searchParams, linked = this.known.find(({ id }) => id === asked.get("factors"));
+      const first = linked ?? this.latest();
       if (!first) { this.say("No run keeps factors yet. Train CDVFT, LoRA, FourierFT or C3A, and look here."); return; }
+      this.gone.hidden = Boolean(linked) || !asked.get("factors");
+      setText(this.gone, GONE);
       this.module = asked.get("layer");
       this.runs.list.value = first.id;
       await this.open(first.id);
@@ -199,19 +204,6 @@ class Theatre {
     address.searchParams.set("factors", this.run.id);
     address.searchParams.set("layer", this.module);
     history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
-  }
-
-  saveNumbers(kind) {
-    const { layer } = this, { t } = this.player, names = Object.keys(layer.vectors), step = layer.steps[t];
-    const file = `${layer.run.label}_${layer.module}_step_${step}`.replace(/[^\w.-]+/g, "_");
-    if (kind === "json") {
-      const vectors = Object.fromEntries(names.map((name) => [name, { shape: layer.vectors[name].shape, values: Array.from(layer.at(name, t)) }]));
-      const known = { run: layer.run.id, method: layer.method, module: layer.module, step, d_out: layer.d_out, d_in: layer.d_in, scale: layer.scale, vectors };
-      save(new Blob([JSON.stringify(known)], { type: "application/json" }), `${file}.json`);
-      return;
-    }
-    const lines = names.flatMap((name) => Array.from(layer.at(name, t), (value, k) => `${name},${k},${value}`));
-    save(new Blob([["vector,place,value", ...lines].join("\n")], { type: "text/csv" }), `${file}.csv`);
   }
 }
 
