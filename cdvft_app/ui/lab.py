@@ -17,6 +17,7 @@ from cdvft_app.ui.state import AppState
 EMPTY: dict[str, Any] = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
 SIZE = "Size n"
+IDLE = "No fit is running to stop."
 PATIENCE = 5.0  # seconds that a fit waits for the one before it, which may just have been stopped
 VISITORS = 8  # who may wait at the same time
 TURN = Turn("Somebody else is fitting a matrix here, which takes a minute at most. Press Fit again then.")
@@ -38,12 +39,30 @@ def lab(app: AppState) -> None:
     with gr.Column(elem_id="lesson-lab", elem_classes=["lab"]):
         gr.Markdown(TEXT, latex_delimiters=LATEX, elem_classes=["lesson-text"])
         with gr.Row(elem_classes=["lab-form"]):
-            name = gr.Dropdown(list(TARGETS), value="smooth_kernel", label="Target", elem_id="lab-target")
-            size = gr.Dropdown(list(SIZES), value=32, label=SIZE, elem_id="lab-size")
-            most_m = gr.Slider(1, 5, value=3, step=1, label="Factors up to m", elem_id="lab-m")
-            with gr.Row(elem_classes=["lab-buttons"]):
-                fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
-                stop = gr.Button("Stop", elem_id="lab-stop", interactive=False)
+            name = gr.Dropdown(
+                list(TARGETS),
+                value="smooth_kernel",
+                label="Target",
+                info="A known kind, from a run, or your own.",
+                elem_id="lab-target",
+            )
+            size = gr.Dropdown(
+                list(SIZES), value=32, label=SIZE, info="n rows, n columns.", elem_id="lab-size"
+            )
+            most_m = gr.Slider(
+                1,
+                5,
+                value=3,
+                step=1,
+                label="Factors up to m",
+                info="m diagonals: more reach more, and take longer.",
+                elem_id="lab-m",
+            )
+            with gr.Column(elem_classes=["lab-go"]):
+                with gr.Row(elem_classes=["lab-buttons"]):
+                    fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
+                    stop = gr.Button("Stop", elem_id="lab-stop", interactive=False)
+                gr.HTML(f'<p class="quiet">{IDLE}</p>', apply_default_css=False, elem_classes=["lab-reason"])
         with gr.Row(visible=False, elem_classes=["lab-run"]) as of_run:
             run = gr.Dropdown([], label="Finished run", elem_id="lab-run")
             layer = gr.Dropdown(

@@ -34,9 +34,9 @@ def recorded_table() -> str:
         f"<h3>What was recorded, for every kind of target at {SIDE} × {SIDE}</h3>"
         "<p>Relative error in percent, mean over seeds. The other families spend no more numbers than the "
         "factors do, and the smallest error of a row is bold.</p>"
-        "<p>Theory beside it: Huhtanen and Perämäki (2015) prove that m = n is enough for a generic complex "
-        f"matrix, and counting says that m under (n + 2) / 2 is not. At n = 10 these are {enough} "
-        f"and {least}, and a random matrix, fitted with real factors, "
+        "<p>Theory beside it: Huhtanen and Perämäki (2015) prove that m\u00a0=\u00a0n is enough for a "
+        f"generic complex matrix, and counting says that m under (n + 2) / 2 is not. At n\u00a0=\u00a010 "
+        f"these are {enough} and {least}, and a random matrix, fitted with real factors, "
         f"gave {_bound(recorded['bound']['rows'])}. We know of no useful bound on the error at small m: "
         "these are measurements, found by search, and no proof.</p>"
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="Recorded fits">{tables}</div>'
@@ -76,7 +76,7 @@ def _bound(rows: list[dict[str, Any]]) -> str:
     errors: dict[int, list[float]] = defaultdict(list)
     for row in rows:
         errors[row["m"]].append(row["fits"]["circulant_diagonal"]["error"])
-    return ", ".join(f"{_percent(mean(found))} % at m = {m}" for m, found in errors.items())
+    return ", ".join(f"{_percent(mean(found))}\u00a0% at m\u00a0=\u00a0{m}" for m, found in errors.items())
 
 
 def _percent(error: float) -> str:

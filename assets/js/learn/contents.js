@@ -23,7 +23,7 @@ export function mount({ element, props }) {
     show();
     document.querySelector(`#lesson-${key} h2`)?.scrollIntoView({ block: "nearest" });
   };
-  const links = keys.map((key, index) => h("a", { href: address(key), onclick: go(key) },
+  const links = keys.map((key, index) => h("a", { href: address(key), onclick: go(key), title: lessons[index][1] },
     h("span", { class: "place", "aria-hidden": "true" }, /^\d$/.test(key) ? key : "∗"), h("span", {}, lessons[index][1])));
   element.querySelector(".mount").replaceChildren(
     h("nav", { "aria-label": "Lessons" }, h("ol", {}, links.map((link) => h("li", {}, link)))));

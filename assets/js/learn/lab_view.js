@@ -3,6 +3,7 @@
 import { count, h, setText, short, swatch } from "../dom.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap, link } from "../shared/heatmap.js";
+import { unbroken } from "../shared/notation.js";
 import { tableUnder } from "../table.js";
 import { panel } from "./parts.js";
 import { XYPlot } from "./xy_plot.js";
@@ -49,8 +50,8 @@ export function mount({ element, props, watch }) {
     if (stopped && props.value?.running) return;  // what was on its way when somebody pressed Stop
     if (!props.value?.running) running(false);
     const { status: said, sentence: verdict, fits, pictures: seen, n, limit } = props.value ?? {};
-    setText(status, said ?? "");
-    setText(sentence, verdict ?? "");
+    setText(status, unbroken(said ?? ""));
+    setText(sentence, unbroken(verdict ?? ""));
     result.hidden = !fits?.length;
     if (!fits?.length) return;
     chart.show(Object.entries(FAMILIES).map(([family, [, color, dash]]) => {
@@ -63,7 +64,7 @@ export function mount({ element, props, watch }) {
       node.hidden = !(key in seen);
       if (node.hidden) continue;
       const fit = fits.findLast(({ family }) => family === key);
-      if (fit) retitle(`${title}: ${percent(fit.error)}, ${count(fit.parameters)} numbers`);
+      if (fit) retitle(unbroken(`${title}: ${percent(fit.error)}, ${count(fit.parameters)} numbers`));
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };

@@ -34,7 +34,7 @@ function fourierft(budget) {
 
 function c3a(budget) {
   const p = block(budget, 0), q = Math.ceil(D / p);
-  return { matrix: new BlockCirculant(normals(q * q * p, 55), q, q, p, D, D), used: q * q * p, knob: `p = ${p}` };
+  return { matrix: new BlockCirculant(normals(q * q * p, 55), q, q, p, D, D), used: q * q * p, knob: `b = ${p}` };
 }
 
 function cdvft(budget) {
@@ -77,7 +77,7 @@ export function mount({ element, props }) {
     h("div", { class: "shapes" }, cards.map(({ node }) => node)),
     panel("Singular values, each against its largest", curves.node).node,
     h("p", { class: "quiet source" }, "All numbers are drawn at random, so this shows what each form can look like, not what training makes of it. "
-      + "Each method spends what it can of the budget: LoRA a multiple of 64, the blocks what the next side p costs. "
+      + "Each method spends what it can of the budget: LoRA a multiple of 64, the blocks what the next side, p or C3A's b, costs. "
       + "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are."));
   follow(0);
 }

@@ -2,7 +2,9 @@
 
 import { h, short } from "../dom.js";
 import { BlockCirculant } from "../shared/circulant.js";
+import { at, readable } from "../shared/colors.js";
 import { Heatmap } from "../shared/heatmap.js";
+import { subscript } from "../shared/notation.js";
 import { lay, numbers } from "./parts.js";
 import { vectorBars } from "./vector_bars.js";
 
@@ -14,17 +16,17 @@ class NamedCells extends Heatmap {
 
   draw(context) {
     super.draw(context);
-    const { x, y, unit } = this.frame, size = Math.min(13, unit * 0.4);
+    const { x, y, unit } = this.frame, size = Math.min(13, unit * 0.5);
     context.textAlign = "center";
     context.textBaseline = "middle";
     this.font(context, size);
+    const inks = ["var(--paper)", "var(--ink)"].map((name) => this.color(name));
+    const ink = Array.from(this.matrix.c, (value) => readable(inks, at(this.ramp, (value / this.limit + 1) / 2)));
     for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) {
       const k = (i - j + D) % D;
-      context.fillStyle = this.color(Math.abs(this.matrix.c[k]) > 0.62 ? "var(--paper)" : "var(--ink)");
-      context.globalAlpha = k === this.marked ? 1 : 0.5;
-      context.fillText(`c${String(k).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit])}`, x + (j + 0.5) * unit, y + (i + 0.5) * unit);
+      context.fillStyle = ink[k];
+      context.fillText(`c${subscript(k)}`, x + (j + 0.5) * unit, y + (i + 0.5) * unit);
     }
-    context.globalAlpha = 1;
     context.strokeStyle = this.color("var(--ink)");
     context.lineWidth = 2;
     for (let j = 0; j < D; j++) {
@@ -44,7 +46,7 @@ export function mount({ element, props }) {
     picture.marked = k;
     picture.redraw();
     told.set([
-      [short(c[k]), `c${k}, framed: it stands in ${D} places, once in every row and every column`],
+      [short(c[k]), `c${subscript(k)}, framed: it stands in ${D} places, once in every row and every column`],
       [`${D} → ${D * D}`, `${D} numbers fill all ${D * D} entries`],
     ]);
   };

@@ -57,7 +57,7 @@ export function mount({ element, props }) {
       { y: run.norms.c, color: "var(--factor-circulant)", width: 2, dash: [6, 3] },
       { y: run.norms.a3, color: "var(--factor-output)", width: 2, dash: [2, 3] },
     ], { low: 0, high: 1.05 * Math.max(...runs.flatMap(({ norms }) => [...norms.a1, ...norms.c, ...norms.a3])), xTitle: "gradient steps" });
-    const moving = Object.entries({ "a₁": run.norms.a1, c: run.norms.c, "a₃": run.norms.a3 }).filter(([, values]) => values[0] > 0).map(([name]) => name);
+    const moving = Object.entries({ "a₁": run.norms.a1, "c₂": run.norms.c, "a₃": run.norms.a3 }).filter(([, values]) => values[0] > 0).map(([name]) => name);
     told.set([
       [short(run.size), "size of ΔW before the first step, where W should still be itself"],
       [moving.join(", ") || "none", moving.length === 1 ? "is the vector with a gradient at the first step" : "have a gradient at the first step"],
@@ -68,7 +68,7 @@ export function mount({ element, props }) {
     slider({ label: "vectors that start at zero", min: 0, max: 3, value: 1, say: (zeros) => CHOICES[zeros], oninput: follow }),
     panel("Loss (grey: the other three starts)", loss.node).node,
     h("figure", { class: "panel" }, h("figcaption", { class: "keys" }, "Size of the gradient of ",
-      h("span", { class: "key input" }, "a₁"), h("span", { class: "key circulant" }, "c"), h("span", { class: "key output" }, "a₃")), gradient.node),
+      h("span", { class: "key input" }, "a₁"), h("span", { class: "key circulant" }, "c₂"), h("span", { class: "key output" }, "a₃")), gradient.node),
     told.node, h("p", { class: "quiet source" }, `Gradient descent on one ${D} × ${D} layer, run in your browser; the wanted change is a product of the same form.`));
   follow(1);
 }

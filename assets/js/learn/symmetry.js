@@ -1,6 +1,6 @@
 // Lesson 3: two diagonals break the shift symmetry, and the rank stays full.
 
-import { count, h, short } from "../dom.js";
+import { count, h, short, swatch } from "../dom.js";
 import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
@@ -9,6 +9,11 @@ import { normals } from "./random.js";
 import { rank, singularValues } from "./singular.js";
 
 const D = 24;
+const LINES = {  // of the singular values; `pattern` is the swatch's name of the dash
+  alone: { color: "var(--ink-soft)", width: 2, dash: [2, 3], pattern: "dot" },
+  product: { color: "var(--method-cdvft)", width: 2.4 },
+  low: { color: "var(--method-lora)", width: 2, dash: [8, 4], pattern: "dash" },
+};
 
 /** Share of the squared entries that the best circulant explains: wrapped diagonals replaced by their means. */
 function circularity(matrix) {
@@ -21,14 +26,16 @@ function circularity(matrix) {
   return explained / all;
 }
 
+const key = ({ color, width, pattern }, words) => h("span", { class: "swatch-key" }, swatch({ line: { color, width, dash: pattern } }), words);
+
 export function mount({ element, props }) {
   const c = normals(D, 11).map((value, k) => value * Math.exp(-Math.min(k, D - k) / 5) + (k === 0 ? 1.5 : 0));
   const circulant = new BlockCirculant(c, 1, 1, D, D, D);
   const far = [normals(D, 3), normals(D, 4)];
   const told = numbers(), limit = 2;
-  const left = new Heatmap({ label: "circ(c2) alone" }), right = new Heatmap({ label: "ΔW = diag(a3) circ(c2) diag(a1)" });
-  const a1 = new LinePlot({ label: "The numbers of a1", height: 92 }), a3 = new LinePlot({ label: "The numbers of a3", height: 92 });
-  const values = new LinePlot({ label: "Singular values of circ(c2), of ΔW and of rank one", height: 170 });
+  const left = new Heatmap({ label: "circ(c₂) alone" }), right = new Heatmap({ label: "ΔW = diag(a₃) circ(c₂) diag(a₁)" });
+  const a1 = new LinePlot({ label: "The numbers of a₁", height: 92 }), a3 = new LinePlot({ label: "The numbers of a₃", height: 92 });
+  const values = new LinePlot({ label: "Singular values of circ(c₂), of ΔW and of rank one", height: 170 });
   const alone = singularValues(circulant);
 
   const follow = (percent) => {
@@ -38,9 +45,9 @@ export function mount({ element, props }) {
     a1.show([{ y: first, color: "var(--factor-input)", width: 2 }], { low: -2.4, high: 3.2 });
     a3.show([{ y: last, color: "var(--factor-output)", width: 2 }], { low: -2.4, high: 3.2 });
     values.show([
-      { y: alone.map((value) => value / alone[0]), color: "var(--ink-soft)", dash: [5, 4] },
-      { y: found.map((value) => value / found[0]), color: "var(--method-cdvft)", width: 2.4 },
-      { y: [1, 1e-9], color: "var(--method-lora)", width: 2, dash: [8, 4] },
+      { y: alone.map((value) => value / alone[0]), ...LINES.alone },
+      { y: found.map((value) => value / found[0]), ...LINES.product },
+      { y: [1, 1e-9], ...LINES.low },
     ], { log: true, low: 1e-4, high: 1.5, first: 1, xTitle: "singular value, largest first" });
     told.set([
       [`${Math.round(100 * circularity(product))} %`, "of ΔW is explained by the best circulant"],
@@ -54,8 +61,8 @@ export function mount({ element, props }) {
     slider({ label: "how far the diagonals are from 1", min: 0, max: 100, value: 60, say: (value) => `${value} %`, oninput: follow }),
     h("div", { class: "two" }, panel("circ(c₂)", left.node).node, panel("ΔW = diag(a₃) circ(c₂) diag(a₁)", right.node).node),
     h("div", { class: "two" }, panel("a₁, scales what comes in", a1.node).node, panel("a₃, scales what goes out", a3.node).node),
-    panel("", h("p", { class: "keys" }, "Singular values: ", h("span", { class: "key ink" }, "circ(c₂)"), h("span", { class: "key cdvft" }, "ΔW"),
-      h("span", { class: "key lora" }, `rank one, all that LoRA has for ${count(3 * D)} numbers`)), values.node).node,
+    panel("", h("p", { class: "keys" }, "Singular values: ", key(LINES.alone, "circ(c₂)"), key(LINES.product, "ΔW"),
+      key(LINES.low, `rank one, all that LoRA has for ${count(3 * D)} numbers`)), values.node).node,
     told.node);
   left.show(circulant, { limit });
   follow(60);

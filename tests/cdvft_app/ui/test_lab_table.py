@@ -21,7 +21,7 @@ def test_shows_each_target_with_its_smallest_error_bold(tmp_path, monkeypatch):
     monkeypatch.setattr(lab_table, "FILE", file)
     shown = lab_table.recorded_table()
     assert '<th scope="row">Smooth kernel</th><td>50.0</td><td><b>25.0</b></td><td></td>' in shown
-    assert "50.0 % at m = 2" in shown
+    assert "50.0\u00a0% at m\u00a0=\u00a02" in shown
     assert "&lt;cpu&gt;" in shown
 
 
