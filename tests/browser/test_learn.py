@@ -145,3 +145,9 @@ def test_fits_a_phone(visit: Visit) -> None:
             "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).length"
         )
         assert cut == 0, f"lesson {key}: a formula is wider than the page"
+
+
+def test_forced_colours_leave_data_its_own(visit: Visit) -> None:
+    _, part = opened(visit, "1", forced_colors="active")
+    fill = "(bar) => getComputedStyle(bar).backgroundColor"
+    assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(0, 114, 178)"
