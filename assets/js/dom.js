@@ -45,15 +45,23 @@ export const count = (value) => value === null || value === undefined ? "" : int
 
 export const powerOfTen = (power) => `10${String(power).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
 
+const minus = (text) => text.replace("-", "−");
+
 /** Three significant digits, and very large or small numbers with a power of ten, as in books. */
 export function short(value) {
   if (value === null || value === undefined) return "";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6) && Number.isFinite(value)) {
     const [digits, power] = value.toExponential(1).split("e");
-    return `${digits} × ${powerOfTen(Number(power))}`;
+    return minus(`${digits} × ${powerOfTen(Number(power))}`);
   }
-  return size >= 100 ? integers.format(Math.round(value)) : String(Number(value.toPrecision(3)));
+  return minus(size >= 100 ? integers.format(Math.round(value)) : String(Number(value.toPrecision(3))));
+}
+
+/** As `short`, for a column: 12.0 and 0.720 keep their zeros. Whole numbers are counts and stay as they are. */
+export function aligned(value) {
+  const rounded = value === null || value === undefined || Number.isInteger(value) || Math.abs(value) >= 99.95 || Math.abs(value) < 1e-3;
+  return rounded ? short(value) : minus(value.toPrecision(3));
 }
 
 /** Seconds as 0:38 or 1:02:09. */
@@ -70,7 +78,8 @@ export function metricText(name, value) {
   return name === "accuracy" ? `${(100 * value).toFixed(1)} %` : value.toFixed(3);
 }
 
+/** 25 Nov 10:18. */
 export function when(secondsSince1970) {
   return new Date(1000 * secondsSince1970).toLocaleString("en-GB",
-    { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+    { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "");
 }

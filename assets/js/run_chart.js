@@ -1,6 +1,6 @@
 // The learning curves of the shown runs, with the switches over them.
 
-import { h, segmented, metricText, short } from "./dom.js";
+import { aligned, h, segmented, metricText } from "./dom.js";
 import { draw, onTheme } from "./plot.js";
 import { isFinal } from "./run_model.js";
 import { tableUnder } from "./table.js";
@@ -130,7 +130,7 @@ export class RunChart {
       return x.map((value, index) => [name, value, y[index], run.metric_name]);
     });
     const rows = points.map(([name, x, y, metric]) =>
-      [name, axis === "steps" ? String(x) : short(x), quantity === "loss" ? short(y) : metricText(metric, y)]);
+      [name, axis === "steps" ? String(x) : aligned(x), quantity === "loss" ? aligned(y) : metricText(metric, y)]);
     return { columns: ["Method", axis === "steps" ? "Step" : "Seconds", quantity === "loss" ? "Loss" : this.metricLabel.textContent], rows,
       values: points.map((point) => point.slice(0, 3)) };
   }

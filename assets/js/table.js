@@ -1,6 +1,6 @@
 // The same numbers as a table, for screen readers and for whoever wants to read them.
 
-import { h, short } from "./dom.js";
+import { aligned, h } from "./dom.js";
 import { exports } from "./export.js";
 
 const MOST_ROWS = 200;
@@ -24,7 +24,7 @@ export function tableUnder(read, label = "The chart's numbers") {
         : stride === 1 ? `${rows.length} rows.` : `One row in ${stride} of ${rows.length}, and the last.`),
       h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, shown.map((row) => h("tr", {},
-        row.map((cell) => h("td", {}, typeof cell === "number" ? short(cell) : cell ?? "")))))));
+        row.map((cell) => h("td", {}, typeof cell === "number" ? aligned(cell) : cell || "–")))))));
   };
   details.addEventListener("toggle", fill);
   return { details, refresh: fill };

@@ -99,12 +99,14 @@ MEASURED = ("seconds", "peak")
 
 
 def amount(kind: Kind, value: float) -> str:
-    """55,296 · 231 kB · 3.13 GFLOP · 38.2 ms: three digits and a decimal prefix, counts in full."""
+    """55,296 · 231 kB · 3.13 GFLOP · 38.0 ms: three digits and a decimal prefix, counts in full."""
     if kind == "count":
         return f"{round(value):,}"
     if kind == "seconds":
         return f"{_digits(1e3 * value)} ms" if value < 1 else f"{_digits(value)} s"
     unit = {"bytes": "B", "flops": "FLOP"}[kind]
+    if value < 999.5 and value == int(value):
+        return f"{value:.0f} {unit}"
     for prefix in _PREFIXES:
         if value < 999.5 or prefix == _PREFIXES[-1]:
             return f"{_digits(value)} {prefix}{unit}"
@@ -126,8 +128,8 @@ def duration(seconds: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio with three digits: 5.33, 0.434, 29."""
-    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
+    """A ratio with three digits: 5.33, 0.434, 29.0; a whole one as it is."""
+    return f"{ratio:,.0f}" if ratio == int(ratio) else _digits(ratio)
 
 
 def percent(share: float) -> str:
@@ -136,4 +138,5 @@ def percent(share: float) -> str:
 
 
 def _digits(value: float) -> str:
-    return f"{value:.3g}" if value < 99.95 else f"{value:.0f}"
+    """Three significant digits with their zeros: 12.0, 0.720, 5,103."""
+    return f"{value:#.3g}" if value < 99.95 else f"{value:,.0f}"

@@ -153,4 +153,4 @@ def test_an_axis_has_two_numbers_at_least(visit: Visit) -> None:
 def test_small_and_large_numbers_are_written_as_in_books(visit: Visit) -> None:
     write = "({ dom }, { values }) => values.map(dom.short)"
     written = imported(opened(visit), write, values=[2e-5, 0.5, 1234, -3.5e-11, 9.99e6, 0])
-    assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "-3.5 × 10⁻¹¹", "1.0 × 10⁷", "0"]
+    assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "−3.5 × 10⁻¹¹", "1.0 × 10⁷", "0"]

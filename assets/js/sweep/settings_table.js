@@ -1,6 +1,6 @@
 // Every setting of a sweep with what it gave, the best first: long, and so folded.
 
-import { count, h, metricText, setText, short, swatch } from "../dom.js";
+import { aligned, count, h, metricText, setText, swatch } from "../dom.js";
 import { exports } from "../export.js";
 
 export class SettingsTable {
@@ -29,9 +29,9 @@ export class SettingsTable {
       h("td", {}, spread && spread.runs > 1 ? `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)}` : "–"),
       h("td", {}, `${spread?.runs ?? 0} of ${seeds}`),
       h("td", {}, parameters === null ? "–" : count(parameters)),
-      timed ? h("td", {}, seconds === null ? "–" : short(seconds)) : null);
+      timed ? h("td", {}, seconds === null ? "–" : aligned(seconds)) : null);
     this.table.replaceChildren(h("caption", { class: "hidden-text" }, "Every setting and what it gave"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "method", title: "× is the learning rate as a multiple of the recipe's for the method" }, "Setting"), heads.map(([name, hint]) => h("th", { scope: "col", title: hint }, name)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "method", title: "The learning rate as a multiple of the recipe's for the method" }, "Setting"), heads.map(([name, hint]) => h("th", { scope: "col", title: hint }, name)))),
       h("tbody", {}, sorted.map(line)));
     setText(this.summary, sorted.length === 1 ? "The one setting" : `All ${sorted.length} settings, the best first`);
   }

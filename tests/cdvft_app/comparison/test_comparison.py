@@ -29,10 +29,12 @@ FOUR = ["cdvft", "lora", "fourierft", "c3a"]
         ("bytes", 231_008, "231 kB"),
         ("bytes", 12, "12 B"),
         ("flops", 6.257e9, "6.26 GFLOP"),
-        ("flops", 999_600, "1 MFLOP"),
+        ("flops", 999_600, "1.00 MFLOP"),
         ("flops", 2.5e20, "250 EFLOP"),
         ("seconds", 0.0382, "38.2 ms"),
-        ("seconds", 1.5, "1.5 s"),
+        ("seconds", 1.5, "1.50 s"),
+        ("seconds", 12.04, "12.0 s"),
+        ("bytes", 53_032, "53.0 kB"),
     ],
 )
 def test_amounts(kind, value, text):
@@ -40,7 +42,7 @@ def test_amounts(kind, value, text):
 
 
 def test_ratios_and_shares():
-    assert [times(x) for x in (16 / 3, 0.4340, 11_670.4)] == ["5.33", "0.434", "11,670"]
+    assert [times(x) for x in (16 / 3, 0.72, 29.04, 11_670.4, 2)] == ["5.33", "0.720", "29.0", "11,670", "2"]
     assert [percent(x) for x in (0.000446, 0.0087, 1.0)] == ["0.045 %", "0.87 %", "100 %"]
 
 
@@ -101,7 +103,7 @@ def test_the_time_of_a_step_is_foretold_until_it_is_measured():
         row["measured"] = {"seconds": 1.0, "low": 0.9, "high": 1.1, "device": "a CPU"}
     _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
     assert "On this machine" not in step
-    assert step.endswith("takes 1 s: 1 times LoRA r\u00a0=\u00a08's (within the spread).")
+    assert step.endswith("takes 1.00 s: 1 times LoRA r\u00a0=\u00a08's (within the spread).")
 
 
 def test_measured_times_say_when_they_are_level():
@@ -112,7 +114,7 @@ def test_measured_times_say_when_they_are_level():
         row["measured"] = {"seconds": seconds, "low": low, "high": high, "device": "a CPU"}
     (said,) = sentences(rows)["seconds"]
     assert "1.02 times LoRA r\u00a0=\u00a08's (within the spread)" in said
-    assert "0.5 times FourierFT n\u00a0=\u00a01,000's." in said
+    assert "0.500 times FourierFT n\u00a0=\u00a01,000's." in said
     assert winners(rows)[-1]["label"] == "LoRA r\u00a0=\u00a08, level with CDVFT m\u00a0=\u00a02"
 
 

@@ -151,7 +151,7 @@ def test_sentences_name_the_best_of_many_and_who_had_the_most():
         ),
         SECONDS,
     )
-    assert "CDVFT m\u00a0=\u00a02 (80.0\u00a0%, 40 s)" in said_front
+    assert "CDVFT m\u00a0=\u00a02 (80.0\u00a0%, 40.0 s)" in said_front
     assert (
         "LoRA r\u00a0=\u00a032, the best of 3 settings, reaches 93.2\u00a0%, 13.2 points more than" in against
     )

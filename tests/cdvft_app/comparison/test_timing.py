@@ -42,15 +42,15 @@ def test_a_row_has_its_time_in_table_bars_sentences_and_file():
     page = shown(ROBERTA, cdvft=1.0, lora={8: 0.8})
     ours, lora, fourierft = page["table"]
     assert (ours["texts"]["seconds"], ours["texts"]["peak"], lora["texts"]["seconds"]) == (
-        "1 s",
-        "1 GB",
+        "1.00 s",
+        "1.00 GB",
         "800 ms",
     )
     assert ours["hints"]["seconds"].startswith("Median of 9 steps, half of which took 990 ms to 1.01 s;")
     assert "seconds" not in fourierft["texts"] and fourierft["hints"]["peak"].startswith("Not measured")
     (said,) = page["sentences"]["seconds"]
     assert said in page["advice"][2] and said == (
-        "Measured on CPU, 2 threads, a step with CDVFT m\u00a0=\u00a02 takes 1 s: "
+        "Measured on CPU, 2 threads, a step with CDVFT m\u00a0=\u00a02 takes 1.00 s: "
         "1.25 times LoRA r\u00a0=\u00a08's."
     )
     assert page["winners"][-1]["what"] == "Fastest step" and page["winners"][-1]["method"] == "lora"
@@ -90,12 +90,12 @@ def test_the_closest_time_is_matched_and_what_cannot_be_is_said():
     ]
     assert page["advice"][:2] == [
         "LoRA r\u00a0=\u00a064 comes closest of the values tried, with 1 times CDVFT's step time.",
-        "No match by time: even FourierFT n\u00a0=\u00a01 takes 1.9 times CDVFT's step.",
+        "No match by time: even FourierFT n\u00a0=\u00a01 takes 1.90 times CDVFT's step.",
     ]
     level = shown(MATCHED, cdvft=1.0, fourierft={10**k: 0.995 + 0.002 * k for k in range(6)})
     assert "but all 6 are level within the spread" in level["advice"][0]
     quick = shown(MATCHED, cdvft=9.0, lora=ranks)
-    assert "even LoRA r\u00a0=\u00a0512 takes only 0.5 times" in quick["advice"][0]
+    assert "even LoRA r\u00a0=\u00a0512 takes only 0.500 times" in quick["advice"][0]
 
 
 def test_a_table_that_only_counts_refuses_seconds():
