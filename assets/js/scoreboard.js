@@ -1,6 +1,6 @@
 // One row a run, filled in place as its numbers arrive.
 
-import { clock, count, h, metricText, setText, short, swatch } from "./dom.js";
+import { aligned, clock, count, h, metricText, setText, swatch } from "./dom.js";
 import { isFinal } from "./run_model.js";
 
 const COLUMNS = [
@@ -19,8 +19,9 @@ export class Scoreboard {
     this.body = h("tbody");
     this.heads = Object.fromEntries(COLUMNS.map(([key, title, hint]) =>
       [key, h("th", { scope: "col", title: hint, class: key }, title)]));
-    this.node = h("table", { class: "scoreboard" }, h("caption", { class: "hidden-text" }, "Results by method"),
-      h("thead", {}, h("tr", {}, Object.values(this.heads))), this.body);
+    this.node = h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Results" },
+      h("table", { class: "scoreboard" }, h("caption", { class: "hidden-text" }, "Results by method"),
+        h("thead", {}, h("tr", {}, Object.values(this.heads))), this.body));
   }
 
   show(runs) {
@@ -65,6 +66,6 @@ export class Scoreboard {
     const seconds = isFinal(run) ? run.seconds : run.steps.at(-1)?.[1] ?? run.seconds;
     setText(cells.time, seconds === null ? "–" : seconds < 100 ? `${seconds.toFixed(0)} s` : `${clock(seconds)} ${seconds < 3600 ? "min" : "h"}`);
     cells.time.title = seconds === null ? "" : `${seconds.toFixed(1)} seconds on ${run.device}${run.precision ? `, ${run.precision}` : ""}`;
-    setText(cells.speed, run.examples_per_second === null ? (running ? "…" : "–") : short(run.examples_per_second));
+    setText(cells.speed, run.examples_per_second === null ? (running ? "…" : "–") : aligned(run.examples_per_second));
   }
 }

@@ -30,9 +30,11 @@ OURS = {
     "button_primary_border_color input_border_color_focus loader_color",
     "--ink-soft": "body_text_color_subdued block_info_text_color input_placeholder_color "
     "button_primary_background_fill_hover",
-    "--rule": "border_color_primary border_color_accent block_border_color input_border_color "
-    "table_border_color panel_border_color button_secondary_border_color checkbox_label_border_color",
-    "--rule-strong": "checkbox_border_color checkbox_border_color_hover input_border_color_hover "
+    "--rule": "border_color_primary border_color_accent block_border_color table_border_color "
+    "panel_border_color",
+    "--control": "input_border_color button_secondary_border_color checkbox_border_color "
+    "checkbox_label_border_color",
+    "--rule-strong": "checkbox_border_color_hover input_border_color_hover "
     "button_secondary_border_color_hover checkbox_label_border_color_hover "
     "checkbox_label_border_color_selected",
 }
