@@ -63,4 +63,4 @@ def parse_cost(values: object) -> CostRequest:
     try:
         return CostRequest.model_validate(values)
     except ValidationError as error:
-        raise InvalidChoice(explain(error)) from None
+        raise InvalidChoice(explain(error, CostRequest)) from None

@@ -114,7 +114,7 @@ def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
             allowed = ", ".join(sorted((of or RaceRequest).model_fields))
             sentences.append(f"{field[:80]} is not a setting. The settings are: {allowed}.")
         else:
-            sentences.append(f"{field}: got {came}; {_allowed(problem)}.")
+            sentences.append(f"{field}: got {came}; {_allowed(problem)}{_range(problem, of)}.")
     return " ".join(sentences)
 
 
@@ -139,6 +139,15 @@ _ALLOWED = {
 }
 
 
+def _range(problem: ErrorDetails, of: type[BaseModel] | None) -> str:
+    """The ends of what is allowed, where something else than a number came for a field that has both."""
+    field = of.model_fields.get(str(problem["loc"][0])) if of and len(problem["loc"]) == 1 else None
+    if field is None or problem["type"] not in ("int_type", "float_type"):
+        return ""
+    ends = [getattr(one, end) for end in ("ge", "le") for one in field.metadata if hasattr(one, end)]
+    return f" from {ends[0]:,} to {ends[1]:,}" if len(ends) == 2 else ""
+
+
 def _allowed(problem: ErrorDetails) -> str:
     if problem["type"] in _ALLOWED:
         limits = problem.get("ctx", {}).items()
@@ -158,4 +167,4 @@ def parse_race(values: object) -> RaceRequest:
     try:
         return RaceRequest.model_validate(values)
     except ValidationError as error:
-        raise InvalidChoice(explain(error)) from None
+        raise InvalidChoice(explain(error, RaceRequest)) from None

@@ -40,7 +40,7 @@ def test_race(typed: dict[str, Any], asked: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"m": "2.5"}, "m: got 2.5; it must be a whole number."),
+        ({"m": "2.5"}, "m: got 2.5; it must be a whole number from 2 to 16."),
         ({"m": "two"}, "m: got 'two'; "),
         ({"alpha": "nan"}, "alpha: got nan; it must be a finite number."),
         ({"alpha": "-1"}, "alpha: got -1; it must be more than 0."),
@@ -59,7 +59,7 @@ def test_race_refuses(typed: dict[str, Any], sentence: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"max_steps": "2.5"}, "Steps at most: got 2.5; it must be a whole number."),
+        ({"max_steps": "2.5"}, "Steps at most: got 2.5; it must be a whole number from 1 to 100,000."),
         (
             {"m": "1", "warmup_ratio": "3"},
             "m, diagonal vectors: got 1; it must be 2 or more. Warm-up: got 3;",
@@ -78,7 +78,7 @@ def test_a_refusal_names_the_fields_as_the_page_labels_them(typed: dict[str, Any
     ("typed", "sentence"),
     [
         ({"lora_r": "0"}, "r, rank: got 0; it must be 1 or more."),
-        ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number."),
+        ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number from 1 to 65,536."),
         ({"block_size": "769"}, "p, block size: got 769; encoder.layer.0.attention.self.query is 768 x 768"),
         ({"c3a_block_size": "5"}, "b, block size: got 5; it must divide the sizes of all layers, and so 768"),
         ({"targets": ["nope"]}, "Layers: FacebookAI/roberta-base has no linear layer 'nope'."),
