@@ -22,10 +22,11 @@ export function mount({ element, props, server, watch }) {
   let timer = null;
   let shown = "";
   let editing = false;  // a name is being typed, or a deletion confirmed: the list waits
-  element.querySelector(".mount").replaceChildren(
-    h("h2", {}, "History"), said, list, more);
+  const heading = h("h2", { tabindex: "-1" }, "History");
+  element.querySelector(".mount").replaceChildren(heading, said, list, more);
 
-  const selected = () => new URL(location.href).searchParams.get("run")?.split(",") ?? [];
+  // The view says what it shows: a visitor's last race stands in no address.
+  const selected = () => document.querySelector("#run [data-runs]")?.dataset.runs.split(",").filter(Boolean) ?? [];
   const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
   const ids = (race) => race.runs.map((run) => run.id);
 
@@ -89,12 +90,25 @@ export function mount({ element, props, server, watch }) {
       button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),
       button("Delete", held || "Remove it, its curves and adapters", edit(deleting), held !== ""),
       h("span", { class: "quiet" }, held));
-    return h("li", { class: isShown ? "race shown" : "race", "aria-current": isShown ? "true" : null },
+    return h("li", { class: isShown ? "race shown" : "race", "data-group": race.group, "aria-current": isShown ? "true" : null },
       h("div", { class: "race-head" }, h("span", { class: "race-name" }, race.name), h("span", { class: "quiet" }, when(race.created))),
       h("p", { class: "quiet summary" }, race.summary),
       h("ul", { class: "race-results", role: "list" }, race.runs.map((run) => h("li", {}, swatch(props.lines[run.method]),
         h("span", {}, `${run.label} `), outcome(run)))),
       actions);
+  }
+
+  /** Where the focus is within the list: what leads it back once the list is drawn anew. */
+  function focused() {
+    const was = document.activeElement;
+    if (!list.contains(was)) return null;
+    const { group } = was.closest(".race").dataset;
+    const place = [...was.parentNode.children].indexOf(was);
+    return () => {
+      const buttons = [...list.querySelectorAll(`[data-group="${CSS.escape(group)}"] .actions > .text-button:not(:disabled)`)];
+      const same = buttons.find((button) => button.textContent === was.textContent) ?? buttons[place] ?? buttons[0] ?? heading;
+      same.focus({ preventScroll: true });
+    };
   }
 
   /** Refresh when somebody looks. */
@@ -117,7 +131,9 @@ export function mount({ element, props, server, watch }) {
     const key = JSON.stringify([answer, selected()], (name, value) => name === "step" ? undefined : value);
     if (key === shown || editing) return;
     shown = key;
+    const back = focused();
     list.replaceChildren(...answer.races.map(item));
+    back?.();
     more.hidden = !answer.more;
     element.classList.toggle("empty", answer.races.length === 0);
     if (answer.races.length === 0) said.textContent = "Every race is kept here: reopen it, lay it over another, rename or delete it.";

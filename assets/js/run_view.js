@@ -129,6 +129,7 @@ export function mount({ element, props, server, trigger, watch }) {
     clearTimeout(timer);
     generation += 1;
     const { runs, recorded, rows, token } = props.value;
+    element.dataset.runs = recorded ? "" : runs.join();
     stop.hidden = true;
     setText(refused, props.value.refused ?? "");
     refused.hidden = !props.value.refused;

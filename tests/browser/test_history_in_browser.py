@@ -36,6 +36,21 @@ def test_history_overlays_renames_deletes(visit: Visit) -> None:
     expect(page.locator("#set-epochs input")).to_have_value("2")
 
 
+def test_the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(visit: Visit) -> None:
+    page = visit()
+    for _ in range(2):
+        start_race(page, steps=10)
+        expect(status(page)).to_have_text("All 3 finished")
+    page = visit()  # no run in the address
+    races = page.locator("#history .race")
+    expect(races.first).to_have_class("race shown")
+    expect(races.first.get_by_role("button", name="Overlay")).to_have_count(0)
+    races.nth(1).get_by_role("button", name="Overlay").focus()
+    page.keyboard.press("Enter")
+    expect(races.nth(1).get_by_role("button", name="Take out")).to_be_focused()
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(6)
+
+
 def test_a_long_name_wraps_on_a_phone(visit: Visit) -> None:
     page = visit(viewport={"width": 390, "height": 844})
     start_race(page, steps=10)
