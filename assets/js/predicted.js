@@ -12,11 +12,12 @@ const QUANTITIES = [
   ["peak_memory_bytes", "Peak memory", "bytes", "The largest size of the whole process; on a GPU, what was allocated there."],
 ];
 
-const said = (kind, value) => value === null || value === undefined ? "–"
-  : kind === "seconds" && value >= 100 ? `${clock(value)} ${value < 3600 ? "min" : "h"}` : amount(kind, value);
+/** As large as `largest`: both ends of a range in one unit. */
+const said = (kind, value, largest = value) => value === null || value === undefined ? "–"
+  : kind === "seconds" && largest >= 100 ? `${clock(value)} ${largest < 3600 ? "min" : "h"}` : amount(kind, value);
 
 function range({ low, high }, kind) {
-  return low === high ? null : h("span", { class: "range" }, `${said(kind, low)} to ${said(kind, high)}`);
+  return low === high ? null : h("span", { class: "range" }, `${said(kind, low, high).replace(/ min$/, "")} to ${said(kind, high)}`);
 }
 
 function ratio(promised, measured) {
@@ -36,15 +37,22 @@ function line(run, [key, title, kind, hint]) {
       state ? h("span", { class: "range" }, "out of range") : null));
 }
 
+/** In words what the table's cells say to a pointer alone. */
+function reasons(run) {
+  const told = QUANTITIES.flatMap(([key, title]) => run.forecast[key] ? [h("dt", {}, title), h("dd", {}, run.forecast[key].how)] : []);
+  return h("div", { class: "reasons" }, h("h4", {}, run.label), h("dl", {}, told));
+}
+
 export class Predicted {
   constructor(styles) {
     this.styles = styles;
     this.key = "";
-    this.table = h("div", { class: "predicted-table" });
+    this.table = h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Predicted and measured" });
+    this.how = h("details", {}, h("summary", {}, "How each was forecast"));
     this.without = h("p", { class: "quiet" });
     this.exports = exports("Predicted and measured", () => this.rows());
     this.node = h("details", { class: "predicted", hidden: true }, h("summary", {}, "Predicted and measured"),
-      this.table, this.without, this.exports);
+      this.table, this.how, this.without, this.exports);
   }
 
   show(runs) {
@@ -56,13 +64,15 @@ export class Predicted {
     const known = this.runs.filter((run) => run.forecast);
     const lacking = this.runs.filter((run) => !run.forecast).map((run) => run.label);
     this.table.replaceChildren(...(known.length ? [this.draw(known)] : []));
+    this.how.hidden = known.length === 0;
+    this.how.replaceChildren(this.how.firstChild, ...known.map(reasons));
     this.without.textContent = lacking.length ? `Started without a forecast: ${lacking.join(", ")}.` : "";
     this.exports.hidden = known.length === 0;
   }
 
   draw(runs) {
     return h("table", { class: "promises" },
-      h("caption", {}, "What was promised before the start, by formula and by earlier runs, and what came. Hover says how."),
+      h("caption", {}, "What was promised before the start, by formula and by earlier runs, and what came."),
       h("thead", {}, h("tr", {}, h("td"), ["Forecast", "Measured", "Measured / forecast"].map((name) => h("th", { scope: "col" }, name)))),
       runs.map((run) => h("tbody", {},
         h("tr", { class: "of" }, h("th", { scope: "rowgroup", colspan: 4 },

@@ -19,28 +19,32 @@ export function command(settings) {
 
 export class Reproduce {
   constructor() {
-    this.code = h("pre", { tabindex: "0", role: "region", "aria-label": "Commands" });
+    this.code = h("div", {});
     this.copy = h("button", { type: "button", class: "text-button", onclick: () => this.toClipboard() }, "Copy");
     this.node = h("details", { class: "reproduce", hidden: true }, h("summary", {}, "Reproduce from a terminal"), this.code, this.copy);
   }
 
   show(runs) {
-    const commands = runs.map((run) => command(run.settings));
+    const commands = runs.map((run) => [run.label, command(run.settings)]);
+    const text = commands.map(([, words]) => words.join(" ")).join("\n\n");
     this.node.hidden = runs.length === 0;
-    if (this.code.textContent === commands.map((words) => words.join(" ")).join("\n")) return;
+    if (this.text === text) return;
+    this.text = text;
     // An option and its value stay on one line.
-    this.code.replaceChildren(...commands.flatMap((words, line) => [line ? "\n" : "",
-      ...words.flatMap((word, place) => [place ? " " : "", h("span", {}, word)])]));
+    this.code.replaceChildren(...commands.flatMap(([label, words]) => [h("p", { class: "quiet" }, label),
+      h("pre", { tabindex: "0", role: "region", "aria-label": `Command for ${label}` },
+        words.flatMap((word, place) => [place ? " " : "", h("span", {}, word)]))]));
+    this.copy.textContent = this.idle = runs.length > 1 ? `Copy all ${runs.length}` : "Copy";
   }
 
   async toClipboard() {
     try {
-      await navigator.clipboard.writeText(this.code.textContent);
+      await navigator.clipboard.writeText(this.text);
       this.copy.textContent = "Copied";
     } catch {
       getSelection().selectAllChildren(this.code);
       this.copy.textContent = "Selected: press Ctrl+C";
     }
-    setTimeout(() => { this.copy.textContent = "Copy"; }, 2000);
+    setTimeout(() => { this.copy.textContent = this.idle; }, 2000);
   }
 }

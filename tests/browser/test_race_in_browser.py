@@ -239,7 +239,7 @@ def test_server_restart(visit: Visit, server: Server, hold: Hold) -> None:
 def test_commands_reproduce_the_race(visit: Visit) -> None:
     page = visit()
     page.locator(".reproduce summary").click()
-    commands = page.locator(".reproduce pre").inner_text().splitlines()
+    commands = page.locator(".reproduce pre").all_inner_texts()
     shown = page.locator("#run .scoreboard tbody tr").count()
     assert len(commands) == shown >= 1
     assert commands[0].startswith("python -m cdvft_app train --recipe sentiment --method cdvft --m 2")
@@ -258,7 +258,8 @@ def test_what_the_keyboard_comes_to_is_not_under_the_buttons(visit: Visit, size:
         name, bottom, buttons = page.evaluate(
             """() => [document.activeElement.closest("[id]").id,
                 document.activeElement.getBoundingClientRect().bottom,
-                document.querySelector(".go").getBoundingClientRect().top]"""
+                Math.max(...[".go", ".go-buttons"].map(
+                    (part) => document.querySelector(part).getBoundingClientRect().top))]"""
         )
         if name == "start":
             break
