@@ -17,8 +17,8 @@ export function mount({ element, props, server }) {
   const seen = h("div", { class: "seen", "aria-live": "polite" });
   const table = tableUnder(() => ({
     columns: [...shown.columns, "On the front"],
-    rows: shown.rows.map(({ cells, front }) => [...cells, front.includes(axis) ? "yes" : ""]),
-    values: shown.rows.map(({ numbers, front }) => [...numbers, front.includes(axis) ? "yes" : ""]),
+    rows: shown.rows.map(({ cells, front }) => [...cells, front.includes(axis) ? "yes" : "no"]),
+    values: shown.rows.map(({ numbers, front }) => [...numbers, front.includes(axis) ? "yes" : "no"]),
   }), "Settings and what they gave");
   const problem = h("p", { class: "quiet", role: "status" }, "Reading the finished runs …");
   const all = h("div", { hidden: true }, h("div", { class: "chart-controls" }, chosen, axes), chart, legend, hint, seen,

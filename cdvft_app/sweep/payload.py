@@ -23,7 +23,7 @@ from cdvft_app.sweep.results import (
     varied,
 )
 from cdvft_app.sweep.sentences import sentences
-from cdvft_app.sweep.words import SYMBOLS, name, value_text
+from cdvft_app.sweep.words import SYMBOLS, name, tick, value_text
 
 TITLES = {
     "m": "m, diagonal vectors",
@@ -125,7 +125,7 @@ def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Se
         "key": key,
         "title": title,
         "axis": TITLES[along],
-        "ticks": [value_text(along, value) for value in values],
+        "ticks": [tick(along, value) for value in values],
         "series": [
             {"label": label, "method": method, "points": _points(ones, along)}
             for label, (method, ones) in series.items()
@@ -136,7 +136,7 @@ def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Se
 def _points(settings: Sequence[Setting], along: str) -> dict[str, list[dict[str, Any]]]:
     return {
         rest: [
-            {"at": value_text(along, value)} | asdict(spread)
+            {"at": tick(along, value)} | asdict(spread)
             for value, spread in line(settings, along, rest)
             if spread
         ]

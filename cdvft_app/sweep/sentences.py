@@ -16,7 +16,7 @@ from cdvft_app.comparison.sentences import listed
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.settings import Method
 from cdvft_app.sweep.results import Rest, Setting, best, line, reduce, varied, whole_seeds
-from cdvft_app.sweep.words import SYMBOLS, apart, name, value_text, written
+from cdvft_app.sweep.words import SYMBOLS, apart, name, tick, written
 
 _BY: tuple[tuple[Rest, str], ...] = (
     ("best", "at its best setting"),
@@ -151,7 +151,7 @@ def effect(settings: Sequence[Setting], dimension: str, rest: Rest) -> Effect:
     if not means:
         return Effect(0.0, "", "")
     low, high = min(means, key=lambda pair: pair[1]), max(means, key=lambda pair: pair[1])
-    return Effect(high[1] - low[1], value_text(dimension, high[0]), value_text(dimension, low[0]))
+    return Effect(high[1] - low[1], tick(dimension, high[0]), tick(dimension, low[0]))
 
 
 def _verdict(moved: float, stick: Yardstick) -> str:
@@ -190,8 +190,8 @@ def _losses(by_method: dict[Method, list[Setting]], stick: Yardstick) -> list[st
                 ahead.append(
                     f"{METHOD_STYLES[method].label} by {by}{_verdict(more, stick).replace(':', ',')}"
                 )
-        start = f"{where[:1].upper()}{where[1:]}, CDVFT is behind"
-        told.append(f"{start} {'; '.join(ahead)}." if ahead else f"{start} no other method.")
+        said = f"CDVFT is behind {'; '.join(ahead)}" if ahead else "no other method is ahead of CDVFT"
+        told.append(f"{where[:1].upper()}{where[1:]}, {said}.")
     return told
 
 

@@ -26,14 +26,19 @@ def apart(metric_name: str, difference: float) -> str:
 
 
 def value_text(dimension: str, value: Value) -> str:
-    """m = 2, p = 384, × 0.3: how a table and a sentence name one value."""
+    """m = 2, p = 384, learning rate × 0.3: how a table and a sentence name one value."""
     if dimension == "learning_rates":
-        return f"×\u00a0{value:g}"
+        return f"learning\u00a0rate\u00a0{tick(dimension, value)}"
     shown = "automatic" if value is None else f"{value:,}"
     return f"{SYMBOLS[dimension]}\u00a0=\u00a0{shown}"
 
 
+def tick(dimension: str, value: Value) -> str:
+    """As `value_text`, but × 0.3 where what is multiplied stands beside it."""
+    return f"×\u00a0{value:g}" if dimension == "learning_rates" else value_text(dimension, value)
+
+
 def name(setting: Setting) -> str:
-    """CDVFT m = 2, p = 384, × 1; what is left to each layer is not named."""
+    """CDVFT m = 2, p = 384, learning rate × 1; what is left to each layer is not named."""
     named = [value_text(dimension, value) for dimension, value in setting.values.items() if value is not None]
     return " ".join([METHOD_STYLES[setting.method].label, ", ".join(named)])

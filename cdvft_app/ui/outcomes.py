@@ -172,11 +172,11 @@ def _cells(point: Point) -> list[str]:
     spans = [(axis, point.amounts.get(axis.key)) for axis in AXES]
     return [
         point.label,
-        _seeds(point).removeprefix("seeds ").removeprefix("seed "),
+        f"{len(point.seeds)} ({_seeds(point)})",
         score(name, point.metric.mean),
         f"{score(name, point.metric.low)} to {score(name, point.metric.high)}"
         if len(point.outcomes) > 1
-        else "",
+        else "–",
         *(amount(axis.kind, span.mean) if span else "–" for axis, span in spans),
     ]
 
@@ -184,7 +184,7 @@ def _cells(point: Point) -> list[str]:
 def _numbers(point: Point) -> list[Any]:
     """The cells for a file: numbers without units, bytes, seconds, shares of one."""
     spans = [point.amounts.get(axis.key) for axis in AXES]
-    seeds, spread = _cells(point)[1], f"{point.metric.low} to {point.metric.high}"
+    seeds, spread = ", ".join(map(str, point.seeds)), f"{point.metric.low} to {point.metric.high}"
     amounts = [span.mean if span else None for span in spans]
     return [point.label.replace("\u00a0", " "), seeds, point.metric.mean, spread, *amounts]
 

@@ -21,7 +21,7 @@ from cdvft_app.ui.forecast import problem
 from cdvft_app.ui.form import in_words
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.state import AppState
-from cdvft_app.ui.sweep_form import FIELDS, LABELS, START, WORDS, request
+from cdvft_app.ui.sweep_form import FIELDS, LABELS, PLACEHOLDERS, START, WORDS, request
 from cdvft_app.ui.sweep_view import chosen, sweep_view
 from cdvft_app.ui.visitor import visitor_token
 
@@ -152,6 +152,7 @@ def _controls(controls: dict[str, Any]) -> None:
             value=START.get(name, ""),
             label=label,
             info=hint,
+            placeholder=PLACEHOLDERS.get(name),
             elem_id=f"sweep-{name}",
             elem_classes=["setting"],
             visible=SIZES.get(name) in (None, *START["methods"]),

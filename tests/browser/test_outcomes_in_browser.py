@@ -106,7 +106,7 @@ def test_the_table_and_the_file(visit: Visit) -> None:
     page = outcomes(visit)
     page.locator("#outcomes summary").click()
     row = page.locator("#outcomes table.numbers tbody tr", has_text="CDVFT")
-    expect(row.locator("td").nth(1)).to_have_text("0, 1, 2")
+    expect(row.locator("td").nth(1)).to_have_text("3 (seeds 0, 1, 2)")
     expect(row.locator("td").nth(3)).to_have_text("92.0\u00a0% to 93.0\u00a0%")
     expect(row.locator("td").last).to_have_text("yes")
     with page.expect_download() as saved:
@@ -125,7 +125,7 @@ def test_a_finished_race_fills_the_costs(visit: Visit) -> None:
     expect(page.locator("#costs .costs-table tbody tr").locator("td.parameters")).to_have_text(
         ["46,080", "221,184", "24,000"]
     )
-    expect(page.locator("#cost-race-took")).to_contain_text("CDVFT 20 s, 1 GB")
+    expect(page.locator("#cost-race-took")).to_contain_text("CDVFT 20.0 s, 1.00 GB")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

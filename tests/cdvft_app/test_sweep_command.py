@@ -56,7 +56,7 @@ def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):
     code, output, errors = command(*COMMAND)
     assert code == 0
     lines = output.replace("\u00a0", " ").splitlines()
-    best = "CDVFT m = 3, × 0.3 80.5 % 80.0 % to 81.0 % 2 of 2 3,000 0.2"
+    best = "CDVFT m = 3, learning rate × 0.3 80.5 % 80.0 % to 81.0 % 2 of 2 3,000 0.2"
     assert " ".join(lines[1].split()) == best
     assert "by 10.0 points on average (best m = 3, worst m = 2)" in " ".join(
         output.replace("\u00a0", " ").split()
@@ -104,7 +104,7 @@ def test_another_sweep_is_no_continuation(command, tmp_path):
 def test_a_failed_run_does_not_end_the_sweep(command):
     code, output, errors = command("sweep", "--recipe", "mnist", "--learning-rates", "1,100")
     assert code == 0 and "failed. The loss became nan at step 2." in errors
-    assert output.replace("\u00a0", " ").splitlines()[2].split()[4:7] == ["×", "100", "failed"]
+    assert output.replace("\u00a0", " ").splitlines()[2].split()[6:9] == ["×", "100", "failed"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_the_latest_comparison_or_the_chosen_one(app: AppState) -> None:
     (row,) = other["rows"]
     assert row["cells"][:5] == [
         "CDVFT m\u00a0=\u00a02",
-        "0, 1",
+        "2 (seeds 0, 1)",
         "75.0\u00a0%",
         "70.0\u00a0% to 80.0\u00a0%",
         "13,824",
