@@ -1,7 +1,7 @@
 // One quantity of all methods as bars, with a switch over them, and what is seen of it in sentences.
 
 import { h, segmented } from "./dom.js";
-import { draw, onTheme } from "./plot.js";
+import { draw, NARROW, onTheme } from "./plot.js";
 import { paragraphs } from "./units.js";
 
 export class BarChart {
@@ -10,7 +10,7 @@ export class BarChart {
     this.quantity = "parameters";
     this.controls = h("div", { class: "chart-controls" });
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Cost of each method as bars" });
-    this.empty = h("p", { class: "quiet", hidden: true });
+    this.empty = h("p", { class: "quiet undrawn", hidden: true });
     this.seen = h("div", { class: "seen", "aria-live": "polite" });
     this.node = h("section", { class: "part-of" }, h("h3", {}, "Side by side, with the frozen model as yardstick"),
       this.controls, this.chart, this.empty, this.seen);
@@ -33,9 +33,13 @@ export class BarChart {
     this.chart.hidden = !figure;
     this.empty.hidden = Boolean(figure);
     if (!figure) {
-      this.empty.textContent = ["seconds", "peak"].includes(this.quantity) ? "Not measured on this machine yet." : "Nothing to draw: none of these methods has any.";
+      this.empty.style.minHeight = this.chart.style.height;  // what stands below does not jump
+      this.empty.textContent = ["seconds", "peak"].includes(this.quantity)
+        ? "Not measured on this machine yet: press “Measure on this machine” below the settings." : "Nothing to draw: none of these methods has any.";
       return;
     }
+    const { xaxis } = figure.layout;
+    if (NARROW.matches) Object.assign(xaxis, { dtick: Math.ceil((xaxis.range[1] - xaxis.range[0]) / 4), tickangle: 0 });
     this.chart.style.height = `${figure.layout.height}px`;
     draw(this.chart, figure).catch((error) => {
       this.chart.hidden = true;

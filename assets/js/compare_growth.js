@@ -1,12 +1,13 @@
 // How cost grows: curves that the server computed, and a marker to drag along them.
 
 import { count, h, segmented, setText, swatch } from "./dom.js";
-import { draw, onTheme, resolve } from "./plot.js";
+import { draw, NARROW, onTheme, resolve } from "./plot.js";
 import { tableUnder } from "./table.js";
 import { amount, times } from "./units.js";
 
 const QUANTITIES = [["parameters", "Parameters"], ["flops", "Extra FLOPs"], ["memory", "Extra memory"]];
 const SHORT = { tokens: "tokens", width: "d", m: "m", block_size: "p", lora_r: "r", fourierft_n: "n" };
+const NAMES = { tokens: "Tokens", width: "Width d", m: "Vectors m", block_size: "Block size p", lora_r: "Rank r", fourierft_n: "Entries n" };
 
 export class GrowthChart {
   constructor(styles, layout, id) {
@@ -48,7 +49,7 @@ export class GrowthChart {
     const offered = keys.join();
     if (offered !== this.offered) {
       this.offered = offered;
-      this.axes.replaceChildren(segmented("What varies", `along-${this.id}`, growth.map(({ key, title }) => [key, SHORT[key], title]), this.axis,
+      this.axes.replaceChildren(segmented("What varies", `along-${this.id}`, growth.map(({ key, title }) => [key, NAMES[key], title]), this.axis,
         (key) => { this.axis = key; this.reset(); }));
     }
     this.reset();
@@ -83,7 +84,8 @@ export class GrowthChart {
   redraw() {
     const { title, x, note, series } = this.now;
     const layout = structuredClone(this.base);
-    Object.assign(layout.xaxis, { type: "log", title: { text: title, standoff: 8 }, exponentformat: "SI", nticks: 7 });
+    Object.assign(layout.xaxis, { type: "log", title: { text: title, standoff: 8 }, exponentformat: "SI", nticks: NARROW.matches ? 4 : 7 });
+    if (NARROW.matches && x.at(-1) >= 1000 * x[0]) layout.xaxis.dtick = Math.ceil(Math.log10(x.at(-1) / x[0]) / 5);
     Object.assign(layout.yaxis, { type: "log", title: { text: QUANTITIES.find(([key]) => key === this.quantity)[1], standoff: 6 }, exponentformat: "SI", nticks: 6 });
     Object.assign(layout, { dragmode: false, hovermode: false, shapes: this.line(), uirevision: this.axis });
     const data = Object.keys(series).map((method) => ({ type: "scatter", mode: "lines", name: this.labels[method], x, y: this.values(method),

@@ -1,14 +1,14 @@
 // The paper's figures beside ours, each with its verdict.
 
-import { count, h, short } from "./dom.js";
+import { aligned, count, h } from "./dom.js";
 import { exports } from "./export.js";
 
 const MARKS = { "nothing to compare": "no figure known" };
 const NAMES = { cdvft: "CDVFT", lora: "LoRA", fourierft: "FourierFT", c3a: "C3A" };
-const HEADS = [["Figure", ""], ["Paper", "As the paper prints it"], ["Ours", "Recomputed here from the shapes of the layers"], ["Unit", ""],
+const HEADS = [["Figure", ""], ["Paper", "As the paper prints it", "value"], ["Ours", "Recomputed here from the shapes of the layers", "value"], ["Unit", ""],
   ["Verdict", "Ours, rounded as the paper rounds, against what it prints"], ["Why", ""]];
 
-const number = (value) => value === null ? "–" : Number.isInteger(value) ? count(value) : short(value);
+const number = (value) => value === null ? "–" : Number.isInteger(value) ? count(value) : aligned(value);
 // Beside a figure of the paper ours has as many decimals.
 const ours = ({ published, ours: value }) => published === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
 const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method] ?? method);
@@ -16,8 +16,8 @@ const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method
 export function mount({ element, props }) {
   const rows = props.value;
   // A reason that many rows of a topic share is said once.
-  const line = (row, index, own) => h("tr", {}, h("th", { scope: "row" }, named(row.quantity)), h("td", { class: "value" }, row.published ?? "–"),
-    h("td", { class: "value" }, ours(row)), h("td", {}, row.unit),
+  const line = (row, index, own) => h("tr", {}, h("th", { scope: "row" }, named(row.quantity)), h("td", { class: "value paper" }, row.published ?? "–"),
+    h("td", { class: "value ours" }, ours(row)), h("td", { class: "unit" }, row.unit),
     h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
     h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""));
   const group = (some, topic) => {
@@ -26,7 +26,7 @@ export function mount({ element, props }) {
   };
   const table = (name, some) => h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": name },
     h("table", { class: "numbers paper-table" }, h("caption", { class: "hidden-text" }, name),
-      h("thead", {}, h("tr", {}, HEADS.map(([head, hint]) => h("th", { scope: "col", title: hint || null }, head)))),
+      h("thead", {}, h("tr", {}, HEADS.map(([head, hint, kind]) => h("th", { scope: "col", class: kind, title: hint || null }, head)))),
       [...new Set(some.map((row) => row.topic))].map((topic) => group(some, topic))));
   const both = rows.filter((row) => row.published !== null);
   const one = rows.filter((row) => row.published === null);

@@ -2,6 +2,9 @@
 
 let loading = null;
 
+/** A phone's width, where few numbers find room on an axis. */
+export const NARROW = matchMedia("(max-width: 600px)");
+
 /** plotly.js from this very server; the address stands in the page's head. */
 export function plotly() {
   loading ??= new Promise((resolve, reject) => {

@@ -128,7 +128,8 @@ def test_letters_are_explained_where_one_points(visit: Visit) -> None:
         label.inner_text(): label.get_attribute("title")
         for label in page.locator("#costs .segmented label").all()
     }
-    assert titles["d"] == "d, width of the layers" and titles["p"] == "p, CDVFT's block size"
+    assert titles["Width d"] == "d, width of the layers"
+    assert titles["Block size p"] == "p, CDVFT's block size"
     assert all(titles.values())
 
 
