@@ -75,7 +75,7 @@ export function clock(seconds) {
 /** Accuracy as a percentage, correlations as numbers. */
 export function metricText(name, value) {
   if (value === null || value === undefined) return "";
-  return name === "accuracy" ? `${(100 * value).toFixed(1)} %` : value.toFixed(3);
+  return minus(name === "accuracy" ? `${(100 * value).toFixed(1)} %` : value.toFixed(3));
 }
 
 /** 25 Nov 10:18. */

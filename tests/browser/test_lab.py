@@ -51,9 +51,12 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
 
 def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit) -> None:
     page = opened(visit, "Random")
-    expect(page.locator("#lab-stop")).to_be_disabled()  # as nothing runs
+    reason = page.get_by_text(laboratory.IDLE)
+    expect(page.locator("#lab-stop")).to_be_disabled()
+    expect(reason).to_be_visible()
     choose(page, "Size n", "256")
     fit(page, "Fitting m = ")
+    expect(reason).to_be_hidden()
     page.locator("#lab-stop").click()
     expect(page.locator("#lab-stop")).to_be_disabled()
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
