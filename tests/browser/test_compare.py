@@ -53,7 +53,7 @@ def test_numbers_follow_the_settings(visit: Visit) -> None:
     expect(parameters(page, "CDVFT")).to_have_text("55,296")
     page.locator("#cost-m input").fill("3")
     expect(parameters(page, "CDVFT")).to_have_text("92,160", timeout=WAIT)
-    expect(page.locator("#costs .seen")).to_contain_text("LoRA r\u00a0=\u00a08 trains 3.2 times that")
+    expect(page.locator("#costs .seen")).to_contain_text("LoRA r\u00a0=\u00a08 trains 3.20 times that")
     page.locator("#cost-lora_r input").fill("0")
     expect(page.locator("#costs .problem")).to_contain_text("r, rank: got 0")
     expect(parameters(page, "CDVFT")).to_have_text("92,160")

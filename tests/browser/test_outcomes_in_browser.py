@@ -85,7 +85,7 @@ def test_axes_change_points_and_sentences(visit: Visit) -> None:
     seen = page.locator("#outcomes .seen")
     expect(seen).to_contain_text(
         "LoRA r\u00a0=\u00a08 reaches 92.0\u00a0%, a tie with CDVFT m\u00a0=\u00a02 at 92.5\u00a0%, "
-        "with 4.8 times the parameters"
+        "with 4.80 times the parameters"
     )
     expect(seen).to_contain_text(
         "FourierFT n\u00a0=\u00a01,000 reaches 89.0\u00a0%, 3.5 points less than CDVFT"
