@@ -21,6 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cdvft_app import catalog
+from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.cost_command import cost
 from cdvft_app.measure_command import measure
 from cdvft_app.options import with_settings
@@ -55,6 +56,7 @@ app.command()(sweep)
 def train(settings: RunSettings, as_json: Json = False) -> None:
     """Train one method on one recipe. Ctrl-C stops it and keeps the adapter."""
     plan = catalog.resolve(settings)
+    require_in_reach([plan.model, plan.dataset])
 
     def take(store: RunStore) -> RunRecord:
         from cdvft_app.prediction import promised

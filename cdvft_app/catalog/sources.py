@@ -10,6 +10,7 @@ from cdvft_app.catalog import hub, mirror
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.catalog.reachability import hub_status, last_status
+from cdvft_app.settings import InvalidChoice
 
 
 def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: ShouldStop) -> hub.Snapshot:
@@ -55,6 +56,17 @@ def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False
         return None
     are = "are" if len(lacking) > 1 else "is"
     return f"{' and '.join(lacking)} {are} not in the cache and cannot be fetched. {status.sentence}"
+
+
+def require_in_reach(entries: Iterable[ModelEntry | DatasetEntry]) -> None:
+    """Refuse what would fail at once for want of the hub.
+
+    Raises:
+        InvalidChoice: naming what the hub would have to give.
+    """
+    away = out_of_reach(entries, ask=True)
+    if away:
+        raise InvalidChoice(away)
 
 
 def _kind(entry: ModelEntry | DatasetEntry) -> Literal["model", "dataset"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app import catalog
-from cdvft_app.catalog.sources import out_of_reach
+from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -33,21 +33,10 @@ def submit(app: AppState, request: RaceRequest, token: str, program: bool = Fals
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = [catalog.resolve(settings) for settings in request.runs()]
-    require_in_reach(plans[0])
+    require_in_reach([plans[0].model, plans[0].dataset])
     promised = [made.facts() if made else None for made in app.foretell(plans)]
     chosen = [plan.settings for plan in plans]
     return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised, program=program)
-
-
-def require_in_reach(plan: catalog.Plan) -> None:
-    """Refuse a run, and those that share its model and data, that would fail at once for want of the hub.
-
-    Raises:
-        InvalidChoice: naming what the hub would have to give.
-    """
-    away = out_of_reach([plan.model, plan.dataset], ask=True)
-    if away:
-        raise InvalidChoice(away)
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:
@@ -74,7 +63,8 @@ def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
 
     def again(run_id: str, mine: str) -> None:
         run = app.store.require_owner(run_id, mine)
-        require_in_reach(catalog.resolve(run.settings))
+        plan = catalog.resolve(run.settings)
+        require_in_reach([plan.model, plan.dataset])
         app.queue.resume(run_id, mine)
 
     return _each(app, [run.id for run in _known(app.store, ids) if run.state in RESUMABLE], token, again)

@@ -94,6 +94,14 @@ def test_a_failure_is_a_sentence_and_a_code(command, tmp_path):
     assert last_line(output)["state"] == "failed" and last_line(output)["metric"] is None
 
 
+def test_what_the_hub_cannot_give_is_refused_before_a_run_is_kept(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    code, _, complaints = command("train", "--recipe", "rte")
+    assert code == cli.EXIT_INVALID and "cannot be fetched. HF_HUB_OFFLINE is set" in complaints
+    assert RunStore(tmp_path).history(1) == []
+
+
 def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     code, output, _ = command("train", "--max-steps", 6, "--json")
