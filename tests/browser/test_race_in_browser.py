@@ -175,42 +175,6 @@ def test_a_gap_too_wide_for_methods_alone_is_doubted(visit: Visit) -> None:
     assert said[1].startswith("cdvft ended 2.0 points above lora. One seed and 500 held-out examples")
 
 
-def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
-    page = visit()
-    for name, value, sentence in (
-        ("m", "1", "m, diagonal vectors: got 1; it must be 2 or more."),
-        ("m", "2.5", "m, diagonal vectors: got 2.5;"),
-        (
-            "block_size",
-            "9999",
-            "p, block size: got 9999; attention.self.query is 384 x 384, so it can be at most 384.",
-        ),
-    ):
-        field = page.locator(f"#set-{name} input")
-        was = field.input_value()
-        field.fill(value)
-        expect(page.locator("#counts .problem")).to_contain_text(sentence)
-        expect(page.locator("#start")).to_be_disabled()
-        field.fill(was)
-        expect(page.locator("#start")).to_be_enabled()
-    page.locator("#set-m input").fill("3")
-    expect(page.locator(".promise b")).to_have_text("23,040")
-    page.locator("#set-block_size input").fill("64")
-    expect(page.locator("#blocks")).to_contain_text("6 × 6 circulant blocks of 64")
-
-
-def test_what_the_hub_cannot_give_is_said_before_start(visit: Visit) -> None:
-    page = visit()
-    expect(page.locator("#start")).to_be_enabled()
-    page.locator(".hub summary").click()
-    page.locator(".hub label.recipe").first.click()
-    expect(page.locator("#counts .problem")).to_contain_text("cannot be fetched. HF_HUB_OFFLINE is set")
-    expect(page.locator("#start")).to_be_disabled()
-    page.locator("label.recipe", has_text="offline").first.click()
-    expect(page.locator("#start")).to_be_enabled()
-    expect(page.locator("#counts .problem")).to_have_count(0)
-
-
 def test_a_race_that_made_no_step_has_no_axes(visit: Visit, server: Server) -> None:
     (run,) = server.store.create([catalog.resolve(RunSettings(method="cdvft")).settings], "somebody")
     server.store.set_state(run.id, "preparing", process="1:1")
@@ -245,27 +209,6 @@ def test_commands_reproduce_the_race(visit: Visit) -> None:
     assert commands[0].startswith("python -m cdvft_app train --recipe sentiment --method cdvft --m 2")
     assert "--target-modules query --target-modules value" in commands[0]
     assert "--lora-r" not in commands[0]
-
-
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
-def test_what_the_keyboard_comes_to_is_not_under_the_buttons(visit: Visit, size: tuple[int, int]) -> None:
-    page = visit(viewport={"width": size[0], "height": size[1]})
-    expect(page.locator("#start")).to_be_enabled()
-    page.locator("#set-m input").focus()
-    passed = set()
-    for _ in range(30):
-        page.keyboard.press("Tab")
-        name, bottom, buttons = page.evaluate(
-            """() => [document.activeElement.closest("[id]").id,
-                document.activeElement.getBoundingClientRect().bottom,
-                Math.max(...[".go", ".go-buttons"].map(
-                    (part) => document.querySelector(part).getBoundingClientRect().top))]"""
-        )
-        if name == "start":
-            break
-        passed.add(name)
-        assert bottom <= buttons, name
-    assert name == "start" and {"set-alpha", "set-target_modules"} <= passed
 
 
 def test_axes_bear_numbers_only_where_there_is_something_to_read(visit: Visit, hold: Hold) -> None:
