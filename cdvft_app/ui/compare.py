@@ -28,7 +28,7 @@ from cdvft_app.ui.compare_form import (
 )
 from cdvft_app.ui.component import component
 from cdvft_app.ui.fold import settings_fold
-from cdvft_app.ui.form import in_words, text
+from cdvft_app.ui.form import in_words, stands_for, text
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.state import AppState, OnVisit
 
@@ -164,6 +164,7 @@ def _number(name: str) -> gr.Textbox:
         value=text(START.get(name)),
         label=label,
         info=hint,
+        placeholder=stands_for(name) if name in SIZES else None,
         elem_id=f"cost-{name}",
         elem_classes=["setting"],
         visible=name != "image_size",

@@ -10,9 +10,9 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS, RaceRequest
+from cdvft_app.settings import METHODS
 from cdvft_app.ui import texts
-from cdvft_app.ui.form import OF_RECIPE, RATE, RATES, START, number, text
+from cdvft_app.ui.form import OF_RECIPE, RATE, RATES, START, number, stands_for, text
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.recipes import recipe_cards
 
@@ -162,7 +162,4 @@ def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:
     if name in OF_RECIPE:
         value = getattr(recipe, name)
         return "" if value is None else f"{value:g}"
-    value = RaceRequest.model_fields[name].default
-    if value is None:
-        return "automatic" if "block" in name else "no limit"
-    return f"{value:g}"
+    return stands_for(name)

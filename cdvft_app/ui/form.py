@@ -97,6 +97,14 @@ def remembered(kept: object) -> dict[str, Any]:
     return values
 
 
+def stands_for(name: str) -> str:
+    """What an empty field means, where no recipe says otherwise."""
+    value = RaceRequest.model_fields[name].default
+    if value is None:
+        return "automatic" if "block" in name else "no limit"
+    return f"{value:g}"
+
+
 def label(settings: RunSettings) -> str:
     """A run's name in tables: the method with what tells it from its like."""
     name = METHOD_STYLES[settings.method].label

@@ -11,17 +11,16 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.sources import out_of_reach
+from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.comparison.quantities import duration
 from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.actions import require_in_reach
 from cdvft_app.ui.forecast import problem
-from cdvft_app.ui.form import in_words
+from cdvft_app.ui.form import in_words, stands_for
 from cdvft_app.ui.method_chips import method_chips
 from cdvft_app.ui.state import AppState
-from cdvft_app.ui.sweep_form import FIELDS, LABELS, PLACEHOLDERS, START, WORDS, request
+from cdvft_app.ui.sweep_form import FIELDS, LABELS, START, WORDS, request
 from cdvft_app.ui.sweep_view import chosen, sweep_view
 from cdvft_app.ui.visitor import visitor_token
 
@@ -87,7 +86,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = _plans(app, values)
-    require_in_reach(plans[0])
+    require_in_reach([plans[0].model, plans[0].dataset])
     forecasts = [made.facts() if made else None for made in _foretold(app, plans)]
     title = f"Sweep: {plans[0].recipe.title}"
     chosen = [plan.settings for plan in plans]
@@ -152,7 +151,7 @@ def _controls(controls: dict[str, Any]) -> None:
             value=START.get(name, ""),
             label=label,
             info=hint,
-            placeholder=PLACEHOLDERS.get(name),
+            placeholder=stands_for(name) if name in SIZES else None,
             elem_id=f"sweep-{name}",
             elem_classes=["setting"],
             visible=SIZES.get(name) in (None, *START["methods"]),

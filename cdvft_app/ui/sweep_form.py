@@ -40,13 +40,6 @@ WORDS: dict[str, tuple[str, str | None]] = {
     "epochs": ("Epochs", "Empty: the recipe's."),
     "evaluation_examples": ("Evaluation examples", "Empty: the recipe's."),
 }
-# What an empty field stands for.
-PLACEHOLDERS = {
-    "block_size": "automatic",
-    "lora_r": "8",
-    "fourierft_n": "1000",
-    "c3a_block_size": "automatic",
-}
 LABELS = {name: label for name, (label, _) in WORDS.items()}
 LABELS |= {f"base.{name}": LABELS[name] for name in BUDGET}
 LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one run
