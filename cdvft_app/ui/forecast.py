@@ -91,11 +91,9 @@ def _blocks(plans: Sequence[Plan]) -> str:
         if first.padded:
             words += ", padded where they do not divide"
         if later:
-            words += (
-                f", then {len(later)} more of {d_out} × {d_out}"
-                if len(later) > 1
-                else f", then one more of {d_out} × {d_out}"
-            )
+            q, p = later[0].q1, later[0].p
+            size = f"{d_out} × {d_out}" if q == 1 else f"{q} × {q} blocks of {p}"
+            words += f", then {len(later) if len(later) > 1 else 'one'} more of {size}"
         diagonals = "two" if plan.settings.m == 2 else str(plan.settings.m)
         drawn.append(
             f"<figure>{block_layout.svg(first)}<figcaption><b>{names}</b>, {total} of {d_out} × {d_in}:"

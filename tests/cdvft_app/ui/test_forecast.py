@@ -50,6 +50,7 @@ def test_counts_of_the_others() -> None:
         (RaceRequest(), "one circulant of 384, between two diagonals"),
         (RaceRequest(m=4), "one circulant of 384, then 2 more of 384 × 384, between 4 diagonals"),
         (RaceRequest(block_size=100), "4 × 4 circulant blocks of 100, padded where they do not divide"),
+        (RaceRequest(m=3, block_size=96), "then one more of 4 × 4 blocks of 96, between 3 diagonals"),
         (RaceRequest(recipe="mnist"), "3 × 1 circulant blocks of 384"),
         (RaceRequest(methods=("lora",)), ""),
     ],
