@@ -24,7 +24,7 @@ function markWrong() {
   }
 }
 
-export function complete() {
+export function describeParts() {
   const all = () => { nameCrosses(); markWrong(); };
   new MutationObserver(all).observe(document.body, { childList: true, subtree: true, characterData: true });
   all();

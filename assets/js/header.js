@@ -2,7 +2,7 @@
 
 import { tendChoices } from "./choices.js";
 import { h } from "./dom.js";
-import { complete } from "./gradio_parts.js";
+import { describeParts } from "./gradio_parts.js";
 
 const KEY = "cdvft-theme";
 const stored = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
@@ -27,7 +27,7 @@ export function mount({ element, server }) {
   system.addEventListener("change", () => queueMicrotask(apply));  // after Gradio's own listener
   apply();
   tendChoices();
-  complete();
+  describeParts();
   // Asking torch may import it first, which would slow down the drawing of the page.
   const chip = element.querySelector(".chip");
   setTimeout(() => server.where({}).then((text) => { chip.textContent = text; }, () => {}), 2000);

@@ -38,9 +38,10 @@ export function outcome(runs) {
   if (!ours || others.length === 0) return "";
   const list = listed(others.map((other) => against(ours, other)), ", and ");
   const examples = ours.evaluation_examples;
-  const error = 100 * Math.sqrt(ours.metric * (1 - ours.metric) / examples);
+  const errors = done.map(({ metric }) => (100 * Math.sqrt(metric * (1 - metric) / examples)).toFixed(1)).sort((one, other) => one - other);
+  const spread = [...new Set([errors[0], errors.at(-1)])].map((error) => `±${error}`).join(" to ");
   const doubt = ours.metric_name === "accuracy" && examples
-    ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ±${error.toFixed(1)} points (one standard error).`
+    ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ${spread} points (one standard error).`
     : " One seed: small differences are chance.";
   const wide = ours.metric_name === "accuracy" && others.some((other) => other.method !== "head" && Math.abs(ours.metric - other.metric) >= TOO_WIDE)
     ? " A gap so wide mostly means that one of them has hardly learned yet: give it more steps or another rate before you judge." : "";

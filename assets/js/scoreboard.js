@@ -28,7 +28,8 @@ export class Scoreboard {
     const ids = new Set(runs.map((run) => run.id));
     for (const [id, row] of this.rows) if (!ids.has(id)) { row.line.remove(); this.rows.delete(id); }
     const values = runs.filter((run) => run.state !== "failed").map((run) => run.metric).filter((value) => value !== null);
-    const best = values.length > 1 ? Math.max(...values) : null;
+    const tasks = new Set(runs.map(({ settings }) => `${settings?.recipe} ${settings?.dataset}`));  // scores of two tasks are no contest
+    const best = values.length > 1 && tasks.size === 1 ? Math.max(...values) : null;
     setText(this.heads.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
     this.node.hidden = runs.length === 0;
     for (const run of runs) {

@@ -1,10 +1,10 @@
 // One entry of a matrix in words: its value, and the numbers it is made of.
 
+import { short } from "../dom.js";
 import { modulo } from "../shared/circulant.js";
-import { signed } from "../shared/notation.js";
 import { symbol } from "./data.js";
 
-const factor = (value) => signed(value).replace(/.*×.*/, "($&)");
+const factor = (value) => short(value).replace(/.*×.*/, "($&)");
 
 /** ΔW[i, j] of a layer at snapshot t. */
 export function explainUpdate(layer, t, i, j) {
@@ -12,7 +12,7 @@ export function explainUpdate(layer, t, i, j) {
   if (layer.method === "cdvft" && layer.order.length === 3) {
     const { alpha, diagonals: [before, after], circulants: [c] } = layer.update(t), k = modulo((i % c.p) - (j % c.p), c.p);
     return `${start} = α · ${symbol(2)}[${i}] · ${blockName(c, i, j)}[${k}] · ${symbol(0)}[${j}] = `
-      + `${factor(alpha)} × ${factor(after[i])} × ${factor(c.entry(i, j))} × ${factor(before[j])} = ${signed(value)}`;
+      + `${factor(alpha)} × ${factor(after[i])} × ${factor(c.entry(i, j))} × ${factor(before[j])} = ${short(value)}`;
   }
   const how = {
     cdvft: `, from the product of ${layer.order.length} factors`,
@@ -20,14 +20,14 @@ export function explainUpdate(layer, t, i, j) {
     fourierft: `, from ${layer.vectors.spectrum?.size} learned entries of its 2-D spectrum`,
     c3a: `, one learned number over ${layer.d_in}`,
   }[layer.method];
-  return `${start} = ${signed(value)}${how}`;
+  return `${start} = ${short(value)}${how}`;
 }
 
 /** circ(c)[i, j]. */
 export function explainCirculant(layer, number_, t, i, j) {
   const c = layer.circulant(number_, t), k = modulo((i % c.p) - (j % c.p), c.p);
   return `circ(${symbol(2 * number_ + 1)})[${i}, ${j}] = ${blockName(c, i, j, number_)}[(${i % c.p} − ${j % c.p}) mod ${c.p}] = `
-    + `${symbol(2 * number_ + 1)}[${k}] = ${signed(c.entry(i, j))}`;
+    + `${symbol(2 * number_ + 1)}[${k}] = ${short(c.entry(i, j))}`;
 }
 
 function blockName(c, i, j, place = 0) {

@@ -2,7 +2,6 @@
 
 import { h, setText, short, swatch } from "../dom.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { signed } from "../shared/notation.js";
 import { tableUnder } from "../table.js";
 import { PatchChoice } from "./patch_choice.js";
 import { difference, stages } from "./stages.js";
@@ -106,8 +105,8 @@ export class Forward {
   #under(k) {
     if (k === null || !this.stages) return "";
     const { numbers, spectrum } = this.stages[this.place];
-    if (spectrum) return spectrum.modulus[k] === undefined ? "" : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${signed(Math.round(spectrum.phases[k] * 180 / Math.PI))}°`;
-    return numbers[k] === undefined ? "" : `[${k}] = ${signed(numbers[k])}`;
+    if (spectrum) return spectrum.modulus[k] === undefined ? "" : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${short(Math.round(spectrum.phases[k] * 180 / Math.PI))}°`;
+    return numbers[k] === undefined ? "" : `[${k}] = ${short(numbers[k])}`;
   }
 
   #numbers() {
@@ -115,6 +114,6 @@ export class Forward {
     const { numbers, spectrum } = this.stages[this.place];
     const columns = spectrum ? ["frequency", "modulus", "phase"] : ["place", "value"];
     const values = spectrum ? spectrum.modulus.map((value, k) => [k % spectrum.each, value, spectrum.phases[k]]) : Array.from(numbers, (value, k) => [k, value]);
-    return { columns, values, rows: values.map(([place, ...rest]) => [String(place), ...rest.map(signed)]) };
+    return { columns, values, rows: values.map(([place, ...rest]) => [String(place), ...rest.map(short)]) };
   }
 }

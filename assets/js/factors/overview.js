@@ -1,11 +1,11 @@
 // All layers of a run at a glance, and in a sentence: one cell a layer, to click into.
 
-import { h, segmented, setText, short } from "../dom.js";
+import { aligned, h, segmented, setText, short } from "../dom.js";
 import { unbroken } from "../shared/notation.js";
 import { tableUnder } from "../table.js";
 import { symbol } from "./data.js";
 
-const percent = (part) => `${short(100 * part)} %`;
+const percent = (part) => `${aligned(100 * part)} %`;
 
 export class Overview {
   /** `onchoose(module)` tells of the layer that somebody wants to see. */

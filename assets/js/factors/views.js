@@ -4,14 +4,13 @@ import { h, segmented, short } from "../dom.js";
 import { magnitude, phase } from "../shared/fft.js";
 import { Heatmap, link, zoomButtons } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { signed } from "../shared/notation.js";
 import { colorLimit, symbol } from "./data.js";
 import { explainCirculant, explainUpdate } from "./entries.js";
 import { panel, scaleBar } from "./panels.js";
 
 const TINTS = { first: "var(--factor-input)", circulant: "var(--factor-circulant)", last: "var(--factor-output)" };
 
-const degrees = (angle) => `${signed(Math.round(angle * 180 / Math.PI))}°`;
+const degrees = (angle) => `${short(Math.round(angle * 180 / Math.PI))}°`;
 
 export class Views {
   constructor() {
@@ -76,7 +75,7 @@ export class Views {
   #vectorEntry(vector, place, k) {
     if (k === null) return "";
     const now = this.layer.at(vector, this.t)[k], start = this.layer.at(vector, 0)[k];
-    return now === undefined ? "" : `${symbol(place)}[${k}] = ${signed(now)}, at the start ${signed(start)}`;
+    return now === undefined ? "" : `${symbol(place)}[${k}] = ${short(now)}, at the start ${short(start)}`;
   }
 
   /** Ends of the colour scales over the whole run; where a matrix is costly to build, after its last step. */

@@ -1,9 +1,8 @@
 // Lines and points over two numeric axes, linear or logarithmic, labelled at their ends.
 
-import { powerOfTen } from "../dom.js";
+import { powerOfTen, short } from "../dom.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { ticks } from "../shared/line_plot.js";
-import { signed } from "../shared/notation.js";
 
 const LEFT = 52, RIGHT = 14, TOP = 26, BOTTOM = 34;
 
@@ -59,12 +58,12 @@ export class XYPlot extends CanvasView {
       const at = Math.round(y.place(value)) + 0.5;
       context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
       context.beginPath(); context.moveTo(LEFT, at); context.lineTo(this.width - RIGHT, at); context.stroke();
-      context.fillText(axes.y.log && (value >= 1e4 || value < 1e-2) ? powerOfTen(Math.round(Math.log10(value))) : signed(value), LEFT - 7, at);
+      context.fillText(axes.y.log && (value >= 1e4 || value < 1e-2) ? powerOfTen(Math.round(Math.log10(value))) : short(value), LEFT - 7, at);
     }
     context.textBaseline = "top";
     context.textAlign = "center";
     for (const value of this.stops(x, axes.x.log)) {
-      const text = signed(value), half = context.measureText(text).width / 2;
+      const text = short(value), half = context.measureText(text).width / 2;
       context.fillText(text, Math.min(x.place(value), this.width - half), floor + 5);
     }
     context.fillText(axes.x.title, (LEFT + this.width - RIGHT) / 2, floor + 20);

@@ -1,9 +1,8 @@
 // Lines over an index, redrawn in about a millisecond: for what changes while somebody drags.
 
-import { powerOfTen } from "../dom.js";
+import { powerOfTen, short } from "../dom.js";
 import { CanvasView } from "./canvas_view.js";
 import { phaseColor, ramp } from "./colors.js";
-import { signed } from "./notation.js";
 
 const LEFT = 46, RIGHT = 8, TOP = 8;
 
@@ -98,7 +97,7 @@ export class LinePlot extends CanvasView {
       const y = Math.round(to.y(value)) + 0.5;
       context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
       context.beginPath(); context.moveTo(LEFT, y); context.lineTo(this.width - RIGHT, y); context.stroke();
-      context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(Math.round(Math.log10(value))) : signed(value), LEFT - 6, y);
+      context.fillText(options.yText ? options.yText(value) : options.log ? powerOfTen(Math.round(Math.log10(value))) : short(value), LEFT - 6, y);
     }
     context.textBaseline = "top";
     const first = options.first ?? 0;

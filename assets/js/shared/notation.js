@@ -1,9 +1,4 @@
-// Numbers, indices and amounts as they are set in books.
-
-import { short } from "../dom.js";
-
-/** `short`, with a minus sign in place of the hyphen. */
-export const signed = (value) => short(value).replace("-", "−");
+// Indices and amounts as they are set in books.
 
 /** The digits of a number as an index: 12 becomes ₁₂. */
 export const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
