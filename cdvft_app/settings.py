@@ -7,6 +7,7 @@ also the limits on what a visitor can ask for. Names that refer to the catalogue
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -98,24 +99,40 @@ class InvalidChoice(ValueError):
     """A choice that cannot be run; its text is a sentence for the person who made it."""
 
 
+MOST_LISTED = 3  # problems that are told one by one
+
+
 def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
-    """One sentence a problem: which field, what came, what is allowed. `of` is what was to be made."""
-    sentences = []
-    problems = error.errors()
-    for problem in problems:
-        if any(other["loc"][:-1] == problem["loc"] for other in problems if other["loc"]):
-            continue  # a list too short for want of the item that is complained of anyway
-        field = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "settings"
-        came = repr(problem["input"])
-        came = came if len(came) <= 80 else came[:77] + "..."
-        if problem["type"] == "missing":
-            sentences.append(f"{field} is missing; it must be given.")
-        elif problem["type"] == "extra_forbidden":
-            allowed = ", ".join(sorted((of or RaceRequest).model_fields))
-            sentences.append(f"{field[:80]} is not a setting. The settings are: {allowed}.")
-        else:
-            sentences.append(f"{field}: got {came}; {_allowed(problem)}{_range(problem, of)}.")
+    """A sentence for each of the first problems: which field, what came, what is allowed; and how many more.
+
+    `of` is what was to be made. The work is linear in the number of problems, since a stranger decides it.
+    """
+    problems = error.errors(include_url=False)
+    # A list too short for want of the item that is complained of anyway is no problem of its own.
+    containers = {problem["loc"][:-1] for problem in problems if problem["loc"]}
+    listed = [problem for problem in problems if problem["loc"] not in containers]
+    sentences = [_sentence(problem, of) for problem in listed[:MOST_LISTED]]
+    more = len(listed) - len(sentences)
+    if more:
+        sentences.append(f"There {'is 1 more problem' if more == 1 else f'are {more:,} more problems'}.")
     return " ".join(sentences)
+
+
+def _sentence(problem: ErrorDetails, of: type[BaseModel] | None) -> str:
+    field = ".".join(str(part)[:80] for part in problem["loc"] if part != "[key]") or "settings"
+    if problem["type"] == "missing":
+        return f"{field} is missing; it must be given."
+    if problem["type"] == "extra_forbidden":
+        allowed = ", ".join(sorted((of or RaceRequest).model_fields))
+        return f"{field[:80]} is not a setting. The settings are: {allowed}."
+    came = _quote.repr(problem["input"])
+    came = came if len(came) <= 80 else came[:77] + "..."
+    return f"{field}: got {came}; {_allowed(problem)}{_range(problem, of)}."
+
+
+_quote = reprlib.Repr()  # a list of 50,000 is not written out for the sake of its first 80 characters
+_quote.maxstring = _quote.maxlong = _quote.maxother = 100
+_quote.maxlist = _quote.maxtuple = _quote.maxdict = 30
 
 
 # What is allowed, by pydantic's name of the problem, with its context filled in.

@@ -1,0 +1,68 @@
+"""What is said of settings that cannot be: short and cheap, however much was wrong with them."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from cdvft_app import settings
+from cdvft_app.cost_request import parse_cost
+from cdvft_app.settings import InvalidChoice, parse_race
+from cdvft_app.sweep import parse_sweep
+
+HOSTILE: list[tuple[Any, str]] = [
+    ({f"k{number}": 1 for number in range(40_000)}, "39,997 more problems"),
+    ({"methods": ["telepathy"] * 50_000}, "49,997 more problems"),
+    ({"target_modules": ["query"] * 50_000}, "target_modules: got"),
+    ({"target_modules": [7] * 50_000}, "target_modules.0: got 7; it must be text"),
+    ({"learning_rates": {f"k{number}": 1 for number in range(40_000)}}, "39,997 more problems"),
+    ({"learning_rates": {"k" * 10**6: 1}}, "learning_rates.kkk"),
+    ({"k" * 10**6: 1}, "is not a setting"),
+    ({"m": "2" * 10**6}, "m: got '222"),
+]
+
+
+@pytest.mark.parametrize(("values", "told"), HOSTILE, ids=[told for _, told in HOSTILE])
+def test_an_answer_is_short_whatever_came(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        parse_race(values)
+    assert told in str(refused.value)
+    for parse, asked in ((parse_race, values), (parse_sweep, {"base": values}), (parse_cost, values)):
+        with pytest.raises(InvalidChoice) as refused:
+            parse(asked)
+        assert len(str(refused.value).encode()) < 4096
+
+
+def test_few_problems_are_all_told() -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        parse_race({"m": 1, "lora_r": 0, "seed": -1})
+    assert [part.split(":")[0] for part in str(refused.value).split(". ")] == ["m", "lora_r", "seed"]
+    with pytest.raises(InvalidChoice, match=r"There is 1 more problem\.$"):
+        parse_race({"m": 1, "lora_r": 0, "seed": -1, "alpha": -1})
+
+
+def lines_run(count: int) -> int:
+    """How many lines of settings.py run until `count` unknown settings are answered."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace if frame.f_code.co_filename == settings.__file__ else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(InvalidChoice):
+            parse_race({f"k{number}": 1 for number in range(count)})
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_twice_as_many_problems_are_at_most_twice_the_work() -> None:
+    few, many = lines_run(100), lines_run(200)
+    assert 0 < many <= 2 * few
