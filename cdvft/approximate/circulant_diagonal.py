@@ -29,8 +29,8 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
     The problem is not convex. For each m, the last fit with an identity circulant and a unit diagonal
     appended on either side, and `restarts` fresh starts, all take a few steps of `gauss_newton` and of
     `lbfgs`; the best of these descents go on. Since the appended fit is itself a candidate, the error never
-    rises with m. What comes out is an upper bound on the least possible error, not a proof that no better
-    factors exist.
+    rises with m; since the best matrix of rank one is another, it is never above that of LoRA with r = 1.
+    What comes out is an upper bound on the least possible error, not a proof that no better factors exist.
 
     Args:
         target: (n, n)
@@ -62,8 +62,11 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
 def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generator) -> Iterator[Tensor]:
     """The best vectors of one m after each step, given the best ones of m - 1, for a target of norm 1."""
     appended = [_append_identity(previous, after) for after in (True, False)]
-    best = appended[0]
-    best_error = float((target - product(best)).square().sum())
+    known = [appended[0], _rank_one(target, len(appended[0]))]
+    best_error, best = min(
+        ((float((target - product(vectors)).square().sum()), vectors) for vectors in known),
+        key=lambda found: found[0],
+    )
     yield best
     if best_error < EXACT:
         return
@@ -98,14 +101,18 @@ def _mean_circulant(target: Tensor, k: int, generator: Generator) -> Tensor:
     return _perturbed(vectors, 0.3, generator)
 
 
-def _first_singular_pair(target: Tensor, k: int, generator: Generator) -> Tensor:
-    """Near the best matrix of rank one, u v^T = diag(u) circ(1) diag(v)."""
-    u, _, vh = torch.linalg.svd(target)
+def _rank_one(target: Tensor, k: int) -> Tensor:
+    """The best matrix of rank one, s u v^T = diag(u) circ(s) diag(v), the further vectors identities."""
+    u, s, vh = torch.linalg.svd(target)
     vectors = target.new_zeros(k, len(target))
     vectors[0::2] = 1
     vectors[3::2, 0] = 1
-    vectors[0], vectors[1], vectors[-1] = vh[0], 1, u[:, 0]
-    return _perturbed(vectors, 0.3, generator)
+    vectors[0], vectors[1], vectors[-1] = vh[0], s[0], u[:, 0]
+    return vectors
+
+
+def _first_singular_pair(target: Tensor, k: int, generator: Generator) -> Tensor:
+    return _perturbed(_rank_one(target, k), 0.3, generator)
 
 
 def _positive(target: Tensor, k: int, generator: Generator) -> Tensor:

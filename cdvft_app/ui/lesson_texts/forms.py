@@ -18,19 +18,20 @@ $n \times n$ matrix. Counting tells what is too few: $m$ factors fill at most $(
 of $n^2$. For the small $m$ that one trains, **we know of no useful bound on the error**. So it has to be
 measured.
 
-**Drag $m$.** The four targets were fitted by this project's own `cdvft.approximate`. Low rank is LoRA's
-home ground: there four ranks give error 0 with $8n$ numbers. A permutation stays hard.
+**Drag $m$.** The four targets were fitted by this project's own `cdvft.approximate`. LoRA is exact as soon
+as its $r$ reaches a target's rank, with $2rn$ numbers: Low rank, of rank 4, with $8n$. For the permutation
+the search ends far off, which does not prove that nothing is closer.
 """,
     Question(
         "What does m = 2 give you?",
         (
             (
                 "Every matrix, only less exactly",
-                "It stays far from most of them: look at Random with m = 2.",
+                "Almost no matrix is such a product: for Random, the search with m = 2 found nothing near.",
             ),
             (
                 "Only matrices of low rank",
-                "The other way round: they are mostly of full rank, and low rank is what it fits badly.",
+                "They are mostly of full rank. But every matrix of rank 1 is among them: let c be all ones.",
             ),
             (
                 "A thin set of matrices, mostly of full rank",
@@ -101,7 +102,8 @@ and CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every st
             ),
             (
                 "A smaller error on any task",
-                "Nobody can promise that. If the needed change has low rank, LoRA wins.",
+                "No smaller one where the change has rank 1: both reach it. LoRA, with r = 1 here, comes "
+                "closer nowhere, but with more numbers it is exact once r reaches the rank.",
             ),
             (
                 "Full rank, at the price of a fixed pattern",

@@ -50,8 +50,8 @@ def test_refuses_other_m(most_m):
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [
-        (0.1, 0.5, "circulant-diagonal factors come closest: 10 % error for m = 2, against"),
-        (0.5, 0.0, "low rank wins: no error, against 50 % error for m = 2 circulant-diagonal factors"),
+        (0.1, 0.5, "circulant-diagonal factors come closest: 10 % error for m = 3, against"),
+        (0.5, 0.0, "low rank wins: no error, against 50 % error for m = 3 circulant-diagonal factors"),
         (
             0.0,
             0.0,
@@ -62,7 +62,7 @@ def test_refuses_other_m(most_m):
 )
 def test_says_who_wins_also_when_it_is_not_cdvft(ours, theirs, said):
     dense = torch.eye(4)
-    fits = [Fit("circulant_diagonal", 2, 12, ours, (), dense), Fit("low_rank", 1, 8, theirs, (), dense)]
+    fits = [Fit("circulant_diagonal", 3, 20, ours, (), dense), Fit("low_rank", 2, 16, theirs, (), dense)]
     assert said in verdict(dense, fits, "")
 
 

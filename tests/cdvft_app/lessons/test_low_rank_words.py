@@ -1,0 +1,151 @@
+"""What lessons 4 and 8 and the README say of low rank, computed: CDVFT with m = 2 beside LoRA."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+
+import pytest
+import torch
+from torch import Tensor
+
+from cdvft.approximate import counting_bound, fit_circulant_diagonal, fit_low_rank, make_target
+from cdvft.circulant import circulant
+from cdvft_app.ui.lesson_texts import LESSONS
+
+ROOT = Path(__file__).parents[3]
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def product(a3: Tensor, c: Tensor, a1: Tensor) -> Tensor:
+    """diag(a3) circ(c) diag(a1), entry by entry."""
+    return a3[:, None] * circulant(c) * a1
+
+
+def rank(matrix: Tensor) -> int:
+    return int(torch.linalg.matrix_rank(matrix))
+
+
+def rank_one_is_reached(n: int) -> bool:
+    u, v = random(n), random(n, seed=1)
+    return torch.allclose(product(u, torch.ones(n).double(), v), torch.outer(u, v), atol=1e-14)
+
+
+def generic_rank_is_full(n: int) -> bool:
+    return all(rank(product(*random(3, n, seed=seed))) == n for seed in range(20))
+
+
+def fills_few_dimensions(n: int) -> bool:
+    """The rank of the map's Jacobian at a random place is the dimension of what the products fill."""
+    jacobian = torch.autograd.functional.jacobian(lambda v: product(*v), random(3, n)).reshape(n * n, 3 * n)
+    return rank(jacobian) == counting_bound(n, 2).dimension == 3 * n - 2 < n * n
+
+
+def lora_is_smaller_nowhere() -> bool:
+    """LoRA's best fit with r = 1 is a matrix of rank one, and CDVFT reaches that."""
+    return rank_one_is_reached(32) and 96 // 64 == 1
+
+
+def smaller_on_every_change() -> bool:
+    """False as soon as LoRA with r = 1 has a change without any error."""
+    return fit_low_rank(torch.outer(random(32), random(32, seed=1)), 1).error > 1e-12
+
+
+# Of each answer, whether it is true. A question's right answer is the true one, and no other is.
+TRUE: dict[str, dict[str, Callable[[], bool]]] = {
+    "4": {
+        "Every matrix, only less exactly": lambda: counting_bound(10, 2).may_fill,
+        "Only matrices of low rank": lambda: not generic_rank_is_full(10),
+        "A thin set of matrices, mostly of full rank": lambda: (
+            generic_rank_is_full(10) and fills_few_dimensions(10)
+        ),
+    },
+    "8": {
+        "Every 32 × 32 matrix": lambda: 96 >= 32 * 32,
+        "A smaller error on any task": smaller_on_every_change,
+        "Full rank, at the price of a fixed pattern": lambda: generic_rank_is_full(32) and 96 // 64 == 1,
+    },
+}
+LOW_RANK = [lesson for lesson in LESSONS if lesson.key in TRUE]
+
+
+@pytest.mark.parametrize("lesson", LOW_RANK, ids=lambda lesson: lesson.key)
+def test_the_graded_answer_is_the_true_one(lesson):
+    found = [TRUE[lesson.key][answer]() for answer, _ in lesson.question.answers]
+    assert found == [place == lesson.question.right for place in range(len(found))]
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "holds"),
+    [
+        (
+            "4",
+            "every matrix of rank 1 is among them: let c be all ones",
+            lambda: rank_one_is_reached(10),
+        ),
+        ("4", "Almost no matrix is such a product", lambda: fills_few_dimensions(10)),
+        (
+            "8",
+            "No smaller one where the change has rank 1: both reach it. LoRA, with r = 1 here, comes closer "
+            "nowhere",
+            lambda: not smaller_on_every_change() and lora_is_smaller_nowhere(),
+        ),
+    ],
+)
+def test_replies_hold(key, said, holds):
+    (lesson,) = (lesson for lesson in LOW_RANK if lesson.key == key)
+    assert any(said in reply for _, reply in lesson.question.answers)
+    assert holds()
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_lora_is_exact_from_the_rank_of_the_change_on(k):
+    """Lesson 4: "LoRA is exact as soon as its r reaches a target's rank, with 2rn numbers"."""
+    n, change = 16, random(16, k) @ random(k, 16, seed=1)
+    reached = fit_low_rank(change, k)
+    assert reached.error < 1e-12 and reached.parameters == 2 * k * n
+    if k > 1:
+        assert fit_low_rank(change, k - 1).error > 0.01
+    text = " ".join(LOW_RANK[0].text.split())
+    assert "LoRA is exact as soon as its $r$ reaches a target's rank, with $2rn$ numbers" in text
+    assert "Low rank, of rank 4, with $8n$" in text and rank(make_target("low_rank", 10)) == 4
+
+
+@pytest.mark.parametrize("name", ["low_rank", "gaussian", "permutation", "sparse"])
+def test_no_search_ends_above_lora_with_rank_one(name):
+    """Even the first guess: the best matrix of rank one is a product of three vectors."""
+    target = make_target(name, 12, seed=5)
+    guess = next(fit for fit in fit_circulant_diagonal(target, 2, restarts=0) if fit.size == 2)
+    assert guess.error <= fit_low_rank(target, 1).error + 1e-12
+
+
+def test_the_readme_says_of_low_rank_what_was_recorded():
+    rows = json.loads((ROOT / "benchmarks/results/fit_matrix.json").read_text(encoding="utf-8"))["rows"]
+    rows = [row for row in rows if (row["target"], row["n"]) == ("low_rank", 64)]
+
+    def recorded(m: int, family: str) -> tuple[int, int]:
+        fits = [row["fits"][family] for row in rows if row["m"] == m]
+        return fits[0]["parameters"], round(100 * mean(fit["error"] for fit in fits))
+
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    said = re.search(
+        r"for 64 × 64 ones of rank 4 the search ended (\d+) % off with (\d+) numbers \(LoRA r = 1: (\d+) % "
+        r"with (\d+)\) and, at m = 5, (\d+) % off with (\d+) numbers, where LoRA r = 4 is exact with (\d+)",
+        readme,
+    )
+    assert said and "CDVFT with m = 2 holds every change of rank 1" in readme
+    ours, theirs = recorded(2, "circulant_diagonal"), recorded(2, "low_rank")
+    longer, exact = recorded(5, "circulant_diagonal"), recorded(5, "low_rank")
+    assert tuple(map(int, said.groups())) == (
+        *reversed(ours),
+        *reversed(theirs),
+        *reversed(longer),
+        exact[0],
+    )
+    assert exact[1] == 0 and rank_one_is_reached(64)
