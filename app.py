@@ -12,7 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue, warm_up
 from cdvft_app.ui.build import build
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.theme import launch_arguments
 
 

@@ -20,10 +20,10 @@ import torch
 from benchmarks.machine import machine
 from cdvft_app import catalog
 from cdvft_app.catalog.plan import Plan
-from cdvft_app.cost_request import CostRequest
+from cdvft_app.costs.request import CostRequest
+from cdvft_app.measuring.measure import measure
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import schedule
-from cdvft_app.training.measure import measure
 
 RESULT = Path(__file__).parent / "results/hub_times.json"
 SECONDS = 30.0

@@ -11,12 +11,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from cdvft_app.comparison.payload import compare
-from cdvft_app.cost_request import parse_cost
-from cdvft_app.paper import paper_rows
+from cdvft_app.costs.paper import paper_rows
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.judging.comparison import compare
 from cdvft_app.shapes import model_shapes
 from cdvft_app.shapes.known_models import KNOWN_MODELS
-from cdvft_app.ui.compare_form import COSTS, START, asked
+from cdvft_app.ui.compare.form import COSTS, START, asked
 
 
 def models() -> list[dict[str, Any]]:

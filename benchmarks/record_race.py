@@ -14,8 +14,8 @@ import sys
 import time
 
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.recorded import FILE
-from cdvft_app.ui.run_view import poll
+from cdvft_app.ui.shared.recorded import FILE
+from cdvft_app.ui.train.run_view import poll
 
 
 def rounded(rows: list[list[float | None]]) -> list[list[float | None]]:

@@ -1,4 +1,4 @@
-from cdvft_app.cli import main
+from cdvft_app.commands.main import main
 
 if __name__ == "__main__":
     main()

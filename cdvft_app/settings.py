@@ -24,6 +24,8 @@ SIZES: Mapping[str, Method] = {
     "c3a_block_size": "c3a",
 }
 """What decides how many numbers a method trains, with the method that reads it."""
+DIMENSIONS: Mapping[str, Method | None] = {**SIZES, "learning_rates": None}
+"""What a sweep can vary, in the order in which it is crossed, with its method; None: every method."""
 InitWeights = Literal["zero_output", "zero_circulant", "zero_input"]
 Schedule = Literal["linear", "cosine", "constant"]
 

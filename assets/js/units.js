@@ -1,4 +1,4 @@
-// Amounts as text: 55,296 · 231 kB · 3.13 GFLOP · 38.2 ms. The same words as in cdvft_app/comparison/quantities.py.
+// Amounts as text: 55,296 · 231 kB · 3.13 GFLOP · 38.2 ms. The same words as in cdvft_app/costs/quantities.py.
 
 import { count, h } from "./dom.js";
 

@@ -13,7 +13,7 @@ from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntr
 from cdvft_app.catalog.models import MODELS
 from cdvft_app.catalog.recipes import RECIPES
 from cdvft_app.catalog.rows import HELD_OUT
-from cdvft_app.layer_limits import common_divisor, require_fitting
+from cdvft_app.methods.layer_limits import common_divisor, require_fitting
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.catalog.pool import Pool, Pools
 from cdvft_app.catalog.sources import files_of
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Rows of one split: `take(places)` gives the inputs at these places, `labels` all labels."""
-
-    take: Callable[[np.ndarray], Sequence[Any]]
-    labels: np.ndarray
-
-
-@dataclass(frozen=True)
-class Pools:
-    """All rows; `evaluation` is None where the data has one split only."""
-
-    train: Pool
-    evaluation: Pool | None
-    labels: tuple[str, ...]
-    commit: str | None = None
 
 
 def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop) -> Pools:

@@ -15,7 +15,7 @@ import datasets.exceptions
 import numpy as np
 
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.catalog.pools import Pool, Pools
+from cdvft_app.catalog.pool import Pool, Pools
 
 # Usual names, the first that is there counts.
 TEXT_COLUMNS = (

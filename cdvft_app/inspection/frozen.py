@@ -20,7 +20,7 @@ from cdvft_app.catalog.backbones import (
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import ModelEntry
 from cdvft_app.inspection.sources import Source, Unavailable
-from cdvft_app.turns import Turn
+from cdvft_app.inspection.turns import Turn
 
 PATIENCE = 20.0  # seconds that a visitor waits for others
 _TURN = Turn("The server is busy with somebody else's example; try again in a moment.")

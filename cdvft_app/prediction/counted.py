@@ -7,8 +7,8 @@ from typing import Any
 
 from cdvft import cost
 from cdvft_app.catalog import Plan
-from cdvft_app.cost_request import CostRequest
-from cdvft_app.cost_table import cost_table
+from cdvft_app.costs.request import CostRequest
+from cdvft_app.costs.table import cost_table
 from cdvft_app.settings import SIZES
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.training import schedule

@@ -8,10 +8,10 @@ from statistics import mean
 from typing import Any
 
 from cdvft_app import catalog
+from cdvft_app.judging.sweep_results import Outcome
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import ACTIVE, FINAL
 from cdvft_app.sweep.payload import payload
-from cdvft_app.sweep.results import Outcome
 
 
 def outcome(run: RunRecord) -> Outcome:

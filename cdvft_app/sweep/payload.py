@@ -8,8 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import Method
-from cdvft_app.sweep.results import (
+from cdvft_app.judging.sweep_results import (
     Outcome,
     Rest,
     Setting,
@@ -22,8 +21,9 @@ from cdvft_app.sweep.results import (
     table,
     varied,
 )
-from cdvft_app.sweep.sentences import sentences
-from cdvft_app.sweep.words import SYMBOLS, name, tick, value_text
+from cdvft_app.judging.sweep_sentences import sentences
+from cdvft_app.judging.sweep_words import SYMBOLS, name, tick, value_text
+from cdvft_app.settings import Method
 
 TITLES = {
     "m": "m, diagonal vectors",

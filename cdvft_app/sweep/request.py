@@ -7,7 +7,6 @@ nothing but an unused number would be the same run twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from itertools import product
 from math import prod
 from typing import Annotated, Any, TypeVar
@@ -15,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cdvft_app import catalog
-from cdvft_app.settings import SIZES, InvalidChoice, Method, RaceRequest, RunSettings, explain
+from cdvft_app.settings import DIMENSIONS, InvalidChoice, Method, RaceRequest, RunSettings, explain
 
 MOST_VALUES = 12
 MOST_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
@@ -24,9 +23,6 @@ Whole = Annotated[int, Field(ge=1, strict=True)]
 Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 Value = TypeVar("Value")
-
-# What can vary, in the order in which it is crossed, with the method that uses it; None: every method.
-DIMENSIONS: Mapping[str, Method | None] = {**SIZES, "learning_rates": None}
 
 
 class SweepRequest(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from accelerate.utils import parse_flag_from_env
 
-from cdvft_app.memory import available_bytes
+from cdvft_app.costs.memory import available_bytes
 from cdvft_app.training.schedule import processes
 
 

@@ -12,8 +12,9 @@ from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice, parse_race
 from cdvft_app.store.records import NotOwner, RunRecord, StoreError
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.actions import submit
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.shared.actions import submit
+from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.state import AppState
 
 MOST_ROWS = 5000
 # How many calls of one endpoint may run at the same time; Gradio's own default is one.
@@ -83,11 +84,6 @@ def _run(app: AppState, run_id: object) -> RunRecord:
     if run is None:
         raise refusal(f"run_id: there is no run {_quoted(run_id)}; use an id that /start gave.")
     return run
-
-
-def refusal(sentence: str) -> gr.Error:
-    """What the client gets as its error; the server's log stays quiet, since nothing went wrong here."""
-    return gr.Error(sentence, print_exception=False)
 
 
 def _quoted(value: object) -> str:

@@ -6,12 +6,17 @@ from types import ModuleType
 
 import gradio as gr
 
-from cdvft_app.ui import api, compare, factors, learn, texts, train
+from cdvft_app.ui import api
+from cdvft_app.ui.compare import tab as compare
+from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.header import header
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.learn import tab as learn
+from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train import tab as train
 
 # A tab is a module with TITLE and build(app), which lays it out, connects it, and may return an OnVisit.
-# Its place in the address is its module's name: ?tab=train. Tabs know nothing of each other.
+# Its place in the address is its folder's name: ?tab=train. Tabs know nothing of each other.
 TABS: tuple[ModuleType, ...] = (train, compare, factors, learn)
 
 # Keeps the address in step with the tab that is looked at, so that a link leads back to it. Gradio selects
@@ -58,4 +63,4 @@ def build(app: AppState) -> gr.Blocks:
 
 
 def _name(tab: ModuleType) -> str:
-    return tab.__name__.rpartition(".")[2]
+    return str(tab.__package__).rpartition(".")[2]

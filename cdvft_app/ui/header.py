@@ -6,9 +6,9 @@ import os
 
 import gradio as gr
 
-from cdvft_app.ui import texts
-from cdvft_app.ui.component import ASSETS, address, component
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared.component import ASSETS, address, component
+from cdvft_app.ui.shared.state import AppState
 
 
 def header(app: AppState) -> gr.HTML:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.ui.component import component
+from cdvft_app.ui.shared.component import component
 
 
 def plotly_view(

@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.themes.utils import sizes
 
 from cdvft_app.figures import palette
-from cdvft_app.ui.component import ASSETS, address, plotly_script
+from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")

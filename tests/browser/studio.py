@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui.build import build
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.theme import launch_arguments
 
 Hold = Callable[[int | None], None]

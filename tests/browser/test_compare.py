@@ -283,7 +283,7 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -
 
 def measuring_processes() -> int:
     children = [child.as_dict(["cmdline"], ad_value=[]) for child in psutil.Process().children()]
-    return sum("cdvft_app.training.measure" in child["cmdline"] for child in children)
+    return sum("cdvft_app.measuring.measure" in child["cmdline"] for child in children)
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -16,7 +16,7 @@ from synthetic_runs import opened
 from cdvft import factors as formulas
 from cdvft_app.inspection import layers, numbers
 from cdvft_app.inspection.sources import Source
-from cdvft_app.ui.component import ASSETS, address
+from cdvft_app.ui.shared.component import ASSETS, address
 
 pytestmark = pytest.mark.browser
 

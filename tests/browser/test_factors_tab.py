@@ -15,7 +15,7 @@ from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, 
 
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.sources import Source
-from cdvft_app.turns import Busy
+from cdvft_app.inspection.turns import Busy
 
 pytestmark = pytest.mark.browser
 

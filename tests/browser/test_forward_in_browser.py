@@ -16,8 +16,8 @@ from timm.models import VisionTransformer
 from cdvft_app.catalog.backbones import ImageBackbone
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.inspection import frozen, patches
+from cdvft_app.inspection.turns import Busy
 from cdvft_app.settings import RunSettings
-from cdvft_app.turns import Busy
 
 pytestmark = pytest.mark.browser
 

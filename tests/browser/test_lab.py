@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from studio import Visit, axe_violations
 
 from cdvft_app.inspection.sources import Source
-from cdvft_app.ui import lab as laboratory
+from cdvft_app.ui.learn import lab as laboratory
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit, axe_violations, server_calls
 
-from cdvft_app.ui.lesson_texts import LESSONS
+from cdvft_app.ui.learn.lesson_texts import LESSONS
 
 pytestmark = pytest.mark.browser
 

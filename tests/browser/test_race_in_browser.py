@@ -10,7 +10,7 @@ from studio import Hold, Server, Visit, fill_in, start_race, status, steps_at_mo
 
 from cdvft_app import catalog
 from cdvft_app.settings import Method, RunSettings
-from cdvft_app.ui.component import ASSETS, address
+from cdvft_app.ui.shared.component import ASSETS, address
 
 pytestmark = pytest.mark.browser
 

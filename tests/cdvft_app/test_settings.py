@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cdvft_app import settings
-from cdvft_app.cost_request import parse_cost
+from cdvft_app.costs.request import parse_cost
 from cdvft_app.settings import InvalidChoice, parse_race
 from cdvft_app.sweep import parse_sweep
 

@@ -16,7 +16,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import methods
-from cdvft_app.ui.factors import Questions, _answering
+from cdvft_app.ui.factors.tab import Questions, _answering
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
 CDVFT_LAYER = "encoder.layer.0.attention.self.query"  # of the recorded run
@@ -159,7 +159,7 @@ def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypat
     run = kept(store, settings_of("cdvft"), {0: methods.vectors(adapted(settings_of("cdvft"), 8, 12))})
     questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
     asked = {"run": run.id, "module": NAMES[0]}
-    monkeypatch.setattr("cdvft_app.ui.factors.PATIENCE", 0.01)
+    monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
     ask = _answering(questions, getattr(Questions, name))
     with questions.computing.taken(0.0):
         assert "somebody else's singular values" in ask(asked)["error"]

@@ -16,7 +16,7 @@ from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.lab_targets import layer_choices, make, run_choices
+from cdvft_app.ui.learn.lab_targets import layer_choices, make, run_choices
 
 MODULE = "encoder.layer.3.attention.self.query"
 

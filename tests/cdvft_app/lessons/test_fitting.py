@@ -18,7 +18,7 @@ from cdvft.approximate import (
 from cdvft.factors import circularity
 from cdvft_app.lessons import fitting
 from cdvft_app.lessons.fitting import fitted, verdict
-from cdvft_app.ui import lab_targets
+from cdvft_app.ui.learn import lab_targets
 
 
 def test_progress_ends_with_all_families_and_their_rests():

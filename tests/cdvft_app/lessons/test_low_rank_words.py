@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cdvft.approximate import counting_bound, fit_circulant_diagonal, fit_low_rank, make_target
 from cdvft.circulant import circulant
-from cdvft_app.ui.lesson_texts import LESSONS
+from cdvft_app.ui.learn.lesson_texts import LESSONS
 
 ROOT = Path(__file__).parents[3]
 

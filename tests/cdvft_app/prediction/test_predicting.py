@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.cost_request import parse_cost
-from cdvft_app.cost_table import cost_table
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
 from cdvft_app.events import Done, Started
 from cdvft_app.prediction import Estimate, Prediction, predict, step_seconds
 from cdvft_app.settings import RunSettings

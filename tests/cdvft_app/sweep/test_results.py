@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from cdvft_app.judging.sweep_results import Outcome, best, line, over_seeds, settings_of, table, varied
+from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.settings import RaceRequest
 from cdvft_app.sweep import SweepRequest
 from cdvft_app.sweep.payload import payload
-from cdvft_app.sweep.results import Outcome, best, line, over_seeds, settings_of, table, varied
-from cdvft_app.sweep.sentences import sentences
 
 
 def outcomes(metric, methods=("cdvft",), ended=10**6, **lists):

@@ -9,7 +9,7 @@ import pytest
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.shared.state import AppState
 
 
 @pytest.fixture(autouse=True)

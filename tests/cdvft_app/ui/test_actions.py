@@ -10,8 +10,8 @@ import pytest
 
 from cdvft_app.catalog import reachability
 from cdvft_app.settings import RaceRequest
-from cdvft_app.ui import actions, form
-from cdvft_app.ui.state import SECRET_FILE, AppState
+from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared.state import SECRET_FILE, AppState
 
 VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft", "lora"]}
 

@@ -10,8 +10,8 @@ import gradio as gr
 import pytest
 
 from cdvft_app.ui.build import TABS, build
-from cdvft_app.ui.component import plotly_script
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.shared.component import plotly_script
+from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.theme import launch_arguments
 
 ROOT = Path(__file__).parents[3]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from cdvft_app.ui.component import component
+from cdvft_app.ui.shared.component import component
 
 
 def test_what_never_changes_is_in_the_script_and_not_in_gradios_props() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from cdvft_app import catalog
 from cdvft_app.events import Done, Started
 from cdvft_app.settings import RaceRequest
-from cdvft_app.ui.compare_form import FIELDS
-from cdvft_app.ui.finished_races import choices, measured, values
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.compare.finished_races import choices, measured, values
+from cdvft_app.ui.compare.form import FIELDS
+from cdvft_app.ui.shared.state import AppState
 
 
 def finish(app: AppState, request: RaceRequest) -> str:

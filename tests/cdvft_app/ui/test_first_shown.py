@@ -10,9 +10,9 @@ from benchmarks import record_race
 from cdvft_app import catalog
 from cdvft_app.events import Done, Evaluation, Started, Step
 from cdvft_app.settings import RaceRequest
-from cdvft_app.ui import recorded
-from cdvft_app.ui.state import AppState
-from cdvft_app.ui.train import _first_shown
+from cdvft_app.ui.shared import recorded
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train.tab import _first_shown
 
 
 @pytest.fixture(autouse=True)

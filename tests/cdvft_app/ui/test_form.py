@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.cost_request import parse_cost
-from cdvft_app.cost_table import cost_table
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
-from cdvft_app.ui import compare_form, form, sweep_form, texts
-from cdvft_app.ui.controls import choices, placeholder, targets
+from cdvft_app.ui.compare import form as compare_form
+from cdvft_app.ui.compare import sweep_form
+from cdvft_app.ui.shared import form, texts
+from cdvft_app.ui.train.controls import choices, placeholder, targets
 
 EMPTY = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
 

@@ -2,7 +2,7 @@
 
 import json
 
-from cdvft_app.ui import lab_table
+from cdvft_app.ui.learn import lab_table
 
 
 def test_shows_each_target_with_its_smallest_error_bold(tmp_path, monkeypatch):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.training.measuring import MeasuringFailed, WaitingLine
-from cdvft_app.ui import measure
-from cdvft_app.ui.measure import Story, measured
+from cdvft_app.measuring.background import MeasuringFailed, WaitingLine
+from cdvft_app.ui.compare import measure
+from cdvft_app.ui.compare.measure import Story, measured
 
 VALUES = {"model": "roberta-base", "methods": ["cdvft", "lora"]}
 ABOUT = {"method": "lora", "setting": {"lora_r": 8}}

@@ -9,9 +9,9 @@ import pytest
 from cdvft_app import catalog
 from cdvft_app.events import Done, Started
 from cdvft_app.settings import RunSettings
-from cdvft_app.ui import outcomes as section
-from cdvft_app.ui.outcomes import outcomes
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.compare import outcomes as section
+from cdvft_app.ui.compare.outcomes import outcomes
+from cdvft_app.ui.shared.state import AppState
 
 
 def finish(app: AppState, metric: float, **settings: object) -> str:

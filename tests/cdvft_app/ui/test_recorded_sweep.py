@@ -9,7 +9,7 @@ import pytest
 from benchmarks import record_sweep
 from cdvft_app.settings import RaceRequest
 from cdvft_app.sweep import SweepRequest
-from cdvft_app.ui import sweep_view
+from cdvft_app.ui.compare import sweep_view
 
 
 @pytest.fixture

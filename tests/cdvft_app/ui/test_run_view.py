@@ -12,9 +12,9 @@ from cdvft_app import catalog
 from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui import history
-from cdvft_app.ui.run_view import poll
-from cdvft_app.ui.state import AppState
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train import history
+from cdvft_app.ui.train.run_view import poll
 
 
 @pytest.fixture

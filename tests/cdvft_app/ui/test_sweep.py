@@ -6,9 +6,9 @@ import pytest
 
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.sweep import _promise, start_sweep
-from cdvft_app.ui.sweep_form import START, request
-from cdvft_app.ui.sweep_view import go_on, recipes, recorded, stop, sweep
+from cdvft_app.ui.compare.sweep import _promise, start_sweep
+from cdvft_app.ui.compare.sweep_form import START, request
+from cdvft_app.ui.compare.sweep_view import go_on, recipes, recorded, stop, sweep
 
 
 def test_the_form_starts_with_a_sweep_that_can_be(app):

@@ -1,0 +1,1 @@
+"""`python -m cdvft_app`: one file a command."""

@@ -1,0 +1,138 @@
+"""`python -m cdvft_app cost`: the cost of each method on a model, without its weights or a network."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdvft_app.costs.quantities import amount, percent
+
+TABLE_WIDTH = 120
+# Heading, field of the row, and how it is written.
+COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("parameters", "trainable_parameters", partial(amount, "count")),
+    ("of the model", "trainable_share", percent),
+    ("file", "adapter_bytes", partial(amount, "bytes")),
+    ("added a step", "flops_per_step", partial(amount, "flops")),
+    ("with the model's", "total_flops_per_step", partial(amount, "flops")),
+    ("memory in all", "step_bytes", partial(amount, "bytes")),
+)
+
+
+Model = Annotated[str, typer.Option(help="Hub id, short name, timm name, or a folder with config.json.")]
+Targets = Annotated[str | None, typer.Option(help="Layer names, with commas.")]
+Methods = Annotated[str | None, typer.Option(help="Methods, with commas; all if left out.")]
+Batch = Annotated[int | None, typer.Option(help="Sequences or images a step.")]
+Sequence = Annotated[int | None, typer.Option(help="Tokens in each.")]
+ImageSize = Annotated[int | None, typer.Option(help="Side of an image in pixels.")]
+M = Annotated[int | None, typer.Option(help="CDVFT: how many diagonals.")]
+BlockSize = Annotated[int | None, typer.Option(help="CDVFT: p, side of the circulant blocks.")]
+LoraR = Annotated[int | None, typer.Option(help="LoRA: rank.")]
+FourierN = Annotated[int | None, typer.Option(help="FourierFT: entries a layer.")]
+C3ABlockSize = Annotated[int | None, typer.Option(help="C3A: side of the blocks.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]
+
+
+def cost(
+    *,
+    model: Model,
+    targets: Targets = None,
+    methods: Methods = None,
+    batch: Batch = None,
+    sequence: Sequence = None,
+    image_size: ImageSize = None,
+    m: M = None,
+    block_size: BlockSize = None,
+    lora_r: LoraR = None,
+    fourierft_n: FourierN = None,
+    c3a_block_size: C3ABlockSize = None,
+    match: Annotated[
+        str | None,
+        typer.Option(help="Set r, n, b to equal CDVFT's trainable_parameters or flops_per_step."),
+    ] = None,
+    convention: Annotated[str | None, typer.Option(help="real_fft, or asymptotic as in papers.")] = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+) -> None:
+    """What each method costs on a model: parameters, file, FLOPs and memory. Nothing is downloaded."""
+    rows = table(asked(locals()))
+    if as_json:
+        print(json.dumps(rows))
+    elif as_csv:
+        _write_csv(rows)
+    else:
+        _show(rows)
+
+
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `CostRequest` is made from: the options that were given, lists split at their commas."""
+    given = {
+        name: value for name, value in options.items() if value is not None and not name.startswith("as_")
+    }
+    return given | {name: given[name].split(",") for name in ("targets", "methods") if name in given}
+
+
+def table(values: object) -> list[dict[str, Any]]:
+    """One row a method from JSON-like values; see `CostRequest` for them. The heavy import happens here.
+
+    Raises:
+        InvalidChoice: with a sentence.
+    """
+    from cdvft_app.costs.request import parse_cost
+    from cdvft_app.costs.table import cost_table
+
+    return cost_table(parse_cost(values))
+
+
+def _write_csv(rows: list[dict[str, Any]]) -> None:
+    flat = [{name: value for name, value in row.items() if name != "assumptions"} for row in rows]
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(flat[0]))
+    writer.writeheader()
+    for row in flat:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return " ".join(value)
+    if isinstance(value, dict):
+        return setting_text(value)
+    return value
+
+
+def setting_text(setting: dict[str, int | None]) -> str:
+    return " ".join(f"{name}={'auto' if value is None else value}" for name, value in setting.items())
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from cdvft_app.judging.advice import advice
+
+    shown = Table(box=None, header_style="bold")
+    for heading in ("method", "setting", *(heading for heading, _, _ in COLUMNS)):
+        words = heading in ("method", "setting")
+        shown.add_column(heading, justify="left" if words else "right", no_wrap=True)
+    counted = [row for row in rows if not row["unavailable"]]
+    for row in counted:
+        numbers = (written(row[field]) for _, field, written in COLUMNS)
+        shown.add_row(row["method"], setting_text(row["setting"]), *numbers)
+    console = Console()
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(shown)
+    for row in rows:
+        if row["unavailable"]:
+            console.print(f"{row['method']}: {row['unavailable']}", highlight=False, markup=False)
+    if counted:
+        step = f"{counted[0]['batch']} x {counted[0]['sequence']} tokens"
+        console.print(f"{counted[0]['model']}, a training step of {step}.", highlight=False)
+    for sentence in advice(rows):
+        console.print(sentence, highlight=False)
+    for sentence in dict.fromkeys(text for row in rows for text in row["assumptions"] or ()):
+        console.print(sentence, style="dim", highlight=False)

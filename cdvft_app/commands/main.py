@@ -1,0 +1,40 @@
+"""The same without a page: `python -m cdvft_app COMMAND`.
+
+Results go to standard output, progress and complaints to standard error. Exit codes: 0 finished, 1 failed,
+2 a choice that cannot be run, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cdvft_app.commands import exit_codes
+from cdvft_app.commands.cost import cost
+from cdvft_app.commands.history import delete, runs
+from cdvft_app.commands.measure import measure
+from cdvft_app.commands.sweep import sweep
+from cdvft_app.commands.train import resume, train
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import StoreError
+
+app = typer.Typer(
+    help="Fine-tune with CDVFT and its rivals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (cost, measure, sweep, train, resume, runs, delete):
+    app.command()(command)
+
+
+def main() -> None:
+    try:
+        app(prog_name="python -m cdvft_app")
+    except InvalidChoice as error:
+        typer.echo(str(error), err=True)
+        sys.exit(exit_codes.INVALID)
+    except StoreError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(exit_codes.FAILED)

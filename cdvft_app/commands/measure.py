@@ -1,0 +1,101 @@
+"""`python -m cdvft_app measure`: step time and memory of each method on a model of random weights, here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdvft_app.commands import exit_codes
+from cdvft_app.commands.cost import (
+    TABLE_WIDTH,
+    Batch,
+    BlockSize,
+    C3ABlockSize,
+    FourierN,
+    ImageSize,
+    Json,
+    LoraR,
+    M,
+    Methods,
+    Model,
+    Sequence,
+    Targets,
+    asked,
+    setting_text,
+)
+from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
+from cdvft_app.store.measurements import WHAT
+from cdvft_app.store.runs import RunStore
+
+
+def measure(
+    *,
+    model: Model,
+    targets: Targets = None,
+    methods: Methods = None,
+    batch: Batch = None,
+    sequence: Sequence = None,
+    image_size: ImageSize = None,
+    m: M = None,
+    block_size: BlockSize = None,
+    lora_r: LoraR = None,
+    fourierft_n: FourierN = None,
+    c3a_block_size: C3ABlockSize = None,
+    match: Annotated[
+        str | None,
+        typer.Option(help="seconds_per_step: try values of r, n, b until a step takes as long as CDVFT's."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a training step of each method on this machine; the page's Compare tab shows it too."""
+    options = asked(locals())
+    from cdvft_app.costs.request import parse_cost
+    from cdvft_app.measuring.comparison_times import flat, timed_rows
+
+    request = parse_cost(options)
+    store = RunStore.default()
+    try:
+        with closing(measuring(request, WaitingLine(), store.measurements.disturbed)) as lines:
+            for told in lines:
+                if told["kind"] == "begin":
+                    print(f"measuring {told['method']} {setting_text(told['setting'])}", file=sys.stderr)
+                elif told["kind"] == "refused":
+                    print(f"{told['method']}: {told['why']}", file=sys.stderr)
+                elif told["kind"] == "result":
+                    store.measurements.keep(told)
+    except MeasuringFailed as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(exit_codes.FAILED) from None
+    device = device_here()
+    rows, sentences = timed_rows(
+        request,
+        lambda row: store.measurements.latest(**{name: row[name] for name in WHAT}, device=device),
+    )
+    if as_json:
+        print(json.dumps([flat(row) for row in rows]))
+    else:
+        _show(rows, sentences)
+
+
+def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
+    from cdvft_app.costs.quantities import amount
+
+    shown = Table(box=None, header_style="bold")
+    for heading in ("method", "setting", "step", "quartiles", "steps", "peak memory", "others busy"):
+        shown.add_column(heading, no_wrap=True)
+    for row in rows:
+        if found := row["measured"]:
+            low, median, high = (amount("seconds", found[name]) for name in ("low", "seconds", "high"))
+            numbers = (str(found["steps"]), amount("bytes", found["peak_bytes"]), f"{found['others']:.0%}")
+            shown.add_row(row["method"], setting_text(row["setting"]), median, f"{low} to {high}", *numbers)
+    console = Console()
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(shown)
+    for sentence in sentences:
+        console.print(sentence, highlight=False)

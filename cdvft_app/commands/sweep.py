@@ -1,0 +1,190 @@
+"""`python -m cdvft_app sweep`: a grid of runs in this terminal, one after the other.
+
+They are ordinary runs of one group in the history, so the page shows them too. The same command again goes on
+where the sweep was cut off; of one that has ended it prints the table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdvft_app import catalog
+from cdvft_app.commands import exit_codes
+from cdvft_app.commands.progress import ProgressBar
+from cdvft_app.judging.sweep_results import Setting, settings_of
+from cdvft_app.judging.sweep_sentences import sentences
+from cdvft_app.judging.sweep_words import name, written
+from cdvft_app.settings import SIZES, InvalidChoice, RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE
+from cdvft_app.sweep import group, numbers, parse_sweep
+from cdvft_app.training.foreground import run_here
+
+LOOKED_THROUGH = 50  # sweeps, for one that was cut off
+TABLE_WIDTH = 110
+LISTS = (*SIZES, "learning_rates", "seeds")
+
+
+def sweep(
+    *,
+    recipe: Annotated[
+        str, typer.Option(help="Model, data and starting values that go together.")
+    ] = "sentiment",
+    methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "cdvft",
+    m: Annotated[str | None, typer.Option(help="CDVFT: how many diagonals, with commas.")] = None,
+    block_size: Annotated[str | None, typer.Option(help="CDVFT: p, with commas.")] = None,
+    lora_r: Annotated[str | None, typer.Option(help="LoRA: ranks, with commas.")] = None,
+    fourierft_n: Annotated[str | None, typer.Option(help="FourierFT: entries a layer, with commas.")] = None,
+    c3a_block_size: Annotated[str | None, typer.Option(help="C3A: block sizes, with commas.")] = None,
+    learning_rates: Annotated[
+        str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the training examples.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps; stands above epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
+    train_examples: Annotated[int | None, typer.Option(help="How many training examples to use.")] = None,
+    evaluation_examples: Annotated[
+        int | None, typer.Option(help="How many evaluation examples to use.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
+) -> None:
+    """Vary m, p, r, n, b, learning rates and seeds around one recipe. The same command again goes on."""
+    given = {key: value for key, value in locals().items() if value is not None}
+    budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
+    base = {key: given[key] for key in budget if key in given} | {"methods": methods.split(",")}
+    asked = parse_sweep({"base": base, **{key: numbers(given[key]) for key in LISTS if key in given}})
+    plans = [catalog.resolve(settings) for settings in asked.runs()]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
+    store = RunStore.default()
+    store.mark_interrupted()
+    wanted = [plan.settings for plan in plans]
+    before = [] if again else _cut_off(store, wanted)
+    runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].recipe.title}")
+    _tell(runs, as_json)
+    raise typer.Exit(exit_codes.STOPPED if stopped else exit_codes.FINISHED)
+
+
+def _cut_off(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
+    """The runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
+    for runs in store.groups(LOOKED_THROUGH, sweeps=True):
+        busy = any(run.state in ("queued", *ACTIVE) for run in runs)
+        if not busy and {run.settings for run in runs} <= set(wanted):
+            return runs
+    return []
+
+
+def _run_all(
+    store: RunStore, wanted: Sequence[RunSettings], before: Sequence[RunRecord], title: str
+) -> tuple[list[RunRecord], bool]:
+    """Train what has not ended; returns the sweep's runs, and whether somebody stopped it."""
+    known = {run.settings: run for run in before}
+    group_id = before[0].group_id if before else None
+    ended = sum(run.state in ("finished", "failed") for run in known.values())
+    if ended:
+        _say(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
+    for place, settings in enumerate(wanted, 1):
+        was = known.get(settings)
+        if was and was.state in ("finished", "failed"):
+            continue
+
+        take = partial(_take, settings=settings, was=was, title=title, group_id=group_id)
+        try:
+            with ProgressBar() as bar:
+                run = run_here(store, take, bar.listen)
+        except KeyboardInterrupt:
+            _say("Interrupted; the same command goes on.")
+            raise typer.Exit(exit_codes.STOPPED) from None
+        group_id = run.group_id
+        _say(f"{place} of {len(wanted)}: {name(_alone(run))}, seed {settings.seed}: {_ended(run)}")
+        if run.state == "stopped":
+            _say("Stopped; the same command goes on.")
+            return store.group(group_id), True
+    return store.group(group_id), False
+
+
+def _take(
+    store: RunStore, settings: RunSettings, was: RunRecord | None, title: str, group_id: str | None
+) -> RunRecord:
+    """Take a run up that was cut off, or make it."""
+    process = this_process()
+    if was:
+        store.set_state(was.id, "preparing", process=process)
+        return was
+    from cdvft_app.prediction import promised
+
+    forecasts = [promised(catalog.resolve(settings), store)]
+    return store.create([settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts)[
+        0
+    ]
+
+
+def _alone(run: RunRecord) -> Setting:
+    return settings_of([group.outcome(run)])[0]
+
+
+def _ended(run: RunRecord) -> str:
+    if run.state != "finished" or run.metric is None:
+        return f"{run.state}. {run.reason or ''}".strip()
+    return f"{run.metric_name} {written(run.metric_name or '', run.metric)}, {run.seconds:.1f} s"
+
+
+def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
+    settings = settings_of([group.outcome(run) for run in runs])
+    first = next((run for run in runs if run.state == "finished"), runs[0])
+    metric_name = first.metric_name or ""
+    told = sentences(settings, metric_name, first.result.get("evaluation_examples"))
+    if as_json:
+        answer = {"group_id": runs[0].group_id, "metric_name": metric_name, "sentences": told}
+        print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
+        return
+    table = Table(box=None, header_style="bold")
+    for heading in ("setting", "mean", "lowest to highest", "seeds", "parameters", "seconds"):
+        table.add_column(heading, justify="left" if heading == "setting" else "right", no_wrap=True)
+    for one in sorted(settings, key=lambda one: -one.spread.mean if one.spread else 1.0):
+        spread = one.spread
+        table.add_row(
+            name(one),
+            written(metric_name, spread.mean) if spread else "failed" if one.failed else "",
+            f"{written(metric_name, spread.low)} to {written(metric_name, spread.high)}" if spread else "",
+            f"{spread.runs if spread else 0} of {len(one.outcomes)}",
+            "" if one.parameters is None else f"{one.parameters:,}",
+            "" if one.seconds is None else f"{one.seconds:.1f}",
+        )
+    console = Console()
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(table)
+    for sentence in told:
+        console.print(sentence, markup=False, highlight=False)
+
+
+def _facts(one: Setting) -> dict[str, Any]:
+    spread = one.spread
+    return {
+        "method": one.method,
+        **one.values,
+        "mean": spread and spread.mean,
+        "lowest": spread and spread.low,
+        "highest": spread and spread.high,
+        "finished": spread.runs if spread else 0,
+        "failed": one.failed,
+        "trainable_parameters": one.parameters,
+        "seconds": one.seconds,
+    }
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)

@@ -1,0 +1,98 @@
+"""`python -m cdvft_app train` and `resume`: one run in this terminal.
+
+Under a launcher several processes share a run's batches, on GPUs or, where there is none, on the CPU:
+`accelerate launch --multi_gpu --num_processes 2 -m cdvft_app train`, or
+`torchrun --nproc-per-node 2 -m cdvft_app train`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from cdvft_app import catalog
+from cdvft_app.catalog.sources import require_in_reach
+from cdvft_app.commands import exit_codes
+from cdvft_app.commands.options import with_settings
+from cdvft_app.commands.progress import ProgressBar
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import RunRecord, UnknownRun
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import check_resumable
+from cdvft_app.training.foreground import assist, left_alone, rank, run_here
+
+Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
+OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
+
+
+@with_settings
+def train(settings: RunSettings, as_json: Json = False) -> None:
+    """Train one method on one recipe. Ctrl-C stops it and keeps the adapter."""
+    plan = catalog.resolve(settings)
+    require_in_reach([plan.model, plan.dataset])
+
+    def take(store: RunStore) -> RunRecord:
+        from cdvft_app.prediction import promised
+
+        forecasts = [promised(plan, store)]
+        (run,) = store.create([plan.settings], None, plan.recipe.title, this_process(), forecasts)
+        return run
+
+    _run(take, as_json)
+
+
+def resume(run_id: str, as_json: Json = False) -> None:
+    """Go on with a stopped, failed or interrupted run from its last checkpoint."""
+
+    def take(store: RunStore) -> RunRecord:
+        store.mark_interrupted()
+        run = store.get(run_id)
+        if run is None:
+            raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
+        check_resumable(run)
+        store.set_state(run_id, "preparing", process=this_process())
+        return run
+
+    _run(take, as_json)
+
+
+def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
+    if rank() > 0:
+        assist()
+        return
+    if left_alone():
+        typer.echo(
+            "One process was started; for several on the CPU, launch with --multi_gpu in place of --cpu.",
+            err=True,
+        )
+    store = RunStore.default()
+    try:
+        with ProgressBar() as bar:
+            run = run_here(store, take, bar.listen)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; `resume` goes on from the last checkpoint.", err=True)
+        raise typer.Exit(exit_codes.STOPPED) from None
+    if run.reason:
+        typer.echo(run.reason, err=True)
+    if as_json:
+        print(json.dumps(facts(run) | {"forecast": run.forecast}))
+    elif run.metric is not None:
+        print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
+        print(f"{run.trainable_parameters:,} trainable parameters, {run.seconds:.1f} s of training")
+        print(f"kept in {store.folder(run.id)}; run {run.id}")
+    raise typer.Exit(OF_STATE.get(run.state, exit_codes.FAILED))
+
+
+def facts(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "state": run.state,
+        "metric_name": run.metric_name,
+        "metric": run.metric,
+        "trainable_parameters": run.trainable_parameters,
+        "seconds": run.seconds,
+    }

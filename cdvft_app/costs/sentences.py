@@ -1,0 +1,169 @@
+"""What the numbers say, in sentences: made from the rows alone, also where they speak against CDVFT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cdvft_app.costs.quantities import Kind, Row, added_memory, amount, frozen_flops, percent, times
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.settings import Method
+
+ADAPTERS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a")
+_SMALL = 0.05  # of the frozen model's FLOPs
+LEVEL = 0.015  # closer than this, two amounts are said to be alike
+_LETTERS = {"m": "m", "lora_r": "r", "fourierft_n": "n", "block_size": "p", "c3a_block_size": "b"}
+
+
+def label(row: Row) -> str:
+    """The method with its setting: LoRA r = 8."""
+    given = {name: value for name, value in (row["setting"] or {}).items() if value is not None}
+    settings = ", ".join(f"{_LETTERS[name]}\u00a0=\u00a0{value:,}" for name, value in given.items())
+    return f"{METHOD_STYLES[row['method']].label} {settings}".strip()
+
+
+def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """By quantity: parameters, FLOPs and what of them is paid per step, memory, time.
+
+    Of adapters and full training.
+    """
+    known = [row for row in rows if not row["unavailable"] and row["method"] != "head"]
+    ours = next((row for row in known if row["method"] == "cdvft"), None)
+    others = [row for row in known if row is not ours]
+    if ours is None or not others:
+        return {"parameters": [_alone(row) for row in known[:1]]}
+    said: dict[str, list[str | None]] = {
+        "parameters": [_parameters(ours, others)],
+        "flops": [_flops(ours, others), _fixed(known)],
+        "memory": [_memory(ours, others)],
+        "seconds": [measured_time(rows)],
+    }
+    return {key: [sentence for sentence in own if sentence] for key, own in said.items()}
+
+
+def winners(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Which adapter needs least of each quantity, and which are level with it; full and head-only aside."""
+    known = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
+    if len(known) < 2:
+        return []
+    whose = ", of adapters" if any(row["method"] not in ADAPTERS for row in rows) else ""
+    quantities: tuple[tuple[str, Callable[[Row], float], Kind], ...] = (
+        ("Fewest parameters", lambda row: row["trainable_parameters"], "count"),
+        ("Fewest extra FLOPs", lambda row: row["flops_per_step"], "flops"),
+        ("Least extra memory", added_memory, "bytes"),
+    )
+    found = [
+        _won(what + whose, least(known, value), amount(kind, min(map(value, known))))
+        for what, value, kind in quantities
+    ]
+    timed = [row for row in known if row.get("measured")]
+    if len(timed) > 1:
+        found.append(_fastest(timed))
+    return found
+
+
+def least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
+    """The row with the least, and those level with it."""
+    best = min(rows, key=value)
+    return [best, *(row for row in rows if row is not best and value(row) < (1 + LEVEL) * value(best))]
+
+
+def _won(what: str, rows: Sequence[Row], text: str) -> dict[str, str]:
+    best, *level = rows
+    said = f"{label(best)}, level with {listed([label(row) for row in level])}" if level else label(best)
+    return {"what": what, "method": best["method"], "label": said, "text": text}
+
+
+def _fastest(rows: Sequence[Row]) -> dict[str, str]:
+    """The shortest median step, or a draw where the spread of another reaches below it."""
+    best = min(rows, key=lambda row: row["measured"]["seconds"])
+    level = [row for row in rows if row is not best and row["measured"]["low"] <= best["measured"]["high"]]
+    return _won("Fastest step", [best, *level], amount("seconds", best["measured"]["seconds"]))
+
+
+def _alone(row: Row) -> str:
+    return (
+        f"{label(row)} trains {row['trainable_parameters']:,} numbers, {percent(row['trainable_share'])} of "
+        f"the model's, and adds {amount('flops', row['flops_per_step'])} to a training step."
+    )
+
+
+def _parameters(ours: Row, others: Sequence[Row]) -> str:
+    count = ours["trainable_parameters"]
+    against = _against("trains", others, lambda row: row["trainable_parameters"], count)
+    share = percent(ours["trainable_share"])
+    return f"{label(ours)} trains {count:,} numbers, {share} of the model's. {against}."
+
+
+def _flops(ours: Row, others: Sequence[Row]) -> str:
+    flops, whole = ours["flops_per_step"], frozen_flops(ours)
+    adapters = [row for row in others if row["method"] in ADAPTERS]
+    start = (
+        f"{label(ours)} adds {amount('flops', flops)} to a step, "
+        f"{percent(flops / whole)} of what the frozen model needs"
+    )
+    if not adapters:
+        return f"{start}."
+    said = f"{start}. {_against('adds', adapters, lambda row: row['flops_per_step'], flops)}."
+    if max(flops, *(row["flops_per_step"] for row in adapters)) < _SMALL * whole:
+        said += " All are small beside the model, so these counts decide little about time."
+    return said
+
+
+def _fixed(rows: Sequence[Row]) -> str | None:
+    """Where one adapter pays per step what another pays per token."""
+    heavy = next((row for row in rows if row["method"] == "fourierft"), None)
+    if heavy is None:
+        return None
+    fixed = heavy["forward_flops_fixed"] + heavy["backward_flops_fixed"]
+    a_token = heavy["forward_flops_per_token"] + heavy["backward_flops_per_token"]
+    return (
+        f"{label(heavy)} pays {amount('flops', fixed)} a step whatever the batch, to build its dense change, "
+        f"and {amount('flops', a_token)} for every token; below {fixed / a_token:,.0f} tokens a step the "
+        "first is the larger part."
+    )
+
+
+def _memory(ours: Row, others: Sequence[Row]) -> str:
+    memory = added_memory(ours)
+    kept = percent(ours["activation_bytes"] / memory)
+    return (
+        f"While training {label(ours)} adds {amount('bytes', memory)}, {kept} of it inputs that its layers "
+        f"keep for the backward pass. {_against('adds', others, added_memory, memory)}."
+    )
+
+
+def measured_time(rows: Sequence[Row]) -> str | None:
+    """CDVFT's step beside the others', head-only training aside; None unless it and another are measured."""
+    timed = [row for row in rows if row.get("measured") and row["method"] != "head"]
+    ours = next((row for row in timed if row["method"] == "cdvft"), None)
+    timed = [row for row in timed if row is not ours]
+    if ours is None or not timed:
+        return None
+    mine = ours["measured"]
+    parts = []
+    for row in timed:
+        theirs = row["measured"]
+        level = theirs["low"] <= mine["high"] and mine["low"] <= theirs["high"]
+        ratio = mine["seconds"] / theirs["seconds"]
+        parts.append(f"{times(ratio)} times {label(row)}'s" + (" (within the spread)" if level else ""))
+    return (
+        f"Measured on {mine['device']}, a step with {label(ours)} takes "
+        f"{amount('seconds', mine['seconds'])}: {listed(parts)}."
+    )
+
+
+def _against(verb: str, others: Sequence[Row], value: Callable[[Row], float], ours: float) -> str:
+    """Each of the others as a multiple of ours: LoRA trains 5.33 times that and FourierFT 0.434 times."""
+    first, *rest = (f"{label(row)} {_multiple(value(row) / ours)}" for row in others)
+    name = label(others[0])
+    return listed([f"{name} {verb}{first.removeprefix(name)}", *rest])
+
+
+def _multiple(ratio: float) -> str:
+    if abs(ratio - 1) < LEVEL:
+        return "about as much"
+    return f"{times(ratio)} times that"
+
+
+def listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

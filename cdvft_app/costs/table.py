@@ -1,0 +1,216 @@
+"""What each method costs on a model, one JSON object a method: for the command line, the page and the API.
+
+>>> rows = cost_table(parse_cost({"model": "roberta-base", "methods": ["cdvft", "lora"]}))
+>>> [(row["method"], row["trainable_parameters"]) for row in rows]
+[('cdvft', 55296), ('lora', 294912)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from cdvft import cost
+from cdvft.cost import Shape
+from cdvft_app.costs.memory import training_bytes
+from cdvft_app.costs.request import CostRequest
+from cdvft_app.methods.layer_limits import require_fitting
+from cdvft_app.settings import InvalidChoice, Method
+from cdvft_app.shapes import ModelShapes, model_shapes
+
+DEFAULT_TOKENS = {"text": 128, "generation": 512}
+
+_ESTIMATED = {"lora": "r", "fourierft": "n", "c3a": "block_size"}
+REQUESTED = {"lora": "lora_r", "fourierft": "fourierft_n", "c3a": "c3a_block_size"}
+MEASURED_ONLY = (
+    "match: seconds_per_step needs times that are measured, and here is only counted. Press Measure on the "
+    "page's Compare tab, or run `python -m cdvft_app measure --match seconds_per_step`."
+)
+_MODEL_ASSUMPTIONS = (
+    "The frozen model counts 2 FLOPs a weight and token forward, and as many backward down to the first "
+    "adapted layer; attention looks at all tokens, and its backward counts 2.5 times its forward.",
+    "The memory of a whole step is float32: the model's weights, what the method adds, and the outputs that "
+    "its layers keep for the backward pass. None are computed again to save memory, and the program itself "
+    "comes on top.",
+    "A classification head is trained by every method, and counted by none but head only.",
+)
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """One method's cost for one training step, all but `method` and `model` None where it is `unavailable`.
+
+    FLOPs and bytes without further name are what the method adds; `frozen_...` is the model's own part as far
+    as the method needs it: head-only training needs no backward pass through the model. Bytes are float32;
+    `step_bytes` are all that a step needs, the model's weights and activations included.
+    `head_parameters` are trained besides by every method, and are in no other number but head's own. Where
+    `setting` has None, each layer takes its default.
+    """
+
+    method: Method
+    model: str
+    unavailable: str | None = None
+    setting: dict[str, int | None] | None = None
+    targets: list[str] | None = None
+    adapted_layers: int | None = None
+    batch: int | None = None
+    sequence: int | None = None
+    convention: cost.Convention | None = None
+    trainable_parameters: int | None = None
+    trainable_share: float | None = None
+    head_parameters: int | None = None
+    adapter_bytes: int | None = None
+    forward_flops_fixed: float | None = None
+    forward_flops_per_token: float | None = None
+    backward_flops_fixed: float | None = None
+    backward_flops_per_token: float | None = None
+    forward_flops_per_step: int | None = None
+    backward_flops_per_step: int | None = None
+    flops_per_step: int | None = None
+    frozen_forward_flops_per_step: int | None = None
+    frozen_backward_flops_per_step: int | None = None
+    total_flops_per_step: int | None = None
+    gradient_bytes: int | None = None
+    optimizer_bytes: int | None = None
+    activation_bytes: int | None = None
+    step_bytes: int | None = None
+    frozen_parameters: int | None = None
+    frozen_bytes: int | None = None
+    merged_inference_flops_per_token: float | None = None
+    assumptions: list[str] | None = None
+
+
+class _Unavailable(Exception):
+    """The model has no place for this method; the text says why."""
+
+
+def cost_table(request: CostRequest) -> list[dict[str, Any]]:
+    """One `CostRow` a method, as a JSON-serialisable object, in the order asked for.
+
+    Raises:
+        InvalidChoice: the model, its targets or a setting cannot be; a method that the model has no place for
+            is a row with its reason instead.
+    """
+    shapes = model_shapes(request.model, request.image_size)
+    targets = request.targets or shapes.default_targets
+    shapes.select(targets)  # refuses before any row what no row could have
+    table = _Table(request, shapes, targets, _sequence(request, shapes))
+    try:
+        return [asdict(table.row(method)) for method in request.methods]
+    except ValueError as error:  # the formulas say in a sentence what they cannot count
+        raise InvalidChoice(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A model, the step it is asked about, and the layers that adapters sit on."""
+
+    request: CostRequest
+    shapes: ModelShapes
+    targets: tuple[str, ...]
+    sequence: int
+
+    def row(self, method: Method) -> CostRow:
+        try:
+            found, setting = self._cost(method)
+        except _Unavailable as reason:
+            return CostRow(method, self.shapes.name, unavailable=str(reason))
+        adapted = () if method in ("head", "full") else self.shapes.select(self.targets)
+        forward, backward = self._frozen_flops(method, adapted)
+        shared = [field.name for field in fields(CostRow) if hasattr(found, field.name)]
+        assumptions = [*found.assumptions, *_MODEL_ASSUMPTIONS]
+        row = CostRow(
+            **{**{name: getattr(found, name) for name in shared}, "assumptions": assumptions},
+            model=self.shapes.name,
+            setting=setting,
+            targets=list(self.targets) if adapted else [],
+            adapted_layers=len(adapted),
+            trainable_share=found.trainable_parameters / self.shapes.total_parameters,
+            head_parameters=sum(shape.weights + shape.d_out for shape in self._head()),
+            frozen_forward_flops_per_step=forward,
+            frozen_backward_flops_per_step=backward,
+            total_flops_per_step=forward + backward + found.flops_per_step,
+            frozen_parameters=self.shapes.total_parameters,
+            frozen_bytes=4 * self.shapes.total_parameters,
+        )
+        return replace(row, step_bytes=training_bytes(asdict(row), self.shapes))
+
+    def _cost(self, method: Method) -> tuple[cost.Cost, dict[str, int | None]]:
+        request = self.request
+        if method == "full":
+            everything = (*self.shapes.layers, *self.shapes.convolutions)
+            return self._estimate(method, everything, other_parameters=self.shapes.other_parameters), {}
+        if method == "head":
+            if not self._head():
+                raise _Unavailable(
+                    f"{self.shapes.name} generates text and has no classification head to train."
+                )
+            return self._estimate(method, self._head()), {}
+        adapted = self.shapes.select(self.targets)
+        conv1d = next((shape.name for shape in adapted if shape.conv1d), None)
+        if method == "c3a" and conv1d:
+            raise _Unavailable(f"{conv1d} is a Conv1D layer, which PEFT's C3A does not support.")
+        if method == "cdvft" or not request.match:  # matched sizes are found, not chosen
+            require_fitting(method, request, adapted)
+        if method == "cdvft":
+            setting = {"m": request.m, "block_size": request.block_size}
+            return self._estimate(method, adapted, **setting), setting
+        if request.match == "seconds_per_step":
+            raise InvalidChoice(MEASURED_ONLY)
+        if request.match:
+            return self._matched(method, adapted, request.match)
+        value = getattr(request, REQUESTED[method])
+        if method == "c3a":
+            value = cost.c3a_block_size(adapted, value)
+        return self._estimate(method, adapted, **{_ESTIMATED[method]: value}), {REQUESTED[method]: value}
+
+    def _matched(
+        self, method: Method, adapted: tuple[Shape, ...], quantity: cost.Quantity
+    ) -> tuple[cost.Cost, dict[str, int | None]]:
+        reference, _ = self._cost("cdvft")
+        try:
+            found = cost.match(method, reference, adapted, quantity)
+        except ValueError as error:
+            raise _Unavailable(str(error)) from error
+        return found.cost, {REQUESTED[method]: found.value}
+
+    def _estimate(self, method: Method, shapes: Sequence[Shape], **settings: Any) -> cost.Cost:
+        return cost.estimate(
+            method,
+            shapes,
+            batch=self.request.batch,
+            sequence=self.sequence,
+            convention=self.request.convention,
+            **settings,
+        )
+
+    def _frozen_flops(self, method: Method, adapted: tuple[Shape, ...]) -> tuple[int, int]:
+        """Forward and backward of a step."""
+        tokens = self.request.batch * self.sequence
+        forward = round(tokens * self.shapes.forward_flops_per_token(self.sequence))
+        if method == "head":
+            return forward, 0
+        return forward, round(tokens * self.shapes.backward_flops_per_token(self.sequence, adapted or None))
+
+    def _head(self) -> tuple[Shape, ...]:
+        if self.shapes.kind == "generation":
+            return ()
+        return (Shape("head", self.request.labels, self.shapes.hidden_size, bias=True, pooled=True),)
+
+
+def _sequence(request: CostRequest, shapes: ModelShapes) -> int:
+    if shapes.tokens is not None:
+        if request.sequence not in (None, shapes.tokens):
+            raise InvalidChoice(
+                f"sequence: got {request.sequence}, but an image of {shapes.name} has {shapes.tokens} tokens "
+                "at this size. Leave it empty: the size of the image decides."
+            )
+        return shapes.tokens
+    usual = DEFAULT_TOKENS[shapes.kind]
+    sequence = request.sequence or min(usual, shapes.longest or usual)
+    if shapes.longest and sequence > shapes.longest:
+        raise InvalidChoice(
+            f"sequence: got {sequence}; {shapes.name} takes at most {shapes.longest} tokens. Choose fewer."
+        )
+    return sequence

@@ -1,0 +1,132 @@
+"""Which method to use and what it will cost, in four answers: to store, train, one step, quality.
+
+Made from the cost table's rows and the recorded races alone; where another method leads, it is named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import Protocol
+
+from cdvft_app import catalog
+from cdvft_app.costs.quantities import Row, added_memory, amount, duration, frozen_flops, percent, times
+from cdvft_app.costs.sentences import ADAPTERS, LEVEL, label, least, listed, measured_time
+from cdvft_app.figures.palette import METHOD_STYLES
+
+
+class Expected(Protocol):
+    """Seconds of a step that was not measured, and how they were got."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def how(self) -> str: ...
+
+
+StepSeconds = Callable[[Row], Expected | None]
+
+
+def advice(rows: Sequence[Row], step_seconds: StepSeconds = lambda row: None) -> list[str]:
+    """Empty unless two adapters are compared; `step_seconds` says what a row's step would take here."""
+    counted = [row for row in rows if not row["unavailable"]]
+    known = [row for row in counted if row["method"] in ADAPTERS]
+    if len(known) < 2:
+        return []
+    time = measured_time(rows) or _expected_time(known, step_seconds)
+    return [
+        _storing(known),
+        _training(known),
+        " ".join(filter(None, [_step(counted), time])),
+        _quality(known),
+    ]
+
+
+def _storing(rows: Sequence[Row]) -> str:
+    first, *others = sorted(rows, key=lambda row: row["adapter_bytes"])
+    size = first["adapter_bytes"]
+    larger = [f"{label(row)} is {_larger(row['adapter_bytes'] / size)}" for row in others]
+    return (
+        f"To store or send the least, take {label(first)}: {first['trainable_parameters']:,} numbers, a file "
+        f"of {amount('bytes', size)}. {listed(larger)}."
+    )
+
+
+def _larger(ratio: float) -> str:
+    return "as large" if ratio < 1 + LEVEL else f"{times(ratio)} times as large"
+
+
+def _training(rows: Sequence[Row]) -> str:
+    lightest = least(rows, lambda row: row["flops_per_step"])
+    leanest = least(rows, added_memory)
+    memory = ("about " if len(leanest) > 1 else "") + amount("bytes", added_memory(leanest[0]))
+    share = percent(lightest[0]["flops_per_step"] / frozen_flops(lightest[0]))
+    said = (
+        f"To train, {listed([label(row) for row in lightest])} {_verb(lightest, 'adds', 'add')} the least "
+        f"computing ({share} of the frozen model's), and {listed([label(row) for row in leanest])} "
+        f"{_verb(leanest, 'needs', 'need')} the least extra memory ({memory})."
+    )
+    if not any(row["merged_inference_flops_per_token"] for row in rows):
+        said += " Merged into the model, none of them costs anything more: all then run at the model's speed."
+    return said
+
+
+def _step(rows: Sequence[Row]) -> str:
+    """FLOPs and memory of a whole step, the model's own included."""
+    adapters = [row for row in rows if row["method"] in ADAPTERS]
+    least = min(adapters, key=lambda row: row["step_bytes"])
+    apart = [row for row in rows if row["method"] != "head" and _is_apart(row, least)]
+    more = "; ".join(f"{label(row)}: {_whole(row)}" for row in apart)
+    return (
+        f"A step of {least['batch']} × {least['sequence']} tokens takes about {_whole(least)} of memory in "
+        f"float32, the frozen model included{f' ({more})' if more else ''}. The model's weights alone are "
+        f"{amount('bytes', least['frozen_bytes'])}, in bfloat16 half of that."
+    )
+
+
+def _is_apart(row: Row, least: Row) -> bool:
+    return any(row[name] > (1 + LEVEL) * least[name] for name in ("step_bytes", "total_flops_per_step"))
+
+
+def _whole(row: Row) -> str:
+    return f"{amount('flops', row['total_flops_per_step'])} and {amount('bytes', row['step_bytes'])}"
+
+
+def _expected_time(rows: Sequence[Row], step_seconds: StepSeconds) -> str | None:
+    """One range for all: methods differ by less than such a forecast does."""
+    found = [expected for row in rows if (expected := step_seconds(row))]
+    if len(found) < len(rows):
+        return None
+    low, high = min(one.low for one in found), max(one.high for one in found)
+    return f"On this machine it would take {duration(low)} to {duration(high)}: {found[0].how}."
+
+
+def _verb(rows: Sequence[Row], one: str, several: str) -> str:
+    return one if len(rows) == 1 else several
+
+
+def _quality(rows: Sequence[Row]) -> str:
+    """How far apart the recorded races ended, against twice the standard error of one evaluation."""
+    races = [recipe for recipe in catalog.recipes().values() if len(recipe.expected.metric) > 1]
+    raced = [method for method in ADAPTERS if races and all(method in race.expected.metric for race in races)]
+    said = "None of this tells the quality"
+    if not raced:
+        return f"{said}: compare on your own task."
+    ends = []
+    for race in races:
+        scores = [race.expected.metric[method] for method in raced]
+        typical = mean(scores)
+        chance = 2 * math.sqrt(typical * (1 - typical) / race.evaluation_examples)
+        ends.append(
+            f"{100 * (max(scores) - min(scores)):.1f}\u00a0points apart on {race.title} "
+            f"(chance explains up to {100 * chance:.1f})"
+        )
+    names = [METHOD_STYLES[method].label for method in raced]
+    said += f". In the recorded races {listed(names)} ended {listed(ends)}"
+    absent = [METHOD_STYLES[row["method"]].label for row in rows if row["method"] not in raced]
+    if absent:
+        said += f"; {listed(absent)} did not take part"
+    return f"{said}. These tasks are small, so try your own on the Train tab before you decide."

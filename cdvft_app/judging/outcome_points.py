@@ -1,0 +1,151 @@
+"""Finished runs as points: those of one setting together, and who is on the front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from cdvft_app.costs.sentences import label
+from cdvft_app.judging.outcomes import AXES, Comparison, Outcome
+from cdvft_app.settings import METHODS, SIZES, Method
+
+# What decides a method's size, and what else of the settings it uses; the rest is the race's.
+SIZES_OF: Mapping[str, tuple[str, ...]] = {
+    method: tuple(name for name, user in SIZES.items() if user == method) for method in METHODS
+}
+_TUNED: Mapping[str, tuple[str, ...]] = {
+    "cdvft": ("alpha", "init_weights"),
+    "fourierft": ("fourierft_scaling",),
+}
+_SHARED = ("learning_rate", "schedule", "warmup_ratio", "weight_decay")
+_WORDS = {
+    "alpha": "α\u00a0=\u00a0",
+    "init_weights": "start ",
+    "fourierft_scaling": "scaling ",
+    "learning_rate": "rate ",
+    "warmup_ratio": "warm-up ",
+    "weight_decay": "weight decay ",
+    "target_modules": "on ",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """Mean, lowest and highest over the runs of one setting."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Span:
+        return cls(fmean(values), min(values), max(values))
+
+    def overlaps(self, other: Span) -> bool:
+        return self.low <= other.high and other.low <= self.high
+
+
+@dataclass(frozen=True)
+class Point:
+    """All runs of one setting, whatever their seeds. Settings of one `size` differ in tuning alone."""
+
+    method: Method
+    label: str
+    size: tuple[object, ...]
+    outcomes: tuple[Outcome, ...]
+    metric: Span
+    amounts: Mapping[str, Span | None]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(sorted({outcome.settings.seed for outcome in self.outcomes}))
+
+
+def points(comparison: Comparison) -> list[Point]:
+    """One point a setting, by method and then by parameters."""
+    settings: dict[tuple[object, ...], list[Outcome]] = {}
+    for outcome in comparison.outcomes:
+        settings.setdefault((outcome.method, *_setting(outcome).values()), []).append(outcome)
+    varied = _varied(comparison.outcomes)
+    made = [_point(own, varied) for own in settings.values()]
+    return sorted(
+        made, key=lambda point: (METHODS.index(point.method), _mean(point, "parameters"), point.label)
+    )
+
+
+def front(placed: Sequence[Point], axis: str) -> list[Point]:
+    """Those that no other beats, cheapest first: none reaches as much with less, or more with as little."""
+    known = sorted(
+        (point for point in placed if point.amounts.get(axis)), key=lambda p: (_mean(p, axis), -p.metric.mean)
+    )
+    kept: list[Point] = []
+    for point in known:
+        last = kept[-1] if kept else None
+        level = last and (_mean(last, axis), last.metric.mean) == (_mean(point, axis), point.metric.mean)
+        if last is None or level or point.metric.mean > last.metric.mean:
+            kept.append(point)
+    return kept
+
+
+def best(placed: Sequence[Point], method: str) -> Point | None:
+    """The method's setting with the highest mean score."""
+    return max((p for p in placed if p.method == method), key=lambda p: p.metric.mean, default=None)
+
+
+def _setting(outcome: Outcome) -> dict[str, object]:
+    """The settings that the run's method uses, but the seed."""
+    method = outcome.method
+    names = (
+        *SIZES_OF[method],
+        *_TUNED.get(method, ()),
+        *(("target_modules",) if SIZES_OF[method] else ()),
+        *_SHARED,
+    )
+    return {name: getattr(outcome.settings, name) for name in names}
+
+
+def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
+    """By method, the settings beside its size that are not the same in all its runs."""
+    seen: dict[str, dict[str, set[object]]] = {}
+    for outcome in outcomes:
+        for name, value in _setting(outcome).items():
+            seen.setdefault(outcome.method, {}).setdefault(name, set()).add(value)
+    return {
+        method: {name for name, values in own.items() if len(values) > 1 and name not in SIZES_OF[method]}
+        for method, own in seen.items()
+    }
+
+
+def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point:
+    first = outcomes[0]
+    sizes = {name: getattr(first.settings, name) for name in SIZES_OF[first.method]}
+    extra = [_said(name, value) for name, value in _setting(first).items() if name in varied[first.method]]
+    amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}
+    return Point(
+        method=first.method,
+        label=", ".join([label({"method": first.method, "setting": sizes}), *extra]),
+        size=(*sizes.values(), first.settings.target_modules),
+        outcomes=tuple(outcomes),
+        metric=Span.of([outcome.metric for outcome in outcomes]),
+        amounts={
+            key: Span.of(known) if (known := [value for value in values if value is not None]) else None
+            for key, values in amounts.items()
+        },
+    )
+
+
+def _said(name: str, value: object) -> str:
+    text = (
+        ", ".join(value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+    return f"{_WORDS.get(name, '')}{text}"
+
+
+def _mean(point: Point, axis: str) -> float:
+    span = point.amounts.get(axis)
+    return span.mean if span else 0.0

@@ -1,0 +1,167 @@
+"""What the outcomes of runs say, in sentences: the front, CDVFT against each of the others, and the doubt."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from cdvft_app.costs.quantities import amount, times
+from cdvft_app.costs.sentences import listed
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.judging.outcome_points import Point, best, front
+from cdvft_app.judging.outcomes import Axis
+from cdvft_app.settings import METHODS
+
+METRICS = {"accuracy": "accuracy", "matthews": "Matthews correlation", "pearson": "Pearson correlation"}
+_MOST_NAMED = 3
+_LEVEL = 0.015  # closer than this, two amounts are said to be alike
+
+
+def standard_error(metric_name: str, score: float, examples: int | None) -> float | None:
+    """Of a score over `examples` rows, by chance in which rows were asked.
+
+    An accuracy p has sqrt(p (1 − p) / N), a correlation r about (1 − r²) / sqrt(N − 1).
+    """
+    if not examples or examples < 2:
+        return None
+    if metric_name == "accuracy":
+        return math.sqrt(score * (1 - score) / examples)
+    return (1 - score**2) / math.sqrt(examples - 1)
+
+
+def score(metric_name: str, value: float) -> str:
+    """79.7 % or 0.812."""
+    return f"{100 * value:.1f}\u00a0%" if metric_name == "accuracy" else f"{value:.3f}"
+
+
+def difference(metric_name: str, value: float) -> str:
+    """1.6 points or 0.012, without a sign."""
+    return f"{100 * abs(value):.1f} points" if metric_name == "accuracy" else f"{abs(value):.3f}"
+
+
+def tie(one: Point, other: Point, error: float | None) -> bool:
+    """Closer than twice the standard error, or with ranges over several seeds that overlap."""
+    repeated = len(one.outcomes) > 1 and len(other.outcomes) > 1
+    close = error is not None and abs(one.metric.mean - other.metric.mean) < 2 * error
+    return close or (repeated and one.metric.overlaps(other.metric))
+
+
+def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
+    """The front on this axis, then each method's best against CDVFT's best, then what is left to chance."""
+    if not any(point.amounts.get(axis.key) for point in placed):
+        return [
+            f"No {axis.noun} are known of these runs."
+            if axis.kind != "bytes"
+            else "Nobody measured the memory of these runs."
+        ]
+    known = [point for point in placed if point.amounts.get(axis.key)]
+    if len(known) == 1:
+        return [_alone(known[0], axis)]
+    ours = best(placed, "cdvft") or max(placed, key=lambda point: point.metric.mean)
+    name = ours.outcomes[0].metric_name
+    error = standard_error(name, ours.metric.mean, ours.outcomes[0].evaluation_examples)
+    others = [other for method in METHODS if method != ours.method and (other := best(placed, method))]
+    return [
+        _front(placed, axis),
+        *(_against(ours, other, placed, axis, error) for other in others),
+        _doubt(ours, placed, error),
+    ]
+
+
+def _alone(point: Point, axis: Axis) -> str:
+    return (
+        f"{_placed(point, axis)} is the only setting drawn, and one setting alone cannot be compared. "
+        "Train another method on the same data with as many examples and steps, such as by choosing several "
+        "methods before Start, and it appears beside this one."
+    )
+
+
+def _front(placed: Sequence[Point], axis: Axis) -> str:
+    members = front(placed, axis.key)
+    what = METRICS.get(members[0].outcomes[0].metric_name, "score")
+    if len(members) == 1:
+        return (
+            f"{_placed(members[0], axis)} has the highest {what} with {axis.least}: "
+            f"nothing else is on the front.{_absence(placed, members)}"
+        )
+    few = len(members) <= _MOST_NAMED
+    texts = [_placed(member, axis) for member in (members if few else (members[0], members[-1]))]
+    who = listed(texts) if few else f"{len(members)} settings, from {texts[0]} to {texts[1]}"
+    return (
+        f"On the front of {what} against {axis.noun}: {who}. Every other setting is matched or beaten by one "
+        f"that needs no more.{_absence(placed, members)}"
+    )
+
+
+def _absence(placed: Sequence[Point], members: Sequence[Point]) -> str:
+    absent = best(placed, "cdvft") and not any(member.method == "cdvft" for member in members)
+    return " CDVFT is not on it." if absent else ""
+
+
+def _placed(point: Point, axis: Axis) -> str:
+    span = point.amounts[axis.key]
+    assert span is not None
+    reached = score(point.outcomes[0].metric_name, point.metric.mean)
+    unit = f" {axis.noun}" if axis.kind == "count" else ""
+    needs = f"{amount(axis.kind, span.mean)}{unit}" if span.mean else f"no {axis.noun}"
+    return f"{point.label} ({reached}, {needs})"
+
+
+def _against(ours: Point, other: Point, placed: Sequence[Point], axis: Axis, error: float | None) -> str:
+    """LoRA r = 8 reaches 78.1 %, 1.6 points less than CDVFT m = 2, with 5.33 times the parameters …"""
+    name = ours.outcomes[0].metric_name
+    apart = other.metric.mean - ours.metric.mean
+    if tie(ours, other, error):
+        result = f"a tie with {ours.label} at {score(name, ours.metric.mean)}"
+    else:
+        result = f"{difference(name, apart)} {'more' if apart > 0 else 'less'} than {ours.label}"
+    keys = dict.fromkeys(["parameters", "seconds", axis.key])
+    ratios = [text for key in keys if (text := _ratio(ours, other, key))]
+    with_what = f", with {listed(ratios)}" if ratios else ""
+    return f"{_among(other, placed)} reaches {score(name, other.metric.mean)}, {result}{with_what}."
+
+
+def _among(point: Point, placed: Sequence[Point]) -> str:
+    count = sum(other.method == point.method for other in placed)
+    return f"{point.label}, the best of {count} settings," if count > 1 else point.label
+
+
+def _ratio(ours: Point, other: Point, key: str) -> str | None:
+    """Its amount as a multiple of ours; None where one of them is not known."""
+    mine, theirs = ours.amounts.get(key), other.amounts.get(key)
+    if mine is None or theirs is None or mine.mean <= 0:
+        return None
+    noun = {
+        "parameters": "parameters",
+        "seconds": "training time",
+        "flops": "extra FLOPs",
+        "memory": "peak memory",
+    }[key]
+    if theirs.mean == 0:
+        return f"no {noun} beside the head's"
+    repeated = len(ours.outcomes) > 1 and len(other.outcomes) > 1
+    ratio = theirs.mean / mine.mean
+    if abs(ratio - 1) < _LEVEL or (key == "seconds" and repeated and mine.overlaps(theirs)):
+        return f"about the same {noun}"
+    return f"{times(ratio)} times the {noun}"
+
+
+def _doubt(ours: Point, placed: Sequence[Point], error: float | None) -> str:
+    said = []
+    if error is not None:
+        name, examples = ours.outcomes[0].metric_name, ours.outcomes[0].evaluation_examples
+        said.append(
+            f"Over {examples:,} evaluation rows, {score(name, ours.metric.mean)} has a standard error of "
+            f"{difference(name, error)}; differences of less than twice that count as ties."
+        )
+    repeated = [len(point.outcomes) > 1 for point in placed]
+    if not all(repeated):
+        said.append("Settings with one run say nothing about the luck of the seed.")
+    if any(repeated):
+        said.append("Bars run from the lowest to the highest seed; where they overlap, that is a tie too.")
+    tried = Counter(point.method for point in placed).most_common(2)
+    if len(tried) > 1 and tried[0][1] > tried[1][1]:
+        most = METHOD_STYLES[tried[0][0]].label
+        said.append(f"The best of many settings is partly luck; {most} had the most.")
+    return " ".join(said)

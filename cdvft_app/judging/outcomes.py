@@ -1,0 +1,155 @@
+"""What finished runs gave, what it cost, and which of them may be compared.
+
+Loads nothing heavy; FLOPs, which do, come from `run_flops`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cdvft_app import catalog
+from cdvft_app.costs.quantities import Kind
+from cdvft_app.settings import Method, RunSettings
+from cdvft_app.store.records import RunRecord
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An amount that a result costs. `least` and `noun` are how sentences call it."""
+
+    key: str
+    title: str
+    kind: Kind
+    noun: str
+    least: str
+    hint: str
+
+
+AXES = (
+    Axis("parameters", "Parameters", "count", "parameters", "the fewest parameters",
+         "Numbers that the adapter trains; the classifier head, the same in every method, is not counted."),
+    Axis("flops", "Extra FLOPs", "flops", "extra FLOPs", "the fewest extra FLOPs",
+         "Operations that the method added to the whole training: a step's by formula, every example at full "
+         "length, times the steps."),
+    Axis("seconds", "Training seconds", "seconds", "seconds", "the shortest training",
+         "Measured, without preparation and evaluations. What else the machine did meanwhile shows in it."),
+    Axis("memory", "Peak memory", "bytes", "peak memory", "the least memory",
+         "Measured. On a CPU the largest size of the whole program, model and libraries included; on a GPU "
+         "what torch had taken."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished run; amounts by axis, None where nobody measured or counted them."""
+
+    id: str
+    group_id: str
+    name: str
+    created: float
+    settings: RunSettings
+    metric_name: str
+    metric: float
+    evaluation_examples: int | None
+    steps: int
+    device: str
+    amounts: Mapping[str, float | None]
+    recorded: bool = False
+
+    @property
+    def method(self) -> Method:
+        return self.settings.method
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """What two runs must share to be compared: data, model, budget, and where they ran."""
+        own = self.settings
+        budget = (own.train_examples, self.steps, own.batch_size, own.max_length, own.image_size)
+        return (
+            self.recorded,
+            own.model,
+            own.dataset,
+            self.metric_name,
+            self.evaluation_examples,
+            *budget,
+            self.device,
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Outcomes that may be compared, the latest first."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(repr(self.outcomes[0].terms).encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """Data, model, budget."""
+        first = self.outcomes[0]
+        own = first.settings
+        dataset, model = catalog.datasets().get(own.dataset or ""), catalog.models().get(own.model or "")
+        named = f"{dataset.title if dataset else own.dataset} with {model.title if model else own.model}"
+        examples = f"{own.train_examples:,} examples, " if own.train_examples else ""
+        runs = f"{len(self.outcomes)} run{'s' if len(self.outcomes) > 1 else ''}"
+        start = "Recorded: " if first.recorded else ""
+        return f"{start}{named} · {examples}{first.steps:,} steps · {runs}"
+
+
+def of_record(run: RunRecord) -> Outcome | None:
+    """A finished run's outcome; None where it has no score."""
+    if run.state != "finished" or run.metric is None or run.metric_name is None:
+        return None
+    return Outcome(
+        id=run.id,
+        group_id=run.group_id,
+        name=run.name,
+        created=run.created,
+        settings=run.settings,
+        metric_name=run.metric_name,
+        metric=run.metric,
+        evaluation_examples=run.result.get("evaluation_examples"),
+        steps=run.step,
+        device=run.device or "an unknown device",
+        amounts={
+            "parameters": run.trainable_parameters,
+            "seconds": run.seconds,
+            "memory": run.result.get("peak_memory_bytes"),
+        },
+    )
+
+
+def of_recorded(row: Mapping[str, Any]) -> Outcome:
+    """The outcome of a run in the recorded race, which has what the page polls."""
+    return Outcome(
+        id=row["id"],
+        group_id=row["group"],
+        name=row["name"],
+        created=row["created"],
+        settings=RunSettings.model_validate(row["settings"]),
+        metric_name=row["metric_name"],
+        metric=row["metric"],
+        evaluation_examples=row["evaluation_examples"],
+        steps=row["step"],
+        device=row["device"],
+        amounts={
+            "parameters": row["trainable_parameters"],
+            "seconds": row["seconds"],
+            "memory": row.get("peak_memory_bytes"),
+        },
+        recorded=True,
+    )
+
+
+def comparisons(outcomes: Iterable[Outcome]) -> list[Comparison]:
+    """Outcomes by what they must share, in the order in which they come."""
+    found: dict[tuple[object, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.terms, []).append(outcome)
+    return [Comparison(tuple(own)) for own in found.values()]

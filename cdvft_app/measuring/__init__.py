@@ -1,0 +1,1 @@
+"""A training step's time and memory, measured on this machine."""

@@ -1,0 +1,99 @@
+"""Measured step times in a comparison: what is said of one, and settings whose step is as long as CDVFT's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cdvft_app.costs.quantities import Row, amount, times
+from cdvft_app.costs.request import CostRequest
+from cdvft_app.costs.sentences import label
+from cdvft_app.costs.table import REQUESTED, cost_table
+from cdvft_app.measuring import time_match
+from cdvft_app.shapes import model_shapes
+
+Lookup = Callable[[Row], Mapping[str, Any] | None]
+"""The kept measurement of a cost table's row; None where there is none."""
+
+PRESS = "Press Measure: times cannot be computed, so values are tried until a step takes as long as CDVFT's."
+_LEVEL = 0.02  # a step that much longer or shorter still counts as matched
+
+
+def said(measured: Mapping[str, Any]) -> str:
+    """How a step time was got."""
+    low, high = (amount("seconds", measured[end]) for end in ("low", "high"))
+    return (
+        f"Median of {measured['steps']} steps, half of which took {low} to {high}; measured on "
+        f"{measured['device']} with random weights."
+    )
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """A row for a file: what was measured of it as columns of its own."""
+    measured = row["measured"] or {}
+    kept = ("seconds", "low", "high", "steps", "forward_seconds", "peak_bytes", "others", "device", "time")
+    counted = {name: value for name, value in row.items() if name != "measured"}
+    return counted | {f"measured_{name}": measured[name] for name in kept if measured}
+
+
+def circumstances(rows: Iterable[Row]) -> dict[str, Any] | None:
+    """Of the measured rows: the device, the first and last time, and the largest share of other programs."""
+    measured = [row["measured"] for row in rows if row["measured"]]
+    if not measured:
+        return None
+    times_ = [one["time"] for one in measured]
+    others = max(one["others"] for one in measured)
+    return {"device": measured[0]["device"], "first": min(times_), "last": max(times_), "others": others}
+
+
+def timed_rows(request: CostRequest, lookup: Lookup) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a cost table, each with what was measured of it, and sentences about matched times.
+
+    Raises:
+        InvalidChoice: with a sentence.
+    """
+
+    def timed(row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "measured": None if row["unavailable"] else lookup(row)}
+
+    if request.match != "seconds_per_step":
+        return [timed(row) for row in cost_table(request)], []
+    shapes = model_shapes(request.model, request.image_size)
+    adapted = shapes.select(request.targets or shapes.default_targets)
+
+    def row_of(method: str, **setting: int) -> dict[str, Any]:
+        wanted = {"methods": (method,), "match": None, **setting}
+        return timed(cost_table(request.model_copy(update=wanted))[0])
+
+    ours = row_of("cdvft")
+    rows, sentences = [], []
+    for method in request.methods:
+        values = time_match.ladder(method, adapted)
+        row = ours if method == "cdvft" else row_of(method)
+        if values and not row["unavailable"]:
+            tried = {value: row_of(method, **{REQUESTED[method]: value}) for value in values}
+            row, sentence = _closest(row, tried, ours)
+            sentences += [sentence] if sentence else []
+        rows.append(row)
+    return rows, sentences
+
+
+def _closest(row: Row, tried: Mapping[int, dict[str, Any]], ours: Row) -> tuple[dict[str, Any], str | None]:
+    """The row whose time comes closest to ours and what is to be said of it; or why there is none yet."""
+    times_ = {value: at["measured"]["seconds"] for value, at in tried.items() if at["measured"]}
+    wanted = (ours["measured"] or {}).get("seconds")
+    if wanted is None or time_match.next_value([*tried], times_, wanted) is not None:
+        known = {name: row[name] for name in ("method", "model")}
+        return {**dict.fromkeys(row), **known, "unavailable": PRESS}, None
+    found = tried[time_match.closest(times_, wanted)]
+    ratio = found["measured"]["seconds"] / wanted
+    by_speed = [*tried.values()]
+    if found is by_speed[0] and ratio > 1 + _LEVEL:
+        return found, f"No match by time: even {label(found)} takes {times(ratio)} times CDVFT's step."
+    if found is by_speed[-1] and ratio < 1 - _LEVEL:
+        return found, f"No match by time: even {label(found)} takes only {times(ratio)} times CDVFT's step."
+    closest = f"{label(found)} comes closest of the values tried, with {times(ratio)} times CDVFT's step time"
+    measured = [at["measured"] for at in by_speed if at["measured"]]
+    if len(measured) > 1 and max(one["low"] for one in measured) <= min(one["high"] for one in measured):
+        return found, f"{closest}; but all {len(measured)} are level within the spread: it may be by chance."
+    return found, f"{closest}."

@@ -1,0 +1,135 @@
+"""Measure a training step of each method on a model of random weights: time does not care what they are.
+
+    python -m cdvft_app.training.measure '{"model": "roberta-base", "methods": ["cdvft", "lora"]}'
+
+A process of its own, so that its memory is its own and it can be ended at any moment. It prints one JSON
+object a line, see `measure`; `cdvft_app.training.measuring` starts it and reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cdvft_app.costs.request import CostRequest, parse_cost
+from cdvft_app.costs.table import REQUESTED, cost_table
+from cdvft_app.measuring import time_match
+from cdvft_app.measuring.background import LIMIT_SECONDS, too_large
+from cdvft_app.measuring.step_time import step_time, warm_up
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.shapes import model_shapes
+
+SECONDS = 3.0
+Tell = Callable[[dict[str, Any]], None]
+
+
+def measure(request: CostRequest, tell: Tell, seconds: float = SECONDS) -> None:
+    """Measure every method of the request, `seconds` each, and tell of each as it comes.
+
+    With match seconds_per_step, values of r, n and b are tried until a step takes about as long as CDVFT's.
+    What is told, by "kind":
+        begin: method, setting; number and of: which one of how many methods; more: further ones after it;
+        pace: seconds that this one still takes, about;
+        result: what `step_time` gives, with model, method, setting, targets, batch, sequence, the FLOPs that
+            are counted for the step, and time;
+        refused: method, why.
+
+    Raises:
+        InvalidChoice: the model or a setting cannot be.
+    """
+    bench = _Bench(request, tell, seconds)
+    if request.match == "seconds_per_step":
+        _match(bench)
+        return
+    rows = cost_table(request)
+    for number, row in enumerate(rows, 1):
+        bench.measured(row, number, len(rows), len(rows) - number)
+
+
+class _Bench:
+    def __init__(self, request: CostRequest, tell: Tell, seconds: float) -> None:
+        self.request, self.tell, self.seconds = request, tell, seconds
+        self.shapes = model_shapes(request.model, request.image_size)
+        self.forward: float | None = None
+
+    def row(self, method: str, **setting: int) -> dict[str, Any]:
+        """The method's row of a cost table, with a setting of its own."""
+        wanted = {"methods": (method,), "match": None, **setting}
+        return cost_table(self.request.model_copy(update=wanted))[0]
+
+    def measured(self, row: dict[str, Any], number: int, of: int, more: int) -> float | None:
+        """Seconds of the row's step, after telling of it; None where it is refused."""
+        about = {name: row[name] for name in ("method", "setting")}
+        why = row["unavailable"] or too_large(row)
+        if why:
+            self.tell({"kind": "refused", **about, "why": why})
+            return None
+        self.tell({"kind": "begin", **about, "number": number, "of": of, "more": more})
+        if self.forward is None:
+            warm_up(row, self.request, self.shapes)
+        found = step_time(
+            row,
+            self.request,
+            self.shapes,
+            seconds=self.seconds,
+            forward=self.forward,
+            pace=self._pace,
+        )
+        self.forward = found["forward_seconds"]
+        known = {name: row[name] for name in ("model", "targets", "batch", "sequence")}
+        flops = self._flops(row)
+        self.tell({"kind": "result", **about, **known, **found, "step_flops": flops, "time": time.time()})
+        return found["seconds"]
+
+    def _flops(self, row: dict[str, Any]) -> int:
+        """As they are executed, whatever convention was asked for."""
+        if row["convention"] != "real_fft":
+            wanted = {"convention": "real_fft", **row["setting"]}
+            row = self.row(row["method"], **wanted)
+        return row["total_flops_per_step"]
+
+    def _pace(self, left: float) -> None:
+        self.tell({"kind": "pace", "seconds": left})
+
+
+def _match(bench: _Bench) -> None:
+    adapted = bench.shapes.select(bench.request.targets or bench.shapes.default_targets)
+    ladders = {name: time_match.ladder(name, adapted) for name in bench.request.methods if name != "cdvft"}
+    of = 1 + len(ladders)
+
+    def further(after: int) -> int:
+        return sum(time_match.tries(values) or 1 for values in [*ladders.values()][after:])
+
+    wanted = bench.measured(bench.row("cdvft"), 1, of, further(0))
+    for number, (name, values) in enumerate(ladders.items(), 2):
+        after = further(number - 1)
+        if not values:  # head and full have nothing to match by
+            bench.measured(bench.row(name), number, of, after)
+        seconds: dict[int, float] = {}
+        while wanted and (value := time_match.next_value(values, seconds, wanted)) is not None:
+            more = time_match.tries(values) - len(seconds) - 1 + after
+            found = bench.measured(bench.row(name, **{REQUESTED[name]: value}), number, of, more)
+            if found is None:  # it does not fit, and what is slower would not either
+                break
+            seconds[value] = found
+
+
+def _print(found: dict[str, Any]) -> None:
+    print(json.dumps(found), flush=True)
+
+
+def main(argument: str) -> None:
+    try:
+        measure(parse_cost(json.loads(argument)), _print)
+    except InvalidChoice as error:
+        _print({"kind": "refused", "method": None, "why": str(error)})
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "alarm"):  # whoever started this, and would end it in time, may be gone
+        signal.alarm(round(LIMIT_SECONDS) + 10)
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""What each fine-tuning method is: its settings, limits, costs and looks."""

@@ -1,0 +1,144 @@
+"""Choosing a finished race for the cost comparison: its settings, and what its runs took."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.costs.quantities import amount
+from cdvft_app.settings import METHODS
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, kind_of, layers_of
+from cdvft_app.ui.shared.form import label, text
+
+MOST_RACES = 20
+MOST_TIMED = 12
+_LOOKED_THROUGH = 400  # runs of the history, the latest
+_NONE = "None has finished here yet."
+_FILLS = "Fills in its model, layers and settings."
+_HINT = (
+    "Seconds without preparation and evaluations. Memory: on a CPU the largest size of the whole program, on "
+    "a GPU what torch had taken."
+)
+
+
+def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
+    """The dropdown, and the place below it for what the race took."""
+    race = gr.Dropdown(
+        value=None,
+        label="Or a finished race",
+        elem_id="cost-race",
+        info=_NONE,
+    )
+    return race, gr.HTML(elem_id="cost-race-took", apply_default_css=False)
+
+
+def connect(
+    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], brought: gr.State
+) -> None:
+    """Let `race` offer what has finished by now, and fill `controls`, by their fields' names.
+
+    `brought` holds the model whose layers are on offer.
+    """
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+    def chosen(group_id: object) -> list[Any]:
+        found = values(store, group_id)
+        if found is None:
+            return ['<p class="hint">This race is no longer there.</p>', *[gr.skip()] * (len(FIELDS) + 1)]
+        kind = kind_of(found["model"])
+        own = {
+            "targets": gr.update(**{**layers_of(found["model"]), "value": found["targets"]}),
+            "sequence": gr.update(value=found["sequence"], visible=kind != "image"),
+            "image_size": gr.update(value=found["image_size"], visible=kind in ("image", None)),
+        }
+        filled = (own.get(name, found[name]) for name in FIELDS)
+        return [measured(store, group_id), *filled, found["model"]]
+
+    race.focus(lambda: offer(store), None, race, **quiet)
+    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), brought], **quiet)
+
+
+def offer(store: RunStore) -> dict[str, Any]:
+    """The dropdown's update: what has finished by now."""
+    offered = choices(store)
+    return gr.update(choices=offered, info=_FILLS if offered else _NONE)
+
+
+def choices(store: RunStore) -> list[tuple[str, str]]:
+    """The latest races of which a run has finished: name, date and methods, and the group's id."""
+    races: dict[str, list[RunRecord]] = {}
+    for run in store.history(_LOOKED_THROUGH):
+        if run.state == "finished":
+            races.setdefault(run.group_id, []).append(run)
+    return [(_title(runs), group_id) for group_id, runs in list(races.items())[:MOST_RACES]]
+
+
+def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
+    """What the controls of the comparison hold for this race, by field; None where there is no such race.
+
+    A method that ran with several settings stands with those of its first run.
+    """
+    from cdvft_app.shapes.known_models import find  # imports torch, which the page must not wait for
+
+    runs = [run for run in store.group(group_id) if run.state == "finished"]
+    if not runs:
+        return None
+    shared = runs[0].settings
+    recipe = catalog.recipes().get(shared.recipe)
+    model = shared.model or (recipe.model if recipe else "")
+    known = find(model)
+    first = {run.method: run.settings for run in reversed(runs)}
+    found: dict[str, Any] = {name: START.get(name) for name in FIELDS} | {
+        "model": known.id if known else model,
+        "targets": list(shared.target_modules or (recipe.targets if recipe else ())),
+        "methods": [method for method in METHODS if method in first],
+        "batch": shared.batch_size,
+        "sequence": shared.max_length,
+        "image_size": shared.image_size,
+        "match": "",
+    }
+    if "cdvft" in first:
+        found |= {"m": first["cdvft"].m, "block_size": first["cdvft"].block_size}
+    for method, name in (("lora", "lora_r"), ("fourierft", "fourierft_n"), ("c3a", "c3a_block_size")):
+        if method in first:
+            found[name] = getattr(first[method], name)
+    return found | {name: text(found[name]) for name in NUMBERS}
+
+
+def measured(store: RunStore, group_id: object) -> str:
+    """Seconds and memory of the race's runs as HTML; empty where there is no such race."""
+    runs = [run for run in store.group(group_id) if run.state == "finished"]
+    if not runs:
+        return ""
+    device = runs[0].device or "an unknown device"
+    items = "".join(_item(run) for run in runs[:MOST_TIMED])
+    rest = len(runs) - MOST_TIMED
+    more = f"<li>and {rest} more runs</li>" if rest > 0 else ""
+    return (
+        f'<p class="hint" title="{_HINT}">Training and peak memory on {escape(device)}:</p>'
+        f'<ul class="counts" role="list">{items}{more}</ul>'
+    )
+
+
+def _item(run: RunRecord) -> str:
+    seconds = amount("seconds", run.seconds) if run.seconds else "no time"
+    peak = run.result.get("peak_memory_bytes")
+    memory = f", {amount('bytes', peak)}" if peak else ""
+    return (
+        f'<li><span class="dot {run.method}"></span>{escape(label(run.settings))} '
+        f"<b>{seconds}{memory}</b></li>"
+    )
+
+
+def _title(runs: list[RunRecord]) -> str:
+    """Runs are the latest first."""
+    began = datetime.fromtimestamp(runs[-1].created)
+    methods = list(dict.fromkeys(label(run.settings) for run in reversed(runs)))
+    who = ", ".join(methods) if len(methods) <= 4 else f"{len(runs)} runs"
+    return f"{runs[-1].name} · {began.day} {began:%b %H:%M} · {who}"

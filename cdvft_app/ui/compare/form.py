@@ -1,0 +1,93 @@
+"""The controls of the Compare tab as data: their names, their starting values, and what they ask for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from cdvft_app.settings import METHODS, SIZES
+from cdvft_app.ui.shared.component import ASSETS
+from cdvft_app.ui.shared.form import number
+
+COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
+
+NUMBERS = (*SIZES, "batch", "sequence", "image_size")
+FIELDS = ("model", "targets", "methods", *NUMBERS, "match", "convention")
+START: dict[str, Any] = {
+    "model": "FacebookAI/roberta-base",
+    "targets": ["query", "value"],
+    "methods": ["cdvft", "lora", "fourierft", "c3a"],
+    "m": 2,
+    "lora_r": 8,
+    "fourierft_n": 1000,
+    "batch": 16,
+    "sequence": 128,
+    "match": "",
+    "convention": "real_fft",
+}
+
+# Label and hint of each control; names are those of CostRequest.
+WORDS: dict[str, tuple[str, str | None]] = {
+    "model": ("Model", "Only its shape is read: nothing is downloaded."),
+    "targets": ("Layers", "Which linear layers get an adapter."),
+    "methods": ("Methods", None),
+    "m": ("m, diagonal vectors", "CDVFT: m diagonals and m − 1 circulants."),
+    "block_size": ("p, block size", "CDVFT: side of the circulant blocks. Empty: each layer's default."),
+    "lora_r": ("r, rank", "LoRA."),
+    "fourierft_n": ("n, entries a layer", "FourierFT."),
+    "c3a_block_size": ("b, block size", "C3A. Empty: the greatest common divisor of all sizes."),
+    "batch": ("Batch", "Sequences or images a step."),
+    "sequence": ("Length", "Tokens in each. Empty: usual ones; images have their own."),
+    "image_size": ("Image size", "Pixels, each side. Empty: the model's."),
+    "match": ("Match by", "Sets r, n and b as close to CDVFT as they come."),
+    "convention": ("Count", "With real FFTs, or in the style of papers."),
+}
+LABELS = {name: label for name, (label, _) in WORDS.items()}
+MATCHES = [
+    ("nothing", ""),
+    ("equal parameters", "trainable_parameters"),
+    ("equal FLOPs", "flops_per_step"),
+    ("equal seconds", "seconds_per_step"),
+]
+CONVENTIONS = [("as it runs", "real_fft"), ("as in papers", "asymptotic")]
+
+
+@lru_cache(maxsize=1)
+def recorded() -> dict[str, Any]:
+    """{"models", "first", "paper"}: known models, the first comparison, the paper's figures beside ours."""
+    return json.loads(COSTS.read_text(encoding="utf-8"))
+
+
+def asked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `CostRequest` is made from; empty fields are left to it."""
+    given = {name: number(value) if name in NUMBERS else value for name, value in values.items()}
+    wanted = {name: value for name, value in given.items() if value not in (None, "", [])}
+    return wanted | {"methods": [name for name in METHODS if name in (given.get("methods") or ())]}
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """Known models by their short names, with their size."""
+    return [(f"{model['id'].split('/')[-1]} · {_size(model['parameters'])}", model["id"])
+            for model in recorded()["models"]]  # fmt: skip
+
+
+def kind_of(model: str) -> str | None:
+    """text, generation or image; None where the model is not known here."""
+    return next((entry["kind"] for entry in recorded()["models"] if entry["id"] == model), None)
+
+
+def layers_of(model: str) -> dict[str, Any]:
+    """Choices and value of the layers' control; for a model that is not known here, its usual layers."""
+    known = next((entry for entry in recorded()["models"] if entry["id"] == model), None)
+    if known is None:
+        return {"choices": [("all linear layers", "all-linear")], "value": []}
+    names = [*dict.fromkeys([*known["usual"], *known["targets"]])]
+    covered = {name for name in names for usual in known["usual"] if name.endswith(f".{usual}")}
+    choices = [(name, name) for name in names if name not in covered]
+    return {"choices": [*choices, ("all linear layers", "all-linear")], "value": known["usual"]}
+
+
+def _size(parameters: int) -> str:
+    return f"{parameters / 1e9:.1f} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"

@@ -1,0 +1,161 @@
+"""Measuring step times from the Compare tab: the button, what is said meanwhile, and what is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.costs.request import CostRequest
+from cdvft_app.measuring.background import (
+    MOST_WAITING,
+    MeasuringFailed,
+    WaitingLine,
+    device_here,
+    measuring,
+    too_large,
+)
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.measurements import WHAT
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.compare.form import LABELS
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.form import in_words
+from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
+
+IDLE: dict[str, Any] = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
+
+
+def panel() -> gr.HTML:
+    """The buttons and the progress. Sends `kept` whenever there is a new measurement."""
+    return component("compare_measure.js", IDLE, events=("measure", "cancel", "kept"), elem_id="measure")
+
+
+def connect(app: AppState, view: Any, fields: Sequence[Any], asked: Callable[..., dict[str, Any]]) -> None:
+    """Measure what the fields ask for; `asked` makes the values of a `CostRequest` of theirs.
+
+    It runs in Gradio's generator, which closes with the page or with Cancel, and nobody else can close it.
+    """
+    line = WaitingLine()
+    running = view.measure(
+        lambda *given: (yield from measured(app, line, asked(*given))),
+        fields,
+        view,
+        concurrency_limit=MOST_WAITING + 2,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    view.cancel(None, None, None, cancels=[running], queue=False, api_visibility="private")
+
+
+def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Values of the panel, several a second, until all is measured and kept."""
+    story = Story()
+    yield story.value("on", "Starting")
+    try:
+        app.await_libraries()
+        from cdvft_app.costs.request import parse_cost
+
+        request = parse_cost(dict(values))
+        with closing(measuring(request, line, app.store.measurements.disturbed)) as lines:
+            for told in lines:
+                if told["kind"] == "result":
+                    app.store.measurements.keep(told)
+                story.hear(told)
+                yield story.value("on", story.text(bounded=request.match == "seconds_per_step"))
+        yield story.value("done", story.end())
+    except (InvalidChoice, MeasuringFailed, StoreError) as error:
+        yield story.value("failed", in_words(str(error), LABELS))
+
+
+def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:
+    """For a comparison: what was measured here of a row of its table, why a row cannot be, and a forecast."""
+    from cdvft_app.prediction import step_seconds
+
+    device = device_here()
+    store = app.store
+    finished, measurements = store.finished(LEARNED_FROM), store.measurements.all()
+
+    def lookup(row: Mapping[str, Any]) -> dict[str, Any] | None:
+        return store.measurements.latest(**{name: row[name] for name in WHAT}, device=device)
+
+    counted_as_run = request.convention == "real_fft"
+    return {
+        "lookup": lookup,
+        "too_large": too_large,
+        "step_seconds": lambda row: step_seconds(row, finished, measurements) if counted_as_run else None,
+    }
+
+
+class Story:
+    """What is said of a measurement, from its lines."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._spent: list[float] = []  # seconds of each measured step time, set-up included
+        self._now: dict[str, Any] = {}
+        self._began = self._until = 0.0
+        self._refused: list[str] = []
+        self._device = ""
+
+    def hear(self, told: Mapping[str, Any]) -> None:
+        kind, now = told["kind"], self._clock()
+        if kind == "waiting" or self._now.get("kind") == "waiting":
+            self._start, self._now = now, {}
+        if kind in ("waiting", "begin"):
+            self._now = dict(told)
+            self._began, self._until = now, 0.0
+        elif kind == "pace":
+            self._until = now + told["seconds"]
+        elif kind == "result":
+            self._spent.append(now - self._began)
+            self._device = told["device"]
+        elif kind == "refused":
+            self._refused.append(f"{_label(told)}: {told['why']}")
+
+    def text(self, bounded: bool = False) -> str:
+        """Now, in a sentence; `bounded`: what is still to come is not known, but at most so much."""
+        if not self._now:
+            return "Loading torch and the model"
+        if self._now["kind"] == "waiting":
+            before = self._now["place"]
+            return (
+                f"Somebody else is measuring; {before} before you"
+                if before > 1
+                else "You are next: somebody else is measuring"
+            )
+        said = f"Measuring {_label(self._now)}, {self._now['number']} of {self._now['of']}"
+        left = self.left()
+        if left is None:
+            return said
+        return f"{said}, {'at most ' if bounded else ''}about {max(left, 1):.0f} s left"
+
+    def left(self) -> float | None:
+        """Seconds until all is measured; None while nobody can know."""
+        if not self._until and not self._spent:
+            return None
+        usual = sum(self._spent) / len(self._spent) if self._spent else self._until - self._began
+        until = self._until or self._began + usual
+        return max(until - self._clock(), 0.0) + self._now["more"] * usual
+
+    def end(self) -> str:
+        count = len(self._spent)
+        done = [f"Done: {count} step {'time' if count == 1 else 'times'} on {self._device}."] if count else []
+        many = f"{len(self._refused)} methods were not measured; the table says why."
+        return " ".join([*done, *(self._refused if len(self._refused) < 2 else [many])])
+
+    def value(self, state: str, text: str) -> dict[str, Any]:
+        """The panel's value."""
+        spent, left = self._clock() - self._start, self.left() if self._now.get("kind") == "begin" else None
+        fraction = 0.0 if left is None else spent / (spent + left + 1e-9)
+        return {"state": state, "text": text, "fraction": round(fraction, 2), "kept": len(self._spent)}
+
+
+def _label(told: Mapping[str, Any]) -> str:
+    from cdvft_app.costs.sentences import label
+
+    return label(told)

@@ -1,0 +1,201 @@
+"""What finished runs gave: their scores against what they cost, in a chart, sentences and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.costs.quantities import amount
+from cdvft_app.figures import curves, pareto
+from cdvft_app.judging.outcome_points import Point, Span, front, points
+from cdvft_app.judging.outcome_sentences import METRICS, difference, score, sentences, standard_error
+from cdvft_app.judging.outcomes import AXES, Axis, Comparison, Outcome, comparisons, of_record, of_recorded
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.recorded import recorded
+from cdvft_app.ui.shared.state import AppState
+
+MOST_RUNS = 300
+_LOOKED_THROUGH = 1000  # of the history, which holds unfinished runs too
+
+
+def section(app: AppState) -> gr.HTML:
+    """The section, as the Compare tab shows it."""
+    return component(
+        "outcomes.js",
+        None,
+        server_functions={"outcomes": partial(outcomes, app)},
+        lines=curves.lines(),
+        elem_id="outcomes",
+    )
+
+
+def outcomes(app: AppState, request: object) -> dict[str, Any]:
+    """What the page shows of {"chosen": a comparison's key, "flops": to count them too, which takes torch}.
+
+    Without a key that is known it is the latest comparison.
+    """
+    asked = request if isinstance(request, dict) else {}
+    finished, origin = _finished(app.store)
+    offered = comparisons(finished)
+    if not offered:
+        return {"choices": []}
+    chosen = next((one for one in offered if one.key == asked.get("chosen")), offered[0])
+    if asked.get("flops") is True:
+        app.await_libraries()
+        from cdvft_app.judging.run_flops import with_flops
+
+        counted = Comparison(tuple(with_flops(chosen.outcomes)))
+    else:
+        counted = chosen
+    return {
+        "choices": [[one.key, one.title] for one in offered],
+        "chosen": chosen.key,
+        "recorded": chosen.outcomes[0].recorded,
+        "origin": f"recorded {origin}" if chosen.outcomes[0].recorded else chosen.outcomes[0].device,
+        "counted": counted is not chosen,
+        **_shown(counted),
+    }
+
+
+def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
+    """The latest finished runs, then those of the recorded race with when and where it was recorded."""
+    own = [found for run in store.history(_LOOKED_THROUGH) if (found := of_record(run))][:MOST_RUNS]
+    race = recorded()
+    if race is None:
+        return own, None
+    return [*own, *map(of_recorded, race["runs"])], race["recorded"]
+
+
+def _shown(comparison: Comparison) -> dict[str, Any]:
+    placed = points(comparison)
+    fronts = {axis.key: front(placed, axis.key) for axis in AXES}
+    first = comparison.outcomes[0]
+    what = METRICS.get(first.metric_name, first.metric_name)
+    rows = f"{first.evaluation_examples:,} rows" if first.evaluation_examples else "rows"
+    return {
+        "subtitle": f"{what[:1].upper()}{what[1:]} on {rows} that were not trained on",
+        "axes": [{"key": axis.key, "title": axis.title, "hint": axis.hint} for axis in AXES],
+        "figures": {axis.key: _figure(comparison, placed, axis, fronts[axis.key]) for axis in AXES},
+        "sentences": {axis.key: sentences(placed, axis) for axis in AXES},
+        "methods": list(dict.fromkeys(point.method for point in placed)),
+        "columns": [
+            "Setting",
+            "Seeds",
+            what.capitalize(),
+            "Lowest to highest",
+            *(axis.title for axis in AXES),
+        ],
+        "rows": [
+            {
+                "cells": _cells(point),
+                "numbers": _numbers(point),
+                "front": [key for key, members in fronts.items() if point in members],
+            }
+            for point in placed
+        ],
+        "runs": [_exported(point, outcome) for point in placed for outcome in point.outcomes],
+    }
+
+
+def _figure(
+    comparison: Comparison, placed: Sequence[Point], axis: Axis, members: Sequence[Point]
+) -> dict[str, Any] | None:
+    name = comparison.outcomes[0].metric_name
+    scale = 100 if name == "accuracy" else 1
+    best: dict[tuple[object, ...], Point] = {}  # of those that differ in tuning alone
+    for point in placed:
+        size = (point.method, point.size)
+        best[size] = max(best.get(size, point), point, key=lambda one: one.metric.mean)
+    marks = [
+        pareto.Mark(
+            method=point.method,
+            label=escape(point.label),
+            x=(span.mean, span.low, span.high),
+            y=(scale * point.metric.mean, scale * point.metric.low, scale * point.metric.high),
+            hover=_hover(point),
+            front=point in members,
+            joined=best[point.method, point.size] is point,
+        )
+        for point in placed
+        if (span := point.amounts.get(axis.key))
+    ]
+    what = METRICS.get(name, name).capitalize()
+    return pareto.figure(
+        marks,
+        f"{axis.title}, bytes" if axis.kind == "bytes" else axis.title,
+        f"{what}, %" if scale == 100 else what,
+        f"{comparison.key} {axis.key}",
+    )
+
+
+def _hover(point: Point) -> str:
+    name = point.outcomes[0].metric_name
+    error = standard_error(name, point.metric.mean, point.outcomes[0].evaluation_examples)
+    plus_minus = f" ± {difference(name, error)} by chance in the rows asked" if error is not None else ""
+    known = [(axis, span) for axis in AXES if (span := point.amounts.get(axis.key))]
+    lines = [
+        f"<b>{escape(point.label)}</b>",
+        f"{_range(name, point.metric)}{plus_minus}",
+        _seeds(point),
+        *(f"{axis.title}: {amount(axis.kind, span.mean)}" for axis, span in known),
+    ]
+    return "<br>".join(lines)
+
+
+def _range(name: str, span: Span) -> str:
+    spread = f" ({score(name, span.low)} to {score(name, span.high)})" if span.low < span.high else ""
+    return f"{score(name, span.mean)}{spread}"
+
+
+def _seeds(point: Point) -> str:
+    seeds, count = point.seeds, len(point.outcomes)
+    shown = ", ".join(map(str, seeds[:5])) + (" …" if len(seeds) > 5 else "")
+    runs = f", {count} runs" if count > len(seeds) else ""
+    return f"seed{'s' if len(seeds) > 1 else ''} {shown}{runs}"
+
+
+def _cells(point: Point) -> list[str]:
+    name = point.outcomes[0].metric_name
+    spans = [(axis, point.amounts.get(axis.key)) for axis in AXES]
+    return [
+        point.label,
+        f"{len(point.seeds)} ({_seeds(point)})",
+        score(name, point.metric.mean),
+        f"{score(name, point.metric.low)} to {score(name, point.metric.high)}"
+        if len(point.outcomes) > 1
+        else "–",
+        *(amount(axis.kind, span.mean) if span else "–" for axis, span in spans),
+    ]
+
+
+def _numbers(point: Point) -> list[Any]:
+    """The cells for a file: numbers without units, bytes, seconds, shares of one."""
+    spans = [point.amounts.get(axis.key) for axis in AXES]
+    seeds, spread = ", ".join(map(str, point.seeds)), f"{point.metric.low} to {point.metric.high}"
+    amounts = [span.mean if span else None for span in spans]
+    return [point.label.replace("\u00a0", " "), seeds, point.metric.mean, spread, *amounts]
+
+
+def _exported(point: Point, outcome: Outcome) -> dict[str, Any]:
+    """One run for a file, with its settings beside its numbers."""
+    return {
+        "run": outcome.id,
+        "name": outcome.name,
+        "recorded": outcome.recorded,
+        "setting": point.label.replace("\u00a0", " "),
+        "metric_name": outcome.metric_name,
+        "metric": outcome.metric,
+        "evaluation_examples": outcome.evaluation_examples,
+        "steps": outcome.steps,
+        "device": outcome.device,
+        "trainable_parameters": outcome.amounts.get("parameters"),
+        "extra_flops": outcome.amounts.get("flops"),
+        "training_seconds": outcome.amounts.get("seconds"),
+        "peak_memory_bytes": outcome.amounts.get("memory"),
+        **outcome.settings.model_dump(mode="json", exclude_none=True),
+    }

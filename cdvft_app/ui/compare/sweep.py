@@ -1,0 +1,161 @@
+"""The section "Does the choice matter?": what a sweep gave, and the form that starts one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.sources import out_of_reach, require_in_reach
+from cdvft_app.costs.quantities import duration
+from cdvft_app.settings import SIZES, InvalidChoice
+from cdvft_app.store.records import StoreError
+from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.compare.sweep_form import FIELDS, LABELS, START, WORDS, request
+from cdvft_app.ui.compare.sweep_view import chosen, sweep_view
+from cdvft_app.ui.shared.forecast import problem
+from cdvft_app.ui.shared.form import in_words, stands_for
+from cdvft_app.ui.shared.method_chips import method_chips
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.visitor import visitor_token
+
+if TYPE_CHECKING:
+    from cdvft_app.prediction import Prediction
+
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def section(app: AppState) -> None:
+    """Lay the section out and connect it."""
+    token = visitor_token(app)
+    view = sweep_view(app, elem_id="sweep")
+    controls: dict[str, Any] = {}
+    fold = gr.Accordion("Run a sweep of your own", open=False, elem_classes=["fold"], elem_id="sweep-form")
+    with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
+        _controls(controls)
+        counted = f'<p class="promise">{_count(request(START).count())}</p>'
+        promise = gr.HTML(counted, elem_id="sweep-promise", apply_default_css=False)
+        start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
+    fields = [controls[name] for name in FIELDS]
+
+    def typed(*given: Any) -> tuple[Any, Any]:
+        values = dict(zip(FIELDS, given, strict=True))
+        try:
+            return _promise(app, values), gr.Button(interactive=True)
+        except InvalidChoice as error:
+            return problem(in_words(str(error), LABELS)), gr.Button(interactive=False)
+
+    gr.on(
+        [fold.expand, *(field.change for field in fields)],
+        typed,
+        fields,
+        [promise, start],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+
+    def of_methods(methods: list[str]) -> list[Any]:
+        return [gr.update(visible=method in methods) for method in SIZES.values()]
+
+    used = [controls[name] for name in SIZES]
+    controls["methods"].change(of_methods, controls["methods"], used, **QUIET)
+
+    def started(mine: str, *given: Any) -> tuple[Any, Any, str]:
+        mine = mine or secrets.token_urlsafe(32)
+        try:
+            group = start_sweep(app, dict(zip(FIELDS, given, strict=True)), mine)
+        except (InvalidChoice, QueueFull, StoreError) as error:
+            return gr.skip(), problem(in_words(str(error), LABELS)), mine
+        return chosen(group, mine), gr.skip(), mine
+
+    start.click(
+        started, [token, *fields], [view, promise, token], concurrency_limit=8, **(QUIET | {"queue": True})
+    )
+    token.change(lambda mine: chosen(None, mine), token, view, **QUIET)
+
+
+def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
+    """Queue what the controls ask for as one group; returns its id.
+
+    Raises:
+        InvalidChoice, QueueFull, StoreError: with a sentence.
+    """
+    plans = _plans(app, values)
+    require_in_reach([plans[0].model, plans[0].dataset])
+    forecasts = [made.facts() if made else None for made in _foretold(app, plans)]
+    title = f"Sweep: {plans[0].recipe.title}"
+    chosen = [plan.settings for plan in plans]
+    first = app.store.get(app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts)[0])
+    assert first is not None
+    return first.group_id
+
+
+def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
+    """Every run that the controls ask for, or `InvalidChoice` where they cannot be."""
+    runs = request(values).runs()
+    most = app.queue.most_of_sweeps
+    if len(runs) > most:
+        raise InvalidChoice(
+            f"These lists make {len(runs):,} runs; a sweep may have at most {most}. Vary less."
+        )
+    return [catalog.resolve(settings) for settings in runs]
+
+
+def _foretold(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
+    """What is promised of each run; seeds and rates make no difference to it."""
+    alike = [plan.settings.model_copy(update={"seed": 0, "learning_rate": None}) for plan in plans]
+    different = dict(zip(alike, plans, strict=True))
+    promised = dict(zip(different, app.foretell(list(different.values())), strict=True))
+    return [promised[one] for one in alike]
+
+
+def _promise(app: AppState, values: Mapping[str, Any]) -> str:
+    """How many runs, and how long they take one after the other; `InvalidChoice` where the hub is missing."""
+    plans = _plans(app, values)
+    wholes = [made and made.whole_seconds for made in _foretold(app, plans)]
+    away = out_of_reach([plans[0].model, plans[0].dataset])
+    if away:
+        raise InvalidChoice(away)
+    known = [whole for whole in wholes if whole]
+    if len(known) < len(plans):
+        time, hint = (
+            "how long they take is not known before a first run has ended or a step was measured here",
+            "",
+        )
+    else:
+        low, middle, high = (sum(getattr(one, name) for one in known) for name in ("low", "value", "high"))
+        time = f"about {duration(middle)}, between {duration(low)} and {duration(high)}"
+        hint = f"The sum over all runs. {known[0].how} Races that are started meanwhile go first."
+    return f'<p class="promise" title="{escape(hint)}">{_count(len(plans))}: {time}</p>'
+
+
+def _count(runs: int) -> str:
+    return "<b>1 run</b>" if runs == 1 else f"<b>{runs} runs</b>, one after the other"
+
+
+def _controls(controls: dict[str, Any]) -> None:
+    label, hint = WORDS["recipe"]
+    recipes = [(recipe.title, recipe.key) for recipe in catalog.recipes().values()]
+    controls["recipe"] = gr.Dropdown(
+        recipes, value=START["recipe"], label=label, info=hint, elem_id="sweep-recipe"
+    )
+    controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "sweep-methods")
+    for name in FIELDS[2:]:
+        label, hint = WORDS[name]
+        controls[name] = gr.Textbox(
+            value=START.get(name, ""),
+            label=label,
+            info=hint,
+            placeholder=stands_for(name) if name in SIZES else None,
+            elem_id=f"sweep-{name}",
+            elem_classes=["setting"],
+            visible=SIZES.get(name) in (None, *START["methods"]),
+            max_lines=1,
+            max_length=100,
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+        )

@@ -1,0 +1,57 @@
+"""The controls of a sweep as data: their names, words and starting values, and what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cdvft_app.settings import METHODS, SIZES, InvalidChoice
+from cdvft_app.sweep import SweepRequest, numbers, parse_sweep
+from cdvft_app.ui.shared.form import number
+
+LISTS = (*SIZES, "learning_rates", "seeds")
+BUDGET = ("train_examples", "epochs", "evaluation_examples")
+FIELDS = ("recipe", "methods", *LISTS, *BUDGET)
+START: dict[str, Any] = {
+    "recipe": "sentiment",
+    "methods": ["cdvft"],
+    "m": "2, 3, 4",
+    "learning_rates": "0.3, 1, 3",
+    "seeds": "0, 1, 2",
+    "train_examples": "512",
+    "epochs": "2",
+    "evaluation_examples": "533",
+}
+# Label and hint of each control; names are those of SweepRequest and RaceRequest.
+WORDS: dict[str, tuple[str, str | None]] = {
+    "recipe": ("Recipe", "Model and data that all runs share."),
+    "methods": ("Methods", "Each is crossed with what it uses."),
+    "m": ("m, diagonal vectors", "CDVFT. Values with commas between them."),
+    "block_size": ("p, block size", "CDVFT. Empty: each layer's default."),
+    "lora_r": ("r, rank", "LoRA. Empty: 8."),
+    "fourierft_n": ("n, entries a layer", "FourierFT. Empty: 1000."),
+    "c3a_block_size": ("b, block size", "C3A. Empty: the greatest common divisor of all sizes."),
+    "learning_rates": (
+        "Learning rate, times its own",
+        "Multiples of the rate that the recipe has for each method: fair to all of them.",
+    ),
+    "seeds": ("Seeds", "Each setting runs once with each: their spread is what chance does."),
+    "train_examples": ("Training examples", "Empty: the recipe's."),
+    "epochs": ("Epochs", "Empty: the recipe's."),
+    "evaluation_examples": ("Evaluation examples", "Empty: the recipe's."),
+}
+LABELS = {name: label for name, (label, _) in WORDS.items()}
+LABELS |= {f"base.{name}": LABELS[name] for name in BUDGET}
+LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one run
+
+
+def request(values: Mapping[str, Any]) -> SweepRequest:
+    """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
+    methods = values.get("methods") or []
+    if not methods:
+        raise InvalidChoice("Choose at least one method to vary.")
+    base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
+    base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
+    used = [name for name in LISTS if SIZES.get(name) in (None, *methods)]
+    lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}
+    return parse_sweep({"base": base, **lists})

@@ -1,0 +1,132 @@
+"""What the page asks for while a sweep is watched: one in the store, or one that was recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.figures import curves
+from cdvft_app.judging.sweep_results import Outcome
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.sweep import group
+from cdvft_app.sweep.payload import payload
+from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.shared.actions import WAITING
+from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.state import AppState
+
+ENDED_EARLY = ("stopped", "interrupted")  # a failed run would fail again
+FILE = ASSETS / "recorded_sweep.json"  # written by benchmarks/record_sweep.py
+
+
+def sweep(app: AppState, asked: object) -> dict[str, Any]:
+    """{"group", "token", "known"}: how far a sweep is, and what it gave unless that is `known` already.
+
+    {"recorded": recipe} asks for a recorded one. Both are a stranger's words.
+    """
+    asked = asked if isinstance(asked, dict) else {}
+    if "recorded" in asked:
+        return {"shown": recorded(asked["recorded"])}
+    runs = _runs(app, asked.get("group"))
+    if not runs:
+        return {"missing": True}
+    ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in WAITING)
+    mine = app.store.owner(runs[0].id, asked.get("token"))
+    answer: dict[str, Any] = {"progress": group.progress(runs), "mine": mine, "known": ended}
+    return answer if asked.get("known") == ended else answer | {"shown": group.shown(runs)}
+
+
+def stop(app: AppState, asked: object) -> dict[str, str | None]:
+    """{"group", "token"}: stop all that waits or trains, if the token owns it."""
+    # From the last to the first: else the worker would take the next one while its turn comes.
+    return _each(app, asked, WAITING, app.queue.stop, backwards=True)
+
+
+def go_on(app: AppState, asked: object) -> dict[str, str | None]:
+    """{"group", "token"}: queue all again that ended early, if the token owns it."""
+    return _each(app, asked, ENDED_EARLY, app.queue.resume)
+
+
+def _each(
+    app: AppState,
+    asked: object,
+    states: Sequence[str],
+    act: Callable[[str, str], None],
+    backwards: bool = False,
+) -> dict[str, str | None]:
+    asked = asked if isinstance(asked, dict) else {}
+    token = asked.get("token")
+    runs = _runs(app, asked.get("group"))
+    if not runs or not isinstance(token, str):
+        return {"error": "There is no such sweep, or the request carries no token; reload the page."}
+    try:
+        for run in reversed(runs) if backwards else runs:
+            if run.state in states:
+                act(run.id, token)
+    except (StoreError, QueueFull) as error:
+        return {"error": str(error)}
+    return {"error": None}
+
+
+def _runs(app: AppState, group_id: object) -> list[RunRecord]:
+    return [run for run in app.store.group(group_id) if run.sweep]
+
+
+@lru_cache(maxsize=1)
+def _file() -> dict[str, Any]:
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def recipes() -> list[tuple[str, str]]:
+    """Key and title of each recorded sweep."""
+    return [(key, one["title"]) for key, one in _file()["sweeps"].items()]
+
+
+@lru_cache(maxsize=8)
+def _recorded(recipe: str) -> dict[str, Any]:
+    one = _file()["sweeps"][recipe]
+    runs = [
+        Outcome(
+            settings=RunSettings.model_validate(one["base"] | run["settings"]),
+            state="failed" if run["metric"] is None else "finished",
+            metric=run["metric"],
+            parameters=run["trainable_parameters"],
+        )
+        for run in one["runs"]
+    ]
+    about = {"title": one["title"], "origin": one["origin"], "recorded": one["recorded"]}
+    return payload(runs, one["metric_name"], one["base"]["evaluation_examples"]) | about
+
+
+def recorded(recipe: object) -> dict[str, Any] | None:
+    """A recorded sweep as the page draws it; None where there is none of this recipe."""
+    return _recorded(recipe) if isinstance(recipe, str) and recipe in _file()["sweeps"] else None
+
+
+def chosen(group_id: str | None, token: str) -> dict[str, Any]:
+    """The view's value: a sweep of the store, or the one in the address where `group_id` is None."""
+    return {"group": group_id, "token": token}
+
+
+def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
+    """The section of the page that shows one sweep."""
+    first = recipes()[0][0]
+    return component(
+        "sweep/view.js",
+        chosen(None, ""),
+        server_functions={
+            "sweep": partial(sweep, app),
+            "stop": partial(stop, app),
+            "go_on": partial(go_on, app),
+        },
+        recorded=recipes(),
+        first=recorded(first),
+        lines=curves.lines(),
+        layout=curves.layout(),
+        **arguments,
+    )

@@ -1,0 +1,194 @@
+"""The Compare tab: what each method costs on any model, before, while and after it is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.figures import curves
+from cdvft_app.settings import SIZES, InvalidChoice
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.compare import finished_races, measure, outcomes, sweep
+from cdvft_app.ui.compare.form import (
+    CONVENTIONS,
+    FIELDS,
+    LABELS,
+    MATCHES,
+    NUMBERS,
+    START,
+    WORDS,
+    asked,
+    kind_of,
+    layers_of,
+    model_choices,
+    recorded,
+)
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.fold import settings_fold
+from cdvft_app.ui.shared.form import in_words, stands_for, text
+from cdvft_app.ui.shared.method_chips import method_chips
+from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.state import AppState, OnVisit
+
+TITLE = "Compare"
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(app: AppState) -> OnVisit | None:
+    """Lay the tab out and connect it."""
+    controls: dict[str, Any] = {}
+    with gr.Row(elem_classes=["train", "compare"]):
+        with gr.Column(elem_classes=["choose", "folded"], elem_id="cost-choose"):
+            settings_fold("cost-choose", folded=True)
+            race = _controls(app, controls)
+            with gr.Column(elem_classes=["go"]):
+                panel = measure.panel()
+        with gr.Column(elem_classes=["watch"]):
+            view = component(
+                "compare_view.js",
+                {"shown": recorded()["first"], "problem": None},
+                lines=curves.lines(),
+                layout=curves.layout(),
+                elem_id="costs",
+            )
+    outcomes.section(app)
+    component("compare_paper.js", recorded()["paper"], elem_id="paper")
+    sweep.section(app)
+    fields = [controls[name] for name in FIELDS]
+
+    def values(*given: Any) -> dict[str, Any]:
+        return asked(dict(zip(FIELDS, given, strict=True)))
+
+    def compared(*given: Any) -> dict[str, Any]:
+        try:
+            return {"shown": _compare(app, values(*given)), "problem": None}
+        except (InvalidChoice, StoreError) as error:
+            return {"shown": None, "problem": in_words(str(error), LABELS)}
+
+    gr.on([field.change for field in fields], compared, fields, view, trigger_mode="always_last", **QUIET)
+    panel.kept(compared, fields, view, trigger_mode="always_last", **QUIET)
+    measure.connect(app, panel, fields, values)
+
+    # A model brings its own layers, and takes tokens or pixels. Leaving its field is an input, too.
+    brought = gr.State(START["model"])
+
+    def of_model(model: str | None, before: str) -> list[Any]:
+        model = model or ""
+        if model == before:
+            return [gr.skip()] * 4
+        kind = kind_of(model)
+        return [
+            gr.update(**layers_of(model)),
+            gr.update(visible=kind != "image", value=""),
+            gr.update(visible=kind in ("image", None), value=""),
+            model,
+        ]
+
+    follows = [controls[name] for name in ("targets", "sequence", "image_size")]
+    controls["model"].input(of_model, [controls["model"], brought], [*follows, brought], **QUIET)
+
+    # Only what the chosen methods and kind of model use is shown.
+    def of_methods(methods: list[str]) -> list[Any]:
+        return [gr.update(visible=method in methods) for method in SIZES.values()]
+
+    controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
+    finished_races.connect(app.store, *race, controls, brought)
+    gr.api(_endpoint(app), api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
+
+    # The page begins with what is only counted; what was measured here is known to the store alone.
+    def visited(*given: Any) -> list[Any]:
+        counted = compared(*given) if app.store.measurements.any() else gr.skip()
+        return [counted, finished_races.offer(app.store)]
+
+    return OnVisit(visited, fields, [view, race[0]])
+
+
+def _compare(app: AppState, values: dict[str, Any]) -> dict[str, Any]:
+    app.await_libraries()
+    from cdvft_app.costs.request import parse_cost
+    from cdvft_app.judging.comparison import compare
+
+    request = parse_cost(values)
+    return compare(request, **measure.known(app, request))
+
+
+def _controls(app: AppState, controls: dict[str, Any]) -> tuple[gr.Dropdown, gr.HTML]:
+    """Fill `controls`; returns what chooses a finished race."""
+    typed = catalog.hub_ids_allowed()
+    gr.HTML("<h2>What</h2>", apply_default_css=False)
+    label, hint = WORDS["model"]
+    more = " A hub id, a timm name or a folder can be typed in." if typed else " A timm name can be typed in."
+    controls["model"] = gr.Dropdown(
+        model_choices(),
+        value=START["model"],
+        label=label,
+        info=f"{hint}{more}",
+        allow_custom_value=True,
+        elem_id="cost-model",
+    )
+    race = finished_races.control(app.store)
+    label, hint = WORDS["targets"]
+    controls["targets"] = gr.Dropdown(
+        **layers_of(START["model"]),
+        label=label,
+        info=hint,
+        multiselect=True,
+        allow_custom_value=True,
+        elem_id="cost-targets",
+    )
+    for name in ("batch", "sequence", "image_size"):
+        controls[name] = _number(name)
+    gr.HTML("<h2>How</h2>", apply_default_css=False)
+    controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "cost-methods")
+    for name in NUMBERS:
+        if name not in controls:
+            controls[name] = _number(name)
+    for name, choices in (("match", MATCHES), ("convention", CONVENTIONS)):
+        label, hint = WORDS[name]
+        controls[name] = gr.Dropdown(
+            choices,
+            value=START[name],
+            label=label,
+            info=hint,
+            elem_id=f"cost-{name}",
+            elem_classes=["setting"],
+        )
+    return race
+
+
+def _number(name: str) -> gr.Textbox:
+    label, hint = WORDS[name]
+    return gr.Textbox(
+        value=text(START.get(name)),
+        label=label,
+        info=hint,
+        placeholder=stands_for(name) if name in SIZES else None,
+        elem_id=f"cost-{name}",
+        elem_classes=["setting"],
+        visible=name != "image_size",
+        max_lines=1,
+        max_length=20,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+    )
+
+
+_ENDPOINT = (
+    "What each method costs on a model, as a list with one object a method. `request` has the fields of the "
+    'command `python -m cdvft_app cost`, such as {"model": "roberta-base", "methods": ["cdvft", "lora"]}.'
+)
+
+
+def _endpoint(app: AppState) -> Any:
+    def cost(request: dict[str, Any]) -> list[dict[str, Any]]:
+        app.await_libraries()
+        from cdvft_app.costs.request import parse_cost
+        from cdvft_app.costs.table import cost_table
+
+        try:
+            return cost_table(parse_cost(request))
+        except InvalidChoice as error:
+            raise refusal(str(error)) from None
+
+    return cost

@@ -1,0 +1,175 @@
+"""The Factors tab: what each layer of a run learned, scrubbed over its training.
+
+The page asks for one layer at a time and rebuilds every matrix from its vectors; while somebody scrubs inside
+what is loaded, nothing is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from cdvft_app.figures import curves
+from cdvft_app.figures.palette import FACTOR_STYLES
+from cdvft_app.inspection import examples, layers, sources
+from cdvft_app.inspection.sources import RecordedRun, Source, Unavailable
+from cdvft_app.inspection.turns import Busy, Turn
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.snapshots import SnapshotError
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.form import label, summary
+from cdvft_app.ui.shared.state import AppState
+
+TITLE = "Factors"
+PATIENCE = 20.0  # seconds that a visitor's singular values and norms wait for others'
+
+
+def build(app: AppState) -> None:
+    """Lay the tab out; it loads its runs when it is looked at."""
+    requests: dict[str, Callable[[Questions, dict[str, Any]], dict[str, Any]]] = {
+        "runs": Questions.runs,
+        "open": Questions.open,
+        "layer": Questions.layer,
+        "singular": Questions.singular,
+        "overview": Questions.overview,
+        "weights": Questions.weights,
+        "images": Questions.images,
+        "inputs": Questions.inputs,
+    }
+    questions = Questions(app)
+    component(
+        "factors/theatre.js",
+        server_functions={name: _answering(questions, ask) for name, ask in requests.items()},
+        lines=curves.lines(),
+        factors={name: style[0] for name, style in FACTOR_STYLES.items()},
+        elem_id="factors",
+    )
+
+
+class Questions:
+    """What the page may ask. Every argument is a stranger's: ids and names are looked up, never used."""
+
+    def __init__(self, app: AppState) -> None:
+        self.app = app
+        self.computing = Turn("The server computes somebody else's singular values; try again in a moment.")
+
+    @property
+    def store(self) -> RunStore:
+        return self.app.store
+
+    def runs(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Every run that can be looked into, the latest first, recorded ones last."""
+        return {"runs": [_facts(source) for source in sources.listed(self.store)]}
+
+    def open(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run"}: its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""
+        source = self._source(asked)
+        found = layers.layers(source)
+        return {
+            **_facts(source),
+            "losses": source.losses(),
+            "steps": source.steps(),
+            "layers": [asdict(layer) | {"scale": layers.scale(source.settings, layer)} for layer in found],
+            "weights": examples.weight_norms(source),
+            "kind": "text" if source.settings.image_size is None else "image",
+        }
+
+    def layer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run", "module"}: its vectors at every snapshot."""
+        source = self._source(asked)
+        found = layers.find_layer(source, asked.get("module"))
+        return layers.payload(source, found) | {"texts": examples.texts(source, found.module)}
+
+    def singular(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run", "module"}: its update's singular values at every snapshot."""
+        source = self._source(asked)
+        found = layers.find_layer(source, asked.get("module"))
+        if isinstance(source, RecordedRun):
+            return source.singular(found.module)
+        numbers = self._numbers()
+        with self.computing.taken(PATIENCE):
+            return numbers.singular(source, found)
+
+    def overview(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run", "first"}: numbers about its layers from that place on."""
+        source = self._source(asked)
+        if isinstance(source, RecordedRun):
+            return source.overview()
+        first = asked.get("first")
+        numbers = self._numbers()
+        with self.computing.taken(PATIENCE):
+            return numbers.overview(source, first if isinstance(first, int) and first > 0 else 0)
+
+    def weights(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run"}: the norms of its frozen weights, from the model itself."""
+        source = self._source(asked)
+        modules = [layer.module for layer in layers.layers(source)]
+        self.app.await_libraries()
+        from cdvft_app.inspection import frozen
+
+        return {"weights": frozen.weight_norms(source, modules)}
+
+    def images(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run"}: images to follow through the run's layers, and how they are cut into patches."""
+        source = self._source(asked)
+        if isinstance(source, RecordedRun) and (known := examples.images(source)):
+            return known
+        self.app.await_libraries()
+        from cdvft_app.inspection import patches
+
+        return patches.images(source)
+
+    def inputs(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """{"run", "module", "text" or "image"}: what the layer receives for it."""
+        source = self._source(asked)
+        module = layers.find_layer(source, asked.get("module")).module
+        text = asked.get("text")
+        if isinstance(text, str) and text in examples.texts(source, module):
+            return examples.inputs(source, module, text)
+        image = asked.get("image")
+        if isinstance(source, RecordedRun) and (known := examples.patches(source, module, image)):
+            return known
+        self.app.await_libraries()
+        from cdvft_app.inspection import patches, typed
+
+        if "image" in asked:
+            return patches.inputs(source, module, image)
+        return typed.inputs(source, module, text)
+
+    def _source(self, asked: dict[str, Any]) -> Source:
+        return sources.find(self.store, asked.get("run"))
+
+    def _numbers(self) -> Any:
+        self.app.await_libraries()
+        from cdvft_app.inspection import numbers
+
+        return numbers
+
+
+def _answering(questions: Questions, ask: Callable[..., dict[str, Any]]) -> Callable[[object], Any]:
+    """The question with its refusals as {"error": a sentence, "busy": whether to ask again helps}."""
+
+    def answer(argument: object) -> dict[str, Any]:
+        try:
+            return ask(questions, argument if isinstance(argument, dict) else {})
+        except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
+            return {"error": str(error), "busy": isinstance(error, Busy)}
+
+    return answer
+
+
+def _facts(source: Source) -> dict[str, Any]:
+    settings = source.settings
+    return {
+        "id": source.id,
+        "method": settings.method,
+        "label": label(settings),
+        "summary": summary(settings),
+        "rank": settings.lora_r if settings.method == "lora" else None,
+        "m": settings.m,
+        "targets": ", ".join(layers.short_names(settings.target_modules or ()).values()),
+        **source.facts(),
+    }

@@ -1,0 +1,139 @@
+"""The lab of the Learn tab: choose a matrix and see how well each family fits it, as it happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.inspection.turns import Busy, Turn
+from cdvft_app.ui.learn.lab_table import recorded_table
+from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
+from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.state import AppState
+
+EMPTY: dict[str, Any] = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
+RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
+SIZE = "Size n"
+IDLE = "No fit is running to stop."
+PATIENCE = 5.0  # seconds that a fit waits for the one before it, which may just have been stopped
+VISITORS = 8  # who may wait at the same time
+TURN = Turn("Somebody else is fitting a matrix here, which takes a minute at most. Press Fit again then.")
+
+TEXT = r"""## Fit a matrix
+
+How much of a given matrix can each form say, with how many numbers? Choose a target and press Fit: this
+server searches $m = 1, 2, \dots$ circulant-diagonal factors, and beside them the best low rank (by SVD),
+the best Fourier entries (places counted, since they were chosen for the target), random ones as
+FourierFT has them, and the best circulant blocks. Up to 64 × 64 it takes seconds; larger ones stop after
+a minute with the best found by then.
+"""
+LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
+
+
+def lab(app: AppState) -> None:
+    """Lay the lab out and connect it."""
+    hidden = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    with gr.Column(elem_id="lesson-lab", elem_classes=["lab"]):
+        gr.Markdown(TEXT, latex_delimiters=LATEX, elem_classes=["lesson-text"])
+        with gr.Row(elem_classes=["lab-form"]):
+            name = gr.Dropdown(
+                list(TARGETS),
+                value="smooth_kernel",
+                label="Target",
+                info="A known kind, from a run, or your own.",
+                elem_id="lab-target",
+            )
+            size = gr.Dropdown(
+                list(SIZES), value=32, label=SIZE, info="n rows, n columns.", elem_id="lab-size"
+            )
+            most_m = gr.Slider(
+                1,
+                5,
+                value=3,
+                step=1,
+                label="Factors up to m",
+                info="m diagonals: more reach more, and take longer.",
+                elem_id="lab-m",
+            )
+            with gr.Column(elem_classes=["lab-go"]):
+                with gr.Row(elem_classes=["lab-buttons"]):
+                    fit = gr.Button("Fit", variant="primary", elem_id="lab-fit")
+                    stop = gr.Button("Stop", elem_id="lab-stop", interactive=False)
+                gr.HTML(f'<p class="quiet">{IDLE}</p>', apply_default_css=False, elem_classes=["lab-reason"])
+        with gr.Row(visible=False, elem_classes=["lab-run"]) as of_run:
+            run = gr.Dropdown([], label="Finished run", elem_id="lab-run")
+            layer = gr.Dropdown(
+                [], label="Layer; its first n rows and columns are fitted", elem_id="lab-layer"
+            )
+        with gr.Column(visible=False) as of_drawing:
+            drawing = component("learn/pad.js", elem_id="lab-pad")
+        file = gr.File(
+            label="A square .npy matrix up to 256 × 256, or a PNG or JPEG picture, up to 2 MB",
+            file_types=[".npy", ".png", ".jpg", ".jpeg"],
+            visible=False,
+            elem_id="lab-file",
+            height=120,
+        )
+        view = component("learn/lab_view.js", _recorded(), elem_id="lab-view", elem_classes=("lab-view",))
+        gr.HTML(recorded_table(), apply_default_css=False, elem_classes=["lab-recorded"])
+
+    def size_of(chosen: object, path: object) -> Any:
+        if chosen == "drawing":
+            return gr.update(interactive=False, value=SIDE, label=f"{SIZE} of drawings")
+        if chosen == "file" and str(path).lower().endswith(".npy"):
+            return gr.update(interactive=False, label=f"{SIZE} (not for .npy)")
+        return gr.update(interactive=True, label=SIZE)
+
+    def choose(chosen: object, path: object) -> list[Any]:
+        runs = run_choices(app.store) if chosen == "run" else []
+        first = runs[0][1] if runs else None
+        shown = [gr.update(visible=chosen == own) for own in OWN]
+        return [*shown, size_of(chosen, path), gr.update(choices=runs, value=first)]
+
+    def choose_run(run_id: object) -> Any:
+        found = layer_choices(app.store, run_id) if run_id else []
+        return gr.update(choices=found, value=found[0][1] if found else None)
+
+    def fit_asked(given: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+        app.await_libraries()
+        from cdvft_app.lessons.fitting import fitted
+        from cdvft_app.lessons.one_thread import on_one_thread
+
+        asked = {"target": given[name], "n": given[size], "path": given[file], "drawing": given[drawing]}
+        try:
+            with TURN.taken(PATIENCE):
+                matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
+                yield from on_one_thread(fitted(matrix, given[most_m], about))
+        except (ValueError, Busy) as error:
+            yield EMPTY | {"status": "Not fitted", "sentence": str(error)}
+
+    name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
+    file.change(size_of, [name, file], size, **hidden)  # type: ignore[arg-type]
+    run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
+    running = fit.click(
+        fit_asked,
+        {name, size, most_m, file, drawing, run, layer},
+        view,
+        js="(...given) => { document.dispatchEvent(new Event('lab-started')); return given; }",
+        show_progress="hidden",
+        concurrency_limit=VISITORS,
+        concurrency_id="lab",
+        api_visibility="private",
+    )
+    stop.click(
+        None,
+        None,
+        None,
+        js="() => { document.dispatchEvent(new Event('lab-stopped')); }",
+        cancels=[running],
+        queue=False,
+        api_visibility="private",
+    )
+
+
+def _recorded() -> dict[str, Any]:
+    """The recorded fit that the lab shows first."""
+    return json.loads(RECORDED.read_text(encoding="utf-8"))

@@ -1,0 +1,106 @@
+"""What the lab can fit: targets by name, a visitor's file or drawing, and what a finished run changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.inspection import updates
+from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.inspection.turns import Busy
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.snapshots import SnapshotError
+from cdvft_app.ui.shared.form import label
+
+TARGETS = (
+    ("Random", "gaussian"),
+    ("Low rank", "low_rank"),
+    ("Circulant", "circulant"),
+    ("Diagonal times circulant", "diagonal_circulant"),
+    ("Toeplitz", "toeplitz"),
+    ("Permutation", "permutation"),
+    ("Real Fourier transform", "hartley"),
+    ("Smooth kernel", "smooth_kernel"),
+    ("Sparse", "sparse"),
+    ("Lower triangle of ones", "lower_triangular"),
+    ("What a run changed, ΔW", "run"),
+    ("A drawing of mine", "drawing"),
+    ("A file of mine", "file"),
+)
+OWN = ("run", "drawing", "file")
+SIZES = (16, 32, 64, 128, 256)
+SIDE = 64
+"""Of a drawing."""
+
+
+def run_choices(store: RunStore) -> list[tuple[str, str]]:
+    """(title, id) of every run whose weight changes are kept."""
+    return [(_title(source), source.id) for source in updates.listed(store)]
+
+
+def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:
+    """(title, module) of the layers that a run changed; none for a run that is not there."""
+    try:
+        found = updates.changed(updates.find(store, run_id))
+    except (Unavailable, SnapshotError, StoreError, InvalidChoice):
+        return []
+    return [(f"{layer.title}, {layer.d_out} × {layer.d_in}", layer.module) for layer in found]
+
+
+def make(store: RunStore, asked: Mapping[str, object]) -> tuple[Any, str]:
+    """The matrix that was asked for, and a sentence about it. Everything asked is a stranger's.
+
+    `asked`: target and n, and what belongs to the target: path, drawing, or run and module.
+
+    Raises:
+        ValueError: with what is wrong, and what would go.
+    """
+    from cdvft.approximate import TARGETS as KNOWN
+    from cdvft.approximate import make_target
+
+    target, n = asked.get("target"), asked.get("n")
+    if isinstance(n, bool) or n not in SIZES:
+        raise ValueError(f"n is {str(n)[:20]!r}; choose one of {', '.join(map(str, SIZES))}.")
+    assert isinstance(n, int)
+    if target == "file":
+        from cdvft_app.lessons.uploads import read_matrix
+
+        path = asked.get("path")
+        if not isinstance(path, str) or not path:
+            raise ValueError("No file was given. Choose one, or another target.")
+        return read_matrix(Path(path), n), "This was your own file."
+    if target == "drawing":
+        from cdvft_app.lessons.drawings import read_drawing
+
+        return read_drawing(asked.get("drawing")), "This was your own drawing."
+    if target == "run":
+        try:
+            source = updates.find(store, asked.get("run"))
+            return _corner(source, asked.get("module"), n)
+        except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
+            raise ValueError(str(error)) from None
+    if not isinstance(target, str) or target not in KNOWN:
+        raise ValueError(f"There is no target {str(target)[:40]!r}. Choose one from the list.")
+    return make_target(target, n), f"The target: {KNOWN[target].description}"
+
+
+def _corner(source: Source, module: object, n: int) -> tuple[Any, str]:
+    """The first rows and columns of a weight change: a cut mixes nothing, as pooling would."""
+    change, layer = updates.weight_change(source, module)
+    side = min(n, layer.d_out, layer.d_in)
+    by = "full fine-tuning" if source.settings.method == "full" else label(source.settings)
+    of = f"the {layer.d_out} × {layer.d_in} change that {by} made to {layer.title}"
+    if side == layer.d_out == layer.d_in:
+        return change, f"The target: {of}."
+    cut = f"The target: rows and columns 1 to {side} of {of}. It is a corner, and says nothing of the rest"
+    circular = source.settings.method in ("cdvft", "c3a")
+    return change[:side, :side], f"{cut}; a corner of a circulant is no circulant." if circular else f"{cut}."
+
+
+def _title(source: Source) -> str:
+    name = source.facts().get("name")
+    known = "recorded" if source.facts()["recorded"] else None
+    return " · ".join(filter(None, [name, label(source.settings), known]))

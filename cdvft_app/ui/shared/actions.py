@@ -1,0 +1,115 @@
+"""What the buttons do, and which of them can do it now. A refusal is a sentence, never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cdvft_app import catalog
+from cdvft_app.catalog.sources import require_in_reach
+from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE, RESUMABLE
+from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.shared.form import in_words, label, race
+from cdvft_app.ui.shared.state import AppState
+
+WAITING = ("queued", *ACTIVE)
+
+
+@dataclass(frozen=True)
+class Buttons:
+    stop: bool
+    resume: bool
+    reason: str
+
+
+def submit(app: AppState, request: RaceRequest, token: str, program: bool = False) -> list[str]:
+    """Queue a race whose every run can be, of a person or a program; the ids in the order of its methods.
+
+    Raises:
+        InvalidChoice, QueueFull, StoreError: with a sentence.
+    """
+    plans = [catalog.resolve(settings) for settings in request.runs()]
+    require_in_reach([plans[0].model, plans[0].dataset])
+    promised = [made.facts() if made else None for made in app.foretell(plans)]
+    chosen = [plan.settings for plan in plans]
+    return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised, program=program)
+
+
+def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:
+    """The new runs' ids, or none and why not."""
+    try:
+        return submit(app, race(values), token), None
+    except (InvalidChoice, QueueFull, StoreError) as error:
+        return [], in_words(str(error))
+
+
+def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
+    """Stop those of the shown runs that wait or train; None, or why it was refused."""
+    # From the last to the first: else the worker would take the next one while its turn comes.
+    return _each(
+        app,
+        reversed([run.id for run in _known(app.store, ids) if run.state in WAITING]),
+        token,
+        app.queue.stop,
+    )
+
+
+def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
+    """Queue those of the shown runs that ended early; None, or why it was refused."""
+
+    def again(run_id: str, mine: str) -> None:
+        run = app.store.require_owner(run_id, mine)
+        plan = catalog.resolve(run.settings)
+        require_in_reach([plan.model, plan.dataset])
+        app.queue.resume(run_id, mine)
+
+    return _each(app, [run.id for run in _known(app.store, ids) if run.state in RESUMABLE], token, again)
+
+
+def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
+    """Which buttons can act on the shown runs, and why the others cannot."""
+    runs = _known(store, ids)
+    busy = [run for run in runs if run.state in WAITING]
+    ended_early = [run for run in runs if run.state in RESUMABLE]
+    mine = [run for run in (*busy, *ended_early) if store.owner(run.id, token)]
+    if not runs:
+        return Buttons(False, False, "Stop and Resume are for a race of yours.")
+    if (busy or ended_early) and not mine:
+        what = "stopped" if busy else "resumed"
+        return Buttons(False, False, f"Only the browser that started this race can have it {what}.")
+    if busy:
+        if any(run.state == "stopping" for run in busy):
+            return Buttons(
+                False,
+                False,
+                "Stopping: at most two more steps, then a last evaluation, and the adapter is saved.",
+            )
+        again = (
+            f"Resume takes up {label(ended_early[0].settings)} again."
+            if ended_early
+            else "Resume then goes on from there."
+        )
+        return Buttons(True, bool(ended_early), f"Stop keeps the adapter. {again}")
+    if ended_early:
+        again = label(ended_early[0].settings)
+        return Buttons(
+            False, True, f"This race does not train. Resume goes on with {again} from where it ended."
+        )
+    return Buttons(False, False, "This race is finished: nothing to stop or resume.")
+
+
+def _known(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
+    return [run for run in map(store.get, ids) if run is not None]
+
+
+def _each(app: AppState, ids: Any, token: str, act: Any) -> str | None:
+    for run_id in ids:
+        try:
+            act(run_id, token)
+        except (InvalidChoice, StoreError, QueueFull) as error:
+            return in_words(str(error))
+    return None

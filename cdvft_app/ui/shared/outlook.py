@@ -1,0 +1,73 @@
+"""Time and memory of a race, said before it starts; a warning where the memory is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from cdvft_app.catalog.plan import Plan
+from cdvft_app.costs.quantities import duration
+from cdvft_app.figures.palette import METHOD_STYLES
+
+if TYPE_CHECKING:
+    from cdvft_app.prediction import Prediction
+
+WIDE = 4.0  # a range whose end is so many times its beginning and more is said as a range
+
+
+def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
+    """HTML; empty where nothing can be promised."""
+    from cdvft_app.training.device import device_kind, free_bytes
+
+    known = [(plan, made) for plan, made in zip(plans, promised, strict=True) if made]
+    if not known:
+        return ""
+    free = free_bytes(device_kind())
+    largest_plan, largest = max(known, key=lambda pair: pair[1].peak_memory_bytes.value)
+    peak = largest.peak_memory_bytes
+    memory = (
+        f'<span title="{escape(peak.how)}">about <b>{_bytes(peak.value)}</b> of memory, '
+        f"{_bytes(free)} are free</span>"
+    )
+    warning = _warning(largest_plan, largest, free)
+    return f'<p class="outlook quiet">{_time(known)} · {memory}</p>{warning}'
+
+
+def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
+    device = escape(known[0][1].device)
+    wholes = [made.whole_seconds for _, made in known if made.whole_seconds]
+    if len(wholes) < len(known):
+        return (
+            f"<span>How long it takes on {device} is not known before a first run has ended there, "
+            "or a step was measured on the Compare tab</span>"
+        )
+    low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
+    trained = [
+        (METHOD_STYLES[plan.settings.method].label, made.seconds) for plan, made in known if made.seconds
+    ]
+    if high > WIDE * low:
+        words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device}"
+    else:
+        parts = ", ".join(f"{name} {duration(seconds.value)}" for name, seconds in trained)
+        words = f"About <b>{duration(value)}</b> on {device}; training alone: {parts}"
+    how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
+    return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
+
+
+def _warning(plan: Plan, made: Prediction, free: int) -> str:
+    need = made.step_bytes
+    if need.high <= free:
+        return ""
+    sure = "will most likely" if need.value > free else "may"
+    size = "image size" if plan.settings.image_size else "text length"
+    name = METHOD_STYLES[plan.settings.method].label
+    return (
+        f'<p class="problem" role="alert">{name} needs about {_bytes(need.value)} for a step, and '
+        f"{_bytes(free)} are free: it {sure} run out of memory. Lower the batch size or the {size}, "
+        "or take a smaller model.</p>"
+    )
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size < 99.5e9 else f"{size / 1e9:,.0f} GB"

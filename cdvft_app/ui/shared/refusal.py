@@ -1,0 +1,10 @@
+"""How an endpoint says no."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+
+def refusal(sentence: str) -> gr.Error:
+    """What the client gets as its error; the server's log stays quiet, since nothing went wrong here."""
+    return gr.Error(sentence, print_exception=False)

@@ -1,0 +1,165 @@
+"""The controls of the Train tab, made and arranged; what their values mean is in `form`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.catalog.entries import Recipe
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.settings import METHODS
+from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared.form import OF_RECIPE, RATE, RATES, START, number, stands_for, text
+from cdvft_app.ui.shared.method_chips import method_chips
+from cdvft_app.ui.train.recipes import recipe_cards
+
+METHOD_NUMBERS = {
+    "cdvft": ("m", "block_size", "alpha"),
+    "lora": ("lora_r",),
+    "fourierft": ("fourierft_n", "fourierft_scaling"),
+    "c3a": ("c3a_block_size",),
+}
+# Controls that only one method uses, or only one kind of data.
+USED_BY: dict[str, str] = {name: method for method, names in METHOD_NUMBERS.items() for name in names}
+USED_BY |= {RATE + method: method for method in METHODS}
+USED_BY |= {"init_weights": "cdvft", "max_length": "text", "image_size": "image"}
+LABELS: dict[str, str] = {method: style.label for method, style in METHOD_STYLES.items()}
+
+
+class Controls:
+    """Every control by its field's name in `fields`; call the parts where they belong on the page."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+
+    def what(self) -> None:
+        recipe = catalog.get_recipe(START["recipe"])
+        self.fields["recipe"] = recipe_cards(recipe.key, elem_id="recipes")
+        typed = catalog.hub_ids_allowed()
+        with gr.Accordion("Another model or other data", open=False, elem_classes=["fold"]):
+            for name in ("model", "dataset"):
+                label, hint = texts.SETTINGS[name]
+                if typed:
+                    hint += " Any hub id can be typed in, such as owner/name."
+                self.fields[name] = gr.Dropdown(
+                    label=label,
+                    info=hint,
+                    allow_custom_value=typed,
+                    elem_id=f"set-{name}",
+                    **choices(name, recipe),
+                )
+
+    def how(self) -> None:
+        self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")
+        for name in METHOD_NUMBERS["cdvft"]:
+            self._number(name)
+
+    def layers(self) -> None:
+        recipe = catalog.get_recipe(START["recipe"])
+        label, hint = texts.SETTINGS["target_modules"]
+        self.fields["target_modules"] = gr.Dropdown(
+            label=label,
+            info=hint,
+            multiselect=True,
+            allow_custom_value=catalog.hub_ids_allowed(),
+            elem_id="set-target_modules",
+            **targets(recipe.model, recipe),
+        )
+
+    def folded(self) -> None:
+        with gr.Accordion("Training: epochs, batch, seed", open=False, elem_classes=["fold"]):
+            for name in ("epochs", "max_steps", "batch_size", "seed"):
+                self._number(name)
+        with gr.Accordion("Learning rates", open=False, elem_classes=["fold"]):
+            gr.Markdown(
+                "One shared rate would make the race unfair, so each method has its own. "
+                "Empty: the recipe's own. Searches on Sentiment and MNIST found the rates of "
+                "the offline recipes; those from the hub have usual ones, which were not searched for.",
+                elem_classes=["hint"],
+            )
+            for method in METHODS:
+                self._number(RATE + method)
+        with gr.Accordion("More", open=False, elem_classes=["fold"]):
+            self._dropdown("init_weights", texts.INIT_CHOICES)
+            for method in ("lora", "fourierft", "c3a"):
+                for name in METHOD_NUMBERS[method]:
+                    self._number(name)
+            self._dropdown("schedule", texts.SCHEDULE_CHOICES)
+            for name in ("warmup_ratio", "weight_decay", "train_examples", "evaluation_examples",
+                         "max_length", "image_size", "checkpoint_every"):  # fmt: skip
+                self._number(name)
+
+    def _number(self, name: str) -> None:
+        if name in RATES:
+            method = name.removeprefix(RATE)
+            label, hint = LABELS[method], texts.RATES.get(method)
+        else:
+            label, hint = texts.SETTINGS[name]
+        # Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.
+        self.fields[name] = gr.Textbox(
+            value=text(START.get(name)),
+            label=label,
+            info=hint,
+            placeholder=placeholder(name, catalog.get_recipe(START["recipe"])),
+            elem_id=f"set-{name.replace('.', '-')}",
+            elem_classes=["setting"],
+            visible=in_use(name, START["methods"], catalog.get_recipe(START["recipe"]).kind),
+            max_lines=1,
+            max_length=20,
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+        )
+
+    def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:
+        label, hint = texts.SETTINGS[name]
+        self.fields[name] = gr.Dropdown(
+            options,
+            value=START[name],
+            label=label,
+            info=hint,
+            elem_id=f"set-{name}",
+            elem_classes=["setting"],
+        )
+
+
+def in_use(name: str, methods: Sequence[str], kind: str) -> bool:
+    """Whether a race of these methods on this kind of data reads the control."""
+    return name not in USED_BY or USED_BY[name] in (*methods, kind)
+
+
+def choices(name: str, recipe: Recipe) -> dict[str, Any]:
+    """The models or datasets of the recipe's kind, the recipe's own first and chosen."""
+    entries = (catalog.models() if name == "model" else catalog.datasets()).values()
+    own = recipe.model if name == "model" else recipe.dataset
+    fitting = sorted(
+        (entry for entry in entries if entry.kind == recipe.kind), key=lambda entry: entry.key != own
+    )
+    return {
+        "choices": [
+            (entry.title + ("" if entry.source != "hub" else " (hub)"), entry.key) for entry in fitting
+        ],
+        "value": own,
+    }
+
+
+def targets(model: str, recipe: Recipe) -> dict[str, Any]:
+    """The layers of a model that can carry an adapter, with its usual ones chosen."""
+    entry = catalog.get_model(model, recipe.kind)
+    usual = recipe.targets if model == recipe.model else entry.default_targets
+    names = list(dict.fromkeys([*usual, *(layer.name for layer in entry.layers)]))
+    taken = {layer.name for target in usual for layer in entry.layers if layer.matches(target)}
+    return {"choices": [name for name in names if name in usual or name not in taken], "value": list(usual)}
+
+
+def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:
+    """What an empty field stands for; `m` is what was typed into that field."""
+    if name in RATES:
+        method = next(method for method in recipe.learning_rates if name == RATE + method)
+        diagonals = number(m)
+        return f"{recipe.learning_rate(method, diagonals if isinstance(diagonals, int) else START['m']):g}"
+    if name in OF_RECIPE:
+        value = getattr(recipe, name)
+        return "" if value is None else f"{value:g}"
+    return stands_for(name)

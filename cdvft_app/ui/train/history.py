@@ -1,0 +1,108 @@
+"""The list of past races, and what its owner may do with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.figures import curves
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE, STATES
+from cdvft_app.sweep.group import origin
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.train.run_view import current, lasting
+
+MOST_RACES = 500
+
+
+def races(store: RunStore, request: object) -> dict[str, Any]:
+    """The latest races, {"limit", "token"} asked for; `mine` says whether the token may change one.
+
+    One of which a run is `training` cannot be deleted.
+    """
+    asked = request if isinstance(request, dict) else {}
+    limit = asked.get("limit")
+    limit = min(max(limit, 1), MOST_RACES) if isinstance(limit, int) else 12
+    groups = store.groups(limit + 1)
+    return {
+        "races": [_race(store, runs, asked.get("token")) for runs in groups[:limit]],
+        "more": len(groups) > limit,
+    }
+
+
+def _race(store: RunStore, runs: list[RunRecord], token: object) -> dict[str, Any]:
+    first = lasting(runs[0])
+    keep = ("id", "method", "label", "state", "step", "metric", "metric_name", "trainable_parameters")
+    if runs[0].sweep:
+        first["summary"] = " · ".join([_counted(runs), origin(runs[0])])
+    return {
+        "name": runs[0].name,
+        "summary": first["summary"],
+        "created": first["created"],
+        "group": first["group"],
+        "sweep": runs[0].sweep,
+        "mine": store.owner(runs[0].id, token),
+        "training": any(run.state in ACTIVE for run in runs),
+        "runs": [
+            {name: value for name, value in (lasting(run) | current(run)).items() if name in keep}
+            for run in runs
+            if not run.sweep
+        ],
+    }
+
+
+def _counted(runs: list[RunRecord]) -> str:
+    """A sweep's many runs in half a line."""
+    states = Counter(run.state for run in runs)
+    told = [f"{states[state]} {state}" for state in STATES if state in states]
+    return " · ".join([f"{len(runs)} runs", *reversed(told)])
+
+
+def rename(store: RunStore, request: object) -> dict[str, str | None]:
+    """{"group", "name", "token"}: a new name for each run, if the token owns it."""
+
+    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+        for run in runs:
+            store.rename(run.id, str(asked.get("name", "")), asked["token"])
+
+    return _changed(store, request, change)
+
+
+def remove(store: RunStore, request: object) -> dict[str, str | None]:
+    """{"group", "token"}: delete all runs of a race or sweep, if the token owns them and none trains."""
+
+    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+        # One that trains is refused; it comes first, so that then nothing is deleted.
+        for run in sorted(runs, key=lambda run: run.state not in ACTIVE):
+            store.delete(run.id, asked["token"])
+
+    return _changed(store, request, change)
+
+
+def _changed(store: RunStore, request: object, change: Any) -> dict[str, str | None]:
+    asked = request if isinstance(request, dict) else {}
+    if not isinstance(asked.get("token"), str):
+        return {"error": "The request carries no token; reload the page."}
+    runs = store.group(asked.get("group"))
+    if not runs:
+        return {"error": "There is no such race; it may have been deleted. Reload the page."}
+    try:
+        change(runs, asked)
+    except StoreError as error:
+        return {"error": str(error)}
+    return {"error": None}
+
+
+def history_view(store: RunStore, **arguments: Any) -> gr.HTML:
+    """Its value is {"token": the browser's own}. It reads the address to know which races are shown."""
+    return component(
+        "history.js",
+        {"token": ""},
+        server_functions={call.__name__: partial(call, store) for call in (races, rename, remove)},
+        lines=curves.lines(),
+        **arguments,
+    )

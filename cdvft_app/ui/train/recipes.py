@@ -1,0 +1,79 @@
+"""The recipes as cards, with what to expect of each and whether the hub can be reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.catalog.entries import Recipe
+from cdvft_app.catalog.hub import hub_status
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.texts import counted
+
+NOT_MEASURED = (
+    "The scores of these, and times on a GPU, have not been measured yet. Times on a CPU are those of steps "
+    "on random weights, which take as long."
+)
+
+
+def card(recipe: Recipe) -> dict[str, Any]:
+    """What one card says."""
+    model, data = catalog.get_model(recipe.model), catalog.get_dataset(recipe.dataset)
+    return {
+        "key": recipe.key,
+        "title": recipe.title,
+        "offline": recipe.offline,
+        # The titles of those from the hub say it already.
+        "about": f"{model.title} on {data.title}" if recipe.offline else "",
+        "expect": _expect(recipe),
+        "paper": recipe.expected.paper,
+        "expect_source": f"Source: {recipe.expected.source}",
+    }
+
+
+def _expect(recipe: Recipe) -> str:
+    expected = recipe.expected
+    epochs = counted(recipe.epochs, "epoch").replace(" ", "\u00a0")
+    parts = [f"{recipe.train_examples:,}\u00a0examples, {epochs}"]
+    if expected.seconds_cpu2:
+        about = "at most about" if expected.at_most else "about"
+        parts.append(f"{about} {_duration(expected.seconds_cpu2)} a method on 2\u00a0CPU cores")
+    if expected.seconds_gpu:
+        parts.append(f"{_duration(expected.seconds_gpu)} on a GPU")
+    metric = catalog.get_dataset(recipe.dataset).metric
+    for method, value in expected.metric.items():
+        if method == "cdvft":
+            shown = f"{100 * value:.1f}\u00a0%" if metric == "accuracy" else f"{value:.3f}"
+            parts.append(f"{METHOD_STYLES[method].label} reaches {shown}")
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    for unit, name in ((1, "s"), (60, "min")):
+        if seconds < 90 * unit:
+            return f"{seconds / unit:.0f}\u00a0{name}"
+    return f"{seconds / 3600:.0f}\u00a0h"
+
+
+def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
+    """Radio cards; the value is the chosen recipe's key.
+
+    Sends `hub_changed` when the hub turns out to be out of reach, or to answer again.
+    """
+
+    def hub(_: object) -> dict[str, Any]:
+        status = hub_status()
+        return {"reachable": status.reachable, "text": status.sentence}
+
+    return component(
+        "recipes.js",
+        chosen,
+        events=("hub_changed",),
+        server_functions={"hub": hub},
+        unmeasured=NOT_MEASURED,
+        recipes=[card(recipe) for recipe in catalog.recipes().values()],
+        **arguments,
+    )

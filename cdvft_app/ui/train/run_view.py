@@ -1,0 +1,130 @@
+"""The run side of the Train tab: what the page asks for once a second."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.figures import curves
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.shared.actions import buttons
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.form import label, summary
+
+MOST_RUNS = 32
+MOST_ROWS = 2000
+KINDS = ("preparing", "step", "evaluation", "note")
+METRIC_TITLES = {"accuracy": "Accuracy", "matthews": "Matthews", "pearson": "Pearson"}
+
+
+def lasting(run: RunRecord) -> dict[str, Any]:
+    """What the page shows of a run and will not change while it is watched."""
+    recipe = catalog.recipes().get(run.settings.recipe)
+    return {
+        "group": run.group_id,
+        "method": run.method,
+        "label": label(run.settings),
+        "summary": " · ".join(
+            ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]
+        ),
+        "settings": run.settings.model_dump(mode="json", exclude_none=True),
+        "created": run.created,
+        "forecast": run.forecast,
+    }
+
+
+def current(run: RunRecord) -> dict[str, Any]:
+    """What may change from one second to the next."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "state": run.state,
+        "reason": run.reason,
+        "step": run.step,
+        "total_steps": run.total_steps,
+        "trainable_parameters": run.trainable_parameters,
+        "head_parameters": run.result.get("head_parameters"),
+        "base_parameters": run.result.get("base_parameters"),
+        "evaluation_examples": run.result.get("evaluation_examples"),
+        "metric_name": run.metric_name,
+        "metric_title": METRIC_TITLES.get(run.metric_name or "", run.metric_name),
+        "metric": run.metric,
+        "seconds": run.seconds,
+        "examples_per_second": run.result.get("examples_per_second"),
+        "device": run.device,
+        "precision": run.result.get("precision"),
+        "whole_seconds": run.whole_seconds,
+        "adapter_bytes": run.result.get("adapter_bytes"),
+        "peak_memory_bytes": run.result.get("peak_memory_bytes"),
+    }
+
+
+def rows_for_page(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows as short arrays: a step is [step, seconds, loss], an evaluation [step, seconds, metric]."""
+    preparing = [row for row in rows if row["kind"] == "preparing"]
+    return {
+        "steps": [[row["step"], row["seconds"], row["loss"]] for row in rows if row["kind"] == "step"],
+        "evaluations": [
+            [row["step"], row["seconds"], row["metric"]] for row in rows if row["kind"] == "evaluation"
+        ],
+        "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
+        **(
+            {"preparing": {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}}
+            if preparing
+            else {}
+        ),
+    }
+
+
+def poll(store: RunStore, request: object) -> dict[str, Any]:
+    """What is new since the cursors in `request`, and whether its token may stop what is shown.
+
+    {"cursors": {run id: cursor}, "token"} are a stranger's words.
+    """
+    asked = request if isinstance(request, dict) else {}
+    cursors = asked.get("cursors")
+    known = dict(list(cursors.items())[:MOST_RUNS]) if isinstance(cursors, dict) else {}
+    stoppable = buttons(store, [*known], str(asked.get("token", ""))).stop
+    answer: dict[str, Any] = {"runs": [], "missing": [], "stoppable": stoppable}
+    for run_id, cursor in known.items():
+        run = store.get(run_id)
+        if run is None:
+            answer["missing"].append(str(run_id)[:40])
+            continue
+        after = cursor if isinstance(cursor, int) else 0
+        rows, cursor_now = store.rows(run_id, after, kinds=KINDS, limit=MOST_ROWS)
+        answer["runs"].append(
+            current(run)
+            | (lasting(run) if after == 0 else {})
+            | rows_for_page(rows)
+            | {"cursor": cursor_now, "more": len(rows) == MOST_ROWS}
+            | ({"place": store.queue_place(run_id)} if run.state == "queued" else {})
+        )
+    return answer
+
+
+def shown(runs: list[str], kind: str, token: str, serial: int = 0) -> dict[str, Any]:
+    """A `run_view`'s value: these runs. `kind` is linked, new, chosen, or last (nobody asked for one)."""
+    return {"runs": runs, "kind": kind, "token": token, "serial": serial, "recorded": None, "rows": None}
+
+
+def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
+    """Status, curves, scoreboard and cards of the runs in its value (see `shown`).
+
+    Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, `run_ended`
+    when one of them ended while it was watched, `stop_runs` from where the Stop button has scrolled away, and
+    `use_settings` when somebody wants the shown race's settings back in the form.
+    """
+    return component(
+        "run_view.js",
+        shown([], "last", ""),
+        events=("run_state", "run_ended", "stop_runs", "use_settings"),
+        server_functions={"poll": partial(poll, store)},
+        lines=curves.lines(),
+        layout=curves.layout(),
+        **arguments,
+    )

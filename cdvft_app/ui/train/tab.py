@@ -1,0 +1,231 @@
+"""The Train tab: choose on the left, watch on the right."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.catalog.sources import out_of_reach
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.ui.shared import actions, form, texts
+from cdvft_app.ui.shared.fold import settings_fold
+from cdvft_app.ui.shared.forecast import forecast, problem
+from cdvft_app.ui.shared.recorded import recorded
+from cdvft_app.ui.shared.state import AppState, OnVisit
+from cdvft_app.ui.shared.visitor import visitor_token
+from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder, targets
+from cdvft_app.ui.train.history import history_view
+from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
+
+TITLE = "Train"
+GONE = "The address names a run that is not kept here; it may have been deleted. This is another one."
+# Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
+# Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
+
+
+def build(app: AppState) -> OnVisit:
+    """Lay the tab out and connect it."""
+    controls = Controls()
+    with gr.Row(elem_classes=["train"]):
+        with gr.Column(elem_classes=["choose"], elem_id="choose"):
+            settings_fold("choose", on="race-started")  # once a run is on
+            gr.HTML("<h2>What</h2>", apply_default_css=False)
+            controls.what()
+            gr.HTML("<h2>How</h2>", apply_default_css=False)
+            controls.how()
+            blocks = gr.HTML(elem_classes=["blocks"], elem_id="blocks", apply_default_css=False)
+            controls.layers()
+            controls.folded()
+            with gr.Accordion("The method in one line", open=False, elem_classes=["fold"]):
+                gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+            with gr.Column(elem_classes=["go"]):
+                counts = gr.HTML(
+                    '<p class="promise quiet">Counting …</p>', elem_id="counts", apply_default_css=False
+                )
+                with gr.Row(elem_classes=["go-buttons"]):
+                    start = gr.Button("Start", variant="primary", interactive=False, elem_id="start")
+                    stop = gr.Button("Stop", interactive=False, elem_id="stop")
+                    resume = gr.Button("Resume", interactive=False, elem_id="resume")
+                reason = gr.HTML(elem_id="reason", apply_default_css=False)
+        with gr.Column(elem_classes=["watch"]):
+            view = run_view(app.store, elem_id="run")
+            history = history_view(app.store, elem_id="history")
+
+    token = visitor_token(app)
+    kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
+    fields = [controls.fields[name] for name in form.FIELDS]
+
+    def values(given: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(form.FIELDS, given, strict=True))
+
+    # While one types: counts, blocks, whether Start can be pressed.
+    def typed(*given: Any) -> tuple[Any, ...]:
+        asked = values(given)
+        try:
+            plans = [catalog.resolve(settings) for settings in form.race(asked).runs()]
+            said = forecast(plans, app.foretell(plans))
+        except InvalidChoice as error:
+            return problem(form.in_words(str(error))), "", gr.Button(interactive=False), asked
+        away = out_of_reach([plans[0].model, plans[0].dataset])
+        if away:
+            return problem(away), said.blocks, gr.Button(interactive=False), asked
+        return said.counts, said.blocks, gr.Button(interactive=True), asked
+
+    said_to = [counts, blocks, start, kept]
+    gr.on([field.change for field in fields], typed, fields, said_to, **QUIET)
+    controls.fields["recipe"].hub_changed(typed, fields, said_to, **QUIET)
+
+    view.run_ended(typed, fields, said_to, **QUIET)
+
+    # A recipe brings its own model, data and layers, and what empty fields stand for.
+    varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
+
+    def of_recipe(key: str, m: Any) -> list[Any]:
+        recipe = catalog.get_recipe(key)
+        return [
+            recipe.model,
+            gr.update(**choices("model", recipe)),
+            gr.update(**choices("dataset", recipe)),
+            gr.update(**targets(recipe.model, recipe)),
+            *(gr.update(placeholder=placeholder(name, recipe, m)) for name in varying),
+        ]
+
+    at = controls.fields
+    brought = gr.State()  # the model whose layers are on offer
+    follows = [brought, at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying)]
+    at["recipe"].input(of_recipe, [at["recipe"], at["m"]], follows, **QUIET)
+
+    def of_m(key: str, m: Any) -> Any:
+        return gr.update(placeholder=placeholder(rate, catalog.get_recipe(key), m))
+
+    rate = f"{form.RATE}cdvft"
+    at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
+
+    def of_model(model: str, key: str, before: str) -> Any:
+        if model == before:
+            return gr.skip(), gr.skip()  # its field was left, which is an input, too
+        try:
+            return gr.update(**targets(model or "", catalog.get_recipe(key))), model
+        except InvalidChoice:
+            return gr.skip(), gr.skip()  # `typed` says what is wrong with it
+
+    at["model"].input(
+        of_model, [at["model"], at["recipe"], brought], [at["target_modules"], brought], **QUIET
+    )
+
+    def of_methods(methods: list[str], key: str) -> list[Any]:
+        kind = catalog.get_recipe(key).kind
+        return [gr.update(visible=in_use(name, methods, kind)) for name in USED_BY]
+
+    gr.on(
+        [at["methods"].change, at["recipe"].change],
+        of_methods,
+        [at["methods"], at["recipe"]],
+        [at[name] for name in USED_BY],
+        **QUIET,
+    )
+
+    # The buttons. Every one of them asks the store again; what the page believes decides nothing.
+    def ids_of(shown_value: Any) -> list[str]:
+        runs = shown_value.get("runs") if isinstance(shown_value, dict) else None
+        return [run for run in runs if isinstance(run, str)][:MOST_RUNS] if isinstance(runs, list) else []
+
+    def states(shown_value: Any, mine: str) -> tuple[Any, ...]:
+        able = actions.buttons(app.store, ids_of(shown_value), mine)
+        return gr.Button(interactive=able.stop), gr.Button(interactive=able.resume), _reason(able.reason)
+
+    view.run_state(states, [view, token], [stop, resume, reason], **QUIET)
+
+    def started(mine: str, *given: Any) -> tuple[Any, ...]:
+        mine = mine or secrets.token_urlsafe(32)
+        ids, refused = actions.start(app, values(given), mine)
+        if refused:
+            return gr.skip(), _reason(refused, "problem"), mine
+        return shown(ids, "new", mine, time.time_ns()), "", mine
+
+    clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
+    start.click(started, [token, *fields], [view, reason, token], **clicked)
+
+    def acting(act: Any, in_view: bool = False) -> Any:
+        def acted(shown_value: Any, mine: str) -> tuple[Any, ...]:
+            ids = ids_of(shown_value)
+            refused = act(app, ids, mine)
+            again = shown(ids, "chosen", mine, time.time_ns())
+            if refused and in_view:
+                return again | {"refused": refused}, *states(again, mine)
+            if refused:
+                return again, gr.skip(), gr.skip(), _reason(refused, "problem")
+            return again, *states(again, mine)
+
+        return acted
+
+    for button, act in ((stop, actions.stop), (resume, actions.resume)):
+        button.click(acting(act), [view, token], [view, stop, resume, reason], **clicked)
+    view.stop_runs(acting(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked)
+
+    # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
+    def filled(form_values: dict[str, Any]) -> list[Any]:
+        recipe = catalog.get_recipe(form_values["recipe"])
+        model, *updates = of_recipe(recipe.key, form_values["m"])
+        own = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
+        model = form_values["model"] or model
+        with suppress(InvalidChoice):  # `typed` says what is wrong with it
+            own["target_modules"] = gr.update(**targets(model, recipe))
+        return [*(_set(own.get(name), form_values[name]) for name in form.FIELDS), model]
+
+    def reused(shown_value: Any) -> list[Any]:
+        first = next(filter(None, map(app.store.get, ids_of(shown_value))), None)
+        if first is None:
+            return [gr.skip()] * (len(fields) + 1)
+        runs = app.store.group(first.group_id)
+        return filled(form.remembered(form.from_runs(run.settings for run in runs)))
+
+    view.use_settings(reused, view, [*fields, brought], **QUIET)
+
+    # A visit: who it is, what the form held, and which runs the address names.
+    def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
+        mine = mine if isinstance(mine, str) and mine else secrets.token_urlsafe(32)
+        first = _first_shown(app, request.query_params.get("run", ""), mine)
+        return [*filled(form.remembered(kept_form)), first, {"token": mine}, mine]
+
+    # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
+    return OnVisit(visited, [token, kept], [*fields, brought, view, history, token])
+
+
+def _set(update: dict[str, Any] | None, value: Any) -> Any:
+    """A control's update with a remembered value, where there is one."""
+    if update is None:
+        return value
+    return gr.update(**{**update, "value": value}) if value else update
+
+
+def _first_shown(app: AppState, asked: str, token: str) -> dict[str, Any]:
+    """The runs in the address; else the visitor's last race, anybody's last, or a recorded one."""
+    runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
+    if runs:
+        return shown(runs, "linked", token)
+    missing = {"refused": GONE if asked else None}
+    last = app.store.groups(1, token, sweeps=False) or app.store.groups(1, sweeps=False)
+    if last:
+        return shown([run.id for run in last[0]], "last", token) | missing
+    race = recorded()
+    if race is None:
+        return shown([], "last", token) | missing
+    ids = [run["id"] for run in race["runs"]]
+    return shown(ids, "last", token) | missing | {"recorded": race["recorded"], "rows": race}
+
+
+def _reason(text: str, kind: str = "quiet") -> str:
+    return f'<p class="{kind}" role="status">{escape(text)}</p>'

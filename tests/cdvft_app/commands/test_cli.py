@@ -1,0 +1,260 @@
+"""The command line with a trainer that takes milliseconds, in this process and as a command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.commands import exit_codes
+from cdvft_app.commands import main as cli
+from cdvft_app.commands.options import OPTIONS
+from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step, TrainingFailed
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+
+ROOT = Path(__file__).parents[3]
+
+
+def fake_train(settings, emit, should_stop, folder, resume=False):
+    """Steps until `max_steps`; fails at step 2 with a learning rate above 1; step 3 asks for Ctrl-C."""
+    first = int((folder / "checkpoint").read_text()) if resume else 0
+    emit(Preparing("Loading", 0.5))
+    emit(Started(settings.max_steps, 768, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+    emit(Note("A note."))
+    state = "finished"
+    for step in range(first + 1, settings.max_steps + 1):
+        if step == 2 and settings.learning_rate > 1:
+            raise TrainingFailed("The loss became nan at step 2.")
+        emit(Step(step, step / 10, 0.5, 1e-3, None, None))
+        (folder / "checkpoint").write_text(str(step))
+        if step == 3 and settings.max_steps > 3 and not resume:
+            os.kill(os.getpid(), signal.SIGINT)
+        if should_stop():
+            state = "stopped"
+            break
+    emit(Evaluation(step, step / 10, 0.4, "accuracy", 0.75, True))
+    emit(Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter"))
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs the command line; gives exit code, standard output, standard error."""
+    module = types.ModuleType("cdvft_app.training.trainer")
+    module.train = fake_train
+    monkeypatch.setitem(sys.modules, "cdvft_app.training.trainer", module)
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cdvft_app", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return run
+
+
+def last_line(output):
+    return json.loads(output.splitlines()[-1])
+
+
+def test_train_ends_with_one_line_of_json(command, tmp_path):
+    code, output, errors = command("train", "--recipe", "digits", "--max-steps", 3, "--seed", 7, "--json")
+    result = last_line(output)
+    run_id, promised = result.pop("run_id"), result.pop("forecast")
+    assert promised["counted"]["steps"] == 3 and promised["seconds"]["low"] < promised["seconds"]["high"]
+    assert code == 0 and "A note." in errors and "A note." not in output
+    assert result == {
+        "state": "finished",
+        "metric_name": "accuracy",
+        "metric": 0.75,
+        "trainable_parameters": 768,
+        "seconds": 0.3,
+    }
+    run = RunStore(tmp_path).get(run_id)
+    assert run.name == "Tiny handwritten digits", "as the page names the same race"
+    assert run.forecast == promised, "it was kept before the run"
+    assert (run.method, run.settings.seed, run.settings.recipe, run.step) == ("cdvft", 7, "digits", 3)
+    assert run.settings.learning_rate and run.settings.batch_size, "the recipe's values are kept with the run"
+
+
+def test_train_without_json_says_the_same_in_words(command):
+    code, output, _ = command("train", "--max-steps", 3)
+    assert code == 0
+    assert "finished after 3 steps: accuracy 0.7500" in output and "768 trainable parameters" in output
+
+
+def test_a_failure_is_a_sentence_and_a_code(command, tmp_path):
+    code, output, errors = command("train", "--max-steps", 3, "--learning-rate", 2, "--json")
+    assert code == 1 and errors.strip().endswith("The loss became nan at step 2.")
+    assert last_line(output)["state"] == "failed" and last_line(output)["metric"] is None
+
+
+def test_what_the_hub_cannot_give_is_refused_before_a_run_is_kept(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    code, _, complaints = command("train", "--recipe", "rte")
+    assert code == exit_codes.INVALID and "cannot be fetched. HF_HUB_OFFLINE is set" in complaints
+    assert RunStore(tmp_path).history(1) == []
+
+
+def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    code, output, _ = command("train", "--max-steps", 6, "--json")
+    run_id = last_line(output)["run_id"]
+    assert code == 130 and last_line(output)["state"] == "stopped" and last_line(output)["metric"] == 0.75
+    code, output, _ = command("resume", run_id, "--json")
+    assert code == 0 and last_line(output)["run_id"] == run_id and last_line(output)["state"] == "finished"
+    rows = RunStore(tmp_path).rows(run_id, kinds=["step"])[0]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    code, output, errors = command("resume", run_id)
+    assert code == 1 and "is finished; only a run that is stopped or failed or interr" in errors
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert "One process" not in command("train", "--max-steps", 1)[2]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    code, _, errors = command("train", "--max-steps", 1)
+    assert code == 0 and "--multi_gpu in place of --cpu" in errors
+
+
+BAD = [
+    (["--m", 1], "m: got 1; it must be 2 or more."),
+    (["--m", "two"], "Invalid value for '--m'"),
+    (["--method", "lore"], "method: got 'lore'; it must be 'cdvft', 'lora'"),
+    (["--recipe", "poetry"], "There is no recipe 'poetry'. Choose one of sentiment"),
+    (["--learning-rate", "nan"], "learning_rate: got nan"),
+    (["--batch-size", 0], "batch_size: got 0"),
+    (["--target-modules", "qkv"], "qkv"),
+    (["--seed", -1], "seed: got -1"),
+    (["--colour", "red"], "No such option: --colour"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), BAD)
+def test_bad_options_are_sentences(command, tmp_path, options, sentence):
+    code, output, errors = command("train", "--json", *options)
+    assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
+    assert RunStore(tmp_path).history() == []
+
+
+@pytest.mark.parametrize("run_id", ["", "nothing", "../../etc", "A" * 22])
+def test_resume_of_what_is_not_there(command, run_id):
+    code, output, errors = command("resume", run_id)
+    assert code == 1 and output == "" and "There is no run" in errors and "runs` lists" in errors
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(command, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "file"))
+    code, output, errors = command("train", "--max-steps", 1)
+    assert code == 1 and output == "" and "RUNS_DIR" in errors and "Traceback" not in errors
+
+
+def test_runs_lists_all_with_their_true_state(command, tmp_path):
+    store = RunStore(tmp_path)
+    (dead,) = store.create([RunSettings(method="lora")], "a", "[red]dead", process="999999999:1.00")
+    command("train", "--recipe", "digits", "--max-steps", 2)
+    code, output, _ = command("runs")
+    rows = output.splitlines()
+    assert code == 0 and len(rows) == 3
+    assert "finished" in rows[1] and "accuracy 0.7500" in rows[1] and "2/2" in rows[1]
+    assert dead.id in rows[2] and "[red]dead" in rows[2] and "interrupted" in rows[2]
+    listed = last_line(command("runs", "--json", "--limit", 1)[1])
+    assert [(run["recipe"], run["method"], run["state"]) for run in listed] == [
+        ("digits", "cdvft", "finished")
+    ]
+
+
+def test_delete_is_for_who_has_the_folder_and_not_while_it_trains(command, tmp_path):
+    store = RunStore(tmp_path)
+    settings = RunSettings(method="cdvft", recipe="digits")
+    over, training = store.create([settings, settings], "of a browser")
+    store.set_state(over.id, "stopped")
+    store.set_state(training.id, "preparing", process=this_process())
+    assert command("delete", over.id) == (0, f"deleted {over.id}\n", "")
+    assert store.get(over.id) is None
+    code, _, said = command("delete", training.id)
+    assert code == 1 and "stop it first" in said
+    code, _, said = command("delete", over.id)
+    assert code == 1 and over.id in said
+
+
+def test_a_long_name_is_cut_in_the_list_and_whole_in_json(command, tmp_path):
+    name = "my very long name of a run, " * 4 + "the end"
+    RunStore(tmp_path).create([RunSettings(method="fourierft", recipe="digits")], "a", name)
+    rows = command("runs")[1].splitlines()
+    assert len(rows) == 2
+    assert "my very long name of a …" in rows[1] and "fourierft" in rows[1] and "queued" in rows[1]
+    (listed,) = last_line(command("runs", "--json")[1])
+    assert listed["name"] in name and len(listed["name"]) > 24
+
+
+def test_every_setting_is_an_option():
+    assert set(OPTIONS) == set(RunSettings.model_fields)
+
+
+SCRIPT = """
+import sys, types
+sys.path[:0] = [{root!r}, {here!r}]
+module = types.ModuleType("cdvft_app.training.trainer")
+exec({train!r}, vars(module))
+sys.modules[module.__name__] = module
+from cdvft_app.commands.main import main
+main()
+"""
+
+PATIENT = """
+import os, time
+from cdvft_app.events import *
+def train(settings, emit, should_stop, folder, resume=False):
+    emit(Started(10**6, 768, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
+    step = 0
+    while not should_stop():
+        step += 1
+        emit(Step(step, 0.1, 0.5, 1e-3, None, None))
+        print("step", flush=True)
+        time.sleep(0.01)
+    emit(Done("stopped", step, 0.1, "accuracy", 0.5, 0.5, 1.0, 1, None, folder / "adapter"))
+"""
+
+
+def script(folder, train):
+    path = folder / "fake.py"
+    path.write_text(SCRIPT.format(root=str(ROOT), here=str(folder), train=train))
+    return str(path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_from_outside_stops_the_command(tmp_path, number):
+    command = [sys.executable, script(tmp_path, PATIENT), "train", "--json"]
+    environment = os.environ | {"RUNS_DIR": str(tmp_path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as running:
+        running.stdout.readline()
+        running.send_signal(number)
+        output, errors = running.communicate(timeout=30)
+    assert running.returncode == 130 and last_line(output)["state"] == "stopped", errors
+
+
+def test_a_second_ctrl_c_gives_up_at_once(tmp_path):
+    deaf = PATIENT.replace("not should_stop()", "True")
+    command = [sys.executable, script(tmp_path, deaf), "train"]
+    environment = os.environ | {"RUNS_DIR": str(tmp_path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as running:
+        running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        for _ in range(130):  # more than a second of steps
+            running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130 and "Interrupted" in errors and "Traceback" not in errors
+    assert [run.state for run in RunStore(tmp_path).history()] == ["interrupted"]

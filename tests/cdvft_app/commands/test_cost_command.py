@@ -1,0 +1,85 @@
+"""`python -m cdvft_app cost`: known counts as JSON, CSV and a table, and complaints in a sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from cdvft_app.commands import main as cli
+
+
+@pytest.fixture
+def cost(monkeypatch, capsys):
+    """Runs the command with options; gives exit code, output and complaints."""
+
+    def run(*options):
+        monkeypatch.setattr("sys.argv", ["cdvft", "cost", *map(str, options)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code or 0
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def test_json_has_the_known_counts(cost):
+    code, output, errors = cost(
+        "--model", "roberta-base", "--targets", "query,value", "--methods", "cdvft,lora,fourierft", "--json"
+    )
+    rows = json.loads(output)
+    assert (code, errors) == (0, "")
+    assert [(row["method"], row["trainable_parameters"]) for row in rows] == [
+        ("cdvft", 55_296),
+        ("lora", 294_912),
+        ("fourierft", 24_000),
+    ]
+
+
+def test_settings_reach_the_count(cost):
+    options = ("--model", "roberta-base", "--methods", "cdvft,lora", "--json", "--batch", 4, "--sequence", 64)
+    rows = json.loads(cost(*options, "--m", 3, "--block-size", 256, "--lora-r", 4)[1])
+    assert [(row["method"], row["trainable_parameters"]) for row in rows] == [
+        ("cdvft", 24 * (3 * 768 + 2 * 3 * 768)),
+        ("lora", 294_912 // 2),
+    ]
+    assert {(row["batch"], row["sequence"]) for row in rows} == {(4, 64)}
+    matched = json.loads(cost(*options, "--match", "trainable_parameters")[1])
+    assert matched[1]["setting"] == {"lora_r": 2}  # 73,728 is nearer, as a ratio, than rank 1 with 36,864
+
+
+def test_csv_and_table_show_the_same(cost):
+    options = ("--model", "meta-llama/Meta-Llama-3-8B", "--methods", "cdvft,lora,head")
+    rows = list(csv.DictReader(io.StringIO(cost(*options, "--csv")[1])))
+    assert [row["trainable_parameters"] for row in rows] == ["688128", "3407872", ""]
+    _, output, _ = cost(*options)
+    assert "688,128" in output and "3,407,872" in output
+    assert "0.0086 %" in output and "2.78 MB" in output and "340 GFLOP" in output
+    said = " ".join(output.split())
+    assert "94.2 GB" in said and "has no classification head to train." in said
+    assert "To store or send the least, take CDVFT m = 2: 688,128 numbers" in said
+
+
+def test_no_number_of_the_table_is_cut(cost):
+    everything = ("--model", "meta-llama/Meta-Llama-3-8B", "--m", 16, "--block-size", 1024)
+    output = cost(*everything)[1]
+    assert "8,030,261,248" in output and "32.1 GB" in output and "…" not in output
+
+
+BAD = [
+    (["--model", "roberta-base", "--lora-r", 0], "lora_r: got 0"),
+    (["--model", "roberta-base", "--block-size", 769], "769"),
+    (["--model", "roberta-base", "--methods", "lore"], "got 'lore'"),
+    (["--model", "roberta-base", "--targets", "nothing"], "has no linear layer 'nothing'"),
+    (["--model", "nothing"], "'nothing'"),
+    ([], "Missing option '--model'"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), BAD)
+def test_what_cannot_be_counted_is_a_sentence(cost, monkeypatch, options, sentence):
+    monkeypatch.setenv("SPACE_ID", "nobody/nothing")  # names are not looked up on the hub
+    code, output, errors = cost(*options)
+    assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors

@@ -1,0 +1,124 @@
+"""`python -m cdvft_app sweep` with a trainer that takes milliseconds."""
+
+import json
+import os
+import signal
+import sys
+import types
+
+import pytest
+
+from cdvft_app.commands import main as cli
+from cdvft_app.events import Done, Evaluation, Started, Step, TrainingFailed
+from cdvft_app.store.runs import RunStore
+
+COMMAND = ("sweep", "--recipe", "mnist", "--m", "2,3", "--learning-rates", "0.3,1", "--seeds", "0,1")
+
+
+@pytest.fixture
+def trained():
+    """The settings of the runs that were trained, in order; "interrupt": the place at which Ctrl-C comes."""
+    return {"settings": [], "interrupt": None}
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys, trained):
+    """Runs the command line; gives exit code, standard output, standard error."""
+
+    def train(settings, emit, should_stop, folder, resume=False):
+        trained["settings"].append(settings)
+        emit(Started(2, 1000 * settings.m, 5, 100, "cpu", "fp32", 8, 100, "accuracy"))
+        emit(Step(1, 0.1, 0.5, 1e-3, None, None))
+        if settings.learning_rate > 0.5:
+            raise TrainingFailed("The loss became nan at step 2.")
+        if len(trained["settings"]) == trained["interrupt"]:
+            os.kill(os.getpid(), signal.SIGINT)
+        state = "stopped" if should_stop() else "finished"
+        metric = 0.5 + 0.1 * settings.m + 0.01 * settings.seed
+        emit(Evaluation(2, 0.2, 0.4, "accuracy", metric, True))
+        emit(Done(state, 2, 0.2, "accuracy", metric, 0.5, 9.0, 40, None, folder / "adapter"))
+
+    module = types.ModuleType("cdvft_app.training.trainer")
+    module.train = train
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cdvft_app", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):
+    code, output, errors = command(*COMMAND)
+    assert code == 0
+    lines = output.replace("\u00a0", " ").splitlines()
+    best = "CDVFT m = 3, learning rate × 0.3 80.5 % 80.0 % to 81.0 % 2 of 2 3,000 0.2"
+    assert " ".join(lines[1].split()) == best
+    assert "by 10.0 points on average (best m = 3, worst m = 2)" in " ".join(
+        output.replace("\u00a0", " ").split()
+    )
+    assert "8 of 8: CDVFT" in errors
+    (runs,) = RunStore(tmp_path).groups(10)
+    assert len(runs) == 8 and {run.state for run in runs} == {"finished"} and runs[0].sweep
+    assert runs[0].name == "Sweep: Handwritten digits (MNIST)"
+    promised = {run.settings.m: run.forecast["trainable_parameters"]["value"] for run in runs if run.forecast}
+    assert promised == {2: 46_080, 3: 82_944}
+
+
+def test_json_is_one_line(command):
+    code, output, _ = command(*COMMAND, "--json")
+    answer = json.loads(output.splitlines()[-1])
+    assert code == 0 and len(answer["settings"]) == 4 and len(answer["group_id"]) == 32
+    first = answer["settings"][0]
+    assert (first["method"], first["m"], first["learning_rates"], first["finished"]) == ("cdvft", 2, 0.3, 2)
+    assert first["mean"] == pytest.approx(0.705) and first["trainable_parameters"] == 2000
+
+
+def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path):
+    trained["interrupt"] = 3
+    code, _, errors = command(*COMMAND)
+    assert code == 130 and "Stopped; the same command goes on." in errors
+    assert len(trained["settings"]) == 3
+    trained["interrupt"] = None
+    code, _, errors = command(*COMMAND)
+    assert code == 0 and "2 of 8 runs had ended before" in errors
+    assert len(trained["settings"]) == 3 + 6, "the one that was stopped is trained once more"
+    (runs,) = RunStore(tmp_path).groups(10)
+    assert len(runs) == 8 and {run.state for run in runs} == {"finished"}
+    command(*COMMAND)
+    assert len(trained["settings"]) == 9, "what has ended is not run again"
+    command(*COMMAND, "--again")
+    assert len(trained["settings"]) == 17
+
+
+def test_another_sweep_is_no_continuation(command, tmp_path):
+    command(*COMMAND)
+    command("sweep", "--recipe", "mnist", "--m", "2,4")
+    assert [len(runs) for runs in RunStore(tmp_path).groups(10)] == [2, 8]
+
+
+def test_a_failed_run_does_not_end_the_sweep(command):
+    code, output, errors = command("sweep", "--recipe", "mnist", "--learning-rates", "1,100")
+    assert code == 0 and "failed. The loss became nan at step 2." in errors
+    assert output.replace("\u00a0", " ").splitlines()[2].split()[6:9] == ["×", "100", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--m", "1,2"], "m: got 1"),
+        (["--m", "two"], "m.0: got 'two'"),
+        (["--methods", "lore"], "base.methods.0: got 'lore'"),
+        (["--recipe", "poetry"], "There is no recipe 'poetry'"),
+        (["--block-size", "5000"], "at most"),
+        (["--seeds", "0,0"], "names a value twice"),
+    ],
+)
+def test_bad_options_are_sentences(command, tmp_path, options, sentence):
+    code, output, errors = command("sweep", *options)
+    assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
+    assert RunStore(tmp_path).history() == []

@@ -1,0 +1,142 @@
+"""The table that the command line, the page and the API show."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from cdvft import cost
+from cdvft_app.costs.request import Convention, Quantity, parse_cost
+from cdvft_app.costs.table import cost_table
+from cdvft_app.settings import METHODS, InvalidChoice
+
+ROBERTA = "roberta-base"
+
+
+def rows(**choices: Any) -> dict[str, dict[str, Any]]:
+    return {row["method"]: row for row in cost_table(parse_cost(choices))}
+
+
+def test_the_words_of_a_request_are_those_of_the_formulas():
+    assert Convention == cost.Convention
+    assert get_args(Quantity) == (*get_args(cost.Quantity), "seconds_per_step")  # time has no formula
+    assert METHODS == cost.METHODS
+
+
+@pytest.mark.parametrize(
+    ("choices", "parameters"),
+    [
+        ({"model": ROBERTA}, {"cdvft": 55_296, "lora": 294_912, "fourierft": 24_000, "c3a": 18_432}),
+        (
+            {"model": ROBERTA, "m": 3, "lora_r": 4, "fourierft_n": 10},
+            {"cdvft": 92_160, "lora": 147_456, "fourierft": 240},
+        ),
+        ({"model": ROBERTA, "block_size": 256, "c3a_block_size": 64}, {"cdvft": 92_160, "c3a": 221_184}),
+        ({"model": ROBERTA, "targets": ["output.dense"]}, {"lora": 12 * 8 * (768 + 768 + 768 + 3072)}),
+        ({"model": ROBERTA, "labels": 3}, {"head": 3 * 769, "full": 124_055_040}),
+        (
+            {"model": "meta-llama/Meta-Llama-3-8B"},
+            {"cdvft": 688_128, "lora": 3_407_872, "full": 8_030_261_248},
+        ),
+        ({"model": "vit_base_patch16_224"}, {"cdvft": 64_512, "fourierft": 12_000}),
+        (
+            {"model": ROBERTA, "match": "trainable_parameters"},
+            {"lora": 73_728, "fourierft": 55_296, "c3a": 55_296},
+        ),
+    ],
+)
+def test_trainable_parameters(choices, parameters):
+    found = rows(**choices)
+    assert {method: found[method]["trainable_parameters"] for method in parameters} == parameters
+
+
+def test_a_row_says_what_it_counted_and_goes_into_json():
+    found = rows(model="vit_small", image_size=70, batch=4, block_size=192)
+    assert tuple(found) == METHODS
+    for row in found.values():
+        assert row["unavailable"] is None
+        assert row == json.loads(json.dumps(row))
+        assert None not in {name: value for name, value in row.items() if name != "unavailable"}.values()
+        assert (row["batch"], row["sequence"], row["convention"]) == (4, 26, "real_fft")
+        assert all(sentence.endswith(".") for sentence in row["assumptions"])
+        parts = ("flops_per_step", "frozen_forward_flops_per_step", "frozen_backward_flops_per_step")
+        assert row["total_flops_per_step"] == sum(row[part] for part in parts)
+    assert found["cdvft"]["setting"] == {"m": 2, "block_size": 192}
+    assert found["lora"]["setting"] == {"lora_r": 8}
+    assert (found["cdvft"]["targets"], found["cdvft"]["adapted_layers"]) == (["qkv"], 12)
+    assert (
+        found["head"]["frozen_backward_flops_per_step"] == 0 < found["lora"]["frozen_backward_flops_per_step"]
+    )
+    assert found["full"]["frozen_backward_flops_per_step"] > found["lora"]["frozen_backward_flops_per_step"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "sequence"),
+    [
+        ({"model": ROBERTA}, 128),
+        ({"model": ROBERTA, "sequence": 512}, 512),
+        ({"model": "gpt2"}, 512),
+        ({"model": "vit_base_patch16_224"}, 197),
+        ({"model": "vit_base_patch16_224", "sequence": 197}, 197),
+    ],
+)
+def test_tokens_where_none_are_given(choices, sequence):
+    assert {row["sequence"] for row in rows(**choices).values() if not row["unavailable"]} == {sequence}
+
+
+@pytest.mark.parametrize(
+    ("choices", "method", "sentence"),
+    [
+        ({"model": "gpt2"}, "c3a", "Conv1D layer, which PEFT's C3A does not support."),
+        ({"model": "gpt2"}, "head", "has no classification head to train."),
+        ({"model": ROBERTA, "match": "flops_per_step"}, "fourierft", "Match parameters instead."),
+    ],
+)
+def test_a_method_that_does_not_fit_is_a_row_with_its_reason(choices, method, sentence):
+    found = rows(**choices)
+    assert found[method]["unavailable"].endswith(sentence)
+    assert found[method]["trainable_parameters"] is None
+    assert found["cdvft"]["unavailable"] is None
+    assert found[method].keys() == found["cdvft"].keys()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([], "Give one object"),
+        ({}, "model is missing; it must be given."),
+        (
+            {"model": ROBERTA, "rank": 8},
+            "rank is not a setting of a cost table. The settings are: model, targets",
+        ),
+        ({"model": ROBERTA, "lora_r": 0}, "lora_r: got 0; it must be 1 or more"),
+        ({"model": ROBERTA, "m": 1}, "m: got 1"),
+        ({"model": ROBERTA, "batch": "16"}, "batch: got '16'"),
+        ({"model": ROBERTA, "batch": 10**9}, "batch: got 1000000000"),
+        ({"model": ROBERTA, "methods": ["dora"]}, "got 'dora'; it must be 'cdvft', 'lora'"),
+        ({"model": ROBERTA, "methods": ["lora", "lora"]}, "names a method twice"),
+        ({"model": ROBERTA, "convention": "big_o"}, "convention: got 'big_o'"),
+        (
+            {"model": ROBERTA, "block_size": 1000},
+            "block_size: got 1000; encoder.layer.0.attention.self.query is 768 x 768, so",
+        ),
+        (
+            {"model": ROBERTA, "c3a_block_size": 100},
+            "c3a_block_size: got 100; it must divide the sizes of all layers, and so 768",
+        ),
+        ({"model": ROBERTA, "fourierft_n": 589_825}, "fourierft_n: got 589825"),
+        ({"model": ROBERTA, "targets": ["q_proj"]}, "no linear layer 'q_proj'. It has attention.self.query"),
+        ({"model": ROBERTA, "targets": []}, "targets: got"),
+        ({"model": ROBERTA, "sequence": 513}, "at most 512 tokens"),
+        ({"model": ROBERTA, "image_size": 64}, "takes no images"),
+        ({"model": "vit_base_patch16_224", "sequence": 64}, "has 197 tokens at this size"),
+        ({"model": "vit_base_patch16_224", "image_size": 100}, "takes multiples of 16"),
+        ({"model": "no such thing"}, "neither a known model"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(values, sentence):
+    with pytest.raises(InvalidChoice) as refusal:
+        cost_table(parse_cost(values))
+    assert sentence in str(refusal.value)

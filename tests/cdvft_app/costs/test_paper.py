@@ -1,0 +1,62 @@
+"""The paper's figures beside ours: known values, and verdicts that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from cdvft_app.costs.paper import SOURCE, PaperRow, paper_rows
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[PaperRow]:
+    return paper_rows()
+
+
+def _find(rows: list[PaperRow], topic: str, quantity: str, unit: str) -> PaperRow:
+    (row,) = (
+        r for r in rows if r.topic.startswith(topic) and r.quantity.startswith(quantity) and r.unit == unit
+    )
+    return row
+
+
+@pytest.mark.parametrize(
+    ("place", "ours", "verdict"),  # the place is a topic, a quantity and its unit
+    [
+        (("RoBERTa-base", "LoRA's parameters over CDVFT's", "times"), 294_912 / 55_296, "equal"),
+        (("RoBERTa-base", "cdvft", "parameters"), 55_296, "nothing to compare"),
+        (("RoBERTa-base", "fourierft", "parameters"), 24_000, "nothing to compare"),
+        (("RoBERTa-base", "FourierFT's FLOPs over CDVFT's, in the style", "times"), 51.81, "equal"),
+        (
+            ("RoBERTa-base", "FourierFT's FLOPs over CDVFT's, with real FFTs' constants, 256", "times"),
+            34.39,
+            "different",
+        ),
+        (
+            ("RoBERTa-base", "FourierFT's FLOPs over CDVFT's, with real FFTs' constants, very", "times"),
+            29.02,
+            "different",
+        ),
+        (("LLaMA-2-7B", "CDVFT, p = 4096", "parameters"), 64 * 3 * 4096, "nothing to compare"),
+        (("LLaMA-2-7B", "CDVFT, p = 512", "parameters"), 64 * (2 * 4096 + 8 * 4096), "nothing to compare"),
+        (("Llama-3-8B", "cdvft", "parameters"), 32 * (3 * 4096 + 4096 + 1024 + 4096), "nothing to compare"),
+        (("Llama-3-8B", "lora", "parameters"), 32 * 8 * (4096 + 4096 + 4096 + 1024), "nothing to compare"),
+        (("GLUE", "metric", ""), None, "not reproducible here"),
+    ],
+)
+def test_figures_and_verdicts(rows, place, ours, verdict):
+    row = _find(rows, *place)
+    assert row.ours == (ours if ours is None else pytest.approx(ours, rel=1e-3))
+    assert row.verdict == verdict
+
+
+def test_every_row_gives_its_reason_and_source_and_goes_into_json(rows):
+    assert all(row.why.endswith(".") and row.source == SOURCE for row in rows)
+    assert json.loads(json.dumps([dataclasses.asdict(row) for row in rows]))[0]["published"] == "5.33"
+
+
+def test_a_verdict_is_only_given_where_there_are_two_figures(rows):
+    for row in rows:
+        assert (row.verdict in ("equal", "different")) == (row.published is not None and row.ours is not None)

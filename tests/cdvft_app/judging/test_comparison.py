@@ -1,0 +1,176 @@
+"""The comparison shows the cost table's numbers, says them in sentences, and follows them as they grow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.record_costs import costs
+from cdvft import cost
+from cdvft_app.costs.growth import merged
+from cdvft_app.costs.quantities import amount, percent, times
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.sentences import sentences, winners
+from cdvft_app.costs.table import cost_table
+from cdvft_app.judging.advice import advice
+from cdvft_app.judging.comparison import compare
+from cdvft_app.prediction import Estimate
+from cdvft_app.shapes import model_shapes
+from cdvft_app.ui.compare.form import START, asked, recorded
+
+FOUR = ["cdvft", "lora", "fourierft", "c3a"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        ("count", 55_296, "55,296"),
+        ("bytes", 231_008, "231 kB"),
+        ("bytes", 12, "12 B"),
+        ("flops", 6.257e9, "6.26 GFLOP"),
+        ("flops", 999_600, "1.00 MFLOP"),
+        ("flops", 2.5e20, "250 EFLOP"),
+        ("seconds", 0.0382, "38.2 ms"),
+        ("seconds", 1.5, "1.50 s"),
+        ("seconds", 12.04, "12.0 s"),
+        ("bytes", 53_032, "53.0 kB"),
+    ],
+)
+def test_amounts(kind, value, text):
+    assert amount(kind, value) == text
+
+
+def test_ratios_and_shares():
+    assert [times(x) for x in (16 / 3, 0.72, 29.04, 11_670.4, 2)] == ["5.33", "0.720", "29.0", "11,670", "2"]
+    assert [percent(x) for x in (0.000446, 0.0087, 1.0)] == ["0.045 %", "0.87 %", "100 %"]
+
+
+def test_the_recorded_start_is_what_is_computed_now():
+    assert json.loads(json.dumps(costs())) == recorded()
+
+
+def test_the_first_comparison_is_the_known_one():
+    first = recorded()["first"]
+    assert [(line["label"], line["texts"]["parameters"]) for line in first["table"]] == [
+        ("CDVFT m\u00a0=\u00a02", "55,296"),
+        ("LoRA r\u00a0=\u00a08", "294,912"),
+        ("FourierFT n\u00a0=\u00a01,000", "24,000"),
+        ("C3A b\u00a0=\u00a0768", "18,432"),
+    ]
+    assert "LoRA r\u00a0=\u00a08 trains 5.33 times that" in first["sentences"]["parameters"][0]
+
+
+def test_sentences_also_speak_against_cdvft():
+    rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR}))
+    said = sentences(rows)
+    assert said["seconds"] == []  # nothing is measured
+    (parameters,), (flops, fixed), (memory,) = (said[key] for key in ("parameters", "flops", "memory"))
+    assert "C3A b\u00a0=\u00a0768 0.333 times that" in parameters
+    assert "LoRA r\u00a0=\u00a08 adds 0.571 times that" in flops
+    assert "below 33 tokens a step" in fixed and "about as much" in memory
+    assert [(won["what"], won["method"]) for won in winners(rows)] == [
+        ("Fewest parameters", "c3a"),
+        ("Fewest extra FLOPs", "lora"),
+        ("Least extra memory", "c3a"),
+    ]
+
+
+def test_advice_names_who_leads_and_that_quality_was_not_measured():
+    rows = cost_table(parse_cost({"model": "meta-llama/Meta-Llama-3-8B", "methods": [*FOUR, "full"]}))
+    storing, training, step, quality = advice(rows)
+    assert storing.startswith(
+        "To store or send the least, take FourierFT n\u00a0=\u00a01,000: 64,000 numbers"
+    )
+    assert "CDVFT m\u00a0=\u00a02 is 10.5 times as large" in storing
+    assert "LoRA r\u00a0=\u00a08 adds the least computing (0.066 %" in training
+    assert "all then run at the model's speed" in training
+    assert step == (
+        "A step of 16 × 512 tokens takes about 254 TFLOP and 94.2 GB of memory in float32, the frozen model "
+        "included (FourierFT n\u00a0=\u00a01,000: 286 TFLOP and 96.8 GB; Full fine-tuning: 377 TFLOP and "
+        "214 GB). The model's weights alone are 32.1 GB, in bfloat16 half of that."
+    )
+    assert quality.startswith("None of this tells the quality.") and "C3A did not take part" in quality
+    assert advice(cost_table(parse_cost({"model": "roberta-base", "methods": ["cdvft", "full"]}))) == []
+
+
+def test_the_time_of_a_step_is_foretold_until_it_is_measured():
+    rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR[:2]}))
+    foretold = {"cdvft": Estimate(3.0, 2.0, 4.0, "as one run here"), "lora": Estimate(2.0, 1.5, 3.0, "so")}
+    _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
+    assert step.endswith("On this machine it would take 1.5 s to 4.0 s: as one run here.")
+    for row in rows:
+        row["measured"] = {"seconds": 1.0, "low": 0.9, "high": 1.1, "device": "a CPU"}
+    _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
+    assert "On this machine" not in step
+    assert step.endswith("takes 1.00 s: 1 times LoRA r\u00a0=\u00a08's (within the spread).")
+
+
+def test_measured_times_say_when_they_are_level():
+    rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR[:3]}))
+    spans = {"cdvft": (1.0, 0.95, 1.05), "lora": (0.98, 0.9, 1.0), "fourierft": (2.0, 1.9, 2.1)}
+    for row in rows:
+        seconds, low, high = spans[row["method"]]
+        row["measured"] = {"seconds": seconds, "low": low, "high": high, "device": "a CPU"}
+    (said,) = sentences(rows)["seconds"]
+    assert "1.02 times LoRA r\u00a0=\u00a08's (within the spread)" in said
+    assert "0.500 times FourierFT n\u00a0=\u00a01,000's." in said
+    assert winners(rows)[-1]["label"] == "LoRA r\u00a0=\u00a08, level with CDVFT m\u00a0=\u00a02"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"model": "meta-llama/Meta-Llama-3-8B"},
+        {"model": "gpt2"},
+        {"model": "vit_base_patch16_224", "methods": ["fourierft"]},
+        {"model": "roberta-base", "methods": ["head", "full"]},
+        {"model": "roberta-base", "methods": FOUR, "match": "flops_per_step"},
+    ],
+)
+def test_any_model_makes_a_page(request_):
+    shown = json.loads(json.dumps(compare(parse_cost(request_))))
+    assert shown["sentences"] and len(shown["table"]) == len(shown["rows"])
+    for line, row in zip(shown["table"], shown["rows"], strict=True):
+        assert line["unavailable"] == row["unavailable"]
+        if not row["unavailable"]:
+            assert line["texts"]["parameters"] == f"{row['trainable_parameters']:,}"
+
+
+def test_growth_passes_through_the_table():
+    shown = compare(parse_cost({"model": "meta-llama/Meta-Llama-3-8B", "methods": FOUR}))
+    rows = {row["method"]: row for row in shown["rows"]}
+    assert [axis["key"] for axis in shown["growth"]] == [
+        "tokens", "width", "m", "block_size", "lora_r", "fourierft_n",
+    ]  # fmt: skip
+    for axis in shown["growth"]:
+        at = axis["x"].index(axis["at"])
+        for method, series in axis["series"].items():
+            if axis["key"] not in ("width", "block_size"):  # there not every layer is as the model's
+                assert series["flops"][at] == rows[method]["flops_per_step"], (axis["key"], method)
+                assert series["parameters"][at] == rows[method]["trainable_parameters"]
+
+
+@pytest.mark.parametrize("model", ["roberta-base", "meta-llama/Meta-Llama-3-8B"])
+@pytest.mark.parametrize("method", FOUR)
+def test_layers_counted_together_cost_the_same(model, method):
+    shapes = model_shapes(model)
+    layers = shapes.select(("all-linear",))
+    whole, quick = (cost.estimate(method, each, batch=4, sequence=32) for each in (layers, merged(layers)))
+    for name in ("trainable_parameters", "flops_per_step", "activation_bytes"):
+        assert getattr(quick, name) == pytest.approx(getattr(whole, name), rel=1e-12)
+    assert len(merged(layers)) < len(layers)
+
+
+def test_what_the_form_asks_for():
+    assert asked({**START, "m": "3", "block_size": "", "lora_r": " 4", "methods": ["lora", "cdvft"]}) == {
+        "model": "FacebookAI/roberta-base",
+        "targets": ["query", "value"],
+        "methods": ["cdvft", "lora"],
+        "m": 3,
+        "lora_r": 4,
+        "fourierft_n": 1000,
+        "batch": 16,
+        "sequence": 128,
+        "convention": "real_fft",
+    }

@@ -1,0 +1,202 @@
+"""Finished runs: which are compared, which are one point, who is on the front, and what is called a tie."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
+from cdvft_app.events import Done, Started
+from cdvft_app.judging.outcome_points import front, points
+from cdvft_app.judging.outcome_sentences import sentences, standard_error, tie
+from cdvft_app.judging.outcomes import AXES, Outcome, comparisons, of_record, of_recorded
+from cdvft_app.judging.run_flops import extra_flops, with_flops
+from cdvft_app.settings import RunSettings
+from cdvft_app.ui.shared.recorded import recorded
+
+PARAMETERS, FLOPS, SECONDS, MEMORY = AXES
+NUMBERS = count()
+RACE: dict[str, Any] = {
+    "model": "minilm", "dataset": "rotten_tomatoes", "target_modules": ("query", "value"), "batch_size": 32,
+    "train_examples": 2048, "max_length": 48, "c3a_block_size": 384,
+}  # fmt: skip
+
+
+def ran(
+    method: str, metric: float, parameters: int, seconds: float = 40.0, examples: int = 1024, **settings: Any
+) -> Outcome:
+    own = RunSettings(method=method, **{**RACE, **settings})
+    amounts = {"parameters": parameters, "seconds": seconds, "memory": None}
+    return Outcome(
+        f"run{next(NUMBERS)}",
+        "race",
+        "A race",
+        0.0,
+        own,
+        "accuracy",
+        metric,
+        examples,
+        128,
+        "CPU, 2 threads",
+        amounts,
+    )
+
+
+def placed(*outcomes: Outcome) -> list[Any]:
+    (one,) = comparisons(outcomes)
+    return points(one)
+
+
+def test_only_runs_of_the_same_data_model_and_budget_are_compared():
+    first, second = ran("cdvft", 0.8, 13_824), ran("lora", 0.7, 73_728)
+    other, smaller = ran("lora", 0.9, 9, dataset="sst2"), ran("lora", 0.9, 9, train_examples=64)
+    found = comparisons([first, other, second, smaller])
+    assert [one.outcomes for one in found] == [(first, second), (other,), (smaller,)]
+    assert found[0].title == "Rotten Tomatoes with MiniLM (6 layers) · 2,048 examples, 128 steps · 2 runs"
+    assert len({one.key for one in found}) == 3
+
+
+def test_seeds_of_one_setting_are_one_point_with_a_range():
+    one, other = placed(
+        *(
+            ran("cdvft", metric, 13_824, seconds, seed=seed)
+            for seed, metric, seconds in ((2, 0.80, 40), (0, 0.76, 38), (1, 0.78, 42))
+        ),
+        ran("cdvft", 0.7, 23_040, m=3),
+    )
+    assert (one.label, one.seeds) == ("CDVFT m\u00a0=\u00a02", (0, 1, 2))
+    assert (one.metric.mean, one.metric.low, one.metric.high) == (pytest.approx(0.78), 0.76, 0.80)
+    assert (one.amounts["seconds"].low, one.amounts["seconds"].high) == (38, 42)
+    assert (other.label, other.seeds, other.amounts["memory"]) == ("CDVFT m\u00a0=\u00a03", (0,), None)
+
+
+def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
+    slow, fast = placed(ran("lora", 0.7, 9, learning_rate=1e-3), ran("lora", 0.8, 9, learning_rate=3e-3))
+    assert [slow.label, fast.label] == [
+        "LoRA r\u00a0=\u00a08, rate 0.001",
+        "LoRA r\u00a0=\u00a08, rate 0.003",
+    ]
+    assert slow.size == fast.size
+    # Another method's setting changes nothing of this one.
+    assert len(placed(ran("lora", 0.7, 9, m=2), ran("lora", 0.8, 9, m=3))) == 1
+
+
+def test_the_front_is_what_nothing_else_beats():
+    small, beaten, large = (
+        ran("fourierft", 0.75, 6_000),
+        ran("lora", 0.74, 73_728),
+        ran("cdvft", 0.80, 13_824),
+    )
+    worse, twin = ran("c3a", 0.79, 13_824), ran("cdvft", 0.80, 13_824, alpha=2.0)
+    members = front(placed(small, beaten, large, worse, twin), "parameters")
+    assert [point.outcomes for point in members] == [(small,), (large,), (twin,)]
+    assert front(placed(small), "memory") == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "level"),
+    [
+        ([0.79], [0.77], True),  # closer than twice 1.3 points, the standard error over 1,024 rows
+        ([0.79], [0.76], False),
+        ([0.79, 0.82], [0.75, 0.791], True),  # seeds overlap
+        ([0.79, 0.80], [0.75, 0.76], False),
+        ([0.79, 0.82], [0.75], False),  # one run has no range
+    ],
+)
+def test_ties(ours, theirs, level):
+    one, other = placed(
+        *(ran("cdvft", metric, 9, seed=seed) for seed, metric in enumerate(ours)),
+        *(ran("lora", metric, 9, seed=seed) for seed, metric in enumerate(theirs)),
+    )
+    assert tie(one, other, standard_error("accuracy", one.metric.mean, 1024)) is level
+
+
+def test_standard_errors():
+    assert standard_error("accuracy", 0.8, 1024) == pytest.approx(0.0125)
+    assert standard_error("matthews", 0.5, 101) == pytest.approx(0.075)
+    assert standard_error("accuracy", 0.8, None) is None
+
+
+def test_the_recorded_race_in_sentences_also_where_cdvft_loses():
+    race = recorded()
+    assert race
+    (one,) = comparisons(map(of_recorded, race["runs"]))
+    winner, lora, fourier, doubt = (
+        said.replace("\u00a0", " ") for said in sentences(points(one), PARAMETERS)
+    )
+    assert winner.startswith("FourierFT n = 1,000 (80.2 %, 12,000 parameters) has the highest accuracy")
+    assert winner.endswith("CDVFT is not on it.")
+    assert lora == (
+        "LoRA r = 8 reaches 78.1 %, a tie with CDVFT m = 2 at 79.7 %, "
+        "with 5.33 times the parameters and 1.02 times the training time."
+    )
+    assert "a tie with CDVFT m = 2 at 79.7 %, with 0.868 times the parameters" in fourier
+    assert "Over 1,024 evaluation rows, 79.7 % has a standard error of 1.3 points" in doubt
+    assert sentences(points(one), MEMORY) == ["Nobody measured the memory of these runs."]
+
+
+def test_one_setting_alone_is_not_called_a_winner():
+    (said,) = sentences(placed(ran("cdvft", 0.8, 13_824)), PARAMETERS)
+    assert "13,824 parameters) is the only setting drawn, and one setting alone cannot be compared." in said
+
+
+def test_sentences_name_the_best_of_many_and_who_had_the_most():
+    (said_front, against, doubt) = sentences(
+        placed(
+            ran("cdvft", 0.80, 13_824),
+            *(ran("lora", 0.90 + r / 1000, 9_216 * r, 80, lora_r=r) for r in (2, 8, 32)),
+        ),
+        SECONDS,
+    )
+    assert "CDVFT m\u00a0=\u00a02 (80.0\u00a0%, 40.0 s)" in said_front
+    assert (
+        "LoRA r\u00a0=\u00a032, the best of 3 settings, reaches 93.2\u00a0%, 13.2 points more than" in against
+    )
+    assert "with 21.3 times the parameters and 2 times the training time" in against
+    assert doubt.endswith("The best of many settings is partly luck; LoRA had the most.")
+
+
+def test_flops_are_those_of_the_cost_table():
+    (row,) = cost_table(
+        parse_cost(
+            {
+                "model": "minilm",
+                "methods": ["lora"],
+                "targets": ["query", "value"],
+                "batch": 32,
+                "sequence": 48,
+            }
+        )
+    )
+    counted, unknown, head = with_flops(
+        [ran("lora", 0.7, 9), ran("lora", 0.7, 9, model="somebody/something"), ran("head", 0.7, 0)]
+    )
+    assert counted.amounts["flops"] == counted.steps * row["flops_per_step"] == extra_flops(counted)
+    assert (unknown.amounts["flops"], head.amounts["flops"]) == (None, 0)
+    assert (
+        "no extra FLOPs beside the head's"
+        in sentences(placed(*with_flops([ran("cdvft", 0.8, 9), head])), FLOPS)[1]
+    )
+
+
+def test_a_finished_run_of_the_store(tmp_path):
+    from cdvft_app.store.runs import RunStore
+
+    store = RunStore(tmp_path)
+    (run,) = store.create([RunSettings(method="cdvft", **RACE)], None)
+    assert of_record(run) is None
+    store.set_state(run.id, "preparing")
+    store.append(run.id, Started(2, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
+    store.append(run.id, Done("finished", 2, 1.5, "accuracy", 0.75, 0.6, 64.0, 1000, 2_000_000, tmp_path))
+    found = of_record(store.get(run.id))
+    assert found
+    assert (found.metric, found.evaluation_examples, found.steps, found.device) == (
+        0.75,
+        32,
+        2,
+        "CPU, 2 threads",
+    )
+    assert found.amounts == {"parameters": 13_824, "seconds": 1.5, "memory": 2_000_000}

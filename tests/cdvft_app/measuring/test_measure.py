@@ -1,0 +1,117 @@
+"""The measurement of a step: every method on tiny models of each kind, refusals, and what it reports."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cdvft_app.costs.memory import available_bytes, training_bytes
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
+from cdvft_app.measuring import measure as program
+from cdvft_app.measuring.measure import measure
+from cdvft_app.measuring.step_time import FEWEST_STEPS
+from cdvft_app.settings import METHODS
+from cdvft_app.shapes import model_shapes
+from cdvft_app.training import device
+
+BERT = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": 64}  # fmt: skip
+VIT = {**BERT, "model_type": "vit", "image_size": 32, "patch_size": 16}
+LLAMA = {**BERT, "model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_key_value_heads": 2}
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Writes a configuration into a folder, which is a model of any name here."""
+
+    def write(configuration):
+        (tmp_path / "config.json").write_text(json.dumps(configuration))
+        model_shapes.cache_clear()
+        return str(tmp_path)
+
+    return write
+
+
+def told(values):
+    found = []
+    measure(parse_cost({"batch": 2, "fourierft_n": 20, "lora_r": 2, **values}), found.append, seconds=0.01)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("configuration", "step", "lacking"),
+    [(BERT, {"sequence": 8}, set()), (VIT, {}, set()), (LLAMA, {"sequence": 8}, {"head"})],
+)
+def test_every_method_is_measured(model, configuration, step, lacking):
+    found = told({"model": model(configuration), **step})
+    results = {line["method"]: line for line in found if line["kind"] == "result"}
+    assert results.keys() == set(METHODS) - lacking
+    assert {line["method"] for line in found if line["kind"] == "refused"} == lacking
+    for line in results.values():
+        assert 0 < line["low"] <= line["seconds"] <= line["high"] and line["steps"] >= FEWEST_STEPS
+        assert line["forward_seconds"] > 0 and line["peak_bytes"] >= 0 and line["device"]
+        assert 0 <= line["others"] <= 1
+    counted = cost_table(parse_cost({"model": results["cdvft"]["model"], "batch": 2, "fourierft_n": 20,
+                                     "lora_r": 2, **step}))  # fmt: skip
+    whole = {row["method"]: row["total_flops_per_step"] for row in counted}
+    assert {method: line["step_flops"] for method, line in results.items()} == {
+        method: whole[method] for method in results
+    }
+    assert results["lora"]["setting"] == {"lora_r": 2}
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_flops_are_kept_as_they_run_whatever_was_asked(model):
+    asked = {"model": model(BERT), "methods": ["lora", "cdvft", "full"], "sequence": 8}
+    flops = [
+        [line["step_flops"] for line in told({**asked, "convention": count}) if line["kind"] == "result"]
+        for count in ("real_fft", "asymptotic")
+    ]
+    assert flops[0] == flops[1]
+
+
+def test_seconds_are_matched_by_trying_values(model, monkeypatch):
+    """With a clock of our own: CDVFT takes 1 s, LoRA 0.3 s and 0.1 s for each rank, FourierFT always 2 s."""
+
+    def step_time(row, *_, **__):
+        value = next(iter(row["setting"].values()), 0)
+        seconds = {"cdvft": 1.0, "lora": 0.3 + 0.1 * value, "fourierft": 2.0, "head": 0.1}[row["method"]]
+        return {"seconds": seconds, "forward_seconds": 0.1}
+
+    monkeypatch.setattr(program, "step_time", step_time)
+    wanted = {"match": "seconds_per_step", "methods": ["lora", "fourierft", "head"], "sequence": 8}
+    found = told({"model": model(BERT), **wanted})
+    tried = [(line["method"], line["setting"]) for line in found if line["kind"] == "result"]
+    ranks = [{"lora_r": r} for r in (1, 32, 4, 8)]
+    assert tried == [("cdvft", {"m": 2, "block_size": None}), *(("lora", setting) for setting in ranks),
+                     ("fourierft", {"fourierft_n": 1}), ("head", {})]  # fmt: skip
+    more = [line["more"] for line in found if line["kind"] == "begin"]
+    assert more == sorted(more, reverse=True) and more[-1] == 0
+
+
+def test_what_does_not_fit_is_refused_in_a_sentence(model, monkeypatch):
+    monkeypatch.setattr(device, "free_bytes", lambda kind: 1000)
+    (line,) = told({"model": model(BERT), "methods": ["cdvft"], "sequence": 8})
+    assert line["kind"] == "refused" and "Measure a smaller model or batch" in line["why"]
+
+
+def test_an_impossible_request_is_a_line_too(capsys):
+    program.main('{"model": "roberta-base", "lora_r": 0}')
+    line = json.loads(capsys.readouterr().out)
+    assert line["kind"] == "refused" and line["why"].startswith("lora_r: got 0")
+
+
+def test_memory_is_the_model_and_what_a_step_adds():
+    shapes = model_shapes("roberta-base")
+    rows = {row["method"]: row for row in cost_table(parse_cost({"model": "roberta-base", "batch": 16}))}
+    need = {method: training_bytes(row, shapes) for method, row in rows.items()}
+    tokens, block = 16 * 128, 3 * 768 + 768 + 3072 + 768 + 768  # outputs of six layers, and of attention
+    block += 2 * 768 + 3 * 12 * 128  # dropout, and scores of twelve heads on a CPU
+    kept = 4 * tokens * 12 * block
+    own = 16 * 55_296 + rows["cdvft"]["activation_bytes"]
+    assert need["cdvft"] == rows["cdvft"]["frozen_bytes"] + own + kept
+    assert {method: row["step_bytes"] for method, row in rows.items()} == need
+    assert need["head"] < need["cdvft"] < need["fourierft"] < need["full"]
+    assert available_bytes() > 0
