@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -10,6 +11,7 @@ from studio import Server, Visit, status
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
+from cdvft_app.ui.train import tab as train_tab
 
 pytestmark = pytest.mark.browser
 
@@ -71,3 +73,48 @@ def test_a_race_that_has_finished_is_on_offer(visit: Visit, server: Server) -> N
     expect(status(page)).to_have_text("All 3 finished", timeout=WAIT)
     page = visit("?tab=compare", ready="#costs h2")
     expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
+
+
+WATCHED = """() => {
+  window.refusals = [];
+  const look = () => {
+    const said = document.querySelector("#counts .problem")?.textContent;
+    if (said) window.refusals.push(said);
+  };
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
+}"""
+
+
+@pytest.fixture
+def slow_answers(monkeypatch: pytest.MonkeyPatch):
+    """Answers to a choice of model or recipe, which wait for `set()`."""
+    ready = threading.Event()
+    own = train_tab.targets
+
+    def slowly(*given: object) -> object:
+        assert ready.wait(60)
+        return own(*given)
+
+    monkeypatch.setattr(train_tab, "targets", slowly)
+    yield ready
+    ready.set()
+
+
+def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit, slow_answers) -> None:
+    slow_answers.set()
+    page = visit()
+    page.evaluate(WATCHED)
+    slow_answers.clear()
+    page.get_by_role("radio", name=re.compile("^Handwritten digits")).check()
+    expect(page.locator("#counts")).to_contain_text("trains 46,080", timeout=WAIT)
+    expect(page.locator("#start")).to_be_enabled()
+    refused = page.evaluate("window.refusals")
+    slow_answers.set()
+    page.reload()
+    page.locator("#choose.ready").wait_for(timeout=WAIT)
+    expect(page.get_by_role("radio", name=re.compile("^Handwritten digits"))).to_be_checked()
+    expect(page.locator("#counts")).to_contain_text("trains 46,080", timeout=WAIT)
+    expect(page.locator("#start")).to_be_enabled()
+    page.get_by_role("button", name="Another model").click()
+    expect(chosen(page, "set-target_modules")).to_have_text(["attn.qkv", "attn.proj"])
+    assert refused == []

@@ -30,6 +30,8 @@ LABELS = {name: label for name, (label, _) in SETTINGS.items()} | {
 }
 # What a sentence begins with, such as "methods.0: got ".
 _FIELD = re.compile(r"(?:^|(?<=\. ))([a-z]\w*)([.\w]*)(?=: )")
+# A model, data and layers that are left to the recipe.
+OF_ANOTHER: dict[str, Any] = {"model": None, "dataset": None, "target_modules": []}
 OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
 
 
@@ -45,6 +47,19 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
         asked["methods"], key=lambda name: METHODS.index(name) if name in METHODS else 99
     )
     return parse_race(asked)
+
+
+def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
+    """The values as they will be once a choice is answered: what it brings is left to recipe and model.
+
+    `filled_for` are the recipe and the model that the fields were last filled for, as the browser tells them.
+    """
+    recipe, model = filled_for if isinstance(filled_for, list) and len(filled_for) == 2 else (None, None)
+    if values.get("recipe") != recipe:
+        return {**values, **OF_ANOTHER}
+    if values.get("model") != model:
+        return {**values, "target_modules": []}
+    return {**values}
 
 
 def in_words(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
@@ -81,7 +96,10 @@ def from_runs(runs: Iterable[RunSettings]) -> dict[str, Any]:
 
 
 def remembered(kept: object) -> dict[str, Any]:
-    """A form that the browser kept, as far as it still fits; it may be anybody's or an older version's."""
+    """A form that the browser kept, as far as it still fits; it may be anybody's or an older version's.
+
+    A model, data or layers that cannot be run together are replaced by the recipe's own.
+    """
     kept = kept if isinstance(kept, dict) else {}
     values: dict[str, Any] = {name: kept.get(name, START.get(name)) for name in FIELDS}
     if not isinstance(values["recipe"], str) or values["recipe"] not in catalog.recipes():
@@ -94,7 +112,17 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = text(values[name])[:20]
     for name in ("model", "dataset", "init_weights", "schedule"):
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
-    return values
+    return values if _go_together(values) else values | OF_ANOTHER
+
+
+def _go_together(values: Mapping[str, Any]) -> bool:
+    """Whether recipe, model, data and layers can be run with each other, whatever the numbers are."""
+    chosen = {name: values[name] for name in ("recipe", *OF_ANOTHER)}
+    try:
+        catalog.resolve(race(chosen | {"methods": ["head"]}).runs()[0])
+    except InvalidChoice:
+        return False
+    return True
 
 
 def stands_for(name: str) -> str:

@@ -67,8 +67,14 @@ def build(app: AppState) -> OnVisit:
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
     fields = [controls.fields[name] for name in form.FIELDS]
 
+    # Recipe and model that model, data and layers were last filled for. The browser holds it, so that every
+    # call brings it together with the fields: until a choice is answered, it differs from what is chosen.
+    start_recipe = catalog.get_recipe(form.START["recipe"])
+    filled_for = gr.JSON([start_recipe.key, start_recipe.model], visible=False)
+
     def values(given: tuple[Any, ...]) -> dict[str, Any]:
-        return dict(zip(form.FIELDS, given, strict=True))
+        *of_fields, filled = given
+        return form.applied(dict(zip(form.FIELDS, of_fields, strict=True)), filled)
 
     # While one types: counts, blocks, whether Start can be pressed.
     def typed(*given: Any) -> tuple[Any, ...]:
@@ -84,10 +90,11 @@ def build(app: AppState) -> OnVisit:
         return said.counts, said.blocks, gr.Button(interactive=True), asked
 
     said_to = [counts, blocks, start, kept]
-    gr.on([field.change for field in fields], typed, fields, said_to, **QUIET)
-    controls.fields["recipe"].hub_changed(typed, fields, said_to, **QUIET)
+    asking = [*fields, filled_for]
+    gr.on([field.change for field in fields], typed, asking, said_to, **QUIET)
+    controls.fields["recipe"].hub_changed(typed, asking, said_to, **QUIET)
 
-    view.run_ended(typed, fields, said_to, **QUIET)
+    view.run_ended(typed, asking, said_to, **QUIET)
 
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
@@ -95,16 +102,15 @@ def build(app: AppState) -> OnVisit:
     def of_recipe(key: str, m: Any) -> list[Any]:
         recipe = catalog.get_recipe(key)
         return [
-            recipe.model,
             gr.update(**choices("model", recipe)),
             gr.update(**choices("dataset", recipe)),
             gr.update(**targets(recipe.model, recipe)),
             *(gr.update(placeholder=placeholder(name, recipe, m)) for name in varying),
+            [recipe.key, recipe.model],
         ]
 
     at = controls.fields
-    brought = gr.State()  # the model whose layers are on offer
-    follows = [brought, at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying)]
+    follows = [at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying), filled_for]
     at["recipe"].input(of_recipe, [at["recipe"], at["m"]], follows, **QUIET)
 
     def of_m(key: str, m: Any) -> Any:
@@ -113,16 +119,16 @@ def build(app: AppState) -> OnVisit:
     rate = f"{form.RATE}cdvft"
     at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
 
-    def of_model(model: str, key: str, before: str) -> Any:
-        if model == before:
+    def of_model(model: str, key: str, filled: object) -> Any:
+        if filled == [key, model]:
             return gr.skip(), gr.skip()  # its field was left, which is an input, too
         try:
-            return gr.update(**targets(model or "", catalog.get_recipe(key))), model
+            return gr.update(**targets(model or "", catalog.get_recipe(key))), [key, model]
         except InvalidChoice:
             return gr.skip(), gr.skip()  # `typed` says what is wrong with it
 
     at["model"].input(
-        of_model, [at["model"], at["recipe"], brought], [at["target_modules"], brought], **QUIET
+        of_model, [at["model"], at["recipe"], filled_for], [at["target_modules"], filled_for], **QUIET
     )
 
     def of_methods(methods: list[str], key: str) -> list[Any]:
@@ -156,7 +162,7 @@ def build(app: AppState) -> OnVisit:
         return shown(ids, "new", mine, time.time_ns()), "", mine
 
     clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
-    start.click(started, [token, *fields], [view, reason, token], **clicked)
+    start.click(started, [token, *asking], [view, reason, token], **clicked)
 
     def acting(act: Any, in_view: bool = False) -> Any:
         def acted(shown_value: Any, mine: str) -> tuple[Any, ...]:
@@ -178,12 +184,12 @@ def build(app: AppState) -> OnVisit:
     # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
     def filled(form_values: dict[str, Any]) -> list[Any]:
         recipe = catalog.get_recipe(form_values["recipe"])
-        model, *updates = of_recipe(recipe.key, form_values["m"])
+        *updates, _ = of_recipe(recipe.key, form_values["m"])
         own = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
-        model = form_values["model"] or model
+        model = form_values["model"] or recipe.model
         with suppress(InvalidChoice):  # `typed` says what is wrong with it
             own["target_modules"] = gr.update(**targets(model, recipe))
-        return [*(_set(own.get(name), form_values[name]) for name in form.FIELDS), model]
+        return [*(_set(own.get(name), form_values[name]) for name in form.FIELDS), [recipe.key, model]]
 
     def reused(shown_value: Any) -> list[Any]:
         first = next(filter(None, map(app.store.get, ids_of(shown_value))), None)
@@ -192,7 +198,7 @@ def build(app: AppState) -> OnVisit:
         runs = app.store.group(first.group_id)
         return filled(form.remembered(form.from_runs(run.settings for run in runs)))
 
-    view.use_settings(reused, view, [*fields, brought], **QUIET)
+    view.use_settings(reused, view, asking, **QUIET)
 
     # A visit: who it is, what the form held, and which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
@@ -201,7 +207,7 @@ def build(app: AppState) -> OnVisit:
         return [*filled(form.remembered(kept_form)), first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
-    return OnVisit(visited, [token, kept], [*fields, brought, view, history, token])
+    return OnVisit(visited, [token, kept], [*asking, view, history, token])
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:

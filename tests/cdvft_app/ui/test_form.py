@@ -148,6 +148,52 @@ def test_a_kept_form_may_be_anything(kept: object) -> None:
     assert all(isinstance(values[name], str) for name in (*form.NUMBERS, *form.RATES))
 
 
+OWN = {"model": None, "dataset": None, "target_modules": []}
+
+
+@pytest.mark.parametrize(
+    ("kept", "healed"),
+    [
+        ({"recipe": "mnist", "model": "minilm", "dataset": "rotten_tomatoes"}, OWN),
+        ({"recipe": "mnist", "model": "vit_small", "dataset": "mnist", "target_modules": ["query"]}, OWN),
+        ({"recipe": "sentiment", "model": "gone"}, OWN),
+        ({"recipe": "sentiment", "model": "x" * 300}, OWN),
+        ({"recipe": "sentiment", "target_modules": ["key"], "m": "1"}, {"target_modules": ["key"]}),
+        ({"recipe": "mnist", "model": "vit_small", "dataset": "mnist"}, {"model": "vit_small"}),
+    ],
+)
+def test_a_kept_form_heals_where_its_parts_do_not_go_together(kept: dict, healed: dict) -> None:
+    values = form.remembered(kept)
+    assert {name: values[name] for name in healed} == healed
+    assert values["recipe"] == kept["recipe"] and values["m"] == kept.get("m", "2")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "model", "layers"),
+    [
+        (
+            {"recipe": "mnist"},
+            "vit_small",
+            ("attn.qkv", "attn.proj"),
+        ),  # the fields are those of sentiment still
+        ({"model": "roberta_base"}, "roberta_base", ("query", "value")),
+        ({}, "minilm", ("key",)),
+    ],
+)
+def test_until_a_choice_is_answered_its_own_model_and_layers_stand(
+    chosen: dict, model: str, layers: tuple[str, ...]
+) -> None:
+    fields = EMPTY | {"model": "minilm", "dataset": "rotten_tomatoes", "target_modules": ["key"]} | chosen
+    (settings,) = form.race(form.applied(fields, ["sentiment", "minilm"])).runs()
+    plan = catalog.resolve(settings)
+    assert (plan.settings.model, plan.settings.target_modules) == (model, layers)
+
+
+@pytest.mark.parametrize("filled_for", [None, "x", [], ["sentiment"], {"a": 1}, [1, 2, 3]])
+def test_what_fields_are_filled_for_may_be_anything(filled_for: object) -> None:
+    assert form.applied(EMPTY, filled_for)["model"] is None
+
+
 @pytest.mark.parametrize("recipe", catalog.recipes().values(), ids=lambda recipe: recipe.key)
 def test_every_recipe_fills_the_controls(recipe: catalog.Recipe) -> None:
     for name in ("model", "dataset"):
