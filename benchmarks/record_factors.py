@@ -134,7 +134,7 @@ def record_image(model: str, keys: list[str]) -> None:
     """
     run = RecordedRun(keys[0])
     modules = sorted(
-        {layer.module for key in keys for layer in layers.layers(RecordedRun(key))}, key=layers.natural
+        {layer.module for key in keys for layer in layers.layers(RecordedRun(key))}, key=layers.natural_order
     )
     shown = patches.images(run)
     received = {module: patches.inputs(run, module, 0) for module in modules[::-3]}

@@ -90,13 +90,13 @@ def find(model: nn.Module, module: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _loaded(model: ModelEntry, image_size: int | None) -> TextBackbone | ImageBackbone:
-    def nothing_is_fetched() -> bool:  # a model that is gone from this machine would keep the page waiting
+    def refuse_downloads() -> bool:  # a model that is gone from this machine would keep the page waiting
         return True
 
     try:
         if image_size is None:
-            return load_text_backbone(model, should_stop=nothing_is_fetched)
-        return load_image_backbone(model, image_size, should_stop=nothing_is_fetched)
+            return load_text_backbone(model, should_stop=refuse_downloads)
+        return load_image_backbone(model, image_size, should_stop=refuse_downloads)
     except (DownloadFailed, DownloadStopped) as error:
         raise Unavailable(
             f"{model.title} is not on this machine any more, so what its layers receive cannot be computed "

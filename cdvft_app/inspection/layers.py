@@ -44,7 +44,7 @@ def layers(source: Source) -> list[Layer]:
 
 def places(modules: Iterable[str]) -> dict[str, tuple[int | None, str]]:
     """(number of its block, short name in it) of every module, in the model's order."""
-    ordered = sorted(modules, key=natural)
+    ordered = sorted(modules, key=natural_order)
     kinds = short_names([_split(module)[1] for module in ordered])
     return {module: (_split(module)[0], kinds[_split(module)[1]]) for module in ordered}
 
@@ -61,7 +61,7 @@ def find_layer(source: Source, module: object) -> Layer:
     raise Unavailable(f"This run has no layer {str(module)[:80]!r}.")
 
 
-def natural(name: str) -> list[tuple[bool, int, str]]:
+def natural_order(name: str) -> list[tuple[bool, int, str]]:
     """A key that sorts numbers inside names by value."""
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
 

@@ -19,7 +19,7 @@ WEIGHTS = "model.safetensors"  # what full fine-tuning keeps, in the run's adapt
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangedLayer:
     """A layer that a run changed: `title` for the page."""
 
     module: str
@@ -57,20 +57,20 @@ def find(store: RunStore, run_id: object) -> Source:
     return run
 
 
-def changed(source: Source) -> list[Changed]:
+def changed(source: Source) -> list[ChangedLayer]:
     """The layers that a run changed and that the catalogue or the run's snapshots know as linear."""
     if source.settings.method != "full":
         found = layers.layers(source)
-        return [Changed(one.module, _title(one.depth, one.kind), one.d_out, one.d_in) for one in found]
+        return [ChangedLayer(one.module, _title(one.depth, one.kind), one.d_out, one.d_in) for one in found]
     groups = catalog.resolve(source.settings).model.layers
     with _weights(source) as tensors:
         names = [key.removesuffix(".weight") for key in tensors.keys() if key.endswith(".weight")]  # noqa: SIM118
         names = [name for name in names if any(f".{name}".endswith(f".{group.name}") for group in groups)]
         shapes = {name: tensors.get_slice(f"{name}.weight").get_shape() for name in names}
-    return [Changed(name, _title(*place), *shapes[name]) for name, place in layers.places(names).items()]
+    return [ChangedLayer(name, _title(*place), *shapes[name]) for name, place in layers.places(names).items()]
 
 
-def weight_change(source: Source, module: object) -> tuple[Any, Changed]:
+def weight_change(source: Source, module: object) -> tuple[Any, ChangedLayer]:
     """The change after the last step as a tensor (d_out, d_in), and the layer it belongs to.
 
     For an adapter it is its update; for full fine-tuning the trained weights less the pretrained ones.

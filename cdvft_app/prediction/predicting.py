@@ -8,14 +8,14 @@ from typing import Any
 
 from cdvft_app.catalog import Plan
 from cdvft_app.prediction.counted import Counted, count
-from cdvft_app.prediction.learning import (
+from cdvft_app.prediction.observations import (
     MANY_STEPS,
     Estimate,
-    Lesson,
-    learned,
-    lessons,
-    like,
-    measured_lessons,
+    Observation,
+    estimate,
+    observed_runs,
+    observed_steps,
+    same_magnitude,
     settings_of,
 )
 from cdvft_app.settings import RunSettings
@@ -77,17 +77,20 @@ def predict(
         return None
     kind = device_kind()
     device = device_name(kind)
-    known = lessons(finished, device, GROWTH.value)
+    known = observed_runs(finished, device, GROWTH.value)
     steps = _measured(measured, device)
     pace = _pace(plan.settings, [*known, *steps], counted.step_flops, counted.steps, kind)
-    rest = learned(
+    rest = estimate(
         plan.settings,
         known,
-        lambda other: other.rest(counted.evaluation_flops),
-        lambda other: like(counted.evaluation_flops, other.evaluation_flops),
+        lambda other: other.overhead(counted.evaluation_flops),
+        lambda other: same_magnitude(counted.evaluation_flops, other.evaluation_flops),
     )
-    program = learned(
-        plan.settings, known, Lesson.program, lambda other: like(counted.step_flops, other.step_flops)
+    program = estimate(
+        plan.settings,
+        known,
+        Observation.program_memory,
+        lambda other: same_magnitude(counted.step_flops, other.step_flops),
     ) or (_PROGRAM if kind == "cpu" else Estimate(0, 0, 0, "none"))
     seconds = pace and _seconds(counted, pace)
     return Prediction(
@@ -96,7 +99,7 @@ def predict(
         trainable_parameters=_exactly(counted.trainable_parameters, "Counted by formula: exact."),
         adapter_bytes=_file(plan, counted),
         seconds=seconds,
-        whole_seconds=pace and seconds and _whole(seconds, rest or _rough_rest(counted, pace)),
+        whole_seconds=pace and seconds and _whole(seconds, rest or _rough_overhead(counted, pace)),
         peak_memory_bytes=_peak(counted, program),
     )
 
@@ -113,27 +116,29 @@ def step_seconds(
     """What one step of a cost table's row would take here, if its memory were there; see `predict`."""
     kind = device_kind()
     device = device_name(kind)
-    known = [*lessons(finished, device, GROWTH.value), *_measured(measured, device)]
+    known = [*observed_runs(finished, device, GROWTH.value), *_measured(measured, device)]
     flops = row["total_flops_per_step"]
     pace = _pace(settings_of(row), known, flops, MANY_STEPS, kind)
     return pace and Estimate(flops * pace.value, flops * pace.low, flops * pace.high, pace.how)
 
 
-def _measured(results: Iterable[Mapping[str, Any]], device: str) -> list[Lesson]:
-    return measured_lessons(result for result in results if result["device"] == device)
+def _measured(results: Iterable[Mapping[str, Any]], device: str) -> list[Observation]:
+    return observed_steps(result for result in results if result["device"] == device)
 
 
 def _pace(
-    settings: RunSettings, known: Sequence[Lesson], step_flops: float, steps: int, kind: str
+    settings: RunSettings, known: Sequence[Observation], step_flops: float, steps: int, kind: str
 ) -> Estimate | None:
     """Seconds a FLOP; None on a GPU that nothing is known of."""
 
-    def same_pace(other: Lesson) -> bool:
+    def same_pace(other: Observation) -> bool:
         many = min(steps, other.steps) >= MANY_STEPS
-        return like(step_flops, other.step_flops) and (many or like(steps, other.steps))
+        return same_magnitude(step_flops, other.step_flops) and (many or same_magnitude(steps, other.steps))
 
     telling = [one for one in known if step_flops < _TELLING * one.step_flops]
-    return learned(settings, telling, Lesson.pace, same_pace) or (_rough_pace() if kind == "cpu" else None)
+    return estimate(settings, telling, Observation.seconds_per_flop, same_pace) or (
+        _rough_pace() if kind == "cpu" else None
+    )
 
 
 def _exactly(value: float, how: str) -> Estimate:
@@ -169,7 +174,7 @@ def _seconds(counted: Counted, pace: Estimate) -> Estimate:
     )
 
 
-def _rough_rest(counted: Counted, pace: Estimate) -> Estimate:
+def _rough_overhead(counted: Counted, pace: Estimate) -> Estimate:
     """Evaluations at training's pace, and loading."""
     flops = counted.evaluation_flops
     low, value, high = (

@@ -124,10 +124,10 @@ def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
 
 def test_a_resumed_run_says_nothing_about_loading(store: RunStore) -> None:
     run = finish(store, 1e-9)
-    (lesson,) = lessons_of(run)
-    assert lesson.rest_seconds is not None
-    (again,) = lessons_of(dataclasses.replace(run, queued=run.created + 60))
-    assert again.rest_seconds is None and again.rest(1.0) is None
+    (observed,) = observations_of(run)
+    assert observed.overhead_seconds is not None
+    (again,) = observations_of(dataclasses.replace(run, queued=run.created + 60))
+    assert again.overhead_seconds is None and again.overhead(1.0) is None
 
 
 def ended_after(run: RunRecord, whole: float) -> RunRecord:
@@ -168,10 +168,10 @@ def test_more_evaluations_take_longer_and_loading_does_not(store: RunStore) -> N
     assert whole[512].low <= 60.0 and whole[512].high >= 80.0
 
 
-def lessons_of(run: RunRecord) -> Any:
-    from cdvft_app.prediction.learning import lessons
+def observations_of(run: RunRecord) -> Any:
+    from cdvft_app.prediction.observations import observed_runs
 
-    return lessons([run], HERE, 1.13)
+    return observed_runs([run], HERE, 1.13)
 
 
 def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,9 @@
 """What the runs that ended here, and the steps that were measured here, say about the next run.
 
-Each run teaches three things: how long its training took for each FLOP that was counted for it, how long it
-took beside training, and how many bytes its process had beside those of a step. A measured step teaches the
-first alone. The nearest count: of the same method, model and data, then of the same method and model, then of
-the same model, then any long one; of these the latest, by their
-median.
+Each run tells three things: the seconds its training took for each FLOP that was counted for it, its overhead
+(the seconds beside training), and how many bytes its process had beside those of a step. A measured step
+tells the first alone. The most similar ones count: of the same method, model and data, then of the same
+method and model, then of the same model, then any long one; of these the latest, by their median.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 
 LATEST = 5
-LIKE_SIZE = 3.0
+SAME_MAGNITUDE = 3.0
 """Numbers up to so many times more or less are alike: small steps, for one, take longer for each FLOP."""
 MANY_STEPS = 30
 """From here on a run's pace is that of any longer one; before, its first steps weigh too much."""
-SHORT_REST = 2.0
+SHORT_OVERHEAD = 2.0
 """What a shorter run took beside training may be so many times more or less, as libraries are loaded once."""
 
 
@@ -47,13 +46,13 @@ class Range(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Observation:
     """A finished run in numbers: steps, FLOPs of one and of all evaluations, seconds, bytes.
 
-    `rest_seconds` are those beside training, loading and evaluations; None for a run that was resumed, whose
-    beginning is forgotten. `program_bytes`, beside a step's, are None where no memory was measured. Of a step
-    that was `measured` by itself only the pace is known; `others` is the share of the processor that other
-    programs took meanwhile.
+    `overhead_seconds` are those beside training, loading and evaluations; None for a run that was resumed,
+    whose beginning is forgotten. `program_bytes`, beside a step's, are None where no memory was measured. Of
+    a step that was `measured` by itself only the seconds a FLOP are known; `others` is the share of the
+    processor that other programs took meanwhile.
     """
 
     settings: RunSettings
@@ -61,12 +60,12 @@ class Lesson:
     step_flops: float
     evaluation_flops: float
     training_seconds: float
-    rest_seconds: float | None
+    overhead_seconds: float | None
     program_bytes: float | None
     measured: bool = False
     others: float = 0.0
 
-    def pace(self) -> Range:
+    def seconds_per_flop(self) -> Range:
         """Seconds a FLOP of training; those of a short run may be its first steps' for the most part.
 
         Without other programs a measured step could have been as much shorter.
@@ -74,31 +73,31 @@ class Lesson:
         pace = self.training_seconds / (self.step_flops * self.steps)
         return Range(pace * min(self.steps / MANY_STEPS, 1.0) * (1.0 - self.others), pace, pace)
 
-    def rest(self, evaluation_flops: float) -> Range | None:
+    def overhead(self, evaluation_flops: float) -> Range | None:
         """Seconds beside training of a run with evaluations of so many FLOPs.
 
         Of this run's, evaluations are what they would be at training's pace, or all there are: with the same
         evaluations it is what was measured. All could have been either, which the range leaves open.
         """
-        if self.rest_seconds is None:
+        if self.overhead_seconds is None:
             return None
-        evaluating = min(self.pace().value * self.evaluation_flops, self.rest_seconds)
+        evaluating = min(self.seconds_per_flop().value * self.evaluation_flops, self.overhead_seconds)
         more = evaluation_flops / self.evaluation_flops
-        slack = 1.0 if self.steps >= MANY_STEPS else SHORT_REST
+        slack = 1.0 if self.steps >= MANY_STEPS else SHORT_OVERHEAD
         return Range(
-            self.rest_seconds * min(more, 1.0) / slack,
-            self.rest_seconds + evaluating * (more - 1),
-            self.rest_seconds * max(more, 1.0) * slack,
+            self.overhead_seconds * min(more, 1.0) / slack,
+            self.overhead_seconds + evaluating * (more - 1),
+            self.overhead_seconds * max(more, 1.0) * slack,
         )
 
-    def program(self) -> Range | None:
+    def program_memory(self) -> Range | None:
         """Bytes beside a step's."""
         size = self.program_bytes
         return None if size is None else Range(size, size, size)
 
 
 @dataclass(frozen=True)
-class _Nearness:
+class _Similarity:
     """What must be the same, whether the runs must be alike, and the least factor that is left open."""
 
     same: tuple[str, ...]
@@ -110,16 +109,16 @@ class _Nearness:
         return all(getattr(other, name) == getattr(settings, name) for name in self.same)
 
 
-_NEAREST = (
-    _Nearness(("method", "model", "dataset"), True, "of the same method on the same model and data", 1.15),
-    _Nearness(("method", "model"), True, "of the same method on the same model", 1.4),
-    _Nearness(("model",), True, "of other methods on the same model", 1.4),
-    _Nearness(("model",), False, "on the same model, of another size or length", 2.5),
-    _Nearness((), False, "of other models", 3.0),
+_SIMILARITIES = (
+    _Similarity(("method", "model", "dataset"), True, "of the same method on the same model and data", 1.15),
+    _Similarity(("method", "model"), True, "of the same method on the same model", 1.4),
+    _Similarity(("model",), True, "of other methods on the same model", 1.4),
+    _Similarity(("model",), False, "on the same model, of another size or length", 2.5),
+    _Similarity((), False, "of other models", 3.0),
 )
 
 
-def lessons(runs: Iterable[RunRecord], device: str, growth: float) -> list[Lesson]:
+def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list[Observation]:
     """What those of the finished runs teach that had a forecast and trained on this device, latest first.
 
     Args:
@@ -135,7 +134,7 @@ def lessons(runs: Iterable[RunRecord], device: str, growth: float) -> list[Lesso
         whole = run.whole_seconds or 0.0
         peak = run.result.get("peak_memory_bytes")
         found.append(
-            Lesson(
+            Observation(
                 run.settings,
                 run.step,
                 counted["step_flops"],
@@ -148,19 +147,19 @@ def lessons(runs: Iterable[RunRecord], device: str, growth: float) -> list[Lesso
     return found
 
 
-def measured_lessons(results: Iterable[Mapping[str, Any]]) -> list[Lesson]:
+def observed_steps(results: Iterable[Mapping[str, Any]]) -> list[Observation]:
     """What step times teach that were measured on this device, in their order.
 
     They are taken after warming up, and so count as those of a long run.
     """
     return [
-        Lesson(
+        Observation(
             settings_of(result),
             MANY_STEPS,
             result["step_flops"],
             evaluation_flops=0.0,  # none: it teaches nothing of them
             training_seconds=MANY_STEPS * result["seconds"],
-            rest_seconds=None,
+            overhead_seconds=None,
             program_bytes=None,
             measured=True,
             others=result["others"],
@@ -177,46 +176,48 @@ def settings_of(row: Mapping[str, Any]) -> RunSettings:
     return RunSettings(method=row["method"], model=key, **row["setting"])
 
 
-def like(one: float, other: float) -> bool:
+def same_magnitude(one: float, other: float) -> bool:
     """Whether two positive numbers are of one size."""
-    return 1 / LIKE_SIZE <= one / other <= LIKE_SIZE
+    return 1 / SAME_MAGNITUDE <= one / other <= SAME_MAGNITUDE
 
 
-def learned(
+def estimate(
     settings: RunSettings,
-    known: Sequence[Lesson],
-    value: Callable[[Lesson], Range | None],
-    alike: Callable[[Lesson], bool],
+    known: Sequence[Observation],
+    value: Callable[[Observation], Range | None],
+    alike: Callable[[Observation], bool],
 ) -> Estimate | None:
     """The median of what the nearest runs say, in a range that holds all of theirs; None without any.
 
     Args:
         settings: of the run that is asked about.
-        known: the lessons, latest first.
+        known: the observations, latest first.
         value: what one says; None where it says nothing.
         alike: whether one is of the size that is asked about, in what matters for this value.
     """
-    for nearness in _NEAREST:
+    for similarity in _SIMILARITIES:
         near = [
             (one, said)
             for one in known
-            if nearness.holds(settings, one.settings)
-            and (alike(one) or not nearness.alike)
-            and (nearness.same or one.steps >= MANY_STEPS)
+            if similarity.holds(settings, one.settings)
+            and (alike(one) or not similarity.alike)
+            and (similarity.same or one.steps >= MANY_STEPS)
             if (said := value(one)) is not None
         ][:LATEST]
         if near:
             ranges = [said for _, said in near]
-            median, spread = statistics.median(one.value for one in ranges), nearness.spread
+            median, spread = statistics.median(one.value for one in ranges), similarity.spread
             low = min(*(one.low for one in ranges), median / spread)
             high = max(*(one.high for one in ranges), median * spread)
-            return Estimate(median, low, high, f"as {_sources(one for one, _ in near)} {nearness.words} here")
+            return Estimate(
+                median, low, high, f"as {_sources(one for one, _ in near)} {similarity.words} here"
+            )
     return None
 
 
-def _sources(taught: Iterable[Lesson]) -> str:
+def _sources(observed: Iterable[Observation]) -> str:
     """One run, the last 3 runs, one measured step, one run and 2 measured steps."""
-    measured = [one.measured for one in taught]
+    measured = [one.measured for one in observed]
     runs, steps = measured.count(False), measured.count(True)
     parts = [
         f"the last {runs} runs" if runs > 1 else "one run" if runs else "",
