@@ -18,7 +18,7 @@ from cdvft_app.store.records import StoreError
 # The tables of format 1. A history of any older format, a new one among them, gets what it lacks from LATER.
 TABLES = """
 CREATE TABLE runs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- names the run's folder; never given twice
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of making
     id TEXT NOT NULL UNIQUE,
     group_id TEXT NOT NULL,
     position INTEGER NOT NULL,
@@ -66,6 +66,9 @@ LATER: dict[int, str] = {  # format -> what it changed in the one before
     # Devices by the names that pages give them.
     5: """UPDATE runs SET device = 'CPU' || substr(device, 4) WHERE device LIKE 'cpu%';
 UPDATE runs SET device = 'Apple GPU' WHERE device = 'mps'""",
+    # The run's folder, once named by its number, which came again after a ROLLBACK; now by its id.
+    6: """ALTER TABLE runs ADD COLUMN folder TEXT;
+UPDATE runs SET folder = printf('%06d', number)""",
 }
 VERSION = max(LATER)
 

@@ -41,10 +41,10 @@ def facts(event: Event, folder: Path) -> dict[str, Any]:
     return values
 
 
-def append(connection: sqlite3.Connection, number: int, event: Event, folder: Path) -> int:
+def append(connection: sqlite3.Connection, number: int, event: Event, folders: Path) -> int:
     """Keep an event of the run inside the caller's transaction; return the new row's cursor."""
     run = connection.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
-    values = facts(event, folder)
+    values = facts(event, folders / run["folder"])
     if isinstance(event, Step) and event.step <= run["step"]:
         connection.execute("DELETE FROM rows WHERE run_id = ? AND step >= ?", (run["id"], event.step))
     if isinstance(event, Started) and run["state"] == "preparing":

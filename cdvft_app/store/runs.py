@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import shutil
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from cdvft_app.events import Event
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import owners, processes, rows, states, waiting
 from cdvft_app.store.database import Database, sentences
+from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.records import (
     COLUMNS,
@@ -33,17 +34,18 @@ from cdvft_app.store.records import (
     record,
 )
 
-ID = re.compile(r"[A-Za-z0-9_-]{22,32}")  # 16 random bytes, as hex or as base64
-NAME_LIMIT = 120
-
 
 class RunStore:
-    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<number>/`."""
+    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`.
+
+    Versions before format 6 named a run's folder by its number; such runs keep theirs.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
+        self._folders = self.root / "runs"
         with sentences(self.root):
-            (self.root / "runs").mkdir(parents=True, exist_ok=True)
+            self._folders.mkdir(parents=True, exist_ok=True)
         self._database = Database(self.root / "history.sqlite")
         self.measurements = Measurements(self._database)
 
@@ -78,12 +80,14 @@ class RunStore:
         made = []
         with self._database.writing() as connection:
             for position, (one, forecast) in enumerate(zip_longest(settings, forecasts)):
+                run_id = secrets.token_hex(16)  # none begins with "-", as options do
                 values = {
-                    "id": secrets.token_hex(16),  # none begins with "-", as options do
+                    "id": run_id,
+                    "folder": run_id,
                     "group_id": group_id,
                     "position": position,
                     "token_hash": None if token is None else owners.token_hash(token),
-                    "name": _clean(name) or one.recipe,
+                    "name": one_line(name) or one.recipe,
                     "settings": one.model_dump_json(),
                     "method": one.method,
                     "state": "queued" if process is None else "preparing",
@@ -99,14 +103,16 @@ class RunStore:
                     f" RETURNING number",
                     tuple(values.values()),
                 ).fetchone()
-                self._folder(inserted["number"]).mkdir()
                 made += _select(connection, "WHERE number = ?", inserted["number"])
+        for run in made:
+            with suppress(StoreError):  # the run is kept, and whoever trains it makes its folder
+                self.make_folder(run.id)
         return made
 
     def get(self, run_id: object) -> RunRecord | None:
         """The run, or None for anything that is not the id of one."""
         with self._database.reading() as connection:
-            found = _select(connection, "WHERE id = ?", _id(run_id))
+            found = _select(connection, "WHERE id = ?", possible_id(run_id))
         return found[0] if found else None
 
     def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
@@ -123,7 +129,7 @@ class RunStore:
     def group(self, group_id: object) -> list[RunRecord]:
         """The runs of one race, in the order they were asked for."""
         with self._database.reading() as connection:
-            return _select(connection, "WHERE group_id = ? ORDER BY position, number", _id(group_id))
+            return _select(connection, "WHERE group_id = ? ORDER BY position, number", possible_id(group_id))
 
     def groups(
         self, limit: int, token: str | None = None, sweeps: bool | None = None
@@ -139,7 +145,14 @@ class RunStore:
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
         with self._database.reading() as connection:
-            return self._folder(_number(connection, run_id))
+            return self._folders / _kept(connection, run_id)["folder"]
+
+    def make_folder(self, run_id: str) -> Path:
+        """The run's folder, made if it is missing. Only a run that is in the history has one."""
+        folder = self.folder(run_id)
+        with sentences(folder):
+            folder.mkdir(exist_ok=True)
+        return folder
 
     # Events and rows
 
@@ -150,8 +163,7 @@ class RunStore:
         after a resume takes the place of the rows from that step on: what they tell of was lost.
         """
         with self._database.writing() as connection:
-            number = _number(connection, run_id)
-            return rows.append(connection, number, event, self._folder(number))
+            return rows.append(connection, _kept(connection, run_id)["number"], event, self._folders)
 
     def rows(
         self, run_id: object, after: int = 0, kinds: Sequence[str] | None = None, limit: int = 5000
@@ -163,14 +175,14 @@ class RunStore:
         earlier from that step on are void.
         """
         with self._database.reading() as connection:
-            return rows.after(connection, _id(run_id), after, kinds, limit)
+            return rows.after(connection, possible_id(run_id), after, kinds, limit)
 
     # States
 
     def state(self, run_id: object) -> str | None:
         """The run's state alone: cheap enough to ask at every step."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT state FROM runs WHERE id = ?", (_id(run_id),)).fetchone()
+            row = connection.execute("SELECT state FROM runs WHERE id = ?", (possible_id(run_id),)).fetchone()
         return row and row["state"]
 
     def set_state(
@@ -178,12 +190,12 @@ class RunStore:
     ) -> None:
         """Move a run to `state`, or raise `IllegalTransition`."""
         with self._database.writing() as connection:
-            states.move(connection, _number(connection, run_id), state, reason, process)
+            states.move(connection, _kept(connection, run_id)["number"], state, reason, process)
 
     def ask_to_stop(self, run_id: str) -> None:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
         with self._database.writing() as connection:
-            number = _number(connection, run_id)
+            number = _kept(connection, run_id)["number"]
             found = _select(connection, "WHERE number = ?", number)[0]
             if found.state == "queued":
                 states.move(connection, number, "stopped", "Stopped before it began.")
@@ -209,7 +221,7 @@ class RunStore:
     def queue_place(self, run_id: object) -> int | None:
         """1 for the run that is taken next; None for a run that does not wait."""
         with self._database.reading() as connection:
-            return waiting.place(connection, _id(run_id))
+            return waiting.place(connection, possible_id(run_id))
 
     def mark_interrupted(self) -> list[str]:
         """At start-up: active runs whose process is gone become `interrupted`; returns their ids."""
@@ -229,24 +241,24 @@ class RunStore:
         """Whether `token` is the one the run was started with."""
         with self._database.reading() as connection:
             query = "SELECT token_hash FROM runs WHERE id = ?"
-            row = connection.execute(query, (_id(run_id),)).fetchone()
+            row = connection.execute(query, (possible_id(run_id),)).fetchone()
         return row is not None and owners.owns(token, row["token_hash"])
 
     def require_owner(self, run_id: object, token: object) -> RunRecord:
         """The run, if `token` owns it; else `UnknownRun` or `NotOwner`."""
         found = self.get(run_id)
         if found is None:
-            raise UnknownRun(_no_run(run_id))
+            raise UnknownRun(no_run(run_id))
         if not self.owner(run_id, token):
             raise NotOwner(f"Only the browser that started “{found.name}” may change it.")
         return found
 
     def rename(self, run_id: str, name: str, token: str) -> None:
         self.require_owner(run_id, token)
-        if not _clean(name):
+        if not one_line(name):
             raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
         with self._database.writing() as connection:
-            states.update(connection, _number(connection, run_id), {"name": _clean(name)})
+            states.update(connection, _kept(connection, run_id)["number"], {"name": one_line(name)})
 
     def delete(self, run_id: str, token: str) -> None:
         """`remove` for its owner alone."""
@@ -256,39 +268,24 @@ class RunStore:
     def remove(self, run_id: str) -> None:
         """Delete the run, its rows and its folder; refused while it trains."""
         with self._database.writing() as connection:
-            number = _number(connection, run_id)
-            found = _select(connection, "WHERE number = ?", number)[0]
+            kept = _kept(connection, run_id)
+            found = _select(connection, "WHERE number = ?", kept["number"])[0]
             if found.state in states.ACTIVE:
                 raise IllegalTransition(f"“{found.name}” is {found.state}; stop it first, then delete it.")
-            connection.execute("DELETE FROM runs WHERE number = ?", (number,))
-        with sentences(self._folder(number)):
-            shutil.rmtree(self._folder(number))
-
-    def _folder(self, number: int) -> Path:
-        return self.root / "runs" / f"{number:06d}"
+            connection.execute("DELETE FROM runs WHERE number = ?", (kept["number"],))
+        folder = self._folders / kept["folder"]
+        with sentences(folder), suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 def _select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
     return [record(row) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
 
 
-def _number(connection: sqlite3.Connection, run_id: object) -> int:
-    row = connection.execute("SELECT number FROM runs WHERE id = ?", (_id(run_id),)).fetchone()
+def _kept(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
+    """The `number` and the `folder` of the run that has this id."""
+    query = "SELECT number, folder FROM runs WHERE id = ?"
+    row = connection.execute(query, (possible_id(run_id),)).fetchone()
     if row is None:
-        raise UnknownRun(_no_run(run_id))
-    return row["number"]
-
-
-def _id(value: object) -> str:
-    """The value if it can be an id at all, else one that no run has."""
-    return value if isinstance(value, str) and ID.fullmatch(value) else ""
-
-
-def _no_run(run_id: object) -> str:
-    return f"There is no run {str(run_id)[:40]!r}; it may have been deleted."
-
-
-def _clean(name: str) -> str:
-    """One line without control characters, of at most 120 characters."""
-    printable = "".join(character if character.isprintable() else " " for character in name[:1000])
-    return " ".join(printable.split())[:NAME_LIMIT]
+        raise UnknownRun(no_run(run_id))
+    return row

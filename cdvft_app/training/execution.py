@@ -54,13 +54,14 @@ def execute(
         KeyboardInterrupt: passed on; the run is `interrupted`.
     """
     folder = store.folder(run.id)
-    (folder / ERROR_FILE).unlink(missing_ok=True)
 
     def emit(event: Event) -> None:
         store.append(run.id, event)
         listen(event)
 
     try:
+        store.make_folder(run.id)
+        (folder / ERROR_FILE).unlink(missing_ok=True)
         train(
             run.settings,
             emit,

@@ -1,10 +1,12 @@
 """Killed processes, full disks, other versions: what was kept is there, and the trouble is a sentence."""
 
+import errno
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from stored_runs import CDVFT, STARTED, step
@@ -106,6 +108,55 @@ def test_a_disk_that_refuses_is_a_sentence(store, run_id, monkeypatch, statement
     monkeypatch.undo()
     store.append(run_id, step(1))
     assert store.rows(run_id)[0][-1]["step"] == 1
+
+
+class FullAtCommit(sqlite3.Connection):
+    """The disk is full just when a transaction would be kept."""
+
+    full = False
+
+    def execute(self, statement, *arguments):
+        if statement == "COMMIT" and FullAtCommit.full:
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(statement, *arguments)
+
+
+def test_a_run_that_could_not_be_kept_does_not_prevent_the_next(tmp_path, monkeypatch):
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **named: connect(*a, factory=FullAtCommit, **named))
+    store = RunStore(tmp_path)
+    monkeypatch.setattr(FullAtCommit, "full", True)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="The disk is full"):
+            store.create([CDVFT], "secret")
+    assert store.history() == [] and list((tmp_path / "runs").iterdir()) == []
+    monkeypatch.setattr(FullAtCommit, "full", False)
+    (run,) = store.create([CDVFT], "secret")
+    assert store.folder(run.id).is_dir()
+
+
+def test_a_new_history_beside_old_folders_takes_runs(store, run_id, tmp_path):
+    store.close()
+    for file in tmp_path.glob("history.sqlite*"):
+        file.unlink()
+    (tmp_path / "runs" / "000001").mkdir()  # as versions before format 6 named them
+    again = RunStore(tmp_path)
+    (run,) = again.create([CDVFT], "secret")
+    assert again.folder(run.id).is_dir() and run.id != run_id
+
+
+def test_a_folder_that_could_not_be_made_is_made_for_the_training(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", full_disk)
+        (run,) = store.create([CDVFT], "secret")
+        with pytest.raises(StoreError, match="The disk is full"):
+            store.make_folder(run.id)
+    assert not store.folder(run.id).exists()
+    assert store.make_folder(run.id).is_dir()
+
+
+def full_disk(*arguments, **named):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_folder_that_cannot_be_is_a_sentence(tmp_path):

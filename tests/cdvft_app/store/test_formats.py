@@ -15,7 +15,7 @@ ID = "a" * 32
 
 def write_format_1(folder: Path) -> None:
     """A history as the first format kept it, with one run."""
-    (folder / "runs").mkdir()
+    (folder / "runs" / "000001" / "adapter").mkdir(parents=True)
     with sqlite3.connect(folder / "history.sqlite") as connection:
         connection.executescript(TABLES)
         connection.execute(
@@ -33,6 +33,7 @@ def test_a_first_format_is_brought_up(tmp_path: Path) -> None:
         (old,) = store.history()
         assert (old.id, old.name, old.settings, old.forecast) == (ID, "old", SETTINGS, None)
         assert old.device == "CPU, 2 threads"
+        assert (store.folder(old.id) / "adapter").is_dir()
         store.close()
     with sqlite3.connect(tmp_path / "history.sqlite") as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)

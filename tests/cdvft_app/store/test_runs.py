@@ -30,7 +30,7 @@ def test_a_race_is_one_group_in_the_order_asked_for(store):
     ]
     assert made[0].settings == CDVFT and store.group(made[0].group_id) == made
     assert store.get(made[1].id) == made[1]
-    assert all(store.folder(run.id).is_dir() and run.id not in str(store.folder(run.id)) for run in made)
+    assert all(store.folder(run.id).is_dir() and store.folder(run.id).name == run.id for run in made)
 
 
 def test_history_begins_with_the_latest_and_can_be_one_owners(store):
