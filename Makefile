@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
 
-.PHONY: install run chromium test check conformance bench gpu
+SCRIPT_TOOLS := node_modules/.installed
+
+.PHONY: install run chromium node test check check-python check-scripts conformance bench gpu
 
 $(RUN_STAMP): requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,13 +30,26 @@ chromium:
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \
 	  || { echo "The browser tests need Chromium: install the package 'chromium' and try again."; exit 1; }
 
+node:
+	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm; } \
+	  || { echo "The scripts' checks need Node.js 20 and npm: install 'nodejs' and 'npm' and try again."; exit 1; }
+
+$(SCRIPT_TOOLS): package-lock.json | node
+	npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
 test: install chromium ## every test, the real page in Chromium included; two files at a time, a thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(STAMP) ## lint, format, types
+check: check-python check-scripts ## lint, format, types, and what needs no browser of the scripts
+
+check-python: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check-scripts: $(SCRIPT_TOOLS)
+	npm run --silent check
 
 conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
 	$(BIN)/python tests/conformance/run.py

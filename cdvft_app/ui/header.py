@@ -22,7 +22,7 @@ def header(app: AppState) -> gr.HTML:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return component(
-        "header.js",
+        "page/header.js",
         html=(
             '<header class="masthead">'
             f'<img src="{address(ASSETS / "logo.svg")}" alt="" width="28" height="28">'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,7 +14,7 @@ from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
 
-# Variables of Gradio that name one of ours; assets/app.css gives those their light and dark values.
+# Variables of Gradio that name one of ours; css/page/colours.css gives those their light and dark values.
 OURS = {
     "--paper": "body_background_fill background_fill_primary block_background_fill input_background_fill "
     "input_background_fill_focus panel_background_fill block_label_background_fill checkbox_background_color "
@@ -76,6 +77,14 @@ def theme() -> gr.themes.Base:
     )
 
 
+def stylesheets() -> list[Path]:
+    """In the order in which they hold: the page's, the shared ones, each tab's, contrast themes' last."""
+    styles = ASSETS / "css"
+    rooms = [room for room in styles.iterdir() if room.is_dir()]
+    rooms.sort(key=lambda room: (room.name != "page", room.name != "shared", room.name))
+    return [sheet for room in rooms for sheet in sorted(room.glob("*.css"))] + [styles / "forced_colors.css"]
+
+
 def launch_arguments() -> dict[str, Any]:
     """Theme, style and head for `Blocks.launch`; makes the assets and plotly.js readable for the page."""
     gr.set_static_paths([ASSETS, plotly_script()])
@@ -84,9 +93,7 @@ def launch_arguments() -> dict[str, Any]:
         # A stylesheet of its own: Gradio rewrites what goes through `css`, media queries above all.
         "head": (
             f'<meta name="plotly" content="{address(plotly_script())}"><style>{palette.css()}</style>'
-            + "".join(
-                f'<link rel="stylesheet" href="{address(sheet)}">' for sheet in sorted(ASSETS.glob("*.css"))
-            )
+            + "".join(f'<link rel="stylesheet" href="{address(sheet)}">' for sheet in stylesheets())
         ),
         "favicon_path": str(ASSETS / "logo.svg"),
         "footer_links": [],

@@ -25,7 +25,7 @@ def imported(page: Page, script: str, **arguments: object) -> object:
     """What a function of (the page's modules by name, arguments) gives."""
     files = {
         file.stem: address(file)
-        for pattern in ("dom.js", "shared/*.js", "factors/*.js", "learn/*.js")
+        for pattern in ("shared/*.js", "factors/*.js", "learn/*.js")
         for file in Path(ASSETS, "js").glob(pattern)
     }
     return page.evaluate(
@@ -151,6 +151,6 @@ def test_an_axis_has_two_numbers_at_least(visit: Visit) -> None:
 
 
 def test_small_and_large_numbers_are_written_as_in_books(visit: Visit) -> None:
-    write = "({ dom }, { values }) => values.map(dom.short)"
+    write = "({ format }, { values }) => values.map(format.short)"
     written = imported(opened(visit), write, values=[2e-5, 0.5, 1234, -3.5e-11, 9.99e6, 0])
     assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "−3.5 × 10⁻¹¹", "1.0 × 10⁷", "0"]

@@ -170,7 +170,7 @@ OUTCOMES = """async ([file, others]) => {
 
 def test_a_gap_too_wide_for_methods_alone_is_doubted(visit: Visit) -> None:
     others = [("lora", 0.175), ("lora", 0.83), ("head", 0.5)]
-    said = visit().evaluate(OUTCOMES, [address(ASSETS / "js/run_cards.js"), others])
+    said = visit().evaluate(OUTCOMES, [address(ASSETS / "js/train/run_cards.js"), others])
     assert ["has hardly learned yet" in sentence for sentence in said] == [True, False, False]
     assert said[1].startswith("cdvft ended 2.0 points above lora. One seed and 500 held-out examples")
 

@@ -1,6 +1,6 @@
 // What is followed through a layer: an example, and one token or patch of it. Texts and images build on this.
 
-import { h } from "../dom.js";
+import { h } from "../shared/dom.js";
 import { decode } from "./data.js";
 
 export class Choice {

@@ -1,7 +1,7 @@
 // One layer of one run over its snapshots, as the server sent it, and the matrices that follow. No drawing here.
 
 import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
-import { subscript } from "../shared/notation.js";
+import { subscript } from "../shared/format.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
 const KEPT = 8;  // matrices that are built entry by entry (LoRA, FourierFT) and may be looked at again

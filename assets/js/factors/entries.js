@@ -1,6 +1,6 @@
 // One entry of a matrix in words: its value, and the numbers it is made of.
 
-import { short } from "../dom.js";
+import { short } from "../shared/format.js";
 import { modulo } from "../shared/circulant.js";
 import { symbol } from "./data.js";
 

@@ -1,8 +1,9 @@
 // Follow one token or patch through the layer: stage by stage, with its real numbers.
 
-import { h, setText, short, swatch } from "../dom.js";
+import { h, setText, swatch } from "../shared/dom.js";
+import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { tableUnder } from "../table.js";
+import { tableUnder } from "../shared/table.js";
 import { PatchChoice } from "./patch_choice.js";
 import { difference, stages } from "./stages.js";
 import { TextChoice } from "./text_choice.js";

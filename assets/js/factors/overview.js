@@ -1,8 +1,8 @@
 // All layers of a run at a glance, and in a sentence: one cell a layer, to click into.
 
-import { aligned, h, segmented, setText, short } from "../dom.js";
-import { unbroken } from "../shared/notation.js";
-import { tableUnder } from "../table.js";
+import { h, segmented, setText } from "../shared/dom.js";
+import { aligned, short, unbroken } from "../shared/format.js";
+import { tableUnder } from "../shared/table.js";
 import { symbol } from "./data.js";
 
 const percent = (part) => `${aligned(100 * part)} %`;

@@ -1,6 +1,6 @@
 // The frame around each view: what it shows, what stands under the cursor, and its PNG.
 
-import { h, setText } from "../dom.js";
+import { h, setText } from "../shared/dom.js";
 
 /** A figure with a title, a note beside it, a line for what is under the cursor, and buttons. */
 export function panel(title, view, { note = "", name, actions = [], wide = false } = {}) {

@@ -1,6 +1,6 @@
 // An image of the run's evaluation, and one of the patches that its model cuts it into.
 
-import { h } from "../dom.js";
+import { h } from "../shared/dom.js";
 import { Choice } from "./choice.js";
 
 export class PatchChoice extends Choice {

@@ -1,8 +1,9 @@
 // Training as a film: the loss curve with a cursor, a slider over the snapshots under it, and Play.
 
-import { h, setText, short } from "../dom.js";
+import { h, setText } from "../shared/dom.js";
+import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { smoothed } from "../run_chart.js";
+import { smoothed } from "../shared/smoothing.js";
 
 const FRAME = 220;  // milliseconds a snapshot
 const LEFT = 46, RIGHT = 8;  // as LinePlot has them, so that slider and curve agree

@@ -1,6 +1,7 @@
 // Singular values of the update, beside those of the other methods on the same layer, and the numbers in a table.
 
-import { count, h, short, swatch } from "../dom.js";
+import { h, swatch } from "../shared/dom.js";
+import { count, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { decode } from "./data.js";
 import { panel } from "./panels.js";

@@ -1,9 +1,8 @@
 // The forward pass of one CDVFT layer, stage by stage, in float64. No drawing here.
 
-import { count } from "../dom.js";
+import { count, subscript } from "../shared/format.js";
 import { irfft, magnitude, phase, plus, rfft, times } from "../shared/fft.js";
 import { denseTimes } from "../shared/circulant.js";
-import { subscript } from "../shared/notation.js";
 import { symbol } from "./data.js";
 
 const product = (one, other) => Float64Array.from(one, (value, k) => value * other[k]);

@@ -1,6 +1,6 @@
 // A recorded or a typed sentence, and one of its tokens.
 
-import { h } from "../dom.js";
+import { h } from "../shared/dom.js";
 import { Choice } from "./choice.js";
 
 export class TextChoice extends Choice {

@@ -1,6 +1,7 @@
 // The Factors tab: chooses run and layer, loads one layer at a time, and keeps all views at the same step.
 
-import { count, h, setText, when } from "../dom.js";
+import { h, setText } from "../shared/dom.js";
+import { count, when } from "../shared/format.js";
 import { LayerData } from "./data.js";
 import { Forward } from "./forward.js";
 import { Overview } from "./overview.js";
@@ -183,7 +184,7 @@ class Theatre {
     this.node.dataset.compared = layer.module;
   }
 
-  describe({ module, d_out, d_in, method, vectors, parameters }) {
+  describe({ module, d_out, d_in, vectors, parameters }) {
     const shape = vectors["circulant.0"]?.shape;
     const blocks = !shape ? "" : shape[0] * shape[1] === 1 ? `, one circulant of ${shape[2]}` : `, ${shape[0]} × ${shape[1]} circulant blocks of ${shape[2]}`;
     return `${module} · ${d_out} × ${d_in}${blocks} · ${count(parameters)} numbers trained instead of ${count(d_out * d_in)}`;

@@ -1,6 +1,7 @@
 // The views of one layer: vectors, eigenvalues, circulant, weight update, singular values, all at one snapshot.
 
-import { h, segmented, short } from "../dom.js";
+import { h, segmented } from "../shared/dom.js";
+import { short } from "../shared/format.js";
 import { magnitude, phase } from "../shared/fft.js";
 import { Heatmap, link, zoomButtons } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";

@@ -1,6 +1,7 @@
 // Lesson 5: rectangles are made of p x p circulant blocks; what p costs and what it reaches.
 
-import { count, h, short } from "../dom.js";
+import { h } from "../shared/dom.js";
+import { count, short } from "../shared/format.js";
 import { BlockCirculant } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { lay, numbers, panel, slider } from "./parts.js";

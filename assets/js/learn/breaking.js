@@ -1,6 +1,7 @@
 // Lesson 7: a Fourier transform with too few digits, and a learning rate that is too high for a real training.
 
-import { h, setText, short } from "../dom.js";
+import { h, setText } from "../shared/dom.js";
+import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";

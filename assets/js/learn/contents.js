@@ -1,6 +1,6 @@
 // The list of lessons: shows one at a time, and keeps it in the address (?tab=learn&lesson=3).
 
-import { h } from "../dom.js";
+import { h } from "../shared/dom.js";
 import { remembered } from "./progress.js";
 
 export function mount({ element, props }) {

@@ -1,6 +1,7 @@
 // Lesson 2: the product with a circulant is a convolution, and the FFT makes it cheap.
 
-import { count, h, setText, short } from "../dom.js";
+import { h, setText } from "../shared/dom.js";
+import { count, short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { magnitude, rfft } from "../shared/fft.js";
 import { LinePlot } from "../shared/line_plot.js";

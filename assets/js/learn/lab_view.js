@@ -1,10 +1,10 @@
 // The lab's answer: error against numbers for every family, and what each leaves over.
 
-import { count, h, setText, short, swatch } from "../dom.js";
+import { h, setText, swatch } from "../shared/dom.js";
+import { count, short, unbroken } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap, link } from "../shared/heatmap.js";
-import { unbroken } from "../shared/notation.js";
-import { tableUnder } from "../table.js";
+import { tableUnder } from "../shared/table.js";
 import { panel } from "./parts.js";
 import { XYPlot } from "./xy_plot.js";
 

@@ -1,6 +1,6 @@
 // A matrix to draw: 64 x 64 entries of -1, 0 and 1, by mouse, finger, keys, or from a few shapes.
 
-import { h, segmented, setText } from "../dom.js";
+import { h, segmented, setText } from "../shared/dom.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { at, ramp } from "../shared/colors.js";
 

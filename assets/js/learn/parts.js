@@ -1,6 +1,6 @@
 // What every lesson is made of: something to drag, numbers that follow, a question with an answer.
 
-import { h, setText } from "../dom.js";
+import { h, setText } from "../shared/dom.js";
 import { remember, remembered } from "./progress.js";
 
 /** Put a lesson's picture and its question into its place on the page. */

@@ -1,6 +1,7 @@
 // Lesson 4: what m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py).
 
-import { h, segmented, short, swatch } from "../dom.js";
+import { h, segmented, swatch } from "../shared/dom.js";
+import { short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { lay, numbers, panel, slider } from "./parts.js";

@@ -1,6 +1,7 @@
 // Lesson 8: four methods, one budget: what a change of weights looks like, and which rank it has.
 
-import { count, h } from "../dom.js";
+import { h } from "../shared/dom.js";
+import { count } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";

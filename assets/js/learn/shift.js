@@ -1,10 +1,10 @@
 // Lesson 1: a circulant is a shift register.
 
-import { h, short } from "../dom.js";
+import { h } from "../shared/dom.js";
+import { short, subscript } from "../shared/format.js";
 import { BlockCirculant } from "../shared/circulant.js";
 import { at, readable } from "../shared/colors.js";
 import { Heatmap } from "../shared/heatmap.js";
-import { subscript } from "../shared/notation.js";
 import { lay, numbers } from "./parts.js";
 import { vectorBars } from "./vector_bars.js";
 

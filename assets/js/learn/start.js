@@ -1,6 +1,7 @@
 // Lesson 6: exactly one factor starts at zero. Gradient descent on a small layer, run in the browser.
 
-import { h, short } from "../dom.js";
+import { h } from "../shared/dom.js";
+import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";

@@ -1,6 +1,7 @@
 // Lesson 3: two diagonals break the shift symmetry, and the rank stays full.
 
-import { count, h, short, swatch } from "../dom.js";
+import { h, swatch } from "../shared/dom.js";
+import { count, short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";

@@ -1,6 +1,6 @@
 // A vector whose entries one drags: horizontal bars around zero, or strokes across them; keys work too.
 
-import { h } from "../dom.js";
+import { h } from "../shared/dom.js";
 
 const clamp = (value) => Math.min(1, Math.max(-1, Math.round(value * 100) / 100));
 

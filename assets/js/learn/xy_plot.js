@@ -1,6 +1,6 @@
 // Lines and points over two numeric axes, linear or logarithmic, labelled at their ends.
 
-import { powerOfTen, short } from "../dom.js";
+import { powerOfTen, short } from "../shared/format.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { ticks } from "../shared/line_plot.js";
 

@@ -1,7 +1,7 @@
 // A drawing on a canvas that fits its place, follows light and dark, and can be saved as a PNG.
 
-import { h } from "../dom.js";
-import { onTheme } from "../plot.js";
+import { h } from "./dom.js";
+import { onTheme } from "./plotly.js";
 import { variable } from "./colors.js";
 
 export class CanvasView {

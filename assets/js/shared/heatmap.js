@@ -4,7 +4,7 @@
 // looked at, so that 768 x 768 redraws in a few milliseconds and 4096 x 4096 does not need its 64 MB.
 // Mouse: drag to pan, double click to zoom in, Ctrl and wheel (or pinch). Keys: arrows, + - 0, Escape.
 
-import { h } from "../dom.js";
+import { h } from "./dom.js";
 import { CanvasView } from "./canvas_view.js";
 import { ramp } from "./colors.js";
 

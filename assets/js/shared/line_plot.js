@@ -1,6 +1,6 @@
 // Lines over an index, redrawn in about a millisecond: for what changes while somebody drags.
 
-import { powerOfTen, short } from "../dom.js";
+import { powerOfTen, short } from "./format.js";
 import { CanvasView } from "./canvas_view.js";
 import { phaseColor, ramp } from "./colors.js";
 
@@ -69,7 +69,8 @@ export class LinePlot extends CanvasView {
   }
 
   scales() {
-    let { low, high, log } = this.options;
+    const { log } = this.options;
+    let { low, high } = this.options;
     const finite = () => this.series.flatMap(({ y }) => Array.from(y)).filter((value) => Number.isFinite(value) && (!log || value > 0));
     if (low === undefined) low = finite().reduce((a, b) => Math.min(a, b), Infinity);
     if (high === undefined) high = finite().reduce((a, b) => Math.max(a, b), -Infinity);

@@ -31,7 +31,7 @@ IDLE: dict[str, Any] = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
 
 def panel() -> gr.HTML:
     """The buttons and the progress. Sends `kept` whenever there is a new measurement."""
-    return component("compare_measure.js", IDLE, events=("measure", "cancel", "kept"), elem_id="measure")
+    return component("compare/measure.js", IDLE, events=("measure", "cancel", "kept"), elem_id="measure")
 
 
 def connect(app: AppState, view: Any, fields: Sequence[Any], asked: Callable[..., dict[str, Any]]) -> None:

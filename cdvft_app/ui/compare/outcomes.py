@@ -26,7 +26,7 @@ _LOOKED_THROUGH = 1000  # of the history, which holds unfinished runs too
 def section(app: AppState) -> gr.HTML:
     """The section, as the Compare tab shows it."""
     return component(
-        "outcomes.js",
+        "compare/outcomes.js",
         None,
         server_functions={"outcomes": partial(outcomes, app)},
         lines=curves.lines(),

@@ -117,7 +117,7 @@ def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
     """The section of the page that shows one sweep."""
     first = recipes()[0][0]
     return component(
-        "sweep/view.js",
+        "compare/sweep/view.js",
         chosen(None, ""),
         server_functions={
             "sweep": partial(sweep, app),

@@ -47,14 +47,14 @@ def build(app: AppState) -> OnVisit | None:
                 panel = measure.panel()
         with gr.Column(elem_classes=["watch"]):
             view = component(
-                "compare_view.js",
+                "compare/costs.js",
                 {"shown": recorded()["first"], "problem": None},
                 lines=curves.lines(),
                 layout=curves.layout(),
                 elem_id="costs",
             )
     outcomes.section(app)
-    component("compare_paper.js", recorded()["paper"], elem_id="paper")
+    component("compare/paper.js", recorded()["paper"], elem_id="paper")
     sweep.section(app)
     fields = [controls[name] for name in FIELDS]
 

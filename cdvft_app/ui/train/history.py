@@ -100,7 +100,7 @@ def _changed(store: RunStore, request: object, change: Any) -> dict[str, str | N
 def history_view(store: RunStore, **arguments: Any) -> gr.HTML:
     """Its value is {"token": the browser's own}. It reads the address to know which races are shown."""
     return component(
-        "history.js",
+        "train/history.js",
         {"token": ""},
         server_functions={call.__name__: partial(call, store) for call in (races, rename, remove)},
         lines=curves.lines(),

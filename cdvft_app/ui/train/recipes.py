@@ -69,7 +69,7 @@ def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
         return {"reachable": status.reachable, "text": status.sentence}
 
     return component(
-        "recipes.js",
+        "train/recipes.js",
         chosen,
         events=("hub_changed",),
         server_functions={"hub": hub},

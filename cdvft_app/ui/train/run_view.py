@@ -120,7 +120,7 @@ def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
     `use_settings` when somebody wants the shown race's settings back in the form.
     """
     return component(
-        "run_view.js",
+        "train/run_view.js",
         shown([], "last", ""),
         events=("run_state", "run_ended", "stop_runs", "use_settings"),
         server_functions={"poll": partial(poll, store)},

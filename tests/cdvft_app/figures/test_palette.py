@@ -13,7 +13,7 @@ from cdvft.blocks import partition
 from cdvft_app.figures import block_layout, curves, palette
 from cdvft_app.settings import METHODS
 
-STYLESHEET = Path(__file__).parents[3] / "assets" / "app.css"
+STYLESHEET = Path(__file__).parents[3] / "assets" / "css" / "page" / "colours.css"
 DARK_PAPER = "#131313"
 
 

@@ -9,13 +9,13 @@ from cdvft_app.ui.shared.component import component
 
 def test_what_never_changes_is_in_the_script_and_not_in_gradios_props() -> None:
     with gr.Blocks():
-        part = component("history.js", {"token": ""}, lines={"cdvft": {"width": 2}}, elem_id="history")
+        part = component("train/history.js", {"token": ""}, lines={"cdvft": {"width": 2}}, elem_id="history")
     assert 'const fixed = {"lines": {"cdvft": {"width": 2}}};' in part.js_on_load
-    assert "/js/history.js" in part.js_on_load
+    assert "/js/train/history.js" in part.js_on_load
     assert (part.props, part.elem_id, part.value) == ({}, "history", {"token": ""})
 
 
 def test_its_events_can_be_listened_to() -> None:
     with gr.Blocks():
-        part = component("compare_measure.js", None, events=("measure", "kept"))
+        part = component("compare/measure.js", None, events=("measure", "kept"))
         part.kept(lambda: None, None, None)

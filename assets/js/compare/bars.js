@@ -1,0 +1,49 @@
+// One quantity of all methods as bars, with a switch over them, and what is seen of it in sentences.
+
+import { h, paragraphs, segmented } from "../shared/dom.js";
+import { draw, NARROW, onTheme } from "../shared/plotly.js";
+
+export class BarChart {
+  constructor(id) {
+    this.id = id;
+    this.quantity = "parameters";
+    this.controls = h("div", { class: "chart-controls" });
+    this.chart = h("div", { class: "chart", role: "group", "aria-label": "Cost of each method as bars" });
+    this.empty = h("p", { class: "quiet undrawn", hidden: true });
+    this.seen = h("div", { class: "seen", "aria-live": "polite" });
+    this.node = h("section", { class: "part-of" }, h("h3", {}, "Side by side, with the frozen model as yardstick"),
+      this.controls, this.chart, this.empty, this.seen);
+    onTheme(() => this.redraw());
+  }
+
+  show(shown) {
+    this.shown = shown;
+    if (!this.controls.firstChild) {
+      this.controls.append(segmented("Quantity of the bars", `bars-${this.id}`,
+        shown.columns.map(({ key, title, hint }) => [key, title, hint]), this.quantity,
+        (key) => { this.quantity = key; this.redraw(); }));
+    }
+    this.redraw();
+  }
+
+  redraw() {
+    const figure = this.shown?.bars[this.quantity];
+    this.seen.replaceChildren(...paragraphs(this.shown?.sentences[this.quantity] ?? []));
+    this.chart.hidden = !figure;
+    this.empty.hidden = Boolean(figure);
+    if (!figure) {
+      this.empty.style.minHeight = this.chart.style.height;  // what stands below does not jump
+      this.empty.textContent = ["seconds", "peak"].includes(this.quantity)
+        ? "Not measured on this machine yet: press “Measure on this machine” below the settings." : "Nothing to draw: none of these methods has any.";
+      return;
+    }
+    const { xaxis } = figure.layout;
+    if (NARROW.matches) Object.assign(xaxis, { dtick: Math.ceil((xaxis.range[1] - xaxis.range[0]) / 4), tickangle: 0 });
+    this.chart.style.height = `${figure.layout.height}px`;
+    draw(this.chart, figure).catch((error) => {
+      this.chart.hidden = true;
+      this.empty.hidden = false;
+      this.empty.textContent = `The chart is not shown: ${error.message}. Its numbers are in the table above.`;
+    });
+  }
+}

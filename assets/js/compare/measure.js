@@ -1,0 +1,46 @@
+// Measure step times on this machine: the button, progress, Cancel.
+
+import { h, setText } from "../shared/dom.js";
+
+export function mount({ element, props, trigger, watch }) {
+  const start = h("button", { type: "button", class: "primary", onclick: begin }, "Measure on this machine");
+  const cancel = h("button", { type: "button", class: "secondary", disabled: true, onclick: stop }, "Cancel");
+  const text = h("p", { class: "quiet", role: "status" });
+  const bar = h("div", { class: "progress idle", role: "progressbar", "aria-label": "Measurement", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
+  const hint = "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
+  element.querySelector(".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
+  let deaf = false;  // what still arrives after Cancel is not shown
+  let kept = 0;
+
+  function begin() {
+    deaf = false;
+    kept = 0;
+    show({ state: "on", text: "Starting", fraction: 0 });
+    trigger("measure", {});
+  }
+
+  function stop() {
+    deaf = true;
+    trigger("cancel", {});
+    show({ state: "idle", text: "Cancelled; what was measured until then is kept.", fraction: 0 });
+  }
+
+  function show({ state, text: said, fraction }) {
+    const on = state === "on";
+    start.disabled = on;
+    cancel.disabled = !on;
+    bar.classList.toggle("idle", !on);
+    bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
+    bar.firstChild.style.width = `${100 * fraction}%`;
+    text.className = state === "failed" ? "problem" : "quiet";
+    setText(text, said || hint);
+  }
+
+  watch("value", () => {
+    const { value } = props;
+    if (value.kept !== kept && value.kept > 0) trigger("kept", {});
+    kept = value.kept;
+    if (!deaf) show(value);
+  });
+  show(props.value);
+}

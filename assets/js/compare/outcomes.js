@@ -1,0 +1,85 @@
+// What finished runs gave: their scores against what they cost, with a switch over the costs.
+
+import { h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
+import { exports } from "../shared/export.js";
+import { draw, onTheme } from "../shared/plotly.js";
+import { tableUnder } from "../shared/table.js";
+
+export function mount({ element, props, server }) {
+  const title = h("h2", {}, "What your runs gave");
+  const origin = h("p", { class: "origin" });
+  const chosen = h("select", { "aria-label": "Runs that are compared", onchange: () => { picked = chosen.value; refresh(); } });
+  const axes = h("span", {});
+  const hint = h("p", { class: "quiet note" });
+  const chart = h("div", { class: "chart outcomes-chart", role: "group", "aria-label": "Scores of settings against what they cost" });
+  const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
+  const seen = h("div", { class: "seen", "aria-live": "polite" });
+  const table = tableUnder(() => ({
+    columns: [...shown.columns, "On the front"],
+    rows: shown.rows.map(({ cells, front }) => [...cells, front.includes(axis) ? "yes" : "no"]),
+    values: shown.rows.map(({ numbers, front }) => [...numbers, front.includes(axis) ? "yes" : "no"]),
+  }), "Settings and what they gave");
+  const problem = h("p", { class: "quiet", role: "status" }, "Reading the finished runs …");
+  const all = h("div", { hidden: true }, h("div", { class: "chart-controls" }, chosen, axes), chart, legend, hint, seen,
+    table.details,
+    h("div", { class: "every-run" }, "Every run with its settings:", exports("runs", () => shown.runs)));
+  let shown = null, axis = "parameters", drawn = "", asking = 0;
+  let picked = null;  // else the latest
+  element.querySelector(".mount").replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);
+
+  /** Ask for the runs, first without FLOPs, whose formulas the server may still be loading. */
+  async function refresh() {
+    const mine = ++asking;
+    for (const flops of shown ? [true] : [false, true]) {
+      let answer;
+      try {
+        answer = await server.outcomes({ chosen: picked, flops });
+      } catch { /* said below */ }
+      if (mine !== asking) return;
+      if (!answer) {
+        setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
+        return;
+      }
+      fill(answer);
+    }
+  }
+
+  function fill(answer) {
+    if (JSON.stringify(answer) === drawn) return;
+    drawn = JSON.stringify(answer);
+    all.hidden = answer.choices.length === 0;
+    setText(problem, all.hidden ? "No run has finished yet. Each finished run appears here with its score and its costs." : "");
+    if (all.hidden) return;
+    shown = answer;
+    setText(title, answer.recorded ? "What a recorded race gave" : "What your runs gave");
+    setText(origin, `${answer.subtitle} · ${answer.origin}`);
+    chosen.replaceChildren(...answer.choices.map(([key, name]) => h("option", { value: key, selected: key === answer.chosen }, name)));
+    if (!axes.firstChild) {
+      axes.append(segmented("Cost on the axis", "outcome-axis", answer.axes.map(({ key, title: name }) => [key, name]), axis,
+        (key) => { axis = key; redraw(); }));
+    }
+    legend.replaceChildren(...answer.methods.map((method) => h("li", {}, swatch(props.lines[method]), h("span", {}, props.lines[method].label))),
+      h("li", { class: "quiet" }, h("span", { class: "ringed", "aria-hidden": "true" }), "on the front"));
+    redraw();
+  }
+
+  function redraw() {
+    const figure = shown.figures[axis];
+    const counting = axis === "flops" && !shown.counted;
+    for (const node of [chart, legend, hint]) node.hidden = !figure;
+    setText(hint, shown.axes.find(({ key }) => key === axis).hint);
+    seen.replaceChildren(...paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]));
+    table.refresh();
+    if (!figure) return;
+    draw(chart, figure).catch((error) => {
+      chart.hidden = true;
+      setText(hint, `The chart is not shown: ${error.message}. Its numbers are in the table below.`);
+    });
+  }
+
+  onTheme(() => { if (shown) redraw(); });
+  document.addEventListener("runs-changed", refresh);
+  // Runs may also come from elsewhere: look again whenever the section comes into view.
+  new IntersectionObserver(([entry]) => { if (entry.isIntersecting) refresh(); }).observe(element);
+  refresh();
+}

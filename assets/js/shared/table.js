@@ -1,0 +1,41 @@
+// The same numbers as a table, for screen readers and for whoever wants to read them.
+
+import { h } from "./dom.js";
+import { aligned } from "./format.js";
+import { exports } from "./export.js";
+
+const MOST_ROWS = 200;
+
+/** "Show as table" under a chart; `read` gives {columns, rows} when it is opened, and all rows to save.
+ *  Where the rows are words with units, `values` are the numbers to save. `label` tells tables apart. */
+export function tableUnder(read, label = "The chart's numbers") {
+  const holder = h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label });
+  const objects = () => {
+    const { columns, rows, values = rows } = read();
+    return values.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])));
+  };
+  const details = h("details", { class: "as-table" }, h("summary", {}, "Show as table"), holder, exports(label, objects));
+  const fill = () => {
+    if (!details.open) return;
+    const { columns, rows } = read();
+    const stride = Math.max(1, Math.ceil(rows.length / MOST_ROWS));
+    const shown = rows.filter((_, index) => index % stride === 0 || index === rows.length - 1);
+    holder.replaceChildren(h("table", { class: "numbers" },
+      h("caption", {}, rows.length === 0 ? "No numbers yet."
+        : stride === 1 ? `${rows.length} rows.` : `One row in ${stride} of ${rows.length}, and the last.`),
+      h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, shown.map((row) => h("tr", {},
+        row.map((cell) => h("td", {}, typeof cell === "number" ? aligned(cell) : cell || "–")))))));
+  };
+  details.addEventListener("toggle", fill);
+  return { details, refresh: fill };
+}
+
+/** The table of any plotly figure with x and y arrays. */
+export function figureTable({ data, layout }) {
+  const x = layout?.xaxis?.title?.text ?? "x";
+  const y = layout?.yaxis?.title?.text ?? "y";
+  const rows = data.flatMap((trace) =>
+    Array.from(trace.y ?? [], (value, index) => [trace.name ?? "", trace.x?.[index] ?? index, value]));
+  return { columns: ["series", x, y], rows };
+}

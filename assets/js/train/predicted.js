@@ -1,0 +1,91 @@
+// What was promised of each finished run before it began, beside what was measured.
+
+import { h, swatch } from "../shared/dom.js";
+import { amount, clock, times } from "../shared/format.js";
+import { exports } from "../shared/export.js";
+
+const QUANTITIES = [
+  ["trainable_parameters", "Parameters", "count", "Numbers that the method trains, without the head's."],
+  ["adapter_bytes", "On disk", "bytes", "What is kept of the run: its safetensors file, the trained head included."],
+  ["seconds", "Training", "seconds", "Seconds of training steps alone."],
+  ["whole_seconds", "Start to end", "seconds", "Seconds with loading and all evaluations."],
+  ["peak_memory_bytes", "Peak memory", "bytes", "The largest size of the whole process; on a GPU, what was allocated there."],
+];
+
+/** As large as `largest`: both ends of a range in one unit. */
+const said = (kind, value, largest = value) => value === null || value === undefined ? "–"
+  : kind === "seconds" && largest >= 100 ? `${clock(value)} ${largest < 3600 ? "min" : "h"}` : amount(kind, value);
+
+function range({ low, high }, kind) {
+  return low === high ? null : h("span", { class: "range" }, `${said(kind, low, high).replace(/ min$/, "")} to ${said(kind, high)}`);
+}
+
+function ratio(promised, measured) {
+  if (!promised || !promised.value || measured === null || measured === undefined) return ["–", ""];
+  const within = measured >= promised.low && measured <= promised.high;
+  return [measured === promised.value ? "exact" : times(measured / promised.value), within ? "" : "outside"];
+}
+
+function line(run, [key, title, kind, hint]) {
+  const promised = run.forecast[key];
+  const [text, state] = ratio(promised, run[key]);
+  return h("tr", {}, h("th", { scope: "row", title: hint }, title),
+    h("td", { title: promised?.how ?? "Nothing was promised: nothing had run on this device before." },
+      said(kind, promised?.value), promised ? range(promised, kind) : null),
+    h("td", {}, said(kind, run[key])),
+    h("td", { class: state, title: state ? "Outside the range that was promised." : null }, text,
+      state ? h("span", { class: "range" }, "out of range") : null));
+}
+
+/** In words what the table's cells say to a pointer alone. */
+function reasons(run) {
+  const told = QUANTITIES.flatMap(([key, title]) => run.forecast[key] ? [h("dt", {}, title), h("dd", {}, run.forecast[key].how)] : []);
+  return h("div", { class: "reasons" }, h("h4", {}, run.label), h("dl", {}, told));
+}
+
+export class Predicted {
+  constructor(styles) {
+    this.styles = styles;
+    this.key = "";
+    this.table = h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Predicted and measured" });
+    this.how = h("details", {}, h("summary", {}, "How each was forecast"));
+    this.without = h("p", { class: "quiet" });
+    this.exports = exports("Predicted and measured", () => this.rows());
+    this.node = h("details", { class: "predicted", hidden: true }, h("summary", {}, "Predicted and measured"),
+      this.table, this.how, this.without, this.exports);
+  }
+
+  show(runs) {
+    this.runs = runs.filter((run) => run.state === "finished");
+    this.node.hidden = this.runs.length === 0;
+    const key = this.runs.map((run) => run.id).join();
+    if (key === this.key) return;
+    this.key = key;
+    const known = this.runs.filter((run) => run.forecast);
+    const lacking = this.runs.filter((run) => !run.forecast).map((run) => run.label);
+    this.table.replaceChildren(...(known.length ? [this.draw(known)] : []));
+    this.how.hidden = known.length === 0;
+    this.how.replaceChildren(this.how.firstChild, ...known.map(reasons));
+    this.without.textContent = lacking.length ? `Started without a forecast: ${lacking.join(", ")}.` : "";
+    this.exports.hidden = known.length === 0;
+  }
+
+  draw(runs) {
+    return h("table", { class: "promises" },
+      h("caption", {}, "What was promised before the start, by formula and by earlier runs, and what came."),
+      h("thead", {}, h("tr", {}, h("td"), ["Forecast", "Measured", "Measured / forecast"].map((name) => h("th", { scope: "col" }, name)))),
+      runs.map((run) => h("tbody", {},
+        h("tr", { class: "of" }, h("th", { scope: "rowgroup", colspan: 4 },
+          h("span", { class: "method-cell" }, swatch(this.styles[run.method]), h("span", {}, run.label)))),
+        QUANTITIES.map((quantity) => line(run, quantity)))));
+  }
+
+  rows() {
+    return this.runs.filter((run) => run.forecast).flatMap((run) => QUANTITIES.map(([key, , kind]) => {
+      const promised = run.forecast[key];
+      return { run: run.id, method: run.label, quantity: key, unit: kind === "count" ? "numbers" : kind,
+        forecast: promised?.value ?? null, low: promised?.low ?? null, high: promised?.high ?? null,
+        measured: run[key] ?? null, how: promised?.how ?? null };
+    }));
+  }
+}

@@ -1,0 +1,85 @@
+// What is known of the shown runs, kept up to date from the server's polls. No drawing here.
+
+import { clock } from "../shared/format.js";
+
+const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
+export const isFinal = (run) => FINAL.has(run.state);
+export const isActive = (run) => ["preparing", "running", "stopping"].includes(run.state);
+
+export class RunModel {
+  constructor(ids) {
+    this.runs = new Map(ids.map((id) => [id, null]));
+  }
+
+  get shown() { return [...this.runs.values()].filter(Boolean); }
+  get cursors() { return Object.fromEntries([...this.runs].map(([id, run]) => [id, run?.cursor ?? 0])); }
+  get settled() { return this.shown.every((run) => isFinal(run) && !run.more); }
+
+  /** Take a poll's answer in; true when anything that a chart shows has changed. */
+  take(answer) {
+    let changed = false;
+    for (const id of answer.missing) this.runs.delete(id);
+    for (const news of answer.runs) {
+      const run = this.runs.get(news.id) ?? { steps: [], evaluations: [], notes: [] };
+      const { steps, evaluations, notes, ...facts } = news;
+      Object.assign(run, facts);
+      // A step that comes again was computed anew after a resume: what stood there is void.
+      for (const [name, rows] of [["steps", steps], ["evaluations", evaluations]]) {
+        if (rows.length === 0) continue;
+        const first = steps.length ? Math.min(rows[0][0], steps[0][0]) : rows[0][0];
+        run[name] = run[name].filter((row) => row[0] < first).concat(rows);
+        changed = true;
+      }
+      run.notes.push(...notes);
+      this.runs.set(news.id, run);
+    }
+    return changed || answer.missing.length > 0;
+  }
+}
+
+/** Seconds until the run ends, from its own pace; null before it has one. */
+export function secondsLeft(run) {
+  const last = run.steps.at(-1);
+  if (run.state !== "running" || !last || !run.total_steps || last[0] < 3) return null;
+  const recent = run.steps.slice(-40);
+  const pace = recent.length > 2
+    ? (last[1] - recent[0][1]) / (last[0] - recent[0][0]) : last[1] / last[0];
+  return Math.max(0, (run.total_steps - last[0]) * pace);
+}
+
+/** How far the whole race is, 0..1. */
+export function progress(runs) {
+  const done = runs.map((run) => isFinal(run) ? 1 : run.total_steps ? run.step / run.total_steps : 0);
+  return done.reduce((sum, value) => sum + value, 0) / Math.max(1, runs.length);
+}
+
+/** The status line, in words. */
+export function statusText(runs) {
+  const active = runs.find(isActive);
+  const waiting = runs.filter((run) => run.state === "queued");
+  if (active) {
+    const parts = [`${active.label} ${active.state}`];
+    if (active.state === "preparing" && active.preparing) {
+      const { text, fraction } = active.preparing;
+      parts.push(fraction === null ? text : `${text}, ${Math.round(100 * fraction)} %`);
+    } else if (active.total_steps) {
+      parts.push(`step ${active.step} of ${active.total_steps}`);
+      const left = secondsLeft(active);
+      if (active.step >= active.total_steps) parts.push("evaluating");
+      else if (active.state === "stopping") parts.push("a last evaluation follows");
+      else if (left !== null) parts.push(`${clock(left)} left`);
+    }
+    if (waiting.length) parts.push(`next: ${waiting[0].label}`);
+    return parts.join(" · ");
+  }
+  if (waiting.length) {
+    const place = waiting[0].place;
+    return place > 1 ? `${waiting[0].label} queued · place ${place} in the queue`
+      : `${waiting[0].label} queued · starts as soon as the worker is free`;
+  }
+  const count = (state) => runs.filter((run) => run.state === state).length;
+  const said = ["finished", "stopped", "failed", "interrupted"].filter(count)
+    .map((state) => count(state) < runs.length ? `${count(state)} ${state}` : runs.length > 1 ? `all ${runs.length} ${state}` : state);
+  const text = said.join(" · ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,160 @@
+// The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
+
+import { comeUpTo, h, setText } from "../shared/dom.js";
+import { when } from "../shared/format.js";
+import { Predicted } from "./predicted.js";
+import { Reproduce } from "./reproduce.js";
+import { Cards } from "./run_cards.js";
+import { RunChart } from "./run_chart.js";
+import { isActive, isFinal, progress, RunModel, statusText } from "./run_model.js";
+import { Scoreboard } from "./scoreboard.js";
+
+const EVERY = 1000;
+const AT_REST = 10_000;  // all runs are over, but another page may resume or rename them
+
+/** Put the runs into the address, so that a refresh or another device finds them. */
+function remember(ids) {
+  const address = new URL(location.href);
+  ids.length ? address.searchParams.set("run", ids.join(",")) : address.searchParams.delete("run");
+  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
+}
+
+export function mount({ element, props, server, trigger, watch }) {
+  const title = h("h2", {});
+  const reuse = h("button", { type: "button", class: "text-button", hidden: true,
+    title: "Fill the settings on the left with those of this race", onclick: () => trigger("use_settings") }, "Use these settings");
+  const origin = h("p", { class: "origin" });
+  const status = h("p", { class: "status" });
+  const stop = h("button", { type: "button", class: "text-button stop-here", hidden: true, "aria-label": "Stop this race",
+    onclick: () => { stop.hidden = true; trigger("stop_runs", {}); } }, "Stop");
+  const refused = h("p", { class: "problem", role: "status", hidden: true });
+  const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Race", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
+  const lost = h("p", { class: "notice", role: "status", hidden: true }, 
+    "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
+    h("button", { type: "button", class: "text-button", onclick: () => location.reload() }, "Reload the page"));
+  const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
+  const chart = new RunChart(props.lines, props.layout, element.id);
+  const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
+  const cards = new Cards();
+  const predicted = new Predicted(props.lines);
+  const reproduce = new Reproduce();
+  const pageTitle = document.title;
+  element.querySelector(".mount").replaceChildren(
+    h("div", { class: "run-head" }, title, reuse), origin, h("div", { class: "status-line" }, status, stop), refused, bar, lost, aloud, chart.node, board.node, cards.node, predicted.node, reproduce.node);
+
+  let model = null;
+  let timer = null;
+  let known = "";
+  let generation = 0;
+  let ended = 0;  // how many of these runs are over: what they took teaches the next forecast
+  let announced = false;  // that these runs are what one came for: settings fold once, not at every change of state
+
+  function announce() {
+    if (announced) return;
+    announced = true;
+    document.dispatchEvent(new CustomEvent("race-started"));
+  }
+
+  function tell(runs) {
+    // The buttons beside the settings are Python's: they hear of every change of state.
+    const now = JSON.stringify(runs.map((run) => [run.id, run.state]));
+    if (now === known) return;
+    const over = runs.filter(isFinal).length;
+    if (known !== "" && over > ended) trigger("run_ended", {});
+    ended = over;
+    known = now;
+    const busy = runs.some((run) => !isFinal(run));
+    if (props.value.kind === "linked" || (busy && props.value.kind !== "last")) announce();
+    setText(aloud, runs.length && !props.value.recorded ? statusText(runs) : "");
+    trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
+    document.dispatchEvent(new CustomEvent("runs-changed"));
+  }
+
+  function show(changed) {
+    const runs = model.shown;
+    const first = runs[0];
+    const groups = [...new Set(runs.map((run) => run.group))];
+    for (const run of runs) {
+      run.overlay = run.group === groups[0] ? null : run.name === first.name ? when(run.created) : run.name;
+    }
+    const { recorded, kind } = props.value;
+    setText(title, first ? (groups.length > 1 ? `${first.name} and ${groups.length - 1} more` : first.name) : "No race yet");
+    setText(origin, !first ? "" : recorded ? `Recorded ${recorded}`
+      : [kind === "last" ? "The last race here" : "", first.summary, first.device, first.precision, when(first.created)].filter(Boolean).join(" · "));
+    setText(status, first ? (recorded ? "A recorded race, not run here. Press Start to run your own." : statusText(runs)) : "Choose on the left and press Start. The first point comes within seconds.");
+    reuse.hidden = !first || Boolean(recorded);
+    status.className = `status ${runs.find(isActive)?.state ?? ""}`;
+    const part = Math.round(100 * progress(runs));
+    bar.classList.toggle("idle", !runs.some((run) => !isFinal(run)));
+    bar.setAttribute("aria-valuenow", part);
+    document.title = runs.some(isActive) ? `${part} % · ${pageTitle}` : pageTitle;
+    bar.firstChild.style.width = `${part}%`;
+    board.show(runs);
+    cards.show(runs);
+    predicted.show(runs);
+    reproduce.show(runs);
+    const stepless = runs.every((run) => isFinal(run) && !run.steps.length);
+    const empty = first ? (stepless ? "No step was made." : "The curves begin with the first step.") : "The curves of your race will be drawn here.";
+    if (changed || chart.emptyText !== empty) chart.show(runs, empty);
+    element.toggleAttribute("data-settled", model.settled);
+  }
+
+  async function poll(mine) {
+    let wait = EVERY;
+    if (!document.hidden) {
+      try {
+        const answer = await server.poll({ cursors: model.cursors, token: props.value.token });
+        if (mine !== generation) return;
+        lost.hidden = true;
+        stop.hidden = !answer.stoppable;
+        show(model.take(answer));
+        tell(model.shown);
+        if (model.runs.size === 0) return;
+        wait = answer.runs.some((run) => run.more) ? 0 : model.settled ? AT_REST : EVERY;
+      } catch {
+        if (mine !== generation) return;
+        lost.hidden = false;
+      }
+    }
+    timer = setTimeout(() => poll(mine), wait);
+  }
+
+  /** What is new now, not only at the next turn. */
+  function pollNow() {
+    if (document.hidden || !element.isConnected || props.value.recorded || !model?.runs.size) return;
+    clearTimeout(timer);
+    poll(++generation);
+  }
+
+  function begin() {
+    clearTimeout(timer);
+    generation += 1;
+    const { runs, recorded, rows, token } = props.value;
+    element.dataset.runs = recorded ? "" : runs.join();
+    stop.hidden = true;
+    setText(refused, props.value.refused ?? "");
+    refused.hidden = !props.value.refused;
+    document.getElementById("choose")?.classList.toggle("ready", token !== "");
+    const same = model && runs.join() === [...model.runs.keys()].join();
+    if (!same) { model = new RunModel(runs); known = ""; announced = false; chart.hidden.clear(); }
+    if (recorded) {
+      model.take(rows);
+      show(true);
+      tell([]);
+      return;
+    }
+    if (props.value.kind !== "last") remember(runs);
+    if (props.value.kind === "new") comeUpTo(element);
+    if (!same) show(true);
+    if (runs.length) poll(generation);
+    else tell([]);
+  }
+
+  watch("value", begin);
+  document.addEventListener("visibilitychange", pollNow);
+  document.addEventListener("race-renamed", pollNow);
+  document.addEventListener("show-runs", (event) => {
+    if (element.isConnected) { props.value = { ...props.value, recorded: null, rows: null, refused: null, kind: "chosen", runs: event.detail }; begin(); }
+  });
+  begin();
+}
