@@ -11,17 +11,33 @@ export class BarChart {
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Cost of each method as bars" });
     this.empty = h("p", { class: "quiet undrawn", hidden: true });
     this.seen = h("div", { class: "seen", "aria-live": "polite" });
-    this.node = h("section", { class: "part-of" }, h("h3", {}, "Side by side, with the frozen model as yardstick"),
-      this.controls, this.chart, this.empty, this.seen);
+    this.node = h(
+      "section",
+      { class: "part-of" },
+      h("h3", {}, "Side by side, with the frozen model as yardstick"),
+      this.controls,
+      this.chart,
+      this.empty,
+      this.seen,
+    );
     onTheme(() => this.redraw());
   }
 
   show(shown) {
     this.shown = shown;
     if (!this.controls.firstChild) {
-      this.controls.append(segmented("Quantity of the bars", `bars-${this.id}`,
-        shown.columns.map(({ key, title, hint }) => [key, title, hint]), this.quantity,
-        (key) => { this.quantity = key; this.redraw(); }));
+      this.controls.append(
+        segmented(
+          "Quantity of the bars",
+          `bars-${this.id}`,
+          shown.columns.map(({ key, title, hint }) => [key, title, hint]),
+          this.quantity,
+          (key) => {
+            this.quantity = key;
+            this.redraw();
+          },
+        ),
+      );
     }
     this.redraw();
   }
@@ -32,13 +48,15 @@ export class BarChart {
     this.chart.hidden = !figure;
     this.empty.hidden = Boolean(figure);
     if (!figure) {
-      this.empty.style.minHeight = this.chart.style.height;  // what stands below does not jump
+      this.empty.style.minHeight = this.chart.style.height; // what stands below does not jump
       this.empty.textContent = ["seconds", "peak"].includes(this.quantity)
-        ? "Not measured on this machine yet: press “Measure on this machine” below the settings." : "Nothing to draw: none of these methods has any.";
+        ? "Not measured on this machine yet: press “Measure on this machine” below the settings."
+        : "Nothing to draw: none of these methods has any.";
       return;
     }
     const { xaxis } = figure.layout;
-    if (NARROW.matches) Object.assign(xaxis, { dtick: Math.ceil((xaxis.range[1] - xaxis.range[0]) / 4), tickangle: 0 });
+    if (NARROW.matches)
+      Object.assign(xaxis, { dtick: Math.ceil((xaxis.range[1] - xaxis.range[0]) / 4), tickangle: 0 });
     this.chart.style.height = `${figure.layout.height}px`;
     draw(this.chart, figure).catch((error) => {
       this.chart.hidden = true;

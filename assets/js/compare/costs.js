@@ -6,13 +6,17 @@ import { exports } from "../shared/export.js";
 import { GrowthChart } from "./growth.js";
 
 const MEASURED = ["seconds", "peak"];
-const TOGETHER = 600;  // seconds within which one measurement is done
+const TOGETHER = 600; // seconds within which one measurement is done
 const BUSY = 0.1;
 
 function ago(time) {
   const minutes = Math.round((Date.now() / 1000 - time) / 60);
   if (minutes < 1) return "just now";
-  return minutes < 100 ? `${minutes} min ago` : minutes < 2880 ? `${Math.round(minutes / 60)} hours ago` : `${Math.round(minutes / 1440)} days ago`;
+  return minutes < 100
+    ? `${minutes} min ago`
+    : minutes < 2880
+      ? `${Math.round(minutes / 60)} hours ago`
+      : `${Math.round(minutes / 1440)} days ago`;
 }
 
 export function mount({ element, props, watch }) {
@@ -29,24 +33,66 @@ export function mount({ element, props, watch }) {
   const refusal = h("p", { class: "quiet age" });
   let rows = [];
   element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, origin), problem, winners, advice,
-    h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Cost of each method" }, table),
-    exports("costs", () => rows), age, refusal, bars.node, growth.node,
-    h("details", { class: "as-table" }, h("summary", {}, "What is assumed"), assumptions));
+    h("div", { class: "run-head" }, title, origin),
+    problem,
+    winners,
+    advice,
+    h(
+      "div",
+      { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Cost of each method" },
+      table,
+    ),
+    exports("costs", () => rows),
+    age,
+    refusal,
+    bars.node,
+    growth.node,
+    h("details", { class: "as-table" }, h("summary", {}, "What is assumed"), assumptions),
+  );
 
   function fillTable({ columns: all, table: lines, measured }) {
     const columns = measured ? all : all.filter(({ key }) => !MEASURED.includes(key));
-    const head = h("tr", {}, h("th", { scope: "col", class: "method" }, "Method"),
-      columns.map(({ title: name, hint }) => h("th", { scope: "col", title: hint }, name)));
-    const body = lines.map((line) => h("tr", {},
-      h("th", { scope: "row", class: "method", title: line.assumption }, h("div", { class: "method-cell" },
-        swatch(props.lines[line.method]), h("span", { class: "label" }, line.label))),
-      line.unavailable ? h("td", { class: "why", colspan: columns.length }, line.unavailable)
-        : columns.map(({ key }) => line.refused && MEASURED.includes(key) ? h("td", { class: `${key} quiet`, title: line.refused }, "too large")
-          : h("td", { class: key, title: line.hints[key] }, line.texts[key] ?? "–"))));
+    const head = h(
+      "tr",
+      {},
+      h("th", { scope: "col", class: "method" }, "Method"),
+      columns.map(({ title: name, hint }) => h("th", { scope: "col", title: hint }, name)),
+    );
+    const body = lines.map((line) =>
+      h(
+        "tr",
+        {},
+        h(
+          "th",
+          { scope: "row", class: "method", title: line.assumption },
+          h(
+            "div",
+            { class: "method-cell" },
+            swatch(props.lines[line.method]),
+            h("span", { class: "label" }, line.label),
+          ),
+        ),
+        line.unavailable
+          ? h("td", { class: "why", colspan: columns.length }, line.unavailable)
+          : columns.map(({ key }) =>
+              line.refused && MEASURED.includes(key)
+                ? h("td", { class: `${key} quiet`, title: line.refused }, "too large")
+                : h("td", { class: key, title: line.hints[key] }, line.texts[key] ?? "–"),
+            ),
+      ),
+    );
     const refused = lines.filter((line) => line.refused);
-    setText(refusal, refused.length ? `Not to be measured here: ${refused.map(({ label }) => label).join(", ")}. ${refused[0].refused}` : "");
-    table.replaceChildren(h("caption", { class: "hidden-text" }, "Cost by method"), h("thead", {}, head), h("tbody", {}, body));
+    setText(
+      refusal,
+      refused.length
+        ? `Not to be measured here: ${refused.map(({ label }) => label).join(", ")}. ${refused[0].refused}`
+        : "",
+    );
+    table.replaceChildren(
+      h("caption", { class: "hidden-text" }, "Cost by method"),
+      h("thead", {}, head),
+      h("tbody", {}, body),
+    );
   }
 
   function tellAge() {
@@ -54,9 +100,14 @@ export function mount({ element, props, watch }) {
     const { measured } = props.value.shown ?? {};
     if (!measured) return setText(age, "Step time and peak memory are not measured on this machine yet.");
     const { device, first, last, others } = measured;
-    const together = last - first < TOGETHER ? `measured ${ago(last)} on ${device}.`
-      : `measured on ${device}, some ${ago(first)}, some ${ago(last)}; measure again to have all at once.`;
-    const busy = others < BUSY ? "" : ` Other programs took up to ${Math.round(100 * others)} % of the processor meanwhile: these times are too long.`;
+    const together =
+      last - first < TOGETHER
+        ? `measured ${ago(last)} on ${device}.`
+        : `measured on ${device}, some ${ago(first)}, some ${ago(last)}; measure again to have all at once.`;
+    const busy =
+      others < BUSY
+        ? ""
+        : ` Other programs took up to ${Math.round(100 * others)} % of the processor meanwhile: these times are too long.`;
     setText(age, `Step time and peak memory: ${together}${busy}`);
   }
 
@@ -68,8 +119,22 @@ export function mount({ element, props, watch }) {
     rows = shown.rows;
     setText(title, shown.title);
     setText(origin, shown.subtitle);
-    winners.replaceChildren(...shown.winners.map(({ what, method, label, text }) => h("div", {},
-      h("dt", {}, what), h("dd", {}, h("span", { class: `dot ${method}` }), h("b", {}, label), h("span", { class: "quiet" }, text)))));
+    winners.replaceChildren(
+      ...shown.winners.map(({ what, method, label, text }) =>
+        h(
+          "div",
+          {},
+          h("dt", {}, what),
+          h(
+            "dd",
+            {},
+            h("span", { class: `dot ${method}` }),
+            h("b", {}, label),
+            h("span", { class: "quiet" }, text),
+          ),
+        ),
+      ),
+    );
     fillTable(shown);
     tellAge();
     advice.replaceChildren(...paragraphs(shown.advice));

@@ -5,9 +5,20 @@ import { amount, count, times } from "../shared/format.js";
 import { draw, NARROW, onTheme, resolve } from "../shared/plotly.js";
 import { tableUnder } from "../shared/table.js";
 
-const QUANTITIES = [["parameters", "Parameters"], ["flops", "Extra FLOPs"], ["memory", "Extra memory"]];
+const QUANTITIES = [
+  ["parameters", "Parameters"],
+  ["flops", "Extra FLOPs"],
+  ["memory", "Extra memory"],
+];
 const SHORT = { tokens: "tokens", width: "d", m: "m", block_size: "p", lora_r: "r", fourierft_n: "n" };
-const NAMES = { tokens: "Tokens", width: "Width d", m: "Vectors m", block_size: "Block size p", lora_r: "Rank r", fourierft_n: "Entries n" };
+const NAMES = {
+  tokens: "Tokens",
+  width: "Width d",
+  m: "Vectors m",
+  block_size: "Block size p",
+  lora_r: "Rank r",
+  fourierft_n: "Entries n",
+};
 
 export class GrowthChart {
   constructor(styles, layout, id) {
@@ -19,26 +30,51 @@ export class GrowthChart {
     this.quantities = h("span", {});
     this.axes = h("span", {});
     this.chart = h("div", { class: "chart growth", role: "group", "aria-label": "How cost grows" });
-    this.slider = h("input", { type: "range", min: 0, step: 1, "aria-label": "Marker", oninput: () => this.mark() });
+    this.slider = h("input", {
+      type: "range",
+      min: 0,
+      step: 1,
+      "aria-label": "Marker",
+      oninput: () => this.mark(),
+    });
     this.readout = h("ul", { class: "readout", role: "list", "aria-live": "polite" });
     this.place = h("span", { class: "place" });
     this.note = h("p", { class: "quiet note" });
     this.table = tableUnder(() => this.numbers(), "Growth of cost");
-    this.node = h("section", { class: "part-of" }, h("h3", {}, "How it grows"),
-      h("div", { class: "chart-controls" },
-        this.quantities, this.axes),
-      this.chart, h("label", { class: "marker" }, h("span", {}, "Marker"), this.slider, this.place), this.readout, this.note, this.table.details);
+    this.node = h(
+      "section",
+      { class: "part-of" },
+      h("h3", {}, "How it grows"),
+      h("div", { class: "chart-controls" }, this.quantities, this.axes),
+      this.chart,
+      h("label", { class: "marker" }, h("span", {}, "Marker"), this.slider, this.place),
+      this.readout,
+      this.note,
+      this.table.details,
+    );
     onTheme(() => this.redraw());
     this.chart.addEventListener("pointerdown", (event) => this.drag(event));
-    this.chart.addEventListener("pointermove", (event) => { if (event.buttons) this.drag(event); });
+    this.chart.addEventListener("pointermove", (event) => {
+      if (event.buttons) this.drag(event);
+    });
   }
 
   show({ growth, columns, table }) {
     this.growth = growth;
     if (!this.quantities.firstChild) {
       const hints = Object.fromEntries(columns.map(({ key, hint }) => [key, hint]));
-      this.quantities.append(segmented("Quantity that grows", `grows-${this.id}`, QUANTITIES.map(([key, title]) => [key, title, hints[key]]), this.quantity,
-        (key) => { this.quantity = key; this.redraw(); }));
+      this.quantities.append(
+        segmented(
+          "Quantity that grows",
+          `grows-${this.id}`,
+          QUANTITIES.map(([key, title]) => [key, title, hints[key]]),
+          this.quantity,
+          (key) => {
+            this.quantity = key;
+            this.redraw();
+          },
+        ),
+      );
     }
     this.kinds = Object.fromEntries(columns.map(({ key, kind }) => [key, kind]));
     this.labels = Object.fromEntries(table.map(({ method, label }) => [method, label]));
@@ -49,13 +85,25 @@ export class GrowthChart {
     const offered = keys.join();
     if (offered !== this.offered) {
       this.offered = offered;
-      this.axes.replaceChildren(segmented("What varies", `along-${this.id}`, growth.map(({ key, title }) => [key, NAMES[key], title]), this.axis,
-        (key) => { this.axis = key; this.reset(); }));
+      this.axes.replaceChildren(
+        segmented(
+          "What varies",
+          `along-${this.id}`,
+          growth.map(({ key, title }) => [key, NAMES[key], title]),
+          this.axis,
+          (key) => {
+            this.axis = key;
+            this.reset();
+          },
+        ),
+      );
     }
     this.reset();
   }
 
-  get now() { return this.growth.find(({ key }) => key === this.axis); }
+  get now() {
+    return this.growth.find(({ key }) => key === this.axis);
+  }
 
   reset() {
     const { x, at } = this.now;
@@ -76,20 +124,50 @@ export class GrowthChart {
 
   line() {
     const x = this.now.x[this.slider.value];
-    return [{ type: "line", xref: "x", yref: "paper", x0: x, x1: x, y0: 0, y1: 1, line: { color: "var(--ink)", width: 1 } }];
+    return [
+      {
+        type: "line",
+        xref: "x",
+        yref: "paper",
+        x0: x,
+        x1: x,
+        y0: 0,
+        y1: 1,
+        line: { color: "var(--ink)", width: 1 },
+      },
+    ];
   }
 
-  values(method) { return this.now.series[method][this.quantity]; }
+  values(method) {
+    return this.now.series[method][this.quantity];
+  }
 
   redraw() {
     const { title, x, note, series } = this.now;
     const layout = structuredClone(this.base);
-    Object.assign(layout.xaxis, { type: "log", title: { text: title, standoff: 8 }, exponentformat: "SI", nticks: NARROW.matches ? 4 : 7 });
-    if (NARROW.matches && x.at(-1) >= 1000 * x[0]) layout.xaxis.dtick = Math.ceil(Math.log10(x.at(-1) / x[0]) / 5);
-    Object.assign(layout.yaxis, { type: "log", title: { text: QUANTITIES.find(([key]) => key === this.quantity)[1], standoff: 6 }, exponentformat: "SI", nticks: 6 });
+    Object.assign(layout.xaxis, {
+      type: "log",
+      title: { text: title, standoff: 8 },
+      exponentformat: "SI",
+      nticks: NARROW.matches ? 4 : 7,
+    });
+    if (NARROW.matches && x.at(-1) >= 1000 * x[0])
+      layout.xaxis.dtick = Math.ceil(Math.log10(x.at(-1) / x[0]) / 5);
+    Object.assign(layout.yaxis, {
+      type: "log",
+      title: { text: QUANTITIES.find(([key]) => key === this.quantity)[1], standoff: 6 },
+      exponentformat: "SI",
+      nticks: 6,
+    });
     Object.assign(layout, { dragmode: false, hovermode: false, shapes: this.line(), uirevision: this.axis });
-    const data = Object.keys(series).map((method) => ({ type: "scatter", mode: "lines", name: this.labels[method], x, y: this.values(method),
-      line: this.styles[method].line }));
+    const data = Object.keys(series).map((method) => ({
+      type: "scatter",
+      mode: "lines",
+      name: this.labels[method],
+      x,
+      y: this.values(method),
+      line: this.styles[method].line,
+    }));
     draw(this.chart, { data, layout, config: { displayModeBar: false } }).catch((error) => {
       this.chart.textContent = `The chart is not shown: ${error.message}. The numbers are in the table below.`;
     });
@@ -99,7 +177,8 @@ export class GrowthChart {
   }
 
   mark() {
-    if (window.Plotly && this.chart._fullLayout) window.Plotly.relayout(this.chart, resolve({ shapes: this.line() }, this.chart));
+    if (window.Plotly && this.chart._fullLayout)
+      window.Plotly.relayout(this.chart, resolve({ shapes: this.line() }, this.chart));
     this.tell();
   }
 
@@ -110,22 +189,39 @@ export class GrowthChart {
     const place = `${SHORT[this.axis]} = ${count(x[index])}${x[index] === at ? " (as set)" : ""}`;
     setText(this.place, place);
     this.slider.setAttribute("aria-valuetext", place);
-    this.readout.replaceChildren(...Object.keys(series).map((method) => {
-      const value = this.values(method)[index];
-      const ratio = value && ours && method !== "cdvft" ? `${times(value / ours)} × CDVFT` : "";
-      return h("li", {}, swatch(this.styles[method]), h("span", {}, this.labels[method]),
-        h("b", {}, value === null ? "does not fit" : amount(this.kinds[this.quantity], value)), h("span", { class: "quiet" }, ratio));
-    }));
+    this.readout.replaceChildren(
+      ...Object.keys(series).map((method) => {
+        const value = this.values(method)[index];
+        const ratio = value && ours && method !== "cdvft" ? `${times(value / ours)} × CDVFT` : "";
+        return h(
+          "li",
+          {},
+          swatch(this.styles[method]),
+          h("span", {}, this.labels[method]),
+          h("b", {}, value === null ? "does not fit" : amount(this.kinds[this.quantity], value)),
+          h("span", { class: "quiet" }, ratio),
+        );
+      }),
+    );
   }
 
   numbers() {
     const { x, series, title } = this.now;
-    const values = Object.keys(series).flatMap((method) => x.map((value, index) =>
-      [this.labels[method], value, this.values(method)[index]]));
-    const rows = values.map(([label, value, cost]) => [label, count(value), amount(this.kinds[this.quantity], cost)]);
+    const values = Object.keys(series).flatMap((method) =>
+      x.map((value, index) => [this.labels[method], value, this.values(method)[index]]),
+    );
+    const rows = values.map(([label, value, cost]) => [
+      label,
+      count(value),
+      amount(this.kinds[this.quantity], cost),
+    ]);
     return { columns: ["Method", title, QUANTITIES.find(([key]) => key === this.quantity)[1]], rows, values };
   }
 }
 
-const nearest = (values, wanted) => values.reduce((best, value, index) =>
-  Math.abs(Math.log(value / wanted)) < Math.abs(Math.log(values[best] / wanted)) ? index : best, 0);
+const nearest = (values, wanted) =>
+  values.reduce(
+    (best, value, index) =>
+      Math.abs(Math.log(value / wanted)) < Math.abs(Math.log(values[best] / wanted)) ? index : best,
+    0,
+  );

@@ -6,10 +6,23 @@ export function mount({ element, props, trigger, watch }) {
   const start = h("button", { type: "button", class: "primary", onclick: begin }, "Measure on this machine");
   const cancel = h("button", { type: "button", class: "secondary", disabled: true, onclick: stop }, "Cancel");
   const text = h("p", { class: "quiet", role: "status" });
-  const bar = h("div", { class: "progress idle", role: "progressbar", "aria-label": "Measurement", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
-  const hint = "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
-  element.querySelector(".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
-  let deaf = false;  // what still arrives after Cancel is not shown
+  const bar = h(
+    "div",
+    {
+      class: "progress idle",
+      role: "progressbar",
+      "aria-label": "Measurement",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    },
+    h("span"),
+  );
+  const hint =
+    "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
+  element
+    .querySelector(".mount")
+    .replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
+  let deaf = false; // what still arrives after Cancel is not shown
   let kept = 0;
 
   function begin() {

@@ -8,24 +8,55 @@ import { tableUnder } from "../shared/table.js";
 export function mount({ element, props, server }) {
   const title = h("h2", {}, "What your runs gave");
   const origin = h("p", { class: "origin" });
-  const chosen = h("select", { "aria-label": "Runs that are compared", onchange: () => { picked = chosen.value; refresh(); } });
+  const chosen = h("select", {
+    "aria-label": "Runs that are compared",
+    onchange: () => {
+      picked = chosen.value;
+      refresh();
+    },
+  });
   const axes = h("span", {});
   const hint = h("p", { class: "quiet note" });
-  const chart = h("div", { class: "chart outcomes-chart", role: "group", "aria-label": "Scores of settings against what they cost" });
+  const chart = h("div", {
+    class: "chart outcomes-chart",
+    role: "group",
+    "aria-label": "Scores of settings against what they cost",
+  });
   const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
   const seen = h("div", { class: "seen", "aria-live": "polite" });
-  const table = tableUnder(() => ({
-    columns: [...shown.columns, "On the front"],
-    rows: shown.rows.map(({ cells, front }) => [...cells, front.includes(axis) ? "yes" : "no"]),
-    values: shown.rows.map(({ numbers, front }) => [...numbers, front.includes(axis) ? "yes" : "no"]),
-  }), "Settings and what they gave");
+  const table = tableUnder(
+    () => ({
+      columns: [...shown.columns, "On the front"],
+      rows: shown.rows.map(({ cells, front }) => [...cells, front.includes(axis) ? "yes" : "no"]),
+      values: shown.rows.map(({ numbers, front }) => [...numbers, front.includes(axis) ? "yes" : "no"]),
+    }),
+    "Settings and what they gave",
+  );
   const problem = h("p", { class: "quiet", role: "status" }, "Reading the finished runs …");
-  const all = h("div", { hidden: true }, h("div", { class: "chart-controls" }, chosen, axes), chart, legend, hint, seen,
+  const all = h(
+    "div",
+    { hidden: true },
+    h("div", { class: "chart-controls" }, chosen, axes),
+    chart,
+    legend,
+    hint,
+    seen,
     table.details,
-    h("div", { class: "every-run" }, "Every run with its settings:", exports("runs", () => shown.runs)));
-  let shown = null, axis = "parameters", drawn = "", asking = 0;
-  let picked = null;  // else the latest
-  element.querySelector(".mount").replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);
+    h(
+      "div",
+      { class: "every-run" },
+      "Every run with its settings:",
+      exports("runs", () => shown.runs),
+    ),
+  );
+  let shown = null,
+    axis = "parameters",
+    drawn = "",
+    asking = 0;
+  let picked = null; // else the latest
+  element
+    .querySelector(".mount")
+    .replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);
 
   /** Ask for the runs, first without FLOPs, whose formulas the server may still be loading. */
   async function refresh() {
@@ -34,7 +65,9 @@ export function mount({ element, props, server }) {
       let answer;
       try {
         answer = await server.outcomes({ chosen: picked, flops });
-      } catch { /* said below */ }
+      } catch {
+        /* said below */
+      }
       if (mine !== asking) return;
       if (!answer) {
         setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
@@ -48,18 +81,41 @@ export function mount({ element, props, server }) {
     if (JSON.stringify(answer) === drawn) return;
     drawn = JSON.stringify(answer);
     all.hidden = answer.choices.length === 0;
-    setText(problem, all.hidden ? "No run has finished yet. Each finished run appears here with its score and its costs." : "");
+    setText(
+      problem,
+      all.hidden
+        ? "No run has finished yet. Each finished run appears here with its score and its costs."
+        : "",
+    );
     if (all.hidden) return;
     shown = answer;
     setText(title, answer.recorded ? "What a recorded race gave" : "What your runs gave");
     setText(origin, `${answer.subtitle} · ${answer.origin}`);
-    chosen.replaceChildren(...answer.choices.map(([key, name]) => h("option", { value: key, selected: key === answer.chosen }, name)));
+    chosen.replaceChildren(
+      ...answer.choices.map(([key, name]) =>
+        h("option", { value: key, selected: key === answer.chosen }, name),
+      ),
+    );
     if (!axes.firstChild) {
-      axes.append(segmented("Cost on the axis", "outcome-axis", answer.axes.map(({ key, title: name }) => [key, name]), axis,
-        (key) => { axis = key; redraw(); }));
+      axes.append(
+        segmented(
+          "Cost on the axis",
+          "outcome-axis",
+          answer.axes.map(({ key, title: name }) => [key, name]),
+          axis,
+          (key) => {
+            axis = key;
+            redraw();
+          },
+        ),
+      );
     }
-    legend.replaceChildren(...answer.methods.map((method) => h("li", {}, swatch(props.lines[method]), h("span", {}, props.lines[method].label))),
-      h("li", { class: "quiet" }, h("span", { class: "ringed", "aria-hidden": "true" }), "on the front"));
+    legend.replaceChildren(
+      ...answer.methods.map((method) =>
+        h("li", {}, swatch(props.lines[method]), h("span", {}, props.lines[method].label)),
+      ),
+      h("li", { class: "quiet" }, h("span", { class: "ringed", "aria-hidden": "true" }), "on the front"),
+    );
     redraw();
   }
 
@@ -77,9 +133,13 @@ export function mount({ element, props, server }) {
     });
   }
 
-  onTheme(() => { if (shown) redraw(); });
+  onTheme(() => {
+    if (shown) redraw();
+  });
   document.addEventListener("runs-changed", refresh);
   // Runs may also come from elsewhere: look again whenever the section comes into view.
-  new IntersectionObserver(([entry]) => { if (entry.isIntersecting) refresh(); }).observe(element);
+  new IntersectionObserver(([entry]) => {
+    if (entry.isIntersecting) refresh();
+  }).observe(element);
   refresh();
 }

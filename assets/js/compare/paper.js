@@ -6,36 +6,82 @@ import { exports } from "../shared/export.js";
 
 const MARKS = { "nothing to compare": "no figure known" };
 const NAMES = { cdvft: "CDVFT", lora: "LoRA", fourierft: "FourierFT", c3a: "C3A" };
-const HEADS = [["Figure", ""], ["Paper", "As the paper prints it", "value"], ["Ours", "Recomputed here from the shapes of the layers", "value"], ["Unit", ""],
-  ["Verdict", "Ours, rounded as the paper rounds, against what it prints"], ["Why", ""]];
+const HEADS = [
+  ["Figure", ""],
+  ["Paper", "As the paper prints it", "value"],
+  ["Ours", "Recomputed here from the shapes of the layers", "value"],
+  ["Unit", ""],
+  ["Verdict", "Ours, rounded as the paper rounds, against what it prints"],
+  ["Why", ""],
+];
 
-const number = (value) => value === null ? "–" : Number.isInteger(value) ? count(value) : aligned(value);
+const number = (value) => (value === null ? "–" : Number.isInteger(value) ? count(value) : aligned(value));
 // Beside a figure of the paper ours has as many decimals.
-const ours = ({ published, ours: value }) => published === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
+const ours = ({ published, ours: value }) =>
+  published === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
 const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method] ?? method);
 
 export function mount({ element, props }) {
   const rows = props.value;
   // A reason that many rows of a topic share is said once.
-  const line = (row, index, own) => h("tr", {}, h("th", { scope: "row" }, named(row.quantity)), h("td", { class: "value paper" }, row.published ?? "–"),
-    h("td", { class: "value ours" }, ours(row)), h("td", { class: "unit" }, row.unit),
-    h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
-    h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""));
+  const line = (row, index, own) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, named(row.quantity)),
+      h("td", { class: "value paper" }, row.published ?? "–"),
+      h("td", { class: "value ours" }, ours(row)),
+      h("td", { class: "unit" }, row.unit),
+      h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
+      h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""),
+    );
   const group = (some, topic) => {
     const own = some.filter((row) => row.topic === topic);
-    return h("tbody", {}, h("tr", { class: "topic" }, h("th", { scope: "rowgroup", colspan: HEADS.length }, topic)), own.map(line));
+    return h(
+      "tbody",
+      {},
+      h("tr", { class: "topic" }, h("th", { scope: "rowgroup", colspan: HEADS.length }, topic)),
+      own.map(line),
+    );
   };
-  const table = (name, some) => h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": name },
-    h("table", { class: "numbers paper-table" }, h("caption", { class: "hidden-text" }, name),
-      h("thead", {}, h("tr", {}, HEADS.map(([head, hint, kind]) => h("th", { scope: "col", class: kind, title: hint || null }, head)))),
-      [...new Set(some.map((row) => row.topic))].map((topic) => group(some, topic))));
+  const table = (name, some) =>
+    h(
+      "div",
+      { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": name },
+      h(
+        "table",
+        { class: "numbers paper-table" },
+        h("caption", { class: "hidden-text" }, name),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            HEADS.map(([head, hint, kind]) =>
+              h("th", { scope: "col", class: kind, title: hint || null }, head),
+            ),
+          ),
+        ),
+        [...new Set(some.map((row) => row.topic))].map((topic) => group(some, topic)),
+      ),
+    );
   const both = rows.filter((row) => row.published !== null);
   const one = rows.filter((row) => row.published === null);
   element.querySelector(".mount").replaceChildren(
     h("h2", {}, "The paper's figures beside ours"),
-    h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had. Where its figure is not known to us, there is nothing to compare.`),
+    h(
+      "p",
+      { class: "quiet" },
+      `${rows[0].source}; the full text could not be had. Where its figure is not known to us, there is nothing to compare.`,
+    ),
     table("The paper's figures beside ours", both),
-    h("details", { class: "as-table" }, h("summary", {}, `Without a known figure of the paper: ${one.length} more rows`),
-      table("Rows without a known figure of the paper", one)),
-    exports("paper", () => rows));
+    h(
+      "details",
+      { class: "as-table" },
+      h("summary", {}, `Without a known figure of the paper: ${one.length} more rows`),
+      table("Rows without a known figure of the paper", one),
+    ),
+    exports("paper", () => rows),
+  );
 }

@@ -19,7 +19,12 @@ export class Choice {
   }
 
   refuse(problem, again = null) {
-    this.refusal.replaceChildren(problem ?? "", ...(again ? [" ", h("button", { type: "button", class: "text-button", onclick: again }, "Try again")] : []));
+    this.refusal.replaceChildren(
+      problem ?? "",
+      ...(again
+        ? [" ", h("button", { type: "button", class: "text-button", onclick: again }, "Try again")]
+        : []),
+    );
     this.refusal.hidden = !problem;
   }
 
@@ -28,7 +33,10 @@ export class Choice {
   async wait(ask, again) {
     const { layer } = this;
     this.node.toggleAttribute("data-busy", true);
-    const answer = await ask().catch((error) => ({ error: error.message || "The server does not answer.", busy: !error.final }));
+    const answer = await ask().catch((error) => ({
+      error: error.message || "The server does not answer.",
+      busy: !error.final,
+    }));
     this.node.toggleAttribute("data-busy", false);
     if (layer !== this.layer) return null;
     this.refuse(answer.error, answer.busy ? again : null);
@@ -36,7 +44,10 @@ export class Choice {
   }
 
   async load(example) {
-    const answer = await this.wait(() => this.ask(this.layer, example), () => this.load(example));
+    const answer = await this.wait(
+      () => this.ask(this.layer, example),
+      () => this.load(example),
+    );
     if (!answer) return;
     this.inputs = { ...answer, values: decode(answer.data) };
     this.loaded(example, answer);
@@ -51,8 +62,18 @@ export class Choice {
 
   /** A radio button for one token. */
   radio(token, name, style, shown = name) {
-    return h("label", { class: style, title: shown === name ? null : name },
-      h("input", { type: "radio", name: `${this.group}-token`, value: token, "aria-label": name, checked: token === this.token,
-        onchange: () => this.choose(token) }), h("span", {}, shown));
+    return h(
+      "label",
+      { class: style, title: shown === name ? null : name },
+      h("input", {
+        type: "radio",
+        name: `${this.group}-token`,
+        value: token,
+        "aria-label": name,
+        checked: token === this.token,
+        onchange: () => this.choose(token),
+      }),
+      h("span", {}, shown),
+    );
   }
 }

@@ -4,10 +4,11 @@ import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
 import { subscript } from "../shared/format.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
-const KEPT = 8;  // matrices that are built entry by entry (LoRA, FourierFT) and may be looked at again
+const KEPT = 8; // matrices that are built entry by entry (LoRA, FourierFT) and may be looked at again
 
 export function decode(base64, type = "float32") {
-  const text = atob(base64), bytes = new Uint8Array(text.length);
+  const text = atob(base64),
+    bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   return type === "int32" ? new Int32Array(bytes.buffer) : new Float32Array(bytes.buffer);
 }
@@ -15,15 +16,27 @@ export function decode(base64, type = "float32") {
 export class LayerData {
   /** `answer` is the server's `layer`; `facts` the layer's own of `open`; `method` and label the run's. */
   constructor(answer, facts, run) {
-    Object.assign(this, { ...facts, run, method: run.method, steps: answer.steps, bytes: answer.bytes, texts: answer.texts });
-    this.vectors = Object.fromEntries(Object.entries(answer.vectors).map(([name, { shape, type, data }]) =>
-      [name, { shape, size: shape.reduce((product, side) => product * side, 1), stack: decode(data, type) }]));
+    Object.assign(this, {
+      ...facts,
+      run,
+      method: run.method,
+      steps: answer.steps,
+      bytes: answer.bytes,
+      texts: answer.texts,
+    });
+    this.vectors = Object.fromEntries(
+      Object.entries(answer.vectors).map(([name, { shape, type, data }]) => [
+        name,
+        { shape, size: shape.reduce((product, side) => product * side, 1), stack: decode(data, type) },
+      ]),
+    );
     this.built = new Map();
   }
 
   /** The vector's numbers at the snapshot t. */
   at(name, t) {
-    const { stack, size } = this.vectors[name], place = Math.min(t, stack.length / size - 1);
+    const { stack, size } = this.vectors[name],
+      place = Math.min(t, stack.length / size - 1);
     return stack.subarray(place * size, (place + 1) * size);
   }
 
@@ -31,17 +44,29 @@ export class LayerData {
   get order() {
     if (this.method !== "cdvft") return [];
     const m = Object.keys(this.vectors).filter((name) => name.startsWith("diagonal.")).length;
-    return Array.from({ length: 2 * m - 1 }, (_, place) => `${place % 2 ? "circulant" : "diagonal"}.${place >> 1}`);
+    return Array.from(
+      { length: 2 * m - 1 },
+      (_, place) => `${place % 2 ? "circulant" : "diagonal"}.${place >> 1}`,
+    );
   }
 
   get parameters() {
-    return Object.entries(this.vectors).filter(([name]) => name !== "indices").reduce((sum, [, { size }]) => sum + size, 0);
+    return Object.entries(this.vectors)
+      .filter(([name]) => name !== "indices")
+      .reduce((sum, [, { size }]) => sum + size, 0);
   }
 
   /** The circulant of that number at t, blocks and all. */
   circulant(number, t) {
     const [q1, q2, p] = this.vectors[`circulant.${number}`].shape;
-    return new BlockCirculant(this.at(`circulant.${number}`, t), q1, q2, p, this.d_out, number === 0 ? this.d_in : this.d_out);
+    return new BlockCirculant(
+      this.at(`circulant.${number}`, t),
+      q1,
+      q2,
+      p,
+      this.d_out,
+      number === 0 ? this.d_in : this.d_out,
+    );
   }
 
   /** The layer's weight update at t. */
@@ -59,11 +84,16 @@ export class LayerData {
     const { method, d_out, d_in, scale } = this;
     if (method === "cdvft") {
       const order = this.order;
-      return new CirculantDiagonal(order.filter((name) => name.startsWith("d")).map((name) => this.at(name, t)),
-        order.filter((name) => name.startsWith("c")).map((_, number) => this.circulant(number, t)), scale);
+      return new CirculantDiagonal(
+        order.filter((name) => name.startsWith("d")).map((name) => this.at(name, t)),
+        order.filter((name) => name.startsWith("c")).map((_, number) => this.circulant(number, t)),
+        scale,
+      );
     }
-    if (method === "lora") return lowRank(this.at("A", t), this.at("B", t), d_out, d_in, this.vectors.A.shape[0], scale);
-    if (method === "c3a") return new BlockKernel(this.at("kernel", t), this.vectors.kernel.shape[2], d_out, d_in, scale);
+    if (method === "lora")
+      return lowRank(this.at("A", t), this.at("B", t), d_out, d_in, this.vectors.A.shape[0], scale);
+    if (method === "c3a")
+      return new BlockKernel(this.at("kernel", t), this.vectors.kernel.shape[2], d_out, d_in, scale);
     return sparseSpectrum(this.at("spectrum", t), this.at("indices", t), d_out, d_in, scale);
   }
 
@@ -76,23 +106,37 @@ export class LayerData {
   /** The snapshot nearest to a step. */
   nearest(step) {
     let best = 0;
-    this.steps.forEach((one, t) => { if (Math.abs(one - step) < Math.abs(this.steps[best] - step)) best = t; });
+    this.steps.forEach((one, t) => {
+      if (Math.abs(one - step) < Math.abs(this.steps[best] - step)) best = t;
+    });
     return best;
   }
 }
 
 /** Root mean square and largest size of a matrix's entries; of every n-th where there are very many. */
 export function sizeOf(matrix, most = 512) {
-  const every = (n) => { const stride = Math.max(1, Math.ceil(n / most)); return Int32Array.from({ length: Math.ceil(n / stride) }, (_, k) => k * stride); };
-  const is = every(matrix.rows), js = every(matrix.cols), out = new Float32Array(is.length * js.length);
+  const every = (n) => {
+    const stride = Math.max(1, Math.ceil(n / most));
+    return Int32Array.from({ length: Math.ceil(n / stride) }, (_, k) => k * stride);
+  };
+  const is = every(matrix.rows),
+    js = every(matrix.cols),
+    out = new Float32Array(is.length * js.length);
   matrix.sample(is, js, out);
-  let squares = 0, largest = 0;
-  for (const value of out) { squares += value * value; largest = Math.max(largest, Math.abs(value)); }
+  let squares = 0,
+    largest = 0;
+  for (const value of out) {
+    squares += value * value;
+    largest = Math.max(largest, Math.abs(value));
+  }
   return { rms: Math.sqrt(squares / out.length), largest };
 }
 
 /** The colour scale's end: three times the root mean square, or the largest entry where that is less. */
-export const colorLimit = (matrix) => { const { rms, largest } = sizeOf(matrix); return Math.min(largest, 3 * rms); };
+export const colorLimit = (matrix) => {
+  const { rms, largest } = sizeOf(matrix);
+  return Math.min(largest, 3 * rms);
+};
 
 /** Names as the page writes them: a₁, c₂, a₃, ... in the order in which data meets the vectors. */
 export const symbol = (place) => `${place % 2 ? "c" : "a"}${subscript(place + 1)}`;

@@ -9,45 +9,97 @@ import { difference, stages } from "./stages.js";
 import { TextChoice } from "./text_choice.js";
 
 // The two ways to the last stage: [words, line]. The wide line lies under the thin one.
-const WAYS = [["by the FFT, as in the stages before", { color: "var(--method-cdvft)", width: 1.4 }],
-  ["entry by entry", { color: "var(--rule-strong)", width: 5 }]];
+const WAYS = [
+  ["by the FFT, as in the stages before", { color: "var(--method-cdvft)", width: 1.4 }],
+  ["entry by entry", { color: "var(--rule-strong)", width: 5 }],
+];
 
 export class Forward {
   /** `ask(layer, example)` gets the layer's inputs for {text} or {image} from the server, `images(layer)` the images. */
   constructor(ask, images) {
     this.place = 0;
-    const take = (token) => { this.token = token; this.stage.hidden = false; this.compute(); };
+    const take = (token) => {
+      this.token = token;
+      this.stage.hidden = false;
+      this.compute();
+    };
     this.choices = { text: new TextChoice(ask, take), image: new PatchChoice(ask, images, take) };
     this.trail = h("ol", { class: "trail" });
-    this.back = h("button", { type: "button", class: "small", onclick: () => this.go(this.place - 1) }, "Back");
-    this.next = h("button", { type: "button", class: "small strong", onclick: () => this.go(this.place + 1) }, "Next");
+    this.back = h(
+      "button",
+      { type: "button", class: "small", onclick: () => this.go(this.place - 1) },
+      "Back",
+    );
+    this.next = h(
+      "button",
+      { type: "button", class: "small strong", onclick: () => this.go(this.place + 1) },
+      "Next",
+    );
     this.formula = h("p", { class: "stage-formula" });
     this.text = h("p", { class: "stage-text", "aria-live": "polite" });
     this.shape = h("p", { class: "stage-shape" });
-    this.plot = new LinePlot({ label: "The numbers of this stage", height: 200, onmove: (k) => setText(this.under, this.#under(k) || "\u00a0") });
+    this.plot = new LinePlot({
+      label: "The numbers of this stage",
+      height: 200,
+      onmove: (k) => setText(this.under, this.#under(k) || "\u00a0"),
+    });
     this.under = h("p", { class: "under" }, "\u00a0");
-    this.legend = h("p", { class: "legend", hidden: true }, WAYS.map(([words, line]) => h("span", {}, swatch({ line }), words)));
+    this.legend = h(
+      "p",
+      { class: "legend", hidden: true },
+      WAYS.map(([words, line]) => h("span", {}, swatch({ line }), words)),
+    );
     this.verdict = h("p", { class: "verdict", hidden: true });
     this.table = tableUnder(() => this.#numbers(), "This stage in numbers");
-    this.stage = h("div", { class: "stage" }, this.trail,
-      h("div", { class: "stage-head" }, h("div", {}, this.formula, this.text), h("div", { class: "stage-buttons" }, this.back, this.next)),
-      this.shape, this.plot.node, this.under, this.legend, this.verdict, this.table.details);
+    this.stage = h(
+      "div",
+      { class: "stage" },
+      this.trail,
+      h(
+        "div",
+        { class: "stage-head" },
+        h("div", {}, this.formula, this.text),
+        h("div", { class: "stage-buttons" }, this.back, this.next),
+      ),
+      this.shape,
+      this.plot.node,
+      this.under,
+      this.legend,
+      this.verdict,
+      this.table.details,
+    );
     this.title = h("h2", { id: "forward-title" });
     this.about = h("p", { class: "quiet" });
-    this.followed = h("div", { class: "followed" }, Object.values(this.choices).map(({ node }) => node), this.stage);
-    this.node = h("section", { class: "forward", "aria-labelledby": "forward-title" }, this.title, this.about, this.followed);
+    this.followed = h(
+      "div",
+      { class: "followed" },
+      Object.values(this.choices).map(({ node }) => node),
+      this.stage,
+    );
+    this.node = h(
+      "section",
+      { class: "forward", "aria-labelledby": "forward-title" },
+      this.title,
+      this.about,
+      this.followed,
+    );
   }
 
   show(layer) {
-    const able = layer.method === "cdvft", { kind } = layer.run;
+    const able = layer.method === "cdvft",
+      { kind } = layer.run;
     this.layer = layer;
     this.token = null;
     this.word = kind === "image" ? "patch" : "token";
     this.followed.hidden = !able;
     this.followed.dataset.kind = kind;
     setText(this.title, `Follow one ${this.word} through this layer`);
-    setText(this.about, able ? `Real numbers: what this ${this.word} brings to the layer in the pretrained model, and what the trained factors make of it.`
-      : `${layer.run.label} has no circulant to step through; choose a CDVFT run.`);
+    setText(
+      this.about,
+      able
+        ? `Real numbers: what this ${this.word} brings to the layer in the pretrained model, and what the trained factors make of it.`
+        : `${layer.run.label} has no circulant to step through; choose a CDVFT run.`,
+    );
     if (!able) return;
     this.stage.hidden = true;
     for (const [name, { node }] of Object.entries(this.choices)) node.hidden = name !== kind;
@@ -64,7 +116,11 @@ export class Forward {
     const names = this.stages.map(({ title }) => title);
     if (names.join() !== this.names) {
       this.names = names.join();
-      this.trail.replaceChildren(...names.map((title, index) => h("li", {}, h("button", { type: "button", onclick: () => this.go(index) }, title))));
+      this.trail.replaceChildren(
+        ...names.map((title, index) =>
+          h("li", {}, h("button", { type: "button", onclick: () => this.go(index) }, title)),
+        ),
+      );
     }
     this.go(Math.min(this.place, this.stages.length - 1));
   }
@@ -83,21 +139,40 @@ export class Forward {
     setText(this.shape, stage.shape);
     const { numbers, spectrum, before, block } = stage;
     if (spectrum) {
-      this.plot.show([{ y: spectrum.modulus, phases: spectrum.phases, color: "var(--factor-circulant)" }],
-        { low: 0, blocks: spectrum.modulus.length > spectrum.each ? spectrum.each : null, xTitle: "frequency; height the modulus, colour the phase" });
+      this.plot.show([{ y: spectrum.modulus, phases: spectrum.phases, color: "var(--factor-circulant)" }], {
+        low: 0,
+        blocks: spectrum.modulus.length > spectrum.each ? spectrum.each : null,
+        xTitle: "frequency; height the modulus, colour the phase",
+      });
     } else if (stage.check) {
       const [[, fft], [, whole]] = WAYS;
-      this.plot.show([{ y: numbers, ...whole }, { y: before, ...fft }], { xTitle: "place" });
+      this.plot.show(
+        [
+          { y: numbers, ...whole },
+          { y: before, ...fft },
+        ],
+        { xTitle: "place" },
+      );
     } else {
-      this.plot.show([...(before ? [{ y: before, color: "var(--rule-strong)", opacity: 0.6, width: 1 }] : []),
-        { y: numbers, color: "var(--method-cdvft)", width: 1.4 }], { blocks: block, xTitle: before ? "place; the thin line is what came in" : "place" });
+      this.plot.show(
+        [
+          ...(before ? [{ y: before, color: "var(--rule-strong)", opacity: 0.6, width: 1 }] : []),
+          { y: numbers, color: "var(--method-cdvft)", width: 1.4 },
+        ],
+        { blocks: block, xTitle: before ? "place; the thin line is what came in" : "place" },
+      );
     }
     this.verdict.hidden = this.legend.hidden = !stage.check;
     if (stage.check) {
-      const { error, largest } = difference(stage.numbers, before), added = Math.hypot(...stage.numbers), { output } = this.token;
-      setText(this.verdict, `The two lines lie on each other: the largest difference is ${short(error)}`
-        + (largest ? `, where the largest value is ${short(largest)}.` : ": at this step ΔW is zero.")
-        + ` The layer itself gives a vector of norm ${short(output)} for this ${this.word}; the change adds one of norm ${short(added)}.`);
+      const { error, largest } = difference(stage.numbers, before),
+        added = Math.hypot(...stage.numbers),
+        { output } = this.token;
+      setText(
+        this.verdict,
+        `The two lines lie on each other: the largest difference is ${short(error)}` +
+          (largest ? `, where the largest value is ${short(largest)}.` : ": at this step ΔW is zero.") +
+          ` The layer itself gives a vector of norm ${short(output)} for this ${this.word}; the change adds one of norm ${short(added)}.`,
+      );
     }
     setText(this.under, "\u00a0");
     this.table.refresh();
@@ -106,7 +181,10 @@ export class Forward {
   #under(k) {
     if (k === null || !this.stages) return "";
     const { numbers, spectrum } = this.stages[this.place];
-    if (spectrum) return spectrum.modulus[k] === undefined ? "" : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${short(Math.round(spectrum.phases[k] * 180 / Math.PI))}°`;
+    if (spectrum)
+      return spectrum.modulus[k] === undefined
+        ? ""
+        : `frequency ${k % spectrum.each}: modulus ${short(spectrum.modulus[k])}, phase ${short(Math.round((spectrum.phases[k] * 180) / Math.PI))}°`;
     return numbers[k] === undefined ? "" : `[${k}] = ${short(numbers[k])}`;
   }
 
@@ -114,7 +192,9 @@ export class Forward {
     if (!this.stages) return { columns: ["place", "value"], rows: [] };
     const { numbers, spectrum } = this.stages[this.place];
     const columns = spectrum ? ["frequency", "modulus", "phase"] : ["place", "value"];
-    const values = spectrum ? spectrum.modulus.map((value, k) => [k % spectrum.each, value, spectrum.phases[k]]) : Array.from(numbers, (value, k) => [k, value]);
+    const values = spectrum
+      ? spectrum.modulus.map((value, k) => [k % spectrum.each, value, spectrum.phases[k]])
+      : Array.from(numbers, (value, k) => [k, value]);
     return { columns, values, rows: values.map(([place, ...rest]) => [String(place), ...rest.map(short)]) };
   }
 }

@@ -24,30 +24,69 @@ export class Overview {
     this.t = run.steps.length - 1;
     this.found = new Map();
     const vectors = run.method === "cdvft" ? 2 * run.m - 1 : 0;
-    const choices = [["size", "Size of the change", "Frobenius norm of the change ΔW, in percent of that of the pretrained weights where these are known"],
+    const choices = [
+      [
+        "size",
+        "Size of the change",
+        "Frobenius norm of the change ΔW, in percent of that of the pretrained weights where these are known",
+      ],
       ["rank", "Effective rank", "About how many directions carry the change after the last step"],
-      ...Array.from({ length: vectors }, (_, place) => [`moved-${place}`, `${symbol(place)} moved`,
-        `How far the numbers of ${symbol(place)} have moved since the first snapshot (root mean square)`])];
+      ...Array.from({ length: vectors }, (_, place) => [
+        `moved-${place}`,
+        `${symbol(place)} moved`,
+        `How far the numbers of ${symbol(place)} have moved since the first snapshot (root mean square)`,
+      ]),
+    ];
     if (!choices.some(([key]) => key === this.quantity)) this.quantity = "size";
-    this.switch.replaceChildren(segmented("What the cells show", "overview-quantity", choices, this.quantity,
-      (key) => { this.quantity = key; this.largest = null; this.paint(); }));
+    this.switch.replaceChildren(
+      segmented("What the cells show", "overview-quantity", choices, this.quantity, (key) => {
+        this.quantity = key;
+        this.largest = null;
+        this.paint();
+      }),
+    );
     const kinds = [...new Set(run.layers.map(({ kind }) => kind))];
     this.inputs = new Map();
-    this.cells.replaceChildren(...kinds.map((kind) => h("fieldset", { class: "kind" }, h("legend", {}, kind),
-      h("div", { class: "kind-cells" }, run.layers.filter((layer) => layer.kind === kind).map((layer) => this.#cell(layer))))));
+    this.cells.replaceChildren(
+      ...kinds.map((kind) =>
+        h(
+          "fieldset",
+          { class: "kind" },
+          h("legend", {}, kind),
+          h(
+            "div",
+            { class: "kind-cells" },
+            run.layers.filter((layer) => layer.kind === kind).map((layer) => this.#cell(layer)),
+          ),
+        ),
+      ),
+    );
     this.refresh();
   }
 
   #cell(layer) {
     const value = h("b", {}, "…");
-    const input = h("input", { type: "radio", name: "factor-layer", value: layer.module, onchange: () => this.onchoose(layer.module),
-      "aria-label": `${layer.depth === null ? "" : `layer ${layer.depth} `}${layer.kind}` });
-    const cell = h("label", { class: "cell", title: layer.module }, input, h("span", { class: "depth" }, layer.depth ?? "·"), value);
+    const input = h("input", {
+      type: "radio",
+      name: "factor-layer",
+      value: layer.module,
+      onchange: () => this.onchoose(layer.module),
+      "aria-label": `${layer.depth === null ? "" : `layer ${layer.depth} `}${layer.kind}`,
+    });
+    const cell = h(
+      "label",
+      { class: "cell", title: layer.module },
+      input,
+      h("span", { class: "depth" }, layer.depth ?? "·"),
+      value,
+    );
     this.inputs.set(layer.module, { input, cell, value });
     return cell;
   }
 
-  choose(module) { this.inputs.get(module).input.checked = true; }
+  choose(module) {
+    this.inputs.get(module).input.checked = true;
+  }
 
   /** Take in what the server knows of some layers. */
   take(layers) {
@@ -72,29 +111,44 @@ export class Overview {
   numbersOf(module, t) {
     const found = this.found.get(module);
     if (!found) return null;
-    const norm = found.norm[t] ?? found.norm.at(-1), weight = this.run.weights[module];
-    return { norm, ratio: weight ? norm / weight : null, rank: found.effective_rank,
-      moved: Object.values(ordered(found.moved)).map((steps) => steps[t]) };
+    const norm = found.norm[t] ?? found.norm.at(-1),
+      weight = this.run.weights[module];
+    return {
+      norm,
+      ratio: weight ? norm / weight : null,
+      rank: found.effective_rank,
+      moved: Object.values(ordered(found.moved)).map((steps) => steps[t]),
+    };
   }
 
   value(module, t) {
     const known = this.numbersOf(module, t);
     if (!known) return null;
     if (this.quantity === "size") return this.relative ? known.ratio : known.norm;
-    return this.quantity === "rank" ? known.rank : known.moved[Number(this.quantity.slice(6))] ?? null;
+    return this.quantity === "rank" ? known.rank : (known.moved[Number(this.quantity.slice(6))] ?? null);
   }
 
-  get relative() { return this.run.layers.every(({ module }) => this.run.weights[module]); }
+  get relative() {
+    return this.run.layers.every(({ module }) => this.run.weights[module]);
+  }
 
   paint() {
-    const { run } = this, relative = this.quantity === "size" && this.relative;
+    const { run } = this,
+      relative = this.quantity === "size" && this.relative;
     const values = run.layers.map(({ module }) => this.value(module, this.t));
     // Over the whole run, so that the cells fill up as training goes on.
-    this.largest ??= Math.max(1e-30, ...run.layers.flatMap(({ module }) => run.steps.map((_, t) => this.value(module, t) ?? 0)));
+    this.largest ??= Math.max(
+      1e-30,
+      ...run.layers.flatMap(({ module }) => run.steps.map((_, t) => this.value(module, t) ?? 0)),
+    );
     const { largest } = this;
     run.layers.forEach(({ module }, index) => {
-      const { cell, value } = this.inputs.get(module), number = values[index];
-      setText(value, number === null ? (this.found.has(module) ? "–" : "…") : relative ? percent(number) : short(number));
+      const { cell, value } = this.inputs.get(module),
+        number = values[index];
+      setText(
+        value,
+        number === null ? (this.found.has(module) ? "–" : "…") : relative ? percent(number) : short(number),
+      );
       cell.style.setProperty("--part", number === null ? 0 : (number / largest).toFixed(3));
     });
     this.table.refresh();
@@ -102,35 +156,76 @@ export class Overview {
 
   /** What was learned where, in plain words, from the numbers after the last snapshot. */
   say() {
-    const { run } = this, last = run.steps.length - 1;
-    const known = run.layers.map((layer) => ({ ...layer, ...this.numbersOf(layer.module, last) })).filter(({ norm }) => norm !== undefined);
-    if (known.length < run.layers.length) return `Looking at ${run.layers.length} layers: ${known.length} done.`;
-    const size = ({ ratio, norm }) => ratio ?? norm, said = this.relative ? (layer) => `${percent(layer.ratio)} of their norm` : (layer) => `a norm of ${short(layer.norm)}`;
-    const sorted = [...known].sort((one, other) => size(other) - size(one)), most = sorted[0], least = sorted.at(-1);
-    const name = ({ depth, kind }) => depth === null ? `${kind} weights` : `${kind} weights of layer ${depth}`;
-    const parts = [`After ${run.steps.at(-1)} steps ${run.label} changed the ${name(most)} most, by ${said(most)}`];
-    if (known.length > 1) parts[0] += size(least) > 0 ? `, ${short(Number((size(most) / size(least)).toPrecision(2)))} times as much as the ${name(least)}, which changed least` : `, and the ${name(least)} not at all`;
+    const { run } = this,
+      last = run.steps.length - 1;
+    const known = run.layers
+      .map((layer) => ({ ...layer, ...this.numbersOf(layer.module, last) }))
+      .filter(({ norm }) => norm !== undefined);
+    if (known.length < run.layers.length)
+      return `Looking at ${run.layers.length} layers: ${known.length} done.`;
+    const size = ({ ratio, norm }) => ratio ?? norm,
+      said = this.relative
+        ? (layer) => `${percent(layer.ratio)} of their norm`
+        : (layer) => `a norm of ${short(layer.norm)}`;
+    const sorted = [...known].sort((one, other) => size(other) - size(one)),
+      most = sorted[0],
+      least = sorted.at(-1);
+    const name = ({ depth, kind }) =>
+      depth === null ? `${kind} weights` : `${kind} weights of layer ${depth}`;
+    const parts = [
+      `After ${run.steps.at(-1)} steps ${run.label} changed the ${name(most)} most, by ${said(most)}`,
+    ];
+    if (known.length > 1)
+      parts[0] +=
+        size(least) > 0
+          ? `, ${short(Number((size(most) / size(least)).toPrecision(2)))} times as much as the ${name(least)}, which changed least`
+          : `, and the ${name(least)} not at all`;
     const kinds = [...new Set(known.map(({ kind }) => kind))];
     if (kinds.length > 1 && kinds.length < 5) {
-      const medians = kinds.map((kind) => [kind, median(known.filter((layer) => layer.kind === kind).map(size))]).sort((one, other) => other[1] - one[1]);
-      parts.push(`Typical for a layer is a change of ${medians.map(([kind, value]) => `${this.relative ? percent(value) : short(value)} for its ${kind} weights`).join(" and ")}`);
+      const medians = kinds
+        .map((kind) => [kind, median(known.filter((layer) => layer.kind === kind).map(size))])
+        .sort((one, other) => other[1] - one[1]);
+      parts.push(
+        `Typical for a layer is a change of ${medians.map(([kind, value]) => `${this.relative ? percent(value) : short(value)} for its ${kind} weights`).join(" and ")}`,
+      );
     }
     const ranks = known.map(({ rank }) => rank).filter((rank) => rank !== null);
     if (ranks.length) {
-      const [low, high, full] = [Math.min(...ranks), Math.max(...ranks), Math.min(...known.map(({ d_out, d_in }) => Math.min(d_out, d_in)))].map(short);
-      parts.push(`The changes have an effective rank of ${low === high ? low : `${low} to ${high}`} out of ${full}`
-        + (run.method === "lora" ? `; ${run.rank} is the most that r = ${run.rank} allows` : "; LoRA with r = 8 reaches 8 at most"));
+      const [low, high, full] = [
+        Math.min(...ranks),
+        Math.max(...ranks),
+        Math.min(...known.map(({ d_out, d_in }) => Math.min(d_out, d_in))),
+      ].map(short);
+      parts.push(
+        `The changes have an effective rank of ${low === high ? low : `${low} to ${high}`} out of ${full}` +
+          (run.method === "lora"
+            ? `; ${run.rank} is the most that r = ${run.rank} allows`
+            : "; LoRA with r = 8 reaches 8 at most"),
+      );
     }
     return `${parts.join(". ")}.`;
   }
 
   numbers() {
-    const t = this.t, symbols = Object.keys(this.found.values().next().value?.moved ?? {}).map((_, place) => `${symbol(place)} moved`);
-    return { columns: ["Layer", "Norm of ΔW", "of ‖W‖", "Effective rank at the end", ...symbols],
-      rows: this.run.layers.filter(({ module }) => this.found.has(module)).map(({ module }) => {
-        const { norm, ratio, rank, moved } = this.numbersOf(module, t);
-        return [module, norm, ratio === null ? "unknown" : percent(ratio), rank === null ? "not computed" : rank, ...moved];
-      }) };
+    const t = this.t,
+      symbols = Object.keys(this.found.values().next().value?.moved ?? {}).map(
+        (_, place) => `${symbol(place)} moved`,
+      );
+    return {
+      columns: ["Layer", "Norm of ΔW", "of ‖W‖", "Effective rank at the end", ...symbols],
+      rows: this.run.layers
+        .filter(({ module }) => this.found.has(module))
+        .map(({ module }) => {
+          const { norm, ratio, rank, moved } = this.numbersOf(module, t);
+          return [
+            module,
+            norm,
+            ratio === null ? "unknown" : percent(ratio),
+            rank === null ? "not computed" : rank,
+            ...moved,
+          ];
+        }),
+    };
   }
 }
 

@@ -21,28 +21,63 @@ export class PatchChoice extends Choice {
   async show(layer) {
     this.begin(layer);
     this.thumbnails.hidden = this.tokens.hidden = true;
-    this.found = await this.wait(() => this.images(layer), () => this.show(layer));
+    this.found = await this.wait(
+      () => this.images(layer),
+      () => this.show(layer),
+    );
     if (!this.found || layer !== this.layer) return;
     const { images } = this.found;
     this.image = Math.min(this.image, images.length - 1);
-    this.thumbnails.replaceChildren(h("legend", {}, "Image"), ...images.map(({ label, picture }, place) => h("label", { class: "thumbnail" },
-      h("input", { type: "radio", name: "forward-image", value: place, checked: place === this.image, "aria-label": `Image ${place + 1}: ${label}`,
-        onchange: () => this.load(place) }), h("img", { src: picture, alt: "" }), h("span", {}, label))),
-      ...(images.length === 1 ? [h("p", { class: "quiet" }, "One image is recorded; a run of your own offers more.")] : []));
+    this.thumbnails.replaceChildren(
+      h("legend", {}, "Image"),
+      ...images.map(({ label, picture }, place) =>
+        h(
+          "label",
+          { class: "thumbnail" },
+          h("input", {
+            type: "radio",
+            name: "forward-image",
+            value: place,
+            checked: place === this.image,
+            "aria-label": `Image ${place + 1}: ${label}`,
+            onchange: () => this.load(place),
+          }),
+          h("img", { src: picture, alt: "" }),
+          h("span", {}, label),
+        ),
+      ),
+      ...(images.length === 1
+        ? [h("p", { class: "quiet" }, "One image is recorded; a run of your own offers more.")]
+        : []),
+    );
     this.thumbnails.hidden = false;
     await this.load(this.image);
   }
 
   loaded(image, { tokens }) {
-    const { images, before, rows, columns } = this.found, first = before.length;
+    const { images, before, rows, columns } = this.found,
+      first = before.length;
     this.image = image;
     this.token = Math.min(this.token ?? first + (rows >> 1) * columns + (columns >> 1), tokens.length - 1);
     this.picture.src = images[image].picture;
     this.grid.style.gridTemplate = `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
-    this.grid.replaceChildren(...tokens.slice(first).map((name, place) => this.radio(first + place, name, "patch", "")));
-    this.tokens.replaceChildren(h("legend", {}, `Patch, one of ${rows} × ${columns}`), h("div", { class: "patch-picture" }, this.picture, this.grid),
-      h("div", { class: "before" }, before.map((name, token) => this.radio(token, name, "token-choice")),
-        h("p", { class: "quiet" }, before.length ? "The class token stands for the whole image and has no place in it." : "")));
+    this.grid.replaceChildren(
+      ...tokens.slice(first).map((name, place) => this.radio(first + place, name, "patch", "")),
+    );
+    this.tokens.replaceChildren(
+      h("legend", {}, `Patch, one of ${rows} × ${columns}`),
+      h("div", { class: "patch-picture" }, this.picture, this.grid),
+      h(
+        "div",
+        { class: "before" },
+        before.map((name, token) => this.radio(token, name, "token-choice")),
+        h(
+          "p",
+          { class: "quiet" },
+          before.length ? "The class token stands for the whole image and has no place in it." : "",
+        ),
+      ),
+    );
     this.tokens.hidden = false;
   }
 }

@@ -5,8 +5,9 @@ import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { smoothed } from "../shared/smoothing.js";
 
-const FRAME = 220;  // milliseconds a snapshot
-const LEFT = 46, RIGHT = 8;  // as LinePlot has them, so that slider and curve agree
+const FRAME = 220; // milliseconds a snapshot
+const LEFT = 46,
+  RIGHT = 8; // as LinePlot has them, so that slider and curve agree
 const MOVES = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: -1 };
 
 export class Player {
@@ -14,40 +15,72 @@ export class Player {
   constructor(onstep) {
     this.onstep = onstep;
     this.steps = [0];
-    this.plot = new LinePlot({ label: "Training loss; the cursor is the snapshot that is shown", height: (width) => width < 420 ? 56 : 92,
-      onpick: (step) => this.set(this.nearest(step)) });
-    this.slider = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Training step",
-      oninput: () => this.set(this.nearest(Number(this.slider.value))), onkeydown: (event) => this.#key(event) });
-    this.button = h("button", { type: "button", class: "play", onclick: () => this.playing ? this.pause() : this.play() }, "Play");
+    this.plot = new LinePlot({
+      label: "Training loss; the cursor is the snapshot that is shown",
+      height: (width) => (width < 420 ? 56 : 92),
+      onpick: (step) => this.set(this.nearest(step)),
+    });
+    this.slider = h("input", {
+      type: "range",
+      min: 0,
+      max: 0,
+      step: 1,
+      value: 0,
+      "aria-label": "Training step",
+      oninput: () => this.set(this.nearest(Number(this.slider.value))),
+      onkeydown: (event) => this.#key(event),
+    });
+    this.button = h(
+      "button",
+      { type: "button", class: "play", onclick: () => (this.playing ? this.pause() : this.play()) },
+      "Play",
+    );
     this.readout = h("p", { class: "readout" });
-    this.node = h("div", { class: "player" }, h("div", { class: "player-head" }, this.button, this.readout),
-      this.plot.node, h("div", { class: "player-slider" }, this.slider));
+    this.node = h(
+      "div",
+      { class: "player" },
+      h("div", { class: "player-head" }, this.button, this.readout),
+      this.plot.node,
+      h("div", { class: "player-slider" }, this.slider),
+    );
   }
 
   show({ steps, losses, color }) {
     this.pause();
     this.steps = steps;
     this.losses = losses;
-    this.slider.max = steps.at(-1);  // training steps, which need not be evenly spaced
+    this.slider.max = steps.at(-1); // training steps, which need not be evenly spaced
     const last = Math.max(steps.at(-1), losses.at(-1)?.[0] ?? 0);
     // The thumb's middle runs from half its width to half its width before the end.
     const part = steps.at(-1) / Math.max(1, last);
     this.slider.parentNode.style.padding = `0 ${RIGHT - 8}px 0 ${LEFT - 8}px`;
     this.slider.style.width = `calc(${100 * part}% - ${16 * part}px + 16px)`;
-    const x = losses.map(([step]) => step), y = losses.map(([, loss]) => loss);
-    this.plot.show(losses.length ? [{ x, y, color: color, opacity: 0.25, width: 1 }, { x, y: smoothed(y, 0.85), color, width: 2 }] : [], { last, yTitle: "loss" });
+    const x = losses.map(([step]) => step),
+      y = losses.map(([, loss]) => loss);
+    this.plot.show(
+      losses.length
+        ? [
+            { x, y, color: color, opacity: 0.25, width: 1 },
+            { x, y: smoothed(y, 0.85), color, width: 2 },
+          ]
+        : [],
+      { last, yTitle: "loss" },
+    );
     this.set(steps.length - 1);
   }
 
   nearest(step) {
     let best = 0;
-    this.steps.forEach((one, t) => { if (Math.abs(one - step) < Math.abs(this.steps[best] - step)) best = t; });
+    this.steps.forEach((one, t) => {
+      if (Math.abs(one - step) < Math.abs(this.steps[best] - step)) best = t;
+    });
     return best;
   }
 
   set(t) {
     this.t = t;
-    const step = this.steps[t], loss = this.losses?.findLast(([at]) => at <= step)?.[1];
+    const step = this.steps[t],
+      loss = this.losses?.findLast(([at]) => at <= step)?.[1];
     const text = `step ${step} of ${this.steps.at(-1)}${loss === undefined ? "" : `, loss ${short(loss)}`}`;
     if (this.slider.value !== String(step)) this.slider.value = step;
     this.slider.setAttribute("aria-valuetext", text);
@@ -63,12 +96,17 @@ export class Player {
     this.set(Math.min(this.steps.length - 1, Math.max(0, this.t + MOVES[event.key])));
   }
 
-  get playing() { return this.timer !== undefined; }
+  get playing() {
+    return this.timer !== undefined;
+  }
 
   play() {
     if (this.t >= this.steps.length - 1) this.set(0);
     this.timer = setInterval(() => {
-      if (this.t >= this.steps.length - 1 || !this.node.isConnected) { this.pause(); return; }
+      if (this.t >= this.steps.length - 1 || !this.node.isConnected) {
+        this.pause();
+        return;
+      }
       this.set(this.t + 1);
     }, FRAME);
     setText(this.button, "Pause");

@@ -4,11 +4,26 @@ import { save } from "../shared/canvas_view.js";
 
 /** `kind`: "csv" or "json". */
 export function saveVectors(layer, t, kind) {
-  const names = Object.keys(layer.vectors), step = layer.steps[t];
+  const names = Object.keys(layer.vectors),
+    step = layer.steps[t];
   const file = `${layer.run.label}_${layer.module}_step_${step}`.replace(/[^\w.-]+/g, "_");
   if (kind === "json") {
-    const vectors = Object.fromEntries(names.map((name) => [name, { shape: layer.vectors[name].shape, values: Array.from(layer.at(name, t)) }]));
-    const known = { run: layer.run.id, method: layer.method, module: layer.module, step, d_out: layer.d_out, d_in: layer.d_in, scale: layer.scale, vectors };
+    const vectors = Object.fromEntries(
+      names.map((name) => [
+        name,
+        { shape: layer.vectors[name].shape, values: Array.from(layer.at(name, t)) },
+      ]),
+    );
+    const known = {
+      run: layer.run.id,
+      method: layer.method,
+      module: layer.module,
+      step,
+      d_out: layer.d_out,
+      d_in: layer.d_in,
+      scale: layer.scale,
+      vectors,
+    };
     save(new Blob([JSON.stringify(known)], { type: "application/json" }), `${file}.json`);
     return;
   }

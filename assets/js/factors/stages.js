@@ -6,11 +6,16 @@ import { denseTimes } from "../shared/circulant.js";
 import { symbol } from "./data.js";
 
 const product = (one, other) => Float64Array.from(one, (value, k) => value * other[k]);
-const join = (pieces, length) => Float64Array.from(pieces.flatMap((piece) => Array.from(piece))).slice(0, length);
+const join = (pieces, length) =>
+  Float64Array.from(pieces.flatMap((piece) => Array.from(piece))).slice(0, length);
 
 /** Polar form of several half spectra one after another. */
 function polar(spectra) {
-  return { modulus: spectra.flatMap((one) => Array.from(magnitude(one))), phases: spectra.flatMap((one) => Array.from(phase(one))), each: spectra[0].re.length };
+  return {
+    modulus: spectra.flatMap((one) => Array.from(magnitude(one))),
+    phases: spectra.flatMap((one) => Array.from(phase(one))),
+    each: spectra[0].re.length,
+  };
 }
 
 /**
@@ -20,40 +25,120 @@ function polar(spectra) {
  * beside; `word` is what x belongs to, "token" or "patch"; `block` is the length of a piece where there are several.
  */
 export function stages(layer, t, x, word) {
-  const matrix = layer.update(t), { diagonals, circulants, alpha } = matrix;
-  const found = [{ title: "x", formula: "x", text: `What reaches this layer for the ${word}, from the pretrained model.`, numbers: Float64Array.from(x), shape: `${count(x.length)} numbers` }];
+  const matrix = layer.update(t),
+    { diagonals, circulants, alpha } = matrix;
+  const found = [
+    {
+      title: "x",
+      formula: "x",
+      text: `What reaches this layer for the ${word}, from the pretrained model.`,
+      numbers: Float64Array.from(x),
+      shape: `${count(x.length)} numbers`,
+    },
+  ];
   let y = product(diagonals[0], x);
-  found.push({ title: `${symbol(0)} ⊙ x`, formula: `y₁ = ${symbol(0)} ⊙ x`, text: "The input diagonal scales each number by its own.", numbers: y, before: found[0].numbers, shape: `${count(y.length)} numbers` });
+  found.push({
+    title: `${symbol(0)} ⊙ x`,
+    formula: `y₁ = ${symbol(0)} ⊙ x`,
+    text: "The input diagonal scales each number by its own.",
+    numbers: y,
+    before: found[0].numbers,
+    shape: `${count(y.length)} numbers`,
+  });
   circulants.forEach((circulant, number) => {
-    const { p, q1, q2 } = circulant, blocks = q1 * q2 > 1, c = symbol(2 * number + 1), a = symbol(2 * number + 2), came = y;
-    const pieces = circulant.pieces(came), inputs = pieces.map(rfft), half = (p >> 1) + 1;
-    if (q2 > 1) found.push({ title: "cut", formula: `y = (y₁, …, y${subscript(q2)})`, text: `The ${count(came.length)} numbers are cut into ${q2} pieces of ${count(p)}${q2 * p > came.length ? ", the last filled up with zeros" : ""}.`,
-      numbers: join(pieces, q2 * p), block: p, shape: `${q2} × ${count(p)} numbers` });
-    found.push({ title: "FFT", formula: q2 > 1 ? "Yⱼ = FFT(yⱼ)" : "Y = FFT(y)", text: `The Fourier transform ${q2 > 1 ? "of each piece " : ""}takes the numbers to frequencies, in about p log₂ p steps in place of p², where p = ${count(p)}.`,
-      spectrum: polar(inputs), shape: `${q2 > 1 ? `${q2} × ` : ""}${count(half)} complex numbers` });
+    const { p, q1, q2 } = circulant,
+      blocks = q1 * q2 > 1,
+      c = symbol(2 * number + 1),
+      a = symbol(2 * number + 2),
+      came = y;
+    const pieces = circulant.pieces(came),
+      inputs = pieces.map(rfft),
+      half = (p >> 1) + 1;
+    if (q2 > 1)
+      found.push({
+        title: "cut",
+        formula: `y = (y₁, …, y${subscript(q2)})`,
+        text: `The ${count(came.length)} numbers are cut into ${q2} pieces of ${count(p)}${q2 * p > came.length ? ", the last filled up with zeros" : ""}.`,
+        numbers: join(pieces, q2 * p),
+        block: p,
+        shape: `${q2} × ${count(p)} numbers`,
+      });
+    found.push({
+      title: "FFT",
+      formula: q2 > 1 ? "Yⱼ = FFT(yⱼ)" : "Y = FFT(y)",
+      text: `The Fourier transform ${q2 > 1 ? "of each piece " : ""}takes the numbers to frequencies, in about p log₂ p steps in place of p², where p = ${count(p)}.`,
+      spectrum: polar(inputs),
+      shape: `${q2 > 1 ? `${q2} × ` : ""}${count(half)} complex numbers`,
+    });
     const spectra = circulant.spectra();
-    const products = Array.from({ length: q1 }, (_, i) => plus(inputs.map((input, j) => times(spectra[i * q2 + j], input))));
-    found.push({ title: `× FFT(${c})`, formula: blocks ? `Zᵢ = Σⱼ FFT(${c}ᵢⱼ) ⊙ Yⱼ` : `Z = FFT(${c}) ⊙ Y`,
-      text: blocks ? `Each of the ${q1} × ${q2} blocks multiplies frequency by frequency, and the ${q2} products of a row of blocks are added: ${q1} ${q1 > 1 ? "spectra" : "spectrum"} instead of ${q1 * q2} small matrices.`
+    const products = Array.from({ length: q1 }, (_, i) =>
+      plus(inputs.map((input, j) => times(spectra[i * q2 + j], input))),
+    );
+    found.push({
+      title: `× FFT(${c})`,
+      formula: blocks ? `Zᵢ = Σⱼ FFT(${c}ᵢⱼ) ⊙ Yⱼ` : `Z = FFT(${c}) ⊙ Y`,
+      text: blocks
+        ? `Each of the ${q1} × ${q2} blocks multiplies frequency by frequency, and the ${q2} products of a row of blocks are added: ${q1} ${q1 > 1 ? "spectra" : "spectrum"} instead of ${q1 * q2} small matrices.`
         : "In frequencies a circulant is a diagonal: one complex multiplication for each replaces the whole matrix.",
-      spectrum: polar(products), before: polar(inputs).modulus.length === half * q1 ? polar(inputs) : null, shape: `${q1 > 1 ? `${q1} × ` : ""}${count(half)} complex numbers` });
-    const back = join(products.map((one) => irfft(one, p)), circulant.rows);
-    found.push({ title: "IFFT", formula: blocks ? "yᵢ = IFFT(Zᵢ)" : "y = IFFT(Z)", text: `Back to numbers: this is circ(${c}) y, and no matrix was built.${q1 > 1 ? ` The ${q1} pieces stand one under the other${q1 * p > circulant.rows ? ", cut to the layer's size" : ""}.` : ""}`,
-      numbers: back, block: q1 > 1 ? p : null, shape: q1 > 1 ? `${q1} × ${count(p)} numbers` : `${count(p)} numbers` });
+      spectrum: polar(products),
+      before: polar(inputs).modulus.length === half * q1 ? polar(inputs) : null,
+      shape: `${q1 > 1 ? `${q1} × ` : ""}${count(half)} complex numbers`,
+    });
+    const back = join(
+      products.map((one) => irfft(one, p)),
+      circulant.rows,
+    );
+    found.push({
+      title: "IFFT",
+      formula: blocks ? "yᵢ = IFFT(Zᵢ)" : "y = IFFT(Z)",
+      text: `Back to numbers: this is circ(${c}) y, and no matrix was built.${q1 > 1 ? ` The ${q1} pieces stand one under the other${q1 * p > circulant.rows ? ", cut to the layer's size" : ""}.` : ""}`,
+      numbers: back,
+      block: q1 > 1 ? p : null,
+      shape: q1 > 1 ? `${q1} × ${count(p)} numbers` : `${count(p)} numbers`,
+    });
     y = product(diagonals[number + 1], back);
-    found.push({ title: `${a} ⊙ y`, formula: `y = ${a} ⊙ y`, text: number === circulants.length - 1 ? "The output diagonal scales each output." : "A diagonal in between, before the next circulant.",
-      numbers: y, before: back, shape: `${count(y.length)} numbers` });
+    found.push({
+      title: `${a} ⊙ y`,
+      formula: `y = ${a} ⊙ y`,
+      text:
+        number === circulants.length - 1
+          ? "The output diagonal scales each output."
+          : "A diagonal in between, before the next circulant.",
+      numbers: y,
+      before: back,
+      shape: `${count(y.length)} numbers`,
+    });
   });
   const scaled = y.map((value) => value * alpha);
-  found.push({ title: "× α", formula: `α ΔW x, α = ${alpha}`, text: "The scale, and the layer adds this to W x.", numbers: scaled, shape: `${count(scaled.length)} numbers` });
-  found.push({ title: "check", formula: "ΔW x, entry by entry", text: `The same by the whole ${matrix.rows} × ${matrix.cols} matrix: ${count(matrix.rows * matrix.cols)} multiplications.`,
-    get numbers() { this.product ??= denseTimes(matrix, x); return this.product; }, before: scaled, check: true, shape: `${count(matrix.rows)} numbers` });
+  found.push({
+    title: "× α",
+    formula: `α ΔW x, α = ${alpha}`,
+    text: "The scale, and the layer adds this to W x.",
+    numbers: scaled,
+    shape: `${count(scaled.length)} numbers`,
+  });
+  found.push({
+    title: "check",
+    formula: "ΔW x, entry by entry",
+    text: `The same by the whole ${matrix.rows} × ${matrix.cols} matrix: ${count(matrix.rows * matrix.cols)} multiplications.`,
+    get numbers() {
+      this.product ??= denseTimes(matrix, x);
+      return this.product;
+    },
+    before: scaled,
+    check: true,
+    shape: `${count(matrix.rows)} numbers`,
+  });
   return found;
 }
 
 /** The largest difference between two vectors, and the largest size in the first. */
 export function difference(one, other) {
-  let error = 0, largest = 0;
-  one.forEach((value, k) => { error = Math.max(error, Math.abs(value - other[k])); largest = Math.max(largest, Math.abs(value)); });
+  let error = 0,
+    largest = 0;
+  one.forEach((value, k) => {
+    error = Math.max(error, Math.abs(value - other[k]));
+    largest = Math.max(largest, Math.abs(value));
+  });
   return { error, largest };
 }

@@ -10,9 +10,27 @@ export class TextChoice extends Choice {
     super((layer, text) => ask(layer, { text }), ontake);
     this.select = h("select", { id: "forward-example", onchange: () => this.load(this.select.value) });
     this.label = h("label", { for: "forward-example" }, "Example");
-    this.typed = h("input", { type: "text", id: "forward-text", maxlength: 400, placeholder: "or type a sentence", "aria-label": "A sentence of your own" });
-    const form = h("form", { class: "forward-form", onsubmit: (event) => { event.preventDefault(); this.load(this.typed.value); } },
-      this.label, this.select, this.typed, h("button", { type: "submit", class: "small" }, "Use it"));
+    this.typed = h("input", {
+      type: "text",
+      id: "forward-text",
+      maxlength: 400,
+      placeholder: "or type a sentence",
+      "aria-label": "A sentence of your own",
+    });
+    const form = h(
+      "form",
+      {
+        class: "forward-form",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.load(this.typed.value);
+        },
+      },
+      this.label,
+      this.select,
+      this.typed,
+      h("button", { type: "submit", class: "small" }, "Use it"),
+    );
     this.node = h("div", { class: "choice" }, form, this.refusal, this.tokens);
   }
 
@@ -30,7 +48,10 @@ export class TextChoice extends Choice {
     this.text = text;
     if ([...this.select.options].some(({ value }) => value === text)) this.select.value = text;
     this.token = Math.min(Math.max(1, this.token ?? 2), tokens.length - 1);
-    this.tokens.replaceChildren(h("legend", {}, "Token"), ...tokens.map((name, token) => this.radio(token, name, "token-choice")));
+    this.tokens.replaceChildren(
+      h("legend", {}, "Token"),
+      ...tokens.map((name, token) => this.radio(token, name, "token-choice")),
+    );
     this.tokens.hidden = false;
   }
 }

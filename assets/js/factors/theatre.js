@@ -11,7 +11,8 @@ import { saveVectors } from "./saving.js";
 import { Views } from "./views.js";
 
 const MOST_COMPANIONS = 4;
-const GONE = "The address names a run that keeps no factors here; it may have been deleted. This is another one.";
+const GONE =
+  "The address names a run that keeps no factors here; it may have been deleted. This is another one.";
 
 export function mount({ element, props, server }) {
   new Theatre(element.querySelector(".mount"), props, server).begin();
@@ -20,33 +21,86 @@ export function mount({ element, props, server }) {
 class Theatre {
   constructor(place, props, server) {
     Object.assign(this, { props, server, answers: new Map() });
-    const select = (id, label, onchange) => ({ list: h("select", { id, onchange }), label: h("label", { for: id }, label) });
-    this.runs = select("factors-run", "Run", () => { this.gone.hidden = true; this.open(this.runs.list.value); });
+    const select = (id, label, onchange) => ({
+      list: h("select", { id, onchange }),
+      label: h("label", { for: id }, label),
+    });
+    this.runs = select("factors-run", "Run", () => {
+      this.gone.hidden = true;
+      this.open(this.runs.list.value);
+    });
     this.beside = select("factors-beside", "Beside it", () => this.showLayer());
     this.origin = h("p", { class: "origin" });
     this.gone = h("p", { class: "notice", role: "status", hidden: true });
     this.problem = h("p", { class: "problem", role: "status", hidden: true });
-    this.overview = new Overview((module) => { this.module = module; this.showLayer(); });
+    this.overview = new Overview((module) => {
+      this.module = module;
+      this.showLayer();
+    });
     this.player = new Player((t) => this.at(t));
     this.heading = h("h2", { class: "layer-name" });
     this.about = h("p", { class: "quiet layer-about" });
     this.views = new Views();
     this.ranks = new Ranks(props.lines);
-    this.forward = new Forward((layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
-      (layer) => this.ask("images", { run: layer.run.id }));
+    this.forward = new Forward(
+      (layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
+      (layer) => this.ask("images", { run: layer.run.id }),
+    );
     this.payload = h("p", { class: "quiet payload" });
-    this.layerPart = h("div", { class: "layer-part" },
+    this.layerPart = h(
+      "div",
+      { class: "layer-part" },
       h("div", { class: "layer-head" }, h("div", {}, this.heading, this.about), this.player.node),
-      this.views.node, this.ranks.node, this.forward.node,
-      h("div", { class: "factors-foot" }, this.payload, h("span", { class: "actions" },
-        h("button", { type: "button", class: "text-button", onclick: () => saveVectors(this.layer, this.player.t, "csv") }, "Vectors at this step as CSV"),
-        h("button", { type: "button", class: "text-button", onclick: () => saveVectors(this.layer, this.player.t, "json") }, "as JSON"))));
-    this.node = h("section", { class: "factors", "aria-label": "What each layer learned" },
-      h("div", { class: "factors-head" }, h("div", {}, h("h2", {}, "What each layer learned"), this.origin),
-        h("div", { class: "choices" }, this.runs.label, this.runs.list, this.beside.label, this.beside.list)),
-      this.gone, this.problem, this.overview.sentence, this.overview.node, this.layerPart);
+      this.views.node,
+      this.ranks.node,
+      this.forward.node,
+      h(
+        "div",
+        { class: "factors-foot" },
+        this.payload,
+        h(
+          "span",
+          { class: "actions" },
+          h(
+            "button",
+            {
+              type: "button",
+              class: "text-button",
+              onclick: () => saveVectors(this.layer, this.player.t, "csv"),
+            },
+            "Vectors at this step as CSV",
+          ),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "text-button",
+              onclick: () => saveVectors(this.layer, this.player.t, "json"),
+            },
+            "as JSON",
+          ),
+        ),
+      ),
+    );
+    this.node = h(
+      "section",
+      { class: "factors", "aria-label": "What each layer learned" },
+      h(
+        "div",
+        { class: "factors-head" },
+        h("div", {}, h("h2", {}, "What each layer learned"), this.origin),
+        h("div", { class: "choices" }, this.runs.label, this.runs.list, this.beside.label, this.beside.list),
+      ),
+      this.gone,
+      this.problem,
+      this.overview.sentence,
+      this.overview.node,
+      this.layerPart,
+    );
     place.replaceChildren(this.node);
-    document.addEventListener("runs-changed", () => { if (this.node.isConnected && this.known) this.list(); });
+    document.addEventListener("runs-changed", () => {
+      if (this.node.isConnected && this.known) this.list();
+    });
   }
 
   /** A server's answer, kept; a refusal becomes an error. */
@@ -59,15 +113,21 @@ class Theatre {
   async begin() {
     try {
       await this.list();
-      const asked = new URL(location.href).searchParams, linked = this.known.find(({ id }) => id === asked.get("factors"));
+      const asked = new URL(location.href).searchParams,
+        linked = this.known.find(({ id }) => id === asked.get("factors"));
       const first = linked ?? this.latest();
-      if (!first) { this.say("No run keeps factors yet. Train CDVFT, LoRA, FourierFT or C3A, and look here."); return; }
+      if (!first) {
+        this.say("No run keeps factors yet. Train CDVFT, LoRA, FourierFT or C3A, and look here.");
+        return;
+      }
       this.gone.hidden = Boolean(linked) || !asked.get("factors");
       setText(this.gone, GONE);
       this.module = asked.get("layer");
       this.runs.list.value = first.id;
       await this.open(first.id);
-    } catch (error) { this.fail(error, () => this.begin()); }
+    } catch (error) {
+      this.fail(error, () => this.begin());
+    }
   }
 
   // Of the latest race, the run that has circulants to look at.
@@ -90,8 +150,16 @@ class Theatre {
 
   /** Say what went wrong, and offer `again` where the server did not refuse for good. */
   fail({ message, final }, again) {
-    const retry = () => { this.say(null); again(); };
-    this.say(message, ...(final ? [] : [" ", h("button", { type: "button", class: "text-button", onclick: retry }, "Try again")]));
+    const retry = () => {
+      this.say(null);
+      again();
+    };
+    this.say(
+      message,
+      ...(final
+        ? []
+        : [" ", h("button", { type: "button", class: "text-button", onclick: retry }, "Try again")]),
+    );
   }
 
   async open(id) {
@@ -100,17 +168,28 @@ class Theatre {
       this.run = run;
       this.answers.clear();
       this.say(null);
-      setText(this.origin, run.recorded ? `Recorded ${run.recorded} · not run here` : [run.summary, when(run.created)].filter(Boolean).join(" · "));
+      setText(
+        this.origin,
+        run.recorded
+          ? `Recorded ${run.recorded} · not run here`
+          : [run.summary, when(run.created)].filter(Boolean).join(" · "),
+      );
       const others = this.known.filter((other) => other.id !== id);
       const group = others.filter((other) => other.group === run.group);
-      this.beside.list.replaceChildren(h("option", { value: "" }, "nothing"),
-        ...[...group, ...others.filter((other) => other.group !== run.group)].map((other) => h("option", { value: other.id }, title(other))));
+      this.beside.list.replaceChildren(
+        h("option", { value: "" }, "nothing"),
+        ...[...group, ...others.filter((other) => other.group !== run.group)].map((other) =>
+          h("option", { value: other.id }, title(other)),
+        ),
+      );
       if (!run.layers.some(({ module }) => module === this.module)) this.module = run.layers.at(-1).module;
       this.overview.show(run);
       this.overview.choose(this.module);
       await this.showLayer();
       await this.learn(run);
-    } catch (error) { this.fail(error, () => this.open(id)); }
+    } catch (error) {
+      this.fail(error, () => this.open(id));
+    }
   }
 
   /** The numbers of all layers, which for large models come a few at a time, and the norms of W where they are had. */
@@ -140,11 +219,12 @@ class Theatre {
   }
 
   async showLayer() {
-    const { run, module } = this, began = performance.now();
+    const { run, module } = this,
+      began = performance.now();
     try {
       const layer = await this.load(run, module);
       const other = this.beside.list.value ? await this.ask("open", { run: this.beside.list.value }) : null;
-      const beside = other ? await this.load(other, module) ?? null : null;
+      const beside = other ? ((await this.load(other, module)) ?? null) : null;
       if (run !== this.run || module !== this.module) return;
       this.say(other && !beside ? `${other.label} has no ${module}, so nothing stands beside it.` : null);
       const step = this.layer?.run === run ? this.layer.steps[this.player.t] : null;
@@ -154,16 +234,25 @@ class Theatre {
       this.views.show(layer, beside);
       this.ranks.show(layer, run.weights[module]);
       this.forward.t = layer.steps.length - 1;
-      this.player.show({ steps: layer.steps, losses: run.losses, color: this.props.lines[run.method].line.color });
+      this.player.show({
+        steps: layer.steps,
+        losses: run.losses,
+        color: this.props.lines[run.method].line.color,
+      });
       if (step !== null) this.player.set(layer.nearest(step));
       this.forward.show(layer);
-      setText(this.payload, `This layer: ${layer.steps.length} snapshots in ${count(Math.round(layer.bytes / 1024))} kB`
-        + `${layer.steps.length < run.steps.length ? `, one in ${Math.round(run.steps.length / layer.steps.length)} of ${run.steps.length}` : ""}`
-        + `, here after ${Math.round(performance.now() - began)} ms. Every matrix is rebuilt in your browser; scrubbing asks the server for nothing.`);
+      setText(
+        this.payload,
+        `This layer: ${layer.steps.length} snapshots in ${count(Math.round(layer.bytes / 1024))} kB` +
+          `${layer.steps.length < run.steps.length ? `, one in ${Math.round(run.steps.length / layer.steps.length)} of ${run.steps.length}` : ""}` +
+          `, here after ${Math.round(performance.now() - began)} ms. Every matrix is rebuilt in your browser; scrubbing asks the server for nothing.`,
+      );
       this.node.dataset.layer = module;
       this.address();
       await this.compare(layer, other);
-    } catch (error) { this.fail(error, () => this.showLayer()); }
+    } catch (error) {
+      this.fail(error, () => this.showLayer());
+    }
   }
 
   /** Singular values: this run's, then those of its race, or of the run beside it. */
@@ -171,22 +260,32 @@ class Theatre {
     const own = await this.ask("singular", { run: layer.run.id, module: layer.module });
     if (layer !== this.layer) return;
     this.ranks.take(own);
-    const group = this.known.filter((run) => run.id !== layer.run.id && (run.id === other?.id || (run.group === layer.run.group && run.method !== layer.run.method)));
+    const group = this.known.filter(
+      (run) =>
+        run.id !== layer.run.id &&
+        (run.id === other?.id || (run.group === layer.run.group && run.method !== layer.run.method)),
+    );
     for (const companion of group.slice(0, MOST_COMPANIONS)) {
       try {
         const opened = await this.ask("open", { run: companion.id });
         const same = await this.load(opened, layer.module);
-        const answer = same && await this.ask("singular", { run: companion.id, module: layer.module });
+        const answer = same && (await this.ask("singular", { run: companion.id, module: layer.module }));
         if (layer !== this.layer) return;
         if (answer) this.ranks.compare(opened, answer, same.parameters);
-      } catch { /* the run beside may have been deleted meanwhile; the others still count */ }
+      } catch {
+        /* the run beside may have been deleted meanwhile; the others still count */
+      }
     }
     this.node.dataset.compared = layer.module;
   }
 
   describe({ module, d_out, d_in, vectors, parameters }) {
     const shape = vectors["circulant.0"]?.shape;
-    const blocks = !shape ? "" : shape[0] * shape[1] === 1 ? `, one circulant of ${shape[2]}` : `, ${shape[0]} × ${shape[1]} circulant blocks of ${shape[2]}`;
+    const blocks = !shape
+      ? ""
+      : shape[0] * shape[1] === 1
+        ? `, one circulant of ${shape[2]}`
+        : `, ${shape[0]} × ${shape[1]} circulant blocks of ${shape[2]}`;
     return `${module} · ${d_out} × ${d_in}${blocks} · ${count(parameters)} numbers trained instead of ${count(d_out * d_in)}`;
   }
 
@@ -215,5 +314,7 @@ function accepted(answer) {
 }
 
 function title(run) {
-  return [run.name, run.label, run.targets, run.recorded ? "recorded" : when(run.created)].filter(Boolean).join(" · ");
+  return [run.name, run.label, run.targets, run.recorded ? "recorded" : when(run.created)]
+    .filter(Boolean)
+    .join(" · ");
 }

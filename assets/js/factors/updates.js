@@ -22,8 +22,9 @@ export function lowRank(a, b, rows, cols, rank, scale) {
  * S is real, so the update at (i, j) equals that at (-i, -j), and only half of the columns are transformed.
  */
 export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
-  const count = spectrum.length, half = (cols >> 1) + 1;
-  const columns = { re: new Float64Array(half * rows), im: new Float64Array(half * rows) };  // one column after another
+  const count = spectrum.length,
+    half = (cols >> 1) + 1;
+  const columns = { re: new Float64Array(half * rows), im: new Float64Array(half * rows) }; // one column after another
   const byRow = new Map();
   for (let k = 0; k < count; k++) {
     const u = indices[k];
@@ -32,11 +33,17 @@ export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
   }
   for (const [u, row] of byRow) {
     const turned = ifft(row);
-    for (let j = 0; j < half; j++) { columns.re[j * rows + u] = turned.re[j]; columns.im[j * rows + u] = turned.im[j]; }
+    for (let j = 0; j < half; j++) {
+      columns.re[j * rows + u] = turned.re[j];
+      columns.im[j * rows + u] = turned.im[j];
+    }
   }
   const values = new Float32Array(rows * cols);
   for (let j = 0; j < half; j++) {
-    const column = ifft({ re: columns.re.subarray(j * rows, (j + 1) * rows), im: columns.im.subarray(j * rows, (j + 1) * rows) });
+    const column = ifft({
+      re: columns.re.subarray(j * rows, (j + 1) * rows),
+      im: columns.im.subarray(j * rows, (j + 1) * rows),
+    });
     const mirror = (cols - j) % cols;
     for (let i = 0; i < rows; i++) {
       const value = scale * column.re[i];
@@ -49,10 +56,13 @@ export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
 
 /** C3A: blocks with first ROW kernel[i, j], times scale; kernel is (rows / b, cols / b, b). */
 export class BlockKernel {
-  constructor(kernel, b, rows, cols, scale) { Object.assign(this, { kernel, b, rows, cols, scale }); }
+  constructor(kernel, b, rows, cols, scale) {
+    Object.assign(this, { kernel, b, rows, cols, scale });
+  }
 
   entry(i, j) {
-    const { b, cols } = this, block = Math.floor(i / b) * (cols / b) + Math.floor(j / b);
+    const { b, cols } = this,
+      block = Math.floor(i / b) * (cols / b) + Math.floor(j / b);
     return this.scale * this.kernel[block * b + modulo((j % b) - (i % b), b)];
   }
 

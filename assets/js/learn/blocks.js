@@ -8,15 +8,19 @@ import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 import { XYPlot } from "./xy_plot.js";
 
-const OUT = 48, IN = 64, SIZES = [2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64];
+const OUT = 48,
+  IN = 64,
+  SIZES = [2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64];
 const parts = (p) => ({ q1: Math.ceil(OUT / p), q2: Math.ceil(IN / p) });
-const inBlocks = (p) => parts(p).q1 * parts(p).q2 * p, parameters = (p) => IN + OUT + inBlocks(p);
+const inBlocks = (p) => parts(p).q1 * parts(p).q2 * p,
+  parameters = (p) => IN + OUT + inBlocks(p);
 
 /** Blocks with their padding; what lies outside the layer is greyed. */
 class Padded extends Heatmap {
   draw(context) {
     super.draw(context);
-    const { x, y, unit } = this.frame, { rows, cols } = this.matrix;
+    const { x, y, unit } = this.frame,
+      { rows, cols } = this.matrix;
     context.fillStyle = this.color("var(--paper)");
     context.globalAlpha = 0.72;
     if (cols > IN) context.fillRect(x + IN * unit, y, (cols - IN) * unit, rows * unit);
@@ -30,40 +34,88 @@ class Padded extends Heatmap {
 
 /** Blocks whose entries are the means of the target along their wrapped diagonals: the best there are. */
 function best(target, p) {
-  const { q1, q2 } = parts(p), blocks = new BlockCirculant(new Float64Array(q1 * q2 * p), q1, q2, p, q1 * p, q2 * p);
+  const { q1, q2 } = parts(p),
+    blocks = new BlockCirculant(new Float64Array(q1 * q2 * p), q1, q2, p, q1 * p, q2 * p);
   const times = new Float64Array(q1 * q2 * p);
-  const each = (act) => { for (let i = 0; i < OUT; i++) for (let j = 0; j < IN; j++) act(blocks.place(i, j), target[i * IN + j]); };
-  each((place, value) => { blocks.c[place] += value; times[place] += 1; });
-  times.forEach((many, place) => { if (many) blocks.c[place] /= many; });
-  let missed = 0, all = 0;
-  each((place, value) => { missed += (value - blocks.c[place]) ** 2; all += value * value; });
+  const each = (act) => {
+    for (let i = 0; i < OUT; i++) for (let j = 0; j < IN; j++) act(blocks.place(i, j), target[i * IN + j]);
+  };
+  each((place, value) => {
+    blocks.c[place] += value;
+    times[place] += 1;
+  });
+  times.forEach((many, place) => {
+    if (many) blocks.c[place] /= many;
+  });
+  let missed = 0,
+    all = 0;
+  each((place, value) => {
+    missed += (value - blocks.c[place]) ** 2;
+    all += value * value;
+  });
   return { blocks, error: Math.sqrt(missed / all) };
 }
 
 export function mount({ element, props }) {
-  const target = normals(OUT * IN, 21), told = numbers();
+  const target = normals(OUT * IN, 21),
+    told = numbers();
   const fits = SIZES.map((p) => best(target, p));
   const picture = new Padded({ label: "A layer as circulant blocks", height: (width) => width * 0.78 });
   const drawn = panel("", picture.node);
-  const curve = new XYPlot({ label: "Error against number of parameters", height: 230,
-    x: { title: "numbers in the blocks", log: true, low: 50, high: 2000 }, y: { title: "error on a random matrix, %", low: 60, high: 100 } });
+  const curve = new XYPlot({
+    label: "Error against number of parameters",
+    height: 230,
+    x: { title: "numbers in the blocks", log: true, low: 50, high: 2000 },
+    y: { title: "error on a random matrix, %", low: 60, high: 100 },
+  });
   const follow = (place) => {
-    const p = SIZES[place], { q1, q2 } = parts(p), { blocks, error } = fits[place];
+    const p = SIZES[place],
+      { q1, q2 } = parts(p),
+      { blocks, error } = fits[place];
     picture.show(blocks, { limit: 1.6, blocks: { p } });
-    drawn.retitle(`A layer of ${OUT} × ${IN} as ${q1} × ${q2} ${q1 * q2 === 1 ? "block" : "blocks"} of ${p} × ${p}`
-      + (OUT % p || IN % p ? `: padded with zeros to ${q1 * p} × ${q2 * p}, then cut` : ""));
-    curve.show([{ x: SIZES.map(inBlocks), y: fits.map((fit) => 100 * fit.error), color: "var(--method-cdvft)", width: 0, points: true, opacity: 0.45 },
-      { x: [inBlocks(p)], y: [100 * error], color: "var(--method-cdvft)", width: 0, points: true }], { cursor: inBlocks(p) });
+    drawn.retitle(
+      `A layer of ${OUT} × ${IN} as ${q1} × ${q2} ${q1 * q2 === 1 ? "block" : "blocks"} of ${p} × ${p}` +
+        (OUT % p || IN % p ? `: padded with zeros to ${q1 * p} × ${q2 * p}, then cut` : ""),
+    );
+    curve.show(
+      [
+        {
+          x: SIZES.map(inBlocks),
+          y: fits.map((fit) => 100 * fit.error),
+          color: "var(--method-cdvft)",
+          width: 0,
+          points: true,
+          opacity: 0.45,
+        },
+        { x: [inBlocks(p)], y: [100 * error], color: "var(--method-cdvft)", width: 0, points: true },
+      ],
+      { cursor: inBlocks(p) },
+    );
     told.set([
       [count(parameters(p)), `numbers: ${IN} + ${OUT} on the diagonals, ${q1} · ${q2} · ${p} in the blocks`],
-      [`${short(100 * parameters(p) / (IN * OUT))} %`, `of the ${count(IN * OUT)} entries`],
+      [`${short((100 * parameters(p)) / (IN * OUT))} %`, `of the ${count(IN * OUT)} entries`],
       [`${short(100 * error)} %`, "error of the best such blocks, without diagonals, on a random matrix"],
     ]);
   };
-  lay(element, props,
-    slider({ label: "p, side of a block", min: 0, max: SIZES.length - 1, value: 7, say: (place) => String(SIZES[place]), oninput: follow }),
-    drawn.node, told.node,
+  lay(
+    element,
+    props,
+    slider({
+      label: "p, side of a block",
+      min: 0,
+      max: SIZES.length - 1,
+      value: 7,
+      say: (place) => String(SIZES[place]),
+      oninput: follow,
+    }),
+    drawn.node,
+    told.node,
     panel("What the blocks reach without the diagonals, for each p", curve.node).node,
-    h("p", { class: "quiet source" }, "A random matrix has no structure to find: its error only says how many of its entries the blocks' numbers are enough for. It is fitted in your browser, by averaging along wrapped diagonals."));
+    h(
+      "p",
+      { class: "quiet source" },
+      "A random matrix has no structure to find: its error only says how many of its entries the blocks' numbers are enough for. It is fitted in your browser, by averaging along wrapped diagonals.",
+    ),
+  );
   follow(7);
 }

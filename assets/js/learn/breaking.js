@@ -8,27 +8,46 @@ import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 import { roundedProduct } from "./rounding.js";
 
-const D = 256, NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
+const D = 256,
+  NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
 const RATES = [0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1];
 
 export function mount({ element, props, server }) {
   element.querySelector(".mount").classList.add("breaking");
-  const c = normals(D, 61).map((value, k) => value * Math.exp(-k / 20)), x = normals(D, 62);
-  const truth = circulantTimes(c, x), size = Math.hypot(...truth), told = numbers();
-  const product = new LinePlot({ label: "Size of the error of each number of the product, beside its size", height: 170 });
+  const c = normals(D, 61).map((value, k) => value * Math.exp(-k / 20)),
+    x = normals(D, 62);
+  const truth = circulantTimes(c, x),
+    size = Math.hypot(...truth),
+    told = numbers();
+  const product = new LinePlot({
+    label: "Size of the error of each number of the product, beside its size",
+    height: 170,
+  });
   const round = (left) => {
-    const bits = 23 - left, found = roundedProduct(c, x, bits);
+    const bits = 23 - left,
+      found = roundedProduct(c, x, bits);
     const error = Math.hypot(...truth.map((value, i) => value - found[i])) / size;
     const seen = Array.from(truth.slice(0, 64));
-    product.show([{ y: seen.map(Math.abs), color: "var(--ink-soft)", width: 1.4, opacity: 0.6 },
-      { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-8, high: 30 });
-    told.set([[`${short(100 * error)} %`, "relative error of circ(c) x"],
-      [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"]]);
+    product.show(
+      [
+        { y: seen.map(Math.abs), color: "var(--ink-soft)", width: 1.4, opacity: 0.6 },
+        { y: seen.map((value, i) => Math.abs(value - found[i])), color: "var(--method-cdvft)", width: 2 },
+      ],
+      { log: true, low: 1e-8, high: 30 },
+    );
+    told.set([
+      [`${short(100 * error)} %`, "relative error of circ(c) x"],
+      [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"],
+    ]);
   };
   const words = (left) => `${23 - left} bits${NAMES[23 - left] ? `, as ${NAMES[23 - left]} has` : ""}`;
 
   const losses = new LinePlot({ label: "Training loss of the small run", height: 170 });
-  const outcome = h("div", { class: "outcome", role: "status" }, h("p", { class: "quiet" }, "This server trains a small layer …"));
+  const outcome = h(
+    "div",
+    { class: "outcome", role: "status" },
+    h("p", { class: "quiet" }, "This server trains a small layer …"),
+  );
   const frame = panel("Training loss, logarithmic", losses.node);
   let asked = 0;
   const train = async (place) => {
@@ -37,23 +56,68 @@ export function mount({ element, props, server }) {
     try {
       const { losses: seen, failed, rate, error } = await server.trial({ rate: RATES[place] });
       if (mine !== asked) return;
-      if (error) { outcome.replaceChildren(h("p", {}, error)); return; }
-      losses.show([{ y: seen.map((value) => value ?? NaN), color: failed ? "var(--danger)" : "var(--method-cdvft)", width: 2 }], { log: true, low: 1e-12, high: 1e7, first: 1, xTitle: "steps" });
-      outcome.replaceChildren(failed
-        ? h("div", { class: "card failure" }, h("h3", {}, "Stopped: the run was going wrong"), h("p", { class: "what" }, failed))
-        : h("p", {}, `${seen.length === 200 ? "All 200 steps done" : `After ${seen.length} of 200 steps the server's time was up`} with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`));
-    } catch { if (mine === asked) outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment.")); }
+      if (error) {
+        outcome.replaceChildren(h("p", {}, error));
+        return;
+      }
+      losses.show(
+        [
+          {
+            y: seen.map((value) => value ?? NaN),
+            color: failed ? "var(--danger)" : "var(--method-cdvft)",
+            width: 2,
+          },
+        ],
+        { log: true, low: 1e-12, high: 1e7, first: 1, xTitle: "steps" },
+      );
+      outcome.replaceChildren(
+        failed
+          ? h(
+              "div",
+              { class: "card failure" },
+              h("h3", {}, "Stopped: the run was going wrong"),
+              h("p", { class: "what" }, failed),
+            )
+          : h(
+              "p",
+              {},
+              `${seen.length === 200 ? "All 200 steps done" : `After ${seen.length} of 200 steps the server's time was up`} with the rate ${short(rate)}: loss ${short(seen[0])} → ${short(seen.at(-1))}.`,
+            ),
+      );
+    } catch {
+      if (mine === asked)
+        outcome.replaceChildren(h("p", {}, "The server did not answer. Try again in a moment."));
+    }
   };
   const note = h("p", { class: "quiet source" });
-  setText(note, "Your browser rounds every number after every addition and multiplication to so many bits; the range of float16, which ends at 65,504, is not part of it.");
-  lay(element, props, h("h3", { class: "half" }, "Too few digits"),
+  setText(
+    note,
+    "Your browser rounds every number after every addition and multiplication to so many bits; the range of float16, which ends at 65,504, is not part of it.",
+  );
+  lay(
+    element,
+    props,
+    h("h3", { class: "half" }, "Too few digits"),
     slider({ label: "bits after the point", min: 0, max: 19, value: 0, say: words, oninput: round }),
-    panel("Error of 64 numbers of circ(c) x, logarithmic (grey: their true size)", product.node).node, told.node, note,
+    panel("Error of 64 numbers of circ(c) x, logarithmic (grey: their true size)", product.node).node,
+    told.node,
+    note,
     h("h3", { class: "half" }, "Too high a rate"),
-    slider({ label: "learning rate", min: 0, max: RATES.length - 1, value: 3, say: (place) => String(RATES[place]), oninput: () => {}, onchange: train }),
-    frame.node, outcome);
+    slider({
+      label: "learning rate",
+      min: 0,
+      max: RATES.length - 1,
+      value: 3,
+      say: (place) => String(RATES[place]),
+      oninput: () => {},
+      onchange: train,
+    }),
+    frame.node,
+    outcome,
+  );
   round(0);
-  const seen = new IntersectionObserver(([{ isIntersecting }]) => {  // the first training when somebody looks
+  const seen = new IntersectionObserver(([{ isIntersecting }]) => {
+    // the first training when somebody looks
     if (!isIntersecting) return;
     seen.disconnect();
     train(3);

@@ -4,7 +4,9 @@ import { h } from "../shared/dom.js";
 import { remembered } from "./progress.js";
 
 export function mount({ element, props }) {
-  const { lessons } = props, keys = lessons.map(([key]) => key), all = element.closest(".learn");
+  const { lessons } = props,
+    keys = lessons.map(([key]) => key),
+    all = element.closest(".learn");
   const asked = () => {
     const key = new URL(location.href).searchParams.get("lesson") ?? location.hash.replace("#lesson-", "");
     return keys.includes(key) ? key : keys[0];
@@ -17,18 +19,34 @@ export function mount({ element, props }) {
     return url.href.replaceAll("%2C", ",");
   };
   const go = (key) => (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;  // a tab of its own
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
     event.preventDefault();
     history.pushState(history.state, "", address(key));
     show();
     document.querySelector(`#lesson-${key} h2`)?.scrollIntoView({ block: "nearest" });
   };
-  const links = keys.map((key, index) => h("a", { href: address(key), onclick: go(key), title: lessons[index][1] },
-    h("span", { class: "place", "aria-hidden": "true" }, /^\d$/.test(key) ? key : "∗"), h("span", {}, lessons[index][1])));
+  const links = keys.map((key, index) =>
+    h(
+      "a",
+      { href: address(key), onclick: go(key), title: lessons[index][1] },
+      h("span", { class: "place", "aria-hidden": "true" }, /^\d$/.test(key) ? key : "∗"),
+      h("span", {}, lessons[index][1]),
+    ),
+  );
   element.querySelector(".mount").replaceChildren(
-    h("nav", { "aria-label": "Lessons" }, h("ol", {}, links.map((link) => h("li", {}, link)))));
+    h(
+      "nav",
+      { "aria-label": "Lessons" },
+      h(
+        "ol",
+        {},
+        links.map((link) => h("li", {}, link)),
+      ),
+    ),
+  );
 
-  const before = h("a", { class: "before" }), after = h("a", { class: "after" });
+  const before = h("a", { class: "before" }),
+    after = h("a", { class: "after" });
   before.addEventListener("click", (event) => go(before.dataset.key)(event));
   after.addEventListener("click", (event) => go(after.dataset.key)(event));
   const turn = (link, index, sign) => {
@@ -41,19 +59,25 @@ export function mount({ element, props }) {
   const pager = h("nav", { class: "pager", "aria-label": "Next lesson" }, before, after);
 
   function show() {
-    const key = asked(), index = keys.indexOf(key);
+    const key = asked(),
+      index = keys.indexOf(key);
     all.dataset.lesson = key;
-    links.forEach((link, at) => at === index ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current"));
+    links.forEach((link, at) =>
+      at === index ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current"),
+    );
     turn(before, index - 1, -1);
     turn(after, index + 1, 1);
     all.querySelector(".pager-place")?.replaceChildren(pager);
   }
-  const tick = () => links.forEach((link, index) => link.classList.toggle("answered", remembered().includes(keys[index])));
-  const stillHere = (act) => () => { if (element.isConnected) act(); };
+  const tick = () =>
+    links.forEach((link, index) => link.classList.toggle("answered", remembered().includes(keys[index])));
+  const stillHere = (act) => () => {
+    if (element.isConnected) act();
+  };
   window.addEventListener("popstate", stillHere(show));
   window.addEventListener("hashchange", stillHere(show));
   document.addEventListener("lesson-answered", stillHere(tick));
   show();
   tick();
-  requestAnimationFrame(show);  // the place of the pager may come after this part
+  requestAnimationFrame(show); // the place of the pager may come after this part
 }

@@ -8,7 +8,7 @@ import { tableUnder } from "../shared/table.js";
 import { panel } from "./parts.js";
 import { XYPlot } from "./xy_plot.js";
 
-const LEAST = 1e-4;  // errors below are drawn here
+const LEAST = 1e-4; // errors below are drawn here
 const FAMILIES = {
   circulant_diagonal: ["circulant-diagonal factors", "var(--method-cdvft)", [], "solid"],
   low_rank: ["low rank", "var(--method-lora)", [8, 4], "dash"],
@@ -17,48 +17,97 @@ const FAMILIES = {
   block_circulant: ["circulant blocks", "var(--method-c3a)", [8, 3, 2, 3], "dashdot"],
 };
 
-const percent = (error) => error < 1e-6 ? "0 %" : `${short(100 * error)} %`;
+const percent = (error) => (error < 1e-6 ? "0 %" : `${short(100 * error)} %`);
 
 /** Signed bytes in base64 as the matrix that they stand for. */
 function decoded(text, n, limit) {
-  const bytes = Int8Array.from(atob(text), (letter) => letter.charCodeAt(0) << 24 >> 24);
-  return new Dense(Float32Array.from(bytes, (level) => level / 127 * limit), n, n);
+  const bytes = Int8Array.from(atob(text), (letter) => (letter.charCodeAt(0) << 24) >> 24);
+  return new Dense(
+    Float32Array.from(bytes, (level) => (level / 127) * limit),
+    n,
+    n,
+  );
 }
 
 export function mount({ element, props, watch }) {
-  const status = h("p", { class: "status", role: "status" }), sentence = h("p", { class: "verdict" });
-  const chart = new XYPlot({ label: "Error against numbers stored, by family", height: 300,
-    x: { title: "numbers stored", log: true }, y: { title: "relative error, %", log: true, high: 130 } });
-  const table = tableUnder(() => ({ columns: ["family", "size", "numbers", "error, %"],
-    rows: (props.value?.fits ?? []).map((fit) => [FAMILIES[fit.family][0], fit.size, fit.parameters, 100 * fit.error]) }), "Fits of the matrix");
-  const pictures = new Map(["target", ...Object.keys(FAMILIES)].map((key) => {
-    const title = key === "target" ? "The target" : `left by ${FAMILIES[key][0]}`, picture = new Heatmap({ label: title });
-    const made = panel(title, picture.node);
-    made.node.hidden = true;
-    return [key, { picture, title, ...made }];
-  }));
+  const status = h("p", { class: "status", role: "status" }),
+    sentence = h("p", { class: "verdict" });
+  const chart = new XYPlot({
+    label: "Error against numbers stored, by family",
+    height: 300,
+    x: { title: "numbers stored", log: true },
+    y: { title: "relative error, %", log: true, high: 130 },
+  });
+  const table = tableUnder(
+    () => ({
+      columns: ["family", "size", "numbers", "error, %"],
+      rows: (props.value?.fits ?? []).map((fit) => [
+        FAMILIES[fit.family][0],
+        fit.size,
+        fit.parameters,
+        100 * fit.error,
+      ]),
+    }),
+    "Fits of the matrix",
+  );
+  const pictures = new Map(
+    ["target", ...Object.keys(FAMILIES)].map((key) => {
+      const title = key === "target" ? "The target" : `left by ${FAMILIES[key][0]}`,
+        picture = new Heatmap({ label: title });
+      const made = panel(title, picture.node);
+      made.node.hidden = true;
+      return [key, { picture, title, ...made }];
+    }),
+  );
   link(...Array.from(pictures.values(), ({ picture }) => picture));
-  const keys = h("p", { class: "keys" }, Object.values(FAMILIES).map(([name, color, , dash]) => h("span", { class: "swatch-key" },
-    swatch({ line: { color, width: 2, dash } }), name)));
-  const result = h("div", { class: "lab-result", hidden: true }, panel("Error against numbers stored (lower and further left is better)", keys, chart.node, table.details).node,
-    h("div", { class: "residuals" }, Array.from(pictures.values(), ({ node }) => node)));
+  const keys = h(
+    "p",
+    { class: "keys" },
+    Object.values(FAMILIES).map(([name, color, , dash]) =>
+      h("span", { class: "swatch-key" }, swatch({ line: { color, width: 2, dash } }), name),
+    ),
+  );
+  const result = h(
+    "div",
+    { class: "lab-result", hidden: true },
+    panel("Error against numbers stored (lower and further left is better)", keys, chart.node, table.details)
+      .node,
+    h(
+      "div",
+      { class: "residuals" },
+      Array.from(pictures.values(), ({ node }) => node),
+    ),
+  );
   element.querySelector(".mount").replaceChildren(status, sentence, result);
 
-  let stopped = false, asked = false;
+  let stopped = false,
+    asked = false;
   const stop = () => document.querySelector("#lab-stop");
   const show = () => {
-    if (stopped && props.value?.running) return;  // what was on its way when somebody pressed Stop
+    if (stopped && props.value?.running) return; // what was on its way when somebody pressed Stop
     if (!props.value?.running) running(false);
     const { status: said, sentence: verdict, fits, pictures: seen, n, limit } = props.value ?? {};
     setText(status, unbroken(said ?? ""));
     setText(sentence, unbroken(verdict ?? ""));
     result.hidden = !fits?.length;
     if (!fits?.length) return;
-    chart.show(Object.entries(FAMILIES).map(([family, [, color, dash]]) => {
-      const mine = fits.filter((fit) => fit.family === family).sort((a, b) => a.parameters - b.parameters);
-      return { x: mine.map((fit) => fit.parameters), y: mine.map((fit) => 100 * Math.max(LEAST, fit.error)), color, dash, points: true,
-        width: family === "circulant_diagonal" ? 2.6 : 1.6 };
-    }).filter(({ x }) => x.length));
+    chart.show(
+      Object.entries(FAMILIES)
+        .map(([family, [, color, dash]]) => {
+          const mine = fits
+            .filter((fit) => fit.family === family)
+            .sort((a, b) => a.parameters - b.parameters);
+          return {
+            x: mine.map((fit) => fit.parameters),
+            y: mine.map((fit) => 100 * Math.max(LEAST, fit.error)),
+            color,
+            dash,
+            points: true,
+            width: family === "circulant_diagonal" ? 2.6 : 1.6,
+          };
+        })
+        .filter(({ x }) => x.length),
+    );
     table.refresh();
     for (const [key, { picture, title, node, retitle }] of pictures) {
       node.hidden = !(key in seen);
@@ -73,12 +122,13 @@ export function mount({ element, props, watch }) {
     stop()?.toggleAttribute("disabled", !yes);
   }
   watch("value", show);
-  const heard = (event, ended, text) => document.addEventListener(event, () => {
-    if (ended && !asked) return;
-    stopped = ended;
-    running(!ended);
-    if (element.isConnected) setText(status, text);
-  });
+  const heard = (event, ended, text) =>
+    document.addEventListener(event, () => {
+      if (ended && !asked) return;
+      stopped = ended;
+      running(!ended);
+      if (element.isConnected) setText(status, text);
+    });
   heard("lab-started", false, "Starting …");
   heard("lab-stopped", true, "Stopped; what was found is shown");
   show();

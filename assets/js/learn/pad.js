@@ -4,18 +4,27 @@ import { h, segmented, setText } from "../shared/dom.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { at, ramp } from "../shared/colors.js";
 
-const SIDE = 64, PEN = 1.6;  // half the pen's width, in entries
-const INKS = [["1", "+1"], ["-1", "−1"], ["0", "erase"]];
-const SHAPES = {  // entry (i, j)
-  "Shifted band": (i, j) => [0, 1, 2, 3].includes((i - j + SIDE - 12) % SIDE) ? 1 : 0,
-  Cross: (i, j) => Math.abs(i - 31.5) < 3 || Math.abs(j - 31.5) < 3 ? 1 : 0,
-  Ring: (i, j) => Math.abs(Math.hypot(i - 31.5, j - 31.5) - 20) < 3 ? 1 : 0,
-  Checks: (i, j) => ((i >> 3) + (j >> 3)) % 2 ? 1 : -1,
+const SIDE = 64,
+  PEN = 1.6; // half the pen's width, in entries
+const INKS = [
+  ["1", "+1"],
+  ["-1", "−1"],
+  ["0", "erase"],
+];
+const SHAPES = {
+  // entry (i, j)
+  "Shifted band": (i, j) => ([0, 1, 2, 3].includes((i - j + SIDE - 12) % SIDE) ? 1 : 0),
+  Cross: (i, j) => (Math.abs(i - 31.5) < 3 || Math.abs(j - 31.5) < 3 ? 1 : 0),
+  Ring: (i, j) => (Math.abs(Math.hypot(i - 31.5, j - 31.5) - 20) < 3 ? 1 : 0),
+  Checks: (i, j) => (((i >> 3) + (j >> 3)) % 2 ? 1 : -1),
 };
 
 class Pad extends CanvasView {
   constructor(onchange) {
-    super({ label: `A drawing of ${SIDE} × ${SIDE} entries. Arrow keys move the pen, the space bar draws.`, height: (width) => width });
+    super({
+      label: `A drawing of ${SIDE} × ${SIDE} entries. Arrow keys move the pen, the space bar draws.`,
+      height: (width) => width,
+    });
     Object.assign(this, { onchange, cells: new Int8Array(SIDE * SIDE), ink: 1, pen: null });
     this.node.classList.add("pad");
     this.#listen();
@@ -50,7 +59,9 @@ class Pad extends CanvasView {
   }
 
   fill(shape) {
-    this.cells.forEach((_, place) => { this.cells[place] = shape(Math.floor(place / SIDE), place % SIDE); });
+    this.cells.forEach((_, place) => {
+      this.cells[place] = shape(Math.floor(place / SIDE), place % SIDE);
+    });
     this.redraw();
     this.onchange();
   }
@@ -59,17 +70,23 @@ class Pad extends CanvasView {
   stroke(from, to) {
     const steps = Math.max(1, Math.ceil(Math.hypot(to.i - from.i, to.j - from.j)));
     for (let step = 0; step <= steps; step++) {
-      const y = from.i + (to.i - from.i) * step / steps, x = from.j + (to.j - from.j) * step / steps;
-      for (let i = Math.ceil(y - PEN); i <= y + PEN; i++) for (let j = Math.ceil(x - PEN); j <= x + PEN; j++) {
-        if (i >= 0 && j >= 0 && i < SIDE && j < SIDE && Math.hypot(i - y, j - x) <= PEN) this.cells[i * SIDE + j] = this.ink;
-      }
+      const y = from.i + ((to.i - from.i) * step) / steps,
+        x = from.j + ((to.j - from.j) * step) / steps;
+      for (let i = Math.ceil(y - PEN); i <= y + PEN; i++)
+        for (let j = Math.ceil(x - PEN); j <= x + PEN; j++) {
+          if (i >= 0 && j >= 0 && i < SIDE && j < SIDE && Math.hypot(i - y, j - x) <= PEN)
+            this.cells[i * SIDE + j] = this.ink;
+        }
     }
     this.redraw();
   }
 
   #entryAt(event) {
     const box = this.canvas.getBoundingClientRect();
-    return { i: (event.clientY - box.top) / box.height * SIDE - 0.5, j: (event.clientX - box.left) / box.width * SIDE - 0.5 };
+    return {
+      i: ((event.clientY - box.top) / box.height) * SIDE - 0.5,
+      j: ((event.clientX - box.left) / box.width) * SIDE - 0.5,
+    };
   }
 
   #listen() {
@@ -82,20 +99,37 @@ class Pad extends CanvasView {
     });
     this.node.addEventListener("pointermove", (event) => {
       this.pen = this.#entryAt(event);
-      if (last) { this.stroke(last, this.pen); last = this.pen; }
+      if (last) {
+        this.stroke(last, this.pen);
+        last = this.pen;
+      }
       this.redrawOver();
     });
-    const end = () => { if (last) { last = null; this.onchange(); } };
+    const end = () => {
+      if (last) {
+        last = null;
+        this.onchange();
+      }
+    };
     this.node.addEventListener("pointerup", end);
     this.node.addEventListener("pointercancel", end);
-    this.node.addEventListener("pointerleave", () => { if (!last) { this.pen = null; this.redrawOver(); } });
+    this.node.addEventListener("pointerleave", () => {
+      if (!last) {
+        this.pen = null;
+        this.redrawOver();
+      }
+    });
     this.node.addEventListener("keydown", (event) => {
       const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
       if (!move && event.key !== " ") return;
       event.preventDefault();
-      const from = this.pen ?? { i: SIDE / 2, j: SIDE / 2 }, inside = (k) => Math.min(SIDE - 1, Math.max(0, Math.round(k)));
+      const from = this.pen ?? { i: SIDE / 2, j: SIDE / 2 },
+        inside = (k) => Math.min(SIDE - 1, Math.max(0, Math.round(k)));
       this.pen = move ? { i: inside(from.i + move[0]), j: inside(from.j + move[1]) } : from;
-      if (event.key === " ") { this.stroke(this.pen, this.pen); this.onchange(); }
+      if (event.key === " ") {
+        this.stroke(this.pen, this.pen);
+        this.onchange();
+      }
       this.redrawOver();
     });
   }
@@ -106,12 +140,39 @@ export function mount({ element, props }) {
   const pad = new Pad(() => {
     props.value = btoa(String.fromCharCode(...new Uint8Array(pad.cells.buffer)));
     const drawn = pad.cells.reduce((count, cell) => count + Math.abs(cell), 0);
-    setText(said, drawn ? `${drawn.toLocaleString("en-US")} of ${(SIDE * SIDE).toLocaleString("en-US")} entries are drawn.` : "Nothing is drawn.");
+    setText(
+      said,
+      drawn
+        ? `${drawn.toLocaleString("en-US")} of ${(SIDE * SIDE).toLocaleString("en-US")} entries are drawn.`
+        : "Nothing is drawn.",
+    );
   });
-  const button = (text, shape) => h("button", { type: "button", class: "act", onclick: () => pad.fill(shape) }, text);
-  element.querySelector(".mount").replaceChildren(h("div", { class: "pad-place" }, pad.node,
-    h("div", { class: "pad-tools" },
-      h("p", {}, `Draw a matrix of ${SIDE} × ${SIDE} entries by mouse, finger, or arrow keys and space bar.`),
-      segmented("Pen", "pad-ink", INKS, "1", (ink) => { pad.ink = Number(ink); }),
-      h("div", { class: "act-row" }, Object.entries(SHAPES).map(([name, shape]) => button(name, shape)), button("Clear", () => 0)), said)));
+  const button = (text, shape) =>
+    h("button", { type: "button", class: "act", onclick: () => pad.fill(shape) }, text);
+  element.querySelector(".mount").replaceChildren(
+    h(
+      "div",
+      { class: "pad-place" },
+      pad.node,
+      h(
+        "div",
+        { class: "pad-tools" },
+        h(
+          "p",
+          {},
+          `Draw a matrix of ${SIDE} × ${SIDE} entries by mouse, finger, or arrow keys and space bar.`,
+        ),
+        segmented("Pen", "pad-ink", INKS, "1", (ink) => {
+          pad.ink = Number(ink);
+        }),
+        h(
+          "div",
+          { class: "act-row" },
+          Object.entries(SHAPES).map(([name, shape]) => button(name, shape)),
+          button("Clear", () => 0),
+        ),
+        said,
+      ),
+    ),
+  );
 }

@@ -5,14 +5,27 @@ import { remember, remembered } from "./progress.js";
 
 /** Put a lesson's picture and its question into its place on the page. */
 export function lay(element, props, ...picture) {
-  element.querySelector(".mount").replaceChildren(h("div", { class: "lesson-picture" }, picture), question(props.question));
+  element
+    .querySelector(".mount")
+    .replaceChildren(h("div", { class: "lesson-picture" }, picture), question(props.question));
 }
 
 /** A slider with its name and value; `say(value)` gives the value in words, for eyes and for screen readers. */
 export function slider({ label, min, max, step = 1, value, say, oninput, onchange = () => {} }) {
   const shown = h("output", { class: "drag-value" });
-  const input = h("input", { type: "range", min, max, step, value, "aria-label": label,
-    oninput: () => { told(); oninput(Number(input.value)); }, onchange: () => onchange(Number(input.value)) });
+  const input = h("input", {
+    type: "range",
+    min,
+    max,
+    step,
+    value,
+    "aria-label": label,
+    oninput: () => {
+      told();
+      oninput(Number(input.value));
+    },
+    onchange: () => onchange(Number(input.value)),
+  });
   const told = () => {
     const text = say(Number(input.value));
     setText(shown, text);
@@ -27,15 +40,16 @@ export function slider({ label, min, max, step = 1, value, say, oninput, onchang
 export function numbers() {
   const node = h("dl", { class: "figures", "aria-live": "polite" });
   const cells = [];
-  const set = (pairs) => pairs.forEach(([value, meaning], index) => {
-    cells[index] ??= (() => {
-      const cell = { value: h("dd", {}), meaning: h("dt", {}) };
-      node.append(h("div", {}, cell.value, cell.meaning));
-      return cell;
-    })();
-    setText(cells[index].value, value);
-    setText(cells[index].meaning, meaning);
-  });
+  const set = (pairs) =>
+    pairs.forEach(([value, meaning], index) => {
+      cells[index] ??= (() => {
+        const cell = { value: h("dd", {}), meaning: h("dt", {}) };
+        node.append(h("div", {}, cell.value, cell.meaning));
+        return cell;
+      })();
+      setText(cells[index].value, value);
+      setText(cells[index].meaning, meaning);
+    });
   return { node, set };
 }
 
@@ -54,8 +68,21 @@ function question({ key, prompt, answers, right }) {
     feedback.replaceChildren(h("b", {}, index === right ? "Yes. " : "Not quite. "), answers[index][1]);
     if (index === right) remember(key);
   };
-  return h("fieldset", { class: "question" }, h("legend", {}, prompt),
-    answers.map(([text], index) => h("label", {},
-      h("input", { type: "radio", name: `question-${key}`, value: index, onchange: () => choose(index) }), h("span", {}, text))),
-    feedback, remembered().includes(key) ? h("p", { class: "quiet answered" }, "You have answered this one before.") : null);
+  return h(
+    "fieldset",
+    { class: "question" },
+    h("legend", {}, prompt),
+    answers.map(([text], index) =>
+      h(
+        "label",
+        {},
+        h("input", { type: "radio", name: `question-${key}`, value: index, onchange: () => choose(index) }),
+        h("span", {}, text),
+      ),
+    ),
+    feedback,
+    remembered().includes(key)
+      ? h("p", { class: "quiet answered" }, "You have answered this one before.")
+      : null,
+  );
 }

@@ -3,10 +3,18 @@
 const KEY = "cdvft-lessons";
 
 export function remembered() {
-  try { return JSON.parse(localStorage.getItem(KEY)) ?? []; } catch { return []; }
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+  } catch {
+    return [];
+  }
 }
 
 export function remember(key) {
-  try { localStorage.setItem(KEY, JSON.stringify([...new Set([...remembered(), key])])); } catch { /* private window */ }
+  try {
+    localStorage.setItem(KEY, JSON.stringify([...new Set([...remembered(), key])]));
+  } catch {
+    /* private window */
+  }
   document.dispatchEvent(new CustomEvent("lesson-answered", { detail: key }));
 }

@@ -14,5 +14,8 @@ export function uniform(seed) {
 /** n standard normal numbers (Box and Muller). */
 export function normals(n, seed) {
   const next = uniform(seed);
-  return Float64Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()));
+  return Float64Array.from(
+    { length: n },
+    () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
+  );
 }

@@ -7,34 +7,74 @@ import { Heatmap } from "../shared/heatmap.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { XYPlot } from "./xy_plot.js";
 
-const DASHES = [["solid", []], ["dash", [6, 3]], ["dot", [2, 3]], ["dashdot", [6, 3, 2, 3]]];  // one a target
+const DASHES = [
+  ["solid", []],
+  ["dash", [6, 3]],
+  ["dot", [2, 3]],
+  ["dashdot", [6, 3, 2, 3]],
+]; // one a target
 
 export function mount({ element, props }) {
-  const { n, targets, dimensions, factors_needed: [least, enough] } = props.recorded;
+  const {
+    n,
+    targets,
+    dimensions,
+    factors_needed: [least, enough],
+  } = props.recorded;
   const told = numbers();
-  const [wanted, got, missed] = ["The target", "The best product found", "Target minus product"].map((title) => {
-    const picture = new Heatmap({ label: title });
-    return { picture, node: panel(title, picture.node).node };
+  const [wanted, got, missed] = ["The target", "The best product found", "Target minus product"].map(
+    (title) => {
+      const picture = new Heatmap({ label: title });
+      return { picture, node: panel(title, picture.node).node };
+    },
+  );
+  const errors = new XYPlot({
+    label: "Error against m",
+    height: 220,
+    x: { title: "m, diagonal vectors", low: 1, high: 8 },
+    y: { title: "relative error, %", low: 0, high: 100 },
   });
-  const errors = new XYPlot({ label: "Error against m", height: 220,
-    x: { title: "m, diagonal vectors", low: 1, high: 8 }, y: { title: "relative error, %", low: 0, high: 100 } });
   const keys = h("p", { class: "keys" });
-  let target = targets[0], m = 2;
+  let target = targets[0],
+    m = 2;
 
   const show = () => {
-    const fit = target.fits[m - 1], matrix = new Dense(Float32Array.from(target.target), n, n);
+    const fit = target.fits[m - 1],
+      matrix = new Dense(Float32Array.from(target.target), n, n);
     const limit = target.target.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const product = dense(fit.vectors, n);
-    const rest = new Dense(matrix.values.map((value, at) => value - product.values[at]), n, n);
+    const rest = new Dense(
+      matrix.values.map((value, at) => value - product.values[at]),
+      n,
+      n,
+    );
     wanted.picture.show(matrix, { limit });
     got.picture.show(product, { limit });
     missed.picture.show(rest, { limit });
-    const line = (one) => one === target ? { color: "var(--method-cdvft)", width: 2.4 } : { color: "var(--ink-soft)", width: 1.3 };
-    keys.replaceChildren(...targets.map((one, place) => h("span", { class: "swatch-key" },
-      swatch({ line: { ...line(one), dash: DASHES[place][0] } }), one.title)));
-    errors.show(targets.map((one, place) => ({ x: one.fits.map((each) => each.m), y: one.fits.map((each) => 100 * each.error),
-      points: one === target, ...line(one), dash: DASHES[place][1] })),
-    { cursor: m, marks: [{ at: least, text: `m = ${least}: dimensions enough for all` }] });
+    const line = (one) =>
+      one === target
+        ? { color: "var(--method-cdvft)", width: 2.4 }
+        : { color: "var(--ink-soft)", width: 1.3 };
+    keys.replaceChildren(
+      ...targets.map((one, place) =>
+        h(
+          "span",
+          { class: "swatch-key" },
+          swatch({ line: { ...line(one), dash: DASHES[place][0] } }),
+          one.title,
+        ),
+      ),
+    );
+    errors.show(
+      targets.map((one, place) => ({
+        x: one.fits.map((each) => each.m),
+        y: one.fits.map((each) => 100 * each.error),
+        points: one === target,
+        ...line(one),
+        dash: DASHES[place][1],
+      })),
+      { cursor: m, marks: [{ at: least, text: `m = ${least}: dimensions enough for all` }] },
+    );
     told.set([
       [percent(fit.error), "relative error of the best product found"],
       [`${(2 * m - 1) * n} of ${n * n}`, "numbers stored, against entries"],
@@ -42,15 +82,46 @@ export function mount({ element, props }) {
     ]);
   };
 
-  lay(element, props,
-    h("div", { class: "choice" }, segmented("Target", `reach-${element.id}`, targets.map(({ key, title }) => [key, title]), target.key,
-      (key) => { target = targets.find((one) => one.key === key); show(); })),
-    slider({ label: "m", min: 1, max: target.fits.length, value: m, say: (value) => `${value} ${value > 1 ? "diagonals" : "diagonal"}, ${value - 1} ${value === 2 ? "circulant" : "circulants"}`,
-      oninput: (value) => { m = value; show(); } }),
+  lay(
+    element,
+    props,
+    h(
+      "div",
+      { class: "choice" },
+      segmented(
+        "Target",
+        `reach-${element.id}`,
+        targets.map(({ key, title }) => [key, title]),
+        target.key,
+        (key) => {
+          target = targets.find((one) => one.key === key);
+          show();
+        },
+      ),
+    ),
+    slider({
+      label: "m",
+      min: 1,
+      max: target.fits.length,
+      value: m,
+      say: (value) =>
+        `${value} ${value > 1 ? "diagonals" : "diagonal"}, ${value - 1} ${value === 2 ? "circulant" : "circulants"}`,
+      oninput: (value) => {
+        m = value;
+        show();
+      },
+    }),
     h("div", { class: "three" }, wanted.node, got.node, missed.node),
-    panel("Error as m grows, for all four targets", keys, errors.node).node, told.node,
-    h("p", { class: "quiet source" }, `${n} × ${n}, real factors, recorded ${props.recorded.date} with `,
-      h("code", {}, props.recorded.command), `. The theorem promises m = ${enough} for complex factors.`));
+    panel("Error as m grows, for all four targets", keys, errors.node).node,
+    told.node,
+    h(
+      "p",
+      { class: "quiet source" },
+      `${n} × ${n}, real factors, recorded ${props.recorded.date} with `,
+      h("code", {}, props.recorded.command),
+      `. The theorem promises m = ${enough} for complex factors.`,
+    ),
+  );
   show();
 }
 
@@ -58,11 +129,15 @@ export function mount({ element, props }) {
 function dense(vectors, n) {
   if (vectors.length === 1) {
     const values = new Float32Array(n * n);
-    vectors[0].forEach((value, i) => { values[i * n + i] = value; });
+    vectors[0].forEach((value, i) => {
+      values[i * n + i] = value;
+    });
     return new Dense(values, n, n);
   }
-  return new CirculantDiagonal(vectors.filter((_, k) => k % 2 === 0),
-    vectors.filter((_, k) => k % 2).map((c) => new BlockCirculant(Float64Array.from(c), 1, 1, n, n, n))).dense();
+  return new CirculantDiagonal(
+    vectors.filter((_, k) => k % 2 === 0),
+    vectors.filter((_, k) => k % 2).map((c) => new BlockCirculant(Float64Array.from(c), 1, 1, n, n, n)),
+  ).dense();
 }
 
-const percent = (error) => error < 1e-6 ? "0\u00a0%" : `${short(100 * error)}\u00a0%`;
+const percent = (error) => (error < 1e-6 ? "0\u00a0%" : `${short(100 * error)}\u00a0%`);

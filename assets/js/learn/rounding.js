@@ -11,23 +11,31 @@ export function rounded(value, bits) {
 function transform({ re, im }, bits, sign) {
   const n = re.length;
   if (n === 1) return { re: [re[0]], im: [im[0]] };
-  const pick = (list, odd) => Array.from({ length: n / 2 }, (_, k) => list[2 * k + odd]), r = (value) => rounded(value, bits);
-  const even = transform({ re: pick(re, 0), im: pick(im, 0) }, bits, sign), odd = transform({ re: pick(re, 1), im: pick(im, 1) }, bits, sign);
+  const pick = (list, odd) => Array.from({ length: n / 2 }, (_, k) => list[2 * k + odd]),
+    r = (value) => rounded(value, bits);
+  const even = transform({ re: pick(re, 0), im: pick(im, 0) }, bits, sign),
+    odd = transform({ re: pick(re, 1), im: pick(im, 1) }, bits, sign);
   const out = { re: new Array(n), im: new Array(n) };
   for (let k = 0; k < n / 2; k++) {
-    const cos = r(Math.cos(2 * Math.PI * k / n)), sin = r(sign * Math.sin(2 * Math.PI * k / n));
-    const tr = r(r(cos * odd.re[k]) - r(sin * odd.im[k])), ti = r(r(cos * odd.im[k]) + r(sin * odd.re[k]));
-    out.re[k] = r(even.re[k] + tr); out.im[k] = r(even.im[k] + ti);
-    out.re[k + n / 2] = r(even.re[k] - tr); out.im[k + n / 2] = r(even.im[k] - ti);
+    const cos = r(Math.cos((2 * Math.PI * k) / n)),
+      sin = r(sign * Math.sin((2 * Math.PI * k) / n));
+    const tr = r(r(cos * odd.re[k]) - r(sin * odd.im[k])),
+      ti = r(r(cos * odd.im[k]) + r(sin * odd.re[k]));
+    out.re[k] = r(even.re[k] + tr);
+    out.im[k] = r(even.im[k] + ti);
+    out.re[k + n / 2] = r(even.re[k] - tr);
+    out.im[k + n / 2] = r(even.im[k] - ti);
   }
   return out;
 }
 
 /** circ(c) x by FFT, every number on the way rounded to so many bits. */
 export function roundedProduct(c, x, bits) {
-  const zero = new Array(c.length).fill(0), r = (value) => rounded(value, bits);
+  const zero = new Array(c.length).fill(0),
+    r = (value) => rounded(value, bits);
   const spectrum = (vector) => transform({ re: Array.from(vector, r), im: zero }, bits, -1);
-  const a = spectrum(c), b = spectrum(x);
+  const a = spectrum(c),
+    b = spectrum(x);
   const both = {
     re: a.re.map((value, k) => r(r(value * b.re[k]) - r(a.im[k] * b.im[k]))),
     im: a.re.map((value, k) => r(r(value * b.im[k]) + r(a.im[k] * b.re[k]))),

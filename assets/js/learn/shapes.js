@@ -9,76 +9,141 @@ import { lay, panel, slider } from "./parts.js";
 import { normals, uniform } from "./random.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
 
-const D = 32, BUDGETS = [96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024];
+const D = 32,
+  BUDGETS = [96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024];
 
 /** The smallest p whose blocks, beside `diagonals` further numbers, stay within the budget. */
-const block = (budget, diagonals) => Array.from({ length: D }, (_, at) => at + 1)
-  .find((p) => Math.ceil(D / p) ** 2 * p + diagonals <= budget) ?? null;
+const block = (budget, diagonals) =>
+  Array.from({ length: D }, (_, at) => at + 1).find((p) => Math.ceil(D / p) ** 2 * p + diagonals <= budget) ??
+  null;
 
 function lora(budget) {
-  const r = Math.floor(budget / (2 * D)), b = normals(D * r, 51), a = normals(D * r, 52), values = new Float32Array(D * D);
-  for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) for (let k = 0; k < r; k++) values[i * D + j] += b[i * r + k] * a[k * D + j];
+  const r = Math.floor(budget / (2 * D)),
+    b = normals(D * r, 51),
+    a = normals(D * r, 52),
+    values = new Float32Array(D * D);
+  for (let i = 0; i < D; i++)
+    for (let j = 0; j < D; j++) for (let k = 0; k < r; k++) values[i * D + j] += b[i * r + k] * a[k * D + j];
   return { matrix: new Dense(values, D, D), used: 2 * D * r, knob: `r = ${r}` };
 }
 
 /** n random places of the spectrum with normal values: a sum of n plane waves. */
 function fourierft(budget) {
-  const next = uniform(53), places = Array.from({ length: D * D }, (_, at) => [next(), at]).sort(([x], [y]) => x - y).slice(0, budget).map(([, at]) => at);
-  const heights = normals(budget, 54), values = new Float32Array(D * D);
-  const cos = Float64Array.from({ length: D }, (_, k) => Math.cos(2 * Math.PI * k / D));
+  const next = uniform(53),
+    places = Array.from({ length: D * D }, (_, at) => [next(), at])
+      .sort(([x], [y]) => x - y)
+      .slice(0, budget)
+      .map(([, at]) => at);
+  const heights = normals(budget, 54),
+    values = new Float32Array(D * D);
+  const cos = Float64Array.from({ length: D }, (_, k) => Math.cos((2 * Math.PI * k) / D));
   places.forEach((at, n) => {
-    const u = Math.floor(at / D), v = at % D;
-    for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) values[i * D + j] += heights[n] * cos[(u * i + v * j) % D];
+    const u = Math.floor(at / D),
+      v = at % D;
+    for (let i = 0; i < D; i++)
+      for (let j = 0; j < D; j++) values[i * D + j] += heights[n] * cos[(u * i + v * j) % D];
   });
   return { matrix: new Dense(values, D, D), used: budget, knob: `n = ${budget}` };
 }
 
 function c3a(budget) {
-  const p = block(budget, 0), q = Math.ceil(D / p);
-  return { matrix: new BlockCirculant(normals(q * q * p, 55), q, q, p, D, D), used: q * q * p, knob: `b = ${p}` };
+  const p = block(budget, 0),
+    q = Math.ceil(D / p);
+  return {
+    matrix: new BlockCirculant(normals(q * q * p, 55), q, q, p, D, D),
+    used: q * q * p,
+    knob: `b = ${p}`,
+  };
 }
 
 function cdvft(budget) {
-  const p = block(budget, 2 * D), q = Math.ceil(D / p);
+  const p = block(budget, 2 * D),
+    q = Math.ceil(D / p);
   const blocks = new BlockCirculant(normals(q * q * p, 55), q, q, p, D, D);
-  return { matrix: new CirculantDiagonal([normals(D, 56), normals(D, 57)], [blocks]), used: q * q * p + 2 * D, knob: `m = 2, p = ${p}` };
+  return {
+    matrix: new CirculantDiagonal([normals(D, 56), normals(D, 57)], [blocks]),
+    used: q * q * p + 2 * D,
+    knob: `m = 2, p = ${p}`,
+  };
 }
 
-const METHODS = [["cdvft", "CDVFT", cdvft, [] ], ["lora", "LoRA", lora, [8, 4]], ["fourierft", "FourierFT", fourierft, [2, 3]], ["c3a", "C3A", c3a, [8, 3, 2, 3]]];
+const METHODS = [
+  ["cdvft", "CDVFT", cdvft, []],
+  ["lora", "LoRA", lora, [8, 4]],
+  ["fourierft", "FourierFT", fourierft, [2, 3]],
+  ["c3a", "C3A", c3a, [8, 3, 2, 3]],
+];
 
 export function mount({ element, props }) {
   const cards = METHODS.map(([key, title]) => {
     const picture = new Heatmap({ label: `ΔW of ${title}` });
     const said = { knob: h("span", {}), used: h("dd", {}), rank: h("dd", {}), even: h("dd", {}) };
-    const node = h("div", { class: "shape panel" }, h("h3", {}, h("span", { class: `dot ${key}` }), title), h("p", { class: "quiet" }, said.knob), picture.node,
-      h("dl", { "aria-live": "polite" }, h("div", {}, h("dt", {}, "numbers"), said.used), h("div", {}, h("dt", {}, "rank"), said.rank),
-        h("div", {}, h("dt", {}, "effective rank"), said.even)));
+    const node = h(
+      "div",
+      { class: "shape panel" },
+      h("h3", {}, h("span", { class: `dot ${key}` }), title),
+      h("p", { class: "quiet" }, said.knob),
+      picture.node,
+      h(
+        "dl",
+        { "aria-live": "polite" },
+        h("div", {}, h("dt", {}, "numbers"), said.used),
+        h("div", {}, h("dt", {}, "rank"), said.rank),
+        h("div", {}, h("dt", {}, "effective rank"), said.even),
+      ),
+    );
     return { picture, said, node };
   });
   const curves = new LinePlot({ label: "Singular values of the four changes", height: 190 });
   const follow = (place) => {
-    const budget = BUDGETS[place], lines = [];
+    const budget = BUDGETS[place],
+      lines = [];
     METHODS.forEach(([key, title, make, dash], index) => {
-      const { matrix, used, knob } = make(budget), { picture, said } = cards[index], values = singularValues(matrix);
+      const { matrix, used, knob } = make(budget),
+        { picture, said } = cards[index],
+        values = singularValues(matrix);
       let energy = 0;
       for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) energy += matrix.entry(i, j) ** 2;
-      picture.show(matrix, { limit: 2.4 * Math.sqrt(energy) / D });
+      picture.show(matrix, { limit: (2.4 * Math.sqrt(energy)) / D });
       picture.label = `ΔW of ${title}, ${knob}`;
-      const full = rank(values.map((value) => (value > 1e-6 * values[0] ? value : 0)));  // entries in float32
+      const full = rank(values.map((value) => (value > 1e-6 * values[0] ? value : 0))); // entries in float32
       said.knob.textContent = knob;
       said.used.textContent = count(used);
       said.rank.textContent = `${full} of ${D}`;
       said.even.textContent = effectiveRank(values).toFixed(1);
-      lines.push({ y: values.map((value) => (value > 1e-6 * values[0] ? value / values[0] : 0)), color: `var(--method-${key})`, width: 2.2, dash });
+      lines.push({
+        y: values.map((value) => (value > 1e-6 * values[0] ? value / values[0] : 0)),
+        color: `var(--method-${key})`,
+        width: 2.2,
+        dash,
+      });
     });
     curves.show(lines, { low: 0, high: 1.05, first: 1, xTitle: "singular value, largest first" });
   };
-  lay(element, props,
-    slider({ label: "budget, trained numbers for a 32 × 32 layer", min: 0, max: BUDGETS.length - 1, value: 0, say: (place) => `${BUDGETS[place]} of ${count(D * D)}`, oninput: follow }),
-    h("div", { class: "shapes" }, cards.map(({ node }) => node)),
+  lay(
+    element,
+    props,
+    slider({
+      label: "budget, trained numbers for a 32 × 32 layer",
+      min: 0,
+      max: BUDGETS.length - 1,
+      value: 0,
+      say: (place) => `${BUDGETS[place]} of ${count(D * D)}`,
+      oninput: follow,
+    }),
+    h(
+      "div",
+      { class: "shapes" },
+      cards.map(({ node }) => node),
+    ),
     panel("Singular values, each against its largest", curves.node).node,
-    h("p", { class: "quiet source" }, "All numbers are drawn at random, so this shows what each form can look like, not what training makes of it. "
-      + "Each method spends what it can of the budget: LoRA a multiple of 64, the blocks what the next side, p or C3A's b, costs. "
-      + "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are."));
+    h(
+      "p",
+      { class: "quiet source" },
+      "All numbers are drawn at random, so this shows what each form can look like, not what training makes of it. " +
+        "Each method spends what it can of the budget: LoRA a multiple of 64, the blocks what the next side, p or C3A's b, costs. " +
+        "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are.",
+    ),
+  );
   follow(0);
 }

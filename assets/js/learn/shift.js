@@ -16,17 +16,21 @@ class NamedCells extends Heatmap {
 
   draw(context) {
     super.draw(context);
-    const { x, y, unit } = this.frame, size = Math.min(13, unit * 0.5);
+    const { x, y, unit } = this.frame,
+      size = Math.min(13, unit * 0.5);
     context.textAlign = "center";
     context.textBaseline = "middle";
     this.font(context, size);
     const inks = ["var(--paper)", "var(--ink)"].map((name) => this.color(name));
-    const ink = Array.from(this.matrix.c, (value) => readable(inks, at(this.ramp, (value / this.limit + 1) / 2)));
-    for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) {
-      const k = (i - j + D) % D;
-      context.fillStyle = ink[k];
-      context.fillText(`c${subscript(k)}`, x + (j + 0.5) * unit, y + (i + 0.5) * unit);
-    }
+    const ink = Array.from(this.matrix.c, (value) =>
+      readable(inks, at(this.ramp, (value / this.limit + 1) / 2)),
+    );
+    for (let i = 0; i < D; i++)
+      for (let j = 0; j < D; j++) {
+        const k = (i - j + D) % D;
+        context.fillStyle = ink[k];
+        context.fillText(`c${subscript(k)}`, x + (j + 0.5) * unit, y + (i + 0.5) * unit);
+      }
     context.strokeStyle = this.color("var(--ink)");
     context.lineWidth = 2;
     for (let j = 0; j < D; j++) {
@@ -38,10 +42,18 @@ class NamedCells extends Heatmap {
 }
 
 export function mount({ element, props }) {
-  const c = Float64Array.from({ length: D }, (_, k) => [1, 0.62, 0.2, -0.1, -0.34, -0.2, 0, 0, 0.1, 0, 0.3, 0.7][k]);
-  const matrix = new BlockCirculant(c, 1, 1, D, D, D), told = numbers();
-  const picture = new NamedCells({ label: "circ(c): every column is the one before, moved down by one place",
-    onmove: (cursor) => { if (cursor) point((cursor.i - cursor.j + D) % D); } });
+  const c = Float64Array.from(
+    { length: D },
+    (_, k) => [1, 0.62, 0.2, -0.1, -0.34, -0.2, 0, 0, 0.1, 0, 0.3, 0.7][k],
+  );
+  const matrix = new BlockCirculant(c, 1, 1, D, D, D),
+    told = numbers();
+  const picture = new NamedCells({
+    label: "circ(c): every column is the one before, moved down by one place",
+    onmove: (cursor) => {
+      if (cursor) point((cursor.i - cursor.j + D) % D);
+    },
+  });
   const point = (k) => {
     picture.marked = k;
     picture.redraw();
@@ -51,11 +63,17 @@ export function mount({ element, props }) {
     ]);
   };
   const bars = vectorBars({ values: c, name: "c", onpoint: point, onchange: () => picture.redraw() });
-  lay(element, props,
-    h("div", { class: "register" },
+  lay(
+    element,
+    props,
+    h(
+      "div",
+      { class: "register" },
       h("div", { class: "panel" }, h("p", { class: "caption" }, "c, drag its bars"), bars),
-      h("figure", { class: "panel" }, h("figcaption", {}, "circ(c)"), picture.node)),
-    told.node);
+      h("figure", { class: "panel" }, h("figcaption", {}, "circ(c)"), picture.node),
+    ),
+    told.node,
+  );
   picture.show(matrix, { limit: 1 });
   point(0);
 }

@@ -6,7 +6,9 @@ import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 
-const D = 12, STEPS = 160, RATE = 0.02;
+const D = 12,
+  STEPS = 160,
+  RATE = 0.02;
 const CHOICES = ["none", "the output diagonal", "output diagonal and circulant", "all three"];
 
 const norm = (vector) => Math.hypot(...vector);
@@ -14,15 +16,18 @@ const change = ({ a1, c, a3 }, i, j) => a3[i] * c[(i - j + D) % D] * a1[j];
 
 /** Loss ||dW - target||^2 / (2 d) and its gradients, summed entry by entry. */
 function look(factors, target) {
-  const { a1, c, a3 } = factors, gradients = { a1: new Float64Array(D), c: new Float64Array(D), a3: new Float64Array(D) };
+  const { a1, c, a3 } = factors,
+    gradients = { a1: new Float64Array(D), c: new Float64Array(D), a3: new Float64Array(D) };
   let loss = 0;
-  for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) {
-    const k = (i - j + D) % D, missed = (a3[i] * c[k] * a1[j] - target[i * D + j]) / D;
-    loss += missed * missed * D / 2;
-    gradients.a3[i] += missed * c[k] * a1[j];
-    gradients.c[k] += missed * a3[i] * a1[j];
-    gradients.a1[j] += missed * a3[i] * c[k];
-  }
+  for (let i = 0; i < D; i++)
+    for (let j = 0; j < D; j++) {
+      const k = (i - j + D) % D,
+        missed = (a3[i] * c[k] * a1[j] - target[i * D + j]) / D;
+      loss += (missed * missed * D) / 2;
+      gradients.a3[i] += missed * c[k] * a1[j];
+      gradients.c[k] += missed * a3[i] * a1[j];
+      gradients.a1[j] += missed * a3[i] * c[k];
+    }
   return { loss, gradients };
 }
 
@@ -32,13 +37,14 @@ function descend(zeros, target) {
   for (const name of ["a3", "c", "a1"].slice(0, zeros)) factors[name].fill(0);
   let size = 0;
   for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) size += change(factors, i, j) ** 2;
-  const losses = [], norms = { a1: [], c: [], a3: [] };
+  const losses = [],
+    norms = { a1: [], c: [], a3: [] };
   for (let step = 0; step <= STEPS; step++) {
     const { loss, gradients } = look(factors, target);
     losses.push(loss);
     for (const name in norms) {
       norms[name].push(norm(gradients[name]));
-      for (let k = 0; k < D; k++) factors[name][k] -= RATE * D * gradients[name][k] / 2;
+      for (let k = 0; k < D; k++) factors[name][k] -= (RATE * D * gradients[name][k]) / 2;
     }
   }
   return { losses, norms, size: Math.sqrt(size) };
@@ -47,29 +53,77 @@ function descend(zeros, target) {
 export function mount({ element, props }) {
   const wanted = { a1: normals(D, 41), c: normals(D, 42), a3: normals(D, 43) };
   const target = Float64Array.from({ length: D * D }, (_, at) => change(wanted, Math.floor(at / D), at % D));
-  const runs = CHOICES.map((_, zeros) => descend(zeros, target)), told = numbers();
-  const loss = new LinePlot({ label: "Loss against steps", height: 190 }), gradient = new LinePlot({ label: "Gradient norms against steps", height: 190 });
+  const runs = CHOICES.map((_, zeros) => descend(zeros, target)),
+    told = numbers();
+  const loss = new LinePlot({ label: "Loss against steps", height: 190 }),
+    gradient = new LinePlot({ label: "Gradient norms against steps", height: 190 });
   const follow = (zeros) => {
-    const run = runs[zeros], high = 1.08 * Math.max(...runs.map((each) => each.losses[0]));
-    loss.show([...runs.map(({ losses }) => ({ y: losses, color: "var(--rule-strong)", width: 1, opacity: 0.6 })),
-      { y: run.losses, color: "var(--method-cdvft)", width: 2.6 }], { low: 0, high, xTitle: "gradient steps" });
-    gradient.show([
-      { y: run.norms.a1, color: "var(--factor-input)", width: 2 },
-      { y: run.norms.c, color: "var(--factor-circulant)", width: 2, dash: [6, 3] },
-      { y: run.norms.a3, color: "var(--factor-output)", width: 2, dash: [2, 3] },
-    ], { low: 0, high: 1.05 * Math.max(...runs.flatMap(({ norms }) => [...norms.a1, ...norms.c, ...norms.a3])), xTitle: "gradient steps" });
-    const moving = Object.entries({ "a₁": run.norms.a1, "c₂": run.norms.c, "a₃": run.norms.a3 }).filter(([, values]) => values[0] > 0).map(([name]) => name);
+    const run = runs[zeros],
+      high = 1.08 * Math.max(...runs.map((each) => each.losses[0]));
+    loss.show(
+      [
+        ...runs.map(({ losses }) => ({ y: losses, color: "var(--rule-strong)", width: 1, opacity: 0.6 })),
+        { y: run.losses, color: "var(--method-cdvft)", width: 2.6 },
+      ],
+      { low: 0, high, xTitle: "gradient steps" },
+    );
+    gradient.show(
+      [
+        { y: run.norms.a1, color: "var(--factor-input)", width: 2 },
+        { y: run.norms.c, color: "var(--factor-circulant)", width: 2, dash: [6, 3] },
+        { y: run.norms.a3, color: "var(--factor-output)", width: 2, dash: [2, 3] },
+      ],
+      {
+        low: 0,
+        high: 1.05 * Math.max(...runs.flatMap(({ norms }) => [...norms.a1, ...norms.c, ...norms.a3])),
+        xTitle: "gradient steps",
+      },
+    );
+    const moving = Object.entries({ "a₁": run.norms.a1, "c₂": run.norms.c, "a₃": run.norms.a3 })
+      .filter(([, values]) => values[0] > 0)
+      .map(([name]) => name);
     told.set([
       [short(run.size), "size of ΔW before the first step, where W should still be itself"],
-      [moving.join(", ") || "none", moving.length === 1 ? "is the vector with a gradient at the first step" : "have a gradient at the first step"],
+      [
+        moving.join(", ") || "none",
+        moving.length === 1
+          ? "is the vector with a gradient at the first step"
+          : "have a gradient at the first step",
+      ],
       [`${short(run.losses[0])} → ${short(run.losses.at(-1))}`, `loss, from start to step ${STEPS}`],
     ]);
   };
-  lay(element, props,
-    slider({ label: "vectors that start at zero", min: 0, max: 3, value: 1, say: (zeros) => CHOICES[zeros], oninput: follow }),
+  lay(
+    element,
+    props,
+    slider({
+      label: "vectors that start at zero",
+      min: 0,
+      max: 3,
+      value: 1,
+      say: (zeros) => CHOICES[zeros],
+      oninput: follow,
+    }),
     panel("Loss (grey: the other three starts)", loss.node).node,
-    h("figure", { class: "panel" }, h("figcaption", { class: "keys" }, "Size of the gradient of ",
-      h("span", { class: "key input" }, "a₁"), h("span", { class: "key circulant" }, "c₂"), h("span", { class: "key output" }, "a₃")), gradient.node),
-    told.node, h("p", { class: "quiet source" }, `Gradient descent on one ${D} × ${D} layer, run in your browser; the wanted change is a product of the same form.`));
+    h(
+      "figure",
+      { class: "panel" },
+      h(
+        "figcaption",
+        { class: "keys" },
+        "Size of the gradient of ",
+        h("span", { class: "key input" }, "a₁"),
+        h("span", { class: "key circulant" }, "c₂"),
+        h("span", { class: "key output" }, "a₃"),
+      ),
+      gradient.node,
+    ),
+    told.node,
+    h(
+      "p",
+      { class: "quiet source" },
+      `Gradient descent on one ${D} × ${D} layer, run in your browser; the wanted change is a product of the same form.`,
+    ),
+  );
   follow(1);
 }

@@ -10,7 +10,8 @@ import { normals } from "./random.js";
 import { rank, singularValues } from "./singular.js";
 
 const D = 24;
-const LINES = {  // of the singular values; `pattern` is the swatch's name of the dash
+const LINES = {
+  // of the singular values; `pattern` is the swatch's name of the dash
   alone: { color: "var(--ink-soft)", width: 2, dash: [2, 3], pattern: "dot" },
   product: { color: "var(--method-cdvft)", width: 2.4 },
   low: { color: "var(--method-lora)", width: 2, dash: [8, 4], pattern: "dash" },
@@ -18,38 +19,53 @@ const LINES = {  // of the singular values; `pattern` is the swatch's name of th
 
 /** Share of the squared entries that the best circulant explains: wrapped diagonals replaced by their means. */
 function circularity(matrix) {
-  let explained = 0, all = 0;
+  let explained = 0,
+    all = 0;
   for (let k = 0; k < D; k++) {
     let sum = 0;
-    for (let j = 0; j < D; j++) { const value = matrix.entry((j + k) % D, j); sum += value; all += value * value; }
-    explained += sum * sum / D;
+    for (let j = 0; j < D; j++) {
+      const value = matrix.entry((j + k) % D, j);
+      sum += value;
+      all += value * value;
+    }
+    explained += (sum * sum) / D;
   }
   return explained / all;
 }
 
-const key = ({ color, width, pattern }, words) => h("span", { class: "swatch-key" }, swatch({ line: { color, width, dash: pattern } }), words);
+const key = ({ color, width, pattern }, words) =>
+  h("span", { class: "swatch-key" }, swatch({ line: { color, width, dash: pattern } }), words);
 
 export function mount({ element, props }) {
   const c = normals(D, 11).map((value, k) => value * Math.exp(-Math.min(k, D - k) / 5) + (k === 0 ? 1.5 : 0));
   const circulant = new BlockCirculant(c, 1, 1, D, D, D);
   const far = [normals(D, 3), normals(D, 4)];
-  const told = numbers(), limit = 2;
-  const left = new Heatmap({ label: "circ(c₂) alone" }), right = new Heatmap({ label: "ΔW = diag(a₃) circ(c₂) diag(a₁)" });
-  const a1 = new LinePlot({ label: "The numbers of a₁", height: 92 }), a3 = new LinePlot({ label: "The numbers of a₃", height: 92 });
+  const told = numbers(),
+    limit = 2;
+  const left = new Heatmap({ label: "circ(c₂) alone" }),
+    right = new Heatmap({ label: "ΔW = diag(a₃) circ(c₂) diag(a₁)" });
+  const a1 = new LinePlot({ label: "The numbers of a₁", height: 92 }),
+    a3 = new LinePlot({ label: "The numbers of a₃", height: 92 });
   const values = new LinePlot({ label: "Singular values of circ(c₂), of ΔW and of rank one", height: 170 });
   const alone = singularValues(circulant);
 
   const follow = (percent) => {
-    const [first, last] = far.map((vector) => vector.map((value) => 1 + percent / 100 * (1.1 * value - 0.15)));
-    const product = new CirculantDiagonal([first, last], [circulant]), found = singularValues(product);
+    const [first, last] = far.map((vector) =>
+      vector.map((value) => 1 + (percent / 100) * (1.1 * value - 0.15)),
+    );
+    const product = new CirculantDiagonal([first, last], [circulant]),
+      found = singularValues(product);
     right.show(product, { limit });
     a1.show([{ y: first, color: "var(--factor-input)", width: 2 }], { low: -2.4, high: 3.2 });
     a3.show([{ y: last, color: "var(--factor-output)", width: 2 }], { low: -2.4, high: 3.2 });
-    values.show([
-      { y: alone.map((value) => value / alone[0]), ...LINES.alone },
-      { y: found.map((value) => value / found[0]), ...LINES.product },
-      { y: [1, 1e-9], ...LINES.low },
-    ], { log: true, low: 1e-4, high: 1.5, first: 1, xTitle: "singular value, largest first" });
+    values.show(
+      [
+        { y: alone.map((value) => value / alone[0]), ...LINES.alone },
+        { y: found.map((value) => value / found[0]), ...LINES.product },
+        { y: [1, 1e-9], ...LINES.low },
+      ],
+      { log: true, low: 1e-4, high: 1.5, first: 1, xTitle: "singular value, largest first" },
+    );
     told.set([
       [`${Math.round(100 * circularity(product))} %`, "of ΔW is explained by the best circulant"],
       [`${rank(found)} of ${D}`, `rank of ΔW, from ${3 * D} numbers`],
@@ -58,13 +74,43 @@ export function mount({ element, props }) {
     ]);
   };
 
-  lay(element, props,
-    slider({ label: "how far the diagonals are from 1", min: 0, max: 100, value: 60, say: (value) => `${value} %`, oninput: follow }),
-    h("div", { class: "two" }, panel("circ(c₂)", left.node).node, panel("ΔW = diag(a₃) circ(c₂) diag(a₁)", right.node).node),
-    h("div", { class: "two" }, panel("a₁, scales what comes in", a1.node).node, panel("a₃, scales what goes out", a3.node).node),
-    panel("", h("p", { class: "keys" }, "Singular values: ", key(LINES.alone, "circ(c₂)"), key(LINES.product, "ΔW"),
-      key(LINES.low, `rank one, all that LoRA has for ${count(3 * D)} numbers`)), values.node).node,
-    told.node);
+  lay(
+    element,
+    props,
+    slider({
+      label: "how far the diagonals are from 1",
+      min: 0,
+      max: 100,
+      value: 60,
+      say: (value) => `${value} %`,
+      oninput: follow,
+    }),
+    h(
+      "div",
+      { class: "two" },
+      panel("circ(c₂)", left.node).node,
+      panel("ΔW = diag(a₃) circ(c₂) diag(a₁)", right.node).node,
+    ),
+    h(
+      "div",
+      { class: "two" },
+      panel("a₁, scales what comes in", a1.node).node,
+      panel("a₃, scales what goes out", a3.node).node,
+    ),
+    panel(
+      "",
+      h(
+        "p",
+        { class: "keys" },
+        "Singular values: ",
+        key(LINES.alone, "circ(c₂)"),
+        key(LINES.product, "ΔW"),
+        key(LINES.low, `rank one, all that LoRA has for ${count(3 * D)} numbers`),
+      ),
+      values.node,
+    ).node,
+    told.node,
+  );
   left.show(circulant, { limit });
   follow(60);
 }

@@ -6,28 +6,61 @@ const clamp = (value) => Math.min(1, Math.max(-1, Math.round(value * 100) / 100)
 
 /** `values` in -1..1 are changed in place; `onchange(k)` follows every change, `onpoint(k)` every touched bar. */
 export function vectorBars({ values, name, onchange, onpoint }) {
-  const bars = Array.from(values, (_, k) => h("div", { class: "bar", role: "slider", tabindex: k ? -1 : 0,
-    "aria-label": `${name} ${k}`, "aria-valuemin": -1, "aria-valuemax": 1, "aria-orientation": "horizontal" },
-    h("span", { class: "bar-name", "aria-hidden": "true" }, name, h("sub", {}, k)), h("span", { class: "bar-track" }, h("span", { class: "bar-fill" }))));
-  const node = h("div", { class: "vector-bars", role: "group", "aria-label": `The numbers of ${name}` }, bars);
+  const bars = Array.from(values, (_, k) =>
+    h(
+      "div",
+      {
+        class: "bar",
+        role: "slider",
+        tabindex: k ? -1 : 0,
+        "aria-label": `${name} ${k}`,
+        "aria-valuemin": -1,
+        "aria-valuemax": 1,
+        "aria-orientation": "horizontal",
+      },
+      h("span", { class: "bar-name", "aria-hidden": "true" }, name, h("sub", {}, k)),
+      h("span", { class: "bar-track" }, h("span", { class: "bar-fill" })),
+    ),
+  );
+  const node = h(
+    "div",
+    { class: "vector-bars", role: "group", "aria-label": `The numbers of ${name}` },
+    bars,
+  );
   const draw = (k) => {
     bars[k].setAttribute("aria-valuenow", values[k]);
     bars[k].style.setProperty("--from", `${50 + 50 * Math.min(0, values[k])}%`);
     bars[k].style.setProperty("--long", `${50 * Math.abs(values[k])}%`);
     bars[k].classList.toggle("negative", values[k] < 0);
   };
-  const set = (k, value) => { values[k] = clamp(value); draw(k); onpoint(k); onchange(k); };
+  const set = (k, value) => {
+    values[k] = clamp(value);
+    draw(k);
+    onpoint(k);
+    onchange(k);
+  };
   const point = (event) => {
     const box = node.getBoundingClientRect();
-    const k = Math.min(values.length - 1, Math.max(0, Math.floor((event.clientY - box.top) / box.height * values.length)));
+    const k = Math.min(
+      values.length - 1,
+      Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * values.length)),
+    );
     const track = bars[k].querySelector(".bar-track").getBoundingClientRect();
-    set(k, (event.clientX - track.left) / track.width * 2 - 1);
+    set(k, ((event.clientX - track.left) / track.width) * 2 - 1);
     return k;
   };
-  node.addEventListener("pointerdown", (event) => { node.setPointerCapture(event.pointerId); event.preventDefault(); focus(point(event)); });
-  node.addEventListener("pointermove", (event) => { if (node.hasPointerCapture(event.pointerId)) point(event); });
+  node.addEventListener("pointerdown", (event) => {
+    node.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    focus(point(event));
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (node.hasPointerCapture(event.pointerId)) point(event);
+  });
   const focus = (k) => {
-    bars.forEach((bar, at) => { bar.tabIndex = at === k ? 0 : -1; });
+    bars.forEach((bar, at) => {
+      bar.tabIndex = at === k ? 0 : -1;
+    });
     bars[k].focus({ preventScroll: true });
   };
   bars.forEach((bar, k) => {

@@ -4,7 +4,10 @@ import { powerOfTen, short } from "../shared/format.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { ticks } from "../shared/line_plot.js";
 
-const LEFT = 52, RIGHT = 14, TOP = 26, BOTTOM = 34;
+const LEFT = 52,
+  RIGHT = 14,
+  TOP = 26,
+  BOTTOM = 34;
 
 export class XYPlot extends CanvasView {
   /** Axes are {title, log, low, high}; limits that are left out come from the numbers. */
@@ -28,13 +31,20 @@ export class XYPlot extends CanvasView {
   scale(name) {
     const { log } = this.axes[name];
     let { low, high } = this.axes[name];
-    const values = this.series.flatMap((one) => Array.from(one[name])).filter((value) => Number.isFinite(value) && (!log || value > 0));
+    const values = this.series
+      .flatMap((one) => Array.from(one[name]))
+      .filter((value) => Number.isFinite(value) && (!log || value > 0));
     low ??= Math.min(...values) / (log ? 1.3 : 1);
     high ??= Math.max(...values) * (log ? 1.3 : 1);
     if (!(high > low)) high = low + 1;
     const f = log ? Math.log10 : (value) => value;
     const [from, to] = name === "x" ? [LEFT, this.width - RIGHT] : [this.tall - BOTTOM, TOP];
-    return { low, high, place: (value) => from + (f(Math.min(high, Math.max(low, value))) - f(low)) / (f(high) - f(low)) * (to - from) };
+    return {
+      low,
+      high,
+      place: (value) =>
+        from + ((f(Math.min(high, Math.max(low, value))) - f(low)) / (f(high) - f(low))) * (to - from),
+    };
   }
 
   stops({ low, high }, log) {
@@ -49,7 +59,10 @@ export class XYPlot extends CanvasView {
 
   draw(context) {
     if (!this.series.length) return;
-    const x = this.scale("x"), y = this.scale("y"), { axes } = this, floor = this.tall - BOTTOM;
+    const x = this.scale("x"),
+      y = this.scale("y"),
+      { axes } = this,
+      floor = this.tall - BOTTOM;
     this.font(context);
     context.lineWidth = 1;
     context.textBaseline = "middle";
@@ -57,13 +70,23 @@ export class XYPlot extends CanvasView {
     for (const value of this.stops(y, axes.y.log)) {
       const at = Math.round(y.place(value)) + 0.5;
       context.strokeStyle = this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)");
-      context.beginPath(); context.moveTo(LEFT, at); context.lineTo(this.width - RIGHT, at); context.stroke();
-      context.fillText(axes.y.log && (value >= 1e4 || value < 1e-2) ? powerOfTen(Math.round(Math.log10(value))) : short(value), LEFT - 7, at);
+      context.beginPath();
+      context.moveTo(LEFT, at);
+      context.lineTo(this.width - RIGHT, at);
+      context.stroke();
+      context.fillText(
+        axes.y.log && (value >= 1e4 || value < 1e-2)
+          ? powerOfTen(Math.round(Math.log10(value)))
+          : short(value),
+        LEFT - 7,
+        at,
+      );
     }
     context.textBaseline = "top";
     context.textAlign = "center";
     for (const value of this.stops(x, axes.x.log)) {
-      const text = short(value), half = context.measureText(text).width / 2;
+      const text = short(value),
+        half = context.measureText(text).width / 2;
       context.fillText(text, Math.min(x.place(value), this.width - half), floor + 5);
     }
     context.fillText(axes.x.title, (LEFT + this.width - RIGHT) / 2, floor + 20);
@@ -78,7 +101,10 @@ export class XYPlot extends CanvasView {
     const place = Math.round(x.place(at)) + 0.5;
     context.strokeStyle = this.color("var(--rule-strong)");
     context.setLineDash([3, 3]);
-    context.beginPath(); context.moveTo(place, TOP); context.lineTo(place, floor); context.stroke();
+    context.beginPath();
+    context.moveTo(place, TOP);
+    context.lineTo(place, floor);
+    context.stroke();
     context.setLineDash([]);
     this.font(context);
     context.textAlign = place > this.width / 2 ? "right" : "left";
@@ -98,20 +124,27 @@ export class XYPlot extends CanvasView {
       if (good) context[pen ? "lineTo" : "moveTo"](x.place(xs[k]), y.place(ys[k]));
       pen = good;
     }
-    if (width) context.stroke();  // a canvas would draw a line of width 0 as wide as the one before
+    if (width) context.stroke(); // a canvas would draw a line of width 0 as wide as the one before
     context.setLineDash([]);
-    if (points) for (let k = 0; k < xs.length; k++) {
-      context.beginPath(); context.arc(x.place(xs[k]), y.place(ys[k]), 3.2, 0, 7); context.fill();
-    }
+    if (points)
+      for (let k = 0; k < xs.length; k++) {
+        context.beginPath();
+        context.arc(x.place(xs[k]), y.place(ys[k]), 3.2, 0, 7);
+        context.fill();
+      }
     context.globalAlpha = 1;
   }
 
   /** Names in the upper corner that has more room, each with a piece of its line. */
   #legend(context) {
     const named = this.series.filter(({ name }) => name);
-    const x = this.scale("x"), y = this.scale("y"), middle = (TOP + this.tall - BOTTOM) / 2;
-    const high = (side) => this.series.flatMap((one) => Array.from(one.x, (value, k) => [x.place(value), y.place(one.y[k])]))
-      .filter(([left, top]) => (left > this.width / 2) === side && top < middle).length;
+    const x = this.scale("x"),
+      y = this.scale("y"),
+      middle = (TOP + this.tall - BOTTOM) / 2;
+    const high = (side) =>
+      this.series
+        .flatMap((one) => Array.from(one.x, (value, k) => [x.place(value), y.place(one.y[k])]))
+        .filter(([left, top]) => left > this.width / 2 === side && top < middle).length;
     this.font(context, 12);
     const wide = Math.max(0, ...named.map(({ name }) => context.measureText(name).width)) + 30;
     const left = high(true) > high(false) ? LEFT + 8 : this.width - RIGHT - wide;
@@ -120,7 +153,10 @@ export class XYPlot extends CanvasView {
       context.strokeStyle = this.color(one.color);
       context.lineWidth = one.width ?? 1.6;
       context.setLineDash(one.dash ?? []);
-      context.beginPath(); context.moveTo(left, top); context.lineTo(left + 22, top); context.stroke();
+      context.beginPath();
+      context.moveTo(left, top);
+      context.lineTo(left + 22, top);
+      context.stroke();
       context.setLineDash([]);
       context.fillStyle = this.color("var(--ink)");
       context.textAlign = "left";
@@ -131,16 +167,23 @@ export class XYPlot extends CanvasView {
 
   drawOver(context) {
     if (this.at === null || !this.series.length) return;
-    const x = this.scale("x"), y = this.scale("y"), place = Math.round(x.place(this.at)) + 0.5;
+    const x = this.scale("x"),
+      y = this.scale("y"),
+      place = Math.round(x.place(this.at)) + 0.5;
     context.strokeStyle = this.color("var(--ink)");
     context.globalAlpha = 0.4;
-    context.beginPath(); context.moveTo(place, TOP); context.lineTo(place, this.tall - BOTTOM); context.stroke();
+    context.beginPath();
+    context.moveTo(place, TOP);
+    context.lineTo(place, this.tall - BOTTOM);
+    context.stroke();
     context.globalAlpha = 1;
     for (const { x: xs, y: ys, color } of this.series) {
       const k = Array.from(xs).indexOf(this.at);
       if (k < 0 || !Number.isFinite(ys[k])) continue;
       context.fillStyle = this.color(color);
-      context.beginPath(); context.arc(place, y.place(ys[k]), 4, 0, 7); context.fill();
+      context.beginPath();
+      context.arc(place, y.place(ys[k]), 4, 0, 7);
+      context.fill();
     }
   }
 }

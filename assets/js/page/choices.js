@@ -4,15 +4,21 @@ const isChoice = (target) => target.matches?.("input[role=combobox]");
 
 export function tendChoices() {
   // Gradio takes any key for typing and opens the list again; where that scrolls, focus would get lost in it.
-  window.addEventListener("keydown", (event) => {
-    if (event.key !== "Tab" || !isChoice(event.target)) return;
-    event.stopPropagation();
-    for (const list of document.querySelectorAll("ul[role=listbox]")) list.tabIndex = -1;
-  }, true);
+  window.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Tab" || !isChoice(event.target)) return;
+      event.stopPropagation();
+      for (const list of document.querySelectorAll("ul[role=listbox]")) list.tabIndex = -1;
+    },
+    true,
+  );
 
   // The keyboard selects the text by itself; a click sets the caret behind it.
   let entered = null;
-  window.addEventListener("focusin", (event) => { entered = isChoice(event.target) ? event.target : null; });
+  window.addEventListener("focusin", (event) => {
+    entered = isChoice(event.target) ? event.target : null;
+  });
   window.addEventListener("click", (event) => {
     if (event.target === entered) entered.select();
     entered = null;

@@ -1,7 +1,11 @@
 // What Gradio's own parts do not say to a screen reader.
 
 // Where a refusal stands, and whose fields it is about.
-const FORMS = [["#choose", "#counts .problem"], ["#cost-choose", "#costs .problem"], [".sweep-form", "#sweep-promise .problem"]];
+const FORMS = [
+  ["#choose", "#counts .problem"],
+  ["#cost-choose", "#costs .problem"],
+  [".sweep-form", "#sweep-promise .problem"],
+];
 
 /** The cross of a chosen item is called "Remove 0": name the item. */
 function nameCrosses() {
@@ -25,7 +29,10 @@ function markWrong() {
 }
 
 export function describeParts() {
-  const all = () => { nameCrosses(); markWrong(); };
+  const all = () => {
+    nameCrosses();
+    markWrong();
+  };
   new MutationObserver(all).observe(document.body, { childList: true, subtree: true, characterData: true });
   all();
 }

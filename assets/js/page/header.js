@@ -5,17 +5,34 @@ import { h } from "../shared/dom.js";
 import { describeParts } from "./gradio_parts.js";
 
 const KEY = "cdvft-theme";
-const stored = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
+const stored = () => {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+};
 const system = matchMedia("(prefers-color-scheme: dark)");
 const wanted = () => stored() ?? (system.matches ? "dark" : "light");
 
 export function mount({ element, server }) {
   const label = h("span", {}, "");
-  const button = h("button", { type: "button", class: "theme-toggle",
-    onclick: () => {
-      try { localStorage.setItem(KEY, wanted() === "dark" ? "light" : "dark"); } catch { /* private window */ }
-      apply();
-    } }, label);
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "theme-toggle",
+      onclick: () => {
+        try {
+          localStorage.setItem(KEY, wanted() === "dark" ? "light" : "dark");
+        } catch {
+          /* private window */
+        }
+        apply();
+      },
+    },
+    label,
+  );
   const apply = () => {
     const dark = wanted() === "dark";
     document.body.classList.toggle("dark", dark);
@@ -24,11 +41,20 @@ export function mount({ element, server }) {
     button.setAttribute("aria-label", dark ? "Switch to light colours" : "Switch to dark colours");
   };
   element.querySelector(".theme-place").replaceChildren(button);
-  system.addEventListener("change", () => queueMicrotask(apply));  // after Gradio's own listener
+  system.addEventListener("change", () => queueMicrotask(apply)); // after Gradio's own listener
   apply();
   tendChoices();
   describeParts();
   // Asking torch may import it first, which would slow down the drawing of the page.
   const chip = element.querySelector(".chip");
-  setTimeout(() => server.where({}).then((text) => { chip.textContent = text; }, () => {}), 2000);
+  setTimeout(
+    () =>
+      server.where({}).then(
+        (text) => {
+          chip.textContent = text;
+        },
+        () => {},
+      ),
+    2000,
+  );
 }

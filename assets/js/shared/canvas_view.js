@@ -9,24 +9,38 @@ export class CanvasView {
   constructor({ label, height, interactive = true }) {
     this.height = typeof height === "function" ? height : () => height;
     this.canvas = h("canvas", {});
-    this.over = h("canvas", { class: "over", "aria-hidden": "true" });  // cursor and such, drawn without the rest
-    this.node = h("div", { class: "canvas-view", role: "group", "aria-label": label, tabindex: interactive ? "0" : null }, this.canvas, this.over);
+    this.over = h("canvas", { class: "over", "aria-hidden": "true" }); // cursor and such, drawn without the rest
+    this.node = h(
+      "div",
+      { class: "canvas-view", role: "group", "aria-label": label, tabindex: interactive ? "0" : null },
+      this.canvas,
+      this.over,
+    );
     Object.assign(this, { width: 0, inView: false, stale: false, colors: new Map() });
     new ResizeObserver(() => {
       if (this.node.clientWidth && this.node.clientWidth !== this.width) this.fit();
     }).observe(this.node);
-    new IntersectionObserver(([{ isIntersecting }]) => {
-      this.inView = isIntersecting;
-      if (isIntersecting && this.stale) this.redraw();
-    }, { rootMargin: "200px" }).observe(this.node);
-    onTheme(() => { this.recolor(); this.redraw(); });
+    new IntersectionObserver(
+      ([{ isIntersecting }]) => {
+        this.inView = isIntersecting;
+        if (isIntersecting && this.stale) this.redraw();
+      },
+      { rootMargin: "200px" },
+    ).observe(this.node);
+    onTheme(() => {
+      this.recolor();
+      this.redraw();
+    });
   }
 
-  set label(text) { this.node.setAttribute("aria-label", text); }
+  set label(text) {
+    this.node.setAttribute("aria-label", text);
+  }
 
   fit() {
     this.width = this.node.clientWidth;
-    const tall = Math.round(this.height(this.width)), ratio = Math.min(2, window.devicePixelRatio || 1);
+    const tall = Math.round(this.height(this.width)),
+      ratio = Math.min(2, window.devicePixelRatio || 1);
     for (const canvas of [this.canvas, this.over]) {
       canvas.width = Math.round(this.width * ratio);
       canvas.height = Math.round(tall * ratio);
@@ -45,7 +59,9 @@ export class CanvasView {
     return this.colors.get(name);
   }
 
-  recolor() { this.colors.clear(); }
+  recolor() {
+    this.colors.clear();
+  }
 
   /** Draw, or remember to when it scrolls into view. */
   redraw() {
@@ -54,7 +70,8 @@ export class CanvasView {
   }
 
   #draw() {
-    for (const canvas of [this.canvas, this.over]) canvas.getContext("2d").clearRect(0, 0, this.width, this.tall);
+    for (const canvas of [this.canvas, this.over])
+      canvas.getContext("2d").clearRect(0, 0, this.width, this.tall);
     this.draw(this.canvas.getContext("2d"));
     this.drawOver(this.over.getContext("2d"));
   }
@@ -77,7 +94,9 @@ export class CanvasView {
   /** Save what is seen, on paper and under a title. */
   savePng(name, title) {
     if (this.stale) this.#draw();
-    const { width, height } = this.canvas, ratio = width / this.width, top = Math.round(30 * ratio);
+    const { width, height } = this.canvas,
+      ratio = width / this.width,
+      top = Math.round(30 * ratio);
     const sheet = h("canvas", { width, height: height + top });
     const context = sheet.getContext("2d");
     context.fillStyle = this.color("var(--paper)");

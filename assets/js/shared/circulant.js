@@ -25,17 +25,24 @@ export class BlockCirculant {
     return (Math.floor(i / p) * q2 + Math.floor(j / p)) * p + modulo((i % p) - (j % p), p);
   }
 
-  entry(i, j) { return this.c[this.place(i, j)]; }
+  entry(i, j) {
+    return this.c[this.place(i, j)];
+  }
 
-  sample(is, js, out) { sampleScaled(this, is, js, out, null, null, 1); }
+  sample(is, js, out) {
+    sampleScaled(this, is, js, out, null, null, 1);
+  }
 
   /** First column of the block (i, j). */
-  block(i, j) { return this.c.subarray((i * this.q2 + j) * this.p, (i * this.q2 + j + 1) * this.p); }
+  block(i, j) {
+    return this.c.subarray((i * this.q2 + j) * this.p, (i * this.q2 + j + 1) * this.p);
+  }
 
   /** Half spectra of all blocks, in row order. */
   spectra() {
     this.transformed ??= Array.from({ length: this.q1 * this.q2 }, (_, index) =>
-      rfft(this.block(Math.floor(index / this.q2), index % this.q2)));
+      rfft(this.block(Math.floor(index / this.q2), index % this.q2)),
+    );
     return this.transformed;
   }
 
@@ -50,7 +57,8 @@ export class BlockCirculant {
 
   /** y_i = IFFT(sum_j FFT(c_ij) FFT(x_j)). */
   times(x) {
-    const inputs = this.pieces(x).map(rfft), y = new Float64Array(this.q1 * this.p);
+    const inputs = this.pieces(x).map(rfft),
+      y = new Float64Array(this.q1 * this.p);
     for (let i = 0; i < this.q1; i++) {
       const sum = plus(inputs.map((piece, j) => times(this.spectra()[i * this.q2 + j], piece)));
       y.set(irfft(sum, this.p), i * this.p);
@@ -61,15 +69,21 @@ export class BlockCirculant {
 
 /** out = scale * after[i] * c[...] * before[j] at the sampled entries: two multiplications an entry. */
 function sampleScaled(blocks, is, js, out, after, before, scale) {
-  const { c, p, q2 } = blocks, width = js.length;
-  const blockOf = new Int32Array(width), within = new Int32Array(width), weight = new Float64Array(width);
+  const { c, p, q2 } = blocks,
+    width = js.length;
+  const blockOf = new Int32Array(width),
+    within = new Int32Array(width),
+    weight = new Float64Array(width);
   for (let s = 0; s < width; s++) {
     blockOf[s] = Math.floor(js[s] / p) * p;
     within[s] = js[s] % p;
     weight[s] = before ? before[js[s]] : 1;
   }
   for (let r = 0; r < is.length; r++) {
-    const i = is[r], row = Math.floor(i / p) * q2 * p, inside = i % p, factor = scale * (after ? after[i] : 1);
+    const i = is[r],
+      row = Math.floor(i / p) * q2 * p,
+      inside = i % p,
+      factor = scale * (after ? after[i] : 1);
     for (let s = 0, at = r * width; s < width; s++, at++) {
       const turn = inside - within[s];
       out[at] = factor * weight[s] * c[row + blockOf[s] + (turn < 0 ? turn + p : turn)];
@@ -90,7 +104,9 @@ export class CirculantDiagonal {
     this.cols = diagonals[0].length;
   }
 
-  get m() { return this.diagonals.length; }
+  get m() {
+    return this.diagonals.length;
+  }
 
   entry(i, j) {
     if (this.m > 2) return this.dense().entry(i, j);
@@ -114,7 +130,8 @@ export class CirculantDiagonal {
   /** All entries: column j is alpha dW e_j, where only what stands right of the first diagonal is transformed. */
   dense() {
     if (this.built) return this.built;
-    const { rows, cols } = this, values = new Float32Array(rows * cols);
+    const { rows, cols } = this,
+      values = new Float32Array(rows * cols);
     const first = new CirculantDiagonal(this.diagonals.slice(0, 2), this.circulants.slice(0, 1), this.alpha);
     for (let j = 0; j < cols; j++) {
       let column = Float64Array.from({ length: rows }, (_, i) => first.entry(i, j));
@@ -134,7 +151,9 @@ export class Dense {
     Object.assign(this, { values, rows, cols });
   }
 
-  entry(i, j) { return this.values[i * this.cols + j]; }
+  entry(i, j) {
+    return this.values[i * this.cols + j];
+  }
 
   sample(is, js, out) {
     const { values, cols } = this;
@@ -147,7 +166,8 @@ export class Dense {
 
 /** Dense product of any matrix with x, entry by entry: what the FFT spares, to check it with. */
 export function denseTimes(matrix, x) {
-  const js = Int32Array.from({ length: matrix.cols }, (_, j) => j), y = new Float64Array(matrix.rows);
+  const js = Int32Array.from({ length: matrix.cols }, (_, j) => j),
+    y = new Float64Array(matrix.rows);
   for (let i = 0; i < matrix.rows; i++) for (const j of js) y[i] += matrix.entry(i, j) * x[j];
   return y;
 }

@@ -13,18 +13,24 @@ export function rgb(color) {
   return [...painter.getImageData(0, 0, 1, 1).data.slice(0, 3)];
 }
 
-const SIZE = 513;  // odd: the middle of a diverging scale is a colour of its own
+const SIZE = 513; // odd: the middle of a diverging scale is a colour of its own
 
 /**
  * A scale ("diverging", "sequential" or "cyclic") as SIZE colours, each a 32-bit pixel of an ImageData.
  * Its stops are equally spaced in the variable --scale-<name>.
  */
 export function ramp(element, name) {
-  const stops = variable(element, `--scale-${name}`).split(/,(?![^(]*\))/).map((stop) => rgb(stop.trim()));
+  const stops = variable(element, `--scale-${name}`)
+    .split(/,(?![^(]*\))/)
+    .map((stop) => rgb(stop.trim()));
   const pixels = new Uint32Array(SIZE);
   for (let index = 0; index < SIZE; index++) {
-    const at = index / (SIZE - 1) * (stops.length - 1), low = Math.min(Math.floor(at), stops.length - 2), part = at - low;
-    const [red, green, blue] = stops[low].map((value, channel) => Math.round(value + part * (stops[low + 1][channel] - value)));
+    const at = (index / (SIZE - 1)) * (stops.length - 1),
+      low = Math.min(Math.floor(at), stops.length - 2),
+      part = at - low;
+    const [red, green, blue] = stops[low].map((value, channel) =>
+      Math.round(value + part * (stops[low + 1][channel] - value)),
+    );
     pixels[index] = (255 << 24) | (blue << 16) | (green << 8) | red;
   }
   return pixels;
@@ -40,9 +46,11 @@ export function at(pixels, part) {
 export const phaseColor = (pixels, angle) => at(pixels, angle / (2 * Math.PI) + 0.5);
 
 /** Relative luminance of a CSS colour, 0..1, as WCAG 2 has it. */
-const luminance = (color) => rgb(color).map((value) => value / 255)
-  .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, value, channel) => sum + [0.2126, 0.7152, 0.0722][channel] * value, 0);
+const luminance = (color) =>
+  rgb(color)
+    .map((value) => value / 255)
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, value, channel) => sum + [0.2126, 0.7152, 0.0722][channel] * value, 0);
 
 /** Of some CSS colours the one that contrasts most with the ground. */
 export function readable(inks, ground) {
@@ -50,5 +58,5 @@ export function readable(inks, ground) {
     const [dark, light] = [luminance(ink), luminance(ground)].sort((one, other) => one - other);
     return (light + 0.05) / (dark + 0.05);
   };
-  return inks.reduce((best, ink) => contrast(ink) > contrast(best) ? ink : best);
+  return inks.reduce((best, ink) => (contrast(ink) > contrast(best) ? ink : best));
 }

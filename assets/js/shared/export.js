@@ -3,13 +3,22 @@
 import { h } from "./dom.js";
 
 const cell = (value) => {
-  const text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text =
+    value === null || value === undefined
+      ? ""
+      : typeof value === "object"
+        ? JSON.stringify(value)
+        : String(value);
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
 export function csv(rows) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+  return (
+    [names, ...rows.map((row) => names.map((name) => row[name]))]
+      .map((line) => line.map(cell).join(","))
+      .join("\r\n") + "\r\n"
+  );
 }
 
 function save(name, type, text) {
@@ -21,8 +30,23 @@ function save(name, type, text) {
 /** "Save as CSV · JSON"; `read` gives the rows as objects when a button is pressed. The file is called by `name`. */
 export function exports(name, read) {
   const file = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
-  const button = (kind, type, write) => h("button", { type: "button", class: "text-button", "aria-label": `Save ${name} as ${kind}`,
-    onclick: () => save(`${file}.${kind.toLowerCase()}`, type, write(read())) }, kind);
-  return h("p", { class: "exports" }, "Save as ", button("CSV", "text/csv", csv), " ",
-    button("JSON", "application/json", (rows) => JSON.stringify(rows, null, 2)));
+  const button = (kind, type, write) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "text-button",
+        "aria-label": `Save ${name} as ${kind}`,
+        onclick: () => save(`${file}.${kind.toLowerCase()}`, type, write(read())),
+      },
+      kind,
+    );
+  return h(
+    "p",
+    { class: "exports" },
+    "Save as ",
+    button("CSV", "text/csv", csv),
+    " ",
+    button("JSON", "application/json", (rows) => JSON.stringify(rows, null, 2)),
+  );
 }

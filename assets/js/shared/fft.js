@@ -3,7 +3,7 @@
 // Conventions are those of numpy and torch: X[k] = sum_n x[n] exp(-2 pi i k n / N); the inverse divides by N.
 // A complex array is {re, im}, two Float64Arrays; a half spectrum has N / 2 + 1 (rounded down) entries.
 
-const MOST_DIRECT = 31;  // a prime factor above goes through Bluestein
+const MOST_DIRECT = 31; // a prime factor above goes through Bluestein
 const plans = new Map();
 
 function plan(n) {
@@ -12,13 +12,20 @@ function plan(n) {
   const factors = [];
   let rest = n;
   for (let radix = 4; rest > 1; radix = radix === 4 ? 2 : radix === 2 ? 3 : radix + 2) {
-    while (rest % radix === 0) { factors.push(radix); rest /= radix; }
-    if (radix > 2 && radix * radix > rest && rest > 1) { factors.push(rest); rest = 1; }
+    while (rest % radix === 0) {
+      factors.push(radix);
+      rest /= radix;
+    }
+    if (radix > 2 && radix * radix > rest && rest > 1) {
+      factors.push(rest);
+      rest = 1;
+    }
   }
-  const cos = new Float64Array(n), sin = new Float64Array(n);
+  const cos = new Float64Array(n),
+    sin = new Float64Array(n);
   for (let k = 0; k < n; k++) {
-    cos[k] = Math.cos(2 * Math.PI * k / n);
-    sin[k] = -Math.sin(2 * Math.PI * k / n);
+    cos[k] = Math.cos((2 * Math.PI * k) / n);
+    sin[k] = -Math.sin((2 * Math.PI * k) / n);
   }
   made = { n, factors, cos, sin, direct: factors.every((factor) => factor <= MOST_DIRECT) };
   if (plans.size > 64) plans.clear();
@@ -35,42 +42,73 @@ function step(made, depth, input, from, stride, output, to, n) {
     output.im[to] = input.im[from];
     return;
   }
-  const radix = made.factors[depth], part = n / radix;
-  for (let q = 0; q < radix; q++) step(made, depth + 1, input, from + q * stride, stride * radix, output, to + q * part, part);
-  const { re, im } = output, { cos, sin } = made, turn = made.n / n;
+  const radix = made.factors[depth],
+    part = n / radix;
+  for (let q = 0; q < radix; q++)
+    step(made, depth + 1, input, from + q * stride, stride * radix, output, to + q * part, part);
+  const { re, im } = output,
+    { cos, sin } = made,
+    turn = made.n / n;
   if (radix === 2) {
     for (let k = 0; k < part; k++) {
-      const a = to + k, b = a + part, c = cos[k * turn], s = sin[k * turn];
-      const tr = re[b] * c - im[b] * s, ti = re[b] * s + im[b] * c;
-      re[b] = re[a] - tr; im[b] = im[a] - ti;
-      re[a] += tr; im[a] += ti;
+      const a = to + k,
+        b = a + part,
+        c = cos[k * turn],
+        s = sin[k * turn];
+      const tr = re[b] * c - im[b] * s,
+        ti = re[b] * s + im[b] * c;
+      re[b] = re[a] - tr;
+      im[b] = im[a] - ti;
+      re[a] += tr;
+      im[a] += ti;
     }
     return;
   }
   if (radix === 4) {
     for (let k = 0; k < part; k++) {
-      const a = to + k, b = a + part, c = b + part, d = c + part, t = k * turn;
-      const br = re[b] * cos[t] - im[b] * sin[t], bi = re[b] * sin[t] + im[b] * cos[t];
-      const cr = re[c] * cos[2 * t] - im[c] * sin[2 * t], ci = re[c] * sin[2 * t] + im[c] * cos[2 * t];
-      const dr = re[d] * cos[3 * t] - im[d] * sin[3 * t], di = re[d] * sin[3 * t] + im[d] * cos[3 * t];
-      const pr = re[a] + cr, pi = im[a] + ci, mr = re[a] - cr, mi = im[a] - ci;
-      const qr = br + dr, qi = bi + di, nr = br - dr, ni = bi - di;
-      re[a] = pr + qr; im[a] = pi + qi;
-      re[b] = mr + ni; im[b] = mi - nr;
-      re[c] = pr - qr; im[c] = pi - qi;
-      re[d] = mr - ni; im[d] = mi + nr;
+      const a = to + k,
+        b = a + part,
+        c = b + part,
+        d = c + part,
+        t = k * turn;
+      const br = re[b] * cos[t] - im[b] * sin[t],
+        bi = re[b] * sin[t] + im[b] * cos[t];
+      const cr = re[c] * cos[2 * t] - im[c] * sin[2 * t],
+        ci = re[c] * sin[2 * t] + im[c] * cos[2 * t];
+      const dr = re[d] * cos[3 * t] - im[d] * sin[3 * t],
+        di = re[d] * sin[3 * t] + im[d] * cos[3 * t];
+      const pr = re[a] + cr,
+        pi = im[a] + ci,
+        mr = re[a] - cr,
+        mi = im[a] - ci;
+      const qr = br + dr,
+        qi = bi + di,
+        nr = br - dr,
+        ni = bi - di;
+      re[a] = pr + qr;
+      im[a] = pi + qi;
+      re[b] = mr + ni;
+      im[b] = mi - nr;
+      re[c] = pr - qr;
+      im[c] = pi - qi;
+      re[d] = mr - ni;
+      im[d] = mi + nr;
     }
     return;
   }
-  const tr = new Float64Array(radix), ti = new Float64Array(radix), whole = made.n / radix;
+  const tr = new Float64Array(radix),
+    ti = new Float64Array(radix),
+    whole = made.n / radix;
   for (let k = 0; k < part; k++) {
     for (let q = 0; q < radix; q++) {
-      const at = to + k + q * part, w = q * k * turn;
+      const at = to + k + q * part,
+        w = q * k * turn;
       tr[q] = re[at] * cos[w] - im[at] * sin[w];
       ti[q] = re[at] * sin[w] + im[at] * cos[w];
     }
     for (let r = 0; r < radix; r++) {
-      let sr = 0, si = 0;
+      let sr = 0,
+        si = 0;
       for (let q = 0; q < radix; q++) {
         const w = ((q * r) % radix) * whole;
         sr += tr[q] * cos[w] - ti[q] * sin[w];
@@ -86,16 +124,21 @@ function step(made, depth, input, from, stride, output, to, n) {
 function chirped({ n }, x) {
   let m = 1;
   while (m < 2 * n - 1) m *= 2;
-  const a = complex(m), b = complex(m), cos = new Float64Array(n), sin = new Float64Array(n);
+  const a = complex(m),
+    b = complex(m),
+    cos = new Float64Array(n),
+    sin = new Float64Array(n);
   for (let k = 0; k < n; k++) {
-    const angle = Math.PI * ((k * k) % (2 * n)) / n;
-    cos[k] = Math.cos(angle); sin[k] = Math.sin(angle);
+    const angle = (Math.PI * ((k * k) % (2 * n))) / n;
+    cos[k] = Math.cos(angle);
+    sin[k] = Math.sin(angle);
     a.re[k] = x.re[k] * cos[k] + x.im[k] * sin[k];
     a.im[k] = x.im[k] * cos[k] - x.re[k] * sin[k];
     b.re[k] = b.re[(m - k) % m] = cos[k];
     b.im[k] = b.im[(m - k) % m] = sin[k];
   }
-  const y = ifft(times(fft(a), fft(b))), out = complex(n);
+  const y = ifft(times(fft(a), fft(b))),
+    out = complex(n);
   for (let k = 0; k < n; k++) {
     out.re[k] = y.re[k] * cos[k] + y.im[k] * sin[k];
     out.im[k] = y.im[k] * cos[k] - y.re[k] * sin[k];
@@ -116,14 +159,19 @@ export function fft(x) {
 
 /** Inverse FFT of a complex {re, im}. */
 export function ifft(x) {
-  const n = x.re.length, swapped = fft({ re: x.im, im: x.re });
-  for (let k = 0; k < n; k++) { swapped.re[k] /= n; swapped.im[k] /= n; }
+  const n = x.re.length,
+    swapped = fft({ re: x.im, im: x.re });
+  for (let k = 0; k < n; k++) {
+    swapped.re[k] /= n;
+    swapped.im[k] /= n;
+  }
   return { re: swapped.im, im: swapped.re };
 }
 
 /** Half spectrum of real numbers. */
 export function rfft(x) {
-  const whole = fft({ re: Float64Array.from(x), im: new Float64Array(x.length) }), half = (x.length >> 1) + 1;
+  const whole = fft({ re: Float64Array.from(x), im: new Float64Array(x.length) }),
+    half = (x.length >> 1) + 1;
   return { re: whole.re.slice(0, half), im: whole.im.slice(0, half) };
 }
 
@@ -131,8 +179,12 @@ export function rfft(x) {
 export function irfft(half, n) {
   const whole = complex(n);
   for (let k = 0; k <= n >> 1; k++) {
-    whole.re[k] = half.re[k]; whole.im[k] = half.im[k];
-    if (k > 0 && k < n - k) { whole.re[n - k] = half.re[k]; whole.im[n - k] = -half.im[k]; }
+    whole.re[k] = half.re[k];
+    whole.im[k] = half.im[k];
+    if (k > 0 && k < n - k) {
+      whole.re[n - k] = half.re[k];
+      whole.im[n - k] = -half.im[k];
+    }
   }
   whole.im[0] = 0;
   if (n % 2 === 0) whole.im[n >> 1] = 0;
@@ -152,7 +204,11 @@ export function times(a, b) {
 /** Entry by entry sum of spectra. */
 export function plus(spectra) {
   const out = complex(spectra[0].re.length);
-  for (const { re, im } of spectra) for (let k = 0; k < re.length; k++) { out.re[k] += re[k]; out.im[k] += im[k]; }
+  for (const { re, im } of spectra)
+    for (let k = 0; k < re.length; k++) {
+      out.re[k] += re[k];
+      out.im[k] += im[k];
+    }
   return out;
 }
 

@@ -1,9 +1,10 @@
 // Numbers, amounts and times as text: 55,296 · 231 kB · 3.13 GFLOP · 38.2 ms · 1.2 × 10⁻⁴ · 0:38.
 
 const integers = new Intl.NumberFormat("en-US");
-export const count = (value) => value === null || value === undefined ? "" : integers.format(value);
+export const count = (value) => (value === null || value === undefined ? "" : integers.format(value));
 
-export const powerOfTen = (power) => `10${String(power).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
+export const powerOfTen = (power) =>
+  `10${String(power).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
 
 const minus = (text) => text.replace("-", "−");
 
@@ -20,7 +21,12 @@ export function short(value) {
 
 /** As `short`, for a column: 12.0 and 0.720 keep their zeros. Whole numbers are counts and stay as they are. */
 export function aligned(value) {
-  const rounded = value === null || value === undefined || Number.isInteger(value) || Math.abs(value) >= 99.95 || Math.abs(value) < 1e-3;
+  const rounded =
+    value === null ||
+    value === undefined ||
+    Number.isInteger(value) ||
+    Math.abs(value) >= 99.95 ||
+    Math.abs(value) < 1e-3;
   return rounded ? short(value) : minus(value.toPrecision(3));
 }
 
@@ -40,15 +46,16 @@ export function metricText(name, value) {
 
 /** 25 Nov 10:18. */
 export function when(secondsSince1970) {
-  return new Date(1000 * secondsSince1970).toLocaleString("en-GB",
-    { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "");
+  return new Date(1000 * secondsSince1970)
+    .toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })
+    .replace(",", "");
 }
 
 // Amounts are written as cdvft_app/costs/quantities.py writes them.
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
 const UNITS = { bytes: "B", flops: "FLOP" };
 
-const digits = (value) => value < 99.95 ? value.toPrecision(3) : count(Math.round(value));
+const digits = (value) => (value < 99.95 ? value.toPrecision(3) : count(Math.round(value)));
 
 export function amount(kind, value) {
   if (value === null || value === undefined) return "–";
@@ -61,10 +68,12 @@ export function amount(kind, value) {
 }
 
 /** A ratio with three digits: 5.33, 0.434 or 29.0; a whole one as it is. */
-export const times = (ratio) => ratio >= 99.95 || Number.isInteger(ratio) ? count(Math.round(ratio)) : ratio.toPrecision(3);
+export const times = (ratio) =>
+  ratio >= 99.95 || Number.isInteger(ratio) ? count(Math.round(ratio)) : ratio.toPrecision(3);
 
 /** The digits of a number as an index: 12 becomes ₁₂. */
 export const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
 /** Words in which no line ends before a percent sign or within "m = 2". */
-export const unbroken = (text) => text.replace(/(\d) %/g, "$1\u00a0%").replace(/\b([a-z]) = (?=\d)/g, "$1\u00a0=\u00a0");
+export const unbroken = (text) =>
+  text.replace(/(\d) %/g, "$1\u00a0%").replace(/\b([a-z]) = (?=\d)/g, "$1\u00a0=\u00a0");

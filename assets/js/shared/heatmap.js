@@ -8,14 +8,18 @@ import { h } from "./dom.js";
 import { CanvasView } from "./canvas_view.js";
 import { ramp } from "./colors.js";
 
-const MOST = 1024;  // entries drawn along a side; beyond that every n-th, which `stride` tells
+const MOST = 1024; // entries drawn along a side; beyond that every n-th, which `stride` tells
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export class Heatmap extends CanvasView {
   /** `onmove(cursor)` and `onview(view)` tell of the cursor {i, j} or null, and of the part that is seen. */
   constructor({ label, onmove = () => {}, onview = () => {}, height = null }) {
-    super({ label, height: height ?? ((width) => width * Math.min(1, this.matrix ? this.matrix.rows / this.matrix.cols : 1)) });
+    super({
+      label,
+      height:
+        height ?? ((width) => width * Math.min(1, this.matrix ? this.matrix.rows / this.matrix.cols : 1)),
+    });
     Object.assign(this, { onmove, onview, matrix: null, limit: 1, cursor: null, view: null, blocks: null });
     this.node.classList.add("heatmap");
     this.texels = document.createElement("canvas");
@@ -26,16 +30,29 @@ export class Heatmap extends CanvasView {
   show(matrix, { limit, blocks = null }) {
     const same = this.matrix && this.matrix.rows === matrix.rows && this.matrix.cols === matrix.cols;
     Object.assign(this, { matrix, limit: limit || 1, blocks });
-    if (!same) { this.view = this.whole(); this.cursor = null; this.onview(this.view); if (this.width) { this.fit(); return; } }
+    if (!same) {
+      this.view = this.whole();
+      this.cursor = null;
+      this.onview(this.view);
+      if (this.width) {
+        this.fit();
+        return;
+      }
+    }
     this.redraw();
   }
 
-  whole() { return { i: 0, j: 0, rows: this.matrix.rows, cols: this.matrix.cols }; }
+  whole() {
+    return { i: 0, j: 0, rows: this.matrix.rows, cols: this.matrix.cols };
+  }
 
   /** See another part: {i, j, rows, cols}, in entries. */
   look(view, tell = true) {
     const { rows, cols } = this.matrix;
-    const seen = { rows: clamp(view.rows, Math.min(4, rows), rows), cols: clamp(view.cols, Math.min(4, cols), cols) };
+    const seen = {
+      rows: clamp(view.rows, Math.min(4, rows), rows),
+      cols: clamp(view.cols, Math.min(4, cols), cols),
+    };
     this.view = { ...seen, i: clamp(view.i, 0, rows - seen.rows), j: clamp(view.j, 0, cols - seen.cols) };
     this.redraw();
     if (tell) this.onview(this.view);
@@ -43,10 +60,16 @@ export class Heatmap extends CanvasView {
 
   /** Zoom by a factor (under 1 goes nearer) around an entry. */
   zoom(factor, around) {
-    const { view } = this, { i, j } = around ?? this.cursor ?? { i: view.i + view.rows / 2, j: view.j + view.cols / 2 };
+    const { view } = this,
+      { i, j } = around ?? this.cursor ?? { i: view.i + view.rows / 2, j: view.j + view.cols / 2 };
     const rows = Math.round(clamp(view.rows * factor, Math.min(4, this.matrix.rows), this.matrix.rows));
     const cols = Math.round(clamp(view.cols * factor, Math.min(4, this.matrix.cols), this.matrix.cols));
-    this.look({ rows, cols, i: Math.round(i - (i - view.i) * rows / view.rows), j: Math.round(j - (j - view.j) * cols / view.cols) });
+    this.look({
+      rows,
+      cols,
+      i: Math.round(i - ((i - view.i) * rows) / view.rows),
+      j: Math.round(j - ((j - view.j) * cols) / view.cols),
+    });
   }
 
   point(cursor, tell = true) {
@@ -57,11 +80,14 @@ export class Heatmap extends CanvasView {
 
   /** The picture's place inside the canvas: whole entries keep the matrix's proportions. */
   get frame() {
-    const { rows, cols } = this.view, unit = Math.min(this.width / cols, this.tall / rows);
+    const { rows, cols } = this.view,
+      unit = Math.min(this.width / cols, this.tall / rows);
     return { x: (this.width - unit * cols) / 2, y: 0, width: unit * cols, height: unit * rows, unit };
   }
 
-  get stride() { return Math.max(1, Math.ceil(this.view.rows / MOST), Math.ceil(this.view.cols / MOST)); }
+  get stride() {
+    return Math.max(1, Math.ceil(this.view.rows / MOST), Math.ceil(this.view.cols / MOST));
+  }
 
   recolor() {
     super.recolor();
@@ -76,8 +102,11 @@ export class Heatmap extends CanvasView {
     const size = is.length * js.length;
     if (this.values?.length !== size) this.values = new Float32Array(size);
     this.matrix.sample(is, js, this.values);
-    const image = new ImageData(js.length, is.length), colors = new Uint32Array(image.data.buffer);
-    const last = pixels.length - 1, scale = last / 2 / this.limit, middle = last / 2;
+    const image = new ImageData(js.length, is.length),
+      colors = new Uint32Array(image.data.buffer);
+    const last = pixels.length - 1,
+      scale = last / 2 / this.limit,
+      middle = last / 2;
     for (let at = 0; at < size; at++) {
       const place = middle + this.values[at] * scale;
       colors[at] = pixels[place <= 0 ? 0 : place >= last ? last : (place + 0.5) | 0];
@@ -94,31 +123,48 @@ export class Heatmap extends CanvasView {
   }
 
   #drawBlocks(context) {
-    const { view, frame, blocks: { p } } = this;
+    const {
+      view,
+      frame,
+      blocks: { p },
+    } = this;
     context.strokeStyle = this.color("var(--rule-strong)");
     context.lineWidth = 1;
     context.beginPath();
     for (let i = Math.ceil((view.i + 1) / p) * p; i < view.i + view.rows; i += p) {
       const y = Math.round(frame.y + (i - view.i) * frame.unit) + 0.5;
-      context.moveTo(frame.x, y); context.lineTo(frame.x + frame.width, y);
+      context.moveTo(frame.x, y);
+      context.lineTo(frame.x + frame.width, y);
     }
     for (let j = Math.ceil((view.j + 1) / p) * p; j < view.j + view.cols; j += p) {
       const x = Math.round(frame.x + (j - view.j) * frame.unit) + 0.5;
-      context.moveTo(x, frame.y); context.lineTo(x, frame.y + frame.height);
+      context.moveTo(x, frame.y);
+      context.lineTo(x, frame.y + frame.height);
     }
     context.stroke();
   }
 
   drawOver(context) {
     const { cursor, view } = this;
-    if (!cursor || !view || cursor.i < view.i || cursor.j < view.j || cursor.i >= view.i + view.rows || cursor.j >= view.j + view.cols) return;
+    if (
+      !cursor ||
+      !view ||
+      cursor.i < view.i ||
+      cursor.j < view.j ||
+      cursor.i >= view.i + view.rows ||
+      cursor.j >= view.j + view.cols
+    )
+      return;
     const { x, y, width, height, unit } = this.frame;
-    const left = x + (cursor.j - view.j) * unit, top = y + (cursor.i - view.i) * unit;
+    const left = x + (cursor.j - view.j) * unit,
+      top = y + (cursor.i - view.i) * unit;
     context.strokeStyle = this.color("var(--ink)");
     context.globalAlpha = 0.45;
     context.beginPath();
-    context.moveTo(x, top + unit / 2); context.lineTo(x + width, top + unit / 2);
-    context.moveTo(left + unit / 2, y); context.lineTo(left + unit / 2, y + height);
+    context.moveTo(x, top + unit / 2);
+    context.lineTo(x + width, top + unit / 2);
+    context.moveTo(left + unit / 2, y);
+    context.lineTo(left + unit / 2, y + height);
     context.stroke();
     context.globalAlpha = 1;
     const side = Math.max(unit, 7);
@@ -129,8 +175,11 @@ export class Heatmap extends CanvasView {
   /** The entry under a point of the page, or null. */
   #entryAt(event) {
     if (!this.matrix) return null;
-    const box = this.canvas.getBoundingClientRect(), { x, y, unit } = this.frame, { view } = this;
-    const i = view.i + Math.floor((event.clientY - box.top - y) / unit), j = view.j + Math.floor((event.clientX - box.left - x) / unit);
+    const box = this.canvas.getBoundingClientRect(),
+      { x, y, unit } = this.frame,
+      { view } = this;
+    const i = view.i + Math.floor((event.clientY - box.top - y) / unit),
+      j = view.j + Math.floor((event.clientX - box.left - x) / unit);
     return i >= view.i && j >= view.j && i < view.i + view.rows && j < view.j + view.cols ? { i, j } : null;
   }
 
@@ -144,25 +193,40 @@ export class Heatmap extends CanvasView {
     });
     node.addEventListener("pointermove", (event) => {
       if (drag && event.buttons && event.pointerType !== "touch") {
-        const { unit } = this.frame, { view } = drag;
+        const { unit } = this.frame,
+          { view } = drag;
         if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < 4) return;
-        this.look({ ...view, i: Math.round(view.i - (event.clientY - drag.y) / unit), j: Math.round(view.j - (event.clientX - drag.x) / unit) });
+        this.look({
+          ...view,
+          i: Math.round(view.i - (event.clientY - drag.y) / unit),
+          j: Math.round(view.j - (event.clientX - drag.x) / unit),
+        });
       } else this.point(this.#entryAt(event) ?? this.cursor);
     });
-    window.addEventListener("pointerup", () => { drag = null; });
+    window.addEventListener("pointerup", () => {
+      drag = null;
+    });
     node.addEventListener("dblclick", (event) => this.matrix && this.zoom(0.4, this.#entryAt(event)));
-    node.addEventListener("wheel", (event) => {
-      if (!this.matrix || !(event.ctrlKey || event.metaKey)) return;
-      event.preventDefault();
-      this.zoom(Math.exp(clamp(event.deltaY, -60, 60) / 120), this.#entryAt(event));
-    }, { passive: false });
+    node.addEventListener(
+      "wheel",
+      (event) => {
+        if (!this.matrix || !(event.ctrlKey || event.metaKey)) return;
+        event.preventDefault();
+        this.zoom(Math.exp(clamp(event.deltaY, -60, 60) / 120), this.#entryAt(event));
+      },
+      { passive: false },
+    );
     node.addEventListener("keydown", (event) => {
       if (!this.matrix) return;
       const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
       if (move) {
-        const stride = event.shiftKey ? Math.max(1, Math.round(this.view.rows / 12)) : 1, { view } = this;
+        const stride = event.shiftKey ? Math.max(1, Math.round(this.view.rows / 12)) : 1,
+          { view } = this;
         const from = this.cursor ?? { i: view.i + (view.rows >> 1), j: view.j + (view.cols >> 1) };
-        const to = { i: clamp(from.i + move[0] * stride, 0, this.matrix.rows - 1), j: clamp(from.j + move[1] * stride, 0, this.matrix.cols - 1) };
+        const to = {
+          i: clamp(from.i + move[0] * stride, 0, this.matrix.rows - 1),
+          j: clamp(from.j + move[1] * stride, 0, this.matrix.cols - 1),
+        };
         if (to.i < view.i || to.i >= view.i + view.rows || to.j < view.j || to.j >= view.j + view.cols) {
           this.look({ ...view, i: view.i + to.i - from.i, j: view.j + to.j - from.j });
         }
@@ -178,20 +242,44 @@ export class Heatmap extends CanvasView {
 
 /** Buttons that zoom all the given heatmaps' shared view. */
 export function zoomButtons(heatmap) {
-  const button = (text, label, act) => h("button", { type: "button", class: "zoom", "aria-label": label, title: label,
-    onclick: () => heatmap.matrix && act() }, text);
-  return h("span", { class: "zoom-buttons", role: "group", "aria-label": "Zoom" },
-    button("+", "Zoom in (+)", () => heatmap.zoom(0.5)), button("−", "Zoom out (-)", () => heatmap.zoom(2)),
-    button("whole", "Whole matrix (0)", () => heatmap.look(heatmap.whole())));
+  const button = (text, label, act) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "zoom",
+        "aria-label": label,
+        title: label,
+        onclick: () => heatmap.matrix && act(),
+      },
+      text,
+    );
+  return h(
+    "span",
+    { class: "zoom-buttons", role: "group", "aria-label": "Zoom" },
+    button("+", "Zoom in (+)", () => heatmap.zoom(0.5)),
+    button("−", "Zoom out (-)", () => heatmap.zoom(2)),
+    button("whole", "Whole matrix (0)", () => heatmap.look(heatmap.whole())),
+  );
 }
 
 /** Let heatmaps of the same size share what they see and where they point. */
 export function link(...heatmaps) {
   for (const heatmap of heatmaps) {
     const { onmove, onview } = heatmap;
-    const same = (other) => other !== heatmap && other.matrix && heatmap.matrix
-      && other.matrix.rows === heatmap.matrix.rows && other.matrix.cols === heatmap.matrix.cols;
-    heatmap.onmove = (cursor) => { for (const other of heatmaps) if (same(other)) other.point(cursor, false); onmove(cursor); };
-    heatmap.onview = (view) => { for (const other of heatmaps) if (same(other)) other.look(view, false); onview(view); };
+    const same = (other) =>
+      other !== heatmap &&
+      other.matrix &&
+      heatmap.matrix &&
+      other.matrix.rows === heatmap.matrix.rows &&
+      other.matrix.cols === heatmap.matrix.cols;
+    heatmap.onmove = (cursor) => {
+      for (const other of heatmaps) if (same(other)) other.point(cursor, false);
+      onmove(cursor);
+    };
+    heatmap.onview = (view) => {
+      for (const other of heatmaps) if (same(other)) other.look(view, false);
+      onview(view);
+    };
   }
 }

@@ -12,7 +12,10 @@ export function plotly() {
     const script = document.createElement("script");
     script.src = document.querySelector('meta[name="plotly"]').content;
     script.onload = () => resolve(window.Plotly);
-    script.onerror = () => { loading = null; reject(new Error("the chart library could not be loaded")); };
+    script.onerror = () => {
+      loading = null;
+      reject(new Error("the chart library could not be loaded"));
+    };
     document.head.append(script);
   });
   return loading;
@@ -33,17 +36,22 @@ export function resolve(figure, element) {
 }
 
 const CONFIG = {
-  displaylogo: false, doubleClick: "reset", scrollZoom: false,
-  modeBarButtons: [["toImage", "pan2d", "zoom2d", "resetScale2d"]],  // none that sends the chart elsewhere
+  displaylogo: false,
+  doubleClick: "reset",
+  scrollZoom: false,
+  modeBarButtons: [["toImage", "pan2d", "zoom2d", "resetScale2d"]], // none that sends the chart elsewhere
 };
 
-const held = new WeakMap();  // charts that a pointer is dragging on, each with the figure that waits
+const held = new WeakMap(); // charts that a pointer is dragging on, each with the figure that waits
 
 /** Draw or update in place. `layout.uirevision` keeps zoom and pan while it stays the same. */
 export async function draw(element, figure) {
   const Plotly = await plotly();
   if (!element.isConnected) return;
-  if (held.has(element)) { held.set(element, figure); return; }
+  if (held.has(element)) {
+    held.set(element, figure);
+    return;
+  }
   const { data, layout, config } = figure;
   const drawn = resolve({ data, layout }, element);
   await Plotly.react(element, drawn.data, drawn.layout, { ...CONFIG, ...config });
@@ -63,11 +71,13 @@ function follow(element) {
     window.Plotly.Plots.resize(element);
   }).observe(element);
   element.addEventListener("mousedown", () => held.set(element, null), true);
-  window.addEventListener("mouseup", () => setTimeout(() => {
-    const waiting = held.get(element);
-    held.delete(element);
-    if (waiting) draw(element, waiting);
-  }, 300));  // plotly itself waits that long for a double click
+  window.addEventListener("mouseup", () =>
+    setTimeout(() => {
+      const waiting = held.get(element);
+      held.delete(element);
+      if (waiting) draw(element, waiting);
+    }, 300),
+  ); // plotly itself waits that long for a double click
 }
 
 /** Call `redraw` when the page turns light or dark. */
@@ -75,7 +85,10 @@ export function onTheme(redraw) {
   let dark = document.body.classList.contains("dark");
   const observer = new MutationObserver(() => {
     const now = document.body.classList.contains("dark");
-    if (now !== dark) { dark = now; redraw(); }
+    if (now !== dark) {
+      dark = now;
+      redraw();
+    }
   });
   observer.observe(document.body, { attributes: true, attributeFilter: ["class"] });
   return () => observer.disconnect();

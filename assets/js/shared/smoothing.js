@@ -2,7 +2,8 @@
 
 /** Exponential moving average that starts unbiased. */
 export function smoothed(values, weight) {
-  let sum = 0, norm = 0;
+  let sum = 0,
+    norm = 0;
   return values.map((value) => {
     if (value === null) return null;
     sum = weight * sum + (1 - weight) * value;

@@ -14,18 +14,53 @@ export function tableUnder(read, label = "The chart's numbers") {
     const { columns, rows, values = rows } = read();
     return values.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])));
   };
-  const details = h("details", { class: "as-table" }, h("summary", {}, "Show as table"), holder, exports(label, objects));
+  const details = h(
+    "details",
+    { class: "as-table" },
+    h("summary", {}, "Show as table"),
+    holder,
+    exports(label, objects),
+  );
   const fill = () => {
     if (!details.open) return;
     const { columns, rows } = read();
     const stride = Math.max(1, Math.ceil(rows.length / MOST_ROWS));
     const shown = rows.filter((_, index) => index % stride === 0 || index === rows.length - 1);
-    holder.replaceChildren(h("table", { class: "numbers" },
-      h("caption", {}, rows.length === 0 ? "No numbers yet."
-        : stride === 1 ? `${rows.length} rows.` : `One row in ${stride} of ${rows.length}, and the last.`),
-      h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, shown.map((row) => h("tr", {},
-        row.map((cell) => h("td", {}, typeof cell === "number" ? aligned(cell) : cell || "–")))))));
+    holder.replaceChildren(
+      h(
+        "table",
+        { class: "numbers" },
+        h(
+          "caption",
+          {},
+          rows.length === 0
+            ? "No numbers yet."
+            : stride === 1
+              ? `${rows.length} rows.`
+              : `One row in ${stride} of ${rows.length}, and the last.`,
+        ),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            columns.map((name) => h("th", { scope: "col" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          shown.map((row) =>
+            h(
+              "tr",
+              {},
+              row.map((cell) => h("td", {}, typeof cell === "number" ? aligned(cell) : cell || "–")),
+            ),
+          ),
+        ),
+      ),
+    );
   };
   details.addEventListener("toggle", fill);
   return { details, refresh: fill };
@@ -36,6 +71,7 @@ export function figureTable({ data, layout }) {
   const x = layout?.xaxis?.title?.text ?? "x";
   const y = layout?.yaxis?.title?.text ?? "y";
   const rows = data.flatMap((trace) =>
-    Array.from(trace.y ?? [], (value, index) => [trace.name ?? "", trace.x?.[index] ?? index, value]));
+    Array.from(trace.y ?? [], (value, index) => [trace.name ?? "", trace.x?.[index] ?? index, value]),
+  );
   return { columns: ["series", x, y], rows };
 }

@@ -8,26 +8,42 @@ const EVERY = 10_000;
 /** A finished run's score in bold; else its state first, and a score only where the run was sound. */
 function outcome(run) {
   const score = metricText(run.metric_name, run.metric);
-  if (run.state === "finished") return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
+  if (run.state === "finished")
+    return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
   const ended = ["failed", "stopped", "interrupted"].includes(run.state);
   const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
-  return [h("span", { class: "state" }, `${run.state}${at}`), score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null];
+  return [
+    h("span", { class: "state" }, `${run.state}${at}`),
+    score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null,
+  ];
 }
 
 export function mount({ element, props, server, watch }) {
   const list = h("ol", { class: "races" });
   const said = h("p", { class: "quiet", role: "status" });
-  const more = h("button", { type: "button", class: "text-button", hidden: true,
-    onclick: () => { limit *= 4; refresh(); } }, "Show older races");
+  const more = h(
+    "button",
+    {
+      type: "button",
+      class: "text-button",
+      hidden: true,
+      onclick: () => {
+        limit *= 4;
+        refresh();
+      },
+    },
+    "Show older races",
+  );
   let limit = 12;
   let timer = null;
   let shown = "";
-  let editing = false;  // a name is being typed, or a deletion confirmed: the list waits
+  let editing = false; // a name is being typed, or a deletion confirmed: the list waits
   const heading = h("h2", { tabindex: "-1" }, "History");
   element.querySelector(".mount").replaceChildren(heading, said, list, more);
 
   // The view says what it shows: a visitor's last race stands in no address.
-  const selected = () => document.querySelector("#run [data-runs]")?.dataset.runs.split(",").filter(Boolean) ?? [];
+  const selected = () =>
+    document.querySelector("#run [data-runs]")?.dataset.runs.split(",").filter(Boolean) ?? [];
   const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
   const ids = (race) => race.runs.map((run) => run.id);
 
@@ -39,7 +55,7 @@ export function mount({ element, props, server, watch }) {
 
   async function act(call) {
     try {
-      const { error } = await call;  // nothing at all where the server failed: caught below
+      const { error } = await call; // nothing at all where the server failed: caught below
       said.textContent = error ?? "";
     } catch {
       said.textContent = "The server did not answer; try again in a moment.";
@@ -49,54 +65,139 @@ export function mount({ element, props, server, watch }) {
 
   function renaming(race, place) {
     const field = h("input", { type: "text", value: race.name, maxlength: 120, "aria-label": "New name" });
-    const form = h("form", { class: "rename", onsubmit: (event) => {
-      event.preventDefault();
-      act(server.rename({ group: race.group, name: field.value, token: props.value.token }))
-        .then(() => document.dispatchEvent(new CustomEvent("race-renamed")));
-    } }, field, h("button", { type: "submit", class: "text-button" }, "Save"),
-    h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"));
+    const form = h(
+      "form",
+      {
+        class: "rename",
+        onsubmit: (event) => {
+          event.preventDefault();
+          act(server.rename({ group: race.group, name: field.value, token: props.value.token })).then(() =>
+            document.dispatchEvent(new CustomEvent("race-renamed")),
+          );
+        },
+      },
+      field,
+      h("button", { type: "submit", class: "text-button" }, "Save"),
+      h("button", { type: "button", class: "text-button", onclick: quit }, "Cancel"),
+    );
     place.replaceChildren(form);
     field.select();
   }
 
   function deleting(race, place) {
-    const yes = h("button", { type: "button", class: "text-button danger",
-      onclick: async () => {
-        const gone = ids(race);
-        await act(server.remove({ group: race.group, token: props.value.token }));
-        if (!said.textContent && selected().some((id) => gone.includes(id))) open(selected().filter((id) => !gone.includes(id)));
-      } }, "Delete for good");
-    place.replaceChildren(h("span", {}, `Delete this ${race.sweep ? "sweep" : "race"}, its curves and adapters? `), yes,
-      h("button", { type: "button", class: "text-button", onclick: quit }, "Keep it"));
+    const yes = h(
+      "button",
+      {
+        type: "button",
+        class: "text-button danger",
+        onclick: async () => {
+          const gone = ids(race);
+          await act(server.remove({ group: race.group, token: props.value.token }));
+          if (!said.textContent && selected().some((id) => gone.includes(id)))
+            open(selected().filter((id) => !gone.includes(id)));
+        },
+      },
+      "Delete for good",
+    );
+    place.replaceChildren(
+      h("span", {}, `Delete this ${race.sweep ? "sweep" : "race"}, its curves and adapters? `),
+      yes,
+      h("button", { type: "button", class: "text-button", onclick: quit }, "Keep it"),
+    );
     yes.focus();
   }
 
   function item(race) {
     const now = selected();
     const isShown = ids(race).some((id) => now.includes(id));
-    const actions = h("div", { class: "actions", onkeydown: (event) => { if (event.key === "Escape" && editing) quit(); } });
-    const edit = (how) => () => { editing = true; how(race, actions); };
+    const actions = h("div", {
+      class: "actions",
+      onkeydown: (event) => {
+        if (event.key === "Escape" && editing) quit();
+      },
+    });
+    const edit = (how) => () => {
+      editing = true;
+      how(race, actions);
+    };
     const button = (label, hint, onclick, disabled = false) =>
-      h("button", { type: "button", class: "text-button", title: hint, disabled, onclick, "aria-label": `${label} ${race.name}` }, label);
+      h(
+        "button",
+        {
+          type: "button",
+          class: "text-button",
+          title: hint,
+          disabled,
+          onclick,
+          "aria-label": `${label} ${race.name}`,
+        },
+        label,
+      );
     // Said in words, for a finger never hovers: buttons that cannot act and no reason look broken.
-    const held = !race.mine ? "Only who started it can rename or delete it." : race.training ? "It trains: stop it first to delete it." : "";
+    const held = !race.mine
+      ? "Only who started it can rename or delete it."
+      : race.training
+        ? "It trains: stop it first to delete it."
+        : "";
     // A sweep's many runs are no race to watch; its own view stands on the Compare tab.
-    const sweep = () => h("a", { class: "text-button", href: `?tab=compare&sweep=${race.group}`, "aria-label": `Open on the Compare tab: ${race.name}` },
-      "Open on the Compare tab");
-    actions.append(...(race.sweep ? [sweep()] : [
-      button("Open", "Show this race alone", () => { open(ids(race)); comeUpTo(document.getElementById("run")); refresh(); }),
-      isShown && now.length > race.runs.length
-        ? button("Take out", "Take this race out of the chart", () => { open(now.filter((id) => !ids(race).includes(id))); refresh(); })
-        : isShown ? null : button("Overlay", "Draw this race over the one that is shown", () => { open([...now, ...ids(race)]); refresh(); })].filter(Boolean)),
+    const sweep = () =>
+      h(
+        "a",
+        {
+          class: "text-button",
+          href: `?tab=compare&sweep=${race.group}`,
+          "aria-label": `Open on the Compare tab: ${race.name}`,
+        },
+        "Open on the Compare tab",
+      );
+    actions.append(
+      ...(race.sweep
+        ? [sweep()]
+        : [
+            button("Open", "Show this race alone", () => {
+              open(ids(race));
+              comeUpTo(document.getElementById("run"));
+              refresh();
+            }),
+            isShown && now.length > race.runs.length
+              ? button("Take out", "Take this race out of the chart", () => {
+                  open(now.filter((id) => !ids(race).includes(id)));
+                  refresh();
+                })
+              : isShown
+                ? null
+                : button("Overlay", "Draw this race over the one that is shown", () => {
+                    open([...now, ...ids(race)]);
+                    refresh();
+                  }),
+          ].filter(Boolean)),
       button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),
       button("Delete", held || "Remove it, its curves and adapters", edit(deleting), held !== ""),
-      h("span", { class: "quiet" }, held));
-    return h("li", { class: isShown ? "race shown" : "race", "data-group": race.group, "aria-current": isShown ? "true" : null },
-      h("div", { class: "race-head" }, h("span", { class: "race-name" }, race.name), h("span", { class: "quiet" }, when(race.created))),
+      h("span", { class: "quiet" }, held),
+    );
+    return h(
+      "li",
+      {
+        class: isShown ? "race shown" : "race",
+        "data-group": race.group,
+        "aria-current": isShown ? "true" : null,
+      },
+      h(
+        "div",
+        { class: "race-head" },
+        h("span", { class: "race-name" }, race.name),
+        h("span", { class: "quiet" }, when(race.created)),
+      ),
       h("p", { class: "quiet summary" }, race.summary),
-      h("ul", { class: "race-results", role: "list" }, race.runs.map((run) => h("li", {}, swatch(props.lines[run.method]),
-        h("span", {}, `${run.label} `), outcome(run)))),
-      actions);
+      h(
+        "ul",
+        { class: "race-results", role: "list" },
+        race.runs.map((run) =>
+          h("li", {}, swatch(props.lines[run.method]), h("span", {}, `${run.label} `), outcome(run)),
+        ),
+      ),
+      actions,
+    );
   }
 
   /** Where the focus is within the list: what leads it back once the list is drawn anew. */
@@ -106,8 +207,16 @@ export function mount({ element, props, server, watch }) {
     const { group } = was.closest(".race").dataset;
     const place = [...was.parentNode.children].indexOf(was);
     return () => {
-      const buttons = [...list.querySelectorAll(`[data-group="${CSS.escape(group)}"] .actions > .text-button:not(:disabled)`)];
-      const same = buttons.find((button) => button.textContent === was.textContent) ?? buttons[place] ?? buttons[0] ?? heading;
+      const buttons = [
+        ...list.querySelectorAll(
+          `[data-group="${CSS.escape(group)}"] .actions > .text-button:not(:disabled)`,
+        ),
+      ];
+      const same =
+        buttons.find((button) => button.textContent === was.textContent) ??
+        buttons[place] ??
+        buttons[0] ??
+        heading;
       same.focus({ preventScroll: true });
     };
   }
@@ -124,12 +233,14 @@ export function mount({ element, props, server, watch }) {
     let answer;
     try {
       answer = await server.races({ limit, token: props.value.token });
-    } catch { /* the run side says that the server is away */ }
+    } catch {
+      /* the run side says that the server is away */
+    }
     if (!answer) return;
-    clearTimeout(timer);  // of a race that trains and is not shown, nobody else tells when it ends
+    clearTimeout(timer); // of a race that trains and is not shown, nobody else tells when it ends
     if (answer.races.some((race) => race.training)) timer = setTimeout(later, EVERY);
     // A step is shown once its run has ended; until then it changes nothing, and the focus stays where it is.
-    const key = JSON.stringify([answer, selected()], (name, value) => name === "step" ? undefined : value);
+    const key = JSON.stringify([answer, selected()], (name, value) => (name === "step" ? undefined : value));
     if (key === shown || editing) return;
     shown = key;
     const back = focused();
@@ -137,7 +248,8 @@ export function mount({ element, props, server, watch }) {
     back?.();
     more.hidden = !answer.more;
     element.classList.toggle("empty", answer.races.length === 0);
-    if (answer.races.length === 0) said.textContent = "Every race is kept here: reopen it, lay it over another, rename or delete it.";
+    if (answer.races.length === 0)
+      said.textContent = "Every race is kept here: reopen it, lay it over another, rename or delete it.";
     else if (said.textContent.startsWith("Every race")) said.textContent = "";
   }
 

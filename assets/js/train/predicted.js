@@ -6,18 +6,34 @@ import { exports } from "../shared/export.js";
 
 const QUANTITIES = [
   ["trainable_parameters", "Parameters", "count", "Numbers that the method trains, without the head's."],
-  ["adapter_bytes", "On disk", "bytes", "What is kept of the run: its safetensors file, the trained head included."],
+  [
+    "adapter_bytes",
+    "On disk",
+    "bytes",
+    "What is kept of the run: its safetensors file, the trained head included.",
+  ],
   ["seconds", "Training", "seconds", "Seconds of training steps alone."],
   ["whole_seconds", "Start to end", "seconds", "Seconds with loading and all evaluations."],
-  ["peak_memory_bytes", "Peak memory", "bytes", "The largest size of the whole process; on a GPU, what was allocated there."],
+  [
+    "peak_memory_bytes",
+    "Peak memory",
+    "bytes",
+    "The largest size of the whole process; on a GPU, what was allocated there.",
+  ],
 ];
 
 /** As large as `largest`: both ends of a range in one unit. */
-const said = (kind, value, largest = value) => value === null || value === undefined ? "–"
-  : kind === "seconds" && largest >= 100 ? `${clock(value)} ${largest < 3600 ? "min" : "h"}` : amount(kind, value);
+const said = (kind, value, largest = value) =>
+  value === null || value === undefined
+    ? "–"
+    : kind === "seconds" && largest >= 100
+      ? `${clock(value)} ${largest < 3600 ? "min" : "h"}`
+      : amount(kind, value);
 
 function range({ low, high }, kind) {
-  return low === high ? null : h("span", { class: "range" }, `${said(kind, low, high).replace(/ min$/, "")} to ${said(kind, high)}`);
+  return low === high
+    ? null
+    : h("span", { class: "range" }, `${said(kind, low, high).replace(/ min$/, "")} to ${said(kind, high)}`);
 }
 
 function ratio(promised, measured) {
@@ -29,17 +45,31 @@ function ratio(promised, measured) {
 function line(run, [key, title, kind, hint]) {
   const promised = run.forecast[key];
   const [text, state] = ratio(promised, run[key]);
-  return h("tr", {}, h("th", { scope: "row", title: hint }, title),
-    h("td", { title: promised?.how ?? "Nothing was promised: nothing had run on this device before." },
-      said(kind, promised?.value), promised ? range(promised, kind) : null),
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row", title: hint }, title),
+    h(
+      "td",
+      { title: promised?.how ?? "Nothing was promised: nothing had run on this device before." },
+      said(kind, promised?.value),
+      promised ? range(promised, kind) : null,
+    ),
     h("td", {}, said(kind, run[key])),
-    h("td", { class: state, title: state ? "Outside the range that was promised." : null }, text,
-      state ? h("span", { class: "range" }, "out of range") : null));
+    h(
+      "td",
+      { class: state, title: state ? "Outside the range that was promised." : null },
+      text,
+      state ? h("span", { class: "range" }, "out of range") : null,
+    ),
+  );
 }
 
 /** In words what the table's cells say to a pointer alone. */
 function reasons(run) {
-  const told = QUANTITIES.flatMap(([key, title]) => run.forecast[key] ? [h("dt", {}, title), h("dd", {}, run.forecast[key].how)] : []);
+  const told = QUANTITIES.flatMap(([key, title]) =>
+    run.forecast[key] ? [h("dt", {}, title), h("dd", {}, run.forecast[key].how)] : [],
+  );
   return h("div", { class: "reasons" }, h("h4", {}, run.label), h("dl", {}, told));
 }
 
@@ -47,12 +77,24 @@ export class Predicted {
   constructor(styles) {
     this.styles = styles;
     this.key = "";
-    this.table = h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Predicted and measured" });
+    this.table = h("div", {
+      class: "table-scroll wide",
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Predicted and measured",
+    });
     this.how = h("details", {}, h("summary", {}, "How each was forecast"));
     this.without = h("p", { class: "quiet" });
     this.exports = exports("Predicted and measured", () => this.rows());
-    this.node = h("details", { class: "predicted", hidden: true }, h("summary", {}, "Predicted and measured"),
-      this.table, this.how, this.without, this.exports);
+    this.node = h(
+      "details",
+      { class: "predicted", hidden: true },
+      h("summary", {}, "Predicted and measured"),
+      this.table,
+      this.how,
+      this.without,
+      this.exports,
+    );
   }
 
   show(runs) {
@@ -71,21 +113,57 @@ export class Predicted {
   }
 
   draw(runs) {
-    return h("table", { class: "promises" },
+    return h(
+      "table",
+      { class: "promises" },
       h("caption", {}, "What was promised before the start, by formula and by earlier runs, and what came."),
-      h("thead", {}, h("tr", {}, h("td"), ["Forecast", "Measured", "Measured / forecast"].map((name) => h("th", { scope: "col" }, name)))),
-      runs.map((run) => h("tbody", {},
-        h("tr", { class: "of" }, h("th", { scope: "rowgroup", colspan: 4 },
-          h("span", { class: "method-cell" }, swatch(this.styles[run.method]), h("span", {}, run.label)))),
-        QUANTITIES.map((quantity) => line(run, quantity)))));
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("td"),
+          ["Forecast", "Measured", "Measured / forecast"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      runs.map((run) =>
+        h(
+          "tbody",
+          {},
+          h(
+            "tr",
+            { class: "of" },
+            h(
+              "th",
+              { scope: "rowgroup", colspan: 4 },
+              h("span", { class: "method-cell" }, swatch(this.styles[run.method]), h("span", {}, run.label)),
+            ),
+          ),
+          QUANTITIES.map((quantity) => line(run, quantity)),
+        ),
+      ),
+    );
   }
 
   rows() {
-    return this.runs.filter((run) => run.forecast).flatMap((run) => QUANTITIES.map(([key, , kind]) => {
-      const promised = run.forecast[key];
-      return { run: run.id, method: run.label, quantity: key, unit: kind === "count" ? "numbers" : kind,
-        forecast: promised?.value ?? null, low: promised?.low ?? null, high: promised?.high ?? null,
-        measured: run[key] ?? null, how: promised?.how ?? null };
-    }));
+    return this.runs
+      .filter((run) => run.forecast)
+      .flatMap((run) =>
+        QUANTITIES.map(([key, , kind]) => {
+          const promised = run.forecast[key];
+          return {
+            run: run.id,
+            method: run.label,
+            quantity: key,
+            unit: kind === "count" ? "numbers" : kind,
+            forecast: promised?.value ?? null,
+            low: promised?.low ?? null,
+            high: promised?.high ?? null,
+            measured: run[key] ?? null,
+            how: promised?.how ?? null,
+          };
+        }),
+      );
   }
 }

@@ -2,11 +2,20 @@
 
 import { h } from "../shared/dom.js";
 
-const quoted = (value) => /^[\w./:=-]+$/.test(value) ? String(value) : `'${String(value).replaceAll("'", "'\\''")}'`;
+const quoted = (value) =>
+  /^[\w./:=-]+$/.test(value) ? String(value) : `'${String(value).replaceAll("'", "'\\''")}'`;
 
 // Settings that only one method has.
-const OWN = { m: "cdvft", block_size: "cdvft", alpha: "cdvft", init_weights: "cdvft", lora_r: "lora",
-  fourierft_n: "fourierft", fourierft_scaling: "fourierft", c3a_block_size: "c3a" };
+const OWN = {
+  m: "cdvft",
+  block_size: "cdvft",
+  alpha: "cdvft",
+  init_weights: "cdvft",
+  lora_r: "lora",
+  fourierft_n: "fourierft",
+  fourierft_scaling: "fourierft",
+  c3a_block_size: "c3a",
+};
 
 /** One run's settings as the words of a command; a list is one option a member. */
 export function command(settings) {
@@ -20,8 +29,18 @@ export function command(settings) {
 export class Reproduce {
   constructor() {
     this.code = h("div", {});
-    this.copy = h("button", { type: "button", class: "text-button", onclick: () => this.toClipboard() }, "Copy");
-    this.node = h("details", { class: "reproduce", hidden: true }, h("summary", {}, "Reproduce from a terminal"), this.code, this.copy);
+    this.copy = h(
+      "button",
+      { type: "button", class: "text-button", onclick: () => this.toClipboard() },
+      "Copy",
+    );
+    this.node = h(
+      "details",
+      { class: "reproduce", hidden: true },
+      h("summary", {}, "Reproduce from a terminal"),
+      this.code,
+      this.copy,
+    );
   }
 
   show(runs) {
@@ -31,9 +50,16 @@ export class Reproduce {
     if (this.text === text) return;
     this.text = text;
     // An option and its value stay on one line.
-    this.code.replaceChildren(...commands.flatMap(([label, words]) => [h("p", { class: "quiet" }, label),
-      h("pre", { tabindex: "0", role: "region", "aria-label": `Command for ${label}` },
-        words.flatMap((word, place) => [place ? " " : "", h("span", {}, word)]))]));
+    this.code.replaceChildren(
+      ...commands.flatMap(([label, words]) => [
+        h("p", { class: "quiet" }, label),
+        h(
+          "pre",
+          { tabindex: "0", role: "region", "aria-label": `Command for ${label}` },
+          words.flatMap((word, place) => [place ? " " : "", h("span", {}, word)]),
+        ),
+      ]),
+    );
     this.copy.textContent = this.idle = runs.length > 1 ? `Copy all ${runs.length}` : "Copy";
   }
 
@@ -45,6 +71,8 @@ export class Reproduce {
       getSelection().selectAllChildren(this.code);
       this.copy.textContent = "Selected: press Ctrl+C";
     }
-    setTimeout(() => { this.copy.textContent = this.idle; }, 2000);
+    setTimeout(() => {
+      this.copy.textContent = this.idle;
+    }, 2000);
   }
 }

@@ -14,19 +14,28 @@ function sentences(text) {
 const TOO_WIDE = 0.2;
 
 /** "a", "a and b", or "a, b and c". */
-const listed = (parts, and = " and ") => [parts.slice(0, -1).join(", "), parts.at(-1)].filter(Boolean).join(and);
+const listed = (parts, and = " and ") =>
+  [parts.slice(0, -1).join(", "), parts.at(-1)].filter(Boolean).join(and);
 
-const times = (ratio) => ratio >= 1.05 ? `${short(ratio)} times as many trained numbers`
-  : ratio <= 0.95 ? `${short(1 / ratio)} times fewer trained numbers` : "about as many trained numbers";
+const times = (ratio) =>
+  ratio >= 1.05
+    ? `${short(ratio)} times as many trained numbers`
+    : ratio <= 0.95
+      ? `${short(1 / ratio)} times fewer trained numbers`
+      : "about as many trained numbers";
 
 /** CDVFT against another method of its race, from what was measured; also where it speaks against CDVFT. */
 function against(run, other) {
   const points = 100 * (run.metric - other.metric);
   const accuracy = run.metric_name === "accuracy";
-  const gap = accuracy ? `${Math.abs(points).toFixed(1)} points` : Math.abs(run.metric - other.metric).toFixed(3);
+  const gap = accuracy
+    ? `${Math.abs(points).toFixed(1)} points`
+    : Math.abs(run.metric - other.metric).toFixed(3);
   const stands = Math.abs(points) < 0.05 ? "level with" : points > 0 ? `${gap} above` : `${gap} below`;
-  const size = run.trainable_parameters && other.trainable_parameters
-    ? ` with ${times(run.trainable_parameters / other.trainable_parameters)}` : "";
+  const size =
+    run.trainable_parameters && other.trainable_parameters
+      ? ` with ${times(run.trainable_parameters / other.trainable_parameters)}`
+      : "";
   return `${stands} ${other.label}${size}`;
 }
 
@@ -37,15 +46,24 @@ export function outcome(runs) {
   const ours = done.find((run) => run.method === "cdvft");
   const others = done.filter((run) => run !== ours);
   if (!ours || others.length === 0) return "";
-  const list = listed(others.map((other) => against(ours, other)), ", and ");
+  const list = listed(
+    others.map((other) => against(ours, other)),
+    ", and ",
+  );
   const examples = ours.evaluation_examples;
-  const errors = done.map(({ metric }) => (100 * Math.sqrt(metric * (1 - metric) / examples)).toFixed(1)).sort((one, other) => one - other);
+  const errors = done
+    .map(({ metric }) => (100 * Math.sqrt((metric * (1 - metric)) / examples)).toFixed(1))
+    .sort((one, other) => one - other);
   const spread = [...new Set([errors[0], errors.at(-1)])].map((error) => `±${error}`).join(" to ");
-  const doubt = ours.metric_name === "accuracy" && examples
-    ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ${spread} points (one standard error).`
-    : " One seed: small differences are chance.";
-  const wide = ours.metric_name === "accuracy" && others.some((other) => other.method !== "head" && Math.abs(ours.metric - other.metric) >= TOO_WIDE)
-    ? " A gap so wide mostly means that one of them has hardly learned yet: give it more steps or another rate before you judge." : "";
+  const doubt =
+    ours.metric_name === "accuracy" && examples
+      ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ${spread} points (one standard error).`
+      : " One seed: small differences are chance.";
+  const wide =
+    ours.metric_name === "accuracy" &&
+    others.some((other) => other.method !== "head" && Math.abs(ours.metric - other.metric) >= TOO_WIDE)
+      ? " A gap so wide mostly means that one of them has hardly learned yet: give it more steps or another rate before you judge."
+      : "";
   return `${ours.label} ended ${list}.${wide}${doubt}`;
 }
 
@@ -53,22 +71,44 @@ export function outcome(runs) {
 function failure(runs) {
   const [what, why] = sentences(runs[0].reason ?? "The run failed without saying why.");
   const title = `${listed(runs.map((run) => run.label))} failed`;
-  return h("article", { class: "card failure", "aria-label": title },
+  return h(
+    "article",
+    { class: "card failure", "aria-label": title },
     h("h3", {}, title),
     h("p", { class: "what" }, what),
     why ? h("p", {}, why) : null,
-    h("p", { class: "quiet" }, "Your settings are as you left them: change what is named above and start again."),
-    h("details", {}, h("summary", {}, "Details"),
-      h("dl", {},
-        ...runs.flatMap((run) => [["Run", run.id], ["Step", `${run.step} of ${run.total_steps ?? "?"}`],
-          ["Device", run.device ?? "none yet"], ["Settings", JSON.stringify(run.settings)]])
-          .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))));
+    h(
+      "p",
+      { class: "quiet" },
+      "Your settings are as you left them: change what is named above and start again.",
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, "Details"),
+      h(
+        "dl",
+        {},
+        ...runs
+          .flatMap((run) => [
+            ["Run", run.id],
+            ["Step", `${run.step} of ${run.total_steps ?? "?"}`],
+            ["Device", run.device ?? "none yet"],
+            ["Settings", JSON.stringify(run.settings)],
+          ])
+          .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+      ),
+    ),
+  );
 }
 
 function interruption(run) {
-  return h("article", { class: "card", "aria-label": `${run.label} was interrupted` },
+  return h(
+    "article",
+    { class: "card", "aria-label": `${run.label} was interrupted` },
     h("h3", {}, `${run.label} was interrupted at step ${run.step}`),
-    h("p", {}, run.reason ?? "The program ended while this run was training."));
+    h("p", {}, run.reason ?? "The program ended while this run was training."),
+  );
 }
 
 /** The cards for these runs; made anew only when they differ. */
@@ -84,13 +124,35 @@ export class Cards {
     this.key = key;
     const said = outcome(runs);
     const notes = runs.flatMap((run) => run.notes.map((note) => [run, note]));
-    const different = notes.filter(([, note], index) => notes.findIndex(([, other]) => other.text === note.text) === index);
+    const different = notes.filter(
+      ([, note], index) => notes.findIndex(([, other]) => other.text === note.text) === index,
+    );
     this.node.replaceChildren(
       ...(said ? [h("p", { class: "outcome" }, said)] : []),
-      ...Object.values(Object.groupBy(runs.filter((run) => run.state === "failed"), (run) => run.reason)).map(failure),
+      ...Object.values(
+        Object.groupBy(
+          runs.filter((run) => run.state === "failed"),
+          (run) => run.reason,
+        ),
+      ).map(failure),
       ...runs.filter((run) => run.state === "interrupted").map(interruption),
-      ...(different.length ? [h("ul", { class: "notes", "aria-label": "Notes" }, different.map(([run, note]) =>
-        h("li", { class: note.level }, runs.length > 1 && notes.filter(([, other]) => other.text === note.text).length === 1
-          ? `${run.label}: ${note.text}` : note.text)))] : []));
+      ...(different.length
+        ? [
+            h(
+              "ul",
+              { class: "notes", "aria-label": "Notes" },
+              different.map(([run, note]) =>
+                h(
+                  "li",
+                  { class: note.level },
+                  runs.length > 1 && notes.filter(([, other]) => other.text === note.text).length === 1
+                    ? `${run.label}: ${note.text}`
+                    : note.text,
+                ),
+              ),
+            ),
+          ]
+        : []),
+    );
   }
 }

@@ -9,8 +9,12 @@ import { tableUnder } from "../shared/table.js";
 
 const MOST_POINTS = 4000;
 
-const thin = (rows) => rows.length <= MOST_POINTS ? rows
-  : rows.filter((_, index) => index % Math.ceil(rows.length / MOST_POINTS) === 0 || index === rows.length - 1);
+const thin = (rows) =>
+  rows.length <= MOST_POINTS
+    ? rows
+    : rows.filter(
+        (_, index) => index % Math.ceil(rows.length / MOST_POINTS) === 0 || index === rows.length - 1,
+      );
 
 export class RunChart {
   constructor(styles, layout, id) {
@@ -22,19 +26,49 @@ export class RunChart {
     this.metricLabel = h("span", {}, "Accuracy");
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Learning curves" });
     this.table = tableUnder(() => this.numbers(), "Curves of the race");
-    this.slider = h("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.view.smoothing,
-      oninput: (event) => this.set("smoothing", Number(event.target.value)) });
+    this.slider = h("input", {
+      type: "range",
+      min: 0,
+      max: 0.98,
+      step: 0.02,
+      value: this.view.smoothing,
+      oninput: (event) => this.set("smoothing", Number(event.target.value)),
+    });
     const part = (legend, name, choices) =>
       segmented(legend, `${name}-${id}`, choices, this.view[name], (value) => this.set(name, value));
-    this.controls = h("div", { class: "chart-controls" },
-      part("What the curves show", "quantity", [["loss", "Loss"], ["metric", this.metricLabel]]),
-      part("Horizontal axis", "axis", [["steps", "Steps"], ["seconds", "Seconds"]]),
-      part("Vertical scale", "scale", [["linear", "Linear"], ["log", "Log"]]),
-      this.smooth = h("label", { class: "smooth", title: "Averages each curve over neighbouring steps; the thin line stays as it was measured." },
-        h("span", {}, "Smooth"), this.slider));
+    this.controls = h(
+      "div",
+      { class: "chart-controls" },
+      part("What the curves show", "quantity", [
+        ["loss", "Loss"],
+        ["metric", this.metricLabel],
+      ]),
+      part("Horizontal axis", "axis", [
+        ["steps", "Steps"],
+        ["seconds", "Seconds"],
+      ]),
+      part("Vertical scale", "scale", [
+        ["linear", "Linear"],
+        ["log", "Log"],
+      ]),
+      (this.smooth = h(
+        "label",
+        {
+          class: "smooth",
+          title: "Averages each curve over neighbouring steps; the thin line stays as it was measured.",
+        },
+        h("span", {}, "Smooth"),
+        this.slider,
+      )),
+    );
     this.empty = h("p", { class: "chart-empty", hidden: true });
-    this.node = h("div", { class: "run-chart" }, this.controls,
-      h("div", { class: "chart-frame" }, this.chart, this.empty), this.table.details);
+    this.node = h(
+      "div",
+      { class: "run-chart" },
+      this.controls,
+      h("div", { class: "chart-frame" }, this.chart, this.empty),
+      this.table.details,
+    );
     onTheme(() => this.redraw());
   }
 
@@ -64,23 +98,58 @@ export class RunChart {
 
   traces() {
     const loss = this.view.quantity === "loss";
-    return this.runs.filter((run) => !this.hidden.has(run.id)).flatMap((run) => {
-      const { line, marker } = this.styles[run.method];
-      const { x, y } = this.points(run);
-      if (x.length === 0) return [];
-      const name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
-      const shade = run.overlay ? 0.5 : 1;
-      if (!loss) {
-        const accuracy = run.metric_name === "accuracy";
-        return [{ type: "scatter", mode: "lines+markers", name, x, y: accuracy ? y.map((v) => v === null ? v : 100 * v) : y,
-          line, marker, cliponaxis: false, opacity: shade, hovertemplate: accuracy ? "%{y:.1f} %" : "%{y:.3f}" }];
-      }
-      const averaged = { type: "scatter", mode: x.length === 1 ? "markers" : "lines", name, x, y: smoothed(y, this.view.smoothing),
-        line, marker, cliponaxis: false, opacity: shade, hovertemplate: "%{y:.3f}" };
-      if (this.view.smoothing === 0) return [averaged];
-      return [{ type: "scatter", mode: "lines", name: `${name}, measured`, x, y, hoverinfo: "skip",
-        line: { color: line.color, width: 1 }, opacity: 0.22 * shade }, averaged];
-    });
+    return this.runs
+      .filter((run) => !this.hidden.has(run.id))
+      .flatMap((run) => {
+        const { line, marker } = this.styles[run.method];
+        const { x, y } = this.points(run);
+        if (x.length === 0) return [];
+        const name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
+        const shade = run.overlay ? 0.5 : 1;
+        if (!loss) {
+          const accuracy = run.metric_name === "accuracy";
+          return [
+            {
+              type: "scatter",
+              mode: "lines+markers",
+              name,
+              x,
+              y: accuracy ? y.map((v) => (v === null ? v : 100 * v)) : y,
+              line,
+              marker,
+              cliponaxis: false,
+              opacity: shade,
+              hovertemplate: accuracy ? "%{y:.1f} %" : "%{y:.3f}",
+            },
+          ];
+        }
+        const averaged = {
+          type: "scatter",
+          mode: x.length === 1 ? "markers" : "lines",
+          name,
+          x,
+          y: smoothed(y, this.view.smoothing),
+          line,
+          marker,
+          cliponaxis: false,
+          opacity: shade,
+          hovertemplate: "%{y:.3f}",
+        };
+        if (this.view.smoothing === 0) return [averaged];
+        return [
+          {
+            type: "scatter",
+            mode: "lines",
+            name: `${name}, measured`,
+            x,
+            y,
+            hoverinfo: "skip",
+            line: { color: line.color, width: 1 },
+            opacity: 0.22 * shade,
+          },
+          averaged,
+        ];
+      });
   }
 
   redraw() {
@@ -91,7 +160,10 @@ export class RunChart {
     const layout = structuredClone(this.layout);
     layout.xaxis.title = { text: axis === "steps" ? "Optimizer steps" : "Seconds of training", standoff: 8 };
     layout.xaxis.unifiedhovertitle = { text: axis === "steps" ? "Step %{x}" : "%{x:.1f} s" };
-    layout.yaxis.title = { text: quantity === "loss" ? "Training loss" : percent ? `${metric} on held-out data, %` : metric, standoff: 6 };
+    layout.yaxis.title = {
+      text: quantity === "loss" ? "Training loss" : percent ? `${metric} on held-out data, %` : metric,
+      standoff: 6,
+    };
     layout.yaxis.type = scale;
     // Whole numbers at 1, 2 and 5; plotly would write lone digits between the powers of ten.
     if (scale === "log") Object.assign(layout.yaxis, { nticks: 3, tickformat: "~g" });
@@ -102,11 +174,15 @@ export class RunChart {
     const empty = !data.some((trace) => trace.x.length);
     this.empty.hidden = !empty;
     layout.xaxis.showticklabels = layout.yaxis.showticklabels = layout.yaxis.showgrid = !empty;
-    layout.xaxis.visible = layout.yaxis.visible = !this.runs.length || this.runs.some((run) => !isFinal(run) || run.steps.length > 0);
+    layout.xaxis.visible = layout.yaxis.visible =
+      !this.runs.length || this.runs.some((run) => !isFinal(run) || run.steps.length > 0);
     this.smooth.classList.toggle("unused", quantity !== "loss");
     this.slider.disabled = quantity !== "loss";
-    if (empty) this.empty.textContent = quantity === "loss" || !this.runs.some((run) => run.steps.length)
-      ? this.emptyText : "The first evaluation has not come yet.";
+    if (empty)
+      this.empty.textContent =
+        quantity === "loss" || !this.runs.some((run) => run.steps.length)
+          ? this.emptyText
+          : "The first evaluation has not come yet.";
     draw(this.chart, { data, layout }).catch((error) => {
       this.empty.hidden = false;
       this.empty.textContent = `The chart is not shown: ${error.message}. The numbers are in the table below.`;
@@ -116,13 +192,26 @@ export class RunChart {
 
   numbers() {
     const { quantity, axis } = this.view;
-    const points = this.runs.filter((run) => !this.hidden.has(run.id)).flatMap((run) => {
-      const { x, y } = this.points(run), name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
-      return x.map((value, index) => [name, value, y[index], run.metric_name]);
-    });
-    const rows = points.map(([name, x, y, metric]) =>
-      [name, axis === "steps" ? String(x) : aligned(x), quantity === "loss" ? aligned(y) : metricText(metric, y)]);
-    return { columns: ["Method", axis === "steps" ? "Step" : "Seconds", quantity === "loss" ? "Loss" : this.metricLabel.textContent], rows,
-      values: points.map((point) => point.slice(0, 3)) };
+    const points = this.runs
+      .filter((run) => !this.hidden.has(run.id))
+      .flatMap((run) => {
+        const { x, y } = this.points(run),
+          name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
+        return x.map((value, index) => [name, value, y[index], run.metric_name]);
+      });
+    const rows = points.map(([name, x, y, metric]) => [
+      name,
+      axis === "steps" ? String(x) : aligned(x),
+      quantity === "loss" ? aligned(y) : metricText(metric, y),
+    ]);
+    return {
+      columns: [
+        "Method",
+        axis === "steps" ? "Step" : "Seconds",
+        quantity === "loss" ? "Loss" : this.metricLabel.textContent,
+      ],
+      rows,
+      values: points.map((point) => point.slice(0, 3)),
+    };
   }
 }

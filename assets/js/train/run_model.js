@@ -11,9 +11,15 @@ export class RunModel {
     this.runs = new Map(ids.map((id) => [id, null]));
   }
 
-  get shown() { return [...this.runs.values()].filter(Boolean); }
-  get cursors() { return Object.fromEntries([...this.runs].map(([id, run]) => [id, run?.cursor ?? 0])); }
-  get settled() { return this.shown.every((run) => isFinal(run) && !run.more); }
+  get shown() {
+    return [...this.runs.values()].filter(Boolean);
+  }
+  get cursors() {
+    return Object.fromEntries([...this.runs].map(([id, run]) => [id, run?.cursor ?? 0]));
+  }
+  get settled() {
+    return this.shown.every((run) => isFinal(run) && !run.more);
+  }
 
   /** Take a poll's answer in; true when anything that a chart shows has changed. */
   take(answer) {
@@ -24,7 +30,10 @@ export class RunModel {
       const { steps, evaluations, notes, ...facts } = news;
       Object.assign(run, facts);
       // A step that comes again was computed anew after a resume: what stood there is void.
-      for (const [name, rows] of [["steps", steps], ["evaluations", evaluations]]) {
+      for (const [name, rows] of [
+        ["steps", steps],
+        ["evaluations", evaluations],
+      ]) {
         if (rows.length === 0) continue;
         const first = steps.length ? Math.min(rows[0][0], steps[0][0]) : rows[0][0];
         run[name] = run[name].filter((row) => row[0] < first).concat(rows);
@@ -42,14 +51,13 @@ export function secondsLeft(run) {
   const last = run.steps.at(-1);
   if (run.state !== "running" || !last || !run.total_steps || last[0] < 3) return null;
   const recent = run.steps.slice(-40);
-  const pace = recent.length > 2
-    ? (last[1] - recent[0][1]) / (last[0] - recent[0][0]) : last[1] / last[0];
+  const pace = recent.length > 2 ? (last[1] - recent[0][1]) / (last[0] - recent[0][0]) : last[1] / last[0];
   return Math.max(0, (run.total_steps - last[0]) * pace);
 }
 
 /** How far the whole race is, 0..1. */
 export function progress(runs) {
-  const done = runs.map((run) => isFinal(run) ? 1 : run.total_steps ? run.step / run.total_steps : 0);
+  const done = runs.map((run) => (isFinal(run) ? 1 : run.total_steps ? run.step / run.total_steps : 0));
   return done.reduce((sum, value) => sum + value, 0) / Math.max(1, runs.length);
 }
 
@@ -74,12 +82,20 @@ export function statusText(runs) {
   }
   if (waiting.length) {
     const place = waiting[0].place;
-    return place > 1 ? `${waiting[0].label} queued · place ${place} in the queue`
+    return place > 1
+      ? `${waiting[0].label} queued · place ${place} in the queue`
       : `${waiting[0].label} queued · starts as soon as the worker is free`;
   }
   const count = (state) => runs.filter((run) => run.state === state).length;
-  const said = ["finished", "stopped", "failed", "interrupted"].filter(count)
-    .map((state) => count(state) < runs.length ? `${count(state)} ${state}` : runs.length > 1 ? `all ${runs.length} ${state}` : state);
+  const said = ["finished", "stopped", "failed", "interrupted"]
+    .filter(count)
+    .map((state) =>
+      count(state) < runs.length
+        ? `${count(state)} ${state}`
+        : runs.length > 1
+          ? `all ${runs.length} ${state}`
+          : state,
+    );
   const text = said.join(" · ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

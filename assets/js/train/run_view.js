@@ -10,7 +10,7 @@ import { isActive, isFinal, progress, RunModel, statusText } from "./run_model.j
 import { Scoreboard } from "./scoreboard.js";
 
 const EVERY = 1000;
-const AT_REST = 10_000;  // all runs are over, but another page may resume or rename them
+const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
 /** Put the runs into the address, so that a refresh or another device finds them. */
 function remember(ids) {
@@ -21,17 +21,55 @@ function remember(ids) {
 
 export function mount({ element, props, server, trigger, watch }) {
   const title = h("h2", {});
-  const reuse = h("button", { type: "button", class: "text-button", hidden: true,
-    title: "Fill the settings on the left with those of this race", onclick: () => trigger("use_settings") }, "Use these settings");
+  const reuse = h(
+    "button",
+    {
+      type: "button",
+      class: "text-button",
+      hidden: true,
+      title: "Fill the settings on the left with those of this race",
+      onclick: () => trigger("use_settings"),
+    },
+    "Use these settings",
+  );
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status" });
-  const stop = h("button", { type: "button", class: "text-button stop-here", hidden: true, "aria-label": "Stop this race",
-    onclick: () => { stop.hidden = true; trigger("stop_runs", {}); } }, "Stop");
+  const stop = h(
+    "button",
+    {
+      type: "button",
+      class: "text-button stop-here",
+      hidden: true,
+      "aria-label": "Stop this race",
+      onclick: () => {
+        stop.hidden = true;
+        trigger("stop_runs", {});
+      },
+    },
+    "Stop",
+  );
   const refused = h("p", { class: "problem", role: "status", hidden: true });
-  const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Race", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
-  const lost = h("p", { class: "notice", role: "status", hidden: true }, 
+  const bar = h(
+    "div",
+    {
+      class: "progress",
+      role: "progressbar",
+      "aria-label": "Race",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    },
+    h("span"),
+  );
+  const lost = h(
+    "p",
+    { class: "notice", role: "status", hidden: true },
     "The server does not answer; trying again. A run that trains there goes on without this page, unless the server itself has stopped. ",
-    h("button", { type: "button", class: "text-button", onclick: () => location.reload() }, "Reload the page"));
+    h(
+      "button",
+      { type: "button", class: "text-button", onclick: () => location.reload() },
+      "Reload the page",
+    ),
+  );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
   const chart = new RunChart(props.lines, props.layout, element.id);
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
@@ -39,15 +77,29 @@ export function mount({ element, props, server, trigger, watch }) {
   const predicted = new Predicted(props.lines);
   const reproduce = new Reproduce();
   const pageTitle = document.title;
-  element.querySelector(".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, reuse), origin, h("div", { class: "status-line" }, status, stop), refused, bar, lost, aloud, chart.node, board.node, cards.node, predicted.node, reproduce.node);
+  element
+    .querySelector(".mount")
+    .replaceChildren(
+      h("div", { class: "run-head" }, title, reuse),
+      origin,
+      h("div", { class: "status-line" }, status, stop),
+      refused,
+      bar,
+      lost,
+      aloud,
+      chart.node,
+      board.node,
+      cards.node,
+      predicted.node,
+      reproduce.node,
+    );
 
   let model = null;
   let timer = null;
   let known = "";
   let generation = 0;
-  let ended = 0;  // how many of these runs are over: what they took teaches the next forecast
-  let announced = false;  // that these runs are what one came for: settings fold once, not at every change of state
+  let ended = 0; // how many of these runs are over: what they took teaches the next forecast
+  let announced = false; // that these runs are what one came for: settings fold once, not at every change of state
 
   function announce() {
     if (announced) return;
@@ -78,10 +130,38 @@ export function mount({ element, props, server, trigger, watch }) {
       run.overlay = run.group === groups[0] ? null : run.name === first.name ? when(run.created) : run.name;
     }
     const { recorded, kind } = props.value;
-    setText(title, first ? (groups.length > 1 ? `${first.name} and ${groups.length - 1} more` : first.name) : "No race yet");
-    setText(origin, !first ? "" : recorded ? `Recorded ${recorded}`
-      : [kind === "last" ? "The last race here" : "", first.summary, first.device, first.precision, when(first.created)].filter(Boolean).join(" · "));
-    setText(status, first ? (recorded ? "A recorded race, not run here. Press Start to run your own." : statusText(runs)) : "Choose on the left and press Start. The first point comes within seconds.");
+    setText(
+      title,
+      first
+        ? groups.length > 1
+          ? `${first.name} and ${groups.length - 1} more`
+          : first.name
+        : "No race yet",
+    );
+    setText(
+      origin,
+      !first
+        ? ""
+        : recorded
+          ? `Recorded ${recorded}`
+          : [
+              kind === "last" ? "The last race here" : "",
+              first.summary,
+              first.device,
+              first.precision,
+              when(first.created),
+            ]
+              .filter(Boolean)
+              .join(" · "),
+    );
+    setText(
+      status,
+      first
+        ? recorded
+          ? "A recorded race, not run here. Press Start to run your own."
+          : statusText(runs)
+        : "Choose on the left and press Start. The first point comes within seconds.",
+    );
     reuse.hidden = !first || Boolean(recorded);
     status.className = `status ${runs.find(isActive)?.state ?? ""}`;
     const part = Math.round(100 * progress(runs));
@@ -94,7 +174,11 @@ export function mount({ element, props, server, trigger, watch }) {
     predicted.show(runs);
     reproduce.show(runs);
     const stepless = runs.every((run) => isFinal(run) && !run.steps.length);
-    const empty = first ? (stepless ? "No step was made." : "The curves begin with the first step.") : "The curves of your race will be drawn here.";
+    const empty = first
+      ? stepless
+        ? "No step was made."
+        : "The curves begin with the first step."
+      : "The curves of your race will be drawn here.";
     if (changed || chart.emptyText !== empty) chart.show(runs, empty);
     element.toggleAttribute("data-settled", model.settled);
   }
@@ -136,7 +220,12 @@ export function mount({ element, props, server, trigger, watch }) {
     refused.hidden = !props.value.refused;
     document.getElementById("choose")?.classList.toggle("ready", token !== "");
     const same = model && runs.join() === [...model.runs.keys()].join();
-    if (!same) { model = new RunModel(runs); known = ""; announced = false; chart.hidden.clear(); }
+    if (!same) {
+      model = new RunModel(runs);
+      known = "";
+      announced = false;
+      chart.hidden.clear();
+    }
     if (recorded) {
       model.take(rows);
       show(true);
@@ -154,7 +243,17 @@ export function mount({ element, props, server, trigger, watch }) {
   document.addEventListener("visibilitychange", pollNow);
   document.addEventListener("race-renamed", pollNow);
   document.addEventListener("show-runs", (event) => {
-    if (element.isConnected) { props.value = { ...props.value, recorded: null, rows: null, refused: null, kind: "chosen", runs: event.detail }; begin(); }
+    if (element.isConnected) {
+      props.value = {
+        ...props.value,
+        recorded: null,
+        rows: null,
+        refused: null,
+        kind: "chosen",
+        runs: event.detail,
+      };
+      begin();
+    }
   });
   begin();
 }

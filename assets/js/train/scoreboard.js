@@ -7,7 +7,11 @@ import { isFinal } from "./run_model.js";
 const COLUMNS = [
   ["method", "Method", "The way of fine-tuning. Press a row's line sample to hide its curve."],
   ["metric", "Accuracy", "On examples that were not trained on; the latest evaluation."],
-  ["parameters", "Parameters", "Numbers that the adapter trains. The classifier head, the same in every method, is not counted."],
+  [
+    "parameters",
+    "Parameters",
+    "Numbers that the adapter trains. The classifier head, the same in every method, is not counted.",
+  ],
   ["time", "Time", "Seconds of training, without loading and preparing."],
   ["speed", "Examples/s", "Training examples a second, measured over the whole run."],
 ];
@@ -18,18 +22,34 @@ export class Scoreboard {
     this.ontoggle = ontoggle;
     this.rows = new Map();
     this.body = h("tbody");
-    this.heads = Object.fromEntries(COLUMNS.map(([key, title, hint]) =>
-      [key, h("th", { scope: "col", title: hint, class: key }, title)]));
-    this.node = h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Results" },
-      h("table", { class: "scoreboard" }, h("caption", { class: "hidden-text" }, "Results by method"),
-        h("thead", {}, h("tr", {}, Object.values(this.heads))), this.body));
+    this.heads = Object.fromEntries(
+      COLUMNS.map(([key, title, hint]) => [key, h("th", { scope: "col", title: hint, class: key }, title)]),
+    );
+    this.node = h(
+      "div",
+      { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Results" },
+      h(
+        "table",
+        { class: "scoreboard" },
+        h("caption", { class: "hidden-text" }, "Results by method"),
+        h("thead", {}, h("tr", {}, Object.values(this.heads))),
+        this.body,
+      ),
+    );
   }
 
   show(runs) {
     const ids = new Set(runs.map((run) => run.id));
-    for (const [id, row] of this.rows) if (!ids.has(id)) { row.line.remove(); this.rows.delete(id); }
-    const values = runs.filter((run) => run.state !== "failed").map((run) => run.metric).filter((value) => value !== null);
-    const tasks = new Set(runs.map(({ settings }) => `${settings?.recipe} ${settings?.dataset}`));  // scores of two tasks are no contest
+    for (const [id, row] of this.rows)
+      if (!ids.has(id)) {
+        row.line.remove();
+        this.rows.delete(id);
+      }
+    const values = runs
+      .filter((run) => run.state !== "failed")
+      .map((run) => run.metric)
+      .filter((value) => value !== null);
+    const tasks = new Set(runs.map(({ settings }) => `${settings?.recipe} ${settings?.dataset}`)); // scores of two tasks are no contest
     const best = values.length > 1 && tasks.size === 1 ? Math.max(...values) : null;
     setText(this.heads.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
     this.node.hidden = runs.length === 0;
@@ -43,13 +63,30 @@ export class Scoreboard {
     const cells = Object.fromEntries(COLUMNS.slice(1).map(([key]) => [key, h("td", { class: key })]));
     const label = h("span", { class: "label" });
     const state = h("span", { class: "state" });
-    const toggle = h("button", { type: "button", class: "show-curve", "aria-pressed": "true",
-      onclick: () => {
-        toggle.setAttribute("aria-pressed", String(toggle.getAttribute("aria-pressed") !== "true"));
-        this.ontoggle(run.id);
-      } }, swatch(this.styles[run.method]), h("span", { class: "hidden-text" }, `Show the curve of ${run.label}`));
-    const line = h("tr", {}, h("th", { scope: "row", class: "method" },
-      h("div", { class: "method-cell" }, toggle, h("span", {}, label, state))), Object.values(cells));
+    const toggle = h(
+      "button",
+      {
+        type: "button",
+        class: "show-curve",
+        "aria-pressed": "true",
+        onclick: () => {
+          toggle.setAttribute("aria-pressed", String(toggle.getAttribute("aria-pressed") !== "true"));
+          this.ontoggle(run.id);
+        },
+      },
+      swatch(this.styles[run.method]),
+      h("span", { class: "hidden-text" }, `Show the curve of ${run.label}`),
+    );
+    const line = h(
+      "tr",
+      {},
+      h(
+        "th",
+        { scope: "row", class: "method" },
+        h("div", { class: "method-cell" }, toggle, h("span", {}, label, state)),
+      ),
+      Object.values(cells),
+    );
     this.body.append(line);
     return { line, cells, label, state };
   }
@@ -58,16 +95,35 @@ export class Scoreboard {
     const running = ["preparing", "running", "stopping"].includes(run.state);
     line.className = `${run.state}${run.overlay ? " overlay" : ""}`;
     setText(label, run.label);
-    setText(state, run.overlay ?? (run.state === "finished" ? run.detail : [run.state, run.detail].filter(Boolean).join(" · ")));
+    setText(
+      state,
+      run.overlay ??
+        (run.state === "finished" ? run.detail : [run.state, run.detail].filter(Boolean).join(" · ")),
+    );
     const metric = metricText(run.metric_name, run.metric);
     setText(cells.metric, metric || (running ? "…" : "–"));
     cells.metric.classList.toggle("best", best !== null && run.state !== "failed" && run.metric === best);
     setText(cells.parameters, count(run.trainable_parameters) || "–");
-    cells.parameters.title = run.trainable_parameters === null ? ""
-      : `${count(run.trainable_parameters)} in the adapter, ${count(run.head_parameters)} in the head, of ${count(run.base_parameters)} frozen`;
-    const seconds = isFinal(run) ? run.seconds : run.steps.at(-1)?.[1] ?? run.seconds;
-    setText(cells.time, seconds === null ? "–" : seconds < 100 ? `${seconds.toFixed(0)} s` : `${clock(seconds)} ${seconds < 3600 ? "min" : "h"}`);
-    cells.time.title = seconds === null ? "" : `${seconds.toFixed(1)} seconds on ${run.device}${run.precision ? `, ${run.precision}` : ""}`;
-    setText(cells.speed, run.examples_per_second === null ? (running ? "…" : "–") : aligned(run.examples_per_second));
+    cells.parameters.title =
+      run.trainable_parameters === null
+        ? ""
+        : `${count(run.trainable_parameters)} in the adapter, ${count(run.head_parameters)} in the head, of ${count(run.base_parameters)} frozen`;
+    const seconds = isFinal(run) ? run.seconds : (run.steps.at(-1)?.[1] ?? run.seconds);
+    setText(
+      cells.time,
+      seconds === null
+        ? "–"
+        : seconds < 100
+          ? `${seconds.toFixed(0)} s`
+          : `${clock(seconds)} ${seconds < 3600 ? "min" : "h"}`,
+    );
+    cells.time.title =
+      seconds === null
+        ? ""
+        : `${seconds.toFixed(1)} seconds on ${run.device}${run.precision ? `, ${run.precision}` : ""}`;
+    setText(
+      cells.speed,
+      run.examples_per_second === null ? (running ? "…" : "–") : aligned(run.examples_per_second),
+    );
   }
 }

@@ -3,7 +3,7 @@
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
 
-const DEEPEST = 55;  // percent of the hue, so that ink on it keeps its contrast in light and in dark
+const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast in light and in dark
 
 export class SweepHeatmap {
   constructor() {
@@ -11,14 +11,26 @@ export class SweepHeatmap {
     this.choice = h("select", { "aria-label": "Dimensions of the heatmap", onchange: () => this.redraw() });
     this.table = h("table", { class: "numbers heat" });
     this.note = h("p", { class: "quiet note" });
-    this.node = h("section", {}, h("h3", {}, "Two choices at a time"), this.choice,
-      h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Heatmap" }, this.table), this.note);
+    this.node = h(
+      "section",
+      {},
+      h("h3", {}, "Two choices at a time"),
+      this.choice,
+      h(
+        "div",
+        { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Heatmap" },
+        this.table,
+      ),
+      this.note,
+    );
   }
 
   show({ heatmaps, metric_name: metric }) {
     const before = this.choice.value;
     Object.assign(this, { heatmaps, metric });
-    this.choice.replaceChildren(...heatmaps.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)));
+    this.choice.replaceChildren(
+      ...heatmaps.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)),
+    );
     this.node.hidden = heatmaps.length === 0;
     this.redraw();
   }
@@ -27,21 +39,42 @@ export class SweepHeatmap {
     const heat = this.heatmaps.find(({ key }) => key === this.choice.value) ?? this.heatmaps[0];
     if (!heat) return;
     const cells = heat.cells[this.rest];
-    const means = cells.flat().filter(Boolean).map(({ mean }) => mean);
-    const low = Math.min(...means), range = Math.max(...means) - low || 1;
+    const means = cells
+      .flat()
+      .filter(Boolean)
+      .map(({ mean }) => mean);
+    const low = Math.min(...means),
+      range = Math.max(...means) - low || 1;
     const cell = (spread) => {
       if (!spread) return h("td", { class: "none" }, "–");
-      const part = Math.round(DEEPEST * (spread.mean - low) / range);
+      const part = Math.round((DEEPEST * (spread.mean - low)) / range);
       const text = metricText(this.metric, spread.mean);
       const hint = `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)} over seeds; ${spread.runs} runs`;
       return h("td", { style: `--deep: ${part}%`, title: hint }, text);
     };
     this.table.replaceChildren(
       h("caption", { class: "hidden-text" }, heat.title),
-      h("thead", {}, h("tr", {}, h("td", {}), heat.columns.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, heat.rows.map((name, row) => h("tr", {}, h("th", { scope: "row" }, name), cells[row].map(cell)))));
-    const rest = heat.over_others ? (this.rest === "mean" ? "A cell is the mean over all other settings and seeds."
-      : "A cell is its best setting of the others, as the mean over seeds.") : "A cell is the mean over seeds.";
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("td", {}),
+          heat.columns.map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        heat.rows.map((name, row) => h("tr", {}, h("th", { scope: "row" }, name), cells[row].map(cell))),
+      ),
+    );
+    const rest = heat.over_others
+      ? this.rest === "mean"
+        ? "A cell is the mean over all other settings and seeds."
+        : "A cell is its best setting of the others, as the mean over seeds."
+      : "A cell is the mean over seeds.";
     this.note.textContent = `${rest} Only what all cells have counts; the deeper, the better.`;
   }
 }

@@ -14,41 +14,82 @@ export class SweepLines {
     this.choice = h("select", { "aria-label": "Dimensions of the lines", onchange: () => this.redraw() });
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "The metric along one dimension" });
     this.table = tableUnder(() => this.numbers(), "Sweep lines");
-    this.node = h("section", {}, h("h3", {}, "One choice at a time"), this.choice, this.chart, this.table.details);
+    this.node = h(
+      "section",
+      {},
+      h("h3", {}, "One choice at a time"),
+      this.choice,
+      this.chart,
+      this.table.details,
+    );
     onTheme(() => this.lines && this.redraw());
   }
 
   show({ lines, metric_name: metric }) {
     const before = this.choice.value;
     Object.assign(this, { lines, metric });
-    this.choice.replaceChildren(...lines.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)));
+    this.choice.replaceChildren(
+      ...lines.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)),
+    );
     this.node.hidden = lines.length === 0;
     this.redraw();
   }
 
-  get now() { return this.lines.find(({ key }) => key === this.choice.value) ?? this.lines[0]; }
+  get now() {
+    return this.lines.find(({ key }) => key === this.choice.value) ?? this.lines[0];
+  }
 
   redraw() {
     if (!this.now) return;
     const { axis, ticks, series, key } = this.now;
     const scale = this.metric === "accuracy" ? 100 : 1;
     const layout = structuredClone(this.base);
-    Object.assign(layout.xaxis, { type: "category", categoryorder: "array", categoryarray: ticks, range: [-0.25, ticks.length - 0.75],
-      rangemode: "normal", title: { text: axis, standoff: 8 } });
+    Object.assign(layout.xaxis, {
+      type: "category",
+      categoryorder: "array",
+      categoryarray: ticks,
+      range: [-0.25, ticks.length - 0.75],
+      rangemode: "normal",
+      title: { text: axis, standoff: 8 },
+    });
     Object.assign(layout.yaxis, { title: { text: scale === 100 ? "Accuracy, %" : "Metric", standoff: 6 } });
-    Object.assign(layout, { uirevision: key, hovermode: "x", showlegend: true, dragmode: false,
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 } });
+    Object.assign(layout, {
+      uirevision: key,
+      hovermode: "x",
+      showlegend: true,
+      dragmode: false,
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    });
     const several = new Set(series.map(({ method }) => method)).size > 1;
     const data = series.map(({ label, method, points }, index) => {
       const shown = points[this.rest];
       const style = this.styles[method];
-      return { type: "scatter", mode: "lines+markers", name: label, x: shown.map(({ at }) => at), y: shown.map(({ mean }) => scale * mean),
-        line: several ? style.line : { color: style.line.color, width: 2, dash: DASHES[index % DASHES.length] },
-        marker: several ? style.marker : { color: style.line.color, size: 8, symbol: SYMBOLS[index % SYMBOLS.length] },
-        error_y: { type: "data", symmetric: false, thickness: 1, width: 4, array: shown.map(({ mean, high }) => scale * (high - mean)),
-          arrayminus: shown.map(({ mean, low }) => scale * (mean - low)) },
-        text: shown.map(({ mean, low, high, runs }) => `${metricText(this.metric, mean)}, seeds ${metricText(this.metric, low)} to ${metricText(this.metric, high)}, ${runs} runs`),
-        hovertemplate: `${label}: %{text}<extra></extra>` };
+      return {
+        type: "scatter",
+        mode: "lines+markers",
+        name: label,
+        x: shown.map(({ at }) => at),
+        y: shown.map(({ mean }) => scale * mean),
+        line: several
+          ? style.line
+          : { color: style.line.color, width: 2, dash: DASHES[index % DASHES.length] },
+        marker: several
+          ? style.marker
+          : { color: style.line.color, size: 8, symbol: SYMBOLS[index % SYMBOLS.length] },
+        error_y: {
+          type: "data",
+          symmetric: false,
+          thickness: 1,
+          width: 4,
+          array: shown.map(({ mean, high }) => scale * (high - mean)),
+          arrayminus: shown.map(({ mean, low }) => scale * (mean - low)),
+        },
+        text: shown.map(
+          ({ mean, low, high, runs }) =>
+            `${metricText(this.metric, mean)}, seeds ${metricText(this.metric, low)} to ${metricText(this.metric, high)}, ${runs} runs`,
+        ),
+        hovertemplate: `${label}: %{text}<extra></extra>`,
+      };
     });
     draw(this.chart, { data, layout, config: { displayModeBar: false } }).catch((error) => {
       this.chart.textContent = `The chart is not shown: ${error.message}. The numbers are in the table below.`;
@@ -58,9 +99,18 @@ export class SweepLines {
 
   numbers() {
     const { axis, series } = this.now;
-    const rows = series.flatMap(({ label, points }) => points[this.rest].map((point) => [label, point.at, point]));
-    return { columns: ["Line", axis, "Mean", "Lowest seed", "Highest seed", "Runs"],
-      rows: rows.map(([label, at, { mean, low, high, runs }]) => [label, at, ...[mean, low, high].map((value) => metricText(this.metric, value)), runs]),
-      values: rows.map(([label, at, { mean, low, high, runs }]) => [label, at, mean, low, high, runs]) };
+    const rows = series.flatMap(({ label, points }) =>
+      points[this.rest].map((point) => [label, point.at, point]),
+    );
+    return {
+      columns: ["Line", axis, "Mean", "Lowest seed", "Highest seed", "Runs"],
+      rows: rows.map(([label, at, { mean, low, high, runs }]) => [
+        label,
+        at,
+        ...[mean, low, high].map((value) => metricText(this.metric, value)),
+        runs,
+      ]),
+      values: rows.map(([label, at, { mean, low, high, runs }]) => [label, at, mean, low, high, runs]),
+    };
   }
 }

@@ -9,9 +9,17 @@ export class SettingsTable {
     this.styles = styles;
     this.table = h("table", { class: "scoreboard settings-table" });
     this.summary = h("summary", {});
-    this.node = h("details", { class: "as-table part-of" }, this.summary,
-      h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Every setting" }, this.table),
-      exports("sweep", () => this.rows()));
+    this.node = h(
+      "details",
+      { class: "as-table part-of" },
+      this.summary,
+      h(
+        "div",
+        { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Every setting" },
+        this.table,
+      ),
+      exports("sweep", () => this.rows()),
+    );
   }
 
   show({ settings, metric_name: metric }) {
@@ -20,26 +28,78 @@ export class SettingsTable {
   }
 
   redraw() {
-    const sorted = [...this.settings].sort((one, other) => (other.spread?.mean ?? -1) - (one.spread?.mean ?? -1));
+    const sorted = [...this.settings].sort(
+      (one, other) => (other.spread?.mean ?? -1) - (one.spread?.mean ?? -1),
+    );
     const timed = sorted.some(({ seconds }) => seconds !== null);
-    const heads = [["Mean", "Over the seeds that have finished"], ["Lowest to highest", "Of the seeds, where several have finished"], ["Seeds", "Finished, of those asked for"],
-      ["Parameters", "Trained numbers, without the classifier head's"], ...(timed ? [["Seconds", "Of training, the median of the seeds"]] : [])];
-    const line = ({ method, name, spread, seeds, failed, parameters, seconds }) => h("tr", {},
-      h("th", { scope: "row", class: "method" }, h("div", { class: "method-cell" }, swatch(this.styles[method]), h("span", {}, name))),
-      h("td", {}, spread ? metricText(this.metric, spread.mean) : failed ? "failed" : "–"),
-      h("td", {}, spread && spread.runs > 1 ? `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)}` : "–"),
-      h("td", {}, `${spread?.runs ?? 0} of ${seeds}`),
-      h("td", {}, parameters === null ? "–" : count(parameters)),
-      timed ? h("td", {}, seconds === null ? "–" : aligned(seconds)) : null);
-    this.table.replaceChildren(h("caption", { class: "hidden-text" }, "Every setting and what it gave"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "method", title: "The learning rate as a multiple of the recipe's for the method" }, "Setting"), heads.map(([name, hint]) => h("th", { scope: "col", title: hint }, name)))),
-      h("tbody", {}, sorted.map(line)));
-    setText(this.summary, sorted.length === 1 ? "The one setting" : `All ${sorted.length} settings, the best first`);
+    const heads = [
+      ["Mean", "Over the seeds that have finished"],
+      ["Lowest to highest", "Of the seeds, where several have finished"],
+      ["Seeds", "Finished, of those asked for"],
+      ["Parameters", "Trained numbers, without the classifier head's"],
+      ...(timed ? [["Seconds", "Of training, the median of the seeds"]] : []),
+    ];
+    const line = ({ method, name, spread, seeds, failed, parameters, seconds }) =>
+      h(
+        "tr",
+        {},
+        h(
+          "th",
+          { scope: "row", class: "method" },
+          h("div", { class: "method-cell" }, swatch(this.styles[method]), h("span", {}, name)),
+        ),
+        h("td", {}, spread ? metricText(this.metric, spread.mean) : failed ? "failed" : "–"),
+        h(
+          "td",
+          {},
+          spread && spread.runs > 1
+            ? `${metricText(this.metric, spread.low)} to ${metricText(this.metric, spread.high)}`
+            : "–",
+        ),
+        h("td", {}, `${spread?.runs ?? 0} of ${seeds}`),
+        h("td", {}, parameters === null ? "–" : count(parameters)),
+        timed ? h("td", {}, seconds === null ? "–" : aligned(seconds)) : null,
+      );
+    this.table.replaceChildren(
+      h("caption", { class: "hidden-text" }, "Every setting and what it gave"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h(
+            "th",
+            {
+              scope: "col",
+              class: "method",
+              title: "The learning rate as a multiple of the recipe's for the method",
+            },
+            "Setting",
+          ),
+          heads.map(([name, hint]) => h("th", { scope: "col", title: hint }, name)),
+        ),
+      ),
+      h("tbody", {}, sorted.map(line)),
+    );
+    setText(
+      this.summary,
+      sorted.length === 1 ? "The one setting" : `All ${sorted.length} settings, the best first`,
+    );
   }
 
   rows() {
     return this.settings.map(({ method, values, spread, seeds, failed, parameters, seconds }) => ({
-      method, ...values, mean: spread?.mean ?? null, lowest: spread?.low ?? null, highest: spread?.high ?? null,
-      finished: spread?.runs ?? 0, seeds, failed, parameters, seconds }));
+      method,
+      ...values,
+      mean: spread?.mean ?? null,
+      lowest: spread?.low ?? null,
+      highest: spread?.high ?? null,
+      finished: spread?.runs ?? 0,
+      seeds,
+      failed,
+      parameters,
+      seconds,
+    }));
   }
 }

@@ -7,7 +7,7 @@ import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
 
 const EVERY = 2000;
-const AT_REST = 10_000;  // all runs are over, but another page may let it go on
+const AT_REST = 10_000; // all runs are over, but another page may let it go on
 const STATES = ["finished", "failed", "stopped", "interrupted", "running", "preparing", "stopping", "queued"];
 
 /** Put the sweep into the address, so that a refresh or a link leads back to it. */
@@ -21,31 +21,105 @@ export function mount({ element, props, server, watch }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
-  const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Sweep", "aria-valuemin": 0, "aria-valuemax": 100 }, h("span"));
-  const stop = h("button", { type: "button", class: "text-button", hidden: true, onclick: () => act(server.stop) }, "Stop the sweep");
-  const goOn = h("button", { type: "button", class: "text-button", hidden: true, onclick: () => act(server.go_on),
-    title: "Queue the runs again that were stopped or cut off" }, "Go on");
-  const back = h("button", { type: "button", class: "text-button", hidden: true,
-    onclick: () => { remember(null); watchGroup(null); } }, "Show the recorded sweeps");
-  const choice = h("div", { class: "chart-controls" }, segmented("Recorded sweep", "sweep-recorded", props.recorded, props.recorded[0][0], showRecorded));
+  const bar = h(
+    "div",
+    {
+      class: "progress",
+      role: "progressbar",
+      "aria-label": "Sweep",
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    },
+    h("span"),
+  );
+  const stop = h(
+    "button",
+    { type: "button", class: "text-button", hidden: true, onclick: () => act(server.stop) },
+    "Stop the sweep",
+  );
+  const goOn = h(
+    "button",
+    {
+      type: "button",
+      class: "text-button",
+      hidden: true,
+      onclick: () => act(server.go_on),
+      title: "Queue the runs again that were stopped or cut off",
+    },
+    "Go on",
+  );
+  const back = h(
+    "button",
+    {
+      type: "button",
+      class: "text-button",
+      hidden: true,
+      onclick: () => {
+        remember(null);
+        watchGroup(null);
+      },
+    },
+    "Show the recorded sweeps",
+  );
+  const choice = h(
+    "div",
+    { class: "chart-controls" },
+    segmented("Recorded sweep", "sweep-recorded", props.recorded, props.recorded[0][0], showRecorded),
+  );
   const seen = h("div", { class: "seen", "aria-live": "polite" });
-  const rests = segmented("What stands for the settings that are not on an axis", "sweep-rest",
-    [["mean", "Mean over the rest"], ["best", "Best of the rest"]], "mean", (rest) => { heatmap.rest = lines.rest = rest; heatmap.redraw(); lines.redraw(); });
+  const rests = segmented(
+    "What stands for the settings that are not on an axis",
+    "sweep-rest",
+    [
+      ["mean", "Mean over the rest"],
+      ["best", "Best of the rest"],
+    ],
+    "mean",
+    (rest) => {
+      heatmap.rest = lines.rest = rest;
+      heatmap.redraw();
+      lines.redraw();
+    },
+  );
   const heatmap = new SweepHeatmap();
   const lines = new SweepLines(props.lines, props.layout);
   const table = new SettingsTable(props.lines);
-  const pictures = h("div", { class: "sweep-pictures" }, h("div", { class: "chart-controls" }, rests),
-    h("div", { class: "sweep-pair" }, heatmap.node, lines.node), table.node);
+  const pictures = h(
+    "div",
+    { class: "sweep-pictures" },
+    h("div", { class: "chart-controls" }, rests),
+    h("div", { class: "sweep-pair" }, heatmap.node, lines.node),
+    table.node,
+  );
   const head = h("h2", {}, "Does the choice of m, p and learning rate matter?");
-  element.querySelector(".mount").replaceChildren(head, choice, title, origin, status, bar,
-    h("p", { class: "sweep-actions" }, stop, goOn, back), seen, pictures);
+  element
+    .querySelector(".mount")
+    .replaceChildren(
+      head,
+      choice,
+      title,
+      origin,
+      status,
+      bar,
+      h("p", { class: "sweep-actions" }, stop, goOn, back),
+      seen,
+      pictures,
+    );
 
-  let group = null, known = null, timer = null, generation = 0;
+  let group = null,
+    known = null,
+    timer = null,
+    generation = 0;
 
   function fill(shown) {
     title.hidden = Boolean(shown.recorded);
     setText(title, shown.title);
-    setText(origin, [shown.recorded ? `Recorded ${shown.recorded}` : shown.device, shown.origin].filter(Boolean).join(" · "));
+    setText(
+      origin,
+      [shown.recorded ? `Recorded ${shown.recorded}` : shown.device, shown.origin]
+        .filter(Boolean)
+        .join(" · "),
+    );
     seen.replaceChildren(...paragraphs(shown.sentences));
     pictures.hidden = shown.settings.length === 0;
     heatmap.show(shown);
@@ -57,7 +131,7 @@ export function mount({ element, props, server, watch }) {
     const counts = STATES.filter((state) => states[state]).map((state) => `${states[state]} ${state}`);
     const time = left === null ? [] : [`about ${clock(left)} left`];
     setText(status, [`Sweep of ${runs} runs`, ...counts, ...time].join(" · "));
-    const part = Math.round(100 * ended / runs);
+    const part = Math.round((100 * ended) / runs);
     bar.hidden = false;
     bar.classList.toggle("idle", waiting === 0);
     bar.setAttribute("aria-valuenow", part);
@@ -73,13 +147,19 @@ export function mount({ element, props, server, watch }) {
         if (answer.missing) {
           remember(null);
           watchGroup(null);
-          setText(status, "The sweep in the address is not there; it may have been deleted. A recorded one is shown.");
+          setText(
+            status,
+            "The sweep in the address is not there; it may have been deleted. A recorded one is shown.",
+          );
           return;
         }
         if (answer.shown) fill(answer.shown);
         known = answer.known;
         tell(answer.progress);
-        const { waiting, states: { stopped, interrupted } } = answer.progress;
+        const {
+          waiting,
+          states: { stopped, interrupted },
+        } = answer.progress;
         stop.hidden = !(answer.mine && waiting);
         goOn.hidden = !(answer.mine && !waiting && (stopped || interrupted));
         back.hidden = false;
@@ -87,7 +167,10 @@ export function mount({ element, props, server, watch }) {
         again = answer.progress.waiting > 0;
       } catch {
         if (mine !== generation) return;
-        setText(status, "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.");
+        setText(
+          status,
+          "The server does not answer; trying again. The sweep goes on there without this page, unless the server itself has stopped.",
+        );
       }
     }
     timer = setTimeout(() => poll(mine), again ? EVERY : AT_REST);
@@ -127,7 +210,10 @@ export function mount({ element, props, server, watch }) {
     setText(status, "");
     if (group) return poll(generation);
     bar.hidden = true;
-    setText(status, "A recorded sweep, not run here; its seconds were not kept, since other work shared the machine.");
+    setText(
+      status,
+      "A recorded sweep, not run here; its seconds were not kept, since other work shared the machine.",
+    );
     fill(props.first);
     choice.querySelector("input").checked = true;
   }
@@ -138,7 +224,8 @@ export function mount({ element, props, server, watch }) {
       remember(asked);
       watchGroup(asked);
       head.scrollIntoView({ block: "start" });
-    } else if (group) {  // the token has come: whose sweep it is may be told now
+    } else if (group) {
+      // the token has come: whose sweep it is may be told now
       clearTimeout(timer);
       generation += 1;
       poll(generation);
