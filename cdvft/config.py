@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from peft.config import PeftConfig
+import peft
 
+from cdvft.registration import CDVFTPeftType
 from cdvft.rule import BACKENDS, Backend
 
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
 
 
-class CDVFTPeftType(str, enum.Enum):
-    """Stands beside PEFT's closed enum of methods; equals its string and hashes alike, as those do."""
-
-    CDVFT = "CDVFT"
-
-
 @dataclass
-class CDVFTConfig(PeftConfig):
+class CDVFTConfig(peft.PeftConfig):
     """Configuration of a `CDVFTModel`: h' = W x + alpha dW x with dW = diag circ diag ... circ diag.
 
     Source: Ding, Chen, Liao, Wang, "Parameter-Efficient Fine-Tuning with Circulant and Diagonal Vectors",

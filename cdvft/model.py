@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from peft.config import PeftConfig
+import peft
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from peft.utils.error import NoMatchingPeftModuleError
@@ -21,6 +21,7 @@ from transformers.pytorch_utils import Conv1D
 
 from cdvft.config import CDVFTConfig
 from cdvft.layer import BASE_ONLY, CDVFTLayer, CDVFTLinear
+from cdvft.registration import PREFIX
 
 # Query and value as transformers names them before and since version 5; absent names match nothing.
 VISION_TARGETS = ["query", "value", "q_proj", "v_proj"]
@@ -39,7 +40,7 @@ class CDVFTModel(BaseTuner):
     IJCAI 2025 (arXiv 2505.00580).
     """
 
-    prefix = "cdvft_"
+    prefix = PREFIX
     tuner_layer_cls = CDVFTLayer
     target_module_mapping = DEFAULT_TARGETS
 
@@ -67,7 +68,7 @@ class CDVFTModel(BaseTuner):
                 stacklevel=2,
             )
 
-    def _prepare_adapter_config(self, peft_config: PeftConfig, model_config: dict) -> PeftConfig:
+    def _prepare_adapter_config(self, peft_config: peft.PeftConfig, model_config: dict) -> peft.PeftConfig:
         try:
             return super()._prepare_adapter_config(peft_config, model_config)
         except ValueError as error:

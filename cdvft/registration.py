@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
+import enum
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
-from cdvft.config import CDVFTConfig, CDVFTPeftType
-from cdvft.model import CDVFTModel
+from wrapt import LazyObjectProxy
 
 
-def register() -> None:
+class CDVFTPeftType(str, enum.Enum):
+    """Stands beside PEFT's closed enum of methods; equals its string and hashes alike, as those do."""
+
+    CDVFT = "CDVFT"
+
+
+def _at_first_use(table: str, module: str, name: str) -> Any:
+    """Stands for a class in one of PEFT's tables until PEFT uses it: then it is imported and put there.
+
+    Registering imports nothing, so that it can neither meet a module of this package halfway through its own
+    import of PEFT, nor wait for a thread that waits for PEFT.
+    """
+
+    def load() -> Any:
+        ours = getattr(import_module(module), name)
+        getattr(import_module("peft.mapping"), table)[CDVFTPeftType.CDVFT] = ours
+        return ours
+
+    return LazyObjectProxy(load, interface=type)
+
+
+PREFIX = "cdvft_"
+"""What the names of an adapter's parameters begin with."""
+
+_CONFIGS, _TUNERS = "PEFT_TYPE_TO_CONFIG_MAPPING", "PEFT_TYPE_TO_TUNER_MAPPING"
+_ENTRIES = {
+    _CONFIGS: _at_first_use(_CONFIGS, "cdvft.config", "CDVFTConfig"),
+    _TUNERS: _at_first_use(_TUNERS, "cdvft.model", "CDVFTModel"),
+    "PEFT_TYPE_TO_PREFIX_MAPPING": PREFIX,
+}
+
+
+def register(peft: ModuleType) -> None:
     """Enter CDVFT into PEFT's tables, which its own `register_peft_method` keeps closed to outside names.
 
     Calling it again changes nothing.
@@ -16,17 +50,14 @@ def register() -> None:
     Raises:
         RuntimeError: if another package has entered a method of the same name.
     """
-    entries: list[tuple[dict, object]] = [
-        (PEFT_TYPE_TO_CONFIG_MAPPING, CDVFTConfig),
-        (PEFT_TYPE_TO_TUNER_MAPPING, CDVFTModel),
-        (PEFT_TYPE_TO_PREFIX_MAPPING, CDVFTModel.prefix),
-    ]
-    for table, ours in entries:
+    import_module(peft.__name__)  # whole: another thread may still be importing it
+    tables = [(getattr(peft.mapping, name), ours) for name, ours in _ENTRIES.items()]
+    for table, ours in tables:
         theirs = table.get(CDVFTPeftType.CDVFT, ours)
-        if theirs != ours:
+        if theirs is not ours and theirs != ours:
             raise RuntimeError(
                 f"PEFT already has a method named {CDVFTPeftType.CDVFT.value!r}: {theirs!r}, which is not "
-                f"{ours!r}. Import only one of the two packages."
+                "this package's. Import only one of the two packages."
             )
-    for table, ours in entries:
-        table[CDVFTPeftType.CDVFT] = ours
+    for table, ours in tables:
+        table.setdefault(CDVFTPeftType.CDVFT, ours)

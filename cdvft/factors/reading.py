@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import peft  # noqa: F401 - whole, before its parts: another thread may still be importing it
 import torch
 from peft.tuners.fourierft import FourierFTLayer
 from peft.tuners.tuners_utils import BaseTunerLayer

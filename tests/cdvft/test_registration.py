@@ -34,15 +34,17 @@ def test_every_table_is_covered_or_excused() -> None:
 
 
 def test_entries() -> None:
+    assert type(peft.get_peft_config({"peft_type": "CDVFT"})) is cdvft.CDVFTConfig
+    assert peft.mapping.PEFT_TYPE_TO_TUNER_MAPPING["CDVFT"].prefix == "cdvft_"
+    assert peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING[CDVFTPeftType.CDVFT] == "cdvft_"
+    # Once used, they are the classes themselves.
     assert peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING["CDVFT"] is cdvft.CDVFTConfig
     assert peft.mapping.PEFT_TYPE_TO_TUNER_MAPPING["CDVFT"] is cdvft.CDVFTModel
-    assert peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING[CDVFTPeftType.CDVFT] == "cdvft_"
-    assert type(peft.get_peft_config({"peft_type": "CDVFT"})) is cdvft.CDVFTConfig
 
 
 def test_registering_again_changes_nothing() -> None:
     before = {name: dict(table) for name, table in tables().items()}
-    register()
+    register(peft)
     assert {name: dict(table) for name, table in tables().items()} == before
 
 
@@ -53,5 +55,5 @@ def test_somebody_elses_entry_is_not_overwritten(monkeypatch: pytest.MonkeyPatch
     theirs = "another package's entry"
     monkeypatch.setitem(getattr(peft.mapping, table), "CDVFT", theirs)
     with pytest.raises(RuntimeError, match=r"'CDVFT': \"another package's entry\".*Import only one"):
-        register()
+        register(peft)
     assert getattr(peft.mapping, table)["CDVFT"] == theirs

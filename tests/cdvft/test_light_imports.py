@@ -1,0 +1,144 @@
+"""`import cdvft` loads nothing heavy and still makes CDVFT known to PEFT, whichever of the two comes first.
+
+Each program runs in a fresh interpreter, for what is imported once stays imported.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cdvft
+
+ROOT = Path(__file__).parents[2]
+LOADED = "print(*sorted({'torch', 'peft', 'transformers', 'numpy'} & set(sys.modules)))"
+
+
+def printed(program: str, *folders: Path) -> str:
+    code = f"import sys; sys.path[:0] = {[*map(str, folders), str(ROOT)]!r}\n{program}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import cdvft",
+        "import cdvft.cost; import cdvft.blocks; import cdvft.registration",
+        "from cdvft import cost; cost.estimate('cdvft', [cost.Shape('q', 8, 8)], batch=1, sequence=1)",
+        "import cdvft; cdvft.blocks.partition(8, 8); cdvft.cost.Shape('q', 8, 8); dir(cdvft)",
+    ],
+)
+def test_nothing_heavy_is_loaded(program: str) -> None:
+    assert printed(f"{program}; {LOADED}") == ""
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import cdvft; import peft",
+        "import peft; import cdvft",
+        "import cdvft; from peft import PeftModel",
+        "from cdvft.config import CDVFTConfig; import peft",
+        "from cdvft.layer import CDVFTLinear",
+        "from cdvft.model import CDVFTModel; from cdvft import CDVFTConfig",
+        "import cdvft.factors",
+        "import transformers, cdvft; from peft.tuners.lora import LoraConfig",
+    ],
+)
+def test_cdvft_is_known_to_peft_in_any_order(imports: str) -> None:
+    made = printed(
+        f"{imports}\nimport peft; print(type(peft.get_peft_config({{'peft_type': 'CDVFT', 'm': 3}})))"
+    )
+    assert made == "<class 'cdvft.config.CDVFTConfig'>"
+
+
+SAVED = """
+import torch
+{imports}
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(8, 8)
+    def forward(self, x):
+        return self.inner(x)
+
+torch.manual_seed(0)
+model = {load}
+print(type(model.base_model).__name__, float(model.base_model.model.inner.cdvft_diagonals["default"][1][0]))
+"""
+
+
+@pytest.mark.parametrize("imports", ["import cdvft; import peft", "import peft; import cdvft"])
+def test_a_saved_adapter_loads_without_any_name_of_cdvft(tmp_path: Path, imports: str) -> None:
+    made = SAVED.format(
+        imports=f"{imports}; from cdvft import CDVFTConfig",
+        load="peft.get_peft_model(Net(), CDVFTConfig(target_modules=['inner'], init_weights='zero_input'))",
+    )
+    assert printed(f"{made}\nmodel.save_pretrained({str(tmp_path)!r})") == "CDVFTModel 1.0"
+    loaded = SAVED.format(imports=imports, load=f"peft.PeftModel.from_pretrained(Net(), {str(tmp_path)!r})")
+    assert printed(loaded) == "CDVFTModel 1.0"
+
+
+def test_threads_that_import_at_once_all_find_the_method() -> None:
+    program = """
+import threading
+start, found = threading.Barrier(4), []
+programs = [
+    "import peft",
+    "import cdvft; import peft",
+    "from cdvft.config import CDVFTConfig; import peft",
+    "from cdvft import CDVFTLinear; import peft",
+]
+def run(code):
+    start.wait()
+    exec(code)
+    found.append("CDVFT" in sys.modules["peft"].mapping.PEFT_TYPE_TO_CONFIG_MAPPING)
+import cdvft
+threads = [threading.Thread(target=run, args=[code]) for code in programs]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(found)
+"""
+    assert printed(program) == "[True, True, True, True]"
+
+
+def test_an_import_of_peft_that_is_under_way_elsewhere_is_waited_for(tmp_path: Path) -> None:
+    """A stand-in for PEFT says that it has begun and goes on when it is told: no timing decides."""
+    package = tmp_path / "peft"
+    package.mkdir()
+    tables = "; ".join(f"PEFT_TYPE_TO_{name}_MAPPING = {{}}" for name in ("CONFIG", "TUNER", "PREFIX"))
+    (package / "mapping.py").write_text(tables)
+    (package / "__init__.py").write_text(
+        "import builtins\nbuiltins.begun.set()\nassert builtins.asked.wait(60)\nfrom peft import mapping\n"
+    )
+    program = """
+import builtins, importlib, threading
+builtins.begun, builtins.asked = threading.Event(), threading.Event()
+first = threading.Thread(target=lambda: __import__("peft"), daemon=True)
+first.start()
+assert builtins.begun.wait(60)
+
+plainly = importlib.import_module
+def watched(name):
+    if name == "peft":
+        builtins.asked.set()  # whoever asks for the whole of it may wait: the other thread goes on
+    return plainly(name)
+importlib.import_module = watched
+import cdvft
+print("CDVFT" in sys.modules["peft"].mapping.PEFT_TYPE_TO_PREFIX_MAPPING)
+"""
+    assert printed(program, tmp_path) == "True"
+
+
+def test_names_are_listed_and_unknown_ones_refused() -> None:
+    assert {"CDVFTConfig", "CDVFTModel", "Factors", "cost", "blocks"} <= set(dir(cdvft))
+    assert all(getattr(cdvft, name).__name__ == name for name in cdvft.__all__)
+    with pytest.raises(AttributeError, match="module 'cdvft' has no attribute 'CDVFTConfg'"):
+        cdvft.CDVFTConfg  # type: ignore[attr-defined]  # noqa: B018
