@@ -46,13 +46,34 @@ export class RunModel {
   }
 }
 
-/** Seconds until the run ends, from its own pace; null before it has one. */
-export function secondsLeft(run) {
+/** Without what is laid over it: the race of the first run. */
+export const shownRace = (runs) => runs.filter((run) => run.group === runs[0].group);
+
+/** Seconds of training until the run ends, from its own pace; null before it has one. */
+function secondsLeft(run) {
   const last = run.steps.at(-1);
   if (run.state !== "running" || !last || !run.total_steps || last[0] < 3) return null;
   const recent = run.steps.slice(-40);
   const pace = recent.length > 2 ? (last[1] - recent[0][1]) / (last[0] - recent[0][0]) : last[1] / last[0];
   return Math.max(0, (run.total_steps - last[0]) * pace);
+}
+
+/**
+ * Seconds until the last run of the race ends; null before the one that trains has a pace. One that waits takes what was
+ * promised of it, times what this one's training takes against its own promise; without promises, as long as this one.
+ */
+export function raceSecondsLeft(runs) {
+  const active = runs.find(isActive),
+    left = active ? secondsLeft(active) : null;
+  if (left === null) return null;
+  const training = active.steps.at(-1)[1] + left,
+    promised = active.forecast?.seconds?.value;
+  return runs
+    .filter((run) => run.state === "queued")
+    .reduce((sum, { forecast }) => {
+      const { seconds, whole_seconds: whole } = forecast ?? {};
+      return sum + (promised && seconds ? ((whole ?? seconds).value * training) / promised : training);
+    }, left);
 }
 
 /** How far the whole race is, 0..1. */
@@ -72,10 +93,11 @@ export function statusText(runs) {
       parts.push(fraction === null ? text : `${text}, ${Math.round(100 * fraction)} %`);
     } else if (active.total_steps) {
       parts.push(`step ${active.step} of ${active.total_steps}`);
-      const left = secondsLeft(active);
+      const left = raceSecondsLeft(runs);
       if (active.step >= active.total_steps) parts.push("evaluating");
       else if (active.state === "stopping") parts.push("a last evaluation follows");
-      else if (left !== null) parts.push(`${clock(left)} left`);
+      else if (left !== null)
+        parts.push(`${clock(left)} left${waiting.length ? ` for all ${waiting.length + 1}` : ""}`);
     }
     if (waiting.length) parts.push(`next: ${waiting[0].label}`);
     return parts.join(" · ");

@@ -6,10 +6,12 @@ import { Predicted } from "./predicted.js";
 import { Reproduce } from "./reproduce.js";
 import { Cards } from "./run_cards.js";
 import { RunChart } from "./run_chart.js";
-import { isActive, isFinal, progress, RunModel, statusText } from "./run_model.js";
+import { isActive, isFinal, progress, RunModel, shownRace, statusText } from "./run_model.js";
 import { Scoreboard } from "./scoreboard.js";
 
 const EVERY = 1000;
+// What is shown while nobody asked for a race, and what it is called.
+const UNASKED = { last: "The last race here", best: "The best race here" };
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
 /** Put the runs into the address, so that a refresh or another device finds them. */
@@ -101,6 +103,8 @@ export function mount({ element, props, server, trigger, watch }) {
   let ended = 0; // how many of these runs are over: what they took teaches the next forecast
   let announced = false; // that these runs are what one came for: settings fold once, not at every change of state
 
+  const unasked = () => props.value.kind in UNASKED;
+
   function announce() {
     if (announced) return;
     announced = true;
@@ -116,8 +120,8 @@ export function mount({ element, props, server, trigger, watch }) {
     ended = over;
     known = now;
     const busy = runs.some((run) => !isFinal(run));
-    if (props.value.kind === "linked" || (busy && props.value.kind !== "last")) announce();
-    setText(aloud, runs.length && !props.value.recorded ? statusText(runs) : "");
+    if (props.value.kind === "linked" || (busy && !unasked())) announce();
+    setText(aloud, runs.length && !props.value.recorded ? statusText(shownRace(runs)) : "");
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
     document.dispatchEvent(new CustomEvent("runs-changed"));
   }
@@ -126,6 +130,7 @@ export function mount({ element, props, server, trigger, watch }) {
     const runs = model.shown;
     const first = runs[0];
     const groups = [...new Set(runs.map((run) => run.group))];
+    const race = shownRace(runs);
     for (const run of runs) {
       run.overlay = run.group === groups[0] ? null : run.name === first.name ? when(run.created) : run.name;
     }
@@ -144,13 +149,7 @@ export function mount({ element, props, server, trigger, watch }) {
         ? ""
         : recorded
           ? `Recorded ${recorded}`
-          : [
-              kind === "last" ? "The last race here" : "",
-              first.summary,
-              first.device,
-              first.precision,
-              when(first.created),
-            ]
+          : [UNASKED[kind] ?? "", first.summary, first.device, first.precision, when(first.created)]
               .filter(Boolean)
               .join(" · "),
     );
@@ -159,15 +158,15 @@ export function mount({ element, props, server, trigger, watch }) {
       first
         ? recorded
           ? "A recorded race, not run here. Press Start to run your own."
-          : statusText(runs)
+          : statusText(race)
         : "Choose on the left and press Start. The first point comes within seconds.",
     );
     reuse.hidden = !first || Boolean(recorded);
-    status.className = `status ${runs.find(isActive)?.state ?? ""}`;
-    const part = Math.round(100 * progress(runs));
-    bar.classList.toggle("idle", !runs.some((run) => !isFinal(run)));
+    status.className = `status ${race.find(isActive)?.state ?? ""}`;
+    const part = Math.round(100 * progress(race));
+    bar.classList.toggle("idle", !race.some((run) => !isFinal(run)));
     bar.setAttribute("aria-valuenow", part);
-    document.title = runs.some(isActive) ? `${part} % · ${pageTitle}` : pageTitle;
+    document.title = race.some(isActive) ? `${part} % · ${pageTitle}` : pageTitle;
     bar.firstChild.style.width = `${part}%`;
     board.show(runs);
     cards.show(runs);
@@ -232,7 +231,7 @@ export function mount({ element, props, server, trigger, watch }) {
       tell([]);
       return;
     }
-    if (props.value.kind !== "last") remember(runs);
+    if (!unasked()) remember(runs);
     if (props.value.kind === "new") comeUpTo(element);
     if (!same) show(true);
     if (runs.length) poll(generation);

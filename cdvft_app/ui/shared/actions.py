@@ -50,12 +50,8 @@ def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[st
 def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Stop those of the shown runs that wait or train; None, or why it was refused."""
     # From the last to the first: else the worker would take the next one while its turn comes.
-    return _each(
-        app,
-        reversed([run.id for run in _known(app.store, ids) if run.state in WAITING]),
-        token,
-        app.queue.stop,
-    )
+    runs = _acted_on(app.store, ids, token)
+    return _each(app, reversed([run.id for run in runs if run.state in WAITING]), token, app.queue.stop)
 
 
 def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
@@ -67,18 +63,18 @@ def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
         require_in_reach([plan.model, plan.dataset])
         app.queue.resume(run_id, mine)
 
-    return _each(app, [run.id for run in _known(app.store, ids) if run.state in RESUMABLE], token, again)
+    runs = _acted_on(app.store, ids, token)
+    return _each(app, [run.id for run in runs if run.state in RESUMABLE], token, again)
 
 
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
     """Which buttons can act on the shown runs, and why the others cannot."""
-    runs = _known(store, ids)
-    busy = [run for run in runs if run.state in WAITING]
-    ended_early = [run for run in runs if run.state in RESUMABLE]
-    mine = [run for run in (*busy, *ended_early) if store.owner(run.id, token)]
+    runs = _acted_on(store, ids, token)
     if not runs:
         return Buttons(False, False, "Stop and Resume are for a race of yours.")
-    if (busy or ended_early) and not mine:
+    busy = [run for run in runs if run.state in WAITING]
+    ended_early = [run for run in runs if run.state in RESUMABLE]
+    if (busy or ended_early) and not store.owner(runs[0].id, token):
         what = "stopped" if busy else "resumed"
         return Buttons(False, False, f"Only the browser that started this race can have it {what}.")
     if busy:
@@ -104,6 +100,15 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
 
 def _known(store: RunStore, ids: Sequence[str]) -> list[RunRecord]:
     return [run for run in map(store.get, ids) if run is not None]
+
+
+def _acted_on(store: RunStore, ids: Sequence[str], token: str) -> list[RunRecord]:
+    """Of the shown runs the visitor's own; where none is, all of them, which are then refused.
+
+    A race of somebody else's that is laid over one's own is neither stopped nor resumed with it.
+    """
+    runs = _known(store, ids)
+    return [run for run in runs if store.owner(run.id, token)] or runs
 
 
 def _each(app: AppState, ids: Any, token: str, act: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
 from typing import Any
@@ -13,6 +14,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared import actions, form, texts
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.forecast import forecast, problem
@@ -24,6 +26,7 @@ from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
 
 TITLE = "Train"
+LOOKED_THROUGH = 50  # races, the latest, for the best to show to who has run none
 GONE = "The address names a run that is not kept here; it may have been deleted. This is another one."
 # Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
 # Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
@@ -218,19 +221,31 @@ def _set(update: dict[str, Any] | None, value: Any) -> Any:
 
 
 def _first_shown(app: AppState, asked: str, token: str) -> dict[str, Any]:
-    """The runs in the address; else the visitor's last race, anybody's last, or a recorded one."""
+    """The runs in the address; else the visitor's last race, the best one here, or a recorded one."""
     runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
     missing = {"refused": GONE if asked else None}
-    last = app.store.groups(1, token, sweeps=False) or app.store.groups(1, sweeps=False)
+    last = app.store.groups(1, token, sweeps=False)
     if last:
         return shown([run.id for run in last[0]], "last", token) | missing
+    best = _best(app.store.groups(LOOKED_THROUGH, sweeps=False))
+    if best:
+        return shown([run.id for run in best], "best", token) | missing
     race = recorded()
     if race is None:
         return shown([], "last", token) | missing
     ids = [run["id"] for run in race["runs"]]
     return shown(ids, "last", token) | missing | {"recorded": race["recorded"], "rows": race}
+
+
+def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:
+    """Of the races that finished the one with the most methods, among those the best score; the latest first.
+
+    Empty where none finished.
+    """
+    whole = [race for race in races if all(run.state == "finished" for run in race)]
+    return max(whole, key=lambda race: (len(race), max(run.metric or 0.0 for run in race)), default=())
 
 
 def _reason(text: str, kind: str = "quiet") -> str:

@@ -111,6 +111,22 @@ def test_only_the_owner_stops_and_resumes(app: AppState) -> None:
     assert [app.store.state(run_id) for run_id in ids] == ["queued", "queued"]
 
 
+def test_a_race_of_somebody_elses_is_not_resumed_with_ones_own(app: AppState) -> None:
+    mine, theirs = started(app), started(app, "somebody")
+    assert actions.stop(app, theirs, "somebody") is None
+    shown = [*mine, *theirs]
+    assert actions.buttons(app.store, shown, "mine") == actions.Buttons(
+        True, False, "Stop keeps the adapter. Resume then goes on from there."
+    )
+    assert actions.stop(app, shown, "mine") is None
+    assert actions.resume(app, shown, "mine") is None
+    assert [app.store.state(run_id) for run_id in shown] == ["queued"] * 2 + ["stopped"] * 2
+    for run_id in mine:
+        app.store.set_state(run_id, "preparing")
+        app.store.set_state(run_id, "finished")
+    assert "is finished" in actions.buttons(app.store, shown, "mine").reason
+
+
 @pytest.mark.parametrize("ids", [[], ["nobody"], ["../../etc"]])
 def test_buttons_without_a_race(app: AppState, ids: list[str]) -> None:
     assert actions.buttons(app.store, ids, "mine") == actions.Buttons(

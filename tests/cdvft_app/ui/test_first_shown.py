@@ -30,13 +30,13 @@ def race(app: AppState, token: str) -> list[str]:
     return [run.id for run in app.store.create(settings, token)]
 
 
-def finish(app: AppState, run_id: str) -> None:
+def finish(app: AppState, run_id: str, score: float = 0.75) -> None:
     app.store.set_state(run_id, "preparing")
     for event in (
         Started(1, 13_824, 770, 22_000_000, "cpu", "fp32", 64, 32, "accuracy"),
         Step(1, 0.123456, 0.7, 0.01, 1.0, 100.0),
-        Evaluation(1, 0.2, 0.6, "accuracy", 0.75, final=True),
-        Done("finished", 1, 0.2, "accuracy", 0.75, 0.6, 64.0, 1000, None, Path("adapter")),
+        Evaluation(1, 0.2, 0.6, "accuracy", score, final=True),
+        Done("finished", 1, 0.2, "accuracy", score, 0.6, 64.0, 1000, None, Path("adapter")),
     ):
         app.store.append(run_id, event)
 
@@ -47,12 +47,33 @@ def test_nothing_yet(app: AppState) -> None:
 
 def test_linked_before_own_before_anybodys(app: AppState) -> None:
     mine, other = race(app, "mine"), race(app, "other")
-    assert _first_shown(app, "", "stranger")["runs"] == other
     assert _first_shown(app, "", "mine")["runs"] == mine
     app.store.create([catalog.resolve(one).settings for one in RaceRequest().runs()], "mine", sweep=True)
     assert _first_shown(app, "", "mine")["runs"] == mine, "a sweep is no race to watch"
     linked = _first_shown(app, f"{other[1]},nobody,../x", "mine")
     assert (linked["runs"], linked["kind"]) == ([other[1]], "linked")
+
+
+def test_a_newcomer_sees_the_best_race_that_finished(app: AppState) -> None:
+    good, worse, aborted, waiting = (race(app, "somebody") for _ in range(4))
+    alone = [app.store.create([catalog.resolve(RaceRequest().runs()[0]).settings], "somebody")[0].id]
+    for ids, scores in ((good, (0.7, 0.8)), (worse, (0.79, 0.6)), (alone, (0.99,))):
+        for run_id, score in zip(ids, scores, strict=True):
+            finish(app, run_id, score)
+    finish(app, aborted[0], 0.9)
+    app.store.set_state(aborted[1], "stopped")
+    shown = _first_shown(app, "", "stranger")
+    assert (shown["runs"], shown["kind"]) == (good, "best")
+    assert _first_shown(app, waiting[0], "stranger")["runs"] == waiting[:1]
+    assert _first_shown(app, "", "somebody")["kind"] == "last"
+
+
+def test_somebodys_aborted_race_is_nobody_elses_first_view(app: AppState) -> None:
+    stopped = race(app, "somebody")
+    for run_id in stopped:
+        app.store.set_state(run_id, "stopped")
+    assert _first_shown(app, "", "stranger")["runs"] == []
+    assert _first_shown(app, "", "somebody")["runs"] == stopped
 
 
 def test_a_recorded_race_until_there_is_one(
