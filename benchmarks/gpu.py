@@ -3,8 +3,8 @@
     python -m benchmarks.gpu [--dtypes float32 bfloat16]
 
 Methods take turns as in `benchmarks.speed`: the frozen layer, LoRA, FourierFT, C3A and every way of CDVFT.
-Prints the ratios and writes benchmarks/results/gpu.json. Until somebody has run it, `cdvft.rule` has only
-estimates for these devices.
+Prints the ratios and writes benchmarks/results/gpu.json. Until somebody has run it, `cdvft.kernels.rule` has
+only estimates for these devices.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ import torch
 from peft import C3AConfig, FourierFTConfig, LoraConfig, get_peft_model
 from torch import Tensor, nn
 
-from cdvft import CDVFTConfig, kernels, native
-from cdvft.rule import Plan
+from cdvft import CDVFTConfig
+from cdvft.kernels import linear, native
+from cdvft.kernels.rule import Plan
 
 WAYS = {
     "cdvft, transforms": Plan(merged_forward=False, merged_gradients=False),
@@ -129,12 +130,12 @@ def candidates(
 
 
 def _with_plan(run: Callable[[], None], plan: Plan) -> Callable[[], None]:
-    rule = kernels.choose
+    rule = linear.choose
 
     def planned() -> None:
-        kernels.choose = lambda *_, **__: plan  # type: ignore[assignment]
+        linear.choose = lambda *_, **__: plan  # type: ignore[assignment]
         run()
-        kernels.choose = rule
+        linear.choose = rule
 
     return planned
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from benchmarks.layers import Case, inputs, square
-from cdvft import native
 from cdvft.blocks import partition
 from cdvft.circulant import Factors
+from cdvft.kernels import native
 
 CASES = (square(768, 2048), square(1024, 2048), square(2048, 2048), Case(768, 3072, 2048))
 IN_CACHE = 64

@@ -145,7 +145,7 @@ def _exponent(points: list[tuple[float, float]]) -> float | None:
 
 
 def _rule_misses(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cases in which a way is faster than the one that `cdvft.rule` chose by more than `RULE_SLACK`."""
+    """Cases in which a way is faster than the one `cdvft.kernels.rule` chose, by more than `RULE_SLACK`."""
     misses = []
     for entry in entries:
         ways = {way: entry["seconds"][way] for way in layers.WAYS if way in entry["seconds"]}

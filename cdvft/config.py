@@ -9,8 +9,8 @@ from typing import Any
 
 import peft
 
+from cdvft.kernels.rule import BACKENDS, Backend
 from cdvft.registration import CDVFTPeftType
-from cdvft.rule import BACKENDS, Backend
 
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")

@@ -12,12 +12,11 @@ ROOT = Path(__file__).parents[1]
 LINES = 300
 
 # The library's modules and packages, each with those it may import.
-ENGINE = {"kernels", "chunked", "merged", "native", "rule", "spectra"}  # kernels is its door
 LIBRARY = {
     "blocks": set(),
     "circulant": {"blocks"},
-    **dict.fromkeys(ENGINE, ENGINE - {"kernels"} | {"circulant", "blocks"}),
-    "config": {"registration", "rule"},
+    "kernels": {"circulant"},
+    "config": {"registration", "kernels"},
     "layer": {"kernels", "circulant", "blocks", "config"},
     "model": {"layer", "config", "registration"},
     "registration": set(),

@@ -9,7 +9,7 @@ from torch import Tensor
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear
-from cdvft.rule import BACKENDS
+from cdvft.kernels.rule import BACKENDS
 
 pytestmark = pytest.mark.gpu
 ALPHA = 0.5

@@ -13,8 +13,8 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from cdvft import CDVFTConfig
 from cdvft.kernels import cd_linear, cd_linear_reference
-from cdvft.rule import BACKENDS
-from cdvft.spectra import _kept
+from cdvft.kernels.rule import BACKENDS
+from cdvft.kernels.spectra import _kept
 
 FAST = [backend for backend in BACKENDS if backend != "reference"]
 

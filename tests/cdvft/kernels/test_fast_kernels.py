@@ -13,9 +13,8 @@ from kernel_problem import TOLERANCE, Problem
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from cdvft import native
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import adapted_linear, cd_linear
+from cdvft.kernels import adapted_linear, cd_linear, native
 
 # d_out, d_in, m, block size: square, blocked, padded on either side, p = 1, odd lengths, every radix, a prime
 SMALL = [

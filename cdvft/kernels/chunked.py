@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors, block_spectrum
-from cdvft.spectra import forget, spectrum
+from cdvft.kernels.spectra import forget, spectrum
 
 DEFAULT_CACHE_BYTES = 1 << 20
 """Second-level cache of a core where the system does not tell, as outside Linux."""

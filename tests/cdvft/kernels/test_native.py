@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cdvft import native
 from cdvft.circulant import Factors
-from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference
-from cdvft.native import build
+from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference, native
+from cdvft.kernels.native import build
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-"""Applying W + alpha dW to a batch, exactly, saving nothing but the input for backward.
+"""The seam: one call, three ways, one result.
 
-Three ways, one result: transforms of a few tokens at a time ("fft": `cdvft.native`, or `cdvft.chunked` where
-that cannot serve), the dense update as scratch ("merged"), and the same mathematics left to autograd
-("reference"). "auto" asks `cdvft.rule`.
+"fft" transforms a few tokens at a time, by `native`, or by `chunked` where that cannot serve; "merged" takes
+the dense update as scratch; "reference" leaves the same mathematics to autograd. "auto" asks `rule`.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from torch import Tensor
 from torch.autograd import forward_ad as fwAD
 from torch.nn import functional as F
 
-from cdvft import chunked, merged, native
 from cdvft.circulant import Factors, block_circulant_matmul
-from cdvft.rule import Backend, Plan, choose
+from cdvft.kernels import chunked, merged, native
+from cdvft.kernels.rule import Backend, Plan, choose
 
 
 def cd_linear(

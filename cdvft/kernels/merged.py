@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cdvft import native
 from cdvft.circulant import Factors, cd_product
+from cdvft.kernels import native
 
 STRIP_ENTRIES = 1 << 16
 """Entries of the dense matrix in work at once: 256 KB of float32, which stay in the second-level cache."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cdvft.spectra import spectrum
+from cdvft.kernels.spectra import spectrum
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The walk through the factors as one small C library, compiled on first use and kept in the user's cache.
 
 Optional: without a C compiler, with `CDVFT_NATIVE=0`, off the CPU, or for block sizes with a prime factor
-above 7, `cdvft.chunked` does the same with torch's own transforms.
+above 7, `cdvft.kernels.chunked` does the same with torch's own transforms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
-from cdvft.native.build import library
+from cdvft.kernels.native.build import library
 
 RADIXES = (7, 5, 3, 8, 4, 2)
 FIRST_RADIXES = (8, 4, 7, 5, 3, 2)

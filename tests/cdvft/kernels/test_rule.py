@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdvft.blocks import partitions
-from cdvft.rule import MEASURED, Plan, choose
+from cdvft.kernels.rule import MEASURED, Plan, choose
 
 
 def ask(
