@@ -2,33 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import time
+if __name__ == "__main__":  # the processes that train import this file again, and must not import the page
+    from cdvft_app.ui.serving import main
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = (
-    "False"  # before gradio is imported: no outside host is asked anything
-)
-
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue, warm_up
-from cdvft_app.ui.build import build
-from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.theme import launch_arguments
-
-
-def main() -> None:
-    store = RunStore.default()
-    queue = JobQueue(store)
-    page = build(AppState.make(store, queue))
-    page.launch(prevent_thread_lock=True, **launch_arguments())
-    queue.start()
-    time.sleep(2)  # a page that is opened at once draws before the heavy imports take the processor
-    warm_up()
-    try:
-        page.block_thread()
-    finally:
-        queue.close()
-
-
-if __name__ == "__main__":
     main()

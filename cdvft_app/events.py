@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 
@@ -89,9 +90,21 @@ class Done:
 Event = Preparing | Started | Step | Evaluation | Snapshot | Note | Done
 
 
+class Halt(IntEnum):
+    """What `train()` is told when it asks whether to go on."""
+
+    NO = 0
+    STOP = 1  # end: a last evaluation, and the adapter is kept
+    PAUSE = 2  # leave at a checkpoint, to go on from there another time
+
+
 class TrainingFailed(Exception):
     """The run cannot go on; the text says what happened, why, and what to try."""
 
 
 class TrainingStopped(Exception):
     """The run was asked to stop before its first step: there is nothing to keep."""
+
+
+class TrainingPaused(Exception):
+    """The run was asked to pause: what it has is in its last checkpoint."""

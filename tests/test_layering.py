@@ -48,7 +48,7 @@ APP = {
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
-    | {"store", "sweep", "training.jobs", "training.device", "events"},
+    | {"store", "sweep", "training.jobs", "training.children", "training.device", "events"},
 }
 # Modules of other packages, each with the places that may import it.
 RESERVED = {
@@ -56,7 +56,7 @@ RESERVED = {
     "plotly": ("cdvft_app.figures",),
     "threading": ("cdvft_app.training.jobs",),
     "_thread": (),
-    "multiprocessing": (),
+    "multiprocessing": ("cdvft_app.training.children",),
     "concurrent": (),
     "pickle": (),
     "marshal": (),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Progress = Callable[[float | None, str], None]
-ShouldStop = Callable[[], bool]
+ShouldStop = Callable[[], object]  # true: leave
 
 POLL_SECONDS = 0.2
 STALL_SECONDS = 90.0  # several of a client's own retries fit in

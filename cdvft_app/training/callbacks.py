@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cdvft_app.events import Evaluation, Event, Note, Snapshot, Step, TrainingFailed
+from cdvft_app.events import Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
 from cdvft_app.store import snapshots
 from cdvft_app.training import methods
 
@@ -105,7 +105,7 @@ class Reporter(TrainerCallback):
         self,
         *,
         emit: Callable[[Event], None],
-        should_stop: Callable[[], bool],
+        should_stop: Callable[[], Halt],
         folder: Path,
         clock: Clock,
         watch: LossWatch,
@@ -119,7 +119,7 @@ class Reporter(TrainerCallback):
         self.watch = watch
         self.metric_name = metric_name
         self.throughput_unit = throughput_unit
-        self.stopped = False
+        self.halted = Halt.NO
         self.final = False
         self.last_evaluation: Evaluation | None = None
 
@@ -139,8 +139,9 @@ class Reporter(TrainerCallback):
         self.clock.stop()
         if state.global_step >= state.max_steps:
             control.should_evaluate = False  # the final evaluation follows
-        elif self._any_process(args, self.should_stop()):
-            self.stopped = control.should_training_stop = control.should_save = True
+        elif halted := self._of_all_processes(args, self.should_stop()):
+            self.halted = halted
+            control.should_training_stop = control.should_save = True
             control.should_evaluate = False
             self.snapshot_steps.add(state.global_step)
 
@@ -206,10 +207,10 @@ class Reporter(TrainerCallback):
         self.emit(Snapshot(step, self.clock.seconds, file))
 
     @staticmethod
-    def _any_process(args: TrainingArguments, flag: bool) -> bool:
-        """Whether any process of a data-parallel run says so: all must leave the loop at the same step."""
+    def _of_all_processes(args: TrainingArguments, halt: Halt) -> Halt:
+        """The most that any process of a data-parallel run was told: all leave the loop at the same step."""
         if args.world_size == 1:
-            return flag
-        flags = torch.tensor(int(flag), device=args.device)
-        torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
-        return bool(flags)
+            return halt
+        told = torch.tensor(int(halt), device=args.device)
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+        return Halt(int(told))

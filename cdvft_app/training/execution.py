@@ -8,11 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from cdvft_app.events import Done, Event, TrainingFailed, TrainingStopped
+from cdvft_app.events import Done, Event, Halt, TrainingFailed, TrainingPaused, TrainingStopped
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 
+TRAINER = "cdvft_app.training.trainer:train"
+"""A `Train` by its name, so that whoever hands it on need not import torch."""
 ERROR_FILE = "error.txt"  # in the run's folder: the traceback behind the reason
 OUT_OF_MEMORY = (
     "This machine ran out of memory. Lower the batch size, or the length or size of the inputs, "
@@ -27,7 +29,7 @@ class Train(Protocol):
         self,
         settings: RunSettings,
         emit: Callable[[Event], None],
-        should_stop: Callable[[], bool],
+        should_stop: Callable[[], Halt],
         folder: Path,
         resume: bool = False,
     ) -> Done: ...
@@ -37,20 +39,21 @@ def execute(
     store: RunStore,
     run: RunRecord,
     train: Train,
-    should_stop: Callable[[], bool],
+    should_stop: Callable[[], Halt],
     listen: Callable[[Event], None] = lambda event: None,
 ) -> None:
-    """Train a run that this process has claimed.
+    """Train a run that is claimed, in this process.
 
     Args:
         store: hears every event, and says whether somebody asked the run to stop.
         run: in state `preparing`; one that has made steps before goes on from its last checkpoint.
         train: does the work.
-        should_stop: a further reason to stop, beside the store's.
+        should_stop: a further reason to stop or to pause, beside the store's.
         listen: hears every event after the store.
 
     Raises:
         StoreError: the outcome cannot be kept; the run's state is not final.
+        TrainingPaused: `should_stop` said PAUSE; the caller says what the run's state is now.
         KeyboardInterrupt: passed on; the run is `interrupted`.
     """
     folder = store.folder(run.id)
@@ -59,29 +62,29 @@ def execute(
         store.append(run.id, event)
         listen(event)
 
+    def halt() -> Halt:
+        return should_stop() or (Halt.STOP if store.state(run.id) == "stopping" else Halt.NO)
+
     try:
         store.make_folder(run.id)
         (folder / ERROR_FILE).unlink(missing_ok=True)
-        train(
-            run.settings,
-            emit,
-            lambda: should_stop() or store.state(run.id) == "stopping",
-            folder,
-            resume=run.step > 0,
-        )
+        train(run.settings, emit, halt, folder, resume=run.step > 0)
     except TrainingStopped:
         store.set_state(run.id, "stopped", "Stopped before the first step.")
+    except TrainingPaused:
+        raise
     except KeyboardInterrupt:
         store.set_state(run.id, "interrupted", "Interrupted before it could end properly.")
         raise
     except BaseException as error:
-        # Also SystemExit: a library that wants to leave must not take the queue along.
+        # Also SystemExit: a library that wants to leave must not take the run's end along.
         with suppress(OSError):  # the reason matters more
             (folder / ERROR_FILE).write_text("".join(traceback.format_exception(error)))
-        store.set_state(run.id, "failed", _reason(error))
+        store.set_state(run.id, "failed", reason(error))
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What a run's end by this error is called, in a sentence for its owner."""
     if isinstance(error, TrainingFailed | StoreError):
         return str(error)
     if isinstance(error, MemoryError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.events import Event, TrainingStopped
+from cdvft_app.events import Event, Halt, TrainingStopped
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -65,8 +65,8 @@ def assist() -> None:
 
 
 @contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Gives `should_stop`: true after Ctrl-C or SIGTERM. Ctrl-C once more interrupts at once."""
+def stop_signals() -> Iterator[Callable[[], Halt]]:
+    """Gives `should_stop`: STOP after Ctrl-C or SIGTERM. Ctrl-C once more interrupts at once."""
     since: list[float] = []
 
     def ask(number: int, frame: Any) -> None:
@@ -76,7 +76,7 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(since)
+        yield lambda: Halt.STOP if since else Halt.NO
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,13 +1,11 @@
-"""The queue: worker threads that take waiting runs from the store, one after the other.
+"""The queue: worker threads that take waiting runs from the store, one after the other, and supervise them.
 
 The store holds the queue and all states, so that any number of pages, and a restarted program, see the same.
-Runs of several workers share one process: its memory, its cores, and torch's random numbers, which is why a
-history is only reproducible with one worker.
+A run trains in a process of its own, so that whatever becomes of it the page goes on.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import traceback
@@ -15,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cdvft_app.events import Done
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, check_resumable
-from cdvft_app.training.execution import Train, execute
+from cdvft_app.training.executors import Executor, own_process
+from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
 
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
 _importing = threading.Lock()  # transformers does not bear being imported by two threads at once
@@ -37,16 +35,19 @@ class JobQueue:
     Args:
         store: where runs wait, and where everything about them is kept.
         workers: how many train at the same time; None: CDVFT_WORKERS, else 1.
-        train: None: `cdvft_app.training.trainer.train`, imported by the first worker that needs it.
+        executor: where runs train; a process of their own.
+
+    With CDVFT_MAX_RUN_SECONDS a run that takes longer fails, and can be resumed from its last checkpoint.
 
     At most CDVFT_MAX_QUEUED runs (50) of races wait altogether, and CDVFT_MAX_QUEUED_PER_OWNER (12) of one
     token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first. A program gets
     a new token with every race, so all programs together may fill half of the queue and no more.
     """
 
-    def __init__(self, store: RunStore, workers: int | None = None, train: Train | None = None) -> None:
+    def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = own_process) -> None:
         self._store = store
-        self._train = train
+        self._executor = executor
+        self._limit = _from_environment("CDVFT_MAX_RUN_SECONDS", 0) or None
         self._workers = workers or _from_environment("CDVFT_WORKERS", 1)
         self._most = _from_environment("CDVFT_MAX_QUEUED", 50)
         self._most_per_owner = _from_environment("CDVFT_MAX_QUEUED_PER_OWNER", 12)
@@ -98,7 +99,7 @@ class JobQueue:
             self._store.set_state(run_id, "queued")
             self._changed.notify_all()
 
-    def close(self, timeout: float = 30) -> None:
+    def close(self, timeout: float = CLOSING_SECONDS + 5) -> None:
         """Stop what trains, and wait for the workers to end; what waits stays queued."""
         self._closing.set()
         with self._changed:
@@ -139,40 +140,39 @@ class JobQueue:
 
     def _run(self, run: RunRecord) -> None:
         try:
-            execute(self._store, run, self._train or _trainer, self._closing.is_set)
-        except Exception as error:
+            outcome = supervise(self._store, run, self._executor, self._limit, self._closing.is_set)
+        except Exception as error:  # such as no process to be had; the next run may have more luck
             traceback.print_exc()
-            self._settle(run, str(error))
-        gc.collect()  # a Trainer refers to itself: without this the next model may come while it still lives
+            outcome = "failed", str(error)
+        self._settle(run, outcome)
 
-    def _settle(self, run: RunRecord, reason: str) -> None:
-        """The outcome could not be kept: try until the disk takes it, so that no dead run looks alive."""
-        while not self._closing.wait(POLL_SECONDS):
+    def _settle(self, run: RunRecord, outcome: Outcome) -> None:
+        """Try until the disk takes it, so that no dead run looks alive."""
+        while True:
             with suppress(StoreError):
                 if self._store.state(run.id) in ACTIVE:
-                    self._store.set_state(run.id, "failed", reason)
+                    self._store.set_state(run.id, *outcome)
+                return
+            if self._closing.wait(POLL_SECONDS):
                 return
 
 
 def warm_up() -> threading.Thread:
-    """Import the heavy libraries beside the page, so that the first run starts sooner."""
+    """Import the heavy libraries beside the page, so that the first forecast comes sooner."""
     thread = threading.Thread(target=_load, name="warm-up", daemon=True)
     thread.start()
     return thread
 
 
-def _load() -> Train:
+def _load() -> None:
     with _importing:
-        from cdvft_app.training.trainer import train
-    return train
-
-
-def _trainer(*arguments: Any, **named: Any) -> Done:
-    return _load()(*arguments, **named)
+        import cdvft_app.training.trainer  # noqa: F401 (its names are used elsewhere)
 
 
 def _from_environment(name: str, default: int) -> int:
-    text = os.environ.get(name) or str(default)
+    text = os.environ.get(name)
+    if not text:
+        return default
     if not (text.isdecimal() and int(text) >= 1):
         raise ValueError(f"{name} must be a whole number of at least 1; got {text!r}.")
     return int(text)

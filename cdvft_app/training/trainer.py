@@ -19,15 +19,26 @@ from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.trainer_utils import sort_checkpoints
 from transformers.utils import logging as transformers_log
 
+from cdvft.native.build import library
 from cdvft_app.catalog import Plan, resolve
-from cdvft_app.catalog.download import DownloadFailed, DownloadStopped, never
+from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.rows import Rows
-from cdvft_app.events import Done, Event, Note, Preparing, Started, TrainingFailed, TrainingStopped
+from cdvft_app.events import (
+    Done,
+    Event,
+    Halt,
+    Note,
+    Preparing,
+    Started,
+    TrainingFailed,
+    TrainingPaused,
+    TrainingStopped,
+)
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.training import arguments, methods, schedule, tasks
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
-from cdvft_app.training.device import device_name
+from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.loop import RaceTrainer
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
@@ -40,7 +51,7 @@ OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 def train(
     settings: RunSettings,
     emit: Callable[[Event], None],
-    should_stop: Callable[[], bool],
+    should_stop: Callable[[], Halt],
     folder: Path,
     resume: bool = False,
 ) -> Done:
@@ -52,8 +63,9 @@ def train(
     Args:
         settings: what to run; fields that are None are the recipe's.
         emit: hears every event in order, the final `Done` included.
-        should_stop: asked while preparing and after every step; once it says yes the run ends within two
-            steps, with an evaluation, an adapter, and a checkpoint to go on from.
+        should_stop: asked while preparing and after every step; once it says STOP the run ends within two
+            steps, with an evaluation, an adapter, and a checkpoint to go on from; after PAUSE with the
+            checkpoint alone.
         folder: takes this run's checkpoints, snapshots and adapter.
         resume: go on from the last whole checkpoint in `folder`; from the start where there is none.
 
@@ -62,7 +74,8 @@ def train(
 
     Raises:
         TrainingFailed: the run cannot go on; the text is for the person who started it.
-        TrainingStopped: `should_stop` said yes before the first step.
+        TrainingStopped: `should_stop` said STOP before the first step.
+        TrainingPaused: `should_stop` said PAUSE.
     """
     try:
         plan = resolve(settings)
@@ -74,7 +87,7 @@ def train(
 def train_plan(
     plan: Plan,
     emit: Callable[[Event], None],
-    should_stop: Callable[[], bool],
+    should_stop: Callable[[], Halt],
     folder: Path,
     resume: bool = False,
     *,
@@ -82,7 +95,7 @@ def train_plan(
 ) -> Done:
     """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
     tell = emit if os.environ.get("RANK", "0") == "0" else _unheard
-    with _explained(plan.settings):
+    with _explained(plan.settings, should_stop):
         task = _prepare(plan, rows, tell, should_stop)
         set_seed(plan.settings.seed)  # the method's start
         model = methods.build(plan.settings, task.model, task.head)
@@ -94,15 +107,15 @@ def train_plan(
 
 
 def _prepare(
-    plan: Plan, rows: Rows | None, emit: Callable[[Event], None], should_stop: Callable[[], bool]
+    plan: Plan, rows: Rows | None, emit: Callable[[Event], None], should_stop: Callable[[], Halt]
 ) -> tasks.Task:
     if schedule.processes() > 1:
-        should_stop = never  # one process must not leave the others waiting: all stop after the first step
+        should_stop = _never  # one process must not leave the others waiting: all stop after the first step
 
     def progress(fraction: float | None, text: str) -> None:
         emit(Preparing(text, fraction))
         if should_stop():
-            raise TrainingStopped
+            raise _left_early(should_stop)
 
     transformers_log.set_verbosity_error()
     transformers_log.disable_progress_bar()
@@ -110,6 +123,9 @@ def _prepare(
     task = tasks.prepare(plan, progress, should_stop, rows)
     for title, commit in task.commits.items():
         emit(Note(f"{title}: commit {commit} of the hub."))
+    if plan.settings.method == "cdvft" and device_kind() == "cpu":
+        progress(None, "Loading CDVFT's compiled kernel")
+        library()  # may have to compile it, which is no part of a step's time
     progress(None, "Starting")
     return task
 
@@ -125,7 +141,7 @@ class _Run:
         model: torch.nn.Module,
         folder: Path,
         emit: Callable[[Event], None],
-        should_stop: Callable[[], bool],
+        should_stop: Callable[[], Halt],
     ) -> None:
         assert plan.settings.learning_rate and plan.settings.batch_size
         self.batch_size = plan.settings.batch_size
@@ -208,7 +224,9 @@ class _Run:
             self.trainer.state.global_step = self.step
 
     def finish(self) -> Done:
-        """The final evaluation, the adapter, and `Done`."""
+        """The final evaluation, the adapter, and `Done`; after PAUSE nothing of that."""
+        if self.reporter.halted is Halt.PAUSE:
+            raise TrainingPaused
         self.reporter.final = True
         self.trainer.evaluate()
         evaluation = self.reporter.last_evaluation
@@ -216,12 +234,12 @@ class _Run:
         adapter_bytes = 0
         if self.args.should_save:
             adapter_bytes = methods.save(self.model, self.folder / ADAPTER)
-            if not self.reporter.stopped:  # a finished run is not resumed
+            if not self.reporter.halted:  # a finished run is not resumed
                 shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         self.trainer.accelerator.wait_for_everyone()
         recent = self.watch.losses[-self.watch.window :]
         done = Done(
-            state="stopped" if self.reporter.stopped else "finished",
+            state="stopped" if self.reporter.halted else "finished",
             step=self.step,
             seconds=self.clock.seconds,
             metric_name=self.task.metric_name,
@@ -251,13 +269,22 @@ def _unheard(event: Event) -> None:
     """The `emit` of every process but the first."""
 
 
+def _never() -> Halt:
+    return Halt.NO
+
+
+def _left_early(should_stop: Callable[[], Halt]) -> Exception:
+    """How a run ends that is asked to before its first step."""
+    return TrainingPaused() if should_stop() is Halt.PAUSE else TrainingStopped()
+
+
 @contextmanager
-def _explained(settings: RunSettings) -> Iterator[None]:
+def _explained(settings: RunSettings, should_stop: Callable[[], Halt]) -> Iterator[None]:
     """Turn what can be expected to go wrong into a sentence for the person who started the run."""
     try:
         yield
     except DownloadStopped:
-        raise TrainingStopped from None
+        raise _left_early(should_stop) from None
     except DownloadFailed as error:
         raise TrainingFailed(str(error)) from error
     except (MemoryError, RuntimeError) as error:

@@ -13,6 +13,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, a
 import fake_training
 from axe_playwright_python.sync_playwright import Axe
 from gradio.context import Context
+from in_process import InProcess
 from playwright.sync_api import Locator, Page, Request, expect
 
 from cdvft_app.store.runs import RunStore
@@ -96,7 +97,7 @@ class Server:
     def start(self) -> None:
         Context.id = 0  # as in a new process: an open page calls the parts by the numbers it knows
         self.store = RunStore(self.folder)
-        self.queue = JobQueue(self.store, train=fake_training.train)
+        self.queue = JobQueue(self.store, executor=InProcess(fake_training.train))
         self.page = build(AppState.make(self.store, self.queue))
         self.page.launch(
             prevent_thread_lock=True,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from in_process import InProcess
 from listening import run
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, RobertaConfig, RobertaModel
@@ -157,7 +158,7 @@ def queue(store):
     queues = []
 
     def make(train, workers=1, start=True):
-        queues.append(JobQueue(store, workers, train))
+        queues.append(JobQueue(store, workers, InProcess(train)))
         if start:
             queues[-1].start()
         return queues[-1]

@@ -40,10 +40,15 @@ class FakeTrainer:
         return done
 
 
-def wait(store, run_id, *states):
+def wait(store, run_id, *states, seconds=20):
     """The run once it is in one of `states`."""
-    until = time.monotonic() + 10
-    while (run := store.get(run_id)).state not in states:
-        assert time.monotonic() < until, f"{run.state}, {run.reason}; waited for {states}"
+    wait_for(lambda: store.get(run_id).state in states, seconds, lambda: store.get(run_id))
+    return store.get(run_id)
+
+
+def wait_for(condition, seconds=20, otherwise=lambda: "It did not come."):
+    """Return when the condition holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, otherwise()
         time.sleep(0.002)
-    return run

@@ -1,14 +1,13 @@
 """The queue with trainers that take milliseconds: what they do is what a trainer may do to it."""
 
-import gc
 import subprocess
 import sys
 import threading
 import time
-import weakref
 from pathlib import Path
 
 import pytest
+from in_process import InProcess
 from queued_runs import RUN, FakeTrainer, wait
 
 from cdvft_app.events import Started, Step, TrainingFailed
@@ -189,25 +188,6 @@ def test_close_stops_what_trains_and_leaves_what_waits(store, queue):
     wait(store, second, "finished")
 
 
-def test_a_run_leaves_nothing_in_memory(store, queue):
-    class Model:
-        def __init__(self):
-            self.itself = self
-
-    models = []
-
-    def load(step):
-        models.append(weakref.ref(Model()))
-
-    gc.disable()
-    try:
-        ids = queue(FakeTrainer(1, load)).submit([RUN] * 2, "a")
-        wait(store, ids[1], "finished")
-        assert models[0]() is None
-    finally:
-        gc.enable()
-
-
 class FragileStore(RunStore):
     """Refuses to write while `full`."""
 
@@ -234,7 +214,7 @@ def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys)
             store.full = True
             filled.set()
 
-    working = JobQueue(store, train=FakeTrainer(3, fill))
+    working = JobQueue(store, executor=InProcess(FakeTrainer(3, fill)))
     working.start()
     (run_id,) = working.submit([RUN], "a")
     assert filled.wait(10)

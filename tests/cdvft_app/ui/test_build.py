@@ -16,7 +16,8 @@ from cdvft_app.ui.theme import launch_arguments
 
 ROOT = Path(__file__).parents[3]
 MAKE = """
-import app, sys
+import sys
+from cdvft_app.ui import serving as app
 from cdvft_app.store.runs import RunStore
 store = RunStore(sys.argv[1])
 app.build(app.AppState.make(store, app.JobQueue(store)))

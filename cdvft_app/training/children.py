@@ -1,0 +1,88 @@
+"""Child processes, forked from one that has imported the trainer and done nothing else.
+
+On Linux a fork server imports torch and its like once; it runs no tensor operation and never touches CUDA,
+neither of which survives a fork, so that each child has the libraries at once and shares their memory. Other
+systems' own libraries do not bear being forked: there each child imports for itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+PRELOADED = ["cdvft_app.training.trainer"]
+OOM_SCORE = "500"  # who is killed first where memory runs out: a child, and never the page
+OUT_OF_MEMORY = (
+    "The training process was killed, most likely because memory ran out. Lower the batch size, or the "
+    "length or size of the inputs, or choose a smaller model; Resume goes on from the last checkpoint."
+)
+
+if sys.platform == "linux":
+    _context = multiprocessing.get_context("forkserver")
+    _context.set_forkserver_preload(PRELOADED)
+else:
+    _context = multiprocessing.get_context("spawn")
+
+
+def prepare() -> None:
+    """Let the fork server import what children need, so that the first one starts at once."""
+    if sys.platform == "linux":
+        forkserver.ensure_running()
+
+
+class Child:
+    """A process that calls `target(*arguments)`; both must be picklable."""
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        self._said, words = _context.Pipe(duplex=False)
+        self._process = _context.Process(target=_run, args=(words, target, arguments), daemon=True)
+        self._process.start()
+        words.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, after waiting up to so many seconds."""
+        self._process.join(seconds)
+        return self._process.exitcode is not None
+
+    def end(self) -> None:
+        """Kill it, whatever it does; returns when it is gone, and its memory free."""
+        self._process.kill()
+        self._process.join()
+
+    def reason(self) -> str:
+        """Why it ended early, in a sentence for the run's owner."""
+        with suppress(EOFError, OSError):
+            if self._said.poll():
+                return self._said.recv()
+        return died(self._process.exitcode or 0)
+
+
+def died(code: int) -> str:
+    """A sentence on an exit code as Python gives it: negative for a signal."""
+    if code == -signal.SIGKILL:
+        return OUT_OF_MEMORY
+    if code < 0:
+        with suppress(ValueError):
+            return (
+                f"The training process crashed ({signal.Signals(-code).name}). "
+                "Resume goes on from the last checkpoint."
+            )
+    return f"The training process ended early (exit code {code}). Resume goes on from the last checkpoint."
+
+
+def _run(words: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the page, which ends its own
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    try:
+        target(*arguments)
+    except Exception as error:
+        words.send(str(error))
+        raise

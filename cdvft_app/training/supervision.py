@@ -1,0 +1,90 @@
+"""Watching one run from outside: whatever becomes of its process, the run ends in a state and a reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.executors import Executor
+from cdvft_app.training.patience import patience
+from cdvft_app.training.worker import GONE, out_of_time
+
+EVERY = 0.5  # seconds between two looks at the store; the end of the process is seen at once
+CLOSING_SECONDS = 30.0
+UNHEARD = "It did not stop when asked and was ended. What it had at its last checkpoint is kept."
+
+Outcome = tuple[str, str]
+
+
+def supervise(
+    store: RunStore,
+    run: RunRecord,
+    executor: Executor,
+    limit: float | None,
+    closing: Callable[[], bool],
+) -> Outcome:
+    """Have a claimed run trained, and wait until whatever trains it is gone.
+
+    Args:
+        store: where the run says what it does.
+        run: in state `preparing`.
+        executor: where it trains.
+        limit: seconds that it may take; None: as many as it needs.
+        closing: whether the program ends, and the run has to.
+
+    Returns:
+        The state and the reason that the run has, unless it has told the store an end of its own.
+    """
+    execution = executor(store, run, limit)
+    watch = _Watch(store, run, limit)
+    while not execution.wait(EVERY):
+        with suppress(StoreError):  # a busy or full disk says nothing of the run
+            if overdue := watch.overdue(closing()):
+                execution.end()
+                return overdue
+    return "failed", execution.reason()
+
+
+class _Watch:
+    """What was heard of a run, and since when."""
+
+    def __init__(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
+        self._store, self._id, self._limit = store, run.id, limit
+        self._patience = patience(run.forecast)
+        self._begun = self._heard = time.monotonic()
+        self._cursor = 0
+        self._asked: float | None = None  # since when it should stop
+        self._closing: float | None = None  # since when the program ends
+
+    def overdue(self, closing: bool) -> Outcome | None:
+        """Why the run has to be ended now, and in what state; None while it may go on."""
+        now, state = time.monotonic(), self._store.state(self._id)
+        if closing and self._closing is None:
+            self._closing = now
+            if state in ("preparing", "running"):
+                self._store.ask_to_stop(self._id)
+        if state == "stopping" and self._asked is None:
+            self._asked = now
+        before = self._cursor
+        _, self._cursor = self._store.rows(self._id, before)
+        if self._cursor != before:
+            self._heard = now
+        if self._closing is not None and now - self._closing > CLOSING_SECONDS:
+            return "interrupted", GONE
+        if self._asked is not None and now - self._asked > self._patience:
+            return "stopped", UNHEARD
+        if self._limit is not None and now - self._begun > self._limit + self._patience:
+            return "failed", out_of_time(self._limit)
+        if now - self._heard > self._patience:
+            return "failed", hangs(self._patience)
+        return None
+
+
+def hangs(seconds: float) -> str:
+    return (
+        f"Ended because nothing was heard of it for {seconds:.0f} seconds. "
+        "Resume goes on from the last checkpoint."
+    )

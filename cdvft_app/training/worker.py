@@ -1,0 +1,80 @@
+"""What a run's own process does: it trains the one run that it was started for, and says so to the store.
+
+python -m cdvft_app.training.worker RUNS_DIR RUN_ID   # as one of those that `accelerate launch` starts
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import signal
+import time
+from contextlib import suppress
+from typing import Any
+
+from cdvft_app.events import Halt, TrainingPaused
+from cdvft_app.store.processes import alive
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.execution import TRAINER, execute
+from cdvft_app.training.patience import patience
+
+SPARE_SECONDS = 30  # beyond the patience of the supervisor, who can say why
+GONE = "The program ended while this run was training. Resume goes on from its last checkpoint."
+
+
+def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAINER) -> None:
+    """Train the run, which a supervisor has claimed, to its end.
+
+    Args:
+        root: the store's folder.
+        run_id: in state `preparing`.
+        limit: seconds after which it fails, with a checkpoint.
+        trainer: a `Train` by its name, "module:function".
+
+    Raises:
+        StoreError: the outcome cannot be kept.
+    """
+    store = RunStore(root)
+    run = store.get(run_id)
+    assert run is not None
+    halts = Halts(run, limit)
+    try:
+        execute(store, run, pkgutil.resolve_name(trainer), halts)
+    except TrainingPaused:
+        with suppress(StoreError):  # whoever saw this run's supervisor die may have said so already
+            store.set_state(run.id, *halts.outcome)
+
+
+class Halts:
+    """The reasons to pause that a process can see by itself; asked at every step.
+
+    Whoever does not ask for too long hangs, perhaps in native code where no signal handler of Python's runs,
+    and perhaps with nobody left who watches: the system ends it.
+    """
+
+    def __init__(self, run: RunRecord, limit: float | None) -> None:
+        self.outcome = ("interrupted", GONE)
+        self._supervisor = run.process
+        self._limit = limit
+        self._since = time.monotonic()
+        self._patience = round(patience(run.forecast)) + SPARE_SECONDS
+        self._told = False
+        signal.signal(signal.SIGTERM, self._hear)
+
+    def __call__(self) -> Halt:
+        if hasattr(signal, "alarm"):
+            signal.alarm(self._patience)
+        if self._limit is not None and time.monotonic() - self._since > self._limit:
+            self.outcome = ("failed", out_of_time(self._limit))
+            return Halt.PAUSE
+        return Halt.PAUSE if self._told or not alive(self._supervisor) else Halt.NO
+
+    def _hear(self, number: int, frame: Any) -> None:
+        self._told = True
+
+
+def out_of_time(limit: float) -> str:
+    return (
+        f"Stopped after {limit:.0f} seconds, the limit of this server. Fewer steps, fewer examples or a "
+        "smaller model take less; Resume goes on from the last checkpoint."
+    )

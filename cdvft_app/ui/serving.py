@@ -1,0 +1,32 @@
+"""Serve the page: its store, its queue, and what is loaded beside it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = (
+    "False"  # before gradio is imported: no outside host is asked anything
+)
+
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training import children
+from cdvft_app.training.jobs import JobQueue, warm_up
+from cdvft_app.ui.build import build
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.theme import launch_arguments
+
+
+def main() -> None:
+    store = RunStore.default()
+    queue = JobQueue(store)
+    page = build(AppState.make(store, queue))
+    page.launch(prevent_thread_lock=True, **launch_arguments())
+    queue.start()
+    time.sleep(2)  # a page that is opened at once draws before the heavy imports take the processor
+    children.prepare()
+    warm_up()
+    try:
+        page.block_thread()
+    finally:
+        queue.close()

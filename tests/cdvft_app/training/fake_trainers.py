@@ -1,0 +1,80 @@
+"""Trainers that a process of their own finds by name, each with one way to go wrong."""
+
+import os
+import signal
+import time
+
+from cdvft_app.events import Done, Halt, Note, Preparing, Started, Step, TrainingPaused
+
+TICK = 0.005
+
+
+def trains(settings, emit, should_stop, folder, resume=False, *, at_step=lambda step: None):
+    """`max_steps` steps, from a checkpoint of the one before; `at_step` comes before each."""
+    kept = folder / "checkpoint"
+    first = int(kept.read_text()) if resume and kept.exists() else 0
+    emit(Preparing("Loading"))
+    emit(Started(settings.max_steps, 10, 5, 100, "CPU, fake", "float32", 8, 8, "accuracy"))
+    halt = Halt.NO
+    for step in range(first + 1, settings.max_steps + 1):
+        at_step(step)
+        emit(Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0))
+        kept.write_text(str(step))
+        if halt := should_stop():
+            break
+    if halt is Halt.PAUSE:
+        raise TrainingPaused
+    state = "stopped" if halt else "finished"
+    done = Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
+    emit(done)
+    return done
+
+
+def slowly(*arguments, **named):
+    return trains(*arguments, **named, at_step=lambda step: time.sleep(TICK))
+
+
+def at_step_3(act):
+    def once(settings, emit, should_stop, folder, resume=False):
+        return trains(
+            settings,
+            emit,
+            should_stop,
+            folder,
+            resume,
+            at_step=lambda step: step == 3 and not resume and act(),
+        )
+
+    return once
+
+
+def hang():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    while True:
+        time.sleep(60)
+
+
+def fail():
+    raise RuntimeError("size mismatch")
+
+
+killed = at_step_3(lambda: os.kill(os.getpid(), signal.SIGKILL))
+crashes = at_step_3(lambda: os.kill(os.getpid(), signal.SIGSEGV))
+leaves = at_step_3(lambda: os._exit(7))
+hangs = at_step_3(hang)
+fails = at_step_3(fail)
+
+
+def is_deaf(settings, emit, should_stop, folder, resume=False):
+    """Never asks whether to stop, and always has something to say."""
+    emit(Started(settings.max_steps, 10, 5, 100, "CPU, fake", "float32", 8, 8, "accuracy"))
+    while True:
+        emit(Note("Going on."))
+        time.sleep(TICK)
+
+
+def floods(settings, emit, should_stop, folder, resume=False):
+    """More events than anybody reads at a time."""
+    for number in range(6000):
+        emit(Note(f"Event {number}."))
+    return trains(settings, emit, should_stop, folder, resume)

@@ -1,0 +1,187 @@
+"""Runs in processes of their own that are killed, crash, hang, or do not listen: the others go on."""
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from queued_runs import wait, wait_for
+
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import FINAL
+from cdvft_app.training import supervision
+from cdvft_app.training.executors import own_process
+from cdvft_app.training.jobs import JobQueue
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+RUN = RunSettings(method="cdvft", max_steps=6)
+LONG = RunSettings(method="cdvft", max_steps=100_000)
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def start(store, monkeypatch):
+    """`start("name of a fake trainer")`: a queue whose runs it trains, each in a process of its own."""
+    monkeypatch.setattr(supervision, "EVERY", 0.02)
+    queues = []
+
+    def make(trainer, workers=1):
+        executor = partial(own_process, trainer=f"fake_trainers:{trainer}")
+        queues.append(JobQueue(store, workers, executor))
+        queues[-1].start()
+        return queues[-1]
+
+    yield make
+    for one in queues:
+        one.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(supervision, "patience", lambda forecast: 0.3)
+
+
+def steps(store, run_id):
+    return [row["step"] for row in store.rows(run_id, kinds=["step"])[0]]
+
+
+def test_a_run_trains_in_another_process_and_tells_the_store(store, start):
+    (run_id,) = start("trains").submit([RUN], "a")
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.reason, run.step) == ("finished", None, 6)
+    assert steps(store, run_id) == [1, 2, 3, 4, 5, 6]
+
+
+ENDS = [
+    ("killed", "most likely because memory ran out. Lower the batch size"),
+    ("crashes", "crashed (SIGSEGV). Resume goes on"),
+    ("leaves", "ended early (exit code 7). Resume goes on"),
+    ("fails", "unexpectedly with RuntimeError: size mismatch"),
+    ("none_of_that_name", "none_of_that_name"),
+]
+
+
+@pytest.mark.parametrize(("trainer", "reason"), ENDS)
+def test_a_process_that_ends_early_is_a_sentence_and_others_go_on(store, start, trainer, reason):
+    working = start(trainer)
+    first, second = working.submit([RUN, RUN], "a")
+    for run_id in (first, second):
+        run = wait(store, run_id, *FINAL)
+        assert run.state == "failed" and reason in run.reason and "\n" not in run.reason
+    if trainer == "none_of_that_name":
+        return
+    assert steps(store, first) == [1, 2]
+    working.resume(first, "a")
+    run = wait(store, first, "finished")
+    assert steps(store, first) == [1, 2, 3, 4, 5, 6] and run.reason is None
+
+
+def test_silence_is_a_hang_and_leaves_no_process(store, start, impatient):
+    (run_id,) = start("hangs").submit([RUN], "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "failed" and "nothing was heard of it" in run.reason
+    assert run.step == 2 and not trainers()
+
+
+def test_a_run_that_ignores_stop_is_ended(store, start, impatient):
+    working = start("is_deaf")
+    (run_id,) = working.submit([RUN], "a")
+    wait(store, run_id, "running")
+    working.stop(run_id, "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "stopped" and "did not stop when asked" in run.reason and not trainers()
+
+
+def test_a_run_that_listens_stops_by_itself_and_goes_on(store, start):
+    working = start("slowly")
+    (run_id,) = working.submit([LONG], "a")
+    wait_for(lambda: store.get(run_id).step > 2)
+    working.stop(run_id, "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "stopped" and run.reason is None
+    working.resume(run_id, "a")
+    wait_for(lambda: store.get(run_id).step > run.step)
+    assert steps(store, run_id) == [*range(1, steps(store, run_id)[-1] + 1)]
+
+
+def test_a_flood_of_events_is_no_hang(store, start, impatient):
+    (run_id,) = start("floods").submit([RUN], "a")
+    run = wait(store, run_id, *FINAL, seconds=60)
+    assert (run.state, run.step) == ("finished", 6)
+    assert store.rows(run_id, 6000)[0][-1]["kind"] == "done"
+
+
+def test_the_clock_ends_a_run_at_a_checkpoint(store, start, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_RUN_SECONDS", "1")
+    (run_id,) = start("slowly").submit([LONG], "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "failed" and "1 seconds, the limit of this server" in run.reason
+    assert int((store.folder(run_id) / "checkpoint").read_text()) == run.step > 0
+
+
+def test_the_clock_ends_a_run_that_does_not_listen(store, start, impatient, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_RUN_SECONDS", "1")
+    (run_id,) = start("is_deaf").submit([RUN], "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "failed" and "the limit of this server" in run.reason
+
+
+def test_closing_stops_what_trains(store, start):
+    working = start("slowly")
+    first, second = working.submit([LONG, RUN], "a")
+    wait_for(lambda: store.get(first).step > 2)
+    working.close()
+    assert (store.state(first), store.state(second)) == ("stopped", "queued")
+
+
+def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch):
+    monkeypatch.setattr(supervision, "CLOSING_SECONDS", 0.2)
+    working = start("is_deaf")
+    (run_id,) = working.submit([RUN], "a")
+    wait(store, run_id, "running")
+    working.close()
+    assert store.state(run_id) == "interrupted" and not trainers()
+
+
+SERVER = """
+import sys, time
+from functools import partial
+sys.path[:0] = [{root!r}, {here!r}]
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.executors import own_process
+from cdvft_app.training.jobs import JobQueue
+if __name__ == "__main__":
+    queue = JobQueue(RunStore(sys.argv[1]), executor=partial(own_process, trainer="fake_trainers:slowly"))
+    queue.start()
+    queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
+    time.sleep(300)
+"""
+
+
+def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
+    script = tmp_path / "server.py"
+    script.write_text(SERVER.format(root=str(HERE.parents[2]), here=str(HERE)))
+    server = subprocess.Popen([sys.executable, str(script), str(tmp_path / "runs")])
+    try:
+        wait_for((tmp_path / "runs" / "history.sqlite").exists)
+        store = RunStore(tmp_path / "runs")
+        wait_for(lambda: store.history() and store.history()[0].step > 2, seconds=90)
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+    (run,) = store.history()
+    run = wait(store, run.id, *FINAL)
+    assert run.state == "interrupted" and "Resume goes on from its last checkpoint" in run.reason
+    assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step
+
+
+def trainers():
+    """Descendants that train, which is not the fork server nor its resource tracker."""
+    found = psutil.Process().children(recursive=True)
+    return [one for one in found if one.parent() != psutil.Process() and one.is_running()]

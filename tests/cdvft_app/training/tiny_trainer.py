@@ -1,0 +1,20 @@
+"""The real trainer on a tiny model, for processes that find it by name: the model lies beside the runs."""
+
+import dataclasses
+
+from cdvft_app import catalog
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.training import trainer
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"]
+MODEL = "bert"  # a folder beside the store's
+
+
+def train(settings, emit, should_stop, folder, resume=False):
+    location = str(folder.parents[2] / MODEL)
+    model = dataclasses.replace(catalog.get_model("minilm"), source="local", location=location)
+    labels = [number % 2 for number in range(48)]
+    texts = [f"{'film ' * (1 + 5 * number % 7)}{('bad', 'good')[number % 2]}" for number in range(48)]
+    rows = Rows(Split(texts[:32], labels[:32]), Split(texts[32:], labels[32:]), ("bad", "good"), None)
+    plan = dataclasses.replace(catalog.resolve(settings), model=model)
+    return trainer.train_plan(plan, emit, should_stop, folder, resume, rows=rows)
