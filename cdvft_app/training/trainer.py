@@ -19,7 +19,7 @@ from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.trainer_utils import sort_checkpoints
 from transformers.utils import logging as transformers_log
 
-from cdvft.native.build import library
+from cdvft.kernels.native.build import library
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.rows import Rows
