@@ -43,8 +43,9 @@ APP = {
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "catalog", "store", "settings", "cdvft"},
     "lessons": {"training", "events", "cdvft"},
+    "results": CHOICES | {"training", "judging", "costs", "store"},
     "commands": CHOICES
-    | {"costs", "judging", "measuring", "prediction", "sweep", "training", "store", "events"},
+    | {"costs", "judging", "measuring", "prediction", "results", "sweep", "training", "store", "events"},
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}

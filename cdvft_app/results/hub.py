@@ -1,0 +1,68 @@
+"""A folder to a repository of the hub, by somebody's token: used for these calls, kept and logged nowhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cdvft_app.catalog.reachability import endpoint, is_offline
+from cdvft_app.results.errors import ResultsError
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+TOKEN = re.compile(r"[\x21-\x7e]{1,400}")
+MESSAGE = "Upload what CDVFT Studio trained"
+
+
+def push(folder: Path, repository: str, token: str, private: bool) -> str:
+    """Upload the folder's files as one commit; the repository is made where there is none.
+
+    Args:
+        folder: what to upload, whole.
+        repository: owner/name.
+        token: with the right to write there.
+        private: of a repository that is made; one that is there stays as it is.
+
+    Returns:
+        The repository's address.
+
+    Raises:
+        ResultsError: why nothing was uploaded, and what to do.
+    """
+    if not REPOSITORY.fullmatch(repository) or len(repository) > 96 or ".." in repository:
+        raise ResultsError(f"Repository: got {repository[:80]!r}; it must look like owner/name.")
+    if not TOKEN.fullmatch(token):
+        raise ResultsError("This cannot be a token of the hub; copy it again from its settings.")
+    if is_offline():
+        raise ResultsError("HF_HUB_OFFLINE is set, so nothing is sent to the hub. Unset it and try again.")
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+
+    hub = HfApi(endpoint=endpoint(), token=token)
+    try:
+        made = hub.create_repo(repository, private=private, exist_ok=True)
+        hub.upload_folder(repo_id=made.repo_id, folder_path=folder, commit_message=MESSAGE)
+    # Nothing of the request may follow an error to wherever it is written: it carries the token.
+    except HFValidationError:
+        raise ResultsError(f"Repository: the hub takes no name like {repository[:80]!r}.") from None
+    except HfHubHTTPError as error:
+        raise ResultsError(_refusal(repository, error.response.status_code)) from None
+    except (HTTPError, OSError):
+        raise ResultsError(
+            "The hub cannot be reached from here, so nothing was published. What was trained is still kept; "
+            "try again later."
+        ) from None
+    return str(made)
+
+
+def _refusal(repository: str, status: int) -> str:
+    owner = repository.partition("/")[0]
+    if status == 401:
+        return "The hub does not know this token, so nothing was published. Make a new one in its settings."
+    if status == 403:
+        return (
+            f"This token may not write to {repository}, so nothing was published. It needs the role “write”, "
+            f"and its owner must be {owner} or belong to it."
+        )
+    if status == 429:
+        return "The hub asks for a pause after many uploads. Try again in some minutes."
+    return f"The hub refused {repository} (it answered {status}), so nothing was published. Try again later."

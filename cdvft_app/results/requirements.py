@@ -1,0 +1,24 @@
+"""The packages that load an exported run, with the versions that are installed here."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from cdvft_app.catalog.entries import Kind
+from cdvft_app.results import wheel
+
+FILE = "requirements.txt"
+PACKAGES = {
+    "text": ("torch", "transformers", "peft", "safetensors"),
+    "image": ("torch", "torchvision", "timm", "peft", "safetensors"),
+}
+
+
+def write_requirements(kind: Kind, folder: Path, with_library: bool) -> None:
+    """`requirements.txt` for what is in the folder, and the wheel of this library where that is needed."""
+    lines = [f"{name}=={version(name).partition('+')[0]}" for name in PACKAGES[kind]]
+    if with_library:
+        wheel.write_wheel(folder / wheel.NAME)
+        lines.append(f"./{wheel.NAME}")
+    (folder / FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,104 @@
+"""A hub of one's own on loopback: takes repositories and commits as the real one's interface asks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+TOKEN = "hf_of_the_test"
+
+
+class Hub:
+    """What was asked of it. `status`: what it answers to every change in place of doing it."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.repositories: dict[str, bool] = {}  # whether it is private
+        self.files: dict[str, bytes] = {}
+        self.tokens: set[str | None] = set()
+        self.address = ""
+
+
+@contextmanager
+def hub() -> Iterator[Hub]:
+    stub = Hub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+            stub.tokens.add(self.headers.get("Authorization"))
+            if stub.status:
+                self.answer({"error": "refused"}, stub.status)
+            elif self.path == "/api/repos/create":
+                asked = json.loads(body)
+                name = (
+                    f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+                )
+                stub.repositories.setdefault(
+                    name, bool(asked.get("private") or asked.get("visibility") == "private")
+                )
+                self.answer({"url": f"{stub.address}/{name}", "name": name, "id": name})
+            elif "/preupload/" in self.path:
+                files = json.loads(body)["files"]
+                self.answer(
+                    {
+                        "files": [
+                            {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files
+                        ]
+                    }
+                )
+            elif "/commit/" in self.path:
+                for line in body.decode().splitlines():
+                    entry: Any = json.loads(line)
+                    if entry["key"] == "file":
+                        stub.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
+                self.answer(
+                    {
+                        "success": True,
+                        "commitOid": "0" * 40,
+                        "commitUrl": f"{stub.address}/ada/films/commit/0",
+                    }
+                )
+            elif self.path == "/api/validate-yaml":
+                self.answer({"errors": [], "warnings": []})
+            else:
+                self.answer({"error": self.path}, 404)
+
+        def do_GET(self) -> None:
+            stub.tokens.add(self.headers.get("Authorization"))
+            self.answer({"sha": "0" * 40, "siblings": [], "id": "x"})
+
+        do_HEAD = do_GET
+
+        def answer(self, value: Any, status: int = 200) -> None:
+            data = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    stub.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
