@@ -21,7 +21,7 @@ def test_pip_installs_it_and_it_is_the_library(tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=there, capture_output=True, text=True, check=True
     )
-    assert ended.stdout.decode().split() == [str(there / "cdvft" / "__init__.py"), wheel.VERSION]
+    assert ended.stdout.split() == [str(there / "cdvft" / "__init__.py"), wheel.VERSION]
     kernels = {path.name for path in (ROOT / "cdvft").rglob("*.[ch]")}
     assert kernels and kernels <= {path.name for path in there.rglob("*.[ch]")}
     assert not list(there.rglob("cdvft_app*"))
