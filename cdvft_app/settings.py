@@ -7,8 +7,9 @@ also the limits on what a visitor can ask for. Names that refer to the catalogue
 
 from __future__ import annotations
 
+import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -118,6 +119,15 @@ def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
     if more:
         sentences.append(f"There {'is 1 more problem' if more == 1 else f'are {more:,} more problems'}.")
     return " ".join(sentences)
+
+
+# What a refusal's sentences begin with, such as "methods.0: got ".
+_FIELD = re.compile(r"(?:^|(?<=\. ))[a-z][\w.]*(?=: )")
+
+
+def relabelled(sentences: str, label: Callable[[str], str | None]) -> str:
+    """A refusal that calls each field what `label` says of it, such as of "methods.0"; None leaves it."""
+    return _FIELD.sub(lambda field: label(field[0]) or field[0], sentences)
 
 
 def _sentence(problem: ErrorDetails, of: type[BaseModel] | None) -> str:

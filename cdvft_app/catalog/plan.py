@@ -127,13 +127,13 @@ def resolve(settings: RunSettings) -> Plan:
     dataset = get_dataset(settings.dataset or recipe.dataset, recipe.kind)
     if model.kind != dataset.kind:
         raise InvalidChoice(
-            f"Model {model.key} takes {_things(model.kind)} and dataset {dataset.key} has "
-            f"{_things(dataset.kind)}; choose both of one kind."
+            f"{model.title} takes {_things(model.kind)}, and {dataset.title} has {_things(dataset.kind)}; "
+            "choose both of one kind."
         )
     if model.kind != recipe.kind:
         fitting = ", ".join(key for key, other in RECIPES.items() if other.kind == model.kind)
         raise InvalidChoice(
-            f"Recipe {recipe.key} is for {_things(recipe.kind)}, but {model.key} and {dataset.key} are for "
+            f"{recipe.title} is for {_things(recipe.kind)}, but {model.title} and {dataset.title} are for "
             f"{_things(model.kind)}; choose one of {fitting}."
         )
     own_model = model.key == recipe.model
@@ -201,7 +201,7 @@ def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, .
     for target in targets:
         if not model.group(target):
             names = ", ".join(layer.name for layer in model.layers)
-            raise InvalidChoice(f"Model {model.key} has no linear layer {target!r}. It has {names}.")
+            raise InvalidChoice(f"{model.title} has no linear layer {target!r}. It has {names}.")
     return tuple(layer for layer in model.layers if any(layer.matches(target) for target in targets))
 
 

@@ -16,7 +16,7 @@ from cdvft_app.commands.history import delete, runs
 from cdvft_app.commands.measure import measure
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
-from cdvft_app.settings import InvalidChoice
+from cdvft_app.settings import InvalidChoice, relabelled
 from cdvft_app.store.records import StoreError
 
 app = typer.Typer(
@@ -33,8 +33,16 @@ def main() -> None:
     try:
         app(prog_name="python -m cdvft_app")
     except InvalidChoice as error:
-        typer.echo(str(error), err=True)
+        typer.echo(relabelled(str(error), _option), err=True)
         sys.exit(exit_codes.INVALID)
     except StoreError as error:
         typer.echo(str(error), err=True)
         sys.exit(exit_codes.FAILED)
+
+
+def _option(field: str) -> str | None:
+    """--learning-rates of "learning_rates.0", --methods of "base.methods.0"; None if there is no such one."""
+    name = field.removeprefix("base.").split(".")[0]
+    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    options = {option.name: option.opts[0] for command in commands for option in command.params}
+    return options.get(name)

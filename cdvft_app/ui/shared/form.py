@@ -8,7 +8,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS, InvalidChoice, RaceRequest, RunSettings, parse_race
+from cdvft_app.settings import METHODS, InvalidChoice, RaceRequest, RunSettings, parse_race, relabelled
 from cdvft_app.ui.shared.texts import SETTINGS, counted
 
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
@@ -28,8 +28,8 @@ START: dict[str, Any] = {"recipe": "sentiment", "methods": ["cdvft", "lora", "fo
 LABELS = {name: label for name, (label, _) in SETTINGS.items()} | {
     f"learning_rates.{method}": f"Learning rate of {style.label}" for method, style in METHOD_STYLES.items()
 }
-# What a sentence begins with, such as "methods.0: got ".
-_FIELD = re.compile(r"(?:^|(?<=\. ))([a-z]\w*)([.\w]*)(?=: )")
+# What a list of keys follows, as the API and the command line take them.
+_KEYS = re.compile(r"(?<=hoose one of )[\w, ]+?(?= or a hub id|\.)")
 # A model, data and layers that are left to the recipe.
 OF_ANOTHER: dict[str, Any] = {"model": None, "dataset": None, "target_modules": []}
 OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
@@ -63,8 +63,16 @@ def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
 
 
 def in_words(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
-    """A refusal that names each field as the page labels it, not as the API does."""
-    return _FIELD.sub(lambda at: labels.get(at[0]) or labels.get(at[1], at[0]), sentences)
+    """A refusal in the page's words: fields by their labels, models, data and recipes by their titles."""
+
+    def titles(listed: re.Match[str]) -> str:
+        keys = listed[0].split(", ")
+        tables: tuple[Mapping[str, Any], ...] = (catalog.recipes(), catalog.models(), catalog.datasets())
+        known = next((table for table in tables if set(keys) <= set(table)), {})
+        return "; ".join(known[key].title for key in keys) if known else listed[0]
+
+    named = relabelled(sentences, lambda field: labels.get(field) or labels.get(field.split(".")[0]))
+    return _KEYS.sub(titles, named)
 
 
 def number(typed: Any) -> Any:
@@ -149,9 +157,9 @@ def summary(settings: RunSettings) -> str:
     recipe = catalog.recipes().get(settings.recipe)
     parts = []
     if settings.model and recipe and settings.model != recipe.model:
-        parts.append(settings.model)
+        parts.append(_title(settings.model, catalog.models()))
     if settings.dataset and recipe and settings.dataset != recipe.dataset:
-        parts.append(settings.dataset)
+        parts.append(_title(settings.dataset, catalog.datasets()))
     if settings.m != 2:
         parts.append(f"m {settings.m}")
     if settings.block_size:
@@ -165,3 +173,8 @@ def summary(settings: RunSettings) -> str:
     if settings.train_examples:
         parts.append(f"{settings.train_examples:,} examples")
     return " · ".join([*parts, f"seed {settings.seed}"])
+
+
+def _title(key: str, known: Mapping[str, Any]) -> str:
+    """That of the catalogue, or the hub id itself."""
+    return known[key].title if key in known else key

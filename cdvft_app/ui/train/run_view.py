@@ -13,7 +13,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.form import label, summary
+from cdvft_app.ui.shared.form import in_words, label, summary
 
 MOST_RUNS = 32
 MOST_ROWS = 2000
@@ -43,7 +43,7 @@ def current(run: RunRecord) -> dict[str, Any]:
         "id": run.id,
         "name": run.name,
         "state": run.state,
-        "reason": run.reason,
+        "reason": run.reason and in_words(run.reason),
         "step": run.step,
         "total_steps": run.total_steps,
         "trainable_parameters": run.trainable_parameters,

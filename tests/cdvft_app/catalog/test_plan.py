@@ -102,12 +102,12 @@ def test_c3a_takes_the_largest_common_block() -> None:
         (
             "cdvft",
             {"model": "vit_small"},
-            "Model vit_small takes images and dataset rotten_tomatoes has text",
+            "ViT-S/14, derived from DINOv2 takes images, and Rotten Tomatoes has text",
         ),
         (
             "cdvft",
             {"model": "vit_small", "dataset": "mnist"},
-            "Recipe sentiment is for text.*choose one of mnist, digits",
+            "Sentiment of film reviews is for text.*choose one of mnist, digits",
         ),
         (
             "cdvft",

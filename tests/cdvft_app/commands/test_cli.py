@@ -126,14 +126,14 @@ def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):
 
 
 BAD = [
-    (["--m", 1], "m: got 1; it must be 2 or more."),
+    (["--m", 1], "--m: got 1; it must be 2 or more."),
     (["--m", "two"], "Invalid value for '--m'"),
-    (["--method", "lore"], "method: got 'lore'; it must be 'cdvft', 'lora'"),
+    (["--method", "lore"], "--method: got 'lore'; it must be 'cdvft', 'lora'"),
     (["--recipe", "poetry"], "There is no recipe 'poetry'. Choose one of sentiment"),
-    (["--learning-rate", "nan"], "learning_rate: got nan"),
-    (["--batch-size", 0], "batch_size: got 0"),
+    (["--learning-rate", "nan"], "--learning-rate: got nan"),
+    (["--batch-size", 0], "--batch-size: got 0"),
     (["--target-modules", "qkv"], "qkv"),
-    (["--seed", -1], "seed: got -1"),
+    (["--seed", -1], "--seed: got -1"),
     (["--colour", "red"], "No such option: --colour"),
 ]
 

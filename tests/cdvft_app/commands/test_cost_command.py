@@ -69,7 +69,7 @@ def test_no_number_of_the_table_is_cut(cost):
 
 
 BAD = [
-    (["--model", "roberta-base", "--lora-r", 0], "lora_r: got 0"),
+    (["--model", "roberta-base", "--lora-r", 0], "--lora-r: got 0"),
     (["--model", "roberta-base", "--block-size", 769], "769"),
     (["--model", "roberta-base", "--methods", "lore"], "got 'lore'"),
     (["--model", "roberta-base", "--targets", "nothing"], "has no linear layer 'nothing'"),

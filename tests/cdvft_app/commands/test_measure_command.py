@@ -55,4 +55,4 @@ def test_a_failure_is_a_sentence(command):
     code, output, errors = command([MeasuringFailed("Memory ran out.")])
     assert (code, output, errors) == (1, "", "Memory ran out.\n")
     code, output, errors = command([], "--lora-r", "0")
-    assert code == 2 and errors.startswith("lora_r: got 0") and output == ""
+    assert code == 2 and errors.startswith("--lora-r: got 0") and output == ""

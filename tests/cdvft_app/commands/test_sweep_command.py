@@ -110,9 +110,9 @@ def test_a_failed_run_does_not_end_the_sweep(command):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--m", "1,2"], "m: got 1"),
-        (["--m", "two"], "m.0: got 'two'"),
-        (["--methods", "lore"], "base.methods.0: got 'lore'"),
+        (["--m", "1,2"], "--m: got 1"),
+        (["--m", "two"], "--m: got 'two'"),
+        (["--methods", "lore"], "--methods: got 'lore'"),
         (["--recipe", "poetry"], "There is no recipe 'poetry'"),
         (["--block-size", "5000"], "at most"),
         (["--seeds", "0,0"], "names a value twice"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -112,6 +113,35 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
     with pytest.raises(InvalidChoice) as refused:
         sweep_form.request(sweep_form.START | typed).runs()
     assert form.in_words(str(refused.value), sweep_form.LABELS).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"model": "bert"}, "There is no model 'bert'. Choose one of MiniLM (6 layers); ViT-S/14, derived"),
+        ({"dataset": "imdb"}, "There is no dataset 'imdb'. Choose one of Rotten Tomatoes; "),
+        ({"recipe": "none"}, "There is no recipe 'none'. Choose one of Sentiment of film reviews; "),
+        ({"model": "vit_small"}, "ViT-S/14, derived from DINOv2 takes images, and Rotten Tomatoes has text;"),
+        (
+            {"model": "vit_small", "dataset": "mnist"},
+            "Sentiment of film reviews is for text, but ViT-S/14, derived from DINOv2 and MNIST, 5,000 "
+            "images are for images; choose one of Handwritten digits (MNIST); Tiny handwritten digits; ",
+        ),
+        ({"target_modules": ["nope"]}, "MiniLM (6 layers) has no linear layer 'nope'. It has attention.self"),
+        ({"methods": ["lora"], "lora_r": "500"}, "LoRA r: got 500; attention.self.query is 384 x 384"),
+    ],
+)
+def test_a_refusal_calls_things_by_their_titles(typed: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        [catalog.resolve(settings) for settings in form.race(EMPTY | typed).runs()]
+    said = form.in_words(str(refused.value))
+    assert said.startswith(sentence)
+    assert not {"minilm", "vit_small", "rotten_tomatoes", "lora_r"} & set(re.findall(r"\w+", said))
+
+
+def test_a_summary_calls_another_model_by_its_title() -> None:
+    chosen = RunSettings(method="cdvft", recipe="sst2", model="minilm", dataset="owner/name")
+    assert form.summary(chosen) == "MiniLM (6 layers) · owner/name · seed 0"
 
 
 @pytest.mark.parametrize(
