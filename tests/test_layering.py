@@ -255,3 +255,9 @@ def test_the_page_is_up_before_the_heavy_libraries(module):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )
     assert (ended.stdout.strip(), ended.stderr.strip()[-300:]) == ("", "")
+
+
+def test_no_two_test_files_share_a_name():
+    """Test folders are no packages, so pytest refuses to collect two files of one name."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
