@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ LIBRARY = {
     "flop_count": {"cost"},
     "factors": {"circulant", "blocks", "layer", "config"},
     "approximate": {"circulant", "blocks"},
+    "mean_pooled": set(),
 }
 # The app's rooms; "cdvft" stands for the library.
 CHOICES = {"settings", "methods", "catalog", "shapes", "cdvft"}
@@ -36,12 +38,13 @@ APP = {
     "store": {"settings", "events"},
     "figures": {"settings", "cdvft"},
     "costs": CHOICES | {"figures"},
-    "training": {"catalog", "costs.memory", "store", "settings", "events", "methods", "cdvft"},
+    "tasks": {"catalog", "settings", "cdvft"},
+    "training": {"tasks", "catalog", "costs.memory", "store", "settings", "events", "methods", "cdvft"},
     "measuring": CHOICES | {"costs", "training"},
     "judging": CHOICES | {"costs", "measuring", "figures", "store"},
     "prediction": CHOICES | {"costs", "store", "training.schedule", "training.device"},
     "sweep": CHOICES | {"judging", "figures", "store"},
-    "inspection": {"training", "catalog", "store", "settings", "cdvft"},
+    "inspection": {"training", "tasks", "catalog", "store", "settings", "cdvft"},
     "lessons": {"training", "events", "cdvft"},
     "results": CHOICES | {"training", "judging", "costs", "store"},
     "commands": CHOICES
@@ -131,6 +134,27 @@ def wrong_arrows(modules: dict[str, str]) -> Iterator[str]:
                 yield f"{name} imports {target}, but {room} may import {sorted(allowed)}"
 
 
+def circles(modules: dict[str, str]) -> Iterator[str]:
+    """Modules that import each other in a ring, also inside functions; those for types alone are left out."""
+    known = set(modules)
+    graph = {
+        name: {target for target in imports(name, _without_types(source), known) if target in known} - {name}
+        for name, source in modules.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield "a circle of imports: " + " <- ".join(error.args[1])
+
+
+def _without_types(source: str) -> ast.Module:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = []
+    return tree
+
+
 def is_tab(tree: ast.Module) -> bool:
     assigned = {
         target.id
@@ -176,7 +200,7 @@ def forbidden(modules: dict[str, str]) -> Iterator[str]:
                 yield f"{name} touches PEFT's mapping tables"
 
 
-@pytest.mark.parametrize("rule", [wrong_arrows, forbidden])
+@pytest.mark.parametrize("rule", [wrong_arrows, circles, forbidden])
 def test_the_project_keeps_the_rule(rule: Callable[[dict[str, str]], Iterator[str]]):
     modules = sources()
     assert {"cdvft", "cdvft.blocks", "cdvft_app.settings", "cdvft_app.store.runs"} <= set(modules)
@@ -207,6 +231,8 @@ PLANTED = [
     (wrong_arrows, "cdvft_app.ui.train.tab", "from threading import Thread", "which is for"),
     (wrong_arrows, "cdvft_app.catalog.hub", "from concurrent.futures import Future", "which is for nobody"),
     (wrong_arrows, "app", "import pickle", "which is for nobody"),
+    (wrong_arrows, "cdvft_app.tasks.text", "from cdvft_app.training import methods", "but tasks may import"),
+    (wrong_arrows, "cdvft_app.catalog.plan", "from cdvft_app.tasks import base", "imports cdvft_app.tasks"),
     (forbidden, "cdvft_app.ui.train.tab", "import gradio as gr\ngr.Plot()", "uses gr.Plot"),
     (forbidden, "cdvft_app.ui.train.tab", "from gradio import Plot", "imports gradio.Plot"),
     (forbidden, "cdvft.model", "import torch\ntorch.load('x')", "uses torch.load"),
@@ -226,6 +252,30 @@ def test_the_rule_notices(rule, name, source, complaint):
     )
     assert list(rule(modules)) == []
     assert any(complaint in found for found in rule(modules | {name: source}))
+
+
+@pytest.mark.parametrize(
+    ("closing", "found"),
+    [
+        ("from cdvft_app.catalog import one", True),
+        ("def read():\n    from cdvft_app.catalog.one import first", True),
+        ("def read():\n    import cdvft_app.catalog.one", True),
+        ("from cdvft_app.catalog import of_all", True),
+        ("if TYPE_CHECKING:\n    from cdvft_app.catalog import one", False),
+        ("import cdvft.blocks", False),
+    ],
+)
+def test_a_circle_is_noticed(closing, found):
+    ring = {
+        "cdvft.blocks": "",
+        "cdvft_app.catalog": "from cdvft_app.catalog.one import first",
+        "cdvft_app.catalog.one": "def f():\n    from cdvft_app.catalog import two",
+        "cdvft_app.catalog.two": "from cdvft_app.catalog.three import third",
+    }
+    assert list(circles(ring | {"cdvft_app.catalog.three": ""})) == []
+    said = list(circles(ring | {"cdvft_app.catalog.three": closing}))
+    assert bool(said) == found
+    assert not found or all(f"cdvft_app.catalog.{name}" in said[0] for name in ("two", "three"))
 
 
 def test_tabs_may_share_but_not_import_each_other():

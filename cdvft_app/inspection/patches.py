@@ -19,7 +19,7 @@ from cdvft_app.catalog.rows import load_rows
 from cdvft_app.inspection import frozen
 from cdvft_app.inspection.examples import packed
 from cdvft_app.inspection.sources import Source, Unavailable
-from cdvft_app.training.image import normalized, squared
+from cdvft_app.tasks.image import normalized, squared
 
 MOST_IMAGES = 10
 

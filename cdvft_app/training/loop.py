@@ -10,10 +10,10 @@ from typing import Any
 import psutil
 import torch
 from torch import nn
-from torch.nn import functional as F
 from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from cdvft_app.tasks.base import Task
 from cdvft_app.training import methods
 from cdvft_app.training.callbacks import Clock
 
@@ -39,29 +39,26 @@ class RaceTrainer(Trainer):
     """One method's training loop.
 
     Args:
+        task: gives the loss and names the head.
         lengths: of the training examples.
-        head: name of the head's module.
         head_learning_rate: the head's own rate, equal for all methods of a race.
-        regression: mean squared error on one output instead of cross-entropy.
         clock: counts the seconds of steps.
     """
 
     def __init__(
         self,
         *args: Any,
+        task: Task,
         lengths: list[int],
-        head: str,
         head_learning_rate: float,
-        regression: bool,
         clock: Clock,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = False  # the loss below is a batch's mean
+        self.task = task
         self.lengths = lengths
-        self.head = head
         self.head_learning_rate = head_learning_rate
-        self.regression = regression
         self.clock = clock
         self.peak_resident_bytes = 0
         self._units = torch.zeros((), dtype=torch.int64)
@@ -88,7 +85,7 @@ class RaceTrainer(Trainer):
             groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
             for name, parameter in trained.named_parameters():
                 if parameter.requires_grad:
-                    key = (methods.is_head(name, self.head), name not in decayed)
+                    key = (methods.is_head(name, self.task.head), name not in decayed)
                     groups.setdefault(key, []).append(parameter)
             optimizer_class, kwargs = self.get_optimizer_cls_and_kwargs(self.args)
             self.optimizer = optimizer_class(
@@ -115,20 +112,15 @@ class RaceTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Cross-entropy, or mean squared error for regression, of (B, classes) logits; in float32."""
+        """The task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
         inputs = dict(inputs)
         labels = inputs.pop("labels")
         outputs = model(**inputs)
-        logits = (outputs if isinstance(outputs, torch.Tensor) else outputs.logits).float()
-        if self.regression:
-            loss = F.mse_loss(logits.squeeze(-1), labels.float())
-        else:
-            loss = F.cross_entropy(logits, labels)
+        loss = self.task.loss(outputs, labels)
         if model.training:
-            mask = inputs.get("attention_mask")
-            self._units = labels.new_tensor(len(labels), dtype=torch.int64) if mask is None else mask.sum()
+            self._units = self.task.units(inputs)
             self.peak_resident_bytes = max(self.peak_resident_bytes, self._process.memory_info().rss)
-        return (loss, {"logits": logits}) if return_outputs else loss
+        return (loss, {"logits": self.task.kept(outputs)}) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Leaves the random numbers as they were, so that how often one evaluates changes no history."""

@@ -93,6 +93,13 @@ def build(settings: RunSettings, model: nn.Module, head: str) -> nn.Module:
         raise TrainingFailed(f"{settings.method} does not fit the layers {targets}: {error}") from error
 
 
+def name_base(model: nn.Module, base: str | None, revision: str | None) -> None:
+    """Say in an adapter's settings which model it is for, as PEFT's loaders read it."""
+    if isinstance(model, PeftModel):
+        for config in model.peft_config.values():
+            config.base_model_name_or_path, config.revision = base, revision
+
+
 def _common_size(model: nn.Module, targets: Sequence[str]) -> int | None:
     """Largest block size that divides every target, for a model whose layers the catalogue does not know."""
     sizes = [

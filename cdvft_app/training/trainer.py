@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,7 +20,6 @@ from transformers.utils import logging as transformers_log
 
 from cdvft.kernels.native.build import library
 from cdvft_app.catalog import Plan, resolve
-from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.rows import Rows
 from cdvft_app.events import (
     Done,
@@ -32,20 +30,21 @@ from cdvft_app.events import (
     Started,
     TrainingFailed,
     TrainingPaused,
-    TrainingStopped,
 )
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import snapshots
-from cdvft_app.training import arguments, methods, schedule, tasks
+from cdvft_app.tasks import saved
+from cdvft_app.tasks.base import Prepared
+from cdvft_app.tasks.prepare import prepare
+from cdvft_app.training import arguments, methods, schedule
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.device import device_kind, device_name
+from cdvft_app.training.explained import explained, left_early
 from cdvft_app.training.loop import RaceTrainer
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
 LAST_WRITTEN = "trainer_state.json"
 """The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
-
-OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def train(
@@ -95,11 +94,14 @@ def train_plan(
 ) -> Done:
     """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
     tell = emit if os.environ.get("RANK", "0") == "0" else _unheard
-    with _explained(plan.settings, should_stop):
-        task = _prepare(plan, rows, tell, should_stop)
+    with explained(plan.settings, should_stop):
+        prepared = _prepare(plan, rows, tell, should_stop)
         set_seed(plan.settings.seed)  # the method's start
-        model = methods.build(plan.settings, task.model, task.head)
-        run = _Run(plan=plan, task=task, model=model, folder=folder, emit=tell, should_stop=should_stop)
+        model = methods.build(plan.settings, prepared.task.model, prepared.task.head)
+        methods.name_base(model, *plan.model.base(prepared.task.commit))
+        run = _Run(
+            plan=plan, prepared=prepared, model=model, folder=folder, emit=tell, should_stop=should_stop
+        )
         checkpoint = run.look_back() if resume else None
         run.announce()
         run.train(checkpoint)
@@ -108,26 +110,26 @@ def train_plan(
 
 def _prepare(
     plan: Plan, rows: Rows | None, emit: Callable[[Event], None], should_stop: Callable[[], Halt]
-) -> tasks.Task:
+) -> Prepared:
     if schedule.processes() > 1:
         should_stop = _never  # one process must not leave the others waiting: all stop after the first step
 
     def progress(fraction: float | None, text: str) -> None:
         emit(Preparing(text, fraction))
         if should_stop():
-            raise _left_early(should_stop)
+            raise left_early(should_stop)
 
     transformers_log.set_verbosity_error()
     transformers_log.disable_progress_bar()
     set_seed(plan.settings.seed)  # the head's start, the same for every method
-    task = tasks.prepare(plan, progress, should_stop, rows)
-    for title, commit in task.commits.items():
+    prepared = prepare(plan, progress, should_stop, rows)
+    for title, commit in prepared.commits.items():
         emit(Note(f"{title}: commit {commit} of the hub."))
     if plan.settings.method == "cdvft" and device_kind() == "cpu":
         progress(None, "Loading CDVFT's compiled kernel")
         library()  # may have to compile it, which is no part of a step's time
     progress(None, "Starting")
-    return task
+    return prepared
 
 
 class _Run:
@@ -137,7 +139,7 @@ class _Run:
         self,
         *,
         plan: Plan,
-        task: tasks.Task,
+        prepared: Prepared,
         model: torch.nn.Module,
         folder: Path,
         emit: Callable[[Event], None],
@@ -145,7 +147,9 @@ class _Run:
     ) -> None:
         assert plan.settings.learning_rate and plan.settings.batch_size
         self.batch_size = plan.settings.batch_size
-        self.task, self.model, self.folder, self.emit = task, model, folder, emit
+        self.plan, self.task, self.model = plan, prepared.task, model
+        self.train_examples, self.evaluation_examples = len(prepared.train), len(prepared.evaluation)
+        self.folder, self.emit = folder, emit
         self.clock = Clock()
         self.watch = LossWatch(
             plan.settings.learning_rate,
@@ -158,21 +162,20 @@ class _Run:
             folder=folder,
             clock=self.clock,
             watch=self.watch,
-            metric_name=task.metric_name,
-            throughput_unit=task.throughput_unit,
+            metric_name=self.task.metric_name,
+            throughput_unit=self.task.throughput_unit,
         )
         self.trainer = RaceTrainer(
             model=model,
-            args=arguments.training_arguments(plan, folder / CHECKPOINTS, len(task.train)),
-            train_dataset=task.train,
-            eval_dataset=task.evaluation,
-            data_collator=task.collate,
-            compute_metrics=task.measure,
+            args=arguments.training_arguments(plan, folder / CHECKPOINTS, self.train_examples),
+            train_dataset=prepared.train,
+            eval_dataset=prepared.evaluation,
+            data_collator=self.task.collate,
+            compute_metrics=self.task.measure,
             callbacks=[self.reporter],
-            lengths=task.lengths,
-            head=task.head,
+            task=self.task,
+            lengths=prepared.lengths,
             head_learning_rate=arguments.head_learning_rate(plan),
-            regression=task.metric_name == "pearson",
             clock=self.clock,
         )
         self.trainer.remove_callback(PrinterCallback)  # it prints every row
@@ -206,8 +209,8 @@ class _Run:
                 base_parameters=base,
                 device=device_name(self.args.device.type),
                 precision=arguments.precision(self.args),
-                train_examples=len(self.task.train),
-                evaluation_examples=len(self.task.evaluation),
+                train_examples=self.train_examples,
+                evaluation_examples=self.evaluation_examples,
                 metric_name=self.task.metric_name,
             )
         )
@@ -234,6 +237,7 @@ class _Run:
         adapter_bytes = 0
         if self.args.should_save:
             adapter_bytes = methods.save(self.model, self.folder / ADAPTER)
+            saved.save(self.task, self.plan, self.folder / ADAPTER)
             if not self.reporter.halted:  # a finished run is not resumed
                 shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         self.trainer.accelerator.wait_for_everyone()
@@ -254,7 +258,7 @@ class _Run:
         return done
 
     def _examples_seen(self) -> int:
-        examples = len(self.task.train)
+        examples = self.train_examples
         epochs, rest = divmod(self.step, math.ceil(examples / self.batch_size))
         return epochs * examples + min(rest * self.batch_size, examples)
 
@@ -271,30 +275,3 @@ def _unheard(event: Event) -> None:
 
 def _never() -> Halt:
     return Halt.NO
-
-
-def _left_early(should_stop: Callable[[], Halt]) -> Exception:
-    """How a run ends that is asked to before its first step."""
-    return TrainingPaused() if should_stop() is Halt.PAUSE else TrainingStopped()
-
-
-@contextmanager
-def _explained(settings: RunSettings, should_stop: Callable[[], Halt]) -> Iterator[None]:
-    """Turn what can be expected to go wrong into a sentence for the person who started the run."""
-    try:
-        yield
-    except DownloadStopped:
-        raise _left_early(should_stop) from None
-    except DownloadFailed as error:
-        raise TrainingFailed(str(error)) from error
-    except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
-            raise
-        images = settings.image_size is not None
-        size = f"{settings.image_size} pixels" if images else f"{settings.max_length} tokens"
-        raise TrainingFailed(
-            f"Out of memory with batches of {settings.batch_size} examples of up to {size}. "
-            f"Try batches of {max(1, (settings.batch_size or 2) // 2)}, "
-            f"a smaller {'image_size' if images else 'max_length'}, or fewer target modules."
-        ) from error

@@ -11,12 +11,12 @@ import timm
 import torch
 from torch import nn
 
+from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app import catalog
 from cdvft_app.prediction.counted import count
 from cdvft_app.settings import METHODS, RunSettings
 from cdvft_app.shapes.architectures import build
 from cdvft_app.training import methods
-from cdvft_app.training.text import MeanPoolClassifier
 
 SETTINGS: dict[str, dict[str, Any]] = {"cdvft": {"m": 3, "block_size": 100}, "lora": {"lora_r": 4}}
 
@@ -30,7 +30,7 @@ def backbone(recipe: str) -> tuple[nn.Module, str]:
     found = build("minilm")
     inner: Any = type(found.model)(found.configuration)
     inner.pooler = None
-    return MeanPoolClassifier(inner, 2), "classifier"
+    return MeanPooledForSequenceClassification.on(inner, num_labels=2), "classifier"
 
 
 @pytest.mark.parametrize("recipe", ["sentiment", "mnist"])

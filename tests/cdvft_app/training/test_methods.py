@@ -12,7 +12,8 @@ from cdvft.circulant import cd_product
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import TrainingFailed
 from cdvft_app.settings import METHODS
-from cdvft_app.training import methods, tasks
+from cdvft_app.tasks.prepare import prepare
+from cdvft_app.training import methods
 
 HEAD = 2 * 32 + 2
 LAYERS = 2 * 2  # query and value of two layers, each 32 x 32
@@ -22,7 +23,7 @@ ADAPTER = {"cdvft": 3 * 32, "lora": 2 * 2 * 32, "fourierft": 40, "c3a": 2 * 2 * 
 def build(text_plan, text_rows, method: str, **chosen: object) -> nn.Module:
     plan = text_plan(method, **chosen)
     torch.manual_seed(7)
-    task = tasks.prepare(plan, silent, never, text_rows)
+    task = prepare(plan, silent, never, text_rows).task
     torch.manual_seed(7)
     return methods.build(plan.settings, task.model, task.head)
 
@@ -31,7 +32,7 @@ def logits(model: nn.Module) -> torch.Tensor:
     model.eval()
     ids = torch.tensor([[2, 4, 8, 3], [2, 5, 3, 0]])
     with torch.no_grad():
-        return model(input_ids=ids, attention_mask=(ids != 0).long())
+        return model(input_ids=ids, attention_mask=(ids != 0).long()).logits
 
 
 def shake(model: nn.Module) -> None:
@@ -145,7 +146,7 @@ def test_vectors_stay_as_they_were(text_plan, text_rows):
 
 def test_layers_that_do_not_exist_are_explained(text_plan, text_rows):
     plan = text_plan("lora")
-    task = tasks.prepare(plan, silent, never, text_rows)
+    task = prepare(plan, silent, never, text_rows).task
     settings = plan.settings.model_copy(update={"target_modules": ("attention.nothing",)})
     with pytest.raises(TrainingFailed, match=r"lora does not fit the layers attention\.nothing"):
         methods.build(settings, task.model, task.head)
@@ -153,7 +154,7 @@ def test_layers_that_do_not_exist_are_explained(text_plan, text_rows):
 
 def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
     plan = text_plan("c3a")
-    task = tasks.prepare(plan, silent, never, text_rows)
+    task = prepare(plan, silent, never, text_rows).task
     settings = plan.settings.model_copy(
         update={"c3a_block_size": None, "target_modules": ("query", "intermediate.dense")}
     )
@@ -163,12 +164,12 @@ def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
 
 def test_an_adapter_of_images_fits_a_plain_timm_model(image_plan, image_rows, tmp_path):
     plan = image_plan("cdvft")
-    task = tasks.prepare(plan, silent, never, image_rows)
+    task = prepare(plan, silent, never, image_rows).task
     model = methods.build(plan.settings, task.model, task.head)
     assert set(methods.vectors(model)) >= {"blocks.0.attn.qkv/circulant.0", "blocks.0.attn.proj/diagonal.1"}
     shake(model)
     methods.save(model, Path(tmp_path))
-    loaded = PeftModel.from_pretrained(tasks.prepare(plan, silent, never, image_rows).model, str(tmp_path))
+    loaded = PeftModel.from_pretrained(prepare(plan, silent, never, image_rows).task.model, str(tmp_path))
     image = torch.randn(1, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(loaded.eval()(image), model.eval()(image), rtol=0, atol=0)

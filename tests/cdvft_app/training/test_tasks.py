@@ -12,7 +12,8 @@ from transformers.models.roberta.modeling_roberta import RobertaClassificationHe
 
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.training.tasks import measure, prepare
+from cdvft_app.tasks.metrics import measure
+from cdvft_app.tasks.prepare import prepare
 
 RANDOM = np.random.default_rng(0)
 LOGITS, LABELS = RANDOM.normal(size=(50, 2)), RANDOM.integers(0, 2, 50)
@@ -34,16 +35,16 @@ def test_metrics_are_the_textbook_ones(metric, logits, labels, expected):
 
 
 def test_a_sentence_encoder_gets_a_masked_mean_and_a_linear_head(text_plan, text_rows):
-    task = prepare(text_plan(), silent, never, text_rows)
-    model = task.model.eval()
-    batch = task.collate([task.train[place] for place in range(8)])
+    prepared = prepare(text_plan(), silent, never, text_rows)
+    model = prepared.task.model.eval()
+    batch = prepared.task.collate([prepared.train[place] for place in range(8)])
     lengths = batch["attention_mask"].sum(1)
     assert lengths.min() < lengths.max() == batch["input_ids"].shape[1]
-    assert lengths.tolist() == task.lengths[:8]
+    assert lengths.tolist() == prepared.lengths[:8]
     labels = batch.pop("labels")
     assert labels.tolist() == text_rows.train.labels[:8].tolist()
     with torch.no_grad():
-        together = model(**batch)
+        together = model(**batch).logits
         for row, length in enumerate(lengths):
             alone = {key: value[row : row + 1, :length] for key, value in batch.items()}
             mean = model.backbone(**alone).last_hidden_state.mean(1)
@@ -58,24 +59,24 @@ def test_evaluation_is_ordered_by_length_and_stays_whole(text_plan, text_rows):
 
 
 def test_long_texts_are_cut(text_plan, text_rows):
-    task = prepare(text_plan(max_length=6), silent, never, text_rows)
-    assert max(task.lengths) == 6
+    prepared = prepare(text_plan(max_length=6), silent, never, text_rows)
+    assert max(prepared.lengths) == 6
 
 
 def test_pairs_are_encoded_as_two_segments(text_plan):
     pairs = Split([("good film", "bad plot"), ("a", "the")], np.array([0, 1]))
-    task = prepare(text_plan(), silent, never, Rows(pairs, pairs, ("no", "yes"), None))
-    assert task.train[0]["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
+    prepared = prepare(text_plan(), silent, never, Rows(pairs, pairs, ("no", "yes"), None))
+    assert prepared.train[0]["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
 
 
 def test_real_labels_make_a_regression(text_plan):
     split = Split(["good", "bad"], np.array([4.5, 0.5], dtype=np.float32))
     plan = text_plan()
     plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
-    task = prepare(plan, silent, never, Rows(split, split, (), None))
-    batch = task.collate([task.train[0], task.train[1]])
+    prepared = prepare(plan, silent, never, Rows(split, split, (), None))
+    batch = prepared.task.collate([prepared.train[0], prepared.train[1]])
     assert batch.pop("labels").tolist() == [4.5, 0.5]
-    assert task.model(**batch).shape == (2, 1)
+    assert prepared.task.model(**batch).logits.shape == (2, 1)
 
 
 @pytest.mark.parametrize("kind", ["text", "image"])
@@ -84,8 +85,8 @@ def test_the_head_follows_from_the_seed(kind, text_plan, image_plan, text_rows, 
     heads = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        task = prepare(plan, silent, never, rows)
-        heads.append(task.model.get_submodule(task.head).weight)
+        prepared = prepare(plan, silent, never, rows)
+        heads.append(prepared.task.model.get_submodule(prepared.task.head).weight)
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
@@ -93,24 +94,24 @@ def test_the_head_follows_from_the_seed(kind, text_plan, image_plan, text_rows, 
 def test_roberta_keeps_its_weights_and_gets_its_own_head(text_plan, text_rows, roberta_folder):
     plan = text_plan()
     model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
-    task = prepare(dataclasses.replace(plan, model=model), silent, never, text_rows)
-    assert isinstance(task.model.get_submodule(task.head), RobertaClassificationHead)
+    prepared = prepare(dataclasses.replace(plan, model=model), silent, never, text_rows)
+    assert isinstance(prepared.task.model.get_submodule(prepared.task.head), RobertaClassificationHead)
     stored = AutoModel.from_pretrained(roberta_folder).state_dict()
-    loaded = task.model.roberta.state_dict()
+    loaded = prepared.task.model.roberta.state_dict()
     assert all(torch.equal(loaded[name], stored[name]) for name in loaded)
-    batch = task.collate([task.train[0], task.train[1]])
+    batch = prepared.task.collate([prepared.train[0], prepared.train[1]])
     batch.pop("labels")
-    assert task.model(**batch).logits.shape == (2, 2)
+    assert prepared.task.model(**batch).logits.shape == (2, 2)
 
 
 def test_images_are_scaled_and_normalized(image_plan, image_rows):
     white = Split(np.full((1, 12, 12), 255, dtype=np.uint8), np.array([2]))
-    task = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=white))
-    batch = task.collate([task.train[0]])
+    prepared = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=white))
+    batch = prepared.task.collate([prepared.train[0]])
     assert batch["x"].shape == (1, 3, 32, 32)
     torch.testing.assert_close(batch["x"], torch.full((1, 3, 32, 32), (1 - 0.5) / 0.25))
     assert batch["labels"].tolist() == [2]
-    assert task.model(batch["x"]).shape == (1, 3)
+    assert prepared.task.model(batch["x"]).shape == (1, 3)
 
 
 def test_colour_and_palette_pictures_come_out_as_rgb(image_plan, image_rows):
@@ -118,6 +119,6 @@ def test_colour_and_palette_pictures_come_out_as_rgb(image_plan, image_rows):
 
     pictures = [Image.new(mode, (20, 10)) for mode in ("RGB", "RGBA", "P", "L", "1")]
     split = Split(pictures, np.zeros(len(pictures), dtype=np.int64))
-    task = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=split))
-    batch = task.collate([task.train[place] for place in range(len(pictures))])
+    prepared = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=split))
+    batch = prepared.task.collate([prepared.train[place] for place in range(len(pictures))])
     assert batch["x"].shape == (5, 3, 32, 32)

@@ -1,0 +1,144 @@
+"""What a task is: how rows become what a model takes, what is lost and won on them, and what it answers.
+
+text.py and image.py are the tasks there are. A further one (generation) is one file with a `Task` of its own
+and one line in prepare.py: the trainer asks for nothing that is not here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+from transformers import EvalPrediction
+
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.download import Progress, ShouldStop
+from cdvft_app.catalog.entries import Metric
+
+
+class InvalidInput(ValueError):
+    """Something that this task cannot predict for; the text is a sentence for the person who gave it."""
+
+
+class Examples(Protocol):
+    """A map-style dataset, as torch's DataLoader takes it."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one input.
+
+    Of a classification: `label` is the most probable class, and `probabilities` those of all classes, in the
+    order of the task's labels; they add up to 1. Of a regression: `value` is the number, and the other two
+    are None and empty.
+    """
+
+    label: str | None
+    probabilities: tuple[float, ...]
+    value: float | None
+
+
+class Task(ABC):
+    """A backbone with a head, and what goes in and comes out of it.
+
+    Attributes:
+        model: `forward(**inputs)` gives what `loss` and `kept` read. A method adapts it in place, so that
+            `predict` answers with whatever was trained.
+        head: name of the head's module in `model`.
+        labels: the classes' names in the order of the outputs; empty where the answer is no class.
+        commit: of the hub, where the model came from there.
+    """
+
+    name: ClassVar[str]
+    """As the hub names tasks."""
+    throughput_unit: ClassVar[str]
+    model: nn.Module
+    head: str
+    labels: tuple[str, ...]
+    metric_name: Metric
+    commit: str | None
+
+    @classmethod
+    @abstractmethod
+    def load(cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop) -> Task:
+        """The plan's model with a freshly drawn head (from torch's global generator).
+
+        Raises:
+            DownloadFailed: the model could not be had or read; says why and what to do.
+            DownloadStopped: `should_stop()` became true.
+        """
+
+    @abstractmethod
+    def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
+        """Inputs, with "labels" where they are given, as what `collate` takes."""
+
+    @abstractmethod
+    def lengths(self, examples: Examples) -> list[int]:
+        """What a batch is padded to grows with these: tokens of a text, 1 for an image."""
+
+    @abstractmethod
+    def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        """Examples -> a batch of the model's inputs, and "labels" where the examples have them."""
+
+    @abstractmethod
+    def units(self, inputs: dict[str, Tensor]) -> Tensor:
+        """How much of what throughput counts is in a batch of inputs."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, labels: Tensor) -> Tensor:
+        """What training lowers: a batch's mean, from what the model gave."""
+
+    @abstractmethod
+    def kept(self, outputs: Any) -> Tensor:
+        """What an evaluation keeps of what the model gave, one row an example."""
+
+    @abstractmethod
+    def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
+        """`{metric_name: value}` of all that was kept in an evaluation."""
+
+    @abstractmethod
+    def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
+        """The answer for each input, in order.
+
+        Args:
+            inputs: texts, pairs of texts or images, by the task.
+            forward: takes the model's inputs by name in place of the task's own model.
+
+        Raises:
+            InvalidInput: one of them is nothing that this task takes.
+        """
+
+    @abstractmethod
+    def save_config(self, folder: Path, whole: bool) -> None:
+        """Write beside what was trained how inputs are prepared (the tokenizer, sizes of images).
+
+        `whole` says that the folder holds all weights of the model: then also what its library needs to
+        rebuild it.
+        """
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task with the examples of one run.
+
+    Attributes:
+        evaluation: similar lengths side by side, so that batches have little padding.
+        evaluation_rows: for each of them its place among the rows as they were loaded.
+        lengths: of the training examples.
+        commits: of the hub, by title, for what came from there.
+    """
+
+    task: Task
+    train: Examples
+    evaluation: Examples
+    evaluation_rows: list[int]
+    lengths: list[int]
+    commits: dict[str, str]

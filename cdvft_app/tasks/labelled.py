@@ -1,0 +1,69 @@
+"""What tasks share that answer with a class or a number: loss, metric, and probabilities from logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import EvalPrediction
+
+from cdvft_app.tasks.base import Prediction, Task
+from cdvft_app.tasks.metrics import measure
+
+BATCH = 64
+"""Inputs that are predicted at once."""
+
+
+class LabelledTask(Task):
+    """The model gives (B, outputs) logits, or an output that has them as `.logits`.
+
+    The metric "pearson" means regression: one output and real labels instead of classes.
+    """
+
+    @property
+    def regression(self) -> bool:
+        return self.metric_name == "pearson"
+
+    def loss(self, outputs: Any, labels: Tensor) -> Tensor:
+        """Cross-entropy, or mean squared error for regression; in float32."""
+        logits = self.kept(outputs)
+        if self.regression:
+            return F.mse_loss(logits.squeeze(-1), labels.float())
+        return F.cross_entropy(logits, labels)
+
+    def kept(self, outputs: Any) -> Tensor:
+        """The logits (B, outputs) in float32."""
+        return (outputs if isinstance(outputs, Tensor) else outputs.logits).float()
+
+    def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
+        return {self.metric_name: measure(self.metric_name, evaluation.predictions, evaluation.label_ids)}
+
+    def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
+        return self.predictions(self.logits(inputs, forward))
+
+    @torch.no_grad()
+    def logits(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> Tensor:
+        """(N, outputs) logits of inputs, without dropout."""
+        examples = self.examples(inputs)
+        device = next(self.model.parameters()).device
+        trained = self.model.training
+        self.model.eval()
+        found = []
+        for start in range(0, len(examples), BATCH):
+            batch = [examples[place] for place in range(start, min(start + BATCH, len(examples)))]
+            given = {name: tensor.to(device) for name, tensor in self.collate(batch).items()}
+            found.append(self.kept((forward or self.model)(**given)).cpu())
+        self.model.train(trained)
+        return torch.cat(found) if found else torch.empty(0, len(self.labels) or 1)
+
+    def predictions(self, logits: Tensor) -> list[Prediction]:
+        """What logits (N, outputs) say."""
+        if self.regression:
+            return [Prediction(None, (), float(value)) for value in logits.reshape(-1)]
+        return [
+            Prediction(self.labels[int(one.argmax())], tuple(one.tolist()), None)
+            for one in logits.float().softmax(-1)
+        ]

@@ -1,0 +1,59 @@
+"""From a plan to a task with its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch.utils.data import Subset
+
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.download import Progress, ShouldStop
+from cdvft_app.catalog.entries import Kind
+from cdvft_app.catalog.rows import Rows, load_rows
+from cdvft_app.tasks.base import Prepared, Task
+from cdvft_app.tasks.image import ImageTask
+from cdvft_app.tasks.text import TextTask
+
+TASKS: Mapping[Kind, type[Task]] = {"text": TextTask, "image": ImageTask}
+"""The task of a model and a dataset, by their kind."""
+
+
+def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows | None = None) -> Prepared:
+    """Load what a plan names, with a freshly drawn head (from torch's global generator).
+
+    Args:
+        plan: what to load.
+        progress: told a fraction (None where unknown) and a sentence.
+        should_stop: asked while something is fetched.
+        rows: data to take in place of the plan's.
+
+    Raises:
+        DownloadFailed: something could not be had or read; says why and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+    settings = plan.settings
+    if rows is None:
+        assert settings.train_examples and settings.evaluation_examples
+        rows = load_rows(
+            plan.dataset,
+            train_examples=settings.train_examples,
+            evaluation_examples=settings.evaluation_examples,
+            seed=settings.seed,
+            progress=progress,
+            should_stop=should_stop,
+        )
+    task = TASKS[plan.model.kind].load(plan, rows.labels, progress, should_stop)
+    progress(None, "Preparing the examples")
+    train = task.examples(rows.train.inputs, rows.train.labels)
+    evaluation = task.examples(rows.evaluation.inputs, rows.evaluation.labels)
+    lengths = task.lengths(evaluation)
+    by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
+    commits = {plan.model.title: task.commit, plan.dataset.title: rows.commit}
+    return Prepared(
+        task=task,
+        train=train,
+        evaluation=Subset(evaluation, by_length),  # type: ignore[arg-type]
+        evaluation_rows=by_length,
+        lengths=task.lengths(train),
+        commits={title: commit for title, commit in commits.items() if commit},
+    )

@@ -1,0 +1,55 @@
+"""What is kept beside a run's weights, so that they can be used elsewhere: labels, base, preprocessing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from cdvft_app.catalog import Plan
+from cdvft_app.tasks.base import Task
+
+FILE = "task.json"
+
+
+class TaskRecord(BaseModel):
+    """What the outputs mean, and on which model.
+
+    `task` is as the hub names it. `labels` are in the order of the outputs, empty for a regression.
+    `base_model` and `revision` say where the pretrained weights come from, None where nobody else can fetch
+    them. `head` is the name of the head's module.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str
+    labels: tuple[str, ...]
+    base_model: str | None
+    revision: str | None
+    pooling: str
+    head: str
+    max_length: int | None
+    image_size: int | None
+
+
+def save(task: Task, plan: Plan, folder: Path) -> None:
+    """Write a `TaskRecord`, and how inputs are prepared, beside the weights."""
+    base_model, revision = plan.model.base(task.commit)
+    record = TaskRecord(
+        task=task.name,
+        labels=task.labels,
+        base_model=base_model,
+        revision=revision,
+        pooling=plan.model.pooling,
+        head=task.head,
+        max_length=plan.settings.max_length,
+        image_size=plan.settings.image_size,
+    )
+    (folder / FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    task.save_config(folder, whole=plan.settings.method == "full")
+
+
+def read(folder: Path) -> TaskRecord | None:
+    """What `save` wrote; None in a folder from before there was such a file."""
+    file = folder / FILE
+    return TaskRecord.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None

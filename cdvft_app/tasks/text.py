@@ -1,0 +1,95 @@
+"""Classification and regression of texts and of pairs of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from datasets import Dataset
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, PreTrainedModel
+
+from cdvft.mean_pooled import MeanPooledForSequenceClassification
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.backbones import TextBackbone, load_text_backbone
+from cdvft_app.catalog.download import Progress, ShouldStop
+from cdvft_app.tasks.base import Examples, InvalidInput
+from cdvft_app.tasks.labelled import LabelledTask
+
+
+class TextTask(LabelledTask):
+    """A text encoder under a head: a masked mean and a linear layer, or the architecture's own."""
+
+    name = "text-classification"
+    throughput_unit = "tokens/s"
+    head = "classifier"
+    model: PreTrainedModel
+
+    def __init__(self, plan: Plan, labels: tuple[str, ...], loaded: TextBackbone) -> None:
+        self.labels = labels
+        self.metric_name = plan.dataset.metric
+        self.commit = loaded.commit
+        self.max_length = plan.settings.max_length
+        self.tokenizer = loaded.tokenizer
+        self.pad = DataCollatorWithPadding(self.tokenizer)
+        backbone: Any = loaded.model  # a transformers model
+        named: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"}
+        if not self.regression:
+            id2label = dict(enumerate(labels))
+            named = {"id2label": id2label, "label2id": {label: place for place, label in id2label.items()}}
+        if plan.model.pooling == "mean":
+            self.model = MeanPooledForSequenceClassification.on(backbone, **named)
+        else:
+            backbone.config.update(named)
+            self.model = AutoModelForSequenceClassification.from_config(backbone.config)
+            setattr(self.model, backbone.base_model_prefix, backbone)
+
+    @classmethod
+    def load(
+        cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop
+    ) -> TextTask:
+        return cls(plan, labels, load_text_backbone(plan.model, progress, should_stop))
+
+    def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
+        """Token ids of texts, or of pairs of texts; what is longer than the plan allows is cut."""
+        if isinstance(inputs, str):
+            raise InvalidInput("Give a list of texts, also for a single one.")
+        texts = [list(inputs)]
+        if len(inputs) and not isinstance(inputs[0], str):
+            texts = [list(side) for side in zip(*map(_pair, inputs), strict=True)]
+        if any(not isinstance(text, str) for side in texts for text in side):
+            raise InvalidInput("Give texts only, or pairs of texts only.")
+        encoded = {}
+        if len(inputs):
+            encoded = dict(self.tokenizer(*texts, truncation=True, max_length=self.max_length))
+        found = Dataset.from_dict(encoded if labels is None else {**encoded, "labels": labels})
+        return cast(Examples, found)
+
+    def lengths(self, examples: Examples) -> list[int]:
+        return [len(ids) for ids in cast(Dataset, examples)["input_ids"]]
+
+    def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        """Token ids padded to the longest of the batch."""
+        return dict(self.pad(list(examples)))
+
+    def units(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Tokens without padding."""
+        return inputs["attention_mask"].sum()
+
+    def save_config(self, folder: Path, whole: bool) -> None:
+        """The tokenizer; of a whole model its config with the labels, for AutoModelForSequenceClassification.
+
+        Beside an adapter that config would keep transformers from looking for the base model.
+        """
+        self.tokenizer.save_pretrained(folder)
+        if whole:
+            self.model.config.architectures = [type(self.model).__name__]
+            self.model.config.save_pretrained(folder)
+
+
+def _pair(given: Any) -> tuple[str, str]:
+    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 2:
+        raise InvalidInput(f"Got {str(given)[:80]!r} among pairs; each must be two texts.")
+    return given[0], given[1]

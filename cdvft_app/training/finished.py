@@ -1,0 +1,48 @@
+"""A run that has ended, with what it learned: ready to predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.download import Progress, ShouldStop, never, silent
+from cdvft_app.catalog.rows import load_rows
+from cdvft_app.tasks import saved
+from cdvft_app.tasks.base import Task
+from cdvft_app.tasks.prepare import TASKS
+from cdvft_app.training import methods
+
+
+def load(plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never) -> Task:
+    """The task of a run, its model with the weights that the run kept.
+
+    Args:
+        plan: of the run's settings.
+        folder: where the run kept its weights: an adapter, a head, or a whole model.
+        progress: told what is fetched and loaded.
+        should_stop: asked while something is fetched.
+
+    Raises:
+        DownloadFailed: the pretrained model could not be had or read; says why and what to do.
+        DownloadStopped: `should_stop()` became true.
+        ValueError: the folder holds the weights of another model or method.
+    """
+    record = saved.read(folder)
+    labels = record.labels if record else _labels(plan, progress, should_stop)
+    task = TASKS[plan.model.kind].load(plan, labels, progress, should_stop)
+    methods.load(methods.build(plan.settings, task.model, task.head), folder)
+    return task
+
+
+def _labels(plan: Plan, progress: Progress, should_stop: ShouldStop) -> tuple[str, ...]:
+    """The classes' names as the data has them, for runs that did not keep them."""
+    if plan.dataset.labels or plan.dataset.metric == "pearson":
+        return plan.dataset.labels
+    return load_rows(
+        plan.dataset,
+        train_examples=1,
+        evaluation_examples=1,
+        seed=0,
+        progress=progress,
+        should_stop=should_stop,
+    ).labels

@@ -1,0 +1,117 @@
+"""The mean-pooled classifier is a transformers model: made, saved, found by the Auto classes, adapted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertModel
+
+from cdvft import CDVFTConfig
+from cdvft.mean_pooled import MeanPooledForSequenceClassification
+
+SIZES = {
+    "vocab_size": 30,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "initializer_range": 0.3,
+}
+TOKENS = torch.tensor([[5, 6, 7, 8], [9, 10, 0, 0]])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+NAMES = {0: "no", 1: "maybe", 2: "yes"}
+
+
+@pytest.fixture
+def encoder() -> BertModel:
+    torch.manual_seed(0)
+    return BertModel(BertConfig(**SIZES)).eval()
+
+
+def classifier(encoder: BertModel) -> MeanPooledForSequenceClassification:
+    named = {"id2label": NAMES, "label2id": {name: place for place, name in NAMES.items()}}
+    return MeanPooledForSequenceClassification.on(encoder, **named).eval()
+
+
+@torch.no_grad()
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    return model(input_ids=TOKENS, attention_mask=MASK).logits
+
+
+@torch.no_grad()
+def test_the_mean_is_over_all_tokens_but_padding(encoder):
+    model = classifier(encoder)
+    first = encoder(TOKENS[:1]).last_hidden_state[0].mean(0)
+    second = encoder(TOKENS[1:, :2]).last_hidden_state[0].mean(0)
+    expected = torch.stack([model.classifier(first), model.classifier(second)])
+    torch.testing.assert_close(logits(model), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(TOKENS[:1]).logits, expected[:1], rtol=0, atol=1e-5)
+
+
+def test_a_loaded_encoder_keeps_its_weights_and_the_head_starts_as_torch_starts_it(encoder):
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    torch.manual_seed(7)
+    expected = torch.nn.Linear(16, 3)
+    torch.manual_seed(7)
+    model = classifier(encoder)
+    assert torch.equal(model.classifier.weight, expected.weight)
+    assert torch.equal(model.classifier.bias, expected.bias)
+    kept = model.backbone.state_dict()
+    assert kept and all(torch.equal(kept[name], before[name]) for name in kept)
+
+
+def test_what_is_saved_comes_back_through_the_auto_classes(encoder, tmp_path):
+    model = classifier(encoder)
+    model.save_pretrained(tmp_path)
+    assert AutoConfig.from_pretrained(tmp_path).id2label == NAMES
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    assert isinstance(again, MeanPooledForSequenceClassification)
+    assert torch.equal(logits(again), logits(model))
+
+
+def test_an_encoder_of_its_own_gets_a_fresh_head(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path)
+    model = MeanPooledForSequenceClassification.from_pretrained(tmp_path, num_labels=3)
+    stored = load_file(tmp_path / "model.safetensors")
+    kept = model.backbone.state_dict()
+    assert kept and all(torch.equal(kept[name], stored[name]) for name in kept)
+    assert model.classifier.weight.shape == (3, 16)
+    assert 0 < model.classifier.weight.abs().max() <= 16**-0.5  # torch's own start of a linear layer
+
+
+def test_an_adapter_is_loaded_onto_it_as_onto_any_model(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path / "base")
+    base = MeanPooledForSequenceClassification.from_pretrained(tmp_path / "base", num_labels=3)
+    config = CDVFTConfig(target_modules=["query"], task_type="SEQ_CLS", init_weights=False)
+    adapted = get_peft_model(base, config).eval()
+    adapted.save_pretrained(tmp_path / "adapter")
+    fresh = MeanPooledForSequenceClassification.from_pretrained(tmp_path / "base", num_labels=3)
+    loaded = PeftModel.from_pretrained(fresh, tmp_path / "adapter").eval()
+    torch.testing.assert_close(logits(loaded), logits(adapted), rtol=0, atol=1e-6)
+    at_once = MeanPooledForSequenceClassification.from_pretrained(tmp_path / "adapter", num_labels=3).eval()
+    torch.testing.assert_close(logits(at_once), logits(adapted), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+def test_it_trains_by_itself_as_transformers_models_do(encoder, labels):
+    model = MeanPooledForSequenceClassification.on(encoder, num_labels=labels)
+    wanted = torch.tensor([0.5, -1.0]) if labels == 1 else torch.tensor([2, 0])
+    given = model(TOKENS, MASK, labels=wanted)
+    if labels == 1:
+        expected = ((given.logits[:, 0] - wanted) ** 2).mean()
+    else:
+        expected = -given.logits.log_softmax(-1)[[0, 1], [2, 0]].mean()
+    torch.testing.assert_close(given.loss, expected)
+    given.loss.backward()
+    assert model.classifier.weight.grad.abs().sum() > 0
+
+
+def test_the_app_is_not_needed():
+    code = "import sys; sys.modules['cdvft_app'] = None; import cdvft.mean_pooled"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=300)

@@ -1,0 +1,151 @@
+"""What a finished run predicts is what the trainer saw in its own evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from listening import run
+from PIL import Image
+from safetensors.torch import load_file
+
+from cdvft_app.catalog.download import never, silent
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.tasks.base import InvalidInput
+from cdvft_app.tasks.labelled import LabelledTask
+from cdvft_app.tasks.prepare import prepare
+from cdvft_app.training import finished
+
+KEPT = Path(__file__).parent / "kept"  # written by commit 1321180, before tasks were objects
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """The logits of each evaluation, as the trainer measured them."""
+    logits: list[np.ndarray] = []
+
+    def measured(self, evaluation):
+        logits.append(evaluation.predictions)
+        return measure(self, evaluation)
+
+    measure = LabelledTask.measure
+    monkeypatch.setattr(LabelledTask, "measure", measured)
+    return logits
+
+
+@pytest.fixture
+def pairs(text_rows) -> Rows:
+    def paired(split: Split) -> Split:
+        return Split([(text, f"the {text}") for text in split.inputs], split.labels)
+
+    return dataclasses.replace(
+        text_rows, train=paired(text_rows.train), evaluation=paired(text_rows.evaluation)
+    )
+
+
+@pytest.fixture
+def scores(text_rows) -> Rows:
+    def scored(split: Split) -> Split:
+        return Split(split.inputs, split.labels.astype(np.float32) * 5)
+
+    return Rows(scored(text_rows.train), scored(text_rows.evaluation), (), None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("text", "cdvft"), ("pairs", "lora"), ("scores", "cdvft"), ("image", "cdvft")]
+)
+def test_predictions_are_those_of_the_evaluation(kind, method, seen, request, tmp_path):
+    rows = request.getfixturevalue({"text": "text_rows", "image": "image_rows"}.get(kind, kind))
+    make = request.getfixturevalue("image_plan" if kind == "image" else "text_plan")
+    plan = make(method, max_steps=6, learning_rate=0.1)
+    if kind == "scores":
+        plan = dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, metric="pearson"))
+    _, done = run(plan, rows, tmp_path)
+    places = prepare(plan, silent, never, rows).evaluation_rows
+    evaluated = torch.empty(len(places), len(rows.labels) or 1)
+    evaluated[places] = torch.from_numpy(seen[-1])
+
+    task = finished.load(plan, done.adapter_folder)
+    assert isinstance(task, LabelledTask)
+    torch.testing.assert_close(task.logits(rows.evaluation.inputs), evaluated, rtol=0, atol=1e-5)
+    answers = task.predict(rows.evaluation.inputs)
+    if kind == "scores":
+        assert [one.value for one in answers] == pytest.approx(evaluated[:, 0].tolist(), abs=1e-5)
+        assert {(one.label, one.probabilities) for one in answers} == {(None, ())}
+        return
+    exponentials = evaluated.double().exp()
+    expected = (exponentials / exponentials.sum(1, keepdim=True)).tolist()
+    assert [list(one.probabilities) for one in answers] == [pytest.approx(row, abs=1e-5) for row in expected]
+    assert [one.label for one in answers] == [rows.labels[int(row.argmax())] for row in evaluated]
+
+
+@pytest.mark.parametrize("method", ["lora", "fourierft", "c3a", "head", "full"])
+def test_every_method_comes_back_from_its_folder(method, seen, text_plan, text_rows, tmp_path):
+    plan = text_plan(method, max_steps=4, learning_rate=0.1)
+    _, done = run(plan, text_rows, tmp_path)
+    places = prepare(plan, silent, never, text_rows).evaluation_rows
+    found = finished.load(plan, done.adapter_folder).logits(text_rows.evaluation.inputs)
+    torch.testing.assert_close(found[places], torch.from_numpy(seen[-1]), rtol=0, atol=1e-5)
+
+
+def test_one_is_answered_as_in_company(text_plan, text_rows):
+    torch.manual_seed(0)
+    task = prepare(text_plan(), silent, never, text_rows).task
+    texts = ["good", "the plot the film very awful a a a", "bad film"]
+    together = task.predict(texts)
+    for text, answer in zip(texts, together, strict=True):
+        (alone,) = task.predict([text])
+        assert alone.label == answer.label
+        assert alone.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
+    assert task.predict([]) == []
+    assert task.model.training  # left as it was
+
+
+def test_a_picture_and_its_array_are_the_same_image(image_plan, image_rows):
+    task = prepare(image_plan(), silent, never, image_rows).task
+    grey = np.arange(144, dtype=np.uint8).reshape(12, 12)
+    colour = np.stack([grey] * 3, axis=-1)
+    answers = task.predict([grey, Image.fromarray(grey), colour, Image.fromarray(colour).convert("RGBA")])
+    assert len({answer.label for answer in answers}) == 1
+    for answer in answers[1:]:
+        assert answer.probabilities == pytest.approx(answers[0].probabilities, abs=1e-5)
+
+
+def test_another_forward_pass_can_answer(text_plan, text_rows):
+    task = prepare(text_plan(), silent, never, text_rows).task
+
+    def certain(input_ids, **rest):
+        return torch.tensor([[-20.0, 20.0]]).expand(len(input_ids), 2)
+
+    assert [one.label for one in task.predict(["bad", "bad film"], certain)] == ["positive", "positive"]
+
+
+@pytest.mark.parametrize("given", ["good film", [3], ["good", ("good", "bad")], [("good", "bad"), "good"]])
+def test_what_is_no_text_is_refused(given, text_plan, text_rows):
+    task = prepare(text_plan(), silent, never, text_rows).task
+    with pytest.raises(InvalidInput, match="text"):
+        task.predict(given)
+
+
+@pytest.mark.parametrize("given", ["a file", np.zeros((4, 4)), np.zeros((2, 2, 4), dtype=np.uint8)])
+def test_what_is_no_image_is_refused(given, image_plan, image_rows):
+    task = prepare(image_plan(), silent, never, image_rows).task
+    with pytest.raises(InvalidInput, match="uint8 array"):
+        task.predict([given])
+
+
+@pytest.mark.parametrize("method", ["cdvft", "head"])
+def test_runs_of_the_version_before_are_opened(method, text_plan, text_rows):
+    folder = KEPT / ("adapter_1321180" if method == "cdvft" else "head_1321180")
+    task = finished.load(text_plan(method, max_steps=6), folder)
+    assert task.labels == ("negative", "positive")
+    (file,) = folder.glob("*.safetensors")
+    kept = load_file(file)
+    assert len(kept) == (2 if method == "head" else 14)
+    loaded = list(task.model.state_dict().values())
+    for tensor in kept.values():
+        assert any(tensor.shape == other.shape and torch.equal(tensor, other) for other in loaded)
+    assert len(task.predict(text_rows.evaluation.inputs)) == 24
