@@ -69,7 +69,7 @@ def hub_ids_allowed() -> bool:
 
 def get_model(key: str, kind: Kind = "text") -> ModelEntry:
     """A model by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
-    if "/" not in key:
+    if not isinstance(key, str) or "/" not in key:
         return _look_up("model", key, MODELS)
     _check_hub_id("model", key)
     return ModelEntry(
@@ -91,7 +91,7 @@ def get_model(key: str, kind: Kind = "text") -> ModelEntry:
 
 def get_dataset(key: str, kind: Kind = "text") -> DatasetEntry:
     """A dataset by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
-    if "/" not in key:
+    if not isinstance(key, str) or "/" not in key:
         return _look_up("dataset", key, DATASETS)
     _check_hub_id("dataset", key)
     return DatasetEntry(
@@ -167,9 +167,9 @@ def resolve(settings: RunSettings) -> Plan:
 
 
 def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:
-    if key not in table:
+    if not isinstance(key, str) or key not in table:
         typed = " or a hub id such as owner/name" if what != "recipe" and hub_ids_allowed() else ""
-        raise InvalidChoice(f"There is no {what} {key!r}. Choose one of {', '.join(table)}{typed}.")
+        raise InvalidChoice(f"There is no {what} {str(key)[:80]!r}. Choose one of {', '.join(table)}{typed}.")
     return table[key]
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import gradio as gr
 from gradio.themes.utils import sizes
+from starlette.middleware import Middleware
 
 from cdvft_app.figures import palette
+from cdvft_app.ui.incoming import WellFormedText
 from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
@@ -102,4 +104,5 @@ def launch_arguments() -> dict[str, Any]:
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "8mb",
+        "app_kwargs": {"middleware": [Middleware(WellFormedText)]},
     }

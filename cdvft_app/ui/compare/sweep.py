@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from cdvft_app.ui.shared.forecast import problem
 from cdvft_app.ui.shared.form import in_words, stands_for
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.visitor import visitor_token
+from cdvft_app.ui.shared.visitor import token_of, visitor_token
 
 if TYPE_CHECKING:
     from cdvft_app.prediction import Prediction
@@ -66,7 +65,7 @@ def section(app: AppState) -> None:
     controls["methods"].change(of_methods, controls["methods"], used, **QUIET)
 
     def started(mine: str, *given: Any) -> tuple[Any, Any, str]:
-        mine = mine or secrets.token_urlsafe(32)
+        mine = token_of(mine)
         try:
             group = start_sweep(app, dict(zip(FIELDS, given, strict=True)), mine)
         except (InvalidChoice, QueueFull, StoreError) as error:
@@ -76,7 +75,7 @@ def section(app: AppState) -> None:
     start.click(
         started, [token, *fields], [view, promise, token], concurrency_limit=8, **(QUIET | {"queue": True})
     )
-    token.change(lambda mine: chosen(None, mine), token, view, **QUIET)
+    token.change(lambda mine: chosen(None, str(mine)), token, view, **QUIET)
 
 
 def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:

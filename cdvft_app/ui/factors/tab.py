@@ -21,18 +21,22 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.snapshots import SnapshotError
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import label, summary
+from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
 
 TITLE = "Factors"
+COMPUTING = 4, 32  # requests at a time, and waiting
 PATIENCE = 20.0  # seconds that a visitor's singular values and norms wait for others'
 
 
 def build(app: AppState) -> None:
     """Lay the tab out; it loads its runs when it is looked at."""
-    requests: dict[str, Callable[[Questions, dict[str, Any]], dict[str, Any]]] = {
+    read: dict[str, Callable[[Questions, dict[str, Any]], dict[str, Any]]] = {
         "runs": Questions.runs,
         "open": Questions.open,
         "layer": Questions.layer,
+    }
+    computed: dict[str, Callable[[Questions, dict[str, Any]], dict[str, Any]]] = {
         "singular": Questions.singular,
         "overview": Questions.overview,
         "weights": Questions.weights,
@@ -40,9 +44,11 @@ def build(app: AppState) -> None:
         "inputs": Questions.inputs,
     }
     questions = Questions(app)
+    pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.")
     component(
         "factors/theatre.js",
-        server_functions={name: _answering(questions, ask) for name, ask in requests.items()},
+        server_functions={name: _answering(questions, ask) for name, ask in read.items()}
+        | {name: pool.answering(_answering(questions, ask)) for name, ask in computed.items()},
         lines=curves.lines(),
         factors={name: style[0] for name, style in FACTOR_STYLES.items()},
         elem_id="factors",

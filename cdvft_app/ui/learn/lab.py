@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
+from anyio import CapacityLimiter
 
 from cdvft_app.inspection.turns import Busy, Turn
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.pool import in_threads
 from cdvft_app.ui.shared.state import AppState
 
 EMPTY: dict[str, Any] = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
@@ -97,7 +100,9 @@ def lab(app: AppState) -> None:
         found = layer_choices(app.store, run_id) if run_id else []
         return gr.update(choices=found, value=found[0][1] if found else None)
 
-    def fit_asked(given: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+    threads = CapacityLimiter(VISITORS)  # one each, since who waits for the turn holds it
+
+    def fit_asked(given: dict[Any, Any]) -> Generator[dict[str, Any], None, None]:
         app.await_libraries()
         from cdvft_app.lessons.fitting import fitted
         from cdvft_app.lessons.one_thread import on_one_thread
@@ -110,11 +115,16 @@ def lab(app: AppState) -> None:
         except (ValueError, Busy) as error:
             yield EMPTY | {"status": "Not fitted", "sentence": str(error)}
 
+    async def fit_in_pool(given: dict[Any, Any]) -> AsyncIterator[dict[str, Any]]:
+        with closing(fit_asked(given)) as work:
+            async for value in in_threads(work, threads):
+                yield value
+
     name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
     file.change(size_of, [name, file], size, **hidden)  # type: ignore[arg-type]
     run.change(choose_run, run, layer, **hidden)  # type: ignore[arg-type]
     running = fit.click(
-        fit_asked,
+        fit_in_pool,
         {name, size, most_m, file, drawing, run, layer},
         view,
         js="(...given) => { document.dispatchEvent(new Event('lab-started')); return given; }",

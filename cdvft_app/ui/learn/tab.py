@@ -9,14 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.inspection.turns import Busy, Turn
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
 from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
 
 TITLE = "Learn"
-PATIENCE = 5.0  # seconds that a measurement waits for somebody else's
+MOST_WAITING = 4  # measurements, of a few seconds each
 
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
@@ -73,17 +73,17 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
 
         return trained(asked.get("rate") if isinstance(asked, dict) else None)
 
-    turn = Turn("The server is busy with somebody else's measurement; try again in a few seconds.")
+    # One at a time: two would slow each other down, and what they measure is time.
+    pool = Pool(1, MOST_WAITING, "The server is busy with others' measurements; try again in a few seconds.")
 
-    def in_turn(call: Callable[[object], dict[str, Any]]) -> Callable[[object], Any]:
-        def answer(asked: object) -> dict[str, Any]:
+    def measuring(call: Callable[[object], dict[str, Any]]) -> Callable[[object], Any]:
+        def measure(asked: object) -> dict[str, Any]:
             app.await_libraries()
             try:
-                with turn.taken(PATIENCE):
-                    return call(asked)
-            except (Busy, ValueError) as error:
+                return call(asked)
+            except ValueError as error:
                 return {"error": str(error)}
 
-        return answer
+        return pool.answering(measure)
 
-    return {"convolution": {"crossover": in_turn(crossover)}, "breaking": {"trial": in_turn(trial)}}
+    return {"convolution": {"crossover": measuring(crossover)}, "breaking": {"trial": measuring(trial)}}

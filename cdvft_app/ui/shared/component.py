@@ -50,7 +50,8 @@ def component(
 
     `props` are the further keyword arguments, which never change, and `value`, any JSON.
     `server.name(argument)` in the module calls the server function of that name; its argument is a stranger's
-    and must be checked. `events` are the names that `trigger` may send; each is a listener of the component.
+    and must be checked; one that takes long runs in a `Pool`. `events` are the names that `trigger` may send;
+    each is a listener of the component.
     (A subclass of gr.HTML would do the same, but Gradio writes a .pyi file beside the source of every one.)
     """
     # They go into the script: Gradio loses those of a part whose value is set before its tab is first seen.
@@ -76,5 +77,9 @@ def _named(name: str, call: Callable[[object], Any]) -> Callable[[object], Any]:
     def server_function(argument: object) -> Any:
         return call(argument)
 
-    server_function.__name__ = name
-    return server_function
+    async def awaited(argument: object) -> Any:
+        return await call(argument)
+
+    named = awaited if inspect.iscoroutinefunction(call) else server_function
+    named.__name__ = name
+    return named

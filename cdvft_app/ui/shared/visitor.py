@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import gradio as gr
 from gradio.context import Context
 
@@ -17,3 +19,8 @@ def visitor_token(app: AppState) -> gr.BrowserState:
         if isinstance(block, gr.BrowserState) and block.storage_key == _KEY:
             return block
     return gr.BrowserState("", storage_key=_KEY, secret=app.secret)
+
+
+def token_of(kept: object) -> str:
+    """The token that a browser kept, or a new one where it kept none."""
+    return kept if isinstance(kept, str) and kept else secrets.token_urlsafe(32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord
@@ -20,7 +20,7 @@ from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.forecast import forecast, problem
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState, OnVisit
-from cdvft_app.ui.shared.visitor import visitor_token
+from cdvft_app.ui.shared.visitor import token_of, visitor_token
 from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
@@ -77,7 +77,9 @@ def build(app: AppState) -> OnVisit:
 
     def values(given: tuple[Any, ...]) -> dict[str, Any]:
         *of_fields, filled = given
-        return form.applied(dict(zip(form.FIELDS, of_fields, strict=True)), filled)
+        asked = dict(zip(form.FIELDS, of_fields, strict=True))
+        asked["recipe"] = str(asked["recipe"])  # its component hands on whatever came
+        return form.applied(asked, filled)
 
     # While one types: counts, blocks, whether Start can be pressed.
     def typed(*given: Any) -> tuple[Any, ...]:
@@ -102,8 +104,10 @@ def build(app: AppState) -> OnVisit:
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
 
-    def of_recipe(key: str, m: Any) -> list[Any]:
-        recipe = catalog.get_recipe(key)
+    def of_recipe(key: object, m: Any) -> list[Any]:
+        recipe = _recipe(key)
+        if recipe is None:
+            return [gr.skip()] * len(follows)
         return [
             gr.update(**choices("model", recipe)),
             gr.update(**choices("dataset", recipe)),
@@ -116,8 +120,9 @@ def build(app: AppState) -> OnVisit:
     follows = [at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying), filled_for]
     at["recipe"].input(of_recipe, [at["recipe"], at["m"]], follows, **QUIET)
 
-    def of_m(key: str, m: Any) -> Any:
-        return gr.update(placeholder=placeholder(rate, catalog.get_recipe(key), m))
+    def of_m(key: object, m: Any) -> Any:
+        recipe = _recipe(key)
+        return gr.update(placeholder=placeholder(rate, recipe, m)) if recipe else gr.skip()
 
     rate = f"{form.RATE}cdvft"
     at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
@@ -134,9 +139,11 @@ def build(app: AppState) -> OnVisit:
         of_model, [at["model"], at["recipe"], filled_for], [at["target_modules"], filled_for], **QUIET
     )
 
-    def of_methods(methods: list[str], key: str) -> list[Any]:
-        kind = catalog.get_recipe(key).kind
-        return [gr.update(visible=in_use(name, methods, kind)) for name in USED_BY]
+    def of_methods(methods: list[str], key: object) -> list[Any]:
+        recipe = _recipe(key)
+        if recipe is None:
+            return [gr.skip()] * len(USED_BY)
+        return [gr.update(visible=in_use(name, methods, recipe.kind)) for name in USED_BY]
 
     gr.on(
         [at["methods"].change, at["recipe"].change],
@@ -158,7 +165,7 @@ def build(app: AppState) -> OnVisit:
     view.run_state(states, [view, token], [stop, resume, reason], **QUIET)
 
     def started(mine: str, *given: Any) -> tuple[Any, ...]:
-        mine = mine or secrets.token_urlsafe(32)
+        mine = token_of(mine)
         ids, refused = actions.start(app, values(given), mine)
         if refused:
             return gr.skip(), _reason(refused, "problem"), mine
@@ -205,12 +212,17 @@ def build(app: AppState) -> OnVisit:
 
     # A visit: who it is, what the form held, and which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
-        mine = mine if isinstance(mine, str) and mine else secrets.token_urlsafe(32)
+        mine = token_of(mine)
         first = _first_shown(app, request.query_params.get("run", ""), mine)
         return [*filled(form.remembered(kept_form)), first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
     return OnVisit(visited, [token, kept], [*asking, view, history, token])
+
+
+def _recipe(key: object) -> Recipe | None:
+    """The recipe of that key; None for anything else, of which `typed` says what is wrong with it."""
+    return catalog.recipes().get(key) if isinstance(key, str) else None
 
 
 def _set(update: dict[str, Any] | None, value: Any) -> Any:

@@ -1,0 +1,176 @@
+"""Whatever is sent to the page's own requests, no handler of ours ends in a 500."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import gradio as gr
+import pytest
+from starlette.testclient import TestClient
+
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui import api
+from cdvft_app.ui.build import build
+from cdvft_app.ui.incoming import well_formed
+from cdvft_app.ui.shared.pool import Pool, in_threads
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.theme import launch_arguments
+
+LONE = "\ud800"
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    1e308,
+    2**70,
+    "",
+    LONE,
+    "\x00../../etc",
+    "x" * 10**5,
+    [],
+    [[{}]],
+    {"a": []},
+]
+# What the pages ask with, and each name's value of a wrong kind.
+NAMES = ("run", "module", "group", "recorded", "token", "known", "limit", "rate", "chosen", "name", "first",
+         "text", "image", "cursors", "runs", "ids")  # fmt: skip
+
+MEASURING = ("crossover", "trial")  # they take seconds, whatever is asked
+UNCHECKED = (
+    "html",
+    "json",
+    "browserstate",
+)  # components that hand on what comes; others refuse by themselves
+
+
+class Studio:
+    """The page's requests over a store with one run, without a browser and without a port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = RunStore(folder)
+        self.app = AppState.make(self.store, JobQueue(self.store))
+        self.app.await_libraries()
+        self.run = self.store.create([RunSettings(method="cdvft")], "secret")[0]
+        self.page = build(self.app)
+        served = gr.routes.App.create_app(self.page, app_kwargs=launch_arguments()["app_kwargs"])
+        self.client = TestClient(served, raise_server_exceptions=False)
+
+    def post(self, route: str, **body: Any) -> tuple[int, str]:
+        headers = {"content-type": "application/json"}
+        sent = json.dumps({"session_hash": "visitor", **body}).encode()
+        answer = self.client.post(f"/gradio_api/{route}", content=sent, headers=headers)
+        return answer.status_code, answer.text
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        made = Studio(tmp_path_factory.mktemp("runs"))
+        with made.client:
+            yield made
+    made.store.close()
+
+
+def test_server_functions_answer_anything(studio: Studio) -> None:
+    asked = [*VALUES, *({name: value} for name in NAMES for value in (LONE, [{}]))]
+    asked += [{"cursors": {studio.run.id: 2**70, LONE: {}}, "token": LONE}]
+    asked += [{"run": "recorded-cdvft", name: LONE} for name in ("module", "image")]
+    sent, ended = 0, {}
+    for number, block in studio.page.blocks.items():
+        for function in getattr(block, "server_fns", ()):
+            for value in asked[-3:] if function.__name__ in MEASURING else asked:
+                call = {"component_id": number, "fn_name": function.__name__, "data": value}
+                status, said = studio.post("component_server", **call)
+                sent += 1
+                if status != 200:
+                    ended[function.__name__, repr(value)[:60]] = said[:200]
+    assert ended == {} and sent > 300
+
+
+def test_handlers_answer_anything(studio: Studio) -> None:
+    sent, ended = 0, {}
+    for number, handler in studio.page.fns.items():
+        if handler.fn is None or handler.queue:
+            continue
+        start = [block.value for block in handler.inputs if hasattr(block, "value")]
+        if len(start) < len(handler.inputs):
+            continue
+        for place, block in enumerate(handler.inputs):
+            if block.get_block_name() not in (*UNCHECKED, "textbox"):
+                continue
+            for value in VALUES if block.get_block_name() in UNCHECKED else [LONE]:
+                data = [value if other == place else given for other, given in enumerate(start)]
+                status, said = studio.post("run/predict", fn_index=number, data=data)
+                sent += 1
+                if status != 200:
+                    ended[handler.api_name, place, repr(value)[:60]] = said[:200]
+    assert ended == {} and sent > 100
+
+
+@pytest.mark.parametrize("value", [*VALUES, {LONE: 1}, {"recipe": {}}, {"recipe": LONE}, {"model": []}])
+def test_endpoints_refuse_with_a_sentence_that_can_be_sent(studio: Studio, value: Any) -> None:
+    calls = [
+        lambda: api.start(studio.app, json.loads(well_formed(json.dumps(value).encode()))),
+        lambda: api.state(studio.app, value, value),
+        lambda: api.state(studio.app, studio.run.id, value if value is not None else -1),
+        lambda: api.stop(studio.app, value, value),
+        lambda: api.stop(studio.app, studio.run.id, value),
+    ]
+    for call in calls if value != {"a": []} else calls[:1]:
+        with pytest.raises(gr.Error) as refused:
+            call()
+        assert 0 < len(str(refused.value).encode()) < 4096
+
+
+@pytest.mark.parametrize(
+    ("body", "passed"),
+    [
+        (rb'{"a": "\ud800"}', rb'{"a": "\ufffd"}'),
+        (rb'{"a": "\uD83C\uDF00 \udc00\ud83c"}', rb'{"a": "\uD83C\uDF00 \ufffd\ufffd"}'),
+        (rb'{"a": "\\ud800 \\\ud800 \n"}', rb'{"a": "\\ud800 \\\ufffd \n"}'),
+        ("{'a': 'é 🌀'}".encode(), "{'a': 'é 🌀'}".encode()),
+        (b'"\xed\xa0\x80"', '"\ufffd\ufffd\ufffd"'.encode()),
+    ],
+)
+def test_only_lone_surrogates_are_replaced(body: bytes, passed: bytes) -> None:
+    assert well_formed(body) == passed
+
+
+def test_sixty_who_wait_for_a_measurement_take_no_thread_of_the_polls() -> None:
+    going, go = threading.Event(), threading.Event()
+
+    def measure(argument: object) -> str:
+        going.set()
+        assert go.wait(30)
+        return f"measured {argument}"
+
+    async def ask() -> tuple[list[Any], int]:
+        measuring = Pool(1, 4, "Others are measuring.").answering(measure)
+        asked = [asyncio.create_task(measuring(number)) for number in range(60)]
+        await anyio.to_thread.run_sync(going.wait)  # a poll's own thread
+        taken = anyio.to_thread.current_default_thread_limiter().borrowed_tokens
+        go.set()
+        return await asyncio.gather(*asked), int(taken)
+
+    answers, taken = asyncio.run(ask())
+    assert taken == 0
+    assert answers[:5] == [f"measured {number}" for number in range(5)]
+    assert answers[5:] == [{"error": "Others are measuring.", "busy": True}] * 55
+
+
+def test_items_come_in_order_out_of_threads_of_their_own() -> None:
+    async def collect() -> list[tuple[int, bool]]:
+        threads = anyio.CapacityLimiter(1)
+        work = ((number, threading.current_thread() is threading.main_thread()) for number in range(3))
+        return [item async for item in in_threads(work, threads)]
+
+    assert asyncio.run(collect()) == [(0, False), (1, False), (2, False)]
