@@ -58,7 +58,7 @@ APP = {
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
-    "threading": ("cdvft_app.training.jobs",),
+    "threading": ("cdvft_app.training.jobs", "cdvft_app.training.heartbeat"),
     "_thread": (),
     "multiprocessing": ("cdvft_app.training.children",),
     "concurrent": (),

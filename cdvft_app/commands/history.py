@@ -22,7 +22,6 @@ MOST_OF_NAME = 24  # characters of a run's name in the list; --json has all of i
 def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False) -> None:
     """List the latest runs."""
     store = RunStore.default()
-    store.mark_interrupted()
     found = store.history(limit)
     if as_json:
         print(json.dumps([facts(run) | _circumstances(run) for run in found]))
@@ -50,7 +49,6 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
 def delete(run_ids: list[str]) -> None:
     """Delete runs with their curves and adapters, whoever started them; one that trains must be stopped."""
     store = RunStore.default()
-    store.mark_interrupted()
     for run_id in run_ids:
         store.remove(run_id)
         print(f"deleted {run_id}")

@@ -70,7 +70,6 @@ def sweep(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
     store = RunStore.default()
-    store.mark_interrupted()
     wanted = [plan.settings for plan in plans]
     before = [] if again else _cut_off(store, wanted)
     runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].recipe.title}")
@@ -122,8 +121,7 @@ def _take(
     """Take a run up that was cut off, or make it."""
     process = this_process()
     if was:
-        store.set_state(was.id, "preparing", process=process)
-        return was
+        return store.leases.acquire(was.id, process)
     from cdvft_app.prediction import promised
 
     forecasts = [promised(catalog.resolve(settings), store)]

@@ -49,13 +49,11 @@ def resume(run_id: str, as_json: Json = False) -> None:
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
 
     def take(store: RunStore) -> RunRecord:
-        store.mark_interrupted()
         run = store.get(run_id)
         if run is None:
             raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
         check_resumable(run)
-        store.set_state(run_id, "preparing", process=this_process())
-        return run
+        return store.leases.acquire(run_id, this_process())
 
     _run(take, as_json)
 

@@ -69,6 +69,9 @@ UPDATE runs SET device = 'Apple GPU' WHERE device = 'mps'""",
     # The run's folder, once named by its number, which came again after a ROLLBACK; now by its id.
     6: """ALTER TABLE runs ADD COLUMN folder TEXT;
 UPDATE runs SET folder = printf('%06d', number)""",
+    # Who trains a run: the lease's number, and when it ends unless it is renewed.
+    7: """ALTER TABLE runs ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN lease_until REAL""",
 }
 VERSION = max(LATER)
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cdvft_app.store import processes, states
+from cdvft_app.store import states
 from cdvft_app.store.database import Database
+from cdvft_app.store.leases import Leases
 
 WHAT = ("model", "method", "setting", "targets", "batch", "sequence")
 
@@ -59,10 +60,10 @@ class Measurements:
 
     def disturbed(self) -> bool:
         """Whether a run trains now, in whatever process: it and a measurement would slow each other down."""
+        Leases(self._database).expire()
         with self._database.reading() as connection:
-            query = "SELECT process FROM runs WHERE state IN (?, ?, ?)"
-            active = connection.execute(query, states.ACTIVE).fetchall()
-        return any(processes.alive(row["process"]) for row in active)
+            query = "SELECT 1 FROM runs WHERE state IN (?, ?, ?) LIMIT 1"
+            return connection.execute(query, states.ACTIVE).fetchone() is not None
 
 
 def _what(values: Mapping[str, Any]) -> str:

@@ -1,21 +1,41 @@
-"""Which process trains a run, in words that outlive it: "pid:create_time"."""
+"""Which process holds a lease, by a name that outlives it: "pid:create_time@machine"."""
 
 from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from functools import lru_cache
 
 import psutil
 
 CLOCK_CORRECTION_SECONDS = 2.0  # the operating system's word on a start moves when its clock is set
 
 
+@lru_cache(maxsize=1)
+def machine() -> str:
+    """This machine, or this container: where a process id means one process."""
+    namespace = ""
+    with suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+    return f"{platform.node()}{namespace}"
+
+
 def this_process() -> str:
     process = psutil.Process()
-    return f"{process.pid}:{process.create_time():.2f}"
+    return f"{process.pid}:{process.create_time():.2f}@{machine()}"
 
 
-def alive(name: str | None) -> bool:
-    """Whether the process still runs; a number that was given to a later process does not count."""
+def alive(name: str | None) -> bool | None:
+    """Whether the process still runs; None if it is none of this machine's, of which nothing is known.
+
+    A number that was given to a later process does not count.
+    """
     try:
-        pid, created = (name or "").split(":")
+        process_name, _, where = (name or "").partition("@")
+        if where != machine():
+            return None
+        pid, created = process_name.split(":")
         process = psutil.Process(int(pid))
         return (
             process.status() != psutil.STATUS_ZOMBIE

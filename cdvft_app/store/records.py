@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.identifiers import no_run, possible_id
 
 
 class StoreError(Exception):
@@ -27,13 +28,18 @@ class IllegalTransition(StoreError):
     """The run's state does not allow what was asked."""
 
 
+class LeaseLost(StoreError):
+    """The lease with which something was to be written has ended."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One run. `metric` is the latest evaluation's until the end; times are seconds since 1970.
 
     `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
-    relative to the run's folder. `process` is "pid:create_time" of the process that trains it. `forecast` is
-    what was promised when the run was made, None where nothing was. `sweep`: it is one of a sweep's many.
+    relative to the run's folder. `process` names the holder of its lease, `epoch` counts its leases.
+    `forecast` is what was promised when the run was made, None where nothing was. `sweep`: it is one of a
+    sweep's many.
     """
 
     id: str
@@ -57,6 +63,7 @@ class RunRecord:
     started: float | None
     ended: float | None
     process: str | None
+    epoch: int
     forecast: dict[str, Any] | None
     sweep: bool
 
@@ -78,3 +85,17 @@ def record(row: sqlite3.Row) -> RunRecord:
     values["forecast"] = json.loads(values["forecast"] or "null")
     values["sweep"] = bool(values["sweep"])
     return RunRecord(**values)
+
+
+def select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
+    """The runs that the `rest` of a SELECT finds."""
+    return [record(row) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
+
+
+def kept(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
+    """The `number` and the `folder` of the run that has this id, or `UnknownRun`."""
+    query = "SELECT number, folder FROM runs WHERE id = ?"
+    row = connection.execute(query, (possible_id(run_id),)).fetchone()
+    if row is None:
+        raise UnknownRun(no_run(run_id))
+    return row

@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,19 +19,22 @@ from typing import Any
 
 from cdvft_app.events import Event
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import owners, processes, rows, states, waiting
+from cdvft_app.store import leases, owners, rows, states, waiting
 from cdvft_app.store.database import Database, sentences
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
+from cdvft_app.store.leases import Leases
 from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.records import (
-    COLUMNS,
     IllegalTransition,
     NotOwner,
     RunRecord,
     StoreError,
     UnknownRun,
-    record,
+    kept,
+    select,
 )
+
+LOOK_SECONDS = 1.0
 
 
 class RunStore:
@@ -48,6 +50,8 @@ class RunStore:
             self._folders.mkdir(parents=True, exist_ok=True)
         self._database = Database(self.root / "history.sqlite")
         self.measurements = Measurements(self._database)
+        self.leases = Leases(self._database)
+        self._next_look = 0.0
 
     @classmethod
     def default(cls) -> RunStore:
@@ -90,11 +94,9 @@ class RunStore:
                     "name": one_line(name) or one.recipe,
                     "settings": one.model_dump_json(),
                     "method": one.method,
-                    "state": "queued" if process is None else "preparing",
+                    "state": "queued",
                     "created": now,
                     "queued": now,
-                    "started": None if process is None else now,
-                    "process": process,
                     "forecast": json.dumps(forecast) if forecast else None,
                     "sweep": sweep,
                 }
@@ -103,7 +105,9 @@ class RunStore:
                     f" RETURNING number",
                     tuple(values.values()),
                 ).fetchone()
-                made += _select(connection, "WHERE number = ?", inserted["number"])
+                if process is not None:
+                    states.move(connection, inserted["number"], "preparing", process=process)
+                made += select(connection, "WHERE number = ?", inserted["number"])
         for run in made:
             with suppress(StoreError):  # the run is kept, and whoever trains it makes its folder
                 self.make_folder(run.id)
@@ -111,25 +115,28 @@ class RunStore:
 
     def get(self, run_id: object) -> RunRecord | None:
         """The run, or None for anything that is not the id of one."""
+        self._look()
         with self._database.reading() as connection:
-            found = _select(connection, "WHERE id = ?", possible_id(run_id))
+            found = select(connection, "WHERE id = ?", possible_id(run_id))
         return found[0] if found else None
 
     def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first; with `token`, its owner's only."""
         mine, values = ("", ()) if token is None else ("WHERE token_hash = ?", (owners.token_hash(token),))
+        self._look()
         with self._database.reading() as connection:
-            return _select(connection, f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
+            return select(connection, f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
 
     def finished(self, limit: int = 100) -> list[RunRecord]:
         """The runs that ended as they should, the latest first."""
         with self._database.reading() as connection:
-            return _select(connection, "WHERE state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
+            return select(connection, "WHERE state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
 
     def group(self, group_id: object) -> list[RunRecord]:
         """The runs of one race, in the order they were asked for."""
+        self._look()
         with self._database.reading() as connection:
-            return _select(connection, "WHERE group_id = ? ORDER BY position, number", possible_id(group_id))
+            return select(connection, "WHERE group_id = ? ORDER BY position, number", possible_id(group_id))
 
     def groups(
         self, limit: int, token: str | None = None, sweeps: bool | None = None
@@ -145,7 +152,7 @@ class RunStore:
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
         with self._database.reading() as connection:
-            return self._folders / _kept(connection, run_id)["folder"]
+            return self._folders / kept(connection, run_id)["folder"]
 
     def make_folder(self, run_id: str) -> Path:
         """The run's folder, made if it is missing. Only a run that is in the history has one."""
@@ -154,16 +161,27 @@ class RunStore:
             folder.mkdir(exist_ok=True)
         return folder
 
+    def _look(self) -> None:
+        """End the runs whose holders are gone before anybody is told of them; at most once a second."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            with suppress(StoreError):  # of a disk that is full: what is known is shown
+                self.leases.expire()
+
     # Events and rows
 
-    def append(self, run_id: str, event: Event) -> int:
+    def append(self, run_id: str, event: Event, epoch: int | None = None) -> int:
         """Keep an event as a row and bring the run's columns up to date; return the row's cursor.
+
+        With `epoch`, that of the lease under which the run is trained: `LeaseLost` if it has ended.
 
         `Started` makes a preparing run running; `Done` ends the run in its state. A step that comes again
         after a resume takes the place of the rows from that step on: what they tell of was lost.
         """
         with self._database.writing() as connection:
-            return rows.append(connection, _kept(connection, run_id)["number"], event, self._folders)
+            leases.require(connection, run_id, epoch)
+            return rows.append(connection, kept(connection, run_id)["number"], event, self._folders)
 
     def rows(
         self, run_id: object, after: int = 0, kinds: Sequence[str] | None = None, limit: int = 5000
@@ -186,32 +204,29 @@ class RunStore:
         return row and row["state"]
 
     def set_state(
-        self, run_id: str, state: str, reason: str | None = None, process: str | None = None
+        self,
+        run_id: str,
+        state: str,
+        reason: str | None = None,
+        process: str | None = None,
+        epoch: int | None = None,
     ) -> None:
-        """Move a run to `state`, or raise `IllegalTransition`."""
+        """Move a run to `state`, or raise `IllegalTransition`; with `epoch`, as for `append`."""
         with self._database.writing() as connection:
-            states.move(connection, _kept(connection, run_id)["number"], state, reason, process)
+            leases.require(connection, run_id, epoch)
+            states.move(connection, kept(connection, run_id)["number"], state, reason, process)
 
     def ask_to_stop(self, run_id: str) -> None:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
         with self._database.writing() as connection:
-            number = _kept(connection, run_id)["number"]
-            found = _select(connection, "WHERE number = ?", number)[0]
+            number = kept(connection, run_id)["number"]
+            found = select(connection, "WHERE number = ?", number)[0]
             if found.state == "queued":
                 states.move(connection, number, "stopped", "Stopped before it began.")
             elif found.state in states.FINAL:
                 raise IllegalTransition(f"“{found.name}” has already ended ({found.state}).")
             elif found.state != "stopping":
                 states.move(connection, number, "stopping")
-
-    def claim_next(self, process: str) -> RunRecord | None:
-        """Take the run that has waited longest, queued -> preparing; no two callers get the same one."""
-        with self._database.writing() as connection:
-            number = waiting.first(connection)
-            if number is None:
-                return None
-            states.move(connection, number, "preparing", process=process)
-            return _select(connection, "WHERE number = ?", number)[0]
 
     def queued(self, token: str | None = None, sweep: bool | None = None) -> int:
         """How many runs wait; with `token`, its owner's only; with `sweep`, those of sweeps, or of races."""
@@ -222,18 +237,6 @@ class RunStore:
         """1 for the run that is taken next; None for a run that does not wait."""
         with self._database.reading() as connection:
             return waiting.place(connection, possible_id(run_id))
-
-    def mark_interrupted(self) -> list[str]:
-        """At start-up: active runs whose process is gone become `interrupted`; returns their ids."""
-        reason = "The program ended while this run was training. Resume goes on from its last checkpoint."
-        with self._database.writing() as connection:
-            active = connection.execute(
-                "SELECT number, id, process FROM runs WHERE state IN (?, ?, ?) ORDER BY number", states.ACTIVE
-            ).fetchall()
-            gone = [row for row in active if not processes.alive(row["process"])]
-            for row in gone:
-                states.move(connection, row["number"], "interrupted", reason)
-        return [row["id"] for row in gone]
 
     # What only the owner may do
 
@@ -258,7 +261,7 @@ class RunStore:
         if not one_line(name):
             raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
         with self._database.writing() as connection:
-            states.update(connection, _kept(connection, run_id)["number"], {"name": one_line(name)})
+            states.update(connection, kept(connection, run_id)["number"], {"name": one_line(name)})
 
     def delete(self, run_id: str, token: str) -> None:
         """`remove` for its owner alone."""
@@ -267,25 +270,13 @@ class RunStore:
 
     def remove(self, run_id: str) -> None:
         """Delete the run, its rows and its folder; refused while it trains."""
+        self.leases.expire()
         with self._database.writing() as connection:
-            kept = _kept(connection, run_id)
-            found = _select(connection, "WHERE number = ?", kept["number"])[0]
+            row = kept(connection, run_id)
+            found = select(connection, "WHERE number = ?", row["number"])[0]
             if found.state in states.ACTIVE:
                 raise IllegalTransition(f"“{found.name}” is {found.state}; stop it first, then delete it.")
-            connection.execute("DELETE FROM runs WHERE number = ?", (kept["number"],))
-        folder = self._folders / kept["folder"]
+            connection.execute("DELETE FROM runs WHERE number = ?", (row["number"],))
+        folder = self._folders / row["folder"]
         with sentences(folder), suppress(FileNotFoundError):
             shutil.rmtree(folder)
-
-
-def _select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
-    return [record(row) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
-
-
-def _kept(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
-    """The `number` and the `folder` of the run that has this id."""
-    query = "SELECT number, folder FROM runs WHERE id = ?"
-    row = connection.execute(query, (possible_id(run_id),)).fetchone()
-    if row is None:
-        raise UnknownRun(no_run(run_id))
-    return row

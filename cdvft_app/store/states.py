@@ -10,6 +10,7 @@ from cdvft_app.store.records import IllegalTransition, RunRecord
 ACTIVE = ("preparing", "running", "stopping")
 RESUMABLE = ("stopped", "failed", "interrupted")
 FINAL = ("finished", *RESUMABLE)
+LEASE_SECONDS = 20.0
 
 # A run that a terminal trains goes from its end to `preparing` without waiting in the queue.
 TRANSITIONS: dict[str, tuple[str, ...]] = {
@@ -37,7 +38,8 @@ def move(
     process: str | None = None,
 ) -> None:
     """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
-    run_id, was = connection.execute("SELECT id, state FROM runs WHERE number = ?", (number,)).fetchone()
+    query = "SELECT id, state, epoch FROM runs WHERE number = ?"
+    run_id, was, epoch = connection.execute(query, (number,)).fetchone()
     if state not in TRANSITIONS[was]:
         allowed = " or ".join(TRANSITIONS[was]) or "nothing else"
         raise IllegalTransition(f"This run is {was}; it can become {allowed}, not {state}.")
@@ -49,9 +51,15 @@ def move(
         changed |= {"queued": now, "ended": None, "process": None}
     elif state == "preparing":
         changed |= {"started": now, "ended": None, "process": process}
+        changed |= {"epoch": epoch + 1, "lease_until": lease_end()}
     if was in RESUMABLE:  # the end that was written is no longer the end
         connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run_id,))
     update(connection, number, changed)
+
+
+def lease_end() -> float:
+    """When a lease that is given or renewed now ends, unless it is renewed."""
+    return time.time() + LEASE_SECONDS
 
 
 def update(connection: sqlite3.Connection, number: int, changed: dict[str, object]) -> None:

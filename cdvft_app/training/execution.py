@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cdvft_app.events import Done, Event, Halt, TrainingFailed, TrainingPaused, TrainingStopped
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 
 TRAINER = "cdvft_app.training.trainer:train"
@@ -42,7 +42,7 @@ def execute(
     should_stop: Callable[[], Halt],
     listen: Callable[[Event], None] = lambda event: None,
 ) -> None:
-    """Train a run that is claimed, in this process.
+    """Train a run, in this process, as long as its lease is the one that `run` was given out with.
 
     Args:
         store: hears every event, and says whether somebody asked the run to stop.
@@ -56,31 +56,43 @@ def execute(
         TrainingPaused: `should_stop` said PAUSE; the caller says what the run's state is now.
         KeyboardInterrupt: passed on; the run is `interrupted`.
     """
-    folder = store.folder(run.id)
+    folder, lost = store.folder(run.id), False
 
     def emit(event: Event) -> None:
-        store.append(run.id, event)
-        listen(event)
+        nonlocal lost
+        try:
+            store.append(run.id, event, run.epoch)
+        except LeaseLost:  # what is left to do is to keep a checkpoint
+            lost = True
+        else:
+            listen(event)
 
     def halt() -> Halt:
+        if lost:
+            return Halt.PAUSE
         return should_stop() or (Halt.STOP if store.state(run.id) == "stopping" else Halt.NO)
+
+    def end(state: str, why: str) -> None:
+        with suppress(LeaseLost):
+            store.set_state(run.id, state, why, epoch=run.epoch)
 
     try:
         store.make_folder(run.id)
         (folder / ERROR_FILE).unlink(missing_ok=True)
         train(run.settings, emit, halt, folder, resume=run.step > 0)
     except TrainingStopped:
-        store.set_state(run.id, "stopped", "Stopped before the first step.")
+        end("stopped", "Stopped before the first step.")
     except TrainingPaused:
-        raise
+        if not lost:
+            raise
     except KeyboardInterrupt:
-        store.set_state(run.id, "interrupted", "Interrupted before it could end properly.")
+        end("interrupted", "Interrupted before it could end properly.")
         raise
     except BaseException as error:
         # Also SystemExit: a library that wants to leave must not take the run's end along.
         with suppress(OSError):  # the reason matters more
             (folder / ERROR_FILE).write_text("".join(traceback.format_exception(error)))
-        store.set_state(run.id, "failed", reason(error))
+        end("failed", reason(error))
 
 
 def reason(error: BaseException) -> str:

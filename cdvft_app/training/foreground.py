@@ -15,6 +15,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.execution import execute
+from cdvft_app.training.heartbeat import renewing
 
 IMPATIENCE_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
 
@@ -47,7 +48,8 @@ def run_here(
         _shared((run.settings.model_dump(), str(store.folder(run.id)), run.step > 0))
         from cdvft_app.training.trainer import train
 
-        execute(store, run, train, should_stop, listen)
+        with renewing(store, run):
+            execute(store, run, train, should_stop, listen)
         ended = store.get(run.id)
     _part()
     assert ended is not None

@@ -10,15 +10,15 @@ import os
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE, check_resumable
+from cdvft_app.store.states import check_resumable
 from cdvft_app.training.executors import Executor, own_process
+from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
 
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
@@ -59,7 +59,7 @@ class JobQueue:
 
     def start(self) -> list[str]:
         """Begin to work. Returns the ids of the runs that an earlier process left unfinished."""
-        interrupted = self._store.mark_interrupted()
+        interrupted = self._store.leases.expire()
         for number in range(self._workers):
             thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
             self._threads.append(thread)
@@ -130,7 +130,7 @@ class JobQueue:
             run = None
             with self._changed:
                 try:
-                    run = self._store.claim_next(process)
+                    run = self._store.leases.next(process)
                 except StoreError:
                     traceback.print_exc()
                 if run is None and not self._closing.is_set():
@@ -140,7 +140,8 @@ class JobQueue:
 
     def _run(self, run: RunRecord) -> None:
         try:
-            outcome = supervise(self._store, run, self._executor, self._limit, self._closing.is_set)
+            with renewing(self._store, run):
+                outcome = supervise(self._store, run, self._executor, self._limit, self._closing.is_set)
         except Exception as error:  # such as no process to be had; the next run may have more luck
             traceback.print_exc()
             outcome = "failed", str(error)
@@ -149,10 +150,13 @@ class JobQueue:
     def _settle(self, run: RunRecord, outcome: Outcome) -> None:
         """Try until the disk takes it, so that no dead run looks alive."""
         while True:
-            with suppress(StoreError):
-                if self._store.state(run.id) in ACTIVE:
-                    self._store.set_state(run.id, *outcome)
+            try:
+                self._store.set_state(run.id, *outcome, epoch=run.epoch)
                 return
+            except LeaseLost:
+                return  # it has ended already
+            except StoreError:
+                pass
             if self._closing.wait(POLL_SECONDS):
                 return
 

@@ -42,7 +42,7 @@ def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAI
         execute(store, run, pkgutil.resolve_name(trainer), halts)
     except TrainingPaused:
         with suppress(StoreError):  # whoever saw this run's supervisor die may have said so already
-            store.set_state(run.id, *halts.outcome)
+            store.set_state(run.id, *halts.outcome, epoch=run.epoch)
 
 
 class Halts:
@@ -67,7 +67,7 @@ class Halts:
         if self._limit is not None and time.monotonic() - self._since > self._limit:
             self.outcome = ("failed", out_of_time(self._limit))
             return Halt.PAUSE
-        return Halt.PAUSE if self._told or not alive(self._supervisor) else Halt.NO
+        return Halt.PAUSE if self._told or alive(self._supervisor) is False else Halt.NO
 
     def _hear(self, number: int, frame: Any) -> None:
         self._told = True

@@ -10,6 +10,7 @@ from studio import Hold, Server, Visit, fill_in, start_race, status, steps_at_mo
 
 from cdvft_app import catalog
 from cdvft_app.settings import Method, RunSettings
+from cdvft_app.store.processes import this_process
 from cdvft_app.ui.shared.component import ASSETS, address
 
 pytestmark = pytest.mark.browser
@@ -177,7 +178,7 @@ def test_a_gap_too_wide_for_methods_alone_is_doubted(visit: Visit) -> None:
 
 def test_a_race_that_made_no_step_has_no_axes(visit: Visit, server: Server) -> None:
     (run,) = server.store.create([catalog.resolve(RunSettings(method="cdvft")).settings], "somebody")
-    server.store.set_state(run.id, "preparing", process="1:1")
+    server.store.set_state(run.id, "preparing", process=this_process())
     server.store.set_state(run.id, "failed", "The weights could not be had.")
     page = visit(f"?run={run.id}")
     expect(page.locator("#run .chart-empty")).to_have_text("No step was made.")
@@ -235,7 +236,7 @@ def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Serv
     plans = [catalog.resolve(RunSettings(method=method)).settings for method in methods]
     runs = server.store.create(plans, "somebody")
     for run, reason in zip(runs, ("The disk is full. Free some.",) * 2 + ("NaN.",), strict=True):
-        server.store.set_state(run.id, "preparing", process="1:1")
+        server.store.set_state(run.id, "preparing", process=this_process())
         server.store.set_state(run.id, "failed", reason)
     page = visit("?run=" + ",".join(run.id for run in runs))
     shared = page.get_by_role("article", name="CDVFT and LoRA r = 8 failed")

@@ -15,7 +15,7 @@ from cdvft_app.commands import main as cli
 from cdvft_app.commands.options import OPTIONS
 from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step, TrainingFailed
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.processes import this_process
+from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
 
 ROOT = Path(__file__).parents[3]
@@ -160,7 +160,9 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(command, tmp_path, monkey
 
 def test_runs_lists_all_with_their_true_state(command, tmp_path):
     store = RunStore(tmp_path)
-    (dead,) = store.create([RunSettings(method="lora")], "a", "[red]dead", process="999999999:1.00")
+    (dead,) = store.create(
+        [RunSettings(method="lora")], "a", "[red]dead", process=f"999999999:1.00@{machine()}"
+    )
     command("train", "--recipe", "digits", "--max-steps", 2)
     code, output, _ = command("runs")
     rows = output.splitlines()

@@ -1,7 +1,6 @@
 """Killed processes, full disks, other versions: what was kept is there, and the trouble is a sentence."""
 
 import errno
-import os
 import signal
 import sqlite3
 import subprocess
@@ -12,26 +11,8 @@ import pytest
 from stored_runs import CDVFT, STARTED, step
 
 from cdvft_app.events import Note
-from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-
-
-def test_a_run_whose_process_is_gone_is_interrupted(store):
-    gone, mine, waiting, recycled = (run.id for run in store.create([CDVFT] * 4, "a"))
-    store.set_state(gone, "preparing", process="999999999:1.00")
-    store.set_state(gone, "running")
-    store.set_state(mine, "preparing", process=this_process())
-    store.set_state(recycled, "preparing", process=f"{os.getpid()}:12.00")
-    assert store.mark_interrupted() == [gone, recycled]
-    assert [store.state(run) for run in (gone, mine, waiting)] == ["interrupted", "preparing", "queued"]
-    assert "Resume" in store.get(gone).reason
-
-
-@pytest.mark.parametrize("name", [None, "", "1", "x:y", f"{10**40}:1", "-1:0", "1:2:3"])
-def test_what_names_no_process_is_not_alive(name):
-    assert not alive(name)
-
 
 WRITER = """
 import sys
@@ -59,12 +40,12 @@ def test_a_killed_writer_loses_nothing_it_had_reported(tmp_path, rows_before_dea
         for _ in range(rows_before_death):
             last = int(writer.stdout.readline())
         watching = RunStore(tmp_path)
-        assert watching.mark_interrupted() == [] and watching.state(run_id) == "running"
+        assert watching.leases.expire() == [] and watching.state(run_id) == "running"
         writer.send_signal(signal.SIGKILL)
     store = RunStore(tmp_path)
     rows, _ = store.rows(run_id, limit=10**6)
     assert [row["step"] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) >= last
-    assert store.mark_interrupted() == [run_id] and store.get(run_id).step == len(rows)
+    assert store.leases.expire() == [run_id] and store.get(run_id).step == len(rows)
     with sqlite3.connect(tmp_path / "history.sqlite") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 

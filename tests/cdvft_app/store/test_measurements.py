@@ -6,7 +6,7 @@ import pytest
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.measurements import Measurements
-from cdvft_app.store.processes import this_process
+from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
 
 ASKED = {"model": "roberta-base", "method": "lora", "setting": {"lora_r": 8}, "targets": ["query", "value"],
@@ -51,7 +51,7 @@ def test_what_was_not_measured_is_not_found(store, other):
 def test_a_run_that_trains_disturbs(store):
     (waiting, dead) = (run.id for run in store.create([RunSettings(method="lora")] * 2, "secret"))
     assert not store.measurements.disturbed()
-    store.set_state(dead, "preparing", process="1:0.00")
+    store.set_state(dead, "preparing", process=f"1:0.00@{machine()}")
     assert not store.measurements.disturbed()
     store.set_state(waiting, "preparing", process=this_process())
     assert store.measurements.disturbed()

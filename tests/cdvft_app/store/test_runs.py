@@ -123,19 +123,19 @@ def test_the_queue_is_first_come_first_served(store):
     first, second, third = (run.id for run in store.create([CDVFT, LORA, CDVFT], "a"))
     assert [store.queue_place(run) for run in (first, second, third)] == [1, 2, 3]
     assert (store.queued(), store.queued("a"), store.queued("b")) == (3, 3, 0)
-    claimed = store.claim_next("1:1")
+    claimed = store.leases.next("1:1")
     assert (claimed.id, claimed.state, claimed.process) == (first, "preparing", "1:1")
     assert [store.queue_place(run) for run in (first, second, third)] == [None, 1, 2]
     store.set_state(second, "stopped")
     store.set_state(second, "queued")
-    assert [store.claim_next("1:1").id, store.claim_next("1:1").id] == [third, second]
-    assert store.claim_next("1:1") is None
+    assert [store.leases.next("1:1").id, store.leases.next("1:1").id] == [third, second]
+    assert store.leases.next("1:1") is None
 
 
 def test_no_run_is_claimed_twice(store):
     made = {run.id for run in store.create([CDVFT] * 40, "a")}
     with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(lambda _: store.claim_next("1:1"), range(48)))
+        claimed = list(pool.map(lambda _: store.leases.next("1:1"), range(48)))
     ids = [run.id for run in claimed if run]
     assert len(ids) == 40 and set(ids) == made
 

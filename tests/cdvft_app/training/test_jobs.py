@@ -12,7 +12,7 @@ from queued_runs import RUN, FakeTrainer, wait
 
 from cdvft_app.events import Started, Step, TrainingFailed
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.processes import this_process
+from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, FINAL
@@ -158,7 +158,7 @@ def test_what_another_process_queued_is_found(store, queue, monkeypatch):
 
 def test_start_marks_what_a_dead_process_left_and_takes_what_waits(store, queue):
     left, alive, waiting = (run.id for run in store.create([RUN] * 3, "a"))
-    store.set_state(left, "preparing", process="999999999:1.00")
+    store.set_state(left, "preparing", process=f"999999999:1.00@{machine()}")
     store.append(left, Started(6, 10, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
     for step in range(1, 5):
         store.append(left, Step(step, step / 10, 0.5, 1e-3, None, None))

@@ -45,7 +45,7 @@ def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, mo
     with pytest.raises(QueueFull, match=r"4 runs of sweeps are waiting and at most 4 may; 1 more do"):
         jobs.submit([RUN], "b", sweep=True)
     assert [store.queue_place(run) for run in (*raced, *swept)] == [1, 2, 3, 4, 5, 6]
-    assert [store.claim_next(this_process()).id for _ in range(3)] == [*raced, swept[0]]
+    assert [store.leases.next(this_process()).id for _ in range(3)] == [*raced, swept[0]]
     jobs.stop(swept[3], "a")
     with pytest.raises(QueueFull, match=r"2 runs of sweeps are waiting and at most 4 may; 3 more do"):
         jobs.submit([RUN] * 3, "b", sweep=True)

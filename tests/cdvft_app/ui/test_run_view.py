@@ -143,7 +143,7 @@ def test_history_shows_a_sweep_as_one_line(app: AppState) -> None:
     (line,) = history.races(app.store, {"token": "mine"})["races"]
     assert line["sweep"] and line["mine"] and line["runs"] == []
     assert line["summary"].startswith("40 runs · 1 stopped · 39 queued · Sentiment of film reviews · 512")
-    app.store.claim_next("1:1.00")
+    app.store.leases.next("1:1.00")
     refused = history.remove(app.store, {"group": line["group"], "token": "mine"})
     assert refused["error"] and "stop it first" in refused["error"]
     assert len(app.store.group(line["group"])) == 40, "what is refused deletes nothing"

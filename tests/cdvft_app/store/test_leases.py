@@ -1,0 +1,121 @@
+"""Who may write: the holder of the latest lease, as long as it lives."""
+
+import os
+
+import pytest
+from stored_runs import CDVFT, STARTED, step
+
+from cdvft_app.store import states
+from cdvft_app.store.processes import alive, machine, this_process
+from cdvft_app.store.records import IllegalTransition, LeaseLost, StoreError, UnknownRun
+from cdvft_app.store.runs import RunStore
+
+ELSEWHERE = "7:1.00@another-machine"
+GONE = f"999999999:1.00@{machine()}"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """`clock(seconds)` lets so much time pass."""
+    ahead = [0.0]
+    real = states.time.time
+    monkeypatch.setattr(states.time, "time", lambda: real() + ahead[0])
+    return lambda seconds: ahead.__setitem__(0, ahead[0] + seconds)
+
+
+@pytest.mark.parametrize(
+    "name", [f"{one}@{machine()}" for one in ("", "1", "x:y", f"{10**40}:1", "-1:0", "1:2:3")]
+)
+def test_what_names_no_process_of_this_machine_is_dead(name):
+    assert alive(name) is False
+
+
+def test_a_process_is_known_on_its_own_machine_alone():
+    assert alive(this_process()) is True
+    assert alive(f"{os.getpid()}:12.00@{machine()}") is False  # the number was given to a later process
+    assert alive(ELSEWHERE) is alive(None) is alive("1:2") is None
+
+
+def test_each_lease_has_the_next_epoch_and_old_ones_cannot_write(store, run_id):
+    first = store.leases.acquire(run_id, ELSEWHERE)
+    assert (first.state, first.process, first.epoch) == ("preparing", ELSEWHERE, 1)
+    store.append(run_id, STARTED, first.epoch)
+    store.set_state(run_id, "interrupted", epoch=first.epoch)
+    second = store.leases.acquire(run_id, this_process())
+    assert second.epoch == 2
+    for write in (
+        lambda: store.append(run_id, step(1), first.epoch),
+        lambda: store.set_state(run_id, "failed", epoch=first.epoch),
+        lambda: store.leases.renew(run_id, first.epoch),
+    ):
+        with pytest.raises(LeaseLost, match="epoch 1"):
+            write()
+    store.append(run_id, step(1), second.epoch)
+    assert (store.state(run_id), store.get(run_id).step) == ("preparing", 1)
+
+
+def test_a_run_is_taken_once(store, run_id):
+    store.leases.acquire(run_id, this_process())
+    with pytest.raises(IllegalTransition, match="is preparing"):
+        store.leases.acquire(run_id, ELSEWHERE)
+    with pytest.raises(UnknownRun):
+        store.leases.acquire("nobody", ELSEWHERE)
+    assert store.leases.next(ELSEWHERE) is None
+
+
+def test_what_trains_without_the_queue_has_a_lease_too(store):
+    (run,) = store.create([CDVFT], None, process=ELSEWHERE)
+    assert (run.state, run.process, run.epoch, run.started is None) == ("preparing", ELSEWHERE, 1, False)
+
+
+def test_a_lease_of_another_machine_ends_unless_it_is_renewed(store, clock):
+    silent, renewed = (run.id for run in store.create([CDVFT] * 2, None, process=ELSEWHERE))
+    clock(states.LEASE_SECONDS - 1)
+    assert store.leases.expire() == []
+    store.leases.renew(renewed, 1)
+    clock(2)
+    assert store.leases.expire() == [silent]
+    assert store.get(silent).state == "interrupted" and "Resume" in store.get(silent).reason
+    for epoch in (1, 2):  # the old one, and the one that nobody was given
+        with pytest.raises(LeaseLost):
+            store.append(silent, step(1), epoch)
+    assert store.leases.acquire(silent, this_process()).epoch == 3
+    assert store.state(renewed) == "preparing"
+
+
+def test_a_holder_of_this_machine_is_believed_while_it_lives_and_no_longer(store, clock):
+    mine, gone = (store.create([CDVFT], None, process=one)[0].id for one in (this_process(), GONE))
+    clock(10**6)  # as after a night's sleep of the machine, or beside a full disk
+    assert store.leases.expire() == [gone]
+    assert store.state(mine) == "preparing"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda store, run: store.get(run.id),
+        lambda store, run: store.history()[0],
+        lambda store, run: store.group(run.group_id)[0],
+        lambda store, run: store.groups(1)[0][0],
+    ],
+)
+def test_a_run_whose_holder_is_gone_is_never_shown_as_alive(store, tmp_path, shown):
+    (run,) = store.create([CDVFT], "secret", process=GONE)
+    assert shown(RunStore(tmp_path), run).state == "interrupted"
+
+
+def test_on_a_full_disk_readers_see_what_is_known(store, monkeypatch):
+    (run,) = store.create([CDVFT], "secret", process=GONE)
+
+    def full():
+        raise StoreError("The disk is full.")
+
+    again = RunStore(store.root)
+    monkeypatch.setattr(again.leases, "expire", full)
+    assert again.get(run.id).state == "preparing"
+
+
+def test_a_run_that_a_dead_holder_left_can_be_deleted(store):
+    (run,) = store.create([CDVFT], "secret", process=GONE)
+    store.delete(run.id, "secret")
+    assert store.history() == []
