@@ -7,7 +7,8 @@ export default [
   js.configs.recommended,
   {
     rules: {
-      "no-undef": "off", // tsc knows every name, the browser's and Node's too
+      "no-undef": "off", // tsc knows every name
+      "no-unused-vars": ["error", { argsIgnorePattern: "^_" }], // what a drawing may be given and need not use
       eqeqeq: "error",
       "no-var": "error",
       "prefer-const": "error",

@@ -4,9 +4,9 @@ import { h } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { BlockCirculant } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
+import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
-import { XYPlot } from "./xy_plot.js";
 
 const OUT = 48,
   IN = 64,
@@ -62,11 +62,13 @@ export function mount({ element, props }) {
   const fits = SIZES.map((p) => best(target, p));
   const picture = new Padded({ label: "A layer as circulant blocks", height: (width) => width * 0.78 });
   const drawn = panel("", picture.node);
-  const curve = new XYPlot({
+  const curve = new LinePlot({
     label: "Error against number of parameters",
     height: 230,
-    x: { title: "numbers in the blocks", log: true, low: 50, high: 2000 },
-    y: { title: "error on a random matrix, %", low: 60, high: 100 },
+    axes: {
+      x: { title: "numbers in the blocks", log: true, low: 50, high: 2000 },
+      y: { title: "error on a random matrix, %", low: 60, high: 100 },
+    },
   });
   const follow = (place) => {
     const p = SIZES[place],

@@ -7,7 +7,6 @@ import { magnitude, rfft } from "../shared/fft.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { uniform } from "./random.js";
-import { XYPlot } from "./xy_plot.js";
 
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
@@ -49,17 +48,21 @@ export function mount({ element, props, server }) {
     const plot = new LinePlot({ label, height: 132 });
     return { plot, node: panel(title, plot.node).node };
   });
-  const costs = new XYPlot({
+  const costs = new LinePlot({
     label: "Work of one product against d",
     height: 250,
-    x: { title: "d, length of the vector", log: true, low: 16, high: 4096 },
-    y: { title: "FLOPs", log: true, low: 300, high: 4e7 },
+    axes: {
+      x: { title: "d, length of the vector", log: true, low: 16, high: 4096 },
+      y: { title: "FLOPs", log: true, low: 300, high: 4e7 },
+    },
   });
-  const times = new XYPlot({
+  const times = new LinePlot({
     label: "Measured time of one product against d",
     height: 250,
-    x: { title: "d, length of the vector", log: true, low: 16, high: 4096 },
-    y: { title: "microseconds", log: true },
+    axes: {
+      x: { title: "d, length of the vector", log: true, low: 16, high: 4096 },
+      y: { title: "microseconds", log: true },
+    },
   });
   const said = h(
     "p",
@@ -110,7 +113,7 @@ export function mount({ element, props, server }) {
       ],
       { cursor: d },
     );
-    times.cursor(d);
+    times.point(d);
     told.set([
       [count(work.dense(d)), "FLOPs row by row"],
       [count(Math.round(work.fft(d))), "FLOPs by FFT"],

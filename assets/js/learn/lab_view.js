@@ -6,7 +6,6 @@ import { Dense } from "../shared/circulant.js";
 import { Heatmap, link } from "../shared/heatmap.js";
 import { tableUnder } from "../shared/table.js";
 import { panel } from "./parts.js";
-import { XYPlot } from "./xy_plot.js";
 
 const LEAST = 1e-4; // errors below are drawn here
 const FAMILIES = {
@@ -32,11 +31,13 @@ function decoded(text, n, limit) {
 export function mount({ element, props, watch }) {
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
-  const chart = new XYPlot({
+  const chart = new LinePlot({
     label: "Error against numbers stored, by family",
     height: 300,
-    x: { title: "numbers stored", log: true },
-    y: { title: "relative error, %", log: true, high: 130 },
+    axes: {
+      x: { title: "numbers stored", log: true },
+      y: { title: "relative error, %", log: true, high: 130 },
+    },
   });
   const table = tableUnder(
     () => ({

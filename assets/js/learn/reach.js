@@ -4,8 +4,8 @@ import { h, segmented, swatch } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
+import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
-import { XYPlot } from "./xy_plot.js";
 
 const DASHES = [
   ["solid", []],
@@ -28,11 +28,13 @@ export function mount({ element, props }) {
       return { picture, node: panel(title, picture.node).node };
     },
   );
-  const errors = new XYPlot({
+  const errors = new LinePlot({
     label: "Error against m",
     height: 220,
-    x: { title: "m, diagonal vectors", low: 1, high: 8 },
-    y: { title: "relative error, %", low: 0, high: 100 },
+    axes: {
+      x: { title: "m, diagonal vectors", low: 1, high: 8 },
+      y: { title: "relative error, %", low: 0, high: 100 },
+    },
   });
   const keys = h("p", { class: "keys" });
   let target = targets[0],
@@ -73,7 +75,7 @@ export function mount({ element, props }) {
         ...line(one),
         dash: DASHES[place][1],
       })),
-      { cursor: m, marks: [{ at: least, text: `m = ${least}: dimensions enough for all` }] },
+      { cursor: m, marks: [{ x: least, text: `m = ${least}: dimensions enough for all` }] },
     );
     told.set([
       [percent(fit.error), "relative error of the best product found"],

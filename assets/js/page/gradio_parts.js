@@ -9,8 +9,11 @@ const FORMS = [
 
 /** The cross of a chosen item is called "Remove 0": name the item. */
 function nameCrosses() {
-  for (const cross of document.querySelectorAll(".token > .token-remove")) {
-    const name = `Remove ${cross.previousElementSibling.textContent.trim()}`;
+  const crosses = /** @type {NodeListOf<HTMLElement>} */ (
+    document.querySelectorAll(".token > .token-remove")
+  );
+  for (const cross of crosses) {
+    const name = `Remove ${cross.previousElementSibling?.textContent.trim()}`;
     if (cross.title !== name) cross.title = name;
     if (cross.ariaLabel !== name) cross.ariaLabel = name;
   }
@@ -21,7 +24,7 @@ function markWrong() {
   for (const [form, place] of FORMS) {
     const said = document.querySelector(place)?.textContent ?? "";
     for (const field of document.querySelectorAll(`${form} .setting label input`)) {
-      const label = field.closest("label").querySelector('[data-testid="block-info"]').textContent.trim();
+      const label = field.closest("label")?.querySelector('[data-testid="block-info"]')?.textContent.trim();
       const wrong = said.includes(`${label}: got `) ? "true" : null;
       if (field.ariaInvalid !== wrong) field.ariaInvalid = wrong;
     }

@@ -1,8 +1,10 @@
 // Light or dark: remembered, and following the system until somebody chooses; and what holds for every tab.
 
+import { find, h } from "../shared/dom.js";
 import { tendChoices } from "./choices.js";
-import { h } from "../shared/dom.js";
 import { describeParts } from "./gradio_parts.js";
+
+/** @import { Ask, Part } from "../shared/part.js" */
 
 const KEY = "cdvft-theme";
 const stored = () => {
@@ -15,6 +17,7 @@ const stored = () => {
 const system = matchMedia("(prefers-color-scheme: dark)");
 const wanted = () => stored() ?? (system.matches ? "dark" : "light");
 
+/** @param {Part<null, object, {where: Ask<object, string>}>} part */
 export function mount({ element, server }) {
   const label = h("span", {}, "");
   const button = h(
@@ -40,13 +43,13 @@ export function mount({ element, server }) {
     label.textContent = dark ? "Light" : "Dark";
     button.setAttribute("aria-label", dark ? "Switch to light colours" : "Switch to dark colours");
   };
-  element.querySelector(".theme-place").replaceChildren(button);
+  find(element, ".theme-place").replaceChildren(button);
   system.addEventListener("change", () => queueMicrotask(apply)); // after Gradio's own listener
   apply();
   tendChoices();
   describeParts();
   // Asking torch may import it first, which would slow down the drawing of the page.
-  const chip = element.querySelector(".chip");
+  const chip = find(element, ".chip");
   setTimeout(
     () =>
       server.where({}).then(

@@ -1,12 +1,19 @@
 // A drawing on a canvas that fits its place, follows light and dark, and can be saved as a PNG.
 
-import { h } from "./dom.js";
+import { h, pen } from "./dom.js";
 import { onTheme } from "./plotly.js";
 import { variable } from "./colors.js";
 
 export class CanvasView {
-  /** `height`: in CSS pixels, or a function of the width. `label` says in words what is drawn. */
+  /**
+   * `height`: in CSS pixels, or a function of the width. `label` says in words what is drawn.
+   * @param {{label: string, height: number | ((width: number) => number), interactive?: boolean}} given
+   */
   constructor({ label, height, interactive = true }) {
+    this.width = this.tall = 0; // in CSS pixels
+    this.inView = this.stale = false;
+    /** @type {Map<string, string>} */
+    this.colors = new Map();
     this.height = typeof height === "function" ? height : () => height;
     this.canvas = h("canvas", {});
     this.over = h("canvas", { class: "over", "aria-hidden": "true" }); // cursor and such, drawn without the rest
@@ -16,7 +23,6 @@ export class CanvasView {
       this.canvas,
       this.over,
     );
-    Object.assign(this, { width: 0, inView: false, stale: false, colors: new Map() });
     new ResizeObserver(() => {
       if (this.node.clientWidth && this.node.clientWidth !== this.width) this.fit();
     }).observe(this.node);
@@ -33,6 +39,7 @@ export class CanvasView {
     });
   }
 
+  /** @param {string} text */
   set label(text) {
     this.node.setAttribute("aria-label", text);
   }
@@ -45,18 +52,22 @@ export class CanvasView {
       canvas.width = Math.round(this.width * ratio);
       canvas.height = Math.round(tall * ratio);
       canvas.style.height = `${tall}px`;
-      canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
+      pen(canvas).setTransform(ratio, 0, 0, ratio, 0, 0);
     }
     this.tall = tall;
     this.recolor();
     this.redraw();
   }
 
-  /** The value of "var(--name)" here; any other colour as it is. */
+  /**
+   * The value of "var(--name)" here; any other colour as it is.
+   * @param {string} name
+   */
   color(name) {
     if (!name.startsWith("var(")) return name;
-    if (!this.colors.has(name)) this.colors.set(name, variable(this.node, name.slice(4, -1)));
-    return this.colors.get(name);
+    let value = this.colors.get(name);
+    if (value === undefined) this.colors.set(name, (value = variable(this.node, name.slice(4, -1))));
+    return value;
   }
 
   recolor() {
@@ -70,46 +81,63 @@ export class CanvasView {
   }
 
   #draw() {
-    for (const canvas of [this.canvas, this.over])
-      canvas.getContext("2d").clearRect(0, 0, this.width, this.tall);
-    this.draw(this.canvas.getContext("2d"));
-    this.drawOver(this.over.getContext("2d"));
+    for (const canvas of [this.canvas, this.over]) pen(canvas).clearRect(0, 0, this.width, this.tall);
+    this.draw(pen(this.canvas));
+    this.drawOver(pen(this.over));
   }
 
   redrawOver() {
     if (!this.width) return;
-    const context = this.over.getContext("2d");
+    const context = pen(this.over);
     context.clearRect(0, 0, this.width, this.tall);
     this.drawOver(context);
   }
 
-  draw() {}
-  drawOver() {}
+  /**
+   * What a drawing puts on its canvas.
+   * @param {CanvasRenderingContext2D} _context
+   */
+  draw(_context) {}
 
+  /**
+   * What lies over it and changes more often: a cursor.
+   * @param {CanvasRenderingContext2D} _context
+   */
+  drawOver(_context) {}
+
+  /** @param {CanvasRenderingContext2D} context */
   font(context, size = 11) {
     context.font = `${size}px ${this.color("var(--font)") || "sans-serif"}`;
     context.fillStyle = this.color("var(--ink-soft)");
   }
 
-  /** Save what is seen, on paper and under a title. */
+  /**
+   * Save what is seen, on paper and under a title.
+   * @param {string} name
+   * @param {string} title
+   */
   savePng(name, title) {
     if (this.stale) this.#draw();
     const { width, height } = this.canvas,
       ratio = width / this.width,
       top = Math.round(30 * ratio);
     const sheet = h("canvas", { width, height: height + top });
-    const context = sheet.getContext("2d");
+    const context = pen(sheet);
     context.fillStyle = this.color("var(--paper)");
     context.fillRect(0, 0, width, height + top);
     this.font(context, 12 * ratio);
     context.fillStyle = this.color("var(--ink)");
     context.fillText(title, 8 * ratio, 18 * ratio, width - 16 * ratio);
     context.drawImage(this.canvas, 0, top);
-    sheet.toBlob((blob) => save(blob, `${name}.png`));
+    sheet.toBlob((blob) => blob && save(blob, `${name}.png`));
   }
 }
 
-/** Hand a file to the browser's downloads. */
+/**
+ * Hand a file to the browser's downloads.
+ * @param {Blob} blob
+ * @param {string} name
+ */
 export function save(blob, name) {
   const link = h("a", { href: URL.createObjectURL(blob), download: name });
   link.click();

@@ -1,61 +1,123 @@
 // The method's matrices from their vectors, entry by entry, and their products with a vector by FFT.
 //
-// A matrix is anything with {rows, cols, entry(i, j), sample(is, js, out)}: `sample` writes the entries at the
-// rows `is` and columns `js`, row by row, into a Float32Array, as fast as it can.
+// `sample` of a matrix writes the entries at the rows `is` and columns `js`, row by row, as fast as it can.
 
 import { irfft, plus, rfft, times } from "./fft.js";
 
+/** @import { Complex, Numbers } from "./fft.js" */
+
+/**
+ * @typedef {object} Matrix
+ * @property {number} rows
+ * @property {number} cols
+ * @property {(i: number, j: number) => number} entry
+ * @property {(is: Int32Array, js: Int32Array, out: Float32Array) => void} sample
+ */
+
+/**
+ * The remainder that is never negative.
+ * @param {number} value
+ * @param {number} n
+ */
 export const modulo = (value, n) => ((value % n) + n) % n;
 
-/** circ(c)[i, j] = c[(i - j) mod n]: first column c. */
+/**
+ * circ(c)[i, j] = c[(i - j) mod n]: first column c.
+ * @param {Numbers} c
+ * @param {number} i
+ * @param {number} j
+ */
 export const circulantEntry = (c, i, j) => c[modulo(i - j, c.length)];
 
-/** y = circ(c) x = IFFT(FFT(c) FFT(x)). */
+/**
+ * y = circ(c) x = IFFT(FFT(c) FFT(x)).
+ * @param {Numbers} c
+ * @param {Numbers} x
+ */
 export const circulantTimes = (c, x) => irfft(times(rfft(c), rfft(x)), x.length);
 
 /** q1 x q2 circulant blocks of p x p, cut to rows x cols; `c` holds one first column a block, in row order. */
 export class BlockCirculant {
+  /** @type {Complex[] | undefined} */
+  #spectra;
+
+  /**
+   * @param {Float32Array | Float64Array} c
+   * @param {number} q1
+   * @param {number} q2
+   * @param {number} p
+   * @param {number} rows
+   * @param {number} cols
+   */
   constructor(c, q1, q2, p, rows, cols) {
-    Object.assign(this, { c, q1, q2, p, rows, cols });
+    this.c = c;
+    this.q1 = q1;
+    this.q2 = q2;
+    this.p = p;
+    this.rows = rows;
+    this.cols = cols;
   }
 
-  /** Where in `c` the entry (i, j) stands. */
+  /**
+   * Where in `c` the entry (i, j) stands.
+   * @param {number} i
+   * @param {number} j
+   */
   place(i, j) {
     const { p, q2 } = this;
     return (Math.floor(i / p) * q2 + Math.floor(j / p)) * p + modulo((i % p) - (j % p), p);
   }
 
+  /**
+   * @param {number} i
+   * @param {number} j
+   */
   entry(i, j) {
     return this.c[this.place(i, j)];
   }
 
+  /**
+   * @param {Int32Array} is
+   * @param {Int32Array} js
+   * @param {Float32Array} out
+   */
   sample(is, js, out) {
     sampleScaled(this, is, js, out, null, null, 1);
   }
 
-  /** First column of the block (i, j). */
+  /**
+   * First column of the block (i, j).
+   * @param {number} i
+   * @param {number} j
+   */
   block(i, j) {
     return this.c.subarray((i * this.q2 + j) * this.p, (i * this.q2 + j + 1) * this.p);
   }
 
   /** Half spectra of all blocks, in row order. */
   spectra() {
-    this.transformed ??= Array.from({ length: this.q1 * this.q2 }, (_, index) =>
+    this.#spectra ??= Array.from({ length: this.q1 * this.q2 }, (_, index) =>
       rfft(this.block(Math.floor(index / this.q2), index % this.q2)),
     );
-    return this.transformed;
+    return this.#spectra;
   }
 
-  /** The q2 pieces of x, zero-padded to p. */
+  /**
+   * The q2 pieces of x, zero-padded to p.
+   * @param {Numbers} x
+   */
   pieces(x) {
     return Array.from({ length: this.q2 }, (_, j) => {
       const piece = new Float64Array(this.p);
-      piece.set(x.slice(j * this.p, (j + 1) * this.p));
+      for (let k = 0; k < this.p && j * this.p + k < x.length; k++) piece[k] = x[j * this.p + k];
       return piece;
     });
   }
 
-  /** y_i = IFFT(sum_j FFT(c_ij) FFT(x_j)). */
+  /**
+   * y_i = IFFT(sum_j FFT(c_ij) FFT(x_j)).
+   * @param {Numbers} x
+   */
   times(x) {
     const inputs = this.pieces(x).map(rfft),
       y = new Float64Array(this.q1 * this.p);
@@ -67,7 +129,16 @@ export class BlockCirculant {
   }
 }
 
-/** out = scale * after[i] * c[...] * before[j] at the sampled entries: two multiplications an entry. */
+/**
+ * out = scale * after[i] * c[...] * before[j] at the sampled entries: two multiplications an entry.
+ * @param {BlockCirculant} blocks
+ * @param {Int32Array} is
+ * @param {Int32Array} js
+ * @param {Float32Array} out
+ * @param {Numbers | null} after
+ * @param {Numbers | null} before
+ * @param {number} scale
+ */
 function sampleScaled(blocks, is, js, out, after, before, scale) {
   const { c, p, q2 } = blocks,
     width = js.length;
@@ -98,9 +169,18 @@ function sampleScaled(blocks, is, js, out, after, before, scale) {
  * For m = 2 an entry is alpha a3[i] c[(i - j) mod p] a1[j] and nothing is built; for more the matrix is, once.
  */
 export class CirculantDiagonal {
+  /** @type {Dense | undefined} */
+  #built;
+
+  /**
+   * @param {Numbers[]} diagonals
+   * @param {BlockCirculant[]} circulants
+   */
   constructor(diagonals, circulants, alpha = 1) {
-    Object.assign(this, { diagonals, circulants, alpha });
-    this.rows = diagonals.at(-1).length;
+    this.diagonals = diagonals;
+    this.circulants = circulants;
+    this.alpha = alpha;
+    this.rows = diagonals[diagonals.length - 1].length;
     this.cols = diagonals[0].length;
   }
 
@@ -108,17 +188,29 @@ export class CirculantDiagonal {
     return this.diagonals.length;
   }
 
+  /**
+   * @param {number} i
+   * @param {number} j
+   */
   entry(i, j) {
     if (this.m > 2) return this.dense().entry(i, j);
     return this.alpha * this.diagonals[1][i] * this.circulants[0].entry(i, j) * this.diagonals[0][j];
   }
 
+  /**
+   * @param {Int32Array} is
+   * @param {Int32Array} js
+   * @param {Float32Array} out
+   */
   sample(is, js, out) {
     if (this.m > 2) this.dense().sample(is, js, out);
     else sampleScaled(this.circulants[0], is, js, out, this.diagonals[1], this.diagonals[0], this.alpha);
   }
 
-  /** alpha dW x through FFTs, as the layer computes it. */
+  /**
+   * alpha dW x through FFTs, as the layer computes it.
+   * @param {Numbers} x
+   */
   times(x) {
     let y = Float64Array.from(x, (value, j) => value * this.diagonals[0][j]);
     this.circulants.forEach((circulant, index) => {
@@ -129,7 +221,7 @@ export class CirculantDiagonal {
 
   /** All entries: column j is alpha dW e_j, where only what stands right of the first diagonal is transformed. */
   dense() {
-    if (this.built) return this.built;
+    if (this.#built) return this.#built;
     const { rows, cols } = this,
       values = new Float32Array(rows * cols);
     const first = new CirculantDiagonal(this.diagonals.slice(0, 2), this.circulants.slice(0, 1), this.alpha);
@@ -140,21 +232,37 @@ export class CirculantDiagonal {
       });
       for (let i = 0; i < rows; i++) values[i * cols + j] = column[i];
     }
-    this.built = new Dense(values, rows, cols);
-    return this.built;
+    this.#built = new Dense(values, rows, cols);
+    return this.#built;
   }
 }
 
 /** A matrix whose entries are all there, row by row. */
 export class Dense {
+  /**
+   * @param {Float32Array} values
+   * @param {number} rows
+   * @param {number} cols
+   */
   constructor(values, rows, cols) {
-    Object.assign(this, { values, rows, cols });
+    this.values = values;
+    this.rows = rows;
+    this.cols = cols;
   }
 
+  /**
+   * @param {number} i
+   * @param {number} j
+   */
   entry(i, j) {
     return this.values[i * this.cols + j];
   }
 
+  /**
+   * @param {Int32Array} is
+   * @param {Int32Array} js
+   * @param {Float32Array} out
+   */
   sample(is, js, out) {
     const { values, cols } = this;
     for (let r = 0, at = 0; r < is.length; r++) {
@@ -164,7 +272,11 @@ export class Dense {
   }
 }
 
-/** Dense product of any matrix with x, entry by entry: what the FFT spares, to check it with. */
+/**
+ * Dense product of any matrix with x, entry by entry: what the FFT spares, to check it with.
+ * @param {Matrix} matrix
+ * @param {Numbers} x
+ */
 export function denseTimes(matrix, x) {
   const js = Int32Array.from({ length: matrix.cols }, (_, j) => j),
     y = new Float64Array(matrix.rows);

@@ -1,11 +1,20 @@
 // Colours as the page's CSS variables say, so that light and dark follow by themselves (see palette.py).
 
-/** The value of a CSS variable at an element. */
+import { pen } from "./dom.js";
+
+/**
+ * The value of a CSS variable at an element.
+ * @param {Element} element
+ * @param {string} name
+ */
 export const variable = (element, name) => getComputedStyle(element).getPropertyValue(name).trim();
 
-const painter = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+const painter = pen(document.createElement("canvas"), { willReadFrequently: true });
 
-/** Any CSS colour as [red, green, blue], 0..255. */
+/**
+ * Any CSS colour as [red, green, blue], 0..255.
+ * @param {string} color
+ */
 export function rgb(color) {
   painter.fillStyle = "#000";
   painter.fillStyle = color;
@@ -18,6 +27,8 @@ const SIZE = 513; // odd: the middle of a diverging scale is a colour of its own
 /**
  * A scale ("diverging", "sequential" or "cyclic") as SIZE colours, each a 32-bit pixel of an ImageData.
  * Its stops are equally spaced in the variable --scale-<name>.
+ * @param {Element} element
+ * @param {string} name
  */
 export function ramp(element, name) {
   const stops = variable(element, `--scale-${name}`)
@@ -36,24 +47,40 @@ export function ramp(element, name) {
   return pixels;
 }
 
-/** A ramp's colour at 0..1 as CSS. */
+/**
+ * A ramp's colour at 0..1 as CSS.
+ * @param {Uint32Array} pixels
+ * @param {number} part
+ */
 export function at(pixels, part) {
   const pixel = pixels[Math.round(Math.min(1, Math.max(0, part)) * (pixels.length - 1))];
   return `rgb(${pixel & 255} ${(pixel >> 8) & 255} ${(pixel >> 16) & 255})`;
 }
 
-/** The colour of a phase in -pi..pi. */
+/**
+ * The colour of a phase in -pi..pi.
+ * @param {Uint32Array} pixels
+ * @param {number} angle
+ */
 export const phaseColor = (pixels, angle) => at(pixels, angle / (2 * Math.PI) + 0.5);
 
-/** Relative luminance of a CSS colour, 0..1, as WCAG 2 has it. */
+/**
+ * Relative luminance of a CSS colour, 0..1, as WCAG 2 has it.
+ * @param {string} color
+ */
 const luminance = (color) =>
   rgb(color)
     .map((value) => value / 255)
     .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
     .reduce((sum, value, channel) => sum + [0.2126, 0.7152, 0.0722][channel] * value, 0);
 
-/** Of some CSS colours the one that contrasts most with the ground. */
+/**
+ * Of some CSS colours the one that contrasts most with the ground.
+ * @param {string[]} inks
+ * @param {string} ground
+ */
 export function readable(inks, ground) {
+  /** @param {string} ink */
   const contrast = (ink) => {
     const [dark, light] = [luminance(ink), luminance(ground)].sort((one, other) => one - other);
     return (light + 0.05) / (dark + 0.05);

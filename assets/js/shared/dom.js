@@ -1,6 +1,29 @@
 // Building and updating the page without innerHTML: names and reasons come from people.
 
-/** h("p", {class: "quiet", onclick: f}, "text", child): an element. Null attributes and children are left out. */
+/** @typedef {Event & {target: HTMLInputElement}} InputChange an event of one's own input */
+
+/**
+ * @typedef {object} Listeners
+ * @property {(event: PointerEvent) => void} [onclick]
+ * @property {(event: InputChange) => void} [oninput]
+ * @property {(event: InputChange) => void} [onchange]
+ * @property {(event: SubmitEvent) => void} [onsubmit]
+ * @property {(event: KeyboardEvent) => void} [onkeydown]
+ * @property {(event: Event) => void} [ontoggle]
+ */
+
+/** @typedef {Listeners & {[name: string]: unknown}} Attributes `on...` are listeners; null and false are left out */
+/** @typedef {Node | string | number | boolean | null | undefined} Child null and false are left out */
+/** @typedef {HTMLElementTagNameMap & Pick<SVGElementTagNameMap, "svg" | "path" | "line">} Tags */
+
+/**
+ * h("p", {class: "quiet", onclick: f}, "text", child): an element. Null attributes and children are left out.
+ * @template {keyof Tags} Tag
+ * @param {Tag} tag
+ * @param {Attributes} attributes
+ * @param {...(Child | Child[])} children
+ * @returns {Tags[Tag]}
+ */
 export function h(tag, attributes = {}, ...children) {
   const node =
     tag === "svg" || tag === "path" || tag === "line"
@@ -8,26 +31,67 @@ export function h(tag, attributes = {}, ...children) {
       : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value === true ? "" : value);
+    if (typeof value === "function")
+      node.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return node;
+  for (const child of children.flat())
+    if (child !== null && child !== undefined && child !== false)
+      node.append(child instanceof Node ? child : String(child));
+  return /** @type {Tags[Tag]} */ (node);
 }
 
-/** Change a node's text only where it differs, so that nothing flickers and selections survive. */
+/**
+ * The first element of that selector.
+ * @param {ParentNode} within
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+export function find(within, selector) {
+  const found = within.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`the page has no ${selector} here`);
+  return found;
+}
+
+/**
+ * What draws on a canvas.
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2DSettings} [settings]
+ */
+export function pen(canvas, settings) {
+  const context = canvas.getContext("2d", settings);
+  if (!context) throw new Error("this browser draws on no canvas");
+  return context;
+}
+
+/**
+ * Change a node's text only where it differs, so that nothing flickers and selections survive.
+ * @param {Node} node
+ * @param {string} text
+ */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Scroll up to an element whose head is above what can be seen; gently, unless the visitor wants no motion. */
+/**
+ * Scroll up to an element whose head is above what can be seen; gently, unless the visitor wants no motion.
+ * @param {Element} element
+ */
 export function comeUpTo(element) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (element.getBoundingClientRect().top < 0)
     element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
 }
 
-/** Radio buttons in a row that look like one switch; a choice is [key, label], or with a hint [key, label, hint]. */
+/**
+ * Radio buttons in a row that look like one switch; a choice is [key, label], or with a hint [key, label, hint].
+ * @template {string | number} Key
+ * @param {string} legend
+ * @param {string} name
+ * @param {readonly (readonly [Key, Child, (string | null)?])[]} choices
+ * @param {Key} value
+ * @param {(key: Key) => void} onchange
+ */
 export function segmented(legend, name, choices, value, onchange) {
   return h(
     "fieldset",
@@ -50,9 +114,15 @@ export function segmented(legend, name, choices, value, onchange) {
   );
 }
 
-/** A short dash in a method's colour and pattern, as its line has it in the chart. */
+/** @type {Record<string, string | undefined>} */
+const DASHES = { dash: "6 3", dot: "2 3", dashdot: "6 3 2 3", longdash: "10 3" };
+
+/**
+ * A short dash in a method's colour and pattern, as its line has it in the chart.
+ * @param {{line: {color: string, width: number, dash?: string | null}}} style
+ */
 export function swatch(style) {
-  const dash = { dash: "6 3", dot: "2 3", dashdot: "6 3 2 3", longdash: "10 3" }[style.line.dash];
+  const dash = DASHES[style.line.dash ?? "solid"];
   return h(
     "svg",
     { class: "swatch", viewBox: "0 0 22 10", width: 22, height: 10, "aria-hidden": "true" },
@@ -68,7 +138,10 @@ export function swatch(style) {
   );
 }
 
-/** Sentences as paragraphs, in which no line ends between an amount and its unit. */
+/**
+ * Sentences as paragraphs, in which no line ends between an amount and its unit.
+ * @param {string[]} sentences
+ */
 export const paragraphs = (sentences) =>
   sentences.map((sentence) =>
     h("p", {}, sentence.replace(/(\d) (?=(%|[kMGTPE]?(B|FLOP)|ms|s|min|hours?|days?)(?!\w))/g, "$1\u00a0")),

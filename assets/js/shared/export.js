@@ -2,6 +2,9 @@
 
 import { h } from "./dom.js";
 
+/** @typedef {{[column: string]: unknown}} Row */
+
+/** @param {unknown} value */
 const cell = (value) => {
   const text =
     value === null || value === undefined
@@ -12,6 +15,7 @@ const cell = (value) => {
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
+/** @param {Row[]} rows */
 export function csv(rows) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return (
@@ -21,15 +25,29 @@ export function csv(rows) {
   );
 }
 
+/**
+ * @param {string} name
+ * @param {string} type
+ * @param {string} text
+ */
 function save(name, type, text) {
   const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-/** "Save as CSV · JSON"; `read` gives the rows as objects when a button is pressed. The file is called by `name`. */
+/**
+ * "Save as CSV · JSON"; `read` gives the rows as objects when a button is pressed. The file is called by `name`.
+ * @param {string} name
+ * @param {() => Row[]} read
+ */
 export function exports(name, read) {
   const file = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  /**
+   * @param {string} kind
+   * @param {string} type
+   * @param {(rows: Row[]) => string} write
+   */
   const button = (kind, type, write) =>
     h(
       "button",

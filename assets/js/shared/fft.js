@@ -4,11 +4,18 @@
 // A complex array is {re, im}, two Float64Arrays; a half spectrum has N / 2 + 1 (rounded down) entries.
 
 const MOST_DIRECT = 31; // a prime factor above goes through Bluestein
+
+/** @typedef {ArrayLike<number>} Numbers */
+/** @typedef {{re: Float64Array, im: Float64Array}} Complex */
+/** @typedef {{n: number, factors: number[], cos: Float64Array, sin: Float64Array, direct: boolean}} Plan */
+
+/** @type {Map<number, Plan>} */
 const plans = new Map();
 
+/** @param {number} n */
 function plan(n) {
-  let made = plans.get(n);
-  if (made) return made;
+  const known = plans.get(n);
+  if (known) return known;
   const factors = [];
   let rest = n;
   for (let radix = 4; rest > 1; radix = radix === 4 ? 2 : radix === 2 ? 3 : radix + 2) {
@@ -27,15 +34,26 @@ function plan(n) {
     cos[k] = Math.cos((2 * Math.PI * k) / n);
     sin[k] = -Math.sin((2 * Math.PI * k) / n);
   }
-  made = { n, factors, cos, sin, direct: factors.every((factor) => factor <= MOST_DIRECT) };
+  const made = { n, factors, cos, sin, direct: factors.every((factor) => factor <= MOST_DIRECT) };
   if (plans.size > 64) plans.clear();
   plans.set(n, made);
   return made;
 }
 
+/** @param {number} n */
 const complex = (n) => ({ re: new Float64Array(n), im: new Float64Array(n) });
 
-/** One level of decimation in time: `radix` transforms of every radix-th entry, then their butterflies. */
+/**
+ * One level of decimation in time: `radix` transforms of every radix-th entry, then their butterflies.
+ * @param {Plan} made
+ * @param {number} depth
+ * @param {Complex} input
+ * @param {number} from
+ * @param {number} stride
+ * @param {Complex} output
+ * @param {number} to
+ * @param {number} n
+ */
 function step(made, depth, input, from, stride, output, to, n) {
   if (n === 1) {
     output.re[to] = input.re[from];
@@ -120,7 +138,11 @@ function step(made, depth, input, from, stride, output, to, n) {
   }
 }
 
-/** Bluestein (1970): a transform of any length as a convolution of a length that is a power of two. */
+/**
+ * Bluestein (1970): a transform of any length as a convolution of a length that is a power of two.
+ * @param {Plan} plan
+ * @param {Complex} x
+ */
 function chirped({ n }, x) {
   let m = 1;
   while (m < 2 * n - 1) m *= 2;
@@ -146,7 +168,11 @@ function chirped({ n }, x) {
   return out;
 }
 
-/** FFT of a complex {re, im} of any length. */
+/**
+ * FFT of a complex {re, im} of any length.
+ * @param {Complex} x
+ * @returns {Complex}
+ */
 export function fft(x) {
   const n = x.re.length;
   if (n === 0) return complex(0);
@@ -157,7 +183,11 @@ export function fft(x) {
   return out;
 }
 
-/** Inverse FFT of a complex {re, im}. */
+/**
+ * Inverse FFT of a complex {re, im}.
+ * @param {Complex} x
+ * @returns {Complex}
+ */
 export function ifft(x) {
   const n = x.re.length,
     swapped = fft({ re: x.im, im: x.re });
@@ -168,14 +198,22 @@ export function ifft(x) {
   return { re: swapped.im, im: swapped.re };
 }
 
-/** Half spectrum of real numbers. */
+/**
+ * Half spectrum of real numbers.
+ * @param {Numbers} x
+ * @returns {Complex}
+ */
 export function rfft(x) {
   const whole = fft({ re: Float64Array.from(x), im: new Float64Array(x.length) }),
     half = (x.length >> 1) + 1;
   return { re: whole.re.slice(0, half), im: whole.im.slice(0, half) };
 }
 
-/** The n real numbers of a half spectrum. */
+/**
+ * The n real numbers of a half spectrum.
+ * @param {Complex} half
+ * @param {number} n
+ */
 export function irfft(half, n) {
   const whole = complex(n);
   for (let k = 0; k <= n >> 1; k++) {
@@ -191,7 +229,11 @@ export function irfft(half, n) {
   return ifft(whole).re;
 }
 
-/** Entry by entry product of two spectra. */
+/**
+ * Entry by entry product of two spectra.
+ * @param {Complex} a
+ * @param {Complex} b
+ */
 export function times(a, b) {
   const out = complex(a.re.length);
   for (let k = 0; k < out.re.length; k++) {
@@ -201,7 +243,10 @@ export function times(a, b) {
   return out;
 }
 
-/** Entry by entry sum of spectra. */
+/**
+ * Entry by entry sum of spectra.
+ * @param {Complex[]} spectra
+ */
 export function plus(spectra) {
   const out = complex(spectra[0].re.length);
   for (const { re, im } of spectra)
@@ -212,5 +257,7 @@ export function plus(spectra) {
   return out;
 }
 
+/** @param {Complex} spectrum */
 export const magnitude = ({ re, im }) => re.map((value, k) => Math.hypot(value, im[k]));
+/** @param {Complex} spectrum */
 export const phase = ({ re, im }) => re.map((value, k) => Math.atan2(im[k], value));

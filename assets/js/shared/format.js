@@ -1,14 +1,20 @@
 // Numbers, amounts and times as text: 55,296 · 231 kB · 3.13 GFLOP · 38.2 ms · 1.2 × 10⁻⁴ · 0:38.
 
 const integers = new Intl.NumberFormat("en-US");
+/** @param {number | null | undefined} value */
 export const count = (value) => (value === null || value === undefined ? "" : integers.format(value));
 
+/** @param {number} power */
 export const powerOfTen = (power) =>
   `10${String(power).replace(/[-\d]/g, (sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)])}`;
 
+/** @param {string} text */
 const minus = (text) => text.replace("-", "−");
 
-/** Three significant digits, and very large or small numbers with a power of ten, as in books. */
+/**
+ * Three significant digits, and very large or small numbers with a power of ten, as in books.
+ * @param {number | null | undefined} value
+ */
 export function short(value) {
   if (value === null || value === undefined) return "";
   const size = Math.abs(value);
@@ -19,7 +25,10 @@ export function short(value) {
   return minus(size >= 100 ? integers.format(Math.round(value)) : String(Number(value.toPrecision(3))));
 }
 
-/** As `short`, for a column: 12.0 and 0.720 keep their zeros. Whole numbers are counts and stay as they are. */
+/**
+ * As `short`, for a column: 12.0 and 0.720 keep their zeros. Whole numbers are counts and stay as they are.
+ * @param {number | null | undefined} value
+ */
 export function aligned(value) {
   const rounded =
     value === null ||
@@ -30,21 +39,32 @@ export function aligned(value) {
   return rounded ? short(value) : minus(value.toPrecision(3));
 }
 
-/** Seconds as 0:38 or 1:02:09. */
+/**
+ * Seconds as 0:38 or 1:02:09.
+ * @param {number} seconds
+ */
 export function clock(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  /** @param {number} value */
   const two = (value) => String(value).padStart(2, "0");
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** Accuracy as a percentage, correlations as numbers. */
+/**
+ * Accuracy as a percentage, correlations as numbers.
+ * @param {string | null | undefined} name
+ * @param {number | null | undefined} value
+ */
 export function metricText(name, value) {
   if (value === null || value === undefined) return "";
   return minus(name === "accuracy" ? `${(100 * value).toFixed(1)} %` : value.toFixed(3));
 }
 
-/** 25 Nov 10:18. */
+/**
+ * 25 Nov 10:18.
+ * @param {number} secondsSince1970
+ */
 export function when(secondsSince1970) {
   return new Date(1000 * secondsSince1970)
     .toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })
@@ -52,11 +72,18 @@ export function when(secondsSince1970) {
 }
 
 // Amounts are written as cdvft_app/costs/quantities.py writes them.
+/** @typedef {'count' | 'bytes' | 'flops' | 'seconds'} Kind */
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
 const UNITS = { bytes: "B", flops: "FLOP" };
 
+/** @param {number} value */
 const digits = (value) => (value < 99.95 ? value.toPrecision(3) : count(Math.round(value)));
 
+/**
+ * A number of that kind with its unit; a dash where there is none.
+ * @param {Kind} kind
+ * @param {number | null | undefined} value
+ */
 export function amount(kind, value) {
   if (value === null || value === undefined) return "–";
   if (kind === "count") return count(Math.round(value));
@@ -67,13 +94,22 @@ export function amount(kind, value) {
   return `${shown} ${PREFIXES[at]}${UNITS[kind]}`;
 }
 
-/** A ratio with three digits: 5.33, 0.434 or 29.0; a whole one as it is. */
+/**
+ * A ratio with three digits: 5.33, 0.434 or 29.0; a whole one as it is.
+ * @param {number} ratio
+ */
 export const times = (ratio) =>
   ratio >= 99.95 || Number.isInteger(ratio) ? count(Math.round(ratio)) : ratio.toPrecision(3);
 
-/** The digits of a number as an index: 12 becomes ₁₂. */
-export const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+/**
+ * The digits of a number as an index: 12 becomes ₁₂.
+ * @param {number} number
+ */
+export const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)]);
 
-/** Words in which no line ends before a percent sign or within "m = 2". */
+/**
+ * Words in which no line ends before a percent sign or within "m = 2".
+ * @param {string} text
+ */
 export const unbroken = (text) =>
   text.replace(/(\d) %/g, "$1\u00a0%").replace(/\b([a-z]) = (?=\d)/g, "$1\u00a0=\u00a0");

@@ -1,37 +1,71 @@
 // A signed matrix as a picture: diverging colours around zero, zoom, a cursor with its entry's value.
 //
-// The matrix is {rows, cols, sample(is, js, out), entry(i, j)} (see circulant.js): entries are made when they are
-// looked at, so that 768 x 768 redraws in a few milliseconds and 4096 x 4096 does not need its 64 MB.
+// Its entries are made when they are looked at (see circulant.js), so that 768 x 768 redraws in a few milliseconds and 4096 x 4096 does not need its 64 MB.
 // Mouse: drag to pan, double click to zoom in, Ctrl and wheel (or pinch). Keys: arrows, + - 0, Escape.
 
-import { h } from "./dom.js";
+import { h, pen } from "./dom.js";
 import { CanvasView } from "./canvas_view.js";
 import { ramp } from "./colors.js";
 
+/** @import { Matrix } from "./circulant.js" */
+
+/** @typedef {{i: number, j: number}} Place of an entry */
+/** @typedef {Place & {rows: number, cols: number}} Part of a matrix, in entries */
+
 const MOST = 1024; // entries drawn along a side; beyond that every n-th, which `stride` tells
 
+/** @type {Record<string, [number, number] | undefined>} */
+const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+/**
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ */
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export class Heatmap extends CanvasView {
-  /** `onmove(cursor)` and `onview(view)` tell of the cursor {i, j} or null, and of the part that is seen. */
+  /** @type {Matrix | null} */
+  matrix = null;
+  /** @type {Part} what is seen */
+  view = { i: 0, j: 0, rows: 1, cols: 1 };
+  /** @type {Place | null} */
+  cursor = null;
+  /** @type {{p: number} | null} */
+  blocks = null;
+  limit = 1;
+  ramp = new Uint32Array(1);
+  #values = new Float32Array();
+
+  /**
+   * `onmove(cursor)` and `onview(view)` tell of the cursor {i, j} or null, and of the part that is seen.
+   * @param {{label: string, onmove?: (cursor: Place | null) => void, onview?: (view: Part) => void,
+   *   height?: ((width: number) => number) | null}} given
+   */
   constructor({ label, onmove = () => {}, onview = () => {}, height = null }) {
     super({
       label,
-      height:
-        height ?? ((width) => width * Math.min(1, this.matrix ? this.matrix.rows / this.matrix.cols : 1)),
+      height: height ?? ((width) => width * Math.min(1, this.whole().rows / this.whole().cols)),
     });
-    Object.assign(this, { onmove, onview, matrix: null, limit: 1, cursor: null, view: null, blocks: null });
+    this.onmove = onmove;
+    this.onview = onview;
     this.node.classList.add("heatmap");
     this.texels = document.createElement("canvas");
     this.#listen();
   }
 
-  /** Show a matrix with colours from -limit to limit; `blocks` {p} draws lines between blocks. */
+  /**
+   * Show a matrix with colours from -limit to limit; `blocks` {p} draws lines between blocks.
+   * @param {Matrix} matrix
+   * @param {{limit: number, blocks?: {p: number} | null}} options
+   */
   show(matrix, { limit, blocks = null }) {
     const same = this.matrix && this.matrix.rows === matrix.rows && this.matrix.cols === matrix.cols;
-    Object.assign(this, { matrix, limit: limit || 1, blocks });
+    this.matrix = matrix;
+    this.limit = limit || 1;
+    this.blocks = blocks;
     if (!same) {
-      this.view = this.whole();
+      this.view = { i: 0, j: 0, rows: matrix.rows, cols: matrix.cols };
       this.cursor = null;
       this.onview(this.view);
       if (this.width) {
@@ -42,13 +76,21 @@ export class Heatmap extends CanvasView {
     this.redraw();
   }
 
+  /**
+   * All of the matrix.
+   * @returns {Part}
+   */
   whole() {
-    return { i: 0, j: 0, rows: this.matrix.rows, cols: this.matrix.cols };
+    const { rows = 1, cols = 1 } = this.matrix ?? {};
+    return { i: 0, j: 0, rows, cols };
   }
 
-  /** See another part: {i, j, rows, cols}, in entries. */
+  /**
+   * See another part: {i, j, rows, cols}, in entries.
+   * @param {Part} view
+   */
   look(view, tell = true) {
-    const { rows, cols } = this.matrix;
+    const { rows, cols } = this.whole();
     const seen = {
       rows: clamp(view.rows, Math.min(4, rows), rows),
       cols: clamp(view.cols, Math.min(4, cols), cols),
@@ -58,12 +100,17 @@ export class Heatmap extends CanvasView {
     if (tell) this.onview(this.view);
   }
 
-  /** Zoom by a factor (under 1 goes nearer) around an entry. */
+  /**
+   * Zoom by a factor (under 1 goes nearer) around an entry.
+   * @param {number} factor
+   * @param {Place | null} [around]
+   */
   zoom(factor, around) {
     const { view } = this,
+      whole = this.whole(),
       { i, j } = around ?? this.cursor ?? { i: view.i + view.rows / 2, j: view.j + view.cols / 2 };
-    const rows = Math.round(clamp(view.rows * factor, Math.min(4, this.matrix.rows), this.matrix.rows));
-    const cols = Math.round(clamp(view.cols * factor, Math.min(4, this.matrix.cols), this.matrix.cols));
+    const rows = Math.round(clamp(view.rows * factor, Math.min(4, whole.rows), whole.rows));
+    const cols = Math.round(clamp(view.cols * factor, Math.min(4, whole.cols), whole.cols));
     this.look({
       rows,
       cols,
@@ -72,6 +119,7 @@ export class Heatmap extends CanvasView {
     });
   }
 
+  /** @param {Place | null} cursor */
   point(cursor, tell = true) {
     this.cursor = cursor;
     this.redrawOver();
@@ -94,40 +142,41 @@ export class Heatmap extends CanvasView {
     this.ramp = ramp(this.node, "diverging");
   }
 
+  /** @param {CanvasRenderingContext2D} context */
   draw(context) {
     if (!this.matrix) return;
     const { view, stride, frame, ramp: pixels } = this;
     const is = Int32Array.from({ length: Math.ceil(view.rows / stride) }, (_, r) => view.i + r * stride);
     const js = Int32Array.from({ length: Math.ceil(view.cols / stride) }, (_, s) => view.j + s * stride);
     const size = is.length * js.length;
-    if (this.values?.length !== size) this.values = new Float32Array(size);
-    this.matrix.sample(is, js, this.values);
+    if (this.#values.length !== size) this.#values = new Float32Array(size);
+    this.matrix.sample(is, js, this.#values);
     const image = new ImageData(js.length, is.length),
       colors = new Uint32Array(image.data.buffer);
     const last = pixels.length - 1,
       scale = last / 2 / this.limit,
       middle = last / 2;
     for (let at = 0; at < size; at++) {
-      const place = middle + this.values[at] * scale;
+      const place = middle + this.#values[at] * scale;
       colors[at] = pixels[place <= 0 ? 0 : place >= last ? last : (place + 0.5) | 0];
     }
     this.texels.width = js.length;
     this.texels.height = is.length;
-    this.texels.getContext("2d").putImageData(image, 0, 0);
+    pen(this.texels).putImageData(image, 0, 0);
     context.imageSmoothingEnabled = frame.width < js.length * 2;
     context.imageSmoothingQuality = "high";
     context.drawImage(this.texels, frame.x, frame.y, frame.width, frame.height);
-    if (this.blocks) this.#drawBlocks(context);
+    if (this.blocks) this.#drawBlocks(context, this.blocks.p);
     context.strokeStyle = this.color("var(--rule)");
     context.strokeRect(frame.x + 0.5, frame.y + 0.5, frame.width - 1, frame.height - 1);
   }
 
-  #drawBlocks(context) {
-    const {
-      view,
-      frame,
-      blocks: { p },
-    } = this;
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} p
+   */
+  #drawBlocks(context, p) {
+    const { view, frame } = this;
     context.strokeStyle = this.color("var(--rule-strong)");
     context.lineWidth = 1;
     context.beginPath();
@@ -144,11 +193,11 @@ export class Heatmap extends CanvasView {
     context.stroke();
   }
 
+  /** @param {CanvasRenderingContext2D} context */
   drawOver(context) {
     const { cursor, view } = this;
     if (
       !cursor ||
-      !view ||
       cursor.i < view.i ||
       cursor.j < view.j ||
       cursor.i >= view.i + view.rows ||
@@ -172,7 +221,10 @@ export class Heatmap extends CanvasView {
     context.strokeRect(left + unit / 2 - side / 2, top + unit / 2 - side / 2, side, side);
   }
 
-  /** The entry under a point of the page, or null. */
+  /**
+   * The entry under a point of the page, or null.
+   * @param {MouseEvent} event
+   */
   #entryAt(event) {
     if (!this.matrix) return null;
     const box = this.canvas.getBoundingClientRect(),
@@ -184,6 +236,7 @@ export class Heatmap extends CanvasView {
   }
 
   #listen() {
+    /** @type {{x: number, y: number, view: Part} | null} */
     let drag = null;
     const { node } = this;
     node.addEventListener("pointerdown", (event) => {
@@ -218,7 +271,7 @@ export class Heatmap extends CanvasView {
     );
     node.addEventListener("keydown", (event) => {
       if (!this.matrix) return;
-      const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+      const move = MOVES[event.key];
       if (move) {
         const stride = event.shiftKey ? Math.max(1, Math.round(this.view.rows / 12)) : 1,
           { view } = this;
@@ -240,8 +293,16 @@ export class Heatmap extends CanvasView {
   }
 }
 
-/** Buttons that zoom all the given heatmaps' shared view. */
+/**
+ * Buttons that zoom all the given heatmaps' shared view.
+ * @param {Heatmap} heatmap
+ */
 export function zoomButtons(heatmap) {
+  /**
+   * @param {string} text
+   * @param {string} label
+   * @param {() => void} act
+   */
   const button = (text, label, act) =>
     h(
       "button",
@@ -263,10 +324,14 @@ export function zoomButtons(heatmap) {
   );
 }
 
-/** Let heatmaps of the same size share what they see and where they point. */
+/**
+ * Let heatmaps of the same size share what they see and where they point.
+ * @param {...Heatmap} heatmaps
+ */
 export function link(...heatmaps) {
   for (const heatmap of heatmaps) {
     const { onmove, onview } = heatmap;
+    /** @param {Heatmap} other */
     const same = (other) =>
       other !== heatmap &&
       other.matrix &&

@@ -1,5 +1,8 @@
 // Plotly, loaded when the first chart needs it, with colours that follow the page's light or dark.
 
+/** @import { Figure, Library } from "./plotly_types.js" */
+
+/** @type {Promise<Library> | null} */
 let loading = null;
 
 /** A phone's width, where few numbers find room on an axis. */
@@ -8,10 +11,12 @@ export const NARROW = matchMedia("(max-width: 600px)");
 /** plotly.js from this very server; the address stands in the page's head. */
 export function plotly() {
   loading ??= new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve(window.Plotly);
+    const found = () =>
+      window.Plotly ? resolve(window.Plotly) : reject(new Error("the chart library is not there"));
+    if (window.Plotly) return found();
     const script = document.createElement("script");
-    script.src = document.querySelector('meta[name="plotly"]').content;
-    script.onload = () => resolve(window.Plotly);
+    script.src = document.querySelector('meta[name="plotly"]')?.getAttribute("content") ?? "";
+    script.onload = found;
     script.onerror = () => {
       loading = null;
       reject(new Error("the chart library could not be loaded"));
@@ -21,9 +26,15 @@ export function plotly() {
   return loading;
 }
 
-/** A copy of a figure in which every "var(--name)" is the value it has on this page now. */
+/**
+ * A copy of a figure in which every "var(--name)" is the value it has on this page now.
+ * @param {Pick<Figure, "data" | "layout">} figure
+ * @param {Element} element
+ * @returns {Pick<Figure, "data" | "layout">}
+ */
 export function resolve(figure, element) {
   const style = getComputedStyle(element);
+  /** @type {(value: any) => any} */
   const walk = (value) => {
     if (typeof value === "string") {
       return value.startsWith("var(") ? style.getPropertyValue(value.slice(4, -1)).trim() : value;
@@ -42,9 +53,14 @@ const CONFIG = {
   modeBarButtons: [["toImage", "pan2d", "zoom2d", "resetScale2d"]], // none that sends the chart elsewhere
 };
 
-const held = new WeakMap(); // charts that a pointer is dragging on, each with the figure that waits
+/** @type {WeakMap<HTMLElement, Figure | null>} charts that a pointer is dragging on, each with the figure that waits */
+const held = new WeakMap();
 
-/** Draw or update in place. `layout.uirevision` keeps zoom and pan while it stays the same. */
+/**
+ * Draw or update in place. `layout.uirevision` keeps zoom and pan while it stays the same.
+ * @param {HTMLElement} element
+ * @param {Figure} figure
+ */
 export async function draw(element, figure) {
   const Plotly = await plotly();
   if (!element.isConnected) return;
@@ -60,7 +76,10 @@ export async function draw(element, figure) {
 
 const followed = new WeakSet();
 
-/** Fit the chart to its place, also when that appears after a change of tab or fold; leave a drag in peace. */
+/**
+ * Fit the chart to its place, also when that appears after a change of tab or fold; leave a drag in peace.
+ * @param {HTMLElement} element
+ */
 function follow(element) {
   if (followed.has(element)) return;
   followed.add(element);
@@ -68,7 +87,7 @@ function follow(element) {
   new ResizeObserver(() => {
     if (!element.clientWidth || element.clientWidth === width) return;
     width = element.clientWidth;
-    window.Plotly.Plots.resize(element);
+    window.Plotly?.Plots.resize(element);
   }).observe(element);
   element.addEventListener("mousedown", () => held.set(element, null), true);
   window.addEventListener("mouseup", () =>
@@ -80,7 +99,10 @@ function follow(element) {
   ); // plotly itself waits that long for a double click
 }
 
-/** Call `redraw` when the page turns light or dark. */
+/**
+ * Call `redraw` when the page turns light or dark.
+ * @param {() => void} redraw
+ */
 export function onTheme(redraw) {
   let dark = document.body.classList.contains("dark");
   const observer = new MutationObserver(() => {

@@ -6,8 +6,13 @@ import { exports } from "./export.js";
 
 const MOST_ROWS = 200;
 
-/** "Show as table" under a chart; `read` gives {columns, rows} when it is opened, and all rows to save.
- *  Where the rows are words with units, `values` are the numbers to save. `label` tells tables apart. */
+/** @typedef {{columns: string[], rows: unknown[][], values?: unknown[][]}} Numbers */
+
+/**
+ * "Show as table" under a chart; `read` gives {columns, rows} when it is opened, and all rows to save.
+ *  Where the rows are words with units, `values` are the numbers to save. `label` tells tables apart.
+ * @param {() => Numbers} read
+ */
 export function tableUnder(read, label = "The chart's numbers") {
   const holder = h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label });
   const objects = () => {
@@ -55,7 +60,7 @@ export function tableUnder(read, label = "The chart's numbers") {
             h(
               "tr",
               {},
-              row.map((cell) => h("td", {}, typeof cell === "number" ? aligned(cell) : cell || "–")),
+              row.map((cell) => h("td", {}, typeof cell === "number" ? aligned(cell) : String(cell || "–"))),
             ),
           ),
         ),
@@ -64,14 +69,4 @@ export function tableUnder(read, label = "The chart's numbers") {
   };
   details.addEventListener("toggle", fill);
   return { details, refresh: fill };
-}
-
-/** The table of any plotly figure with x and y arrays. */
-export function figureTable({ data, layout }) {
-  const x = layout?.xaxis?.title?.text ?? "x";
-  const y = layout?.yaxis?.title?.text ?? "y";
-  const rows = data.flatMap((trace) =>
-    Array.from(trace.y ?? [], (value, index) => [trace.name ?? "", trace.x?.[index] ?? index, value]),
-  );
-  return { columns: ["series", x, y], rows };
 }
