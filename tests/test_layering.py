@@ -28,10 +28,11 @@ LIBRARY = {
     "mean_pooled": set(),
 }
 # The app's rooms; "cdvft" stands for the library.
-CHOICES = {"settings", "methods", "catalog", "shapes", "cdvft"}
+CHOICES = {"payloads", "settings", "methods", "catalog", "shapes", "cdvft"}
 APP = {
     "settings": set(),
     "events": set(),
+    "payloads": set(),
     "methods": {"settings"},
     "catalog": {"settings", "methods", "cdvft"},
     "shapes": {"catalog", "settings", "cdvft"},
@@ -44,7 +45,7 @@ APP = {
     "judging": CHOICES | {"costs", "measuring", "figures", "store"},
     "prediction": CHOICES | {"costs", "store", "training.schedule", "training.device"},
     "sweep": CHOICES | {"judging", "figures", "store"},
-    "inspection": {"training", "tasks", "catalog", "store", "settings", "cdvft"},
+    "inspection": {"training", "tasks", "catalog", "store", "settings", "payloads", "cdvft"},
     "lessons": {"training", "events", "cdvft"},
     "results": CHOICES | {"training", "judging", "costs", "store"},
     "commands": CHOICES

@@ -11,6 +11,7 @@ from typing import Any
 from cdvft import cost
 from cdvft.cost import Cost, Shape
 from cdvft_app.costs.quantities import QUANTITIES, Row
+from cdvft_app.payloads.compare import Growth
 from cdvft_app.shapes import ModelShapes
 
 GROWING = tuple(quantity for quantity in QUANTITIES if quantity.key in ("parameters", "flops", "memory"))
@@ -38,8 +39,8 @@ class _Axis:
     estimate: Callable[[Row, int], Cost | None]
 
 
-def growth(rows: Sequence[Row], shapes: ModelShapes, targets: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One entry an axis, {key, title, note, at, x, series: {method: {quantity: values}}}.
+def growth(rows: Sequence[Row], shapes: ModelShapes, targets: tuple[str, ...]) -> list[Growth]:
+    """One entry an axis.
 
     Only adapters grow: head-only and full training have none of these settings. On an axis that is one
     method's own setting the others stay level.
@@ -131,7 +132,7 @@ def _with(values: Iterable[int], chosen: int) -> list[int]:
     return sorted({*values, chosen})
 
 
-def _drawn(axis: _Axis, rows: Sequence[Row]) -> dict[str, Any]:
+def _drawn(axis: _Axis, rows: Sequence[Row]) -> Growth:
     series: dict[str, dict[str, list[float | None]]] = {}
     for row in rows:
         costs = [axis.estimate(row, value) for value in axis.values]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cdvft_app.costs.quantities import Kind, Row, added_memory, amount, frozen_flops, percent, times
 from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.payloads.compare import Winner
 from cdvft_app.settings import Method
 
 ADAPTERS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a")
@@ -40,7 +41,7 @@ def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
     return {key: [sentence for sentence in own if sentence] for key, own in said.items()}
 
 
-def winners(rows: Sequence[Row]) -> list[dict[str, str]]:
+def winners(rows: Sequence[Row]) -> list[Winner]:
     """Which adapter needs least of each quantity, and which are level with it; full and head-only aside."""
     known = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
     if len(known) < 2:
@@ -67,13 +68,13 @@ def least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
     return [best, *(row for row in rows if row is not best and value(row) < (1 + LEVEL) * value(best))]
 
 
-def _won(what: str, rows: Sequence[Row], text: str) -> dict[str, str]:
+def _won(what: str, rows: Sequence[Row], text: str) -> Winner:
     best, *level = rows
     said = f"{label(best)}, level with {listed([label(row) for row in level])}" if level else label(best)
     return {"what": what, "method": best["method"], "label": said, "text": text}
 
 
-def _fastest(rows: Sequence[Row]) -> dict[str, str]:
+def _fastest(rows: Sequence[Row]) -> Winner:
     """The shortest median step, or a draw where the spread of another reaches below it."""
     best = min(rows, key=lambda row: row["measured"]["seconds"])
     level = [row for row in rows if row is not best and row["measured"]["low"] <= best["measured"]["high"]]

@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import safe_open
 
 from cdvft_app.inspection.sources import RECORDED, RecordedRun, Source, Unavailable
+from cdvft_app.payloads.factors import Images, LayerInputs
 
 MODELS = ("minilm", "vit_small")
 
@@ -32,7 +33,7 @@ def texts(source: Source, module: str) -> list[str]:
     return [example["text"] for example in _known(source)["examples"] if module in example["inputs"]]
 
 
-def inputs(source: Source, module: str, text: object) -> dict[str, Any]:
+def inputs(source: Source, module: str, text: object) -> LayerInputs:
     """What the module receives for a recorded sentence, as `typed.inputs` gives it.
 
     Raises:
@@ -45,12 +46,12 @@ def inputs(source: Source, module: str, text: object) -> dict[str, Any]:
     raise Unavailable("This sentence is not recorded for this layer; choose another or type one.")
 
 
-def images(source: RecordedRun) -> dict[str, Any] | None:
+def images(source: RecordedRun) -> Images | None:
     """The recorded image of a recorded run, as `patches.images` gives several; None for a run on text."""
     return _known(source).get("images")
 
 
-def patches(source: RecordedRun, module: str, place: object) -> dict[str, Any] | None:
+def patches(source: RecordedRun, module: str, place: object) -> LayerInputs | None:
     """What the module receives for that image, as `patches.inputs` gives it; None if that is not recorded."""
     known = _known(source).get("patches")
     if known is None or type(place) is not int or place != 0 or module not in known["outputs"]:
@@ -58,7 +59,7 @@ def patches(source: RecordedRun, module: str, place: object) -> dict[str, Any] |
     return packed(known["tokens"], _array(source, module), known["outputs"][module])
 
 
-def packed(tokens: list[str], x: np.ndarray, output_norms: list[float]) -> dict[str, Any]:
+def packed(tokens: list[str], x: np.ndarray, output_norms: list[float]) -> LayerInputs:
     """{"tokens", "width", "data": base64 of float32 (tokens, width), "output_norms": of W x + b by token}."""
     return {
         "tokens": tokens,

@@ -7,12 +7,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from cdvft_app import catalog
 from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.payloads.factors import KeptVectors, Module, Vector
 from cdvft_app.settings import RunSettings
 
 MOST_BYTES = 2 * 2**20
@@ -86,7 +87,7 @@ def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray])
     raise Unavailable(f"The size of {module} is known neither from its vectors nor from the catalogue.")
 
 
-def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) -> dict[str, Any]:
+def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) -> KeptVectors:
     """A layer's vectors over the snapshots: {"steps", "vectors": {name: {"shape", "type", "data"}}, "bytes"}.
 
     `data` is base64 of little-endian float32, or int32 for FourierFT's places, (steps, *shape). Vectors that
@@ -97,10 +98,10 @@ def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) ->
     stride = -(-one * len(kept) // MOST_BYTES)
     kept = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
     read = [source.read(step, layer.module) for step in kept]
-    vectors = {}
+    vectors: dict[str, Vector] = {}
     for name in read[-1]:
         fixed = name == "indices"
-        stack = np.stack([vectors[name] for vectors in (read[-1:] if fixed else read)])
+        stack = np.stack([found[name] for found in (read[-1:] if fixed else read)])
         stack = stack.astype("<i4" if fixed else "<f4")
         vectors[name] = {
             "shape": list(stack.shape[1:]),
@@ -108,7 +109,7 @@ def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) ->
             "data": base64.b64encode(stack.tobytes()).decode(),
         }
     return {
-        **asdict(layer),
+        **cast(Module, asdict(layer)),
         "steps": kept,
         "vectors": vectors,
         "bytes": sum(len(vector["data"]) for vector in vectors.values()),

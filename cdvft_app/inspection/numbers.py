@@ -21,6 +21,7 @@ from cdvft import factors as formulas
 from cdvft.layer import Factors
 from cdvft_app.inspection.layers import Layer, layers
 from cdvft_app.inspection.sources import Source
+from cdvft_app.payloads.factors import LayerNumbers, NoSingularValues, Overview, SingularValues
 from cdvft_app.settings import RunSettings
 from cdvft_app.training.methods import peft_config
 
@@ -71,7 +72,7 @@ def _fill(layer: Any, tensors: Mapping[str, Tensor]) -> None:
         layer.indices["default"] = tensors["indices"].long()
 
 
-def singular(source: Source, layer: Layer) -> dict[str, Any]:
+def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
     """By snapshot: {"steps", "count", "values", "effective_rank", "norm"} of the update.
 
     `values` is base64 of its singular values in float32 (steps, count), in descending order. For layers that
@@ -93,7 +94,7 @@ def singular(source: Source, layer: Layer) -> dict[str, Any]:
     }
 
 
-def overview(source: Source, first: int = 0, seconds: float = 1.5) -> dict[str, Any]:
+def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
     """What each layer from the place `first` on learned, for as many as `seconds` allow, at least one.
 
     {"layers": [{"module", "steps", "norm", "moved", "effective_rank"}], "next": place or None}: Frobenius
@@ -101,7 +102,7 @@ def overview(source: Source, first: int = 0, seconds: float = 1.5) -> dict[str, 
     the first snapshot by step (CDVFT only), and the effective rank after the last.
     """
     until, every = time.monotonic() + seconds, layers(source)
-    found: list[dict[str, Any]] = []
+    found: list[LayerNumbers] = []
     for layer in every[first:]:
         found.append(numbers(source, layer, all_norms=_entries(every) * len(source.steps()) <= MOST_ENTRIES))
         if time.monotonic() > until:
@@ -110,7 +111,7 @@ def overview(source: Source, first: int = 0, seconds: float = 1.5) -> dict[str, 
     return {"layers": found, "next": after if after < len(every) else None}
 
 
-def numbers(source: Source, layer: Layer, *, all_norms: bool) -> dict[str, Any]:
+def numbers(source: Source, layer: Layer, *, all_norms: bool) -> LayerNumbers:
     """One layer's entry of an `overview`."""
     steps = source.steps()
     norms: list[float | None] = [None] * len(steps)

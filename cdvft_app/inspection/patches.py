@@ -19,6 +19,7 @@ from cdvft_app.catalog.rows import load_rows
 from cdvft_app.inspection import frozen
 from cdvft_app.inspection.examples import packed
 from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.payloads.factors import Images, LayerInputs
 from cdvft_app.tasks.image import normalized, squared
 
 MOST_IMAGES = 10
@@ -46,7 +47,7 @@ class Grid:
         return [*self.before, *(f"row {row + 1}, column {column + 1}" for row, column in places)]
 
 
-def images(source: Source) -> dict[str, Any]:
+def images(source: Source) -> Images:
     """{"images": [{"label", "picture": a PNG as a data address}], "before", "rows", "columns"} for the page.
 
     Raises:
@@ -63,7 +64,7 @@ def images(source: Source) -> dict[str, Any]:
     }
 
 
-def inputs(source: Source, module: str, place: object) -> dict[str, Any]:
+def inputs(source: Source, module: str, place: object) -> LayerInputs:
     """The vectors x that reach a module for the image at that place of `images`, one for each token.
 
     Raises:

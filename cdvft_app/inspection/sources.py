@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors import safe_open
 
+from cdvft_app.payloads.factors import Overview, SingularValues, SourceFacts
 from cdvft_app.settings import Method, RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.records import RunRecord
@@ -44,7 +45,7 @@ class Source(Protocol):
     def id(self) -> str: ...
     @property
     def settings(self) -> RunSettings: ...
-    def facts(self) -> dict[str, Any]: ...
+    def facts(self) -> SourceFacts: ...
     def losses(self) -> list[list[float]]: ...
     def steps(self) -> list[int]: ...
     def read(self, step: int, module: str | None = None) -> dict[str, np.ndarray]: ...
@@ -67,7 +68,7 @@ class LiveRun:
     def settings(self) -> RunSettings:
         return self.record.settings
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> SourceFacts:
         run = self.record
         return {
             "name": run.name,
@@ -113,7 +114,7 @@ class RecordedRun:
     def settings(self) -> RunSettings:
         return RunSettings.model_validate(self.known["settings"])
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> SourceFacts:
         return self.known["facts"]
 
     def losses(self) -> list[list[float]]:
@@ -136,11 +137,11 @@ class RecordedRun:
     def version(self, step: int) -> object:
         return None
 
-    def overview(self) -> dict[str, Any]:
+    def overview(self) -> Overview:
         """What `numbers.overview` computed when the run was recorded."""
         return {"layers": self.known["numbers"], "next": None}
 
-    def singular(self, module: str) -> dict[str, Any]:
+    def singular(self, module: str) -> SingularValues:
         """What `numbers.singular` computed when the run was recorded, rounded to float16."""
         with self._vectors() as tensors:
             values = tensors.get_tensor(f"singular/{module}").astype("<f4")

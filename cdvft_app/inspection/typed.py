@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cdvft_app.catalog.backbones import TextBackbone
 from cdvft_app.inspection import frozen
 from cdvft_app.inspection.examples import packed
 from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.payloads.factors import LayerInputs
 
 MOST_CHARACTERS = 400
 MOST_TOKENS = 48
 
 
-def inputs(source: Source, module: str, text: object) -> dict[str, Any]:
+def inputs(source: Source, module: str, text: object) -> LayerInputs:
     """The vectors x that reach a module of the frozen model, one for each token of `text`.
 
     Raises:

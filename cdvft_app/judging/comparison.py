@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from cdvft_app.costs.growth import growth
 from cdvft_app.costs.quantities import MEASURED, QUANTITIES, Quantity, Row, amount, percent
@@ -12,6 +11,7 @@ from cdvft_app.costs.sentences import label, sentences, winners
 from cdvft_app.figures import cost_bars
 from cdvft_app.judging.advice import StepSeconds, advice
 from cdvft_app.measuring.comparison_times import Lookup, circumstances, flat, said, timed_rows
+from cdvft_app.payloads.compare import CostLine, Costs, UnfitLine
 from cdvft_app.shapes import model_shapes
 
 _CONVENTIONS = {
@@ -25,7 +25,7 @@ def compare(
     lookup: Lookup = lambda row: None,
     too_large: Callable[[Row], str | None] = lambda row: None,
     step_seconds: StepSeconds = lambda row: None,
-) -> dict[str, Any]:
+) -> Costs:
     """The page's view of a request.
 
     Args:
@@ -64,7 +64,7 @@ def compare(
     }
 
 
-def _line(row: Row, too_large: Callable[[Row], str | None]) -> dict[str, Any]:
+def _line(row: Row, too_large: Callable[[Row], str | None]) -> CostLine | UnfitLine:
     if row["unavailable"]:
         return {"method": row["method"], "label": label(row), "unavailable": row["unavailable"]}
     values = {quantity.key: quantity.value(row) for quantity in QUANTITIES}

@@ -10,6 +10,7 @@ from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.costs.table import REQUESTED, cost_table
 from cdvft_app.measuring import time_match
+from cdvft_app.payloads.compare import Circumstances
 from cdvft_app.shapes import model_shapes
 
 Lookup = Callable[[Row], Mapping[str, Any] | None]
@@ -36,7 +37,7 @@ def flat(row: Row) -> dict[str, Any]:
     return counted | {f"measured_{name}": measured[name] for name in kept if measured}
 
 
-def circumstances(rows: Iterable[Row]) -> dict[str, Any] | None:
+def circumstances(rows: Iterable[Row]) -> Circumstances | None:
     """Of the measured rows: the device, the first and last time, and the largest share of other programs."""
     measured = [row["measured"] for row in rows if row["measured"]]
     if not measured:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from statistics import mean
-from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.judging.sweep_results import Outcome
+from cdvft_app.payloads.compare import SweepProgress, SweepShown
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import ACTIVE, FINAL
 from cdvft_app.sweep.payload import payload
@@ -24,11 +24,12 @@ def outcome(run: RunRecord) -> Outcome:
     )
 
 
-def shown(runs: Sequence[RunRecord]) -> dict[str, Any]:
+def shown(runs: Sequence[RunRecord]) -> SweepShown:
     """What the page draws of the runs of one sweep."""
     first = next((run for run in runs if run.state == "finished"), runs[0])
     evaluated = first.result.get("evaluation_examples")
-    return payload([outcome(run) for run in runs], first.metric_name, evaluated) | {
+    return {
+        **payload([outcome(run) for run in runs], first.metric_name, evaluated),
         "title": runs[0].name,
         "origin": origin(runs[0]),
         "device": first.device,
@@ -52,7 +53,7 @@ def origin(run: RunRecord) -> str:
     return " · ".join(parts)
 
 
-def progress(runs: Sequence[RunRecord]) -> dict[str, Any]:
+def progress(runs: Sequence[RunRecord]) -> SweepProgress:
     """Counts by state, whether all has ended, and the seconds left: None until one run has finished.
 
     The time left is what finished runs took from their start to their end, preparation and evaluation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
-from typing import Any
+from typing import cast
 
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.judging.sweep_results import (
@@ -23,6 +23,14 @@ from cdvft_app.judging.sweep_results import (
 )
 from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.judging.sweep_words import SYMBOLS, name, tick, value_text
+from cdvft_app.payloads.compare import (
+    SweepGiven,
+    SweepHeatmap,
+    SweepLines,
+    SweepPoint,
+    SweepSetting,
+    SweepSpread,
+)
 from cdvft_app.settings import Method
 
 TITLES = {
@@ -34,12 +42,11 @@ TITLES = {
     "learning_rates": "learning rate, times the recipe's",
 }
 Series = Mapping[str, tuple[Method, Sequence[Setting]]]
-RESTS: tuple[Rest, ...] = ("mean", "best")
 
 
 def payload(
     outcomes: Sequence[Outcome], metric_name: str | None, evaluation_examples: int | None
-) -> dict[str, Any]:
+) -> SweepGiven:
     """Everything the page shows of these runs besides how far they are."""
     settings = settings_of(outcomes)
     methods = list(dict.fromkeys(one.method for one in settings))
@@ -56,7 +63,7 @@ def payload(
     }
 
 
-def _setting(one: Setting) -> dict[str, Any]:
+def _setting(one: Setting) -> SweepSetting:
     return {
         "method": one.method,
         "name": name(one),
@@ -69,7 +76,7 @@ def _setting(one: Setting) -> dict[str, Any]:
     }
 
 
-def _heatmaps(method: Method, settings: Sequence[Setting]) -> list[dict[str, Any]]:
+def _heatmaps(method: Method, settings: Sequence[Setting]) -> list[SweepHeatmap]:
     values = varied(settings)
     return [
         {
@@ -80,15 +87,15 @@ def _heatmaps(method: Method, settings: Sequence[Setting]) -> list[dict[str, Any
             "columns": [value_text(across, value) for value in values[across]],
             "over_others": len(values) > 2,
             "cells": {
-                rest: [[_spread(cell) for cell in row] for row in table(settings, down, across, rest)]
-                for rest in RESTS
+                "mean": _cells(settings, down, across, "mean"),
+                "best": _cells(settings, down, across, "best"),
             },
         }
         for down, across in combinations(values, 2)
     ]
 
 
-def _lines(method: Method, settings: Sequence[Setting]) -> list[dict[str, Any]]:
+def _lines(method: Method, settings: Sequence[Setting]) -> list[SweepLines]:
     """Along each dimension: one line, or one for each value of another dimension."""
     values = varied(settings)
     label = METHOD_STYLES[method].label
@@ -109,7 +116,7 @@ def _lines(method: Method, settings: Sequence[Setting]) -> list[dict[str, Any]]:
     return charts
 
 
-def _rate_lines(by_method: dict[Method, list[Setting]]) -> list[dict[str, Any]]:
+def _rate_lines(by_method: dict[Method, list[Setting]]) -> list[SweepLines]:
     """All methods along the one dimension they share."""
     shared = {method: ones for method, ones in by_method.items() if "learning_rates" in varied(ones)}
     if len(shared) < 2:
@@ -120,29 +127,31 @@ def _rate_lines(by_method: dict[Method, list[Setting]]) -> list[dict[str, Any]]:
     return [_chart("all:learning_rates", title, "learning_rates", rates, series)]
 
 
-def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Series) -> dict[str, Any]:
+def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Series) -> SweepLines:
     return {
         "key": key,
         "title": title,
         "axis": TITLES[along],
         "ticks": [tick(along, value) for value in values],
         "series": [
-            {"label": label, "method": method, "points": _points(ones, along)}
+            {
+                "label": label,
+                "method": method,
+                "points": {"mean": _points(ones, along, "mean"), "best": _points(ones, along, "best")},
+            }
             for label, (method, ones) in series.items()
         ],
     }
 
 
-def _points(settings: Sequence[Setting], along: str) -> dict[str, list[dict[str, Any]]]:
-    return {
-        rest: [
-            {"at": tick(along, value)} | asdict(spread)
-            for value, spread in line(settings, along, rest)
-            if spread
-        ]
-        for rest in RESTS
-    }
+def _points(settings: Sequence[Setting], along: str, rest: Rest) -> list[SweepPoint]:
+    found = ((value, _spread(spread)) for value, spread in line(settings, along, rest))
+    return [{"at": tick(along, value), **spread} for value, spread in found if spread]
 
 
-def _spread(spread: Spread | None) -> dict[str, Any] | None:
-    return asdict(spread) if spread else None
+def _cells(settings: Sequence[Setting], down: str, across: str, rest: Rest) -> list[list[SweepSpread | None]]:
+    return [[_spread(cell) for cell in row] for row in table(settings, down, across, rest)]
+
+
+def _spread(spread: Spread | None) -> SweepSpread | None:
+    return cast(SweepSpread, asdict(spread)) if spread else None

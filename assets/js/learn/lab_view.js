@@ -4,6 +4,7 @@ import { h, setText, swatch } from "../shared/dom.js";
 import { count, short, unbroken } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
 import { Heatmap, link } from "../shared/heatmap.js";
+import { LinePlot } from "../shared/line_plot.js";
 import { tableUnder } from "../shared/table.js";
 import { panel } from "./parts.js";
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -18,6 +18,7 @@ from cdvft_app.measuring.background import (
     measuring,
     too_large,
 )
+from cdvft_app.payloads.compare import Measuring
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.measurements import WHAT
 from cdvft_app.store.records import StoreError
@@ -26,7 +27,7 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import in_words
 from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
 
-IDLE: dict[str, Any] = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
+IDLE: Measuring = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
 
 
 def panel() -> gr.HTML:
@@ -51,7 +52,7 @@ def connect(app: AppState, view: Any, fields: Sequence[Any], asked: Callable[...
     view.cancel(None, None, None, cancels=[running], queue=False, api_visibility="private")
 
 
-def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[Measuring]:
     """Values of the panel, several a second, until all is measured and kept."""
     story = Story()
     yield story.value("on", "Starting")
@@ -148,7 +149,7 @@ class Story:
         many = f"{len(self._refused)} methods were not measured; the table says why."
         return " ".join([*done, *(self._refused if len(self._refused) < 2 else [many])])
 
-    def value(self, state: str, text: str) -> dict[str, Any]:
+    def value(self, state: Literal["on", "done", "failed"], text: str) -> Measuring:
         """The panel's value."""
         spent, left = self._clock() - self._start, self.left() if self._now.get("kind") == "begin" else None
         fraction = 0.0 if left is None else spent / (spent + left + 1e-9)

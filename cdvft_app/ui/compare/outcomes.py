@@ -14,6 +14,8 @@ from cdvft_app.figures import curves, pareto
 from cdvft_app.judging.outcome_points import Point, Span, front, points
 from cdvft_app.judging.outcome_sentences import METRICS, difference, score, sentences, standard_error
 from cdvft_app.judging.outcomes import AXES, Axis, Comparison, Outcome, comparisons, of_record, of_recorded
+from cdvft_app.payloads.compare import Comparison as Compared
+from cdvft_app.payloads.compare import NoOutcomes, Outcomes
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.recorded import recorded
@@ -34,7 +36,7 @@ def section(app: AppState) -> gr.HTML:
     )
 
 
-def outcomes(app: AppState, request: object) -> dict[str, Any]:
+def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
     """What the page shows of {"chosen": a comparison's key, "flops": to count them too, which takes torch}.
 
     Without a key that is known it is the latest comparison.
@@ -53,7 +55,7 @@ def outcomes(app: AppState, request: object) -> dict[str, Any]:
     else:
         counted = chosen
     return {
-        "choices": [[one.key, one.title] for one in offered],
+        "choices": [(one.key, one.title) for one in offered],
         "chosen": chosen.key,
         "recorded": chosen.outcomes[0].recorded,
         "origin": f"recorded {origin}" if chosen.outcomes[0].recorded else chosen.outcomes[0].device,
@@ -71,7 +73,7 @@ def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
     return [*own, *map(of_recorded, race["runs"])], race["recorded"]
 
 
-def _shown(comparison: Comparison) -> dict[str, Any]:
+def _shown(comparison: Comparison) -> Compared:
     placed = points(comparison)
     fronts = {axis.key: front(placed, axis.key) for axis in AXES}
     first = comparison.outcomes[0]

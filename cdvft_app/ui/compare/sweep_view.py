@@ -11,6 +11,8 @@ import gradio as gr
 
 from cdvft_app.figures import curves
 from cdvft_app.judging.sweep_results import Outcome
+from cdvft_app.payloads.compare import SweepAnswer, SweepShown, SweepView
+from cdvft_app.payloads.shared import Done
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.sweep import group
@@ -24,7 +26,7 @@ ENDED_EARLY = ("stopped", "interrupted")  # a failed run would fail again
 FILE = ASSETS / "recorded_sweep.json"  # written by benchmarks/record_sweep.py
 
 
-def sweep(app: AppState, asked: object) -> dict[str, Any]:
+def sweep(app: AppState, asked: object) -> SweepAnswer:
     """{"group", "token", "known"}: how far a sweep is, and what it gave unless that is `known` already.
 
     {"recorded": recipe} asks for a recorded one. Both are a stranger's words.
@@ -37,17 +39,17 @@ def sweep(app: AppState, asked: object) -> dict[str, Any]:
         return {"missing": True}
     ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in WAITING)
     mine = app.store.owner(runs[0].id, asked.get("token"))
-    answer: dict[str, Any] = {"progress": group.progress(runs), "mine": mine, "known": ended}
-    return answer if asked.get("known") == ended else answer | {"shown": group.shown(runs)}
+    answer: SweepAnswer = {"progress": group.progress(runs), "mine": mine, "known": ended}
+    return answer if asked.get("known") == ended else {**answer, "shown": group.shown(runs)}
 
 
-def stop(app: AppState, asked: object) -> dict[str, str | None]:
+def stop(app: AppState, asked: object) -> Done:
     """{"group", "token"}: stop all that waits or trains, if the token owns it."""
     # From the last to the first: else the worker would take the next one while its turn comes.
     return _each(app, asked, WAITING, app.queue.stop, backwards=True)
 
 
-def go_on(app: AppState, asked: object) -> dict[str, str | None]:
+def go_on(app: AppState, asked: object) -> Done:
     """{"group", "token"}: queue all again that ended early, if the token owns it."""
     return _each(app, asked, ENDED_EARLY, app.queue.resume)
 
@@ -58,7 +60,7 @@ def _each(
     states: Sequence[str],
     act: Callable[[str, str], None],
     backwards: bool = False,
-) -> dict[str, str | None]:
+) -> Done:
     asked = asked if isinstance(asked, dict) else {}
     token = asked.get("token")
     runs = _runs(app, asked.get("group"))
@@ -88,7 +90,7 @@ def recipes() -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=8)
-def _recorded(recipe: str) -> dict[str, Any]:
+def _recorded(recipe: str) -> SweepShown:
     one = _file()["sweeps"][recipe]
     runs = [
         Outcome(
@@ -99,16 +101,20 @@ def _recorded(recipe: str) -> dict[str, Any]:
         )
         for run in one["runs"]
     ]
-    about = {"title": one["title"], "origin": one["origin"], "recorded": one["recorded"]}
-    return payload(runs, one["metric_name"], one["base"]["evaluation_examples"]) | about
+    return {
+        **payload(runs, one["metric_name"], one["base"]["evaluation_examples"]),
+        "title": one["title"],
+        "origin": one["origin"],
+        "recorded": one["recorded"],
+    }
 
 
-def recorded(recipe: object) -> dict[str, Any] | None:
+def recorded(recipe: object) -> SweepShown | None:
     """A recorded sweep as the page draws it; None where there is none of this recipe."""
     return _recorded(recipe) if isinstance(recipe, str) and recipe in _file()["sweeps"] else None
 
 
-def chosen(group_id: str | None, token: str) -> dict[str, Any]:
+def chosen(group_id: str | None, token: str) -> SweepView:
     """The view's value: a sweep of the store, or the one in the address where `group_id` is None."""
     return {"group": group_id, "token": token}
 

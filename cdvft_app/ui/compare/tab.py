@@ -8,6 +8,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.figures import curves
+from cdvft_app.payloads.compare import Costs, CostsView
 from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare import finished_races, measure, outcomes, sweep
@@ -61,7 +62,7 @@ def build(app: AppState) -> OnVisit | None:
     def values(*given: Any) -> dict[str, Any]:
         return asked(dict(zip(FIELDS, given, strict=True)))
 
-    def compared(*given: Any) -> dict[str, Any]:
+    def compared(*given: Any) -> CostsView:
         try:
             return {"shown": _compare(app, values(*given)), "problem": None}
         except (InvalidChoice, StoreError) as error:
@@ -105,7 +106,7 @@ def build(app: AppState) -> OnVisit | None:
     return OnVisit(visited, fields, [view, race[0]])
 
 
-def _compare(app: AppState, values: dict[str, Any]) -> dict[str, Any]:
+def _compare(app: AppState, values: dict[str, Any]) -> Costs:
     app.await_libraries()
     from cdvft_app.costs.request import parse_cost
     from cdvft_app.judging.comparison import compare

@@ -6,15 +6,29 @@ what is loaded, nothing is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
 from cdvft_app.inspection.sources import RecordedRun, Source, Unavailable
 from cdvft_app.inspection.turns import Busy, Turn
+from cdvft_app.payloads.factors import (
+    Images,
+    InspectedRun,
+    InspectedRuns,
+    LayerInputs,
+    LayerVectors,
+    Module,
+    NoSingularValues,
+    OpenedRun,
+    Overview,
+    Refused,
+    SingularValues,
+    Weights,
+)
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -31,12 +45,12 @@ PATIENCE = 20.0  # seconds that a visitor's singular values and norms wait for o
 
 def build(app: AppState) -> None:
     """Lay the tab out; it loads its runs when it is looked at."""
-    read: dict[str, Callable[[Questions, dict[str, Any]], dict[str, Any]]] = {
+    read: dict[str, Callable[[Questions, dict[str, Any]], Mapping[str, Any]]] = {
         "runs": Questions.runs,
         "open": Questions.open,
         "layer": Questions.layer,
     }
-    computed: dict[str, Callable[[Questions, dict[str, Any]], dict[str, Any]]] = {
+    computed: dict[str, Callable[[Questions, dict[str, Any]], Mapping[str, Any]]] = {
         "singular": Questions.singular,
         "overview": Questions.overview,
         "weights": Questions.weights,
@@ -66,11 +80,11 @@ class Questions:
     def store(self) -> RunStore:
         return self.app.store
 
-    def runs(self, _: dict[str, Any]) -> dict[str, Any]:
+    def runs(self, _: dict[str, Any]) -> InspectedRuns:
         """Every run that can be looked into, the latest first, recorded ones last."""
         return {"runs": [_facts(source) for source in sources.listed(self.store)]}
 
-    def open(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def open(self, asked: dict[str, Any]) -> OpenedRun:
         """{"run"}: its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""
         source = self._source(asked)
         found = layers.layers(source)
@@ -78,18 +92,21 @@ class Questions:
             **_facts(source),
             "losses": source.losses(),
             "steps": source.steps(),
-            "layers": [asdict(layer) | {"scale": layers.scale(source.settings, layer)} for layer in found],
+            "layers": [
+                {**cast(Module, asdict(layer)), "scale": layers.scale(source.settings, layer)}
+                for layer in found
+            ],
             "weights": examples.weight_norms(source),
             "kind": "text" if source.settings.image_size is None else "image",
         }
 
-    def layer(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def layer(self, asked: dict[str, Any]) -> LayerVectors:
         """{"run", "module"}: its vectors at every snapshot."""
         source = self._source(asked)
         found = layers.find_layer(source, asked.get("module"))
-        return layers.payload(source, found) | {"texts": examples.texts(source, found.module)}
+        return {**layers.payload(source, found), "texts": examples.texts(source, found.module)}
 
-    def singular(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def singular(self, asked: dict[str, Any]) -> SingularValues | NoSingularValues:
         """{"run", "module"}: its update's singular values at every snapshot."""
         source = self._source(asked)
         found = layers.find_layer(source, asked.get("module"))
@@ -99,7 +116,7 @@ class Questions:
         with self.computing.taken(PATIENCE):
             return numbers.singular(source, found)
 
-    def overview(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def overview(self, asked: dict[str, Any]) -> Overview:
         """{"run", "first"}: numbers about its layers from that place on."""
         source = self._source(asked)
         if isinstance(source, RecordedRun):
@@ -109,7 +126,7 @@ class Questions:
         with self.computing.taken(PATIENCE):
             return numbers.overview(source, first if isinstance(first, int) and first > 0 else 0)
 
-    def weights(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def weights(self, asked: dict[str, Any]) -> Weights:
         """{"run"}: the norms of its frozen weights, from the model itself."""
         source = self._source(asked)
         modules = [layer.module for layer in layers.layers(source)]
@@ -118,7 +135,7 @@ class Questions:
 
         return {"weights": frozen.weight_norms(source, modules)}
 
-    def images(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def images(self, asked: dict[str, Any]) -> Images:
         """{"run"}: images to follow through the run's layers, and how they are cut into patches."""
         source = self._source(asked)
         if isinstance(source, RecordedRun) and (known := examples.images(source)):
@@ -128,7 +145,7 @@ class Questions:
 
         return patches.images(source)
 
-    def inputs(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def inputs(self, asked: dict[str, Any]) -> LayerInputs:
         """{"run", "module", "text" or "image"}: what the layer receives for it."""
         source = self._source(asked)
         module = layers.find_layer(source, asked.get("module")).module
@@ -155,10 +172,10 @@ class Questions:
         return numbers
 
 
-def _answering(questions: Questions, ask: Callable[..., dict[str, Any]]) -> Callable[[object], Any]:
+def _answering(questions: Questions, ask: Callable[..., Mapping[str, Any]]) -> Callable[[object], Any]:
     """The question with its refusals as {"error": a sentence, "busy": whether to ask again helps}."""
 
-    def answer(argument: object) -> dict[str, Any]:
+    def answer(argument: object) -> Mapping[str, Any] | Refused:
         try:
             return ask(questions, argument if isinstance(argument, dict) else {})
         except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
@@ -167,7 +184,7 @@ def _answering(questions: Questions, ask: Callable[..., dict[str, Any]]) -> Call
     return answer
 
 
-def _facts(source: Source) -> dict[str, Any]:
+def _facts(source: Source) -> InspectedRun:
     settings = source.settings
     return {
         "id": source.id,

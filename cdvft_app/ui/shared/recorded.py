@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+from cdvft_app.payloads.train import RecordedRace
 from cdvft_app.ui.shared.component import ASSETS
 
 FILE = ASSETS / "recorded_race.json"  # written by benchmarks/record_race.py
 
 
-def recorded() -> dict[str, Any] | None:
-    """{"recorded": when and where, "runs": as the page polls them}; None where there is no file."""
+def recorded() -> RecordedRace | None:
+    """None where there is no file."""
     return json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else None

@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.figures import curves
+from cdvft_app.payloads.shared import Done
+from cdvft_app.payloads.train import Race, RaceRun, Races
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES
@@ -19,7 +21,7 @@ from cdvft_app.ui.train.run_view import current, lasting
 MOST_RACES = 500
 
 
-def races(store: RunStore, request: object) -> dict[str, Any]:
+def races(store: RunStore, request: object) -> Races:
     """The latest races, {"limit", "token"} asked for; `mine` says whether the token may change one.
 
     One of which a run is `training` cannot be deleted.
@@ -34,9 +36,8 @@ def races(store: RunStore, request: object) -> dict[str, Any]:
     }
 
 
-def _race(store: RunStore, runs: list[RunRecord], token: object) -> dict[str, Any]:
+def _race(store: RunStore, runs: list[RunRecord], token: object) -> Race:
     first = lasting(runs[0])
-    keep = ("id", "method", "label", "state", "step", "metric", "metric_name", "trainable_parameters")
     if runs[0].sweep:
         first["summary"] = " · ".join([_counted(runs), origin(runs[0])])
     return {
@@ -47,11 +48,21 @@ def _race(store: RunStore, runs: list[RunRecord], token: object) -> dict[str, An
         "sweep": runs[0].sweep,
         "mine": store.owner(runs[0].id, token),
         "training": any(run.state in ACTIVE for run in runs),
-        "runs": [
-            {name: value for name, value in (lasting(run) | current(run)).items() if name in keep}
-            for run in runs
-            if not run.sweep
-        ],
+        "runs": [_run(run) for run in runs if not run.sweep],
+    }
+
+
+def _run(run: RunRecord) -> RaceRun:
+    now = current(run)
+    return {
+        "id": now["id"],
+        "method": run.method,
+        "label": lasting(run)["label"],
+        "state": now["state"],
+        "step": now["step"],
+        "metric": now["metric"],
+        "metric_name": now["metric_name"],
+        "trainable_parameters": now["trainable_parameters"],
     }
 
 
@@ -62,7 +73,7 @@ def _counted(runs: list[RunRecord]) -> str:
     return " · ".join([f"{len(runs)} runs", *reversed(told)])
 
 
-def rename(store: RunStore, request: object) -> dict[str, str | None]:
+def rename(store: RunStore, request: object) -> Done:
     """{"group", "name", "token"}: a new name for each run, if the token owns it."""
 
     def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
@@ -72,7 +83,7 @@ def rename(store: RunStore, request: object) -> dict[str, str | None]:
     return _changed(store, request, change)
 
 
-def remove(store: RunStore, request: object) -> dict[str, str | None]:
+def remove(store: RunStore, request: object) -> Done:
     """{"group", "token"}: delete all runs of a race or sweep, if the token owns them and none trains."""
 
     def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
@@ -83,7 +94,7 @@ def remove(store: RunStore, request: object) -> dict[str, str | None]:
     return _changed(store, request, change)
 
 
-def _changed(store: RunStore, request: object, change: Any) -> dict[str, str | None]:
+def _changed(store: RunStore, request: object, change: Any) -> Done:
     asked = request if isinstance(request, dict) else {}
     if not isinstance(asked.get("token"), str):
         return {"error": "The request carries no token; reload the page."}

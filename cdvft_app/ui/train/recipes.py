@@ -10,6 +10,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
 from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.payloads.train import HubReach, RecipeCard
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.texts import counted
 
@@ -19,7 +20,7 @@ NOT_MEASURED = (
 )
 
 
-def card(recipe: Recipe) -> dict[str, Any]:
+def card(recipe: Recipe) -> RecipeCard:
     """What one card says."""
     model, data = catalog.get_model(recipe.model), catalog.get_dataset(recipe.dataset)
     return {
@@ -64,7 +65,7 @@ def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
     Sends `hub_changed` when the hub turns out to be out of reach, or to answer again.
     """
 
-    def hub(_: object) -> dict[str, Any]:
+    def hub(_: object) -> HubReach:
         status = hub_status()
         return {"reachable": status.reachable, "text": status.sentence}
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.figures import curves
+from cdvft_app.payloads.train import (
+    Forecast,
+    RunLasting,
+    RunNews,
+    RunNow,
+    RunRows,
+    RunsPoll,
+    RunState,
+    RunView,
+    WholeRun,
+    Why,
+)
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
@@ -21,7 +33,7 @@ KINDS = ("preparing", "step", "evaluation", "note")
 METRIC_TITLES = {"accuracy": "Accuracy", "matthews": "Matthews", "pearson": "Pearson"}
 
 
-def lasting(run: RunRecord) -> dict[str, Any]:
+def lasting(run: RunRecord) -> RunLasting:
     """What the page shows of a run and will not change while it is watched."""
     recipe = catalog.recipes().get(run.settings.recipe)
     return {
@@ -33,16 +45,16 @@ def lasting(run: RunRecord) -> dict[str, Any]:
         ),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
         "created": run.created,
-        "forecast": run.forecast,
+        "forecast": cast("Forecast | None", run.forecast),
     }
 
 
-def current(run: RunRecord) -> dict[str, Any]:
+def current(run: RunRecord) -> RunNow:
     """What may change from one second to the next."""
     return {
         "id": run.id,
         "name": run.name,
-        "state": run.state,
+        "state": cast(RunState, run.state),
         "reason": run.reason and in_words(run.reason),
         "step": run.step,
         "total_steps": run.total_steps,
@@ -63,24 +75,22 @@ def current(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def rows_for_page(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as short arrays: a step is [step, seconds, loss], an evaluation [step, seconds, metric]."""
+def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
+    """Rows as the page takes them."""
     preparing = [row for row in rows if row["kind"] == "preparing"]
-    return {
-        "steps": [[row["step"], row["seconds"], row["loss"]] for row in rows if row["kind"] == "step"],
+    found: RunRows = {
+        "steps": [(row["step"], row["seconds"], row["loss"]) for row in rows if row["kind"] == "step"],
         "evaluations": [
-            [row["step"], row["seconds"], row["metric"]] for row in rows if row["kind"] == "evaluation"
+            (row["step"], row["seconds"], row["metric"]) for row in rows if row["kind"] == "evaluation"
         ],
         "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
-        **(
-            {"preparing": {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}}
-            if preparing
-            else {}
-        ),
     }
+    if preparing:
+        found["preparing"] = {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}
+    return found
 
 
-def poll(store: RunStore, request: object) -> dict[str, Any]:
+def poll(store: RunStore, request: object) -> RunsPoll:
     """What is new since the cursors in `request`, and whether its token may stop what is shown.
 
     {"cursors": {run id: cursor}, "token"} are a stranger's words.
@@ -89,7 +99,7 @@ def poll(store: RunStore, request: object) -> dict[str, Any]:
     cursors = asked.get("cursors")
     known = dict(list(cursors.items())[:MOST_RUNS]) if isinstance(cursors, dict) else {}
     stoppable = buttons(store, [*known], str(asked.get("token", ""))).stop
-    answer: dict[str, Any] = {"runs": [], "missing": [], "stoppable": stoppable}
+    answer: RunsPoll = {"runs": [], "missing": [], "stoppable": stoppable}
     for run_id, cursor in known.items():
         run = store.get(run_id)
         if run is None:
@@ -97,18 +107,17 @@ def poll(store: RunStore, request: object) -> dict[str, Any]:
             continue
         after = cursor if isinstance(cursor, int) else 0
         rows, cursor_now = store.rows(run_id, after, kinds=KINDS, limit=MOST_ROWS)
-        answer["runs"].append(
-            current(run)
-            | (lasting(run) if after == 0 else {})
-            | rows_for_page(rows)
-            | {"cursor": cursor_now, "more": len(rows) == MOST_ROWS}
-            | ({"place": store.queue_place(run_id)} if run.state == "queued" else {})
-        )
+        more = len(rows) == MOST_ROWS
+        news: RunNews = {**current(run), **rows_for_page(rows), "cursor": cursor_now, "more": more}
+        if run.state == "queued":
+            news["place"] = store.queue_place(run_id)
+        whole: WholeRun | None = {**news, **lasting(run)} if after == 0 else None
+        answer["runs"].append(whole or news)
     return answer
 
 
-def shown(runs: list[str], kind: str, token: str, serial: int = 0) -> dict[str, Any]:
-    """A `run_view`'s value: these runs. `kind` is linked, new, chosen, or last (nobody asked for one)."""
+def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:
+    """A `run_view`'s value: these runs. `kind` says why."""
     return {"runs": runs, "kind": kind, "token": token, "serial": serial, "recorded": None, "rows": None}
 
 

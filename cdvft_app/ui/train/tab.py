@@ -13,6 +13,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
+from cdvft_app.payloads.train import RunView
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared import actions, form, texts
@@ -180,7 +181,8 @@ def build(app: AppState) -> OnVisit:
             refused = act(app, ids, mine)
             again = shown(ids, "chosen", mine, time.time_ns())
             if refused and in_view:
-                return again | {"refused": refused}, *states(again, mine)
+                again["refused"] = refused
+                return again, *states(again, mine)
             if refused:
                 return again, gr.skip(), gr.skip(), _reason(refused, "problem")
             return again, *states(again, mine)
@@ -232,23 +234,28 @@ def _set(update: dict[str, Any] | None, value: Any) -> Any:
     return gr.update(**{**update, "value": value}) if value else update
 
 
-def _first_shown(app: AppState, asked: str, token: str) -> dict[str, Any]:
+def _first_shown(app: AppState, asked: str, token: str) -> RunView:
     """The runs in the address; else the visitor's last race, the best one here, or a recorded one."""
     runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
-    missing = {"refused": GONE if asked else None}
+    view = _unasked(app, token)
+    view["refused"] = GONE if asked else None
+    return view
+
+
+def _unasked(app: AppState, token: str) -> RunView:
     last = app.store.groups(1, token, sweeps=False)
     if last:
-        return shown([run.id for run in last[0]], "last", token) | missing
+        return shown([run.id for run in last[0]], "last", token)
     best = _best(app.store.groups(LOOKED_THROUGH, sweeps=False))
     if best:
-        return shown([run.id for run in best], "best", token) | missing
+        return shown([run.id for run in best], "best", token)
     race = recorded()
     if race is None:
-        return shown([], "last", token) | missing
+        return shown([], "last", token)
     ids = [run["id"] for run in race["runs"]]
-    return shown(ids, "last", token) | missing | {"recorded": race["recorded"], "rows": race}
+    return {**shown(ids, "last", token), "recorded": race["recorded"], "rows": race}
 
 
 def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:

@@ -43,8 +43,8 @@ def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
     train(app.store, run_id)
     assert waiting["label"] == "LoRA r\u00a0=\u00a08"
     (told,) = poll(app.store, {"cursors": {run_id: waiting["cursor"]}})["runs"]
-    assert told["steps"] == [[1, 0.5, 0.7], [2, 1.0, 0.6]]
-    assert told["evaluations"] == [[2, 1.0, 0.75]]
+    assert told["steps"] == [(1, 0.5, 0.7), (2, 1.0, 0.6)]
+    assert told["evaluations"] == [(2, 1.0, 0.75)]
     assert told["notes"] == [{"text": "Something to know.", "level": "warning"}]
     assert told["preparing"] == {"text": "Reading", "fraction": 0.25}
     assert (told["state"], told["examples_per_second"], told["metric_title"]) == (

@@ -1,0 +1,74 @@
+// What the server answers about factors: kept, and a refusal made an error.
+
+/** @import { Ask } from "../shared/part.js" */
+/** @import { Images, InspectedRuns, LayerInputs, LayerVectors, NoSingularValues, OpenedRun } from "../payloads.js" */
+/** @import { Overview, Refused, SingularValues, Weights } from "../payloads.js" */
+
+/**
+ * What may be asked; each answer may be a refusal instead.
+ * @typedef {object} Questions
+ * @property {Ask<object, InspectedRuns | Refused>} runs
+ * @property {Ask<{run: string}, OpenedRun | Refused>} open
+ * @property {Ask<{run: string, module: string}, LayerVectors | Refused>} layer
+ * @property {Ask<{run: string, module: string}, SingularValues | NoSingularValues | Refused>} singular
+ * @property {Ask<{run: string, first: number}, Overview | Refused>} overview
+ * @property {Ask<{run: string}, Weights | Refused>} weights
+ * @property {Ask<{run: string}, Images | Refused>} images
+ * @property {Ask<{run: string, module: string} & ({text: string} | {image: number}), LayerInputs | Refused>} inputs
+ */
+
+/** A refusal; where it is not `final`, asking again helps. */
+export class Refusal extends Error {
+  /** @param {Refused} refused */
+  constructor({ error, busy }) {
+    super(error);
+    this.final = !busy;
+  }
+}
+
+/**
+ * An answer that is no refusal.
+ * @template Answer
+ * @param {Answer | Refused} answer
+ * @returns {Answer}
+ * @throws {Refusal}
+ */
+export function accepted(answer) {
+  if (isRefused(answer)) throw new Refusal(answer);
+  return answer;
+}
+
+/**
+ * @param {unknown} answer
+ * @returns {answer is Refused}
+ */
+const isRefused = (answer) =>
+  answer !== null && typeof answer === "object" && "error" in answer && Boolean(answer.error);
+
+/** Answers about one run, each asked for once. */
+export class Answers {
+  /** @type {Map<string, unknown>} */
+  #kept = new Map();
+
+  /** @param {Questions} server */
+  constructor(server) {
+    this.server = server;
+  }
+
+  clear() {
+    this.#kept.clear();
+  }
+
+  /**
+   * @template {keyof Questions} Name
+   * @param {Name} name
+   * @param {Parameters<Questions[Name]>[0]} asked
+   * @returns {Promise<Exclude<Awaited<ReturnType<Questions[Name]>>, Refused>>}
+   */
+  async ask(name, asked) {
+    const key = `${name} ${JSON.stringify(asked)}`;
+    const question = /** @type {Ask<object, object>} */ (this.server[name]);
+    if (!this.#kept.has(key)) this.#kept.set(key, accepted(await question(asked)));
+    return /** @type {any} */ (this.#kept.get(key));
+  }
+}

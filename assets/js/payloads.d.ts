@@ -1,0 +1,621 @@
+// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
+
+import type { Figure, Layout, Styles } from "./shared/plotly_types.js";
+
+/** Fixed props of a part that draws curves: each method's look, and the axes. */
+export interface Charted {
+  lines: Styles;
+  layout: Layout;
+}
+
+/** Fixed props of a part that shows methods. */
+export interface Styled {
+  lines: Styles;
+}
+
+/** The answer to what changes something: why it was refused, or None. */
+export interface Done {
+  error: string | null;
+}
+
+/** A forecast number with its range; `how` says in a sentence where it comes from. */
+export interface Estimate {
+  value: number;
+  low: number;
+  high: number;
+  how: string;
+}
+
+/** What was promised of a run; None: nothing is known of this device yet. */
+export interface Forecast {
+  trainable_parameters: Estimate;
+  adapter_bytes: Estimate;
+  seconds: Estimate | null;
+  whole_seconds: Estimate | null;
+  peak_memory_bytes: Estimate;
+}
+
+/** What does not change while a run is watched; `created` is in seconds since 1970. */
+export interface RunLasting {
+  group: string;
+  method: string;
+  label: string;
+  summary: string;
+  settings: Record<string, unknown>;
+  created: number;
+  forecast?: Forecast | null;
+}
+
+/** What may change from one second to the next. */
+export interface RunNow {
+  id: string;
+  name: string;
+  state: "queued" | "preparing" | "running" | "stopping" | "stopped" | "finished" | "failed" | "interrupted";
+  reason: string | null;
+  step: number;
+  total_steps: number | null;
+  trainable_parameters: number | null;
+  head_parameters: number | null;
+  base_parameters: number | null;
+  evaluation_examples: number | null;
+  metric_name: string | null;
+  metric_title: string | null;
+  metric: number | null;
+  seconds: number | null;
+  examples_per_second: number | null;
+  device: string | null;
+  precision: string | null;
+  whole_seconds?: number | null;
+  adapter_bytes?: number | null;
+  peak_memory_bytes?: number | null;
+}
+
+export interface Note {
+  text: string;
+  level: string;
+}
+
+/** What is being loaded, and how much of it is there, 0..1. */
+export interface Preparing {
+  text: string;
+  fraction: number | null;
+}
+
+/** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]. */
+export interface RunRows {
+  steps: ([number, number, number | null])[];
+  evaluations: ([number, number, number | null])[];
+  notes: Note[];
+  preparing?: Preparing;
+}
+
+/** A run since a cursor; `more` rows wait. `place` is that in the queue. */
+export interface RunNews extends RunNow, RunRows {
+  cursor: number;
+  more: boolean;
+  place?: number | null;
+}
+
+/** A run from its first row on. */
+export interface WholeRun extends RunNews, RunLasting {
+}
+
+/** What is new of the runs that a page watches; the token that asked may stop them where `stoppable`. */
+export interface RunsPoll {
+  runs: (RunNews | WholeRun)[];
+  missing: string[];
+  stoppable?: boolean;
+}
+
+/** `recorded`: when and where. */
+export interface RecordedRace extends RunsPoll {
+  recorded: string;
+}
+
+/** Which runs are shown, and why. */
+export interface RunView {
+  runs: string[];
+  kind: "linked" | "new" | "chosen" | "last" | "best";
+  token: string;
+  serial: number;
+  recorded: string | null;
+  rows: RunsPoll | null;
+  refused?: string | null;
+}
+
+/** A run as the history shows it. */
+export interface RaceRun {
+  id: string;
+  method: string;
+  label: string;
+  state: "queued" | "preparing" | "running" | "stopping" | "stopped" | "finished" | "failed" | "interrupted";
+  step: number;
+  metric: number | null;
+  metric_name: string | null;
+  trainable_parameters: number | null;
+}
+
+/** A race or sweep of the history; `mine`: who asked may rename it, and delete it unless it trains. */
+export interface Race {
+  name: string;
+  summary: string;
+  created: number;
+  group: string;
+  sweep: boolean;
+  mine: boolean;
+  training: boolean;
+  runs: RaceRun[];
+}
+
+export interface Races {
+  races: Race[];
+  more: boolean;
+}
+
+export interface RecipeCard {
+  key: string;
+  title: string;
+  offline: boolean;
+  about: string;
+  expect: string;
+  paper: string | null;
+  expect_source: string;
+}
+
+export interface RecipesFixed {
+  unmeasured: string;
+  recipes: RecipeCard[];
+}
+
+export interface HubReach {
+  reachable: boolean;
+  text: string;
+}
+
+export interface Quantity {
+  key: string;
+  title: string;
+  hint: string;
+  kind: "count" | "bytes" | "flops" | "seconds";
+}
+
+/** A method's line of the table, by the quantities' keys; `refused`: why it cannot be measured here. */
+export interface CostLine {
+  method: string;
+  label: string;
+  unavailable: null;
+  texts: Record<string, string>;
+  hints: Record<string, string>;
+  refused: string | null;
+  assumption: string;
+}
+
+/** A method that does not fit this model, and why. */
+export interface UnfitLine {
+  method: string;
+  label: string;
+  unavailable: string;
+}
+
+/** Of step times: the device, when (seconds since 1970), and the other programs' largest share of it. */
+export interface Circumstances {
+  device: string;
+  first: number;
+  last: number;
+  others: number;
+}
+
+/** Who needs least of something. */
+export interface Winner {
+  what: string;
+  method: string;
+  label: string;
+  text: string;
+}
+
+/** A cost by quantity and method at each x; None where the method does not fit. */
+export interface Growth {
+  key: string;
+  title: string;
+  note: string;
+  at: number;
+  x: number[];
+  series: Record<string, Record<string, (number | null)[]>>;
+}
+
+/** One comparison of methods on a model. */
+export interface Costs {
+  request: Record<string, unknown>;
+  title: string;
+  subtitle: string;
+  targets: string[];
+  advice: string[];
+  sentences: Record<string, string[]>;
+  winners: Winner[];
+  columns: Quantity[];
+  table: (CostLine | UnfitLine)[];
+  measured: Circumstances | null;
+  bars: Record<string, Figure | null>;
+  growth: Growth[];
+  assumptions: string[];
+  rows: Record<string, unknown>[];
+}
+
+/** A comparison, or why there is none. */
+export interface CostsView {
+  shown: Costs | null;
+  problem: string | null;
+}
+
+/** The measuring panel: `fraction` of it is done, `kept` measurements are new. */
+export interface Measuring {
+  state: "idle" | "on" | "done" | "failed";
+  text: string;
+  fraction: number;
+  kept: number;
+}
+
+export interface PaperRow {
+  topic: string;
+  quantity: string;
+  unit: string;
+  published: string | null;
+  ours: number | null;
+  verdict: string;
+  why: string;
+  source: string;
+}
+
+/** A setting: its cells in words and in numbers, and the axes on whose front it lies. */
+export interface OutcomeRow {
+  cells: string[];
+  numbers: unknown[];
+  front: string[];
+}
+
+export interface Axis {
+  key: string;
+  title: string;
+  hint: string;
+}
+
+/** Finished runs that can be compared, against what they cost. */
+export interface Comparison {
+  subtitle: string;
+  axes: Axis[];
+  figures: Record<string, Figure | null>;
+  sentences: Record<string, string[]>;
+  methods: string[];
+  columns: string[];
+  rows: OutcomeRow[];
+  runs: Record<string, unknown>[];
+}
+
+export interface NoOutcomes {
+  choices: [string, string][];
+}
+
+/** One of several comparisons; `counted`: the runs' FLOPs are there too. */
+export interface Outcomes extends Comparison, NoOutcomes {
+  chosen: string;
+  recorded: boolean;
+  origin: string | null;
+  counted: boolean;
+}
+
+/** A metric over seeds, taken from so many runs. */
+export interface SweepSpread {
+  mean: number;
+  low: number;
+  high: number;
+  runs: number;
+}
+
+export interface SweepPoint extends SweepSpread {
+  at: string;
+}
+
+export interface SweepSetting {
+  method: string;
+  name: string;
+  values: Record<string, unknown>;
+  spread: SweepSpread | null;
+  seeds: number;
+  failed: number;
+  parameters: number | null;
+  seconds: number | null;
+}
+
+/** Over the other dimensions: their mean, or their best. */
+export interface SweepCells {
+  mean: ((SweepSpread | null)[])[];
+  best: ((SweepSpread | null)[])[];
+}
+
+export interface SweepHeatmap {
+  key: string;
+  method: string;
+  title: string;
+  rows: string[];
+  columns: string[];
+  over_others: boolean;
+  cells: SweepCells;
+}
+
+export interface SweepPoints {
+  mean: SweepPoint[];
+  best: SweepPoint[];
+}
+
+export interface SweepSeries {
+  label: string;
+  method: string;
+  points: SweepPoints;
+}
+
+export interface SweepLines {
+  key: string;
+  title: string;
+  axis: string;
+  ticks: string[];
+  series: SweepSeries[];
+}
+
+/** What a sweep gave. */
+export interface SweepGiven {
+  metric_name: string | null;
+  settings: SweepSetting[];
+  heatmaps: SweepHeatmap[];
+  lines: SweepLines[];
+  sentences: string[];
+}
+
+/** A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970. */
+export interface SweepShown extends SweepGiven {
+  title: string;
+  origin: string;
+  device?: string | null;
+  created?: number;
+  recorded?: string;
+}
+
+/** How many runs are in which state; `seconds_left` is None until one has finished. */
+export interface SweepProgress {
+  runs: number;
+  states: Record<string, number>;
+  waiting: number;
+  ended: number;
+  seconds_left: number | null;
+}
+
+/** How far a sweep is, and what it gave unless `known` says that already; or that it is `missing`. */
+export interface SweepAnswer {
+  missing?: boolean;
+  progress?: SweepProgress;
+  mine?: boolean;
+  known?: string;
+  shown?: SweepShown | null;
+}
+
+/** A sweep of the store, or the one in the address where `group` is None. */
+export interface SweepView {
+  group: string | null;
+  token: string;
+}
+
+export interface SweepFixed extends Charted {
+  recorded: [string, string][];
+  first: SweepShown | null;
+}
+
+/** `factors`: the tints of the input diagonal, the circulant and the output diagonal. */
+export interface FactorsFixed {
+  lines: Styles;
+  factors: Record<string, string>;
+}
+
+/** Why a question was not answered; whether to ask again helps. */
+export interface Refused {
+  error: string;
+  busy: boolean;
+}
+
+/** A run of the store, or one that was `recorded`: when and where. */
+export interface SourceFacts {
+  name: string;
+  group: string | null;
+  created: number | null;
+  state: string;
+  metric_name: string | null;
+  metric: number | null;
+  recorded: string | null;
+}
+
+/** A run whose snapshots can be looked into. */
+export interface InspectedRun extends SourceFacts {
+  id: string;
+  method: string;
+  label: string;
+  summary: string;
+  rank: number | null;
+  m: number;
+  targets: string;
+}
+
+export interface InspectedRuns {
+  runs: InspectedRun[];
+}
+
+/** A layer by its name: `depth` is its block's number, `kind` its place there. */
+export interface Module {
+  module: string;
+  depth: number | null;
+  kind: string;
+  d_out: number;
+  d_in: number;
+}
+
+/** With the constant that stands before its update. */
+export interface Layer extends Module {
+  scale: number;
+}
+
+/** Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known. */
+export interface OpenedRun extends InspectedRun {
+  losses: number[][];
+  steps: number[];
+  layers: Layer[];
+  weights: Record<string, number> | null;
+  kind: "text" | "image";
+}
+
+/** A vector at every snapshot, one after another; `shape` is that of one. */
+export interface Vector {
+  shape: number[];
+  type: "float32" | "int32";
+  data: string;
+}
+
+/** What a layer learned, by the names of its vectors. */
+export interface KeptVectors extends Module {
+  steps: number[];
+  vectors: Record<string, Vector>;
+  bytes: number;
+}
+
+/** `texts` are examples whose inputs are known. */
+export interface LayerVectors extends KeptVectors {
+  texts: string[];
+}
+
+/** Of the update at each of the steps, `count` each, descending. */
+export interface SingularValues {
+  steps: number[];
+  count: number;
+  values: string;
+  effective_rank: number[];
+  norm: number[];
+}
+
+export interface NoSingularValues {
+  reason: string;
+}
+
+/** Norms of the update by step (None: not computed), and how far each vector moved. */
+export interface LayerNumbers {
+  module: string;
+  steps: number[];
+  norm: (number | null)[];
+  moved: Record<string, number[]>;
+  effective_rank: number | null;
+}
+
+/** Numbers of some layers; `next` is the place of the first that is left. */
+export interface Overview {
+  layers: LayerNumbers[];
+  next: number | null;
+}
+
+export interface Weights {
+  weights: Record<string, number>;
+}
+
+/** An image as a data address, and what it shows. */
+export interface Image {
+  label: string;
+  picture: string;
+}
+
+/** Images in so many rows and columns of patches; `before` names the tokens before them. */
+export interface Images {
+  images: Image[];
+  before: string[];
+  rows: number;
+  columns: number;
+}
+
+/** What a layer receives for an example: a vector of that width a token. */
+export interface LayerInputs {
+  tokens: string[];
+  width: number;
+  data: string;
+  output_norms: number[];
+}
+
+/** answers: (answer, reply to who gives it); right: the place of the right one. */
+export interface Question {
+  key: string;
+  prompt: string;
+  answers: [string, string][];
+  right: number;
+}
+
+export interface LessonFixed {
+  question: Question;
+}
+
+/** Key and title of each lesson. */
+export interface ContentsFixed {
+  lessons: [string, string][];
+}
+
+/** The best product of m diagonals found: relative error, and vectors in the order data meets them. */
+export interface RecordedFit {
+  m: number;
+  error: number;
+  vectors: number[][];
+}
+
+export interface RecordedTarget {
+  key: string;
+  title: string;
+  target: number[];
+  fits: RecordedFit[];
+}
+
+export interface RecordedFits {
+  n: number;
+  targets: RecordedTarget[];
+  dimensions: number[];
+}
+
+export interface ReachFixed extends LessonFixed {
+  recorded: RecordedFits;
+}
+
+/** Microseconds of a product row by row and by FFT, by length. */
+export interface Crossover {
+  lengths: number[];
+  dense: number[];
+  fft: number[];
+  sentence: string;
+}
+
+/** Losses by step of each start; those that `failed` ended in no number. */
+export interface Trial {
+  losses: number[];
+  failed: boolean;
+  rate: number;
+}
+
+export interface Unmeasured {
+  error: string;
+}
+
+export interface Fit {
+  family: string;
+  size: number;
+  parameters: number;
+  error: number;
+}
+
+/** A fit of a matrix by families: pictures are n × n bytes in base64, over -limit to limit. */
+export interface LabView {
+  running?: boolean;
+  status?: string;
+  sentence?: string;
+  n?: number;
+  limit?: number;
+  fits?: Fit[];
+  pictures?: Record<string, string>;
+}

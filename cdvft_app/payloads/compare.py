@@ -1,0 +1,265 @@
+"""The Compare tab's: costs, measuring, the paper's figures, finished runs, sweeps."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict
+
+from cdvft_app.payloads.shared import Charted, Figure, Kind, Method
+
+Choice = tuple[str, str]  # key and title
+
+
+class Quantity(TypedDict):
+    key: str
+    title: str
+    hint: str
+    kind: Kind
+
+
+class CostLine(TypedDict):
+    """A method's line of the table, by the quantities' keys; `refused`: why it cannot be measured here."""
+
+    method: Method
+    label: str
+    unavailable: None
+    texts: dict[str, str]
+    hints: dict[str, str]
+    refused: str | None
+    assumption: str
+
+
+class UnfitLine(TypedDict):
+    """A method that does not fit this model, and why."""
+
+    method: Method
+    label: str
+    unavailable: str
+
+
+class Circumstances(TypedDict):
+    """Of step times: the device, when (seconds since 1970), and the other programs' largest share of it."""
+
+    device: str
+    first: float
+    last: float
+    others: float
+
+
+class Winner(TypedDict):
+    """Who needs least of something."""
+
+    what: str
+    method: Method
+    label: str
+    text: str
+
+
+class Growth(TypedDict):
+    """A cost by quantity and method at each x; None where the method does not fit."""
+
+    key: str
+    title: str
+    note: str
+    at: float
+    x: list[int]
+    series: dict[Method, dict[str, list[float | None]]]
+
+
+class Costs(TypedDict):
+    """One comparison of methods on a model."""
+
+    request: dict[str, Any]
+    title: str
+    subtitle: str
+    targets: list[str]
+    advice: list[str]
+    sentences: dict[str, list[str]]
+    winners: list[Winner]
+    columns: list[Quantity]
+    table: list[CostLine | UnfitLine]
+    measured: Circumstances | None
+    bars: dict[str, Figure | None]
+    growth: list[Growth]
+    assumptions: list[str]
+    rows: list[dict[str, Any]]
+
+
+class CostsView(TypedDict):
+    """A comparison, or why there is none."""
+
+    shown: Costs | None
+    problem: str | None
+
+
+class Measuring(TypedDict):
+    """The measuring panel: `fraction` of it is done, `kept` measurements are new."""
+
+    state: Literal["idle", "on", "done", "failed"]
+    text: str
+    fraction: float
+    kept: int
+
+
+class PaperRow(TypedDict):
+    topic: str
+    quantity: str
+    unit: str
+    published: str | None
+    ours: float | None
+    verdict: str
+    why: str
+    source: str
+
+
+class OutcomeRow(TypedDict):
+    """A setting: its cells in words and in numbers, and the axes on whose front it lies."""
+
+    cells: list[str]
+    numbers: list[Any]
+    front: list[str]
+
+
+class Axis(TypedDict):
+    key: str
+    title: str
+    hint: str
+
+
+class Comparison(TypedDict):
+    """Finished runs that can be compared, against what they cost."""
+
+    subtitle: str
+    axes: list[Axis]
+    figures: dict[str, Figure | None]
+    sentences: dict[str, list[str]]
+    methods: list[Method]
+    columns: list[str]
+    rows: list[OutcomeRow]
+    runs: list[dict[str, Any]]
+
+
+class NoOutcomes(TypedDict):
+    choices: list[Choice]
+
+
+class Outcomes(Comparison, NoOutcomes):
+    """One of several comparisons; `counted`: the runs' FLOPs are there too."""
+
+    chosen: str
+    recorded: bool
+    origin: str | None
+    counted: bool
+
+
+class SweepSpread(TypedDict):
+    """A metric over seeds, taken from so many runs."""
+
+    mean: float
+    low: float
+    high: float
+    runs: int
+
+
+class SweepPoint(SweepSpread):
+    at: str
+
+
+class SweepSetting(TypedDict):
+    method: Method
+    name: str
+    values: dict[str, Any]
+    spread: SweepSpread | None
+    seeds: int
+    failed: int
+    parameters: int | None
+    seconds: float | None
+
+
+class SweepCells(TypedDict):
+    """Over the other dimensions: their mean, or their best."""
+
+    mean: list[list[SweepSpread | None]]
+    best: list[list[SweepSpread | None]]
+
+
+class SweepHeatmap(TypedDict):
+    key: str
+    method: Method
+    title: str
+    rows: list[str]
+    columns: list[str]
+    over_others: bool
+    cells: SweepCells
+
+
+class SweepPoints(TypedDict):
+    mean: list[SweepPoint]
+    best: list[SweepPoint]
+
+
+class SweepSeries(TypedDict):
+    label: str
+    method: Method
+    points: SweepPoints
+
+
+class SweepLines(TypedDict):
+    key: str
+    title: str
+    axis: str
+    ticks: list[str]
+    series: list[SweepSeries]
+
+
+class SweepGiven(TypedDict):
+    """What a sweep gave."""
+
+    metric_name: str | None
+    settings: list[SweepSetting]
+    heatmaps: list[SweepHeatmap]
+    lines: list[SweepLines]
+    sentences: list[str]
+
+
+class SweepShown(SweepGiven):
+    """A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970."""
+
+    title: str
+    origin: str
+    device: NotRequired[str | None]
+    created: NotRequired[float]
+    recorded: NotRequired[str]
+
+
+class SweepProgress(TypedDict):
+    """How many runs are in which state; `seconds_left` is None until one has finished."""
+
+    runs: int
+    states: dict[str, int]
+    waiting: int
+    ended: int
+    seconds_left: float | None
+
+
+class SweepAnswer(TypedDict, total=False):
+    """How far a sweep is, and what it gave unless `known` says that already; or that it is `missing`."""
+
+    missing: bool
+    progress: SweepProgress
+    mine: bool
+    known: str
+    shown: SweepShown | None
+
+
+class SweepView(TypedDict):
+    """A sweep of the store, or the one in the address where `group` is None."""
+
+    group: str | None
+    token: str
+
+
+class SweepFixed(Charted):
+    recorded: list[Choice]
+    first: SweepShown | None

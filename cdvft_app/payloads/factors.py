@@ -1,0 +1,159 @@
+"""The Factors tab's: runs, their layers and numbers. Arrays are base64 of little-endian bytes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from cdvft_app.payloads.shared import Method, Styles
+
+
+class FactorsFixed(TypedDict):
+    """`factors`: the tints of the input diagonal, the circulant and the output diagonal."""
+
+    lines: Styles
+    factors: dict[str, str]
+
+
+class Refused(TypedDict):
+    """Why a question was not answered; whether to ask again helps."""
+
+    error: str
+    busy: bool
+
+
+class SourceFacts(TypedDict):
+    """A run of the store, or one that was `recorded`: when and where."""
+
+    name: str
+    group: str | None
+    created: float | None
+    state: str
+    metric_name: str | None
+    metric: float | None
+    recorded: str | None
+
+
+class InspectedRun(SourceFacts):
+    """A run whose snapshots can be looked into."""
+
+    id: str
+    method: Method
+    label: str
+    summary: str
+    rank: int | None
+    m: int
+    targets: str
+
+
+class InspectedRuns(TypedDict):
+    runs: list[InspectedRun]
+
+
+class Module(TypedDict):
+    """A layer by its name: `depth` is its block's number, `kind` its place there."""
+
+    module: str
+    depth: int | None
+    kind: str
+    d_out: int
+    d_in: int
+
+
+class Layer(Module):
+    """With the constant that stands before its update."""
+
+    scale: float
+
+
+class OpenedRun(InspectedRun):
+    """Losses are [step, loss]; `weights` are norms of frozen weights by module, as far as known."""
+
+    losses: list[list[float]]
+    steps: list[int]
+    layers: list[Layer]
+    weights: dict[str, float] | None
+    kind: Literal["text", "image"]
+
+
+class Vector(TypedDict):
+    """A vector at every snapshot, one after another; `shape` is that of one."""
+
+    shape: list[int]
+    type: Literal["float32", "int32"]
+    data: str
+
+
+class KeptVectors(Module):
+    """What a layer learned, by the names of its vectors."""
+
+    steps: list[int]
+    vectors: dict[str, Vector]
+    bytes: int
+
+
+class LayerVectors(KeptVectors):
+    """`texts` are examples whose inputs are known."""
+
+    texts: list[str]
+
+
+class SingularValues(TypedDict):
+    """Of the update at each of the steps, `count` each, descending."""
+
+    steps: list[int]
+    count: int
+    values: str
+    effective_rank: list[float]
+    norm: list[float]
+
+
+class NoSingularValues(TypedDict):
+    reason: str
+
+
+class LayerNumbers(TypedDict):
+    """Norms of the update by step (None: not computed), and how far each vector moved."""
+
+    module: str
+    steps: list[int]
+    norm: list[float | None]
+    moved: dict[str, list[float]]
+    effective_rank: float | None
+
+
+class Overview(TypedDict):
+    """Numbers of some layers; `next` is the place of the first that is left."""
+
+    layers: list[LayerNumbers]
+    next: int | None
+
+
+class Weights(TypedDict):
+    weights: dict[str, float]
+
+
+class Image(TypedDict):
+    """An image as a data address, and what it shows."""
+
+    label: str
+    picture: str
+
+
+class Images(TypedDict):
+    """Images in so many rows and columns of patches; `before` names the tokens before them."""
+
+    images: list[Image]
+    before: tuple[str, ...]
+    rows: int
+    columns: int
+
+
+class LayerInputs(TypedDict):
+    """What a layer receives for an example: a vector of that width a token."""
+
+    tokens: list[str]
+    width: int
+    data: str
+    output_norms: list[float]

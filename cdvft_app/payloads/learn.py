@@ -1,0 +1,89 @@
+"""The Learn tab's: contents, questions, measurements, the lab."""
+
+from __future__ import annotations
+
+from typing_extensions import TypedDict
+
+
+class Question(TypedDict):
+    """answers: (answer, reply to who gives it); right: the place of the right one."""
+
+    key: str
+    prompt: str
+    answers: list[tuple[str, str]]
+    right: int
+
+
+class LessonFixed(TypedDict):
+    question: Question
+
+
+class ContentsFixed(TypedDict):
+    """Key and title of each lesson."""
+
+    lessons: list[tuple[str, str]]
+
+
+class RecordedFit(TypedDict):
+    """The best product of m diagonals found: relative error, and vectors in the order data meets them."""
+
+    m: int
+    error: float
+    vectors: list[list[float]]
+
+
+class RecordedTarget(TypedDict):
+    key: str
+    title: str
+    target: list[float]
+    fits: list[RecordedFit]
+
+
+class RecordedFits(TypedDict):
+    n: int
+    targets: list[RecordedTarget]
+    dimensions: list[int]
+
+
+class ReachFixed(LessonFixed):
+    recorded: RecordedFits
+
+
+class Crossover(TypedDict):
+    """Microseconds of a product row by row and by FFT, by length."""
+
+    lengths: list[int]
+    dense: list[float]
+    fft: list[float]
+    sentence: str
+
+
+class Trial(TypedDict):
+    """Losses by step of each start; those that `failed` ended in no number."""
+
+    losses: list[float]
+    failed: bool
+    rate: float
+
+
+class Unmeasured(TypedDict):
+    error: str
+
+
+class Fit(TypedDict):
+    family: str
+    size: int
+    parameters: int
+    error: float
+
+
+class LabView(TypedDict, total=False):
+    """A fit of a matrix by families: pictures are n × n bytes in base64, over -limit to limit."""
+
+    running: bool
+    status: str
+    sentence: str
+    n: int
+    limit: float
+    fits: list[Fit]
+    pictures: dict[str, str]

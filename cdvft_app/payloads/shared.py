@@ -1,0 +1,34 @@
+"""What parts of more than one tab receive."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+# Of plotly.js; their names are those of assets/js/shared/plotly_types.d.ts.
+Figure = Annotated[dict[str, Any], "Figure"]
+Layout = Annotated[dict[str, Any], "Layout"]
+Styles = Annotated[dict[str, dict[str, Any]], "Styles"]
+
+Method = str
+Kind = Literal["count", "bytes", "flops", "seconds"]
+
+
+class Charted(TypedDict):
+    """Fixed props of a part that draws curves: each method's look, and the axes."""
+
+    lines: Styles
+    layout: Layout
+
+
+class Styled(TypedDict):
+    """Fixed props of a part that shows methods."""
+
+    lines: Styles
+
+
+class Done(TypedDict):
+    """The answer to what changes something: why it was refused, or None."""
+
+    error: str | None

@@ -1,0 +1,182 @@
+"""The Train tab's: runs as they are watched, the history, the recipes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict
+
+from cdvft_app.payloads.shared import Method
+
+RunState = Literal[
+    "queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"
+]
+
+
+class Estimate(TypedDict):
+    """A forecast number with its range; `how` says in a sentence where it comes from."""
+
+    value: float
+    low: float
+    high: float
+    how: str
+
+
+class Forecast(TypedDict):
+    """What was promised of a run; None: nothing is known of this device yet."""
+
+    trainable_parameters: Estimate
+    adapter_bytes: Estimate
+    seconds: Estimate | None
+    whole_seconds: Estimate | None
+    peak_memory_bytes: Estimate
+
+
+class RunLasting(TypedDict):
+    """What does not change while a run is watched; `created` is in seconds since 1970."""
+
+    group: str
+    method: Method
+    label: str
+    summary: str
+    settings: dict[str, Any]
+    created: float
+    forecast: NotRequired[Forecast | None]  # recorded races of before have none
+
+
+class RunNow(TypedDict):
+    """What may change from one second to the next."""
+
+    id: str
+    name: str
+    state: RunState
+    reason: str | None
+    step: int
+    total_steps: int | None
+    trainable_parameters: int | None
+    head_parameters: int | None
+    base_parameters: int | None
+    evaluation_examples: int | None
+    metric_name: str | None
+    metric_title: str | None
+    metric: float | None
+    seconds: float | None
+    examples_per_second: float | None
+    device: str | None
+    precision: str | None
+    whole_seconds: NotRequired[float | None]
+    adapter_bytes: NotRequired[int | None]
+    peak_memory_bytes: NotRequired[int | None]
+
+
+class Note(TypedDict):
+    text: str
+    level: str
+
+
+class Preparing(TypedDict):
+    """What is being loaded, and how much of it is there, 0..1."""
+
+    text: str
+    fraction: float | None
+
+
+class RunRows(TypedDict):
+    """New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]."""
+
+    steps: list[tuple[int, float, float | None]]
+    evaluations: list[tuple[int, float, float | None]]
+    notes: list[Note]
+    preparing: NotRequired[Preparing]
+
+
+class RunNews(RunNow, RunRows):
+    """A run since a cursor; `more` rows wait. `place` is that in the queue."""
+
+    cursor: int
+    more: bool
+    place: NotRequired[int | None]
+
+
+class WholeRun(RunNews, RunLasting):
+    """A run from its first row on."""
+
+
+class RunsPoll(TypedDict):
+    """What is new of the runs that a page watches; the token that asked may stop them where `stoppable`."""
+
+    runs: list[RunNews | WholeRun]
+    missing: list[str]
+    stoppable: NotRequired[bool]
+
+
+class RecordedRace(RunsPoll):
+    """`recorded`: when and where."""
+
+    recorded: str
+
+
+Why = Literal["linked", "new", "chosen", "last", "best"]  # the last two: nobody asked for a run
+
+
+class RunView(TypedDict):
+    """Which runs are shown, and why."""
+
+    runs: list[str]
+    kind: Why
+    token: str
+    serial: int
+    recorded: str | None
+    rows: RunsPoll | None
+    refused: NotRequired[str | None]
+
+
+class RaceRun(TypedDict):
+    """A run as the history shows it."""
+
+    id: str
+    method: Method
+    label: str
+    state: RunState
+    step: int
+    metric: float | None
+    metric_name: str | None
+    trainable_parameters: int | None
+
+
+class Race(TypedDict):
+    """A race or sweep of the history; `mine`: who asked may rename it, and delete it unless it trains."""
+
+    name: str
+    summary: str
+    created: float
+    group: str
+    sweep: bool
+    mine: bool
+    training: bool
+    runs: list[RaceRun]
+
+
+class Races(TypedDict):
+    races: list[Race]
+    more: bool
+
+
+class RecipeCard(TypedDict):
+    key: str
+    title: str
+    offline: bool
+    about: str
+    expect: str
+    paper: str | None
+    expect_source: str
+
+
+class RecipesFixed(TypedDict):
+    unmeasured: str
+    recipes: list[RecipeCard]
+
+
+class HubReach(TypedDict):
+    reachable: bool
+    text: str

@@ -1,0 +1,87 @@
+"""Writes the types of payloads for the page's scripts: python -m cdvft_app.payloads.typescript."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from typing_extensions import NotRequired, get_original_bases, is_typeddict
+
+from cdvft_app.payloads import compare, factors, learn, shared, train
+
+FILE = Path(__file__).resolve().parents[2] / "assets" / "js" / "payloads.d.ts"
+MODULES = (shared, train, compare, factors, learn)
+HEAD = """// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
+
+import type { Figure, Layout, Styles } from "./shared/plotly_types.js";
+"""
+PLAIN: dict[Any, str] = {
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    Any: "unknown",
+}
+
+
+def declarations() -> str:
+    """Every TypedDict of the payloads as an interface, in the order of their modules."""
+    named = [found for module in MODULES for found in vars(module).values() if is_typeddict(found)]
+    own = dict.fromkeys(one for one in named if one.__module__.startswith(__package__))
+    names = [one.__name__ for one in own]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"Two payloads are called {', '.join(sorted(twice))}; scripts import them by name.")
+    return "\n".join([HEAD, *map(interface, own)])
+
+
+def interface(payload: Any) -> str:
+    """A TypedDict as an interface, with the fields that its bases have not."""
+    bases = [base.__name__ for base in get_original_bases(payload) if is_typeddict(base)]
+    extends = f" extends {', '.join(bases)}" if bases else ""
+    lines = [f"export interface {payload.__name__}{extends} {{", *_fields(payload), "}\n"]
+    return "\n".join([f"/** {' '.join(payload.__doc__.split())} */", *lines] if payload.__doc__ else lines)
+
+
+def _fields(payload: Any) -> Iterator[str]:
+    hints = get_type_hints(payload, include_extras=True)
+    inherited = {
+        name for base in get_original_bases(payload) for name in getattr(base, "__annotations__", ())
+    }
+    for name in [name for name in payload.__annotations__ if name not in inherited]:
+        optional = get_origin(hints[name]) is NotRequired or not payload.__total__
+        inner = get_args(hints[name])[0] if get_origin(hints[name]) is NotRequired else hints[name]
+        yield f"  {name}{'?' if optional else ''}: {script_type(inner)};"
+
+
+def script_type(hint: Any) -> str:
+    """A Python type in TypeScript's words.
+
+    Raises:
+        TypeError: the type has no counterpart here.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return inner[1]
+    if is_typeddict(hint):
+        return hint.__name__
+    if origin is Literal:
+        return " | ".join(f'"{one}"' if isinstance(one, str) else str(one).lower() for one in inner)
+    if origin in (Union, types.UnionType):
+        return " | ".join(script_type(one) for one in inner)
+    if origin is list or inner[1:] == (...,):  # "..." as in tuple[str, ...]
+        item = script_type(inner[0])
+        return f"({item})[]" if " | " in item else f"{item}[]"
+    if origin is tuple:
+        return f"[{', '.join(map(script_type, inner))}]"
+    if origin is dict:
+        return f"Record<string, {script_type(inner[1])}>"
+    if hint in PLAIN:
+        return PLAIN[hint]
+    raise TypeError(f"{hint} has no counterpart in TypeScript: write a TypedDict of plain JSON.")
+
+
+if __name__ == "__main__":
+    FILE.write_text(declarations(), encoding="utf-8")

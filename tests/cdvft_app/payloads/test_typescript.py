@@ -1,0 +1,79 @@
+"""The scripts' types are those of the payloads, and what was recorded is what the payloads say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import TypeAdapter
+from typing_extensions import NotRequired, TypedDict
+
+from cdvft_app.payloads import typescript
+from cdvft_app.payloads.compare import Costs, PaperRow
+from cdvft_app.payloads.learn import LabView, RecordedFits
+from cdvft_app.payloads.train import RecordedRace
+
+ASSETS = Path(__file__).parents[3] / "assets"
+
+
+def test_the_scripts_types_are_current():
+    assert typescript.FILE.read_text(encoding="utf-8") == typescript.declarations(), (
+        "run: python -m cdvft_app.payloads.typescript"
+    )
+
+
+@pytest.mark.parametrize(
+    ("python", "script"),
+    [
+        (str, "string"),
+        (int | None, "number | null"),
+        (list[float | None], "(number | null)[]"),
+        (list[list[bool]], "boolean[][]"),
+        (tuple[int, str], "[number, string]"),
+        (tuple[str, ...], "string[]"),
+        (dict[str, Any], "Record<string, unknown>"),
+        (Literal["on", "off"], '"on" | "off"'),
+        (RecordedRace, "RecordedRace"),
+    ],
+)
+def test_a_python_type_has_its_counterpart(python: Any, script: str):
+    assert typescript.script_type(python) == script
+
+
+def test_what_has_no_counterpart_is_refused():
+    with pytest.raises(TypeError, match="bytes"):
+        typescript.script_type(bytes)
+
+
+class Base(TypedDict):
+    """Said of it."""
+
+    name: str
+
+
+class Derived(Base):
+    place: NotRequired[int]
+
+
+def test_a_payload_extends_what_it_is_made_from():
+    assert typescript.interface(Base) == ("/** Said of it. */\nexport interface Base {\n  name: string;\n}\n")
+    assert typescript.interface(Derived) == "export interface Derived extends Base {\n  place?: number;\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "inside", "payload"),
+    [
+        ("recorded_race.json", (), RecordedRace),
+        ("costs.json", ("first",), Costs),
+        ("costs.json", ("paper",), list[PaperRow]),
+        ("lesson_factors.json", (), RecordedFits),
+        ("recorded_fit.json", (), LabView),
+    ],
+)
+def test_what_was_recorded_is_what_the_scripts_expect(file: str, inside: tuple[str, ...], payload: Any):
+    recorded = json.loads((ASSETS / file).read_text(encoding="utf-8"))
+    for key in inside:
+        recorded = recorded[key]
+    assert TypeAdapter(payload).validate_python(recorded) is not None
