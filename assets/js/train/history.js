@@ -1,11 +1,24 @@
 // The list of past races: open, overlay, rename, delete.
 
-import { comeUpTo, h, swatch } from "../shared/dom.js";
+import { comeUpTo, find, h, swatch } from "../shared/dom.js";
 import { count, metricText, when } from "../shared/format.js";
+
+/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { Done, Race, RaceRun, Races, Styled } from "../payloads.js" */
+
+/**
+ * @typedef {object} HistoryServer
+ * @property {Ask<{limit: number, token: string}, Races>} races
+ * @property {Ask<{group: string, name: string, token: string}, Done>} rename
+ * @property {Ask<{group: string, token: string}, Done>} remove
+ */
 
 const EVERY = 10_000;
 
-/** A finished run's score in bold; else its state first, and a score only where the run was sound. */
+/**
+ * A finished run's score in bold; else its state first, and a score only where the run was sound.
+ * @param {RaceRun} run
+ */
 function outcome(run) {
   const score = metricText(run.metric_name, run.metric);
   if (run.state === "finished")
@@ -18,6 +31,7 @@ function outcome(run) {
   ];
 }
 
+/** @param {Part<{token: string}, Styled, HistoryServer>} part */
 export function mount({ element, props, server, watch }) {
   const list = h("ol", { class: "races" });
   const said = h("p", { class: "quiet", role: "status" });
@@ -35,16 +49,21 @@ export function mount({ element, props, server, watch }) {
     "Show older races",
   );
   let limit = 12;
-  let timer = null;
+  /** @type {number | undefined} */
+  let timer;
   let shown = "";
   let editing = false; // a name is being typed, or a deletion confirmed: the list waits
   const heading = h("h2", { tabindex: "-1" }, "History");
-  element.querySelector(".mount").replaceChildren(heading, said, list, more);
+  find(element, ".mount").replaceChildren(heading, said, list, more);
 
   // The view says what it shows: a visitor's last race stands in no address.
-  const selected = () =>
-    document.querySelector("#run [data-runs]")?.dataset.runs.split(",").filter(Boolean) ?? [];
+  const selected = () => {
+    const runs = document.querySelector("#run [data-runs]")?.getAttribute("data-runs");
+    return runs?.split(",").filter(Boolean) ?? [];
+  };
+  /** @param {string[]} runs */
   const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
+  /** @param {Race} race */
   const ids = (race) => race.runs.map((run) => run.id);
 
   function quit() {
@@ -53,6 +72,7 @@ export function mount({ element, props, server, watch }) {
     return refresh();
   }
 
+  /** @param {Promise<Done>} call */
   async function act(call) {
     try {
       const { error } = await call; // nothing at all where the server failed: caught below
@@ -63,6 +83,10 @@ export function mount({ element, props, server, watch }) {
     await quit();
   }
 
+  /**
+   * @param {Race} race
+   * @param {Element} place
+   */
   function renaming(race, place) {
     const field = h("input", { type: "text", value: race.name, maxlength: 120, "aria-label": "New name" });
     const form = h(
@@ -84,6 +108,10 @@ export function mount({ element, props, server, watch }) {
     field.select();
   }
 
+  /**
+   * @param {Race} race
+   * @param {Element} place
+   */
   function deleting(race, place) {
     const yes = h(
       "button",
@@ -107,6 +135,7 @@ export function mount({ element, props, server, watch }) {
     yes.focus();
   }
 
+  /** @param {Race} race */
   function item(race) {
     const now = selected();
     const isShown = ids(race).some((id) => now.includes(id));
@@ -116,10 +145,16 @@ export function mount({ element, props, server, watch }) {
         if (event.key === "Escape" && editing) quit();
       },
     });
+    /** @param {(race: Race, place: Element) => void} how */
     const edit = (how) => () => {
       editing = true;
       how(race, actions);
     };
+    /**
+     * @param {string} label
+     * @param {string} hint
+     * @param {() => void} onclick
+     */
     const button = (label, hint, onclick, disabled = false) =>
       h(
         "button",
@@ -156,7 +191,7 @@ export function mount({ element, props, server, watch }) {
         : [
             button("Open", "Show this race alone", () => {
               open(ids(race));
-              comeUpTo(document.getElementById("run"));
+              comeUpTo(find(document, "#run"));
               refresh();
             }),
             isShown && now.length > race.runs.length
@@ -170,7 +205,7 @@ export function mount({ element, props, server, watch }) {
                     open([...now, ...ids(race)]);
                     refresh();
                   }),
-          ].filter(Boolean)),
+          ].filter((action) => action !== null)),
       button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),
       button("Delete", held || "Remove it, its curves and adapters", edit(deleting), held !== ""),
       h("span", { class: "quiet" }, held),
@@ -203,15 +238,12 @@ export function mount({ element, props, server, watch }) {
   /** Where the focus is within the list: what leads it back once the list is drawn anew. */
   function focused() {
     const was = document.activeElement;
-    if (!list.contains(was)) return null;
-    const { group } = was.closest(".race").dataset;
-    const place = [...was.parentNode.children].indexOf(was);
+    if (!was?.parentElement || !list.contains(was)) return null;
+    const group = was.closest(".race")?.getAttribute("data-group") ?? "";
+    const place = [...was.parentElement.children].indexOf(was);
     return () => {
-      const buttons = [
-        ...list.querySelectorAll(
-          `[data-group="${CSS.escape(group)}"] .actions > .text-button:not(:disabled)`,
-        ),
-      ];
+      const own = `[data-group="${CSS.escape(group)}"] .actions > .text-button:not(:disabled)`;
+      const buttons = [.../** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(own))];
       const same =
         buttons.find((button) => button.textContent === was.textContent) ??
         buttons[place] ??

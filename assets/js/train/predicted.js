@@ -4,6 +4,16 @@ import { h, swatch } from "../shared/dom.js";
 import { amount, clock, times } from "../shared/format.js";
 import { exports } from "../shared/export.js";
 
+/** @import { Estimate, Forecast } from "../payloads.js" */
+/** @import { Kind } from "../shared/format.js" */
+/** @import { Styles } from "../shared/plotly_types.js" */
+/** @import { Run } from "./run_model.js" */
+
+/** @typedef {Run & {forecast: Forecast}} Promised */
+/** @typedef {Exclude<keyof Forecast, "device" | "counted">} Key */
+/** @typedef {readonly [key: Key, title: string, kind: Kind, hint: string]} Quantity */
+
+/** @type {Quantity[]} */
 const QUANTITIES = [
   ["trainable_parameters", "Parameters", "count", "Numbers that the method trains, without the head's."],
   [
@@ -22,26 +32,51 @@ const QUANTITIES = [
   ],
 ];
 
-/** As large as `largest`: both ends of a range in one unit. */
-const said = (kind, value, largest = value) =>
-  value === null || value === undefined
-    ? "–"
-    : kind === "seconds" && largest >= 100
-      ? `${clock(value)} ${largest < 3600 ? "min" : "h"}`
-      : amount(kind, value);
+/**
+ * As large as `largest`: both ends of a range in one unit.
+ * @param {Kind} kind
+ * @param {number | null | undefined} value
+ * @param {number} [largest]
+ */
+function said(kind, value, largest) {
+  if (value === null || value === undefined) return "–";
+  const end = largest ?? value;
+  return kind === "seconds" && end >= 100
+    ? `${clock(value)} ${end < 3600 ? "min" : "h"}`
+    : amount(kind, value);
+}
 
+/**
+ * @param {Run} run
+ * @returns {run is Promised}
+ */
+const isPromised = (run) => Boolean(run.forecast);
+
+/**
+ * @param {Estimate} estimate
+ * @param {Kind} kind
+ */
 function range({ low, high }, kind) {
   return low === high
     ? null
     : h("span", { class: "range" }, `${said(kind, low, high).replace(/ min$/, "")} to ${said(kind, high)}`);
 }
 
+/**
+ * @param {Estimate | null | undefined} promised
+ * @param {number | null | undefined} measured
+ * @returns {[string, string]}
+ */
 function ratio(promised, measured) {
   if (!promised || !promised.value || measured === null || measured === undefined) return ["–", ""];
   const within = measured >= promised.low && measured <= promised.high;
   return [measured === promised.value ? "exact" : times(measured / promised.value), within ? "" : "outside"];
 }
 
+/**
+ * @param {Promised} run
+ * @param {Quantity} quantity
+ */
 function line(run, [key, title, kind, hint]) {
   const promised = run.forecast[key];
   const [text, state] = ratio(promised, run[key]);
@@ -65,17 +100,24 @@ function line(run, [key, title, kind, hint]) {
   );
 }
 
-/** In words what the table's cells say to a pointer alone. */
+/**
+ * In words what the table's cells say to a pointer alone.
+ * @param {Promised} run
+ */
 function reasons(run) {
-  const told = QUANTITIES.flatMap(([key, title]) =>
-    run.forecast[key] ? [h("dt", {}, title), h("dd", {}, run.forecast[key].how)] : [],
-  );
+  const told = QUANTITIES.flatMap(([key, title]) => {
+    const promised = run.forecast[key];
+    return promised ? [h("dt", {}, title), h("dd", {}, promised.how)] : [];
+  });
   return h("div", { class: "reasons" }, h("h4", {}, run.label), h("dl", {}, told));
 }
 
 export class Predicted {
+  /** @param {Styles} styles */
   constructor(styles) {
     this.styles = styles;
+    /** @type {Run[]} */
+    this.runs = [];
     this.key = "";
     this.table = h("div", {
       class: "table-scroll wide",
@@ -83,7 +125,8 @@ export class Predicted {
       role: "region",
       "aria-label": "Predicted and measured",
     });
-    this.how = h("details", {}, h("summary", {}, "How each was forecast"));
+    this.howTitle = h("summary", {}, "How each was forecast");
+    this.how = h("details", {}, this.howTitle);
     this.without = h("p", { class: "quiet" });
     this.exports = exports("Predicted and measured", () => this.rows());
     this.node = h(
@@ -97,21 +140,23 @@ export class Predicted {
     );
   }
 
+  /** @param {Run[]} runs */
   show(runs) {
     this.runs = runs.filter((run) => run.state === "finished");
     this.node.hidden = this.runs.length === 0;
     const key = this.runs.map((run) => run.id).join();
     if (key === this.key) return;
     this.key = key;
-    const known = this.runs.filter((run) => run.forecast);
+    const known = this.runs.filter(isPromised);
     const lacking = this.runs.filter((run) => !run.forecast).map((run) => run.label);
     this.table.replaceChildren(...(known.length ? [this.draw(known)] : []));
     this.how.hidden = known.length === 0;
-    this.how.replaceChildren(this.how.firstChild, ...known.map(reasons));
+    this.how.replaceChildren(this.howTitle, ...known.map(reasons));
     this.without.textContent = lacking.length ? `Started without a forecast: ${lacking.join(", ")}.` : "";
     this.exports.hidden = known.length === 0;
   }
 
+  /** @param {Promised[]} runs */
   draw(runs) {
     return h(
       "table",
@@ -147,23 +192,21 @@ export class Predicted {
   }
 
   rows() {
-    return this.runs
-      .filter((run) => run.forecast)
-      .flatMap((run) =>
-        QUANTITIES.map(([key, , kind]) => {
-          const promised = run.forecast[key];
-          return {
-            run: run.id,
-            method: run.label,
-            quantity: key,
-            unit: kind === "count" ? "numbers" : kind,
-            forecast: promised?.value ?? null,
-            low: promised?.low ?? null,
-            high: promised?.high ?? null,
-            measured: run[key] ?? null,
-            how: promised?.how ?? null,
-          };
-        }),
-      );
+    return this.runs.filter(isPromised).flatMap((run) =>
+      QUANTITIES.map(([key, , kind]) => {
+        const promised = run.forecast[key];
+        return {
+          run: run.id,
+          method: run.label,
+          quantity: key,
+          unit: kind === "count" ? "numbers" : kind,
+          forecast: promised?.value ?? null,
+          low: promised?.low ?? null,
+          high: promised?.high ?? null,
+          measured: run[key] ?? null,
+          how: promised?.how ?? null,
+        };
+      }),
+    );
   }
 }

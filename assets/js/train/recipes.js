@@ -1,11 +1,17 @@
 // The recipes as cards: those that are ready offline first, those from the hub folded under one sentence.
 
-import { h, setText } from "../shared/dom.js";
+import { find, h, setText } from "../shared/dom.js";
+
+/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { HubReach, RecipeCard, RecipesFixed } from "../payloads.js" */
 
 const AGAIN = 65_000; // ms: the server keeps an answer for a minute
 
+/** @param {Part<string, RecipesFixed, {hub: Ask<object, HubReach>}>} part */
 export function mount({ element, props, server, trigger, watch }) {
+  /** @type {Map<string, HTMLInputElement>} */
   const inputs = new Map();
+  /** @param {RecipeCard} recipe */
   const card = (recipe) => {
     const input = h("input", {
       type: "radio",
@@ -47,17 +53,15 @@ export function mount({ element, props, server, trigger, watch }) {
     h("p", { class: "unmeasured" }, props.unmeasured),
     h("div", { class: "recipe-list" }, online.map(card)),
   );
-  element
-    .querySelector(".mount")
-    .replaceChildren(
-      h(
-        "fieldset",
-        { class: "recipes" },
-        h("legend", {}, "Recipe"),
-        h("div", { class: "recipe-list" }, offline.map(card)),
-        online.length ? fold : null,
-      ),
-    );
+  find(element, ".mount").replaceChildren(
+    h(
+      "fieldset",
+      { class: "recipes" },
+      h("legend", {}, "Recipe"),
+      h("div", { class: "recipe-list" }, offline.map(card)),
+      online.length ? fold : null,
+    ),
+  );
 
   const choose = () => {
     const input = inputs.get(props.value);

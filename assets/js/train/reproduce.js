@@ -2,10 +2,14 @@
 
 import { h } from "../shared/dom.js";
 
+/** @import { Run } from "./run_model.js" */
+
+/** @param {unknown} value */
 const quoted = (value) =>
-  /^[\w./:=-]+$/.test(value) ? String(value) : `'${String(value).replaceAll("'", "'\\''")}'`;
+  /^[\w./:=-]+$/.test(String(value)) ? String(value) : `'${String(value).replaceAll("'", "'\\''")}'`;
 
 // Settings that only one method has.
+/** @type {Record<string, string>} */
 const OWN = {
   m: "cdvft",
   block_size: "cdvft",
@@ -17,7 +21,10 @@ const OWN = {
   c3a_block_size: "c3a",
 };
 
-/** One run's settings as the words of a command; a list is one option a member. */
+/**
+ * One run's settings as the words of a command; a list is one option a member.
+ * @param {Record<string, unknown>} settings
+ */
 export function command(settings) {
   const { recipe, method, ...rest } = settings;
   const options = Object.entries({ recipe, method, ...rest })
@@ -28,6 +35,7 @@ export function command(settings) {
 
 export class Reproduce {
   constructor() {
+    this.text = this.idle = "";
     this.code = h("div", {});
     this.copy = h(
       "button",
@@ -43,15 +51,16 @@ export class Reproduce {
     );
   }
 
+  /** @param {Run[]} runs */
   show(runs) {
-    const commands = runs.map((run) => [run.label, command(run.settings)]);
-    const text = commands.map(([, words]) => words.join(" ")).join("\n\n");
+    const commands = runs.map((run) => ({ label: run.label, words: command(run.settings) }));
+    const text = commands.map(({ words }) => words.join(" ")).join("\n\n");
     this.node.hidden = runs.length === 0;
     if (this.text === text) return;
     this.text = text;
     // An option and its value stay on one line.
     this.code.replaceChildren(
-      ...commands.flatMap(([label, words]) => [
+      ...commands.flatMap(({ label, words }) => [
         h("p", { class: "quiet" }, label),
         h(
           "pre",
@@ -68,7 +77,7 @@ export class Reproduce {
       await navigator.clipboard.writeText(this.text);
       this.copy.textContent = "Copied";
     } catch {
-      getSelection().selectAllChildren(this.code);
+      getSelection()?.selectAllChildren(this.code);
       this.copy.textContent = "Selected: press Ctrl+C";
     }
     setTimeout(() => {

@@ -4,19 +4,31 @@ import { h } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { isFinal } from "./run_model.js";
 
-/** "Sentence one. The rest." -> ["Sentence one.", "The rest."] */
+/** @import { Note } from "../payloads.js" */
+/** @import { Run } from "./run_model.js" */
+
+/**
+ * "Sentence one. The rest." -> ["Sentence one.", "The rest."]
+ * @param {string} text
+ */
 function sentences(text) {
   const end = text.search(/[.!?:]\s+\S/);
   return end < 0 ? [text, ""] : [text.slice(0, end + 1), text.slice(end + 1).trim()];
 }
 
+/** @typedef {Run & {metric: number}} Sound a run that gave a score */
+
 /** Share of all examples between two accuracies that tells more of the training than of the methods. */
 const TOO_WIDE = 0.2;
 
-/** "a", "a and b", or "a, b and c". */
+/**
+ * "a", "a and b", or "a, b and c".
+ * @param {string[]} parts
+ */
 const listed = (parts, and = " and ") =>
   [parts.slice(0, -1).join(", "), parts.at(-1)].filter(Boolean).join(and);
 
+/** @param {number} ratio */
 const times = (ratio) =>
   ratio >= 1.05
     ? `${short(ratio)} times as many trained numbers`
@@ -24,7 +36,11 @@ const times = (ratio) =>
       ? `${short(1 / ratio)} times fewer trained numbers`
       : "about as many trained numbers";
 
-/** CDVFT against another method of its race, from what was measured; also where it speaks against CDVFT. */
+/**
+ * CDVFT against another method of its race, from what was measured; also where it speaks against CDVFT.
+ * @param {Sound} run
+ * @param {Sound} other
+ */
 function against(run, other) {
   const points = 100 * (run.metric - other.metric);
   const accuracy = run.metric_name === "accuracy";
@@ -39,10 +55,15 @@ function against(run, other) {
   return `${stands} ${other.label}${size}`;
 }
 
-/** Where the race is over: how CDVFT came out, and how sure one can be of it. */
+/**
+ * Where the race is over: how CDVFT came out, and how sure one can be of it.
+ * @param {Run[]} runs
+ */
 export function outcome(runs) {
   if (!runs.every(isFinal)) return "";
-  const done = runs.filter((run) => run.state === "finished" && run.metric !== null && !run.overlay);
+  const done = runs.filter(
+    /** @returns {run is Sound} */ (run) => run.state === "finished" && run.metric !== null && !run.overlay,
+  );
   const ours = done.find((run) => run.method === "cdvft");
   const others = done.filter((run) => run !== ours);
   if (!ours || others.length === 0) return "";
@@ -52,8 +73,9 @@ export function outcome(runs) {
   );
   const examples = ours.evaluation_examples;
   const errors = done
-    .map(({ metric }) => (100 * Math.sqrt((metric * (1 - metric)) / examples)).toFixed(1))
-    .sort((one, other) => one - other);
+    .map(({ metric }) => 100 * Math.sqrt((metric * (1 - metric)) / (examples ?? NaN)))
+    .sort((one, other) => one - other)
+    .map((error) => error.toFixed(1));
   const spread = [...new Set([errors[0], errors.at(-1)])].map((error) => `±${error}`).join(" to ");
   const doubt =
     ours.metric_name === "accuracy" && examples
@@ -67,7 +89,10 @@ export function outcome(runs) {
   return `${ours.label} ended ${list}.${wide}${doubt}`;
 }
 
-/** One card for all runs that failed for the same reason. */
+/**
+ * One card for all runs that failed for the same reason.
+ * @param {Run[]} runs
+ */
 function failure(runs) {
   const [what, why] = sentences(runs[0].reason ?? "The run failed without saying why.");
   const title = `${listed(runs.map((run) => run.label))} failed`;
@@ -102,6 +127,7 @@ function failure(runs) {
   );
 }
 
+/** @param {Run} run */
 function interruption(run) {
   return h(
     "article",
@@ -118,34 +144,35 @@ export class Cards {
     this.key = "";
   }
 
+  /** @param {Run[]} runs */
   show(runs) {
     const key = JSON.stringify(runs.map((run) => [run.id, run.state, run.reason, run.notes.length]));
     if (key === this.key) return;
     this.key = key;
     const said = outcome(runs);
-    const notes = runs.flatMap((run) => run.notes.map((note) => [run, note]));
+    const notes = runs.flatMap((run) => run.notes.map((note) => ({ run, note })));
     const different = notes.filter(
-      ([, note], index) => notes.findIndex(([, other]) => other.text === note.text) === index,
+      ({ note }, index) => notes.findIndex(({ note: other }) => other.text === note.text) === index,
     );
     this.node.replaceChildren(
       ...(said ? [h("p", { class: "outcome" }, said)] : []),
       ...Object.values(
         Object.groupBy(
           runs.filter((run) => run.state === "failed"),
-          (run) => run.reason,
+          (run) => run.reason ?? "",
         ),
-      ).map(failure),
+      ).map((failed) => failure(failed ?? [])),
       ...runs.filter((run) => run.state === "interrupted").map(interruption),
       ...(different.length
         ? [
             h(
               "ul",
               { class: "notes", "aria-label": "Notes" },
-              different.map(([run, note]) =>
+              different.map(({ run, note }) =>
                 h(
                   "li",
                   { class: note.level },
-                  runs.length > 1 && notes.filter(([, other]) => other.text === note.text).length === 1
+                  runs.length > 1 && notes.filter(({ note: other }) => other.text === note.text).length === 1
                     ? `${run.label}: ${note.text}`
                     : note.text,
                 ),

@@ -7,8 +7,17 @@ import { smoothed } from "../shared/smoothing.js";
 import { isFinal } from "./run_model.js";
 import { tableUnder } from "../shared/table.js";
 
+/** @import { Child } from "../shared/dom.js" */
+
+/** @import { Layout, Styles, Trace } from "../shared/plotly_types.js" */
+/** @import { RunRows } from "../payloads.js" */
+/** @import { Run } from "./run_model.js" */
+
+/** @typedef {{quantity: string, axis: string, scale: string, smoothing: number}} View what the switches say */
+
 const MOST_POINTS = 4000;
 
+/** @param {RunRows["steps"]} rows */
 const thin = (rows) =>
   rows.length <= MOST_POINTS
     ? rows
@@ -17,12 +26,21 @@ const thin = (rows) =>
       );
 
 export class RunChart {
+  /**
+   * @param {Styles} styles
+   * @param {Layout} layout
+   * @param {string} id tells the switches of several charts apart
+   */
   constructor(styles, layout, id) {
     this.styles = styles;
     this.layout = layout;
+    /** @type {View} */
     this.view = { quantity: "loss", axis: "steps", scale: "linear", smoothing: 0.8 };
+    /** @type {Set<string>} the runs whose curves are hidden */
     this.hidden = new Set();
+    /** @type {Run[]} */
     this.runs = [];
+    this.emptyText = "";
     this.metricLabel = h("span", {}, "Accuracy");
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Learning curves" });
     this.table = tableUnder(() => this.numbers(), "Curves of the race");
@@ -34,6 +52,7 @@ export class RunChart {
       value: this.view.smoothing,
       oninput: (event) => this.set("smoothing", Number(event.target.value)),
     });
+    /** @type {(legend: string, name: "quantity" | "axis" | "scale", choices: [string, Child][]) => HTMLElement} */
     const part = (legend, name, choices) =>
       segmented(legend, `${name}-${id}`, choices, this.view[name], (value) => this.set(name, value));
     this.controls = h(
@@ -72,16 +91,26 @@ export class RunChart {
     onTheme(() => this.redraw());
   }
 
+  /**
+   * @template {keyof View} Name
+   * @param {Name} name
+   * @param {View[Name]} value
+   */
   set(name, value) {
     this.view[name] = value;
     this.redraw();
   }
 
+  /** @param {string} id */
   toggle(id) {
     this.hidden.has(id) ? this.hidden.delete(id) : this.hidden.add(id);
     this.redraw();
   }
 
+  /**
+   * @param {Run[]} runs
+   * @param {string} emptyText
+   */
   show(runs, emptyText) {
     this.runs = runs;
     this.emptyText = emptyText;
@@ -90,12 +119,14 @@ export class RunChart {
     this.redraw();
   }
 
+  /** @param {Run} run */
   points(run) {
     const at = this.view.axis === "steps" ? 0 : 1;
     const rows = thin(this.view.quantity === "loss" ? run.steps : run.evaluations);
     return { x: rows.map((row) => row[at]), y: rows.map((row) => row[2]) };
   }
 
+  /** @returns {Trace[]} */
   traces() {
     const loss = this.view.quantity === "loss";
     return this.runs
@@ -171,7 +202,7 @@ export class RunChart {
     const steps = Math.max(...this.runs.map((run) => run.total_steps ?? 0));
     if (axis === "steps" && steps > 0) layout.xaxis.range = [0, steps];
     layout.uirevision = `${quantity}-${axis}-${scale}`;
-    const empty = !data.some((trace) => trace.x.length);
+    const empty = !data.some((trace) => trace.x?.length);
     this.empty.hidden = !empty;
     layout.xaxis.showticklabels = layout.yaxis.showticklabels = layout.yaxis.showgrid = !empty;
     layout.xaxis.visible = layout.yaxis.visible =
@@ -197,9 +228,9 @@ export class RunChart {
       .flatMap((run) => {
         const { x, y } = this.points(run),
           name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
-        return x.map((value, index) => [name, value, y[index], run.metric_name]);
+        return x.map((value, index) => ({ name, x: value, y: y[index], metric: run.metric_name }));
       });
-    const rows = points.map(([name, x, y, metric]) => [
+    const rows = points.map(({ name, x, y, metric }) => [
       name,
       axis === "steps" ? String(x) : aligned(x),
       quantity === "loss" ? aligned(y) : metricText(metric, y),
@@ -211,7 +242,7 @@ export class RunChart {
         quantity === "loss" ? "Loss" : this.metricLabel.textContent,
       ],
       rows,
-      values: points.map((point) => point.slice(0, 3)),
+      values: points.map(({ name, x, y }) => [name, x, y]),
     };
   }
 }

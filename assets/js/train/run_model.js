@@ -2,17 +2,29 @@
 
 import { clock } from "../shared/format.js";
 
+/** @import { RunLasting, RunNews, RunNow, RunRows, RunsPoll } from "../payloads.js" */
+
+/**
+ * A run as far as it is known; `overlay` says what it is where it is laid over another race.
+ * @typedef {RunNow & RunLasting & RunRows & Pick<RunNews, "cursor" | "more" | "place"> & {overlay?: string | null}} Run
+ */
+
 const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
+/** @param {Pick<Run, "state">} run */
 export const isFinal = (run) => FINAL.has(run.state);
+/** @param {Pick<Run, "state">} run */
 export const isActive = (run) => ["preparing", "running", "stopping"].includes(run.state);
 
+/** The runs that are watched, by their ids; null until the server has told of one. */
 export class RunModel {
+  /** @param {string[]} ids */
   constructor(ids) {
+    /** @type {Map<string, Run | null>} */
     this.runs = new Map(ids.map((id) => [id, null]));
   }
 
   get shown() {
-    return [...this.runs.values()].filter(Boolean);
+    return [...this.runs.values()].filter((run) => run !== null);
   }
   get cursors() {
     return Object.fromEntries([...this.runs].map(([id, run]) => [id, run?.cursor ?? 0]));
@@ -21,35 +33,50 @@ export class RunModel {
     return this.shown.every((run) => isFinal(run) && !run.more);
   }
 
-  /** Take a poll's answer in; true when anything that a chart shows has changed. */
+  /**
+   * Take a poll's answer in; true when anything that a chart shows has changed.
+   * @param {RunsPoll} answer
+   */
   take(answer) {
     let changed = false;
     for (const id of answer.missing) this.runs.delete(id);
     for (const news of answer.runs) {
-      const run = this.runs.get(news.id) ?? { steps: [], evaluations: [], notes: [] };
       const { steps, evaluations, notes, ...facts } = news;
-      Object.assign(run, facts);
-      // A step that comes again was computed anew after a resume: what stood there is void.
-      for (const [name, rows] of [
-        ["steps", steps],
-        ["evaluations", evaluations],
-      ]) {
-        if (rows.length === 0) continue;
-        const first = steps.length ? Math.min(rows[0][0], steps[0][0]) : rows[0][0];
-        run[name] = run[name].filter((row) => row[0] < first).concat(rows);
-        changed = true;
-      }
+      const known = this.runs.get(news.id) ?? { steps: [], evaluations: [], notes: [] };
+      // A run's first answer has all of it.
+      const run = /** @type {Run} */ (Object.assign(known, facts));
+      run.steps = taken(run.steps, steps, steps);
+      run.evaluations = taken(run.evaluations, evaluations, steps);
       run.notes.push(...notes);
+      changed ||= steps.length + evaluations.length > 0;
       this.runs.set(news.id, run);
     }
     return changed || answer.missing.length > 0;
   }
 }
 
-/** Without what is laid over it: the race of the first run. */
+/**
+ * Rows with the new ones: a step that comes again was computed anew after a resume, and what stood there is void.
+ * @param {RunRows["steps"]} rows
+ * @param {RunRows["steps"]} news
+ * @param {RunRows["steps"]} steps
+ */
+function taken(rows, news, steps) {
+  if (news.length === 0) return rows;
+  const first = Math.min(news[0][0], steps[0]?.[0] ?? Infinity);
+  return rows.filter((row) => row[0] < first).concat(news);
+}
+
+/**
+ * Without what is laid over it: the race of the first run.
+ * @param {Run[]} runs
+ */
 export const shownRace = (runs) => runs.filter((run) => run.group === runs[0].group);
 
-/** Seconds of training until the run ends, from its own pace; null before it has one. */
+/**
+ * Seconds of training until the run ends, from its own pace; null before it has one.
+ * @param {Run} run
+ */
 function secondsLeft(run) {
   const last = run.steps.at(-1);
   if (run.state !== "running" || !last || !run.total_steps || last[0] < 3) return null;
@@ -61,13 +88,15 @@ function secondsLeft(run) {
 /**
  * Seconds until the last run of the race ends; null before the one that trains has a pace. One that waits takes what was
  * promised of it, times what this one's training takes against its own promise; without promises, as long as this one.
+ * @param {Run[]} runs
  */
 export function raceSecondsLeft(runs) {
   const active = runs.find(isActive),
+    last = active?.steps.at(-1),
     left = active ? secondsLeft(active) : null;
-  if (left === null) return null;
-  const training = active.steps.at(-1)[1] + left,
-    promised = active.forecast?.seconds?.value;
+  if (left === null || !last) return null;
+  const training = last[1] + left,
+    promised = active?.forecast?.seconds?.value;
   return runs
     .filter((run) => run.state === "queued")
     .reduce((sum, { forecast }) => {
@@ -76,13 +105,19 @@ export function raceSecondsLeft(runs) {
     }, left);
 }
 
-/** How far the whole race is, 0..1. */
+/**
+ * How far the whole race is, 0..1.
+ * @param {Run[]} runs
+ */
 export function progress(runs) {
   const done = runs.map((run) => (isFinal(run) ? 1 : run.total_steps ? run.step / run.total_steps : 0));
   return done.reduce((sum, value) => sum + value, 0) / Math.max(1, runs.length);
 }
 
-/** The status line, in words. */
+/**
+ * The status line, in words.
+ * @param {Run[]} runs
+ */
 export function statusText(runs) {
   const active = runs.find(isActive);
   const waiting = runs.filter((run) => run.state === "queued");
@@ -103,13 +138,14 @@ export function statusText(runs) {
     return parts.join(" · ");
   }
   if (waiting.length) {
-    const place = waiting[0].place;
+    const place = waiting[0].place ?? 1;
     return place > 1
       ? `${waiting[0].label} queued · place ${place} in the queue`
       : `${waiting[0].label} queued · starts as soon as the worker is free`;
   }
+  /** @param {string} state */
   const count = (state) => runs.filter((run) => run.state === state).length;
-  const said = ["finished", "stopped", "failed", "interrupted"]
+  const said = [...FINAL]
     .filter(count)
     .map((state) =>
       count(state) < runs.length

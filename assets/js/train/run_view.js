@@ -1,6 +1,6 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
-import { comeUpTo, h, setText } from "../shared/dom.js";
+import { comeUpTo, find, h, setText } from "../shared/dom.js";
 import { when } from "../shared/format.js";
 import { Predicted } from "./predicted.js";
 import { Reproduce } from "./reproduce.js";
@@ -9,18 +9,29 @@ import { RunChart } from "./run_chart.js";
 import { isActive, isFinal, progress, RunModel, shownRace, statusText } from "./run_model.js";
 import { Scoreboard } from "./scoreboard.js";
 
+/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { Charted, RunsPoll, RunView } from "../payloads.js" */
+/** @import { Run } from "./run_model.js" */
+
 const EVERY = 1000;
 // What is shown while nobody asked for a race, and what it is called.
+/** @type {Partial<Record<RunView["kind"], string>>} */
 const UNASKED = { last: "The last race here", best: "The best race here" };
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
-/** Put the runs into the address, so that a refresh or another device finds them. */
+/**
+ * Put the runs into the address, so that a refresh or another device finds them.
+ * @param {string[]} ids
+ */
 function remember(ids) {
   const address = new URL(location.href);
   ids.length ? address.searchParams.set("run", ids.join(",")) : address.searchParams.delete("run");
   history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
 }
 
+/**
+ * @param {Part<RunView, Charted, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>}>} part
+ */
 export function mount({ element, props, server, trigger, watch }) {
   const title = h("h2", {});
   const reuse = h(
@@ -51,6 +62,7 @@ export function mount({ element, props, server, trigger, watch }) {
     "Stop",
   );
   const refused = h("p", { class: "problem", role: "status", hidden: true });
+  const done = h("span");
   const bar = h(
     "div",
     {
@@ -60,7 +72,7 @@ export function mount({ element, props, server, trigger, watch }) {
       "aria-valuemin": 0,
       "aria-valuemax": 100,
     },
-    h("span"),
+    done,
   );
   const lost = h(
     "p",
@@ -79,25 +91,25 @@ export function mount({ element, props, server, trigger, watch }) {
   const predicted = new Predicted(props.lines);
   const reproduce = new Reproduce();
   const pageTitle = document.title;
-  element
-    .querySelector(".mount")
-    .replaceChildren(
-      h("div", { class: "run-head" }, title, reuse),
-      origin,
-      h("div", { class: "status-line" }, status, stop),
-      refused,
-      bar,
-      lost,
-      aloud,
-      chart.node,
-      board.node,
-      cards.node,
-      predicted.node,
-      reproduce.node,
-    );
+  find(element, ".mount").replaceChildren(
+    h("div", { class: "run-head" }, title, reuse),
+    origin,
+    h("div", { class: "status-line" }, status, stop),
+    refused,
+    bar,
+    lost,
+    aloud,
+    chart.node,
+    board.node,
+    cards.node,
+    predicted.node,
+    reproduce.node,
+  );
 
-  let model = null;
-  let timer = null;
+  let model = new RunModel([]);
+  /** @type {number | undefined} */
+  let timer;
+  let begun = false;
   let known = "";
   let generation = 0;
   let ended = 0; // how many of these runs are over: what they took teaches the next forecast
@@ -111,6 +123,7 @@ export function mount({ element, props, server, trigger, watch }) {
     document.dispatchEvent(new CustomEvent("race-started"));
   }
 
+  /** @param {Run[]} runs */
   function tell(runs) {
     // The buttons beside the settings are Python's: they hear of every change of state.
     const now = JSON.stringify(runs.map((run) => [run.id, run.state]));
@@ -126,6 +139,7 @@ export function mount({ element, props, server, trigger, watch }) {
     document.dispatchEvent(new CustomEvent("runs-changed"));
   }
 
+  /** @param {boolean} changed */
   function show(changed) {
     const runs = model.shown;
     const first = runs[0];
@@ -165,9 +179,9 @@ export function mount({ element, props, server, trigger, watch }) {
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
     const part = Math.round(100 * progress(race));
     bar.classList.toggle("idle", !race.some((run) => !isFinal(run)));
-    bar.setAttribute("aria-valuenow", part);
+    bar.setAttribute("aria-valuenow", String(part));
     document.title = race.some(isActive) ? `${part} % · ${pageTitle}` : pageTitle;
-    bar.firstChild.style.width = `${part}%`;
+    done.style.width = `${part}%`;
     board.show(runs);
     cards.show(runs);
     predicted.show(runs);
@@ -182,6 +196,7 @@ export function mount({ element, props, server, trigger, watch }) {
     element.toggleAttribute("data-settled", model.settled);
   }
 
+  /** @param {number} mine */
   async function poll(mine) {
     let wait = EVERY;
     if (!document.hidden) {
@@ -204,7 +219,7 @@ export function mount({ element, props, server, trigger, watch }) {
 
   /** What is new now, not only at the next turn. */
   function pollNow() {
-    if (document.hidden || !element.isConnected || props.value.recorded || !model?.runs.size) return;
+    if (document.hidden || !element.isConnected || props.value.recorded || !model.runs.size) return;
     clearTimeout(timer);
     poll(++generation);
   }
@@ -218,14 +233,15 @@ export function mount({ element, props, server, trigger, watch }) {
     setText(refused, props.value.refused ?? "");
     refused.hidden = !props.value.refused;
     document.getElementById("choose")?.classList.toggle("ready", token !== "");
-    const same = model && runs.join() === [...model.runs.keys()].join();
+    const same = begun && runs.join() === [...model.runs.keys()].join();
     if (!same) {
+      begun = true;
       model = new RunModel(runs);
       known = "";
       announced = false;
       chart.hidden.clear();
     }
-    if (recorded) {
+    if (recorded && rows) {
       model.take(rows);
       show(true);
       tell([]);
@@ -249,7 +265,7 @@ export function mount({ element, props, server, trigger, watch }) {
         rows: null,
         refused: null,
         kind: "chosen",
-        runs: event.detail,
+        runs: /** @type {CustomEvent<string[]>} */ (event).detail,
       };
       begin();
     }

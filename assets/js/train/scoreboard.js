@@ -4,6 +4,11 @@ import { h, setText, swatch } from "../shared/dom.js";
 import { aligned, clock, count, metricText } from "../shared/format.js";
 import { isFinal } from "./run_model.js";
 
+/** @import { Styles } from "../shared/plotly_types.js" */
+/** @import { Run } from "./run_model.js" */
+
+/** @typedef {ReturnType<Scoreboard["row"]>} BoardRow */
+
 const COLUMNS = [
   ["method", "Method", "The way of fine-tuning. Press a row's line sample to hide its curve."],
   ["metric", "Accuracy", "On examples that were not trained on; the latest evaluation."],
@@ -17,6 +22,10 @@ const COLUMNS = [
 ];
 
 export class Scoreboard {
+  /**
+   * @param {Styles} styles
+   * @param {(id: string) => void} ontoggle
+   */
   constructor(styles, ontoggle) {
     this.styles = styles;
     this.ontoggle = ontoggle;
@@ -38,6 +47,7 @@ export class Scoreboard {
     );
   }
 
+  /** @param {Run[]} runs */
   show(runs) {
     const ids = new Set(runs.map((run) => run.id));
     for (const [id, row] of this.rows)
@@ -59,6 +69,7 @@ export class Scoreboard {
     }
   }
 
+  /** @param {Run} run */
   row(run) {
     const cells = Object.fromEntries(COLUMNS.slice(1).map(([key]) => [key, h("td", { class: key })]));
     const label = h("span", { class: "label" });
@@ -91,15 +102,16 @@ export class Scoreboard {
     return { line, cells, label, state };
   }
 
+  /**
+   * @param {BoardRow} row
+   * @param {Run} run
+   * @param {number | null} best
+   */
   fill({ line, cells, label, state }, run, best) {
     const running = ["preparing", "running", "stopping"].includes(run.state);
     line.className = `${run.state}${run.overlay ? " overlay" : ""}`;
     setText(label, run.label);
-    setText(
-      state,
-      run.overlay ??
-        (run.state === "finished" ? run.detail : [run.state, run.detail].filter(Boolean).join(" · ")),
-    );
+    setText(state, run.overlay ?? (run.state === "finished" ? "" : run.state));
     const metric = metricText(run.metric_name, run.metric);
     setText(cells.metric, metric || (running ? "…" : "–"));
     cells.metric.classList.toggle("best", best !== null && run.state !== "failed" && run.metric === best);
