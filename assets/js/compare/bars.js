@@ -3,9 +3,14 @@
 import { h, paragraphs, segmented } from "../shared/dom.js";
 import { draw, NARROW, onTheme } from "../shared/plotly.js";
 
+/** @import { Costs } from "../payloads.js" */
+
 export class BarChart {
+  /** @param {string} id */
   constructor(id) {
     this.id = id;
+    /** @type {Costs | undefined} */
+    this.shown = undefined;
     this.quantity = "parameters";
     this.controls = h("div", { class: "chart-controls" });
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Cost of each method as bars" });
@@ -23,6 +28,7 @@ export class BarChart {
     onTheme(() => this.redraw());
   }
 
+  /** @param {Costs} shown */
   show(shown) {
     this.shown = shown;
     if (!this.controls.firstChild) {
@@ -54,9 +60,9 @@ export class BarChart {
         : "Nothing to draw: none of these methods has any.";
       return;
     }
-    const { xaxis } = figure.layout;
-    if (NARROW.matches)
-      Object.assign(xaxis, { dtick: Math.ceil((xaxis.range[1] - xaxis.range[0]) / 4), tickangle: 0 });
+    const { xaxis } = figure.layout,
+      [low, high] = /** @type {[number, number]} */ (xaxis.range);
+    if (NARROW.matches) Object.assign(xaxis, { dtick: Math.ceil((high - low) / 4), tickangle: 0 });
     this.chart.style.height = `${figure.layout.height}px`;
     draw(this.chart, figure).catch((error) => {
       this.chart.hidden = true;

@@ -1,14 +1,18 @@
 // What each method costs on the chosen model: who needs least, advice, the table, bars, growth.
 
-import { BarChart } from "./bars.js";
-import { h, paragraphs, setText, swatch } from "../shared/dom.js";
+import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
 import { exports } from "../shared/export.js";
+import { BarChart } from "./bars.js";
 import { GrowthChart } from "./growth.js";
+
+/** @import { Charted, Costs, CostsView } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 
 const MEASURED = ["seconds", "peak"];
 const TOGETHER = 600; // seconds within which one measurement is done
 const BUSY = 0.1;
 
+/** @param {number} time in seconds since 1970 */
 function ago(time) {
   const minutes = Math.round((Date.now() / 1000 - time) / 60);
   if (minutes < 1) return "just now";
@@ -19,6 +23,7 @@ function ago(time) {
       : `${Math.round(minutes / 1440)} days ago`;
 }
 
+/** @param {Part<CostsView, Charted>} part */
 export function mount({ element, props, watch }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
@@ -31,8 +36,9 @@ export function mount({ element, props, watch }) {
   const assumptions = h("ul", { class: "assumptions" });
   const age = h("p", { class: "quiet age" });
   const refusal = h("p", { class: "quiet age" });
+  /** @type {Costs["rows"]} */
   let rows = [];
-  element.querySelector(".mount").replaceChildren(
+  find(element, ".mount").replaceChildren(
     h("div", { class: "run-head" }, title, origin),
     problem,
     winners,
@@ -50,6 +56,7 @@ export function mount({ element, props, watch }) {
     h("details", { class: "as-table" }, h("summary", {}, "What is assumed"), assumptions),
   );
 
+  /** @param {Costs} costs */
   function fillTable({ columns: all, table: lines, measured }) {
     const columns = measured ? all : all.filter(({ key }) => !MEASURED.includes(key));
     const head = h(
@@ -64,7 +71,7 @@ export function mount({ element, props, watch }) {
         {},
         h(
           "th",
-          { scope: "row", class: "method", title: line.assumption },
+          { scope: "row", class: "method", title: line.unavailable === null ? line.assumption : null },
           h(
             "div",
             { class: "method-cell" },
@@ -72,7 +79,7 @@ export function mount({ element, props, watch }) {
             h("span", { class: "label" }, line.label),
           ),
         ),
-        line.unavailable
+        line.unavailable !== null
           ? h("td", { class: "why", colspan: columns.length }, line.unavailable)
           : columns.map(({ key }) =>
               line.refused && MEASURED.includes(key)
@@ -81,11 +88,12 @@ export function mount({ element, props, watch }) {
             ),
       ),
     );
-    const refused = lines.filter((line) => line.refused);
+    const refused = lines.filter((line) => line.unavailable === null && line.refused !== null);
+    const why = refused[0]?.unavailable === null ? refused[0].refused : "";
     setText(
       refusal,
       refused.length
-        ? `Not to be measured here: ${refused.map(({ label }) => label).join(", ")}. ${refused[0].refused}`
+        ? `Not to be measured here: ${refused.map(({ label }) => label).join(", ")}. ${why}`
         : "",
     );
     table.replaceChildren(

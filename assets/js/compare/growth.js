@@ -5,12 +5,19 @@ import { amount, count, times } from "../shared/format.js";
 import { draw, NARROW, onTheme, resolve } from "../shared/plotly.js";
 import { tableUnder } from "../shared/table.js";
 
+/** @import { Costs, Growth } from "../payloads.js" */
+/** @import { Kind } from "../shared/format.js" */
+/** @import { Drawn, Layout, Styles } from "../shared/plotly_types.js" */
+
+/** @type {[string, string][]} */
 const QUANTITIES = [
   ["parameters", "Parameters"],
   ["flops", "Extra FLOPs"],
   ["memory", "Extra memory"],
 ];
+/** @type {Record<string, string>} */
 const SHORT = { tokens: "tokens", width: "d", m: "m", block_size: "p", lora_r: "r", fourierft_n: "n" };
+/** @type {Record<string, string>} */
 const NAMES = {
   tokens: "Tokens",
   width: "Width d",
@@ -21,10 +28,22 @@ const NAMES = {
 };
 
 export class GrowthChart {
+  /**
+   * @param {Styles} styles
+   * @param {Layout} layout
+   * @param {string} id
+   */
   constructor(styles, layout, id) {
     this.styles = styles;
     this.base = layout;
     this.id = id;
+    /** @type {Growth[]} */
+    this.growth = [];
+    /** @type {Record<string, Kind>} by quantity */
+    this.kinds = {};
+    /** @type {Record<string, string>} by method */
+    this.labels = {};
+    this.offered = "";
     this.axis = "tokens";
     this.quantity = "flops";
     this.quantities = h("span", {});
@@ -52,13 +71,14 @@ export class GrowthChart {
       this.note,
       this.table.details,
     );
-    onTheme(() => this.redraw());
+    onTheme(() => this.growth.length && this.redraw());
     this.chart.addEventListener("pointerdown", (event) => this.drag(event));
     this.chart.addEventListener("pointermove", (event) => {
       if (event.buttons) this.drag(event);
     });
   }
 
+  /** @param {Costs} costs */
   show({ growth, columns, table }) {
     this.growth = growth;
     if (!this.quantities.firstChild) {
@@ -101,29 +121,36 @@ export class GrowthChart {
     this.reset();
   }
 
+  get quantityTitle() {
+    return QUANTITIES.find(([key]) => key === this.quantity)?.[1] ?? "";
+  }
+
   get now() {
-    return this.growth.find(({ key }) => key === this.axis);
+    const found = this.growth.find(({ key }) => key === this.axis);
+    if (!found) throw new Error(`nothing grows along ${this.axis}`);
+    return found;
   }
 
   reset() {
     const { x, at } = this.now;
-    this.slider.max = x.length - 1;
-    this.slider.value = nearest(x, at);
+    this.slider.max = String(x.length - 1);
+    this.slider.value = String(nearest(x, at));
     this.redraw();
   }
 
+  /** @param {PointerEvent} event */
   drag(event) {
-    const axis = this.chart._fullLayout?.xaxis;
-    if (!axis) return;
+    if (!("_fullLayout" in this.chart)) return; // not drawn yet
+    const axis = /** @type {Drawn} */ (this.chart)._fullLayout.xaxis;
     const pixel = event.clientX - this.chart.getBoundingClientRect().left - axis._offset;
     const index = nearest(this.now.x, Number(axis.p2d(pixel)));
     if (String(index) === this.slider.value) return;
-    this.slider.value = index;
+    this.slider.value = String(index);
     this.mark();
   }
 
   line() {
-    const x = this.now.x[this.slider.value];
+    const x = this.now.x[Number(this.slider.value)];
     return [
       {
         type: "line",
@@ -138,6 +165,7 @@ export class GrowthChart {
     ];
   }
 
+  /** @param {string} method */
   values(method) {
     return this.now.series[method][this.quantity];
   }
@@ -151,11 +179,11 @@ export class GrowthChart {
       exponentformat: "SI",
       nticks: NARROW.matches ? 4 : 7,
     });
-    if (NARROW.matches && x.at(-1) >= 1000 * x[0])
-      layout.xaxis.dtick = Math.ceil(Math.log10(x.at(-1) / x[0]) / 5);
+    const widest = x[x.length - 1] / x[0];
+    if (NARROW.matches && widest >= 1000) layout.xaxis.dtick = Math.ceil(Math.log10(widest) / 5);
     Object.assign(layout.yaxis, {
       type: "log",
-      title: { text: QUANTITIES.find(([key]) => key === this.quantity)[1], standoff: 6 },
+      title: { text: this.quantityTitle, standoff: 6 },
       exponentformat: "SI",
       nticks: 6,
     });
@@ -177,7 +205,7 @@ export class GrowthChart {
   }
 
   mark() {
-    if (window.Plotly && this.chart._fullLayout)
+    if (window.Plotly && "_fullLayout" in this.chart)
       window.Plotly.relayout(this.chart, resolve({ shapes: this.line() }, this.chart));
     this.tell();
   }
@@ -208,17 +236,22 @@ export class GrowthChart {
   numbers() {
     const { x, series, title } = this.now;
     const values = Object.keys(series).flatMap((method) =>
-      x.map((value, index) => [this.labels[method], value, this.values(method)[index]]),
+      x.map((value, index) => ({ label: this.labels[method], value, cost: this.values(method)[index] })),
     );
-    const rows = values.map(([label, value, cost]) => [
+    const rows = values.map(({ label, value, cost }) => [
       label,
       count(value),
       amount(this.kinds[this.quantity], cost),
     ]);
-    return { columns: ["Method", title, QUANTITIES.find(([key]) => key === this.quantity)[1]], rows, values };
+    return { columns: ["Method", title, this.quantityTitle], rows, values: values.map(Object.values) };
   }
 }
 
+/**
+ * The index of the value nearest to the wanted one, by their ratio.
+ * @param {number[]} values
+ * @param {number} wanted
+ */
 const nearest = (values, wanted) =>
   values.reduce(
     (best, value, index) =>

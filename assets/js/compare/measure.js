@@ -1,11 +1,16 @@
 // Measure step times on this machine: the button, progress, Cancel.
 
-import { h, setText } from "../shared/dom.js";
+import { find, h, setText } from "../shared/dom.js";
 
+/** @import { Measuring } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
+/** @param {Part<Measuring>} part */
 export function mount({ element, props, trigger, watch }) {
   const start = h("button", { type: "button", class: "primary", onclick: begin }, "Measure on this machine");
   const cancel = h("button", { type: "button", class: "secondary", disabled: true, onclick: stop }, "Cancel");
   const text = h("p", { class: "quiet", role: "status" });
+  const done = h("span");
   const bar = h(
     "div",
     {
@@ -15,13 +20,11 @@ export function mount({ element, props, trigger, watch }) {
       "aria-valuemin": 0,
       "aria-valuemax": 100,
     },
-    h("span"),
+    done,
   );
   const hint =
     "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
-  element
-    .querySelector(".mount")
-    .replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
+  find(element, ".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
   let deaf = false; // what still arrives after Cancel is not shown
   let kept = 0;
 
@@ -38,13 +41,14 @@ export function mount({ element, props, trigger, watch }) {
     show({ state: "idle", text: "Cancelled; what was measured until then is kept.", fraction: 0 });
   }
 
+  /** @param {Omit<Measuring, "kept">} now */
   function show({ state, text: said, fraction }) {
     const on = state === "on";
     start.disabled = on;
     cancel.disabled = !on;
     bar.classList.toggle("idle", !on);
-    bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
-    bar.firstChild.style.width = `${100 * fraction}%`;
+    bar.setAttribute("aria-valuenow", String(Math.round(100 * fraction)));
+    done.style.width = `${100 * fraction}%`;
     text.className = state === "failed" ? "problem" : "quiet";
     setText(text, said || hint);
   }

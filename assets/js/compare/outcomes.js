@@ -1,10 +1,16 @@
 // What finished runs gave: their scores against what they cost, with a switch over the costs.
 
-import { h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
+import { find, h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
 import { exports } from "../shared/export.js";
 import { draw, onTheme } from "../shared/plotly.js";
 import { tableUnder } from "../shared/table.js";
 
+/** @import { NoOutcomes, Outcomes, Styled } from "../payloads.js" */
+/** @import { Ask, Part } from "../shared/part.js" */
+
+/**
+ * @param {Part<null, Styled, {outcomes: Ask<{chosen: string | null, flops: boolean}, Outcomes | NoOutcomes>}>} part
+ */
 export function mount({ element, props, server }) {
   const title = h("h2", {}, "What your runs gave");
   const origin = h("p", { class: "origin" });
@@ -24,14 +30,15 @@ export function mount({ element, props, server }) {
   });
   const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
   const seen = h("div", { class: "seen", "aria-live": "polite" });
-  const table = tableUnder(
-    () => ({
-      columns: [...shown.columns, "On the front"],
-      rows: shown.rows.map(({ cells, front }) => [...cells, front.includes(axis) ? "yes" : "no"]),
-      values: shown.rows.map(({ numbers, front }) => [...numbers, front.includes(axis) ? "yes" : "no"]),
-    }),
-    "Settings and what they gave",
-  );
+  const table = tableUnder(() => {
+    const { columns, rows } = shown ?? { columns: [], rows: [] };
+    const onFront = (/** @type {string[]} */ front) => (front.includes(axis) ? "yes" : "no");
+    return {
+      columns: [...columns, "On the front"],
+      rows: rows.map(({ cells, front }) => [...cells, onFront(front)]),
+      values: rows.map(({ numbers, front }) => [...numbers, onFront(front)]),
+    };
+  }, "Settings and what they gave");
   const problem = h("p", { class: "quiet", role: "status" }, "Reading the finished runs …");
   const all = h(
     "div",
@@ -46,17 +53,17 @@ export function mount({ element, props, server }) {
       "div",
       { class: "every-run" },
       "Every run with its settings:",
-      exports("runs", () => shown.runs),
+      exports("runs", () => shown?.runs ?? []),
     ),
   );
-  let shown = null,
-    axis = "parameters",
+  /** @type {Outcomes | null} */
+  let shown = null;
+  /** @type {string | null} else the latest */
+  let picked = null;
+  let axis = "parameters",
     drawn = "",
     asking = 0;
-  let picked = null; // else the latest
-  element
-    .querySelector(".mount")
-    .replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);
+  find(element, ".mount").replaceChildren(h("div", { class: "run-head" }, title, origin), problem, all);
 
   /** Ask for the runs, first without FLOPs, whose formulas the server may still be loading. */
   async function refresh() {
@@ -77,6 +84,7 @@ export function mount({ element, props, server }) {
     }
   }
 
+  /** @param {Outcomes | NoOutcomes} answer */
   function fill(answer) {
     if (JSON.stringify(answer) === drawn) return;
     drawn = JSON.stringify(answer);
@@ -87,7 +95,7 @@ export function mount({ element, props, server }) {
         ? "No run has finished yet. Each finished run appears here with its score and its costs."
         : "",
     );
-    if (all.hidden) return;
+    if (!("chosen" in answer)) return;
     shown = answer;
     setText(title, answer.recorded ? "What a recorded race gave" : "What your runs gave");
     setText(origin, `${answer.subtitle} · ${answer.origin}`);
@@ -120,10 +128,11 @@ export function mount({ element, props, server }) {
   }
 
   function redraw() {
+    if (!shown) return;
     const figure = shown.figures[axis];
     const counting = axis === "flops" && !shown.counted;
     for (const node of [chart, legend, hint]) node.hidden = !figure;
-    setText(hint, shown.axes.find(({ key }) => key === axis).hint);
+    setText(hint, shown.axes.find(({ key }) => key === axis)?.hint ?? "");
     seen.replaceChildren(...paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]));
     table.refresh();
     if (!figure) return;
@@ -133,9 +142,7 @@ export function mount({ element, props, server }) {
     });
   }
 
-  onTheme(() => {
-    if (shown) redraw();
-  });
+  onTheme(redraw);
   document.addEventListener("runs-changed", refresh);
   // Runs may also come from elsewhere: look again whenever the section comes into view.
   new IntersectionObserver(([entry]) => {

@@ -1,10 +1,15 @@
 // The paper's figures beside ours, each with its verdict.
 
-import { h } from "../shared/dom.js";
-import { aligned, count } from "../shared/format.js";
+import { find, h } from "../shared/dom.js";
 import { exports } from "../shared/export.js";
+import { aligned, count } from "../shared/format.js";
 
+/** @import { PaperRow } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
+/** @type {Record<string, string>} */
 const MARKS = { "nothing to compare": "no figure known" };
+/** @type {Record<string, string>} */
 const NAMES = { cdvft: "CDVFT", lora: "LoRA", fourierft: "FourierFT", c3a: "C3A" };
 const HEADS = [
   ["Figure", ""],
@@ -15,15 +20,24 @@ const HEADS = [
   ["Why", ""],
 ];
 
+/** @param {number | null} value */
 const number = (value) => (value === null ? "–" : Number.isInteger(value) ? count(value) : aligned(value));
 // Beside a figure of the paper ours has as many decimals.
+/** @param {PaperRow} row */
 const ours = ({ published, ours: value }) =>
-  published === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
+  published === null || value === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
+/** @param {string} text */
 const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method] ?? method);
 
+/** @param {Part<PaperRow[]>} part */
 export function mount({ element, props }) {
   const rows = props.value;
   // A reason that many rows of a topic share is said once.
+  /**
+   * @param {PaperRow} row
+   * @param {number} index
+   * @param {PaperRow[]} own
+   */
   const line = (row, index, own) =>
     h(
       "tr",
@@ -35,6 +49,10 @@ export function mount({ element, props }) {
       h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
       h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""),
     );
+  /**
+   * @param {PaperRow[]} some
+   * @param {string} topic
+   */
   const group = (some, topic) => {
     const own = some.filter((row) => row.topic === topic);
     return h(
@@ -44,6 +62,10 @@ export function mount({ element, props }) {
       own.map(line),
     );
   };
+  /**
+   * @param {string} name
+   * @param {PaperRow[]} some
+   */
   const table = (name, some) =>
     h(
       "div",
@@ -68,7 +90,7 @@ export function mount({ element, props }) {
     );
   const both = rows.filter((row) => row.published !== null);
   const one = rows.filter((row) => row.published === null);
-  element.querySelector(".mount").replaceChildren(
+  find(element, ".mount").replaceChildren(
     h("h2", {}, "The paper's figures beside ours"),
     h(
       "p",
@@ -82,6 +104,6 @@ export function mount({ element, props }) {
       h("summary", {}, `Without a known figure of the paper: ${one.length} more rows`),
       table("Rows without a known figure of the paper", one),
     ),
-    exports("paper", () => rows),
+    exports("paper", () => rows.map((row) => ({ ...row }))),
   );
 }

@@ -28,9 +28,10 @@ export function plotly() {
 
 /**
  * A copy of a figure in which every "var(--name)" is the value it has on this page now.
- * @param {Pick<Figure, "data" | "layout">} figure
+ * @template Drawing
+ * @param {Drawing} figure
  * @param {Element} element
- * @returns {Pick<Figure, "data" | "layout">}
+ * @returns {Drawing}
  */
 export function resolve(figure, element) {
   const style = getComputedStyle(element);

@@ -15,11 +15,7 @@ export type Styles = { [method: string]: Style };
 
 /** A chart's element, once plotly has drawn on it. */
 export type Drawn = HTMLElement & {
-  _fullLayout: {
-    xaxis: { p2d: (pixel: number) => number; d2p: (value: number) => number; range: number[] };
-    margin: { l: number };
-    [option: string]: unknown;
-  };
+  _fullLayout: { xaxis: { p2d: (pixel: number) => number; _offset: number } };
 };
 
 export interface Library {

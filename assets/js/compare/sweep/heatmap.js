@@ -3,11 +3,20 @@
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
 
+/** @import { SweepCells, SweepGiven, SweepSpread } from "../../payloads.js" */
+
+/** @typedef {SweepGiven["heatmaps"]} Heatmaps */
+
 const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast in light and in dark
 
 export class SweepHeatmap {
   constructor() {
+    /** @type {keyof SweepCells} */
     this.rest = "mean";
+    /** @type {Heatmaps} */
+    this.heatmaps = [];
+    /** @type {string | null} */
+    this.metric = null;
     this.choice = h("select", { "aria-label": "Dimensions of the heatmap", onchange: () => this.redraw() });
     this.table = h("table", { class: "numbers heat" });
     this.note = h("p", { class: "quiet note" });
@@ -25,9 +34,11 @@ export class SweepHeatmap {
     );
   }
 
+  /** @param {SweepGiven} given */
   show({ heatmaps, metric_name: metric }) {
     const before = this.choice.value;
-    Object.assign(this, { heatmaps, metric });
+    this.heatmaps = heatmaps;
+    this.metric = metric;
     this.choice.replaceChildren(
       ...heatmaps.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)),
     );
@@ -41,10 +52,11 @@ export class SweepHeatmap {
     const cells = heat.cells[this.rest];
     const means = cells
       .flat()
-      .filter(Boolean)
+      .filter((spread) => spread !== null)
       .map(({ mean }) => mean);
     const low = Math.min(...means),
       range = Math.max(...means) - low || 1;
+    /** @param {SweepSpread | null} spread */
     const cell = (spread) => {
       if (!spread) return h("td", { class: "none" }, "–");
       const part = Math.round((DEEPEST * (spread.mean - low)) / range);

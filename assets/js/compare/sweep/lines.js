@@ -5,12 +5,26 @@ import { metricText } from "../../shared/format.js";
 import { draw, onTheme } from "../../shared/plotly.js";
 import { tableUnder } from "../../shared/table.js";
 
+/** @import { SweepGiven, SweepPoints } from "../../payloads.js" */
+/** @import { Layout, Styles } from "../../shared/plotly_types.js" */
+
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x"];
 
 export class SweepLines {
+  /**
+   * @param {Styles} styles
+   * @param {Layout} layout
+   */
   constructor(styles, layout) {
-    Object.assign(this, { styles, base: layout, rest: "mean" });
+    this.styles = styles;
+    this.base = layout;
+    /** @type {keyof SweepPoints} */
+    this.rest = "mean";
+    /** @type {SweepGiven["lines"]} */
+    this.lines = [];
+    /** @type {string | null} */
+    this.metric = null;
     this.choice = h("select", { "aria-label": "Dimensions of the lines", onchange: () => this.redraw() });
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "The metric along one dimension" });
     this.table = tableUnder(() => this.numbers(), "Sweep lines");
@@ -22,12 +36,14 @@ export class SweepLines {
       this.chart,
       this.table.details,
     );
-    onTheme(() => this.lines && this.redraw());
+    onTheme(() => this.redraw());
   }
 
+  /** @param {SweepGiven} given */
   show({ lines, metric_name: metric }) {
     const before = this.choice.value;
-    Object.assign(this, { lines, metric });
+    this.lines = lines;
+    this.metric = metric;
     this.choice.replaceChildren(
       ...lines.map(({ key, title }) => h("option", { value: key, selected: key === before }, title)),
     );
@@ -98,19 +114,19 @@ export class SweepLines {
   }
 
   numbers() {
-    const { axis, series } = this.now;
+    const { axis = "", series = [] } = this.now ?? {};
     const rows = series.flatMap(({ label, points }) =>
-      points[this.rest].map((point) => [label, point.at, point]),
+      points[this.rest].map((point) => ({ label, ...point })),
     );
     return {
       columns: ["Line", axis, "Mean", "Lowest seed", "Highest seed", "Runs"],
-      rows: rows.map(([label, at, { mean, low, high, runs }]) => [
+      rows: rows.map(({ label, at, mean, low, high, runs }) => [
         label,
         at,
         ...[mean, low, high].map((value) => metricText(this.metric, value)),
         runs,
       ]),
-      values: rows.map(([label, at, { mean, low, high, runs }]) => [label, at, mean, low, high, runs]),
+      values: rows.map(({ label, at, mean, low, high, runs }) => [label, at, mean, low, high, runs]),
     };
   }
 }

@@ -4,9 +4,17 @@ import { h, setText, swatch } from "../../shared/dom.js";
 import { aligned, count, metricText } from "../../shared/format.js";
 import { exports } from "../../shared/export.js";
 
+/** @import { SweepGiven, SweepSetting } from "../../payloads.js" */
+/** @import { Styles } from "../../shared/plotly_types.js" */
+
 export class SettingsTable {
+  /** @param {Styles} styles */
   constructor(styles) {
     this.styles = styles;
+    /** @type {SweepSetting[]} */
+    this.settings = [];
+    /** @type {string | null} */
+    this.metric = null;
     this.table = h("table", { class: "scoreboard settings-table" });
     this.summary = h("summary", {});
     this.node = h(
@@ -22,8 +30,10 @@ export class SettingsTable {
     );
   }
 
+  /** @param {SweepGiven} given */
   show({ settings, metric_name: metric }) {
-    Object.assign(this, { settings, metric });
+    this.settings = settings;
+    this.metric = metric;
     this.redraw();
   }
 
@@ -39,6 +49,7 @@ export class SettingsTable {
       ["Parameters", "Trained numbers, without the classifier head's"],
       ...(timed ? [["Seconds", "Of training, the median of the seeds"]] : []),
     ];
+    /** @param {SweepSetting} setting */
     const line = ({ method, name, spread, seeds, failed, parameters, seconds }) =>
       h(
         "tr",

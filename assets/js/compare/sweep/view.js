@@ -1,26 +1,42 @@
 // The sweep's section: how far it is, what it says, its heatmap, its lines and its table. Fills in while it runs.
 
-import { h, paragraphs, segmented, setText } from "../../shared/dom.js";
+import { find, h, paragraphs, segmented, setText } from "../../shared/dom.js";
 import { clock } from "../../shared/format.js";
 import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
 
+/** @import { Done, SweepAnswer, SweepCells, SweepFixed, SweepProgress, SweepShown, SweepView } from "../../payloads.js" */
+/** @import { Ask, Part } from "../../shared/part.js" */
+
+/**
+ * @typedef {object} SweepServer
+ * @property {Ask<{group: string | null, token: string, known: string | null | undefined} | {recorded: string}, SweepAnswer>} sweep
+ * @property {Act} stop
+ * @property {Act} go_on
+ */
+/** @typedef {Ask<{group: string | null, token: string}, Done>} Act */
+
 const EVERY = 2000;
 const AT_REST = 10_000; // all runs are over, but another page may let it go on
 const STATES = ["finished", "failed", "stopped", "interrupted", "running", "preparing", "stopping", "queued"];
 
-/** Put the sweep into the address, so that a refresh or a link leads back to it. */
+/**
+ * Put the sweep into the address, so that a refresh or a link leads back to it.
+ * @param {string | null} group
+ */
 function remember(group) {
   const address = new URL(location.href);
   group ? address.searchParams.set("sweep", group) : address.searchParams.delete("sweep");
   history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
 }
 
+/** @param {Part<SweepView, SweepFixed, SweepServer>} part */
 export function mount({ element, props, server, watch }) {
   const title = h("p", { class: "sweep-title" });
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status", role: "status" });
+  const done = h("span");
   const bar = h(
     "div",
     {
@@ -30,7 +46,7 @@ export function mount({ element, props, server, watch }) {
       "aria-valuemin": 0,
       "aria-valuemax": 100,
     },
-    h("span"),
+    done,
   );
   const stop = h(
     "button",
@@ -70,10 +86,10 @@ export function mount({ element, props, server, watch }) {
   const rests = segmented(
     "What stands for the settings that are not on an axis",
     "sweep-rest",
-    [
+    /** @type {[keyof SweepCells, string][]} */ ([
       ["mean", "Mean over the rest"],
       ["best", "Best of the rest"],
-    ],
+    ]),
     "mean",
     (rest) => {
       heatmap.rest = lines.rest = rest;
@@ -92,25 +108,27 @@ export function mount({ element, props, server, watch }) {
     table.node,
   );
   const head = h("h2", {}, "Does the choice of m, p and learning rate matter?");
-  element
-    .querySelector(".mount")
-    .replaceChildren(
-      head,
-      choice,
-      title,
-      origin,
-      status,
-      bar,
-      h("p", { class: "sweep-actions" }, stop, goOn, back),
-      seen,
-      pictures,
-    );
+  find(element, ".mount").replaceChildren(
+    head,
+    choice,
+    title,
+    origin,
+    status,
+    bar,
+    h("p", { class: "sweep-actions" }, stop, goOn, back),
+    seen,
+    pictures,
+  );
 
-  let group = null,
-    known = null,
-    timer = null,
-    generation = 0;
+  /** @type {string | null} the sweep that is watched */
+  let group = null;
+  /** @type {string | null | undefined} what of it is shown */
+  let known = null;
+  /** @type {number | undefined} */
+  let timer;
+  let generation = 0;
 
+  /** @param {SweepShown} shown */
   function fill(shown) {
     title.hidden = Boolean(shown.recorded);
     setText(title, shown.title);
@@ -127,6 +145,7 @@ export function mount({ element, props, server, watch }) {
     table.show(shown);
   }
 
+  /** @param {SweepProgress} progress */
   function tell({ runs, states, waiting, ended, seconds_left: left }) {
     const counts = STATES.filter((state) => states[state]).map((state) => `${states[state]} ${state}`);
     const time = left === null ? [] : [`about ${clock(left)} left`];
@@ -134,17 +153,18 @@ export function mount({ element, props, server, watch }) {
     const part = Math.round((100 * ended) / runs);
     bar.hidden = false;
     bar.classList.toggle("idle", waiting === 0);
-    bar.setAttribute("aria-valuenow", part);
-    bar.firstChild.style.width = `${part}%`;
+    bar.setAttribute("aria-valuenow", String(part));
+    done.style.width = `${part}%`;
   }
 
+  /** @param {number} mine */
   async function poll(mine) {
     let again = true;
     if (!document.hidden) {
       try {
         const answer = await server.sweep({ group, token: props.value.token, known });
         if (mine !== generation) return;
-        if (answer.missing) {
+        if (answer.missing || !answer.progress) {
           remember(null);
           watchGroup(null);
           setText(
@@ -176,6 +196,7 @@ export function mount({ element, props, server, watch }) {
     timer = setTimeout(() => poll(mine), again ? EVERY : AT_REST);
   }
 
+  /** @param {string} recipe */
   async function showRecorded(recipe) {
     const mine = generation;
     try {
@@ -186,6 +207,7 @@ export function mount({ element, props, server, watch }) {
     }
   }
 
+  /** @param {Act} call */
   async function act(call) {
     stop.disabled = goOn.disabled = true;
     let refused;
@@ -200,6 +222,7 @@ export function mount({ element, props, server, watch }) {
     if (refused) setText(status, refused);
   }
 
+  /** @param {string | null} next */
   function watchGroup(next) {
     clearTimeout(timer);
     generation += 1;
@@ -214,8 +237,9 @@ export function mount({ element, props, server, watch }) {
       status,
       "A recorded sweep, not run here; its seconds were not kept, since other work shared the machine.",
     );
-    fill(props.first);
-    choice.querySelector("input").checked = true;
+    if (props.first) fill(props.first);
+    const first = choice.querySelector("input");
+    if (first) first.checked = true;
   }
 
   watch("value", () => {
