@@ -21,7 +21,7 @@ import { decades, ends, powers, scale, ticks } from "./scales.js";
  * @typedef {object} IndexOptions
  * @property {number} [last] the largest place; left out, the longest series' own
  * @property {number} [first] what the place 0 is called; 0
- * @property {number} [blocks] draw a line between every so many places
+ * @property {number | null} [blocks] draw a line between every so many places
  * @property {Mark[]} [marks]
  * @property {string} [xTitle]
  * @property {string} [yTitle] in the upper right corner
@@ -176,7 +176,7 @@ export class LinePlot extends CanvasView {
     context.lineWidth = 1;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    for (const value of values) {
+    for (const value of this.series.length ? values : []) {
       const y = Math.round(to.y(value)) + 0.5;
       stroke(context, this.color(value === 0 ? "var(--plot-axis)" : "var(--plot-grid)"), left, y, end, y);
       context.fillText(text(value), left - 6, y);
