@@ -54,6 +54,24 @@ def serve() -> Iterator[Serve]:
         server.server_close()
 
 
+class Hanging:
+    """A peer's answer that never comes: it lasts until the test is over."""
+
+    def __init__(self) -> None:
+        self.asked, self.over = threading.Event(), threading.Event()
+
+    def __call__(self, *request: object) -> None:
+        self.asked.set()
+        self.over.wait()
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    hangs = Hanging()
+    yield hangs
+    hangs.over.set()
+
+
 def make_wheel(folder: Path, content: bytes = b"weights" * 50_000) -> Path:
     """A wheel as pip accepts it, with one member to read."""
     folder.mkdir(exist_ok=True)

@@ -28,14 +28,28 @@ def test_exit_code_and_output(tmp_path: Path, code: str, expected: int) -> None:
     assert ("hello" in (tmp_path / "log").read_text()) == (expected == 0)
 
 
+WRITES = """
+import os, time
+for n in range(1, 4):
+    with open(f"part{n}", "wb") as file:
+        file.write(b"x" * 100)
+    os.rename(f"part{n}", f"files/{n}")
+    while not os.path.exists(f"heard/{100 * n}"):
+        time.sleep(0.01)
+"""
+
+
 def test_bytes_are_reported_as_they_arrive(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
-    write = "import time\nfor n in range(4):\n    open(f'files/{n}', 'wb').write(b'x' * 100); time.sleep(0.3)"
+    (tmp_path / "heard").mkdir()
     counts: list[int] = []
-    assert _run(write, tmp_path, on_bytes=counts.append) == 0
-    assert counts == sorted(counts)
-    assert counts[-1] == 400
-    assert len(counts) >= 3
+
+    def hear(count: int) -> None:
+        counts.append(count)
+        (tmp_path / "heard" / str(count)).touch()
+
+    assert _run(WRITES, tmp_path, on_bytes=hear) == 0
+    assert [count for count in counts if count] == [100, 200, 300]
 
 
 @pytest.mark.parametrize("why", ["stopped", "stalled"])

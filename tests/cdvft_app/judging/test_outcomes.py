@@ -96,6 +96,12 @@ def test_the_front_is_what_nothing_else_beats():
     assert front(placed(small), "memory") == []
 
 
+def test_who_costs_more_and_scores_the_same_is_not_on_the_front():
+    cheap, dear, best = ran("lora", 0.75, 6_000), ran("cdvft", 0.75, 13_824), ran("c3a", 0.75, 13_823)
+    members = front(placed(cheap, dear, best), "parameters")
+    assert [point.outcomes for point in members] == [(cheap,)]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "level"),
     [

@@ -3,12 +3,11 @@
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from in_process import InProcess
-from queued_runs import RUN, FakeTrainer, wait
+from queued_runs import RUN, FakeTrainer, wait, wait_for
 
 from cdvft_app.events import Started, Step, TrainingFailed
 from cdvft_app.settings import RunSettings
@@ -192,6 +191,7 @@ class FragileStore(RunStore):
     """Refuses to write while `full`."""
 
     full = False
+    refused = 0  # states that could not be kept
 
     def append(self, run_id, event):
         if self.full:
@@ -200,6 +200,7 @@ class FragileStore(RunStore):
 
     def set_state(self, *arguments, **named):
         if self.full:
+            self.refused += 1
             raise StoreError("The disk is full.")
         super().set_state(*arguments, **named)
 
@@ -218,7 +219,7 @@ def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys)
     working.start()
     (run_id,) = working.submit([RUN], "a")
     assert filled.wait(10)
-    time.sleep(0.1)
+    wait_for(lambda: store.refused > 2)
     assert store.state(run_id) in ACTIVE
     store.full = False
     run = wait(store, run_id, *FINAL)

@@ -67,6 +67,18 @@ def test_an_adapter_that_starts_at_zero_changes_nothing(text_plan, text_rows, me
     )
 
 
+@pytest.mark.parametrize("rank", [1, 2, 8])
+def test_loras_update_is_b_times_a_at_every_rank(text_plan, text_rows, rank):
+    model = build(text_plan, text_rows, "lora", lora_r=rank)
+    shake(model)
+    found = methods.vectors(model)
+    name = "encoder.layer.1.attention.self.query"
+    a, b = found[f"{name}/A"], found[f"{name}/B"]
+    assert a.shape == (rank, 32) and b.shape == (32, rank)
+    update = model.get_submodule(f"base_model.model.backbone.{name}").get_delta_weight("default")
+    torch.testing.assert_close(update.detach(), b @ a, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
     model = build(text_plan, text_rows, method)

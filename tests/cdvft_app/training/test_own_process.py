@@ -149,7 +149,7 @@ def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch
 
 
 SERVER = """
-import sys, time
+import signal, sys
 from functools import partial
 sys.path[:0] = [{root!r}, {here!r}]
 from cdvft_app.settings import RunSettings
@@ -160,7 +160,7 @@ if __name__ == "__main__":
     queue = JobQueue(RunStore(sys.argv[1]), executor=partial(own_process, trainer="fake_trainers:slowly"))
     queue.start()
     queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
-    time.sleep(300)
+    signal.pause()
 """
 
 

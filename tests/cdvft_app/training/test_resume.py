@@ -13,7 +13,7 @@ import pytest
 import torch
 from listening import TOTAL, run
 
-from cdvft_app.events import Evaluation, Step
+from cdvft_app.events import Evaluation, Note, Step
 from cdvft_app.store import snapshots
 from cdvft_app.training import trainer
 from cdvft_app.training.loop import RaceTrainer
@@ -34,6 +34,18 @@ def test_stop_acts_within_two_steps_and_resume_goes_on_as_if_nothing_was(
     assert before.losses() | after.losses() == whole[0].losses()
     assert finished.seconds > done.seconds
     assert finished.metric == whole[0][-1].metric
+    assert finished.train_loss == whole[0][-1].train_loss  # over steps of both halves
+
+
+def test_snapshots_of_lost_steps_are_forgotten(text_plan, text_rows, tmp_path):
+    plan = text_plan(checkpoint_every=5)
+    run(plan, text_rows, tmp_path, stop_after=8)
+    torn = max((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1]))
+    (torn / "trainer_state.json").unlink()  # what is left is of step 5
+    after, done = run(plan, text_rows, tmp_path, resume=True, stop_after=6)
+    assert min(after.losses()) == 6 and done.step < 8
+    assert snapshots.steps(tmp_path) == list(range(done.step + 1))
+    assert [note.text for note in after.of(Note)] == ["Went on from step 5."]
 
 
 def test_a_checkpoint_that_was_cut_off_is_passed_over(whole, text_plan, text_rows, tmp_path):
