@@ -55,7 +55,7 @@ where $\odot$ multiplies number by number and IFFT goes back.
         (
             ("256 times", "That is row by row, where work grows as d². By FFT it grows as d log₂ d."),
             ("About 24 times", "16 times the length, and log₂ d grows from 8 to 12: 16 × 12 / 8 = 24."),
-            ("16 times", "Nearly: the length gives 16, but log₂ d grows too, from 8 to 12."),
+            ("16 times", "The length gives 16, but log₂ d grows too, from 8 to 12."),
         ),
         1,
     ),

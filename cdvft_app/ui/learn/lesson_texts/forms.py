@@ -58,7 +58,7 @@ the edge: the input is padded with zeros and the output cut. With $m = 2$ this t
 
 $$d_{in} + d_{out} + q_1\,q_2\,p$$
 
-numbers. A small $p$ says more and costs more; at $p = 1$ every entry would be free.
+numbers. A small $p$ holds more of them and costs more; at $p = 1$ every entry would be free.
 
 **Drag $p$,** and try one that does not divide, such as 28.
 """,
@@ -84,7 +84,7 @@ SHAPES = Lesson(
 Give four methods the same number of trained numbers, and look at what they can say with it.
 
 - **LoRA**, $\Delta W = BA$: full freedom in a few directions, nothing outside. Rank $r$.
-- **FourierFT**: a sum of $n$ plane waves, so every entry depends on every number.
+- **FourierFT**: a sum of $n$ plane waves, each spread over the whole matrix.
 - **C3A**: circulant blocks without diagonals, the same pattern all along a diagonal.
 - **CDVFT**: circulant blocks whose rows and columns each have a scale.
 

@@ -1,0 +1,36 @@
+"""The lessons' words, sentence by sentence, so that each is either computed or known to claim nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
+
+Holds = Callable[[], bool]
+LESSON = {lesson.key: lesson for lesson in LESSONS}
+
+
+def graded(lesson: Lesson, true: dict[str, Holds]) -> tuple[list[bool], list[bool]]:
+    """Which answers are true by computation, and which is graded as right; `true` goes by the answers."""
+    answers = [answer for answer, _ in lesson.question.answers]
+    assert set(true) == set(answers)
+    return [bool(true[answer]()) for answer in answers], [
+        place == lesson.question.right for place in range(len(answers))
+    ]
+
+
+def words(lesson: Lesson) -> str:
+    """Text and replies, a line each, blanks made one."""
+    said = [lesson.text, *(reply for _, reply in lesson.question.answers)]
+    return "\n".join(" ".join(part.split()) for part in said)
+
+
+def without(lesson: Lesson, quoted: Iterable[str]) -> list[str]:
+    """The sentences of text and replies in which nothing is quoted, but for "Drag ..." in bold."""
+    rest = words(lesson)
+    for quote in quoted:
+        assert quote in rest or quote in words(lesson), quote
+        rest = rest.replace(quote, re.sub(r"[^\s.?!:]", "\0", quote))
+    sentences = re.split(r"(?<=[.?!:])\s+|\n", rest)
+    return [one for one in sentences if one and "\0" not in one and not one.startswith("**Drag")]

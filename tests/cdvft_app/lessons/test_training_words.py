@@ -1,0 +1,263 @@
+"""Lessons 6 and 7, sentence by sentence: gradients at a start of zeros, few digits, and rates too high."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from lesson_words import LESSON, graded, without
+from torch import Tensor, nn
+
+from cdvft.circulant import circulant
+from cdvft.config import CDVFTConfig
+from cdvft.layer import CDVFTLinear
+from cdvft_app.lessons import trial
+from cdvft_app.training import callbacks, trainer
+
+D, NAMES = 12, ("a3", "c", "a1")
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def product(a3: Tensor, c: Tensor, a1: Tensor) -> Tensor:
+    return a3[:, None] * circulant(c) * a1
+
+
+def start(*zero: str) -> list[Tensor]:
+    """Random vectors a3, c, a1, those that are named being zero."""
+    vectors = random(3, D)
+    return [vector * (name not in zero) for name, vector in zip(NAMES, vectors, strict=True)]
+
+
+def moving(vectors: list[Tensor]) -> set[str]:
+    """The vectors whose gradient is not zero, of the squared distance to another product."""
+    vectors = [vector.clone().requires_grad_() for vector in vectors]
+    wanted = product(*random(3, D, seed=1))
+    (product(*vectors) - wanted).square().sum().backward()
+    return {name for name, vector in zip(NAMES, vectors, strict=True) if bool(vector.grad.any())}
+
+
+def trained(vectors: list[Tensor], steps: int) -> list[Tensor]:
+    """After so many steps of gradient descent."""
+    vectors = [vector.clone().requires_grad_() for vector in vectors]
+    wanted = product(*random(3, D, seed=1))
+    optimizer = torch.optim.SGD(vectors, lr=1e-3)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (product(*vectors) - wanted).square().sum().backward()
+        optimizer.step()
+    return [vector.detach() for vector in vectors]
+
+
+# Lesson 6
+
+
+def gradient_is_the_formula() -> bool:
+    """For a loss 1/2 ||h - target||^2 over some tokens, whose gradient in h is h - target."""
+    a3, c, a1 = (vector.requires_grad_() for vector in random(3, D))
+    x, target = random(5, D, seed=1), random(5, D, seed=2)
+    h = x @ product(a3, c, a1).T
+    (0.5 * (h - target).square().sum()).backward()
+    said = ((h - target) * (x @ (circulant(c) @ torch.diag(a1)).T)).sum(0)
+    return torch.allclose(a3.grad, said)
+
+
+def a_product_is_zero_as_soon_as_one_factor_is() -> bool:
+    return not any(product(*start(name)).any() for name in NAMES) and bool(product(*start()).any())
+
+
+def two_zeros_move_nothing() -> bool:
+    return not any(moving(start("a3", other)) for other in ("c", "a1"))
+
+
+def stays_for_ever(*zero: str) -> bool:
+    before = start(*zero)
+    return all(map(torch.equal, before, trained(before, 200)))
+
+
+def one_zero_moves_first_and_the_others_follow() -> bool:
+    vectors = start("a3")
+    return moving(vectors) == {"a3"} and moving(trained(vectors, 1)) == set(NAMES)
+
+
+# Lesson 7
+
+
+def rounded_fft_error(bits: int, d: int = 256) -> float:
+    """Relative error of a radix-2 transform whose every product and sum keeps so many bits."""
+
+    def kept(values: Tensor) -> Tensor:
+        parts = torch.view_as_real(values)
+        unit = torch.exp2(parts.abs().clamp(min=1e-30).log2().floor() - bits)
+        return torch.view_as_complex((parts / unit).round() * unit)
+
+    def transform(values: Tensor) -> Tensor:
+        n = len(values)
+        if n == 1:
+            return values
+        even, odd = transform(values[0::2]), transform(values[1::2])
+        turn = torch.exp(-2j * math.pi * torch.arange(n // 2) / n).to(values.dtype)
+        odd = kept(kept(turn) * odd)
+        return torch.cat([kept(even + odd), kept(even - odd)])
+
+    x = random(d).to(torch.complex128)
+    truth = torch.fft.fft(x)
+    return float((transform(kept(x)) - truth).norm() / truth.norm())
+
+
+def every_round_rounds() -> bool:
+    """log2 d rounds: a transform 16 times as long makes four more, and a larger error."""
+    return rounded_fft_error(7, 4096) > rounded_fft_error(7, 256) > 2**-9
+
+
+def fft_is_refused(dtype: torch.dtype, length: int = 768) -> bool:
+    try:
+        torch.fft.rfft(torch.ones(length, dtype=dtype))
+    except RuntimeError:
+        return True
+    return False
+
+
+def layer(dtype: torch.dtype) -> CDVFTLinear:
+    torch.manual_seed(0)
+    return CDVFTLinear(
+        nn.Linear(64, 64, dtype=dtype), "default", CDVFTConfig(m=2, init_weights=False), None, 1.0
+    )
+
+
+def vectors_stay_float32() -> bool:
+    return all(
+        vector.dtype == torch.float32
+        for dtype in (torch.bfloat16, torch.float16, torch.float32)
+        for name, vector in layer(dtype).named_parameters()
+        if "cdvft" in name
+    )
+
+
+def is_made_in_float32_and_cast_back() -> bool:
+    """Of a bfloat16 layer of zeros the output is dW x, each number within half of its last bit."""
+    adapted = layer(torch.bfloat16)
+    nn.init.zeros_(adapted.get_base_layer().weight)
+    nn.init.zeros_(adapted.get_base_layer().bias)
+    x = random(32, 64).to(torch.bfloat16)
+    with torch.no_grad():
+        came = adapted(x)
+        truth = x.double() @ adapted.get_delta_weight("default").double().T
+    half_a_bit = 2**-8 * truth.abs() * 1.01 + 1e-6
+    return came.dtype == torch.bfloat16 and bool(((came.double() - truth).abs() <= half_a_bit).all())
+
+
+def doubled() -> float:
+    vectors = random(3, D)
+    return float(product(*(2 * vectors)).norm() / product(*vectors).norm())
+
+
+def the_next_step_is_larger() -> bool:
+    """Far from what is wanted, where the loss is the size of dW squared."""
+    sizes = []
+    for factor in (1, 2):
+        vectors = (factor * random(3, D)).requires_grad_()
+        product(*vectors).square().sum().backward()
+        sizes.append(float(vectors.grad.norm()))
+    return sizes[1] > sizes[0]
+
+
+def three_vectors_are_really_trained() -> bool:
+    run = trial.trained(0.03)
+    return trial.D == 64 and len(run["losses"]) == trial.STEPS and run["losses"][-1] < run["losses"][0]
+
+
+def same_watch() -> bool:
+    return trial.LossWatch is callbacks.LossWatch is trainer.LossWatch
+
+
+HOLD = {
+    "6": {
+        "A product is zero as soon as one factor is.": a_product_is_zero_as_soon_as_one_factor_is,
+        "The gradient of one vector is made of **all the others**": gradient_is_the_formula,
+        "\\frac{\\partial \\mathcal{L}}{\\partial a_3} = \\sum_{\\text{tokens}} \\frac{\\partial "
+        "\\mathcal{L}}{\\partial h} \\odot \\big(\\mathrm{circ}(c_2)\\,\\mathrm{diag}(a_1)\\,x\\big)": (
+            gradient_is_the_formula
+        ),
+        "If $c_2$ or $a_1$ is zero too, this gradient is zero, and so is everybody else's: nothing ever "
+        "moves.": two_zeros_move_nothing,
+        "With $a_3$ alone at zero, it moves first, and then the others can follow.": (
+            one_zero_moves_first_and_the_others_follow
+        ),
+        "With no zero, the model is already changed at random before it has seen an example.": lambda: bool(
+            product(*start()).any()
+        ),
+        "It never starts: look at the gradients. All three are zero.": lambda: not moving(start("a3", "c")),
+        "Every gradient holds a factor that is zero. A random start elsewhere does not help.": lambda: (
+            stays_for_ever("a3", "c") and bool(start("a3", "c")[2].any())
+        ),
+        "Its gradient is multiplied by both zeros, so it stays put too.": lambda: (
+            "a1" not in moving(start("a3", "c"))
+        ),
+    },
+    "7": {
+        "bfloat16, with 7 bits after the point": lambda: torch.finfo(torch.bfloat16).eps == 2**-7,
+        "A Fourier transform adds all $d$ numbers up in $\\log_2 d$ rounds, and every round rounds.": (
+            every_round_rounds
+        ),
+        "There is no bfloat16 FFT in PyTorch at all": lambda: fft_is_refused(torch.bfloat16),
+        "and a float16 one only for some lengths on some GPUs": lambda: fft_is_refused(torch.float16),
+        "the adapter's vectors stay in float32 whatever the model's precision": vectors_stay_float32,
+        "only the result is cast back": is_made_in_float32_and_cast_back,
+        "$\\Delta W$ is a product of three vectors: when a step makes each of them twice as large, "
+        "$\\Delta W$ is eight times as large": lambda: math.isclose(doubled(), 8),
+        "and the next step is larger still": the_next_step_is_larger,
+        "this server really trains three vectors of 64 numbers by gradient descent": (
+            three_vectors_are_really_trained
+        ),
+        "and the same watch looks at the loss that ends a race on the Train tab": same_watch,
+        "There is no such FFT, and its 7 bits would cost accuracy at every round.": lambda: (
+            fft_is_refused(torch.bfloat16) and every_round_rounds()
+        ),
+        "The input is cast up, the product made in float32, and the result cast back.": (
+            is_made_in_float32_and_cast_back
+        ),
+        "Drag the bits to 7 and look at the error.": lambda: (
+            rounded_fft_error(7) > 1000 * rounded_fft_error(23)
+        ),
+    },
+}
+SAY_NOTHING = {
+    "6": {
+        "Fine-tuning should begin at the pretrained model, with $\\Delta W = 0$.",
+        "So why not set them all to zero?",
+        "Because of the product rule.",
+    },
+    "7": {"What you start here is no recording:"},
+}
+TRUE = {
+    "6": {
+        "It is slow at first, then catches up": lambda: not stays_for_ever("a3", "c"),
+        "Nothing, for ever": lambda: stays_for_ever("a3", "c"),
+        "It moves only the input diagonal": lambda: moving(start("a3", "c")) == {"a1"},
+    },
+    "7": {
+        "bfloat16, like the model": lambda: not is_made_in_float32_and_cast_back(),
+        "float32": lambda: is_made_in_float32_and_cast_back() and vectors_stay_float32(),
+        "It makes no difference": lambda: rounded_fft_error(7) < 10 * rounded_fft_error(23),
+    },
+}
+
+
+@pytest.mark.parametrize(("key", "said"), [(key, said) for key in HOLD for said in HOLD[key]])
+def test_what_is_said_holds(key: str, said: str) -> None:
+    assert HOLD[key][said]()
+
+
+@pytest.mark.parametrize("key", HOLD)
+def test_no_sentence_is_left_out(key: str) -> None:
+    assert set(without(LESSON[key], HOLD[key])) == SAY_NOTHING[key]
+
+
+@pytest.mark.parametrize("key", TRUE)
+def test_the_graded_answer_is_the_true_one(key: str) -> None:
+    true, right = graded(LESSON[key], TRUE[key])
+    assert true == right
