@@ -42,7 +42,7 @@ APP = {
     "tasks": {"catalog", "settings", "cdvft"},
     "training": {"tasks", "catalog", "costs.memory", "store", "settings", "events", "methods", "cdvft"},
     "measuring": CHOICES | {"costs", "training"},
-    "judging": CHOICES | {"costs", "measuring", "figures", "store"},
+    "judging": CHOICES | {"costs", "measuring", "prediction", "figures", "store"},
     "prediction": CHOICES | {"costs", "store", "training.schedule", "training.device"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "tasks", "catalog", "store", "settings", "payloads", "cdvft"},
@@ -55,11 +55,12 @@ APP = {
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device", "events"},
 }
+LOCKS = ("cdvft_app.catalog.libraries", "cdvft_app.inspection.turns")  # they start no thread
 # Modules of other packages, each with the places that may import it.
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
-    "threading": ("cdvft_app.training.jobs", "cdvft_app.training.heartbeat"),
+    "threading": ("cdvft_app.training.jobs", "cdvft_app.training.heartbeat", *LOCKS),
     "_thread": (),
     "multiprocessing": ("cdvft_app.training.children",),
     "concurrent": (),
@@ -300,7 +301,7 @@ def test_tabs_may_share_but_not_import_each_other():
     ],
 )
 def test_the_page_is_up_before_the_heavy_libraries(module):
-    heavy = "{'torch', 'transformers', 'peft', 'timm', 'datasets', 'accelerate', 'cdvft'}"
+    heavy = "{'torch', 'transformers', 'peft', 'timm', 'datasets', 'accelerate'}"
     code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False

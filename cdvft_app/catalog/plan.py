@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from cdvft import cost
 from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
 from cdvft_app.catalog.models import MODELS
@@ -45,8 +46,6 @@ class Plan:
             return self.model.parameters
         if not self.target_shapes:
             return None
-        from cdvft import cost
-
         return cost.estimate(
             settings.method,
             [cost.Shape(*shape) for shape in self.target_shapes],

@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cdvft_app.costs.quantities import amount, percent
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
+from cdvft_app.judging.advice import advice
 
 TABLE_WIDTH = 120
 # Heading, field of the row, and how it is written.
@@ -81,14 +84,11 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def table(values: object) -> list[dict[str, Any]]:
-    """One row a method from JSON-like values; see `CostRequest` for them. The heavy import happens here.
+    """One row a method from JSON-like values; see `CostRequest` for them.
 
     Raises:
         InvalidChoice: with a sentence.
     """
-    from cdvft_app.costs.request import parse_cost
-    from cdvft_app.costs.table import cost_table
-
     return cost_table(parse_cost(values))
 
 
@@ -113,8 +113,6 @@ def setting_text(setting: dict[str, int | None]) -> str:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    from cdvft_app.judging.advice import advice
-
     shown = Table(box=None, header_style="bold")
     for heading in ("method", "setting", *(heading for heading, _, _ in COLUMNS)):
         words = heading in ("method", "setting")

@@ -29,7 +29,10 @@ from cdvft_app.commands.cost import (
     asked,
     setting_text,
 )
+from cdvft_app.costs.quantities import amount
+from cdvft_app.costs.request import parse_cost
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
+from cdvft_app.measuring.comparison_times import flat, timed_rows
 from cdvft_app.store.measurements import WHAT
 from cdvft_app.store.runs import RunStore
 
@@ -55,9 +58,6 @@ def measure(
 ) -> None:
     """Measure a training step of each method on this machine; the page's Compare tab shows it too."""
     options = asked(locals())
-    from cdvft_app.costs.request import parse_cost
-    from cdvft_app.measuring.comparison_times import flat, timed_rows
-
     request = parse_cost(options)
     store = RunStore.default()
     try:
@@ -84,8 +84,6 @@ def measure(
 
 
 def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
-    from cdvft_app.costs.quantities import amount
-
     shown = Table(box=None, header_style="bold")
     for heading in ("method", "setting", "step", "quartiles", "steps", "peak memory", "others busy"):
         shown.add_column(heading, no_wrap=True)

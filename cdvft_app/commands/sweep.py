@@ -23,6 +23,7 @@ from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.judging.sweep_results import Setting, settings_of
 from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.judging.sweep_words import name, written
+from cdvft_app.prediction import promised
 from cdvft_app.settings import SIZES, InvalidChoice, RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
@@ -122,8 +123,6 @@ def _take(
     process = this_process()
     if was:
         return store.leases.acquire(was.id, process)
-    from cdvft_app.prediction import promised
-
     forecasts = [promised(catalog.resolve(settings), store)]
     return store.create([settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts)[
         0

@@ -18,6 +18,7 @@ from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
+from cdvft_app.prediction import promised
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
@@ -36,8 +37,6 @@ def train(settings: RunSettings, as_json: Json = False) -> None:
     require_in_reach([plan.model, plan.dataset])
 
     def take(store: RunStore) -> RunRecord:
-        from cdvft_app.prediction import promised
-
         forecasts = [promised(plan, store)]
         (run,) = store.create([plan.settings], None, plan.recipe.title, this_process(), forecasts)
         return run

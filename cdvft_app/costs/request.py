@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from cdvft.cost import Convention
 from cdvft_app.settings import METHODS, InvalidChoice, Method, Name, explain
 
 Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
-Convention = Literal["real_fft", "asymptotic"]
 
 
 class CostRequest(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,8 +16,7 @@ class Turn:
 
     def __init__(self, busy: str) -> None:
         self._busy = busy
-        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._free.put(None)
+        self._lock = threading.Lock()
 
     @contextmanager
     def taken(self, patience: float) -> Iterator[None]:
@@ -26,11 +25,9 @@ class Turn:
         Raises:
             Busy: another caller held it for all that time.
         """
-        try:
-            self._free.get(timeout=patience)
-        except queue.Empty:
-            raise Busy(self._busy) from None
+        if not self._lock.acquire(timeout=patience):
+            raise Busy(self._busy)
         try:
             yield
         finally:
-            self._free.put(None)
+            self._lock.release()

@@ -8,26 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from statistics import mean
-from typing import Protocol
 
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import Row, added_memory, amount, duration, frozen_flops, percent, times
 from cdvft_app.costs.sentences import ADAPTERS, LEVEL, label, least, listed, measured_time
 from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.prediction import Estimate
 
-
-class Expected(Protocol):
-    """Seconds of a step that was not measured, and how they were got."""
-
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def how(self) -> str: ...
-
-
-StepSeconds = Callable[[Row], Expected | None]
+StepSeconds = Callable[[Row], Estimate | None]
 
 
 def advice(rows: Sequence[Row], step_seconds: StepSeconds = lambda row: None) -> list[str]:

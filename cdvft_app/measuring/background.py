@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import cdvft_app
 from cdvft_app.costs.request import CostRequest
+from cdvft_app.training.device import device_name, free_bytes, kind_of_measured_steps
 
 PROGRAM = (sys.executable, "-m", "cdvft_app.measuring.measure")
 LIMIT_SECONDS = 300.0
@@ -113,10 +114,7 @@ def measuring(
 
 def too_large(row: Mapping[str, Any]) -> str | None:
     """Why a step of this row of a cost table cannot be measured on this machine, or None."""
-    from cdvft_app.measuring.step_time import device
-    from cdvft_app.training.device import free_bytes
-
-    need, free = row["step_bytes"], free_bytes(device().type)
+    need, free = row["step_bytes"], free_bytes(kind_of_measured_steps())
     if need < SHARE_OF_MEMORY * free:
         return None
     return (
@@ -126,11 +124,8 @@ def too_large(row: Mapping[str, Any]) -> str | None:
 
 
 def device_here() -> str:
-    """The device that a measurement here would name; imports torch."""
-    from cdvft_app.measuring.step_time import device
-    from cdvft_app.training.device import device_name
-
-    return device_name(device().type)
+    """The device that a measurement here would name."""
+    return device_name(kind_of_measured_steps())
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.architectures import Architecture, build
 from cdvft_app.training import methods
-from cdvft_app.training.device import device_name
+from cdvft_app.training.device import device_name, kind_of_measured_steps
 
 WARM_UP_STEPS = 2
 FEWEST_STEPS, MOST_STEPS = 3, 200
@@ -30,7 +30,7 @@ HEAD = "head"
 
 def device() -> torch.device:
     """Where steps are measured."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(kind_of_measured_steps())
 
 
 def warm_up(row: dict[str, Any], request: CostRequest, shapes: ModelShapes) -> None:

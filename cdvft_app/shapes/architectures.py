@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +15,7 @@ from cdvft_app.catalog.plan import hub_ids_allowed
 from cdvft_app.catalog.reachability import OFFLINE_RECIPES, hub_status
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import known_models
-
-Kind = Literal["text", "generation", "image"]
+from cdvft_app.shapes.model_shapes import Kind
 
 _LARGEST_CONFIG_BYTES = 1_000_000
 _LARGEST_DEPTH = 512

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from cdvft.cost import Shape
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.architectures import Kind
+
+Kind = Literal["text", "generation", "image"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's word for every linear layer but the output layer."""

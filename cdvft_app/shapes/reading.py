@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from torch import nn
@@ -41,13 +40,8 @@ _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembe
 """Model types whose first position number is the padding's plus one."""
 
 
-@lru_cache(maxsize=64)
-def model_shapes(name: str, image_size: int | None = None) -> ModelShapes:
-    """The shapes of a model by its full, short or timm name, of a local folder, or of a hub id.
-
-    Raises:
-        InvalidChoice: the name leads nowhere, the hub does not answer, or its model cannot be counted.
-    """
+def read_shapes(name: str, image_size: int | None) -> ModelShapes:
+    """What `cdvft_app.shapes.model_shapes` keeps."""
     found = build(name, image_size)
     config = found.configuration
     layers = tuple(_shape(path, module) for path, module in found.model.named_modules() if _is_linear(module))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import torch
-from accelerate.utils import parse_flag_from_env
+from typing import Any
 
+from cdvft_app.catalog import libraries
 from cdvft_app.costs.memory import available_bytes
 from cdvft_app.training.schedule import processes
 
 
 def device_kind() -> str:
     """cuda, mps or cpu, as transformers' Trainer chooses."""
+    torch = _torch()
+    from accelerate.utils import parse_flag_from_env
+
     if parse_flag_from_env("ACCELERATE_USE_CPU"):
         return "cpu"
     if torch.cuda.is_available():
@@ -18,23 +21,35 @@ def device_kind() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def kind_of_measured_steps() -> str:
+    """cuda or cpu: elsewhere a step's memory cannot be read."""
+    return "cuda" if _torch().cuda.is_available() else "cpu"
+
+
 def device_name(kind: str) -> str:
     """For a person: "CPU, 2 threads", or a GPU's name; with the number of processes if there are several."""
     if kind == "cuda":
-        name = torch.cuda.get_device_name()
+        name = _torch().cuda.get_device_name()
     elif kind == "mps":
         name = "Apple GPU"
     else:
-        threads = torch.get_num_threads()
+        threads = _torch().get_num_threads()
         name = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
     return f"{name}, {processes()} processes" if processes() > 1 else name
 
 
 def cpu_threads() -> int:
     """Of all processes of a run on a CPU."""
-    return torch.get_num_threads() * processes()
+    return _torch().get_num_threads() * processes()
 
 
 def free_bytes(kind: str) -> int:
     """Memory that training can still have: the GPU's own, else the machine's."""
-    return torch.cuda.mem_get_info()[0] if kind == "cuda" else available_bytes()
+    return _torch().cuda.mem_get_info()[0] if kind == "cuda" else available_bytes()
+
+
+def _torch() -> Any:
+    libraries.load()
+    import torch
+
+    return torch

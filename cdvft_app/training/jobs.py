@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cdvft_app.catalog import libraries
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
@@ -22,7 +23,6 @@ from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
 
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
-_importing = threading.Lock()  # transformers does not bear being imported by two threads at once
 
 
 class QueueFull(Exception):
@@ -163,14 +163,9 @@ class JobQueue:
 
 def warm_up() -> threading.Thread:
     """Import the heavy libraries beside the page, so that the first forecast comes sooner."""
-    thread = threading.Thread(target=_load, name="warm-up", daemon=True)
+    thread = threading.Thread(target=libraries.load, name="warm-up", daemon=True)
     thread.start()
     return thread
-
-
-def _load() -> None:
-    with _importing:
-        import cdvft_app.training.trainer  # noqa: F401 (its names are used elsewhere)
 
 
 def _from_environment(name: str, default: int) -> int:

@@ -6,18 +6,15 @@ import os
 
 import gradio as gr
 
+from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.component import ASSETS, address, component
-from cdvft_app.ui.shared.state import AppState
 
 
-def header(app: AppState) -> gr.HTML:
+def header() -> gr.HTML:
     """Name, device, paper, light or dark."""
 
     def where(_: object) -> str:
-        app.await_libraries()
-        from cdvft_app.training.device import device_kind, device_name
-
         return device_name(device_kind())
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -11,6 +11,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import amount
 from cdvft_app.settings import METHODS
+from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, kind_of, layers_of
@@ -84,8 +85,6 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
 
     A method that ran with several settings stands with those of its first run.
     """
-    from cdvft_app.shapes.known_models import find  # imports torch, which the page must not wait for
-
     runs = [run for run in store.group(group_id) if run.state == "finished"]
     if not runs:
         return None

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from cdvft_app.costs.request import CostRequest
+from cdvft_app.costs.request import CostRequest, parse_cost
+from cdvft_app.costs.sentences import label
 from cdvft_app.measuring.background import (
     MOST_WAITING,
     MeasuringFailed,
@@ -19,6 +20,7 @@ from cdvft_app.measuring.background import (
     too_large,
 )
 from cdvft_app.payloads.compare import Measuring
+from cdvft_app.prediction import step_seconds
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.measurements import WHAT
 from cdvft_app.store.records import StoreError
@@ -57,9 +59,6 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
     story = Story()
     yield story.value("on", "Starting")
     try:
-        app.await_libraries()
-        from cdvft_app.costs.request import parse_cost
-
         request = parse_cost(dict(values))
         with closing(measuring(request, line, app.store.measurements.disturbed)) as lines:
             for told in lines:
@@ -74,8 +73,6 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
 
 def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:
     """For a comparison: what was measured here of a row of its table, why a row cannot be, and a forecast."""
-    from cdvft_app.prediction import step_seconds
-
     device = device_here()
     store = app.store
     finished, measurements = store.finished(LEARNED_FROM), store.measurements.all()
@@ -116,7 +113,7 @@ class Story:
             self._spent.append(now - self._began)
             self._device = told["device"]
         elif kind == "refused":
-            self._refused.append(f"{_label(told)}: {told['why']}")
+            self._refused.append(f"{label(told)}: {told['why']}")
 
     def text(self, bounded: bool = False) -> str:
         """Now, in a sentence; `bounded`: what is still to come is not known, but at most so much."""
@@ -129,7 +126,7 @@ class Story:
                 if before > 1
                 else "You are next: somebody else is measuring"
             )
-        said = f"Measuring {_label(self._now)}, {self._now['number']} of {self._now['of']}"
+        said = f"Measuring {label(self._now)}, {self._now['number']} of {self._now['of']}"
         left = self.left()
         if left is None:
             return said
@@ -154,9 +151,3 @@ class Story:
         spent, left = self._clock() - self._start, self.left() if self._now.get("kind") == "begin" else None
         fraction = 0.0 if left is None else spent / (spent + left + 1e-9)
         return {"state": state, "text": text, "fraction": round(fraction, 2), "kept": len(self._spent)}
-
-
-def _label(told: Mapping[str, Any]) -> str:
-    from cdvft_app.costs.sentences import label
-
-    return label(told)

@@ -14,6 +14,7 @@ from cdvft_app.figures import curves, pareto
 from cdvft_app.judging.outcome_points import Point, Span, front, points
 from cdvft_app.judging.outcome_sentences import METRICS, difference, score, sentences, standard_error
 from cdvft_app.judging.outcomes import AXES, Axis, Comparison, Outcome, comparisons, of_record, of_recorded
+from cdvft_app.judging.run_flops import with_flops
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes
 from cdvft_app.store.runs import RunStore
@@ -47,13 +48,8 @@ def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
     if not offered:
         return {"choices": []}
     chosen = next((one for one in offered if one.key == asked.get("chosen")), offered[0])
-    if asked.get("flops") is True:
-        app.await_libraries()
-        from cdvft_app.judging.run_flops import with_flops
-
-        counted = Comparison(tuple(with_flops(chosen.outcomes)))
-    else:
-        counted = chosen
+    wanted = asked.get("flops") is True
+    counted = Comparison(tuple(with_flops(chosen.outcomes))) if wanted else chosen
     return {
         "choices": [(one.key, one.title) for one in offered],
         "chosen": chosen.key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -12,6 +12,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.costs.quantities import duration
+from cdvft_app.prediction import Prediction
 from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
@@ -22,9 +23,6 @@ from cdvft_app.ui.shared.form import in_words, stands_for
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-
-if TYPE_CHECKING:
-    from cdvft_app.prediction import Prediction
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 

@@ -7,7 +7,10 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
 from cdvft_app.figures import curves
+from cdvft_app.judging.comparison import compare
 from cdvft_app.payloads.compare import Costs, CostsView
 from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
@@ -96,7 +99,7 @@ def build(app: AppState) -> OnVisit | None:
 
     controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
     finished_races.connect(app.store, *race, controls, brought)
-    gr.api(_endpoint(app), api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
+    gr.api(_cost, api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
 
     # The page begins with what is only counted; what was measured here is known to the store alone.
     def visited(*given: Any) -> list[Any]:
@@ -107,10 +110,6 @@ def build(app: AppState) -> OnVisit | None:
 
 
 def _compare(app: AppState, values: dict[str, Any]) -> Costs:
-    app.await_libraries()
-    from cdvft_app.costs.request import parse_cost
-    from cdvft_app.judging.comparison import compare
-
     request = parse_cost(values)
     return compare(request, **measure.known(app, request))
 
@@ -181,15 +180,8 @@ _ENDPOINT = (
 )
 
 
-def _endpoint(app: AppState) -> Any:
-    def cost(request: dict[str, Any]) -> list[dict[str, Any]]:
-        app.await_libraries()
-        from cdvft_app.costs.request import parse_cost
-        from cdvft_app.costs.table import cost_table
-
-        try:
-            return cost_table(parse_cost(request))
-        except InvalidChoice as error:
-            raise refusal(str(error)) from None
-
-    return cost
+def _cost(request: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        return cost_table(parse_cost(request))
+    except InvalidChoice as error:
+        raise refusal(str(error)) from None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
+from cdvft_app.catalog import libraries
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
@@ -57,7 +58,7 @@ def build(app: AppState) -> None:
         "images": Questions.images,
         "inputs": Questions.inputs,
     }
-    questions = Questions(app)
+    questions = Questions(app.store)
     pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.")
     component(
         "factors/theatre.js",
@@ -72,13 +73,9 @@ def build(app: AppState) -> None:
 class Questions:
     """What the page may ask. Every argument is a stranger's: ids and names are looked up, never used."""
 
-    def __init__(self, app: AppState) -> None:
-        self.app = app
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
         self.computing = Turn("The server computes somebody else's singular values; try again in a moment.")
-
-    @property
-    def store(self) -> RunStore:
-        return self.app.store
 
     def runs(self, _: dict[str, Any]) -> InspectedRuns:
         """Every run that can be looked into, the latest first, recorded ones last."""
@@ -130,7 +127,7 @@ class Questions:
         """{"run"}: the norms of its frozen weights, from the model itself."""
         source = self._source(asked)
         modules = [layer.module for layer in layers.layers(source)]
-        self.app.await_libraries()
+        libraries.load()
         from cdvft_app.inspection import frozen
 
         return {"weights": frozen.weight_norms(source, modules)}
@@ -140,7 +137,7 @@ class Questions:
         source = self._source(asked)
         if isinstance(source, RecordedRun) and (known := examples.images(source)):
             return known
-        self.app.await_libraries()
+        libraries.load()
         from cdvft_app.inspection import patches
 
         return patches.images(source)
@@ -155,7 +152,7 @@ class Questions:
         image = asked.get("image")
         if isinstance(source, RecordedRun) and (known := examples.patches(source, module, image)):
             return known
-        self.app.await_libraries()
+        libraries.load()
         from cdvft_app.inspection import patches, typed
 
         if "image" in asked:
@@ -166,7 +163,7 @@ class Questions:
         return sources.find(self.store, asked.get("run"))
 
     def _numbers(self) -> Any:
-        self.app.await_libraries()
+        libraries.load()
         from cdvft_app.inspection import numbers
 
         return numbers

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from anyio import CapacityLimiter
 
+from cdvft_app.catalog import libraries
 from cdvft_app.inspection.turns import Busy, Turn
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
@@ -103,7 +104,7 @@ def lab(app: AppState) -> None:
     threads = CapacityLimiter(VISITORS)  # one each, since who waits for the turn holds it
 
     def fit_asked(given: dict[Any, Any]) -> Generator[dict[str, Any], None, None]:
-        app.await_libraries()
+        libraries.load()
         from cdvft_app.lessons.fitting import fitted
         from cdvft_app.lessons.one_thread import on_one_thread
 

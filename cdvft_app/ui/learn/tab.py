@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.catalog import libraries
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
 from cdvft_app.ui.shared.component import ASSETS, component
@@ -26,7 +27,7 @@ LATEX: list[dict[str, str | bool]] = [
 
 def build(app: AppState) -> None:
     """Lay the tab out. All of it runs in the browser, but for what is measured."""
-    calls = server_functions(app)
+    calls = server_functions()
     with gr.Row(elem_classes=["learn"]):
         component(
             "learn/contents.js",
@@ -60,7 +61,7 @@ def _recorded(module: str) -> dict[str, Any]:
     return {"recorded": json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))}
 
 
-def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], Any]]]:
+def server_functions() -> dict[str, dict[str, Callable[[object], Any]]]:
     """What a lesson asks of the server, by its module: short measurements, made when somebody asks."""
 
     def crossover(_: object) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
 
     def measuring(call: Callable[[object], dict[str, Any]]) -> Callable[[object], Any]:
         def measure(asked: object) -> dict[str, Any]:
-            app.await_libraries()
+            libraries.load()
             try:
                 return call(asked)
             except ValueError as error:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
+from cdvft.blocks import partitions
 from cdvft_app.catalog.plan import Plan
+from cdvft_app.figures import block_layout
 from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.prediction import Prediction
 from cdvft_app.ui.shared.form import label
 from cdvft_app.ui.shared.outlook import outlook
-
-if TYPE_CHECKING:
-    from cdvft_app.prediction import Prediction
 
 MOST_SHAPES = 3
 
@@ -68,9 +67,6 @@ def _list(counts: list[tuple[Plan, int]]) -> str:
 
 
 def _blocks(plans: Sequence[Plan]) -> str:
-    from cdvft.blocks import partitions
-    from cdvft_app.figures import block_layout
-
     plan = next((plan for plan in plans if plan.settings.method == "cdvft"), None)
     if plan is None:
         return ""

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.costs.quantities import duration
 from cdvft_app.figures.palette import METHOD_STYLES
-
-if TYPE_CHECKING:
-    from cdvft_app.prediction import Prediction
+from cdvft_app.prediction import Prediction
+from cdvft_app.training.device import device_kind, free_bytes
 
 WIDE = 4.0  # a range whose end is so many times its beginning and more is said as a range
 
 
 def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
     """HTML; empty where nothing can be promised."""
-    from cdvft_app.training.device import device_kind, free_bytes
-
     known = [(plan, made) for plan, made in zip(plans, promised, strict=True) if made]
     if not known:
         return ""

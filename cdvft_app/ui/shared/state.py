@@ -7,14 +7,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cdvft_app.catalog import Plan
+from cdvft_app.prediction import Prediction, predict
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.jobs import JobQueue, warm_up
-
-if TYPE_CHECKING:
-    from cdvft_app.prediction import Prediction
+from cdvft_app.training.jobs import JobQueue
 
 SECRET_FILE = "browser-secret"
 LEARNED_FROM = 200  # finished runs
@@ -32,15 +30,8 @@ class AppState:
     def make(cls, store: RunStore, queue: JobQueue) -> AppState:
         return cls(store, queue, _kept_secret(store.root))
 
-    def await_libraries(self) -> None:
-        """Return when torch and its like are imported, which two threads must not do at once."""
-        warm_up().join()
-
     def foretell(self, plans: Sequence[Plan]) -> list[Prediction | None]:
         """What is promised of each run, by what the latest ones, and measured steps, took here."""
-        self.await_libraries()
-        from cdvft_app.prediction import predict
-
         finished, measured = self.store.finished(LEARNED_FROM), self.store.measurements.all()
         return [predict(plan, finished, measured) for plan in plans]
 

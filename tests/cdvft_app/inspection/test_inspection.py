@@ -141,7 +141,7 @@ HOSTILE = [None, 7, [], {}, {"run": {}}, {"run": "../.."}, {"run": "recorded-../
 @pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "images", "inputs"])
 @pytest.mark.parametrize("argument", HOSTILE)
 def test_an_unknown_run_is_a_sentence(store, name, argument):
-    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
+    questions = Questions(store)
     said = _answering(questions, getattr(Questions, name))(argument)
     assert said["error"].startswith("There is no run ") and len(said["error"]) < 200
 
@@ -149,7 +149,7 @@ def test_an_unknown_run_is_a_sentence(store, name, argument):
 @pytest.mark.parametrize("name", ["layer", "singular", "inputs"])
 @pytest.mark.parametrize("module", [None, "../layer", {"a": 1}, "encoder.layer.0", "x" * 10**5])
 def test_an_unknown_layer_is_a_sentence(store, name, module):
-    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
+    questions = Questions(store)
     said = _answering(questions, getattr(Questions, name))({"run": "recorded-cdvft", "module": module})
     assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
 
@@ -157,7 +157,7 @@ def test_an_unknown_layer_is_a_sentence(store, name, module):
 @pytest.mark.parametrize("name", ["singular", "overview"])
 def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypatch, name):
     run = kept(store, settings_of("cdvft"), {0: methods.vectors(adapted(settings_of("cdvft"), 8, 12))})
-    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: None))
+    questions = Questions(store)
     asked = {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
     ask = _answering(questions, getattr(Questions, name))
@@ -225,7 +225,7 @@ def test_only_the_recorded_image_is_answered_from_the_record(place):
 
 def test_a_recorded_image_run_steps_through_its_patches_without_its_model(store, monkeypatch):
     monkeypatch.setenv("CDVFT_CACHE", "/nowhere")
-    questions = Questions(SimpleNamespace(store=store, await_libraries=lambda: pytest.fail("loads a model")))
+    questions = Questions(store)
     asked = {"run": "recorded-digits"}
     opened = questions.open(asked)
     module = opened["layers"][-1]["module"]

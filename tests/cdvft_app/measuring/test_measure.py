@@ -9,12 +9,12 @@ import pytest
 from cdvft_app.costs.memory import available_bytes, training_bytes
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
+from cdvft_app.measuring import background
 from cdvft_app.measuring import measure as program
 from cdvft_app.measuring.measure import measure
 from cdvft_app.measuring.step_time import FEWEST_STEPS
 from cdvft_app.settings import METHODS
 from cdvft_app.shapes import model_shapes
-from cdvft_app.training import device
 
 BERT = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": 64}  # fmt: skip
@@ -92,7 +92,7 @@ def test_seconds_are_matched_by_trying_values(model, monkeypatch):
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence(model, monkeypatch):
-    monkeypatch.setattr(device, "free_bytes", lambda kind: 1000)
+    monkeypatch.setattr(background, "free_bytes", lambda kind: 1000)
     (line,) = told({"model": model(BERT), "methods": ["cdvft"], "sequence": 8})
     assert line["kind"] == "refused" and "Measure a smaller model or batch" in line["why"]
 

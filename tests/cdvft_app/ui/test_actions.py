@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.catalog import reachability
+from cdvft_app.catalog import libraries, reachability
 from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import SECRET_FILE, AppState
@@ -58,7 +58,7 @@ def test_start_refuses_at_once_what_the_hub_would_have_to_give(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(reachability, "_known", {})
     monkeypatch.setattr(reachability, "STATUS_TIMEOUT", 0.3)
-    app.await_libraries()
+    libraries.load()  # which takes longer than the answer may
     with socket.socket() as silent:  # takes connections and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()

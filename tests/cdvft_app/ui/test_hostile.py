@@ -14,6 +14,7 @@ import gradio as gr
 import pytest
 from starlette.testclient import TestClient
 
+from cdvft_app.catalog import libraries
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -57,7 +58,7 @@ class Studio:
     def __init__(self, folder: Path) -> None:
         self.store = RunStore(folder)
         self.app = AppState.make(self.store, JobQueue(self.store))
-        self.app.await_libraries()
+        libraries.load()
         self.run = self.store.create([RunSettings(method="cdvft")], "secret")[0]
         self.page = build(self.app)
         served = gr.routes.App.create_app(self.page, app_kwargs=launch_arguments()["app_kwargs"])

@@ -1,0 +1,20 @@
+"""torch, transformers and their like: loaded when something needs them, and by one thread at a time.
+
+The page is served before any of them is loaded. Whoever then needs them calls `load` first: transformers does
+not bear being imported by two threads at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+
+_HEAVY = ("torch", "torchvision", "timm", "datasets", "peft", "transformers.trainer")
+_loading = threading.Lock()
+
+
+def load() -> None:
+    """Import them, or wait until another thread has."""
+    with _loading:
+        for name in _HEAVY:
+            import_module(name)
