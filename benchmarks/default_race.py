@@ -78,7 +78,7 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
     plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed))
     return (
         run["recipe"] == recipe
-        and run["settings"] == plan.settings.model_dump(mode="json")
+        and RunSettings.model_validate(run["settings"]) == plan.settings
         and run["head_learning_rate"] == head_learning_rate(plan)
     )
 

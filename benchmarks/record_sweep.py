@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from cdvft_app.settings import METHODS, RaceRequest, RunSettings
+from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 
 Run = dict[str, Any]
@@ -33,9 +33,12 @@ BUDGETS: dict[str, dict[str, Any]] = {
 }
 
 
+RECORDED = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
+
+
 def grid(recipe: str, seeds: tuple[int, ...] = (0, 1, 2)) -> SweepRequest:
     return SweepRequest(
-        base=RaceRequest(recipe=recipe, methods=METHODS, **BUDGETS[recipe]),
+        base=RaceRequest(recipe=recipe, methods=RECORDED, **BUDGETS[recipe]),
         m=(2, 3, 4),
         block_size=(384, 128, 48),
         lora_r=(2, 8, 32),
@@ -162,9 +165,9 @@ def main() -> None:
     read_once()
     for recipe in chosen.recipes:
         runs = recorded(recipe)
-        done = [one["settings"] for one in runs]
+        done = [RunSettings.model_validate(one["settings"] | {"recipe": recipe}) for one in runs]
         for settings in grid(recipe, tuple(chosen.seeds)).runs():
-            if settings.model_dump(mode="json", exclude_defaults=True) in done:
+            if settings in done:
                 continue
             began = time.monotonic()
             runs.append(run(settings))

@@ -9,43 +9,24 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-Method = Literal["cdvft", "lora", "fourierft", "c3a", "head", "full"]
-METHODS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
-SIZES: Mapping[str, Method] = {
-    "m": "cdvft",
-    "block_size": "cdvft",
-    "lora_r": "lora",
-    "fourierft_n": "fourierft",
-    "c3a_block_size": "c3a",
-}
-"""What decides how many numbers a method trains, with the method that reads it."""
-DIMENSIONS: Mapping[str, Method | None] = {**SIZES, "learning_rates": None}
-"""What a sweep can vary, in the order in which it is crossed, with its method; None: every method."""
-InitWeights = Literal["zero_output", "zero_circulant", "zero_input"]
+from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
+
 Schedule = Literal["linear", "cosine", "constant"]
 
+USUAL_RACE = ("cdvft", "lora", "fourierft")
+MOST_COMPETITORS = 12
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False, strict=True)]
 
 
 class _Choices(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    # Each method's own settings; a run uses those of its method.
-    m: int = Field(2, ge=2, le=16, strict=True)
-    block_size: int | None = Field(None, ge=1, le=16_384, strict=True)
-    alpha: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False, strict=True)
-    init_weights: InitWeights = "zero_output"
-    lora_r: int = Field(8, ge=1, le=512, strict=True)
-    fourierft_n: int = Field(1000, ge=1, le=1_000_000, strict=True)
-    fourierft_scaling: float = Field(150.0, gt=0, le=10_000, allow_inf_nan=False, strict=True)
-    c3a_block_size: int | None = Field(None, ge=1, le=16_384, strict=True)
 
     recipe: Name = "sentiment"
     model: Name | None = Field(None, description="None: the recipe's")
@@ -72,34 +53,41 @@ class _Choices(BaseModel):
 class RunSettings(_Choices):
     """One run of one method, complete and unchangeable; its JSON is what reproduces the run."""
 
-    method: Method
-    learning_rate: Rate | None = Field(None, description="None: the recipe's rate for this method")
+    method: AnyMethod
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_before(cls, values: Any) -> Any:
+        return flat.read_run(values)
 
 
 class RaceRequest(_Choices):
-    """Several methods on the same model, data, seed and order. Each method may have its own learning rate."""
+    """Several competitors on the same model, data, seed and order; each is a method with its own settings."""
 
-    methods: tuple[Method, ...] = Field(("cdvft", "lora", "fourierft"), min_length=1, max_length=len(METHODS))
-    learning_rates: dict[Method, Rate] = Field(default_factory=dict)
+    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MOST_COMPETITORS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_before(cls, values: Any) -> Any:
+        return flat.read_race(values, USUAL_RACE)
 
     @field_validator("methods")
     @classmethod
-    def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
-        if len(set(methods)) < len(methods):
-            raise ValueError(f"{', '.join(methods)} names a method twice; name each method once")
-        return methods
+    def _nobody_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return different(methods)
 
     def runs(self) -> tuple[RunSettings, ...]:
-        """One `RunSettings` a method, in the order of `methods`."""
-        shared = self.model_dump(exclude={"methods", "learning_rates"})
-        return tuple(
-            RunSettings(**shared, method=method, learning_rate=self.learning_rates.get(method))
-            for method in self.methods
-        )
+        """One `RunSettings` a competitor, in their order."""
+        shared = {name: getattr(self, name) for name in _Choices.model_fields}
+        return tuple(RunSettings(**shared, method=method) for method in self.methods)
 
 
-class InvalidChoice(ValueError):
-    """A choice that cannot be run; its text is a sentence for the person who made it."""
+def different(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+    """The same methods; a ValueError where one is among them twice."""
+    for place, method in enumerate(methods):
+        if method in methods[:place]:
+            raise ValueError(f"it names {method.label()} twice; give each its own settings, or name it once")
+    return methods
 
 
 MOST_LISTED = 3  # problems that are told one by one
@@ -112,7 +100,7 @@ def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
     """
     problems = error.errors(include_url=False)
     # A list too short for want of the item that is complained of anyway is no problem of its own.
-    containers = {problem["loc"][:-1] for problem in problems if problem["loc"]}
+    containers = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
     listed = [problem for problem in problems if problem["loc"] not in containers]
     sentences = [_sentence(problem, of) for problem in listed[:MOST_LISTED]]
     more = len(listed) - len(sentences)
@@ -131,15 +119,45 @@ def relabelled(sentences: str, label: Callable[[str], str | None]) -> str:
 
 
 def _sentence(problem: ErrorDetails, of: type[BaseModel] | None) -> str:
+    kind = _method_in(problem["loc"])
+    if kind:
+        return _of_method(problem, *kind)
     field = ".".join(str(part)[:80] for part in problem["loc"] if part != "[key]") or "settings"
     if problem["type"] == "missing":
         return f"{field} is missing; it must be given."
     if problem["type"] == "extra_forbidden":
         allowed = ", ".join(sorted((of or RaceRequest).model_fields))
         return f"{field[:80]} is not a setting. The settings are: {allowed}."
-    came = _quote.repr(problem["input"])
-    came = came if len(came) <= 80 else came[:77] + "..."
-    return f"{field}: got {came}; {_allowed(problem)}{_range(problem, of)}."
+    return f"{field}: got {_came(problem)}; {_allowed(problem)}{_range(problem, of)}."
+
+
+def _method_in(loc: tuple[int | str, ...]) -> tuple[type[Method], str] | None:
+    """The method and the setting that a problem inside a method is about: ("methods", 1, "lora", "r")."""
+    for place, part in enumerate(loc[1:-1], 1):
+        if part in METHODS and loc[0] in ("method", "methods", "base", "vary"):
+            return METHODS[str(part)], str(loc[place + 1])
+    return None
+
+
+def _of_method(problem: ErrorDetails, kind: type[Method], name: str) -> str:
+    """As `_sentence`, with the setting's flat name: lora_r, or learning_rates.lora."""
+    loc = problem["loc"]
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join((*kind.settings(), "learning_rate"))
+        return f"{kind.title} has no setting {name[:80]}. It has {known}."
+    if name == "learning_rate":
+        field = name if loc[0] == "method" else f"learning_rates.{loc[-2]}"
+    else:
+        field = ".".join([kind.flat_name(name), *(str(part) for part in loc[-1:] if part != name)])
+    return f"{field}: got {_came(problem)}; {_allowed(problem)}{_range({**problem, 'loc': (name,)}, kind)}."
+
+
+def _came(problem: ErrorDetails) -> str:
+    found = problem["input"]
+    if problem["type"] == "union_tag_invalid":
+        found = problem["ctx"]["tag"]
+    came = _quote.repr(found)
+    return came if len(came) <= 80 else came[:77] + "..."
 
 
 _quote = reprlib.Repr()  # a list of 50,000 is not written out for the sake of its first 80 characters
@@ -165,6 +183,9 @@ _ALLOWED = {
     "tuple_type": "it must be a list",
     "dict_type": "it must be an object of names and values",
     "model_type": "it must be an object of names and values",
+    "union_tag_invalid": "it must be {expected_tags}",
+    "union_tag_not_found": "it must name a method, or be one with its settings",
+    "model_attributes_type": "it must name a method, or be one with its settings",
 }
 
 

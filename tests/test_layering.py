@@ -30,14 +30,14 @@ LIBRARY = {
 # The app's rooms; "cdvft" stands for the library.
 CHOICES = {"payloads", "settings", "methods", "catalog", "shapes", "cdvft"}
 APP = {
-    "settings": set(),
+    "methods": {"cdvft"},
+    "settings": {"methods"},
     "events": set(),
     "payloads": set(),
-    "methods": {"settings"},
     "catalog": {"settings", "methods", "cdvft"},
     "shapes": {"catalog", "settings", "cdvft"},
-    "store": {"settings", "events"},
-    "figures": {"settings", "cdvft"},
+    "store": {"settings", "methods", "events"},
+    "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "cdvft"},
     "training": {"tasks", "catalog", "costs.memory", "store", "settings", "events", "methods", "cdvft"},
@@ -45,7 +45,7 @@ APP = {
     "judging": CHOICES | {"costs", "measuring", "prediction", "figures", "store"},
     "prediction": CHOICES | {"costs", "store", "training.schedule", "training.device"},
     "sweep": CHOICES | {"judging", "figures", "store"},
-    "inspection": {"training", "tasks", "catalog", "store", "settings", "payloads", "cdvft"},
+    "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
     "lessons": {"training", "events", "cdvft"},
     "results": CHOICES | {"training", "judging", "costs", "store"},
     "commands": CHOICES

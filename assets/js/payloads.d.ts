@@ -42,6 +42,7 @@ export interface RunLasting {
   label: string;
   summary: string;
   settings: Record<string, unknown>;
+  options: Record<string, unknown>;
   created: number;
   forecast?: Forecast | null;
 }
@@ -213,14 +214,23 @@ export interface Winner {
   text: string;
 }
 
-/** A cost by quantity and method at each x; None where the method does not fit. */
+/** A competitor's costs by quantity at each x; None where it does not fit. */
+export interface GrowthLine {
+  method: string;
+  label: string;
+  costs: Record<string, (number | null)[]>;
+}
+
+/** Costs along one axis; `short` is its symbol, `name` what its switch says. */
 export interface Growth {
   key: string;
+  short: string;
+  name: string;
   title: string;
   note: string;
   at: number;
   x: number[];
-  series: Record<string, Record<string, (number | null)[]>>;
+  series: GrowthLine[];
 }
 
 /** One comparison of methods on a model. */

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cdvft_app.settings import Method
+from cdvft_app.methods import Method
 
 Kind = Literal["text", "image"]
 Metric = Literal["accuracy", "matthews", "pearson"]
@@ -116,12 +116,9 @@ class Expected:
     seconds_cpu2: float | None = None
     seconds_gpu: float | None = None
     at_most: bool = False
-    metric: Mapping[Method, float] = field(default_factory=dict)
+    metric: Mapping[str, float] = field(default_factory=dict)
     paper: str | None = None
     source: str = "not measured yet"
-
-
-MANY_DIAGONALS, MANY_DIAGONALS_SHARE = 4, 0.3
 
 
 @dataclass(frozen=True)
@@ -141,14 +138,9 @@ class Recipe:
     evaluation_examples: int
     max_length: int | None
     image_size: int | None
-    learning_rates: Mapping[Method, float]
+    learning_rates: Mapping[str, float]
     expected: Expected = Expected()
 
-    def learning_rate(self, method: Method, m: int) -> float:
-        """The method's rate, which for CDVFT was searched with m = 2.
-
-        More factors move further at the same rate: on both offline recipes m = 4 does best at 0.3 of it, and
-        m = 3 at the whole (assets/recorded_sweep.json).
-        """
-        many = method == "cdvft" and m >= MANY_DIAGONALS
-        return self.learning_rates[method] * (MANY_DIAGONALS_SHARE if many else 1)
+    def learning_rate(self, method: Method) -> float:
+        """The method's rate with its settings."""
+        return method.learning_rate_of(self.learning_rates[method.key])

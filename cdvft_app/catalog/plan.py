@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cdvft import cost
 from cdvft_app.catalog.datasets import DATASETS
@@ -14,7 +14,6 @@ from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntr
 from cdvft_app.catalog.models import MODELS
 from cdvft_app.catalog.recipes import RECIPES
 from cdvft_app.catalog.rows import HELD_OUT
-from cdvft_app.methods.layer_limits import common_divisor, require_fitting
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
@@ -40,25 +39,14 @@ class Plan:
     def trainable_parameters(self) -> int | None:
         """Parameters that the method trains, without the head's; None where the layers are unknown."""
         settings = self.settings
-        if settings.method == "head":
+        if settings.method.key == "head":
             return 0
-        if settings.method == "full":
+        if settings.method.key == "full":
             return self.model.parameters
         if not self.target_shapes:
             return None
-        return cost.estimate(
-            settings.method,
-            [cost.Shape(*shape) for shape in self.target_shapes],
-            batch=1,
-            sequence=1,
-            **self.sizes(),
-        ).trainable_parameters
-
-    def sizes(self) -> dict[str, Any]:
-        """The method's sizes under the names of `cdvft.cost.estimate`, which reads those of its method."""
-        settings = self.settings
-        block_size = settings.c3a_block_size if settings.method == "c3a" else settings.block_size
-        return {"m": settings.m, "block_size": block_size, "r": settings.lora_r, "n": settings.fourierft_n}
+        shapes = [cost.Shape(*shape) for shape in self.target_shapes]
+        return settings.method.estimate(shapes, batch=1, sequence=1).trainable_parameters
 
 
 def hub_ids_allowed() -> bool:
@@ -148,7 +136,6 @@ def resolve(settings: RunSettings) -> Plan:
         "batch_size": settings.batch_size or recipe.batch_size,
         "train_examples": min(train_examples, dataset.examples or train_examples),
         "evaluation_examples": min(evaluation_examples, _held_out(dataset) or evaluation_examples),
-        "learning_rate": settings.learning_rate or recipe.learning_rate(settings.method, settings.m),
         "max_length": None,
         "image_size": None,
     }
@@ -157,10 +144,10 @@ def resolve(settings: RunSettings) -> Plan:
     else:
         default_size = recipe.image_size if own_model else model.image_size
         filled["image_size"] = _image_size(model, settings.image_size or default_size or 224)
-    require_fitting(settings.method, settings, groups)
-    _require_useful_rank(settings, groups)
-    if settings.method == "c3a":
-        filled["c3a_block_size"] = settings.c3a_block_size or common_divisor(groups) or None
+    settings.method.require_fitting(groups)
+    settings.method.require_useful(groups)
+    rate = settings.method.learning_rate or recipe.learning_rate(settings.method)
+    filled["method"] = settings.method.filled(groups).model_copy(update={"learning_rate": rate})
     shapes = tuple((group.name, group.d_out, group.d_in, group.count) for group in groups)
     return Plan(settings.model_copy(update=filled), recipe, model, dataset, shapes)
 
@@ -221,14 +208,3 @@ def _image_size(model: ModelEntry, size: int) -> int:
             f"{below + patch}."
         )
     return size
-
-
-def _require_useful_rank(settings: RunSettings, groups: tuple[LinearGroup, ...]) -> None:
-    """A larger rank can be counted and measured, but nobody should wait for its training."""
-    for group in groups:
-        smallest = min(group.d_out, group.d_in)
-        if settings.method == "lora" and settings.lora_r > smallest:
-            raise InvalidChoice(
-                f"lora_r: got {settings.lora_r}; {group.name} is {group.d_out} x {group.d_in}, "
-                f"so a rank above {smallest} adds nothing."
-            )

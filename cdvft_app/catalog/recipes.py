@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import Expected, Recipe
 from cdvft_app.catalog.models import MODELS
-from cdvft_app.settings import Method
+from cdvft_app.methods import METHODS
+
+# Not measured here: the methods' usual rates for larger models and longer runs.
+_USUAL_RATES: Mapping[str, float] = {key: method.usual_learning_rate for key, method in METHODS.items()}
 
 # Measured: the winners of one search, judged on rows that are not evaluated on
 # (benchmarks/results/learning_rates.json). The head's rate is that of the head in every method.
-_SENTIMENT_RATES: Mapping[Method, float] = {
+_SENTIMENT_RATES: Mapping[str, float] = {
+    **_USUAL_RATES,
     "cdvft": 2e-2,
     "lora": 3e-3,
     "fourierft": 1e-1,
@@ -22,23 +26,14 @@ _SENTIMENT_RATES: Mapping[Method, float] = {
     "head": 3e-2,
     "full": 1e-4,
 }
-_DIGIT_RATES: Mapping[Method, float] = {
+_DIGIT_RATES: Mapping[str, float] = {
+    **_USUAL_RATES,
     "cdvft": 1e-2,
     "lora": 3e-3,
     "fourierft": 3e-2,
     "c3a": 3e-1,
     "head": 1e-2,
     "full": 1e-5,
-}
-
-# Not measured here: the methods' usual rates for larger models and longer runs.
-_USUAL_RATES: Mapping[Method, float] = {
-    "cdvft": 1e-2,
-    "lora": 1e-3,
-    "fourierft": 5e-2,
-    "c3a": 1e-1,
-    "head": 3e-3,
-    "full": 3e-5,
 }
 
 # Per-task scores of the paper could not be read; this is what its abstract and reviews say of RoBERTa-base.

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdvft_app.commands.options import with_sizes
 from cdvft_app.costs.quantities import amount, percent
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
@@ -36,15 +37,12 @@ Methods = Annotated[str | None, typer.Option(help="Methods, with commas; all if 
 Batch = Annotated[int | None, typer.Option(help="Sequences or images a step.")]
 Sequence = Annotated[int | None, typer.Option(help="Tokens in each.")]
 ImageSize = Annotated[int | None, typer.Option(help="Side of an image in pixels.")]
-M = Annotated[int | None, typer.Option(help="CDVFT: how many diagonals.")]
-BlockSize = Annotated[int | None, typer.Option(help="CDVFT: p, side of the circulant blocks.")]
-LoraR = Annotated[int | None, typer.Option(help="LoRA: rank.")]
-FourierN = Annotated[int | None, typer.Option(help="FourierFT: entries a layer.")]
-C3ABlockSize = Annotated[int | None, typer.Option(help="C3A: side of the blocks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]
 
 
+@with_sizes(int)
 def cost(
+    sizes: dict[str, int],
     *,
     model: Model,
     targets: Targets = None,
@@ -52,21 +50,16 @@ def cost(
     batch: Batch = None,
     sequence: Sequence = None,
     image_size: ImageSize = None,
-    m: M = None,
-    block_size: BlockSize = None,
-    lora_r: LoraR = None,
-    fourierft_n: FourierN = None,
-    c3a_block_size: C3ABlockSize = None,
     match: Annotated[
         str | None,
-        typer.Option(help="Set r, n, b to equal CDVFT's trainable_parameters or flops_per_step."),
+        typer.Option(help="Set each size to equal CDVFT's trainable_parameters or flops_per_step."),
     ] = None,
     convention: Annotated[str | None, typer.Option(help="real_fft, or asymptotic as in papers.")] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """What each method costs on a model: parameters, file, FLOPs and memory. Nothing is downloaded."""
-    rows = table(asked(locals()))
+    rows = table(asked(locals()) | sizes)
     if as_json:
         print(json.dumps(rows))
     elif as_csv:
@@ -78,7 +71,9 @@ def cost(
 def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     """What a `CostRequest` is made from: the options that were given, lists split at their commas."""
     given = {
-        name: value for name, value in options.items() if value is not None and not name.startswith("as_")
+        name: value
+        for name, value in options.items()
+        if value is not None and name != "sizes" and not name.startswith("as_")
     }
     return given | {name: given[name].split(",") for name in ("targets", "methods") if name in given}
 

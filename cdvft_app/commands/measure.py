@@ -15,13 +15,8 @@ from cdvft_app.commands import exit_codes
 from cdvft_app.commands.cost import (
     TABLE_WIDTH,
     Batch,
-    BlockSize,
-    C3ABlockSize,
-    FourierN,
     ImageSize,
     Json,
-    LoraR,
-    M,
     Methods,
     Model,
     Sequence,
@@ -29,6 +24,7 @@ from cdvft_app.commands.cost import (
     asked,
     setting_text,
 )
+from cdvft_app.commands.options import with_sizes
 from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
@@ -37,7 +33,9 @@ from cdvft_app.store.measurements import WHAT
 from cdvft_app.store.runs import RunStore
 
 
+@with_sizes(int)
 def measure(
+    sizes: dict[str, int],
     *,
     model: Model,
     targets: Targets = None,
@@ -45,19 +43,14 @@ def measure(
     batch: Batch = None,
     sequence: Sequence = None,
     image_size: ImageSize = None,
-    m: M = None,
-    block_size: BlockSize = None,
-    lora_r: LoraR = None,
-    fourierft_n: FourierN = None,
-    c3a_block_size: C3ABlockSize = None,
     match: Annotated[
         str | None,
-        typer.Option(help="seconds_per_step: try values of r, n, b until a step takes as long as CDVFT's."),
+        typer.Option(help="seconds_per_step: try sizes until a step takes as long as CDVFT's."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a training step of each method on this machine; the page's Compare tab shows it too."""
-    options = asked(locals())
+    options = asked(locals()) | sizes
     request = parse_cost(options)
     store = RunStore.default()
     try:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 from pydantic import ValidationError
 
-from cdvft_app.settings import METHODS, InvalidChoice, RunSettings, explain
+from cdvft_app.methods import METHODS, InvalidChoice, flat
+from cdvft_app.settings import RunSettings, explain
 
 DEFAULT_METHOD = "cdvft"
+
+
+def help_of(key: str, name: str) -> str:
+    """CDVFT: m, diagonal vectors."""
+    one = METHODS[key].settings()[name]
+    of = f" One of {', '.join(value for _, value in one.choices)}." if one.choices else ""
+    return f"{METHODS[key].title}: {one.long}.{of}"
+
 
 # Each field's type on the command line and what it means. Its range is checked by RunSettings.
 OPTIONS: dict[str, tuple[Any, str]] = {
@@ -20,14 +29,9 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "model": (str, "A model of the catalogue, or a hub id."),
     "dataset": (str, "A dataset of the catalogue, or a hub id."),
     "target_modules": (list[str], "Names of the layers that get an adapter; give it once a name."),
-    "m": (int, "CDVFT: how many diagonals; between them are m - 1 circulants."),
-    "block_size": (int, "CDVFT: side of the square blocks that a weight is cut into."),
-    "alpha": (float, "CDVFT: factor on the update."),
-    "init_weights": (str, "CDVFT: which factor begins at zero: zero_output, zero_circulant, zero_input."),
-    "lora_r": (int, "LoRA: rank."),
-    "fourierft_n": (int, "FourierFT: how many spectral coefficients a layer."),
-    "fourierft_scaling": (float, "FourierFT: factor on the update."),
-    "c3a_block_size": (int, "C3A: side of the blocks."),
+    **{
+        name: (METHODS[key].settings()[own].kind, help_of(key, own)) for name, (key, own) in flat.FLAT.items()
+    },
     "learning_rate": (float, "Peak learning rate of the method."),
     "epochs": (float, "Passes over the training examples."),
     "max_steps": (int, "Optimizer steps; stands above epochs."),
@@ -42,6 +46,8 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "seed": (int, "Decides the start values and the order of the data."),
     "checkpoint_every": (int, "Steps between checkpoints."),
 }
+SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].size)
+"""Options that decide how many numbers a method trains."""
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -53,24 +59,63 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
             _settings({name: value for name, value in chosen.items() if value not in (None, [])}), **values
         )
 
+    own = _own_parameters(command)
+    return _with(with_options, command, [*map(_option, OPTIONS), *own])
+
+
+def with_sizes(annotation: Any, more: str = "") -> Callable[..., Callable[..., None]]:
+    """Fill `command`'s first parameter with the methods' sizes that were given, an option each."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def with_options(**values: Any) -> None:
+            chosen = {name: values.pop(name) for name in SIZES}
+            command({name: value for name, value in chosen.items() if value is not None}, **values)
+
+        sizes = [_parameter(name, annotation, f"{OPTIONS[name][1]}{more}", None) for name in SIZES]
+        return _with(with_options, command, [*_own_parameters(command), *sizes])
+
+    return decorate
+
+
+def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
+    """All but the first."""
     _, *rest = inspect.signature(command, eval_str=True).parameters.values()
-    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in rest]
-    with_options.__signature__ = inspect.Signature([*map(_option, OPTIONS), *own])  # type: ignore[attr-defined]
+    return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in rest]
+
+
+def _with(
+    with_options: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """`with_options` with the name and words of `command`, and these parameters for typer to read."""
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
     return with_options
 
 
 def _option(name: str) -> inspect.Parameter:
     kind, meaning = OPTIONS[name]
-    default = DEFAULT_METHOD if name == "method" else RunSettings.model_fields[name].get_default()
-    recipe_decides = "each layer's own" if name.endswith("block_size") else "the recipe's"
-    shown = recipe_decides if default is None else str(default)
+    return _parameter(name, kind, meaning, _shown(name))
+
+
+def _parameter(name: str, kind: Any, meaning: str, shown: str | None) -> inspect.Parameter:
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=typer.Option(None, help=meaning, show_default=shown),
+        default=typer.Option(None, help=meaning, show_default=shown or False),
         annotation=kind | None,
     )
+
+
+def _shown(name: str) -> str:
+    """What leaving the option out means."""
+    if name in flat.FLAT:
+        key, own = flat.FLAT[name]
+        one = METHODS[key].settings()[own]
+        return one.empty if one.default is None else str(one.default)
+    default = DEFAULT_METHOD if name == "method" else None
+    if name in RunSettings.model_fields and name != "method":
+        default = RunSettings.model_fields[name].get_default()
+    return "the recipe's" if default is None else str(default)
 
 
 def _settings(given: dict[str, Any]) -> RunSettings:

@@ -19,12 +19,14 @@ from rich.table import Table
 
 from cdvft_app import catalog
 from cdvft_app.commands import exit_codes
+from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.judging.sweep_results import Setting, settings_of
 from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.judging.sweep_words import name, written
+from cdvft_app.methods import InvalidChoice
 from cdvft_app.prediction import promised
-from cdvft_app.settings import SIZES, InvalidChoice, RunSettings
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -34,20 +36,16 @@ from cdvft_app.training.foreground import run_here
 
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
 TABLE_WIDTH = 110
-LISTS = (*SIZES, "learning_rates", "seeds")
 
 
+@with_sizes(str, " Values with commas.")
 def sweep(
+    sizes: dict[str, str],
     *,
     recipe: Annotated[
         str, typer.Option(help="Model, data and starting values that go together.")
     ] = "sentiment",
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "cdvft",
-    m: Annotated[str | None, typer.Option(help="CDVFT: how many diagonals, with commas.")] = None,
-    block_size: Annotated[str | None, typer.Option(help="CDVFT: p, with commas.")] = None,
-    lora_r: Annotated[str | None, typer.Option(help="LoRA: ranks, with commas.")] = None,
-    fourierft_n: Annotated[str | None, typer.Option(help="FourierFT: entries a layer, with commas.")] = None,
-    c3a_block_size: Annotated[str | None, typer.Option(help="C3A: block sizes, with commas.")] = None,
     learning_rates: Annotated[
         str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
     ] = None,
@@ -62,11 +60,12 @@ def sweep(
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
 ) -> None:
-    """Vary m, p, r, n, b, learning rates and seeds around one recipe. The same command again goes on."""
+    """Vary the methods' sizes, learning rates and seeds around one recipe. The same command again goes on."""
     given = {key: value for key, value in locals().items() if value is not None}
     budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
     base = {key: given[key] for key in budget if key in given} | {"methods": methods.split(",")}
-    asked = parse_sweep({"base": base, **{key: numbers(given[key]) for key in LISTS if key in given}})
+    lists = sizes | {key: given[key] for key in ("learning_rates", "seeds") if key in given}
+    asked = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in asked.runs()]
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cdvft.cost import Convention
-from cdvft_app.settings import METHODS, InvalidChoice, Method, Name, explain
+from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
+from cdvft_app.settings import MOST_COMPETITORS, Name, different, explain
 
 Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
 
@@ -21,27 +22,31 @@ class CostRequest(BaseModel):
     targets: tuple[Name, ...] | None = Field(
         None, min_length=1, max_length=32, description="None: usual ones"
     )
-    methods: tuple[Method, ...] = Field(METHODS, min_length=1, max_length=len(METHODS))
+    methods: tuple[AnyMethod, ...] = Field(min_length=1, max_length=MOST_COMPETITORS)
     batch: int = Field(16, ge=1, le=65_536, strict=True, description="sequences or images a step")
     sequence: int | None = Field(
         None, ge=1, le=1_048_576, strict=True, description="tokens; None: usual ones"
     )
     image_size: int | None = Field(None, ge=1, le=2048, strict=True, description="pixels; None: the model's")
-    labels: int = Field(2, ge=1, le=100_000, strict=True, description="outputs of the classification head")
-    m: int = Field(2, ge=2, le=16, strict=True)
-    block_size: int | None = Field(None, ge=1, le=16_384, strict=True)
-    lora_r: int = Field(8, ge=1, le=512, strict=True)
-    fourierft_n: int = Field(1000, ge=1, le=1_000_000, strict=True)
-    c3a_block_size: int | None = Field(None, ge=1, le=16_384, strict=True)
-    match: Quantity | None = Field(None, description="set r, n and b so that this equals CDVFT's")
+    labels: int = Field(default=2, ge=1, le=100_000, strict=True, description="outputs of the head")
+    match: Quantity | None = Field(default=None, description="set sizes so that this equals CDVFT's")
     convention: Convention = "real_fft"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_before(cls, values: Any) -> Any:
+        return flat.read_race(values, tuple(METHODS))
 
     @field_validator("methods")
     @classmethod
-    def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
-        if len(set(methods)) < len(methods):
-            raise ValueError(f"{', '.join(methods)} names a method twice; name each method once")
-        return methods
+    def _nobody_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return different(methods)
+
+    @property
+    def reference(self) -> Method:
+        """The CDVFT whose costs `match` asks for."""
+        ours = (method for method in self.methods if method.key == "cdvft")
+        return next(ours, METHODS["cdvft"].model_validate({}))
 
 
 def parse_cost(values: object) -> CostRequest:
@@ -54,7 +59,8 @@ def parse_cost(values: object) -> CostRequest:
         raise InvalidChoice(
             f'Give one object such as {{"model": "roberta-base"}}; got {type(values).__name__}.'
         )
-    unknown = [str(name) for name in values if name not in CostRequest.model_fields]
+    known = (*CostRequest.model_fields, *flat.FLAT, "learning_rates")
+    unknown = [str(name) for name in values if name not in known]
     if unknown:
         allowed = ", ".join(CostRequest.model_fields)
         raise InvalidChoice(

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cdvft_app.costs.quantities import Kind, Row, added_memory, amount, frozen_flops, percent, times
-from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.methods import ADAPTERS, METHODS, flat
 from cdvft_app.payloads.compare import Winner
-from cdvft_app.settings import Method
 
-ADAPTERS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a")
 _SMALL = 0.05  # of the frozen model's FLOPs
 LEVEL = 0.015  # closer than this, two amounts are said to be alike
-_LETTERS = {"m": "m", "lora_r": "r", "fourierft_n": "n", "block_size": "p", "c3a_block_size": "b"}
 
 
 def label(row: Row) -> str:
     """The method with its setting: LoRA r = 8."""
-    given = {name: value for name, value in (row["setting"] or {}).items() if value is not None}
-    settings = ", ".join(f"{_LETTERS[name]}\u00a0=\u00a0{value:,}" for name, value in given.items())
-    return f"{METHOD_STYLES[row['method']].label} {settings}".strip()
+    if row["setting"] is None:
+        return METHODS[row["method"]].title
+    method = flat.made(row["method"], row["setting"])
+    return method.label([name for name, value in method.sizes().items() if value is not None])
 
 
 def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:

@@ -15,14 +15,11 @@ from cdvft import cost
 from cdvft.cost import Shape
 from cdvft_app.costs.memory import training_bytes
 from cdvft_app.costs.request import CostRequest
-from cdvft_app.methods.layer_limits import require_fitting
-from cdvft_app.settings import InvalidChoice, Method
+from cdvft_app.methods import InvalidChoice, Method
 from cdvft_app.shapes import ModelShapes, model_shapes
 
 DEFAULT_TOKENS = {"text": 128, "generation": 512}
 
-_ESTIMATED = {"lora": "r", "fourierft": "n", "c3a": "block_size"}
-REQUESTED = {"lora": "lora_r", "fourierft": "fourierft_n", "c3a": "c3a_block_size"}
 MEASURED_ONLY = (
     "match: seconds_per_step needs times that are measured, and here is only counted. Press Measure on the "
     "page's Compare tab, or run `python -m cdvft_app measure --match seconds_per_step`."
@@ -48,7 +45,7 @@ class CostRow:
     `setting` has None, each layer takes its default.
     """
 
-    method: Method
+    method: str
     model: str
     unavailable: str | None = None
     setting: dict[str, int | None] | None = None
@@ -113,17 +110,17 @@ class _Table:
 
     def row(self, method: Method) -> CostRow:
         try:
-            found, setting = self._cost(method)
+            complete, found = self._cost(method)
         except _Unavailable as reason:
-            return CostRow(method, self.shapes.name, unavailable=str(reason))
-        adapted = () if method in ("head", "full") else self.shapes.select(self.targets)
+            return CostRow(method.key, self.shapes.name, unavailable=str(reason))
+        adapted = self.shapes.select(self.targets) if method.adapter else ()
         forward, backward = self._frozen_flops(method, adapted)
         shared = [field.name for field in fields(CostRow) if hasattr(found, field.name)]
         assumptions = [*found.assumptions, *_MODEL_ASSUMPTIONS]
         row = CostRow(
             **{**{name: getattr(found, name) for name in shared}, "assumptions": assumptions},
             model=self.shapes.name,
-            setting=setting,
+            setting=complete.sizes(),
             targets=list(self.targets) if adapted else [],
             adapted_layers=len(adapted),
             trainable_share=found.trainable_parameters / self.shapes.total_parameters,
@@ -136,60 +133,53 @@ class _Table:
         )
         return replace(row, step_bytes=training_bytes(asdict(row), self.shapes))
 
-    def _cost(self, method: Method) -> tuple[cost.Cost, dict[str, int | None]]:
-        request = self.request
-        if method == "full":
+    def _cost(self, method: Method) -> tuple[Method, cost.Cost]:
+        """The method with its sizes filled in, and what it costs."""
+        if method.key == "full":
             everything = (*self.shapes.layers, *self.shapes.convolutions)
-            return self._estimate(method, everything, other_parameters=self.shapes.other_parameters), {}
-        if method == "head":
+            return method, self._estimate(method, everything, self.shapes.other_parameters)
+        if method.key == "head":
             if not self._head():
                 raise _Unavailable(
                     f"{self.shapes.name} generates text and has no classification head to train."
                 )
-            return self._estimate(method, self._head()), {}
+            return method, self._estimate(method, self._head())
         adapted = self.shapes.select(self.targets)
-        conv1d = next((shape.name for shape in adapted if shape.conv1d), None)
-        if method == "c3a" and conv1d:
-            raise _Unavailable(f"{conv1d} is a Conv1D layer, which PEFT's C3A does not support.")
-        if method == "cdvft" or not request.match:  # matched sizes are found, not chosen
-            require_fitting(method, request, adapted)
-        if method == "cdvft":
-            setting = {"m": request.m, "block_size": request.block_size}
-            return self._estimate(method, adapted, **setting), setting
-        if request.match == "seconds_per_step":
-            raise InvalidChoice(MEASURED_ONLY)
-        if request.match:
-            return self._matched(method, adapted, request.match)
-        value = getattr(request, REQUESTED[method])
-        if method == "c3a":
-            value = cost.c3a_block_size(adapted, value)
-        return self._estimate(method, adapted, **{_ESTIMATED[method]: value}), {REQUESTED[method]: value}
+        why = method.no_place(adapted)
+        if why:
+            raise _Unavailable(why)
+        if method.matched_by and self.request.match:  # matched sizes are found, not chosen
+            if self.request.match == "seconds_per_step":
+                raise InvalidChoice(MEASURED_ONLY)
+            return self._matched(method, adapted, self.request.match)
+        method.require_fitting(adapted)
+        complete = method.filled(adapted)
+        return complete, self._estimate(complete, adapted)
 
     def _matched(
         self, method: Method, adapted: tuple[Shape, ...], quantity: cost.Quantity
-    ) -> tuple[cost.Cost, dict[str, int | None]]:
-        reference, _ = self._cost("cdvft")
+    ) -> tuple[Method, cost.Cost]:
+        _, reference = self._cost(self.request.reference)
         try:
-            found = cost.match(method, reference, adapted, quantity)
+            found = cost.match(method.key, reference, adapted, quantity)  # type: ignore[arg-type]
         except ValueError as error:
             raise _Unavailable(str(error)) from error
-        return found.cost, {REQUESTED[method]: found.value}
+        return method.matched(found.value), found.cost
 
-    def _estimate(self, method: Method, shapes: Sequence[Shape], **settings: Any) -> cost.Cost:
-        return cost.estimate(
-            method,
+    def _estimate(self, method: Method, shapes: Sequence[Shape], other_parameters: int = 0) -> cost.Cost:
+        return method.estimate(
             shapes,
             batch=self.request.batch,
             sequence=self.sequence,
             convention=self.request.convention,
-            **settings,
+            other_parameters=other_parameters,
         )
 
     def _frozen_flops(self, method: Method, adapted: tuple[Shape, ...]) -> tuple[int, int]:
         """Forward and backward of a step."""
         tokens = self.request.batch * self.sequence
         forward = round(tokens * self.shapes.forward_flops_per_token(self.sequence))
-        if method == "head":
+        if method.key == "head":
             return forward, 0
         return forward, round(tokens * self.shapes.backward_flops_per_token(self.sequence, adapted or None))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app.figures import curves
-from cdvft_app.settings import Method
 
 BAR_PIXELS = 34
 FRAME_PIXELS = 62
@@ -22,7 +21,7 @@ class Bar:
     `low` and `high` bound a measured value.
     """
 
-    method: Method | None
+    method: str | None
     label: str
     value: float
     text: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdvft_app.settings import Method
+from cdvft_app.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,13 @@ class MethodStyle:
     symbol: str
     width: float = 2
 
-    def line(self, method: Method) -> dict[str, object]:
+    def line(self, method: str) -> dict[str, object]:
         return {"color": f"var(--method-{method})", "dash": self.dash, "width": self.width}
 
 
-METHOD_STYLES: dict[Method, MethodStyle] = {
-    "cdvft": MethodStyle("CDVFT", "#0072B2", "#4DA9E0", "solid", "circle", 2.5),
-    "lora": MethodStyle("LoRA", "#E69F00", "#F0B63E", "dash", "square"),
-    "fourierft": MethodStyle("FourierFT", "#009E73", "#2FC79B", "dot", "diamond"),
-    "c3a": MethodStyle("C3A", "#CC79A7", "#E0A0C4", "dashdot", "triangle-up"),
-    "head": MethodStyle("Head only", "#7F7F7F", "#A3A3A3", "solid", "x", 1),
-    "full": MethodStyle("Full fine-tuning", "#D55E00", "#F08A45", "longdash", "star"),
+METHOD_STYLES: dict[str, MethodStyle] = {
+    key: MethodStyle(method.title, method.light, method.dark, method.dash, method.marker, method.width)
+    for key, method in METHODS.items()
 }
 
 # The factors, in the order in which data meets them: tints of CDVFT's blue.

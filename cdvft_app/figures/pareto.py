@@ -9,7 +9,7 @@ from typing import Any
 
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS, Method
+from cdvft_app.methods import METHODS
 
 FEW = 6  # so many points may carry their names
 
@@ -21,7 +21,7 @@ class Mark:
     `joined` says whether the method's line goes through it: it is the best of its size.
     """
 
-    method: Method
+    method: str
     label: str
     x: tuple[float, float, float]
     y: tuple[float, float, float]
@@ -76,7 +76,7 @@ def _front(marks: Sequence[Mark]) -> dict[str, Any]:
     return _path("front", [mark for mark in marks if mark.front], line)
 
 
-def _line(method: Method, marks: Sequence[Mark]) -> dict[str, Any]:
+def _line(method: str, marks: Sequence[Mark]) -> dict[str, Any]:
     style = METHOD_STYLES[method]
     return _path(style.label, [mark for mark in marks if mark.joined], style.line(method))
 
@@ -95,7 +95,7 @@ def _path(name: str, marks: Sequence[Mark], line: dict[str, Any]) -> dict[str, A
     }
 
 
-def _points(method: Method, marks: Sequence[Mark]) -> dict[str, Any]:
+def _points(method: str, marks: Sequence[Mark]) -> dict[str, Any]:
     color = f"var(--method-{method})"
     return {
         "type": "scatter",

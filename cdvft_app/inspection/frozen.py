@@ -50,6 +50,20 @@ def weight_norms(source: Source, modules: list[str]) -> dict[str, float]:
     }
 
 
+def weight(source: Source, module: str) -> Tensor:
+    """The pretrained weight of one layer, (d_out, d_in) in float32.
+
+    Raises:
+        Unavailable: the model is not on this machine, or has no such layer.
+        Busy: others use it for longer than a visitor waits.
+    """
+    with backbone(source) as loaded:
+        layer = find(loaded.model, module)
+    if layer is None:
+        raise Unavailable(f"The pretrained model has no layer {module!r}.")
+    return layer.weight.detach().float()
+
+
 @torch.no_grad()
 def run(model: nn.Module, modules: list[str], inputs: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     """One forward of the frozen model: each module's input and output (T, d) for a single example.

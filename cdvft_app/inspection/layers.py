@@ -68,19 +68,14 @@ def natural_order(name: str) -> list[tuple[bool, int, str]]:
 
 
 def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray]) -> tuple[int, int]:
-    """(d_out, d_in) of a layer: from its vectors' shapes, for FourierFT from the catalogue.
+    """(d_out, d_in) of a layer: from its vectors' shapes, else from the catalogue.
 
     Raises:
         Unavailable: neither says.
     """
-    if "diagonal.0" in vectors:
-        last = max(int(name.partition(".")[2]) for name in vectors if name.startswith("diagonal."))
-        return len(vectors[f"diagonal.{last}"]), len(vectors["diagonal.0"])
-    if "A" in vectors:
-        return vectors["B"].shape[0], vectors["A"].shape[1]
-    if "kernel" in vectors:
-        q1, q2, b = vectors["kernel"].shape
-        return q1 * b, q2 * b
+    found = settings.method.size({name: vector.shape for name, vector in vectors.items()})
+    if found:
+        return found
     for name, d_out, d_in, _ in catalog.resolve(settings).target_shapes:
         if f".{module}".endswith(f".{name}"):
             return d_out, d_in
@@ -114,16 +109,6 @@ def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) ->
         "vectors": vectors,
         "bytes": sum(len(vector["data"]) for vector in vectors.values()),
     }
-
-
-def scale(settings: RunSettings, layer: Layer) -> float:
-    """The constant in front of a method's update, as the trainer sets it."""
-    return {
-        "cdvft": settings.alpha,
-        "lora": 1.0,  # alpha = r
-        "fourierft": settings.fourierft_scaling,
-        "c3a": 1 / layer.d_in,
-    }[settings.method]
 
 
 def _split(module: str) -> tuple[int | None, str]:

@@ -1,6 +1,6 @@
 """Numbers about the weight updates of a run's layers, at its snapshots.
 
-Formulas are those of cdvft.factors, and PEFT's own for the updates of the other methods.
+Formulas are those of cdvft.factors; the updates are the methods' own.
 """
 
 from __future__ import annotations
@@ -9,67 +9,37 @@ import base64
 import time
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel, get_peft_model
-from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import Tensor, nn
+from torch import Tensor
 
 from cdvft import factors as formulas
-from cdvft.layer import Factors
+from cdvft_app.inspection import frozen
 from cdvft_app.inspection.layers import Layer, layers
 from cdvft_app.inspection.sources import Source
+from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.payloads.factors import LayerNumbers, NoSingularValues, Overview, SingularValues
-from cdvft_app.settings import RunSettings
-from cdvft_app.training.methods import peft_config
 
 MOST_ENTRIES = 2**28
 """Of all updates that are built for norms at every step; where there are more, the last step's only."""
 
 
-def update(settings: RunSettings, layer: Layer, vectors: Mapping[str, np.ndarray]) -> Tensor:
-    """The weight update of one layer from its snapshot, alpha included, (d_out, d_in)."""
-    if settings.method == "cdvft":
-        return formulas.delta_weight(factors(settings, vectors))
-    tensors = {name: torch.from_numpy(array) for name, array in vectors.items()}
-    if settings.method == "c3a":
-        settings = settings.model_copy(update={"c3a_block_size": vectors["kernel"].shape[-1]})
-    config = peft_config(settings.model_copy(update={"target_modules": ("layer",)}), head="")
-    config.modules_to_save = None  # type: ignore[attr-defined]  # every method here has it
-    with torch.device("meta"):  # where nothing is drawn at random, which a run in training would notice
-        base = nn.Sequential()
-        base.add_module("layer", nn.Linear(layer.d_in, layer.d_out, bias=False))
-    model = get_peft_model(base, config, low_cpu_mem_usage=True).to_empty(device="cpu")
-    assert isinstance(model, PeftModel)
-    _fill(next(part for part in model.modules() if isinstance(part, BaseTunerLayer)), tensors)
-    return next(iter(formulas.weight_updates(model))).delta
+def update(source: Source, layer: Layer, step: int) -> Tensor:
+    """W' - W of one layer at a snapshot, (d_out, d_in).
+
+    Raises:
+        Unavailable: the method needs the pretrained weight, and the model is not on this machine.
+        Busy: others use the pretrained model.
+    """
+    vectors = tensors(source.read(step, layer.module))
+    return source.settings.method.update(
+        layer.d_out, layer.d_in, vectors, lambda: frozen.weight(source, layer.module)
+    )
 
 
-def factors(settings: RunSettings, vectors: Mapping[str, np.ndarray]) -> Factors:
-    """CDVFT's vectors of one layer, in the order in which data meets them."""
-
-    def numbered(kind: str) -> list[Tensor]:
-        names = sorted(
-            (name for name in vectors if name.startswith(f"{kind}.")), key=lambda n: int(n[len(kind) + 1 :])
-        )
-        return [torch.from_numpy(vectors[name]) for name in names]
-
-    return Factors(numbered("diagonal"), numbered("circulant"), settings.alpha)
-
-
-@torch.no_grad()
-def _fill(layer: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Set what `training.methods.vectors` reads."""
-    if "A" in tensors:
-        layer.lora_A["default"].weight.copy_(tensors["A"])
-        layer.lora_B["default"].weight.copy_(tensors["B"])
-    elif "kernel" in tensors:
-        layer.c3a_kernel["default"].copy_(tensors["kernel"])
-    else:
-        layer.fourierft_spectrum["default"].copy_(tensors["spectrum"])
-        layer.indices["default"] = tensors["indices"].long()
+def tensors(vectors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in vectors.items()}
 
 
 def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
@@ -121,9 +91,10 @@ def numbers(source: Source, layer: Layer, *, all_norms: bool) -> LayerNumbers:
         vectors = source.read(step, layer.module)
         if all_norms or step == steps[-1]:
             norms[place] = _norm(_Key(source, step, layer))
-        if source.settings.method == "cdvft":
+        method = source.settings.method
+        if isinstance(method, Cdvft):
             diagonals, circulants = formulas.factor_changes(
-                factors(source.settings, start), factors(source.settings, vectors)
+                method.factors(tensors(start)), method.factors(tensors(vectors))
             )
             for kind, changes in (("diagonal", diagonals), ("circulant", circulants)):
                 for number, change in enumerate(changes):
@@ -148,8 +119,7 @@ class _Key:
         return isinstance(other, _Key) and other.identity == self.identity
 
     def update(self) -> Tensor:
-        vectors = self.source.read(self.step, self.layer.module)
-        return update(self.source.settings, self.layer, vectors)
+        return update(self.source, self.layer, self.step)
 
 
 @lru_cache(maxsize=4096)

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors import safe_open
 
+from cdvft_app.methods import ADAPTERS
 from cdvft_app.payloads.factors import Overview, SingularValues, SourceFacts
-from cdvft_app.settings import Method, RunSettings
+from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -27,7 +28,6 @@ from cdvft_app.store.runs import RunStore
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded_factors"
 MOST_RACES = 20
 MOST_LOSSES = 800
-ADAPTERS: tuple[Method, ...] = ("cdvft", "lora", "fourierft", "c3a")
 
 
 class Unavailable(Exception):

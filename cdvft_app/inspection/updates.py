@@ -59,7 +59,7 @@ def find(store: RunStore, run_id: object) -> Source:
 
 def changed(source: Source) -> list[ChangedLayer]:
     """The layers that a run changed and that the catalogue or the run's snapshots know as linear."""
-    if source.settings.method != "full":
+    if source.settings.method.key != "full":
         found = layers.layers(source)
         return [ChangedLayer(one.module, _title(one.depth, one.kind), one.d_out, one.d_in) for one in found]
     groups = catalog.resolve(source.settings).model.layers
@@ -82,13 +82,12 @@ def weight_change(source: Source, module: object) -> tuple[Any, ChangedLayer]:
     layer = next((one for one in changed(source) if one.module == module), None)
     if layer is None:
         raise Unavailable(f"This run changed no layer {str(module)[:80]!r}; choose one of its layers.")
-    if source.settings.method == "full":
+    if source.settings.method.key == "full":
         return _difference(source, layer.module), layer
     from cdvft_app.inspection import numbers
 
     found = layers.find_layer(source, layer.module)
-    vectors = source.read(source.steps()[-1], layer.module)
-    return numbers.update(source.settings, found, vectors), layer
+    return numbers.update(source, found, source.steps()[-1]), layer
 
 
 def _difference(source: Source, module: str) -> Any:

@@ -12,7 +12,7 @@ from statistics import mean
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import Row, added_memory, amount, duration, frozen_flops, percent, times
 from cdvft_app.costs.sentences import ADAPTERS, LEVEL, label, least, listed, measured_time
-from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.methods import METHODS
 from cdvft_app.prediction import Estimate
 
 StepSeconds = Callable[[Row], Estimate | None]
@@ -112,9 +112,9 @@ def _quality(rows: Sequence[Row]) -> str:
             f"{100 * (max(scores) - min(scores)):.1f}\u00a0points apart on {race.title} "
             f"(chance explains up to {100 * chance:.1f})"
         )
-    names = [METHOD_STYLES[method].label for method in raced]
+    names = [METHODS[method].title for method in raced]
     said += f". In the recorded races {listed(names)} ended {listed(ends)}"
-    absent = [METHOD_STYLES[row["method"]].label for row in rows if row["method"] not in raced]
+    absent = [METHODS[row["method"]].title for row in rows if row["method"] not in raced]
     if absent:
         said += f"; {listed(absent)} did not take part"
     return f"{said}. These tasks are small, so try your own on the Train tab before you decide."

@@ -8,21 +8,10 @@ from statistics import fmean
 
 from cdvft_app.costs.sentences import label
 from cdvft_app.judging.outcomes import AXES, Comparison, Outcome
-from cdvft_app.settings import METHODS, SIZES, Method
+from cdvft_app.methods import METHODS, ORDER, Method
 
-# What decides a method's size, and what else of the settings it uses; the rest is the race's.
-SIZES_OF: Mapping[str, tuple[str, ...]] = {
-    method: tuple(name for name, user in SIZES.items() if user == method) for method in METHODS
-}
-_TUNED: Mapping[str, tuple[str, ...]] = {
-    "cdvft": ("alpha", "init_weights"),
-    "fourierft": ("fourierft_scaling",),
-}
-_SHARED = ("learning_rate", "schedule", "warmup_ratio", "weight_decay")
+_SHARED = ("schedule", "warmup_ratio", "weight_decay")
 _WORDS = {
-    "alpha": "α\u00a0=\u00a0",
-    "init_weights": "start ",
-    "fourierft_scaling": "scaling ",
     "learning_rate": "rate ",
     "warmup_ratio": "warm-up ",
     "weight_decay": "weight decay ",
@@ -50,7 +39,7 @@ class Span:
 class Point:
     """All runs of one setting, whatever their seeds. Settings of one `size` differ in tuning alone."""
 
-    method: Method
+    method: str
     label: str
     size: tuple[object, ...]
     outcomes: tuple[Outcome, ...]
@@ -70,7 +59,7 @@ def points(comparison: Comparison) -> list[Point]:
     varied = _varied(comparison.outcomes)
     made = [_point(own, varied) for own in settings.values()]
     return sorted(
-        made, key=lambda point: (METHODS.index(point.method), _mean(point, "parameters"), point.label)
+        made, key=lambda point: (ORDER.index(point.method), _mean(point, "parameters"), point.label)
     )
 
 
@@ -95,14 +84,13 @@ def best(placed: Sequence[Point], method: str) -> Point | None:
 
 def _setting(outcome: Outcome) -> dict[str, object]:
     """The settings that the run's method uses, but the seed."""
-    method = outcome.method
-    names = (
-        *SIZES_OF[method],
-        *_TUNED.get(method, ()),
-        *(("target_modules",) if SIZES_OF[method] else ()),
-        *_SHARED,
-    )
-    return {name: getattr(outcome.settings, name) for name in names}
+    settings, method = outcome.settings, outcome.settings.method
+    return {
+        **method.chosen(),
+        **({"target_modules": settings.target_modules} if method.adapter else {}),
+        "learning_rate": method.learning_rate,
+        **{name: getattr(settings, name) for name in _SHARED},
+    }
 
 
 def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
@@ -112,15 +100,19 @@ def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
         for name, value in _setting(outcome).items():
             seen.setdefault(outcome.method, {}).setdefault(name, set()).add(value)
     return {
-        method: {name for name, values in own.items() if len(values) > 1 and name not in SIZES_OF[method]}
-        for method, own in seen.items()
+        key: {name for name, values in own.items() if len(values) > 1}
+        - {name for name, one in METHODS[key].settings().items() if one.size}
+        for key, own in seen.items()
     }
 
 
 def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point:
     first = outcomes[0]
-    sizes = {name: getattr(first.settings, name) for name in SIZES_OF[first.method]}
-    extra = [_said(name, value) for name, value in _setting(first).items() if name in varied[first.method]]
+    method = first.settings.method
+    sizes = method.sizes()
+    extra = [
+        _said(method, name, value) for name, value in _setting(first).items() if name in varied[first.method]
+    ]
     amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}
     return Point(
         method=first.method,
@@ -135,7 +127,9 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
     )
 
 
-def _said(name: str, value: object) -> str:
+def _said(method: Method, name: str, value: object) -> str:
+    if name in method.settings():
+        return method.settings()[name].text(value)
     text = (
         ", ".join(value)
         if isinstance(value, tuple)

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from cdvft_app.costs.quantities import amount, times
 from cdvft_app.costs.sentences import listed
-from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.judging.outcome_points import Point, best, front
 from cdvft_app.judging.outcomes import Axis
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
 
 METRICS = {"accuracy": "accuracy", "matthews": "Matthews correlation", "pearson": "Pearson correlation"}
 _MOST_NAMED = 3
@@ -162,6 +161,6 @@ def _doubt(ours: Point, placed: Sequence[Point], error: float | None) -> str:
         said.append("Bars run from the lowest to the highest seed; where they overlap, that is a tie too.")
     tried = Counter(point.method for point in placed).most_common(2)
     if len(tried) > 1 and tried[0][1] > tried[1][1]:
-        most = METHOD_STYLES[tried[0][0]].label
+        most = METHODS[tried[0][0]].title
         said.append(f"The best of many settings is partly luck; {most} had the most.")
     return " ".join(said)

@@ -12,7 +12,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import Kind
-from cdvft_app.settings import Method, RunSettings
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 
 
@@ -60,8 +60,8 @@ class Outcome:
     recorded: bool = False
 
     @property
-    def method(self) -> Method:
-        return self.settings.method
+    def method(self) -> str:
+        return self.settings.method.key
 
     @property
     def terms(self) -> tuple[object, ...]:

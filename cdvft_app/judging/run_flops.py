@@ -8,7 +8,6 @@ from functools import lru_cache
 
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
-from cdvft_app.judging.outcome_points import SIZES_OF
 from cdvft_app.judging.outcomes import Outcome
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.known_models import find
@@ -26,16 +25,14 @@ def extra_flops(outcome: Outcome) -> int | None:
         return 0
     if settings.model is None or settings.batch_size is None or find(settings.model) is None:
         return None  # asking the hub for its shapes is not worth one number
-    sizes = {name: getattr(settings, name) for name in SIZES_OF[outcome.method]}
     of_a_step = _counted(
         CostRequest(
             model=settings.model,
             targets=settings.target_modules,
-            methods=(outcome.method,),
+            methods=(settings.method.model_copy(update={"learning_rate": None}),),
             batch=settings.batch_size,
             sequence=settings.max_length,
             image_size=settings.image_size,
-            **sizes,
         )
     )
     return None if of_a_step is None else outcome.steps * of_a_step

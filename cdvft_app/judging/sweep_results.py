@@ -12,9 +12,12 @@ from statistics import mean, median
 from typing import Literal
 
 from cdvft_app import catalog
-from cdvft_app.settings import DIMENSIONS, METHODS, Method, RunSettings
+from cdvft_app.methods import ORDER
+from cdvft_app.settings import RunSettings
 
 Value = float | int | None
+RATES = "learning_rates"
+"""The dimension that all methods share: multiples of each one's own rate."""
 Rest = Literal["mean", "best"]
 
 
@@ -35,9 +38,7 @@ class Outcome:
     @cached_property
     def values(self) -> dict[str, Value]:
         """What the run has of each dimension that its method uses."""
-        settings = self.settings
-        used = {name: getattr(settings, name) for name, user in DIMENSIONS.items() if user == settings.method}
-        return used | {"learning_rates": rate_multiple(settings)}
+        return self.settings.method.sizes() | {RATES: rate_multiple(self.settings)}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Spread:
 class Setting:
     """All seeds of one method with the same values."""
 
-    method: Method
+    method: str
     values: Mapping[str, Value]
     outcomes: tuple[Outcome, ...]
 
@@ -80,18 +81,19 @@ class Setting:
 def rate_multiple(settings: RunSettings) -> float | None:
     """A run's learning rate as a multiple of its recipe's for the method; None where either is unknown."""
     recipe = catalog.recipes().get(settings.recipe)
-    if recipe is None or settings.learning_rate is None:
+    method = settings.method
+    if recipe is None or method.learning_rate is None:
         return None if recipe is None else 1.0
-    return float(f"{settings.learning_rate / recipe.learning_rates[settings.method]:.3g}")
+    return float(f"{method.learning_rate / recipe.learning_rates[method.key]:.3g}")
 
 
 def settings_of(outcomes: Sequence[Outcome]) -> list[Setting]:
     """The settings of a sweep, method by method, each dimension's values ascending."""
-    groups: dict[tuple[Method, tuple[tuple[str, Value], ...]], list[Outcome]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, Value], ...]], list[Outcome]] = {}
     for one in outcomes:
-        groups.setdefault((one.settings.method, tuple(one.values.items())), []).append(one)
+        groups.setdefault((one.settings.method.key, tuple(one.values.items())), []).append(one)
     found = [Setting(method, dict(values), tuple(ones)) for (method, values), ones in groups.items()]
-    return sorted(found, key=lambda one: (METHODS.index(one.method), *map(_ascending, one.values.values())))
+    return sorted(found, key=lambda one: (ORDER.index(one.method), *map(_ascending, one.values.values())))
 
 
 def over_seeds(outcomes: Sequence[Outcome]) -> Spread | None:
@@ -123,7 +125,7 @@ def reduce(settings: Sequence[Setting], rest: Rest) -> Spread | None:
 def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:
     """The dimensions that have several values in these settings of one method, with their values."""
     found: dict[str, list[Value]] = {}
-    for name in DIMENSIONS:
+    for name in dict.fromkeys(name for one in settings for name in one.values):
         values = {one.values[name] for one in settings if name in one.values}
         if len(values) > 1:
             found[name] = ascending(values)

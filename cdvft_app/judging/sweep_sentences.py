@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from statistics import median
 
 from cdvft_app.costs.sentences import listed
-from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.judging.outcome_sentences import METRICS
 from cdvft_app.judging.sweep_results import Rest, Setting, best, line, reduce, varied, whole_seeds
-from cdvft_app.judging.sweep_words import SYMBOLS, apart, name, tick, written
-from cdvft_app.settings import Method
+from cdvft_app.judging.sweep_words import RATES, apart, name, symbol, tick, written
+from cdvft_app.methods import METHODS
 
 _BY: tuple[tuple[Rest, str], ...] = (
     ("best", "at its best setting"),
     ("mean", "on average over all settings"),
 )
-_THE = {"learning_rates": "the learning rate"}
+
+
+def _the(method: str, dimension: str) -> str:
+    return "the learning rate" if dimension == RATES else symbol(method, dimension)
 
 
 @dataclass(frozen=True)
@@ -84,20 +86,20 @@ def _yardstick(stick: Yardstick, examples: int | None) -> str:
     return f"{'. '.join(said)}."
 
 
-def _told_of(by_method: dict[Method, list[Setting]]) -> list[Method]:
+def _told_of(by_method: dict[str, list[Setting]]) -> list[str]:
     """CDVFT alone where it is among them: what moves the others is in the pictures."""
     return ["cdvft"] if "cdvft" in by_method else list(by_method)
 
 
-def _moved(method: Method, settings: Sequence[Setting], stick: Yardstick) -> list[str]:
+def _moved(method: str, settings: Sequence[Setting], stick: Yardstick) -> list[str]:
     """How far each dimension moves the mean over the others, and how far where those are at their best."""
     dimensions = varied(settings)
     told = []
     for dimension in dimensions:
         rough, tuned = effect(settings, dimension, "mean"), effect(settings, dimension, "best")
-        what, score = _THE.get(dimension, SYMBOLS[dimension]), METRICS.get(stick.metric_name, "score")
-        whose = f"{METHOD_STYLES[method].label}'s {score}"
-        unit = " of the recipe's rate" if dimension == "learning_rates" else ""
+        what, score = _the(method, dimension), METRICS.get(stick.metric_name, "score")
+        whose = f"{METHODS[method].title}'s {score}"
+        unit = " of the recipe's rate" if dimension == RATES else ""
         if not rough.moved:
             said = f"Changing {what} does not move {whose} on average"
         else:
@@ -105,29 +107,24 @@ def _moved(method: Method, settings: Sequence[Setting], stick: Yardstick) -> lis
                 f"Changing {what} moves {whose} by {apart(stick.metric_name, rough.moved)} on average "
                 f"(best {rough.best}, worst {rough.worst}{unit}){_verdict(rough.moved, stick)}"
             )
-        others = [_THE.get(other, SYMBOLS[other]) for other in dimensions if other != dimension]
+        others = [_the(method, other) for other in dimensions if other != dimension]
         if others:
             left = f"it is {apart(stick.metric_name, tuned.moved)}{_verdict(tuned.moved, stick)}"
-            said += f". With {listed(others)} tuned for each {SYMBOLS[dimension]}, {left}"
+            said += f". With {listed(others)} tuned for each {symbol(method, dimension)}, {left}"
         told.append(f"{said}.")
     return told
 
 
-def _rates(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | None:
+def _rates(by_method: dict[str, list[Setting]], stick: Yardstick) -> str | None:
     """Which method asks for the most care with its learning rate."""
     moved = {
-        method: effect(ones, "learning_rates", "mean")
-        for method, ones in by_method.items()
-        if "learning_rates" in varied(ones)
+        method: effect(ones, RATES, "mean") for method, ones in by_method.items() if RATES in varied(ones)
     }
     if "cdvft" not in moved or len(moved) < 2:
         return None
     order = sorted(moved, key=lambda method: -moved[method].moved)
     told = listed(
-        [
-            f"{METHOD_STYLES[method].label} by {apart(stick.metric_name, moved[method].moved)}"
-            for method in order
-        ]
+        [f"{METHODS[method].title} by {apart(stick.metric_name, moved[method].moved)}" for method in order]
     )
     place = order.index("cdvft")
     rank = {0: "the most sensitive to it", len(order) - 1: "the least sensitive to it"}.get(
@@ -151,7 +148,8 @@ def effect(settings: Sequence[Setting], dimension: str, rest: Rest) -> Effect:
     if not means:
         return Effect(0.0, "", "")
     low, high = min(means, key=lambda pair: pair[1]), max(means, key=lambda pair: pair[1])
-    return Effect(high[1] - low[1], tick(dimension, high[0]), tick(dimension, low[0]))
+    method = settings[0].method
+    return Effect(high[1] - low[1], tick(method, dimension, high[0]), tick(method, dimension, low[0]))
 
 
 def _verdict(moved: float, stick: Yardstick) -> str:
@@ -160,7 +158,7 @@ def _verdict(moved: float, stick: Yardstick) -> str:
     return ": more than chance" if moved > stick.noise else ": no more than chance"
 
 
-def _best(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | None:
+def _best(by_method: dict[str, list[Setting]], stick: Yardstick) -> str | None:
     if len(by_method) < 2:
         return None
     found = [(winner, winner.spread.mean, len(ones)) for ones in by_method.values()
@@ -173,7 +171,7 @@ def _best(by_method: dict[Method, list[Setting]], stick: Yardstick) -> str | Non
     return f"The best setting of each method: {told}. A best of many settings is partly luck."
 
 
-def _losses(by_method: dict[Method, list[Setting]], stick: Yardstick) -> list[str]:
+def _losses(by_method: dict[str, list[Setting]], stick: Yardstick) -> list[str]:
     """Where another method is ahead of CDVFT: by its best setting, and over all settings alike."""
     if "cdvft" not in by_method or len(by_method) < 2:
         return []
@@ -187,9 +185,7 @@ def _losses(by_method: dict[Method, list[Setting]], stick: Yardstick) -> list[st
             if ours and theirs and theirs.mean > ours.mean:
                 more = theirs.mean - ours.mean
                 by = apart(stick.metric_name, more)
-                ahead.append(
-                    f"{METHOD_STYLES[method].label} by {by}{_verdict(more, stick).replace(':', ',')}"
-                )
+                ahead.append(f"{METHODS[method].title} by {by}{_verdict(more, stick).replace(':', ',')}")
         said = f"CDVFT is behind {'; '.join(ahead)}" if ahead else "no other method is ahead of CDVFT"
         told.append(f"{where[:1].upper()}{where[1:]}, {said}.")
     return told

@@ -8,8 +8,9 @@ from typing import Any
 from cdvft_app.costs.quantities import Row, amount, times
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
-from cdvft_app.costs.table import REQUESTED, cost_table
+from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring import time_match
+from cdvft_app.methods import Method
 from cdvft_app.payloads.compare import Circumstances
 from cdvft_app.shapes import model_shapes
 
@@ -62,17 +63,17 @@ def timed_rows(request: CostRequest, lookup: Lookup) -> tuple[list[dict[str, Any
     shapes = model_shapes(request.model, request.image_size)
     adapted = shapes.select(request.targets or shapes.default_targets)
 
-    def row_of(method: str, **setting: int) -> dict[str, Any]:
-        wanted = {"methods": (method,), "match": None, **setting}
+    def row_of(method: Method) -> dict[str, Any]:
+        wanted = {"methods": (method,), "match": None}
         return timed(cost_table(request.model_copy(update=wanted))[0])
 
-    ours = row_of("cdvft")
+    ours = row_of(request.reference)
     rows, sentences = [], []
     for method in request.methods:
-        values = time_match.ladder(method, adapted)
-        row = ours if method == "cdvft" else row_of(method)
+        values = method.ladder(adapted)
+        row = ours if method.key == "cdvft" else row_of(method)
         if values and not row["unavailable"]:
-            tried = {value: row_of(method, **{REQUESTED[method]: value}) for value in values}
+            tried = {value: row_of(method.matched(value)) for value in values}
             row, sentence = _closest(row, tried, ours)
             sentences += [sentence] if sentence else []
         rows.append(row)

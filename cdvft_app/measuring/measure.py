@@ -16,11 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cdvft_app.costs.request import CostRequest, parse_cost
-from cdvft_app.costs.table import REQUESTED, cost_table
+from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring import time_match
 from cdvft_app.measuring.background import LIMIT_SECONDS, too_large
 from cdvft_app.measuring.step_time import step_time, warm_up
-from cdvft_app.settings import InvalidChoice
+from cdvft_app.methods import InvalidChoice, Method, flat
 from cdvft_app.shapes import model_shapes
 
 SECONDS = 3.0
@@ -56,10 +56,10 @@ class _Bench:
         self.shapes = model_shapes(request.model, request.image_size)
         self.forward: float | None = None
 
-    def row(self, method: str, **setting: int) -> dict[str, Any]:
-        """The method's row of a cost table, with a setting of its own."""
-        wanted = {"methods": (method,), "match": None, **setting}
-        return cost_table(self.request.model_copy(update=wanted))[0]
+    def row(self, method: Method, **wanted: Any) -> dict[str, Any]:
+        """The method's row of a cost table."""
+        request = self.request.model_copy(update={"methods": (method,), "match": None, **wanted})
+        return cost_table(request)[0]
 
     def measured(self, row: dict[str, Any], number: int, of: int, more: int) -> float | None:
         """Seconds of the row's step, after telling of it; None where it is refused."""
@@ -88,8 +88,7 @@ class _Bench:
     def _flops(self, row: dict[str, Any]) -> int:
         """As they are executed, whatever convention was asked for."""
         if row["convention"] != "real_fft":
-            wanted = {"convention": "real_fft", **row["setting"]}
-            row = self.row(row["method"], **wanted)
+            row = self.row(flat.made(row["method"], row["setting"]), convention="real_fft")
         return row["total_flops_per_step"]
 
     def _pace(self, left: float) -> None:
@@ -98,21 +97,22 @@ class _Bench:
 
 def _match(bench: _Bench) -> None:
     adapted = bench.shapes.select(bench.request.targets or bench.shapes.default_targets)
-    ladders = {name: time_match.ladder(name, adapted) for name in bench.request.methods if name != "cdvft"}
+    others = [method for method in bench.request.methods if method.key != "cdvft"]
+    ladders = {method: method.ladder(adapted) for method in others}
     of = 1 + len(ladders)
 
     def further(after: int) -> int:
         return sum(time_match.tries(values) or 1 for values in [*ladders.values()][after:])
 
-    wanted = bench.measured(bench.row("cdvft"), 1, of, further(0))
-    for number, (name, values) in enumerate(ladders.items(), 2):
+    wanted = bench.measured(bench.row(bench.request.reference), 1, of, further(0))
+    for number, (method, values) in enumerate(ladders.items(), 2):
         after = further(number - 1)
         if not values:  # head and full have nothing to match by
-            bench.measured(bench.row(name), number, of, after)
+            bench.measured(bench.row(method), number, of, after)
         seconds: dict[int, float] = {}
         while wanted and (value := time_match.next_value(values, seconds, wanted)) is not None:
             more = time_match.tries(values) - len(seconds) - 1 + after
-            found = bench.measured(bench.row(name, **{REQUESTED[name]: value}), number, of, more)
+            found = bench.measured(bench.row(method.matched(value)), number, of, more)
             if found is None:  # it does not fit, and what is slower would not either
                 break
             seconds[value] = found

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cdvft_app.costs.request import CostRequest
+from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.architectures import Architecture, build
@@ -143,8 +144,7 @@ class _Task(nn.Module):
 
 
 def _adapt(task: _Task, row: dict[str, Any], shapes: ModelShapes) -> nn.Module:
-    method = row["method"]
-    settings = RunSettings(method=method, **row["setting"])
+    settings = RunSettings.model_validate({"method": flat.made(row["method"], row["setting"])})
     if row["targets"]:
         layers = tuple(shape.name for shape in shapes.select(tuple(row["targets"])))
         settings = settings.model_copy(update={"target_modules": layers})

@@ -1,4 +1,4 @@
-"""LoRA's r, FourierFT's n or C3A's b whose step takes as long as CDVFT's: what to measure, and which it is.
+"""The size of a method whose step takes as long as CDVFT's: what to measure, and which it is.
 
 Times cannot be computed, so a few values are measured: a ladder from the quickest to the slowest, halved at
 each try. What is already measured decides what comes next, so that a search can be taken up anywhere.
@@ -8,26 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-
-from cdvft.cost import Shape
-from cdvft_app.settings import Method
-
-LARGEST_RANK = 512
-MOST_ENTRIES = 100_000
-MOST_BLOCKS_A_SIDE = 16  # of C3A: more take many times as long
-
-
-def ladder(method: Method, adapted: Sequence[Shape]) -> tuple[int, ...]:
-    """Values to try, from the quickest step to the slowest; empty for a method without such a setting."""
-    if method == "lora":
-        return tuple(2**power for power in range(LARGEST_RANK.bit_length()))
-    if method == "fourierft":
-        most = min(MOST_ENTRIES, *(shape.weights for shape in adapted))
-        return tuple(10**power for power in range(6) if 10**power <= most)
-    if method == "c3a":
-        common = math.gcd(*(size for shape in adapted for size in (shape.d_out, shape.d_in)))
-        return tuple(common // blocks for blocks in range(1, MOST_BLOCKS_A_SIDE + 1) if common % blocks == 0)
-    return ()
 
 
 def next_value(values: Sequence[int], seconds: Mapping[int, float], wanted: float) -> int | None:

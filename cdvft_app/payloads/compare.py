@@ -56,15 +56,25 @@ class Winner(TypedDict):
     text: str
 
 
+class GrowthLine(TypedDict):
+    """A competitor's costs by quantity at each x; None where it does not fit."""
+
+    method: Method
+    label: str
+    costs: dict[str, list[float | None]]
+
+
 class Growth(TypedDict):
-    """A cost by quantity and method at each x; None where the method does not fit."""
+    """Costs along one axis; `short` is its symbol, `name` what its switch says."""
 
     key: str
+    short: str
+    name: str
     title: str
     note: str
     at: float
     x: list[int]
-    series: dict[Method, dict[str, list[float | None]]]
+    series: list[GrowthLine]
 
 
 class Costs(TypedDict):

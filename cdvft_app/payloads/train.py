@@ -40,6 +40,7 @@ class RunLasting(TypedDict):
     label: str
     summary: str
     settings: dict[str, Any]
+    options: dict[str, Any]  # of the command that trains it again
     created: float
     forecast: NotRequired[Forecast | None]  # recorded races of before have none
 

@@ -9,7 +9,6 @@ from cdvft import cost
 from cdvft_app.catalog import Plan
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
-from cdvft_app.settings import SIZES
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.training import schedule
 
@@ -54,7 +53,7 @@ def count(plan: Plan) -> Counted | None:
     step = _cost(plan, min(settings.batch_size, examples), plan.dataset.mean_tokens)
     largest = _cost(plan, min(schedule.batch_per_process(settings), examples), plan.dataset.most_tokens)
     forward = step["frozen_forward_flops_per_step"] / step["batch"]
-    if settings.method != "full":  # whose own FLOPs are gradients of weights
+    if settings.method.key != "full":  # whose own FLOPs are gradients of weights
         forward += step["forward_flops_per_step"] / step["batch"]
     evaluated = schedule.evaluations(steps) * settings.evaluation_examples
     head = _head(plan)
@@ -82,7 +81,6 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
         sequence=longest and min(tokens or longest, longest),
         image_size=settings.image_size,
         labels=_outputs(plan) or _UNKNOWN_LABELS,
-        **{name: getattr(settings, name) for name in SIZES},
     )
     return cost_table(request)[0]
 
@@ -109,19 +107,17 @@ def _head(plan: Plan) -> tuple[cost.Shape, ...]:
 def _file_bytes(plan: Plan, shapes: ModelShapes, head: tuple[cost.Shape, ...]) -> int:
     """The size of what is kept of the run, the safetensors header included."""
     settings = plan.settings
-    if settings.method == "head":
+    if settings.method.key == "head":
         return cost.estimate("head", head, batch=1, sequence=1).adapter_bytes if head else 0
-    if settings.method == "full":
+    if settings.method.key == "full":
         layers, others = (*shapes.layers, *shapes.convolutions), shapes.other_parameters
     else:
         layers, others = shapes.select(settings.target_modules or ()), 0
     before = _BACKBONE[plan.model.pooling]
-    return cost.estimate(
-        settings.method,
+    return settings.method.estimate(
         [replace(layer, name=before + layer.name) for layer in layers],
         batch=1,
         sequence=1,
-        **plan.sizes(),
         other_parameters=others,
         saved_besides=head,
     ).adapter_bytes

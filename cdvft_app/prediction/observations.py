@@ -11,9 +11,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cdvft_app import catalog
+from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
@@ -106,12 +108,14 @@ class _Similarity:
     spread: float
 
     def holds(self, settings: RunSettings, other: RunSettings) -> bool:
-        return all(getattr(other, name) == getattr(settings, name) for name in self.same)
+        return all(attrgetter(name)(other) == attrgetter(name)(settings) for name in self.same)
 
 
 _SIMILARITIES = (
-    _Similarity(("method", "model", "dataset"), True, "of the same method on the same model and data", 1.15),
-    _Similarity(("method", "model"), True, "of the same method on the same model", 1.4),
+    _Similarity(
+        ("method.key", "model", "dataset"), True, "of the same method on the same model and data", 1.15
+    ),
+    _Similarity(("method.key", "model"), True, "of the same method on the same model", 1.4),
     _Similarity(("model",), True, "of other methods on the same model", 1.4),
     _Similarity(("model",), False, "on the same model, of another size or length", 2.5),
     _Similarity((), False, "of other models", 3.0),
@@ -173,7 +177,8 @@ def settings_of(row: Mapping[str, Any]) -> RunSettings:
     """Method, setting and model of a cost table's row or a measurement, as a run would have them."""
     named = find(row["model"])
     key = next((key for key in catalog.models() if named and find(key) is named), row["model"])
-    return RunSettings(method=row["method"], model=key, **row["setting"])
+    method = flat.made(row["method"], row["setting"])
+    return RunSettings.model_validate({"method": method, "model": key})
 
 
 def same_magnitude(one: float, other: float) -> bool:

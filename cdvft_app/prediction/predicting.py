@@ -156,7 +156,7 @@ def _file(plan: Plan, counted: Counted) -> Estimate:
         return _exactly(
             size, "The adapter's file, without the head: how many classes it has, the data will say."
         )
-    if plan.settings.method == "full":
+    if plan.settings.method.key == "full":
         return Estimate(
             size, size, 1.001 * size, "Every number of the model and the head; names come on top."
         )

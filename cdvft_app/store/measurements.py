@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cdvft_app.methods import flat
 from cdvft_app.store import states
 from cdvft_app.store.database import Database
 from cdvft_app.store.leases import Leases
@@ -67,4 +68,6 @@ class Measurements:
 
 
 def _what(values: Mapping[str, Any]) -> str:
-    return json.dumps([values[name] for name in WHAT], sort_keys=True)
+    method = flat.made(values["method"], values["setting"])
+    known = {**values, "setting": flat.flat(method, method.sizes())}  # as the version before wrote it
+    return json.dumps([known[name] for name in WHAT], sort_keys=True)

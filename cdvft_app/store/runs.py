@@ -93,7 +93,7 @@ class RunStore:
                     "token_hash": None if token is None else owners.token_hash(token),
                     "name": one_line(name) or one.recipe,
                     "settings": one.model_dump_json(),
-                    "method": one.method,
+                    "method": one.method.key,
                     "state": "queued",
                     "created": now,
                     "queued": now,

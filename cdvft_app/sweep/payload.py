@@ -7,7 +7,6 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import cast
 
-from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.judging.sweep_results import (
     Outcome,
     Rest,
@@ -22,7 +21,8 @@ from cdvft_app.judging.sweep_results import (
     varied,
 )
 from cdvft_app.judging.sweep_sentences import sentences
-from cdvft_app.judging.sweep_words import SYMBOLS, name, tick, value_text
+from cdvft_app.judging.sweep_words import RATES, name, symbol, tick, value_text
+from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import (
     SweepGiven,
     SweepHeatmap,
@@ -31,17 +31,8 @@ from cdvft_app.payloads.compare import (
     SweepSetting,
     SweepSpread,
 )
-from cdvft_app.settings import Method
 
-TITLES = {
-    "m": "m, diagonal vectors",
-    "block_size": "p, block size",
-    "lora_r": "r, rank",
-    "fourierft_n": "n, entries a layer",
-    "c3a_block_size": "b, block size",
-    "learning_rates": "learning rate, times the recipe's",
-}
-Series = Mapping[str, tuple[Method, Sequence[Setting]]]
+Series = Mapping[str, tuple[str, Sequence[Setting]]]
 
 
 def payload(
@@ -76,15 +67,15 @@ def _setting(one: Setting) -> SweepSetting:
     }
 
 
-def _heatmaps(method: Method, settings: Sequence[Setting]) -> list[SweepHeatmap]:
+def _heatmaps(method: str, settings: Sequence[Setting]) -> list[SweepHeatmap]:
     values = varied(settings)
     return [
         {
             "key": f"{method}:{down}:{across}",
             "method": method,
-            "title": f"{METHOD_STYLES[method].label}: {SYMBOLS[down]} by {SYMBOLS[across]}",
-            "rows": [value_text(down, value) for value in values[down]],
-            "columns": [value_text(across, value) for value in values[across]],
+            "title": f"{METHODS[method].title}: {symbol(method, down)} by {symbol(method, across)}",
+            "rows": [value_text(method, down, value) for value in values[down]],
+            "columns": [value_text(method, across, value) for value in values[across]],
             "over_others": len(values) > 2,
             "cells": {
                 "mean": _cells(settings, down, across, "mean"),
@@ -95,44 +86,48 @@ def _heatmaps(method: Method, settings: Sequence[Setting]) -> list[SweepHeatmap]
     ]
 
 
-def _lines(method: Method, settings: Sequence[Setting]) -> list[SweepLines]:
+def _lines(method: str, settings: Sequence[Setting]) -> list[SweepLines]:
     """Along each dimension: one line, or one for each value of another dimension."""
     values = varied(settings)
-    label = METHOD_STYLES[method].label
+    label = METHODS[method].title
     charts = []
     for along in values:
         split = [other for other in values if other != along]
         if not split:
-            charts.append(_chart(f"{method}:{along}", f"{label}: along {SYMBOLS[along]}", along,
+            charts.append(_chart(f"{method}:{along}", f"{label}: along {symbol(method, along)}", along,
                                  values[along], {label: (method, settings)}))  # fmt: skip
         for other in split:
             fair = comparable(settings, (along, other))
             series = {
-                value_text(other, value): (method, [one for one in fair if one.values[other] == value])
+                value_text(method, other, value): (
+                    method,
+                    [one for one in fair if one.values[other] == value],
+                )
                 for value in values[other]
             }
-            title = f"{label}: along {SYMBOLS[along]}, a line for each {SYMBOLS[other]}"
+            title = f"{label}: along {symbol(method, along)}, a line for each {symbol(method, other)}"
             charts.append(_chart(f"{method}:{along}:{other}", title, along, values[along], series))
     return charts
 
 
-def _rate_lines(by_method: dict[Method, list[Setting]]) -> list[SweepLines]:
+def _rate_lines(by_method: dict[str, list[Setting]]) -> list[SweepLines]:
     """All methods along the one dimension they share."""
-    shared = {method: ones for method, ones in by_method.items() if "learning_rates" in varied(ones)}
+    shared = {method: ones for method, ones in by_method.items() if RATES in varied(ones)}
     if len(shared) < 2:
         return []
-    rates = ascending({rate for ones in shared.values() for rate in varied(ones)["learning_rates"]})
-    series = {METHOD_STYLES[method].label: (method, ones) for method, ones in shared.items()}
+    rates = ascending({rate for ones in shared.values() for rate in varied(ones)[RATES]})
+    series = {METHODS[method].title: (method, ones) for method, ones in shared.items()}
     title = "All methods: along the learning rate"
-    return [_chart("all:learning_rates", title, "learning_rates", rates, series)]
+    return [_chart(f"all:{RATES}", title, RATES, rates, series)]
 
 
 def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Series) -> SweepLines:
+    method, _ = next(iter(series.values()))  # all of one method, or along what all share
     return {
         "key": key,
         "title": title,
-        "axis": TITLES[along],
-        "ticks": [tick(along, value) for value in values],
+        "axis": _axis_title(method, along),
+        "ticks": [tick(method, along, value) for value in values],
         "series": [
             {
                 "label": label,
@@ -144,9 +139,15 @@ def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Se
     }
 
 
+def _axis_title(method: str, along: str) -> str:
+    if along == RATES:
+        return "learning rate, times the recipe's"
+    return METHODS[method].settings()[along].long
+
+
 def _points(settings: Sequence[Setting], along: str, rest: Rest) -> list[SweepPoint]:
     found = ((value, _spread(spread)) for value, spread in line(settings, along, rest))
-    return [{"at": tick(along, value), **spread} for value, spread in found if spread]
+    return [{"at": tick(settings[0].method, along, value), **spread} for value, spread in found if spread]
 
 
 def _cells(settings: Sequence[Setting], down: str, across: str, rest: Rest) -> list[list[SweepSpread | None]]:

@@ -14,13 +14,15 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cdvft_app import catalog
-from cdvft_app.settings import DIMENSIONS, InvalidChoice, Method, RaceRequest, RunSettings, explain
+from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
+from cdvft_app.settings import RaceRequest, RunSettings, explain
 
 MOST_VALUES = 12
 MOST_GRID = 1000  # a bound on the work of checking a request; the queue's own limit is far lower
 
 Whole = Annotated[int, Field(ge=1, strict=True)]
 Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
+Values = Annotated[tuple[Whole, ...], Field(max_length=MOST_VALUES)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 Value = TypeVar("Value")
 
@@ -28,29 +30,42 @@ Value = TypeVar("Value")
 class SweepRequest(BaseModel):
     """What to vary around `base`.
 
-    `base` is the race whose recipe, data, budget and methods all runs share; a list that is empty leaves its
-    value. `learning_rates` are multiples of each method's own rate (the base's, else the recipe's): rates of
-    different methods differ by a factor of fifty, so one list of absolute rates would be fair to none.
-    Ranges of the single values are those of `RunSettings`.
+    `base` is the race whose recipe, data, budget and methods all runs share. `vary` has lists of a method's
+    sizes, such as {"lora": {"r": [2, 8]}}; a list that is empty leaves its value. `learning_rates` are
+    multiples of each method's own rate (the base's, else the recipe's): rates of different methods differ by
+    a factor of fifty, so one list of absolute rates would be fair to none. Ranges of the single values are
+    those of the methods.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: RaceRequest
-    m: tuple[Whole, ...] = Field((), max_length=MOST_VALUES)
-    block_size: tuple[Whole, ...] = Field((), max_length=MOST_VALUES)
-    lora_r: tuple[Whole, ...] = Field((), max_length=MOST_VALUES)
-    fourierft_n: tuple[Whole, ...] = Field((), max_length=MOST_VALUES)
-    c3a_block_size: tuple[Whole, ...] = Field((), max_length=MOST_VALUES)
+    vary: dict[str, dict[str, Values]] = Field(default_factory=dict)
     learning_rates: tuple[Multiple, ...] = Field((), max_length=MOST_VALUES)
     seeds: tuple[Seed, ...] = Field((), max_length=MOST_VALUES)
 
-    @field_validator(*DIMENSIONS, "seeds")
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_before(cls, values: Any) -> Any:
+        return flat.read_sweep(values)
+
+    @field_validator("vary")
+    @classmethod
+    def _known(cls, vary: dict[str, dict[str, tuple[int, ...]]]) -> dict[str, dict[str, tuple[int, ...]]]:
+        for key, lists in vary.items():
+            if key not in METHODS:
+                raise ValueError(f"there is no method {key[:40]!r}; choose of {', '.join(METHODS)}")
+            sizes = [name for name, one in METHODS[key].settings().items() if one.size]
+            for name, values in lists.items():
+                if name not in sizes:
+                    raise ValueError(f"of {METHODS[key].title} it can vary {', '.join(sizes) or 'nothing'}")
+                _no_value_twice(values)
+        return vary
+
+    @field_validator("learning_rates", "seeds")
     @classmethod
     def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError(f"{', '.join(map(str, values))} names a value twice; name each once")
-        return values
+        return _no_value_twice(values)
 
     @model_validator(mode="after")
     def _not_too_many(self) -> SweepRequest:
@@ -63,7 +78,8 @@ class SweepRequest(BaseModel):
     def count(self) -> int:
         """How many runs the grid has."""
         a_seed = sum(
-            prod(len(getattr(self, name)) or 1 for name in _used_by(method)) for method in self.base.methods
+            prod(map(len, self._varied(method).values())) * (len(self.learning_rates) or 1)
+            for method in self.base.methods
         )
         return a_seed * (len(self.seeds) or 1)
 
@@ -73,32 +89,42 @@ class SweepRequest(BaseModel):
         Raises:
             InvalidChoice: there is no such recipe, or a value is out of its range.
         """
-        rates = dict(catalog.get_recipe(self.base.recipe).learning_rates) | self.base.learning_rates
-        shared = self.base.model_dump(exclude={"methods", "learning_rates", "seed"})
-        made = []
-        for seed in self.seeds or (self.base.seed,):
-            for method in self.base.methods:
-                for values in self._crossed(method):
-                    multiple = values.pop("learning_rates", 1.0)
-                    chosen = {
-                        "seed": seed,
-                        "method": method,
-                        "learning_rate": _times(rates[method], multiple),
-                    }
-                    made.append(_settings(shared | chosen | values))
-        return tuple(made)
+        rates = catalog.get_recipe(self.base.recipe).learning_rates
+        shared = self.base.model_dump(exclude={"methods", "seed"})
+        made = [
+            _settings(shared | {"seed": seed, "method": values})
+            for seed in self.seeds or (self.base.seed,)
+            for method in self.base.methods
+            for values in self._crossed(method, method.learning_rate or rates[method.key])
+        ]
+        return tuple(dict.fromkeys(made))
 
-    def _crossed(self, method: Method) -> list[dict[str, Any]]:
-        varied = [name for name in _used_by(method) if getattr(self, name)]
-        grid = product(*(getattr(self, name) for name in varied))
-        return [dict(zip(varied, values, strict=True)) for values in grid]
+    def _varied(self, method: Method) -> dict[str, tuple[int, ...]]:
+        lists = self.vary.get(method.key, {})
+        return {name: lists[name] for name in method.sizes() if lists.get(name)}
+
+    def _crossed(self, method: Method, rate: float) -> list[dict[str, Any]]:
+        varied = self._varied(method)
+        return [
+            method.model_dump()
+            | dict(zip(varied, sizes, strict=True))
+            | {"learning_rate": _times(rate, multiple)}
+            for *sizes, multiple in product(*varied.values(), self.learning_rates or (1.0,))
+        ]
+
+
+def _no_value_twice(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{', '.join(map(str, values))} names a value twice; name each once")
+    return values
 
 
 def parse_sweep(values: object) -> SweepRequest:
     """A `SweepRequest` from JSON-like values, or `InvalidChoice` with a sentence for each problem."""
     if not isinstance(values, dict):
         raise InvalidChoice(
-            f'A sweep must be one object such as {{"m": [2, 3]}}; got {type(values).__name__}.'
+            'A sweep must be one object such as {"vary": {"cdvft": {"m": [2, 3]}}}; '
+            f"got {type(values).__name__}."
         )
     try:
         return SweepRequest.model_validate(values)
@@ -119,10 +145,6 @@ def _number(text: str) -> int | float | str:
             continue
         return int(found) if isinstance(found, float) and found.is_integer() else found
     return text
-
-
-def _used_by(method: Method) -> list[str]:
-    return [name for name, user in DIMENSIONS.items() if user in (None, method)]
 
 
 def _times(rate: float, multiple: float) -> float:

@@ -46,7 +46,7 @@ def save(task: Task, plan: Plan, folder: Path) -> None:
         image_size=plan.settings.image_size,
     )
     (folder / FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
-    task.save_config(folder, whole=plan.settings.method == "full")
+    task.save_config(folder, whole=plan.settings.method.key == "full")
 
 
 def read(folder: Path) -> TaskRecord | None:

@@ -24,7 +24,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArgum
         examples: number of training examples.
     """
     settings = plan.settings
-    assert settings.learning_rate  # a plan is complete
+    assert settings.method.learning_rate  # a plan is complete
     per_process = schedule.batch_per_process(settings)
     total_steps = schedule.total_steps(settings, examples)
     cuda = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
@@ -34,7 +34,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArgum
         max_steps=total_steps,
         per_device_train_batch_size=per_process,
         per_device_eval_batch_size=max(EVALUATION_BATCH, per_process),
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.method.learning_rate,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=math.ceil(settings.warmup_ratio * total_steps),
         weight_decay=settings.weight_decay,
@@ -62,7 +62,8 @@ def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArgum
 
 def head_learning_rate(plan: Plan) -> float:
     """The head's rate: the recipe's for `head`, whatever the method, but where the head alone is trained."""
-    own = plan.settings.learning_rate if plan.settings.method == "head" else None
+    method = plan.settings.method
+    own = method.learning_rate if method.key == "head" else None
     return own or plan.recipe.learning_rates["head"]
 
 

@@ -13,6 +13,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cdvft_app.events import Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
+from cdvft_app.methods import Method
 from cdvft_app.store import snapshots
 from cdvft_app.training import methods
 
@@ -109,6 +110,7 @@ class Reporter(TrainerCallback):
         folder: Path,
         clock: Clock,
         watch: LossWatch,
+        method: Method,
         metric_name: str,
         throughput_unit: str,
     ) -> None:
@@ -117,6 +119,7 @@ class Reporter(TrainerCallback):
         self.folder = folder
         self.clock = clock
         self.watch = watch
+        self.method = method
         self.metric_name = metric_name
         self.throughput_unit = throughput_unit
         self.halted = Halt.NO
@@ -195,7 +198,7 @@ class Reporter(TrainerCallback):
         self.emit(self.last_evaluation)
 
     def _snapshot(self, step: int, model: torch.nn.Module) -> None:
-        vectors = methods.vectors(model) if self.snapshots_kept else {}
+        vectors = methods.vectors(model, self.method) if self.snapshots_kept else {}
         if not vectors:
             return
         try:

@@ -6,25 +6,21 @@ race start from the same one. Adapters are PEFT's own; all of them start at, or 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import C3AConfig, FourierFTConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
-from peft.tuners.c3a.layer import C3ALayer
-from peft.tuners.fourierft.layer import FourierFTLayer
-from peft.tuners.lora.layer import LoraLayer
+from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import load_peft_weights, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from cdvft import CDVFTConfig
-from cdvft.layer import CDVFTLayer
+from cdvft.cost import Shape
 from cdvft_app.events import TrainingFailed
+from cdvft_app.methods import Method
 from cdvft_app.settings import RunSettings
 
 WEIGHTS = "model.safetensors"
@@ -34,31 +30,7 @@ WEIGHTS = "model.safetensors"
 def peft_config(settings: RunSettings, head: str, **more: Any) -> PeftConfig:
     """PEFT's settings of a method, with its own start. `settings` are complete, as a plan holds them."""
     more |= {"target_modules": set(settings.target_modules or ()), "modules_to_save": [head]}
-    if settings.method == "cdvft":
-        return CDVFTConfig(
-            m=settings.m,
-            alpha=settings.alpha,
-            block_size=settings.block_size,
-            init_weights=settings.init_weights,
-            **more,
-        )
-    if settings.method == "lora":
-        # alpha = r makes the scale 1 at every rank, so that the learning rate alone sets the pace.
-        return LoraConfig(r=settings.lora_r, lora_alpha=settings.lora_r, **more)
-    if settings.method == "fourierft":
-        # Coefficients from zero, as PEFT offers: its other start, N(0, 1) times a scaling that was chosen for
-        # wider layers, spoils a small model before the first step (benchmarks/results/learning_rates.json).
-        return FourierFTConfig(
-            n_frequency=settings.fourierft_n,
-            scaling=settings.fourierft_scaling,
-            init_weights=True,
-            **more,
-        )
-    if settings.method == "c3a" and settings.c3a_block_size:
-        return C3AConfig(block_size=settings.c3a_block_size, **more)
-    raise ValueError(
-        f"{settings.method!r} has no adapter; those with one are cdvft, lora, fourierft and c3a."
-    )
+    return settings.method.peft_config(**more)
 
 
 def build(settings: RunSettings, model: nn.Module, head: str) -> nn.Module:
@@ -75,22 +47,21 @@ def build(settings: RunSettings, model: nn.Module, head: str) -> nn.Module:
     Raises:
         TrainingFailed: the model has no layers of these names, or none that the method can adapt.
     """
-    if settings.method == "full":
+    if settings.method.key == "full":
         return model.requires_grad_(True)
-    if settings.method == "head":
+    if settings.method.key == "head":
         model.requires_grad_(False)
         model.get_submodule(head).requires_grad_(True)
         return model
-    if settings.method == "c3a" and settings.c3a_block_size is None:
-        settings = settings.model_copy(
-            update={"c3a_block_size": _common_size(model, settings.target_modules or ())}
-        )
+    # A model whose layers the catalogue does not know.
+    filled = settings.method.filled(_targets(model, settings.target_modules or ()))
+    settings = settings.model_copy(update={"method": filled})
     more = {"task_type": "SEQ_CLS"} if isinstance(model, PreTrainedModel) else {}
     try:
         return get_peft_model(model, peft_config(settings, head, **more))
     except (ValueError, TypeError) as error:
         targets = ", ".join(settings.target_modules or ())
-        raise TrainingFailed(f"{settings.method} does not fit the layers {targets}: {error}") from error
+        raise TrainingFailed(f"{settings.method.title} does not fit the layers {targets}: {error}") from error
 
 
 def name_base(model: nn.Module, base: str | None, revision: str | None) -> None:
@@ -100,15 +71,13 @@ def name_base(model: nn.Module, base: str | None, revision: str | None) -> None:
             config.base_model_name_or_path, config.revision = base, revision
 
 
-def _common_size(model: nn.Module, targets: Sequence[str]) -> int | None:
-    """Largest block size that divides every target, for a model whose layers the catalogue does not know."""
-    sizes = [
-        size
+def _targets(model: nn.Module, targets: Sequence[str]) -> list[Shape]:
+    """The linear layers of the model that the names select."""
+    return [
+        Shape(name, layer.out_features, layer.in_features)
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Linear) and f".{name}".endswith(tuple(f".{target}" for target in targets))
-        for size in (layer.in_features, layer.out_features)
     ]
-    return math.gcd(*sizes) or None
 
 
 def is_head(parameter: str, head: str) -> bool:
@@ -173,32 +142,15 @@ def _trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name in kept}
 
 
-def vectors(model: nn.Module) -> dict[str, torch.Tensor]:
+def vectors(model: nn.Module, method: Method) -> dict[str, torch.Tensor]:
     """What an adapter has learned, keyed "<module>/<vector>", detached copies on the CPU.
 
-    Vectors: CDVFT "diagonal.0", "circulant.0", ... in the order in which data meets them; LoRA "A" and "B";
-    FourierFT "spectrum" and "indices"; C3A "kernel". Empty for `head` and `full`. Module names are those of
-    the backbone.
+    Vectors are named by the method, modules by the backbone. Empty without an adapter.
     """
     found: dict[str, torch.Tensor] = {}
     for module, layer in model.named_modules():
         if isinstance(layer, BaseTunerLayer):
             name = module.removeprefix("base_model.model.").removeprefix("backbone.")
-            for vector, tensor in _layer_vectors(layer):
+            for vector, tensor in method.vectors(layer):
                 found[f"{name}/{vector}"] = tensor.detach().to("cpu", copy=True)
     return found
-
-
-def _layer_vectors(layer: BaseTunerLayer, adapter: str = "default") -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(layer, CDVFTLayer):
-        factors = layer.factors(adapter)
-        yield from ((f"diagonal.{place}", vector) for place, vector in enumerate(factors.diagonals))
-        yield from ((f"circulant.{place}", vector) for place, vector in enumerate(factors.circulants))
-    elif isinstance(layer, LoraLayer):
-        yield "A", layer.lora_A.get_parameter(f"{adapter}.weight")
-        yield "B", layer.lora_B.get_parameter(f"{adapter}.weight")
-    elif isinstance(layer, FourierFTLayer):
-        yield "spectrum", layer.fourierft_spectrum[adapter]
-        yield "indices", layer.indices[adapter]
-    elif isinstance(layer, C3ALayer):
-        yield "kernel", layer.c3a_kernel[adapter]

@@ -125,7 +125,7 @@ def _prepare(
     prepared = prepare(plan, progress, should_stop, rows)
     for title, commit in prepared.commits.items():
         emit(Note(f"{title}: commit {commit} of the hub."))
-    if plan.settings.method == "cdvft" and device_kind() == "cpu":
+    if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
         progress(None, "Loading CDVFT's compiled kernel")
         library()  # may have to compile it, which is no part of a step's time
     progress(None, "Starting")
@@ -145,16 +145,15 @@ class _Run:
         emit: Callable[[Event], None],
         should_stop: Callable[[], Halt],
     ) -> None:
-        assert plan.settings.learning_rate and plan.settings.batch_size
+        method = plan.settings.method
+        assert method.learning_rate and plan.settings.batch_size
         self.batch_size = plan.settings.batch_size
         self.plan, self.task, self.model = plan, prepared.task, model
         self.train_examples, self.evaluation_examples = len(prepared.train), len(prepared.evaluation)
         self.folder, self.emit = folder, emit
         self.clock = Clock()
         self.watch = LossWatch(
-            plan.settings.learning_rate,
-            alpha=plan.settings.alpha if plan.settings.method == "cdvft" else 1.0,
-            usual_rate=plan.recipe.learning_rate(plan.settings.method, plan.settings.m),
+            method.learning_rate, getattr(method, "alpha", 1.0), plan.recipe.learning_rate(method)
         )
         self.reporter = Reporter(
             emit=emit,
@@ -162,6 +161,7 @@ class _Run:
             folder=folder,
             clock=self.clock,
             watch=self.watch,
+            method=method,
             metric_name=self.task.metric_name,
             throughput_unit=self.task.throughput_unit,
         )

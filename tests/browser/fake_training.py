@@ -50,7 +50,15 @@ def train(
             raise TrainingStopped
     emit(
         Started(
-            steps, PARAMETERS[settings.method], 770, 22_713_216, "CPU, fake", "float32", 64, 100, "accuracy"
+            steps,
+            PARAMETERS[settings.method.key],
+            770,
+            22_713_216,
+            "CPU, fake",
+            "float32",
+            64,
+            100,
+            "accuracy",
         )
     )
     emit(Evaluation(first - 1, 0.0, 0.7, "accuracy", 0.5))
@@ -62,9 +70,10 @@ def train(
             time.sleep(SECONDS_A_STEP)
         if should_stop():
             break
-        if (settings.learning_rate or 0) >= DIVERGES_AT and step > 5:
+        if (settings.method.learning_rate or 0) >= DIVERGES_AT and step > 5:
             raise TrainingFailed(
-                f"The loss became NaN at step {step}. The learning rate {settings.learning_rate} is too high."
+                f"The loss became NaN at step {step}. "
+                f"The learning rate {settings.method.learning_rate} is too high."
                 " Start again with a tenth of it."
             )
         emit(Step(step, step * SECONDS_A_STEP, 0.7 / step**0.5, 0.01, 1.0, 1000.0))

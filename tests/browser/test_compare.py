@@ -129,7 +129,7 @@ def test_letters_are_explained_where_one_points(visit: Visit) -> None:
         for label in page.locator("#costs .segmented label").all()
     }
     assert titles["Width d"] == "d, width of the layers"
-    assert titles["Block size p"] == "p, CDVFT's block size"
+    assert titles["CDVFT p"] == "p, CDVFT's block size"
     assert all(titles.values())
 
 

@@ -55,12 +55,8 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
     assert [row["step"] for row in steps] == list(range(1, 13))
     assert all(isinstance(row["loss"], float) for row in steps)
     run = server.store.get(started["run_ids"][1])
-    assert run and (run.settings.m, run.settings.alpha, run.settings.block_size, run.settings.seed) == (
-        3,
-        2,
-        64,
-        3,
-    )
+    assert run and run.settings.seed == 3
+    assert (run.settings.method.m, run.settings.method.alpha, run.settings.method.block_size) == (3, 2, 64)
 
     long = client.predict(settings={"methods": ["cdvft"], "max_steps": 1000}, api_name="/start")
     (run_id,) = long["run_ids"]
@@ -87,14 +83,14 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
         ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
         ("/start", {"settings": {"colour": "red"}}, "colour is not a setting"),
         ("/start", {"settings": {"methods": []}}, "methods: got \\[\\]"),
-        ("/start", {"settings": {"methods": ["cdvft", "cdvft"]}}, "names a method twice"),
+        ("/start", {"settings": {"methods": ["cdvft", "cdvft"]}}, "it names CDVFT twice"),
         ("/start", {"settings": {"max_steps": 10**9}}, "max_steps: got 1000000000"),
         ("/start", {"settings": {"alpha": -1}}, "alpha: got -1"),
         ("/start", {"settings": {"target_modules": []}}, "target_modules: got \\[\\]; give at least 1"),
         (
             "/start",
             {"settings": {"learning_rates": {"gold": 1}}},
-            "learning_rates.gold: got 'gold'; it must be",
+            "learning_rates.gold is not a setting",
         ),
         (
             "/start",

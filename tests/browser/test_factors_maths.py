@@ -49,7 +49,7 @@ def test_the_browser_computes_what_cdvft_does(visit: Visit, runs: dict[str, Sour
 def compare_with_cdvft(page: Page, run: Source) -> None:
     [layer] = layers.layers(run)
     last = run.steps()[-1]
-    truth = numbers.update(run.settings, layer, run.read(last, layer.module)).double()
+    truth = numbers.update(run, layer, last).double()
     x = np.random.default_rng(1).normal(size=layer.d_in)
     came = imported(
         page,
@@ -69,8 +69,8 @@ def compare_with_cdvft(page: Page, run: Source) -> None:
           };
         }""",
         answer=layers.payload(run, layer) | {"texts": []},
-        facts=asdict(layer) | {"scale": layers.scale(run.settings, layer)},
-        run={"id": run.id, "method": run.settings.method, "label": "x"},
+        facts=asdict(layer) | {"scale": run.settings.method.scale(layer.d_in)},
+        run={"id": run.id, "method": run.settings.method.key, "label": "x"},
         x=x.tolist(),
     )
     assert isinstance(came, dict)
@@ -81,7 +81,7 @@ def compare_with_cdvft(page: Page, run: Source) -> None:
         assert value == pytest.approx(float(truth[i, j]), abs=1e-5 * scale)
     product = truth.numpy() @ x
     np.testing.assert_allclose(came["dense"], product, atol=1e-4 * np.abs(product).max())
-    if run.settings.method == "cdvft":
+    if run.settings.method.key == "cdvft":
         np.testing.assert_allclose(came["fast"], came["dense"], atol=1e-6 * np.abs(product).max())
 
 

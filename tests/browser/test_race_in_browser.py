@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from studio import Hold, Server, Visit, fill_in, start_race, status, steps_at_most
 
 from cdvft_app import catalog
-from cdvft_app.settings import Method, RunSettings
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.ui.shared.component import ASSETS, address
 
@@ -232,7 +232,7 @@ def test_axes_bear_numbers_only_where_there_is_something_to_read(visit: Visit, h
 
 
 def test_runs_that_failed_for_one_reason_share_a_card(visit: Visit, server: Server) -> None:
-    methods: tuple[Method, ...] = ("cdvft", "lora", "head")
+    methods: tuple[str, ...] = ("cdvft", "lora", "head")
     plans = [catalog.resolve(RunSettings(method=method)).settings for method in methods]
     runs = server.store.create(plans, "somebody")
     for run, reason in zip(runs, ("The disk is full. Free some.",) * 2 + ("NaN.",), strict=True):

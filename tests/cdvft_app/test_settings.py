@@ -39,7 +39,11 @@ def test_an_answer_is_short_whatever_came(values: dict[str, Any], told: str) -> 
 def test_few_problems_are_all_told() -> None:
     with pytest.raises(InvalidChoice) as refused:
         parse_race({"m": 1, "lora_r": 0, "seed": -1})
-    assert [part.split(":")[0] for part in str(refused.value).split(". ")] == ["m", "lora_r", "seed"]
+    assert [part.split(":")[0] for part in str(refused.value).split(". ")] == [
+        "seed",
+        "m",
+        "lora_r",
+    ]
     with pytest.raises(InvalidChoice, match=r"There is 1 more problem\.$"):
         parse_race({"m": 1, "lora_r": 0, "seed": -1, "alpha": -1})
 

@@ -15,17 +15,6 @@ const QUANTITIES = [
   ["flops", "Extra FLOPs"],
   ["memory", "Extra memory"],
 ];
-/** @type {Record<string, string>} */
-const SHORT = { tokens: "tokens", width: "d", m: "m", block_size: "p", lora_r: "r", fourierft_n: "n" };
-/** @type {Record<string, string>} */
-const NAMES = {
-  tokens: "Tokens",
-  width: "Width d",
-  m: "Vectors m",
-  block_size: "Block size p",
-  lora_r: "Rank r",
-  fourierft_n: "Entries n",
-};
 
 export class GrowthChart {
   /**
@@ -41,8 +30,6 @@ export class GrowthChart {
     this.growth = [];
     /** @type {Record<string, Kind>} by quantity */
     this.kinds = {};
-    /** @type {Record<string, string>} by method */
-    this.labels = {};
     this.offered = "";
     this.axis = "tokens";
     this.quantity = "flops";
@@ -79,7 +66,7 @@ export class GrowthChart {
   }
 
   /** @param {Costs} costs */
-  show({ growth, columns, table }) {
+  show({ growth, columns }) {
     this.growth = growth;
     if (!this.quantities.firstChild) {
       const hints = Object.fromEntries(columns.map(({ key, hint }) => [key, hint]));
@@ -97,7 +84,6 @@ export class GrowthChart {
       );
     }
     this.kinds = Object.fromEntries(columns.map(({ key, kind }) => [key, kind]));
-    this.labels = Object.fromEntries(table.map(({ method, label }) => [method, label]));
     this.node.hidden = growth.length === 0;
     if (growth.length === 0) return;
     const keys = growth.map(({ key }) => key);
@@ -109,7 +95,7 @@ export class GrowthChart {
         segmented(
           "What varies",
           `along-${this.id}`,
-          growth.map(({ key, title }) => [key, NAMES[key], title]),
+          growth.map(({ key, name, title }) => [key, name, title]),
           this.axis,
           (key) => {
             this.axis = key;
@@ -165,11 +151,6 @@ export class GrowthChart {
     ];
   }
 
-  /** @param {string} method */
-  values(method) {
-    return this.now.series[method][this.quantity];
-  }
-
   redraw() {
     const { title, x, note, series } = this.now;
     const layout = structuredClone(this.base);
@@ -188,13 +169,13 @@ export class GrowthChart {
       nticks: 6,
     });
     Object.assign(layout, { dragmode: false, hovermode: false, shapes: this.line(), uirevision: this.axis });
-    const data = Object.keys(series).map((method) => ({
+    const data = series.map((one) => ({
       type: "scatter",
       mode: "lines",
-      name: this.labels[method],
+      name: one.label,
       x,
-      y: this.values(method),
-      line: this.styles[method].line,
+      y: one.costs[this.quantity],
+      line: this.styles[one.method].line,
     }));
     draw(this.chart, { data, layout, config: { displayModeBar: false } }).catch((error) => {
       this.chart.textContent = `The chart is not shown: ${error.message}. The numbers are in the table below.`;
@@ -211,21 +192,21 @@ export class GrowthChart {
   }
 
   tell() {
-    const { x, series, at } = this.now;
+    const { x, series, at, short } = this.now;
     const index = Number(this.slider.value);
-    const ours = series.cdvft ? this.values("cdvft")[index] : null;
-    const place = `${SHORT[this.axis]} = ${count(x[index])}${x[index] === at ? " (as set)" : ""}`;
+    const ours = series.find(({ method }) => method === "cdvft")?.costs[this.quantity][index] ?? null;
+    const place = `${short} = ${count(x[index])}${x[index] === at ? " (as set)" : ""}`;
     setText(this.place, place);
     this.slider.setAttribute("aria-valuetext", place);
     this.readout.replaceChildren(
-      ...Object.keys(series).map((method) => {
-        const value = this.values(method)[index];
+      ...series.map(({ method, label, costs }) => {
+        const value = costs[this.quantity][index];
         const ratio = value && ours && method !== "cdvft" ? `${times(value / ours)} × CDVFT` : "";
         return h(
           "li",
           {},
           swatch(this.styles[method]),
-          h("span", {}, this.labels[method]),
+          h("span", {}, label),
           h("b", {}, value === null ? "does not fit" : amount(this.kinds[this.quantity], value)),
           h("span", { class: "quiet" }, ratio),
         );
@@ -235,8 +216,8 @@ export class GrowthChart {
 
   numbers() {
     const { x, series, title } = this.now;
-    const values = Object.keys(series).flatMap((method) =>
-      x.map((value, index) => ({ label: this.labels[method], value, cost: this.values(method)[index] })),
+    const values = series.flatMap((one) =>
+      x.map((value, index) => ({ label: one.label, value, cost: one.costs[this.quantity][index] })),
     );
     const rows = values.map(({ label, value, cost }) => [
       label,

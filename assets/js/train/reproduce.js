@@ -1,4 +1,4 @@
-// The commands that train the shown runs again, from their complete settings.
+// The commands that train the shown runs again, from all of their options.
 
 import { h } from "../shared/dom.js";
 
@@ -8,29 +8,15 @@ import { h } from "../shared/dom.js";
 const quoted = (value) =>
   /^[\w./:=-]+$/.test(String(value)) ? String(value) : `'${String(value).replaceAll("'", "'\\''")}'`;
 
-// Settings that only one method has.
-/** @type {Record<string, string>} */
-const OWN = {
-  m: "cdvft",
-  block_size: "cdvft",
-  alpha: "cdvft",
-  init_weights: "cdvft",
-  lora_r: "lora",
-  fourierft_n: "fourierft",
-  fourierft_scaling: "fourierft",
-  c3a_block_size: "c3a",
-};
-
 /**
- * One run's settings as the words of a command; a list is one option a member.
- * @param {Record<string, unknown>} settings
+ * One run's options as the words of a command; a list is one option a member.
+ * @param {Record<string, unknown>} options
  */
-export function command(settings) {
-  const { recipe, method, ...rest } = settings;
-  const options = Object.entries({ recipe, method, ...rest })
-    .filter(([name]) => !(name in OWN) || OWN[name] === method)
-    .flatMap(([name, value]) => [value].flat().map((one) => `--${name.replaceAll("_", "-")} ${quoted(one)}`));
-  return ["python -m cdvft_app train", ...options];
+export function command(options) {
+  const words = Object.entries(options).flatMap(([name, value]) =>
+    [value].flat().map((one) => `--${name.replaceAll("_", "-")} ${quoted(one)}`),
+  );
+  return ["python -m cdvft_app train", ...words];
 }
 
 export class Reproduce {
@@ -53,7 +39,7 @@ export class Reproduce {
 
   /** @param {Run[]} runs */
   show(runs) {
-    const commands = runs.map((run) => ({ label: run.label, words: command(run.settings) }));
+    const commands = runs.map((run) => ({ label: run.label, words: command(run.options) }));
     const text = commands.map(({ words }) => words.join(" ")).join("\n\n");
     this.node.hidden = runs.length === 0;
     if (this.text === text) return;

@@ -10,7 +10,8 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import amount
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
+from cdvft_app.methods.flat import flat
 from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -92,7 +93,7 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
     recipe = catalog.recipes().get(shared.recipe)
     model = shared.model or (recipe.model if recipe else "")
     known = find(model)
-    first = {run.method: run.settings for run in reversed(runs)}
+    first = {run.method: run.settings.method for run in reversed(runs)}
     found: dict[str, Any] = {name: START.get(name) for name in FIELDS} | {
         "model": known.id if known else model,
         "targets": list(shared.target_modules or (recipe.targets if recipe else ())),
@@ -102,11 +103,8 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
         "image_size": shared.image_size,
         "match": "",
     }
-    if "cdvft" in first:
-        found |= {"m": first["cdvft"].m, "block_size": first["cdvft"].block_size}
-    for method, name in (("lora", "lora_r"), ("fourierft", "fourierft_n"), ("c3a", "c3a_block_size")):
-        if method in first:
-            found[name] = getattr(first[method], name)
+    for method in first.values():
+        found |= flat(method, method.sizes())
     return found | {name: text(found[name]) for name in NUMBERS}
 
 

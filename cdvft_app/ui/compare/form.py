@@ -7,37 +7,40 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from cdvft_app.settings import METHODS, SIZES
+from cdvft_app.methods import METHODS
+from cdvft_app.methods.flat import FLAT
 from cdvft_app.ui.shared.component import ASSETS
-from cdvft_app.ui.shared.form import number
+from cdvft_app.ui.shared.form import OWN, number
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
 
+SIZES = tuple(name for name, one in OWN.items() if one.size)
 NUMBERS = (*SIZES, "batch", "sequence", "image_size")
 FIELDS = ("model", "targets", "methods", *NUMBERS, "match", "convention")
 START: dict[str, Any] = {
     "model": "FacebookAI/roberta-base",
     "targets": ["query", "value"],
     "methods": ["cdvft", "lora", "fourierft", "c3a"],
-    "m": 2,
-    "lora_r": 8,
-    "fourierft_n": 1000,
+    **{name: OWN[name].default for name in SIZES},
     "batch": 16,
     "sequence": 128,
     "match": "",
     "convention": "real_fft",
 }
 
+
+def _hint(name: str) -> str:
+    """Whose setting it is, and what an empty field stands for."""
+    title = METHODS[FLAT[name][0]].title
+    return f"{title}." if OWN[name].default is not None else f"{title}. Empty: {OWN[name].empty}."
+
+
 # Label and hint of each control; names are those of CostRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
     "model": ("Model", "Only its shape is read: nothing is downloaded."),
     "targets": ("Layers", "Which linear layers get an adapter."),
     "methods": ("Methods", None),
-    "m": ("m, diagonal vectors", "CDVFT: m diagonals and m − 1 circulants."),
-    "block_size": ("p, block size", "CDVFT: side of the circulant blocks. Empty: each layer's default."),
-    "lora_r": ("r, rank", "LoRA."),
-    "fourierft_n": ("n, entries a layer", "FourierFT."),
-    "c3a_block_size": ("b, block size", "C3A. Empty: the greatest common divisor of all sizes."),
+    **{name: (OWN[name].long, _hint(name)) for name in SIZES},
     "batch": ("Batch", "Sequences or images a step."),
     "sequence": ("Length", "Tokens in each. Empty: usual ones; images have their own."),
     "image_size": ("Image size", "Pixels, each side. Empty: the model's."),

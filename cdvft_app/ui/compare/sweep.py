@@ -12,10 +12,12 @@ from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.costs.quantities import duration
+from cdvft_app.methods import InvalidChoice
+from cdvft_app.methods.flat import FLAT
 from cdvft_app.prediction import Prediction
-from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.compare.form import SIZES
 from cdvft_app.ui.compare.sweep_form import FIELDS, LABELS, START, WORDS, request
 from cdvft_app.ui.compare.sweep_view import chosen, sweep_view
 from cdvft_app.ui.shared.forecast import problem
@@ -57,7 +59,7 @@ def section(app: AppState) -> None:
     )
 
     def of_methods(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=method in methods) for method in SIZES.values()]
+        return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
 
     used = [controls[name] for name in SIZES]
     controls["methods"].change(of_methods, controls["methods"], used, **QUIET)
@@ -105,7 +107,12 @@ def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
 
 def _foretold(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
     """What is promised of each run; seeds and rates make no difference to it."""
-    alike = [plan.settings.model_copy(update={"seed": 0, "learning_rate": None}) for plan in plans]
+    alike = [
+        plan.settings.model_copy(
+            update={"seed": 0, "method": plan.settings.method.model_copy(update={"learning_rate": None})}
+        )
+        for plan in plans
+    ]
     different = dict(zip(alike, plans, strict=True))
     promised = dict(zip(different, app.foretell(list(different.values())), strict=True))
     return [promised[one] for one in alike]
@@ -151,7 +158,7 @@ def _controls(controls: dict[str, Any]) -> None:
             placeholder=stands_for(name) if name in SIZES else None,
             elem_id=f"sweep-{name}",
             elem_classes=["setting"],
-            visible=SIZES.get(name) in (None, *START["methods"]),
+            visible=name not in SIZES or FLAT[name][0] in START["methods"],
             max_lines=1,
             max_length=100,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cdvft_app.settings import METHODS, SIZES, InvalidChoice
+from cdvft_app.methods import METHODS, InvalidChoice
+from cdvft_app.methods.flat import FLAT
 from cdvft_app.sweep import SweepRequest, numbers, parse_sweep
-from cdvft_app.ui.shared.form import number
+from cdvft_app.ui.compare.form import SIZES
+from cdvft_app.ui.shared.form import OWN, number
 
 LISTS = (*SIZES, "learning_rates", "seeds")
 BUDGET = ("train_examples", "epochs", "evaluation_examples")
@@ -22,15 +24,18 @@ START: dict[str, Any] = {
     "epochs": "2",
     "evaluation_examples": "533",
 }
+
+
+def _hint(name: str) -> str:
+    one, title = OWN[name], METHODS[FLAT[name][0]].title
+    return f"{title}. Values with commas. Empty: {one.empty if one.default is None else one.default}."
+
+
 # Label and hint of each control; names are those of SweepRequest and RaceRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
     "recipe": ("Recipe", "Model and data that all runs share."),
     "methods": ("Methods", "Each is crossed with what it uses."),
-    "m": ("m, diagonal vectors", "CDVFT. Values with commas between them."),
-    "block_size": ("p, block size", "CDVFT. Empty: each layer's default."),
-    "lora_r": ("r, rank", "LoRA. Empty: 8."),
-    "fourierft_n": ("n, entries a layer", "FourierFT. Empty: 1000."),
-    "c3a_block_size": ("b, block size", "C3A. Empty: the greatest common divisor of all sizes."),
+    **{name: (OWN[name].long, _hint(name)) for name in SIZES},
     "learning_rates": (
         "Learning rate, times its own",
         "Multiples of the rate that the recipe has for each method: fair to all of them.",
@@ -52,6 +57,6 @@ def request(values: Mapping[str, Any]) -> SweepRequest:
         raise InvalidChoice("Choose at least one method to vary.")
     base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
     base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
-    used = [name for name in LISTS if SIZES.get(name) in (None, *methods)]
+    used = [name for name in LISTS if name not in FLAT or FLAT[name][0] in methods]
     lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}
     return parse_sweep({"base": base, **lists})

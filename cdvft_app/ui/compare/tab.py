@@ -11,8 +11,9 @@ from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.figures import curves
 from cdvft_app.judging.comparison import compare
+from cdvft_app.methods import InvalidChoice
+from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import Costs, CostsView
-from cdvft_app.settings import SIZES, InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare import finished_races, measure, outcomes, sweep
 from cdvft_app.ui.compare.form import (
@@ -21,6 +22,7 @@ from cdvft_app.ui.compare.form import (
     LABELS,
     MATCHES,
     NUMBERS,
+    SIZES,
     START,
     WORDS,
     asked,
@@ -95,7 +97,7 @@ def build(app: AppState) -> OnVisit | None:
 
     # Only what the chosen methods and kind of model use is shown.
     def of_methods(methods: list[str]) -> list[Any]:
-        return [gr.update(visible=method in methods) for method in SIZES.values()]
+        return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
 
     controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
     finished_races.connect(app.store, *race, controls, brought)
@@ -167,7 +169,7 @@ def _number(name: str) -> gr.Textbox:
         placeholder=stands_for(name) if name in SIZES else None,
         elem_id=f"cost-{name}",
         elem_classes=["setting"],
-        visible=name != "image_size",
+        visible=name != "image_size" and (name not in SIZES or FLAT[name][0] in START["methods"]),
         max_lines=1,
         max_length=20,
         html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),

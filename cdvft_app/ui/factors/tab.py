@@ -90,7 +90,7 @@ class Questions:
             "losses": source.losses(),
             "steps": source.steps(),
             "layers": [
-                {**cast(Module, asdict(layer)), "scale": layers.scale(source.settings, layer)}
+                {**cast(Module, asdict(layer)), "scale": source.settings.method.scale(layer.d_in)}
                 for layer in found
             ],
             "weights": examples.weight_norms(source),
@@ -185,11 +185,11 @@ def _facts(source: Source) -> InspectedRun:
     settings = source.settings
     return {
         "id": source.id,
-        "method": settings.method,
+        "method": settings.method.key,
         "label": label(settings),
         "summary": summary(settings),
-        "rank": settings.lora_r if settings.method == "lora" else None,
-        "m": settings.m,
+        "rank": getattr(settings.method, "r", None),
+        "m": getattr(settings.method, "m", 0),
         "targets": ", ".join(layers.short_names(settings.target_modules or ()).values()),
         **source.facts(),
     }

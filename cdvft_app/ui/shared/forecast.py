@@ -9,7 +9,7 @@ from html import escape
 from cdvft.blocks import partitions
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.figures import block_layout
-from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.prediction import Prediction
 from cdvft_app.ui.shared.form import label
 from cdvft_app.ui.shared.outlook import outlook
@@ -33,29 +33,29 @@ def forecast(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> Fo
         return Forecast(f'<p class="promise quiet">{text}</p>', "")
     counts = [(plan, plan.trainable_parameters() or 0) for plan in plans]
     whole = sum(d_out * d_in * count for _, d_out, d_in, count in shapes)
-    first = next((pair for pair in counts if pair[0].settings.method == "cdvft"), counts[0])
+    first = next((pair for pair in counts if pair[0].settings.method.key == "cdvft"), counts[0])
     others = [pair for pair in counts if pair is not first]
     return Forecast(_sentence(*first, whole) + _list(others) + outlook(plans, promised), _blocks(plans))
 
 
 def _sentence(plan: Plan, parameters: int, whole: int) -> str:
     method = plan.settings.method
-    if method == "head":
+    if method.key == "head":
         return '<p class="promise">Only the classifier head is trained; the model stays as it is.</p>'
-    if method == "full":
+    if method.key == "full":
         return f'<p class="promise">All <b>{parameters:,}</b> numbers of the model are trained.</p>'
     percent = 100 * parameters / whole
     share = f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
     hint = f"The adapted layers of {escape(plan.model.title)} hold {whole:,} numbers, which stay frozen."
     return (
-        f'<p class="promise" title="{hint}">{METHOD_STYLES[method].label} trains <b>{parameters:,}</b> '
+        f'<p class="promise" title="{hint}">{method.title} trains <b>{parameters:,}</b> '
         f"numbers instead of {whole:,} <span class='quiet'>({share} of the adapted layers)</span></p>"
     )
 
 
 def _list(counts: list[tuple[Plan, int]]) -> str:
     items = "".join(
-        f'<li><span class="dot {plan.settings.method}"></span>{escape(label(plan.settings))} '
+        f'<li><span class="dot {plan.settings.method.key}"></span>{escape(label(plan.settings))} '
         f"<b>{parameters:,}</b></li>"
         for plan, parameters in counts
     )
@@ -67,15 +67,17 @@ def _list(counts: list[tuple[Plan, int]]) -> str:
 
 
 def _blocks(plans: Sequence[Plan]) -> str:
-    plan = next((plan for plan in plans if plan.settings.method == "cdvft"), None)
+    plan = next((plan for plan in plans if plan.settings.method.key == "cdvft"), None)
     if plan is None:
         return ""
+    method = plan.settings.method
+    assert isinstance(method, Cdvft)
     by_shape: dict[tuple[int, int], list[tuple[str, int]]] = {}
     for name, d_out, d_in, count in plan.target_shapes:
         by_shape.setdefault((d_out, d_in), []).append((name, count))
     drawn = []
     for (d_out, d_in), groups in list(by_shape.items())[:MOST_SHAPES]:
-        first, *later = partitions(d_out, d_in, plan.settings.m, plan.settings.block_size)
+        first, *later = partitions(d_out, d_in, method.m, method.block_size)
         names = " and ".join(escape(name) for name, _ in groups)
         total = sum(count for _, count in groups)
         many = first.q1 * first.q2
@@ -90,7 +92,7 @@ def _blocks(plans: Sequence[Plan]) -> str:
             q, p = later[0].q1, later[0].p
             size = f"{d_out} × {d_out}" if q == 1 else f"{q} × {q} blocks of {p}"
             words += f", then {len(later) if len(later) > 1 else 'one'} more of {size}"
-        diagonals = "two" if plan.settings.m == 2 else str(plan.settings.m)
+        diagonals = "two" if method.m == 2 else str(method.m)
         drawn.append(
             f"<figure>{block_layout.svg(first)}<figcaption><b>{names}</b>, {total} of {d_out} × {d_in}:"
             f"<br>{words}, between {diagonals} diagonals</figcaption></figure>"

@@ -7,26 +7,35 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cdvft_app import catalog
-from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS, InvalidChoice, RaceRequest, RunSettings, parse_race, relabelled
+from cdvft_app.methods import METHODS, ORDER, InvalidChoice
+from cdvft_app.methods.flat import FLAT
+from cdvft_app.settings import USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
 from cdvft_app.ui.shared.texts import SETTINGS, counted
 
+MOST_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
 RATES = tuple(RATE + method for method in METHODS)
+OWN = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
+"""The methods' settings by the names of their controls, which are flat ones."""
 NUMBERS = (
-    "m", "block_size", "alpha", "epochs", "max_steps", "batch_size", "seed",
-    "lora_r", "fourierft_n", "fourierft_scaling", "c3a_block_size",
-    "train_examples", "evaluation_examples", "max_length", "image_size",
-    "warmup_ratio", "weight_decay", "checkpoint_every",
+    *(name for name, one in OWN.items() if not one.choices),
+    "epochs", "max_steps", "batch_size", "seed", "train_examples", "evaluation_examples", "max_length",
+    "image_size", "warmup_ratio", "weight_decay", "checkpoint_every",
 )  # fmt: skip
+CHOICES = tuple(name for name, one in OWN.items() if one.choices)
 FIELDS = (
-    "recipe", "model", "dataset", "methods", "target_modules", "init_weights", "schedule", *NUMBERS, *RATES,
+    "recipe", "model", "dataset", "methods", "target_modules", *CHOICES, "schedule", *NUMBERS, *RATES,
 )  # fmt: skip
+LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
+"""Where several values, with commas between them, race a method several times."""
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
-START: dict[str, Any] = {"recipe": "sentiment", "methods": ["cdvft", "lora", "fourierft"], "m": 2, "alpha": 1,
-                         "init_weights": "zero_output", "schedule": "linear", "seed": 0}  # fmt: skip
-LABELS = {name: label for name, (label, _) in SETTINGS.items()} | {
-    f"learning_rates.{method}": f"Learning rate of {style.label}" for method, style in METHOD_STYLES.items()
+START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "schedule": "linear", "seed": 0}
+START |= {name: one.default for name, one in OWN.items() if FLAT[name][0] == "cdvft" and one.default}
+AUTOMATIC = "automatic"  # in a list, what an empty field stands for
+LABELS = {
+    **{name: label for name, (label, _) in SETTINGS.items()},
+    **{name: METHODS[FLAT[name][0]].label_of(one) for name, one in OWN.items()},
+    **{f"learning_rates.{key}": f"Learning rate of {method.title}" for key, method in METHODS.items()},
 }
 # What a list of keys follows, as the API and the command line take them.
 _KEYS = re.compile(r"(?<=hoose one of )[\w, ]+?(?= or a hub id|\.)")
@@ -37,16 +46,37 @@ OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "m
 
 def race(values: Mapping[str, Any]) -> RaceRequest:
     """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
-    given = {name: number(value) if name in (*NUMBERS, *RATES) else value for name, value in values.items()}
-    asked = {name: value for name, value in given.items() if name in FIELDS and value not in (None, "", [])}
-    if not asked.get("methods"):
+    asked = {name: value for name, value in values.items() if name in FIELDS and value not in (None, "", [])}
+    chosen = asked.pop("methods", ())
+    if not chosen:
         raise InvalidChoice("Choose at least one method to race.")
-    rates = {name.removeprefix(RATE): asked.pop(name) for name in RATES if name in asked}
-    asked["learning_rates"] = {name: rate for name, rate in rates.items() if name in asked["methods"]}
-    asked["methods"] = sorted(
-        asked["methods"], key=lambda name: METHODS.index(name) if name in METHODS else 99
-    )
-    return parse_race(asked)
+    own = {name: asked.pop(name) for name in (*OWN, *RATES) if name in asked}
+    asked |= {name: number(asked[name]) for name in NUMBERS if name in asked}
+    methods = sorted(chosen, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
+    return parse_race(asked | {"methods": [one for key in methods for one in _competitors(key, own)]})
+
+
+def _competitors(key: str, typed: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A method once, or as often as the longest list of its fields has values: the n-th takes each n-th."""
+    names = {flat: own for flat, (user, own) in FLAT.items() if user == key} | {RATE + key: "learning_rate"}
+    lists = {own: _listed(typed[flat]) for flat, own in names.items() if flat in typed}
+    many = max(map(len, lists.values()), default=1)
+    for own, values in lists.items():
+        if len(values) not in (1, many):
+            title = METHODS[key].title
+            raise InvalidChoice(
+                f"{title}: one of its fields has {many} values and {own} has {len(values)}; "
+                "give each one value, or as many."
+            )
+    return [
+        {"method": key, **{own: values[place % len(values)] for own, values in lists.items()}}
+        for place in range(many)
+    ]
+
+
+def _listed(typed: Any) -> list[Any]:
+    parts = typed.strip(" ,").split(",") if isinstance(typed, str) else [typed]
+    return [None if part == AUTOMATIC else part for part in map(number, parts)]
 
 
 def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
@@ -97,10 +127,21 @@ def from_runs(runs: Iterable[RunSettings]) -> dict[str, Any]:
     """The controls' values that ask for these runs again: their settings, one learning rate a method."""
     runs = list(runs)
     values: dict[str, Any] = {name: getattr(runs[0], name, None) for name in FIELDS}
-    values["methods"] = [run.method for run in runs]
+    methods = [run.method for run in runs]
+    values["methods"] = list(dict.fromkeys(method.key for method in methods))
     values["target_modules"] = list(runs[0].target_modules or [])
-    values |= {RATE + run.method: run.learning_rate for run in runs}
+    for name, (key, own) in FLAT.items():
+        values[name] = _joined([getattr(method, own) for method in methods if method.key == key])
+    for key in METHODS:
+        values[RATE + key] = _joined([method.learning_rate for method in methods if method.key == key])
     return values
+
+
+def _joined(found: list[Any]) -> Any:
+    """One value where all are alike, else a list as one would type it."""
+    if not found or found.count(found[0]) == len(found):
+        return found[0] if found else None
+    return ", ".join(AUTOMATIC if value is None else text(value) for value in found)
 
 
 def remembered(kept: object) -> dict[str, Any]:
@@ -117,8 +158,8 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = [item for item in given if isinstance(item, str)]
     values["methods"] = [name for name in values["methods"] if name in METHODS]
     for name in (*NUMBERS, *RATES):
-        values[name] = text(values[name])[:20]
-    for name in ("model", "dataset", "init_weights", "schedule"):
+        values[name] = text(values[name])[:MOST_TYPED]
+    for name in ("model", "dataset", *CHOICES, "schedule"):
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
     return values if _go_together(values) else values | OF_ANOTHER
 
@@ -135,21 +176,15 @@ def _go_together(values: Mapping[str, Any]) -> bool:
 
 def stands_for(name: str) -> str:
     """What an empty field means, where no recipe says otherwise."""
-    value = RaceRequest.model_fields[name].default
+    value = OWN[name].default if name in OWN else RaceRequest.model_fields[name].default
     if value is None:
-        return "automatic" if "block" in name else "no limit"
+        return AUTOMATIC if name in OWN else "no limit"
     return f"{value:g}"
 
 
 def label(settings: RunSettings) -> str:
     """A run's name in tables: the method with what tells it from its like."""
-    name = METHOD_STYLES[settings.method].label
-    extra = {
-        "cdvft": f" m\u00a0=\u00a0{settings.m}" if settings.m != 2 else "",
-        "lora": f" r\u00a0=\u00a0{settings.lora_r}",
-        "fourierft": f" n\u00a0=\u00a0{settings.fourierft_n:,}",
-    }
-    return name + extra.get(settings.method, "")
+    return settings.method.label()
 
 
 def summary(settings: RunSettings) -> str:
@@ -160,12 +195,7 @@ def summary(settings: RunSettings) -> str:
         parts.append(_title(settings.model, catalog.models()))
     if settings.dataset and recipe and settings.dataset != recipe.dataset:
         parts.append(_title(settings.dataset, catalog.datasets()))
-    if settings.m != 2:
-        parts.append(f"m {settings.m}")
-    if settings.block_size:
-        parts.append(f"p {settings.block_size}")
-    if settings.alpha != 1:
-        parts.append(f"α {settings.alpha:g}")
+    parts += settings.method.changed()
     if settings.max_steps:
         parts.append(counted(settings.max_steps, "step"))
     elif settings.epochs:

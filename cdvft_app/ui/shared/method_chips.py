@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
 
 
 def method_chips(chosen: Sequence[str], label: str, hint: str | None, elem_id: str) -> gr.CheckboxGroup:
     return gr.CheckboxGroup(
-        [(METHOD_STYLES[method].label, method) for method in METHODS],
+        [(method.title, key) for key, method in METHODS.items()],
         value=list(chosen),
         label=label,
         info=hint,

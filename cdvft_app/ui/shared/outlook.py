@@ -7,7 +7,6 @@ from html import escape
 
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.costs.quantities import duration
-from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.prediction import Prediction
 from cdvft_app.training.device import device_kind, free_bytes
 
@@ -39,9 +38,7 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
             "or a step was measured on the Compare tab</span>"
         )
     low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
-    trained = [
-        (METHOD_STYLES[plan.settings.method].label, made.seconds) for plan, made in known if made.seconds
-    ]
+    trained = [(plan.settings.method.title, made.seconds) for plan, made in known if made.seconds]
     if high > WIDE * low:
         words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device}"
     else:
@@ -57,7 +54,7 @@ def _warning(plan: Plan, made: Prediction, free: int) -> str:
         return ""
     sure = "will most likely" if need.value > free else "may"
     size = "image size" if plan.settings.image_size else "text length"
-    name = METHOD_STYLES[plan.settings.method].label
+    name = plan.settings.method.title
     return (
         f'<p class="problem" role="alert">{name} needs about {_bytes(need.value)} for a step, and '
         f"{_bytes(free)} are free: it {sure} run out of memory. Lower the batch size or the {size}, "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from cdvft_app.methods import flat
 from cdvft_app.payloads.train import RecordedRace
+from cdvft_app.settings import RunSettings
 from cdvft_app.ui.shared.component import ASSETS
 
 FILE = ASSETS / "recorded_race.json"  # written by benchmarks/record_race.py
@@ -12,4 +14,9 @@ FILE = ASSETS / "recorded_race.json"  # written by benchmarks/record_race.py
 
 def recorded() -> RecordedRace | None:
     """None where there is no file."""
-    return json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else None
+    if not FILE.is_file():
+        return None
+    race = json.loads(FILE.read_text(encoding="utf-8"))
+    for run in race["runs"]:
+        run["options"] = flat.write_run(RunSettings.model_validate(run["settings"]))
+    return race

@@ -9,24 +9,30 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
-from cdvft_app.figures.palette import METHOD_STYLES
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
+from cdvft_app.methods.flat import FLAT
 from cdvft_app.ui.shared import texts
-from cdvft_app.ui.shared.form import OF_RECIPE, RATE, RATES, START, number, stands_for, text
+from cdvft_app.ui.shared.form import (
+    CHOICES,
+    LABELS,
+    LISTED,
+    MOST_TYPED,
+    OF_RECIPE,
+    OWN,
+    RATE,
+    RATES,
+    START,
+    number,
+    stands_for,
+    text,
+)
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.train.recipes import recipe_cards
 
-METHOD_NUMBERS = {
-    "cdvft": ("m", "block_size", "alpha"),
-    "lora": ("lora_r",),
-    "fourierft": ("fourierft_n", "fourierft_scaling"),
-    "c3a": ("c3a_block_size",),
-}
 # Controls that only one method uses, or only one kind of data.
-USED_BY: dict[str, str] = {name: method for method, names in METHOD_NUMBERS.items() for name in names}
+USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}
 USED_BY |= {RATE + method: method for method in METHODS}
-USED_BY |= {"init_weights": "cdvft", "max_length": "text", "image_size": "image"}
-LABELS: dict[str, str] = {method: style.label for method, style in METHOD_STYLES.items()}
+USED_BY |= {"max_length": "text", "image_size": "image"}
 
 
 class Controls:
@@ -54,8 +60,9 @@ class Controls:
 
     def how(self) -> None:
         self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")
-        for name in METHOD_NUMBERS["cdvft"]:
-            self._number(name)
+        for name in _own("cdvft"):
+            if name not in CHOICES:
+                self._number(name)
 
     def layers(self) -> None:
         recipe = catalog.get_recipe(START["recipe"])
@@ -83,21 +90,19 @@ class Controls:
             for method in METHODS:
                 self._number(RATE + method)
         with gr.Accordion("More", open=False, elem_classes=["fold"]):
-            self._dropdown("init_weights", texts.INIT_CHOICES)
-            for method in ("lora", "fourierft", "c3a"):
-                for name in METHOD_NUMBERS[method]:
-                    self._number(name)
+            for method in METHODS:
+                for name in _own(method):
+                    if name in CHOICES:
+                        self._dropdown(name, list(OWN[name].choices))
+                    elif method != "cdvft":  # whose numbers stand above
+                        self._number(name)
             self._dropdown("schedule", texts.SCHEDULE_CHOICES)
             for name in ("warmup_ratio", "weight_decay", "train_examples", "evaluation_examples",
                          "max_length", "image_size", "checkpoint_every"):  # fmt: skip
                 self._number(name)
 
     def _number(self, name: str) -> None:
-        if name in RATES:
-            method = name.removeprefix(RATE)
-            label, hint = LABELS[method], texts.RATES.get(method)
-        else:
-            label, hint = texts.SETTINGS[name]
+        label, hint = _words(name)
         # Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.
         self.fields[name] = gr.Textbox(
             value=text(START.get(name)),
@@ -108,12 +113,12 @@ class Controls:
             elem_classes=["setting"],
             visible=in_use(name, START["methods"], catalog.get_recipe(START["recipe"]).kind),
             max_lines=1,
-            max_length=20,
+            max_length=MOST_TYPED if name in LISTED else 20,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
 
     def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:
-        label, hint = texts.SETTINGS[name]
+        label, hint = _words(name)
         self.fields[name] = gr.Dropdown(
             options,
             value=START[name],
@@ -122,6 +127,20 @@ class Controls:
             elem_id=f"set-{name}",
             elem_classes=["setting"],
         )
+
+
+def _own(method: str) -> list[str]:
+    return [name for name, (key, _) in FLAT.items() if key == method]
+
+
+def _words(name: str) -> tuple[str, str | None]:
+    """Label and hint of a control; CDVFT's own stand under its title already."""
+    if name in RATES:
+        method = METHODS[name.removeprefix(RATE)]
+        return method.title, method.rate_hint
+    if name in OWN:
+        return LABELS[name], OWN[name].hint
+    return texts.SETTINGS[name]
 
 
 def in_use(name: str, methods: Sequence[str], kind: str) -> bool:
@@ -156,9 +175,11 @@ def targets(model: str, recipe: Recipe) -> dict[str, Any]:
 def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:
     """What an empty field stands for; `m` is what was typed into that field."""
     if name in RATES:
-        method = next(method for method in recipe.learning_rates if name == RATE + method)
-        diagonals = number(m)
-        return f"{recipe.learning_rate(method, diagonals if isinstance(diagonals, int) else START['m']):g}"
+        key = name.removeprefix(RATE)
+        method = METHODS[key].model_validate({})
+        if key == "cdvft" and isinstance(diagonals := number(m), int):
+            method = method.model_copy(update={"m": diagonals})
+        return f"{recipe.learning_rate(method):g}"
     if name in OF_RECIPE:
         value = getattr(recipe, name)
         return "" if value is None else f"{value:g}"

@@ -9,7 +9,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
-from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.methods import METHODS
 from cdvft_app.payloads.train import HubReach, RecipeCard
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.texts import counted
@@ -48,7 +48,7 @@ def _expect(recipe: Recipe) -> str:
     for method, value in expected.metric.items():
         if method == "cdvft":
             shown = f"{100 * value:.1f}\u00a0%" if metric == "accuracy" else f"{value:.3f}"
-            parts.append(f"{METHOD_STYLES[method].label} reaches {shown}")
+            parts.append(f"{METHODS[method].title} reaches {shown}")
     return " · ".join(parts)
 
 

@@ -9,6 +9,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.figures import curves
+from cdvft_app.methods import flat
 from cdvft_app.payloads.train import (
     Forecast,
     RunLasting,
@@ -44,6 +45,7 @@ def lasting(run: RunRecord) -> RunLasting:
             ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]
         ),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
+        "options": flat.write_run(run.settings),
         "created": run.created,
         "forecast": cast("Forecast | None", run.forecast),
     }

@@ -14,7 +14,8 @@ import pytest
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import LinearGroup, ModelEntry
 from cdvft_app.catalog.wheels import WHEELS
-from cdvft_app.settings import METHODS, RunSettings
+from cdvft_app.methods import METHODS
+from cdvft_app.settings import RunSettings
 from cdvft_app.training.schedule import total_steps
 
 ROOT = Path(__file__).parents[3]
@@ -101,7 +102,7 @@ def test_recipes_resolve_for_every_method(recipe) -> None:
     assert set(recipe.learning_rates) == set(METHODS)
     for method in METHODS:
         plan = catalog.resolve(RunSettings(method=method, recipe=recipe.key))
-        assert plan.settings.learning_rate == recipe.learning_rates[method]
+        assert plan.settings.method.learning_rate == recipe.learning_rates[method]
         assert plan.settings.train_examples == recipe.train_examples <= dataset.examples
         assert plan.settings.target_modules == recipe.targets
         assert plan.trainable_parameters() >= 0

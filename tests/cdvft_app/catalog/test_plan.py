@@ -25,10 +25,9 @@ def test_defaults_are_the_recipes() -> None:
 
 
 def test_choices_win() -> None:
-    chosen = dict(
-        epochs=1.0, batch_size=4, train_examples=64, evaluation_examples=32, max_length=16, learning_rate=0.5
-    )
-    plan = _plan(**chosen, target_modules=("output.dense",))
+    chosen = dict(epochs=1.0, batch_size=4, train_examples=64, evaluation_examples=32, max_length=16)
+    plan = _plan(**chosen, learning_rate=0.5, target_modules=("output.dense",))
+    assert plan.settings.method.learning_rate == 0.5
     assert {name: getattr(plan.settings, name) for name in chosen} == chosen
     assert plan.target_shapes == (("attention.output.dense", 384, 384, 6), ("output.dense", 384, 1536, 6))
 
@@ -88,9 +87,9 @@ def test_more_rows_than_are_held_out_are_not_promised(dataset: str, asked: int, 
 
 
 def test_c3a_takes_the_largest_common_block() -> None:
-    assert _plan("c3a").settings.c3a_block_size == 384
-    assert _plan("c3a", target_modules=("query", "intermediate.dense")).settings.c3a_block_size == 384
-    assert _plan("cdvft").settings.c3a_block_size is None
+    assert _plan("c3a").settings.method.block_size == 384
+    assert _plan("c3a", target_modules=("query", "intermediate.dense")).settings.method.block_size == 384
+    assert _plan("cdvft").settings.method.block_size is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from cdvft_app.commands import exit_codes
 from cdvft_app.commands import main as cli
 from cdvft_app.commands.options import OPTIONS
 from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step, TrainingFailed
+from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
@@ -29,7 +30,7 @@ def fake_train(settings, emit, should_stop, folder, resume=False):
     emit(Note("A note."))
     state = "finished"
     for step in range(first + 1, settings.max_steps + 1):
-        if step == 2 and settings.learning_rate > 1:
+        if step == 2 and settings.method.learning_rate > 1:
             raise TrainingFailed("The loss became nan at step 2.")
         emit(Step(step, step / 10, 0.5, 1e-3, None, None))
         (folder / "checkpoint").write_text(str(step))
@@ -80,7 +81,9 @@ def test_train_ends_with_one_line_of_json(command, tmp_path):
     assert run.name == "Tiny handwritten digits", "as the page names the same race"
     assert run.forecast == promised, "it was kept before the run"
     assert (run.method, run.settings.seed, run.settings.recipe, run.step) == ("cdvft", 7, "digits", 3)
-    assert run.settings.learning_rate and run.settings.batch_size, "the recipe's values are kept with the run"
+    assert run.settings.method.learning_rate and run.settings.batch_size, (
+        "the recipe's values are kept with the run"
+    )
 
 
 def test_train_without_json_says_the_same_in_words(command):
@@ -200,7 +203,7 @@ def test_a_long_name_is_cut_in_the_list_and_whole_in_json(command, tmp_path):
 
 
 def test_every_setting_is_an_option():
-    assert set(OPTIONS) == set(RunSettings.model_fields)
+    assert set(OPTIONS) == {*RunSettings.model_fields, *flat.FLAT, "learning_rate"}
 
 
 SCRIPT = """

@@ -47,7 +47,7 @@ def test_settings_reach_the_count(cost):
     ]
     assert {(row["batch"], row["sequence"]) for row in rows} == {(4, 64)}
     matched = json.loads(cost(*options, "--match", "trainable_parameters")[1])
-    assert matched[1]["setting"] == {"lora_r": 2}  # 73,728 is nearer, as a ratio, than rank 1 with 36,864
+    assert matched[1]["setting"] == {"r": 2}  # 73,728 is nearer, as a ratio, than rank 1 with 36,864
 
 
 def test_csv_and_table_show_the_same(cost):

@@ -48,7 +48,7 @@ def test_what_is_measured_is_printed_and_kept(command, tmp_path):
     assert lora["measured_seconds"] == 0.5 and "measured_seconds" not in ours
     assert RunStore(tmp_path).measurements.any()
     _, output, _ = command(told)
-    assert "lora_r=8" in output and "400 ms to 600 ms" in output
+    assert "r=8" in output and "400 ms to 600 ms" in output
 
 
 def test_a_failure_is_a_sentence(command):

@@ -27,14 +27,14 @@ def command(tmp_path, monkeypatch, capsys, trained):
 
     def train(settings, emit, should_stop, folder, resume=False):
         trained["settings"].append(settings)
-        emit(Started(2, 1000 * settings.m, 5, 100, "cpu", "fp32", 8, 100, "accuracy"))
+        emit(Started(2, 1000 * settings.method.m, 5, 100, "cpu", "fp32", 8, 100, "accuracy"))
         emit(Step(1, 0.1, 0.5, 1e-3, None, None))
-        if settings.learning_rate > 0.5:
+        if settings.method.learning_rate > 0.5:
             raise TrainingFailed("The loss became nan at step 2.")
         if len(trained["settings"]) == trained["interrupt"]:
             os.kill(os.getpid(), signal.SIGINT)
         state = "stopped" if should_stop() else "finished"
-        metric = 0.5 + 0.1 * settings.m + 0.01 * settings.seed
+        metric = 0.5 + 0.1 * settings.method.m + 0.01 * settings.seed
         emit(Evaluation(2, 0.2, 0.4, "accuracy", metric, True))
         emit(Done(state, 2, 0.2, "accuracy", metric, 0.5, 9.0, 40, None, folder / "adapter"))
 
@@ -65,7 +65,9 @@ def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):
     (runs,) = RunStore(tmp_path).groups(10)
     assert len(runs) == 8 and {run.state for run in runs} == {"finished"} and runs[0].sweep
     assert runs[0].name == "Sweep: Handwritten digits (MNIST)"
-    promised = {run.settings.m: run.forecast["trainable_parameters"]["value"] for run in runs if run.forecast}
+    promised = {
+        run.settings.method.m: run.forecast["trainable_parameters"]["value"] for run in runs if run.forecast
+    }
     assert promised == {2: 46_080, 3: 82_944}
 
 

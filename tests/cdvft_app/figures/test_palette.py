@@ -11,7 +11,7 @@ import pytest
 
 from cdvft.blocks import partition
 from cdvft_app.figures import block_layout, curves, palette
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
 
 STYLESHEET = Path(__file__).parents[3] / "assets" / "css" / "page" / "colours.css"
 DARK_PAPER = "#131313"

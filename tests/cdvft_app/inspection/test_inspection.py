@@ -73,7 +73,7 @@ def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
     model = adapted(settings, d_out, d_in)
     shapes = SimpleNamespace(target_shapes=(("output.dense", d_out, d_in, 3),))
     monkeypatch.setattr(layers.catalog, "resolve", lambda _: shapes)
-    run = kept(store, settings, {0: methods.vectors(model), 9: methods.vectors(model)})
+    run = kept(store, settings, dict.fromkeys((0, 9), methods.vectors(model, settings.method)))
     found = layers.layers(run)
     assert [layer.module for layer in found] == [NAMES[0], NAMES[2], NAMES[1]]
     assert [(layer.depth, layer.kind, layer.d_out, layer.d_in) for layer in found] == [
@@ -81,7 +81,7 @@ def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
     ]
     truth = {update.layer: update.delta for update in formulas.weight_updates(model)}
     for layer in found:
-        delta = numbers.update(settings, layer, run.read(9, layer.module))
+        delta = numbers.update(run, layer, 9)
         torch.testing.assert_close(delta, truth[layer.module])
         said = numbers.singular(run, layer)
         values = np.frombuffer(base64.b64decode(said["values"]), "<f4").reshape(2, said["count"])
@@ -122,7 +122,7 @@ def test_a_large_layer_comes_with_fewer_snapshots(store, monkeypatch):
 
 def test_an_overview_comes_in_parts(store):
     model = adapted(settings_of("cdvft"), 8, 12)
-    run = kept(store, settings_of("cdvft"), {0: methods.vectors(model)})
+    run = kept(store, settings_of("cdvft"), {0: methods.vectors(model, settings_of("cdvft").method)})
     first = numbers.overview(run, seconds=0)
     assert len(first["layers"]) == 1 and first["next"] == 1
     assert numbers.overview(run, first["next"])["layers"][-1]["module"] == NAMES[1]
@@ -156,7 +156,8 @@ def test_an_unknown_layer_is_a_sentence(store, name, module):
 
 @pytest.mark.parametrize("name", ["singular", "overview"])
 def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypatch, name):
-    run = kept(store, settings_of("cdvft"), {0: methods.vectors(adapted(settings_of("cdvft"), 8, 12))})
+    settings = settings_of("cdvft")
+    run = kept(store, settings, {0: methods.vectors(adapted(settings, 8, 12), settings.method)})
     questions = Questions(store)
     asked = {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)

@@ -13,7 +13,7 @@ from cdvft_app.measuring import background
 from cdvft_app.measuring import measure as program
 from cdvft_app.measuring.measure import measure
 from cdvft_app.measuring.step_time import FEWEST_STEPS
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
 from cdvft_app.shapes import model_shapes
 
 BERT = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -59,7 +59,7 @@ def test_every_method_is_measured(model, configuration, step, lacking):
     assert {method: line["step_flops"] for method, line in results.items()} == {
         method: whole[method] for method in results
     }
-    assert results["lora"]["setting"] == {"lora_r": 2}
+    assert results["lora"]["setting"] == {"r": 2}
     assert json.loads(json.dumps(found)) == found
 
 
@@ -84,9 +84,9 @@ def test_seconds_are_matched_by_trying_values(model, monkeypatch):
     wanted = {"match": "seconds_per_step", "methods": ["lora", "fourierft", "head"], "sequence": 8}
     found = told({"model": model(BERT), **wanted})
     tried = [(line["method"], line["setting"]) for line in found if line["kind"] == "result"]
-    ranks = [{"lora_r": r} for r in (1, 32, 4, 8)]
+    ranks = [{"r": r} for r in (1, 32, 4, 8)]
     assert tried == [("cdvft", {"m": 2, "block_size": None}), *(("lora", setting) for setting in ranks),
-                     ("fourierft", {"fourierft_n": 1}), ("head", {})]  # fmt: skip
+                     ("fourierft", {"n": 1}), ("head", {})]  # fmt: skip
     more = [line["more"] for line in found if line["kind"] == "begin"]
     assert more == sorted(more, reverse=True) and more[-1] == 0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cdvft.cost import Shape
-from cdvft_app.measuring.time_match import closest, ladder, next_value, tries
+from cdvft_app.measuring.time_match import closest, next_value, tries
+from cdvft_app.methods import METHODS
 
 LAYERS = [Shape("query", 768, 768, count=12), Shape("dense", 3072, 768, count=12)]
 
@@ -21,18 +22,18 @@ def searched(values, time_of, wanted):
 
 @pytest.mark.parametrize("wanted", [0.1, 1.0, 1.5, 7.9, 8.0, 300.0, 512.0, 1e6])
 def test_the_value_that_comes_closest_is_found_in_a_few_tries(wanted):
-    ranks = ladder("lora", LAYERS)
+    ranks = METHODS["lora"].ladder(LAYERS)
     seconds = searched(ranks, float, wanted)
     assert len(seconds) <= tries(ranks) == 5
     assert closest(seconds, wanted) == closest({rank: float(rank) for rank in ranks}, wanted)
 
 
 def test_one_try_is_enough_where_the_quickest_is_too_slow():
-    assert searched(ladder("fourierft", LAYERS), lambda n: 2.0, 1.0) == {1: 2.0}
+    assert searched(METHODS["fourierft"].ladder(LAYERS), lambda n: 2.0, 1.0) == {1: 2.0}
 
 
 def test_ladders_hold_what_the_layers_can_have():
-    assert ladder("lora", LAYERS) == (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-    assert ladder("fourierft", [Shape("tiny", 32, 32)]) == (1, 10, 100, 1000)
-    assert ladder("c3a", LAYERS) == (768, 384, 256, 192, 128, 96, 64, 48)
-    assert ladder("head", LAYERS) == () and tries(()) == 0
+    assert METHODS["lora"].ladder(LAYERS) == (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    assert METHODS["fourierft"].ladder([Shape("tiny", 32, 32)]) == (1, 10, 100, 1000)
+    assert METHODS["c3a"].ladder(LAYERS) == (768, 384, 256, 192, 128, 96, 64, 48)
+    assert METHODS["head"].ladder(LAYERS) == () and tries(()) == 0

@@ -40,8 +40,8 @@ def test_all_are_given_latest_first(store):
 
 @pytest.mark.parametrize(
     "other",
-    [{"model": "gpt2"}, {"method": "c3a"}, {"setting": {"lora_r": 4}}, {"targets": ["query"]}, {"batch": 8},
-     {"sequence": 64}, {"device": "CPU, 1 thread"}],
+    [{"model": "gpt2"}, {"method": "c3a", "setting": {"block_size": 8}}, {"setting": {"lora_r": 4}},
+     {"targets": ["query"]}, {"batch": 8}, {"sequence": 64}, {"device": "CPU, 1 thread"}],
 )  # fmt: skip
 def test_what_was_not_measured_is_not_found(store, other):
     store.measurements.keep(RESULT)

@@ -29,18 +29,24 @@ def test_a_method_is_crossed_with_what_it_uses(methods, lists, count):
 def test_seeds_come_one_after_the_other_and_rates_are_multiples_of_the_methods_own():
     runs = request(("cdvft", "lora"), learning_rates=(0.3, 1, 3), seeds=(5, 6)).runs()
     assert [run.seed for run in runs] == [5] * 6 + [6] * 6
-    assert [run.learning_rate for run in runs[:6]] == [3e-3, 1e-2, 3e-2, 9e-4, 3e-3, 9e-3]
+    assert [run.method.learning_rate for run in runs[:6]] == [3e-3, 1e-2, 3e-2, 9e-4, 3e-3, 9e-3]
     own = SweepRequest(
         base=RaceRequest(recipe="mnist", methods=("lora",), learning_rates={"lora": 0.1}),
         learning_rates=(1, 2),
     )
-    assert [run.learning_rate for run in own.runs()] == [0.1, 0.2]
+    assert [run.method.learning_rate for run in own.runs()] == [0.1, 0.2]
 
 
 def test_what_is_not_varied_is_the_bases():
     base = RaceRequest(recipe="mnist", methods=("cdvft",), m=4, alpha=2.0, seed=9, max_steps=3)
     (run,) = SweepRequest(base=base).runs()
-    assert (run.m, run.alpha, run.seed, run.max_steps, run.learning_rate) == (4, 2.0, 9, 3, 0.01)
+    assert (run.method.m, run.method.alpha, run.seed, run.max_steps, run.method.learning_rate) == (
+        4,
+        2.0,
+        9,
+        3,
+        0.01,
+    )
 
 
 BASE = {"recipe": "mnist", "methods": ["cdvft"]}
@@ -54,7 +60,7 @@ BAD = [
     ({"base": BASE, "learning_rates": [float("nan")]}, "learning_rates.0: got nan"),
     ({"base": BASE, "seeds": [-1]}, "seeds.0: got -1"),
     ({"base": BASE, "m": list(range(2, 15))}, "at most 12"),
-    ({"base": BASE, "rank": [1]}, "rank is not a setting. The settings are: base, block_size"),
+    ({"base": BASE, "rank": [1]}, "rank is not a setting. The settings are: base, learning_rates"),
     ({"base": BASE | {"methods": ["lore"]}}, "base.methods.0: got 'lore'"),
     (
         {"base": BASE, "m": list(range(2, 14)), "block_size": list(range(1, 13)), "seeds": list(range(8))},
@@ -75,7 +81,10 @@ def test_a_bad_request_is_a_sentence(values, sentence):
     [
         ({"base": BASE, "m": [1]}, "m: got 1; it must be 2 or more"),
         ({"base": BASE | {"recipe": "poetry"}}, "There is no recipe 'poetry'"),
-        ({"base": BASE | {"recipe": "sentiment"}, "learning_rates": [1000]}, "learning_rate: got 20.0"),
+        (
+            {"base": BASE | {"recipe": "sentiment"}, "learning_rates": [1000]},
+            "learning_rate: got 20.0",
+        ),
     ],
 )
 def test_a_run_that_cannot_be_is_a_sentence(values, sentence):

@@ -11,6 +11,10 @@ from cdvft_app.sweep import SweepRequest
 from cdvft_app.sweep.payload import payload
 
 
+def m_of(settings):
+    return getattr(settings.method, "m", 2)
+
+
 def outcomes(metric, methods=("cdvft",), ended=10**6, **lists):
     """Runs of mnist whose metric is `metric(settings)`; None fails; those after the first `ended` wait."""
     runs = SweepRequest(base=RaceRequest(recipe="mnist", methods=methods), **lists).runs()
@@ -18,7 +22,7 @@ def outcomes(metric, methods=("cdvft",), ended=10**6, **lists):
     for place, settings in enumerate(runs):
         value = metric(settings) if place < ended else None
         state = "queued" if place >= ended else "failed" if value is None else "finished"
-        made.append(Outcome(settings, state, value, 1000 * settings.m, 2.0 + settings.seed))
+        made.append(Outcome(settings, state, value, 1000 * m_of(settings), 2.0 + settings.seed))
     return made
 
 
@@ -26,7 +30,7 @@ GRID = {"m": (2, 3), "block_size": (48, 384), "learning_rates": (0.3, 1, 3), "se
 
 
 def by_m(settings):
-    return 0.5 + 0.1 * settings.m + 0.01 * settings.seed
+    return 0.5 + 0.1 * m_of(settings) + 0.01 * settings.seed
 
 
 def test_a_setting_is_its_seeds():
@@ -40,7 +44,7 @@ def test_a_setting_is_its_seeds():
 
 
 def test_a_heatmap_is_the_mean_or_the_best_over_the_rest():
-    settings = settings_of(outcomes(lambda one: 0.5 + one.learning_rate + 0.1 * one.m, **GRID))
+    settings = settings_of(outcomes(lambda one: 0.5 + one.method.learning_rate + 0.1 * one.method.m, **GRID))
     cells = {
         rest: [cell.mean for row in table(settings, "m", "block_size", rest) for cell in row]
         for rest in ("mean", "best")
@@ -55,7 +59,7 @@ def test_means_of_an_unfinished_sweep_are_of_comparable_runs():
     """m = 2 has all rates, m = 3 only the low ones: the high ones, which are bad, count for neither."""
 
     def metric(one):
-        return 0.2 if one.learning_rate > 0.01 else 0.8
+        return 0.2 if one.method.learning_rate > 0.01 else 0.8
 
     lists = {"m": (2, 3), "learning_rates": (0.3, 1, 3)}
     settings = settings_of(outcomes(metric, ended=5, **lists))
@@ -114,7 +118,7 @@ def test_sentences_tell_what_tuning_the_rest_leaves():
     """The higher m only looks bad as a mean: with the lower learning rate it is as good."""
 
     def metric(one):
-        return 0.2 if one.m == 3 and one.learning_rate > 0.005 else 0.8
+        return 0.2 if m_of(one) == 3 and one.method.learning_rate > 0.005 else 0.8
 
     said = say(metric, m=(2, 3), learning_rates=(0.3, 1), seeds=(0, 1))
     assert "by 30.0 points on average (best m = 2, worst m = 3): more than chance. With the learn" in said
@@ -123,7 +127,7 @@ def test_sentences_tell_what_tuning_the_rest_leaves():
 
 def test_sentences_rank_how_sensitive_the_methods_are():
     def metric(one):
-        return 0.5 + {"cdvft": 2.0, "lora": 30.0, "c3a": 0.1}[one.method] * one.learning_rate
+        return 0.5 + {"cdvft": 2.0, "lora": 30.0, "c3a": 0.1}[one.method.key] * one.method.learning_rate
 
     said = say(metric, methods=("cdvft", "lora", "c3a"), learning_rates=(0.3, 1))
     assert (
@@ -134,8 +138,8 @@ def test_sentences_rank_how_sensitive_the_methods_are():
 
 def test_sentences_say_where_cdvft_loses():
     def metric(one):
-        if one.method == "cdvft":
-            return 0.1 if one.learning_rate > 0.01 else 0.9
+        if one.method.key == "cdvft":
+            return 0.1 if one.method.learning_rate > 0.01 else 0.9
         return 0.8
 
     said = say(metric, methods=("cdvft", "lora"), learning_rates=(0.3, 1, 3), seeds=(0, 1))
@@ -145,7 +149,7 @@ def test_sentences_say_where_cdvft_loses():
 
 
 def test_failed_runs_are_named():
-    said = say(lambda one: None if one.learning_rate > 0.01 else 0.9, learning_rates=(0.3, 1, 3))
+    said = say(lambda one: None if one.method.learning_rate > 0.01 else 0.9, learning_rates=(0.3, 1, 3))
     assert "without bound): CDVFT m = 2, learning rate × 3." in said
 
 

@@ -11,7 +11,7 @@ import cdvft
 from cdvft.circulant import cd_product
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import TrainingFailed
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import methods
 
@@ -26,6 +26,10 @@ def build(text_plan, text_rows, method: str, **chosen: object) -> nn.Module:
     task = prepare(plan, silent, never, text_rows).task
     torch.manual_seed(7)
     return methods.build(plan.settings, task.model, task.head)
+
+
+def vectors(model: nn.Module, method: str = "cdvft") -> dict[str, torch.Tensor]:
+    return methods.vectors(model, METHODS[method].model_validate({}))
 
 
 def logits(model: nn.Module) -> torch.Tensor:
@@ -71,7 +75,7 @@ def test_an_adapter_that_starts_at_zero_changes_nothing(text_plan, text_rows, me
 def test_loras_update_is_b_times_a_at_every_rank(text_plan, text_rows, rank):
     model = build(text_plan, text_rows, "lora", lora_r=rank)
     shake(model)
-    found = methods.vectors(model)
+    found = vectors(model, "lora")
     name = "encoder.layer.1.attention.self.query"
     a, b = found[f"{name}/A"], found[f"{name}/B"]
     assert a.shape == (rank, 32) and b.shape == (32, rank)
@@ -120,7 +124,7 @@ def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
     ],
 )
 def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes):
-    found = methods.vectors(build(text_plan, text_rows, method))
+    found = vectors(build(text_plan, text_rows, method), method)
     modules = [
         f"encoder.layer.{layer}.attention.self.{name}" for layer in (0, 1) for name in ("query", "value")
     ]
@@ -131,7 +135,7 @@ def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes)
 
 @pytest.mark.parametrize("method", ["head", "full"])
 def test_without_an_adapter_there_are_no_vectors(text_plan, text_rows, method):
-    assert methods.vectors(build(text_plan, text_rows, method)) == {}
+    assert vectors(build(text_plan, text_rows, method), method) == {}
 
 
 @pytest.mark.parametrize("m", [2, 3])
@@ -139,7 +143,7 @@ def test_the_vectors_make_the_weight_update(text_plan, text_rows, m):
     model = build(text_plan, text_rows, "cdvft", m=m, alpha=0.5)
     shake(model)
     module = "encoder.layer.1.attention.self.value"
-    found = methods.vectors(model)
+    found = vectors(model)
     delta = 0.5 * cd_product(
         [found[f"{module}/diagonal.{place}"] for place in range(m)],
         [found[f"{module}/circulant.{place}"] for place in range(m - 1)],
@@ -150,7 +154,7 @@ def test_the_vectors_make_the_weight_update(text_plan, text_rows, m):
 
 def test_vectors_stay_as_they_were(text_plan, text_rows):
     model = build(text_plan, text_rows, "cdvft")
-    before = methods.vectors(model)
+    before = vectors(model)
     kept = {key: vector.clone() for key, vector in before.items()}
     shake(model)
     assert all(torch.equal(before[key], kept[key]) for key in kept)
@@ -160,7 +164,7 @@ def test_layers_that_do_not_exist_are_explained(text_plan, text_rows):
     plan = text_plan("lora")
     task = prepare(plan, silent, never, text_rows).task
     settings = plan.settings.model_copy(update={"target_modules": ("attention.nothing",)})
-    with pytest.raises(TrainingFailed, match=r"lora does not fit the layers attention\.nothing"):
+    with pytest.raises(TrainingFailed, match=r"LoRA does not fit the layers attention\.nothing"):
         methods.build(settings, task.model, task.head)
 
 
@@ -168,7 +172,7 @@ def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
     plan = text_plan("c3a")
     task = prepare(plan, silent, never, text_rows).task
     settings = plan.settings.model_copy(
-        update={"c3a_block_size": None, "target_modules": ("query", "intermediate.dense")}
+        update={"method": METHODS["c3a"](), "target_modules": ("query", "intermediate.dense")}
     )
     model = methods.build(settings, task.model, task.head)
     assert model.peft_config["default"].block_size == 32
@@ -178,7 +182,7 @@ def test_an_adapter_of_images_fits_a_plain_timm_model(image_plan, image_rows, tm
     plan = image_plan("cdvft")
     task = prepare(plan, silent, never, image_rows).task
     model = methods.build(plan.settings, task.model, task.head)
-    assert set(methods.vectors(model)) >= {"blocks.0.attn.qkv/circulant.0", "blocks.0.attn.proj/diagonal.1"}
+    assert set(vectors(model)) >= {"blocks.0.attn.qkv/circulant.0", "blocks.0.attn.proj/diagonal.1"}
     shake(model)
     methods.save(model, Path(tmp_path))
     loaded = PeftModel.from_pretrained(prepare(plan, silent, never, image_rows).task.model, str(tmp_path))

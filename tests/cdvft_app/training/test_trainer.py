@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.events import Done, Evaluation, Note, Preparing, Snapshot, Started, Step
-from cdvft_app.settings import METHODS
+from cdvft_app.methods import METHODS
 from cdvft_app.store import snapshots
 from cdvft_app.training import trainer
 from cdvft_app.training.loop import RaceTrainer, SeededLengthGroupedSampler

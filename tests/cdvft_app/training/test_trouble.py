@@ -13,6 +13,7 @@ from transformers import TrainerState
 
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.events import Step, TrainingFailed, TrainingStopped
+from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import trainer
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
@@ -72,6 +73,7 @@ def test_a_broken_evaluation_is_told_in_short_numbers(metric_name, told, tmp_pat
         folder=tmp_path,
         clock=Clock(),
         watch=LossWatch(0.3),
+        method=METHODS["cdvft"](),
         metric_name=metric_name,
         throughput_unit="examples/s",
     )

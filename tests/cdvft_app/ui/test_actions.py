@@ -25,7 +25,7 @@ def test_start_queues_complete_settings_in_the_order_of_methods(app: AppState) -
     ids = started(app)
     runs = [app.store.get(run_id) for run_id in ids]
     assert [run and run.method for run in runs] == ["cdvft", "lora"]
-    assert all(run and run.settings.learning_rate and run.settings.epochs for run in runs)
+    assert all(run and run.settings.method.learning_rate and run.settings.epochs for run in runs)
 
 
 def test_start_keeps_what_was_promised(app: AppState) -> None:

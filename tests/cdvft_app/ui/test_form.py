@@ -10,6 +10,7 @@ import pytest
 from cdvft_app import catalog
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
+from cdvft_app.methods import labels
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui.compare import form as compare_form
 from cdvft_app.ui.compare import sweep_form
@@ -65,7 +66,7 @@ def test_race_refuses(typed: dict[str, Any], sentence: str) -> None:
         ({"max_steps": "2.5"}, "Steps at most: got 2.5; it must be a whole number from 1 to 100,000."),
         (
             {"m": "1", "warmup_ratio": "3"},
-            "m, diagonal vectors: got 1; it must be 2 or more. Warm-up: got 3;",
+            "Warm-up: got 3; it must be 0.5 or less. m, diagonal vectors: got 1;",
         ),
         ({"learning_rate.cdvft": "-1"}, "Learning rate of CDVFT: got -1;"),
         ({"block_size": "5000"}, "p, block size: got 5000; attention.self.query is 384 x 384"),
@@ -128,7 +129,7 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
             "images are for images; choose one of Handwritten digits (MNIST); Tiny handwritten digits; ",
         ),
         ({"target_modules": ["nope"]}, "MiniLM (6 layers) has no linear layer 'nope'. It has attention.self"),
-        ({"methods": ["lora"], "lora_r": "500"}, "LoRA r: got 500; attention.self.query is 384 x 384"),
+        ({"methods": ["lora"], "lora_r": "500"}, "LoRA r, rank: got 500; attention.self.query is 384 x 384"),
     ],
 )
 def test_a_refusal_calls_things_by_their_titles(typed: dict[str, Any], sentence: str) -> None:
@@ -148,7 +149,7 @@ def test_a_summary_calls_another_model_by_its_title() -> None:
     ("chosen", "summary"),
     [
         ({"max_steps": 1}, "1 step · seed 0"),
-        ({"max_steps": 2, "m": 3}, "m 3 · 2 steps · seed 0"),
+        ({"max_steps": 2, "m": 3}, "m\u00a0=\u00a03 · 2 steps · seed 0"),
         ({"epochs": 1.0}, "1 epoch · seed 0"),
         ({"epochs": 1.5, "seed": 4}, "1.5 epochs · seed 4"),
     ],
@@ -176,6 +177,37 @@ def test_a_kept_form_may_be_anything(kept: object) -> None:
     assert set(values) == set(form.FIELDS)
     assert values["recipe"] in catalog.recipes()
     assert all(isinstance(values[name], str) for name in (*form.NUMBERS, *form.RATES))
+
+
+@pytest.mark.parametrize(
+    ("typed", "raced"),
+    [
+        ({"lora_r": "8, 16"}, ["LoRA r = 8", "LoRA r = 16"]),
+        ({"lora_r": "8,16,"}, ["LoRA r = 8", "LoRA r = 16"]),
+        ({"learning_rate.lora": "1e-3, 0.003"}, ["LoRA r = 8, rate 0.001", "LoRA r = 8, rate 0.003"]),
+        (
+            {"lora_r": "8, 16", "learning_rate.lora": "1e-3, 0.003"},
+            ["LoRA r = 8, rate 0.001", "LoRA r = 16, rate 0.003"],
+        ),
+        (
+            {"methods": ["lora", "cdvft"], "block_size": "automatic, 96"},
+            ["CDVFT p = each layer's default", "CDVFT p = 96", "LoRA r = 8"],
+        ),
+    ],
+)
+def test_several_values_in_a_field_race_a_method_several_times(typed: dict, raced: list[str]) -> None:
+    request = form.race(EMPTY | {"methods": ["lora"]} | typed)
+    told = labels([run.method for run in request.runs()])
+    assert [label.replace("\u00a0", " ") for label in told] == raced
+    again = form.race(form.remembered(form.from_runs(request.runs())))
+    assert again.methods == request.methods
+
+
+def test_lists_of_two_lengths_are_refused_and_so_is_the_same_twice() -> None:
+    with pytest.raises(InvalidChoice, match=r"LoRA: one of its fields has 3 values and .* has 2"):
+        form.race(EMPTY | {"methods": ["lora"], "lora_r": "2, 4, 8", "learning_rate.lora": "1, 2"})
+    with pytest.raises(InvalidChoice, match="LoRA r\u00a0=\u00a08 twice"):
+        form.race(EMPTY | {"methods": ["lora"], "lora_r": "8, 8"})
 
 
 OWN = {"model": None, "dataset": None, "target_modules": []}
@@ -234,7 +266,8 @@ def test_every_recipe_fills_the_controls(recipe: catalog.Recipe) -> None:
     assert placeholder("learning_rate.cdvft", recipe) == f"{recipe.learning_rates['cdvft']:g}"
     request = form.race(EMPTY | {"recipe": recipe.key, "target_modules": offered["value"]})
     filled = catalog.resolve(request.runs()[0]).settings
-    for name in ("batch_size", "epochs", "lora_r", "fourierft_n", "weight_decay", "checkpoint_every"):
+    assert (placeholder("lora_r", recipe), placeholder("fourierft_n", recipe)) == ("8", "1000")
+    for name in ("batch_size", "epochs", "weight_decay", "checkpoint_every"):
         assert placeholder(name, recipe) == f"{getattr(filled, name):g}"
     assert filled.target_modules == recipe.targets
 
@@ -246,13 +279,15 @@ def test_the_rate_that_stands_in_the_empty_field_is_the_one_that_m_is_run_with(m
     assert placeholder("learning_rate.lora", recipe, m) == f"{recipe.learning_rates['lora']:g}"
     if m.isdecimal():
         runs = form.race(EMPTY | {"recipe": "mnist", "m": m, "methods": ["cdvft", "lora"]}).runs()
-        assert [catalog.resolve(run).settings.learning_rate for run in runs] == [
+        assert [catalog.resolve(run).settings.method.learning_rate for run in runs] == [
             share * recipe.learning_rates["cdvft"],
             recipe.learning_rates["lora"],
         ]
 
 
 def test_every_setting_has_a_hint_and_a_control() -> None:
-    on_the_page = {*form.FIELDS} - {*form.RATES, "recipe"}
+    on_the_page = {*form.FIELDS} - {*form.RATES, *form.OWN, "recipe"}
     assert on_the_page == set(texts.SETTINGS)
-    assert on_the_page | {"recipe", "learning_rates"} == set(RaceRequest.model_fields)
+    assert on_the_page | {"recipe"} == set(RaceRequest.model_fields)
+    assert all(one.hint for one in form.OWN.values())
+    assert {*form.OWN, *form.RATES} <= {*form.FIELDS}

@@ -9,7 +9,7 @@ from cdvft_app.ui.compare import measure
 from cdvft_app.ui.compare.measure import Story, measured
 
 VALUES = {"model": "roberta-base", "methods": ["cdvft", "lora"]}
-ABOUT = {"method": "lora", "setting": {"lora_r": 8}}
+ABOUT = {"method": "lora", "setting": {"r": 8}}
 BEGIN = {"kind": "begin", **ABOUT, "number": 2, "of": 4, "more": 2}
 RESULT = {"kind": "result", **ABOUT, "model": "FacebookAI/roberta-base", "targets": ["query"], "batch": 16,
           "sequence": 128, "seconds": 0.5, "device": "CPU, 2 threads", "time": 100.0}  # fmt: skip

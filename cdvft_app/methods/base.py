@@ -1,0 +1,251 @@
+"""What a method of fine-tuning is: everything that the rest of the app asks of one.
+
+A `Method` is a competitor: a way of fine-tuning with its settings, such as LoRA with r = 16. Each file beside
+this one holds one, whole. Nothing here imports torch or peft when it is imported, for the page is served
+before they are there; what builds, counts or draws imports them inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import Self
+
+from cdvft_app.methods.setting import Setting
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from torch import Tensor
+
+    from cdvft.cost import Cost, Shape
+
+Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False, strict=True)]
+
+
+class InvalidChoice(ValueError):
+    """A choice that cannot be run; its text is a sentence for the person who made it."""
+
+
+class Layer(Protocol):
+    """A linear layer y = W x with W of d_out x d_in."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def d_out(self) -> int: ...
+    @property
+    def d_in(self) -> int: ...
+
+
+class Frozen(Protocol):
+    """The pretrained weight of the layer that is looked at, (d_out, d_in), for the methods that need it."""
+
+    def __call__(self) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A setting along which costs are drawn: its values, and what there is to say."""
+
+    setting: str
+    values: Sequence[int]
+    note: str
+
+
+class Method(BaseModel):
+    """A method with its settings. Subclasses are the methods; see `lora` for a short one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ClassVar[str]
+    light: ClassVar[str]
+    """Colour on white, of those of Okabe and Ito, safe for colour-blind readers."""
+    dark: ClassVar[str]
+    """The same on black, lightened."""
+    dash: ClassVar[str]
+    """Of its lines, by plotly's names; like the marker, so that no meaning hangs on colour alone."""
+    marker: ClassVar[str]
+    width: ClassVar[float] = 2
+    adapter: ClassVar[bool] = True
+    """Whether PEFT adds something beside frozen layers, whose update can be shown."""
+    option_prefix: ClassVar[str | None] = None
+    """What stands before its settings' names among flat names; None: the method's key."""
+    usual_learning_rate: ClassVar[float]
+    """Where no recipe found another: for larger models and longer runs, not measured here."""
+    rate_hint: ClassVar[str | None] = None
+    matched_by: ClassVar[str | None] = None
+    """The setting that is chosen so that a cost equals another method's."""
+    keeps_vectors: ClassVar[bool] = True
+    """Whether the page rebuilds the update from the vectors; else it is sent whole."""
+
+    method: str
+    learning_rate: Rate | None = Field(None, description="None: the recipe's rate for this method")
+
+    @model_serializer(mode="wrap")
+    def _named(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Its key always, for it tells which settings these are."""
+        return {"method": self.method, **values(self)}
+
+    @property
+    def key(self) -> str:
+        return self.method
+
+    @classmethod
+    def settings(cls) -> dict[str, Setting]:
+        """Its own settings by name, in their order."""
+        own = {
+            name: field
+            for name, field in cls.model_fields.items()
+            if isinstance(field.json_schema_extra, dict)
+        }
+        return {
+            name: Setting(
+                name, title=field.title or name, hint=field.description or "", default=field.default,
+                **field.json_schema_extra,  # type: ignore[arg-type]
+            )
+            for name, field in own.items()
+        }  # fmt: skip
+
+    @classmethod
+    def flat_name(cls, name: str) -> str:
+        """A setting's name where those of all methods stand side by side: lora_r."""
+        prefix = f"{cls.model_fields['method'].default}_" if cls.option_prefix is None else cls.option_prefix
+        return f"{prefix}{name}"
+
+    @classmethod
+    def label_of(cls, one: Setting) -> str:
+        """LoRA r, rank; those whose flat names are their own stand for themselves."""
+        return one.long if cls.option_prefix == "" else f"{cls.title} {one.long}"
+
+    def matched(self, value: int) -> Self:
+        """With another value of `matched_by`."""
+        return self.model_copy(update={str(self.matched_by): value})
+
+    def chosen(self) -> dict[str, Any]:
+        """Its own settings' values by name."""
+        return {name: getattr(self, name) for name in self.settings()}
+
+    def sizes(self) -> dict[str, int | None]:
+        """Those that decide how many numbers are trained."""
+        return {name: getattr(self, name) for name, one in self.settings().items() if one.size}
+
+    def label(self, more: Sequence[str] = ()) -> str:
+        """LoRA r = 8: its title with what tells it from its like, and the settings in `more`."""
+        parts = [
+            one.text(value)
+            for name, one in self.settings().items()
+            if (value := getattr(self, name)) is not None or name in more
+            if name in more or one.named == "always" or (one.named == "changed" and value != one.default)
+        ]
+        if "learning_rate" in more and self.learning_rate is not None:
+            parts.append(f"rate\u00a0{self.learning_rate:g}")
+        return " ".join([self.title, ", ".join(parts)]).strip()
+
+    def changed(self) -> list[str]:
+        """The settings that are not their start values."""
+        return [
+            one.text(value)
+            for name, one in self.settings().items()
+            if (value := getattr(self, name)) not in (None, one.default)
+        ]
+
+    def learning_rate_of(self, found: float) -> float:
+        """The rate with these settings, where `found` was found with the start values."""
+        return found
+
+    # Which layers it fits
+
+    @classmethod
+    def no_place(cls, layers: Sequence[Any]) -> str | None:
+        """Why layers of this kind cannot have it whatever its settings; None where they can."""
+        return None
+
+    def require_fitting(self, layers: Sequence[Layer]) -> None:
+        """Refuse settings that the layers cannot have, with InvalidChoice."""
+
+    def require_useful(self, layers: Sequence[Layer]) -> None:
+        """Refuse what can be counted and measured, but what nobody should wait for, with InvalidChoice."""
+
+    def filled(self, layers: Sequence[Layer]) -> Self:
+        """With what depends on the layers filled in."""
+        return self
+
+    def elsewhere(self) -> Self:
+        """For other layers: without what these decided."""
+        return self
+
+    # What it costs
+
+    def estimate(self, shapes: Sequence[Shape], **step: Any) -> Cost:
+        """`cdvft.cost.estimate` of it on these layers."""
+        from cdvft import cost
+
+        return cost.estimate(self.key, shapes, **self.sizes(), **step)  # type: ignore[arg-type]
+
+    @classmethod
+    def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
+        """Values of `matched_by` to try for an equal time, from the quickest step to the slowest."""
+        return ()
+
+    @classmethod
+    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
+        """The settings along which its cost is drawn."""
+        yield from ()
+
+    # What is trained
+
+    def peft_config(self, **more: Any) -> PeftConfig:
+        """PEFT's settings of it, with its own start; `more` are those of every method."""
+        raise ValueError(f"{self.title} has no adapter.")
+
+    def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
+        """What its adapter on one layer has learned, by name."""
+        yield from ()
+
+    # Its update, from the vectors of one layer
+
+    def size(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int] | None:
+        """(d_out, d_in) of the layer, where the shapes of its vectors say."""
+        return None
+
+    def scale(self, d_in: int) -> float:
+        """The constant in front of what the page rebuilds from the vectors."""
+        return 1.0
+
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+        """W' - W, (d_out, d_in)."""
+        raise ValueError(f"{self.title} has no adapter.")
+
+
+def labels(methods: Sequence[Method]) -> list[str]:
+    """A label for each; those of one method also have every setting in which they differ."""
+    seen: dict[str, dict[str, set[object]]] = {}
+    for method in methods:
+        for name in ("learning_rate", *method.settings()):
+            seen.setdefault(method.key, {}).setdefault(name, set()).add(getattr(method, name))
+    return [
+        method.label([name for name, values in seen[method.key].items() if len(values) > 1])
+        for method in methods
+    ]
+
+
+def require_setting(found: Method, name: str, sentence: str) -> InvalidChoice:
+    """The refusal of one setting, by its flat name."""
+    return InvalidChoice(f"{found.flat_name(name)}: got {getattr(found, name)}; {sentence}")
+
+
+def shape_text(layer: Layer) -> str:
+    return f"{layer.name} is {layer.d_out} x {layer.d_in}"
+
+
+def common_divisor(layers: Sequence[Layer]) -> int:
+    """The largest size that divides all of the layers; 0 where there is none."""
+    return math.gcd(*(size for layer in layers for size in (layer.d_out, layer.d_in)))
+
+
+def powers_of_two(largest: int) -> tuple[int, ...]:
+    return tuple(2**power for power in range(largest.bit_length()))

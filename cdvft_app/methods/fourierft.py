@@ -1,0 +1,78 @@
+"""FourierFT: W + scaling Re ifft2(S), S with n learned entries (Gao et al., arXiv 2405.03003), by PEFT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from cdvft_app.methods.base import Frozen, Growth, Layer, Method, require_setting, shape_text
+from cdvft_app.methods.setting import setting
+
+if TYPE_CHECKING:
+    from peft import FourierFTConfig
+    from torch import Tensor
+
+    from cdvft.cost import Shape
+
+MOST_TRIED = 100_000
+
+
+class FourierFT(Method):
+    title = "FourierFT"
+    light, dark = "#009E73", "#2FC79B"
+    dash, marker = "dot", "diamond"
+    usual_learning_rate = 5e-2
+    matched_by = "n"
+
+    method: Literal["fourierft"] = "fourierft"
+    n: int = setting(
+        1000, symbol="n", title="entries a layer", hint="Spectral entries learned in each layer.", size=True,
+        named="always", ge=1, le=1_000_000,
+    )  # fmt: skip
+    scaling: float = setting(
+        150.0, symbol="scaling", title="scaling", hint="Multiplies its learned change.", gt=0, le=10_000
+    )
+
+    def require_fitting(self, layers: Sequence[Layer]) -> None:
+        for layer in layers:
+            entries = layer.d_out * layer.d_in
+            if self.n > entries:
+                sentence = f"{shape_text(layer)}, so there are {entries} frequencies. Choose fewer."
+                raise require_setting(self, "n", sentence)
+
+    @classmethod
+    def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
+        most = min(MOST_TRIED, *(shape.weights for shape in shapes))
+        return tuple(10**power for power in range(6) if 10**power <= most)
+
+    @classmethod
+    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
+        entries = min(shape.weights for shape in shapes)
+        counts = [count for power in range(1, 7) for count in (10**power, 3 * 10**power) if count <= entries]
+        note = "Its parameters are n; its FLOPs are the same whatever n is, for the change is built densely."
+        yield Growth("n", counts, note)
+
+    def peft_config(self, **more: Any) -> FourierFTConfig:
+        from peft import FourierFTConfig
+
+        # Coefficients from zero, as PEFT offers: its other start, N(0, 1) times a scaling that was chosen for
+        # wider layers, spoils a small model before the first step (benchmarks/results/learning_rates.json).
+        return FourierFTConfig(n_frequency=self.n, scaling=self.scaling, init_weights=True, **more)
+
+    def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
+        yield "spectrum", layer.fourierft_spectrum[adapter]
+        yield "indices", layer.indices[adapter]
+
+    def scale(self, d_in: int) -> float:
+        return self.scaling
+
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+        import torch
+
+        rows, columns = vectors["indices"].long()
+        spectrum = torch.zeros(d_out, d_in)
+        spectrum[rows, columns] = vectors["spectrum"].float()
+        return self.scaling * torch.fft.ifft2(spectrum).real
+
+
+METHOD = FourierFT

@@ -1,0 +1,74 @@
+"""LoRA: W + B A with A of r x d_in and B of d_out x r (Hu et al., arXiv 2106.09685), by PEFT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from cdvft_app.methods.base import (
+    Frozen,
+    Growth,
+    Layer,
+    Method,
+    powers_of_two,
+    require_setting,
+    shape_text,
+)
+from cdvft_app.methods.setting import setting
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from torch import Tensor
+
+    from cdvft.cost import Shape
+
+LARGEST_RANK = 512
+
+
+class Lora(Method):
+    title = "LoRA"
+    light, dark = "#E69F00", "#F0B63E"
+    dash, marker = "dash", "square"
+    usual_learning_rate = 1e-3
+    matched_by = "r"
+
+    method: Literal["lora"] = "lora"
+    r: int = setting(
+        8, symbol="r", title="rank", hint="Rank of the low-rank change.", size=True, named="always",
+        ge=1, le=LARGEST_RANK,
+    )  # fmt: skip
+
+    def require_useful(self, layers: Sequence[Layer]) -> None:
+        for layer in layers:
+            smallest = min(layer.d_out, layer.d_in)
+            if self.r > smallest:
+                sentence = f"{shape_text(layer)}, so a rank above {smallest} adds nothing."
+                raise require_setting(self, "r", sentence)
+
+    @classmethod
+    def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
+        return powers_of_two(LARGEST_RANK)
+
+    @classmethod
+    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
+        ranks = powers_of_two(min(LARGEST_RANK, *(min(shape.d_out, shape.d_in) for shape in shapes)))
+        yield Growth("r", ranks, f"Everything {cls.title} pays is proportional to its rank.")
+
+    def peft_config(self, **more: Any) -> LoraConfig:
+        from peft import LoraConfig
+
+        # alpha = r makes the scale 1 at every rank, so that the learning rate alone sets the pace.
+        return LoraConfig(r=self.r, lora_alpha=self.r, **more)
+
+    def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
+        yield "A", layer.lora_A.get_parameter(f"{adapter}.weight")
+        yield "B", layer.lora_B.get_parameter(f"{adapter}.weight")
+
+    def size(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+        return shapes["B"][0], shapes["A"][1]
+
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+        return vectors["B"] @ vectors["A"]
+
+
+METHOD = Lora
