@@ -1,23 +1,51 @@
 // What is followed through a layer: an example, and one token or patch of it. Texts and images build on this.
 
 import { h } from "../shared/dom.js";
+import { accepted, Refusal } from "./answers.js";
 import { decode } from "./data.js";
 
+/** @import { LayerInputs, Refused } from "../payloads.js" */
+/** @import { LayerData } from "./data.js" */
+
+/** @typedef {{x: Float32Array, output: number}} Followed one token's vector, and the norm of what the layer makes of it */
+
+/** @template Example */
 export class Choice {
-  /** `ask(layer, example)` gets what the layer receives; `ontake({x, output})` gets one token's vector. */
+  /** @type {LayerData | undefined} */
+  layer;
+  /** @type {number | null} */
+  token = null;
+  group = ""; // tells the radio buttons of several choices apart
+
+  /**
+   * `ask(layer, example)` gets what the layer receives; `ontake({x, output})` gets one token's vector.
+   * @param {(layer: LayerData, example: Example) => Promise<LayerInputs | Refused>} ask
+   * @param {(token: Followed) => void} ontake
+   */
   constructor(ask, ontake) {
-    Object.assign(this, { ask, ontake, token: null, inputs: null });
+    this.ask = ask;
+    this.ontake = ontake;
+    /** @type {(LayerInputs & {values: Float32Array}) | null} */
+    this.inputs = null;
+    this.node = h("div", { class: "choice" });
     this.refusal = h("p", { class: "problem", role: "status", hidden: true });
     this.tokens = h("fieldset", { class: "tokens", hidden: true });
   }
 
-  /** Begin with a layer: nothing is chosen until an answer comes. */
+  /**
+   * Begin with a layer: nothing is chosen until an answer comes.
+   * @param {LayerData} layer
+   */
   begin(layer) {
     this.layer = layer;
     this.inputs = null;
     this.refuse(null);
   }
 
+  /**
+   * @param {string | null} problem
+   * @param {(() => void) | null} again
+   */
   refuse(problem, again = null) {
     this.refusal.replaceChildren(
       problem ?? "",
@@ -28,39 +56,68 @@ export class Choice {
     this.refusal.hidden = !problem;
   }
 
-  /** The answer of `ask()`, or null where it was refused or another layer is looked at by now. Whoever found the server
-   *  busy or away is offered `again`. */
+  /**
+   * The answer of `ask()`, or null where it was refused or another layer is looked at by now. Whoever found the server
+   *  busy or away is offered `again`.
+   * @template Answer
+   * @param {() => Promise<Answer | Refused>} ask
+   * @param {() => void} again
+   * @returns {Promise<Answer | null>}
+   */
   async wait(ask, again) {
     const { layer } = this;
     this.node.toggleAttribute("data-busy", true);
-    const answer = await ask().catch((error) => ({
-      error: error.message || "The server does not answer.",
-      busy: !error.final,
-    }));
+    /** @type {Answer | null} */
+    let answer = null,
+      problem = null,
+      final = false;
+    try {
+      answer = accepted(await ask());
+    } catch (error) {
+      problem = (error instanceof Error && error.message) || "The server does not answer.";
+      final = error instanceof Refusal && error.final;
+    }
     this.node.toggleAttribute("data-busy", false);
     if (layer !== this.layer) return null;
-    this.refuse(answer.error, answer.busy ? again : null);
-    return answer.error ? null : answer;
+    this.refuse(problem, final ? null : again);
+    return answer;
   }
 
+  /** @param {Example} example */
   async load(example) {
+    const { layer } = this;
+    if (!layer) return;
     const answer = await this.wait(
-      () => this.ask(this.layer, example),
+      () => this.ask(layer, example),
       () => this.load(example),
     );
     if (!answer) return;
     this.inputs = { ...answer, values: decode(answer.data) };
     this.loaded(example, answer);
-    this.choose(this.token);
+    this.choose(this.token ?? 0);
   }
 
+  /** @param {number} token */
   choose(token) {
+    if (!this.inputs) return;
     const { width, values, output_norms: outputs } = this.inputs;
     this.token = token;
     this.ontake({ x: values.subarray(token * width, (token + 1) * width), output: outputs[token] });
   }
 
-  /** A radio button for one token. */
+  /**
+   * What to offer of an example that has come.
+   * @param {Example} _example
+   * @param {LayerInputs} _answer
+   */
+  loaded(_example, _answer) {}
+
+  /**
+   * A radio button for one token.
+   * @param {number} token
+   * @param {string} name
+   * @param {string} style
+   */
   radio(token, name, style, shown = name) {
     return h(
       "label",

@@ -4,40 +4,76 @@ import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
 import { subscript } from "../shared/format.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
+/** @import { Dense, Matrix } from "../shared/circulant.js" */
+/** @import { Layer, LayerVectors, OpenedRun } from "../payloads.js" */
+
 const KEPT = 8; // matrices that are built entry by entry (LoRA, FourierFT) and may be looked at again
 
-export function decode(base64, type = "float32") {
+/** @param {string} base64 */
+function bytes(base64) {
   const text = atob(base64),
-    bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-  return type === "int32" ? new Int32Array(bytes.buffer) : new Float32Array(bytes.buffer);
+    found = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) found[at] = text.charCodeAt(at);
+  return found.buffer;
 }
 
+/** @param {string} base64 of float32 */
+export const decode = (base64) => new Float32Array(bytes(base64));
+
+/** @typedef {CirculantDiagonal | Dense | BlockKernel} Update */
+/** @typedef {{shape: number[], size: number, stack: Float32Array | Int32Array}} Stack a vector at all snapshots */
+
 export class LayerData {
-  /** `answer` is the server's `layer`; `facts` the layer's own of `open`; `method` and label the run's. */
+  /**
+   * `answer` is the server's `layer`; `facts` the layer's own of `open`; `method` and label the run's.
+   * @param {LayerVectors} answer
+   * @param {Layer} facts
+   * @param {OpenedRun} run
+   */
   constructor(answer, facts, run) {
-    Object.assign(this, {
-      ...facts,
-      run,
-      method: run.method,
-      steps: answer.steps,
-      bytes: answer.bytes,
-      texts: answer.texts,
-    });
+    this.module = facts.module;
+    this.depth = facts.depth;
+    this.kind = facts.kind;
+    this.d_out = facts.d_out;
+    this.d_in = facts.d_in;
+    this.scale = facts.scale;
+    this.run = run;
+    this.method = run.method;
+    this.steps = answer.steps;
+    this.bytes = answer.bytes;
+    this.texts = answer.texts;
+    /** @type {Record<string, Stack>} */
     this.vectors = Object.fromEntries(
       Object.entries(answer.vectors).map(([name, { shape, type, data }]) => [
         name,
-        { shape, size: shape.reduce((product, side) => product * side, 1), stack: decode(data, type) },
+        {
+          shape,
+          size: shape.reduce((product, side) => product * side, 1),
+          stack: type === "int32" ? new Int32Array(bytes(data)) : decode(data),
+        },
       ]),
     );
+    /** @type {Map<number, Update>} */
     this.built = new Map();
   }
 
-  /** The vector's numbers at the snapshot t. */
+  /**
+   * The vector's numbers at the snapshot t.
+   * @param {string} name
+   * @param {number} t
+   */
   at(name, t) {
     const { stack, size } = this.vectors[name],
       place = Math.min(t, stack.length / size - 1);
     return stack.subarray(place * size, (place + 1) * size);
+  }
+
+  /** As `at`, of what is no index.
+   * @param {string} name
+   * @param {number} t
+   */
+  floats(name, t) {
+    return /** @type {Float32Array} */ (this.at(name, t));
   }
 
   /** Names of CDVFT's vectors in the order in which data meets them: diagonal.0, circulant.0, diagonal.1, ... */
@@ -56,11 +92,15 @@ export class LayerData {
       .reduce((sum, [, { size }]) => sum + size, 0);
   }
 
-  /** The circulant of that number at t, blocks and all. */
+  /**
+   * The circulant of that number at t, blocks and all.
+   * @param {number} number
+   * @param {number} t
+   */
   circulant(number, t) {
     const [q1, q2, p] = this.vectors[`circulant.${number}`].shape;
     return new BlockCirculant(
-      this.at(`circulant.${number}`, t),
+      this.floats(`circulant.${number}`, t),
       q1,
       q2,
       p,
@@ -69,23 +109,27 @@ export class LayerData {
     );
   }
 
-  /** The layer's weight update at t. */
+  /**
+   * The layer's weight update at t.
+   * @param {number} t
+   */
   update(t) {
     let matrix = this.built.get(t);
     if (!matrix) {
       matrix = this.#build(t);
       this.built.set(t, matrix);
-      if (this.built.size > KEPT) this.built.delete(this.built.keys().next().value);
+      for (const [oldest] of this.built) if (this.built.size > KEPT) this.built.delete(oldest);
     }
     return matrix;
   }
 
+  /** @param {number} t */
   #build(t) {
     const { method, d_out, d_in, scale } = this;
     if (method === "cdvft") {
       const order = this.order;
       return new CirculantDiagonal(
-        order.filter((name) => name.startsWith("d")).map((name) => this.at(name, t)),
+        order.filter((name) => name.startsWith("d")).map((name) => this.floats(name, t)),
         order.filter((name) => name.startsWith("c")).map((_, number) => this.circulant(number, t)),
         scale,
       );
@@ -93,7 +137,7 @@ export class LayerData {
     if (method === "lora")
       return lowRank(this.at("A", t), this.at("B", t), d_out, d_in, this.vectors.A.shape[0], scale);
     if (method === "c3a")
-      return new BlockKernel(this.at("kernel", t), this.vectors.kernel.shape[2], d_out, d_in, scale);
+      return new BlockKernel(this.floats("kernel", t), this.vectors.kernel.shape[2], d_out, d_in, scale);
     return sparseSpectrum(this.at("spectrum", t), this.at("indices", t), d_out, d_in, scale);
   }
 
@@ -103,7 +147,10 @@ export class LayerData {
     return vector && vector.shape[0] * vector.shape[1] > 1 ? vector.shape[2] : null;
   }
 
-  /** The snapshot nearest to a step. */
+  /**
+   * The snapshot nearest to a step.
+   * @param {number} step
+   */
   nearest(step) {
     let best = 0;
     this.steps.forEach((one, t) => {
@@ -113,8 +160,12 @@ export class LayerData {
   }
 }
 
-/** Root mean square and largest size of a matrix's entries; of every n-th where there are very many. */
+/**
+ * Root mean square and largest size of a matrix's entries; of every n-th where there are very many.
+ * @param {Matrix} matrix
+ */
 export function sizeOf(matrix, most = 512) {
+  /** @param {number} n */
   const every = (n) => {
     const stride = Math.max(1, Math.ceil(n / most));
     return Int32Array.from({ length: Math.ceil(n / stride) }, (_, k) => k * stride);
@@ -132,11 +183,17 @@ export function sizeOf(matrix, most = 512) {
   return { rms: Math.sqrt(squares / out.length), largest };
 }
 
-/** The colour scale's end: three times the root mean square, or the largest entry where that is less. */
+/**
+ * The colour scale's end: three times the root mean square, or the largest entry where that is less.
+ * @param {Matrix} matrix
+ */
 export const colorLimit = (matrix) => {
   const { rms, largest } = sizeOf(matrix);
   return Math.min(largest, 3 * rms);
 };
 
-/** Names as the page writes them: a₁, c₂, a₃, ... in the order in which data meets the vectors. */
+/**
+ * Names as the page writes them: a₁, c₂, a₃, ... in the order in which data meets the vectors.
+ * @param {number} place
+ */
 export const symbol = (place) => `${place % 2 ? "c" : "a"}${subscript(place + 1)}`;

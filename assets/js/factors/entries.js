@@ -1,37 +1,56 @@
 // One entry of a matrix in words: its value, and the numbers it is made of.
 
 import { short } from "../shared/format.js";
-import { modulo } from "../shared/circulant.js";
+import { CirculantDiagonal, modulo } from "../shared/circulant.js";
 import { symbol } from "./data.js";
 
+/** @import { BlockCirculant } from "../shared/circulant.js" */
+/** @import { LayerData } from "./data.js" */
+
+/** @param {number} value */
 const factor = (value) => short(value).replace(/.*×.*/, "($&)");
 
-/** ΔW[i, j] of a layer at snapshot t. */
+/**
+ * ΔW[i, j] of a layer at snapshot t.
+ * @param {LayerData} layer
+ * @param {number} t
+ * @param {number} i
+ * @param {number} j
+ */
 export function explainUpdate(layer, t, i, j) {
   const value = layer.update(t).entry(i, j),
     start = `ΔW[${i}, ${j}]`;
-  if (layer.method === "cdvft" && layer.order.length === 3) {
+  const update = layer.update(t);
+  if (update instanceof CirculantDiagonal && update.m === 2) {
     const {
         alpha,
         diagonals: [before, after],
         circulants: [c],
-      } = layer.update(t),
+      } = update,
       k = modulo((i % c.p) - (j % c.p), c.p);
     return (
       `${start} = α · ${symbol(2)}[${i}] · ${blockName(c, i, j)}[${k}] · ${symbol(0)}[${j}] = ` +
       `${factor(alpha)} × ${factor(after[i])} × ${factor(c.entry(i, j))} × ${factor(before[j])} = ${short(value)}`
     );
   }
+  /** @type {Record<string, string>} */
   const how = {
     cdvft: `, from the product of ${layer.order.length} factors`,
     lora: `, the sum of ${layer.vectors.A?.shape[0]} products B[${i}, k] · A[k, ${j}]`,
     fourierft: `, from ${layer.vectors.spectrum?.size} learned entries of its 2-D spectrum`,
     c3a: `, one learned number over ${layer.d_in}`,
-  }[layer.method];
-  return `${start} = ${short(value)}${how}`;
+  };
+  return `${start} = ${short(value)}${how[layer.method] ?? ""}`;
 }
 
-/** circ(c)[i, j]. */
+/**
+ * circ(c)[i, j].
+ * @param {LayerData} layer
+ * @param {number} number_
+ * @param {number} t
+ * @param {number} i
+ * @param {number} j
+ */
 export function explainCirculant(layer, number_, t, i, j) {
   const c = layer.circulant(number_, t),
     k = modulo((i % c.p) - (j % c.p), c.p);
@@ -41,6 +60,11 @@ export function explainCirculant(layer, number_, t, i, j) {
   );
 }
 
+/**
+ * @param {BlockCirculant} c
+ * @param {number} i
+ * @param {number} j
+ */
 function blockName(c, i, j, place = 0) {
   const name = symbol(2 * place + 1);
   return c.q1 * c.q2 === 1 ? name : `${name} of block (${Math.floor(i / c.p)}, ${Math.floor(j / c.p)})`;

@@ -8,17 +8,37 @@ import { PatchChoice } from "./patch_choice.js";
 import { difference, stages } from "./stages.js";
 import { TextChoice } from "./text_choice.js";
 
+/** @import { Images, LayerInputs, Refused } from "../payloads.js" */
+/** @import { Followed } from "./choice.js" */
+/** @import { LayerData } from "./data.js" */
+/** @import { Stage } from "./stages.js" */
+
 // The two ways to the last stage: [words, line]. The wide line lies under the thin one.
+/** @type {[string, {color: string, width: number}][]} */
 const WAYS = [
   ["by the FFT, as in the stages before", { color: "var(--method-cdvft)", width: 1.4 }],
   ["entry by entry", { color: "var(--rule-strong)", width: 5 }],
 ];
 
+const none = new Float64Array();
+
 export class Forward {
-  /** `ask(layer, example)` gets the layer's inputs for {text} or {image} from the server, `images(layer)` the images. */
+  /**
+   * `ask(layer, example)` gets the layer's inputs for {text} or {image} from the server, `images(layer)` the images.
+   * @param {(layer: LayerData, example: {text: string} | {image: number}) => Promise<LayerInputs | Refused>} ask
+   * @param {(layer: LayerData) => Promise<Images | Refused>} images
+   */
   constructor(ask, images) {
-    this.place = 0;
-    const take = (token) => {
+    this.place = this.t = 0;
+    this.word = "token";
+    this.names = "";
+    /** @type {LayerData | undefined} */
+    this.layer = undefined;
+    /** @type {Followed | null} */
+    this.token = null;
+    /** @type {Stage[]} */
+    this.stages = [];
+    const take = (/** @type {Followed} */ token) => {
       this.token = token;
       this.stage.hidden = false;
       this.compute();
@@ -85,6 +105,7 @@ export class Forward {
     );
   }
 
+  /** @param {LayerData} layer */
   show(layer) {
     const able = layer.method === "cdvft",
       { kind } = layer.run;
@@ -106,12 +127,14 @@ export class Forward {
     this.choices[kind].show(layer);
   }
 
+  /** @param {number} t */
   at(t) {
     this.t = t;
     if (this.token) this.compute();
   }
 
   compute() {
+    if (!this.layer || !this.token) return;
     this.stages = stages(this.layer, this.t, this.token.x, this.word);
     const names = this.stages.map(({ title }) => title);
     if (names.join() !== this.names) {
@@ -125,11 +148,12 @@ export class Forward {
     this.go(Math.min(this.place, this.stages.length - 1));
   }
 
+  /** @param {number} place */
   go(place) {
     this.place = place;
     const stage = this.stages[place];
     [...this.trail.children].forEach((item, index) => {
-      item.firstChild.setAttribute("aria-current", index === place ? "step" : "false");
+      item.firstElementChild?.setAttribute("aria-current", index === place ? "step" : "false");
       item.classList.toggle("done", index < place);
     });
     this.back.disabled = place === 0;
@@ -137,14 +161,14 @@ export class Forward {
     setText(this.formula, stage.formula);
     setText(this.text, stage.text);
     setText(this.shape, stage.shape);
-    const { numbers, spectrum, before, block } = stage;
+    const { numbers = none, spectrum, before, block } = stage;
     if (spectrum) {
       this.plot.show([{ y: spectrum.modulus, phases: spectrum.phases, color: "var(--factor-circulant)" }], {
         low: 0,
         blocks: spectrum.modulus.length > spectrum.each ? spectrum.each : null,
         xTitle: "frequency; height the modulus, colour the phase",
       });
-    } else if (stage.check) {
+    } else if (stage.check && before) {
       const [[, fft], [, whole]] = WAYS;
       this.plot.show(
         [
@@ -163,9 +187,9 @@ export class Forward {
       );
     }
     this.verdict.hidden = this.legend.hidden = !stage.check;
-    if (stage.check) {
-      const { error, largest } = difference(stage.numbers, before),
-        added = Math.hypot(...stage.numbers),
+    if (stage.check && before && this.token) {
+      const { error, largest } = difference(numbers, before),
+        added = Math.hypot(...numbers),
         { output } = this.token;
       setText(
         this.verdict,
@@ -178,9 +202,11 @@ export class Forward {
     this.table.refresh();
   }
 
+  /** @param {number | null} k */
   #under(k) {
-    if (k === null || !this.stages) return "";
-    const { numbers, spectrum } = this.stages[this.place];
+    const stage = this.stages[this.place];
+    if (k === null || !stage) return "";
+    const { numbers = none, spectrum } = stage;
     if (spectrum)
       return spectrum.modulus[k] === undefined
         ? ""
@@ -189,8 +215,7 @@ export class Forward {
   }
 
   #numbers() {
-    if (!this.stages) return { columns: ["place", "value"], rows: [] };
-    const { numbers, spectrum } = this.stages[this.place];
+    const { numbers = none, spectrum } = this.stages[this.place] ?? {};
     const columns = spectrum ? ["frequency", "modulus", "phase"] : ["place", "value"];
     const values = spectrum
       ? spectrum.modulus.map((value, k) => [k % spectrum.each, value, spectrum.phases[k]])

@@ -1,16 +1,29 @@
 // All layers of a run at a glance, and in a sentence: one cell a layer, to click into.
 
 import { h, segmented, setText } from "../shared/dom.js";
-import { aligned, short, unbroken } from "../shared/format.js";
+import { short, unbroken } from "../shared/format.js";
 import { tableUnder } from "../shared/table.js";
+import { changes, percent } from "./changes.js";
 import { symbol } from "./data.js";
 
-const percent = (part) => `${aligned(100 * part)} %`;
+/** @import { Layer, LayerNumbers, OpenedRun } from "../payloads.js" */
 
 export class Overview {
-  /** `onchoose(module)` tells of the layer that somebody wants to see. */
+  /**
+   * `onchoose(module)` tells of the layer that somebody wants to see.
+   * @param {(module: string) => void} onchoose
+   */
   constructor(onchoose) {
     this.onchoose = onchoose;
+    /** @type {Map<string, LayerNumbers>} what is known, by module */
+    this.found = new Map();
+    /** @type {Map<string, {input: HTMLInputElement, cell: HTMLElement, value: HTMLElement}>} by module */
+    this.inputs = new Map();
+    /** @type {number | null} what fills a cell; found anew where null */
+    this.largest = null;
+    this.t = 0;
+    /** @type {OpenedRun | undefined} */
+    this.run = undefined;
     this.quantity = "size";
     this.sentence = h("p", { class: "sentence", "aria-live": "polite" });
     this.switch = h("div", { class: "overview-switch" });
@@ -19,11 +32,13 @@ export class Overview {
     this.node = h("div", { class: "overview" }, this.switch, this.cells, this.table.details);
   }
 
+  /** @param {OpenedRun} run */
   show(run) {
     this.run = run;
     this.t = run.steps.length - 1;
-    this.found = new Map();
+    this.found.clear();
     const vectors = run.method === "cdvft" ? 2 * run.m - 1 : 0;
+    /** @type {[string, string, string][]} */
     const choices = [
       [
         "size",
@@ -31,11 +46,14 @@ export class Overview {
         "Frobenius norm of the change ΔW, in percent of that of the pretrained weights where these are known",
       ],
       ["rank", "Effective rank", "About how many directions carry the change after the last step"],
-      ...Array.from({ length: vectors }, (_, place) => [
-        `moved-${place}`,
-        `${symbol(place)} moved`,
-        `How far the numbers of ${symbol(place)} have moved since the first snapshot (root mean square)`,
-      ]),
+      ...Array.from(
+        { length: vectors },
+        /** @returns {[string, string, string]} */ (_, place) => [
+          `moved-${place}`,
+          `${symbol(place)} moved`,
+          `How far the numbers of ${symbol(place)} have moved since the first snapshot (root mean square)`,
+        ],
+      ),
     ];
     if (!choices.some(([key]) => key === this.quantity)) this.quantity = "size";
     this.switch.replaceChildren(
@@ -46,7 +64,7 @@ export class Overview {
       }),
     );
     const kinds = [...new Set(run.layers.map(({ kind }) => kind))];
-    this.inputs = new Map();
+    this.inputs.clear();
     this.cells.replaceChildren(
       ...kinds.map((kind) =>
         h(
@@ -64,6 +82,7 @@ export class Overview {
     this.refresh();
   }
 
+  /** @param {Layer} layer */
   #cell(layer) {
     const value = h("b", {}, "…");
     const input = h("input", {
@@ -84,11 +103,16 @@ export class Overview {
     return cell;
   }
 
+  /** @param {string} module */
   choose(module) {
-    this.inputs.get(module).input.checked = true;
+    const cell = this.inputs.get(module);
+    if (cell) cell.input.checked = true;
   }
 
-  /** Take in what the server knows of some layers. */
+  /**
+   * Take in what the server knows of some layers.
+   * @param {LayerNumbers[]} layers
+   */
   take(layers) {
     for (const layer of layers) this.found.set(layer.module, layer);
     this.refresh();
@@ -101,26 +125,35 @@ export class Overview {
     this.paint();
   }
 
+  /** @param {number} t */
   at(t) {
     if (t === this.t) return;
     this.t = t;
     this.paint();
   }
 
-  /** A layer's numbers at t; its norm after the last step where only that is known. */
+  /**
+   * A layer's numbers at t; its norm after the last step where only that is known.
+   * @param {string} module
+   * @param {number} t
+   */
   numbersOf(module, t) {
     const found = this.found.get(module);
     if (!found) return null;
-    const norm = found.norm[t] ?? found.norm.at(-1),
-      weight = this.run.weights[module];
+    const norm = found.norm[t] ?? found.norm[found.norm.length - 1],
+      weight = this.run?.weights?.[module];
     return {
       norm,
-      ratio: weight ? norm / weight : null,
+      ratio: weight && norm !== null ? norm / weight : null,
       rank: found.effective_rank,
       moved: Object.values(ordered(found.moved)).map((steps) => steps[t]),
     };
   }
 
+  /**
+   * @param {string} module
+   * @param {number} t
+   */
   value(module, t) {
     const known = this.numbersOf(module, t);
     if (!known) return null;
@@ -129,110 +162,67 @@ export class Overview {
   }
 
   get relative() {
-    return this.run.layers.every(({ module }) => this.run.weights[module]);
+    const { layers = [], weights } = this.run ?? {};
+    return layers.every(({ module }) => weights?.[module]);
   }
 
   paint() {
     const { run } = this,
       relative = this.quantity === "size" && this.relative;
+    if (!run) return;
     const values = run.layers.map(({ module }) => this.value(module, this.t));
     // Over the whole run, so that the cells fill up as training goes on.
-    this.largest ??= Math.max(
+    const largest = (this.largest ??= Math.max(
       1e-30,
       ...run.layers.flatMap(({ module }) => run.steps.map((_, t) => this.value(module, t) ?? 0)),
-    );
-    const { largest } = this;
+    ));
     run.layers.forEach(({ module }, index) => {
-      const { cell, value } = this.inputs.get(module),
+      const one = this.inputs.get(module),
         number = values[index];
+      if (!one) return;
       setText(
-        value,
+        one.value,
         number === null ? (this.found.has(module) ? "–" : "…") : relative ? percent(number) : short(number),
       );
-      cell.style.setProperty("--part", number === null ? 0 : (number / largest).toFixed(3));
+      one.cell.style.setProperty("--part", number === null ? "0" : (number / largest).toFixed(3));
     });
     this.table.refresh();
   }
 
   /** What was learned where, in plain words, from the numbers after the last snapshot. */
   say() {
-    const { run } = this,
-      last = run.steps.length - 1;
-    const known = run.layers
-      .map((layer) => ({ ...layer, ...this.numbersOf(layer.module, last) }))
-      .filter(({ norm }) => norm !== undefined);
-    if (known.length < run.layers.length)
-      return `Looking at ${run.layers.length} layers: ${known.length} done.`;
-    const size = ({ ratio, norm }) => ratio ?? norm,
-      said = this.relative
-        ? (layer) => `${percent(layer.ratio)} of their norm`
-        : (layer) => `a norm of ${short(layer.norm)}`;
-    const sorted = [...known].sort((one, other) => size(other) - size(one)),
-      most = sorted[0],
-      least = sorted.at(-1);
-    const name = ({ depth, kind }) =>
-      depth === null ? `${kind} weights` : `${kind} weights of layer ${depth}`;
-    const parts = [
-      `After ${run.steps.at(-1)} steps ${run.label} changed the ${name(most)} most, by ${said(most)}`,
-    ];
-    if (known.length > 1)
-      parts[0] +=
-        size(least) > 0
-          ? `, ${short(Number((size(most) / size(least)).toPrecision(2)))} times as much as the ${name(least)}, which changed least`
-          : `, and the ${name(least)} not at all`;
-    const kinds = [...new Set(known.map(({ kind }) => kind))];
-    if (kinds.length > 1 && kinds.length < 5) {
-      const medians = kinds
-        .map((kind) => [kind, median(known.filter((layer) => layer.kind === kind).map(size))])
-        .sort((one, other) => other[1] - one[1]);
-      parts.push(
-        `Typical for a layer is a change of ${medians.map(([kind, value]) => `${this.relative ? percent(value) : short(value)} for its ${kind} weights`).join(" and ")}`,
-      );
-    }
-    const ranks = known.map(({ rank }) => rank).filter((rank) => rank !== null);
-    if (ranks.length) {
-      const [low, high, full] = [
-        Math.min(...ranks),
-        Math.max(...ranks),
-        Math.min(...known.map(({ d_out, d_in }) => Math.min(d_out, d_in))),
-      ].map(short);
-      parts.push(
-        `The changes have an effective rank of ${low === high ? low : `${low} to ${high}`} out of ${full}` +
-          (run.method === "lora"
-            ? `; ${run.rank} is the most that r = ${run.rank} allows`
-            : "; LoRA with r = 8 reaches 8 at most"),
-      );
-    }
-    return `${parts.join(". ")}.`;
+    const { run } = this;
+    if (!run) return "";
+    const known = run.layers.flatMap((layer) => {
+      const numbers = this.numbersOf(layer.module, run.steps.length - 1);
+      return numbers ? [{ ...layer, ...numbers }] : [];
+    });
+    return known.length < run.layers.length
+      ? `Looking at ${run.layers.length} layers: ${known.length} done.`
+      : changes(run, known, this.relative);
   }
 
   numbers() {
-    const t = this.t,
-      symbols = Object.keys(this.found.values().next().value?.moved ?? {}).map(
-        (_, place) => `${symbol(place)} moved`,
-      );
-    return {
-      columns: ["Layer", "Norm of ΔW", "of ‖W‖", "Effective rank at the end", ...symbols],
-      rows: this.run.layers
-        .filter(({ module }) => this.found.has(module))
-        .map(({ module }) => {
-          const { norm, ratio, rank, moved } = this.numbersOf(module, t);
-          return [
-            module,
-            norm,
-            ratio === null ? "unknown" : percent(ratio),
-            rank === null ? "not computed" : rank,
-            ...moved,
-          ];
-        }),
-    };
+    const vectors = Object.keys(this.found.values().next().value?.moved ?? {}),
+      symbols = vectors.map((_, place) => `${symbol(place)} moved`);
+    const rows = (this.run?.layers ?? []).flatMap(({ module }) => {
+      const known = this.numbersOf(module, this.t);
+      if (!known) return [];
+      const { norm, ratio, rank, moved } = known;
+      return [[module, norm, ratio === null ? "unknown" : percent(ratio), rank ?? "not computed", ...moved]];
+    });
+    return { columns: ["Layer", "Norm of ΔW", "of ‖W‖", "Effective rank at the end", ...symbols], rows };
   }
 }
 
-const median = (values) => [...values].sort((one, other) => one - other)[values.length >> 1];
-
-/** diagonal.0, circulant.0, diagonal.1, ...: the order in which data meets them. */
+/**
+ * diagonal.0, circulant.0, diagonal.1, ...: the order in which data meets them.
+ * @template Value
+ * @param {Record<string, Value>} vectors
+ * @returns {Record<string, Value>}
+ */
 export function ordered(vectors) {
+  /** @param {string} name */
   const place = (name) => 2 * Number(name.split(".")[1]) + (name.startsWith("c") ? 1 : 0);
   return Object.fromEntries(Object.entries(vectors).sort(([one], [other]) => place(one) - place(other)));
 }

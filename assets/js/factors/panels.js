@@ -2,8 +2,27 @@
 
 import { h, setText } from "../shared/dom.js";
 
-/** A figure with a title, a note beside it, a line for what is under the cursor, and buttons. */
-export function panel(title, view, { note = "", name, actions = [], wide = false } = {}) {
+/** @import { CanvasView } from "../shared/canvas_view.js" */
+
+/**
+ * @template {CanvasView} View
+ * @typedef {object} Panel
+ * @property {HTMLElement} node
+ * @property {View} view
+ * @property {(text: string) => void} title
+ * @property {(text: string) => void} note
+ * @property {(text: string) => void} say what stands under the cursor
+ */
+
+/**
+ * A figure with a title, a note beside it, a line for what is under the cursor, and a button for its PNG.
+ * @template {CanvasView} View
+ * @param {string} title
+ * @param {View} view
+ * @param {{note?: string, name: () => string}} options
+ * @returns {Panel<View>}
+ */
+export function panel(title, view, { note = "", name }) {
   const heading = h("h3", {}, title),
     said = h("span", { class: "note" }, note),
     readout = h("p", { class: "under", "aria-live": "off" });
@@ -20,20 +39,20 @@ export function panel(title, view, { note = "", name, actions = [], wide = false
   );
   const node = h(
     "figure",
-    { class: wide ? "panel wide" : "panel" },
-    h("figcaption", {}, heading, said, h("span", { class: "actions" }, ...actions, save)),
+    { class: "panel" },
+    h("figcaption", {}, heading, said, h("span", { class: "actions" }, save)),
     view.node,
     readout,
   );
   return {
     node,
     view,
-    title: (text) => {
+    title: (/** @type {string} */ text) => {
       setText(heading, text);
       save.setAttribute("aria-label", `Save ${text} as PNG`);
     },
-    note: (text) => setText(said, text),
-    say: (text) => setText(readout, text || "\u00a0"),
+    note: (/** @type {string} */ text) => setText(said, text),
+    say: (/** @type {string} */ text) => setText(readout, text || "\u00a0"),
   };
 }
 
@@ -43,7 +62,8 @@ export function scaleBar() {
     high = h("span", {});
   return {
     node: h("div", { class: "scale" }, low, h("span", { class: "bar" }), high),
-    set(limit, text) {
+    /** @param {string} text of the limit */
+    set(text) {
       setText(low, `−${text}`);
       setText(high, `+${text}`);
     },

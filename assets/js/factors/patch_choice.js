@@ -3,13 +3,25 @@
 import { h } from "../shared/dom.js";
 import { Choice } from "./choice.js";
 
+/** @import { Images, LayerInputs, Refused } from "../payloads.js" */
+/** @import { Followed } from "./choice.js" */
+/** @import { LayerData } from "./data.js" */
+
+/** @extends {Choice<number>} */
 export class PatchChoice extends Choice {
   group = "image";
 
-  /** `images(layer)` gets the examples of the layer's run. */
+  /**
+   * `images(layer)` gets the examples of the layer's run.
+   * @param {(layer: LayerData, example: {image: number}) => Promise<LayerInputs | Refused>} ask
+   * @param {(layer: LayerData) => Promise<Images | Refused>} images
+   * @param {(token: Followed) => void} ontake
+   */
   constructor(ask, images, ontake) {
     super((layer, image) => ask(layer, { image }), ontake);
     this.images = images;
+    /** @type {Images | null} */
+    this.found = null;
     this.image = 0;
     this.thumbnails = h("fieldset", { class: "thumbnails" });
     this.picture = h("img", { alt: "" });
@@ -18,6 +30,7 @@ export class PatchChoice extends Choice {
     this.node = h("div", { class: "choice images" }, this.refusal, this.thumbnails, this.tokens);
   }
 
+  /** @param {LayerData} layer */
   async show(layer) {
     this.begin(layer);
     this.thumbnails.hidden = this.tokens.hidden = true;
@@ -54,11 +67,17 @@ export class PatchChoice extends Choice {
     await this.load(this.image);
   }
 
+  /**
+   * @param {number} image
+   * @param {LayerInputs} answer
+   */
   loaded(image, { tokens }) {
+    if (!this.found) return;
     const { images, before, rows, columns } = this.found,
       first = before.length;
     this.image = image;
-    this.token = Math.min(this.token ?? first + (rows >> 1) * columns + (columns >> 1), tokens.length - 1);
+    const { token } = this;
+    this.token = Math.min(token ?? first + (rows >> 1) * columns + (columns >> 1), tokens.length - 1);
     this.picture.src = images[image].picture;
     this.grid.style.gridTemplate = `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
     this.grid.replaceChildren(

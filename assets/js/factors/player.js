@@ -8,13 +8,22 @@ import { smoothed } from "../shared/smoothing.js";
 const FRAME = 220; // milliseconds a snapshot
 const LEFT = 46,
   RIGHT = 8; // as LinePlot has them, so that slider and curve agree
+/** @type {Record<string, number | undefined>} */
 const MOVES = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: -1 };
 
 export class Player {
-  /** `onstep(t)` tells of the snapshot that is shown. */
+  /**
+   * `onstep(t)` tells of the snapshot that is shown.
+   * @param {(t: number) => void} onstep
+   */
   constructor(onstep) {
     this.onstep = onstep;
     this.steps = [0];
+    /** @type {number[][]} */
+    this.losses = [];
+    this.t = 0;
+    /** @type {number | undefined} */
+    this.timer = undefined;
     this.plot = new LinePlot({
       label: "Training loss; the cursor is the snapshot that is shown",
       height: (width) => (width < 420 ? 56 : 92),
@@ -35,25 +44,28 @@ export class Player {
       { type: "button", class: "play", onclick: () => (this.playing ? this.pause() : this.play()) },
       "Play",
     );
+    this.track = h("div", { class: "player-slider" }, this.slider);
     this.readout = h("p", { class: "readout" });
     this.node = h(
       "div",
       { class: "player" },
       h("div", { class: "player-head" }, this.button, this.readout),
       this.plot.node,
-      h("div", { class: "player-slider" }, this.slider),
+      this.track,
     );
   }
 
+  /** @param {{steps: number[], losses: number[][], color: string}} run */
   show({ steps, losses, color }) {
     this.pause();
     this.steps = steps;
     this.losses = losses;
-    this.slider.max = steps.at(-1); // training steps, which need not be evenly spaced
-    const last = Math.max(steps.at(-1), losses.at(-1)?.[0] ?? 0);
+    const end = steps[steps.length - 1];
+    this.slider.max = String(end); // training steps, which need not be evenly spaced
+    const last = Math.max(end, losses.at(-1)?.[0] ?? 0);
     // The thumb's middle runs from half its width to half its width before the end.
-    const part = steps.at(-1) / Math.max(1, last);
-    this.slider.parentNode.style.padding = `0 ${RIGHT - 8}px 0 ${LEFT - 8}px`;
+    const part = end / Math.max(1, last);
+    this.track.style.padding = `0 ${RIGHT - 8}px 0 ${LEFT - 8}px`;
     this.slider.style.width = `calc(${100 * part}% - ${16 * part}px + 16px)`;
     const x = losses.map(([step]) => step),
       y = losses.map(([, loss]) => loss);
@@ -69,6 +81,7 @@ export class Player {
     this.set(steps.length - 1);
   }
 
+  /** @param {number} step */
   nearest(step) {
     let best = 0;
     this.steps.forEach((one, t) => {
@@ -77,23 +90,28 @@ export class Player {
     return best;
   }
 
+  /** @param {number} t */
   set(t) {
     this.t = t;
     const step = this.steps[t],
-      loss = this.losses?.findLast(([at]) => at <= step)?.[1];
+      loss = this.losses.findLast(([at]) => at <= step)?.[1];
     const text = `step ${step} of ${this.steps.at(-1)}${loss === undefined ? "" : `, loss ${short(loss)}`}`;
-    if (this.slider.value !== String(step)) this.slider.value = step;
+    if (this.slider.value !== String(step)) this.slider.value = String(step);
     this.slider.setAttribute("aria-valuetext", text);
     setText(this.readout, text);
     this.plot.point(step, false);
     this.onstep(t);
   }
 
-  /** A key moves to the next snapshot, however far that is. */
+  /**
+   * A key moves to the next snapshot, however far that is.
+   * @param {KeyboardEvent} event
+   */
   #key(event) {
-    if (!(event.key in MOVES)) return;
+    const move = MOVES[event.key];
+    if (!move) return;
     event.preventDefault();
-    this.set(Math.min(this.steps.length - 1, Math.max(0, this.t + MOVES[event.key])));
+    this.set(Math.min(this.steps.length - 1, Math.max(0, this.t + move)));
   }
 
   get playing() {

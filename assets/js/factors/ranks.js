@@ -6,7 +6,13 @@ import { LinePlot } from "../shared/line_plot.js";
 import { decode } from "./data.js";
 import { panel } from "./panels.js";
 
+/** @import { InspectedRun, NoSingularValues, OpenedRun, SingularValues } from "../payloads.js" */
+/** @import { Styles } from "../shared/plotly_types.js" */
+/** @import { LayerData } from "./data.js" */
+
+/** @type {Record<string, number[] | undefined>} */
 const DASH = { dash: [6, 3], dot: [2, 3], dashdot: [6, 3, 2, 3], longdash: [10, 3] };
+/** @type {[string, string | null][]} */
 const HEADS = [
   ["Method", null],
   ["Step", "The training step after which these numbers were taken"],
@@ -15,11 +21,24 @@ const HEADS = [
   ["of ‖W‖", "That size in percent of the same norm of the pretrained weights"],
   ["Effective rank", "About how many directions carry the change, out of the most that this layer has"],
 ];
+/** @typedef {Pick<SingularValues, "steps" | "effective_rank" | "norm"> & {rows: Float32Array[], reason?: string}} Unpacked */
+/** @typedef {Unpacked & {run: OpenedRun, parameters: number}} Companion another run's same layer */
+
 const DEPTH = 1e-5; // how far under the largest value the axis reaches
 
 export class Ranks {
+  /** @param {Styles} lines */
   constructor(lines) {
     this.lines = lines;
+    /** @type {LayerData | undefined} */
+    this.layer = undefined;
+    /** @type {number | undefined} the norm of the frozen weight */
+    this.weight = undefined;
+    /** @type {Unpacked | null} the shown run's own */
+    this.own = null;
+    /** @type {Companion[]} */
+    this.others = [];
+    this.t = 0;
     this.panel = panel(
       "Singular values of ΔW",
       new LinePlot({
@@ -54,23 +73,37 @@ export class Ranks {
     );
   }
 
-  /** Begin with a layer; `take` and `compare` bring the numbers as they come. */
+  /**
+   * Begin with a layer; `take` and `compare` bring the numbers as they come.
+   * @param {LayerData} layer
+   * @param {number | undefined} weight
+   */
   show(layer, weight) {
-    Object.assign(this, { layer, weight, own: null, others: [] });
+    this.layer = layer;
+    this.weight = weight;
+    this.own = null;
+    this.others = [];
     this.t = layer.steps.length - 1;
   }
 
+  /** @param {SingularValues | NoSingularValues} answer */
   take(answer) {
-    this.own = answer.reason ? answer : unpack(answer);
+    this.own = unpack(answer);
     this.draw();
   }
 
-  /** Another run's same layer: {run, answer, parameters}. */
+  /**
+   * Another run's same layer: {run, answer, parameters}.
+   * @param {OpenedRun} run
+   * @param {SingularValues | NoSingularValues} answer
+   * @param {number} parameters
+   */
   compare(run, answer, parameters) {
-    this.others.push({ run, parameters, ...(answer.reason ? answer : unpack(answer)) });
+    this.others.push({ run, parameters, ...unpack(answer) });
     this.draw();
   }
 
+  /** @param {number} t */
   at(t) {
     this.t = t;
     this.draw();
@@ -78,25 +111,25 @@ export class Ranks {
 
   /** Own numbers at the snapshot that is shown. */
   get place() {
-    return this.own?.steps?.indexOf(this.layer.steps[this.t]) ?? -1;
+    return this.layer && this.own ? this.own.steps.indexOf(this.layer.steps[this.t]) : -1;
   }
 
   draw() {
     const { layer, own } = this;
     if (!layer) return;
-    const shown = this.others.filter(({ rows }) => rows);
-    const values = this.place >= 0 ? own.rows[this.place] : null;
+    const shown = this.others.filter(({ rows }) => rows.length);
+    const values = own && this.place >= 0 ? own.rows[this.place] : null;
     const high = Math.max(
       1e-12,
       ...(own?.rows ?? []).map(([largest]) => largest),
-      ...shown.map(({ rows }) => rows.at(-1)[0]),
+      ...shown.map(({ rows }) => rows[rows.length - 1][0]),
     );
-    const line = (run) => ({
-      color: this.lines[run.method].line.color,
-      dash: DASH[this.lines[run.method].line.dash] ?? [],
-    });
+    const line = (/** @type {InspectedRun} */ { method }) => {
+      const { color, dash } = this.lines[method].line;
+      return { color, dash: DASH[dash ?? "solid"] ?? [] };
+    };
     const series = [
-      ...shown.map(({ run, rows }) => ({ y: rows.at(-1), ...line(run), width: 1.6 })),
+      ...shown.map(({ run, rows }) => ({ y: rows[rows.length - 1], ...line(run), width: 1.6 })),
       ...(values ? [{ y: values, ...line(layer.run), width: 2.4 }] : []),
     ];
     const alone = layer.method !== "lora" && !shown.some(({ run }) => run.method === "lora");
@@ -123,29 +156,30 @@ export class Ranks {
         ),
       ),
     );
-    this.#numbers();
+    this.#numbers(layer);
   }
 
-  #numbers() {
-    const { layer, own, weight } = this,
+  /** @param {LayerData} layer */
+  #numbers(layer) {
+    const { own, weight } = this,
       at = this.place;
     const rows = [
       {
         run: layer.run,
         parameters: layer.parameters,
-        norm: at >= 0 ? own.norm[at] : null,
-        rank: at >= 0 ? own.effective_rank[at] : null,
+        norm: own && at >= 0 ? own.norm[at] : null,
+        rank: own && at >= 0 ? own.effective_rank[at] : null,
         step: layer.steps[this.t],
       },
       ...this.others.map((other) => ({
         run: other.run,
         parameters: other.parameters,
-        norm: other.norm?.at(-1) ?? null,
-        rank: other.effective_rank?.at(-1) ?? null,
-        step: other.steps?.at(-1),
+        norm: other.norm.at(-1) ?? null,
+        rank: other.effective_rank.at(-1) ?? null,
+        step: other.steps.at(-1),
       })),
     ];
-    const cell = (text) => h("td", {}, text);
+    const cell = (/** @type {string | number} */ text) => h("td", {}, text);
     this.table.replaceChildren(
       h(
         "thead",
@@ -175,20 +209,28 @@ export class Ranks {
     );
   }
 
+  /** @param {number | null} k */
   under(k) {
-    if (k === null || this.place < 0) return "";
-    return `σ of place ${k + 1} = ${short(this.own.rows[this.place][k])}${this.others
-      .filter(({ rows }) => rows)
-      .map(({ run, rows }) => ` · ${run.label} ${short(rows.at(-1)[k])}`)
-      .join("")}`;
+    if (k === null || !this.own || this.place < 0) return "";
+    const others = this.others.filter(({ rows }) => rows.length);
+    return [
+      `σ of place ${k + 1} = ${short(this.own.rows[this.place][k])}`,
+      ...others.map(({ run, rows }) => `${run.label} ${short(rows[rows.length - 1][k])}`),
+    ].join(" · ");
   }
 
   name() {
-    return `${this.layer.module}_singular_values_step_${this.layer.steps[this.t]}`.replace(/[^\w.-]+/g, "_");
+    const { module = "", steps = [] } = this.layer ?? {};
+    return `${module}_singular_values_step_${steps[this.t]}`.replace(/[^\w.-]+/g, "_");
   }
 }
 
+/**
+ * @param {SingularValues | NoSingularValues} answer
+ * @returns {Unpacked}
+ */
 function unpack(answer) {
+  if ("reason" in answer) return { steps: [], effective_rank: [], norm: [], rows: [], reason: answer.reason };
   const all = decode(answer.values);
   return {
     ...answer,

@@ -1,8 +1,16 @@
 // A layer's vectors at one snapshot as a file.
 
 import { save } from "../shared/canvas_view.js";
+import { h } from "../shared/dom.js";
 
-/** `kind`: "csv" or "json". */
+/** @import { LayerData } from "./data.js" */
+
+/**
+ * `kind`: "csv" or "json".
+ * @param {LayerData} layer
+ * @param {number} t
+ * @param {"csv" | "json"} kind
+ */
 export function saveVectors(layer, t, kind) {
   const names = Object.keys(layer.vectors),
     step = layer.steps[t];
@@ -29,4 +37,19 @@ export function saveVectors(layer, t, kind) {
   }
   const lines = names.flatMap((name) => Array.from(layer.at(name, t), (value, k) => `${name},${k},${value}`));
   save(new Blob([["vector,place,value", ...lines].join("\n")], { type: "text/csv" }), `${file}.csv`);
+}
+
+/**
+ * "Vectors at this step as CSV", "as JSON".
+ * @param {(kind: "csv" | "json") => void} onsave
+ */
+export function saveButtons(onsave) {
+  const button = (/** @type {"csv" | "json"} */ kind, /** @type {string} */ text) =>
+    h("button", { type: "button", class: "text-button", onclick: () => onsave(kind) }, text);
+  return h(
+    "span",
+    { class: "actions" },
+    button("csv", "Vectors at this step as CSV"),
+    button("json", "as JSON"),
+  );
 }

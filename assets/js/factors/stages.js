@@ -2,14 +2,44 @@
 
 import { count, subscript } from "../shared/format.js";
 import { irfft, magnitude, phase, plus, rfft, times } from "../shared/fft.js";
-import { denseTimes } from "../shared/circulant.js";
+import { CirculantDiagonal, denseTimes } from "../shared/circulant.js";
 import { symbol } from "./data.js";
 
+/** @import { Complex, Numbers } from "../shared/fft.js" */
+/** @import { LayerData } from "./data.js" */
+
+/**
+ * @param {Numbers} one
+ * @param {Numbers} other
+ */
 const product = (one, other) => Float64Array.from(one, (value, k) => value * other[k]);
+/**
+ * @param {Float64Array[]} pieces
+ * @param {number} length
+ */
 const join = (pieces, length) =>
   Float64Array.from(pieces.flatMap((piece) => Array.from(piece))).slice(0, length);
 
-/** Polar form of several half spectra one after another. */
+/** @typedef {{modulus: number[], phases: number[], each: number}} Polar one half spectrum of `each` after another */
+
+/**
+ * @typedef {object} Stage
+ * @property {string} title
+ * @property {string} formula
+ * @property {string} text
+ * @property {string} shape in words
+ * @property {Float64Array} [numbers] either these,
+ * @property {Polar} [spectrum] or this
+ * @property {Float64Array} [before] what came in, where it can be drawn beside
+ * @property {number | null} [block] the length of a piece, where there are several
+ * @property {boolean} [check] the last one: `numbers` were found entry by entry
+ */
+
+/**
+ * Polar form of several half spectra one after another.
+ * @param {Complex[]} spectra
+ * @returns {Polar}
+ */
 function polar(spectra) {
   return {
     modulus: spectra.flatMap((one) => Array.from(magnitude(one))),
@@ -19,20 +49,24 @@ function polar(spectra) {
 }
 
 /**
- * Every stage of alpha dW x: [{title, formula, text, shape, numbers | spectrum, before, block}], the dense product last (made when it is looked at).
- *
- * `numbers` are real; `spectrum` is {modulus, phases, each}; `before` is what came in, where it can be drawn
- * beside; `word` is what x belongs to, "token" or "patch"; `block` is the length of a piece where there are several.
+ * Every stage of alpha dW x, the dense product last; `word` is what x belongs to, "token" or "patch".
+ * @param {LayerData} layer
+ * @param {number} t
+ * @param {Numbers} x
+ * @param {string} word
  */
 export function stages(layer, t, x, word) {
-  const matrix = layer.update(t),
-    { diagonals, circulants, alpha } = matrix;
+  const matrix = layer.update(t);
+  if (!(matrix instanceof CirculantDiagonal)) throw new Error(`${layer.method} has no circulants`);
+  const { diagonals, circulants, alpha } = matrix,
+    input = Float64Array.from(x);
+  /** @type {Stage[]} */
   const found = [
     {
       title: "x",
       formula: "x",
       text: `What reaches this layer for the ${word}, from the pretrained model.`,
-      numbers: Float64Array.from(x),
+      numbers: input,
       shape: `${count(x.length)} numbers`,
     },
   ];
@@ -42,7 +76,7 @@ export function stages(layer, t, x, word) {
     formula: `y₁ = ${symbol(0)} ⊙ x`,
     text: "The input diagonal scales each number by its own.",
     numbers: y,
-    before: found[0].numbers,
+    before: input,
     shape: `${count(y.length)} numbers`,
   });
   circulants.forEach((circulant, number) => {
@@ -72,7 +106,7 @@ export function stages(layer, t, x, word) {
     });
     const spectra = circulant.spectra();
     const products = Array.from({ length: q1 }, (_, i) =>
-      plus(inputs.map((input, j) => times(spectra[i * q2 + j], input))),
+      plus(inputs.map((one, j) => times(spectra[i * q2 + j], one))),
     );
     found.push({
       title: `× FFT(${c})`,
@@ -81,7 +115,6 @@ export function stages(layer, t, x, word) {
         ? `Each of the ${q1} × ${q2} blocks multiplies frequency by frequency, and the ${q2} products of a row of blocks are added: ${q1} ${q1 > 1 ? "spectra" : "spectrum"} instead of ${q1 * q2} small matrices.`
         : "In frequencies a circulant is a diagonal: one complex multiplication for each replaces the whole matrix.",
       spectrum: polar(products),
-      before: polar(inputs).modulus.length === half * q1 ? polar(inputs) : null,
       shape: `${q1 > 1 ? `${q1} × ` : ""}${count(half)} complex numbers`,
     });
     const back = join(
@@ -109,6 +142,8 @@ export function stages(layer, t, x, word) {
       shape: `${count(y.length)} numbers`,
     });
   });
+  /** @type {Float64Array | undefined} made when it is looked at */
+  let dense;
   const scaled = y.map((value) => value * alpha);
   found.push({
     title: "× α",
@@ -122,8 +157,8 @@ export function stages(layer, t, x, word) {
     formula: "ΔW x, entry by entry",
     text: `The same by the whole ${matrix.rows} × ${matrix.cols} matrix: ${count(matrix.rows * matrix.cols)} multiplications.`,
     get numbers() {
-      this.product ??= denseTimes(matrix, x);
-      return this.product;
+      dense ??= denseTimes(matrix, x);
+      return dense;
     },
     before: scaled,
     check: true,
@@ -132,7 +167,11 @@ export function stages(layer, t, x, word) {
   return found;
 }
 
-/** The largest difference between two vectors, and the largest size in the first. */
+/**
+ * The largest difference between two vectors, and the largest size in the first.
+ * @param {Float64Array} one
+ * @param {Float64Array} other
+ */
 export function difference(one, other) {
   let error = 0,
     largest = 0;

@@ -3,11 +3,22 @@
 import { h } from "../shared/dom.js";
 import { Choice } from "./choice.js";
 
+/** @import { LayerInputs, Refused } from "../payloads.js" */
+/** @import { Followed } from "./choice.js" */
+/** @import { LayerData } from "./data.js" */
+
+/** @extends {Choice<string>} */
 export class TextChoice extends Choice {
   group = "text";
 
+  /**
+   * @param {(layer: LayerData, example: {text: string}) => Promise<LayerInputs | Refused>} ask
+   * @param {(token: Followed) => void} ontake
+   */
   constructor(ask, ontake) {
     super((layer, text) => ask(layer, { text }), ontake);
+    /** @type {string | null} */
+    this.text = null;
     this.select = h("select", { id: "forward-example", onchange: () => this.load(this.select.value) });
     this.label = h("label", { for: "forward-example" }, "Example");
     this.typed = h("input", {
@@ -34,6 +45,7 @@ export class TextChoice extends Choice {
     this.node = h("div", { class: "choice" }, form, this.refusal, this.tokens);
   }
 
+  /** @param {LayerData} layer */
   show(layer) {
     this.begin(layer);
     const { texts } = layer;
@@ -44,13 +56,18 @@ export class TextChoice extends Choice {
     if (text) this.load(text);
   }
 
+  /**
+   * @param {string} text
+   * @param {LayerInputs} answer
+   */
   loaded(text, { tokens }) {
     this.text = text;
     if ([...this.select.options].some(({ value }) => value === text)) this.select.value = text;
-    this.token = Math.min(Math.max(1, this.token ?? 2), tokens.length - 1);
+    const { token } = this;
+    this.token = Math.min(Math.max(1, token ?? 2), tokens.length - 1);
     this.tokens.replaceChildren(
       h("legend", {}, "Token"),
-      ...tokens.map((name, token) => this.radio(token, name, "token-choice")),
+      ...tokens.map((name, place) => this.radio(place, name, "token-choice")),
     );
     this.tokens.hidden = false;
   }

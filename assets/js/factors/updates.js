@@ -3,7 +3,17 @@
 import { ifft } from "../shared/fft.js";
 import { Dense, modulo } from "../shared/circulant.js";
 
-/** LoRA: scale B A, with B (rows, r) and A (r, cols). */
+/** @import { Complex, Numbers } from "../shared/fft.js" */
+
+/**
+ * LoRA: scale B A, with B (rows, r) and A (r, cols).
+ * @param {Numbers} a
+ * @param {Numbers} b
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} rank
+ * @param {number} scale
+ */
 export function lowRank(a, b, rows, cols, rank, scale) {
   const values = new Float32Array(rows * cols);
   for (let i = 0; i < rows; i++) {
@@ -20,16 +30,23 @@ export function lowRank(a, b, rows, cols, rank, scale) {
  * FourierFT: the real part of scale IFFT2(S), where S is zero but for `spectrum` at `indices` (rows, then columns).
  *
  * S is real, so the update at (i, j) equals that at (-i, -j), and only half of the columns are transformed.
+ * @param {Numbers} spectrum
+ * @param {Numbers} indices
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} scale
  */
 export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
   const count = spectrum.length,
     half = (cols >> 1) + 1;
   const columns = { re: new Float64Array(half * rows), im: new Float64Array(half * rows) }; // one column after another
+  /** @type {Map<number, Complex>} */
   const byRow = new Map();
   for (let k = 0; k < count; k++) {
     const u = indices[k];
-    if (!byRow.has(u)) byRow.set(u, { re: new Float64Array(cols), im: new Float64Array(cols) });
-    byRow.get(u).re[indices[count + k]] = spectrum[k];
+    const row = byRow.get(u) ?? { re: new Float64Array(cols), im: new Float64Array(cols) };
+    row.re[indices[count + k]] = spectrum[k];
+    byRow.set(u, row);
   }
   for (const [u, row] of byRow) {
     const turned = ifft(row);
@@ -56,16 +73,36 @@ export function sparseSpectrum(spectrum, indices, rows, cols, scale) {
 
 /** C3A: blocks with first ROW kernel[i, j], times scale; kernel is (rows / b, cols / b, b). */
 export class BlockKernel {
+  /**
+   * @param {Numbers} kernel
+   * @param {number} b
+   * @param {number} rows
+   * @param {number} cols
+   * @param {number} scale
+   */
   constructor(kernel, b, rows, cols, scale) {
-    Object.assign(this, { kernel, b, rows, cols, scale });
+    this.kernel = kernel;
+    this.b = b;
+    this.rows = rows;
+    this.cols = cols;
+    this.scale = scale;
   }
 
+  /**
+   * @param {number} i
+   * @param {number} j
+   */
   entry(i, j) {
     const { b, cols } = this,
       block = Math.floor(i / b) * (cols / b) + Math.floor(j / b);
     return this.scale * this.kernel[block * b + modulo((j % b) - (i % b), b)];
   }
 
+  /**
+   * @param {Int32Array} is
+   * @param {Int32Array} js
+   * @param {Float32Array} out
+   */
   sample(is, js, out) {
     let at = 0;
     for (const i of is) for (const j of js) out[at++] = this.entry(i, j);

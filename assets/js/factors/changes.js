@@ -1,0 +1,62 @@
+// What a run changed in which layers, in plain words.
+
+import { aligned, short } from "../shared/format.js";
+
+/** @import { Layer, OpenedRun } from "../payloads.js" */
+
+/**
+ * A layer's numbers after the last step: the norm of the change, in parts of the weights' own where that is known,
+ * and its effective rank.
+ * @typedef {Layer & {norm: number | null, ratio: number | null, rank: number | null}} Changed
+ */
+
+/** @param {number} part of one */
+export const percent = (part) => `${aligned(100 * part)} %`;
+
+/** @param {number[]} values */
+const median = (values) => [...values].sort((one, other) => one - other)[values.length >> 1];
+
+/** @param {Changed} layer */
+const size = ({ ratio, norm }) => ratio ?? norm ?? 0;
+
+/** @param {Layer} layer */
+const name = ({ depth, kind }) => (depth === null ? `${kind} weights` : `${kind} weights of layer ${depth}`);
+
+/**
+ * @param {OpenedRun} run
+ * @param {Changed[]} layers all of them
+ * @param {boolean} relative whether the norms of all weights are known
+ */
+export function changes(run, layers, relative) {
+  const sorted = [...layers].sort((one, other) => size(other) - size(one)),
+    most = sorted[0],
+    least = sorted[sorted.length - 1],
+    by = relative ? `${percent(size(most))} of their norm` : `a norm of ${short(most.norm)}`;
+  const parts = [`After ${run.steps.at(-1)} steps ${run.label} changed the ${name(most)} most, by ${by}`];
+  if (layers.length > 1)
+    parts[0] +=
+      size(least) > 0
+        ? `, ${short(Number((size(most) / size(least)).toPrecision(2)))} times as much as the ${name(least)}, which changed least`
+        : `, and the ${name(least)} not at all`;
+  const kinds = [...new Set(layers.map(({ kind }) => kind))];
+  if (kinds.length > 1 && kinds.length < 5) {
+    const medians = kinds
+      .map((kind) => ({ kind, value: median(layers.filter((layer) => layer.kind === kind).map(size)) }))
+      .sort((one, other) => other.value - one.value)
+      .map(({ kind, value }) => `${relative ? percent(value) : short(value)} for its ${kind} weights`);
+    parts.push(`Typical for a layer is a change of ${medians.join(" and ")}`);
+  }
+  const ranks = layers.map(({ rank }) => rank).filter((rank) => rank !== null);
+  if (ranks.length) {
+    const low = short(Math.min(...ranks)),
+      high = short(Math.max(...ranks)),
+      full = short(Math.min(...layers.map(({ d_out, d_in }) => Math.min(d_out, d_in))));
+    parts.push(
+      `The changes have an effective rank of ${low === high ? low : `${low} to ${high}`} out of ${full}` +
+        (run.method === "lora"
+          ? `; ${run.rank} is the most that r = ${run.rank} allows`
+          : "; LoRA with r = 8 reaches 8 at most"),
+    );
+  }
+  return `${parts.join(". ")}.`;
+}

@@ -1,0 +1,38 @@
+// A run and a layer in a line each.
+
+import { count, when } from "../shared/format.js";
+
+/** @import { InspectedRun } from "../payloads.js" */
+/** @import { LayerData } from "./data.js" */
+
+/** @param {InspectedRun} run */
+export const title = (run) =>
+  [run.name, run.label, run.targets, run.recorded ? "recorded" : when(run.created ?? 0)]
+    .filter(Boolean)
+    .join(" · ");
+
+/** @param {LayerData} layer */
+export function described({ module, d_out, d_in, vectors, parameters }) {
+  const shape = vectors["circulant.0"]?.shape;
+  const blocks = !shape
+    ? ""
+    : shape[0] * shape[1] === 1
+      ? `, one circulant of ${shape[2]}`
+      : `, ${shape[0]} × ${shape[1]} circulant blocks of ${shape[2]}`;
+  return `${module} · ${d_out} × ${d_in}${blocks} · ${count(parameters)} numbers trained instead of ${count(d_out * d_in)}`;
+}
+
+/**
+ * What was sent of a layer, and how long it took.
+ * @param {LayerData} layer
+ * @param {number} snapshots of the run
+ * @param {number} milliseconds
+ */
+export function payload({ steps, bytes }, snapshots, milliseconds) {
+  const thinned =
+    steps.length < snapshots ? `, one in ${Math.round(snapshots / steps.length)} of ${snapshots}` : "";
+  return (
+    `This layer: ${steps.length} snapshots in ${count(Math.round(bytes / 1024))} kB${thinned}` +
+    `, here after ${Math.round(milliseconds)} ms. Every matrix is rebuilt in your browser; scrubbing asks the server for nothing.`
+  );
+}
