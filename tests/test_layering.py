@@ -46,7 +46,7 @@ APP = {
     "prediction": CHOICES | {"costs", "store", "training.schedule", "training.device"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
-    "lessons": {"training", "events", "cdvft"},
+    "lessons": {"training", "events", "payloads", "cdvft"},
     "results": CHOICES | {"training", "judging", "costs", "store"},
     "commands": CHOICES
     | {"costs", "judging", "measuring", "prediction", "results", "sweep", "training", "store", "events"},

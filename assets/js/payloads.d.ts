@@ -583,10 +583,14 @@ export interface RecordedTarget {
   fits: RecordedFit[];
 }
 
+/** Matrices of n × n fitted by products; `dimensions` are those that m diagonals fill, from m = 1. `factors_needed` says for which m that is enough, and from which m on every matrix is promised. */
 export interface RecordedFits {
   n: number;
   targets: RecordedTarget[];
   dimensions: number[];
+  factors_needed: [number, number];
+  command: string;
+  date: string;
 }
 
 export interface ReachFixed extends LessonFixed {
@@ -601,10 +605,10 @@ export interface Crossover {
   sentence: string;
 }
 
-/** Losses by step of each start; those that `failed` ended in no number. */
+/** Losses by step (None: no number), and why the run was stopped if it was. */
 export interface Trial {
-  losses: number[];
-  failed: boolean;
+  losses: (number | null)[];
+  failed: string | null;
   rate: number;
 }
 

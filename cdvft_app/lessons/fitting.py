@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from cdvft.approximate import Fit, fit_block_circulant, fit_circulant_diagonal, fit_rivals
+from cdvft_app.payloads.learn import LabView
 
 SECONDS = 60.0
 """Longest time that one fit may take; what was found by then is shown."""
@@ -30,7 +30,7 @@ NAMES = {
 }
 
 
-def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) -> Iterator[dict[str, Any]]:
+def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) -> Iterator[LabView]:
     """Fit m = 1 ... most_m factors and, after each m, the other families with no more numbers.
 
     Args:
@@ -53,7 +53,7 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
     best, shown = None, 0.0
     pictures = {"target": _picture(target, limit)}
 
-    def state(status: str, running: bool, sentence: str = "") -> dict[str, Any]:
+    def state(status: str, running: bool, sentence: str = "") -> LabView:
         fits = [*done, best] if best else done
         return {
             "running": running,

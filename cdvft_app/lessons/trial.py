@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
 import torch
 
 from cdvft.circulant import circulant_matmul
 from cdvft_app.events import TrainingFailed
+from cdvft_app.payloads.learn import Trial
 from cdvft_app.training.callbacks import LossWatch
 
 D, BATCH, STEPS = 64, 32, 200
@@ -18,7 +18,7 @@ SECONDS = 10.0
 """Longest time that one training may take; usual is well under one second."""
 
 
-def trained(rate: object, seconds: float = SECONDS) -> dict[str, Any]:
+def trained(rate: object, seconds: float = SECONDS) -> Trial:
     """Train the three vectors of a CDVFT layer to imitate another one, by gradient descent.
 
     The loss is the squared error of an output vector, averaged over a batch of fresh normal inputs. The

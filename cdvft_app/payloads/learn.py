@@ -40,9 +40,17 @@ class RecordedTarget(TypedDict):
 
 
 class RecordedFits(TypedDict):
+    """Matrices of n × n fitted by products; `dimensions` are those that m diagonals fill, from m = 1.
+
+    `factors_needed` says for which m that is enough, and from which m on every matrix is promised.
+    """
+
     n: int
     targets: list[RecordedTarget]
     dimensions: list[int]
+    factors_needed: tuple[int, int]
+    command: str
+    date: str
 
 
 class ReachFixed(LessonFixed):
@@ -59,10 +67,10 @@ class Crossover(TypedDict):
 
 
 class Trial(TypedDict):
-    """Losses by step of each start; those that `failed` ended in no number."""
+    """Losses by step (None: no number), and why the run was stopped if it was."""
 
-    losses: list[float]
-    failed: bool
+    losses: list[float | None]
+    failed: str | None
     rate: float
 
 

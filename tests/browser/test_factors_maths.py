@@ -130,8 +130,9 @@ def test_a_plot_may_count_places_from_one(visit: Visit) -> None:
 
 
 def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
-    draw = """({ xy_plot }, { width }) => { %s
-      const plot = Object.assign(new xy_plot.XYPlot({ label: "", height: 100, x: {}, y: {} }),
+    draw = """({ line_plot }, { width }) => { %s
+      const axes = { x: { title: "" }, y: { title: "" } };
+      const plot = Object.assign(new line_plot.LinePlot({ label: "", height: 100, axes }),
         { width: 300, tall: 100, series: [{ x: [1, 2], y: [3, 4], width, color: "red" }] });
       plot.draw(paper);
       return strokes.length;
@@ -142,7 +143,7 @@ def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
 
 def test_an_axis_has_two_numbers_at_least(visit: Visit) -> None:
     ends = [(0.15, 0.85), (0.1, 0.99), (-0.019, 0.04), (1.2e-9, 1.6e-9), (990, 1010), (0, 1)]
-    count = "({ line_plot }, { ends }) => ends.map(([low, high]) => line_plot.ticks(low, high, 3))"
+    count = "({ scales }, { ends }) => ends.map(([low, high]) => scales.ticks(low, high, 3))"
     every = imported(opened(visit), count, ends=ends)
     assert isinstance(every, list)
     for (low, high), found in zip(ends, every, strict=True):

@@ -2,7 +2,8 @@
 
 import { h, segmented } from "../shared/dom.js";
 import { short } from "../shared/format.js";
-import { Heatmap, link, zoomButtons } from "../shared/heatmap.js";
+import { Heatmap } from "../shared/heatmap.js";
+import { link, zoomButtons } from "../shared/heatmap_controls.js";
 import { colorLimit, symbol } from "./data.js";
 import { EigenViews, largestModulus } from "./eigen_views.js";
 import { explainCirculant, explainUpdate } from "./entries.js";

@@ -8,19 +8,25 @@ import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 
+/** @import { LessonFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
 const OUT = 48,
   IN = 64,
   SIZES = [2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64];
+/** @param {number} p */
 const parts = (p) => ({ q1: Math.ceil(OUT / p), q2: Math.ceil(IN / p) });
+/** @param {number} p */
 const inBlocks = (p) => parts(p).q1 * parts(p).q2 * p,
-  parameters = (p) => IN + OUT + inBlocks(p);
+  parameters = (/** @type {number} */ p) => IN + OUT + inBlocks(p);
 
 /** Blocks with their padding; what lies outside the layer is greyed. */
 class Padded extends Heatmap {
+  /** @param {CanvasRenderingContext2D} context */
   draw(context) {
     super.draw(context);
     const { x, y, unit } = this.frame,
-      { rows, cols } = this.matrix;
+      { rows, cols } = this.whole();
     context.fillStyle = this.color("var(--paper)");
     context.globalAlpha = 0.72;
     if (cols > IN) context.fillRect(x + IN * unit, y, (cols - IN) * unit, rows * unit);
@@ -32,12 +38,16 @@ class Padded extends Heatmap {
   }
 }
 
-/** Blocks whose entries are the means of the target along their wrapped diagonals: the best there are. */
+/**
+ * Blocks whose entries are the means of the target along their wrapped diagonals: the best there are.
+ * @param {Float64Array} target
+ * @param {number} p
+ */
 function best(target, p) {
   const { q1, q2 } = parts(p),
     blocks = new BlockCirculant(new Float64Array(q1 * q2 * p), q1, q2, p, q1 * p, q2 * p);
   const times = new Float64Array(q1 * q2 * p);
-  const each = (act) => {
+  const each = (/** @type {(place: number, value: number) => void} */ act) => {
     for (let i = 0; i < OUT; i++) for (let j = 0; j < IN; j++) act(blocks.place(i, j), target[i * IN + j]);
   };
   each((place, value) => {
@@ -56,6 +66,7 @@ function best(target, p) {
   return { blocks, error: Math.sqrt(missed / all) };
 }
 
+/** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {
   const target = normals(OUT * IN, 21),
     told = numbers();
@@ -70,7 +81,7 @@ export function mount({ element, props }) {
       y: { title: "error on a random matrix, %", low: 60, high: 100 },
     },
   });
-  const follow = (place) => {
+  const follow = (/** @type {number} */ place) => {
     const p = SIZES[place],
       { q1, q2 } = parts(p),
       { blocks, error } = fits[place];

@@ -1,6 +1,6 @@
 // Lesson 7: a Fourier transform with too few digits, and a learning rate that is too high for a real training.
 
-import { h, setText } from "../shared/dom.js";
+import { find, h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
@@ -8,12 +8,17 @@ import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 import { roundedProduct } from "./rounding.js";
 
-const D = 256,
-  NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
+/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { LessonFixed, Trial, Unmeasured } from "../payloads.js" */
+
+const D = 256;
+/** @type {Record<number, string | undefined>} by the bits after the point */
+const NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
 const RATES = [0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1];
 
+/** @param {Part<null, LessonFixed, {trial: Ask<{rate: number}, Trial | Unmeasured>}>} part */
 export function mount({ element, props, server }) {
-  element.querySelector(".mount").classList.add("breaking");
+  find(element, ".mount").classList.add("breaking");
   const c = normals(D, 61).map((value, k) => value * Math.exp(-k / 20)),
     x = normals(D, 62);
   const truth = circulantTimes(c, x),
@@ -23,7 +28,7 @@ export function mount({ element, props, server }) {
     label: "Size of the error of each number of the product, beside its size",
     height: 170,
   });
-  const round = (left) => {
+  const round = (/** @type {number} */ left) => {
     const bits = 23 - left,
       found = roundedProduct(c, x, bits);
     const error = Math.hypot(...truth.map((value, i) => value - found[i])) / size;
@@ -40,7 +45,8 @@ export function mount({ element, props, server }) {
       [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"],
     ]);
   };
-  const words = (left) => `${23 - left} bits${NAMES[23 - left] ? `, as ${NAMES[23 - left]} has` : ""}`;
+  const words = (/** @type {number} */ left) =>
+    `${23 - left} bits${NAMES[23 - left] ? `, as ${NAMES[23 - left]} has` : ""}`;
 
   const losses = new LinePlot({ label: "Training loss of the small run", height: 170 });
   const outcome = h(
@@ -50,16 +56,17 @@ export function mount({ element, props, server }) {
   );
   const frame = panel("Training loss, logarithmic", losses.node);
   let asked = 0;
-  const train = async (place) => {
+  const train = async (/** @type {number} */ place) => {
     const mine = ++asked;
     outcome.replaceChildren(h("p", { class: "quiet" }, "Training 200 steps …"));
     try {
-      const { losses: seen, failed, rate, error } = await server.trial({ rate: RATES[place] });
+      const answer = await server.trial({ rate: RATES[place] });
       if (mine !== asked) return;
-      if (error) {
-        outcome.replaceChildren(h("p", {}, error));
+      if ("error" in answer) {
+        outcome.replaceChildren(h("p", {}, answer.error));
         return;
       }
+      const { losses: seen, failed, rate } = answer;
       losses.show(
         [
           {

@@ -1,16 +1,21 @@
 // The list of lessons: shows one at a time, and keeps it in the address (?tab=learn&lesson=3).
 
-import { h } from "../shared/dom.js";
+import { find, h } from "../shared/dom.js";
 import { remembered } from "./progress.js";
 
+/** @import { ContentsFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
+/** @param {Part<null, ContentsFixed>} part */
 export function mount({ element, props }) {
   const { lessons } = props,
     keys = lessons.map(([key]) => key),
-    all = element.closest(".learn");
+    all = /** @type {HTMLElement} */ (element.closest(".learn"));
   const asked = () => {
     const key = new URL(location.href).searchParams.get("lesson") ?? location.hash.replace("#lesson-", "");
     return keys.includes(key) ? key : keys[0];
   };
+  /** @param {string} key */
   const address = (key) => {
     const url = new URL(location.href);
     url.searchParams.set("tab", "learn");
@@ -18,7 +23,7 @@ export function mount({ element, props }) {
     url.hash = "";
     return url.href.replaceAll("%2C", ",");
   };
-  const go = (key) => (event) => {
+  const go = (/** @type {string} */ key) => (/** @type {MouseEvent} */ event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
     event.preventDefault();
     history.pushState(history.state, "", address(key));
@@ -33,7 +38,7 @@ export function mount({ element, props }) {
       h("span", {}, lessons[index][1]),
     ),
   );
-  element.querySelector(".mount").replaceChildren(
+  find(element, ".mount").replaceChildren(
     h(
       "nav",
       { "aria-label": "Lessons" },
@@ -47,8 +52,13 @@ export function mount({ element, props }) {
 
   const before = h("a", { class: "before" }),
     after = h("a", { class: "after" });
-  before.addEventListener("click", (event) => go(before.dataset.key)(event));
-  after.addEventListener("click", (event) => go(after.dataset.key)(event));
+  before.addEventListener("click", (event) => go(before.dataset.key ?? "")(event));
+  after.addEventListener("click", (event) => go(after.dataset.key ?? "")(event));
+  /**
+   * @param {HTMLAnchorElement} link
+   * @param {number} index
+   * @param {number} sign
+   */
   const turn = (link, index, sign) => {
     link.hidden = !(index in keys);
     if (link.hidden) return;
@@ -71,7 +81,7 @@ export function mount({ element, props }) {
   }
   const tick = () =>
     links.forEach((link, index) => link.classList.toggle("answered", remembered().includes(keys[index])));
-  const stillHere = (act) => () => {
+  const stillHere = (/** @type {() => void} */ act) => () => {
     if (element.isConnected) act();
   };
   window.addEventListener("popstate", stillHere(show));

@@ -8,15 +8,22 @@ import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { uniform } from "./random.js";
 
+/** @import { Numbers } from "../shared/fft.js" */
+/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { Crossover, LessonFixed, Unmeasured } from "../payloads.js" */
+
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
 /** FLOPs of one product, counted as cdvft.cost does: a multiply-add 2, a real FFT 2.5 d log2 d, a complex product 6. */
 export const work = {
-  dense: (d) => 2 * d * d,
-  fft: (d) => 2 * 2.5 * d * Math.log2(d) + 6 * (Math.floor(d / 2) + 1),
+  dense: (/** @type {number} */ d) => 2 * d * d,
+  fft: (/** @type {number} */ d) => 2 * 2.5 * d * Math.log2(d) + 6 * (Math.floor(d / 2) + 1),
 };
 
-/** A step with noise, and a bell of a sixteenth of the length, centred at place 0 and summing to 1. */
+/**
+ * A step with noise, and a bell of a sixteenth of the length, centred at place 0 and summing to 1.
+ * @param {number} d
+ */
 function example(d) {
   const next = uniform(5);
   const x = Float64Array.from(
@@ -30,7 +37,11 @@ function example(d) {
   return { x, c: bell.map((value) => value / sum) };
 }
 
-/** circ(c) x by its definition, d^2 multiplications. */
+/**
+ * circ(c) x by its definition, d^2 multiplications.
+ * @param {Numbers} c
+ * @param {Numbers} x
+ */
 function byRows(c, x) {
   const d = x.length,
     y = new Float64Array(d);
@@ -38,6 +49,7 @@ function byRows(c, x) {
   return y;
 }
 
+/** @param {Part<null, LessonFixed, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
 export function mount({ element, props, server }) {
   const told = numbers();
   const [before, waves, after] = [
@@ -75,9 +87,8 @@ export function mount({ element, props, server }) {
     "Measure on this server, about 2 s",
   );
   const measured = h("div", { class: "measured" }, h("div", { class: "act-row" }, button, said));
-  let measurement = null;
 
-  const follow = (place) => {
+  const follow = (/** @type {number} */ place) => {
     const d = SIZES[place],
       { x, c } = example(d),
       y = circulantTimes(c, x),
@@ -126,8 +137,8 @@ export function mount({ element, props, server }) {
     button.disabled = true;
     setText(said, "Measuring both ways at nine lengths …");
     try {
-      measurement = await server.crossover({});
-      if (measurement.error) {
+      const measurement = await server.crossover({});
+      if ("error" in measurement) {
         setText(said, measurement.error);
         button.disabled = false;
         return;

@@ -1,14 +1,19 @@
 // The lab's answer: error against numbers for every family, and what each leaves over.
 
-import { h, setText, swatch } from "../shared/dom.js";
+import { find, h, setText, swatch } from "../shared/dom.js";
 import { count, short, unbroken } from "../shared/format.js";
 import { Dense } from "../shared/circulant.js";
-import { Heatmap, link } from "../shared/heatmap.js";
+import { Heatmap } from "../shared/heatmap.js";
+import { link } from "../shared/heatmap_controls.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { tableUnder } from "../shared/table.js";
 import { panel } from "./parts.js";
 
+/** @import { LabView } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
 const LEAST = 1e-4; // errors below are drawn here
+/** @type {Record<string, [name: string, color: string, dash: number[], pattern: string]>} */
 const FAMILIES = {
   circulant_diagonal: ["circulant-diagonal factors", "var(--method-cdvft)", [], "solid"],
   low_rank: ["low rank", "var(--method-lora)", [8, 4], "dash"],
@@ -17,9 +22,15 @@ const FAMILIES = {
   block_circulant: ["circulant blocks", "var(--method-c3a)", [8, 3, 2, 3], "dashdot"],
 };
 
+/** @param {number} error */
 const percent = (error) => (error < 1e-6 ? "0 %" : `${short(100 * error)} %`);
 
-/** Signed bytes in base64 as the matrix that they stand for. */
+/**
+ * Signed bytes in base64 as the matrix that they stand for.
+ * @param {string} text
+ * @param {number} n
+ * @param {number} limit
+ */
 function decoded(text, n, limit) {
   const bytes = Int8Array.from(atob(text), (letter) => (letter.charCodeAt(0) << 24) >> 24);
   return new Dense(
@@ -29,6 +40,7 @@ function decoded(text, n, limit) {
   );
 }
 
+/** @param {Part<LabView | null>} part */
 export function mount({ element, props, watch }) {
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
@@ -80,7 +92,7 @@ export function mount({ element, props, watch }) {
       Array.from(pictures.values(), ({ node }) => node),
     ),
   );
-  element.querySelector(".mount").replaceChildren(status, sentence, result);
+  find(element, ".mount").replaceChildren(status, sentence, result);
 
   let stopped = false,
     asked = false;
@@ -88,7 +100,14 @@ export function mount({ element, props, watch }) {
   const show = () => {
     if (stopped && props.value?.running) return; // what was on its way when somebody pressed Stop
     if (!props.value?.running) running(false);
-    const { status: said, sentence: verdict, fits, pictures: seen, n, limit } = props.value ?? {};
+    const {
+      status: said,
+      sentence: verdict,
+      fits,
+      pictures: seen = {},
+      n = 1,
+      limit = 1,
+    } = props.value ?? {};
     setText(status, unbroken(said ?? ""));
     setText(sentence, unbroken(verdict ?? ""));
     result.hidden = !fits?.length;
@@ -119,11 +138,17 @@ export function mount({ element, props, watch }) {
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };
+  /** @param {boolean} yes */
   function running(yes) {
     asked = yes;
     stop()?.toggleAttribute("disabled", !yes);
   }
   watch("value", show);
+  /**
+   * @param {string} event
+   * @param {boolean} ended
+   * @param {string} text
+   */
   const heard = (event, ended, text) =>
     document.addEventListener(event, () => {
       if (ended && !asked) return;

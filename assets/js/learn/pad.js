@@ -1,31 +1,46 @@
 // A matrix to draw: 64 x 64 entries of -1, 0 and 1, by mouse, finger, keys, or from a few shapes.
 
-import { h, segmented, setText } from "../shared/dom.js";
 import { CanvasView } from "../shared/canvas_view.js";
+import { find, h, segmented, setText } from "../shared/dom.js";
 import { at, ramp } from "../shared/colors.js";
+
+/** @import { Part } from "../shared/part.js" */
 
 const SIDE = 64,
   PEN = 1.6; // half the pen's width, in entries
+/** @type {[string, string][]} */
 const INKS = [
   ["1", "+1"],
   ["-1", "−1"],
   ["0", "erase"],
 ];
+/** @typedef {(i: number, j: number) => number} Shape the entry at (i, j) */
+/** @type {Record<string, Shape>} */
 const SHAPES = {
-  // entry (i, j)
   "Shifted band": (i, j) => ([0, 1, 2, 3].includes((i - j + SIDE - 12) % SIDE) ? 1 : 0),
   Cross: (i, j) => (Math.abs(i - 31.5) < 3 || Math.abs(j - 31.5) < 3 ? 1 : 0),
   Ring: (i, j) => (Math.abs(Math.hypot(i - 31.5, j - 31.5) - 20) < 3 ? 1 : 0),
   Checks: (i, j) => (((i >> 3) + (j >> 3)) % 2 ? 1 : -1),
 };
 
+/** @typedef {{i: number, j: number}} Place in entries, which need not be whole */
+/** @type {Record<string, [number, number] | undefined>} */
+const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
 class Pad extends CanvasView {
+  cells = new Int8Array(SIDE * SIDE);
+  ink = 1;
+  inks = ["", "", ""];
+  /** @type {Place | null} where the pen is */
+  pen = null;
+
+  /** @param {() => void} onchange */
   constructor(onchange) {
     super({
       label: `A drawing of ${SIDE} × ${SIDE} entries. Arrow keys move the pen, the space bar draws.`,
       height: (width) => width,
     });
-    Object.assign(this, { onchange, cells: new Int8Array(SIDE * SIDE), ink: 1, pen: null });
+    this.onchange = onchange;
     this.node.classList.add("pad");
     this.#listen();
   }
@@ -36,6 +51,7 @@ class Pad extends CanvasView {
     this.inks = [at(scale, 0), at(scale, 0.5), at(scale, 1)];
   }
 
+  /** @param {CanvasRenderingContext2D} context */
   draw(context) {
     const unit = this.width / SIDE;
     context.fillStyle = this.inks[1];
@@ -49,6 +65,7 @@ class Pad extends CanvasView {
     context.strokeRect(0.5, 0.5, this.width - 1, this.tall - 1);
   }
 
+  /** @param {CanvasRenderingContext2D} context */
   drawOver(context) {
     if (!this.pen) return;
     const unit = this.width / SIDE;
@@ -58,6 +75,7 @@ class Pad extends CanvasView {
     context.stroke();
   }
 
+  /** @param {Shape} shape */
   fill(shape) {
     this.cells.forEach((_, place) => {
       this.cells[place] = shape(Math.floor(place / SIDE), place % SIDE);
@@ -66,7 +84,11 @@ class Pad extends CanvasView {
     this.onchange();
   }
 
-  /** Draw from one entry to another; the caller tells of the change when the stroke has ended. */
+  /**
+   * Draw from one entry to another; the caller tells of the change when the stroke has ended.
+   * @param {Place} from
+   * @param {Place} to
+   */
   stroke(from, to) {
     const steps = Math.max(1, Math.ceil(Math.hypot(to.i - from.i, to.j - from.j)));
     for (let step = 0; step <= steps; step++) {
@@ -81,6 +103,7 @@ class Pad extends CanvasView {
     this.redraw();
   }
 
+  /** @param {PointerEvent} event */
   #entryAt(event) {
     const box = this.canvas.getBoundingClientRect();
     return {
@@ -90,6 +113,7 @@ class Pad extends CanvasView {
   }
 
   #listen() {
+    /** @type {Place | null} */
     let last = null;
     this.node.addEventListener("pointerdown", (event) => {
       if (event.button) return;
@@ -120,11 +144,11 @@ class Pad extends CanvasView {
       }
     });
     this.node.addEventListener("keydown", (event) => {
-      const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+      const move = MOVES[event.key];
       if (!move && event.key !== " ") return;
       event.preventDefault();
       const from = this.pen ?? { i: SIDE / 2, j: SIDE / 2 },
-        inside = (k) => Math.min(SIDE - 1, Math.max(0, Math.round(k)));
+        inside = (/** @type {number} */ k) => Math.min(SIDE - 1, Math.max(0, Math.round(k)));
       this.pen = move ? { i: inside(from.i + move[0]), j: inside(from.j + move[1]) } : from;
       if (event.key === " ") {
         this.stroke(this.pen, this.pen);
@@ -135,6 +159,7 @@ class Pad extends CanvasView {
   }
 }
 
+/** @param {Part<string | null>} part */
 export function mount({ element, props }) {
   const said = h("p", { class: "quiet", role: "status" });
   const pad = new Pad(() => {
@@ -147,9 +172,13 @@ export function mount({ element, props }) {
         : "Nothing is drawn.",
     );
   });
+  /**
+   * @param {string} text
+   * @param {Shape} shape
+   */
   const button = (text, shape) =>
     h("button", { type: "button", class: "act", onclick: () => pad.fill(shape) }, text);
-  element.querySelector(".mount").replaceChildren(
+  find(element, ".mount").replaceChildren(
     h(
       "div",
       { class: "pad-place" },

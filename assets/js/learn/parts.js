@@ -1,16 +1,29 @@
 // What every lesson is made of: something to drag, numbers that follow, a question with an answer.
 
-import { h, setText } from "../shared/dom.js";
+import { find, h, setText } from "../shared/dom.js";
 import { remember, remembered } from "./progress.js";
 
-/** Put a lesson's picture and its question into its place on the page. */
+/** @import { Child } from "../shared/dom.js" */
+/** @import { LessonFixed, Question } from "../payloads.js" */
+
+/**
+ * Put a lesson's picture and its question into its place on the page.
+ * @param {HTMLElement} element
+ * @param {LessonFixed} props
+ * @param {...Child} picture
+ */
 export function lay(element, props, ...picture) {
-  element
-    .querySelector(".mount")
-    .replaceChildren(h("div", { class: "lesson-picture" }, picture), question(props.question));
+  find(element, ".mount").replaceChildren(
+    h("div", { class: "lesson-picture" }, picture),
+    question(props.question),
+  );
 }
 
-/** A slider with its name and value; `say(value)` gives the value in words, for eyes and for screen readers. */
+/**
+ * A slider with its name and value; `say(value)` gives the value in words, for eyes and for screen readers.
+ * @param {{label: string, min: number, max: number, step?: number, value: number, say: (value: number) => string,
+ *   oninput: (value: number) => void, onchange?: (value: number) => void}} options
+ */
 export function slider({ label, min, max, step = 1, value, say, oninput, onchange = () => {} }) {
   const shown = h("output", { class: "drag-value" });
   const input = h("input", {
@@ -30,7 +43,7 @@ export function slider({ label, min, max, step = 1, value, say, oninput, onchang
     const text = say(Number(input.value));
     setText(shown, text);
     input.setAttribute("aria-valuetext", text);
-    input.style.setProperty("--part", String((input.value - min) / (max - min)));
+    input.style.setProperty("--part", String((Number(input.value) - min) / (max - min)));
   };
   told();
   return h("label", { class: "drag" }, h("span", { class: "drag-label" }, label), input, shown);
@@ -39,7 +52,9 @@ export function slider({ label, min, max, step = 1, value, say, oninput, onchang
 /** Numbers under a picture: `set([[value, meaning], ...])`, the values large. */
 export function numbers() {
   const node = h("dl", { class: "figures", "aria-live": "polite" });
+  /** @type {{value: HTMLElement, meaning: HTMLElement}[]} */
   const cells = [];
+  /** @param {[string, string][]} pairs */
   const set = (pairs) =>
     pairs.forEach(([value, meaning], index) => {
       cells[index] ??= (() => {
@@ -53,16 +68,24 @@ export function numbers() {
   return { node, set };
 }
 
-/** A picture with a line of words above it. */
+/**
+ * A picture with a line of words above it.
+ * @param {string} title
+ * @param {...Child} inside
+ */
 export function panel(title, ...inside) {
   const caption = h("figcaption", {}, title);
   const node = h("figure", { class: "panel" }, caption, inside);
-  return { node, retitle: (text) => setText(caption, text) };
+  return { node, retitle: (/** @type {string} */ text) => setText(caption, text) };
 }
 
-/** One question, several answers, each with what to say to whoever gives it. */
+/**
+ * One question, several answers, each with what to say to whoever gives it.
+ * @param {Question} question
+ */
 function question({ key, prompt, answers, right }) {
   const feedback = h("p", { class: "feedback", role: "status" });
+  /** @param {number} index */
   const choose = (index) => {
     feedback.className = `feedback ${index === right ? "right" : "wrong"}`;
     feedback.replaceChildren(h("b", {}, index === right ? "Yes. " : "Not quite. "), answers[index][1]);

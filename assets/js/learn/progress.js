@@ -2,14 +2,16 @@
 
 const KEY = "cdvft-lessons";
 
+/** @returns {string[]} */
 export function remembered() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+    return JSON.parse(localStorage.getItem(KEY) ?? "[]") ?? [];
   } catch {
     return [];
   }
 }
 
+/** @param {string} key */
 export function remember(key) {
   try {
     localStorage.setItem(KEY, JSON.stringify([...new Set([...remembered(), key])]));

@@ -1,6 +1,9 @@
 // Numbers that look random and are the same on every visit.
 
-/** A function that gives uniform numbers in [0, 1): mulberry32. */
+/**
+ * A function that gives uniform numbers in [0, 1): mulberry32.
+ * @param {number} seed
+ */
 export function uniform(seed) {
   let state = seed >>> 0;
   return () => {
@@ -11,7 +14,11 @@ export function uniform(seed) {
   };
 }
 
-/** n standard normal numbers (Box and Muller). */
+/**
+ * n standard normal numbers (Box and Muller).
+ * @param {number} n
+ * @param {number} seed
+ */
 export function normals(n, seed) {
   const next = uniform(seed);
   return Float64Array.from(

@@ -7,6 +7,10 @@ import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 
+/** @import { Part } from "../shared/part.js" */
+/** @import { ReachFixed, RecordedTarget } from "../payloads.js" */
+
+/** @type {[string, number[]][]} */
 const DASHES = [
   ["solid", []],
   ["dash", [6, 3]],
@@ -14,6 +18,7 @@ const DASHES = [
   ["dashdot", [6, 3, 2, 3]],
 ]; // one a target
 
+/** @param {Part<null, ReachFixed>} part */
 export function mount({ element, props }) {
   const {
     n,
@@ -53,7 +58,7 @@ export function mount({ element, props }) {
     wanted.picture.show(matrix, { limit });
     got.picture.show(product, { limit });
     missed.picture.show(rest, { limit });
-    const line = (one) =>
+    const line = (/** @type {RecordedTarget} */ one) =>
       one === target
         ? { color: "var(--method-cdvft)", width: 2.4 }
         : { color: "var(--ink-soft)", width: 1.3 };
@@ -96,7 +101,7 @@ export function mount({ element, props }) {
         targets.map(({ key, title }) => [key, title]),
         target.key,
         (key) => {
-          target = targets.find((one) => one.key === key);
+          target = targets.find((one) => one.key === key) ?? target;
           show();
         },
       ),
@@ -127,7 +132,11 @@ export function mount({ element, props }) {
   show();
 }
 
-/** diag(v_{2m-2}) circ(v_{2m-3}) ... diag(v_0), all entries; m = 1 is a diagonal. */
+/**
+ * diag(v_{2m-2}) circ(v_{2m-3}) ... diag(v_0), all entries; m = 1 is a diagonal.
+ * @param {number[][]} vectors
+ * @param {number} n
+ */
 function dense(vectors, n) {
   if (vectors.length === 1) {
     const values = new Float32Array(n * n);
@@ -142,4 +151,5 @@ function dense(vectors, n) {
   ).dense();
 }
 
+/** @param {number} error */
 const percent = (error) => (error < 1e-6 ? "0\u00a0%" : `${short(100 * error)}\u00a0%`);

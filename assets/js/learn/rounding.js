@@ -1,18 +1,36 @@
 // A Fourier transform that rounds every result, to show what few digits do.
 
-/** The nearest number with so many bits after the leading one. */
+/** @import { Numbers } from "../shared/fft.js" */
+
+/** @typedef {{re: number[], im: number[]}} Lists */
+
+/**
+ * The nearest number with so many bits after the leading one.
+ * @param {number} value
+ * @param {number} bits
+ */
 export function rounded(value, bits) {
   if (value === 0 || !Number.isFinite(value)) return value;
   const unit = 2 ** (Math.floor(Math.log2(Math.abs(value))) - bits);
   return Math.round(value / unit) * unit;
 }
 
-/** Radix-2 FFT of a power-of-two length, each sum and product rounded; sign -1 forward, +1 back (undivided). */
+/**
+ * Radix-2 FFT of a power-of-two length, each sum and product rounded; sign -1 forward, +1 back (undivided).
+ * @param {Lists} spectrum
+ * @param {number} bits
+ * @param {number} sign
+ * @returns {Lists}
+ */
 function transform({ re, im }, bits, sign) {
   const n = re.length;
   if (n === 1) return { re: [re[0]], im: [im[0]] };
+  /**
+   * @param {number[]} list
+   * @param {0 | 1} odd
+   */
   const pick = (list, odd) => Array.from({ length: n / 2 }, (_, k) => list[2 * k + odd]),
-    r = (value) => rounded(value, bits);
+    r = (/** @type {number} */ value) => rounded(value, bits);
   const even = transform({ re: pick(re, 0), im: pick(im, 0) }, bits, sign),
     odd = transform({ re: pick(re, 1), im: pick(im, 1) }, bits, sign);
   const out = { re: new Array(n), im: new Array(n) };
@@ -29,10 +47,16 @@ function transform({ re, im }, bits, sign) {
   return out;
 }
 
-/** circ(c) x by FFT, every number on the way rounded to so many bits. */
+/**
+ * circ(c) x by FFT, every number on the way rounded to so many bits.
+ * @param {Numbers} c
+ * @param {Numbers} x
+ * @param {number} bits
+ */
 export function roundedProduct(c, x, bits) {
   const zero = new Array(c.length).fill(0),
-    r = (value) => rounded(value, bits);
+    r = (/** @type {number} */ value) => rounded(value, bits);
+  /** @param {Numbers} vector */
   const spectrum = (vector) => transform({ re: Array.from(vector, r), im: zero }, bits, -1);
   const a = spectrum(c),
     b = spectrum(x);

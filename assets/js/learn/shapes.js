@@ -9,14 +9,25 @@ import { lay, panel, slider } from "./parts.js";
 import { normals, uniform } from "./random.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
 
+/** @import { Matrix } from "../shared/circulant.js" */
+/** @import { Series } from "../shared/line_drawing.js" */
+
+/** @import { LessonFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
 const D = 32,
   BUDGETS = [96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024];
 
-/** The smallest p whose blocks, beside `diagonals` further numbers, stay within the budget. */
+/**
+ * The smallest p whose blocks, beside `diagonals` further numbers, stay within the budget.
+ * @param {number} budget
+ * @param {number} diagonals
+ */
 const block = (budget, diagonals) =>
   Array.from({ length: D }, (_, at) => at + 1).find((p) => Math.ceil(D / p) ** 2 * p + diagonals <= budget) ??
-  null;
+  D;
 
+/** @param {number} budget */
 function lora(budget) {
   const r = Math.floor(budget / (2 * D)),
     b = normals(D * r, 51),
@@ -27,7 +38,10 @@ function lora(budget) {
   return { matrix: new Dense(values, D, D), used: 2 * D * r, knob: `r = ${r}` };
 }
 
-/** n random places of the spectrum with normal values: a sum of n plane waves. */
+/**
+ * n random places of the spectrum with normal values: a sum of n plane waves.
+ * @param {number} budget
+ */
 function fourierft(budget) {
   const next = uniform(53),
     places = Array.from({ length: D * D }, (_, at) => [next(), at])
@@ -46,6 +60,7 @@ function fourierft(budget) {
   return { matrix: new Dense(values, D, D), used: budget, knob: `n = ${budget}` };
 }
 
+/** @param {number} budget */
 function c3a(budget) {
   const p = block(budget, 0),
     q = Math.ceil(D / p);
@@ -56,6 +71,7 @@ function c3a(budget) {
   };
 }
 
+/** @param {number} budget */
 function cdvft(budget) {
   const p = block(budget, 2 * D),
     q = Math.ceil(D / p);
@@ -67,6 +83,8 @@ function cdvft(budget) {
   };
 }
 
+/** @typedef {{matrix: Matrix, used: number, knob: string}} Made a change, the numbers it takes, and its setting */
+/** @type {[string, string, (budget: number) => Made, number[]][]} */
 const METHODS = [
   ["cdvft", "CDVFT", cdvft, []],
   ["lora", "LoRA", lora, [8, 4]],
@@ -74,6 +92,7 @@ const METHODS = [
   ["c3a", "C3A", c3a, [8, 3, 2, 3]],
 ];
 
+/** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {
   const cards = METHODS.map(([key, title]) => {
     const picture = new Heatmap({ label: `ΔW of ${title}` });
@@ -95,9 +114,10 @@ export function mount({ element, props }) {
     return { picture, said, node };
   });
   const curves = new LinePlot({ label: "Singular values of the four changes", height: 190 });
-  const follow = (place) => {
-    const budget = BUDGETS[place],
-      lines = [];
+  const follow = (/** @type {number} */ place) => {
+    const budget = BUDGETS[place];
+    /** @type {Series[]} */
+    const lines = [];
     METHODS.forEach(([key, title, make, dash], index) => {
       const { matrix, used, knob } = make(budget),
         { picture, said } = cards[index],

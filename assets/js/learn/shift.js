@@ -8,12 +8,18 @@ import { Heatmap } from "../shared/heatmap.js";
 import { lay, numbers } from "./parts.js";
 import { vectorBars } from "./vector_bars.js";
 
+/** @import { LessonFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
 const D = 12;
 
 /** A heatmap that names every entry and frames those of one wrapped diagonal. */
 class NamedCells extends Heatmap {
   marked = 0;
+  /** @type {Float64Array} the matrix's first column */
+  c = new Float64Array();
 
+  /** @param {CanvasRenderingContext2D} context */
   draw(context) {
     super.draw(context);
     const { x, y, unit } = this.frame,
@@ -22,9 +28,7 @@ class NamedCells extends Heatmap {
     context.textBaseline = "middle";
     this.font(context, size);
     const inks = ["var(--paper)", "var(--ink)"].map((name) => this.color(name));
-    const ink = Array.from(this.matrix.c, (value) =>
-      readable(inks, at(this.ramp, (value / this.limit + 1) / 2)),
-    );
+    const ink = Array.from(this.c, (value) => readable(inks, at(this.ramp, (value / this.limit + 1) / 2)));
     for (let i = 0; i < D; i++)
       for (let j = 0; j < D; j++) {
         const k = (i - j + D) % D;
@@ -41,6 +45,7 @@ class NamedCells extends Heatmap {
   drawOver() {}
 }
 
+/** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {
   const c = Float64Array.from(
     { length: D },
@@ -54,7 +59,7 @@ export function mount({ element, props }) {
       if (cursor) point((cursor.i - cursor.j + D) % D);
     },
   });
-  const point = (k) => {
+  const point = (/** @type {number} */ k) => {
     picture.marked = k;
     picture.redraw();
     told.set([
@@ -74,6 +79,7 @@ export function mount({ element, props }) {
     ),
     told.node,
   );
+  picture.c = c;
   picture.show(matrix, { limit: 1 });
   point(0);
 }

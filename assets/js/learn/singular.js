@@ -1,6 +1,11 @@
 // Singular values of a small matrix, and what they say.
 
-/** Singular values in descending order, by one-sided Jacobi rotations (Hestenes, 1958): fine up to about 64 x 64. */
+/** @import { Matrix } from "../shared/circulant.js" */
+
+/**
+ * Singular values in descending order, by one-sided Jacobi rotations (Hestenes, 1958): fine up to about 64 x 64.
+ * @param {Pick<Matrix, "rows" | "cols" | "entry">} matrix
+ */
 export function singularValues(matrix) {
   const { rows, cols } = matrix;
   const columns = Array.from({ length: cols }, (_, j) =>
@@ -39,10 +44,16 @@ export function singularValues(matrix) {
     .slice(0, Math.min(rows, cols));
 }
 
-/** How many singular values are not zero up to rounding. */
+/**
+ * How many singular values are not zero up to rounding.
+ * @param {Float64Array} values
+ */
 export const rank = (values) => values.filter((value) => value > 1e-9 * values[0]).length;
 
-/** exp of the entropy of sigma / sum(sigma) (Roy and Vetterli, 2007): about how many directions carry weight. */
+/**
+ * exp of the entropy of sigma / sum(sigma) (Roy and Vetterli, 2007): about how many directions carry weight.
+ * @param {Float64Array} values
+ */
 export function effectiveRank(values) {
   const total = values.reduce((a, b) => a + b, 0);
   return total

@@ -6,15 +6,32 @@ import { LinePlot } from "../shared/line_plot.js";
 import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 
+/** @import { LessonFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
 const D = 12,
   STEPS = 160,
   RATE = 0.02;
+/** @type {(keyof Factors)[]} in the order in which they start at zero */
+const NAMES = ["a3", "c", "a1"];
 const CHOICES = ["none", "the output diagonal", "output diagonal and circulant", "all three"];
 
+/** @typedef {{a1: Float64Array, c: Float64Array, a3: Float64Array}} Factors */
+
+/** @param {Float64Array} vector */
 const norm = (vector) => Math.hypot(...vector);
+/**
+ * @param {Factors} factors
+ * @param {number} i
+ * @param {number} j
+ */
 const change = ({ a1, c, a3 }, i, j) => a3[i] * c[(i - j + D) % D] * a1[j];
 
-/** Loss ||dW - target||^2 / (2 d) and its gradients, summed entry by entry. */
+/**
+ * Loss ||dW - target||^2 / (2 d) and its gradients, summed entry by entry.
+ * @param {Factors} factors
+ * @param {Float64Array} target
+ */
 function look(factors, target) {
   const { a1, c, a3 } = factors,
     gradients = { a1: new Float64Array(D), c: new Float64Array(D), a3: new Float64Array(D) };
@@ -31,18 +48,24 @@ function look(factors, target) {
   return { loss, gradients };
 }
 
-/** Plain gradient descent from a start with so many factors at zero. */
+/**
+ * Plain gradient descent from a start with so many factors at zero.
+ * @param {number} zeros
+ * @param {Float64Array} target
+ */
 function descend(zeros, target) {
   const factors = { a1: normals(D, 31), c: normals(D, 32), a3: normals(D, 33) };
-  for (const name of ["a3", "c", "a1"].slice(0, zeros)) factors[name].fill(0);
+  for (const name of NAMES.slice(0, zeros)) factors[name].fill(0);
   let size = 0;
   for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) size += change(factors, i, j) ** 2;
-  const losses = [],
-    norms = { a1: [], c: [], a3: [] };
+  /** @type {number[]} */
+  const losses = [];
+  /** @type {Record<keyof Factors, number[]>} */
+  const norms = { a1: [], c: [], a3: [] };
   for (let step = 0; step <= STEPS; step++) {
     const { loss, gradients } = look(factors, target);
     losses.push(loss);
-    for (const name in norms) {
+    for (const name of NAMES) {
       norms[name].push(norm(gradients[name]));
       for (let k = 0; k < D; k++) factors[name][k] -= (RATE * D * gradients[name][k]) / 2;
     }
@@ -50,6 +73,7 @@ function descend(zeros, target) {
   return { losses, norms, size: Math.sqrt(size) };
 }
 
+/** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {
   const wanted = { a1: normals(D, 41), c: normals(D, 42), a3: normals(D, 43) };
   const target = Float64Array.from({ length: D * D }, (_, at) => change(wanted, Math.floor(at / D), at % D));
@@ -57,7 +81,7 @@ export function mount({ element, props }) {
     told = numbers();
   const loss = new LinePlot({ label: "Loss against steps", height: 190 }),
     gradient = new LinePlot({ label: "Gradient norms against steps", height: 190 });
-  const follow = (zeros) => {
+  const follow = (/** @type {number} */ zeros) => {
     const run = runs[zeros],
       high = 1.08 * Math.max(...runs.map((each) => each.losses[0]));
     loss.show(

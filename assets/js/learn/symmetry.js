@@ -9,7 +9,12 @@ import { lay, numbers, panel, slider } from "./parts.js";
 import { normals } from "./random.js";
 import { rank, singularValues } from "./singular.js";
 
+/** @import { LessonFixed } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
 const D = 24;
+/** @typedef {{color: string, width: number, dash?: number[], pattern?: string}} Look of a line */
+/** @type {Record<"alone" | "product" | "low", Look>} */
 const LINES = {
   // of the singular values; `pattern` is the swatch's name of the dash
   alone: { color: "var(--ink-soft)", width: 2, dash: [2, 3], pattern: "dot" },
@@ -17,7 +22,10 @@ const LINES = {
   low: { color: "var(--method-lora)", width: 2, dash: [8, 4], pattern: "dash" },
 };
 
-/** Share of the squared entries that the best circulant explains: wrapped diagonals replaced by their means. */
+/**
+ * Share of the squared entries that the best circulant explains: wrapped diagonals replaced by their means.
+ * @param {CirculantDiagonal} matrix
+ */
 function circularity(matrix) {
   let explained = 0,
     all = 0;
@@ -33,9 +41,14 @@ function circularity(matrix) {
   return explained / all;
 }
 
+/**
+ * @param {Look} line
+ * @param {string} words
+ */
 const key = ({ color, width, pattern }, words) =>
   h("span", { class: "swatch-key" }, swatch({ line: { color, width, dash: pattern } }), words);
 
+/** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {
   const c = normals(D, 11).map((value, k) => value * Math.exp(-Math.min(k, D - k) / 5) + (k === 0 ? 1.5 : 0));
   const circulant = new BlockCirculant(c, 1, 1, D, D, D);
@@ -49,7 +62,7 @@ export function mount({ element, props }) {
   const values = new LinePlot({ label: "Singular values of circ(c₂), of ΔW and of rank one", height: 170 });
   const alone = singularValues(circulant);
 
-  const follow = (percent) => {
+  const follow = (/** @type {number} */ percent) => {
     const [first, last] = far.map((vector) =>
       vector.map((value) => 1 + (percent / 100) * (1.1 * value - 0.15)),
     );
@@ -70,7 +83,7 @@ export function mount({ element, props }) {
       [`${Math.round(100 * circularity(product))} %`, "of ΔW is explained by the best circulant"],
       [`${rank(found)} of ${D}`, `rank of ΔW, from ${3 * D} numbers`],
       ["1", `rank that LoRA reaches with ${3 * D} numbers (${2 * D} a rank)`],
-      [short(found.at(-1) / found[0]), "smallest singular value of ΔW against the largest"],
+      [short(found[found.length - 1] / found[0]), "smallest singular value of ΔW against the largest"],
     ]);
   };
 

@@ -2,10 +2,17 @@
 
 import { h } from "../shared/dom.js";
 
+/** @param {number} value */
 const clamp = (value) => Math.min(1, Math.max(-1, Math.round(value * 100) / 100));
 
-/** `values` in -1..1 are changed in place; `onchange(k)` follows every change, `onpoint(k)` every touched bar. */
+/**
+ * `values` in -1..1 are changed in place; `onchange(k)` follows every change, `onpoint(k)` every touched bar.
+ * @param {{values: Float64Array, name: string, onchange: (k: number) => void, onpoint: (k: number) => void}} options
+ */
 export function vectorBars({ values, name, onchange, onpoint }) {
+  const tracks = Array.from(values, () =>
+    h("span", { class: "bar-track" }, h("span", { class: "bar-fill" })),
+  );
   const bars = Array.from(values, (_, k) =>
     h(
       "div",
@@ -19,7 +26,7 @@ export function vectorBars({ values, name, onchange, onpoint }) {
         "aria-orientation": "horizontal",
       },
       h("span", { class: "bar-name", "aria-hidden": "true" }, name, h("sub", {}, k)),
-      h("span", { class: "bar-track" }, h("span", { class: "bar-fill" })),
+      tracks[k],
     ),
   );
   const node = h(
@@ -27,25 +34,31 @@ export function vectorBars({ values, name, onchange, onpoint }) {
     { class: "vector-bars", role: "group", "aria-label": `The numbers of ${name}` },
     bars,
   );
+  /** @param {number} k */
   const draw = (k) => {
-    bars[k].setAttribute("aria-valuenow", values[k]);
+    bars[k].setAttribute("aria-valuenow", String(values[k]));
     bars[k].style.setProperty("--from", `${50 + 50 * Math.min(0, values[k])}%`);
     bars[k].style.setProperty("--long", `${50 * Math.abs(values[k])}%`);
     bars[k].classList.toggle("negative", values[k] < 0);
   };
+  /**
+   * @param {number} k
+   * @param {number} value
+   */
   const set = (k, value) => {
     values[k] = clamp(value);
     draw(k);
     onpoint(k);
     onchange(k);
   };
+  /** @param {PointerEvent} event */
   const point = (event) => {
     const box = node.getBoundingClientRect();
     const k = Math.min(
       values.length - 1,
       Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * values.length)),
     );
-    const track = bars[k].querySelector(".bar-track").getBoundingClientRect();
+    const track = tracks[k].getBoundingClientRect();
     set(k, ((event.clientX - track.left) / track.width) * 2 - 1);
     return k;
   };
@@ -57,6 +70,7 @@ export function vectorBars({ values, name, onchange, onpoint }) {
   node.addEventListener("pointermove", (event) => {
     if (node.hasPointerCapture(event.pointerId)) point(event);
   });
+  /** @param {number} k */
   const focus = (k) => {
     bars.forEach((bar, at) => {
       bar.tabIndex = at === k ? 0 : -1;
@@ -67,8 +81,12 @@ export function vectorBars({ values, name, onchange, onpoint }) {
     bar.addEventListener("focus", () => onpoint(k));
     bar.addEventListener("keydown", (event) => {
       const step = event.shiftKey ? 0.25 : 0.05;
-      const to = { ArrowRight: values[k] + step, ArrowLeft: values[k] - step, Home: -1, End: 1 }[event.key];
-      const other = { ArrowDown: k + 1, ArrowUp: k - 1 }[event.key];
+      /** @type {Record<string, number | undefined>} */
+      const wanted = { ArrowRight: values[k] + step, ArrowLeft: values[k] - step, Home: -1, End: 1 };
+      /** @type {Record<string, number | undefined>} */
+      const places = { ArrowDown: k + 1, ArrowUp: k - 1 };
+      const to = wanted[event.key],
+        other = places[event.key];
       if (to !== undefined) set(k, to);
       else if (other !== undefined) focus((other + values.length) % values.length);
       else return;

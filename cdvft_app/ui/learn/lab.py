@@ -12,13 +12,14 @@ from anyio import CapacityLimiter
 
 from cdvft_app.catalog import libraries
 from cdvft_app.inspection.turns import Busy, Turn
+from cdvft_app.payloads.learn import LabView
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.shared.component import ASSETS, component
 from cdvft_app.ui.shared.pool import in_threads
 from cdvft_app.ui.shared.state import AppState
 
-EMPTY: dict[str, Any] = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
+EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
 SIZE = "Size n"
 IDLE = "No fit is running to stop."
@@ -103,7 +104,7 @@ def lab(app: AppState) -> None:
 
     threads = CapacityLimiter(VISITORS)  # one each, since who waits for the turn holds it
 
-    def fit_asked(given: dict[Any, Any]) -> Generator[dict[str, Any], None, None]:
+    def fit_asked(given: dict[Any, Any]) -> Generator[LabView, None, None]:
         libraries.load()
         from cdvft_app.lessons.fitting import fitted
         from cdvft_app.lessons.one_thread import on_one_thread
@@ -114,9 +115,9 @@ def lab(app: AppState) -> None:
                 matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
                 yield from on_one_thread(fitted(matrix, given[most_m], about))
         except (ValueError, Busy) as error:
-            yield EMPTY | {"status": "Not fitted", "sentence": str(error)}
+            yield {**EMPTY, "status": "Not fitted", "sentence": str(error)}
 
-    async def fit_in_pool(given: dict[Any, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def fit_in_pool(given: dict[Any, Any]) -> AsyncIterator[LabView]:
         with closing(fit_asked(given)) as work:
             async for value in in_threads(work, threads):
                 yield value

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.catalog import libraries
+from cdvft_app.payloads.learn import Crossover, Trial, Unmeasured
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
 from cdvft_app.ui.shared.component import ASSETS, component
@@ -64,12 +65,12 @@ def _recorded(module: str) -> dict[str, Any]:
 def server_functions() -> dict[str, dict[str, Callable[[object], Any]]]:
     """What a lesson asks of the server, by its module: short measurements, made when somebody asks."""
 
-    def crossover(_: object) -> dict[str, Any]:
+    def crossover(_: object) -> Crossover:
         from cdvft_app.lessons.crossover import measured
 
         return measured()
 
-    def trial(asked: object) -> dict[str, Any]:
+    def trial(asked: object) -> Trial:
         from cdvft_app.lessons.trial import trained
 
         return trained(asked.get("rate") if isinstance(asked, dict) else None)
@@ -77,8 +78,8 @@ def server_functions() -> dict[str, dict[str, Callable[[object], Any]]]:
     # One at a time: two would slow each other down, and what they measure is time.
     pool = Pool(1, MOST_WAITING, "The server is busy with others' measurements; try again in a few seconds.")
 
-    def measuring(call: Callable[[object], dict[str, Any]]) -> Callable[[object], Any]:
-        def measure(asked: object) -> dict[str, Any]:
+    def measuring(call: Callable[[object], Crossover | Trial]) -> Callable[[object], Any]:
+        def measure(asked: object) -> Crossover | Trial | Unmeasured:
             libraries.load()
             try:
                 return call(asked)

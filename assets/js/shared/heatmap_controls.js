@@ -1,0 +1,61 @@
+// What stands around heatmaps: buttons to zoom, and what lets several show the same place.
+
+import { h } from "./dom.js";
+
+/** @import { Heatmap } from "./heatmap.js" */
+
+/**
+ * Buttons that zoom all the given heatmaps' shared view.
+ * @param {Heatmap} heatmap
+ */
+export function zoomButtons(heatmap) {
+  /**
+   * @param {string} text
+   * @param {string} label
+   * @param {() => void} act
+   */
+  const button = (text, label, act) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "zoom",
+        "aria-label": label,
+        title: label,
+        onclick: () => heatmap.matrix && act(),
+      },
+      text,
+    );
+  return h(
+    "span",
+    { class: "zoom-buttons", role: "group", "aria-label": "Zoom" },
+    button("+", "Zoom in (+)", () => heatmap.zoom(0.5)),
+    button("−", "Zoom out (-)", () => heatmap.zoom(2)),
+    button("whole", "Whole matrix (0)", () => heatmap.look(heatmap.whole())),
+  );
+}
+
+/**
+ * Let heatmaps of the same size share what they see and where they point.
+ * @param {...Heatmap} heatmaps
+ */
+export function link(...heatmaps) {
+  for (const heatmap of heatmaps) {
+    const { onmove, onview } = heatmap;
+    /** @param {Heatmap} other */
+    const same = (other) =>
+      other !== heatmap &&
+      other.matrix &&
+      heatmap.matrix &&
+      other.matrix.rows === heatmap.matrix.rows &&
+      other.matrix.cols === heatmap.matrix.cols;
+    heatmap.onmove = (cursor) => {
+      for (const other of heatmaps) if (same(other)) other.point(cursor, false);
+      onmove(cursor);
+    };
+    heatmap.onview = (view) => {
+      for (const other of heatmaps) if (same(other)) other.look(view, false);
+      onview(view);
+    };
+  }
+}
