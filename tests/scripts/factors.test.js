@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { accepted, Answers, Refusal } from "../../assets/js/factors/answers.js";
+import { changes } from "../../assets/js/factors/changes.js";
+import { colorLimit, LayerData, sizeOf, symbol } from "../../assets/js/factors/data.js";
+import { ordered } from "../../assets/js/factors/overview.js";
+import { difference, stages } from "../../assets/js/factors/stages.js";
+import { BlockKernel, lowRank, sparseSpectrum } from "../../assets/js/factors/updates.js";
+import { Dense } from "../../assets/js/shared/circulant.js";
+import { assertClose, entries, irregular, product } from "./numbers.js";
+
+const base64 = (values, Kind = Float32Array) => Buffer.from(Kind.from(values).buffer).toString("base64");
+const stack = (shape, values) => ({ shape, type: "float32", data: base64(values) });
+
+test("LoRA's update is scale B A", () => {
+  const a = irregular(2 * 5, 1),
+    b = irregular(3 * 2, 2);
+  const expected = product(b, a, 3, 2, 5).map((value) => 2 * value);
+  assertClose(entries(lowRank(a, b, 3, 5, 2, 2)), expected, 1e-6);
+});
+
+for (const [rows, cols] of [
+  [4, 6],
+  [5, 3],
+])
+  test(`FourierFT's ${rows} × ${cols} update is the real part of an inverse transform`, () => {
+    const spectrum = [2, -1, 0.5],
+      us = [1, 0, rows - 1],
+      vs = [2, 0, 1];
+    const expected = Array.from({ length: rows * cols }, (_, at) => {
+      const i = Math.floor(at / cols),
+        j = at % cols;
+      const wave = (n) => spectrum[n] * Math.cos(2 * Math.PI * ((us[n] * i) / rows + (vs[n] * j) / cols));
+      return (3 * (wave(0) + wave(1) + wave(2))) / (rows * cols);
+    });
+    assertClose(entries(sparseSpectrum(spectrum, [...us, ...vs], rows, cols, 3)), expected, 1e-6);
+  });
+
+test("C3A's blocks have the kernel as first row, each next row a place further right", () => {
+  const kernel = [1, 2, 3, 10, 20, 30],
+    matrix = new BlockKernel(kernel, 3, 3, 6, 0.5);
+  assert.deepEqual(
+    entries(matrix).map((value) => 2 * value),
+    [1, 2, 3, 10, 20, 30, 3, 1, 2, 30, 10, 20, 2, 3, 1, 20, 30, 10],
+  );
+});
+
+const RUN = { id: "run", method: "cdvft", label: "CDVFT", kind: "text", steps: [0, 5, 20] };
+const FACTS = { module: "encoder.0.query", depth: 0, kind: "query", d_out: 4, d_in: 4, scale: 0.5 };
+
+/** A layer of 4 × 4 with two diagonals at three snapshots, the first of which has a zero output diagonal. */
+function layer() {
+  const [a1, c, a3] = [1, 2, 3].map((start) => irregular(12, start));
+  a3.fill(0, 0, 4);
+  const vectors = {
+    "circulant.0": stack([1, 1, 4], c),
+    "diagonal.0": stack([4], a1),
+    "diagonal.1": stack([4], a3),
+  };
+  return new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, texts: [] }, FACTS, RUN);
+}
+
+test("a layer has its vectors at each snapshot, in the order in which data meets them", () => {
+  const found = layer();
+  assert.deepEqual(found.order, ["diagonal.0", "circulant.0", "diagonal.1"]);
+  assertClose(found.at("diagonal.0", 1), irregular(12, 1).slice(4, 8), 1e-6);
+  assert.equal(found.parameters, 12);
+  assert.equal(found.block, null);
+});
+
+test("what was kept only once stands at every snapshot", () => {
+  const vectors = {
+    indices: { shape: [2, 2], type: "int32", data: base64([0, 1, 2, 3], Int32Array) },
+    spectrum: stack([2], [1, 2, 3, 4, 5, 6]),
+  };
+  const run = { ...RUN, method: "fourierft" };
+  const found = new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, texts: [] }, FACTS, run);
+  assert.deepEqual([...found.at("indices", 2)], [0, 1, 2, 3]);
+  assert.deepEqual([...found.at("spectrum", 2)], [5, 6]);
+  assert.equal(found.parameters, 2); // where an entry stands is not trained
+});
+
+test("before the first step a zero diagonal makes the change zero", () => {
+  assert.ok(entries(layer().update(0)).every((value) => value === 0));
+  assert.ok(entries(layer().update(1)).some((value) => value !== 0));
+});
+
+test("the nearest snapshot, the earlier of two as near", () => {
+  assert.deepEqual(
+    [0, 3, 12, 13, 900].map((step) => layer().nearest(step)),
+    [0, 1, 1, 2, 2],
+  );
+});
+
+test("vectors are called a₁, c₂, a₃", () => {
+  assert.deepEqual([0, 1, 2, 11].map(symbol), ["a₁", "c₂", "a₃", "c₁₂"]);
+});
+
+test("a matrix' size is the root mean square of its entries, and its largest", () => {
+  const matrix = new Dense(Float32Array.of(3, -4, 0, 0), 2, 2);
+  assert.deepEqual(sizeOf(matrix), { rms: 2.5, largest: 4 });
+  assert.equal(colorLimit(matrix), 4); // three times the first would be more
+});
+
+test("one huge entry among many does not make the others pale", () => {
+  const values = new Float32Array(100).fill(1);
+  values[0] = 100;
+  const limit = colorLimit(new Dense(values, 10, 10));
+  assert.ok(limit < 100 && limit > 10);
+});
+
+test("the stages lead from x to alpha times the change of x, as entry by entry", () => {
+  const x = irregular(4, 9),
+    found = stages(layer(), 2, x, "token"),
+    last = found.at(-1);
+  assert.deepEqual(
+    found.map(({ title }) => title),
+    ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"],
+  );
+  const expected = product(entries(layer().update(2)), x, 4, 4, 1);
+  assertClose(last.numbers, expected, 1e-6);
+  assertClose(last.before, expected, 1e-6);
+});
+
+test("a difference is the largest of all places, beside the largest value", () => {
+  assert.deepEqual(difference(Float64Array.of(1, -8), Float64Array.of(1.5, -8)), { error: 0.5, largest: 8 });
+});
+
+test("numbers of vectors come in the order of the vectors, beyond ten too", () => {
+  const numbers = {
+    "circulant.0": 2,
+    "circulant.10": 22,
+    "diagonal.0": 1,
+    "diagonal.1": 3,
+    "diagonal.10": 21,
+  };
+  assert.deepEqual(Object.values(ordered(numbers)), [1, 2, 3, 21, 22]);
+});
+
+const changed = (depth, kind, norm, ratio, rank) => ({ ...FACTS, depth, kind, norm, ratio, rank });
+
+test("in a sentence: where the change is largest and smallest, what is typical, and its rank", () => {
+  const layers = [
+    changed(0, "query", 1, 0.01, 3.2),
+    changed(1, "query", 2, 0.02, 3.4),
+    changed(0, "value", 8, 0.08, 2),
+    changed(1, "value", 6, 0.06, 3),
+  ];
+  assert.equal(
+    changes(RUN, layers, true),
+    "After 20 steps CDVFT changed the value weights of layer 0 most, by 8 % of their norm, " +
+      "8 times as much as the query weights of layer 0, which changed least. " +
+      "Typical for a layer is a change of 8 % for its value weights and 2 % for its query weights. " +
+      "The changes have an effective rank of 2 to 3.4 out of 4; LoRA with r = 8 reaches 8 at most.",
+  );
+});
+
+test("without the norms of the weights the change's own is said", () => {
+  assert.match(
+    changes(RUN, [changed(null, "head", 0.5, null, null)], false),
+    /changed the head weights most, by a norm of 0\.5\.$/,
+  );
+});
+
+test("a refusal is an error that says whether to ask again", () => {
+  assert.deepEqual(accepted({ runs: [] }), { runs: [] });
+  assert.throws(
+    () => accepted({ error: "Somebody else computes.", busy: true }),
+    (error) => error instanceof Refusal && !error.final && error.message === "Somebody else computes.",
+  );
+  assert.throws(
+    () => accepted({ error: "There is no such run.", busy: false }),
+    (error) => error.final,
+  );
+});
+
+test("an answer is asked for once, a refused one again", async () => {
+  let asked = 0;
+  const answers = new Answers({
+    weights: async () => (++asked === 1 ? { error: "busy", busy: true } : { weights: { a: asked } }),
+  });
+  await assert.rejects(answers.ask("weights", { run: "x" }), Refusal);
+  assert.deepEqual(await answers.ask("weights", { run: "x" }), { weights: { a: 2 } });
+  assert.deepEqual(await answers.ask("weights", { run: "x" }), { weights: { a: 2 } });
+  assert.deepEqual(await answers.ask("weights", { run: "y" }), { weights: { a: 3 } });
+});

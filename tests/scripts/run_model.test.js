@@ -1,0 +1,256 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { outcome } from "../../assets/js/train/run_cards.js";
+import {
+  isActive,
+  isFinal,
+  progress,
+  raceSecondsLeft,
+  RunModel,
+  shownRace,
+  statusText,
+} from "../../assets/js/train/run_model.js";
+import { command } from "../../assets/js/train/reproduce.js";
+
+/** What the server says of a run that trains, with so many steps of two seconds each. */
+const news = (id, steps, more = {}) => ({
+  id,
+  label: id.toUpperCase(),
+  group: "race",
+  state: "running",
+  step: steps.at(-1) ?? 0,
+  total_steps: 20,
+  steps: steps.map((step) => [step, 2 * step, 1 / step]),
+  evaluations: [],
+  notes: [],
+  cursor: 10,
+  more: false,
+  ...more,
+});
+const upTo = (last, first = 1) => Array.from({ length: last - first + 1 }, (_, k) => first + k);
+const answer = (runs, missing = []) => ({ runs, missing });
+const run = (id, last, more = {}) => news(id, upTo(last), more);
+
+test("rows add up from one answer to the next, and facts are the latest", () => {
+  const model = new RunModel(["a"]);
+  assert.equal(model.take(answer([news("a", [1, 2], { cursor: 5 })])), true);
+  assert.equal(model.take(answer([news("a", [3], { cursor: 7, state: "stopping" })])), true);
+  const [shown] = model.shown;
+  assert.deepEqual(
+    shown.steps.map(([step]) => step),
+    [1, 2, 3],
+  );
+  assert.equal(shown.state, "stopping");
+  assert.deepEqual(model.cursors, { a: 7 });
+});
+
+test("an answer without rows changes no chart", () => {
+  const model = new RunModel(["a"]);
+  model.take(answer([news("a", [1])]));
+  assert.equal(model.take(answer([news("a", [])])), false);
+});
+
+test("after a resume the steps that come again replace those of before, and so do evaluations after them", () => {
+  const model = new RunModel(["a"]);
+  model.take(
+    answer([
+      news("a", [1, 2, 3, 4], {
+        evaluations: [
+          [2, 4, 0.5],
+          [4, 8, 0.9],
+        ],
+      }),
+    ]),
+  );
+  model.take(answer([{ ...news("a", [3]), steps: [[3, 6, 0.25]], evaluations: [[4, 8, 0.7]] }]));
+  const [shown] = model.shown;
+  assert.deepEqual(
+    shown.steps.map(([step, , loss]) => [step, loss]),
+    [
+      [1, 1],
+      [2, 0.5],
+      [3, 0.25],
+    ],
+  );
+  assert.deepEqual(
+    shown.evaluations.map(([step, , score]) => [step, score]),
+    [
+      [2, 0.5],
+      [4, 0.7],
+    ],
+  );
+});
+
+test("a deleted run is gone, one that was never told of is asked for from the start", () => {
+  const model = new RunModel(["a", "b"]);
+  assert.deepEqual(model.cursors, { a: 0, b: 0 });
+  model.take(answer([news("a", [1])]));
+  assert.equal(model.take(answer([], ["b"])), true);
+  assert.deepEqual(Object.keys(model.cursors), ["a"]);
+});
+
+test("it is settled once every run is over and no row waits", () => {
+  const model = new RunModel(["a"]);
+  model.take(answer([run("a", 2)]));
+  assert.equal(model.settled, false);
+  model.take(answer([run("a", 2, { state: "finished", more: true })]));
+  assert.equal(model.settled, false);
+  model.take(answer([run("a", 2, { state: "finished" })]));
+  assert.equal(model.settled, true);
+});
+
+test("notes are kept", () => {
+  const model = new RunModel(["a"]);
+  for (const text of ["one", "two"])
+    model.take(answer([news("a", [], { notes: [{ text, level: "info" }] })]));
+  assert.deepEqual(
+    model.shown[0].notes.map(({ text }) => text),
+    ["one", "two"],
+  );
+});
+
+test("each state is waiting, at work or over", () => {
+  const kind = (state) => [isActive({ state }), isFinal({ state })].map(Number).join("");
+  assert.equal(kind("queued"), "00");
+  for (const state of ["preparing", "running", "stopping"]) assert.equal(kind(state), "10");
+  for (const state of ["finished", "stopped", "failed", "interrupted"]) assert.equal(kind(state), "01");
+});
+
+test("at two seconds a step ten more steps take twenty seconds", () => {
+  assert.equal(raceSecondsLeft([run("a", 10)]), 20);
+});
+
+test("a pace that has changed counts as it is now", () => {
+  const slow = run("a", 100, { total_steps: 110 });
+  slow.steps = slow.steps.map(([step], k) => [step, k < 50 ? step : 50 + 5 * (step - 50), 1]);
+  assert.equal(raceSecondsLeft([slow]), 50);
+});
+
+test("nobody knows how long it takes before the first steps, or while nothing trains", () => {
+  assert.equal(raceSecondsLeft([run("a", 2)]), null);
+  assert.equal(raceSecondsLeft([run("a", 10, { state: "preparing" })]), null);
+  assert.equal(raceSecondsLeft([run("a", 10, { total_steps: null })]), null);
+  assert.equal(raceSecondsLeft([]), null);
+});
+
+test("who waits takes as long as the one that trains, where nothing was promised", () => {
+  // 20 left of the first, which takes 40 in all; 40 for each of the two that wait
+  const waiting = ["b", "c"].map((id) => news(id, [], { state: "queued" }));
+  assert.equal(raceSecondsLeft([run("a", 10), ...waiting]), 100);
+});
+
+test("promises of those that wait are stretched as this one's came out", () => {
+  const promise = (value, whole) => ({ seconds: { value }, whole_seconds: whole && { value: whole } });
+  const first = run("a", 10, { forecast: promise(20) }); // takes 40: twice as long
+  const waiting = [
+    news("b", [], { state: "queued", forecast: promise(30) }),
+    news("c", [], { state: "queued", forecast: promise(30, 35) }),
+  ];
+  assert.equal(raceSecondsLeft([first, ...waiting]), 20 + 60 + 70);
+});
+
+test("runs that are over add no time", () => {
+  assert.equal(raceSecondsLeft([run("a", 20, { state: "finished" }), run("b", 10)]), 20);
+});
+
+test("a race is as far as its runs on average; one that is over is done, whatever its steps", () => {
+  const runs = [
+    run("a", 3, { state: "failed" }),
+    run("b", 10),
+    news("c", [], { state: "queued" }),
+    run("d", 5, { total_steps: null }),
+  ];
+  assert.equal(progress(runs), (1 + 0.5 + 0 + 0) / 4);
+  assert.equal(progress([]), 0);
+});
+
+test("what is laid over a race is not of it", () => {
+  const runs = [run("a", 1), run("b", 1), run("c", 1, { group: "other" })];
+  assert.deepEqual(
+    shownRace(runs).map(({ id }) => id),
+    ["a", "b"],
+  );
+});
+
+for (const [what, runs, text] of [
+  ["that trains", [run("a", 10)], "A running · step 10 of 20 · 0:20 left"],
+  [
+    "with another to come",
+    [run("a", 10), news("b", [], { state: "queued" })],
+    "A running · step 10 of 20 · 1:00 left for all 2 · next: B",
+  ],
+  ["at its last evaluation", [run("a", 20)], "A running · step 20 of 20 · evaluating"],
+  [
+    "that stops",
+    [run("a", 10, { state: "stopping" })],
+    "A stopping · step 10 of 20 · a last evaluation follows",
+  ],
+  [
+    "that loads",
+    [news("a", [], { state: "preparing", preparing: { text: "Reading MiniLM", fraction: 0.404 } })],
+    "A preparing · Reading MiniLM, 40 %",
+  ],
+  [
+    "that starts",
+    [news("a", [], { state: "preparing", preparing: { text: "Starting", fraction: null } })],
+    "A preparing · Starting",
+  ],
+  [
+    "that is next",
+    [news("a", [], { state: "queued", place: 1 })],
+    "A queued · starts as soon as the worker is free",
+  ],
+  ["that waits", [news("a", [], { state: "queued", place: 3 })], "A queued · place 3 in the queue"],
+  ["that is over", [run("a", 20, { state: "stopped" })], "Stopped"],
+  ["all done", ["a", "b"].map((id) => run(id, 20, { state: "finished" })), "All 2 finished"],
+  [
+    "that ended in two ways",
+    [run("a", 20, { state: "finished" }), run("b", 2, { state: "failed" })],
+    "1 finished · 1 failed",
+  ],
+])
+  test(`of a race ${what} the page says: ${text}`, () => assert.equal(statusText(runs), text));
+
+const scored = (id, method, metric, parameters) =>
+  run(id, 20, {
+    state: "finished",
+    method,
+    metric,
+    metric_name: "accuracy",
+    trainable_parameters: parameters,
+    evaluation_examples: 1024,
+  });
+
+test("where it is over CDVFT stands against the others, with its numbers and its doubt", () => {
+  const said = outcome([scored("cdvft", "cdvft", 0.75, 100), scored("lora", "lora", 0.77, 500)]);
+  assert.match(said, /^CDVFT ended 2\.0 points below LORA with 5 times fewer trained numbers\./);
+  // the standard error of 75 % in 1,024 is the root of 0.75 · 0.25 / 1024, 1.35 points; of 77 % it is 1.32
+  assert.match(said, /1,024 held-out examples.*±1\.3 to ±1\.4 points/);
+});
+
+test("before it is over, and without another method, nothing is said of it", () => {
+  const ours = scored("cdvft", "cdvft", 0.75, 100);
+  assert.equal(outcome([ours, run("lora", 3)]), "");
+  assert.equal(outcome([ours]), "");
+});
+
+test("a command repeats what a setting lists, quotes what a shell would split, and leaves out others' settings", () => {
+  const words = command({
+    method: "lora",
+    recipe: "sentiment",
+    lora_r: 8,
+    m: 2,
+    target_modules: ["query", "value"],
+    model: "it's mine",
+  });
+  assert.deepEqual(words, [
+    "python -m cdvft_app train",
+    "--recipe sentiment",
+    "--method lora",
+    "--lora-r 8",
+    "--target-modules query",
+    "--target-modules value",
+    "--model 'it'\\''s mine'",
+  ]);
+});

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { decades, ends, powers, scale, ticks } from "../../assets/js/shared/scales.js";
+import { assertClose } from "./numbers.js";
+
+for (const [low, high] of [
+  [0, 1],
+  [0, 128],
+  [-0.4, 1.4],
+  [0.62, 0.69],
+  [-3e-5, 7e-5],
+  [1000, 12345],
+])
+  test(`numbers beside an axis from ${low} to ${high} are round, even and inside`, () => {
+    const found = ticks(low, high),
+      step = found[1] - found[0];
+    assert.ok(found.length >= 2 && found.length <= 9);
+    const mantissa = step / 10 ** Math.floor(Math.log10(step * (1 + 1e-9)));
+    assert.ok(
+      [1, 2, 5].some((round) => Math.abs(mantissa - round) < 1e-6),
+      `steps of ${step}`,
+    );
+    found.forEach((value, k) => {
+      assert.ok(value >= low - 1e-9 && value <= high + step * 1e-6);
+      if (k) assert.ok(Math.abs(value - found[k - 1] - step) < 1e-9 * Math.max(1, Math.abs(value)));
+    });
+  });
+
+test("zero is written as zero, not as a remainder of adding", () => {
+  assert.ok(ticks(-0.3, 0.3).includes(0));
+});
+
+test("an axis of no length has one number", () => {
+  assert.deepEqual(ticks(3, 3), [3]);
+});
+
+test("over many decades only the powers of ten are written", () => {
+  assert.deepEqual(decades(1, 1000), [1, 10, 100, 1000]);
+});
+
+test("over few decades their doubles and fives are, too", () => {
+  assertClose(decades(1, 20), [1, 2, 5, 10, 20], 1e-12);
+  assertClose(decades(30, 130), [50, 100], 1e-12);
+});
+
+test("of very many decades a few", () => {
+  const found = powers(1e-12, 1e7);
+  assert.ok(found.length >= 2 && found.length <= 8);
+  for (const value of found) assert.ok(Number.isInteger(Math.round(Math.log10(value) * 1e9) / 1e9));
+});
+
+test("an axis ends where its numbers end, and what is no number does not count", () => {
+  assert.deepEqual(ends([3, NaN, -1, Infinity, 2], {}), [-1, 3]);
+});
+
+test("given ends stand, also zero", () => {
+  assert.deepEqual(ends([3, 5], { low: 0 }), [0, 5]);
+  assert.deepEqual(ends([3, 5], { high: 100 }), [3, 100]);
+});
+
+test("a logarithmic axis leaves out what is not above zero, and gets room", () => {
+  assert.deepEqual(ends([0, -5, 2, 8], { log: true }, 2), [1, 16]);
+});
+
+test("one number gets an axis around it, and no number one around zero", () => {
+  assert.deepEqual(ends([4], {}), [2, 6]);
+  assert.deepEqual(ends([-4], {}), [-6, -2]);
+  assert.deepEqual(ends([0], {}), [-1, 1]);
+  assert.deepEqual(ends([], {}), [-1, 1]);
+  assert.deepEqual(ends([], { log: true }), [0.1, 1]);
+});
+
+test("a linear scale puts the ends at the ends and the middle in the middle", () => {
+  const y = scale([10, 20], false, 200, 0);
+  assert.deepEqual([10, 15, 20, 25].map(y), [200, 100, 0, -100]);
+});
+
+test("on a logarithmic scale ten times as much is always as far", () => {
+  const x = scale([1, 1000], true, 0, 300);
+  assertClose([1, 10, 100, 1000].map(x), [0, 100, 200, 300], 1e-9);
+});
