@@ -146,12 +146,13 @@ test("in a sentence: where the change is largest and smallest, what is typical, 
     changed(1, "query", 2, 0.02, 3.4),
     changed(0, "value", 8, 0.08, 2),
     changed(1, "value", 6, 0.06, 3),
+    changed(2, "value", 3, 0.03, 3),
   ];
   assert.equal(
     changes(RUN, layers, true),
     "After 20 steps CDVFT changed the value weights of layer 0 most, by 8 % of their norm, " +
       "8 times as much as the query weights of layer 0, which changed least. " +
-      "Typical for a layer is a change of 8 % for its value weights and 2 % for its query weights. " +
+      "Typical for a layer is a change of 6 % for its value weights and 2 % for its query weights. " +
       "The changes have an effective rank of 2 to 3.4 out of 4; LoRA with r = 8 reaches 8 at most.",
   );
 });

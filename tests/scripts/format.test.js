@@ -112,6 +112,10 @@ test("an accuracy is a percentage, a correlation is not, and a minus is one", ()
   assert.equal(metricText("accuracy", null), "");
 });
 
+test("a saved cell with a quote alone is quoted, too", () => {
+  assert.equal(csv([{ a: 'x"y' }]), 'a\r\n"x""y"\r\n');
+});
+
 test("a saved table quotes what would break it, and knows the columns of every row", () => {
   const rows = [
     { name: 'said "no", twice', value: 1 },

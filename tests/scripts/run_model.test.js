@@ -229,25 +229,27 @@ test("where it is over CDVFT stands against the others, with its numbers and its
   assert.match(said, /1,024 held-out examples.*±1\.3 to ±1\.4 points/);
 });
 
+test("what was laid over the race from another one is not judged with it", () => {
+  const laid = { ...scored("lora", "lora", 0.77, 500), overlay: "a race of yesterday" };
+  assert.equal(outcome([scored("cdvft", "cdvft", 0.75, 100), laid]), "");
+});
+
 test("before it is over, and without another method, nothing is said of it", () => {
   const ours = scored("cdvft", "cdvft", 0.75, 100);
   assert.equal(outcome([ours, run("lora", 3)]), "");
   assert.equal(outcome([ours]), "");
 });
 
-test("a command repeats what a setting lists, quotes what a shell would split, and leaves out others' settings", () => {
+test("a command repeats what an option lists, and quotes what a shell would split", () => {
   const words = command({
-    method: "lora",
     recipe: "sentiment",
     lora_r: 8,
-    m: 2,
     target_modules: ["query", "value"],
     model: "it's mine",
   });
   assert.deepEqual(words, [
     "python -m cdvft_app train",
     "--recipe sentiment",
-    "--method lora",
     "--lora-r 8",
     "--target-modules query",
     "--target-modules value",

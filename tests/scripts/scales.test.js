@@ -27,6 +27,16 @@ for (const [low, high] of [
     });
   });
 
+for (const [low, high] of [
+  [0.15, 0.85],
+  [0.1, 0.99],
+  [-0.019, 0.04],
+  [990, 1010],
+])
+  test(`where few numbers are asked for there are two at least: from ${low} to ${high}`, () => {
+    assert.ok(ticks(low, high, 1).length >= 2);
+  });
+
 test("zero is written as zero, not as a remainder of adding", () => {
   assert.ok(ticks(-0.3, 0.3).includes(0));
 });

@@ -224,8 +224,6 @@ export function irfft(half, n) {
       whole.im[n - k] = -half.im[k];
     }
   }
-  whole.im[0] = 0;
-  if (n % 2 === 0) whole.im[n >> 1] = 0;
   return ifft(whole).re;
 }
 
