@@ -12,6 +12,7 @@ from cdvft_app.events import Done, Event, Halt, TrainingFailed, TrainingPaused, 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training.schedule import processes
 
 TRAINER = "cdvft_app.training.trainer:train"
 """A `Train` by its name, so that whoever hands it on need not import torch."""
@@ -19,6 +20,10 @@ ERROR_FILE = "error.txt"  # in the run's folder: the traceback behind the reason
 OUT_OF_MEMORY = (
     "This machine ran out of memory. Lower the batch size, or the length or size of the inputs, "
     "or choose a smaller model; then start again."
+)
+OTHER_ENDED = (
+    "One of the processes that shared this run ended, most likely because memory ran out. Lower the batch "
+    "size, or the length or size of the inputs; Resume goes on from the last checkpoint."
 )
 
 
@@ -102,4 +107,6 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY
     said = " ".join(str(error).split())[:300] or "no message"
+    if processes() > 1 and any(name in said for name in ("gloo", "NCCL")):  # what connects them
+        return OTHER_ENDED
     return f"Training ended unexpectedly with {type(error).__name__}: {said}"

@@ -7,12 +7,20 @@ run's id, and every event goes there; so does the outcome, unless the work ends 
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
+
+import psutil
 
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.children import Child
+from cdvft_app.training.children import OUT_OF_MEMORY, Child, died
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.worker import work
 
@@ -42,3 +50,59 @@ def own_process(
 ) -> Execution:
     """Train in a child process."""
     return Child(work, str(store.root), run.id, limit, trainer)
+
+
+def launched(
+    store: RunStore,
+    run: RunRecord,
+    limit: float | None = None,
+    trainer: str = TRAINER,
+    *,
+    processes: int,
+) -> Execution:
+    """Train in several processes, on as many GPUs, or on the CPU where there is none."""
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
+    worker = ["--main_process_port", "0", "-m", work.__module__]
+    arguments = json.dumps([str(store.root), run.id, limit, trainer])
+    return Launched([sys.executable, *launcher, *worker, arguments])
+
+
+class Launched:
+    """A launcher and the processes that it starts."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (as long as it)
+        self._launcher = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._complaints,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # a terminal's Ctrl-C is for the page, which ends its own
+        )
+        self._started: set[psutil.Process] = set()
+
+    def wait(self, seconds: float) -> bool:
+        with suppress(psutil.Error):
+            self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
+        with suppress(subprocess.TimeoutExpired):
+            self._launcher.wait(seconds)
+            self.end()  # a launcher that was killed leaves its processes behind
+            return True
+        return False
+
+    def end(self) -> None:
+        with suppress(psutil.Error):
+            self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
+        self._launcher.kill()
+        for one in self._started:
+            with suppress(psutil.Error):
+                one.kill()
+        self._launcher.wait()
+        psutil.wait_procs(list(self._started), timeout=5)  # longer only where nobody reaps them
+
+    def reason(self) -> str:
+        self._complaints.seek(0)
+        if "SIGKILL" in self._complaints.read():  # of one of the processes, as torch's launcher tells it
+            return OUT_OF_MEMORY
+        return died(self._launcher.returncode)

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import pkgutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
-from cdvft_app.events import Event, Halt, TrainingStopped
-from cdvft_app.settings import RunSettings
+from cdvft_app.events import Event, Halt
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.execution import execute
+from cdvft_app.training import data_parallel
+from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.heartbeat import renewing
 
 IMPATIENCE_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
-
-
-def rank() -> int:
-    """This process's number among those that a launcher such as `accelerate launch` started together."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def left_alone() -> bool:
-    """Several processes were asked for and one was started, as `accelerate launch --cpu` does without MPI."""
-    return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= set(os.environ) and "RANK" not in os.environ
 
 
 def run_here(
@@ -45,25 +34,20 @@ def run_here(
     """
     with stop_signals() as should_stop:  # around the slow import as well
         run = take(store)
-        _shared((run.settings.model_dump(), str(store.folder(run.id)), run.step > 0))
-        from cdvft_app.training.trainer import train
-
+        data_parallel.lead(run, store.folder(run.id))
+        train = pkgutil.resolve_name(TRAINER)
         with renewing(store, run):
             execute(store, run, train, should_stop, listen)
         ended = store.get(run.id)
-    _part()
+    data_parallel.disconnect()
     assert ended is not None
     return ended
 
 
 def assist() -> None:
-    """Do the share of a process that is not the first in the first one's run."""
-    settings, folder, resume = _shared(None)
-    from cdvft_app.training.trainer import train
-
-    with stop_signals() as should_stop, suppress(TrainingStopped):
-        train(RunSettings(**settings), lambda event: None, should_stop, Path(folder), resume)
-    _part()
+    """`run_here` of a process that is not the first."""
+    with stop_signals() as should_stop:
+        data_parallel.follow(should_stop)
 
 
 @contextmanager
@@ -82,25 +66,3 @@ def stop_signals() -> Iterator[Callable[[], Halt]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _shared(mine: Any) -> Any:
-    """What the first process has, in every process."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return mine
-    import torch
-    from accelerate import PartialState
-    from accelerate.utils import broadcast_object_list
-
-    if not torch.cuda.is_available():
-        os.environ["ACCELERATE_USE_CPU"] = "true"  # the Trainer reads it, too: gloo instead of lone processes
-    PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true")
-    return broadcast_object_list([mine])[0]
-
-
-def _part() -> None:
-    """End the connection to the others: its threads would abort a process that leaves with them running."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from accelerate import PartialState
-
-        PartialState().destroy_process_group()

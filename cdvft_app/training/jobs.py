@@ -35,7 +35,7 @@ class JobQueue:
     Args:
         store: where runs wait, and where everything about them is kept.
         workers: how many train at the same time; None: CDVFT_WORKERS, else 1.
-        executor: where runs train; a process of their own.
+        executor: where runs train; None: in CDVFT_PROCESSES processes of their own (1).
 
     With CDVFT_MAX_RUN_SECONDS a run that takes longer fails, and can be resumed from its last checkpoint.
 

@@ -1,12 +1,14 @@
 """What a run's own process does: it trains the one run that it was started for, and says so to the store.
 
-python -m cdvft_app.training.worker RUNS_DIR RUN_ID   # as one of those that `accelerate launch` starts
+python -m cdvft_app.training.worker ARGUMENTS   # JSON of `work`'s; `accelerate launch` starts several
 """
 
 from __future__ import annotations
 
+import json
 import pkgutil
 import signal
+import sys
 import time
 from contextlib import suppress
 from typing import Any
@@ -15,6 +17,7 @@ from cdvft_app.events import Halt, TrainingPaused
 from cdvft_app.store.processes import alive
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training import data_parallel
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.patience import patience
 
@@ -38,11 +41,13 @@ def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAI
     run = store.get(run_id)
     assert run is not None
     halts = Halts(run, limit)
+    data_parallel.lead(run, store.folder(run.id))
     try:
         execute(store, run, pkgutil.resolve_name(trainer), halts)
     except TrainingPaused:
         with suppress(StoreError):  # whoever saw this run's supervisor die may have said so already
             store.set_state(run.id, *halts.outcome, epoch=run.epoch)
+    data_parallel.disconnect()
 
 
 class Halts:
@@ -78,3 +83,14 @@ def out_of_time(limit: float) -> str:
         f"Stopped after {limit:.0f} seconds, the limit of this server. Fewer steps, fewer examples or a "
         "smaller model take less; Resume goes on from the last checkpoint."
     )
+
+
+def main(root: str, run_id: str, limit: float | None, trainer: str) -> None:
+    if data_parallel.rank() == 0:
+        work(root, run_id, limit, trainer)
+    else:
+        data_parallel.follow(lambda: Halt.NO, trainer)
+
+
+if __name__ == "__main__":
+    main(*json.loads(sys.argv[1]))

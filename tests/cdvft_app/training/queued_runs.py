@@ -40,13 +40,13 @@ class FakeTrainer:
         return done
 
 
-def wait(store, run_id, *states, seconds=20):
+def wait(store, run_id, *states, seconds=90):
     """The run once it is in one of `states`."""
     wait_for(lambda: store.get(run_id).state in states, seconds, lambda: store.get(run_id))
     return store.get(run_id)
 
 
-def wait_for(condition, seconds=20, otherwise=lambda: "It did not come."):
+def wait_for(condition, seconds=90, otherwise=lambda: "It did not come."):
     """Return when the condition holds."""
     until = time.monotonic() + seconds
     while not condition():

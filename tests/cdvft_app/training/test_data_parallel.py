@@ -18,8 +18,9 @@ COMMAND = """
 import dataclasses, sys
 sys.path.insert(0, {root!r})
 import numpy as np
-from cdvft_app import catalog, cli
+from cdvft_app import catalog
 from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.commands.main import main
 from cdvft_app.training import trainer
 
 def tiny(settings, emit, should_stop, folder, resume=False):
@@ -32,7 +33,7 @@ def tiny(settings, emit, should_stop, folder, resume=False):
     return trainer.train_plan(plan, emit, should_stop, folder, resume, rows=rows)
 
 trainer.train = tiny
-cli.main()
+main()
 """
 
 

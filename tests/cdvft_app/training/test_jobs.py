@@ -193,10 +193,10 @@ class FragileStore(RunStore):
     full = False
     refused = 0  # states that could not be kept
 
-    def append(self, run_id, event):
+    def append(self, *arguments):
         if self.full:
             raise StoreError("The disk is full.")
-        return super().append(run_id, event)
+        return super().append(*arguments)
 
     def set_state(self, *arguments, **named):
         if self.full:

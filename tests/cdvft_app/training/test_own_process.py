@@ -111,7 +111,7 @@ def test_a_run_that_listens_stops_by_itself_and_goes_on(store, start):
 
 def test_a_flood_of_events_is_no_hang(store, start, impatient):
     (run_id,) = start("floods").submit([RUN], "a")
-    run = wait(store, run_id, *FINAL, seconds=60)
+    run = wait(store, run_id, *FINAL)
     assert (run.state, run.step) == ("finished", 6)
     assert store.rows(run_id, 6000)[0][-1]["kind"] == "done"
 
@@ -171,7 +171,7 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
     try:
         wait_for((tmp_path / "runs" / "history.sqlite").exists)
         store = RunStore(tmp_path / "runs")
-        wait_for(lambda: store.history() and store.history()[0].step > 2, seconds=90)
+        wait_for(lambda: store.history() and store.history()[0].step > 2)
     finally:
         os.kill(server.pid, signal.SIGKILL)
         server.wait()

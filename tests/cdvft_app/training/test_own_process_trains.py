@@ -1,10 +1,11 @@
-"""The real trainer in a process of its own: killed, stopped and resumed, it makes the losses of one piece."""
+"""The real trainer in processes of its own: killed, stopped and resumed, it makes the losses of one piece."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
 
 import psutil
@@ -17,7 +18,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.executors import own_process
+from cdvft_app.training.executors import launched, own_process
 from cdvft_app.training.jobs import JobQueue
 
 pytestmark = [
@@ -29,44 +30,76 @@ RUN = RunSettings(method="cdvft", max_steps=60, batch_size=8, checkpoint_every=5
 
 @pytest.fixture
 def runs(tmp_path):
-    """A store, and a queue over it that trains a tiny model with dropout."""
+    """`runs(executor)`: a store beside a tiny model with dropout, and a queue over it that trains there."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     folder = tmp_path / MODEL
     BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **sizes)).save_pretrained(folder)
     BertTokenizerFast(vocab={word: place for place, word in enumerate(WORDS)}).save_pretrained(folder)
     store = RunStore(tmp_path / "runs")
-    queue = JobQueue(store, executor=partial(own_process, trainer="tiny_trainer:train"))
-    queue.start()
-    yield store, queue
-    queue.close()
+    queues = []
+
+    def make(executor):
+        queues.append(JobQueue(store, executor=partial(executor, trainer="tiny_trainer:train")))
+        queues[-1].start()
+        return store, queues[-1]
+
+    yield make
+    for queue in queues:
+        queue.close()
 
 
 def losses(store, run_id):
     return {row["step"]: row["loss"] for row in store.rows(run_id, kinds=["step"])[0]}
 
 
-def kill_the_trainer():
-    (fork_server,) = [one for one in psutil.Process().children() if one.children()]
-    (trainer,) = fork_server.children()
+def kill_a_trainer():
+    """The last of the processes that this one has started by way of another one."""
+    direct = psutil.Process().children()
+    (*_, trainer) = [one for started in direct for one in started.children(recursive=True)]
     os.kill(trainer.pid, signal.SIGKILL)
 
 
+def launched_for(run_id):
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            found += [one] if run_id in " ".join(one.cmdline()) else []
+    return found
+
+
 def test_killed_stopped_and_resumed_it_makes_the_losses_of_one_piece(runs):
-    store, queue = runs
+    store, queue = runs(own_process)
     whole, broken = queue.submit([RUN, RUN], "a")
-    assert wait(store, whole, *FINAL, seconds=120).state == "finished"
-    wait_for(lambda: store.get(broken).step >= 12, 60)
-    kill_the_trainer()
+    assert wait(store, whole, *FINAL).state == "finished"
+    wait_for(lambda: store.get(broken).step >= 12)
+    kill_a_trainer()
     run = wait(store, broken, *FINAL)
     assert run.state == "failed" and "memory ran out" in run.reason
     queue.resume(broken, "a")
-    wait_for(lambda: store.get(broken).step >= 25, 60)
+    wait_for(lambda: store.get(broken).step >= 25)
     queue.stop(broken, "a")
     run = wait(store, broken, *FINAL)
     assert run.state == "stopped" and run.step < 60
     assert (store.folder(broken) / run.result["adapter_folder"] / "adapter_model.safetensors").is_file()
     queue.resume(broken, "a")
-    assert wait(store, broken, *FINAL, seconds=60).state == "finished"
+    assert wait(store, broken, *FINAL).state == "finished"
     assert losses(store, broken) == losses(store, whole) and len(losses(store, whole)) == 60
     assert store.get(broken).metric == store.get(whole).metric
+
+
+def test_two_processes_share_a_run_of_the_queue(runs):
+    store, queue = runs(partial(launched, processes=2))
+    run_id, killed = queue.submit([RUN, RUN], "a")
+    wait_for(lambda: store.get(run_id).step >= 12)
+    queue.stop(run_id, "a")
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "stopped" and run.step < 60 and run.device.endswith("2 processes")
+    wait_for(lambda: store.get(killed).step >= 3)
+    kill_a_trainer()
+    run = wait(store, killed, *FINAL)
+    assert run.state == "failed" and "memory ran out" in run.reason
+    wait_for(lambda: not launched_for(killed))
+    queue.resume(run_id, "a")
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.step) == ("finished", 60) and list(losses(store, run_id)) == [*range(1, 61)]

@@ -1,0 +1,62 @@
+"""Processes that share the batches of one run, as `accelerate launch` or torchrun start them."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.events import Halt, TrainingPaused, TrainingStopped
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.records import RunRecord
+from cdvft_app.training.execution import TRAINER
+from cdvft_app.training.schedule import processes
+
+
+def rank() -> int:
+    """This process's number among those that were started together; the first one tells the store."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def launched_alone() -> bool:
+    """Several processes were asked for and one was started, as `accelerate launch --cpu` does without MPI."""
+    return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= set(os.environ) and "RANK" not in os.environ
+
+
+def lead(run: RunRecord, folder: Path) -> None:
+    """Tell the other processes, which `follow`, what to train; the first one calls it before it trains."""
+    _shared((run.settings.model_dump(), str(folder), run.step > 0))
+
+
+def follow(should_stop: Callable[[], Halt], trainer: str = TRAINER) -> None:
+    """Do the share of a process that is not the first in the first one's run."""
+    settings, folder, resume = _shared(None)
+    train = pkgutil.resolve_name(trainer)
+    with suppress(TrainingStopped, TrainingPaused):
+        train(RunSettings(**settings), lambda event: None, should_stop, Path(folder), resume)
+    disconnect()
+
+
+def disconnect() -> None:
+    """End the connection to the others: its threads would abort a process that leaves with them running."""
+    if processes() > 1:
+        from accelerate import PartialState
+
+        PartialState().destroy_process_group()
+
+
+def _shared(mine: Any) -> Any:
+    """What the first process has, in every process."""
+    if processes() == 1:
+        return mine
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    if not torch.cuda.is_available():
+        os.environ["ACCELERATE_USE_CPU"] = "true"  # the Trainer reads it, too: gloo instead of lone processes
+    PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true")
+    return broadcast_object_list([mine])[0]
