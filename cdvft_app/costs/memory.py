@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,24 @@ def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
     return row["frozen_bytes"] + own + _FLOAT32 * tokens * kept
 
 
+def total_bytes() -> int:
+    """Memory of this machine, or a container's limit where that is less."""
+    limits = (most for most, _ in _container())
+    return min([psutil.virtual_memory().total, *limits])
+
+
 def available_bytes() -> int:
     """Memory of this machine that a further program can have, or a container's limit where that is less."""
     free = psutil.virtual_memory().available
+    return max(min([free, *(most - used for most, used in _container())]), 0)
+
+
+def _container() -> Iterator[tuple[int, int]]:
+    """The limit of this process's container, if it has any, and how much of that is used."""
     for limit, used in zip(_LIMITS, _USED, strict=True):
         try:
             most, now = Path(limit).read_text().strip(), int(Path(used).read_text())
         except (OSError, ValueError):
             continue
         if most.isdecimal():
-            free = min(free, int(most) - now)
-    return max(free, 0)
+            yield int(most), now

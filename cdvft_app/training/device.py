@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cdvft_app.catalog import libraries
+from cdvft_app.costs import memory
 from cdvft_app.costs.memory import available_bytes
 from cdvft_app.training.schedule import processes
 
@@ -46,6 +47,11 @@ def cpu_threads() -> int:
 def free_bytes(kind: str) -> int:
     """Memory that training can still have: the GPU's own, else the machine's."""
     return _torch().cuda.mem_get_info()[0] if kind == "cuda" else available_bytes()
+
+
+def total_bytes(kind: str) -> int:
+    """Memory that training could have if nothing else ran: the GPU's own, else the machine's."""
+    return _torch().cuda.mem_get_info()[1] if kind == "cuda" else memory.total_bytes()
 
 
 def _torch() -> Any:

@@ -47,7 +47,7 @@ class JobQueue:
     def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = own_process) -> None:
         self._store = store
         self._executor = executor
-        self._limit = _from_environment("CDVFT_MAX_RUN_SECONDS", 0) or None
+        self.most_seconds = _from_environment("CDVFT_MAX_RUN_SECONDS", 0) or None
         self._workers = workers or _from_environment("CDVFT_WORKERS", 1)
         self._most = _from_environment("CDVFT_MAX_QUEUED", 50)
         self._most_per_owner = _from_environment("CDVFT_MAX_QUEUED_PER_OWNER", 12)
@@ -141,7 +141,7 @@ class JobQueue:
     def _run(self, run: RunRecord) -> None:
         try:
             with renewing(self._store, run):
-                outcome = supervise(self._store, run, self._executor, self._limit, self._closing.is_set)
+                outcome = supervise(self._store, run, self._executor, self.most_seconds, self._closing.is_set)
         except Exception as error:  # such as no process to be had; the next run may have more luck
             traceback.print_exc()
             outcome = "failed", str(error)

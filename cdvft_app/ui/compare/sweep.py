@@ -14,7 +14,7 @@ from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.costs.quantities import duration
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.prediction import Prediction
+from cdvft_app.prediction import Prediction, admit
 from cdvft_app.store.records import StoreError
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.compare.form import SIZES
@@ -86,7 +86,9 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     """
     plans = _plans(app, values)
     require_in_reach([plans[0].model, plans[0].dataset])
-    forecasts = [made.facts() if made else None for made in _foretold(app, plans)]
+    foretold = _foretold(app, plans)
+    admit(zip(plans, foretold, strict=True), app.queue.most_seconds)
+    forecasts = [made.facts() if made else None for made in foretold]
     title = f"Sweep: {plans[0].recipe.title}"
     chosen = [plan.settings for plan in plans]
     first = app.store.get(app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts)[0])

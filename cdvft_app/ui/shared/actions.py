@@ -8,6 +8,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
+from cdvft_app.prediction import admit
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -34,7 +35,9 @@ def submit(app: AppState, request: RaceRequest, token: str, program: bool = Fals
     """
     plans = [catalog.resolve(settings) for settings in request.runs()]
     require_in_reach([plans[0].model, plans[0].dataset])
-    promised = [made.facts() if made else None for made in app.foretell(plans)]
+    foretold = app.foretell(plans)
+    admit(zip(plans, foretold, strict=True), app.queue.most_seconds)
+    promised = [made.facts() if made else None for made in foretold]
     chosen = [plan.settings for plan in plans]
     return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised, program=program)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdvft_app.catalog import libraries, reachability
+from cdvft_app.prediction import admission
 from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import SECRET_FILE, AppState
@@ -46,6 +47,14 @@ def test_start_refuses_with_a_sentence(app: AppState, values: dict[str, str], se
     assert ids == []
     assert refused and sentence in refused
     assert app.store.history() == []
+
+
+def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "total_bytes", lambda kind: 2 * 10**9)
+    ids, refused = actions.start(app, VALUES | {"batch_size": "512"}, "mine")
+    assert ids == [] and app.store.history() == []
+    assert refused and refused.startswith("Batch size: got 512") and "this machine has 2 GB" in refused
 
 
 def test_start_refuses_at_once_what_the_hub_would_have_to_give(

@@ -1,0 +1,80 @@
+"""What cannot end well here is refused before it waits: steps too large for the memory, runs too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cdvft_app.catalog import Plan
+from cdvft_app.costs.quantities import duration
+from cdvft_app.prediction.counted import count
+from cdvft_app.prediction.predicting import Prediction
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.training.device import device_kind, total_bytes
+
+HALF_PRECISION = 0.5  # of the bytes by formula, which are float32's, a GPU may do with so many
+
+
+def admit(runs: Iterable[tuple[Plan, Prediction | None]], most_seconds: float | None = None) -> None:
+    """Refuse runs that by count need more memory than there is at all, or by forecast too many seconds.
+
+    Of both the least that is expected counts. Models whose layers are unknown until they are loaded pass.
+
+    Args:
+        runs: the plans, each with what is promised of it.
+        most_seconds: that a run may take; None: as many as it needs.
+
+    Raises:
+        InvalidChoice: what is too much, how much there is, and what to lower.
+    """
+    kind = device_kind()
+    memory = total_bytes(kind)
+    for plan, made in runs:
+        if made is None:
+            continue
+        need = _least_bytes(made, kind)
+        if need > memory:
+            raise InvalidChoice(_too_large(plan, made, kind, memory))
+        if most_seconds and made.whole_seconds and made.whole_seconds.low > most_seconds:
+            raise InvalidChoice(_too_long(plan, made, most_seconds))
+
+
+def _least_bytes(made: Prediction, kind: str) -> float:
+    return made.peak_memory_bytes.low * (HALF_PRECISION if kind == "cuda" else 1.0)
+
+
+def _too_large(plan: Plan, made: Prediction, kind: str, memory: int) -> str:
+    settings, batch = plan.settings, plan.settings.batch_size
+    assert batch
+    where = "the GPU here" if kind == "cuda" else "this machine"
+    inputs = "the size of the images" if settings.image_size else "the length of the texts"
+    fits = _largest_batch(plan, made, kind, memory)
+    advice = f"Batches of {fits} fit." if fits else f"Choose a smaller model, or lower {inputs}."
+    return (
+        f"batch_size: got {batch}; {plan.model.title} with {settings.method.label()} then needs at least "
+        f"{_least_bytes(made, kind) / 1e9:.3g} GB of memory, and {where} has {memory / 1e9:.3g} GB. {advice}"
+    )
+
+
+def _largest_batch(plan: Plan, made: Prediction, kind: str, memory: int) -> int:
+    """The largest half, quarter, ... of the batch that fits; 0 where not even one example does."""
+    batch = plan.settings.batch_size or 1
+    while batch := batch // 2:
+        counted = count(replace(plan, settings=plan.settings.model_copy(update={"batch_size": batch})))
+        assert counted is not None
+        smaller = made.peak_memory_bytes.low - made.counted.step_bytes + counted.step_bytes
+        if smaller * (HALF_PRECISION if kind == "cuda" else 1.0) <= memory:
+            return batch
+    return 0
+
+
+def _too_long(plan: Plan, made: Prediction, most_seconds: float) -> str:
+    settings, whole = plan.settings, made.whole_seconds
+    assert whole is not None
+    field = "max_steps" if settings.max_steps else "epochs"
+    steps = int(made.counted.steps * most_seconds / whole.value)
+    advice = f"About {steps:,} steps fit." if steps else "Choose a smaller model, or evaluate on less."
+    return (
+        f"{field}: got {getattr(settings, field):g}; {settings.method.label()} on {plan.model.title} then "
+        f"takes {duration(whole.low)} at least, and a run may take {duration(most_seconds)} here. {advice}"
+    )

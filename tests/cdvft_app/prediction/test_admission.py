@@ -1,0 +1,80 @@
+"""What is refused before it waits, and what is said of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.prediction import admission, admit, predict
+from cdvft_app.settings import InvalidChoice, RunSettings
+
+GB = 10**9
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+
+
+def refused(most_seconds: float | None = None, **settings: Any) -> str | None:
+    plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
+    try:
+        admit([(plan, predict(plan, []))], most_seconds)
+    except InvalidChoice as error:
+        return str(error)
+    return None
+
+
+def memory_of(monkeypatch: pytest.MonkeyPatch, size: float, kind: str = "cpu") -> None:
+    monkeypatch.setattr(admission, "device_kind", lambda: kind)
+    monkeypatch.setattr(admission, "total_bytes", lambda kind: round(size))
+
+
+def test_the_usual_race_fits_into_four_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_of(monkeypatch, 4 * GB)
+    assert [refused(method=method) for method in ("cdvft", "lora", "fourierft", "full")] == [None] * 4
+
+
+def test_a_batch_that_no_memory_holds_is_refused_and_one_that_fits_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory_of(monkeypatch, 8 * GB)
+    large = {"recipe": "mnist", "image_size": 518, "batch_size": 512}
+    said = refused(**large)
+    assert said and said.startswith("batch_size: got 512; ") and "this machine has 8 GB" in said
+    (fits,) = re.findall(r"Batches of (\d+) fit\.$", said)
+    assert refused(**large | {"batch_size": int(fits)}) is None
+    assert refused(**large | {"batch_size": 2 * int(fits)}) is not None
+
+
+def test_a_model_that_does_not_fit_at_all_is_no_matter_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_of(monkeypatch, 0.3 * GB)
+    said = refused()
+    assert said and said.endswith("Choose a smaller model, or lower the length of the texts.")
+
+
+def test_a_gpu_may_do_with_half_of_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = catalog.resolve(RunSettings(method="cdvft", batch_size=512))
+    made = predict(plan, [])
+    assert made is not None
+    memory_of(monkeypatch, 0.6 * made.peak_memory_bytes.low)
+    assert refused(batch_size=512)
+    memory_of(monkeypatch, 0.6 * made.peak_memory_bytes.low, "cuda")
+    assert refused(batch_size=512) is None
+    memory_of(monkeypatch, 0.4 * made.peak_memory_bytes.low, "cuda")
+    said = refused(batch_size=512)
+    assert said and "the GPU here has" in said
+
+
+def test_a_run_that_is_sure_to_be_too_long_is_refused() -> None:
+    assert refused(3600.0, max_steps=100) is None
+    assert refused(None, max_steps=100_000) is None
+    said = refused(600.0, max_steps=100_000)
+    assert said and said.startswith("max_steps: got 100000; ") and "a run may take 10 min here" in said
+    (fit,) = re.findall(r"About ([\d,]+) steps fit\.$", said)
+    assert refused(600.0, max_steps=int(fit.replace(",", ""))) is None
+    said = refused(600.0, epochs=100.0)
+    assert said and said.startswith("epochs: got 100; ")
