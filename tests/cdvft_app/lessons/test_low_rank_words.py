@@ -1,4 +1,4 @@
-"""What lessons 4 and 8 and the README say of low rank, computed: CDVFT with m = 2 beside LoRA."""
+"""Low rank, computed: CDVFT with m = 2 beside LoRA, for lessons 4 and 8, the fits and the README."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from cdvft.approximate import counting_bound, fit_circulant_diagonal, fit_low_rank, make_target
 from cdvft.circulant import circulant
-from cdvft_app.ui.learn.lesson_texts import LESSONS
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,49 +71,6 @@ TRUE: dict[str, dict[str, Callable[[], bool]]] = {
         "Full rank, at the price of a fixed pattern": lambda: generic_rank_is_full(32) and 96 // 64 == 1,
     },
 }
-LOW_RANK = [lesson for lesson in LESSONS if lesson.key in TRUE]
-
-
-@pytest.mark.parametrize("lesson", LOW_RANK, ids=lambda lesson: lesson.key)
-def test_the_graded_answer_is_the_true_one(lesson):
-    found = [TRUE[lesson.key][answer]() for answer, _ in lesson.question.answers]
-    assert found == [place == lesson.question.right for place in range(len(found))]
-
-
-@pytest.mark.parametrize(
-    ("key", "said", "holds"),
-    [
-        (
-            "4",
-            "every matrix of rank 1 is among them: let c be all ones",
-            lambda: rank_one_is_reached(10),
-        ),
-        ("4", "Almost no matrix is such a product", lambda: fills_few_dimensions(10)),
-        (
-            "8",
-            "No smaller one where the change has rank 1: both reach it. LoRA, with r = 1 here, comes closer "
-            "nowhere",
-            lambda: not smaller_on_every_change() and lora_is_smaller_nowhere(),
-        ),
-    ],
-)
-def test_replies_hold(key, said, holds):
-    (lesson,) = (lesson for lesson in LOW_RANK if lesson.key == key)
-    assert any(said in reply for _, reply in lesson.question.answers)
-    assert holds()
-
-
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_lora_is_exact_from_the_rank_of_the_change_on(k):
-    """Lesson 4: "LoRA is exact as soon as its r reaches a target's rank, with 2rn numbers"."""
-    n, change = 16, random(16, k) @ random(k, 16, seed=1)
-    reached = fit_low_rank(change, k)
-    assert reached.error < 1e-12 and reached.parameters == 2 * k * n
-    if k > 1:
-        assert fit_low_rank(change, k - 1).error > 0.01
-    text = " ".join(LOW_RANK[0].text.split())
-    assert "LoRA is exact as soon as its $r$ reaches a target's rank, with $2rn$ numbers" in text
-    assert "Low rank, of rank 4, with $8n$" in text and rank(make_target("low_rank", 10)) == 4
 
 
 @pytest.mark.parametrize("name", ["low_rank", "gaussian", "permutation", "sparse"])
