@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit, axe_violations, server_calls
@@ -151,3 +152,55 @@ def test_forced_colours_leave_data_its_own(visit: Visit) -> None:
     _, part = opened(visit, "1", forced_colors="active")
     fill = "(bar) => getComputedStyle(bar).backgroundColor"
     assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(0, 114, 178)"
+
+
+def drawn(count: int, seeds: np.ndarray) -> np.ndarray:
+    """The page's normal numbers, (seeds, count): mulberry32, and then Box and Muller's cosine."""
+    state, uniform = seeds.astype(np.uint64), []
+    wrap = np.uint64(0xFFFFFFFF)
+    for _ in range(2 * count):
+        state = (state + np.uint64(0x6D2B79F5)) & wrap
+        mixed = ((state ^ (state >> np.uint64(15))) * (state | np.uint64(1))) & wrap
+        more = ((mixed ^ (mixed >> np.uint64(7))) * (mixed | np.uint64(61))) & wrap
+        mixed ^= (mixed + more) & wrap
+        uniform.append((mixed ^ (mixed >> np.uint64(14))) / 2**32)
+    first, second = uniform[0::2], uniform[1::2]
+    return np.stack(
+        [np.sqrt(-2 * np.log(1 - a)) * np.cos(2 * np.pi * b) for a, b in zip(first, second, strict=True)], 1
+    )
+
+
+def losses(start: list[np.ndarray], wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and last loss of 160 steps of descent on ||a3 circ(c) a1 - wanted||^2 / 24, of each layer."""
+    a1, c, a3 = (vector.copy() for vector in start)
+    place = (np.arange(12)[:, None] - np.arange(12)) % 12
+    seen = []
+    for _ in range(161):
+        missed = a3[:, :, None] * c[:, place] * a1[:, None, :] - wanted
+        seen.append((missed**2).sum((1, 2)) / 24)
+        by_place = missed * a3[:, :, None] * a1[:, None, :]
+        steps = (
+            (missed * a3[:, :, None] * c[:, place]).sum(1),
+            np.stack([by_place[:, place == k].sum(1) for k in range(12)], 1),
+            (missed * c[:, place] * a1[:, None, :]).sum(2),
+        )
+        a1, c, a3 = (vector - 0.01 * step for vector, step in zip((a1, c, a3), steps, strict=True))
+    return seen[0], seen[-1]
+
+
+def test_lesson_6_counts_how_often_the_right_start_ends_lower(visit: Visit) -> None:
+    """It seldom does, on such layers: what a zero buys is the beginning, and the page says so."""
+    _, part = opened(visit, "6")
+    part.locator(".verdict-of-many").scroll_into_view_if_needed()
+    trials = np.arange(100) * 10
+    place = (np.arange(12)[:, None] - np.arange(12)) % 12
+    a1, c, a3 = (drawn(12, 1000 + trials + k) for k in range(3))
+    wanted = a3[:, :, None] * c[:, place] * a1[:, None, :]
+    start = [drawn(12, 5000 + trials + k) for k in range(3)]
+    none, one = losses(start, wanted), losses([*start[:2], 0 * start[2]], wanted)
+    lower, first = int((one[1] < none[1]).sum()), float((none[0] / one[0]).mean())
+    expect(part.locator(".verdict-of-many")).to_contain_text(
+        f"of 100 other layers and wanted changes, it did in {lower}, the random start in {100 - lower}.",
+        timeout=60_000,
+    )
+    expect(part.locator(".verdict-of-many")).to_contain_text(f"began at {first:.3g} times that of")

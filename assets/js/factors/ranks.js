@@ -49,7 +49,12 @@ export class Ranks {
       { name: () => this.name() },
     );
     this.legend = h("p", { class: "legend" });
-    this.panel.node.append(this.legend);
+    const meaning = h(
+      "p",
+      { class: "quiet" },
+      "A singular value says how much ΔW stretches one of its perpendicular directions: ΔW = Σ σₖ uₖ vₖᵀ, with all uₖ and vₖ of length 1. The rank counts those above zero.",
+    );
+    this.panel.node.append(this.legend, meaning);
     this.table = h("table", { class: "numbers compare" });
     this.node = h(
       "div",

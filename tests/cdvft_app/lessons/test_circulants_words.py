@@ -176,6 +176,21 @@ def lora_pays_two_d_a_rank() -> bool:
     return rank(b @ a) == 3 and b.numel() + a.numel() == 3 * 2 * D
 
 
+def singular_values_are_stretches() -> bool:
+    change = product(*random(3, D))
+    u, sizes, vh = torch.linalg.svd(change)
+    summed = sum((size * torch.outer(a, b) for size, a, b in zip(sizes, u.T, vh, strict=True)), 0 * change)
+    perpendicular = torch.allclose(vh @ vh.T, torch.eye(D, dtype=change.dtype))
+    stretched = torch.allclose((change @ vh.T).norm(dim=0), sizes)
+    return torch.allclose(summed, change) and perpendicular and stretched
+
+
+def rank_counts_singular_values_above_zero() -> bool:
+    change = product(with_zero(random(D)), *random(2, D, seed=1))
+    sizes = torch.linalg.svdvals(change)
+    return rank(change) == int((sizes > 1e-12 * sizes[0]).sum()) == D - 1
+
+
 def holds_every_matrix() -> bool:
     """Whether as many directions are free as a matrix has entries."""
     jacobian = torch.autograd.functional.jacobian(lambda v: product(*v), random(3, D))
@@ -249,6 +264,11 @@ HOLD = {
         ),
         "each of the three factors can then be inverted, and so can their product": factors_are_inverted,
         "LoRA's $BA$ pays $2d$ numbers for every single rank.": lora_pays_two_d_a_rank,
+        "The **singular values** $\\sigma_k$ say how much a matrix stretches each of $d$ perpendicular "
+        "directions $v_k$ of length 1: $\\Delta W = \\sum_k \\sigma_k\\,u_k v_k^\\top$.": (
+            singular_values_are_stretches
+        ),
+        "The rank counts those above zero.": rank_counts_singular_values_above_zero,
         "They are not: 3d numbers cannot describe all d² entries.": lambda: not holds_every_matrix(),
         "Full rank is not full freedom.": lambda: not holds_every_matrix(),
         "Rank counts independent directions, not stored numbers.": lambda: (

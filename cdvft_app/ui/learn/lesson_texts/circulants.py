@@ -80,6 +80,9 @@ Its **rank** is full unless a number of $a_1$, of $a_3$ or of $\mathrm{FFT}(c_2)
 three factors can then be inverted, and so can their product. LoRA's $BA$ pays $2d$ numbers for every
 single rank.
 
+The **singular values** $\sigma_k$ say how much a matrix stretches each of $d$ perpendicular directions $v_k$
+of length 1: $\Delta W = \sum_k \sigma_k\,u_k v_k^\top$. The rank counts those above zero.
+
 **Drag** the diagonals away from 1.
 """,
     Question(
