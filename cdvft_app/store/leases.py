@@ -45,6 +45,14 @@ class Leases:
             states.move(connection, number, "preparing", process=holder)
             return select(connection, "WHERE number = ?", number)[0]
 
+    def join(self, run_id: str, epoch: int, process: str) -> None:
+        """Name a process that trains for the holder, and still can end the run well when that is gone."""
+        with self._database.writing() as connection:
+            require(connection, run_id, epoch)
+            run = kept(connection, run_id)
+            known = select(connection, "WHERE number = ?", run["number"])[0].process
+            states.update(connection, run["number"], {"process": f"{known} {process}"})
+
     def renew(self, run_id: str, epoch: int) -> None:
         """Keep the lease for another while; `LeaseLost` if it is no longer this one."""
         with self._database.writing() as connection:
@@ -78,16 +86,15 @@ def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> N
 
 
 def _gone(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-    """Active runs without a living holder. The operating system knows of one on this machine, who may be
-    asleep with it or wait for a full disk; of others only the lease tells."""
+    """Active runs that nobody living holds. The operating system knows of processes on this machine, which
+    may be asleep with it or wait for a full disk; of others only the lease tells."""
     active = connection.execute(
         "SELECT number, id, epoch, process, lease_until FROM runs WHERE state IN (?, ?, ?) ORDER BY number",
         states.ACTIVE,
     ).fetchall()
-    now = time.time()
-    known = {row["process"]: processes.alive(row["process"]) for row in active}
-    return [
-        row
-        for row in active
-        if ((row["lease_until"] or 0.0) < now if known[row["process"]] is None else not known[row["process"]])
-    ]
+    return [row for row in active if not _held(row["process"] or "", row["lease_until"] or 0.0)]
+
+
+def _held(holders: str, until: float) -> bool:
+    known = [processes.alive(name) for name in holders.split()]
+    return until > time.time() if None in known or not known else any(known)

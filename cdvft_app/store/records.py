@@ -37,7 +37,7 @@ class RunRecord:
     """One run. `metric` is the latest evaluation's until the end; times are seconds since 1970.
 
     `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
-    relative to the run's folder. `process` names the holder of its lease, `epoch` counts its leases.
+    relative to the run's folder. `process` names who holds its lease, `epoch` counts its leases.
     `forecast` is what was promised when the run was made, None where nothing was. `sweep`: it is one of a
     sweep's many.
     """

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.events import Halt, TrainingPaused
-from cdvft_app.store.processes import alive
+from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import data_parallel
@@ -40,6 +40,7 @@ def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAI
     store = RunStore(root)
     run = store.get(run_id)
     assert run is not None
+    store.leases.join(run.id, run.epoch, this_process())
     halts = Halts(run, limit)
     data_parallel.lead(run, store.folder(run.id))
     try:

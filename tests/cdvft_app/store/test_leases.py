@@ -90,6 +90,17 @@ def test_a_holder_of_this_machine_is_believed_while_it_lives_and_no_longer(store
     assert store.state(mine) == "preparing"
 
 
+def test_a_child_that_lives_keeps_the_run_of_a_holder_that_is_gone(store):
+    held, left = (store.create([CDVFT], None, process=GONE)[0] for _ in range(2))
+    store.leases.join(held.id, held.epoch, this_process())
+    store.leases.join(left.id, left.epoch, f"999999998:1.00@{machine()}")
+    assert store.leases.expire() == [left.id]
+    store.set_state(held.id, "interrupted", "The child saw it.", epoch=held.epoch)
+    assert store.get(held.id).reason == "The child saw it."
+    with pytest.raises(LeaseLost):
+        store.leases.join(left.id, left.epoch, this_process())
+
+
 @pytest.mark.parametrize(
     "shown",
     [
