@@ -12,6 +12,7 @@ import typer
 
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.cost import cost
+from cdvft_app.commands.doctor import doctor
 from cdvft_app.commands.history import delete, runs
 from cdvft_app.commands.measure import measure
 from cdvft_app.commands.sweep import sweep
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (cost, measure, sweep, train, resume, runs, delete):
+for command in (cost, measure, sweep, train, resume, runs, delete, doctor):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""The history's SQLite file: its tables, their version, how it is opened, and its troubles as sentences.
+"""The history's SQLite file: how it is opened, read and written, and its troubles as sentences.
 
 Write-ahead logging lets many readers read while one writes. With synchronous=NORMAL a killed process loses no
 committed row; a power cut may lose the last ones, never the file.
@@ -13,67 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cdvft_app.store.migration import migrate
 from cdvft_app.store.records import StoreError
-
-# The tables of format 1. A history of any older format, a new one among them, gets what it lacks from LATER.
-TABLES = """
-CREATE TABLE runs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of making
-    id TEXT NOT NULL UNIQUE,
-    group_id TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    token_hash TEXT,                           -- NULL: started from a terminal, owned by nobody on the page
-    name TEXT NOT NULL,
-    settings TEXT NOT NULL,
-    method TEXT NOT NULL,
-    state TEXT NOT NULL,
-    reason TEXT,
-    step INTEGER NOT NULL DEFAULT 0,
-    total_steps INTEGER,
-    trainable_parameters INTEGER,
-    metric_name TEXT,
-    metric REAL,
-    seconds REAL,
-    device TEXT,
-    result TEXT NOT NULL DEFAULT '{}',
-    created REAL NOT NULL,
-    queued REAL NOT NULL,
-    started REAL,
-    ended REAL,
-    process TEXT
-);
-CREATE INDEX runs_group ON runs (group_id, position);
-CREATE INDEX runs_state ON runs (state, queued, number);
-CREATE TABLE rows (
-    cursor INTEGER PRIMARY KEY AUTOINCREMENT,
-    run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    kind TEXT NOT NULL,
-    step INTEGER,
-    data TEXT NOT NULL
-);
-CREATE INDEX rows_run ON rows (run_id, cursor);
-"""
-LATER: dict[int, str] = {  # format -> what it changed in the one before
-    2: "ALTER TABLE runs ADD COLUMN forecast TEXT",  # what was promised before it began; NULL: nothing
-    3: "ALTER TABLE runs ADD COLUMN sweep INTEGER NOT NULL DEFAULT 0",  # 1: one of a sweep's many
-    4: """CREATE TABLE measurements (
-    what TEXT NOT NULL,                        -- JSON: model, method, setting, targets, batch, sequence
-    device TEXT NOT NULL,
-    time REAL NOT NULL,
-    result TEXT NOT NULL,
-    PRIMARY KEY (what, device)
-)""",
-    # Devices by the names that pages give them.
-    5: """UPDATE runs SET device = 'CPU' || substr(device, 4) WHERE device LIKE 'cpu%';
-UPDATE runs SET device = 'Apple GPU' WHERE device = 'mps'""",
-    # The run's folder, once named by its number, which came again after a ROLLBACK; now by its id.
-    6: """ALTER TABLE runs ADD COLUMN folder TEXT;
-UPDATE runs SET folder = printf('%06d', number)""",
-    # Who trains a run: the lease's number, and when it ends unless it is renewed.
-    7: """ALTER TABLE runs ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE runs ADD COLUMN lease_until REAL""",
-}
-VERSION = max(LATER)
 
 
 class Database:
@@ -82,29 +23,24 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._idle: deque[sqlite3.Connection] = deque()  # its append and pop are atomic
-        with self.writing() as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise StoreError(
-                    f"The history {path} was written by a newer version of this app (format {version}; this "
-                    f"one reads format {VERSION}). Update the app, or set RUNS_DIR to another folder."
-                )
-            if version < VERSION:
-                scripts = {1: TABLES, **LATER}
-                for later in range(version + 1, VERSION + 1):
-                    for statement in scripts[later].split(";\n"):
-                        connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+        with sentences(path):
+            migrate(path)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one SELECT; it waits for no writer."""
         with sentences(self.path):
-            connection = self._idle.pop() if self._idle else self._connect()
+            connection, sound = self._idle.pop() if self._idle else self._connect(), True
             try:
                 yield connection
+            except sqlite3.Error:
+                sound = False  # opened on a disk that was read-only, it would stay so
+                raise
             finally:
-                self._idle.append(connection)
+                if sound:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -146,7 +82,7 @@ def sentences(path: Path) -> Iterator[None]:
         elif "locked" in said:
             advice = "Another program holds it; close that program, or try again in a moment."
         elif "malformed" in said or "not a database" in said:
-            advice = "The file is damaged: move it away to begin a new history, or put a copy back."
+            advice = "The file is damaged; `python -m cdvft_app doctor` mends it."
         else:
             advice = "Set RUNS_DIR to a folder that can be written."
         raise StoreError(f"The history {path} cannot be used ({said}). {advice}") from error

@@ -10,18 +10,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.events import Done, Evaluation, Event, Note, Started, Step
+from cdvft_app.events import Done, Event, Note, Started, Step
 from cdvft_app.store import states
 
 LARGEST_CURSOR = 2**63 - 1
 
-# The run's columns that an event brings up to date, beside its state and result.
-COLUMNS_OF: dict[type, tuple[str, ...]] = {
-    Started: ("total_steps", "trainable_parameters", "metric_name", "device"),
-    Step: ("step", "seconds"),
-    Evaluation: ("metric_name", "metric"),
-    Done: ("step", "seconds", "metric_name", "metric"),
+# The run's columns that a row of this kind brings up to date, beside its state and result.
+COLUMNS_OF: dict[str, tuple[str, ...]] = {
+    "started": ("total_steps", "trainable_parameters", "metric_name", "device"),
+    "step": ("step", "seconds"),
+    "evaluation": ("metric_name", "metric"),
+    "done": ("step", "seconds", "metric_name", "metric"),
 }
+
+
+def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
+    """What an event's values make of the run's columns; `result` is what that column holds before."""
+    changed = {column: values[column] for column in COLUMNS_OF.get(kind, ())}
+    if kind in ("started", "done"):
+        changed["result"] = json.dumps(json.loads(result) | values)
+    return changed
 
 
 def facts(event: Event, folder: Path) -> dict[str, Any]:
@@ -41,8 +49,8 @@ def facts(event: Event, folder: Path) -> dict[str, Any]:
     return values
 
 
-def append(connection: sqlite3.Connection, number: int, event: Event, folders: Path) -> int:
-    """Keep an event of the run inside the caller's transaction; return the new row's cursor."""
+def append(connection: sqlite3.Connection, number: int, event: Event, folders: Path) -> sqlite3.Row:
+    """Keep an event of the run inside the caller's transaction; return the new row."""
     run = connection.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
     values = facts(event, folders / run["folder"])
     if isinstance(event, Step) and event.step <= run["step"]:
@@ -51,17 +59,15 @@ def append(connection: sqlite3.Connection, number: int, event: Event, folders: P
         states.move(connection, number, "running")
     if isinstance(event, Done):
         states.move(connection, number, event.state)
-    changed = {column: values[column] for column in COLUMNS_OF.get(type(event), ())}
-    if isinstance(event, Started | Done):
-        changed["result"] = json.dumps(json.loads(run["result"]) | values)
+    kind = type(event).__name__.lower()
+    changed = columns(kind, values, run["result"])
     if changed:
         states.update(connection, number, changed)
-    kind, step = type(event).__name__.lower(), values.pop("step", None)
-    row = connection.execute(
-        "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?) RETURNING cursor",
+    step = values.pop("step", None)
+    return connection.execute(
+        "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?) RETURNING cursor, kind, step, data",
         (run["id"], kind, step, json.dumps(values)),
     ).fetchone()
-    return row["cursor"]
 
 
 def after(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,10 +16,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.events import Event
+from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, owners, rows, states, waiting
 from cdvft_app.store.database import Database, sentences
+from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
 from cdvft_app.store.measurements import Measurements
@@ -34,6 +34,7 @@ from cdvft_app.store.records import (
     select,
 )
 
+HISTORY = "history.sqlite"
 LOOK_SECONDS = 1.0
 
 
@@ -45,19 +46,23 @@ class RunStore:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
-        self._folders = self.root / "runs"
         with sentences(self.root):
-            self._folders.mkdir(parents=True, exist_ok=True)
-        self._database = Database(self.root / "history.sqlite")
+            (self.root / "runs").mkdir(parents=True, exist_ok=True)
+        self._database = Database(self.root / HISTORY)
         self.measurements = Measurements(self._database)
         self.leases = Leases(self._database)
+        self.folders = Folders(self.root / "runs", self._database)
         self._next_look = 0.0
 
     @classmethod
     def default(cls) -> RunStore:
         """The store in RUNS_DIR, else in the user's cache folder."""
+        return cls(cls.default_folder())
+
+    @staticmethod
+    def default_folder() -> Path:
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return cls(os.environ.get("RUNS_DIR") or Path(cache, "cdvft", "runs"))
+        return Path(os.environ.get("RUNS_DIR") or Path(cache, "cdvft", "runs")).expanduser().resolve()
 
     def close(self) -> None:
         self._database.close()
@@ -111,6 +116,7 @@ class RunStore:
         for run in made:
             with suppress(StoreError):  # the run is kept, and whoever trains it makes its folder
                 self.make_folder(run.id)
+                self.folders.keep_facts(run.id)
         return made
 
     def get(self, run_id: object) -> RunRecord | None:
@@ -152,14 +158,11 @@ class RunStore:
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
         with self._database.reading() as connection:
-            return self._folders / kept(connection, run_id)["folder"]
+            return self.folders.path / kept(connection, run_id)["folder"]
 
     def make_folder(self, run_id: str) -> Path:
         """The run's folder, made if it is missing. Only a run that is in the history has one."""
-        folder = self.folder(run_id)
-        with sentences(folder):
-            folder.mkdir(exist_ok=True)
-        return folder
+        return self.folders.make(self.folder(run_id).name)
 
     def _look(self) -> None:
         """End the runs whose holders are gone before anybody is told of them; at most once a second."""
@@ -181,7 +184,13 @@ class RunStore:
         """
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
-            return rows.append(connection, kept(connection, run_id)["number"], event, self._folders)
+            run = kept(connection, run_id)
+            row = dict(rows.append(connection, run["number"], event, self.folders.path))
+        cursor = row.pop("cursor")
+        self.folders.keep_row(run["folder"], row)
+        if isinstance(event, Started | Done):
+            self.folders.keep_facts(run_id)
+        return cursor
 
     def rows(
         self, run_id: object, after: int = 0, kinds: Sequence[str] | None = None, limit: int = 5000
@@ -215,6 +224,7 @@ class RunStore:
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
             states.move(connection, kept(connection, run_id)["number"], state, reason, process)
+        self.folders.keep_facts(run_id)
 
     def ask_to_stop(self, run_id: str) -> None:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
@@ -227,6 +237,7 @@ class RunStore:
                 raise IllegalTransition(f"“{found.name}” has already ended ({found.state}).")
             elif found.state != "stopping":
                 states.move(connection, number, "stopping")
+        self.folders.keep_facts(run_id)
 
     def queued(self, token: str | None = None, sweep: bool | None = None) -> int:
         """How many runs wait; with `token`, its owner's only; with `sweep`, those of sweeps, or of races."""
@@ -262,6 +273,7 @@ class RunStore:
             raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
         with self._database.writing() as connection:
             states.update(connection, kept(connection, run_id)["number"], {"name": one_line(name)})
+        self.folders.keep_facts(run_id)
 
     def delete(self, run_id: str, token: str) -> None:
         """`remove` for its owner alone."""
@@ -277,6 +289,6 @@ class RunStore:
             if found.state in states.ACTIVE:
                 raise IllegalTransition(f"“{found.name}” is {found.state}; stop it first, then delete it.")
             connection.execute("DELETE FROM runs WHERE number = ?", (row["number"],))
-        folder = self._folders / row["folder"]
-        with sentences(folder), suppress(FileNotFoundError):
-            shutil.rmtree(folder)
+            connection.execute("INSERT INTO deleted (folder) VALUES (?)", (row["folder"],))
+        with suppress(StoreError):  # it is deleted; what the disk keeps of it is swept when it can be
+            self.folders.sweep()

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,47 @@ def _opened(folder: Path, step: int) -> Iterator[Any]:
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that have a snapshot, in order."""
+    """The steps that have a whole snapshot, in order: one that was cut off costs that step alone."""
+    return [step for step in _kept(folder) if _whole(folder / _file(step))]
+
+
+def damaged(folder: Path) -> list[int]:
+    """The steps whose snapshot cannot be read."""
+    return [step for step in _kept(folder) if not _whole(folder / _file(step))]
+
+
+def remove(folder: Path, step: int) -> None:
+    (folder / _file(step)).unlink()
+
+
+def _whole(file: Path) -> bool:
+    """Whether the file is as long as its head says; its numbers are not looked at."""
+    try:
+        status = file.stat()
+        return _opens(file, status.st_mtime_ns, status.st_size)
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=100_000)
+def _opens(file: Path, written: int, size: int) -> bool:
+    try:
+        with safe_open(file, framework="numpy"):
+            return True
+    except SafetensorError:
+        return False
+
+
+def _kept(folder: Path) -> list[int]:
     names = (FILE.fullmatch(path.name) for path in (folder / "snapshots").glob("step-*.safetensors"))
     return sorted(int(name[1]) for name in names if name)
 
 
 def remove_after(folder: Path, step: int) -> None:
     """Forget the snapshots of later steps, which a run resumed at `step` computes again."""
-    for later in steps(folder):
+    for later in _kept(folder):
         if later > step:
-            (folder / _file(later)).unlink()
+            remove(folder, later)
 
 
 def _file(step: int) -> str:

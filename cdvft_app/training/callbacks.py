@@ -15,7 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from cdvft_app.events import Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.store import snapshots
-from cdvft_app.training import methods
+from cdvft_app.training import checkpoints, methods
 
 SNAPSHOTS = 20
 """How many snapshots a run writes after the one at step 0."""
@@ -174,6 +174,12 @@ class Reporter(TrainerCallback):
         )
         if step in self.snapshot_steps:
             self._snapshot(step, kwargs["model"])
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            checkpoints.seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
 
     def on_evaluate(
         self,

@@ -60,6 +60,8 @@ class JobQueue:
     def start(self) -> list[str]:
         """Begin to work. Returns the ids of the runs that an earlier process left unfinished."""
         interrupted = self._store.leases.expire()
+        self._store.folders.sweep()
+        self._store.folders.adopt()
         for number in range(self._workers):
             thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
             self._threads.append(thread)

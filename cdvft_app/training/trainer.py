@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from transformers import PrinterCallback, TrainerState, set_seed
-from transformers.trainer_utils import sort_checkpoints
 from transformers.utils import logging as transformers_log
 
 from cdvft.kernels.native.build import library
@@ -36,15 +35,14 @@ from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import arguments, methods, schedule
+from cdvft_app.training import arguments, checkpoints, methods, schedule
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
+from cdvft_app.training.checkpoints import LAST_WRITTEN
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.explained import explained, left_early
 from cdvft_app.training.loop import RaceTrainer
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
-LAST_WRITTEN = "trainer_state.json"
-"""The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
 
 
 def train(
@@ -184,11 +182,13 @@ class _Run:
 
     def look_back(self) -> Path | None:
         """Bring step, clock and losses to the last whole checkpoint, and forget later snapshots."""
-        paths = map(Path, sort_checkpoints(str(self.folder / CHECKPOINTS)))
-        whole = [path for path in paths if (path / LAST_WRITTEN).is_file()]
-        if not whole:
+        whole, damaged = checkpoints.newest(self.folder / CHECKPOINTS)
+        for path in damaged:
+            step = path.name.rpartition("-")[2]
+            self.emit(Note(f"The checkpoint of step {step} is damaged and was passed over.", "warning"))
+        if whole is None:
             return None
-        state = TrainerState.load_from_json(str(whole[-1] / LAST_WRITTEN))
+        state = TrainerState.load_from_json(str(whole / LAST_WRITTEN))
         rows = [row for row in state.log_history if "loss" in row]
         self.step = state.global_step
         self.watch.losses = [row["loss"] for row in rows]
@@ -196,7 +196,7 @@ class _Run:
         if self.args.should_save:
             snapshots.remove_after(self.folder, self.step)
         self.emit(Note(f"Went on from step {self.step}."))
-        return whole[-1]
+        return whole
 
     def announce(self) -> None:
         """Emit `Started`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,12 @@ class OnVisit:
 def _kept_secret(folder: Path) -> str:
     """The key to what browsers remember. It is kept with the runs, so that a restart forgets no owner."""
     file = folder / SECRET_FILE
-    try:
-        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
-            new.write(secrets.token_hex(16))
-    except FileExistsError:
-        pass
+    if file.is_file() and not file.stat().st_size:
+        file.unlink()  # its writer was killed, or its disk full
+    unfinished = folder / f"{SECRET_FILE}.{secrets.token_hex(4)}"
+    with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
+        new.write(secrets.token_hex(16))
+    with suppress(FileExistsError):
+        os.link(unfinished, file)  # whole, and only if no other program was first
+    unfinished.unlink()
     return file.read_text()

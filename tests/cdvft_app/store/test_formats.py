@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.database import TABLES, VERSION
+from cdvft_app.store.formats import TABLES, VERSION
 from cdvft_app.store.runs import RunStore
 
 SETTINGS = RunSettings(method="lora", seed=3)

@@ -58,6 +58,30 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(whole, text_plan, text_row
     assert after.losses().items() <= whole[0].losses().items()
 
 
+DAMAGES = [
+    ("trainer_state.json", lambda held: held[: len(held) // 2]),
+    ("optimizer.pt", lambda held: held[:-9]),
+    ("*.safetensors", lambda held: held[:-9] + bytes(9)),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=[file for file, _ in DAMAGES])
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
+    whole, text_plan, text_rows, tmp_path, damage
+):
+    file, damaged = damage
+    run(text_plan(checkpoint_every=5), text_rows, tmp_path, stop_after=12)
+    latest = max((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1]))
+    target = next(latest.rglob(file))
+    target.write_bytes(damaged(target.read_bytes()))
+    after, done = run(text_plan(checkpoint_every=5), text_rows, tmp_path, resume=True)
+    assert min(after.losses()) == 11 and done.state == "finished"
+    assert after.losses().items() <= whole[0].losses().items()
+    step = latest.name.split("-")[1]
+    notes = [(note.text, note.kind) for note in after.of(Note)]
+    assert (f"The checkpoint of step {step} is damaged and was passed over.", "warning") in notes
+
+
 def test_resume_after_the_last_step_only_evaluates(whole, text_plan, text_rows, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass

@@ -1,0 +1,146 @@
+"""Finding out what is wrong with a store, and mending what can be: the history, its folders, their files."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdvft_app.store import snapshots, states
+from cdvft_app.store.database import sentences
+from cdvft_app.store.formats import VERSION
+from cdvft_app.store.migration import copy, require_alone
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import HISTORY, RunStore
+
+EVERY_RUN = 10**9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was wrong, in a sentence, and whether it is so no more."""
+
+    text: str
+    mended: bool = True
+
+
+def examine(root: Path) -> Iterator[Finding]:
+    """Check the store in `root` and mend it, one finding after the other; a sound store has none.
+
+    Raises:
+        StoreError: the history cannot be opened, such as while another program uses a damaged one.
+    """
+    yield from _history(root / HISTORY)
+    store = RunStore(root)
+    try:
+        if adopted := store.folders.adopt():
+            yield Finding(f"{_runs(adopted)} taken into the history from their folders.")
+        if gone := store.leases.expire():
+            yield Finding(f"{_runs(gone)} of a program that has ended: now interrupted, and can be resumed.")
+        store.folders.sweep()
+        for run in store.history(EVERY_RUN):
+            yield from _run(store, run)
+        for orphan in store.folders.orphans():
+            if any(orphan.iterdir()):
+                text = f"{orphan} belongs to no run and says nothing of one: look into it, then remove it."
+                yield Finding(text, mended=False)
+            else:
+                orphan.rmdir()
+                yield Finding(f"{orphan} was empty and belonged to no run: removed.")
+    finally:
+        store.close()
+
+
+def _history(path: Path) -> Iterator[Finding]:
+    if not path.is_file():
+        if any((path.parent / "runs").glob("*/")):
+            yield Finding(f"{path} was missing: begun anew.")
+        return
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    if said != "ok":
+        if "locked" in said:
+            raise StoreError(f"The history {path} is in use ({said}). Try again in a moment.")
+        aside = _aside(path, "damaged")
+        yield Finding(f"{path} was damaged ({said}): now {aside.name}, and made anew from the folders.")
+
+
+def _run(store: RunStore, run: RunRecord) -> Iterator[Finding]:
+    folder, name = store.folder(run.id), f"Run {run.id} (“{run.name}”)"
+    if not folder.is_dir():
+        store.make_folder(run.id)
+        lost = run.step > 0
+        what = "its checkpoints, factors and adapter are lost" if lost else "made again"
+        yield Finding(f"{name} had no folder: {what}.", mended=not lost)
+    elif run.state == "finished" and not (folder / run.result.get("adapter_folder", "")).is_dir():
+        yield Finding(f"{name} has no adapter any more; its curves are kept.", mended=False)
+    for step in snapshots.damaged(folder):
+        snapshots.remove(folder, step)
+        yield Finding(f"{name}: its factors at step {step} could not be read and are removed.")
+    if run.state in states.ACTIVE:
+        return
+    difference = store.folders.difference(run.id)
+    if difference > 0:
+        store.folders.take_back(run.id)
+        yield Finding(f"{name}: its folder told more than the history; taken back from there.")
+    elif difference < 0:
+        store.folders.rewrite(run.id)
+        yield Finding(f"{name}: its folder told less than the history; written anew.")
+
+
+def backup(root: Path, target: Path) -> None:
+    """A copy of the history, while servers may go on; the folders of runs are copied as any others."""
+    if target.exists():
+        raise StoreError(f"{target} exists already; name a file that does not.")
+    with sentences(target):
+        copy(root / HISTORY, target)
+
+
+def restore(root: Path, source: Path) -> Path | None:
+    """Put a backup in the place of the history, which is kept beside it; where, if there was one.
+
+    Runs that are younger than the backup come back from their folders when the store is opened.
+
+    Raises:
+        StoreError: the backup is none, or a program has the history open.
+    """
+    try:
+        with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            sound = connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise StoreError(f"{source} is no backup of a history ({error}).") from error
+    if not sound or not 0 < version <= VERSION:
+        raise StoreError(f"{source} is damaged, or of a later version (format {version}).")
+    path = root / HISTORY
+    with sentences(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = _aside(path, "replaced") if path.is_file() else None
+        copy(source, path)
+    return aside
+
+
+def _aside(path: Path, word: str) -> Path:
+    """Move the history and what belongs to it away, unless a program has it open; where it is now."""
+    with sentences(path):
+        try:
+            require_alone(path, "It is to be replaced.")
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise
+        aside = path.with_name(f"{path.stem}.{word}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+        for suffix in ("-wal", "-shm", ""):
+            belonging = path.with_name(path.name + suffix)
+            if belonging.exists():
+                belonging.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _runs(ids: list[str]) -> str:
+    return f"1 run ({ids[0]})" if len(ids) == 1 else f"{len(ids)} runs"

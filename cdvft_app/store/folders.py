@@ -1,0 +1,175 @@
+"""The runs' folders: each is made after its run is kept, and swept after its run is deleted.
+
+Beside what the training writes, a folder carries what the history knows of its run, in `run.json` and
+`rows.jsonl`, so that a history that was lost can be had again: `adopt` takes in every folder that no run of
+the history owns. The history is what counts; the two files are a copy, which the disk may refuse.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.store import rows, states
+from cdvft_app.store.database import Database, sentences
+from cdvft_app.store.records import kept
+
+FACTS, ROWS = "run.json", "rows.jsonl"
+OF_THE_HISTORY = ("number", "process", "epoch", "lease_until")  # columns that mean nothing in another one
+LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
+
+
+class Folders:
+    """`RunStore.folders`; any thread and process may use it."""
+
+    def __init__(self, path: Path, database: Database) -> None:
+        self.path = path
+        self._database = database
+
+    def make(self, name: str) -> Path:
+        """The folder, made if it is missing; only a run that is kept may have one."""
+        folder = self.path / name
+        with sentences(folder):
+            folder.mkdir(exist_ok=True)
+        return folder
+
+    def keep_facts(self, run_id: str) -> None:
+        """Write down what the history knows of the run, but for its rows."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if row is not None:
+            known = {column: row[column] for column in row.keys() if column not in OF_THE_HISTORY}  # noqa: SIM118
+            with suppress(OSError):
+                _replace(self.path / row["folder"] / FACTS, json.dumps(known, indent=1))
+
+    def keep_row(self, name: str, row: dict[str, Any]) -> None:
+        with suppress(OSError), (self.path / name / ROWS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def rewrite(self, run_id: str) -> None:
+        """Write both files anew out of the history: those of an older version, or of a disk that was full."""
+        self.keep_facts(run_id)
+        with self._database.reading() as connection:
+            name = connection.execute("SELECT folder FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
+            query = "SELECT kind, step, data FROM rows WHERE run_id = ? ORDER BY cursor"
+            lines = [json.dumps(dict(row)) + "\n" for row in connection.execute(query, (run_id,))]
+        with suppress(OSError):
+            _replace(self.path / name / ROWS, "".join(lines))
+
+    def difference(self, run_id: str) -> int:
+        """0 if both files say what the history does; -1 if they say less, 1 if more: the history has gone
+        back in time then, as with its write-ahead log."""
+        with self._database.reading() as connection:
+            run = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+            query = "SELECT kind FROM rows WHERE run_id = ?"
+            kinds = [row["kind"] for row in connection.execute(query, (run_id,))]
+        facts = _read(self.path / run["folder"])
+        told = [row["kind"] for row in _rows(self.path / run["folder"])]
+        if _far(facts.get("state"), told) > _far(run["state"], kinds):
+            return 1
+        return 0 if (facts.get("state"), told) == (run["state"], kinds) else -1
+
+    def take_back(self, run_id: str) -> None:
+        """Put what the folder says of the run in the place of what the history does."""
+        with self._database.writing() as connection:
+            name = kept(connection, run_id)["folder"]
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+            _insert(connection, _read(self.path / name) | {"folder": name}, _rows(self.path / name))
+
+    def sweep(self) -> None:
+        """Remove the folders of deleted runs, those also that a killed or hindered program left."""
+        with self._database.reading() as connection:
+            names = [row["folder"] for row in connection.execute("SELECT folder FROM deleted")]
+        for name in names:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+            if not (self.path / name).exists():
+                with self._database.writing() as connection:
+                    connection.execute("DELETE FROM deleted WHERE folder = ?", (name,))
+
+    def orphans(self) -> list[Path]:
+        """Folders that no run owns and no deletion has left."""
+        with self._database.reading() as connection:
+            query = "SELECT folder FROM runs UNION SELECT folder FROM deleted"
+            known = {row["folder"] for row in connection.execute(query)}
+        return sorted(path for path in self.path.iterdir() if path.is_dir() and path.name not in known)
+
+    def adopt(self) -> list[str]:
+        """Take the runs of orphans into the history, the oldest first; their ids."""
+        if not any((path / FACTS).is_file() for path in self.orphans()):
+            return []
+        adopted = []
+        with self._database.writing() as connection:  # whoever deletes a run waits
+            found = [(facts, path) for path in self.orphans() if (facts := _read(path))]
+            for facts, path in sorted(found, key=lambda one: (one[0]["created"], one[0]["position"])):
+                with suppress(sqlite3.IntegrityError):  # a second copy of a run that is kept
+                    _insert(connection, facts | {"folder": path.name}, _rows(path))
+                    adopted.append(facts["id"])
+        return adopted
+
+
+def _insert(connection: sqlite3.Connection, facts: dict[str, Any], told: Iterable[dict[str, Any]]) -> None:
+    known = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")} - set(OF_THE_HISTORY)
+    values = {column: value for column, value in facts.items() if column in known}
+    if values["state"] not in states.FINAL:
+        values |= {"state": "interrupted", "reason": LOST, "ended": values["queued"]}
+    for row in told:
+        event = json.loads(row["data"]) | {"step": row["step"]}
+        values |= rows.columns(row["kind"], event, values["result"])
+    connection.execute(
+        f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
+        tuple(values.values()),
+    )
+    connection.executemany(
+        "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?)",
+        [(values["id"], row["kind"], row["step"], row["data"]) for row in told],
+    )
+
+
+def _far(state: str | None, kinds: list[str]) -> tuple[int, bool]:
+    """How far a run has come by what is said of it: steps, and whether it came to an end of its own."""
+    return kinds.count("step"), "done" in kinds and state in states.FINAL
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """The facts that the folder carries; none where it has none that can be read."""
+    with suppress(OSError, ValueError):
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        if isinstance(facts, dict) and {"id", "settings", "state", "created", "queued"} <= set(facts):
+            return facts
+    return {}
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows that the folder carries, without those that a resume made void."""
+    told: list[dict[str, Any]] = []
+    step = 0
+    for row in _lines(folder / ROWS):
+        if told and told[-1]["kind"] == "done":
+            told.pop()  # the end that was written was not the end
+        if row["kind"] == "step":
+            if row["step"] <= step:
+                told = [one for one in told if one["step"] is None or one["step"] < row["step"]]
+            step = row["step"]
+        told.append(row)
+    return told
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    with suppress(OSError):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):  # the last one may be cut off
+                row = json.loads(line)
+                if isinstance(row, dict) and {"kind", "step", "data"} <= set(row):
+                    yield row
+
+
+def _replace(file: Path, text: str) -> None:
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, file)

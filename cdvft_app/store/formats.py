@@ -1,0 +1,64 @@
+"""The tables of the history, and what each format changed in the one before."""
+
+from __future__ import annotations
+
+# The tables of format 1. A history of any older format, a new one among them, gets what it lacks from LATER.
+TABLES = """
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of making
+    id TEXT NOT NULL UNIQUE,
+    group_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    token_hash TEXT,                           -- NULL: started from a terminal, owned by nobody on the page
+    name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    method TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    step INTEGER NOT NULL DEFAULT 0,
+    total_steps INTEGER,
+    trainable_parameters INTEGER,
+    metric_name TEXT,
+    metric REAL,
+    seconds REAL,
+    device TEXT,
+    result TEXT NOT NULL DEFAULT '{}',
+    created REAL NOT NULL,
+    queued REAL NOT NULL,
+    started REAL,
+    ended REAL,
+    process TEXT
+);
+CREATE INDEX runs_group ON runs (group_id, position);
+CREATE INDEX runs_state ON runs (state, queued, number);
+CREATE TABLE rows (
+    cursor INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    step INTEGER,
+    data TEXT NOT NULL
+);
+CREATE INDEX rows_run ON rows (run_id, cursor);
+"""
+LATER: dict[int, str] = {  # format -> what it changed in the one before
+    2: "ALTER TABLE runs ADD COLUMN forecast TEXT",  # what was promised before it began; NULL: nothing
+    3: "ALTER TABLE runs ADD COLUMN sweep INTEGER NOT NULL DEFAULT 0",  # 1: one of a sweep's many
+    4: """CREATE TABLE measurements (
+    what TEXT NOT NULL,                        -- JSON: model, method, setting, targets, batch, sequence
+    device TEXT NOT NULL,
+    time REAL NOT NULL,
+    result TEXT NOT NULL,
+    PRIMARY KEY (what, device)
+)""",
+    # Devices by the names that pages give them.
+    5: """UPDATE runs SET device = 'CPU' || substr(device, 4) WHERE device LIKE 'cpu%';
+UPDATE runs SET device = 'Apple GPU' WHERE device = 'mps'""",
+    # The run's folder, once named by its number, which came again after a ROLLBACK; now by its id.
+    6: """ALTER TABLE runs ADD COLUMN folder TEXT;
+UPDATE runs SET folder = printf('%06d', number)""",
+    # Who trains a run: the lease's number, and when it ends unless it is renewed.
+    7: """ALTER TABLE runs ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN lease_until REAL""",
+    8: "CREATE TABLE deleted (folder TEXT PRIMARY KEY)",  # whose runs are gone, until they are, too
+}
+VERSION = max(LATER)

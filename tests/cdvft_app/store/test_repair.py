@@ -1,0 +1,229 @@
+"""A store mends itself: lost histories, orphans, deletions that were cut off, damaged files, old formats."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stored_runs import CDVFT, LORA, STARTED, done, step
+from test_formats import ID, write_format_1
+
+from cdvft_app.events import Evaluation
+from cdvft_app.store import snapshots
+from cdvft_app.store.doctor import backup, examine, restore
+from cdvft_app.store.formats import VERSION
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+
+
+def trained(store: RunStore, state: str = "finished", token: str = "secret") -> str:
+    """A run of four steps, of which the third came twice, with the folder of its adapter."""
+    (run,) = store.create([CDVFT], token, "mine", process=this_process())
+    events = [STARTED, step(1), step(2), step(3, 9.0), step(4, 9.0), step(3), step(4)]
+    for event in (*events, Evaluation(4, 0.4, 0.5, "accuracy", 0.77, True)):
+        store.append(run.id, event)
+    (store.folder(run.id) / "adapter").mkdir()
+    if state in ("finished", "stopped"):
+        store.append(run.id, done(state, folder=store.folder(run.id) / "adapter"))
+    return run.id
+
+
+def lose_history(root: Path) -> None:
+    for file in root.glob("history.sqlite*"):
+        file.unlink()
+
+
+def found(root: Path) -> list[str]:
+    return [finding.text for finding in examine(root)]
+
+
+def test_a_sound_store_has_nothing_to_mend(store, tmp_path):
+    trained(store)
+    store.create([LORA], "secret")
+    assert found(tmp_path) == []
+
+
+def test_a_lost_history_comes_back_out_of_the_folders(store, tmp_path):
+    whole, cut_off = trained(store), trained(store, "running")
+    (waiting,) = (run.id for run in store.create([LORA], "else", forecasts=[{"steps": 7}]))
+    store.rename(whole, "renamed", "secret")
+    before, rows = store.get(whole), store.rows(whole)[0]
+    store.close()
+    lose_history(tmp_path)
+    assert "3 runs taken into the history" in " ".join(found(tmp_path))
+    again = RunStore(tmp_path)
+    after = again.get(whole)
+    same = ("id", "group_id", "name", "settings", "state", "step", "metric", "result", "created", "ended",
+            "total_steps", "trainable_parameters", "device", "seconds")  # fmt: skip
+    assert {name: getattr(after, name) for name in same} == {name: getattr(before, name) for name in same}
+    assert [row | {"cursor": 0} for row in again.rows(whole)[0]] == [row | {"cursor": 0} for row in rows]
+    assert again.owner(whole, "secret") and not again.owner(whole, "else")
+    assert [run.id for run in again.history()] == [waiting, cut_off, whole]
+    lost = again.get(cut_off)
+    assert (lost.state, lost.step, lost.metric) == ("interrupted", 4, 0.77) and "Resume" in lost.reason
+    assert [row["loss"] for row in again.rows(cut_off, kinds=["step"])[0]] == [0.5] * 4
+    assert again.get(waiting).forecast == {"steps": 7}
+    assert again.leases.acquire(cut_off, this_process()).epoch == 1
+    assert found(tmp_path) == []
+
+
+def test_a_resumed_run_comes_back_with_its_last_end_alone(store, tmp_path):
+    run_id = trained(store, "stopped")
+    store.leases.acquire(run_id, this_process())
+    for event in (STARTED, step(5), done(step=5, folder=store.folder(run_id) / "adapter")):
+        store.append(run_id, event)
+    kept = [(row["kind"], row["step"]) for row in store.rows(run_id)[0]]
+    store.close()
+    lose_history(tmp_path)
+    found(tmp_path)
+    again = RunStore(tmp_path)
+    assert [(row["kind"], row["step"]) for row in again.rows(run_id)[0]] == kept
+    assert again.get(run_id).state == "finished"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "run.json").write_text("{"),
+        lambda folder: (folder / "rows.jsonl").write_text('{"kind": "step", "st'),
+        lambda folder: (folder / "rows.jsonl").unlink(),
+        lambda folder: [file.unlink() for file in folder.glob("r*.json*")],
+    ],
+)
+def test_what_a_folder_lacks_is_written_anew(store, tmp_path, damage):
+    run_id = trained(store)
+    damage(store.folder(run_id))
+    store.close()
+    assert "told less than the history" in " ".join(found(tmp_path))
+    assert found(tmp_path) == []
+    lose_history(tmp_path)
+    found(tmp_path)
+    assert len(RunStore(tmp_path).rows(run_id)[0]) == 7
+
+
+def test_a_damaged_history_is_kept_aside_and_made_anew(store, tmp_path):
+    run_id = trained(store)
+    store.close()
+    file = tmp_path / "history.sqlite"
+    held = file.read_bytes()
+    file.write_bytes(held[:4096] + os.urandom(len(held) - 4096))
+    texts = found(tmp_path)
+    assert "was damaged" in texts[0] and "1 run" in texts[1]
+    assert RunStore(tmp_path).get(run_id).state == "finished"
+    assert len(list(tmp_path.glob("history.damaged-*.sqlite"))) == 1
+
+
+def test_a_deletion_that_was_cut_off_leaves_nothing(store, tmp_path, monkeypatch):
+    run_id = trained(store)
+    folder = store.folder(run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *arguments, **named: None)  # killed before it removed a file
+        store.delete(run_id, "secret")
+    assert folder.is_dir() and store.history() == []
+    again = RunStore(tmp_path)
+    assert again.folders.adopt() == [], "what is deleted must not come back"
+    again.folders.sweep()
+    assert not folder.exists() and again.folders.orphans() == []
+
+
+def test_what_is_missing_or_nobodys_is_told(store, tmp_path):
+    gone, bare = trained(store), trained(store)
+    shutil.rmtree(store.folder(gone))
+    (store.folder(bare) / "adapter").rmdir()
+    (tmp_path / "runs" / "000007").mkdir()
+    (tmp_path / "runs" / "somebodys").mkdir()
+    (tmp_path / "runs" / "somebodys" / "file").write_text("kept")
+    told = {finding.text: finding.mended for finding in examine(tmp_path)}
+    assert [mended for text, mended in told.items() if gone in text and "lost" in text] == [False]
+    assert [mended for text, mended in told.items() if bare in text] == [False]
+    assert [mended for text, mended in told.items() if "000007 was empty" in text] == [True]
+    assert [mended for text, mended in told.items() if "somebodys belongs to no run" in text] == [False]
+    assert not (tmp_path / "runs" / "000007").exists() and (tmp_path / "runs" / "somebodys" / "file").exists()
+
+
+def test_one_truncated_snapshot_costs_its_step_alone(store, tmp_path):
+    folder = store.folder(trained(store))
+    for number in (0, 2, 4):
+        snapshots.write(folder, number, {"query/diagonal.0": np.arange(64.0)})
+    file = folder / "snapshots" / "step-000002.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+    assert snapshots.steps(folder) == [0, 4]
+    assert "step 2 could not be read" in " ".join(found(tmp_path)) and not file.exists()
+
+
+def test_a_copy_can_be_made_while_others_write_and_put_back(store, tmp_path):
+    first = trained(store)
+    copy = tmp_path / "copy.sqlite"
+    backup(tmp_path, copy)
+    with pytest.raises(StoreError, match="exists already"):
+        backup(tmp_path, copy)
+    second = trained(store)
+    with pytest.raises(StoreError, match=r"has the history .* open"):
+        restore(tmp_path, copy)
+    store.close()
+    aside = restore(tmp_path, copy)
+    assert aside and aside.is_file()
+    assert [run.id for run in RunStore(tmp_path).history()] == [first]
+    assert "1 run" in found(tmp_path)[0]
+    assert [run.id for run in RunStore(tmp_path).history()] == [second, first]
+
+
+def test_what_is_no_copy_is_refused(store, tmp_path):
+    (tmp_path / "text").write_text("not a database at all")
+    for wrong in ("text", "missing"):
+        with pytest.raises(StoreError, match="is no backup"):
+            restore(tmp_path, tmp_path / wrong)
+    assert store.history() == []
+
+
+def test_an_old_history_is_copied_before_it_is_changed(tmp_path):
+    write_format_1(tmp_path)
+    RunStore(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "history.format-1.sqlite")) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert old.execute("SELECT id FROM runs").fetchone() == (ID,)
+
+
+def test_an_old_history_is_left_alone_while_an_old_program_has_it_open(tmp_path):
+    write_format_1(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as older:
+        older.execute("PRAGMA journal_mode = WAL")
+        assert older.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        with pytest.raises(StoreError, match=rf"open.*format 1 .*format {VERSION}.*Stop that program"):
+            RunStore(tmp_path)
+        assert older.execute("PRAGMA user_version").fetchone() == (1,)
+    assert RunStore(tmp_path).get(ID) is not None
+
+
+def test_an_old_run_gets_a_folder_that_tells_of_it(tmp_path):
+    write_format_1(tmp_path)
+    assert any("told less" in text for text in found(tmp_path))
+    facts = json.loads((tmp_path / "runs" / "000001" / "run.json").read_text())
+    assert (facts["id"], facts["name"], facts["folder"]) == (ID, "old", "000001")
+    lose_history(tmp_path)
+    found(tmp_path)
+    again = RunStore(tmp_path)
+    assert again.folder(ID).name == "000001" and again.get(ID).state == "finished"
+
+
+def test_a_connection_that_refused_is_not_used_again(store, run_id, monkeypatch):
+    """On a disk that was read-only when it was opened, it would refuse for ever."""
+    store.close()
+    connect = sqlite3.connect
+
+    def read_only(path, **named):
+        return connect(f"file:{path}?mode=ro", uri=True, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", read_only)
+        with pytest.raises(StoreError, match="can be written"):
+            store.append(run_id, step(1))
+    store.append(run_id, step(1))
+    assert store.get(run_id).step == 1
