@@ -1,0 +1,24 @@
+"""A disk of eight megabytes, where the system lets tests have one."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(
+            f"no small disk can be mounted here ({error}); tests/cdvft_app/store has a disk that refuses"
+        )
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=10)

@@ -1,0 +1,63 @@
+"""A trainer of milliseconds, and waiting for what becomes of its runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cdvft_app.events import Done, Event, Halt, Started, Step, TrainingPaused
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+
+
+class FaultTrainer:
+    """`max_steps` steps with a checkpoint after each. `at_step` comes before it; `refused`: the disk did."""
+
+    def __init__(self, at_step: Callable[[int], None] = lambda step: None) -> None:
+        self.at_step = at_step
+        self.refused = threading.Event()
+
+    def __call__(
+        self,
+        settings: RunSettings,
+        emit: Callable[[Event], None],
+        should_stop: Callable[[], Halt],
+        folder: Path,
+        resume: bool = False,
+    ) -> Done:
+        checkpoint = folder / "checkpoint"
+        first = int(checkpoint.read_text() or 0) if resume and checkpoint.is_file() else 0
+        steps, halt = settings.max_steps or 3, Halt.NO
+        try:
+            emit(Started(steps, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
+            for step in range(first + 1, steps + 1):
+                self.at_step(step)
+                emit(Step(step, step / 10, 0.5, 1e-3, None, None))
+                checkpoint.write_text(str(step))
+                if halt := should_stop():
+                    break
+            if halt is Halt.PAUSE:
+                raise TrainingPaused
+            state = "stopped" if halt else "finished"
+            done = Done(state, step, step / 10, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter")
+            (folder / "adapter").mkdir(exist_ok=True)
+            emit(done)
+        except (OSError, StoreError):
+            self.refused.set()
+            raise
+        return done
+
+
+def wait(store: RunStore, run_id: str, *states: str, seconds: float = 60) -> RunRecord:
+    """The run once it is in one of the states."""
+    until = time.monotonic() + seconds
+    while True:
+        run = store.get(run_id)
+        assert run is not None
+        if run.state in states:
+            return run
+        assert time.monotonic() < until, f"{run.state}, {run.reason}; waited for {states}"
+        time.sleep(0.02)

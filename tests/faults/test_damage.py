@@ -1,0 +1,64 @@
+"""Each kind of file, cut off, emptied, overwritten or gone: the doctor has the store work again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cdvft_app.events import Done, Started, Step
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import snapshots
+from cdvft_app.store.doctor import examine
+from cdvft_app.store.processes import machine
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.shared.state import _kept_secret
+
+RUN = RunSettings(method="cdvft")
+FILES = ["history.sqlite", "history.sqlite-wal", "history.sqlite-shm", "runs/*/run.json", "runs/*/rows.jsonl",
+         "runs/*/snapshots/step-000002.safetensors", "history.sqlite.lock", "browser-secret"]  # fmt: skip
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut off": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "emptied": lambda file: file.write_bytes(b""),
+    "overwritten": lambda file: file.write_bytes(b"\0junk" * (1 + file.stat().st_size // 5)),
+    "gone": lambda file: file.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_mended(tmp_path: Path, name: str, damage: str) -> None:
+    store = RunStore(tmp_path)
+    _kept_secret(tmp_path)
+    (run,) = store.create([RUN], "secret", process=f"999999999:1.00@{machine()}")
+    store.append(run.id, Started(4, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
+    folder = store.folder(run.id)
+    for step in range(1, 5):
+        store.append(run.id, Step(step, step / 10, 0.5, 1e-3, None, None))
+        snapshots.write(folder, step, {"query/diagonal.0": np.ones(64)})
+    (folder / "adapter").mkdir()
+    store.append(run.id, Done("finished", 4, 0.4, "accuracy", 0.7, 0.4, 1.0, 10, None, folder / "adapter"))
+    # The write-ahead log is only there while the history is open, as after a kill.
+    damaged = [file for file in tmp_path.glob(name)]
+    kept = {file: file.read_bytes() for file in tmp_path.glob("history.sqlite*")}
+    store.close()
+    for file, held in kept.items():
+        file.write_bytes(held)
+    assert damaged
+    for file in damaged:
+        DAMAGES[damage](file)
+    assert [finding.text for finding in examine(tmp_path) if not finding.mended] == []
+    again = RunStore(tmp_path)
+    found = again.get(run.id)
+    assert found and (found.state, found.step, found.metric) == ("finished", 4, 0.7)
+    assert [row["step"] for row in again.rows(run.id, kinds=["step"])[0]] == [1, 2, 3, 4]
+    assert {1, 3, 4} <= set(snapshots.steps(folder))
+    (new,) = again.create([RUN], "secret")
+    assert (
+        again.folder(new.id).is_dir() and len(_kept_secret(tmp_path)) in (16, 32)
+    ) or name == "browser-secret"
+    again.close()
+    assert _kept_secret(tmp_path)
+    assert list(examine(tmp_path)) == []
