@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from cdvft.approximate.descent import EXACT, gauss_newton, lbfgs, product
-from cdvft.approximate.families import fit_block_circulant
+from cdvft.approximate.alternating import alternate
+from cdvft.approximate.descent import EXACT, gauss_newton, lbfgs
 from cdvft.approximate.fit import Fit, checked_target, relative_error
+from cdvft.approximate.logarithms import logarithmic_start
+from cdvft.approximate.starts import append_identity, balanced, fresh, perturbed, rank_one
+from cdvft.circulant import cd_product
+
+MOST_STARTS, BATCH_ENTRIES = 200, 1 << 19
+"""Random starts for m = 2: no more than n x n matrices of so many entries in all, which is 128 for n = 64."""
+
+ROUNDS = 60
+"""Rounds of alternating least squares that each start for m = 2 takes."""
 
 SCREENING_STEPS = 12
-"""Steps that every start takes before the best are chosen."""
+"""Steps that every descent takes before the best are chosen."""
 
 FINALISTS = 2
 """Descents that go on after screening."""
@@ -22,22 +32,35 @@ POLISHING_STEPS = 100
 """Most further steps of each finalist."""
 
 
+class _Found(NamedTuple):
+    """The best vectors so far, and the errors at which the random starts ended, as far as they have."""
+
+    vectors: Tensor
+    restarts: tuple[float, ...] = ()
+
+
 def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed: int = 0) -> Iterator[Fit]:
     """Fit m = 1 ... most_m circulant-diagonal factors, yielding the best so far after every step of the
     search.
 
-    The problem is not convex. For each m, the last fit with an identity circulant and a unit diagonal
-    appended on either side, and `restarts` fresh starts, all take a few steps of `gauss_newton` and of
-    `lbfgs`; the best of these descents go on. Since the appended fit is itself a candidate, the error never
-    rises with m; since the best matrix of rank one is another, it is never above that of LoRA with r = 1.
-    What comes out is an upper bound on the least possible error, not a proof that no better factors exist.
+    The problem is not convex. For m = 2 the start by logarithms, which is exact on every matrix of that form,
+    and up to 200 random ones take `alternate`'s rounds together; the best go on by `gauss_newton` and
+    `lbfgs`. For each m > 2 the last fit with an identity circulant and a unit diagonal appended on either
+    side, and `restarts` random starts, take a few steps of these two, and the best go on. Since the appended
+    fit is itself a candidate, the error never rises with m; since the best matrix of rank one is another, it
+    is never above that of LoRA with r = 1. What comes out is an upper bound on the least possible error, not
+    a proof that no better factors exist; `python -m benchmarks.fitter` states how often it finds known ones.
 
     Args:
         target: (n, n)
+        most_m: the largest m
+        restarts: random starts for each m > 2
+        seed: of the random starts
 
     Yields:
         fits of family circulant_diagonal with factors (a_1, c_2, a_3, ..., a_{2m-1}), each (n), and (2m - 1)
-        n parameters. The last one of each m has finished=True. The caller may stop at any time.
+        n parameters. The last one of each m has finished=True and its `restarts`. The caller may stop at any
+        time.
 
     Raises:
         ValueError: if the target cannot be fitted or is not square, or if a count is out of range.
@@ -49,98 +72,97 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
     if most_m < 1 or restarts < 0:
         raise ValueError(f"most_m is {most_m!r} and restarts {restarts!r}; at least 1 and 0 are allowed.")
     norm = torch.linalg.matrix_norm(target)
-    vectors = target.diagonal()[None] / norm
-    yield _fit(target, vectors * norm, finished=True)
+    found = _Found(target.diagonal()[None] / norm)
+    yield _fit(target, found.vectors * norm, finished=True)
     generator = Generator().manual_seed(seed)
     for _ in range(1, most_m):
-        for better in _search(target / norm, vectors, restarts, generator):
-            vectors = better
-            yield _fit(target, _scaled(vectors, norm), finished=False)
-        yield _fit(target, _scaled(vectors, norm), finished=True)
+        search = _search(target / norm, found.vectors, restarts, generator)
+        for found in search:
+            yield _fit(target, _scaled(found.vectors, norm), finished=False)
+        yield _fit(target, _scaled(found.vectors, norm), finished=True, restarts=found.restarts)
 
 
-def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generator) -> Iterator[Tensor]:
-    """The best vectors of one m after each step, given the best ones of m - 1, for a target of norm 1."""
-    appended = [_append_identity(previous, after) for after in (True, False)]
-    known = [appended[0], _rank_one(target, len(appended[0]))]
-    best_error, best = min(
-        ((float((target - product(vectors)).square().sum()), vectors) for vectors in known),
-        key=lambda found: found[0],
-    )
-    yield best
-    if best_error < EXACT:
+def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generator) -> Iterator[_Found]:
+    """What is found for one m after each step, given the vectors of m - 1, for a target of norm 1."""
+    appended = [append_identity(previous, after) for after in (True, False)]
+    known = [appended[0], rank_one(target, len(appended[0]))]
+    if len(known[0]) == 3:
+        known.append(logarithmic_start(target))
+    best = min(known, key=lambda vectors: _squared_error(target, vectors))
+    yield _Found(best)
+    if _squared_error(target, best) < EXACT:
         return
-    starts = [_perturbed(start, 0.03, generator) for start in appended]
-    starts += [FRESH_STARTS[k % len(FRESH_STARTS)](target, len(best), generator) for k in range(restarts)]
-    descents = [solver(target, _balanced(start)) for start in starts for solver in (gauss_newton, lbfgs)]
-    reached = [1.0] * len(descents)
-    for steps, survivors in ((SCREENING_STEPS, len(descents)), (POLISHING_STEPS, FINALISTS)):
-        for k in nsmallest(survivors, range(len(descents)), key=reached.__getitem__):
-            for _, (vectors, error) in zip(range(steps), descents[k], strict=False):
-                reached[k] = error
-                if error < best_error:
-                    best, best_error = vectors, error
-                yield best
+    if len(best) == 3:
+        yield from _search_two(target, best, known, generator)
+        return
+    starts = [perturbed(start, 0.03, generator) for start in appended]
+    starts += fresh(target, len(best), restarts, generator)
+    descents = _Descents(target, starts, best)
+    for best in descents.down():
+        yield _Found(best)
+    yield _Found(best, tuple(sorted(error**0.5 for error in descents.reached[len(appended) :])))
 
 
-def _append_identity(vectors: Tensor, after: bool) -> Tensor:
-    """The same product with one more circulant and diagonal: (k, n) -> (k + 2, n)."""
-    n = vectors.shape[1]
-    ones = vectors.new_ones(1, n)
-    identity = torch.eye(1, n, dtype=vectors.dtype)
-    return torch.cat([vectors, identity, ones] if after else [ones, identity, vectors])
+def _search_two(target: Tensor, best: Tensor, known: list[Tensor], generator: Generator) -> Iterator[_Found]:
+    """m = 2: many starts at once, then the best of them further."""
+    random = fresh(target, 3, max(1, min(MOST_STARTS, BATCH_ENTRIES // target.numel())), generator)
+    ended: tuple[float, ...] = ()
+    for _, (vectors, errors) in zip(
+        range(ROUNDS), alternate(target, torch.stack([*known, *random])), strict=False
+    ):
+        best = min(best, vectors[errors.argmin()], key=lambda found: _squared_error(target, found))
+        ended = tuple(sorted(errors[len(known) :].sqrt().tolist()))
+        yield _Found(best)
+    finalists = [vectors[place] for place in errors.argsort()[:FINALISTS]]
+    for better in _Descents(target, finalists, best).down():
+        yield _Found(better, ended)
 
 
-def _mean_circulant(target: Tensor, k: int, generator: Generator) -> Tensor:
-    """Near the best circulant: unit diagonals, the rest identities."""
-    n = len(target)
-    vectors = target.new_zeros(k, n)
-    vectors[0::2] = 1
-    vectors[3::2, 0] = 1
-    vectors[1] = fit_block_circulant(target, n).factors[0].flatten()
-    return _perturbed(vectors, 0.3, generator)
+class _Descents:
+    """Every start goes down in two ways, and the best of them further.
+
+    reached: the least squared error of each start.
+    """
+
+    def __init__(self, target: Tensor, starts: Sequence[Tensor], best: Tensor) -> None:
+        self.reached = [1.0] * len(starts)
+        self._target, self._best, self._least = target, best, _squared_error(target, best)
+        self._descents = [
+            (place, solver(target, balanced(start)))
+            for place, start in enumerate(starts)
+            for solver in (gauss_newton, lbfgs)
+        ]
+
+    def down(self) -> Iterator[Tensor]:
+        """The best vectors after each step."""
+        now = [1.0] * len(self._descents)
+        for steps, survivors in ((SCREENING_STEPS, len(now)), (POLISHING_STEPS, FINALISTS)):
+            for k in nsmallest(survivors, range(len(now)), key=now.__getitem__):
+                place, descent = self._descents[k]
+                for _, (vectors, error) in zip(range(steps), descent, strict=False):
+                    now[k] = error
+                    self.reached[place] = min(self.reached[place], error)
+                    if (
+                        error < self._least
+                        and (exactly := _squared_error(self._target, vectors)) < self._least
+                    ):
+                        self._best, self._least = vectors, exactly
+                    yield self._best
+
+    def _better(self, vectors: Tensor) -> tuple[Tensor, float]:
+        error = _squared_error(self._target, vectors)
+        return (vectors, error) if error < self._least else (self._best, self._least)
 
 
-def _rank_one(target: Tensor, k: int) -> Tensor:
-    """The best matrix of rank one, s u v^T = diag(u) circ(s) diag(v), the further vectors identities."""
-    u, s, vh = torch.linalg.svd(target)
-    vectors = target.new_zeros(k, len(target))
-    vectors[0::2] = 1
-    vectors[3::2, 0] = 1
-    vectors[0], vectors[1], vectors[-1] = vh[0], s[0], u[:, 0]
-    return vectors
+def _squared_error(target: Tensor, vectors: Tensor) -> float:
+    return float((target - _dense(vectors)).square().sum())
 
 
-def _first_singular_pair(target: Tensor, k: int, generator: Generator) -> Tensor:
-    return _perturbed(_rank_one(target, k), 0.3, generator)
-
-
-def _positive(target: Tensor, k: int, generator: Generator) -> Tensor:
-    return _normal(target, k, generator).abs()
-
-
-def _normal(target: Tensor, k: int, generator: Generator) -> Tensor:
-    return torch.randn(k, len(target), dtype=target.dtype, generator=generator)
-
-
-FRESH_STARTS: tuple[Callable[[Tensor, int, Generator], Tensor], ...] = (
-    _mean_circulant,
-    _first_singular_pair,
-    _positive,
-    _normal,
-)
-
-
-def _perturbed(vectors: Tensor, amount: float, generator: Generator) -> Tensor:
-    """Normal noise added, its size relative to the root mean square of each vector."""
-    noise = torch.randn(vectors.shape, dtype=vectors.dtype, generator=generator)
-    return vectors + amount * vectors.square().mean(dim=1, keepdim=True).sqrt() * noise
-
-
-def _balanced(vectors: Tensor) -> Tensor:
-    """Scaled so that every vector has the same norm and the product has norm 1."""
-    vectors = vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    return vectors / torch.linalg.matrix_norm(product(vectors)) ** (1 / len(vectors))
+def _dense(vectors: Tensor) -> Tensor:
+    """Entry by entry: transforms would spread what rounding takes of the largest entries over all others."""
+    if len(vectors) == 1:
+        return torch.diag(vectors[0])
+    return cd_product(list(vectors[0::2]), list(vectors[1::2]))
 
 
 def _scaled(vectors: Tensor, norm: Tensor) -> Tensor:
@@ -148,8 +170,8 @@ def _scaled(vectors: Tensor, norm: Tensor) -> Tensor:
     return vectors * norm ** (1 / len(vectors))
 
 
-def _fit(target: Tensor, vectors: Tensor, finished: bool) -> Fit:
-    dense = product(vectors)
+def _fit(target: Tensor, vectors: Tensor, finished: bool, restarts: tuple[float, ...] = ()) -> Fit:
+    dense = _dense(vectors)
     error = relative_error(target, dense)
     size = (len(vectors) + 1) // 2
-    return Fit("circulant_diagonal", size, vectors.numel(), error, tuple(vectors), dense, finished)
+    return Fit("circulant_diagonal", size, vectors.numel(), error, tuple(vectors), dense, finished, restarts)
