@@ -47,7 +47,7 @@ APP = {
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
     "lessons": {"training", "events", "payloads", "cdvft"},
-    "results": CHOICES | {"training", "judging", "costs", "store"},
+    "results": CHOICES | {"tasks", "training", "judging", "costs", "figures", "store"},
     "commands": CHOICES
     | {"costs", "judging", "measuring", "prediction", "results", "sweep", "training", "store", "events"},
     "__main__": {"commands"},

@@ -13,10 +13,14 @@ import typer
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.cost import cost
 from cdvft_app.commands.doctor import doctor
+from cdvft_app.commands.export import export
 from cdvft_app.commands.history import delete, runs
 from cdvft_app.commands.measure import measure
+from cdvft_app.commands.predict import predict
+from cdvft_app.commands.push import push
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
+from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice, relabelled
 from cdvft_app.store.records import StoreError
 
@@ -26,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (cost, measure, sweep, train, resume, runs, delete, doctor):
+for command in (cost, measure, sweep, train, resume, runs, predict, export, push, delete, doctor):
     app.command()(command)
 
 
@@ -36,7 +40,7 @@ def main() -> None:
     except InvalidChoice as error:
         typer.echo(relabelled(str(error), _option), err=True)
         sys.exit(exit_codes.INVALID)
-    except StoreError as error:
+    except (StoreError, ResultsError) as error:
         typer.echo(str(error), err=True)
         sys.exit(exit_codes.FAILED)
 

@@ -77,12 +77,18 @@ def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
     if run.reason:
         typer.echo(run.reason, err=True)
     if as_json:
-        print(json.dumps(facts(run) | {"forecast": run.forecast}))
+        print(json.dumps(facts(run) | {"forecast": run.forecast, "adapter": _adapter(store, run)}))
     elif run.metric is not None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
         print(f"{run.trainable_parameters:,} trainable parameters, {run.seconds:.1f} s of training")
         print(f"kept in {store.folder(run.id)}; run {run.id}")
     raise typer.Exit(OF_STATE.get(run.state, exit_codes.FAILED))
+
+
+def _adapter(store: RunStore, run: RunRecord) -> str | None:
+    """The folder of what was trained; None where nothing is kept."""
+    kept = run.result.get("adapter_folder")
+    return str(store.folder(run.id) / kept) if kept else None
 
 
 def facts(run: RunRecord) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Conversion:
     share: float
 
 
-def write_lora(model: PeftModel, rank: int, folder: Path) -> Conversion:
+def write_lora(model: nn.Module, rank: int, folder: Path) -> Conversion:
     """Write the model's adapter, with its trained head, as a LoRA adapter that PEFT loads by itself.
 
     Args:
@@ -50,6 +50,8 @@ def write_lora(model: PeftModel, rank: int, folder: Path) -> Conversion:
     Raises:
         ResultsError: the rank is too large, or the adapter is no sum of the weight and an update.
     """
+    if not isinstance(model, PeftModel):
+        raise ResultsError("This run trained no adapter, so there is nothing that LoRA could stand for.")
     updates = _updates(model)
     largest = min(min(update.shape) for update in updates.values())
     if not 1 <= rank <= largest:
@@ -79,8 +81,6 @@ def _updates(model: nn.Module) -> dict[str, torch.Tensor]:
             if not module.supports_lora_conversion("default"):
                 raise ResultsError(f"{type(module).__name__} adds no update that LoRA could stand for.")
             found[name] = cast(Any, module).get_delta_weight("default").float()
-    if not found:
-        raise ResultsError("This run trained no adapter, so there is nothing that LoRA could stand for.")
     return found
 
 

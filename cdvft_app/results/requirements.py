@@ -13,11 +13,13 @@ PACKAGES = {
     "text": ("torch", "transformers", "peft", "safetensors"),
     "image": ("torch", "torchvision", "timm", "peft", "safetensors"),
 }
+TRAINING = ("transformers", "accelerate", "datasets", "scikit-learn")
 
 
-def write_requirements(kind: Kind, folder: Path, with_library: bool) -> None:
+def write_requirements(kind: Kind, folder: Path, with_library: bool, training: bool = False) -> None:
     """`requirements.txt` for what is in the folder, and the wheel of this library where that is needed."""
-    lines = [f"{name}=={version(name).partition('+')[0]}" for name in PACKAGES[kind]]
+    names = dict.fromkeys((*PACKAGES[kind], *(TRAINING if training else ())))
+    lines = [f"{name}=={version(name).partition('+')[0]}" for name in names]
     if with_library:
         wheel.write_wheel(folder / wheel.NAME)
         lines.append(f"./{wheel.NAME}")

@@ -32,10 +32,10 @@ class TaskRecord(BaseModel):
     image_size: int | None
 
 
-def save(task: Task, plan: Plan, folder: Path) -> None:
-    """Write a `TaskRecord`, and how inputs are prepared, beside the weights."""
+def describe(task: Task, plan: Plan) -> TaskRecord:
+    """What is to be known of a run's task."""
     base_model, revision = plan.model.base(task.commit)
-    record = TaskRecord(
+    return TaskRecord(
         task=task.name,
         labels=task.labels,
         base_model=base_model,
@@ -45,6 +45,11 @@ def save(task: Task, plan: Plan, folder: Path) -> None:
         max_length=plan.settings.max_length,
         image_size=plan.settings.image_size,
     )
+
+
+def save(task: Task, plan: Plan, folder: Path) -> None:
+    """Write a `TaskRecord`, and how inputs are prepared, beside the weights."""
+    record = describe(task, plan)
     (folder / FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
     task.save_config(folder, whole=plan.settings.method.key == "full")
 

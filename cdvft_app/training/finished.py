@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop, never, silent
 from cdvft_app.catalog.rows import load_rows
@@ -27,11 +29,19 @@ def load(plan: Plan, folder: Path, progress: Progress = silent, should_stop: Sho
         DownloadStopped: `should_stop()` became true.
         ValueError: the folder holds the weights of another model or method.
     """
+    return load_adapted(plan, folder, progress, should_stop)[0]
+
+
+def load_adapted(
+    plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
+) -> tuple[Task, nn.Module]:
+    """The same, and its model as the method built it: a `PeftModel` for an adapter."""
     record = saved.read(folder)
     labels = record.labels if record else _labels(plan, progress, should_stop)
     task = TASKS[plan.model.kind].load(plan, labels, progress, should_stop)
-    methods.load(methods.build(plan.settings, task.model, task.head), folder)
-    return task
+    model = methods.build(plan.settings, task.model, task.head)
+    methods.load(model, folder)
+    return task, model
 
 
 def _labels(plan: Plan, progress: Progress, should_stop: ShouldStop) -> tuple[str, ...]:

@@ -67,7 +67,8 @@ def last_line(output):
 def test_train_ends_with_one_line_of_json(command, tmp_path):
     code, output, errors = command("train", "--recipe", "digits", "--max-steps", 3, "--seed", 7, "--json")
     result = last_line(output)
-    run_id, promised = result.pop("run_id"), result.pop("forecast")
+    run_id, promised, adapter = (result.pop(name) for name in ("run_id", "forecast", "adapter"))
+    assert adapter == str(RunStore(tmp_path).folder(run_id) / "adapter")
     assert promised["counted"]["steps"] == 3 and promised["seconds"]["low"] < promised["seconds"]["high"]
     assert code == 0 and "A note." in errors and "A note." not in output
     assert result == {

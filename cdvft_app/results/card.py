@@ -1,0 +1,199 @@
+"""The model card of an exported run: what it is, how well it does, what it cost, and how it is loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from cdvft_app.costs.quantities import amount
+from cdvft_app.judging.outcome_sentences import METRICS, score, standard_error
+from cdvft_app.judging.outcomes import of_record
+from cdvft_app.judging.run_flops import extra_flops
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.loading import Form, lines
+from cdvft_app.results.lora import Conversion
+from cdvft_app.tasks.saved import TaskRecord
+
+CURVE = "loss.png"
+CITATION = """\
+@inproceedings{ding2025cdvft,
+  title     = {Parameter-Efficient Fine-Tuning with Circulant and Diagonal Vectors},
+  author    = {Ding, Xinyu and Chen, Lexuan and Liao, Siyu and Wang, Zhongfeng},
+  booktitle = {Proceedings of the Thirty-Fourth International Joint Conference on Artificial Intelligence},
+  pages     = {9185--9193},
+  year      = {2025},
+  doi       = {10.24963/ijcai.2025/1021},
+}"""
+
+
+def card(
+    run: FinishedRun, task: TaskRecord, form: Form, conversion: Conversion | None = None, curve: bool = False
+) -> ModelCard:
+    """The card of a run exported in this form; `curve`: whether the loss lies beside it as a picture."""
+    title = f"{run.label} on {run.plan.model.title}: {run.plan.dataset.title}"
+    parts = [
+        f"# {title}",
+        _what(run, task, form, conversion),
+        "## Use it",
+        "In this folder:",
+        _block("bash", "pip install -r requirements.txt"),
+        _block("python", lines(task, form, run.weights)),
+        *_hints(run, task, form),
+        "## How well it does, and what it cost",
+        _table(run),
+        f"![Loss of each step, its moving mean, and of the evaluations]({CURVE})" if curve else "",
+        "## What it was trained on",
+        _sources(run, task),
+        "The whole run, as `python -m cdvft_app train` takes it:",
+        _block("json", json.dumps(run.plan.settings.model_dump(mode="json", exclude_none=True), indent=2)),
+        "## Citation",
+        _block("bibtex", CITATION),
+    ]
+    data = _metadata(run, task, form, title)
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(filter(None, parts)) + "\n")
+
+
+def _block(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _metadata(run: FinishedRun, task: TaskRecord, form: Form, title: str) -> ModelCardData:
+    record, dataset = run.record, run.plan.dataset
+    adapter = run.weights == "adapter" and form != "merged"
+    tags = ["peft", *(["cdvft"] if record.method == "cdvft" and form == "adapter" else [])] if adapter else []
+    if task.base_model and adapter:
+        tags.append(f"base_model:adapter:{task.base_model}")
+    results = None
+    if record.metric is not None and record.metric_name is not None:
+        results = [
+            EvalResult(
+                task_type=task.task,
+                dataset_type=dataset.location,
+                dataset_name=dataset.title,
+                metric_type=record.metric_name,
+                metric_value=round(record.metric, 4),
+            )
+        ]
+    return ModelCardData(
+        base_model=task.base_model,
+        datasets=[dataset.location] if dataset.source == "hub" else None,
+        library_name=_library(run, task, form),
+        metrics=[record.metric_name] if record.metric_name else None,
+        pipeline_tag=task.task,
+        tags=tags or None,
+        model_name=title if results else None,
+        eval_results=results,
+    )
+
+
+def _library(run: FinishedRun, task: TaskRecord, form: Form) -> str:
+    if run.weights == "adapter" and form != "merged":
+        return "peft"
+    if task.task == "image-classification":
+        return "timm"
+    return "sentence-transformers" if task.pooling == "mean" and form == "merged" else "transformers"
+
+
+def _what(run: FinishedRun, task: TaskRecord, form: Form, conversion: Conversion | None) -> str:
+    answers = (
+        f"It answers with one of: {', '.join(task.labels)}." if task.labels else "It answers with a number."
+    )
+    if form == "merged":
+        return f"A whole model: what {run.label} learned is merged into its weights. {answers}"
+    if form == "lora" and conversion is not None:
+        least = min(conversion.layers.items(), key=lambda item: item[1])
+        rank, share = conversion.rank, f"{100 * conversion.share:.1f} %"
+        return (
+            f"A LoRA adapter of rank {rank}: of what {run.label} changed in each layer, the {rank} largest "
+            f"singular values. They hold {share} of the change's energy, and {100 * least[1]:.1f} % in "
+            f"{least[0]}, which lost most. Its scores were not measured; those below are of the run itself. "
+            f"{answers}"
+        )
+    kept = {"adapter": "An adapter and a head", "head": "A head", "whole": "A whole model"}[run.weights]
+    return f"{kept}, trained with {run.label} by CDVFT Studio. {answers}"
+
+
+def _hints(run: FinishedRun, task: TaskRecord, form: Form) -> list[str]:
+    hints = []
+    if run.record.method == "cdvft" and form == "adapter":
+        hints.append(
+            "PEFT does not know CDVFT by itself: `KeyError: 'CDVFT'` means that `import cdvft` is "
+            "missing before the adapter is loaded. The library is the wheel in this folder."
+        )
+    if form == "merged" and task.task != "image-classification" and task.pooling == "mean":
+        hints.append(
+            "Or by sentence-transformers, with many texts at once: "
+            '`SentenceTransformer(".").encode(texts)` gives the logits.'
+        )
+    return hints
+
+
+def _table(run: FinishedRun) -> str:
+    record, result = run.record, run.record.result
+    rows: list[tuple[str, str]] = []
+    if record.metric is not None and record.metric_name is not None:
+        examples = result.get("evaluation_examples")
+        error = standard_error(record.metric_name, record.metric, examples)
+        doubt = f" ± {score(record.metric_name, error)}" if error is not None else ""
+        over = f" (standard error over {examples:,} evaluation rows)" if doubt else ""
+        rows.append(
+            (
+                METRICS[record.metric_name].capitalize(),
+                score(record.metric_name, record.metric) + doubt + over,
+            )
+        )
+    rows.append(("Seed", f"{record.settings.seed}, one run: with another seed the score differs"))
+    if record.trainable_parameters is not None:
+        of = f" of {result['base_parameters']:,}" if result.get("base_parameters") else ""
+        rows.append(
+            (
+                "Trained numbers",
+                f"{record.trainable_parameters:,}{of}, and {result.get('head_parameters', 0):,} of the head",
+            )
+        )
+    outcome = of_record(replace(record, state="finished"))
+    flops = extra_flops(outcome) if outcome else None
+    if flops is not None:
+        rows.append(
+            (
+                "FLOPs added to the training",
+                f"{amount('flops', flops)}, by formula, every example at full length",
+            )
+        )
+    if record.seconds:
+        rows.append(
+            (
+                "Training time",
+                f"{amount('seconds', record.seconds)} for {record.step:,} steps, measured on {record.device}",
+            )
+        )
+    if result.get("peak_memory_bytes"):
+        rows.append(("Peak memory", f"{amount('bytes', result['peak_memory_bytes'])}, measured"))
+    if result.get("adapter_bytes"):
+        rows.append(("Size of the weights", amount("bytes", result["adapter_bytes"])))
+    if record.state == "stopped":
+        rows.append(
+            (
+                "State",
+                f"stopped at step {record.step:,} of {record.total_steps:,}"
+                if record.total_steps
+                else "stopped",
+            )
+        )
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _sources(run: FinishedRun, task: TaskRecord) -> str:
+    model, dataset = run.plan.model, run.plan.dataset
+    base = f"{model.title}, {task.base_model or 'which lies beside, in `base/`'}"
+    base += f" at {task.revision}" if task.revision else ""
+    data = f"{dataset.title}, {dataset.location}" if dataset.source == "hub" else dataset.title
+    trained_on = run.record.result.get("train_examples")
+    rows = f", {trained_on:,} rows" if trained_on else ""
+    return (
+        f"- Base model: {base}. Licence: {model.licence}.\n"
+        f"- Data: {data}{rows}. Licence: {dataset.licence}.\n"
+        "- Whether what was trained may be passed on follows from both licences."
+    )

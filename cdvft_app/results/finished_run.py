@@ -1,0 +1,93 @@
+"""A run that has ended, out of the store, and what its weights stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cdvft_app import catalog
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.download import DownloadFailed, Progress, silent
+from cdvft_app.figures.palette import METHOD_STYLES
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import RunRecord, UnknownRun
+from cdvft_app.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cdvft_app.tasks.base import Task
+
+Weights = Literal["adapter", "head", "whole"]
+"""What a run keeps: an adapter with a head, the head alone, or the whole model."""
+
+ENDED = ("finished", "stopped")
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """`folder` holds what was trained."""
+
+    record: RunRecord
+    plan: Plan
+    folder: Path
+
+    @property
+    def weights(self) -> Weights:
+        return {"head": "head", "full": "whole"}.get(self.record.method, "adapter")  # type: ignore[return-value]
+
+    @property
+    def colour(self) -> str:
+        """The method's on white, "#rrggbb"."""
+        return METHOD_STYLES[self.record.settings.method].light
+
+    @property
+    def label(self) -> str:
+        """The method's."""
+        return METHOD_STYLES[self.record.settings.method].label
+
+
+def find(store: RunStore, run_id: object) -> FinishedRun:
+    """The run of that id, if it has ended and kept its weights.
+
+    Raises:
+        UnknownRun: there is none.
+        ResultsError: it keeps nothing that could be used; says why.
+    """
+    record = store.get(run_id)
+    if record is None:
+        raise UnknownRun(f"There is no run {str(run_id)[:40]!r}; it may have been deleted.")
+    if record.state not in ENDED:
+        raise ResultsError(
+            f"“{record.name}” is {record.state}; it can be used once it is finished or stopped."
+        )
+    folder = store.folder(record.id) / str(record.result.get("adapter_folder") or "adapter")
+    if not any(folder.glob("*.safetensors")):
+        raise ResultsError(f"“{record.name}” keeps no weights; train it again.")
+    try:
+        plan = catalog.resolve(record.settings)
+    except InvalidChoice as error:
+        raise ResultsError(f"“{record.name}” cannot be loaded here any more: {error}") from None
+    return FinishedRun(record, plan, folder)
+
+
+def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module]:
+    """Its task, and the model as its method built it, with what was learned.
+
+    Raises:
+        ResultsError: the pretrained model cannot be had, or what was trained cannot be read.
+    """
+    from safetensors import SafetensorError
+
+    from cdvft_app.training import finished
+
+    try:
+        return finished.load_adapted(run.plan, run.folder, progress)
+    except DownloadFailed as error:
+        raise ResultsError(str(error)) from error
+    except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:
+        raise ResultsError(
+            f"What “{run.record.name}” learned cannot be read: {str(error)[:200]} Train it again."
+        ) from error

@@ -1,0 +1,101 @@
+"""The lines that load an exported run and ask it, as its card shows them; a test runs each of them.
+
+They are for the exported folder, and need what its requirements.txt names, and no app.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cdvft_app.results.finished_run import Weights
+from cdvft_app.tasks.saved import TaskRecord
+
+Form = Literal["adapter", "merged", "lora"]
+BASE = "base"
+"""The folder beside an adapter that holds its base model, where nobody else has that."""
+
+
+def lines(record: TaskRecord, form: Form, weights: Weights) -> str:
+    """Python that loads what was exported as `model` and prints its answer for one input."""
+    if form == "merged":
+        weights = "whole"
+    made = _image(record, weights) if record.task == "image-classification" else _text(record, form, weights)
+    imports, model, asked = made
+    if weights == "adapter" and form == "adapter" and "import cdvft" not in imports:
+        imports = ["import cdvft  # makes CDVFT known to PEFT", *imports]
+    return "\n".join([*imports, "", *model, "", *asked, _said(record)])
+
+
+def _text(record: TaskRecord, form: Form, weights: Weights) -> tuple[list[str], list[str], list[str]]:
+    cut = f"truncation=True, max_length={record.max_length}"
+    asked = [f'inputs = tokenizer("your text", {cut}, return_tensors="pt")', "with torch.no_grad():"]
+    tokenizer = 'tokenizer = AutoTokenizer.from_pretrained(".")'
+    if form == "merged" and record.pooling == "mean":
+        imports = ["import torch", _LOAD_FILE, "from transformers import AutoModel, AutoTokenizer"]
+        model = [
+            'encoder, head = AutoModel.from_pretrained(".").eval(), load_file("2_Dense/model.safetensors")'
+        ]
+        asked += [
+            "    states = encoder(**inputs).last_hidden_state",
+            '    logits = states.mean(1) @ head["linear.weight"].T + head["linear.bias"]',
+        ]
+        return imports, [*model, tokenizer], asked
+    if record.pooling == "mean":
+        kind = "MeanPooledForSequenceClassification"
+        imports = [
+            "import torch",
+            f"from cdvft.mean_pooled import {kind}",
+            "from transformers import AutoTokenizer",
+        ]
+    else:
+        kind = "AutoModelForSequenceClassification"
+        imports = ["import torch", f"from transformers import {kind}, AutoTokenizer"]
+    if weights == "whole":
+        model = [f'model = {kind}.from_pretrained(".").eval()']
+    else:
+        revision = f', revision="{record.revision}"' if record.revision else ""
+        base = f'"{record.base_model or BASE}"{revision}, num_labels={len(record.labels) or 1}'
+        model, imports = _onto(f"{kind}.from_pretrained({base})", weights, imports)
+    return imports, [*model, tokenizer], [*asked, "    logits = model(**inputs).logits"]
+
+
+def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], list[str]]:
+    imports = ["import json", "import timm", "import torch", "from PIL import Image"]
+    imports.append("from torchvision.transforms import v2")
+    if weights == "whole":
+        model = ['model = timm.create_model("local-dir:.", pretrained=True).eval()']
+    else:
+        revision = f"@{record.revision}" if record.revision else ""
+        base = f"hf_hub:{record.base_model}{revision}" if record.base_model else f"local-dir:{BASE}"
+        options = f"pretrained=True, num_classes={len(record.labels)}, img_size={record.image_size}"
+        model, imports = _onto(f'timm.create_model("{base}", {options})', weights, imports)
+    size = record.image_size
+    asked = [
+        'prepared = json.load(open("config.json"))["pretrained_cfg"]',
+        "transform = v2.Compose([",
+        f"    v2.ToImage(), v2.Resize({size}, v2.InterpolationMode.BICUBIC), v2.CenterCrop({size}),",
+        '    v2.ToDtype(torch.float32, scale=True), v2.Normalize(prepared["mean"], prepared["std"]),',
+        "])",
+        'inputs = transform(Image.open("your_image.png").convert("RGB"))[None]',
+        "with torch.no_grad():",
+        "    logits = model(inputs)",
+    ]
+    return imports, model, asked
+
+
+_LOAD_FILE = "from safetensors.torch import load_file"
+
+
+def _onto(base: str, weights: Weights, imports: list[str]) -> tuple[list[str], list[str]]:
+    """Lines that put a run's weights onto its base, and the imports with theirs."""
+    if weights == "adapter":
+        model = [f"base = {base}", 'model = PeftModel.from_pretrained(base, ".").eval()']
+        return model, [*imports, "from peft import PeftModel"]
+    model = [f"model = {base}.eval()", 'model.load_state_dict(load_file("model.safetensors"), strict=False)']
+    return model, [*imports, _LOAD_FILE]
+
+
+def _said(record: TaskRecord) -> str:
+    if not record.labels:
+        return "print(logits.item())"
+    return f"print(dict(zip({list(record.labels)}, logits.softmax(-1)[0].tolist())))"

@@ -1,0 +1,162 @@
+"""A run as a script or notebook that trains it again with transformers, PEFT and cdvft, and without the app.
+
+It makes the same calls in the same order as the app's trainer, so that head, adapter, dropout and batches are
+the same, and with them the loss of every step on the same machine. The rows lie beside it as Parquet files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peft import PeftConfig
+
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.download import Progress, silent
+from cdvft_app.catalog.rows import Rows, Split, load_rows
+from cdvft_app.results import script_text
+from cdvft_app.results.export import appearing
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.loading import BASE
+from cdvft_app.results.merged import write_base
+from cdvft_app.results.requirements import write_requirements
+from cdvft_app.tasks import saved
+from cdvft_app.training import arguments, schedule
+
+SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
+CELL = "# %% "
+NOT_ASKED_FOR = {
+    "base_model_name_or_path",
+    "revision",
+    "inference_mode",
+    "peft_type",
+    "peft_version",
+    "auto_mapping",
+}
+
+
+def write_script(
+    run: FinishedRun, notebook: bool, out: Path, progress: Progress = silent, rows: Rows | None = None
+) -> None:
+    """Write the folder `out` with the script, its rows, and what it needs to run.
+
+    Args:
+        run: to be trained again.
+        notebook: a notebook in place of a script.
+        out: must not be there yet.
+        progress: told what is fetched.
+        rows: data to take in place of the dataset's.
+
+    Raises:
+        ResultsError: why it cannot be done.
+    """
+    plan, settings = run.plan, run.plan.settings
+    with appearing(out) as folder:
+        assert settings.train_examples and settings.evaluation_examples
+        rows = rows or load_rows(
+            plan.dataset,
+            train_examples=settings.train_examples,
+            evaluation_examples=settings.evaluation_examples,
+            seed=settings.seed,
+            progress=progress,
+        )
+        folder.mkdir()
+        _write_rows(rows.train, rows, folder / "train.parquet")
+        _write_rows(rows.evaluation, rows, folder / "evaluation.parquet")
+        task = saved.read(run.folder)
+        base = task.base_model if task else plan.model.base(None)[0]
+        if base is None:
+            write_base(plan, folder / BASE, progress)
+        text = script_text.write(
+            title=f"{run.label} on {plan.model.title}: {plan.dataset.title}",
+            kind=plan.model.kind,
+            pooling=plan.model.pooling,
+            pairs=not isinstance(rows.train.inputs[0], str),
+            metric=plan.dataset.metric,
+            method=_method(run),
+            settings=_settings(plan, rows, base or BASE, task.revision if task else None),
+        )
+        write_requirements(plan.model.kind, folder, with_library=True, training=True)
+        if notebook:
+            (folder / NOTEBOOK).write_text(json.dumps(_notebook(text), indent=1), encoding="utf-8")
+        else:
+            (folder / SCRIPT).write_text(text, encoding="utf-8")
+
+
+def _settings(plan: Plan, rows: Rows, base: str, revision: str | None) -> dict[str, Any]:
+    """The constants at the top of the script."""
+    own = plan.settings
+    steps = schedule.total_steps(own, len(rows.train))
+    image = {"IMAGE_SIZE": own.image_size} if plan.model.kind == "image" else {"MAX_LENGTH": own.max_length}
+    return {
+        "BASE": base,
+        "REVISION": revision,
+        "LABELS": list(rows.labels),
+        **image,
+        "SEED": own.seed,
+        "STEPS": steps,
+        "WARMUP_STEPS": math.ceil(own.warmup_ratio * steps),
+        "SCHEDULE": "constant_with_warmup" if own.schedule == "constant" else own.schedule,
+        "BATCH_SIZE": own.batch_size,
+        "LEARNING_RATE": own.learning_rate,
+        "HEAD_LEARNING_RATE": arguments.head_learning_rate(plan),
+        "WEIGHT_DECAY": own.weight_decay,
+    }
+
+
+def _method(run: FinishedRun) -> str:
+    """What stands for the method in the script: "head", "full", or the call that makes PEFT's config."""
+    if run.weights != "adapter":
+        return run.record.method
+    config = PeftConfig.from_pretrained(str(run.folder))
+    given: Mapping[str, Any] = {
+        field.name: value
+        for field in dataclasses.fields(config)
+        if field.name not in NOT_ASKED_FOR and (value := getattr(config, field.name)) != _default(field)
+    }
+    said = [f"{key}={sorted(value) if isinstance(value, set) else value!r}" for key, value in given.items()]
+    return f"{type(config).__name__}({', '.join(said)})"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
+
+
+def _write_rows(split: Split, rows: Rows, file: Path) -> None:
+    from datasets import Dataset, Image
+    from PIL.Image import fromarray
+
+    inputs = [split.inputs[place] for place in range(len(split))]
+    labels = split.labels.tolist()
+    if isinstance(inputs[0], str):
+        columns: dict[str, Any] = {"text": inputs}
+    elif isinstance(inputs[0], tuple | list):
+        columns = {"text": [one for one, _ in inputs], "second": [two for _, two in inputs]}
+    else:
+        columns = {"image": [fromarray(one) if isinstance(one, np.ndarray) else one for one in inputs]}
+    made = Dataset.from_dict({**columns, "labels": labels})
+    (made.cast_column("image", Image()) if "image" in columns else made).to_parquet(file)
+
+
+def _notebook(text: str) -> dict[str, Any]:
+    """Jupyter's format 4: the script's docstring as Markdown, then a cell for each of its parts."""
+    start, *parts = text.split(f"\n{CELL}")
+    _, about, imports = start.split('"""')
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "markdown", "id": "0", "metadata": {}, "source": about.strip()}
+    ]
+    for place, part in enumerate([f"Libraries\n{imports.strip()}", *parts], 1):
+        heading, _, code = part.partition("\n")
+        cells.append({"cell_type": "markdown", "id": f"{place}m", "metadata": {}, "source": f"## {heading}"})
+        cells.append(
+            {"cell_type": "code", "id": f"{place}c", "metadata": {}, "execution_count": None, "outputs": [],
+             "source": code.strip()}
+        )  # fmt: skip
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}

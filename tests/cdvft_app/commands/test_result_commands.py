@@ -1,0 +1,174 @@
+"""predict, export and push on a run of a tiny model, and what they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+from listening import run
+from PIL import Image
+
+from cdvft_app.catalog import MODELS, get_model
+from cdvft_app.commands import exit_codes
+from cdvft_app.commands import main as cli
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training import finished
+
+
+@pytest.fixture(scope="module")
+def home(request, tmp_path_factory):
+    """A store with a run on texts and one on images."""
+    folder = tmp_path_factory.mktemp("home")
+    store = RunStore(folder)
+    ids = {}
+    for kind in ("text", "image"):
+        plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
+        made = plan("cdvft", max_steps=4, learning_rate=0.1)
+        (record,) = store.create([made.settings], None, kind, "1:1")
+        heard, _ = run(made, rows, store.make_folder(record.id))
+        for event in heard:
+            store.append(record.id, event)
+        ids[kind] = record.id
+    (queued,) = store.create([made.settings], None, "waits")
+    ids["queued"] = queued.id
+    store.close()
+    return folder, ids
+
+
+@pytest.fixture
+def command(home, bert_folder, vit_folder, monkeypatch, capsys):
+    """Runs the command line; gives exit code, standard output, standard error."""
+    text = dataclasses.replace(get_model("minilm"), source="local", location=str(bert_folder))
+    image = dataclasses.replace(
+        get_model("vit_small", "image"), source="local", location=str(vit_folder), architecture=None
+    )
+    monkeypatch.setitem(MODELS, "minilm", text)  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS, "vit_small", dataclasses.replace(image, patch_size=16))  # type: ignore[arg-type]
+    monkeypatch.setenv("RUNS_DIR", str(home[0]))
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cdvft_app", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return call
+
+
+def test_texts_are_answered_as_the_run_answers(command, home, text_plan):
+    store = RunStore(home[0])
+    expected = finished.load(text_plan("cdvft"), store.folder(home[1]["text"]) / "adapter").predict(
+        ["good film", "the awful plot"]
+    )
+    code, output, _ = command(
+        "predict", home[1]["text"], "--text", "good film", "--text", "the awful plot", "--json"
+    )
+    said = [json.loads(line) for line in output.splitlines()]
+    assert code == exit_codes.FINISHED
+    assert [one["label"] for one in said] == [one.label for one in expected]
+    for one, wanted in zip(said, expected, strict=True):
+        assert tuple(one["probabilities"].values()) == pytest.approx(wanted.probabilities, abs=1e-5)
+        assert list(one["probabilities"]) == ["negative", "positive"]
+
+
+def test_a_table_of_texts_is_answered_row_by_row(command, home, tmp_path):
+    (tmp_path / "rows.csv").write_text('text,mine\n"good, very fine film",1\nbad,2\n')
+    code, output, _ = command("predict", home[1]["text"], "--file", tmp_path / "rows.csv")
+    assert code == 0 and [line.split("\t")[2] for line in output.splitlines()] == ["row 1", "row 2"]
+
+
+def test_images_are_answered(command, home, tmp_path):
+    Image.fromarray(np.full((20, 30), 130, np.uint8)).save(tmp_path / "one.png")
+    (tmp_path / "rows.csv").write_text("image\none.png\n")
+    code, output, _ = command("predict", home[1]["image"], "--image", tmp_path / "one.png", "--json")
+    (alone,) = [json.loads(line) for line in output.splitlines()]
+    assert code == 0 and set(alone["probabilities"]) == {"dark", "grey", "bright"}
+    _, output, _ = command("predict", home[1]["image"], "--file", tmp_path / "rows.csv", "--json")
+    assert json.loads(output)["probabilities"] == alone["probabilities"]
+
+
+def broken_png(folder):
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(folder / "whole.png")
+    data = (folder / "whole.png").read_bytes()
+    (folder / "broken.png").write_bytes(data[: len(data) // 2])
+    return folder / "broken.png"
+
+
+def wide_png(folder):
+    Image.new("1", (12_000, 10)).save(folder / "wide.png")
+    return folder / "wide.png"
+
+
+def empty_table(folder):
+    (folder / "rows.csv").write_text("label\n1\n")
+    return folder / "rows.csv"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("text", (), "nothing to answer"),
+        ("text", ("--text", "  "), "Text 1 is empty"),
+        ("text", ("--text", "word " * 10_000), "50,000 characters; at most 10,000"),
+        ("text", ("--text", "good", "--second", "bad"), "one text at a time"),
+        ("text", ("--image", broken_png), "is about texts"),
+        ("text", ("--file", empty_table), "the column text"),
+        ("text", ("--file", "/nowhere/rows.csv"), "cannot be read: No such file"),
+        ("image", ("--text", "good"), "is about images"),
+        ("image", ("--image", broken_png), "broken.png cannot be read; give a whole PNG"),
+        ("image", ("--image", wide_png), "12,000 x 10 pixels; at most 4,096"),
+        ("image", ("--image", empty_table), "cannot be read"),
+        ("queued", ("--text", "good"), "is queued; it can be used once it is finished"),
+        ("nobody's", ("--text", "good"), "There is no run"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_sentence(case, command, home, tmp_path):
+    kind, arguments, sentence = case
+    given = [one(tmp_path) if callable(one) else one for one in arguments]
+    code, output, errors = command("predict", home[1].get(kind, "0" * 32), *given)
+    assert (code, output) == (exit_codes.FAILED, "")
+    assert sentence in errors and len(errors.splitlines()) == 1
+
+
+def test_a_base_that_is_gone_is_a_sentence(command, home, monkeypatch, tmp_path):
+    gone = dataclasses.replace(MODELS["minilm"], location=str(tmp_path / "gone"))
+    monkeypatch.setitem(MODELS, "minilm", gone)  # type: ignore[arg-type]
+    code, _, errors = command("predict", home[1]["text"], "--text", "good")
+    assert code == exit_codes.FAILED and "which is not there" in errors
+
+
+@pytest.mark.parametrize(
+    ("to", "file"),
+    [
+        ("folder", "adapter_model.safetensors"),
+        ("merged", "model.safetensors"),
+        ("lora", "adapter_model.safetensors"),
+    ],
+)
+def test_each_form_is_written_where_it_was_asked_for(to, file, command, home, tmp_path):
+    out = tmp_path / "there" / "out"
+    code, output, _ = command("export", home[1]["text"], "--to", to, "--out", out, "--rank", 4)
+    assert (code, output.strip()) == (0, str(out))
+    assert (out / file).is_file() and (out / "README.md").is_file()
+
+
+def test_a_zip_is_one_file(command, home, tmp_path):
+    code, _, _ = command("export", home[1]["image"], "--to", "zip", "--out", tmp_path / "run.zip")
+    assert code == 0 and [path.name for path in tmp_path.iterdir()] == ["run.zip"]
+
+
+def test_a_rank_that_is_too_large_is_a_sentence_and_leaves_nothing(command, home, tmp_path):
+    out = tmp_path / "out"
+    code, _, errors = command("export", home[1]["text"], "--to", "lora", "--out", out, "--rank", 99)
+    assert code == exit_codes.FAILED and "take ranks from 1 to 32" in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_pushed_without_a_token(command, home, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    code, _, errors = command("push", home[1]["text"], "ada/films", "--private")
+    assert code == exit_codes.FAILED and "set HF_TOKEN" in errors

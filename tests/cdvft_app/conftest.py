@@ -1,0 +1,76 @@
+"""Plans on tiny real models, for the tests of every room; what is heavy is loaded by who asks for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.catalog import Plan, get_model, resolve
+from cdvft_app.catalog.rows import Rows
+from cdvft_app.settings import RunSettings
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import tiny_models
+
+    return tiny_models.bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import tiny_models
+
+    return tiny_models.roberta(tmp_path_factory.mktemp("roberta"))
+
+
+@pytest.fixture(scope="session")
+def vit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import tiny_models
+
+    return tiny_models.vit(tmp_path_factory.mktemp("vit"))
+
+
+@pytest.fixture(scope="session")
+def text_rows() -> Rows:
+    from tiny_models import reviews
+
+    return Rows(reviews(60, seed=1), reviews(24, seed=2), ("negative", "positive"), None)
+
+
+@pytest.fixture(scope="session")
+def image_rows() -> Rows:
+    from tiny_models import greys
+
+    return Rows(greys(24, seed=1), greys(12, seed=2), ("dark", "grey", "bright"), None)
+
+
+@pytest.fixture(scope="session")
+def text_plan(bert_folder: Path):
+    """`text_plan(method, **settings)`: the sentiment recipe on the tiny BERT."""
+
+    def make(method: str = "cdvft", **chosen: object) -> Plan:
+        defaults = {"epochs": 2.0, "batch_size": 8, "fourierft_n": 40, "c3a_block_size": 16, "lora_r": 2}
+        plan = resolve(RunSettings(recipe="sentiment", method=method, **{**defaults, **chosen}))
+        model = dataclasses.replace(get_model("minilm"), source="local", location=str(bert_folder))
+        return dataclasses.replace(plan, model=model)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def image_plan(vit_folder: Path):
+    """`image_plan(method, **settings)`: the mnist recipe on timm's test ViT at 32 pixels."""
+
+    def make(method: str = "cdvft", **chosen: object) -> Plan:
+        defaults = {"epochs": 1.0, "batch_size": 8, "fourierft_n": 40, "c3a_block_size": 16}
+        plan = resolve(RunSettings(recipe="mnist", method=method, **{**defaults, **chosen}))
+        model = dataclasses.replace(
+            get_model("vit_small"), source="local", location=str(vit_folder), architecture=None
+        )
+        settings = plan.settings.model_copy(update={"image_size": 32})
+        return dataclasses.replace(plan, model=model, settings=settings)
+
+    return make

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from listening import run
+
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.rows import Rows
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.store.runs import RunStore
+
+TOKEN = "the visitor's own"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory):
+    made = RunStore(tmp_path_factory.mktemp("runs"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def trained(store: RunStore) -> Callable[[Plan, Rows], FinishedRun]:
+    """Train a plan, keep its events as the app does, and give the run as it is found afterwards."""
+
+    def make(plan: Plan, rows: Rows) -> FinishedRun:
+        (made,) = store.create([plan.settings], TOKEN, "Films", "1:1")
+        folder: Path = store.make_folder(made.id)
+        heard, _ = run(plan, rows, folder)
+        for event in heard:
+            store.append(made.id, event)
+        record = store.get(made.id)
+        assert record is not None and record.state == "finished"
+        return FinishedRun(record, plan, folder / "adapter")
+
+    return make

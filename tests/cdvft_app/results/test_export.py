@@ -1,0 +1,186 @@
+"""What is exported is loaded by the lines on its card and answers as the run itself does."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from cdvft_app.catalog import ModelEntry, get_model
+from cdvft_app.results import export
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.export import Export, write_folder, write_zip
+from cdvft_app.training import finished
+
+TEXT = "the plot the film good a very fine film"
+PICTURE = np.arange(0, 144, dtype=np.uint8).reshape(12, 12)
+
+
+class OfNoHub(ModelEntry):
+    """A model that nobody else can fetch."""
+
+    def base(self, commit: str | None) -> tuple[None, None]:
+        return None, None
+
+
+@pytest.fixture(scope="module")
+def runs(request, trained, text_plan, image_plan, roberta_folder):
+    """Each kind of run that a test asks for, trained once."""
+    made = {}
+
+    def run(kind: str, method: str):
+        if (kind, method) not in made:
+            plan = (image_plan if kind == "image" else text_plan)(method, max_steps=4, learning_rate=0.1)
+            if kind == "first token":
+                model = dataclasses.replace(
+                    get_model("roberta_base"), source="local", location=str(roberta_folder)
+                )
+                plan = dataclasses.replace(plan, model=model)
+            if kind == "image":
+                plan = dataclasses.replace(plan, model=OfNoHub(**vars(plan.model)))
+            rows = request.getfixturevalue("image_rows" if kind == "image" else "text_rows")
+            made[kind, method] = trained(plan, rows)
+        return made[kind, method]
+
+    return run
+
+
+def lines_of(folder: Path) -> str:
+    """The Python on the card."""
+    text = (folder / "README.md").read_text()
+    return text.partition("```python\n")[2].partition("\n```")[0]
+
+
+def asked(folder: Path) -> torch.Tensor:
+    """The logits that the lines on the card give."""
+    Image.fromarray(PICTURE).save(folder / "your_image.png")
+    names: dict = {}
+    with contextlib.chdir(folder), contextlib.redirect_stdout(None):
+        exec(lines_of(folder).replace("your text", TEXT), names)
+    return names["logits"].reshape(-1)
+
+
+def own(run) -> torch.Tensor:
+    task = finished.load(run.plan, run.folder)
+    return task.logits([PICTURE if run.plan.model.kind == "image" else TEXT]).reshape(-1)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("text", "cdvft", "adapter"),
+        ("text", "cdvft", "merged"),
+        ("text", "cdvft", "lora"),
+        ("text", "lora", "adapter"),
+        ("text", "fourierft", "merged"),
+        ("text", "head", "adapter"),
+        ("text", "full", "adapter"),
+        ("text", "full", "merged"),
+        ("first token", "cdvft", "adapter"),
+        ("first token", "cdvft", "merged"),
+        ("first token", "head", "adapter"),
+        ("image", "cdvft", "adapter"),
+        ("image", "cdvft", "lora"),
+        ("image", "lora", "merged"),
+        ("image", "head", "adapter"),
+        ("image", "full", "adapter"),
+    ],
+)
+def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_path):
+    kind, method, form = case
+    run = runs(kind, method)
+    full_rank = 64 if kind == "image" else 32
+    write_folder(store, Export(run, form, full_rank), tmp_path / "out")
+    folder = tmp_path / "out"
+    torch.testing.assert_close(asked(folder), own(run), rtol=0, atol=2e-5)
+    card = ModelCard.load(folder / "README.md")
+    adapter = form != "merged" and method not in ("head", "full")
+    assert card.data.library_name == "peft" if adapter else "peft" not in (card.data.tags or [])
+    assert ("cdvft" in (card.data.tags or [])) == (method == "cdvft" and form == "adapter")
+    assert (folder / "loss.png").is_file() and "loss.png" in card.text
+    if form == "merged":
+        assert not any(word in lines_of(folder) for word in ("peft", "cdvft"))
+        assert not list(folder.glob("*.whl")) and not list(folder.glob("adapter*"))
+
+
+def test_a_zip_is_loaded_without_the_app(runs, store, tmp_path):
+    """In a process that has neither app nor checkout: what pip would install of the wheel, and the zip."""
+    run = runs("text", "cdvft")
+    write_zip(store, Export(run, "adapter"), tmp_path / "films.zip")
+    with zipfile.ZipFile(tmp_path / "films.zip") as archive:
+        assert all(name.startswith("films/") for name in archive.namelist())
+        archive.extractall(tmp_path)
+    (wheel,) = (tmp_path / "films").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    lines = lines_of(tmp_path / "films").replace("your text", TEXT)
+    start = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})"
+    code = "\n".join([start, lines, "assert 'cdvft_app' not in sys.modules"])
+    command = [sys.executable, "-I", "-c", code]
+    ended = subprocess.run(command, cwd=tmp_path / "films", capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-800:]
+    expected = dict(zip(("negative", "positive"), own(run).softmax(-1).tolist(), strict=True))
+    assert eval(ended.stdout) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_sentence_encoder_s_folder_has_the_layout_of_sentence_transformers(runs, store, tmp_path):
+    write_folder(store, Export(runs("text", "cdvft"), "merged"), tmp_path / "out")
+    files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
+    assert {
+        "modules.json",
+        "sentence_bert_config.json",
+        "1_Pooling/config.json",
+        "2_Dense/config.json",
+        "2_Dense/model.safetensors",
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+    } <= files
+    assert not any(
+        "mean_pooled" in (tmp_path / "out" / name).read_text() for name in files if name.endswith("json")
+    )
+
+
+def test_a_run_of_an_older_version_becomes_whole(runs, store, tmp_path):
+    run = runs("text", "cdvft")
+    old = tmp_path / "old"
+    old.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (old / name).write_bytes((run.folder / name).read_bytes())
+    write_folder(store, Export(dataclasses.replace(run, folder=old), "adapter"), tmp_path / "out")
+    torch.testing.assert_close(asked(tmp_path / "out"), own(run), rtol=0, atol=2e-5)
+
+
+def test_lora_says_what_it_keeps(runs, store, tmp_path):
+    write_folder(store, Export(runs("text", "cdvft"), "lora", rank=2), tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "LoRA adapter of rank 2" in text and "of the change's energy" in text and "not measured" in text
+
+
+def test_what_is_there_already_stays(runs, store, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(ResultsError, match="already there"):
+        write_folder(store, Export(runs("text", "cdvft"), "adapter"), tmp_path / "out")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(runs, store, tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(export, "write_requirements", full)
+    with pytest.raises(ResultsError, match="no room left"):
+        write_zip(store, Export(runs("text", "cdvft"), "adapter"), tmp_path / "out.zip")
+    assert not list(tmp_path.iterdir())

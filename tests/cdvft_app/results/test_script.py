@@ -1,0 +1,81 @@
+"""What is exported as a script or a notebook trains the same run again: the same loss at every step."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from test_export import OfNoHub
+
+from cdvft_app.catalog import get_model
+from cdvft_app.results.script import write_script
+
+
+def ran(folder: Path, text: str) -> dict:
+    names: dict = {"__name__": "__main__"}
+    with contextlib.chdir(folder), contextlib.redirect_stdout(None):
+        exec(text, names)
+    return names
+
+
+def losses(store, run) -> list[float]:
+    rows, _ = store.rows(run.record.id, kinds=("step",))
+    return [row["loss"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("text", "cdvft"),
+        ("text", "lora"),
+        ("text", "head"),
+        ("text", "full"),
+        ("first token", "cdvft"),
+        ("image", "cdvft"),
+    ],
+)
+def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_path):
+    kind, method = case
+    rows = request.getfixturevalue("image_rows" if kind == "image" else "text_rows")
+    make = request.getfixturevalue("image_plan" if kind == "image" else "text_plan")
+    plan = make(method, max_steps=12, weight_decay=0.1, seed=3)
+    if kind == "first token":
+        folder = str(request.getfixturevalue("roberta_folder"))
+        model = dataclasses.replace(get_model("roberta_base"), source="local", location=folder)
+        plan = dataclasses.replace(plan, model=model)
+    if kind == "image":
+        plan = dataclasses.replace(plan, model=OfNoHub(**vars(plan.model)))
+    run = trained(plan, rows)
+    write_script(run, False, tmp_path / "out", rows=rows)
+    text = (tmp_path / "out" / "train.py").read_text()
+    assert "cdvft_app" not in text
+    assert ("cdvft" in text) == (method == "cdvft" or kind == "text")
+    names = ran(tmp_path / "out", text)
+    expected = losses(store, run)
+    assert len(expected) == 12 and len({round(loss, 4) for loss in expected}) > 6
+    assert names["losses"] == pytest.approx(expected, abs=1e-5)
+    assert names["trainer"].evaluate()["eval_metric"] == pytest.approx(run.record.metric)
+    if method in ("cdvft", "lora"):
+        kept, again = (
+            load_file(folder / "adapter_model.safetensors")
+            for folder in (run.folder, tmp_path / "out" / "adapter")
+        )
+        assert kept.keys() == again.keys()
+        assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
+
+
+def test_the_notebook_is_the_script_in_cells(trained, text_plan, text_rows, store, tmp_path):
+    run = trained(text_plan("cdvft", max_steps=3), text_rows)
+    write_script(run, True, tmp_path / "out", rows=text_rows)
+    notebook = json.loads((tmp_path / "out" / "train.ipynb").read_text())
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    cells = notebook["cells"]
+    assert len({cell["id"] for cell in cells}) == len(cells) > 8
+    code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    assert code[0].splitlines()[0] == "import math" and not any("# %%" in text for text in code)
+    names = ran(tmp_path / "out", "\n\n".join(code))
+    assert names["losses"] == pytest.approx(losses(store, run), abs=1e-5)

@@ -1,0 +1,89 @@
+"""Tiny real models in local folders, and rows that they can learn: no network, no mirror."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from safetensors.torch import save_file
+from transformers import BertConfig, BertModel, BertTokenizerFast, RobertaConfig, RobertaModel
+
+from cdvft_app.catalog.rows import Split
+
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "good",
+    "bad",
+    "fine",
+    "awful",
+    "film",
+    "plot",
+    "the",
+    "a",
+    "very",
+]
+SIZES = {
+    "vocab_size": len(WORDS),
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 40,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.0,
+}
+
+
+def _text_folder(folder: Path, model: torch.nn.Module) -> Path:
+    BertTokenizerFast(vocab={word: place for place, word in enumerate(WORDS)}).save_pretrained(folder)
+    model.save_pretrained(folder)
+    return folder
+
+
+def bert(folder: Path) -> Path:
+    torch.manual_seed(0)
+    return _text_folder(folder, BertModel(BertConfig(**SIZES)))
+
+
+def roberta(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = RobertaConfig(**SIZES, pad_token_id=0, type_vocab_size=2)
+    return _text_folder(folder, RobertaModel(config))
+
+
+def vit(folder: Path) -> Path:
+    torch.manual_seed(0)
+    model = timm.create_model("test_vit", num_classes=0)
+    save_file(model.state_dict(), folder / "model.safetensors")
+    normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+    (folder / "config.json").write_text(
+        json.dumps({"architecture": "test_vit", "pretrained_cfg": normalisation})
+    )
+    return folder
+
+
+def reviews(count: int, seed: int) -> Split:
+    """Texts of uneven length whose label is said by one word."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count)
+    texts = [
+        " ".join([*random.choice(WORDS[9:], random.integers(1, 12)), ("bad", "good")[label]])
+        for label in labels
+    ]
+    return Split(texts, labels)
+
+
+def greys(count: int, seed: int) -> Split:
+    """Noise whose label is its brightness."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 3, count)
+    images = random.integers(0, 60, (count, 12, 12)).astype(np.uint8) + (60 * labels[:, None, None]).astype(
+        np.uint8
+    )
+    return Split(images, labels)
