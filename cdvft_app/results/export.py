@@ -63,9 +63,14 @@ def write_zip(store: RunStore, export: Export, out: Path, progress: Progress = s
     with appearing(out) as made:
         folder = made.parent / out.stem
         _write(store, export, folder, progress)
-        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-                archive.write(file, file.relative_to(made.parent))
+        pack(folder, made)
+
+
+def pack(folder: Path, file: Path) -> None:
+    """Zip the folder, under its name."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(folder.parent))
 
 
 def _write(store: RunStore, export: Export, folder: Path, progress: Progress) -> None:

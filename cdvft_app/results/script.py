@@ -20,7 +20,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.rows import Rows, Split, load_rows
 from cdvft_app.results import script_text
-from cdvft_app.results.export import appearing
+from cdvft_app.results.export import appearing, pack
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import BASE
 from cdvft_app.results.merged import write_base
@@ -55,37 +55,49 @@ def write_script(
     Raises:
         ResultsError: why it cannot be done.
     """
-    plan, settings = run.plan, run.plan.settings
     with appearing(out) as folder:
-        assert settings.train_examples and settings.evaluation_examples
-        rows = rows or load_rows(
-            plan.dataset,
-            train_examples=settings.train_examples,
-            evaluation_examples=settings.evaluation_examples,
-            seed=settings.seed,
-            progress=progress,
-        )
-        folder.mkdir()
-        _write_rows(rows.train, rows, folder / "train.parquet")
-        _write_rows(rows.evaluation, rows, folder / "evaluation.parquet")
-        task = saved.read(run.folder)
-        base = task.base_model if task else plan.model.base(None)[0]
-        if base is None:
-            write_base(plan, folder / BASE, progress)
-        text = script_text.write(
-            title=f"{run.label} on {plan.model.title}: {plan.dataset.title}",
-            kind=plan.model.kind,
-            pooling=plan.model.pooling,
-            pairs=not isinstance(rows.train.inputs[0], str),
-            metric=plan.dataset.metric,
-            method=_method(run),
-            settings=_settings(plan, rows, base or BASE, task.revision if task else None),
-        )
-        write_requirements(plan.model.kind, folder, with_library=True, training=True)
-        if notebook:
-            (folder / NOTEBOOK).write_text(json.dumps(_notebook(text), indent=1), encoding="utf-8")
-        else:
-            (folder / SCRIPT).write_text(text, encoding="utf-8")
+        _write(run, notebook, folder, progress, rows)
+
+
+def zip_script(run: FinishedRun, notebook: bool, out: Path, progress: Progress = silent) -> None:
+    """The same as a zip, with all files in one folder of its name."""
+    with appearing(out) as made:
+        folder = made.parent / out.stem
+        _write(run, notebook, folder, progress, None)
+        pack(folder, made)
+
+
+def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, rows: Rows | None) -> None:
+    plan, settings = run.plan, run.plan.settings
+    assert settings.train_examples and settings.evaluation_examples
+    rows = rows or load_rows(
+        plan.dataset,
+        train_examples=settings.train_examples,
+        evaluation_examples=settings.evaluation_examples,
+        seed=settings.seed,
+        progress=progress,
+    )
+    folder.mkdir()
+    _write_rows(rows.train, folder / "train.parquet")
+    _write_rows(rows.evaluation, folder / "evaluation.parquet")
+    task = saved.read(run.folder)
+    base, revision = (task.base_model, task.revision) if task else plan.model.base(None)
+    if base is None:
+        write_base(plan, folder / BASE, progress)
+    text = script_text.write(
+        title=f"{run.label} on {plan.model.title}: {plan.dataset.title}",
+        kind=plan.model.kind,
+        pooling=plan.model.pooling,
+        pairs=not isinstance(rows.train.inputs[0], str),
+        metric=plan.dataset.metric,
+        method=_method(run),
+        settings=_settings(plan, rows, base or BASE, revision),
+    )
+    write_requirements(plan.model.kind, folder, with_library=True, training=True)
+    if notebook:
+        (folder / NOTEBOOK).write_text(json.dumps(_notebook(text), indent=1), encoding="utf-8")
+    else:
+        (folder / SCRIPT).write_text(text, encoding="utf-8")
 
 
 def _settings(plan: Plan, rows: Rows, base: str, revision: str | None) -> dict[str, Any]:
@@ -128,7 +140,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if factory is dataclasses.MISSING else factory()
 
 
-def _write_rows(split: Split, rows: Rows, file: Path) -> None:
+def _write_rows(split: Split, file: Path) -> None:
     from datasets import Dataset, Image
     from PIL.Image import fromarray
 

@@ -86,3 +86,39 @@ def _run(words: Connection, target: Callable[..., None], arguments: tuple[Any, .
     except Exception as error:
         words.send(str(error))
         raise
+
+
+class Conversation:
+    """A process that answers: `target(connection, *arguments)` receives questions and sends answers."""
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        self._words, theirs = _context.Pipe()
+        self._process = _context.Process(target=_converse, args=(theirs, target, arguments), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def ask(self, question: Any, seconds: float) -> Any:
+        """The answer; one that takes longer ends the process.
+
+        Raises:
+            EOFError, OSError: the process has ended, or was ended here.
+        """
+        self._words.send(question)
+        if not self._words.poll(seconds):
+            self.end()
+            raise EOFError
+        return self._words.recv()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _converse(words: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    target(words, *arguments)

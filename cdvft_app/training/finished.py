@@ -36,12 +36,19 @@ def load_adapted(
     plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
 ) -> tuple[Task, nn.Module]:
     """The same, and its model as the method built it: a `PeftModel` for an adapter."""
-    record = saved.read(folder)
-    labels = record.labels if record else _labels(plan, progress, should_stop)
-    task = TASKS[plan.model.kind].load(plan, labels, progress, should_stop)
+    task = load_frozen(plan, folder, progress, should_stop)
     model = methods.build(plan.settings, task.model, task.head)
     methods.load(model, folder)
     return task, model
+
+
+def load_frozen(
+    plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
+) -> Task:
+    """The task of a run, its model as it was before: pretrained, under a fresh head."""
+    record = saved.read(folder)
+    labels = record.labels if record else _labels(plan, progress, should_stop)
+    return TASKS[plan.model.kind].load(plan, labels, progress, should_stop)
 
 
 def _labels(plan: Plan, progress: Progress, should_stop: ShouldStop) -> tuple[str, ...]:

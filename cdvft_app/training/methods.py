@@ -125,13 +125,18 @@ def load(model: nn.Module, folder: Path) -> None:
     if isinstance(model, PeftModel):
         set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
         return
-    tensors = load_file(str(folder / WEIGHTS))
+    tensors = kept_tensors(folder)
     lacking = _trained_tensors(model).keys() - tensors.keys()
     if lacking:
         raise ValueError(
             f"{folder} lacks {', '.join(sorted(lacking)[:3])}; it was saved from another model or method."
         )
     model.load_state_dict(tensors, strict=False)
+
+
+def kept_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """What `save` wrote of a model without an adapter, by the names in the model."""
+    return load_file(str(folder / WEIGHTS))
 
 
 def _trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -1,0 +1,130 @@
+"""Finished runs, asked from the page: in a process that holds the latest race, and goes when idle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.results import inputs
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.children import Conversation
+
+IDLE_SECONDS = 300.0
+PATIENCE = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
+MOST_RUNS = 6
+
+
+class Answering:
+    """Takes one question at a time; whoever asks from several threads must wait their turn."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._talk: Conversation | None = None
+
+    def ask(self, question: str, **about: Any) -> Any:
+        """The answer of the function `_QUESTIONS[question]`, or its refusal.
+
+        Raises:
+            ResultsError: with a sentence.
+        """
+        if self._talk is None or not self._talk.alive():
+            self._talk = Conversation(_serve, str(self._root), IDLE_SECONDS)
+        try:
+            fine, said = self._talk.ask((question, about), PATIENCE)
+        except (EOFError, OSError):
+            self._talk = None
+            raise ResultsError(
+                "The process that answers has ended, most likely for want of memory. Try fewer runs."
+            ) from None
+        if not fine:
+            raise ResultsError(said)
+        return said
+
+    def close(self) -> None:
+        if self._talk is not None:
+            self._talk.end()
+
+
+def _serve(words: Connection, root: str, idle: float) -> None:
+    """Answer until nobody has asked for `idle` seconds."""
+    asked = _Asked(RunStore(root))
+    while words.poll(idle):
+        question, about = words.recv()
+        try:
+            words.send((True, getattr(asked, question)(**about)))
+        except (ResultsError, StoreError) as error:
+            words.send((False, str(error)))
+
+
+class _Asked:
+    """What can be asked; holds the models of the race that was asked last."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._held: tuple[tuple[str, ...], Any] | None = None
+
+    def answer(
+        self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
+    ) -> dict[str, Any]:
+        """Every run's answer for every input, and the frozen model's under the first one's head."""
+        from cdvft_app.results.side_by_side import FROZEN
+
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        given = _given(runs[0], texts, second, image)
+        models = self._models(runs)
+        names = {FROZEN: ("Frozen", f"the pretrained model under the head of {runs[0].label}")}
+        names |= {run.record.id: (run.label, "") for run in runs}
+        return {
+            "labels": list(models.task.labels),
+            "sides": [
+                {
+                    "title": title,
+                    "note": note,
+                    "answers": [asdict(one) for one in models.answers(run_id, given)],
+                }
+                for run_id, (title, note) in names.items()
+            ],
+        }
+
+    def prove(
+        self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None
+    ) -> dict[str, Any]:
+        from cdvft_app.results.proof import prove
+
+        run = find(self._store, run_id)
+        return asdict(prove(run, _given(run, texts, second, image)))
+
+    def export(self, run_id: str, form: str, rank: int, out: str) -> str:
+        """Write a zip."""
+        from cdvft_app.results.export import Export, write_zip
+        from cdvft_app.results.script import zip_script
+
+        run = find(self._store, run_id)
+        if form in ("script", "notebook"):
+            zip_script(run, form == "notebook", Path(out))
+        else:
+            write_zip(self._store, Export(run, form, rank), Path(out))  # type: ignore[arg-type]
+        return out
+
+    def _models(self, runs: Sequence[FinishedRun]) -> Any:
+        from cdvft_app.results.side_by_side import load
+
+        key = tuple(run.record.id for run in runs)
+        if self._held is None or self._held[0] != key:
+            self._held = None  # its memory is free before the next is loaded
+            self._held = key, load(runs)
+        return self._held[1]
+
+
+def _given(run: FinishedRun, texts: Sequence[str], second: Sequence[str], image: bytes | None) -> list[Any]:
+    if run.plan.model.kind == "text":
+        return inputs.texts(run, texts, second)
+    if image is None:
+        raise ResultsError("Choose an image first.")
+    return [inputs.picture(run, image)]

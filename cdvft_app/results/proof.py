@@ -1,0 +1,84 @@
+"""What an adapter promises, checked on somebody's own input: the largest differences between logits."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun, load
+from cdvft_app.tasks.labelled import LabelledTask
+from cdvft_app.training import finished, methods
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise; `difference` is the largest between two logits, `size` the largest logit."""
+
+    promise: str
+    difference: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """`tensors`: name, shape and numbers of each tensor in the file of `file_bytes`."""
+
+    checks: tuple[Check, ...]
+    file_bytes: int
+    tensors: tuple[tuple[str, tuple[int, ...], int], ...]
+
+
+def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
+    """Ask the run the same in several ways.
+
+    Raises:
+        ResultsError: it cannot be loaded, or has no adapter to prove.
+    """
+    if run.weights != "adapter":
+        raise ResultsError(f"{run.label} has no adapter, so there is nothing to merge or to switch off.")
+    task, model = load(run)
+    if not isinstance(task, LabelledTask):
+        raise ResultsError("There are no logits to compare for this kind of task.")
+    adapted = cast(PeftModel, model)
+
+    def logits(of: nn.Module) -> Tensor:
+        return task.logits(inputs, of.eval())
+
+    learned = logits(adapted)
+    with adapted.disable_adapter():
+        switched_off = logits(adapted)
+    frozen = finished.load_frozen(run.plan, run.folder)
+    # The head that was never trained starts at random: both get the same.
+    wrapped: Any = cast(nn.Module, adapted.base_model.model).get_submodule(task.head)
+    frozen.model.get_submodule(task.head).load_state_dict(wrapped.original_module.state_dict())
+    with tempfile.TemporaryDirectory() as folder:
+        methods.save(adapted, Path(folder))
+        again = methods.build(run.plan.settings, copy.deepcopy(frozen.model), task.head)
+        methods.load(again, Path(folder))
+        loaded_again = logits(again)
+    merged = logits(copy.deepcopy(adapted).merge_and_unload(safe_merge=True))
+    pairs = (
+        ("Merged into the weights, it answers the same", merged, learned),
+        ("Switched off, it is the frozen model", switched_off, logits(frozen.model)),
+        ("Saved and loaded again, it answers the same", loaded_again, learned),
+        ("What it learned changes the answer", learned, switched_off),
+    )
+    checks = tuple(
+        Check(promise, float((one - other).abs().max()), float(other.abs().max()))
+        for promise, one, other in pairs
+    )
+    (file,) = run.folder.glob("*.safetensors")
+    with safe_open(file, framework="pt") as opened:
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+    tensors = tuple((name, shape, int(torch.tensor(shape).prod())) for name, shape in shapes.items())
+    return Proof(checks, file.stat().st_size, tensors)

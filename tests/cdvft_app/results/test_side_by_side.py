@@ -1,0 +1,91 @@
+"""Runs asked side by side on one model answer as each does by itself, and what an adapter promises holds."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.proof import prove
+from cdvft_app.results.side_by_side import FROZEN, load
+from cdvft_app.training import finished
+
+TEXTS = ["good", "the plot the film very awful a a a", "bad film"]
+ALL = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
+
+
+@pytest.fixture(scope="module")
+def race(trained, text_plan, text_rows) -> list[FinishedRun]:
+    return [trained(text_plan(method, max_steps=4, learning_rate=0.05), text_rows) for method in ALL]
+
+
+def test_each_answers_as_by_itself_on_one_model(race):
+    models = load(race)
+    said = {}
+    for run in race:
+        alone = finished.load(run.plan, run.folder).predict(TEXTS)
+        beside = models.answers(run.record.id, TEXTS)
+        for one, other in zip(alone, beside, strict=True):
+            assert one.label == other.label
+            assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+        said[run.record.method] = tuple(round(one.probabilities[0], 4) for one in beside)
+    assert len(set(said.values())) == len(ALL)
+    bare = sum(parameter.numel() for parameter in models.task.model.parameters())
+    frozen = finished.load_frozen(race[0].plan, race[0].folder).model
+    fresh = sum(parameter.numel() for parameter in frozen.parameters())
+    assert bare == fresh, "one model, and no adapter left on it"
+
+
+def test_the_frozen_model_has_the_first_one_s_head_and_nothing_of_its_update(race):
+    models = load(race[:2])
+    model = finished.load_frozen(race[0].plan, race[0].folder).model
+    adapted = finished.load(race[0].plan, race[0].folder).model
+    head: nn.Module = adapted.get_submodule("classifier").modules_to_save["default"]
+    model.get_submodule("classifier").load_state_dict(head.state_dict())
+    expected = finished.load(race[0].plan, race[0].folder).predict(TEXTS, model.eval())
+    for one, other in zip(models.answers(FROZEN, TEXTS), expected, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+
+
+def test_images_as_well(trained, image_plan, image_rows):
+    plans = [image_plan(method, max_steps=2, learning_rate=0.05) for method in ("cdvft", "lora")]
+    runs = [trained(plan, image_rows) for plan in plans]
+    models, images = load(runs), image_rows.evaluation.inputs[:3]
+    for run in runs:
+        alone = finished.load(run.plan, run.folder).predict(images)
+        for one, other in zip(alone, models.answers(run.record.id, images), strict=True):
+            assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+
+
+def test_runs_of_two_races_are_not_mixed(race, trained, text_plan, text_rows):
+    other = trained(text_plan("lora", max_steps=2, max_length=8), text_rows)
+    with pytest.raises(ResultsError, match="choose runs of one race"):
+        load([race[0], other])
+
+
+@pytest.mark.parametrize("method", [0, 1, 2, 3], ids=ALL[:4])
+def test_an_adapter_keeps_its_promises(race, method):
+    run = race[method]
+    proof = prove(run, TEXTS)
+    *kept, learned = proof.checks
+    assert len(kept) == 3 and all(check.difference < 1e-5 * max(1, check.size) for check in kept)
+    assert learned.difference > 1e-3
+    (file,) = run.folder.glob("*.safetensors")
+    assert proof.file_bytes == file.stat().st_size
+    trainable = (run.record.trainable_parameters or 0) + run.record.result["head_parameters"]
+    assert sum(numbers for _, _, numbers in proof.tensors) == trainable
+
+
+def test_a_broken_promise_shows(race, monkeypatch):
+    from cdvft.layer import CDVFTLayer
+
+    whole = CDVFTLayer.get_delta_weight
+    monkeypatch.setattr(CDVFTLayer, "get_delta_weight", lambda self, name: 1.5 * whole(self, name))
+    assert prove(race[0], TEXTS).checks[0].difference > 1e-4
+
+
+@pytest.mark.parametrize("method", [4, 5], ids=ALL[4:])
+def test_without_an_adapter_there_is_nothing_to_prove(race, method):
+    with pytest.raises(ResultsError, match="has no adapter"):
+        prove(race[method], TEXTS)
