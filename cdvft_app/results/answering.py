@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.children import Conversation
+from cdvft_app.training.children import Connection, Conversation
 
 IDLE_SECONDS = 300.0
 PATIENCE = 180.0  # for one question: the first one loads libraries and the model, which may be fetched

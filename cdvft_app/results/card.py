@@ -46,7 +46,7 @@ def card(
         f"![Loss of each step, its moving mean, and of the evaluations]({CURVE})" if curve else "",
         "## What it was trained on",
         _sources(run, task),
-        "The whole run, as `python -m cdvft_app train` takes it:",
+        "All settings of the run:",
         _block("json", json.dumps(run.plan.settings.model_dump(mode="json", exclude_none=True), indent=2)),
         "## Citation",
         _block("bibtex", CITATION),

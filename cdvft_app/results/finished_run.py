@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
-from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord, UnknownRun
@@ -41,12 +40,12 @@ class FinishedRun:
     @property
     def colour(self) -> str:
         """The method's on white, "#rrggbb"."""
-        return METHOD_STYLES[self.record.settings.method].light
+        return self.record.settings.method.light
 
     @property
     def label(self) -> str:
-        """The method's."""
-        return METHOD_STYLES[self.record.settings.method].label
+        """The method with its settings: LoRA r = 8."""
+        return self.record.settings.method.label()
 
 
 def find(store: RunStore, run_id: object) -> FinishedRun:

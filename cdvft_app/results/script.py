@@ -115,7 +115,7 @@ def _settings(plan: Plan, rows: Rows, base: str, revision: str | None) -> dict[s
         "WARMUP_STEPS": math.ceil(own.warmup_ratio * steps),
         "SCHEDULE": "constant_with_warmup" if own.schedule == "constant" else own.schedule,
         "BATCH_SIZE": own.batch_size,
-        "LEARNING_RATE": own.learning_rate,
+        "LEARNING_RATE": own.method.learning_rate,
         "HEAD_LEARNING_RATE": arguments.head_learning_rate(plan),
         "WEIGHT_DECAY": own.weight_decay,
     }
