@@ -68,7 +68,8 @@ export class LayerData {
     return stack.subarray(place * size, (place + 1) * size);
   }
 
-  /** As `at`, of what is no index.
+  /**
+   * As `at`, of a vector that holds no indices.
    * @param {string} name
    * @param {number} t
    */
