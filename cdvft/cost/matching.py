@@ -61,9 +61,7 @@ def match(
             batch=reference.batch,
             sequence=reference.sequence,
             convention=reference.convention,
-            r=value if method == "lora" else 1,
-            n=value if method == "fourierft" else 1,
-            block_size=value if method == "c3a" else None,
+            **{_SETTINGS[method]: value},  # type: ignore[arg-type]
         )
 
     def distance(value: int) -> float:

@@ -11,6 +11,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from cdvft import CDVFTConfig, cost
+from cdvft.cost import tensors
 
 SIZES = [(64, 64), (128, 64), (64, 192), (96, 160)]  # d_out, d_in
 SETTINGS: list[tuple[cost.Method, dict[str, int | None]]] = [
@@ -183,6 +184,68 @@ def test_match(method, quantity, value):
     found = cost.match(method, reference, ROBERTA_BASE, quantity)
     assert found.value == value
     assert getattr(found.cost, quantity) == pytest.approx(found.ratio * getattr(reference, quantity))
+
+
+LAYER = [cost.Shape("layer", 64, 64)]
+
+
+@pytest.mark.parametrize(
+    ("method", "wanted", "setting", "value"),
+    [
+        ("lora", ("fourierft", {"n": 50}), "r", 1),  # rank 1 has 128 already
+        ("lora", ("full", {}), "r", 32),  # 4096 = 128 r
+        ("fourierft", ("full", {}), "n", 4096),  # all there are
+        ("fourierft", ("lora", {"r": 64}), "n", 4096),  # and no more
+        ("fourierft", ("lora", {"r": 1}), "n", 128),
+        ("c3a", ("lora", {"r": 64}), "block_size", 1),  # 4096 / b
+        ("c3a", ("fourierft", {"n": 50}), "block_size", 64),
+        ("c3a", ("fourierft", {"n": 100}), "block_size", 32),  # 128 is nearer than 64
+    ],
+)
+def test_match_reaches_the_ends_of_what_can_be(method, wanted, setting, value):
+    reference, settings = wanted
+    found = cost.match(method, cost.estimate(reference, LAYER, batch=1, sequence=1, **settings), LAYER)
+    assert (found.method, found.setting, found.value) == (method, setting, value)
+    exact = cost.estimate(method, LAYER, batch=1, sequence=1, **{setting: value})
+    assert found.cost == exact
+    assert found.quantity == "trainable_parameters" and found.wanted * found.ratio == pytest.approx(
+        exact.trainable_parameters
+    )
+
+
+def test_match_counts_as_the_reference_does():
+    # c3a with b = 1 has no FFT at all, so it costs nothing in the style of papers, and cannot be near.
+    reference = cost.estimate("cdvft", LAYER, batch=3, sequence=5, convention="asymptotic")
+    found = cost.match("c3a", reference, LAYER, "flops_per_step")
+    assert (found.cost.convention, found.cost.batch, found.cost.sequence) == ("asymptotic", 3, 5)
+    assert found.wanted == 3 * 15 * (3 * 64 * 6 + 2 * 64)
+    assert (found.value, found.cost.flops_per_step) == (32, 3 * 15 * (2 * 2 + 2 + 2) * 32 * 5)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "fixed", "per_token"),
+    [
+        ("cdvft", {"block_size": 16}, 0, (8 * 4 + 8 + 4) * 16 * 4 + 64 + 128),
+        ("cdvft", {"m": 3, "block_size": 16}, 0, (44 + 8 * 8 + 8 + 8) * 16 * 4 + 64 + 2 * 128),
+        ("c3a", {"block_size": 32}, 0, (4 * 2 + 4 + 2) * 32 * 5),
+        ("fourierft", {"n": 50}, 128 * 64 * 13, 2 * 128 * 64),
+        ("lora", {"r": 4}, 0, 2 * 4 * (128 + 64)),
+    ],
+)
+def test_the_style_of_papers_by_hand(method, settings, fixed, per_token):
+    shape = cost.Shape("layer", 128, 64)
+    found = cost.estimate(method, [shape], batch=1, sequence=1, convention="asymptotic", **settings)
+    assert (found.forward_flops_fixed, found.forward_flops_per_token) == (fixed, per_token)
+    assert (found.backward_flops_fixed, found.backward_flops_per_token) == (2 * fixed, 2 * per_token)
+
+
+def test_conv1d_keeps_a_trained_weight_as_its_transpose():
+    layer = Conv1D(1000, 64)  # to 1000 outputs, from 64 inputs
+    shape = cost.Shape("c_attn", 1000, 64, bias=True, conv1d=True)
+    names = dict(tensors.dense(shape))
+    assert names == {"weight": tuple(layer.weight.shape), "bias": tuple(layer.bias.shape)}
+    plain = dict(tensors.dense(cost.Shape("c_attn", 1000, 64)))
+    assert plain == {"weight": tuple(nn.Linear(64, 1000).weight.shape)}
 
 
 @pytest.mark.parametrize(

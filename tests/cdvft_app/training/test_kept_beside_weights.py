@@ -1,0 +1,98 @@
+"""What a run leaves beside its weights is enough to use them without the app."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import timm
+import torch
+from listening import run
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from cdvft.mean_pooled import MeanPooledForSequenceClassification
+from cdvft_app.catalog.entries import ModelEntry
+from cdvft_app.tasks import saved
+from cdvft_app.training import finished
+
+TEXTS = ["good film", "the very bad plot the the the", "awful"]
+
+
+def probabilities(model: torch.nn.Module, tokenizer) -> list[list[float]]:
+    with torch.no_grad():
+        logits = model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits
+    return logits.softmax(-1).tolist()
+
+
+def own(plan, folder) -> list[list[float]]:
+    return [list(one.probabilities) for one in finished.load(plan, folder).predict(TEXTS)]
+
+
+def near(rows: list[list[float]]) -> list:
+    return [pytest.approx(row, abs=1e-5) for row in rows]
+
+
+def test_an_adapter_of_the_default_recipe_is_loaded_by_peft(text_plan, text_rows, bert_folder, tmp_path):
+    plan = text_plan("cdvft", max_steps=4, learning_rate=0.1)
+    _, done = run(plan, text_rows, tmp_path)
+    folder = done.adapter_folder
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["task_type"]) == (str(bert_folder), "SEQ_CLS")
+    base = MeanPooledForSequenceClassification.from_pretrained(
+        config["base_model_name_or_path"], num_labels=2
+    )
+    loaded = PeftModel.from_pretrained(base, folder)
+    assert probabilities(loaded, AutoTokenizer.from_pretrained(folder)) == near(own(plan, folder))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_a_whole_model_is_loaded_by_transformers(pooling, text_plan, text_rows, roberta_folder, tmp_path):
+    plan = text_plan("full", max_steps=4)
+    if pooling == "cls":
+        model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
+        plan = dataclasses.replace(plan, model=model)
+    _, done = run(plan, text_rows, tmp_path)
+    folder = done.adapter_folder
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert type(model).__module__.startswith("transformers.") == (pooling == "cls")
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    assert model.config.label2id == {"negative": 0, "positive": 1}
+    assert probabilities(model, AutoTokenizer.from_pretrained(folder)) == near(own(plan, folder))
+
+
+def test_an_image_run_says_how_timm_builds_and_feeds_its_model(image_plan, image_rows, tmp_path):
+    _, done = run(image_plan("lora", max_steps=1), image_rows, tmp_path)
+    model = timm.create_model(f"local-dir:{done.adapter_folder}", pretrained=False)
+    assert model.num_classes == 3 and model.patch_embed.img_size == (32, 32)
+    data = timm.data.resolve_model_data_config(model)
+    assert [*data["input_size"], *data["mean"], *data["std"]] == [3, 32, 32, *[0.5] * 3, *[0.25] * 3]
+    assert model.pretrained_cfg["label_names"] == ["dark", "grey", "bright"]
+
+
+@pytest.mark.parametrize("method", ["cdvft", "head", "full"])
+def test_labels_and_lengths_are_kept_for_every_method(method, text_plan, text_rows, bert_folder, tmp_path):
+    _, done = run(text_plan(method, max_steps=1, max_length=20), text_rows, tmp_path)
+    record = saved.read(done.adapter_folder)
+    assert record is not None
+    assert (record.task, record.labels) == ("text-classification", ("negative", "positive"))
+    assert (record.base_model, record.revision) == (str(bert_folder), None)
+    assert (record.pooling, record.head, record.max_length) == ("mean", "classifier", 20)
+
+
+def entry(**fields) -> ModelEntry:
+    known = dict.fromkeys(field.name for field in dataclasses.fields(ModelEntry))
+    return ModelEntry(**{**known, **fields})
+
+
+def test_a_base_is_what_others_can_fetch():
+    hub = entry(source="hub", location="owner/name")
+    wheel = entry(source="mirror", location="minilm", upstream=("owner/same", "c0ffee"))
+    assert hub.base("abc") == ("owner/name", "abc")
+    assert wheel.base(None) == ("owner/same", "c0ffee")
+    assert entry(source="mirror", location="vit_small").base(None) == (None, None)
+
+
+def test_the_record_is_missing_in_folders_of_before(tmp_path):
+    assert saved.read(tmp_path) is None
