@@ -490,6 +490,7 @@ export interface Vector {
 export interface KeptVectors extends Module {
   steps: number[];
   vectors: Record<string, Vector>;
+  trained: number;
   bytes: number;
 }
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 METHOD: dict[str, tuple[str, ...]] = {
     "cdvft": ("CDVFT keeps only its input and walks the factors again in the backward pass (its FFT path).",),
     "lora": ("LoRA runs without dropout, bias and DoRA.",),
+    "dora": (
+        "DoRA is LoRA with trained magnitudes; PEFT builds B A every step for its norms.",
+        "DoRA runs without dropout, which would apply the frozen weights twice.",
+    ),
+    "vera": ("VeRA's A and B are frozen and shared by all layers; its file holds them, as PEFT saves them.",),
     "fourierft": (
         "FourierFT builds a dense weight change by a 2-D FFT every step and keeps it for the backward pass.",
         "FourierFT's file holds values only: their places are drawn again from a seed.",

@@ -12,7 +12,7 @@ from cdvft.cost import assumptions, flops, tensors
 from cdvft.cost.flops import Flops
 from cdvft.cost.shape import Shape, require_count
 
-Method = Literal["cdvft", "lora", "fourierft", "c3a", "head", "full"]
+Method = Literal["cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full"]
 METHODS: tuple[Method, ...] = get_args(Method)
 Convention = Literal["real_fft", "asymptotic"]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
@@ -90,13 +90,13 @@ def estimate(
     """The cost of a method on the layers it adapts, or trains.
 
     Args:
-        method: cdvft, lora, fourierft and c3a adapt the shapes; head and full train them.
+        method: head and full train the shapes; the others adapt them.
         shapes: target layers; for head those of the head, for full every linear layer of the model.
         batch: sequences, or images, a step.
         sequence: tokens in each.
         m: CDVFT's diagonals.
         block_size: p of CDVFT (None: each layer's default), or C3A's b (None: see `c3a_block_size`).
-        r: LoRA's rank.
+        r: rank of LoRA and DoRA, and the rows of VeRA's shared A.
         n: FourierFT's entries a layer.
         convention: how FLOPs are counted, see `cdvft.cost.flops`.
         other_parameters: trained besides the shapes' (embeddings, norms), for full fine-tuning.
@@ -131,6 +131,8 @@ def estimate(
     )
     named = [(shape, trained) for shape, trained, _ in layers]
     named += [(shape, tensors.dense(shape)) for shape in saved_besides]
+    shared = tensors.vera_shared(shapes, r) if method == "vera" else ()
+    whole_names = [(f"base_model.{name}", size) for name, size in shared]
     prefix = "" if method in ("head", "full") else _ADAPTER_PREFIX
     return Cost(
         method=method,
@@ -138,14 +140,14 @@ def estimate(
         batch=batch,
         sequence=sequence,
         trainable_parameters=parameters,
-        adapter_bytes=tensors.safetensors_bytes(named, prefix) + _FLOAT32 * other_parameters,
+        adapter_bytes=tensors.safetensors_bytes(named, prefix, whole_names) + _FLOAT32 * other_parameters,
         forward_flops_fixed=total("forward_fixed"),
         forward_flops_per_token=total_per_token("forward_per_token"),
         backward_flops_fixed=total("backward_fixed"),
         backward_flops_per_token=total_per_token("backward_per_token"),
         gradient_bytes=_FLOAT32 * parameters,
         optimizer_bytes=2 * _FLOAT32 * parameters,
-        activation_bytes_fixed=_kept_fixed(method, shapes),
+        activation_bytes_fixed=_kept_fixed(method, shapes, shared),
         activation_bytes_per_token=_kept_per_token(method, shapes, sequence, r),
         assumptions=(*assumptions.METHOD[method], *assumptions.COUNTING[convention], *assumptions.MEMORY),
     )
@@ -190,6 +192,12 @@ def _layer(
         case "lora":
             require_count("r", r, "It is LoRA's rank; 8 is PEFT's default.")
             return tensors.lora(shape, r), flops.lora(shape, r)
+        case "dora":
+            require_count("r", r, "It is DoRA's rank; 8 is PEFT's default.")
+            return tensors.dora(shape, r), flops.dora(shape, r)
+        case "vera":
+            require_count("r", r, "It is the rows of VeRA's shared A; 256 is PEFT's default.")
+            return tensors.vera(shape, r), flops.vera(shape, r)
         case "fourierft":
             require_count("n", n, "It is the number of FourierFT's entries a layer; 1000 is usual.")
             if n > shape.weights:
@@ -215,18 +223,29 @@ def _rows(shape: Shape, sequence: int) -> float:
     return shape.count / sequence if shape.pooled else shape.count
 
 
-def _kept_fixed(method: Method, shapes: Sequence[Shape]) -> int:
-    """FourierFT keeps every dense dW from forward to backward, where the gradient of x needs it."""
-    if method != "fourierft":
-        return 0
-    return sum(_FLOAT32 * shape.count * shape.weights for shape in shapes if shape.input_gradient)
+def _kept_fixed(method: Method, shapes: Sequence[Shape], shared: tensors.Tensors) -> int:
+    """FourierFT keeps every dense dW from forward to backward, where the gradient of x needs it.
+
+    VeRA keeps its shared B, and A where the gradient of any x needs it.
+    """
+    if method == "fourierft":
+        return sum(_FLOAT32 * shape.count * shape.weights for shape in shapes if shape.input_gradient)
+    needed = any(shape.input_gradient for shape in shapes)
+    return _FLOAT32 * tensors.parameters(shared if needed else shared[1:])
 
 
 def _kept_per_token(method: Method, shapes: Sequence[Shape], sequence: int, r: int) -> float:
-    """Every method keeps x, once where layers share it; LoRA also keeps A x."""
+    """Every method keeps x, once where layers share it; some also keep what they make of it.
+
+    LoRA keeps A x; DoRA that, B A x and the frozen output; VeRA A x and B d A x, and not x: A is frozen.
+    """
     inputs = {shape.source or i: _rows(shape, sequence) * shape.d_in for i, shape in enumerate(shapes)}
-    ranks = sum(_rows(shape, sequence) * r for shape in shapes) if method == "lora" else 0
-    return _FLOAT32 * (sum(inputs.values()) + ranks)
+    made = sum(_rows(shape, sequence) * _made(method, shape, r) for shape in shapes)
+    return _FLOAT32 * (made + (0 if method == "vera" else sum(inputs.values())))
+
+
+def _made(method: Method, shape: Shape, r: int) -> int:
+    return {"lora": r, "dora": r + 2 * shape.d_out, "vera": r + shape.d_out}.get(method, 0)
 
 
 def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -60,6 +60,35 @@ def lora(shape: Shape, r: int) -> Flops:
     )
 
 
+def dora(shape: Shape, r: int) -> Flops:
+    """LoRA with a magnitude m for each row: m (W + B A) / ||W + B A||, as PEFT runs it.
+
+    B A is built every step for its norms, from a d_in x d_in identity: 2 r d_in (d_in + d_out); they count as
+    constants, so nothing goes back through them. A token pays 2 d_out more forward, for the scaled frozen
+    output and the scaled B A x; backward 2 d_out for the gradient of B A x and of the frozen output, and
+    4 d_out for that of the magnitudes, summed over tokens.
+    """
+    low = lora(shape, r)
+    return Flops(
+        forward_fixed=2.0 * r * shape.d_in * (shape.d_in + shape.d_out),
+        forward_per_token=low.forward_per_token + 2.0 * shape.d_out,
+        backward_per_token=low.backward_per_token + 6.0 * shape.d_out - _spared(shape, shape.d_out),
+    )
+
+
+def vera(shape: Shape, r: int) -> Flops:
+    """b * (B (d * (A x))) with A and B frozen: 2 r (d_in + d_out) + r + d_out a token forward.
+
+    Backward the same once more for the gradients of what lies between, and 2 r + 2 d_out for those of d and
+    b, summed over tokens. Where the gradient of x goes nowhere, 2 r d_in and the r before it are spared.
+    """
+    forward = 2.0 * r * (shape.d_in + shape.d_out) + r + shape.d_out
+    return Flops(
+        forward_per_token=forward,
+        backward_per_token=forward + 2.0 * (r + shape.d_out) - _spared(shape, 2.0 * r * shape.d_in + r),
+    )
+
+
 def fourierft(shape: Shape) -> Flops:
     """dW = Re ifft2(S) is built every step (and differentiated by one more 2-D FFT), then applied densely.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ from cdvft.cost.estimate import Cost, Method, c3a_block_size, estimate
 from cdvft.cost.shape import Shape
 
 Quantity = Literal["trainable_parameters", "flops_per_step"]
-_SETTINGS: dict[str, str] = {"lora": "r", "fourierft": "n", "c3a": "block_size"}
+_SETTINGS: dict[str, str] = {"lora": "r", "fourierft": "n", "c3a": "block_size", "dora": "r", "vera": "r"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Match:
 def match(
     method: Method, reference: Cost, shapes: Sequence[Shape], quantity: Quantity = "trainable_parameters"
 ) -> Match:
-    """LoRA's r, FourierFT's n or C3A's b whose cost on the shapes comes closest, as a ratio, to a reference.
+    """The size of a method whose cost on the shapes comes closest, as a ratio, to a reference.
 
     Raises:
         ValueError: if the method has no such setting, or the setting does not change the quantity.
@@ -71,9 +72,9 @@ def match(
     if method == "c3a":
         common = c3a_block_size(shapes)
         candidates = [b for b in range(1, common + 1) if common % b == 0]
-    else:  # both quantities are proportional to r, and parameters to n
+    else:  # both quantities grow with r, and parameters with n
         largest = min(shape.weights for shape in shapes)
-        below = min(max(wanted // getattr(cost(1), quantity), 1), largest)
-        candidates = [below, min(below + 1, largest)]
+        below = bisect_right(range(1, largest + 1), wanted, key=lambda value: getattr(cost(value), quantity))
+        candidates = [max(below, 1), min(below + 1, largest)]
     best = min(candidates, key=distance)
     return Match(method, quantity, _SETTINGS[method], best, wanted, cost(best))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cdvft.blocks import partitions
 from cdvft.cost.shape import Shape
@@ -28,6 +28,22 @@ def lora(shape: Shape, r: int) -> Tensors:
     return ("lora_A.weight", (r, shape.d_in)), ("lora_B.weight", (shape.d_out, r))
 
 
+def dora(shape: Shape, r: int) -> Tensors:
+    """LoRA's two, and a magnitude for each output (d_out)."""
+    return *lora(shape, r), ("lora_magnitude_vector", (shape.d_out,))
+
+
+def vera(shape: Shape, r: int) -> Tensors:
+    """Two vectors: d of r entries and b of d_out; A and B are frozen and shared, see `vera_shared`."""
+    return ("vera_lambda_b", (shape.d_out,)), ("vera_lambda_d", (r,))
+
+
+def vera_shared(shapes: Sequence[Shape], r: int) -> Tensors:
+    """The frozen A and B of all layers, each as wide as the widest of them, which PEFT saves in the file."""
+    widest_in, widest_out = max(shape.d_in for shape in shapes), max(shape.d_out for shape in shapes)
+    return ("vera_A", (r, widest_in)), ("vera_B", (widest_out, r))
+
+
 def fourierft(n: int) -> Tensors:
     """n spectral entries; their places are drawn again from the seed in the configuration, and not saved."""
     return (("fourierft_spectrum", (n,)),)
@@ -49,18 +65,21 @@ def parameters(tensors: Tensors) -> int:
     return sum(math.prod(size) for _, size in tensors)
 
 
-def safetensors_bytes(layers: Iterable[tuple[Shape, Tensors]], prefix: str) -> int:
+def safetensors_bytes(
+    layers: Iterable[tuple[Shape, Tensors]], prefix: str, shared: Iterable[tuple[str, tuple[int, ...]]] = ()
+) -> int:
     """Size of a float32 safetensors file: 8 bytes, a JSON header padded to a multiple of 8, 4 bytes an entry.
 
     Exact where a shape stands for one module by its full name; for `count` > 1 modules the names, and so the
-    header, are a few bytes a tensor off.
+    header, are a few bytes a tensor off. `shared` belong to no one module and have their whole names.
     """
-    named = sorted(
+    own = [
         (f"{prefix}{shape.name if shape.count == 1 else f'{shape.name}.{i}'}.{name}", size)
         for shape, tensors in layers
         for i in range(shape.count)
         for name, size in tensors
-    )
+    ]
+    named = sorted([*own, *shared])
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name, size in named:

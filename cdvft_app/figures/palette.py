@@ -17,7 +17,7 @@ class MethodStyle:
     label: str
     light: str
     dark: str
-    dash: str  # plotly's names
+    dash: str  # as plotly takes it
     symbol: str
     width: float = 2
 
@@ -48,7 +48,7 @@ SCALES = {"diverging": DIVERGING, "sequential": SEQUENTIAL, "cyclic": CYCLIC}
 
 
 def css() -> str:
-    """The palette as CSS variables, for light and for dark."""
+    """The palette as CSS variables, for light and for dark, and the dots of chips and lists in it."""
     light = {f"--method-{name}": style.light for name, style in METHOD_STYLES.items()}
     dark = {f"--method-{name}": style.dark for name, style in METHOD_STYLES.items()}
     for name, stops in SCALES.items():
@@ -60,4 +60,8 @@ def css() -> str:
     def block(selector: str, variables: dict[str, str]) -> str:
         return f"{selector} {{ " + " ".join(f"{name}: {value};" for name, value in variables.items()) + " }"
 
-    return block(":root", light) + "\n" + block(".dark", dark)
+    dots = "\n".join(
+        f'.gradio-container [name="{key}"], .dot.{key} {{ --dot: var(--method-{key}); }}'
+        for key in METHOD_STYLES
+    )
+    return "\n".join([block(":root", light), block(".dark", dark), dots])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -73,7 +73,7 @@ def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray])
     Raises:
         Unavailable: neither says.
     """
-    found = settings.method.size({name: vector.shape for name, vector in vectors.items()})
+    found = settings.method.size(vectors)
     if found:
         return found
     for name, d_out, d_in, _ in catalog.resolve(settings).target_shapes:
@@ -82,21 +82,30 @@ def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray])
     raise Unavailable(f"The size of {module} is known neither from its vectors nor from the catalogue.")
 
 
-def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) -> KeptVectors:
+def payload(
+    source: Source,
+    layer: Layer,
+    steps: Sequence[int] | None = None,
+    read: Callable[[int], Mapping[str, np.ndarray]] | None = None,
+) -> KeptVectors:
     """A layer's vectors over the snapshots: {"steps", "vectors": {name: {"shape", "type", "data"}}, "bytes"}.
 
     `data` is base64 of little-endian float32, or int32 for FourierFT's places, (steps, *shape). Vectors that
-    never change are sent once, as (1, *shape).
+    never change are sent once, as (1, *shape). `read` gives what is sent of a step in place of the vectors.
     """
+    method = source.settings.method
     kept = list(steps or source.steps())
-    one = sum(array.nbytes for array in source.read(kept[-1], layer.module).values())
+    own = source.read(kept[-1], layer.module)
+    trained = sum(array.size for name, array in own.items() if name not in method.fixed_vectors)
+    read = read or (lambda step: source.read(step, layer.module))
+    one = sum(array.nbytes for array in read(kept[-1]).values())
     stride = -(-one * len(kept) // MOST_BYTES)
     kept = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
-    read = [source.read(step, layer.module) for step in kept]
+    every = [read(step) for step in kept]
     vectors: dict[str, Vector] = {}
-    for name in read[-1]:
-        fixed = name == "indices"
-        stack = np.stack([found[name] for found in (read[-1:] if fixed else read)])
+    for name in every[-1]:
+        fixed = name in method.fixed_vectors
+        stack = np.stack([found[name] for found in (every[-1:] if fixed else every)])
         stack = stack.astype("<i4" if fixed else "<f4")
         vectors[name] = {
             "shape": list(stack.shape[1:]),
@@ -107,6 +116,7 @@ def payload(source: Source, layer: Layer, steps: Sequence[int] | None = None) ->
         **cast(Module, asdict(layer)),
         "steps": kept,
         "vectors": vectors,
+        "trained": trained,
         "bytes": sum(len(vector["data"]) for vector in vectors.values()),
     }
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from cdvft import factors as formulas
 from cdvft_app.inspection import frozen
-from cdvft_app.inspection.layers import Layer, layers
+from cdvft_app.inspection.layers import Layer, layers, payload
 from cdvft_app.inspection.sources import Source
 from cdvft_app.methods.cdvft import Cdvft
-from cdvft_app.payloads.factors import LayerNumbers, NoSingularValues, Overview, SingularValues
+from cdvft_app.payloads.factors import KeptVectors, LayerNumbers, NoSingularValues, Overview, SingularValues
 
 MOST_ENTRIES = 2**28
 """Of all updates that are built for norms at every step; where there are more, the last step's only."""
@@ -36,6 +36,11 @@ def update(source: Source, layer: Layer, step: int) -> Tensor:
     return source.settings.method.update(
         layer.d_out, layer.d_in, vectors, lambda: frozen.weight(source, layer.module)
     )
+
+
+def dense_payload(source: Source, layer: Layer) -> KeptVectors:
+    """As `layers.payload`, with the whole update in place of the vectors, of fewer snapshots."""
+    return payload(source, layer, read=lambda step: {"update": update(source, layer, step).numpy()})
 
 
 def tensors(vectors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:

@@ -20,6 +20,8 @@ METHODS: Mapping[str, type[Method]] = {
         "lora",
         "fourierft",
         "c3a",
+        "dora",
+        "vera",
         "head",
         "full",
     )

@@ -18,6 +18,7 @@ from typing_extensions import Self
 from cdvft_app.methods.setting import Setting
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from peft import PeftConfig
     from torch import Tensor
 
@@ -67,7 +68,7 @@ class Method(BaseModel):
     dark: ClassVar[str]
     """The same on black, lightened."""
     dash: ClassVar[str]
-    """Of its lines, by plotly's names; like the marker, so that no meaning hangs on colour alone."""
+    """Of its lines: "solid", or pixels as "6px,3px". As the marker, it says the same as the colour."""
     marker: ClassVar[str]
     width: ClassVar[float] = 2
     adapter: ClassVar[bool] = True
@@ -79,8 +80,10 @@ class Method(BaseModel):
     rate_hint: ClassVar[str | None] = None
     matched_by: ClassVar[str | None] = None
     """The setting that is chosen so that a cost equals another method's."""
-    keeps_vectors: ClassVar[bool] = True
+    drawn_from_vectors: ClassVar[bool] = True
     """Whether the page rebuilds the update from the vectors; else it is sent whole."""
+    fixed_vectors: ClassVar[tuple[str, ...]] = ()
+    """Those that say something of the adapter and are not trained."""
 
     method: str
     learning_rate: Rate | None = Field(None, description="None: the recipe's rate for this method")
@@ -208,8 +211,8 @@ class Method(BaseModel):
 
     # Its update, from the vectors of one layer
 
-    def size(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int] | None:
-        """(d_out, d_in) of the layer, where the shapes of its vectors say."""
+    def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int] | None:
+        """(d_out, d_in) of the layer, where its vectors say."""
         return None
 
     def scale(self, d_in: int) -> float:

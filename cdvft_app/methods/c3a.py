@@ -13,6 +13,7 @@ from cdvft_app.methods.setting import setting
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy import ndarray
     from peft import C3AConfig
     from torch import Tensor
 
@@ -24,7 +25,7 @@ MOST_BLOCKS_A_SIDE = 16  # more take many times as long
 class C3A(Method):
     title = "C3A"
     light, dark = "#CC79A7", "#E0A0C4"
-    dash, marker = "dashdot", "triangle-up"
+    dash, marker = "6px,3px,2px,3px", "triangle-up"
     usual_learning_rate = 1e-1
     matched_by = "block_size"
 
@@ -69,8 +70,8 @@ class C3A(Method):
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
         yield "kernel", layer.c3a_kernel[adapter]
 
-    def size(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
-        q1, q2, b = shapes["kernel"]
+    def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int]:
+        q1, q2, b = vectors["kernel"].shape
         return q1 * b, q2 * b
 
     def scale(self, d_in: int) -> float:

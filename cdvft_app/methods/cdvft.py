@@ -17,6 +17,7 @@ from cdvft_app.methods.base import (
 from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from torch import Tensor
 
     from cdvft import CDVFTConfig
@@ -98,9 +99,9 @@ class Cdvft(Method):
         yield from ((f"diagonal.{place}", vector) for place, vector in enumerate(factors.diagonals))
         yield from ((f"circulant.{place}", vector) for place, vector in enumerate(factors.circulants))
 
-    def size(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
-        last = max(int(name.partition(".")[2]) for name in shapes if name.startswith("diagonal."))
-        return shapes[f"diagonal.{last}"][0], shapes["diagonal.0"][0]
+    def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int]:
+        last = max(int(name.partition(".")[2]) for name in vectors if name.startswith("diagonal."))
+        return len(vectors[f"diagonal.{last}"]), len(vectors["diagonal.0"])
 
     def scale(self, d_in: int) -> float:
         return self.alpha

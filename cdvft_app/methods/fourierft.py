@@ -20,9 +20,10 @@ MOST_TRIED = 100_000
 class FourierFT(Method):
     title = "FourierFT"
     light, dark = "#009E73", "#2FC79B"
-    dash, marker = "dot", "diamond"
+    dash, marker = "2px,3px", "diamond"
     usual_learning_rate = 5e-2
     matched_by = "n"
+    fixed_vectors = ("indices",)
 
     method: Literal["fourierft"] = "fourierft"
     n: int = setting(

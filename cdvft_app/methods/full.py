@@ -10,7 +10,7 @@ from cdvft_app.methods.base import Method
 class Full(Method):
     title = "Full fine-tuning"
     light, dark = "#D55E00", "#F08A45"
-    dash, marker = "longdash", "star"
+    dash, marker = "10px,3px", "star"
     adapter = False
     usual_learning_rate = 3e-5
 

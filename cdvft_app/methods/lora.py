@@ -17,6 +17,7 @@ from cdvft_app.methods.base import (
 from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from peft import LoraConfig
     from torch import Tensor
 
@@ -28,7 +29,7 @@ LARGEST_RANK = 512
 class Lora(Method):
     title = "LoRA"
     light, dark = "#E69F00", "#F0B63E"
-    dash, marker = "dash", "square"
+    dash, marker = "6px,3px", "square"
     usual_learning_rate = 1e-3
     matched_by = "r"
 
@@ -64,8 +65,8 @@ class Lora(Method):
         yield "A", layer.lora_A.get_parameter(f"{adapter}.weight")
         yield "B", layer.lora_B.get_parameter(f"{adapter}.weight")
 
-    def size(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
-        return shapes["B"][0], shapes["A"][1]
+    def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int]:
+        return vectors["B"].shape[0], vectors["A"].shape[1]
 
     def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
         return vectors["B"] @ vectors["A"]

@@ -90,6 +90,7 @@ class KeptVectors(Module):
 
     steps: list[int]
     vectors: dict[str, Vector]
+    trained: int  # numbers that training may change
     bytes: int
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import pytest
 import torch
-from peft import C3AConfig, FourierFTConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
+from peft import C3AConfig, FourierFTConfig, LoraConfig, PeftConfig, PeftModel, VeraConfig, get_peft_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -23,6 +24,8 @@ SETTINGS: list[tuple[cost.Method, dict[str, int | None]]] = [
     ("lora", {"r": 8}),
     ("fourierft", {"n": 50}),
     ("c3a", {"block_size": 32}),
+    ("dora", {"r": 8}),
+    ("vera", {"r": 5}),
 ]
 ROBERTA_BASE = [cost.Shape("query", 768, 768, 12, source="x"), cost.Shape("value", 768, 768, 12, source="x")]
 
@@ -31,6 +34,7 @@ def config(method: str, settings: dict[str, int | None], targets: list[str]) -> 
     """PEFT's configuration for one row of a table here."""
     names = {"r": "r", "n": "n_frequency", "m": "m", "block_size": "block_size"}
     kinds = {"cdvft": CDVFTConfig, "lora": LoraConfig, "fourierft": FourierFTConfig, "c3a": C3AConfig}
+    kinds |= {"dora": partial(LoraConfig, use_dora=True), "vera": VeraConfig}
     renamed = {names[name]: value for name, value in settings.items()}
     return kinds[method](target_modules=targets, **renamed)
 
@@ -80,7 +84,8 @@ def test_counting_a_group_is_counting_its_layers():
 
 
 @pytest.mark.parametrize(
-    ("method", "settings"), [("cdvft", {"m": 3}), ("lora", {"r": 4}), ("fourierft", {"n": 50}), ("c3a", {})]
+    ("method", "settings"),
+    [("cdvft", {"m": 3}), ("lora", {"r": 4}), ("fourierft", {"n": 50}), ("c3a", {}), ("vera", {"r": 4})],
 )
 @pytest.mark.parametrize("input_gradient", [True, False])
 @pytest.mark.parametrize(("d_out", "d_in"), SIZES)
@@ -177,6 +182,8 @@ def test_a_pooled_layer_costs_a_row_a_sequence():
         ("fourierft", "trainable_parameters", 2304),
         ("c3a", "trainable_parameters", 256),
         ("lora", "flops_per_step", 14),
+        ("dora", "trainable_parameters", 1),  # its magnitudes alone are 24 of the 72 numbers a row has
+        ("vera", "trainable_parameters", 1536),  # r + 768 a layer
     ],
 )
 def test_match(method, quantity, value):
@@ -259,7 +266,7 @@ def test_conv1d_keeps_a_trained_weight_as_its_transpose():
         ("cdvft", {"block_size": 769}, "block_size is 769"),
         ("c3a", {"block_size": 500}, "it must divide every layer's sizes, and so 768"),
         ("c3a", {"block_size": 0}, "block_size is 0"),
-        ("dora", {}, "method is 'dora', but must be one of cdvft, lora"),
+        ("hydra", {}, "method is 'hydra', but must be one of cdvft, lora"),
         ("lora", {"convention": "big_o"}, "convention is 'big_o'"),
         ("lora", {"batch": 0}, "batch is 0"),
         ("lora", {"sequence": -1}, "sequence is -1"),
@@ -283,7 +290,7 @@ def test_impossible_shapes_are_refused_in_a_sentence():
     ("method", "quantity", "sentence"),
     [
         ("fourierft", "flops_per_step", "whatever n is"),
-        ("full", "trainable_parameters", "only lora, fourierft, c3a can be matched"),
+        ("full", "trainable_parameters", "only lora, fourierft, c3a, dora, vera can be matched"),
         ("lora", "seconds", "quantity is 'seconds'"),
     ],
 )

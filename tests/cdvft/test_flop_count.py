@@ -6,7 +6,7 @@ import functools
 
 import pytest
 import torch
-from peft import C3AConfig, FourierFTConfig, LoraConfig, get_peft_model
+from peft import C3AConfig, FourierFTConfig, LoraConfig, VeraConfig, get_peft_model
 from torch import nn
 
 from cdvft import cost
@@ -78,11 +78,15 @@ def count(layer: nn.Module, d_out: int, d_in: int, input_gradient: bool = True) 
         ("fourierft", {"n": 50}),
         ("c3a", {"block_size": 32}),
         ("c3a", {"block_size": 16}),
+        ("dora", {"r": 4}),
+        ("vera", {"r": 4}),
     ],
 )
 def test_peft_layers_run_what_the_formula_says(method, settings, d_out, d_in, input_gradient):
     kinds = {
         "lora": lambda: LoraConfig(r=settings["r"]),
+        "dora": lambda: LoraConfig(r=settings["r"], use_dora=True),
+        "vera": lambda: VeraConfig(r=settings["r"]),
         "fourierft": lambda: FourierFTConfig(n_frequency=settings["n"]),
         "c3a": lambda: C3AConfig(block_size=settings["block_size"]),
     }

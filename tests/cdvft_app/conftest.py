@@ -53,6 +53,7 @@ def text_plan(bert_folder: Path):
 
     def make(method: str = "cdvft", **chosen: object) -> Plan:
         defaults = {"epochs": 2.0, "batch_size": 8, "fourierft_n": 40, "c3a_block_size": 16, "lora_r": 2}
+        defaults |= {"dora_r": 2, "vera_r": 4}
         plan = resolve(RunSettings(recipe="sentiment", method=method, **{**defaults, **chosen}))
         model = dataclasses.replace(get_model("minilm"), source="local", location=str(bert_folder))
         return dataclasses.replace(plan, model=model)
@@ -65,7 +66,7 @@ def image_plan(vit_folder: Path):
     """`image_plan(method, **settings)`: the mnist recipe on timm's test ViT at 32 pixels."""
 
     def make(method: str = "cdvft", **chosen: object) -> Plan:
-        defaults = {"epochs": 1.0, "batch_size": 8, "fourierft_n": 40, "c3a_block_size": 16}
+        defaults = {"epochs": 1.0, "batch_size": 8, "fourierft_n": 40, "c3a_block_size": 16, "vera_r": 4}
         plan = resolve(RunSettings(recipe="mnist", method=method, **{**defaults, **chosen}))
         model = dataclasses.replace(
             get_model("vit_small"), source="local", location=str(vit_folder), architecture=None

@@ -58,7 +58,7 @@ function layer() {
     "diagonal.0": stack([4], a1),
     "diagonal.1": stack([4], a3),
   };
-  return new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, texts: [] }, FACTS, RUN);
+  return new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, trained: 12, texts: [] }, FACTS, RUN);
 }
 
 test("a layer has its vectors at each snapshot, in the order in which data meets them", () => {
@@ -75,10 +75,20 @@ test("what was kept only once stands at every snapshot", () => {
     spectrum: stack([2], [1, 2, 3, 4, 5, 6]),
   };
   const run = { ...RUN, method: "fourierft" };
-  const found = new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, texts: [] }, FACTS, run);
+  const answer = { ...FACTS, vectors, steps: RUN.steps, bytes: 1, trained: 2, texts: [] };
+  const found = new LayerData(answer, FACTS, run);
   assert.deepEqual([...found.at("indices", 2)], [0, 1, 2, 3]);
   assert.deepEqual([...found.at("spectrum", 2)], [5, 6]);
-  assert.equal(found.parameters, 2); // where an entry stands is not trained
+  assert.equal(found.parameters, 2);
+});
+
+test("a change that the server computed is drawn as it came", () => {
+  const facts = { ...FACTS, d_out: 2, d_in: 3 };
+  const vectors = { update: stack([2, 3], [0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6]) };
+  const answer = { ...facts, vectors, steps: [0, 5], bytes: 1, trained: 7, texts: [] };
+  const found = new LayerData(answer, facts, { ...RUN, method: "vera" });
+  assert.deepEqual(entries(found.update(1)), [1, 2, 3, 4, 5, 6]);
+  assert.equal(found.parameters, 7);
 });
 
 test("before the first step a zero diagonal makes the change zero", () => {

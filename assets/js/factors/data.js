@@ -1,10 +1,10 @@
 // One layer of one run over its snapshots, as the server sent it, and the matrices that follow. No drawing here.
 
-import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
+import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { subscript } from "../shared/format.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
-/** @import { Dense, Matrix } from "../shared/circulant.js" */
+/** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Layer, LayerVectors, OpenedRun } from "../payloads.js" */
 
 const KEPT = 8; // matrices that are built entry by entry (LoRA, FourierFT) and may be looked at again
@@ -41,6 +41,7 @@ export class LayerData {
     this.method = run.method;
     this.steps = answer.steps;
     this.bytes = answer.bytes;
+    this.parameters = answer.trained;
     this.texts = answer.texts;
     /** @type {Record<string, Stack>} */
     this.vectors = Object.fromEntries(
@@ -87,12 +88,6 @@ export class LayerData {
     );
   }
 
-  get parameters() {
-    return Object.entries(this.vectors)
-      .filter(([name]) => name !== "indices")
-      .reduce((sum, [, { size }]) => sum + size, 0);
-  }
-
   /**
    * The circulant of that number at t, blocks and all.
    * @param {number} number
@@ -127,6 +122,7 @@ export class LayerData {
   /** @param {number} t */
   #build(t) {
     const { method, d_out, d_in, scale } = this;
+    if (this.vectors.update) return new Dense(this.floats("update", t), d_out, d_in); // as the server computed it
     if (method === "cdvft") {
       const order = this.order;
       return new CirculantDiagonal(

@@ -1,6 +1,6 @@
 // Singular values of the update, beside those of the other methods on the same layer, and the numbers in a table.
 
-import { h, swatch } from "../shared/dom.js";
+import { dashes, h, swatch } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { decode } from "./data.js";
@@ -10,8 +10,6 @@ import { panel } from "./panels.js";
 /** @import { Styles } from "../shared/plotly_types.js" */
 /** @import { LayerData } from "./data.js" */
 
-/** @type {Record<string, number[] | undefined>} */
-const DASH = { dash: [6, 3], dot: [2, 3], dashdot: [6, 3, 2, 3], longdash: [10, 3] };
 /** @type {[string, string | null][]} */
 const HEADS = [
   ["Method", null],
@@ -131,7 +129,7 @@ export class Ranks {
     );
     const line = (/** @type {InspectedRun} */ { method }) => {
       const { color, dash } = this.lines[method].line;
-      return { color, dash: DASH[dash ?? "solid"] ?? [] };
+      return { color, dash: dashes(dash) };
     };
     const series = [
       ...shown.map(({ run, rows }) => ({ y: rows[rows.length - 1], ...line(run), width: 1.6 })),

@@ -114,15 +114,17 @@ export function segmented(legend, name, choices, value, onchange) {
   );
 }
 
-/** @type {Record<string, string | undefined>} */
-const DASHES = { dash: "6 3", dot: "2 3", dashdot: "6 3 2 3", longdash: "10 3" };
+/**
+ * A line's dash as numbers of pixels; none where it is solid.
+ * @param {string | null | undefined} dash "6px,3px"
+ */
+export const dashes = (dash) => (dash?.match(/\d+/g) ?? []).map(Number);
 
 /**
  * A short dash in a method's colour and pattern, as its line has it in the chart.
  * @param {{line: {color: string, width: number, dash?: string | null}}} style
  */
 export function swatch(style) {
-  const dash = DASHES[style.line.dash ?? "solid"];
   return h(
     "svg",
     { class: "swatch", viewBox: "0 0 22 10", width: 22, height: 10, "aria-hidden": "true" },
@@ -133,7 +135,7 @@ export function swatch(style) {
       y2: 5,
       stroke: style.line.color,
       "stroke-width": style.line.width,
-      "stroke-dasharray": dash,
+      "stroke-dasharray": dashes(style.line.dash).join(" ") || null,
     }),
   );
 }

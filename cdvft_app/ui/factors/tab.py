@@ -20,6 +20,7 @@ from cdvft_app.payloads.factors import (
     Images,
     InspectedRun,
     InspectedRuns,
+    KeptVectors,
     LayerInputs,
     LayerVectors,
     Module,
@@ -101,7 +102,12 @@ class Questions:
         """{"run", "module"}: its vectors at every snapshot."""
         source = self._source(asked)
         found = layers.find_layer(source, asked.get("module"))
-        return {**layers.payload(source, found), "texts": examples.texts(source, found.module)}
+        texts = examples.texts(source, found.module)
+        if source.settings.method.drawn_from_vectors:
+            return {**layers.payload(source, found), "texts": texts}
+        with self.computing.taken(PATIENCE):
+            whole: KeptVectors = self._numbers().dense_payload(source, found)
+        return {**whole, "texts": texts}
 
     def singular(self, asked: dict[str, Any]) -> SingularValues | NoSingularValues:
         """{"run", "module"}: its update's singular values at every snapshot."""

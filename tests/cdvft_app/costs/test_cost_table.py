@@ -116,7 +116,7 @@ def test_a_method_that_does_not_fit_is_a_row_with_its_reason(choices, method, se
         ({"model": ROBERTA, "m": 1}, "m: got 1"),
         ({"model": ROBERTA, "batch": "16"}, "batch: got '16'"),
         ({"model": ROBERTA, "batch": 10**9}, "batch: got 1000000000"),
-        ({"model": ROBERTA, "methods": ["dora"]}, "got 'dora'; it must be 'cdvft', 'lora'"),
+        ({"model": ROBERTA, "methods": ["hydra"]}, "got 'hydra'; it must be 'cdvft', 'lora'"),
         ({"model": ROBERTA, "methods": ["lora", "lora"]}, "it names LoRA r\u00a0=\u00a08 twice"),
         ({"model": ROBERTA, "convention": "big_o"}, "convention: got 'big_o'"),
         (

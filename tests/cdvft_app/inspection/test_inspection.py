@@ -26,6 +26,7 @@ METHODS = {
     "fourierft": {"fourierft_n": 20},
     "c3a": {"c3a_block_size": 4},
 }
+SENT_WHOLE = {"dora": {"dora_r": 2}, "vera": {"vera_r": 5}}
 
 
 def adapted(settings: RunSettings, d_out: int, d_in: int) -> nn.Module:
@@ -46,7 +47,9 @@ def adapted(settings: RunSettings, d_out: int, d_in: int) -> nn.Module:
 
 
 def settings_of(method: str, **more: object) -> RunSettings:
-    return RunSettings(method=method, target_modules=("output.dense",), **METHODS[method], **more)
+    return RunSettings(
+        method=method, target_modules=("output.dense",), **(METHODS | SENT_WHOLE)[method], **more
+    )
 
 
 @pytest.fixture
@@ -90,6 +93,33 @@ def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
     said = numbers.overview(run)
     assert said["next"] is None and [one["module"] for one in said["layers"]] == [one.module for one in found]
     assert said["layers"][0]["norm"][0] == pytest.approx(float(truth[NAMES[0]].norm()), rel=1e-5)
+
+
+def test_what_says_where_an_entry_stands_is_not_counted_as_trained(store):
+    settings = settings_of("fourierft")
+    vectors = methods.vectors(adapted(settings, 8, 12), settings.method)
+    found = layers.Layer(NAMES[0], 0, "dense", 8, 12)
+    said = layers.payload(kept(store, settings, {0: vectors}), found)
+    assert said["trained"] == 20 and said["vectors"]["indices"]["shape"] == [2, 20]
+
+
+@pytest.mark.parametrize(("method", "trained"), [("dora", 2 * (8 + 12) + 8), ("vera", 5 + 8)])
+def test_a_change_that_the_page_cannot_rebuild_is_sent_whole(store, monkeypatch, method, trained):
+    settings = settings_of(method)
+    model = adapted(settings, 8, 12)
+    run = kept(store, settings, dict.fromkeys((0, 9), methods.vectors(model, settings.method)))
+    base = {name: layer.get_base_layer() for name, layer in model.named_modules() if hasattr(layer, "r")}
+    weights = {name.removeprefix("base_model.model."): layer.weight.detach() for name, layer in base.items()}
+    monkeypatch.setattr(numbers.frozen, "weight", lambda source, module: weights[module])
+    layer = layers.layers(run)[0]
+    said = numbers.dense_payload(run, layer)
+    assert said["trained"] == trained and said["steps"] == [0, 9]
+    sent = np.frombuffer(base64.b64decode(said["vectors"]["update"]["data"]), "<f4").reshape(2, 8, 12)
+    x = torch.randn(3, 12)
+    whole = model.get_submodule(f"base_model.model.{layer.module}")
+    with torch.no_grad():
+        added = whole(x) - whole.get_base_layer()(x)
+    np.testing.assert_allclose(x.numpy() @ sent[1].T, added, rtol=1e-4, atol=1e-4)
 
 
 def test_the_payload_is_the_snapshots(store):

@@ -171,6 +171,8 @@ def test_what_the_form_asks_for():
         "m": 3,
         "lora_r": 4,
         "fourierft_n": 1000,
+        "dora_r": 8,
+        "vera_r": 256,
         "batch": 16,
         "sequence": 128,
         "convention": "real_fft",

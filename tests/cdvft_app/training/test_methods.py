@@ -18,6 +18,7 @@ from cdvft_app.training import methods
 HEAD = 2 * 32 + 2
 LAYERS = 2 * 2  # query and value of two layers, each 32 x 32
 ADAPTER = {"cdvft": 3 * 32, "lora": 2 * 2 * 32, "fourierft": 40, "c3a": 2 * 2 * 16}
+ADAPTER |= {"dora": 2 * 2 * 32 + 32, "vera": 4 + 32}
 
 
 def build(text_plan, text_rows, method: str, **chosen: object) -> nn.Module:

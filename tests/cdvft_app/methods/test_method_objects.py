@@ -1,0 +1,174 @@
+"""Each method as an object: what it changes on a real layer, its words, and the names of before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from peft import get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+
+from cdvft import cost
+from cdvft_app.catalog import recipes
+from cdvft_app.methods import ADAPTERS, METHODS, InvalidChoice, Method, flat, labels
+from cdvft_app.settings import RaceRequest, RunSettings, parse_race
+
+SMALL = {"cdvft": {"m": 3, "block_size": 4}, "lora": {"r": 2}, "dora": {"r": 2}, "vera": {"r": 5},
+         "fourierft": {"n": 7}, "c3a": {"block_size": 4}}  # fmt: skip
+SHAPES = {"narrow": (8, 12), "wide": (12, 16)}  # d_out, d_in
+
+
+def small(key: str, **more: Any) -> Method:
+    return METHODS[key].model_validate({"method": key, **SMALL[key], **more})
+
+
+def adapted(method: Method) -> nn.Module:
+    torch.manual_seed(3)
+    base = nn.ModuleDict({name: nn.Linear(d_in, d_out) for name, (d_out, d_in) in SHAPES.items()})
+    model = get_peft_model(base, method.peft_config(target_modules=list(SHAPES)))
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            nn.init.normal_(parameter)
+    return model
+
+
+@pytest.mark.parametrize("key", ADAPTERS)
+def test_the_count_is_that_of_the_injected_model_to_the_last_number(key):
+    model = adapted(small(key))
+    shapes = [cost.Shape(name, *size) for name, size in SHAPES.items()]
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert small(key).estimate(shapes, batch=1, sequence=1).trainable_parameters == trained
+
+
+@pytest.mark.parametrize("key", ADAPTERS)
+def test_the_update_is_what_the_layer_adds_to_its_output(key):
+    method, model = small(key), adapted(small(key))
+    found = dict(model.named_modules())
+    layers = {name.rpartition(".")[2]: one for name, one in found.items() if isinstance(one, BaseTunerLayer)}
+    for name, (d_out, d_in) in SHAPES.items():
+        layer: Any = layers[name]
+        vectors = {vector: tensor.detach() for vector, tensor in method.vectors(layer)}
+        if key not in ("fourierft",):
+            assert method.size({vector: tensor.numpy() for vector, tensor in vectors.items()}) == (
+                d_out,
+                d_in,
+            )
+        weight = layer.get_base_layer().weight.detach()
+        update = method.update(d_out, d_in, vectors, lambda weight=weight: weight)
+        x = torch.randn(5, d_in)
+        with torch.no_grad():
+            added = layer(x) - layer.get_base_layer()(x)
+        torch.testing.assert_close(x @ update.T, added, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("key", ["lora", "dora"])
+@pytest.mark.parametrize("r", [1, 8, 64])
+def test_a_low_rank_change_is_not_scaled_at_any_rank(key, r):
+    config = METHODS[key](method=key, r=r).peft_config(target_modules=["x"])
+    assert config.lora_alpha / config.r == 1
+
+
+@pytest.mark.parametrize("key", ["lora", "dora", "fourierft"])
+def test_a_method_starts_at_the_pretrained_model(key):
+    base = nn.ModuleDict({"x": nn.Linear(8, 8)})
+    layer = get_peft_model(base, small(key).peft_config(target_modules=["x"])).base_model.model["x"]
+    x = torch.randn(3, 8)
+    torch.testing.assert_close(layer(x), layer.get_base_layer()(x), rtol=0, atol=1e-6)
+
+
+def test_methods_are_known_before_torch_is():
+    code = "import sys, cdvft_app.methods; print({'torch', 'peft', 'transformers'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
+def test_each_method_says_everything_of_itself():
+    for key, kind in METHODS.items():
+        assert kind.model_validate({}).key == key and kind.title and kind.marker
+        assert all(one.hint.endswith(".") and one.title for one in kind.settings().values())
+        assert kind.matched_by is None or kind.matched_by in kind.settings()
+        assert all(recipe.learning_rates[key] > 0 for recipe in recipes().values())
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "layer", "sentence"),
+    [
+        ("lora", {"r": 9}, (8, 12), "lora_r: got 9; x is 8 x 12, so a rank above 8 adds nothing."),
+        ("dora", {"r": 9}, (8, 12), "dora_r: got 9; x is 8 x 12, so a rank above 8 adds nothing."),
+        ("cdvft", {"block_size": 13}, (8, 12), "block_size: got 13; x is 8 x 12, so it can be at most 12."),
+        ("fourierft", {"n": 97}, (8, 12), "fourierft_n: got 97; x is 8 x 12, so there are 96 frequencies."),
+        ("c3a", {"block_size": 8}, (8, 12), "c3a_block_size: got 8; it must divide the sizes of all layers"),
+    ],
+)
+def test_what_does_not_fit_is_a_sentence(key, values, layer, sentence):
+    method = METHODS[key].model_validate(values)
+    shapes = [cost.Shape("x", *layer)]
+    with pytest.raises(InvalidChoice) as refused:
+        method.require_fitting(shapes)
+        method.require_useful(shapes)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_labels_say_what_differs_and_no_more():
+    lora = METHODS["lora"]
+    race = [METHODS["cdvft"](), lora(r=8, learning_rate=0.001), lora(r=16, learning_rate=0.001)]
+    assert [label.replace("\u00a0", " ") for label in labels(race)] == ["CDVFT", "LoRA r = 8", "LoRA r = 16"]
+    rates = [lora(learning_rate=0.001), lora(learning_rate=0.003)]
+    assert [label.replace("\u00a0", " ") for label in labels(rates)] == [
+        "LoRA r = 8, rate 0.001",
+        "LoRA r = 8, rate 0.003",
+    ]
+
+
+# As the version before wrote them.
+BEFORE = {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input", "lora_r": 4,
+          "fourierft_n": 200, "fourierft_scaling": 100.0, "c3a_block_size": 48}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "own"),
+    [
+        ("cdvft", {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input"}),
+        ("lora", {"r": 4}),
+        ("fourierft", {"n": 200, "scaling": 100.0}),
+        ("c3a", {"block_size": 48}),
+        ("head", {}),
+    ],
+)
+def test_flat_names_of_before_are_read(key, own):
+    run = RunSettings.model_validate({"method": key, "learning_rate": 0.01, "seed": 5, **BEFORE})
+    assert run.method.model_dump() == {"method": key, "learning_rate": 0.01, **own}
+    assert RunSettings.model_validate_json(run.model_dump_json()) == run
+    race = parse_race({"methods": [key], "learning_rates": {key: 0.01}, "seed": 5, **BEFORE})
+    assert race.runs() == (run,)
+    assert RunSettings.model_validate(flat.write_run(run)) == run
+
+
+def test_a_race_is_a_list_of_methods_with_settings():
+    race = parse_race({"methods": ["cdvft", {"method": "lora", "r": 8}, {"method": "lora", "r": 16}], "m": 3})
+    assert [run.method.label().replace("\u00a0", " ") for run in race.runs()] == [
+        "CDVFT m = 3",
+        "LoRA r = 8",
+        "LoRA r = 16",
+    ]
+    assert RaceRequest.model_validate_json(race.model_dump_json()) == race
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"methods": [{"method": "lora", "r": 0}]}, "lora_r: got 0; it must be 1 or more."),
+        ({"methods": [{"method": "lora", "rank": 8}]}, "LoRA has no setting rank. It has r, learning_rate."),
+        ({"methods": ["lora", {"method": "lora", "r": 8}]}, "it names LoRA r = 8 twice"),
+        ({"methods": [8]}, "methods.0: got 8; it must name a method"),
+        ({"methods": ["lora"], "learning_rates": {"gold": 1}}, "learning_rates.gold is not a setting."),
+    ],
+)
+def test_a_race_that_cannot_be_is_a_sentence(values, sentence):
+    with pytest.raises(InvalidChoice) as refused:
+        parse_race(values)
+    assert sentence in str(refused.value).replace("\u00a0", " ")
