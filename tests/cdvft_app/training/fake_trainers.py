@@ -20,7 +20,7 @@ def trains(settings, emit, should_stop, folder, resume=False, *, at_step=lambda 
         at_step(step)
         emit(Step(step, step / 10, 1 / step, 1e-3, 0.5, 10.0))
         kept.write_text(str(step))
-        if halt := should_stop():
+        if step < settings.max_steps and (halt := should_stop()):
             break
     if halt is Halt.PAUSE:
         raise TrainingPaused
