@@ -6,6 +6,7 @@ import base64
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,6 +91,12 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
             shown = spent
             yield state(f"Fitting m = {fit.size} of {most_m} · {spent:.0f} s", True)
     yield state(f"Done in {time.monotonic() - start:.1f} s", False, verdict(target, done, about))
+
+
+def fitted_on_one_thread(target: np.ndarray, most_m: int, about: str) -> Iterator[LabView]:
+    """`fitted` for a process of its own: a second thread only slows work on matrices so small."""
+    torch.set_num_threads(1)
+    return fitted(torch.from_numpy(target), most_m, about)
 
 
 def verdict(target: Tensor, fits: list[Fit], about: str) -> str:

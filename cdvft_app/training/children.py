@@ -10,15 +10,17 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 PRELOADED = ["cdvft_app.training.trainer"]
 OOM_SCORE = "500"  # who is killed first where memory runs out: a child, and never the page
+SILENCE_SECONDS = 120.0
+Item = TypeVar("Item")
 OUT_OF_MEMORY = (
     "The training process was killed, most likely because memory ran out. Lower the batch size, or the "
     "length or size of the inputs, or choose a smaller model; Resume goes on from the last checkpoint."
@@ -77,10 +79,61 @@ def died(code: int) -> str:
     return f"The training process ended early (exit code {code}). Resume goes on from the last checkpoint."
 
 
-def _run(words: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+class ChildEnded(Exception):
+    """A child ended before its work did; the text is a sentence for the person who asked."""
+
+
+def stream(work: Callable[..., Iterable[Item]], *arguments: Any) -> Generator[Item, None, None]:
+    """The items of `work(*arguments)`, made in a child, which ends when the iterator is closed.
+
+    Function, arguments and items must be picklable.
+
+    Raises:
+        ChildEnded: the child was killed, or said nothing for too long.
+        Exception: what `work` raised.
+    """
+    heard, words = _context.Pipe(duplex=False)
+    process = _context.Process(target=_tell, args=(words, work, arguments), daemon=True)
+    process.start()
+    words.close()
+    try:
+        while True:
+            if not heard.poll(SILENCE_SECONDS):
+                raise ChildEnded(f"Ended because nothing was heard of it for {SILENCE_SECONDS:.0f} seconds.")
+            try:
+                item, error = heard.recv()
+            except EOFError:
+                raise ChildEnded("It was ended, most likely because memory ran out. Ask for less.") from None
+            if error is not None:
+                raise error
+            if item is None:
+                return
+            yield item
+    finally:
+        process.kill()
+        process.join()
+
+
+def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the page, which ends its own
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+
+
+def _tell(words: Connection, work: Callable[..., Iterable[Any]], arguments: tuple[Any, ...]) -> None:
+    _begin()
+    try:
+        for item in work(*arguments):
+            words.send((item, None))
+        words.send((None, None))
+    except BrokenPipeError:
+        return  # nobody listens any more
+    except Exception as error:
+        words.send((None, error))
+
+
+def _run(words: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    _begin()
     try:
         target(*arguments)
     except Exception as error:

@@ -13,6 +13,7 @@ from anyio import CapacityLimiter
 from cdvft_app.catalog import libraries
 from cdvft_app.inspection.turns import Busy, Turn
 from cdvft_app.payloads.learn import LabView
+from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.shared.component import ASSETS, component
@@ -106,15 +107,14 @@ def lab(app: AppState) -> None:
 
     def fit_asked(given: dict[Any, Any]) -> Generator[LabView, None, None]:
         libraries.load()
-        from cdvft_app.lessons.fitting import fitted
-        from cdvft_app.lessons.one_thread import on_one_thread
+        from cdvft_app.lessons.fitting import fitted_on_one_thread
 
         asked = {"target": given[name], "n": given[size], "path": given[file], "drawing": given[drawing]}
         try:
             with TURN.taken(PATIENCE):
                 matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
-                yield from on_one_thread(fitted(matrix, given[most_m], about))
-        except (ValueError, Busy) as error:
+                yield from children.stream(fitted_on_one_thread, matrix.numpy(), given[most_m], about)
+        except (ValueError, Busy, children.ChildEnded) as error:
             yield {**EMPTY, "status": "Not fitted", "sentence": str(error)}
 
     async def fit_in_pool(given: dict[Any, Any]) -> AsyncIterator[LabView]:

@@ -1,0 +1,76 @@
+"""Items made in a child: they arrive, errors do, and no child is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import psutil
+import pytest
+from queued_runs import wait_for
+
+from cdvft_app.training import children
+from cdvft_app.training.children import ChildEnded, stream
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+
+
+def counted(most, first=0):
+    yield os.getpid()
+    yield from range(first, most)
+
+
+def refused():
+    yield "first"
+    raise ValueError("a matrix is square")
+
+
+def killed():
+    yield "first"
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def silent():
+    yield os.getpid()
+    signal.pause()
+
+
+def gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_items_come_from_another_process():
+    pid, *numbers = stream(counted, 5, 2)
+    assert numbers == [2, 3, 4] and pid != os.getpid()
+    wait_for(lambda: gone(pid))
+
+
+def test_an_error_of_the_work_is_raised_here():
+    items = stream(refused)
+    assert next(items) == "first"
+    with pytest.raises(ValueError, match="a matrix is square"):
+        next(items)
+
+
+def test_a_child_that_is_killed_is_a_sentence():
+    items = stream(killed)
+    assert next(items) == "first"
+    with pytest.raises(ChildEnded, match="most likely because memory ran out"):
+        next(items)
+
+
+def test_silence_ends_it(monkeypatch):
+    items = stream(silent)
+    pid = next(items)
+    monkeypatch.setattr(children, "SILENCE_SECONDS", 0.1)
+    with pytest.raises(ChildEnded, match="nothing was heard"):
+        next(items)
+    wait_for(lambda: gone(pid))
+
+
+def test_closing_ends_the_child():
+    items = stream(silent)
+    pid = next(items)
+    items.close()
+    wait_for(lambda: gone(pid))
