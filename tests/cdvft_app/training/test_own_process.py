@@ -15,6 +15,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import supervision
+from cdvft_app.training.children import Child
 from cdvft_app.training.executors import own_process
 from cdvft_app.training.jobs import JobQueue
 
@@ -43,7 +44,8 @@ def start(store, monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(supervision, "patience", lambda forecast: 0.3)
+    assert Child(int).wait(90)  # the fork server has imported what it has to
+    monkeypatch.setattr(supervision, "patience", lambda forecast: 2.0)
 
 
 def steps(store, run_id):
