@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
 )
 
+from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
 from cdvft_app.training.jobs import JobQueue, warm_up
@@ -18,7 +20,10 @@ from cdvft_app.ui.theme import launch_arguments
 
 
 def main() -> None:
-    store = RunStore.default()
+    try:
+        store = RunStore.default()
+    except StoreError as error:
+        sys.exit(str(error))
     queue = JobQueue(store)
     page = build(AppState.make(store, queue))
     page.launch(prevent_thread_lock=True, **launch_arguments())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,18 @@ def test_head_names_files_that_exist() -> None:
 
 def test_gradio_writes_no_stubs_into_the_source() -> None:
     assert not list((ROOT / "cdvft_app").rglob("*.pyi"))
+
+
+def test_a_history_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "history.sqlite").write_text("no database, but long enough to be taken for one " * 20)
+    ended = subprocess.run(
+        [sys.executable, "app.py"],
+        env={**os.environ, "RUNS_DIR": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "`python -m cdvft_app doctor` mends it" in ended.stderr and "Traceback" not in ended.stderr
