@@ -260,7 +260,7 @@ export class LinePlot extends CanvasView {
     stroke(context, this.color(color), place, top, place, this.floor, [4, 3]);
     context.textAlign = before ? "right" : "left";
     context.fillStyle = this.color("var(--ink-soft)");
-    context.fillText(text, place + (before ? -5 : 5), top);
+    context.fillText(text, place + (before ? -5 : 5), top + (this.axes ? 3 : 0));
   }
 
   /** @param {CanvasRenderingContext2D} context */
