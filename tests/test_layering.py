@@ -47,12 +47,13 @@ APP = {
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
     "lessons": {"training", "events", "payloads", "cdvft"},
-    "results": CHOICES | {"tasks", "training", "judging", "costs", "figures", "store"},
+    "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
     "commands": CHOICES
     | {"costs", "judging", "measuring", "prediction", "results", "sweep", "training", "store", "events"},
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
+    | {"results"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device", "events"},
 }
 LOCKS = ("cdvft_app.catalog.libraries", "cdvft_app.inspection.turns")  # they start no thread

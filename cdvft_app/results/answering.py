@@ -77,17 +77,19 @@ class _Asked:
         runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
         given = _given(runs[0], texts, second, image)
         models = self._models(runs)
-        names = {FROZEN: ("Frozen", f"the pretrained model under the head of {runs[0].label}")}
-        names |= {run.record.id: (run.label, "") for run in runs}
+        note = f"the pretrained model under the head of {runs[0].label}"
+        names = {FROZEN: ("Frozen", note, "head")}
+        names |= {run.record.id: (run.label, "", run.record.method) for run in runs}
         return {
             "labels": list(models.task.labels),
             "sides": [
                 {
                     "title": title,
                     "note": note,
+                    "method": method,
                     "answers": [asdict(one) for one in models.answers(run_id, given)],
                 }
-                for run_id, (title, note) in names.items()
+                for run_id, (title, note, method) in names.items()
             ],
         }
 

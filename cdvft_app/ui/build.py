@@ -14,10 +14,11 @@ from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import tab as train
+from cdvft_app.ui.use import tab as use
 
 # A tab is a module with TITLE and build(app), which lays it out, connects it, and may return an OnVisit.
 # Its place in the address is its folder's name: ?tab=train. Tabs know nothing of each other.
-TABS: tuple[ModuleType, ...] = (train, compare, factors, learn)
+TABS: tuple[ModuleType, ...] = (train, compare, use, factors, learn)
 
 # Keeps the address in step with the tab that is looked at, so that a link leads back to it. Gradio selects
 # the first tab before `tab_in_address` has answered; that must not overwrite what the address asks for.

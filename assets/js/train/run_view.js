@@ -29,6 +29,17 @@ function remember(ids) {
   history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
 }
 
+/** @param {string[]} ids where these runs can be used */
+function useAddress(ids) {
+  const address = new URL(location.href);
+  address.searchParams.set("tab", "use");
+  address.searchParams.set("run", ids.join(","));
+  return address.href.replaceAll("%2C", ",");
+}
+
+/** @param {Run} run */
+const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
+
 /**
  * @param {Part<RunView, Charted, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>}>} part
  */
@@ -44,6 +55,16 @@ export function mount({ element, props, server, trigger, watch }) {
       onclick: () => trigger("use_settings"),
     },
     "Use these settings",
+  );
+  const use = h(
+    "a",
+    {
+      class: "text-button",
+      hidden: true,
+      href: "?tab=use",
+      title: "Ask its methods, prove what they promise, take them home",
+    },
+    "Use it",
   );
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status" });
@@ -92,7 +113,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const reproduce = new Reproduce();
   const pageTitle = document.title;
   find(element, ".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, reuse),
+    h("div", { class: "run-head" }, title, use, reuse),
     origin,
     h("div", { class: "status-line" }, status, stop),
     refused,
@@ -176,6 +197,8 @@ export function mount({ element, props, server, trigger, watch }) {
         : "Choose on the left and press Start. The first point comes within seconds.",
     );
     reuse.hidden = !first || Boolean(recorded);
+    use.hidden = Boolean(recorded) || !race.some(keepsWeights) || !race.every(isFinal);
+    use.href = useAddress(race.map((run) => run.id));
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
     const part = Math.round(100 * progress(race));
     bar.classList.toggle("idle", !race.some((run) => !isFinal(run)));

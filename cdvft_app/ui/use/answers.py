@@ -1,0 +1,104 @@
+"""What the Use tab shows: answers side by side, and what was proved, as HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from cdvft_app.costs.quantities import amount
+
+MOST_CLASSES = 3  # of an answer, the likeliest
+MOST_OF_INPUT = 160  # characters that head an answer
+
+
+def answers(inputs: Sequence[str], said: Mapping[str, Any]) -> str:
+    """A table for each input: every method's answer, with the likeliest classes as bars.
+
+    Args:
+        inputs: as they were given, or what stands for them.
+        said: {"labels", "sides": [{"title", "note", "answers": [{"label", "probabilities", "value"}]}]}.
+    """
+    sides, labels = said["sides"], said["labels"]
+    compared = [side for side in sides if not side["note"]]  # those that were trained
+    parts = []
+    for place, given in enumerate(inputs):
+        first = compared[0]["answers"][place]["label"]
+        same = all(side["answers"][place]["label"] == first for side in compared)
+        rows = "".join(_row(side, side["answers"][place], labels, first) for side in sides)
+        agreed = "" if same or first is None else '<p class="differ">The methods differ here.</p>'
+        parts.append(
+            f"<section><h3>{escape(_cut(given))}</h3>{agreed}"
+            f"{_table('answers', f'Answers {place + 1}', ('Method', 'Answer', 'How sure'), rows)}</section>"
+        )
+    return "".join(parts)
+
+
+def _row(side: Mapping[str, Any], answer: Mapping[str, Any], labels: Sequence[str], first: str | None) -> str:
+    note = f'<span class="quiet">{escape(side["note"])}</span>' if side["note"] else ""
+    name = f'<th scope="row">{escape(side["title"])}{note}</th>'
+    if answer["label"] is None:
+        return f"<tr>{name}<td>{answer['value']:.3f}</td><td></td></tr>"
+    differs = answer["label"] != first
+    mark = ' <span class="mark">≠</span><span class="hidden-text"> differs</span>' if differs else ""
+    likeliest = sorted(zip(answer["probabilities"], labels, strict=True), reverse=True)[:MOST_CLASSES]
+    bars = "".join(
+        f'<li><span class="bar" style="--share:{share:.4f};--of:var(--method-{side["method"]})"></span>'
+        f"{escape(label)} {100 * share:.1f}\u00a0%</li>"
+        for share, label in likeliest
+    )
+    kind = ' class="differs"' if differs else ""
+    return f"<tr{kind}>{name}<td><b>{escape(answer['label'])}</b>{mark}</td><td><ul>{bars}</ul></td></tr>"
+
+
+def proof(said: Mapping[str, Any], title: str) -> str:
+    """The promises with their differences, and what the file holds."""
+    *promises, learned = said["checks"]
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(check['promise'])}</th><td>{_difference(check['difference'])}</td>"
+        f"<td>{_verdict(check)}</td></tr>"
+        for check in promises
+    )
+    tensors = "".join(
+        f"<tr><td>{escape(name)}</td><td>{' × '.join(map(str, shape))}</td><td>{numbers:,}</td></tr>"
+        for name, shape, numbers in said["tensors"]
+    )
+    total = sum(numbers for _, _, numbers in said["tensors"])
+    numbers = f"{len(said['tensors'])} tensors, {total:,} numbers"
+    return (
+        f"{_table('proof', f'What {title} promises', ('Promise', 'Largest difference', 'Kept'), rows)}"
+        f'<p class="quiet">Between logits of up to {promises[0]["size"]:.2f}, in float32. '
+        f"What was learned moves them by {learned['difference']:.2f}.</p>"
+        f"<details><summary>The file: {amount('bytes', said['file_bytes'])}, {numbers}</summary>"
+        f"{_table('tensors', 'Tensors', ('Tensor', 'Shape', 'Numbers'), tensors)}</details>"
+    )
+
+
+def _table(kind: str, label: str, heads: Sequence[str], rows: str) -> str:
+    """A table that scrolls by itself where it is too wide."""
+    columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    return (
+        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f'<table class="{kind}"><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def problem(sentence: str) -> str:
+    return f'<p class="problem" role="alert">{escape(sentence)}</p>'
+
+
+def _verdict(check: Mapping[str, Any]) -> str:
+    """Float32 has about seven digits; sums over a model's width lose one or two of them."""
+    return "yes" if check["difference"] <= 1e-4 * max(1.0, check["size"]) else "no"
+
+
+def _difference(value: float) -> str:
+    if value == 0:
+        return "0"
+    power = math.floor(math.log10(value))
+    return f"{value / 10**power:.1f} × 10<sup>{power:d}</sup>".replace("<sup>-", "<sup>\u2212")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_OF_INPUT else f"{text[:MOST_OF_INPUT]}…"

@@ -1,0 +1,59 @@
+"""Named endpoints of this tab: /predict and /export."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import gradio as gr
+
+from cdvft_app.results.answering import MOST_RUNS, Answering
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.state import AppState
+
+MOST_TEXTS = 100
+FORMS = ("adapter", "merged", "lora", "script", "notebook")
+
+
+def register(app: AppState, answering: Answering) -> None:
+    """Add the endpoints to the Blocks that are being built."""
+
+    def predict(run_ids: list[str], texts: list[str], second: list[str] | None = None) -> dict[str, Any]:
+        """What finished runs of one race answer for texts, and the frozen model with the first head."""
+        if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS):
+            raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race.")
+        if not (isinstance(texts, list) and 1 <= len(texts) <= MOST_TEXTS):
+            raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
+        if not all(isinstance(text, str) for text in [*texts, *(second or [])]):
+            raise refusal("texts: each must be a text.")
+        return _asked(answering, "answer", run_ids=run_ids, texts=texts, second=second or [], image=None)
+
+    def export(
+        run_id: str, to: Literal["adapter", "merged", "lora", "script", "notebook"] = "adapter", rank: int = 8
+    ) -> Path:
+        """A finished run as a zip: as it was trained, merged, cut to LoRA, or as a script or notebook."""
+        if to not in FORMS:
+            raise refusal(f"to: got {str(to)[:40]!r}; it is one of {', '.join(FORMS)}.")
+        if isinstance(rank, bool) or not isinstance(rank, int):
+            raise refusal("rank: it is a whole number.")
+        out = Path(tempfile.mkdtemp(prefix="cdvft-")) / f"{to}.zip"
+        return Path(_asked(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out)))
+
+    for call in (predict, export):
+        gr.api(
+            call,
+            api_name=call.__name__,
+            api_description=call.__doc__,
+            concurrency_limit=1,
+            concurrency_id="use",
+        )
+
+
+def _asked(answering: Answering, question: str, **about: Any) -> Any:
+    try:
+        return answering.ask(question, **about)
+    except (ResultsError, StoreError) as error:
+        raise refusal(str(error)) from None

@@ -1,0 +1,167 @@
+"""Use: ask a finished race, prove what its adapters promise, and take them home."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.results.answering import Answering
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.inputs import takes_pairs
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.state import AppState, OnVisit
+from cdvft_app.ui.use import answers, endpoints, races
+
+TITLE = "Use"
+NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
+READY = "The latest race comes first."
+MOST_LINES = 20
+FORMS = (
+    ("Adapter, as it was trained", "adapter"),
+    ("Merged: one plain model", "merged"),
+    ("LoRA adapter", "lora"),
+    ("Python script", "script"),
+    ("Notebook", "notebook"),
+)
+# One question at a time; further visitors wait in Gradio's queue.
+ASKING: dict[str, Any] = {
+    "concurrency_limit": 1,
+    "concurrency_id": "use",
+    "api_visibility": "private",
+    "show_progress": "minimal",
+}
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(app: AppState) -> OnVisit:
+    """Lay the tab out and connect it."""
+    answering = Answering(app.store.root)
+    endpoints.register(app, answering)
+    with gr.Column(elem_classes=["use"]):
+        race = gr.Dropdown([], label="Finished race", info=NONE_YET, elem_id="use-race")
+        with gr.Column(visible=False, elem_classes=["use-race"]) as opened:
+            gr.HTML("<h2>Try</h2>", apply_default_css=False)
+            texts = gr.Textbox(label="Texts, one a line", lines=3, max_lines=12, elem_id="use-texts")
+            second = gr.Textbox(
+                label="Second texts, one a line", lines=3, max_lines=12, visible=False, elem_id="use-second"
+            )
+            image = gr.File(
+                label="Image", file_types=["image"], visible=False, elem_id="use-image", height=120
+            )
+            ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
+            said = gr.HTML(elem_id="use-answers", apply_default_css=False)
+            gr.HTML("<h2>One of them</h2>", apply_default_css=False)
+            run = gr.Radio([], label="Method", elem_id="use-run")
+            gr.HTML(
+                "<h3>Prove</h3><p class='hint'>Merged, switched off and saved, on what is above.</p>",
+                apply_default_css=False,
+            )
+            prove = gr.Button("Prove it", elem_id="use-prove")
+            proved = gr.HTML(elem_id="use-proof", apply_default_css=False)
+            gr.HTML("<h3>Take home</h3>", apply_default_css=False)
+            form = gr.Radio(list(FORMS), value="adapter", label="As", elem_id="use-form")
+            rank = gr.Number(
+                8, label="Rank", info="A higher one keeps more of what was learned.", precision=0, minimum=1,
+                visible=False, elem_id="use-rank",
+            )  # fmt: skip
+            take = gr.Button("Prepare the zip", elem_id="use-take")
+            refused = gr.HTML(elem_id="use-refused", apply_default_css=False)
+            file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
+
+    def open_race(group_id: object) -> list[Any]:
+        runs = races.usable(app.store, app.store.group(group_id))
+        if not runs:
+            return [gr.update(visible=False), *[gr.skip()] * 4, "", "", "", gr.update(visible=False)]
+        text = runs[0].plan.model.kind == "text"
+        named = [(one.label, one.record.id) for one in runs]
+        return [
+            gr.update(visible=True),
+            gr.update(visible=text),
+            gr.update(visible=text and takes_pairs(runs[0])),
+            gr.update(visible=not text, value=None),
+            gr.update(choices=named, value=named[0][1]),
+            "",
+            "",
+            "",
+            gr.update(visible=False),
+        ]
+
+    shown = [opened, texts, second, image, run, said, proved, refused, file]
+    race.change(open_race, race, shown, **QUIET)
+    race.focus(lambda: _offer(app), None, race, **QUIET)
+
+    given = [texts, second, image]
+
+    def ask_all(group_id: object, *inputs: Any) -> str:
+        def answer() -> str:
+            runs = races.usable(app.store, app.store.group(group_id))
+            if not runs:
+                raise ResultsError("This race is no longer there; choose another one.")
+            about = _given(*inputs)
+            found = answering.ask("answer", run_ids=[one.record.id for one in runs], **about)
+            return answers.answers(about["texts"] or ["Your image"], found)
+
+        return _or_problem(answer)
+
+    gr.on([ask.click, texts.submit], ask_all, [race, *given], said, **ASKING)
+
+    def prove_one(run_id: object, *inputs: Any) -> str:
+        def answer() -> str:
+            found = answering.ask("prove", run_id=run_id, **_given(*inputs))
+            return answers.proof(found, "this adapter")
+
+        return _or_problem(answer)
+
+    prove.click(prove_one, [run, *given], proved, **ASKING)
+
+    def take_home(run_id: object, kind: str, of_rank: float | None) -> list[Any]:
+        try:
+            out = Path(tempfile.mkdtemp(prefix="cdvft-")) / f"{kind}.zip"
+            made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
+        except (ResultsError, StoreError) as error:
+            return [answers.problem(str(error)), gr.update(visible=False)]
+        return ["", gr.update(value=made, visible=True)]
+
+    take.click(take_home, [run, form, rank], [refused, file], **ASKING)
+    form.change(lambda kind: gr.update(visible=kind == "lora"), form, rank, **QUIET)
+
+    def visited(request: gr.Request) -> Any:
+        wanted = races.asked_for(app.store, request.query_params.get("run", ""))
+        return _offer(app, wanted)
+
+    return OnVisit(visited, [], [race])
+
+
+def _offer(app: AppState, wanted: str | None = None) -> Any:
+    offered = races.choices(app.store)
+    update: dict[str, Any] = {"choices": offered, "info": READY if offered else NONE_YET}
+    if wanted in [group_id for _, group_id in offered]:
+        update["value"] = wanted
+    return gr.update(**update)
+
+
+def _given(texts: str | None, second: str | None, image: str | None) -> dict[str, Any]:
+    """What is in the fields; a line is a text."""
+    return {
+        "texts": _lines(texts),
+        "second": _lines(second),
+        "image": Path(image).read_bytes() if image else None,
+    }
+
+
+def _lines(text: str | None) -> list[str]:
+    lines = [line for line in (text or "").splitlines() if line.strip()]
+    if len(lines) > MOST_LINES:
+        raise ResultsError(f"There are {len(lines):,} lines; at most {MOST_LINES} are asked at once.")
+    return lines
+
+
+def _or_problem(answer: Callable[[], str]) -> str:
+    try:
+        return answer()
+    except (ResultsError, StoreError) as error:
+        return answers.problem(str(error))

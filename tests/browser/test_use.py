@@ -1,0 +1,169 @@
+"""The Use tab on a race of tiny models: ask, prove, take home, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from studio import Server, Visit, axe_violations
+
+from cdvft_app.catalog import MODELS, get_model, resolve
+from cdvft_app.catalog.rows import Rows
+from cdvft_app.results.answering import Answering, _Asked
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app"))  # where tiny models are made
+
+pytestmark = pytest.mark.browser
+METHODS = ("cdvft", "lora")
+
+
+@pytest.fixture(scope="module")
+def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a finished race of two methods, which this process answers for."""
+    import tiny_models
+    from listening import run
+
+    folder = tiny_models.bert(tmp_path_factory.mktemp("bert"))
+    tiny = dataclasses.replace(get_model("minilm"), source="local", location=str(folder))
+    rows = Rows(
+        tiny_models.reviews(60, seed=1), tiny_models.reviews(24, seed=2), ("negative", "positive"), None
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "minilm", tiny)  # type: ignore[arg-type]
+        patch.setattr(Answering, "ask", ask_here)
+        plans = [resolve(RunSettings(method=one, max_steps=12, batch_size=8)) for one in METHODS]
+        records = server.store.create([plan.settings for plan in plans], "somebody", "Films", "1:1")
+        for record, plan in zip(records, plans, strict=True):
+            heard, _ = run(plan, rows, server.store.make_folder(record.id))
+            for event in heard:
+                server.store.append(record.id, event)
+        yield "?tab=use&run=" + ",".join(record.id for record in records)
+
+
+def ask_here(self: Answering, question: str, **about: object) -> object:
+    try:
+        return getattr(_Asked(RunStore(self._root)), question)(**about)
+    except StoreError as error:
+        raise ResultsError(str(error)) from None
+
+
+@pytest.fixture
+def page(visit: Visit, race: str) -> Page:
+    page = visit(race, ready="#use-texts textarea")
+    expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
+    return page
+
+
+def ask(page: Page, text: str) -> None:
+    page.locator("#use-texts textarea").fill(text)
+    page.get_by_role("button", name="Ask all methods").click()
+
+
+def test_each_method_answers_beside_the_frozen_model(page: Page) -> None:
+    ask(page, "good very fine film\nawful bad plot")
+    tables = page.locator("table.answers")
+    expect(tables).to_have_count(2)
+    for table in tables.all():
+        names = [row.inner_text().split("\n")[0] for row in table.locator("tbody th").all()]
+        assert names == ["Frozen", "CDVFT", "LoRA r\u00a0=\u00a08"]
+        for row in table.locator("tbody tr").all():
+            shares = [
+                float(one.rpartition(" ")[2].split("\u00a0")[0])
+                for one in row.locator("li").all_inner_texts()
+            ]
+            assert sum(shares) == pytest.approx(100, abs=0.2) and shares == sorted(shares, reverse=True)
+    expect(page.locator("#use-answers h3")).to_have_text(["good very fine film", "awful bad plot"])
+
+
+def test_the_keyboard_is_enough(page: Page) -> None:
+    page.locator("#use-texts textarea").focus()
+    page.keyboard.type("good film")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Ask all methods")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("table.answers")).to_have_count(1)
+
+
+def test_markup_in_a_text_is_text(page: Page) -> None:
+    ask(page, "<img src=x onerror=alert(1)> good")
+    expect(page.locator("#use-answers h3")).to_have_text("<img src=x onerror=alert(1)> good")
+
+
+def test_an_adapter_s_promises_are_proved(page: Page) -> None:
+    page.locator("#use-texts textarea").fill("good film")
+    page.get_by_role("button", name="Prove it").click()
+    rows = page.locator("table.proof tbody tr")
+    expect(rows).to_have_count(3)
+    assert [row.locator("td").last.inner_text() for row in rows.all()] == ["yes"] * 3
+
+
+@pytest.mark.parametrize(
+    ("form", "file"),
+    [
+        ("Adapter, as it was trained", "adapter_model.safetensors"),
+        ("Merged: one plain model", "model.safetensors"),
+    ],
+)
+def test_it_is_taken_home(page: Page, form: str, file: str) -> None:
+    page.get_by_role("radio", name=form).check()
+    page.get_by_role("button", name="Prepare the zip").click()
+    link = page.locator("#use-file a[download]").first
+    expect(link).to_be_visible()
+    with page.expect_download() as taken:
+        link.click()
+    with zipfile.ZipFile(taken.value.path()) as archive:
+        assert {"README.md", file, "requirements.txt"} <= {Path(name).name for name in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "Got 0 inputs"),
+        ("word " * 10_000, "at most 10,000 are read"),
+        ("a\n" * 30, "at most 20 are asked"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_sentence(page: Page, text: str, sentence: str) -> None:
+    ask(page, text)
+    expect(page.locator("#use-answers [role=alert]")).to_contain_text(sentence)
+
+
+def test_a_rank_that_is_too_large_is_a_sentence(page: Page) -> None:
+    page.get_by_role("radio", name="LoRA adapter").check()
+    page.get_by_label("Rank").fill("99")
+    page.get_by_role("button", name="Prepare the zip").click()
+    expect(page.locator("#use-refused [role=alert]")).to_contain_text("ranks from 1 to 32")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_axe_violation_and_nothing_beyond_the_edge(visit: Visit, race: str, scheme: str) -> None:
+    narrow = {"width": 390, "height": 844}
+    page = visit(race, ready="#use-texts textarea", color_scheme=scheme, viewport=narrow)
+    ask(page, "good very fine film")
+    expect(page.locator("table.answers")).to_have_count(1)
+    page.get_by_role("button", name="Prove it").click()
+    page.locator("#use-proof summary").click()
+    assert not axe_violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_where_a_race_ends_one_click_leads_here(visit: Visit, race: str) -> None:
+    page = visit(race.replace("tab=use", "tab=train"))
+    page.get_by_role("link", name="Use it").click()
+    expect(page.locator("#use-texts textarea")).to_be_visible()
+    expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
+
+
+def test_without_a_race_it_says_where_to_start(visit: Visit) -> None:
+    page = visit("?tab=use&run=nothing", ready="#use-race")
+    expect(page.locator("#use-texts")).to_be_hidden()
