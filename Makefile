@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install run chromium node test check check-python check-scripts conformance bench gpu
+.PHONY: install run chromium node test check check-python check-scripts conformance bench gpu mutants
 
 $(RUN_STAMP): requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -53,6 +53,10 @@ check-scripts: $(SCRIPT_TOOLS)
 
 conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
 	$(BIN)/python tests/conformance/run.py
+
+mutants: $(STAMP) ## break the arithmetic a thousand times: does a test notice? about 4 minutes of processor time
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/mutate.py run --max-children 2
+	$(BIN)/python tests/mutants/record.py
 
 bench: $(STAMP) ## speed side by side, ratios measured in one run
 	$(BIN)/python -m benchmarks.speed

@@ -184,7 +184,7 @@ def _layer(
             parts = partitions(shape.d_out, shape.d_in, m, block_size)
             diagonals = shape.d_in + (m - 1) * shape.d_out
             spent = (
-                flops.asymptotic_circulant(shape, parts, diagonals)
+                flops.asymptotic_circulant(parts, diagonals)
                 if asymptotic
                 else flops.cdvft(shape, m, block_size)
             )
@@ -210,9 +210,7 @@ def _layer(
         case "c3a":
             assert block_size is not None
             parts = partitions(shape.d_out, shape.d_in, 2, block_size)
-            spent = (
-                flops.asymptotic_circulant(shape, parts, 0) if asymptotic else flops.c3a(shape, block_size)
-            )
+            spent = flops.asymptotic_circulant(parts, 0) if asymptotic else flops.c3a(shape, block_size)
             return tensors.c3a(shape, block_size), spent
         case "head" | "full":
             return tensors.dense(shape), flops.dense(shape, forward=method == "head")

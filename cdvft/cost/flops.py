@@ -167,7 +167,7 @@ def asymptotic_fourierft(shape: Shape) -> Flops:
     return _twice_backward(shape.weights * math.log2(shape.weights), 2.0 * shape.weights)
 
 
-def asymptotic_circulant(shape: Shape, parts: tuple[Partition, ...], diagonals: int) -> Flops:
+def asymptotic_circulant(parts: tuple[Partition, ...], diagonals: int) -> Flops:
     """A token pays (q1 q2 + q1 + q2) p log2 p a circulant and one product an entry of each diagonal.
 
     For CDVFT on a square layer with m = 2 that is 3 d log2 d + 2 d; C3A has no diagonals.

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 from peft import C3AConfig, FourierFTConfig, LoraConfig, PeftConfig, PeftModel, VeraConfig, get_peft_model
+from safetensors.torch import save_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -166,6 +167,56 @@ def test_what_is_paid_once_a_step_and_what_for_every_token():
         round(one["fourierft"].forward_flops_fixed) == round(many["fourierft"].forward_flops_fixed) == build
     )
     assert many["fourierft"].flops_per_step < 64 * one["fourierft"].flops_per_step
+
+
+def test_what_is_trained_besides_the_layers_is_counted_and_saved():
+    layers, alone = ([cost.Shape("layer", 64, 32)], {"batch": 1, "sequence": 1})
+    plain = cost.estimate("full", layers, **alone)
+    more = cost.estimate("full", layers, other_parameters=100, **alone)
+    assert more.trainable_parameters == plain.trainable_parameters + 100 == 64 * 32 + 100
+    assert more.adapter_bytes == plain.adapter_bytes + 4 * 100
+    assert (more.method, plain.method) == ("full", "full") and plain.assumptions
+
+
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_the_file_of_trained_layers_has_their_own_names(method, tmp_path):
+    layer = nn.Linear(32, 64)
+    save_file(
+        {"layer.weight": layer.weight.data, "layer.bias": layer.bias.data},
+        tmp_path / "kept",
+        {"format": "pt"},
+    )
+    found = cost.estimate(method, [cost.Shape("layer", 64, 32, bias=True)], batch=1, sequence=1)
+    assert found.adapter_bytes == (tmp_path / "kept").stat().st_size
+
+
+def test_layers_saved_besides_an_adapter_are_in_its_file(tmp_path):
+    model = get_peft_model(
+        nn.ModuleDict({"layer": nn.Linear(32, 64), "head": nn.Linear(64, 3)}),
+        LoraConfig(r=4, target_modules=["layer"], modules_to_save=["head"]),
+    )
+    model.save_pretrained(tmp_path)
+    found = cost.estimate(
+        "lora",
+        [cost.Shape("layer", 64, 32)],
+        batch=1,
+        sequence=1,
+        r=4,
+        saved_besides=[cost.Shape("head", 3, 64, bias=True)],
+    )
+    assert found.adapter_bytes == (tmp_path / "adapter_model.safetensors").stat().st_size
+    assert found.trainable_parameters == 4 * (64 + 32)
+
+
+def test_fourierft_keeps_every_dense_change_of_a_group():
+    group = [cost.Shape("layer", 64, 32, count=3)]
+    kept = cost.estimate("fourierft", group, batch=1, sequence=1, n=50).activation_bytes_fixed
+    assert kept == 3 * 4 * 64 * 32
+
+
+def test_a_pooled_layer_keeps_loras_product_once_a_sequence():
+    pooled = [cost.Shape("pooler", 64, 32, pooled=True)]
+    assert cost.estimate("lora", pooled, batch=5, sequence=8, r=4).activation_bytes == 5 * 4 * (32 + 4)
 
 
 def test_a_pooled_layer_costs_a_row_a_sequence():

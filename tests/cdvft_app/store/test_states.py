@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from stored_runs import done
 
 from cdvft_app.store import states
 from cdvft_app.store.records import IllegalTransition
@@ -105,7 +106,9 @@ def test_what_was_cut_short_can_be_resumed(store, run_id, end):
 @pytest.mark.parametrize("path", [[], ["preparing"], ["preparing", "running"], ["preparing", "finished"]])
 def test_what_runs_or_is_complete_cannot_be_resumed(store, run_id, path):
     run = lead(store, run_id, *path)
-    with pytest.raises(IllegalTransition, match=f"“first” is {run.state}; only .* can be resumed"):
+    with pytest.raises(
+        IllegalTransition, match=f"“first” is {run.state}; only a run that is stopped or .* can be resumed"
+    ):
         states.check_resumable(run)
 
 
@@ -128,6 +131,14 @@ def test_a_run_that_waits_again_has_no_end_no_reason_and_nobody_who_trains_it(st
     store.set_state(run_id, "preparing", process="3:4")
     taken = store.get(run_id)
     assert taken.process == "3:4" and taken.ended is None and taken.started >= first.ended
+
+
+def test_a_run_that_goes_on_has_no_last_row_any_more(store, run_id):
+    lead(store, run_id, "preparing", "running")
+    store.append(run_id, done("stopped"))
+    assert [row["kind"] for row in store.rows(run_id)[0]] == ["done"]
+    lead(store, run_id, "queued")
+    assert store.rows(run_id)[0] == []
 
 
 def test_a_terminal_that_takes_up_an_ended_run_clears_its_end(store, run_id):

@@ -1,0 +1,47 @@
+"""Write down which changes no test noticed, and fail where it is one in ten or more.
+
+A file whose changes were not all tried keeps what was recorded of it before.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "mutants.json"
+MOST_SURVIVORS = 0.1
+KILLED = {1, 3, 24, 36, 152, 255, -24, -9}  # a test failed, or the change never came to an end
+
+
+def diff(mutant: str) -> list[str]:
+    """The changed lines of one mutant."""
+    shown = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("mutate.py")), "show", mutant],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    return [line for line in shown if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
+
+
+def main() -> None:
+    recorded = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    for meta in sorted(Path("mutants").rglob("*.meta")):
+        codes = json.loads(meta.read_text())["exit_code_by_key"]
+        if codes and None not in codes.values():
+            alive = [mutant for mutant, code in codes.items() if code not in KILLED]
+            recorded[str(meta.relative_to("mutants").with_suffix(""))] = {
+                "mutants": len(codes),
+                "survivors": {mutant: diff(mutant) for mutant in alive},
+            }
+    RECORD.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    made = sum(file["mutants"] for file in recorded.values())
+    alive = sum(len(file["survivors"]) for file in recorded.values())
+    print(f"{alive} of {made} mutants survive ({100 * alive / made:.1f} %); see {RECORD.name}.")
+    sys.exit(alive >= MOST_SURVIVORS * made)
+
+
+if __name__ == "__main__":
+    main()
