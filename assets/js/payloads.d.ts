@@ -617,11 +617,13 @@ export interface Unmeasured {
   error: string;
 }
 
+/** One family's fit. `spread`, of a search: lowest, median, highest error at which random starts ended. */
 export interface Fit {
   family: string;
   size: number;
   parameters: number;
   error: number;
+  spread: number[];
 }
 
 /** A fit of a matrix by families: pictures are n × n bytes in base64, over -limit to limit. */

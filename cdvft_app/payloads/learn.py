@@ -79,10 +79,13 @@ class Unmeasured(TypedDict):
 
 
 class Fit(TypedDict):
+    """One family's fit. `spread`, of a search: lowest, median, highest error at which random starts ended."""
+
     family: str
     size: int
     parameters: int
     error: float
+    spread: list[float]
 
 
 class LabView(TypedDict, total=False):

@@ -13,6 +13,8 @@ import { panel } from "./parts.js";
 /** @import { Part } from "../shared/part.js" */
 
 const LEAST = 1e-4; // errors below are drawn here
+const BAND = 12; // pixels wide
+const BAND_COLOR = "color-mix(in srgb, var(--method-cdvft) 30%, transparent)";
 /** @type {Record<string, [name: string, color: string, dash: number[], pattern: string]>} */
 const FAMILIES = {
   circulant_diagonal: ["circulant-diagonal factors", "var(--method-cdvft)", [], "solid"],
@@ -40,6 +42,22 @@ function decoded(text, n, limit) {
   );
 }
 
+/**
+ * Where the random starts of each search ended, from the lowest error to the highest, behind its point.
+ * @param {LabView["fits"]} fits
+ */
+function bands(fits = []) {
+  return fits
+    .filter(({ spread }) => spread.length)
+    .map(({ parameters, spread: [lowest, , highest] }) => ({
+      x: [parameters, parameters],
+      y: [lowest, highest].map((error) => 100 * Math.max(LEAST, error)),
+      color: FAMILIES.circulant_diagonal[1],
+      width: BAND,
+      opacity: 0.3,
+    }));
+}
+
 /** @param {Part<LabView | null>} part */
 export function mount({ element, props, watch }) {
   const status = h("p", { class: "status", role: "status" }),
@@ -54,12 +72,14 @@ export function mount({ element, props, watch }) {
   });
   const table = tableUnder(
     () => ({
-      columns: ["family", "size", "numbers", "error, %"],
+      columns: ["family", "size", "numbers", "error, %", "random starts, lowest, %", "highest, %"],
       rows: (props.value?.fits ?? []).map((fit) => [
         FAMILIES[fit.family][0],
         fit.size,
         fit.parameters,
         100 * fit.error,
+        fit.spread.length ? 100 * fit.spread[0] : "",
+        fit.spread.length ? 100 * fit.spread[2] : "",
       ]),
     }),
     "Fits of the matrix",
@@ -79,6 +99,12 @@ export function mount({ element, props, watch }) {
     { class: "keys" },
     Object.values(FAMILIES).map(([name, color, , dash]) =>
       h("span", { class: "swatch-key" }, swatch({ line: { color, width: 2, dash } }), name),
+    ),
+    h(
+      "span",
+      { class: "swatch-key" },
+      swatch({ line: { color: BAND_COLOR, width: BAND, dash: "solid" } }),
+      "where the factors’ random starts ended",
     ),
   );
   const result = h(
@@ -113,8 +139,9 @@ export function mount({ element, props, watch }) {
     result.hidden = !fits?.length;
     if (!fits?.length) return;
     chart.show(
-      Object.entries(FAMILIES)
-        .map(([family, [, color, dash]]) => {
+      [
+        ...bands(fits),
+        ...Object.entries(FAMILIES).map(([family, [, color, dash]]) => {
           const mine = fits
             .filter((fit) => fit.family === family)
             .sort((a, b) => a.parameters - b.parameters);
@@ -126,8 +153,8 @@ export function mount({ element, props, watch }) {
             points: true,
             width: family === "circulant_diagonal" ? 2.6 : 1.6,
           };
-        })
-        .filter(({ x }) => x.length),
+        }),
+      ].filter(({ x }) => x.length),
     );
     table.refresh();
     for (const [key, { picture, title, node, retitle }] of pictures) {

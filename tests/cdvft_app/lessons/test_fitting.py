@@ -66,6 +66,38 @@ def test_says_who_wins_also_when_it_is_not_cdvft(ours, theirs, said):
     assert said in verdict(dense, fits, "")
 
 
+@pytest.mark.parametrize(
+    ("restarts", "theirs", "said"),
+    [
+        (
+            (0.5, 0.51, 0.6),
+            0.495,
+            "low rank, with 49.5 % error, and circulant-diagonal factors, with 50 %",
+        ),
+        ((0.5, 0.51, 0.6), 0.4, "low rank wins: 40 % error"),
+        (
+            (0.5, 0.7, 0.8),
+            0.4,
+            "of the factors' 3 random starts the best ended at 50 % error and half",
+        ),
+        ((0.5, 0.7, 0.8), 0.55, "circulant-diagonal factors come closest"),  # what was found needs no band
+        ((), 0.495, "low rank wins: 49.5 % error"),
+    ],
+)
+def test_another_family_wins_only_where_the_random_starts_leave_no_doubt(restarts, theirs, said):
+    dense = torch.eye(4)
+    ours = Fit("circulant_diagonal", 2, 12, 0.5, (), dense, restarts=restarts)
+    assert said in verdict(dense, [ours, Fit("low_rank", 1, 8, theirs, (), dense)], "")
+
+
+def test_the_page_is_told_where_the_random_starts_ended():
+    *_, last = fitted(make_target("gaussian", 6), 2, "")
+    searched = [fit for fit in last["fits"] if fit["spread"]]
+    assert [(fit["family"], fit["size"]) for fit in searched] == [("circulant_diagonal", 2)]
+    lowest, middle, highest = searched[0]["spread"]
+    assert searched[0]["error"] <= lowest + 1e-9 and lowest < middle < highest <= 1
+
+
 def test_names_our_family_once_where_it_stands_alone():
     said = verdict(torch.eye(4), [Fit("circulant_diagonal", 1, 4, 0.5, (), torch.eye(4))], "")
     assert "only circulant-diagonal factors are small enough: 50 % error for m = 1. " in said
