@@ -45,10 +45,15 @@ def fill_in(field: Locator, text: str) -> None:
     """Type into a field that a fold may just have shown: Gradio sets it once more when it is mounted."""
     for _ in range(20):
         field.fill(text)
-        field.page.wait_for_timeout(150)
+        two_frames(field.page)
         if field.input_value() == text:
             return
     raise AssertionError(f"{field} does not keep {text!r}")
+
+
+def two_frames(page: Page) -> None:
+    """Until what the page has been told is drawn."""
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
 
 
 def server_calls(page: Page) -> list[str]:

@@ -43,7 +43,7 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
     expect(page.locator(".payload")).to_contain_text("9 snapshots in 54 kB")
 
 
-def test_scrubbing_asks_the_server_for_nothing_and_is_quick(visit: Visit, runs: dict[str, Source]) -> None:
+def test_scrubbing_asks_the_server_for_nothing(visit: Visit, runs: dict[str, Source]) -> None:
     page = opened(visit, runs["square"])
     expect(page.locator(".player .readout")).to_have_text("step 20 of 20, loss 0.05")
     page.locator(".heatmaps").scroll_into_view_if_needed()
@@ -51,15 +51,13 @@ def test_scrubbing_asks_the_server_for_nothing_and_is_quick(visit: Visit, runs: 
     page.wait_for_timeout(300)
     asked = server_calls(page)
     pixels = "() => document.querySelectorAll('.heatmap canvas:first-child')[1].toDataURL()"
-    seen, took = set(), []
+    seen = set()
     for place in (0, 10, 20, 1, 5, 15, 19, 2, 12, 7):
         scrub(page, place)
-        took.append(float(page.locator(".factors").get_attribute("data-drawn") or "inf"))
         seen.add(page.evaluate(pixels))
         expect(page.locator(".player .readout")).to_contain_text(f"step {place} of 20")
     assert len(seen) == 10, "the weight update is drawn anew at each step"
     assert asked == []
-    assert min(took) < 50, took  # the best of ten: the machine of a test is shared
     scrub(page, 0)
     expect(page.locator(".ranks .note").first).to_have_text("ΔW is zero here: training has not begun")
 

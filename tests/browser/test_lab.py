@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 
 STATUS, VERDICT = "#lab-view .status", "#lab-view .verdict"
 DONE = re.compile("^Done in")
+SHOWN = {"What a run changed": "#lab-run", "A drawing of mine": "#lab-pad", "A file of mine": "#lab-file"}
 
 
 def opened(visit: Visit, target: str | None = None, **options: object) -> Page:
@@ -168,7 +169,7 @@ def test_no_axe_violation(visit: Visit, scheme: str) -> None:
     for target in (None, "What a run changed", "A drawing of mine", "A file of mine"):
         if target:
             choose(page, "Target", target)
-            page.wait_for_timeout(500)
+            expect(page.locator(SHOWN[target])).to_be_visible()
         assert not axe_violations(page), target
 
 
@@ -176,5 +177,5 @@ def test_fits_a_phone(visit: Visit) -> None:
     page = opened(visit, viewport={"width": 390, "height": 844})
     for target in ("What a run changed", "A drawing of mine", "A file of mine"):
         choose(page, "Target", target)
-        page.wait_for_timeout(500)
+        expect(page.locator(SHOWN[target])).to_be_visible()
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, target

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Server, Visit, axe_violations
+from studio import Hold, Server, Visit, axe_violations, server_calls
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
@@ -151,19 +151,33 @@ def test_everything_is_reached_by_tab(visit: Visit, races: dict[str, str]) -> No
         assert wanted in text, f"{wanted} is not reached:\n{text}"
 
 
-def polls(page: Page, milliseconds: int) -> int:
-    """How often the page asks the server in so much time, once the header has said where training runs."""
+def note_waits(page: Page) -> None:
+    """From now on the page keeps how long it waits for what, once the header has said where training runs."""
     expect(page.locator(".chip")).to_contain_text("thread")
-    calls: list[str] = []
-    page.on("request", lambda request: calls.append(request.url))
-    page.wait_for_timeout(milliseconds)
-    return sum("component_server" in url for url in calls)
+    page.evaluate(
+        """() => {
+          window.waits = [];
+          const later = window.setTimeout;
+          window.setTimeout = (run, wait, ...rest) => {
+            window.waits.push(wait);
+            return later(run, wait, ...rest);
+          };
+        }"""
+    )
 
 
-def test_asks_nothing_of_a_race_that_is_over(visit: Visit, races: dict[str, str]) -> None:
+def until_turns(page: Page, count: int) -> None:
+    """Until the page has turned to the server, or refrained, so often: it waits a second after each turn."""
+    page.wait_for_function("count => window.waits.filter((wait) => wait === 1000).length >= count", arg=count)
+
+
+def test_asks_seldom_of_a_race_that_is_over(visit: Visit, races: dict[str, str]) -> None:
     page = visit(races["finished"])
     settled(page)
-    assert polls(page, 2500) == 0
+    note_waits(page)
+    page.evaluate("() => document.dispatchEvent(new Event('race-renamed'))")  # one turn at once
+    page.wait_for_function("() => window.waits.some((wait) => wait >= 10_000)")
+    assert 1000 not in page.evaluate("() => window.waits")
 
 
 def test_asks_once_a_second_and_not_while_hidden(visit: Visit, hold: Hold) -> None:
@@ -171,10 +185,15 @@ def test_asks_once_a_second_and_not_while_hidden(visit: Visit, hold: Hold) -> No
     page = visit("?run=nothing")
     page.locator("#start").click()
     expect(page.locator("#run .status")).to_contain_text("step 5")
-    assert 1 <= polls(page, 3000) <= 4
+    note_waits(page)
+    asked = server_calls(page)
+    until_turns(page, 2)
+    assert asked and len(asked) <= 3
     page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => true })")
-    page.wait_for_timeout(1500)
-    assert polls(page, 2500) == 0
+    until_turns(page, 3)
+    before = len(asked)
+    until_turns(page, 5)
+    assert len(asked) == before
     page.locator("#stop").click()
 
 

@@ -268,14 +268,12 @@ class Theatre {
 
   /** @param {number} t the snapshot to show */
   at(t) {
-    const { layer, run } = this,
-      began = performance.now();
+    const { layer, run } = this;
     if (!layer || !run) return;
     this.views.at(t);
     this.ranks.at(t);
     this.forward.at(t);
     this.overview.at(run.steps.indexOf(layer.steps[t]));
-    this.node.dataset.drawn = (performance.now() - began).toFixed(1);
   }
 
   /** A link that leads back to this run and layer. */
