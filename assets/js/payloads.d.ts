@@ -40,6 +40,7 @@ export interface RunLasting {
   group: string;
   method: string;
   label: string;
+  twin?: number;
   summary: string;
   settings: Record<string, unknown>;
   options: Record<string, unknown>;

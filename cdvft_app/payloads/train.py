@@ -38,6 +38,7 @@ class RunLasting(TypedDict):
     group: str
     method: Method
     label: str
+    twin: NotRequired[int]  # place among those of its method in its race
     summary: str
     settings: dict[str, Any]
     options: dict[str, Any]  # of the command that trains it again

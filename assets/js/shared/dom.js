@@ -120,6 +120,23 @@ export function segmented(legend, name, choices, value, onchange) {
  */
 export const dashes = (dash) => (dash?.match(/\d+/g) ?? []).map(Number);
 
+const TWINS = ["1px,2px", "9px,2px", "4px,6px"];
+
+/**
+ * A run's line: its method's, or where the race has the method several times, in the method's colour with a dash
+ * and a width of its own.
+ * @template {{line: {color: string, width: number, dash?: string | null}}} Style
+ * @param {Record<string, Style>} styles by method
+ * @param {{method: string, twin?: number}} run
+ * @returns {Style}
+ */
+export function styleOf(styles, { method, twin = 0 }) {
+  const style = styles[method];
+  if (!twin) return style;
+  const line = { ...style.line, dash: TWINS[(twin - 1) % TWINS.length], width: style.line.width + 1 };
+  return { ...style, line };
+}
+
 /**
  * A short dash in a method's colour and pattern, as its line has it in the chart.
  * @param {{line: {color: string, width: number, dash?: string | null}}} style

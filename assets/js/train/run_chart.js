@@ -1,6 +1,6 @@
 // The learning curves of the shown runs, with the switches over them.
 
-import { h, segmented } from "../shared/dom.js";
+import { h, segmented, styleOf } from "../shared/dom.js";
 import { aligned, metricText } from "../shared/format.js";
 import { draw, onTheme } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
@@ -132,7 +132,7 @@ export class RunChart {
     return this.runs
       .filter((run) => !this.hidden.has(run.id))
       .flatMap((run) => {
-        const { line, marker } = this.styles[run.method];
+        const { line, marker } = styleOf(this.styles, run);
         const { x, y } = this.points(run);
         if (x.length === 0) return [];
         const name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;

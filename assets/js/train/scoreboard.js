@@ -1,6 +1,6 @@
 // One row a run, filled in place as its numbers arrive.
 
-import { h, setText, swatch } from "../shared/dom.js";
+import { h, setText, swatch, styleOf } from "../shared/dom.js";
 import { aligned, clock, count, metricText } from "../shared/format.js";
 import { isFinal } from "./run_model.js";
 
@@ -85,7 +85,7 @@ export class Scoreboard {
           this.ontoggle(run.id);
         },
       },
-      swatch(this.styles[run.method]),
+      swatch(styleOf(this.styles, run)),
       h("span", { class: "hidden-text" }, `Show the curve of ${run.label}`),
     );
     const line = h(

@@ -48,16 +48,16 @@ def _race(store: RunStore, runs: list[RunRecord], token: object) -> Race:
         "sweep": runs[0].sweep,
         "mine": store.owner(runs[0].id, token),
         "training": any(run.state in ACTIVE for run in runs),
-        "runs": [_run(run) for run in runs if not run.sweep],
+        "runs": [_run(run, runs) for run in runs if not run.sweep],
     }
 
 
-def _run(run: RunRecord) -> RaceRun:
+def _run(run: RunRecord, race: list[RunRecord]) -> RaceRun:
     now = current(run)
     return {
         "id": now["id"],
         "method": run.method,
-        "label": lasting(run)["label"],
+        "label": lasting(run, race)["label"],
         "state": now["state"],
         "step": now["step"],
         "metric": now["metric"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.figures import curves
-from cdvft_app.methods import flat
+from cdvft_app.methods import flat, labels
 from cdvft_app.payloads.train import (
     Forecast,
     RunLasting,
@@ -26,7 +27,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.form import in_words, label, summary
+from cdvft_app.ui.shared.form import in_words, summary
 
 MOST_RUNS = 32
 MOST_ROWS = 2000
@@ -34,13 +35,20 @@ KINDS = ("preparing", "step", "evaluation", "note")
 METRIC_TITLES = {"accuracy": "Accuracy", "matthews": "Matthews", "pearson": "Pearson"}
 
 
-def lasting(run: RunRecord) -> RunLasting:
-    """What the page shows of a run and will not change while it is watched."""
+def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
+    """What the page shows of a run and will not change while it is watched.
+
+    `race` are the runs of its group, from whose labels its own must differ; of a sweep's many, none.
+    """
+    runs = [one for one in race if one.id == run.id or one.method == run.method] or [run]
+    told = labels([one.settings.method for one in runs])
+    place = next(place for place, one in enumerate(runs) if one.id == run.id)
     recipe = catalog.recipes().get(run.settings.recipe)
     return {
         "group": run.group_id,
         "method": run.method,
-        "label": label(run.settings),
+        "label": told[place],
+        "twin": place,
         "summary": " · ".join(
             ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]
         ),
@@ -113,7 +121,8 @@ def poll(store: RunStore, request: object) -> RunsPoll:
         news: RunNews = {**current(run), **rows_for_page(rows), "cursor": cursor_now, "more": more}
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)
-        whole: WholeRun | None = {**news, **lasting(run)} if after == 0 else None
+        race = [] if run.sweep else store.group(run.group_id)
+        whole: WholeRun | None = {**news, **lasting(run, race)} if after == 0 else None
         answer["runs"].append(whole or news)
     return answer
 
