@@ -197,10 +197,10 @@ def test_asks_once_a_second_and_not_while_hidden(visit: Visit, hold: Hold) -> No
     page.locator("#stop").click()
 
 
-def test_first_visit_shows_the_last_race(visit: Visit, races: dict[str, str]) -> None:
+def test_first_visit_shows_the_best_race(visit: Visit, races: dict[str, str]) -> None:
     page = visit()
     settled(page)
-    expect(page.locator("#run .origin")).to_contain_text("The last race here")
+    expect(page.locator("#run .origin")).to_contain_text("The best race here")
     assert "run=" not in page.url
 
 
