@@ -96,7 +96,7 @@ MOST_LISTED = 3  # problems that are told one by one
 def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
     """A sentence for each of the first problems: which field, what came, what is allowed; and how many more.
 
-    `of` is what was to be made. The work is linear in the number of problems, since a stranger decides it.
+    `of` is what was to be made. The work is linear in the number of problems, which untrusted input decides.
     """
     problems = error.errors(include_url=False)
     # A list too short for want of the item that is complained of anyway is no problem of its own.

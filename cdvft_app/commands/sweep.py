@@ -108,7 +108,7 @@ def _run_all(
             _say("Interrupted; the same command goes on.")
             raise typer.Exit(exit_codes.STOPPED) from None
         group_id = run.group_id
-        _say(f"{place} of {len(wanted)}: {name(_alone(run))}, seed {settings.seed}: {_ended(run)}")
+        _say(f"{place} of {len(wanted)}: {name(_setting_of(run))}, seed {settings.seed}: {_ended(run)}")
         if run.state == "stopped":
             _say("Stopped; the same command goes on.")
             return store.group(group_id), True
@@ -128,7 +128,7 @@ def _take(
     ]
 
 
-def _alone(run: RunRecord) -> Setting:
+def _setting_of(run: RunRecord) -> Setting:
     return settings_of([group.outcome(run)])[0]
 
 

@@ -24,8 +24,8 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
-from cdvft_app.training.data_parallel import launched_alone, rank
-from cdvft_app.training.foreground import assist, run_here
+from cdvft_app.training.data_parallel import is_single_process_launch, rank
+from cdvft_app.training.foreground import run_as_worker, run_here
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
 OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
@@ -60,9 +60,9 @@ def resume(run_id: str, as_json: Json = False) -> None:
 
 def _run(take: Callable[[RunStore], RunRecord], as_json: bool) -> None:
     if rank() > 0:
-        assist()
+        run_as_worker()
         return
-    if launched_alone():
+    if is_single_process_launch():
         typer.echo(
             "One process was started; for several on the CPU, launch with --multi_gpu in place of --cpu.",
             err=True,

@@ -89,9 +89,9 @@ def _llama_2_by_block_size() -> Iterator[PaperRow]:
     for p in _BLOCK_SIZES:
         found = _estimate("Llama-2-7b-hf", "cdvft", block_size=p)
         why = "2 d + d² / p a layer. What p does to the metric takes runs of a 7-billion-parameter model."
-        yield _alone(topic, f"CDVFT, p = {p}", "parameters", found.trainable_parameters, why)
+        yield _ours(topic, f"CDVFT, p = {p}", "parameters", found.trainable_parameters, why)
         why = "Smaller blocks mean shorter FFTs but (d / p)² products of their spectra."
-        yield _alone(topic, f"CDVFT, p = {p}", "forward FLOPs a token", found.forward_flops_per_token, why)
+        yield _ours(topic, f"CDVFT, p = {p}", "forward FLOPs a token", found.forward_flops_per_token, why)
 
 
 def _llama_3() -> Iterator[PaperRow]:
@@ -102,7 +102,7 @@ def _llama_3() -> Iterator[PaperRow]:
 
 def _parameters_by_method(topic: str, model: str, why: str) -> Iterator[PaperRow]:
     for method, setting in _USUAL.items():
-        yield _alone(
+        yield _ours(
             topic, f"{method}, {setting}", "parameters", _estimate(model, method).trainable_parameters, why
         )
 
@@ -123,7 +123,7 @@ def _compared(topic: str, quantity: str, *, published: str, ours: float, why: st
     return PaperRow(topic, quantity, "times", published, ours, verdict, why)
 
 
-def _alone(topic: str, quantity: str, unit: str, ours: float, why: str) -> PaperRow:
+def _ours(topic: str, quantity: str, unit: str, ours: float, why: str) -> PaperRow:
     return PaperRow(topic, quantity, unit, None, ours, "nothing to compare", why)
 
 

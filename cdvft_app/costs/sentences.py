@@ -29,7 +29,7 @@ def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
     ours = next((row for row in known if row["method"] == "cdvft"), None)
     others = [row for row in known if row is not ours]
     if ours is None or not others:
-        return {"parameters": [_alone(row) for row in known[:1]]}
+        return {"parameters": [_only_one(row) for row in known[:1]]}
     said: dict[str, list[str | None]] = {
         "parameters": [_parameters(ours, others)],
         "flops": [_flops(ours, others), _fixed(known)],
@@ -79,7 +79,7 @@ def _fastest(rows: Sequence[Row]) -> Winner:
     return _won("Fastest step", [best, *level], amount("seconds", best["measured"]["seconds"]))
 
 
-def _alone(row: Row) -> str:
+def _only_one(row: Row) -> str:
     return (
         f"{label(row)} trains {row['trainable_parameters']:,} numbers, {percent(row['trainable_share'])} of "
         f"the model's, and adds {amount('flops', row['flops_per_step'])} to a training step."

@@ -56,7 +56,7 @@ def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
         ]
     known = [point for point in placed if point.amounts.get(axis.key)]
     if len(known) == 1:
-        return [_alone(known[0], axis)]
+        return [_only_one(known[0], axis)]
     ours = best(placed, "cdvft") or max(placed, key=lambda point: point.metric.mean)
     name = ours.outcomes[0].metric_name
     error = standard_error(name, ours.metric.mean, ours.outcomes[0].evaluation_examples)
@@ -68,7 +68,7 @@ def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
     ]
 
 
-def _alone(point: Point, axis: Axis) -> str:
+def _only_one(point: Point, axis: Axis) -> str:
     return (
         f"{_placed(point, axis)} is the only setting drawn, and one setting alone cannot be compared. "
         "Train another method on the same data with as many examples and steps, such as by choosing several "

@@ -57,7 +57,7 @@ def _header(opened: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
             shape, _, dtype = npy.read_array_header_1_0(opened, max_header_size=MOST_HEADER)
         if dtype.hasobject:
             raise ValueError
-    except Exception:  # a stranger's header goes through Python's parser, which fails in many ways
+    except Exception:  # an untrusted header goes through Python's parser, which fails in many ways
         raise ValueError(NO_ARRAY) from None
     return shape, dtype
 

@@ -23,13 +23,13 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._idle: deque[sqlite3.Connection] = deque()  # its append and pop are atomic
-        with sentences(path):
+        with store_errors(path):
             migrate(path)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one SELECT; it waits for no writer."""
-        with sentences(self.path):
+        with store_errors(self.path):
             connection, sound = self._idle.pop() if self._idle else self._connect(), True
             try:
                 yield connection
@@ -69,7 +69,7 @@ class Database:
 
 
 @contextmanager
-def sentences(path: Path) -> Iterator[None]:
+def store_errors(path: Path) -> Iterator[None]:
     """What SQLite or the file system says about `path`, as a `StoreError` that tells what to do."""
     try:
         yield

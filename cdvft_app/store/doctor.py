@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdvft_app.store import snapshots, states
-from cdvft_app.store.database import sentences
+from cdvft_app.store.database import store_errors
 from cdvft_app.store.formats import VERSION
-from cdvft_app.store.migration import copy, require_alone
+from cdvft_app.store.migration import copy, require_exclusive
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
 
@@ -98,7 +98,7 @@ def backup(root: Path, target: Path) -> None:
     """A copy of the history, while servers may go on; the folders of runs are copied as any others."""
     if target.exists():
         raise StoreError(f"{target} exists already; name a file that does not.")
-    with sentences(target):
+    with store_errors(target):
         copy(root / HISTORY, target)
 
 
@@ -119,7 +119,7 @@ def restore(root: Path, source: Path) -> Path | None:
     if not sound or not 0 < version <= VERSION:
         raise StoreError(f"{source} is damaged, or of a later version (format {version}).")
     path = root / HISTORY
-    with sentences(path):
+    with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(path, "replaced") if path.is_file() else None
         copy(source, path)
@@ -128,9 +128,9 @@ def restore(root: Path, source: Path) -> Path | None:
 
 def _aside(path: Path, word: str) -> Path:
     """Move the history and what belongs to it away, unless a program has it open; where it is now."""
-    with sentences(path):
+    with store_errors(path):
         try:
-            require_alone(path, "It is to be replaced.")
+            require_exclusive(path, "It is to be replaced.")
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 raise

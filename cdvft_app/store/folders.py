@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.store import rows, states
-from cdvft_app.store.database import Database, sentences
+from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.records import kept
 
 FACTS, ROWS = "run.json", "rows.jsonl"
@@ -35,7 +35,7 @@ class Folders:
     def make(self, name: str) -> Path:
         """The folder, made if it is missing; only a run that is kept may have one."""
         folder = self.path / name
-        with sentences(folder):
+        with store_errors(folder):
             folder.mkdir(exist_ok=True)
         return folder
 

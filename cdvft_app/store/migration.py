@@ -38,7 +38,7 @@ def migrate(path: Path) -> None:
         if version == VERSION:
             return  # another process was first
         if version:
-            require_alone(path, f"It has format {version} and must be brought to format {VERSION}.")
+            require_exclusive(path, f"It has format {version} and must be brought to format {VERSION}.")
             copy(path, path.with_name(f"{path.stem}.format-{version}{path.suffix}"))
         with closing(_connect(path)) as connection:
             connection.execute("BEGIN EXCLUSIVE")
@@ -52,7 +52,7 @@ def migrate(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
 
 
-def require_alone(path: Path, why: str) -> None:
+def require_exclusive(path: Path, why: str) -> None:
     """`StoreError` if any program has the file open; its changes since the last checkpoint go into it."""
     with closing(_connect(path)) as connection, suppress(sqlite3.OperationalError):
         # Only who has the file alone can leave write-ahead logging.

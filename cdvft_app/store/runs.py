@@ -19,7 +19,7 @@ from typing import Any
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, owners, rows, states, waiting
-from cdvft_app.store.database import Database, sentences
+from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
@@ -46,7 +46,7 @@ class RunStore:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
-        with sentences(self.root):
+        with store_errors(self.root):
             (self.root / "runs").mkdir(parents=True, exist_ok=True)
         self._database = Database(self.root / HISTORY)
         self.measurements = Measurements(self._database)

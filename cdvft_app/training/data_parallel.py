@@ -21,7 +21,7 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def launched_alone() -> bool:
+def is_single_process_launch() -> bool:
     """Several processes were asked for and one was started, as `accelerate launch --cpu` does without MPI."""
     return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= set(os.environ) and "RANK" not in os.environ
 

@@ -44,7 +44,7 @@ def run_here(
     return ended
 
 
-def assist() -> None:
+def run_as_worker() -> None:
     """`run_here` of a process that is not the first."""
     with stop_signals() as should_stop:
         data_parallel.follow(should_stop)

@@ -41,11 +41,11 @@ def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
 
 
 def connect(
-    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], brought: gr.State
+    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], layers_model: gr.State
 ) -> None:
     """Let `race` offer what has finished by now, and fill `controls`, by their fields' names.
 
-    `brought` holds the model whose layers are on offer.
+    `layers_model` holds the model whose layers are on offer.
     """
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
@@ -63,7 +63,7 @@ def connect(
         return [measured(store, group_id), *filled, found["model"]]
 
     race.focus(lambda: offer(store), None, race, **quiet)
-    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), brought], **quiet)
+    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), layers_model], **quiet)
 
 
 def offer(store: RunStore) -> dict[str, Any]:

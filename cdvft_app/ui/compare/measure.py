@@ -64,7 +64,7 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
             for told in lines:
                 if told["kind"] == "result":
                     app.store.measurements.keep(told)
-                story.hear(told)
+                story.add(told)
                 yield story.value("on", story.text(bounded=request.match == "seconds_per_step"))
         yield story.value("done", story.end())
     except (InvalidChoice, MeasuringFailed, StoreError) as error:
@@ -100,7 +100,7 @@ class Story:
         self._refused: list[str] = []
         self._device = ""
 
-    def hear(self, told: Mapping[str, Any]) -> None:
+    def add(self, told: Mapping[str, Any]) -> None:
         kind, now = told["kind"], self._clock()
         if kind == "waiting" or self._now.get("kind") == "waiting":
             self._start, self._now = now, {}

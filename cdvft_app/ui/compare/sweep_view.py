@@ -29,7 +29,7 @@ FILE = ASSETS / "recorded_sweep.json"  # written by benchmarks/record_sweep.py
 def sweep(app: AppState, asked: object) -> SweepAnswer:
     """{"group", "token", "known"}: how far a sweep is, and what it gave unless that is `known` already.
 
-    {"recorded": recipe} asks for a recorded one. Both are a stranger's words.
+    {"recorded": recipe} asks for a recorded one. Both are untrusted input.
     """
     asked = asked if isinstance(asked, dict) else {}
     if "recorded" in asked:

@@ -78,7 +78,7 @@ def build(app: AppState) -> OnVisit | None:
     measure.connect(app, panel, fields, values)
 
     # A model brings its own layers, and takes tokens or pixels. Leaving its field is an input, too.
-    brought = gr.State(START["model"])
+    layers_model = gr.State(START["model"])
 
     def of_model(model: str | None, before: str) -> list[Any]:
         model = model or ""
@@ -92,15 +92,15 @@ def build(app: AppState) -> OnVisit | None:
             model,
         ]
 
-    follows = [controls[name] for name in ("targets", "sequence", "image_size")]
-    controls["model"].input(of_model, [controls["model"], brought], [*follows, brought], **QUIET)
+    with_model = [controls[name] for name in ("targets", "sequence", "image_size")]
+    controls["model"].input(of_model, [controls["model"], layers_model], [*with_model, layers_model], **QUIET)
 
     # Only what the chosen methods and kind of model use is shown.
     def of_methods(methods: list[str]) -> list[Any]:
         return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
 
     controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
-    finished_races.connect(app.store, *race, controls, brought)
+    finished_races.connect(app.store, *race, controls, layers_model)
     gr.api(_cost, api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
 
     # The page begins with what is only counted; what was measured here is known to the store alone.

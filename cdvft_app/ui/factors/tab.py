@@ -72,7 +72,7 @@ def build(app: AppState) -> None:
 
 
 class Questions:
-    """What the page may ask. Every argument is a stranger's: ids and names are looked up, never used."""
+    """What the page may ask. Every argument is untrusted: ids and names are looked up, never used."""
 
     def __init__(self, store: RunStore) -> None:
         self.store = store

@@ -51,7 +51,7 @@ def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:
 
 
 def make(store: RunStore, asked: Mapping[str, object]) -> tuple[Any, str]:
-    """The matrix that was asked for, and a sentence about it. Everything asked is a stranger's.
+    """The matrix that was asked for, and a sentence about it. Everything asked is untrusted input.
 
     `asked`: target and n, and what belongs to the target: path, drawing, or run and module.
 

@@ -49,7 +49,7 @@ def component(
     """A `gr.HTML` drawn by the module's `mount({element, props, server, trigger, watch})` into `.mount`.
 
     `props` are the further keyword arguments, which never change, and `value`, any JSON.
-    `server.name(argument)` in the module calls the server function of that name; its argument is a stranger's
+    `server.name(argument)` in the module calls the server function of that name; its argument is untrusted
     and must be checked; one that takes long runs in a `Pool`. `events` are the names that `trigger` may send;
     each is a listener of the component.
     (A subclass of gr.HTML would do the same, but Gradio writes a .pyi file beside the source of every one.)

@@ -103,7 +103,7 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
 def poll(store: RunStore, request: object) -> RunsPoll:
     """What is new since the cursors in `request`, and whether its token may stop what is shown.
 
-    {"cursors": {run id: cursor}, "token"} are a stranger's words.
+    {"cursors": {run id: cursor}, "token"} are untrusted input.
     """
     asked = request if isinstance(request, dict) else {}
     cursors = asked.get("cursors")

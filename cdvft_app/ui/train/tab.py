@@ -95,12 +95,12 @@ def build(app: AppState) -> OnVisit:
             return problem(away), said.blocks, gr.Button(interactive=False), asked
         return said.counts, said.blocks, gr.Button(interactive=True), asked
 
-    said_to = [counts, blocks, start, kept]
+    form_outputs = [counts, blocks, start, kept]
     asking = [*fields, filled_for]
-    gr.on([field.change for field in fields], typed, asking, said_to, **QUIET)
-    controls.fields["recipe"].hub_changed(typed, asking, said_to, **QUIET)
+    gr.on([field.change for field in fields], typed, asking, form_outputs, **QUIET)
+    controls.fields["recipe"].hub_changed(typed, asking, form_outputs, **QUIET)
 
-    view.run_ended(typed, asking, said_to, **QUIET)
+    view.run_ended(typed, asking, form_outputs, **QUIET)
 
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
@@ -108,7 +108,7 @@ def build(app: AppState) -> OnVisit:
     def of_recipe(key: object, m: Any) -> list[Any]:
         recipe = _recipe(key)
         if recipe is None:
-            return [gr.skip()] * len(follows)
+            return [gr.skip()] * len(with_recipe)
         return [
             gr.update(**choices("model", recipe)),
             gr.update(**choices("dataset", recipe)),
@@ -118,8 +118,14 @@ def build(app: AppState) -> OnVisit:
         ]
 
     at = controls.fields
-    follows = [at["model"], at["dataset"], at["target_modules"], *(at[name] for name in varying), filled_for]
-    at["recipe"].input(of_recipe, [at["recipe"], at["m"]], follows, **QUIET)
+    with_recipe = [
+        at["model"],
+        at["dataset"],
+        at["target_modules"],
+        *(at[name] for name in varying),
+        filled_for,
+    ]
+    at["recipe"].input(of_recipe, [at["recipe"], at["m"]], with_recipe, **QUIET)
 
     def of_m(key: object, m: Any) -> Any:
         recipe = _recipe(key)

@@ -30,25 +30,25 @@ def clock():
 def test_seconds_left_follow_what_is_known(clock):
     story = Story(clock)
     assert story.text() == "Loading torch and the model"
-    story.hear(BEGIN)
+    story.add(BEGIN)
     clock.now = 2.0
     assert story.text() == "Measuring LoRA r\u00a0=\u00a08, 2 of 4"
-    story.hear({"kind": "pace", "seconds": 3.0})
+    story.add({"kind": "pace", "seconds": 3.0})
     assert story.text().endswith("about 13 s left")  # 3 of this one, and 5 for each of two more
     clock.now = 6.0
-    story.hear(RESULT)
-    story.hear({**BEGIN, "number": 3, "more": 1})
+    story.add(RESULT)
+    story.add({**BEGIN, "number": 3, "more": 1})
     assert story.text(bounded=True).endswith("3 of 4, at most about 12 s left")
     assert story.value("on", "")["fraction"] == pytest.approx(6 / 18, abs=0.01)
-    story.hear({"kind": "refused", **ABOUT, "why": "Too large."})
+    story.add({"kind": "refused", **ABOUT, "why": "Too large."})
     assert story.end() == "Done: 1 step time on CPU, 2 threads. LoRA r\u00a0=\u00a08: Too large."
 
 
 def test_who_waits_is_told(clock):
     story = Story(clock)
-    story.hear({"kind": "waiting", "place": 2})
+    story.add({"kind": "waiting", "place": 2})
     assert story.text() == "Somebody else is measuring; 2 before you"
-    story.hear({"kind": "on"})
+    story.add({"kind": "on"})
     assert story.text() == "Loading torch and the model"
 
 
