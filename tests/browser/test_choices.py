@@ -68,8 +68,8 @@ def test_typing_replaces_a_model_and_brings_its_layers(
 def test_a_race_that_has_finished_is_on_offer(visit: Visit, server: Server) -> None:
     request = RaceRequest(max_steps=10)
     runs = [catalog.resolve(settings).settings for settings in request.runs()]
-    server.queue.submit(runs, "somebody", "finished")
-    page = visit()
+    started = server.queue.submit(runs, "somebody", "finished")
+    page = visit("?run=" + ",".join(started))
     expect(status(page)).to_have_text("All 3 finished", timeout=WAIT)
     page = visit("?tab=compare", ready="#costs h2")
     expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")

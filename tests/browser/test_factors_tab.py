@@ -104,7 +104,7 @@ def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Sour
     run = runs["blocks"]
     [layer] = layers.layers(run)
     page = opened(visit, run)
-    truth = numbers.update(run.settings, layer, run.read(3, layer.module))
+    truth = numbers.update(run, layer, 3)
     update = page.locator(".heatmap").nth(1)
     update.focus()
     page.keyboard.press("ArrowDown")

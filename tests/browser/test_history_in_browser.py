@@ -43,11 +43,12 @@ def test_the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(
         expect(status(page)).to_have_text("All 3 finished")
     page = visit()  # no run in the address
     races = page.locator("#history .race")
-    expect(races.first).to_have_class("race shown")
-    expect(races.first.get_by_role("button", name="Overlay")).to_have_count(0)
-    races.nth(1).get_by_role("button", name="Overlay").focus()
+    expect(page.locator("#history .race.shown")).to_have_count(1)  # the best of them
+    expect(page.locator("#history .race.shown").get_by_role("button", name="Overlay")).to_have_count(0)
+    other = races.nth(1 if "shown" in (races.first.get_attribute("class") or "") else 0)
+    other.get_by_role("button", name="Overlay").focus()
     page.keyboard.press("Enter")
-    expect(races.nth(1).get_by_role("button", name="Take out")).to_be_focused()
+    expect(other.get_by_role("button", name="Take out")).to_be_focused()
     expect(page.locator("#run .scoreboard tbody tr")).to_have_count(6)
 
 

@@ -113,7 +113,7 @@ def test_the_table_and_the_file(visit: Visit) -> None:
         page.get_by_role("button", name="Save runs as JSON").click()
     runs = json.loads(saved.value.path().read_text())
     assert len(runs) == 9
-    assert {run["seed"] for run in runs if run["method"] == "lora"} == {0, 1, 2}
+    assert {run["seed"] for run in runs if run["method"]["method"] == "lora"} == {0, 1, 2}
 
 
 def test_a_finished_race_fills_the_costs(visit: Visit) -> None:

@@ -167,3 +167,9 @@ def test_where_a_race_ends_one_click_leads_here(visit: Visit, race: str) -> None
 def test_without_a_race_it_says_where_to_start(visit: Visit) -> None:
     page = visit("?tab=use&run=nothing", ready="#use-race")
     expect(page.locator("#use-texts")).to_be_hidden()
+
+
+def test_the_latest_race_is_open_at_once(visit: Visit, race: str) -> None:
+    page = visit("?tab=use", ready="#use-race")
+    expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))
+    expect(page.locator("#use-texts textarea")).to_be_visible()

@@ -15,13 +15,13 @@ import { panel } from "./parts.js";
 const LEAST = 1e-4; // errors below are drawn here
 const BAND = 12; // pixels wide
 const BAND_COLOR = "color-mix(in srgb, var(--method-cdvft) 30%, transparent)";
-/** @type {Record<string, [name: string, color: string, dash: number[], pattern: string]>} */
+/** @type {Record<string, [name: string, color: string, dash: number[]]>} */
 const FAMILIES = {
-  circulant_diagonal: ["circulant-diagonal factors", "var(--method-cdvft)", [], "solid"],
-  low_rank: ["low rank", "var(--method-lora)", [8, 4], "dash"],
-  fourier: ["Fourier, chosen places", "var(--method-head)", [], "solid"],
-  fourierft: ["Fourier, random places", "var(--method-fourierft)", [2, 3], "dot"],
-  block_circulant: ["circulant blocks", "var(--method-c3a)", [8, 3, 2, 3], "dashdot"],
+  circulant_diagonal: ["circulant-diagonal factors", "var(--method-cdvft)", []],
+  low_rank: ["low rank", "var(--method-lora)", [8, 4]],
+  fourier: ["Fourier, chosen places", "var(--method-head)", []],
+  fourierft: ["Fourier, random places", "var(--method-fourierft)", [2, 3]],
+  block_circulant: ["circulant blocks", "var(--method-c3a)", [8, 3, 2, 3]],
 };
 
 /** @param {number} error */
@@ -97,13 +97,13 @@ export function mount({ element, props, watch }) {
   const keys = h(
     "p",
     { class: "keys" },
-    Object.values(FAMILIES).map(([name, color, , dash]) =>
+    Object.values(FAMILIES).map(([name, color, dash]) =>
       h("span", { class: "swatch-key" }, swatch({ line: { color, width: 2, dash } }), name),
     ),
     h(
       "span",
       { class: "swatch-key" },
-      swatch({ line: { color: BAND_COLOR, width: BAND, dash: "solid" } }),
+      swatch({ line: { color: BAND_COLOR, width: BAND } }),
       "where the factors’ random starts ended",
     ),
   );

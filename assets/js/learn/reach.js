@@ -10,13 +10,8 @@ import { lay, numbers, panel, slider } from "./parts.js";
 /** @import { Part } from "../shared/part.js" */
 /** @import { ReachFixed, RecordedTarget } from "../payloads.js" */
 
-/** @type {[string, number[]][]} */
-const DASHES = [
-  ["solid", []],
-  ["dash", [6, 3]],
-  ["dot", [2, 3]],
-  ["dashdot", [6, 3, 2, 3]],
-]; // one a target
+/** @type {number[][]} */
+const DASHES = [[], [6, 3], [2, 3], [6, 3, 2, 3]]; // one a target
 
 /** @param {Part<null, ReachFixed>} part */
 export function mount({ element, props }) {
@@ -67,7 +62,7 @@ export function mount({ element, props }) {
         h(
           "span",
           { class: "swatch-key" },
-          swatch({ line: { ...line(one), dash: DASHES[place][0] } }),
+          swatch({ line: { ...line(one), dash: DASHES[place] } }),
           one.title,
         ),
       ),
@@ -78,7 +73,7 @@ export function mount({ element, props }) {
         y: one.fits.map((each) => 100 * each.error),
         points: one === target,
         ...line(one),
-        dash: DASHES[place][1],
+        dash: DASHES[place],
       })),
       { cursor: m, marks: [{ x: least, text: `m = ${least}: dimensions enough for all` }] },
     );

@@ -13,13 +13,13 @@ import { rank, singularValues } from "./singular.js";
 /** @import { Part } from "../shared/part.js" */
 
 const D = 24;
-/** @typedef {{color: string, width: number, dash?: number[], pattern?: string}} Look of a line */
+/** @typedef {{color: string, width: number, dash?: number[]}} Look of a line */
 /** @type {Record<"alone" | "product" | "low", Look>} */
 const LINES = {
-  // of the singular values; `pattern` is the swatch's name of the dash
-  alone: { color: "var(--ink-soft)", width: 2, dash: [2, 3], pattern: "dot" },
+  // of the singular values
+  alone: { color: "var(--ink-soft)", width: 2, dash: [2, 3] },
   product: { color: "var(--method-cdvft)", width: 2.4 },
-  low: { color: "var(--method-lora)", width: 2, dash: [8, 4], pattern: "dash" },
+  low: { color: "var(--method-lora)", width: 2, dash: [8, 4] },
 };
 
 /**
@@ -45,8 +45,7 @@ function circularity(matrix) {
  * @param {Look} line
  * @param {string} words
  */
-const key = ({ color, width, pattern }, words) =>
-  h("span", { class: "swatch-key" }, swatch({ line: { color, width, dash: pattern } }), words);
+const key = (line, words) => h("span", { class: "swatch-key" }, swatch({ line }), words);
 
 /** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {

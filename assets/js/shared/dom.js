@@ -116,9 +116,10 @@ export function segmented(legend, name, choices, value, onchange) {
 
 /**
  * A line's dash as numbers of pixels; none where it is solid.
- * @param {string | null | undefined} dash "6px,3px"
+ * @param {string | number[] | null | undefined} dash "6px,3px" as plotly takes it, or the numbers
  */
-export const dashes = (dash) => (dash?.match(/\d+/g) ?? []).map(Number);
+export const dashes = (dash) =>
+  typeof dash === "string" ? (dash.match(/\d+/g) ?? []).map(Number) : (dash ?? []);
 
 const TWINS = ["1px,2px", "9px,2px", "4px,6px"];
 
@@ -139,7 +140,7 @@ export function styleOf(styles, { method, twin = 0 }) {
 
 /**
  * A short dash in a method's colour and pattern, as its line has it in the chart.
- * @param {{line: {color: string, width: number, dash?: string | null}}} style
+ * @param {{line: {color: string, width: number, dash?: string | number[] | null}}} style
  */
 export function swatch(style) {
   return h(

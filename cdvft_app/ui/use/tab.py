@@ -92,7 +92,7 @@ def build(app: AppState) -> OnVisit:
 
     shown = [opened, texts, second, image, run, said, proved, refused, file]
     race.change(open_race, race, shown, **QUIET)
-    race.focus(lambda: _offer(app), None, race, **QUIET)
+    race.focus(lambda: gr.update(**_offer(app)), None, race, **QUIET)
 
     given = [texts, second, image]
 
@@ -130,18 +130,17 @@ def build(app: AppState) -> OnVisit:
     form.change(lambda kind: gr.update(visible=kind == "lora"), form, rank, **QUIET)
 
     def visited(request: gr.Request) -> Any:
-        wanted = races.asked_for(app.store, request.query_params.get("run", ""))
-        return _offer(app, wanted)
+        offer, asked = _offer(app), request.query_params.get("run", "")
+        groups = [group_id for _, group_id in offer["choices"]]
+        wanted = races.asked_for(app.store, asked) if asked else next(iter(groups), None)
+        return gr.update(**offer, value=wanted) if wanted in groups else gr.update(**offer)
 
     return OnVisit(visited, [], [race])
 
 
-def _offer(app: AppState, wanted: str | None = None) -> Any:
+def _offer(app: AppState) -> dict[str, Any]:
     offered = races.choices(app.store)
-    update: dict[str, Any] = {"choices": offered, "info": READY if offered else NONE_YET}
-    if wanted in [group_id for _, group_id in offered]:
-        update["value"] = wanted
-    return gr.update(**update)
+    return {"choices": offered, "info": READY if offered else NONE_YET}
 
 
 def _given(texts: str | None, second: str | None, image: str | None) -> dict[str, Any]:
