@@ -184,6 +184,7 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
 
 
 def trainers():
-    """Descendants that train, which is not the fork server nor its resource tracker."""
-    found = psutil.Process().children(recursive=True)
-    return [one for one in found if one.parent() != psutil.Process() and one.is_running()]
+    """Descendants that train: what the fork server started, not itself nor a browser of other tests."""
+    us = psutil.Process()
+    found = [one for one in us.children(recursive=True) if one.parent() != us and one.is_running()]
+    return [one for one in found if one.exe() == us.exe()]

@@ -55,8 +55,9 @@ def losses(store, run_id):
 
 def kill_a_trainer():
     """The last of the processes that this one has started by way of another one."""
-    direct = psutil.Process().children()
-    (*_, trainer) = [one for started in direct for one in started.children(recursive=True)]
+    us = psutil.Process()
+    indirect = [one for started in us.children() for one in started.children(recursive=True)]
+    (*_, trainer) = [one for one in indirect if one.exe() == us.exe()]  # no browser of other tests
     os.kill(trainer.pid, signal.SIGKILL)
 
 
