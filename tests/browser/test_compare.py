@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from studio import Visit, axe_violations
 
 pytestmark = pytest.mark.browser
@@ -277,9 +277,31 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -
     expect(mine.locator("#measure [role=status]")).to_contain_text("Cancelled")
     until(lambda: measuring_processes() == 0)
     theirs.get_by_role("button", name="Measure on this machine").click()
-    until(lambda: measuring_processes() == 1)
+    expect(theirs.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    assert measuring_processes() == 1
     theirs.close()
     until(lambda: measuring_processes() == 0)
+
+
+def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(
+    visit: Visit, tiny: str
+) -> None:
+    page = compare(visit)
+    choose(page, tiny)
+    again = page.get_by_role("button", name="Measure on this machine")
+    disabled_before: list[bool] = []
+
+    def tell(route: Route) -> None:
+        disabled_before.append(again.is_disabled())
+        route.continue_()
+
+    page.route("**/cancel", tell)
+    again.click()
+    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    page.get_by_role("button", name="Cancel").click()
+    again.click()
+    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    assert disabled_before == [True]
 
 
 def measuring_processes() -> int:

@@ -25,7 +25,7 @@ export function mount({ element, props, trigger, watch }) {
   const hint =
     "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
   find(element, ".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
-  let deaf = false; // what still arrives after Cancel is not shown
+  let deaf = false; // what still arrives between Cancel and its answer is not shown
   let kept = 0;
 
   function begin() {
@@ -38,7 +38,8 @@ export function mount({ element, props, trigger, watch }) {
   function stop() {
     deaf = true;
     trigger("cancel", {});
-    show({ state: "idle", text: "Cancelled; what was measured until then is kept.", fraction: 0 });
+    cancel.disabled = true;
+    setText(text, "Cancelling");
   }
 
   /** @param {Omit<Measuring, "kept">} now */
@@ -57,6 +58,7 @@ export function mount({ element, props, trigger, watch }) {
     const { value } = props;
     if (value.kept !== kept && value.kept > 0) trigger("kept", {});
     kept = value.kept;
+    deaf &&= value.state !== "idle"; // the answer to Cancel
     if (!deaf) show(value);
   });
   show(props.value);

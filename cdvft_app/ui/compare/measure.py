@@ -30,6 +30,7 @@ from cdvft_app.ui.shared.form import in_words
 from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
 
 IDLE: Measuring = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
+CANCELLED: Measuring = {**IDLE, "text": "Cancelled; what was measured until then is kept."}
 
 
 def panel() -> gr.HTML:
@@ -52,6 +53,8 @@ def connect(app: AppState, view: Any, fields: Sequence[Any], asked: Callable[...
         api_visibility="private",
     )
     view.cancel(None, None, None, cancels=[running], queue=False, api_visibility="private")
+    # A cancelled event counts as failed. Until it is, Gradio drops a second Measure: the page waits for this.
+    running.failure(lambda: CANCELLED, None, view, queue=False, api_visibility="private")
 
 
 def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[Measuring]:
