@@ -1,10 +1,12 @@
 """`import cdvft` loads nothing heavy and still makes CDVFT known to PEFT, whichever of the two comes first.
 
-Each program runs in a fresh interpreter, for what is imported once stays imported.
+Each program runs in a process of its own, for what is imported once stays imported.
 """
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,46 @@ import cdvft
 
 ROOT = Path(__file__).parents[2]
 LOADED = "print(*sorted({'torch', 'peft', 'transformers', 'numpy'} & set(sys.modules)))"
+
+
+Printed = Callable[[str], str]
+
+FORKING = f"""
+import json, os, sys, traceback
+sys.path[:0] = [{str(ROOT)!r}]
+import accelerate, torch._dynamo, torch.distributed.tensor, transformers.modeling_layers
+assert not {{"peft", "cdvft"}} & set(sys.modules)
+for program in sys.stdin:
+    reader, writer = os.pipe()
+    if not os.fork():
+        os.dup2(writer, 1)
+        try:
+            exec(json.loads(program), {{}})
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        print(json.dumps(said.read().strip()), flush=True)
+    os.wait()
+"""
+
+
+@pytest.fixture(scope="module")
+def printed_beside_peft() -> Iterator[Printed]:
+    """What a program prints that starts without PEFT and cdvft, but with what PEFT takes seconds to load."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", FORKING], stdin=pipe, stdout=pipe, text=True) as forking:
+        assert forking.stdin and forking.stdout
+        questions, answers = forking.stdin, forking.stdout
+
+        def run(program: str) -> str:
+            print(json.dumps(program), file=questions, flush=True)
+            return json.loads(answers.readline())
+
+        yield run
+        questions.close()
 
 
 def printed(program: str, *folders: Path) -> str:
@@ -50,8 +92,8 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
         "import transformers, cdvft; from peft.tuners.lora import LoraConfig",
     ],
 )
-def test_cdvft_is_known_to_peft_in_any_order(imports: str) -> None:
-    made = printed(
+def test_cdvft_is_known_to_peft_in_any_order(printed_beside_peft: Printed, imports: str) -> None:
+    made = printed_beside_peft(
         f"{imports}\nimport peft; print(type(peft.get_peft_config({{'peft_type': 'CDVFT', 'm': 3}})))"
     )
     assert made == "<class 'cdvft.config.CDVFTConfig'>"
@@ -76,19 +118,21 @@ print(type(model.base_model).__name__, float(model.base_model.model.inner.cdvft_
 
 
 @pytest.mark.parametrize("imports", ["import cdvft; import peft", "import peft; import cdvft"])
-def test_a_saved_adapter_loads_without_any_name_of_cdvft(tmp_path: Path, imports: str) -> None:
+def test_a_saved_adapter_loads_without_any_name_of_cdvft(
+    printed_beside_peft: Printed, tmp_path: Path, imports: str
+) -> None:
     made = SAVED.format(
         imports=f"{imports}; from cdvft import CDVFTConfig",
         load="peft.get_peft_model(Net(), CDVFTConfig(target_modules=['inner'], init_weights='zero_input'))",
     )
-    assert printed(f"{made}\nmodel.save_pretrained({str(tmp_path)!r})") == "CDVFTModel 1.0"
+    assert printed_beside_peft(f"{made}\nmodel.save_pretrained({str(tmp_path)!r})") == "CDVFTModel 1.0"
     loaded = SAVED.format(imports=imports, load=f"peft.PeftModel.from_pretrained(Net(), {str(tmp_path)!r})")
-    assert printed(loaded) == "CDVFTModel 1.0"
+    assert printed_beside_peft(loaded) == "CDVFTModel 1.0"
 
 
-def test_threads_that_import_at_once_all_find_the_method() -> None:
+def test_threads_that_import_at_once_all_find_the_method(printed_beside_peft: Printed) -> None:
     program = """
-import threading
+import sys, threading
 start, found = threading.Barrier(4), []
 programs = [
     "import peft",
@@ -106,7 +150,7 @@ threads = [threading.Thread(target=run, args=[code]) for code in programs]
 [thread.join() for thread in threads]
 print(found)
 """
-    assert printed(program) == "[True, True, True, True]"
+    assert printed_beside_peft(program) == "[True, True, True, True]"
 
 
 def test_an_import_of_peft_that_is_under_way_elsewhere_is_waited_for(tmp_path: Path) -> None:
