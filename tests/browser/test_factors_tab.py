@@ -48,7 +48,6 @@ def test_scrubbing_asks_the_server_for_nothing(visit: Visit, runs: dict[str, Sou
     expect(page.locator(".player .readout")).to_have_text("step 20 of 20, loss 0.05")
     page.locator(".heatmaps").scroll_into_view_if_needed()
     expect(page.locator(".compare tbody tr")).to_have_count(4)
-    page.wait_for_timeout(300)
     asked = server_calls(page)
     pixels = "() => document.querySelectorAll('.heatmap canvas:first-child')[1].toDataURL()"
     seen = set()

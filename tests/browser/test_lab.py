@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-from studio import Visit, axe_violations
+from studio import Visit, axe_violations, two_frames
 
 from cdvft_app.inspection.sources import Source
 from cdvft_app.ui.learn import lab as laboratory
@@ -61,7 +61,8 @@ def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit) -> None:
     page.locator("#lab-stop").click()
     expect(page.locator("#lab-stop")).to_be_disabled()
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
-    page.wait_for_timeout(1500)
+    with laboratory.TURN.taken(60.0):  # the fit has noticed it, and gives no answer any more
+        two_frames(page)
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
     choose(page, "Target", "Diagonal times circulant")
     choose(page, "Size n", "16")
