@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 
 import fake_training
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from studio import FLAGS, Hold, Server, Visit
+from studio import FLAGS, Hold, Server, Visit, free_port
 from synthetic_runs import synthetic
 
 from cdvft_app.inspection.sources import Source
@@ -32,9 +33,15 @@ def libraries() -> None:
     warm_up().join()
 
 
+@pytest.fixture(scope="session")
+def port() -> int:
+    """One for all servers, which run one at a time: a browser keeps what it fetched by address."""
+    return free_port()
+
+
 @pytest.fixture(scope="module")
-def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("runs"))
+def server(libraries: None, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("runs"), port)
     running.start()
     yield running
     running.stop()
@@ -56,6 +63,12 @@ def browser() -> Iterator[Browser]:
         with_flags.close()
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> defaultdict[str, list[BrowserContext]]:
+    """Those that no test has at present, by their options; they keep what they fetched for the next."""
+    return defaultdict(list)
+
+
 @pytest.fixture
 def troubles() -> Iterator[list[str]]:
     """Everything that no page may do; a test fails on what is left in it."""
@@ -71,12 +84,26 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
 
 
 @pytest.fixture
-def visit(server: Server, browser: Browser, troubles: list[str]) -> Iterator[Visit]:
-    """`visit(path, **context options)`: a page in a browser of its own, or in that of `context`.
+def visit(
+    server: Server,
+    browser: Browser,
+    contexts: defaultdict[str, list[BrowserContext]],
+    troubles: list[str],
+) -> Iterator[Visit]:
+    """`visit(path, **context options)`: a page of a new visitor, or in the browser of `context`.
 
     It is handed over when `ready` is seen: by default, when the Train tab may be used.
     """
-    contexts: list[BrowserContext] = []
+    lent: list[tuple[str, BrowserContext]] = []
+
+    def new_visitor(**options: object) -> Page:
+        free = contexts[repr(options)]
+        context = free.pop() if free else browser.new_context(**options)
+        lent.append((repr(options), context))
+        page = context.new_page()
+        everything = {"origin": server.url.rstrip("/"), "storageTypes": "all"}  # but what it fetched
+        context.new_cdp_session(page).send("Storage.clearDataForOrigin", everything)
+        return page
 
     def go(
         path: str = "",
@@ -84,10 +111,8 @@ def visit(server: Server, browser: Browser, troubles: list[str]) -> Iterator[Vis
         ready: str = "#choose.ready",
         **options: object,
     ) -> Page:
-        if context is None:
-            context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-            contexts.append(context)
-        page = context.new_page()
+        size = {"width": 1280, "height": 900}
+        page = context.new_page() if context else new_visitor(**{"viewport": size, **options})
         page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
         page.on(
             "request", lambda request: _outside(request.url) and troubles.append(f"outside: {request.url}")
@@ -105,8 +130,10 @@ def visit(server: Server, browser: Browser, troubles: list[str]) -> Iterator[Vis
         return page
 
     yield go
-    for context in contexts:
-        context.close()
+    for options, context in lent:
+        for page in context.pages:
+            page.close()
+        contexts[options].append(context)
 
 
 def _outside(url: str) -> bool:

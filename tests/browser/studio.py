@@ -89,15 +89,18 @@ def status(page: Page) -> Locator:
     return page.locator("#run .status")
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Server:
     """The app in this process; `restart` is a new program over the same runs and port."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.url = f"http://127.0.0.1:{port}/"
 
     def start(self) -> None:
         Context.id = 0  # as in a new process: an open page calls the parts by the numbers it knows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Visit, fill_in
+from studio import Visit, fill_in, free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -26,9 +25,7 @@ class Program:
     """`python app.py` in a process of its own."""
 
     def __init__(self, runs: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}/"
         self.environment = {
             **os.environ,
