@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import fake_training
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from studio import FLAGS, Hold, Server, Visit, free_port
+from ports import free_port
+from studio import FLAGS, Hold, Server, Visit
 from synthetic_runs import synthetic
 
 from cdvft_app.inspection.sources import Source

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,12 +86,6 @@ def steps_at_most(page: Page) -> Locator:
 
 def status(page: Page) -> Locator:
     return page.locator("#run .status")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Server:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Visit, fill_in, free_port
+from ports import free_port
+from studio import Visit, fill_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

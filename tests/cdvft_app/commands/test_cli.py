@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 import sys
+import time
 import types
-from pathlib import Path
 
 import pytest
+from forked import Forked, command_line
 
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands import main as cli
@@ -18,8 +18,9 @@ from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training.foreground import IMPATIENCE_SECONDS
 
-ROOT = Path(__file__).parents[3]
+SECONDS_A_STEP = 0.01
 
 
 def fake_train(settings, emit, should_stop, folder, resume=False):
@@ -207,60 +208,38 @@ def test_every_setting_is_an_option():
     assert set(OPTIONS) == {*RunSettings.model_fields, *flat.FLAT, "learning_rate"}
 
 
-SCRIPT = """
-import sys, types
-sys.path[:0] = [{root!r}, {here!r}]
-module = types.ModuleType("cdvft_app.training.trainer")
-exec({train!r}, vars(module))
-sys.modules[module.__name__] = module
-from cdvft_app.commands.main import main
-main()
-"""
-
-PATIENT = """
-import os, time
-from cdvft_app.events import *
-def train(settings, emit, should_stop, folder, resume=False):
+def patient_train(settings, emit, should_stop, folder, resume=False):
+    """Goes on until it is told to stop, and prints at each step."""
     emit(Started(10**6, 768, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
     step = 0
     while not should_stop():
         step += 1
         emit(Step(step, 0.1, 0.5, 1e-3, None, None))
         print("step", flush=True)
-        time.sleep(0.01)
+        time.sleep(SECONDS_A_STEP)
     emit(Done("stopped", step, 0.1, "accuracy", 0.5, 0.5, 1.0, 1, None, folder / "adapter"))
-"""
 
 
-def script(folder, train):
-    path = folder / "fake.py"
-    path.write_text(SCRIPT.format(root=str(ROOT), here=str(folder), train=train))
-    return str(path)
+def deaf_train(settings, emit, should_stop, folder, resume=False):
+    patient_train(settings, emit, lambda: False, folder)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_from_outside_stops_the_command(tmp_path, number):
-    command = [sys.executable, script(tmp_path, PATIENT), "train", "--json"]
-    environment = os.environ | {"RUNS_DIR": str(tmp_path)}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as running:
-        running.stdout.readline()
-        running.send_signal(number)
-        output, errors = running.communicate(timeout=30)
-    assert running.returncode == 130 and last_line(output)["state"] == "stopped", errors
+    running = Forked(tmp_path, command_line, patient_train, "train", "--json", RUNS_DIR=str(tmp_path))
+    running.stdout.readline()
+    running.send(number)
+    code, output, errors = running.end()
+    assert code == 130 and last_line(output)["state"] == "stopped", errors
 
 
 def test_a_second_ctrl_c_gives_up_at_once(tmp_path):
-    deaf = PATIENT.replace("not should_stop()", "True")
-    command = [sys.executable, script(tmp_path, deaf), "train"]
-    environment = os.environ | {"RUNS_DIR": str(tmp_path)}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as running:
+    running = Forked(tmp_path, command_line, deaf_train, "train", RUNS_DIR=str(tmp_path))
+    running.stdout.readline()
+    running.send(signal.SIGINT)
+    for _ in range(int(1.3 * IMPATIENCE_SECONDS / SECONDS_A_STEP)):
         running.stdout.readline()
-        running.send_signal(signal.SIGINT)
-        for _ in range(130):  # more than a second of steps
-            running.stdout.readline()
-        running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=30)
-    assert running.returncode == 130 and "Interrupted" in errors and "Traceback" not in errors
+    running.send(signal.SIGINT)
+    code, _, errors = running.end()
+    assert code == 130 and "Interrupted" in errors and "Traceback" not in errors
     assert [run.state for run in RunStore(tmp_path).history()] == ["interrupted"]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
 from listening import TOTAL, run
+from ports import free_port
 
 from cdvft_app.events import Evaluation, Note, Step
 from cdvft_app.store import snapshots
@@ -115,58 +114,31 @@ def test_runs_without_an_adapter_resume_too(method, text_plan, text_rows, tmp_pa
     assert before.losses() | after.losses() == unbroken.losses()
 
 
-SCRIPT = """
-import os, pickle, signal, sys
-from pathlib import Path
-from cdvft_app.events import Step
-from cdvft_app.training import trainer
-plan, rows = pickle.loads(Path(sys.argv[1]).read_bytes())
-log = open(sys.argv[3] + os.environ.get("RANK", ""), "a")
-stop = int(sys.argv[4])
-heard = []
-def emit(event):
-    if isinstance(event, Step):
-        print(event.step, repr(event.loss), file=log, flush=True)
-        heard.append(event.step)
-        if stop < 0 and event.step == -stop:
-            os.kill(os.getpid(), signal.SIGKILL)
-def should_stop():
-    return 0 < stop <= len(heard)
-done = trainer.train_plan(plan, emit, should_stop, Path(sys.argv[2]), rows=rows)
-print("done", done.state, done.step, file=log, flush=True)
-"""
+def told_in_a_file(plan, rows, folder: Path, log: Path, stop: int) -> None:
+    """Train; `log` has each step's loss and the end. Killed at step -stop, or stopped after `stop` steps."""
+    heard = []
+    with log.open("a") as file:
+
+        def emit(event):
+            if isinstance(event, Step):
+                print(event.step, repr(event.loss), file=file, flush=True)
+                heard.append(event.step)
+                if stop < 0 and event.step == -stop:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        done = trainer.train_plan(plan, emit, lambda: 0 < stop <= len(heard), folder, rows=rows)
+        print("done", done.state, done.step, file=file, flush=True)
 
 
-def launch(
-    launcher: list[str], tmp_path: Path, plan, rows, stop: int
-) -> tuple[int, dict[str, dict[str, list[str]]]]:
-    """Run SCRIPT in new processes; its exit code, and what each process heard."""
-    (tmp_path / "script.py").write_text(SCRIPT)
-    (tmp_path / "plan.pickle").write_bytes(pickle.dumps((plan, rows)))
-    root = str(Path(trainer.__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    if launcher and not torch.cuda.is_available():
-        environment["ACCELERATE_USE_CPU"] = "true"  # gloo
-    files = [tmp_path / name for name in ("script.py", "plan.pickle", "run", "log")]
-    ended = subprocess.run(
-        [sys.executable, *launcher, *map(str, files), str(stop)],
-        env=environment,
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    logs = {}
-    for file in sorted(tmp_path.glob("log*")):
-        pairs = (line.split() for line in file.read_text().splitlines())
-        logs[file.name] = {pair[0]: pair[1:] for pair in pairs}
-    assert logs, ended.stderr.decode()
-    return ended.returncode, logs
+def said(log: Path) -> dict[str, list[str]]:
+    pairs = (line.split() for line in log.read_text().splitlines())
+    return {pair[0]: pair[1:] for pair in pairs}
 
 
 def test_a_killed_process_is_resumed_from_its_last_checkpoint(whole, text_plan, text_rows, tmp_path):
-    plan = text_plan(checkpoint_every=5)
-    code, logs = launch([], tmp_path, plan, text_rows, stop=-8)
-    assert code == -signal.SIGKILL and list(logs["log"]) == [str(step) for step in range(1, 9)]
+    plan, log = text_plan(checkpoint_every=5), tmp_path / "log"
+    code, *_ = Forked(tmp_path, told_in_a_file, plan, text_rows, tmp_path / "run", log, -8).end()
+    assert code == -signal.SIGKILL and list(said(log)) == [str(step) for step in range(1, 9)]
     after, done = run(plan, text_rows, tmp_path / "run", resume=True)
     assert min(after.losses()) == 6 and done.state == "finished"
     assert after.losses().items() <= whole[0].losses().items()
@@ -176,10 +148,19 @@ def test_a_killed_process_is_resumed_from_its_last_checkpoint(whole, text_plan, 
 def test_two_processes_share_batches_and_stop_together(text_plan, text_rows, tmp_path):
     plan = text_plan(max_steps=12)
     alone, _ = run(plan, text_rows, tmp_path / "alone", stop_after=5)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    code, logs = launch(launcher, tmp_path, plan, text_rows, stop=5)
-    assert code == 0
-    first, second = logs["log0"], logs["log1"]
+    logs = [tmp_path / "log0", tmp_path / "log1"]
+    of_both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    if not torch.cuda.is_available():
+        of_both["ACCELERATE_USE_CPU"] = "true"  # gloo
+    both = [
+        Forked(tmp_path, told_in_a_file, plan, text_rows, tmp_path / "run", log, 5,
+               RANK=str(rank), LOCAL_RANK=str(rank), **of_both)
+        for rank, log in enumerate(logs)
+    ]  # fmt: skip
+    for one in both:
+        code, _, errors = one.end()
+        assert code == 0, errors
+    first, second = map(said, logs)
     assert list(second) == ["done"]  # only the first process emits
     assert second["done"] == first.pop("done")
     assert first and abs(int(second["done"][1]) - 6) <= 1
