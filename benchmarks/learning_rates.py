@@ -125,7 +125,7 @@ def one_try(*, recipe: str, method: str, start: str | None, rate: float, head_ra
     from cdvft_app.catalog.rows import Rows, Split, load_rows
     from cdvft_app.events import Evaluation, TrainingFailed
     from cdvft_app.settings import RunSettings
-    from cdvft_app.training import arguments, methods, trainer
+    from cdvft_app.training import arguments, trainable, trainer
 
     arguments.EVALUATIONS = 1  # only the end counts here
     chosen = {"init_weights": start} if method == "cdvft" else {}
@@ -158,7 +158,7 @@ def one_try(*, recipe: str, method: str, start: str | None, rate: float, head_ra
         "metric": None,
         "loss": None,
     }
-    apps_config = methods.peft_config
+    apps_config = trainable.peft_config
 
     def config(*given: Any, **more: Any) -> Any:
         made = apps_config(*given, **more)
@@ -168,7 +168,7 @@ def one_try(*, recipe: str, method: str, start: str | None, rate: float, head_ra
 
     began = time.process_time()
     try:
-        with mock.patch.object(methods, "peft_config", config):
+        with mock.patch.object(trainable, "peft_config", config):
             done = trainer.train_plan(
                 plan,
                 lambda event: evaluations.append(event) if isinstance(event, Evaluation) else None,

@@ -24,9 +24,9 @@ def _at_first_use(table: str, module: str, name: str) -> Any:
     """
 
     def load() -> Any:
-        ours = getattr(import_module(module), name)
-        getattr(import_module("peft.mapping"), table)[CDVFTPeftType.CDVFT] = ours
-        return ours
+        registered = getattr(import_module(module), name)
+        getattr(import_module("peft.mapping"), table)[CDVFTPeftType.CDVFT] = registered
+        return registered
 
     return LazyObjectProxy(load, interface=type)
 
@@ -51,13 +51,13 @@ def register(peft: ModuleType) -> None:
         RuntimeError: if another package has entered a method of the same name.
     """
     import_module(peft.__name__)  # whole: another thread may still be importing it
-    tables = [(getattr(peft.mapping, name), ours) for name, ours in _ENTRIES.items()]
-    for table, ours in tables:
-        theirs = table.get(CDVFTPeftType.CDVFT, ours)
-        if theirs is not ours and theirs != ours:
+    tables = [(getattr(peft.mapping, name), entry) for name, entry in _ENTRIES.items()]
+    for table, entry in tables:
+        found = table.get(CDVFTPeftType.CDVFT, entry)
+        if found is not entry and found != entry:
             raise RuntimeError(
-                f"PEFT already has a method named {CDVFTPeftType.CDVFT.value!r}: {theirs!r}, which is not "
+                f"PEFT already has a method named {CDVFTPeftType.CDVFT.value!r}: {found!r}, which is not "
                 "this package's. Import only one of the two packages."
             )
-    for table, ours in tables:
-        table.setdefault(CDVFTPeftType.CDVFT, ours)
+    for table, entry in tables:
+        table.setdefault(CDVFTPeftType.CDVFT, entry)

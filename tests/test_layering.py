@@ -234,7 +234,12 @@ PLANTED = [
     (wrong_arrows, "cdvft_app.ui.train.tab", "from threading import Thread", "which is for"),
     (wrong_arrows, "cdvft_app.catalog.hub", "from concurrent.futures import Future", "which is for nobody"),
     (wrong_arrows, "app", "import pickle", "which is for nobody"),
-    (wrong_arrows, "cdvft_app.tasks.text", "from cdvft_app.training import methods", "but tasks may import"),
+    (
+        wrong_arrows,
+        "cdvft_app.tasks.text",
+        "from cdvft_app.training import trainable",
+        "but tasks may import",
+    ),
     (wrong_arrows, "cdvft_app.catalog.plan", "from cdvft_app.tasks import base", "imports cdvft_app.tasks"),
     (forbidden, "cdvft_app.ui.train.tab", "import gradio as gr\ngr.Plot()", "uses gr.Plot"),
     (forbidden, "cdvft_app.ui.train.tab", "from gradio import Plot", "imports gradio.Plot"),

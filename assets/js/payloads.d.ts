@@ -271,7 +271,7 @@ export interface PaperRow {
   quantity: string;
   unit: string;
   published: string | null;
-  ours: number | null;
+  recomputed: number | null;
   verdict: string;
   why: string;
   source: string;

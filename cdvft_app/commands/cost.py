@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cdvft_app.commands.options import with_sizes
+from cdvft_app.commands.options import with_cost_request
 from cdvft_app.costs.quantities import amount, percent
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.judging.advice import advice
 
@@ -31,60 +31,24 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 )
 
 
-Model = Annotated[str, typer.Option(help="Hub id, short name, timm name, or a folder with config.json.")]
-Targets = Annotated[str | None, typer.Option(help="Layer names, with commas.")]
-Methods = Annotated[str | None, typer.Option(help="Methods, with commas; all if left out.")]
-Batch = Annotated[int | None, typer.Option(help="Sequences or images a step.")]
-Sequence = Annotated[int | None, typer.Option(help="Tokens in each.")]
-ImageSize = Annotated[int | None, typer.Option(help="Side of an image in pixels.")]
-Json = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]
-
-
-@with_sizes(int)
+@with_cost_request(
+    match="Set each size to equal CDVFT's trainable_parameters or flops_per_step.",
+    convention="real_fft, or asymptotic as in papers.",
+)
 def cost(
-    sizes: dict[str, int],
+    request: CostRequest,
     *,
-    model: Model,
-    targets: Targets = None,
-    methods: Methods = None,
-    batch: Batch = None,
-    sequence: Sequence = None,
-    image_size: ImageSize = None,
-    match: Annotated[
-        str | None,
-        typer.Option(help="Set each size to equal CDVFT's trainable_parameters or flops_per_step."),
-    ] = None,
-    convention: Annotated[str | None, typer.Option(help="real_fft, or asymptotic as in papers.")] = None,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """What each method costs on a model: parameters, file, FLOPs and memory. Nothing is downloaded."""
-    rows = table(asked(locals()) | sizes)
+    rows = cost_table(request)
     if as_json:
         print(json.dumps(rows))
     elif as_csv:
         _write_csv(rows)
     else:
         _show(rows)
-
-
-def asked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a `CostRequest` is made from: the options that were given, lists split at their commas."""
-    given = {
-        name: value
-        for name, value in options.items()
-        if value is not None and name != "sizes" and not name.startswith("as_")
-    }
-    return given | {name: given[name].split(",") for name in ("targets", "methods") if name in given}
-
-
-def table(values: object) -> list[dict[str, Any]]:
-    """One row a method from JSON-like values; see `CostRequest` for them.
-
-    Raises:
-        InvalidChoice: with a sentence.
-    """
-    return cost_table(parse_cost(values))
 
 
 def _write_csv(rows: list[dict[str, Any]]) -> None:

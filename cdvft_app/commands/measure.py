@@ -12,46 +12,23 @@ from rich.console import Console
 from rich.table import Table
 
 from cdvft_app.commands import exit_codes
-from cdvft_app.commands.cost import (
-    TABLE_WIDTH,
-    Batch,
-    ImageSize,
-    Json,
-    Methods,
-    Model,
-    Sequence,
-    Targets,
-    asked,
-    setting_text,
-)
-from cdvft_app.commands.options import with_sizes
+from cdvft_app.commands.cost import TABLE_WIDTH, setting_text
+from cdvft_app.commands.options import with_cost_request
 from cdvft_app.costs.quantities import amount
-from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.request import CostRequest
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
 from cdvft_app.measuring.comparison_times import flat, timed_rows
 from cdvft_app.store.measurements import WHAT
 from cdvft_app.store.runs import RunStore
 
 
-@with_sizes(int)
+@with_cost_request(match="seconds_per_step: try sizes until a step takes as long as CDVFT's.")
 def measure(
-    sizes: dict[str, int],
+    request: CostRequest,
     *,
-    model: Model,
-    targets: Targets = None,
-    methods: Methods = None,
-    batch: Batch = None,
-    sequence: Sequence = None,
-    image_size: ImageSize = None,
-    match: Annotated[
-        str | None,
-        typer.Option(help="seconds_per_step: try sizes until a step takes as long as CDVFT's."),
-    ] = None,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Measure a training step of each method on this machine; the page's Compare tab shows it too."""
-    options = asked(locals()) | sizes
-    request = parse_cost(options)
     store = RunStore.default()
     try:
         with closing(measuring(request, WaitingLine(), store.measurements.disturbed)) as lines:

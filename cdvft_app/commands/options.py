@@ -1,4 +1,4 @@
-"""Command-line options made from the fields of `RunSettings`, so that both offer the same."""
+"""Command-line options: of a run from the fields of `RunSettings`, and what several commands share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from cdvft_app.costs.request import parse_cost
 from cdvft_app.methods import METHODS, InvalidChoice, flat
 from cdvft_app.settings import RunSettings, explain
 
@@ -48,6 +49,16 @@ OPTIONS: dict[str, tuple[Any, str]] = {
 }
 SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].size)
 """Options that decide how many numbers a method trains."""
+# Those of what is counted and measured; its ranges are checked by CostRequest.
+COST_OPTIONS: dict[str, tuple[Any, str]] = {
+    "model": (str, "Hub id, short name, timm name, or a folder with config.json."),
+    "targets": (str, "Layer names, with commas."),
+    "methods": (str, "Methods, with commas; all if left out."),
+    "batch": (int, "Sequences or images a step."),
+    "sequence": (int, "Tokens in each."),
+    "image_size": (int, "Side of an image in pixels."),
+    **{name: (int, OPTIONS[name][1]) for name in SIZES},
+}
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -63,18 +74,34 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return _with(with_options, command, [*map(_option, OPTIONS), *own])
 
 
-def with_sizes(annotation: Any, more: str = "") -> Callable[..., Callable[..., None]]:
-    """Fill `command`'s first parameter with the methods' sizes that were given, an option each."""
+def with_cost_request(**more: str) -> Callable[..., Callable[..., None]]:
+    """Fill `command`'s first parameter with a `CostRequest`; `more` are further options and their help."""
+    options = COST_OPTIONS | {name: (str, meaning) for name, meaning in more.items()}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def with_options(**values: Any) -> None:
-            chosen = {name: values.pop(name) for name in SIZES}
-            command({name: value for name, value in chosen.items() if value is not None}, **values)
+            given = {name: value for name in options if (value := values.pop(name)) is not None}
+            split = {name: given[name].split(",") for name in ("targets", "methods") if name in given}
+            command(parse_cost(given | split), **values)
 
-        sizes = [_parameter(name, annotation, f"{OPTIONS[name][1]}{more}", None) for name in SIZES]
-        return _with(with_options, command, [*_own_parameters(command), *sizes])
+        parameters = [
+            _parameter(name, kind, meaning, None, required=name == "model")
+            for name, (kind, meaning) in options.items()
+        ]
+        return _with(with_options, command, [*parameters, *_own_parameters(command)])
 
     return decorate
+
+
+def with_sizes(command: Callable[..., None]) -> Callable[..., None]:
+    """Fill `command`'s first parameter with lists of the methods' sizes, as they were typed."""
+
+    def with_options(**values: Any) -> None:
+        chosen = {name: values.pop(name) for name in SIZES}
+        command({name: value for name, value in chosen.items() if value is not None}, **values)
+
+    sizes = [_parameter(name, str, f"{OPTIONS[name][1]} Values with commas.", None) for name in SIZES]
+    return _with(with_options, command, [*_own_parameters(command), *sizes])
 
 
 def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
@@ -97,12 +124,14 @@ def _option(name: str) -> inspect.Parameter:
     return _parameter(name, kind, meaning, _shown(name))
 
 
-def _parameter(name: str, kind: Any, meaning: str, shown: str | None) -> inspect.Parameter:
+def _parameter(
+    name: str, kind: Any, meaning: str, shown: str | None, required: bool = False
+) -> inspect.Parameter:
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=typer.Option(None, help=meaning, show_default=shown or False),
-        annotation=kind | None,
+        default=typer.Option(... if required else None, help=meaning, show_default=shown or False),
+        annotation=kind if required else kind | None,
     )
 
 

@@ -38,7 +38,7 @@ LOOKED_THROUGH = 50  # sweeps, for one that was cut off
 TABLE_WIDTH = 110
 
 
-@with_sizes(str, " Values with commas.")
+@with_sizes
 def sweep(
     sizes: dict[str, str],
     *,

@@ -1,7 +1,8 @@
 """What the paper states beside what comes out here: Ding, Chen, Liao, Wang, IJCAI 2025 (arXiv 2505.00580).
 
 Its full text could not be had: its figures come from the abstract and from independent summaries. A verdict
-on a figure is computed, not written down: ours, rounded as the paper rounds, is compared with what it prints.
+on a figure is computed, not written down: what is recomputed here, rounded as the paper rounds, is compared
+with what it prints.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ _USUAL: dict[cost.Method, str] = {
 class PaperRow:
     """One figure.
 
-    `published` is what the paper prints, None where we know of no figure; `ours` is recomputed, None where it
-    needs runs that this machine has not made; `why` is a sentence behind the verdict.
+    `published` is what the paper prints, None where we know of no figure; `recomputed` is what comes out
+    here, None where it needs runs that this machine has not made; `why` is a sentence behind the verdict.
     """
 
     topic: str
     quantity: str
     unit: str
     published: str | None
-    ours: float | None
+    recomputed: float | None
     verdict: Verdict
     why: str
     source: str = SOURCE
@@ -63,7 +64,7 @@ def _roberta_parameters() -> Iterator[PaperRow]:
     lora, cdvft = (_estimate("roberta-base", method).trainable_parameters for method in _LORA_AND_CDVFT)
     why = f"LoRA r = 8 has {lora:,} and CDVFT m = 2 has {cdvft:,}: 16 d against 3 d a square layer."
     ratio = "LoRA's parameters over CDVFT's"
-    yield _compared(topic, ratio, published="5.33", ours=lora / cdvft, why=why)
+    yield _compared(topic, ratio, published="5.33", recomputed=lora / cdvft, why=why)
     yield from _parameters_by_method(topic, "roberta-base", why="Counted by formula.")
 
 
@@ -77,11 +78,11 @@ def _roberta_flops() -> Iterator[PaperRow]:
         "Summaries also state 51.81 and 51.89."
     )
     at = f"{ratio}, in the style of papers"
-    yield _compared(topic, at, published="51.8", ours=_flops_ratio("asymptotic", _TOKENS), why=why)
+    yield _compared(topic, at, published="51.8", recomputed=_flops_ratio("asymptotic", _TOKENS), why=why)
     why = "A real FFT counts 2.5 n log2 n and a complex product 6; the style of papers has n log2 n and 0."
     for tokens, said in ((_TOKENS, f"{_TOKENS} tokens"), (_MANY_TOKENS, "very many tokens")):
         at = f"{ratio}, with real FFTs' constants, {said}"
-        yield _compared(topic, at, published="51.8", ours=_flops_ratio("real_fft", tokens), why=why)
+        yield _compared(topic, at, published="51.8", recomputed=_flops_ratio("real_fft", tokens), why=why)
 
 
 def _llama_2_by_block_size() -> Iterator[PaperRow]:
@@ -89,9 +90,9 @@ def _llama_2_by_block_size() -> Iterator[PaperRow]:
     for p in _BLOCK_SIZES:
         found = _estimate("Llama-2-7b-hf", "cdvft", block_size=p)
         why = "2 d + d² / p a layer. What p does to the metric takes runs of a 7-billion-parameter model."
-        yield _ours(topic, f"CDVFT, p = {p}", "parameters", found.trainable_parameters, why)
+        yield _counted(topic, f"CDVFT, p = {p}", "parameters", found.trainable_parameters, why)
         why = "Smaller blocks mean shorter FFTs but (d / p)² products of their spectra."
-        yield _ours(topic, f"CDVFT, p = {p}", "forward FLOPs a token", found.forward_flops_per_token, why)
+        yield _counted(topic, f"CDVFT, p = {p}", "forward FLOPs a token", found.forward_flops_per_token, why)
 
 
 def _llama_3() -> Iterator[PaperRow]:
@@ -102,7 +103,7 @@ def _llama_3() -> Iterator[PaperRow]:
 
 def _parameters_by_method(topic: str, model: str, why: str) -> Iterator[PaperRow]:
     for method, setting in _USUAL.items():
-        yield _ours(
+        yield _counted(
             topic, f"{method}, {setting}", "parameters", _estimate(model, method).trainable_parameters, why
         )
 
@@ -117,14 +118,14 @@ def _experiments() -> Iterator[PaperRow]:
         yield PaperRow(topic, "metric", "", None, None, "not reproducible here", why)
 
 
-def _compared(topic: str, quantity: str, *, published: str, ours: float, why: str) -> PaperRow:
+def _compared(topic: str, quantity: str, *, published: str, recomputed: float, why: str) -> PaperRow:
     decimals = len(published.partition(".")[2])
-    verdict: Verdict = "equal" if f"{ours:.{decimals}f}" == published else "different"
-    return PaperRow(topic, quantity, "times", published, ours, verdict, why)
+    verdict: Verdict = "equal" if f"{recomputed:.{decimals}f}" == published else "different"
+    return PaperRow(topic, quantity, "times", published, recomputed, verdict, why)
 
 
-def _ours(topic: str, quantity: str, unit: str, ours: float, why: str) -> PaperRow:
-    return PaperRow(topic, quantity, unit, None, ours, "nothing to compare", why)
+def _counted(topic: str, quantity: str, unit: str, recomputed: float, why: str) -> PaperRow:
+    return PaperRow(topic, quantity, unit, None, recomputed, "nothing to compare", why)
 
 
 def _estimate(

@@ -45,8 +45,8 @@ class CostRequest(BaseModel):
     @property
     def reference(self) -> Method:
         """The CDVFT whose costs `match` asks for."""
-        ours = (method for method in self.methods if method.key == "cdvft")
-        return next(ours, METHODS["cdvft"].model_validate({}))
+        among = (method for method in self.methods if method.key == "cdvft")
+        return next(among, METHODS["cdvft"].model_validate({}))
 
 
 def parse_cost(values: object) -> CostRequest:

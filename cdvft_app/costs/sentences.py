@@ -26,14 +26,14 @@ def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
     Of adapters and full training.
     """
     known = [row for row in rows if not row["unavailable"] and row["method"] != "head"]
-    ours = next((row for row in known if row["method"] == "cdvft"), None)
-    others = [row for row in known if row is not ours]
-    if ours is None or not others:
+    cdvft = next((row for row in known if row["method"] == "cdvft"), None)
+    others = [row for row in known if row is not cdvft]
+    if cdvft is None or not others:
         return {"parameters": [_only_one(row) for row in known[:1]]}
     said: dict[str, list[str | None]] = {
-        "parameters": [_parameters(ours, others)],
-        "flops": [_flops(ours, others), _fixed(known)],
-        "memory": [_memory(ours, others)],
+        "parameters": [_parameters(cdvft, others)],
+        "flops": [_flops(cdvft, others), _fixed(known)],
+        "memory": [_memory(cdvft, others)],
         "seconds": [measured_time(rows)],
     }
     return {key: [sentence for sentence in own if sentence] for key, own in said.items()}
@@ -86,18 +86,18 @@ def _only_one(row: Row) -> str:
     )
 
 
-def _parameters(ours: Row, others: Sequence[Row]) -> str:
-    count = ours["trainable_parameters"]
+def _parameters(cdvft: Row, others: Sequence[Row]) -> str:
+    count = cdvft["trainable_parameters"]
     against = _against("trains", others, lambda row: row["trainable_parameters"], count)
-    share = percent(ours["trainable_share"])
-    return f"{label(ours)} trains {count:,} numbers, {share} of the model's. {against}."
+    share = percent(cdvft["trainable_share"])
+    return f"{label(cdvft)} trains {count:,} numbers, {share} of the model's. {against}."
 
 
-def _flops(ours: Row, others: Sequence[Row]) -> str:
-    flops, whole = ours["flops_per_step"], frozen_flops(ours)
+def _flops(cdvft: Row, others: Sequence[Row]) -> str:
+    flops, whole = cdvft["flops_per_step"], frozen_flops(cdvft)
     adapters = [row for row in others if row["method"] in ADAPTERS]
     start = (
-        f"{label(ours)} adds {amount('flops', flops)} to a step, "
+        f"{label(cdvft)} adds {amount('flops', flops)} to a step, "
         f"{percent(flops / whole)} of what the frozen model needs"
     )
     if not adapters:
@@ -122,11 +122,11 @@ def _fixed(rows: Sequence[Row]) -> str | None:
     )
 
 
-def _memory(ours: Row, others: Sequence[Row]) -> str:
-    memory = added_memory(ours)
-    kept = percent(ours["activation_bytes"] / memory)
+def _memory(cdvft: Row, others: Sequence[Row]) -> str:
+    memory = added_memory(cdvft)
+    kept = percent(cdvft["activation_bytes"] / memory)
     return (
-        f"While training {label(ours)} adds {amount('bytes', memory)}, {kept} of it inputs that its layers "
+        f"While training {label(cdvft)} adds {amount('bytes', memory)}, {kept} of it inputs that its layers "
         f"keep for the backward pass. {_against('adds', others, added_memory, memory)}."
     )
 
@@ -134,11 +134,11 @@ def _memory(ours: Row, others: Sequence[Row]) -> str:
 def measured_time(rows: Sequence[Row]) -> str | None:
     """CDVFT's step beside the others', head-only training aside; None unless it and another are measured."""
     timed = [row for row in rows if row.get("measured") and row["method"] != "head"]
-    ours = next((row for row in timed if row["method"] == "cdvft"), None)
-    timed = [row for row in timed if row is not ours]
-    if ours is None or not timed:
+    cdvft = next((row for row in timed if row["method"] == "cdvft"), None)
+    timed = [row for row in timed if row is not cdvft]
+    if cdvft is None or not timed:
         return None
-    mine = ours["measured"]
+    mine = cdvft["measured"]
     parts = []
     for row in timed:
         theirs = row["measured"]
@@ -146,14 +146,14 @@ def measured_time(rows: Sequence[Row]) -> str | None:
         ratio = mine["seconds"] / theirs["seconds"]
         parts.append(f"{times(ratio)} times {label(row)}'s" + (" (within the spread)" if level else ""))
     return (
-        f"Measured on {mine['device']}, a step with {label(ours)} takes "
+        f"Measured on {mine['device']}, a step with {label(cdvft)} takes "
         f"{amount('seconds', mine['seconds'])}: {listed(parts)}."
     )
 
 
-def _against(verb: str, others: Sequence[Row], value: Callable[[Row], float], ours: float) -> str:
-    """Each of the others as a multiple of ours: LoRA trains 5.33 times that and FourierFT 0.434 times."""
-    first, *rest = (f"{label(row)} {_multiple(value(row) / ours)}" for row in others)
+def _against(verb: str, others: Sequence[Row], value: Callable[[Row], float], of_cdvft: float) -> str:
+    """Each of the others as a multiple of CDVFT's: LoRA trains 5.33 times that and FourierFT 0.434 times."""
+    first, *rest = (f"{label(row)} {_multiple(value(row) / of_cdvft)}" for row in others)
     name = label(others[0])
     return listed([f"{name} {verb}{first.removeprefix(name)}", *rest])
 

@@ -57,14 +57,14 @@ def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
     known = [point for point in placed if point.amounts.get(axis.key)]
     if len(known) == 1:
         return [_only_one(known[0], axis)]
-    ours = best(placed, "cdvft") or max(placed, key=lambda point: point.metric.mean)
-    name = ours.outcomes[0].metric_name
-    error = standard_error(name, ours.metric.mean, ours.outcomes[0].evaluation_examples)
-    others = [other for method in METHODS if method != ours.method and (other := best(placed, method))]
+    reference = best(placed, "cdvft") or max(placed, key=lambda point: point.metric.mean)
+    name = reference.outcomes[0].metric_name
+    error = standard_error(name, reference.metric.mean, reference.outcomes[0].evaluation_examples)
+    others = [other for method in METHODS if method != reference.method and (other := best(placed, method))]
     return [
         _front(placed, axis),
-        *(_against(ours, other, placed, axis, error) for other in others),
-        _doubt(ours, placed, error),
+        *(_against(reference, other, placed, axis, error) for other in others),
+        _doubt(reference, placed, error),
     ]
 
 
@@ -107,16 +107,16 @@ def _placed(point: Point, axis: Axis) -> str:
     return f"{point.label} ({reached}, {needs})"
 
 
-def _against(ours: Point, other: Point, placed: Sequence[Point], axis: Axis, error: float | None) -> str:
+def _against(reference: Point, other: Point, placed: Sequence[Point], axis: Axis, error: float | None) -> str:
     """LoRA r = 8 reaches 78.1 %, 1.6 points less than CDVFT m = 2, with 5.33 times the parameters …"""
-    name = ours.outcomes[0].metric_name
-    apart = other.metric.mean - ours.metric.mean
-    if tie(ours, other, error):
-        result = f"a tie with {ours.label} at {score(name, ours.metric.mean)}"
+    name = reference.outcomes[0].metric_name
+    apart = other.metric.mean - reference.metric.mean
+    if tie(reference, other, error):
+        result = f"a tie with {reference.label} at {score(name, reference.metric.mean)}"
     else:
-        result = f"{difference(name, apart)} {'more' if apart > 0 else 'less'} than {ours.label}"
+        result = f"{difference(name, apart)} {'more' if apart > 0 else 'less'} than {reference.label}"
     keys = dict.fromkeys(["parameters", "seconds", axis.key])
-    ratios = [text for key in keys if (text := _ratio(ours, other, key))]
+    ratios = [text for key in keys if (text := _ratio(reference, other, key))]
     with_what = f", with {listed(ratios)}" if ratios else ""
     return f"{_among(other, placed)} reaches {score(name, other.metric.mean)}, {result}{with_what}."
 
@@ -126,9 +126,9 @@ def _among(point: Point, placed: Sequence[Point]) -> str:
     return f"{point.label}, the best of {count} settings," if count > 1 else point.label
 
 
-def _ratio(ours: Point, other: Point, key: str) -> str | None:
-    """Its amount as a multiple of ours; None where one of them is not known."""
-    mine, theirs = ours.amounts.get(key), other.amounts.get(key)
+def _ratio(reference: Point, other: Point, key: str) -> str | None:
+    """Its amount as a multiple of the reference's; None where one of them is not known."""
+    mine, theirs = reference.amounts.get(key), other.amounts.get(key)
     if mine is None or theirs is None or mine.mean <= 0:
         return None
     noun = {
@@ -139,20 +139,20 @@ def _ratio(ours: Point, other: Point, key: str) -> str | None:
     }[key]
     if theirs.mean == 0:
         return f"no {noun} beside the head's"
-    repeated = len(ours.outcomes) > 1 and len(other.outcomes) > 1
+    repeated = len(reference.outcomes) > 1 and len(other.outcomes) > 1
     ratio = theirs.mean / mine.mean
     if abs(ratio - 1) < _LEVEL or (key == "seconds" and repeated and mine.overlaps(theirs)):
         return f"about the same {noun}"
     return f"{times(ratio)} times the {noun}"
 
 
-def _doubt(ours: Point, placed: Sequence[Point], error: float | None) -> str:
+def _doubt(reference: Point, placed: Sequence[Point], error: float | None) -> str:
     said = []
     if error is not None:
-        name, examples = ours.outcomes[0].metric_name, ours.outcomes[0].evaluation_examples
+        name, examples = reference.outcomes[0].metric_name, reference.outcomes[0].evaluation_examples
         said.append(
-            f"Over {examples:,} evaluation rows, {score(name, ours.metric.mean)} has a standard error of "
-            f"{difference(name, error)}; differences of less than twice that count as ties."
+            f"Over {examples:,} evaluation rows, {score(name, reference.metric.mean)} has a standard error "
+            f"of {difference(name, error)}; differences of less than twice that count as ties."
         )
     repeated = [len(point.outcomes) > 1 for point in placed]
     if not all(repeated):

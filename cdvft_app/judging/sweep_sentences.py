@@ -178,12 +178,12 @@ def _losses(by_method: dict[str, list[Setting]], stick: Yardstick) -> list[str]:
     others = [method for method in by_method if method != "cdvft"]
     told = []
     for rest, where in _BY:
-        ours = reduce(by_method["cdvft"], rest)
+        cdvft = reduce(by_method["cdvft"], rest)
         ahead = []
         for method in others:
             theirs = reduce(by_method[method], rest)
-            if ours and theirs and theirs.mean > ours.mean:
-                more = theirs.mean - ours.mean
+            if cdvft and theirs and theirs.mean > cdvft.mean:
+                more = theirs.mean - cdvft.mean
                 by = apart(stick.metric_name, more)
                 ahead.append(f"{METHODS[method].title} by {by}{_verdict(more, stick).replace(':', ',')}")
         said = f"CDVFT is behind {'; '.join(ahead)}" if ahead else "no other method is ahead of CDVFT"

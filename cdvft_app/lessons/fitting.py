@@ -109,17 +109,17 @@ def fitted_on_one_thread(target: np.ndarray, most_m: int, about: str) -> Iterato
 def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
     """Who came closest at the largest budget, by how much, why, and what kind of matrix it was.
 
-    The other families' fits are their best; ours is what was found. Another family wins only where it is
-    further below ours than half of the random starts ended above it.
+    The other families' fits are their best; that of the factors is what was found. Another family wins only
+    where it is further below that than half of the random starts ended above it.
     """
-    ours = max((fit for fit in fits if fit.family == "circulant_diagonal"), key=lambda fit: fit.parameters)
-    last = {fit.family: fit for fit in fits if fit.parameters <= ours.parameters}
-    intro = f"With at most {ours.parameters:,} numbers, "
-    own = f"{_percent(ours.error)} for m = {ours.size}"
-    rivals = sorted((fit for fit in last.values() if fit is not ours), key=lambda fit: fit.error)
+    factors = max((fit for fit in fits if fit.family == "circulant_diagonal"), key=lambda fit: fit.parameters)
+    last = {fit.family: fit for fit in fits if fit.parameters <= factors.parameters}
+    intro = f"With at most {factors.parameters:,} numbers, "
+    own = f"{_percent(factors.error)} for m = {factors.size}"
+    rivals = sorted((fit for fit in last.values() if fit is not factors), key=lambda fit: fit.error)
     if not rivals:
         return f"{intro}only circulant-diagonal factors are small enough: {own}. {about}"
-    first = min(ours.error, rivals[0].error)
+    first = min(factors.error, rivals[0].error)
     equal = sorted((f for f in last.values() if f.error - first < EQUAL), key=lambda fit: fit.parameters)
     rival, theirs = NAMES[rivals[0].family], _percent(rivals[0].error)
     if len(equal) > 1:
@@ -128,13 +128,13 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
             f"{', '.join(names[:-1])} and {names[-1]} come equally close, with {_percent(first)}; "
             f"{names[0]} with the fewest numbers, {equal[0].parameters:,}"
         )
-    elif equal == [ours]:
+    elif equal == [factors]:
         found = f"circulant-diagonal factors come closest: {own}, against {theirs} for {rival}"
-    elif ours.restarts and ours.error - first <= median(ours.restarts) - ours.error:
+    elif (ends := factors.restarts) and factors.error - first <= median(ends) - factors.error:
         found = (
             f"{rival}, with {theirs}, and circulant-diagonal factors, with {own}, are too close to call: of "
-            f"the factors' {len(ours.restarts)} random starts the best ended at {_percent(ours.restarts[0])} "
-            f"and half of them above {_percent(median(ours.restarts))}, so that a better fit may exist"
+            f"the factors' {len(ends)} random starts the best ended at {_percent(ends[0])} "
+            f"and half of them above {_percent(median(ends))}, so that a better fit may exist"
         )
     else:
         wins = "wins" if rivals[0].family == "low_rank" else "win"

@@ -67,23 +67,25 @@ def timed_rows(request: CostRequest, lookup: Lookup) -> tuple[list[dict[str, Any
         wanted = {"methods": (method,), "match": None}
         return timed(cost_table(request.model_copy(update=wanted))[0])
 
-    ours = row_of(request.reference)
+    reference = row_of(request.reference)
     rows, sentences = [], []
     for method in request.methods:
         values = method.ladder(adapted)
-        row = ours if method.key == "cdvft" else row_of(method)
+        row = reference if method == request.reference else row_of(method)
         if values and not row["unavailable"]:
             tried = {value: row_of(method.matched(value)) for value in values}
-            row, sentence = _closest(row, tried, ours)
+            row, sentence = _closest(row, tried, reference)
             sentences += [sentence] if sentence else []
         rows.append(row)
     return rows, sentences
 
 
-def _closest(row: Row, tried: Mapping[int, dict[str, Any]], ours: Row) -> tuple[dict[str, Any], str | None]:
-    """The row whose time comes closest to ours and what is to be said of it; or why there is none yet."""
+def _closest(
+    row: Row, tried: Mapping[int, dict[str, Any]], reference: Row
+) -> tuple[dict[str, Any], str | None]:
+    """The row whose time comes closest to the reference's, and a sentence; or why there is none yet."""
     times_ = {value: at["measured"]["seconds"] for value, at in tried.items() if at["measured"]}
-    wanted = (ours["measured"] or {}).get("seconds")
+    wanted = (reference["measured"] or {}).get("seconds")
     if wanted is None or time_match.next_value([*tried], times_, wanted) is not None:
         known = {name: row[name] for name in ("method", "model")}
         return {**dict.fromkeys(row), **known, "unavailable": PRESS}, None

@@ -1,6 +1,6 @@
 """Measure a training step of each method on a model of random weights: time does not care what they are.
 
-    python -m cdvft_app.training.measure '{"model": "roberta-base", "methods": ["cdvft", "lora"]}'
+    python -m cdvft_app.measuring.measure '{"model": "roberta-base", "methods": ["cdvft", "lora"]}'
 
 A process of its own, so that its memory is its own and it can be ended at any moment. It prints one JSON
 object a line, see `measure`; `cdvft_app.training.measuring` starts it and reads them.
@@ -97,7 +97,7 @@ class _Bench:
 
 def _match(bench: _Bench) -> None:
     adapted = bench.shapes.select(bench.request.targets or bench.shapes.default_targets)
-    others = [method for method in bench.request.methods if method.key != "cdvft"]
+    others = [method for method in bench.request.methods if method != bench.request.reference]
     ladders = {method: method.ladder(adapted) for method in others}
     of = 1 + len(ladders)
 

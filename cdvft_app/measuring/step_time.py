@@ -21,7 +21,7 @@ from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.architectures import Architecture, build
-from cdvft_app.training import methods
+from cdvft_app.training import trainable
 from cdvft_app.training.device import device_name, kind_of_measured_steps
 
 WARM_UP_STEPS = 2
@@ -149,10 +149,10 @@ def _adapt(task: _Task, row: dict[str, Any], shapes: ModelShapes) -> nn.Module:
         layers = tuple(shape.name for shape in shapes.select(tuple(row["targets"])))
         settings = settings.model_copy(update={"target_modules": layers})
     if task.kind != "generation" or not row["targets"]:
-        return methods.build(settings, task, HEAD)
+        return trainable.build(settings, task, HEAD)
     from peft import get_peft_model
 
-    config = methods.peft_config(settings, HEAD)
+    config = trainable.peft_config(settings, HEAD)
     config.modules_to_save = None  # type: ignore[attr-defined]
     return get_peft_model(task, config)  # type: ignore[arg-type]
 

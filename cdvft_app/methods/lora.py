@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cdvft_app.methods.base import (
     Frozen,
@@ -32,6 +32,7 @@ class Lora(Method):
     dash, marker = "6px,3px", "square"
     usual_learning_rate = 1e-3
     matched_by = "r"
+    growth_note: ClassVar[str] = "Everything LoRA pays is proportional to its rank."
 
     method: Literal["lora"] = "lora"
     r: int = setting(
@@ -53,7 +54,7 @@ class Lora(Method):
     @classmethod
     def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
         ranks = powers_of_two(min(LARGEST_RANK, *(min(shape.d_out, shape.d_in) for shape in shapes)))
-        yield Growth("r", ranks, f"Everything {cls.title} pays is proportional to its rank.")
+        yield Growth("r", ranks, cls.growth_note)
 
     def peft_config(self, **more: Any) -> LoraConfig:
         from peft import LoraConfig

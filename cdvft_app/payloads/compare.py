@@ -117,7 +117,7 @@ class PaperRow(TypedDict):
     quantity: str
     unit: str
     published: str | None
-    ours: float | None
+    recomputed: float | None
     verdict: str
     why: str
     source: str

@@ -23,7 +23,7 @@ from cdvft_app.results.requirements import write_requirements
 from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.saved import TaskRecord
-from cdvft_app.training import methods
+from cdvft_app.training import trainable
 
 USUAL_RANK = 8
 MOST_ROWS = 100_000  # of a history that are drawn
@@ -87,10 +87,10 @@ def _write(store: RunStore, export: Export, folder: Path, progress: Progress) ->
         if form == "merged":
             write_merged(loaded, model, task, folder)
         else:
-            methods.name_base(model, task.base_model, task.revision)
+            trainable.name_base(model, task.base_model, task.revision)
             conversion = write_lora(model, export.rank, folder) if form == "lora" else None
             if form == "adapter":  # of a version that did not keep what a loader needs
-                methods.save(model, folder)
+                trainable.save(model, folder)
             saved.save(loaded, run.plan, folder)
     if form != "merged" and run.weights != "whole" and task.base_model is None:
         write_base(run.plan, folder / BASE, progress)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, load
 from cdvft_app.tasks.labelled import LabelledTask
-from cdvft_app.training import finished, methods
+from cdvft_app.training import finished, trainable
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
     wrapped: Any = cast(nn.Module, adapted.base_model.model).get_submodule(task.head)
     frozen.model.get_submodule(task.head).load_state_dict(wrapped.original_module.state_dict())
     with tempfile.TemporaryDirectory() as folder:
-        methods.save(adapted, Path(folder))
-        again = methods.build(run.plan.settings, copy.deepcopy(frozen.model), task.head)
-        methods.load(again, Path(folder))
+        trainable.save(adapted, Path(folder))
+        again = trainable.build(run.plan.settings, copy.deepcopy(frozen.model), task.head)
+        trainable.load(again, Path(folder))
         loaded_again = logits(again)
     merged = logits(copy.deepcopy(adapted).merge_and_unload(safe_merge=True))
     pairs = (

@@ -22,7 +22,7 @@ from cdvft_app.catalog.download import DownloadFailed, Progress, silent
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.tasks.base import Prediction, Task
-from cdvft_app.training import finished, methods
+from cdvft_app.training import finished, trainable
 
 FROZEN = "frozen"
 """Stands for the frozen model under the first run's head."""
@@ -74,10 +74,10 @@ def _changes(run: FinishedRun, task: Task) -> dict[str, Tensor]:
     """What a run changed, by the parameters' names in the bare model; that model stays as it was."""
     try:
         if run.weights != "adapter":
-            return methods.kept_tensors(run.folder)
-        adapted = methods.build(run.plan.settings, task.model, task.head)
+            return trainable.kept_tensors(run.folder)
+        adapted = trainable.build(run.plan.settings, task.model, task.head)
         try:
-            methods.load(adapted, run.folder)
+            trainable.load(adapted, run.folder)
             return dict(_of_adapter(cast(PeftModel, adapted)))
         finally:
             cast(PeftModel, adapted).unload()

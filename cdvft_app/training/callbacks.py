@@ -15,7 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from cdvft_app.events import Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.store import snapshots
-from cdvft_app.training import checkpoints, methods
+from cdvft_app.training import checkpoints, trainable
 
 SNAPSHOTS = 20
 """How many snapshots a run writes after the one at step 0."""
@@ -204,7 +204,7 @@ class Reporter(TrainerCallback):
         self.emit(self.last_evaluation)
 
     def _snapshot(self, step: int, model: torch.nn.Module) -> None:
-        vectors = methods.vectors(model, self.method) if self.snapshots_kept else {}
+        vectors = trainable.vectors(model, self.method) if self.snapshots_kept else {}
         if not vectors:
             return
         try:

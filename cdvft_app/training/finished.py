@@ -12,7 +12,7 @@ from cdvft_app.catalog.rows import load_rows
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.prepare import TASKS
-from cdvft_app.training import methods
+from cdvft_app.training import trainable
 
 
 def load(plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never) -> Task:
@@ -37,8 +37,8 @@ def load_adapted(
 ) -> tuple[Task, nn.Module]:
     """The same, and its model as the method built it: a `PeftModel` for an adapter."""
     task = load_frozen(plan, folder, progress, should_stop)
-    model = methods.build(plan.settings, task.model, task.head)
-    methods.load(model, folder)
+    model = trainable.build(plan.settings, task.model, task.head)
+    trainable.load(model, folder)
     return task, model
 
 

@@ -14,7 +14,7 @@ from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from cdvft_app.tasks.base import Task
-from cdvft_app.training import methods
+from cdvft_app.training import trainable
 from cdvft_app.training.callbacks import Clock
 
 
@@ -85,7 +85,7 @@ class RaceTrainer(Trainer):
             groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
             for name, parameter in trained.named_parameters():
                 if parameter.requires_grad:
-                    key = (methods.is_head(name, self.task.head), name not in decayed)
+                    key = (trainable.is_head(name, self.task.head), name not in decayed)
                     groups.setdefault(key, []).append(parameter)
             optimizer_class, kwargs = self.get_optimizer_cls_and_kwargs(self.args)
             self.optimizer = optimizer_class(
@@ -137,9 +137,9 @@ class RaceTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save and self.model is not None and output_dir is not None:
-            methods.save(self.model, Path(output_dir))
+            trainable.save(self.model, Path(output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         model = self.model if model is None else model
         if model is not None:
-            methods.load(model, Path(resume_from_checkpoint))
+            trainable.load(model, Path(resume_from_checkpoint))

@@ -35,7 +35,7 @@ from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import arguments, checkpoints, methods, schedule
+from cdvft_app.training import arguments, checkpoints, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.checkpoints import LAST_WRITTEN
 from cdvft_app.training.device import device_kind, device_name
@@ -95,8 +95,8 @@ def train_plan(
     with explained(plan.settings, should_stop):
         prepared = _prepare(plan, rows, tell, should_stop)
         set_seed(plan.settings.seed)  # the method's start
-        model = methods.build(plan.settings, prepared.task.model, prepared.task.head)
-        methods.name_base(model, *plan.model.base(prepared.task.commit))
+        model = trainable.build(plan.settings, prepared.task.model, prepared.task.head)
+        trainable.name_base(model, *plan.model.base(prepared.task.commit))
         run = _Run(
             plan=plan, prepared=prepared, model=model, folder=folder, emit=tell, should_stop=should_stop
         )
@@ -200,7 +200,7 @@ class _Run:
 
     def announce(self) -> None:
         """Emit `Started`."""
-        trained, head, base = methods.count_parameters(self.model, self.task.head)
+        trained, head, base = trainable.count_parameters(self.model, self.task.head)
         self.emit(
             Started(
                 total_steps=self.args.max_steps,
@@ -223,7 +223,7 @@ class _Run:
             self.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             self.step = self.trainer.state.global_step
         else:  # it was cut off in its final evaluation
-            methods.load(self.model, checkpoint)
+            trainable.load(self.model, checkpoint)
             self.trainer.state.global_step = self.step
 
     def finish(self) -> Done:
@@ -236,7 +236,7 @@ class _Run:
         assert evaluation is not None
         adapter_bytes = 0
         if self.args.should_save:
-            adapter_bytes = methods.save(self.model, self.folder / ADAPTER)
+            adapter_bytes = trainable.save(self.model, self.folder / ADAPTER)
             saved.save(self.task, self.plan, self.folder / ADAPTER)
             if not self.reporter.halted:  # a finished run is not resumed
                 shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)

@@ -16,8 +16,8 @@ from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
 
-# Variables of Gradio that name one of ours; css/page/colours.css gives those their light and dark values.
-OURS = {
+# Variables of Gradio by the studio's that they take; css/page/colours.css gives those light and dark values.
+STUDIO_COLOURS = {
     "--paper": "body_background_fill background_fill_primary block_background_fill input_background_fill "
     "input_background_fill_focus panel_background_fill block_label_background_fill checkbox_background_color "
     "checkbox_label_background_fill checkbox_label_background_fill_hover button_secondary_background_fill "
@@ -56,7 +56,7 @@ def theme() -> gr.themes.Base:
     )
     known = base.set.__annotations__ | dict.fromkeys(base.set.__code__.co_varnames)
     values: dict[str, str] = {}
-    for variable, names in OURS.items():
+    for variable, names in STUDIO_COLOURS.items():
         for name in names.split():
             values[name] = f"var({variable})"
             if f"{name}_dark" in known:

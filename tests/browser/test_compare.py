@@ -97,7 +97,7 @@ def test_tables_are_saved(visit: Visit) -> None:
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save paper as CSV").click()
     lines = saved.value.path().read_text().splitlines()
-    assert lines[0].startswith("topic,quantity,unit,published,ours,verdict") and "5.33" in lines[1]
+    assert lines[0].startswith("topic,quantity,unit,published,recomputed,verdict") and "5.33" in lines[1]
     page.locator("#costs summary", has_text="Show as table").click()
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save Growth of cost as CSV").click()

@@ -194,14 +194,14 @@ export class GrowthChart {
   tell() {
     const { x, series, at, short } = this.now;
     const index = Number(this.slider.value);
-    const ours = series.find(({ method }) => method === "cdvft")?.costs[this.quantity][index] ?? null;
+    const cdvft = series.find(({ method }) => method === "cdvft")?.costs[this.quantity][index] ?? null;
     const place = `${short} = ${count(x[index])}${x[index] === at ? " (as set)" : ""}`;
     setText(this.place, place);
     this.slider.setAttribute("aria-valuetext", place);
     this.readout.replaceChildren(
       ...series.map(({ method, label, costs }) => {
         const value = costs[this.quantity][index];
-        const ratio = value && ours && method !== "cdvft" ? `${times(value / ours)} × CDVFT` : "";
+        const ratio = value && cdvft && method !== "cdvft" ? `${times(value / cdvft)} × CDVFT` : "";
         return h(
           "li",
           {},

@@ -22,9 +22,9 @@ const HEADS = [
 
 /** @param {number | null} value */
 const number = (value) => (value === null ? "–" : Number.isInteger(value) ? count(value) : aligned(value));
-// Beside a figure of the paper ours has as many decimals.
+// Beside a figure of the paper what was recomputed has as many decimals.
 /** @param {PaperRow} row */
-const ours = ({ published, ours: value }) =>
+const recomputed = ({ published, recomputed: value }) =>
   published === null || value === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
 /** @param {string} text */
 const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method] ?? method);
@@ -44,7 +44,7 @@ export function mount({ element, props }) {
       {},
       h("th", { scope: "row" }, named(row.quantity)),
       h("td", { class: "value paper" }, row.published ?? "–"),
-      h("td", { class: "value ours" }, ours(row)),
+      h("td", { class: "value recomputed" }, recomputed(row)),
       h("td", { class: "unit" }, row.unit),
       h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
       h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""),

@@ -64,29 +64,29 @@ export function outcome(runs) {
   const done = runs.filter(
     /** @returns {run is Sound} */ (run) => run.state === "finished" && run.metric !== null && !run.overlay,
   );
-  const ours = done.find((run) => run.method === "cdvft");
-  const others = done.filter((run) => run !== ours);
-  if (!ours || others.length === 0) return "";
+  const cdvft = done.find((run) => run.method === "cdvft");
+  const others = done.filter((run) => run !== cdvft);
+  if (!cdvft || others.length === 0) return "";
   const list = listed(
-    others.map((other) => against(ours, other)),
+    others.map((other) => against(cdvft, other)),
     ", and ",
   );
-  const examples = ours.evaluation_examples;
+  const examples = cdvft.evaluation_examples;
   const errors = done
     .map(({ metric }) => 100 * Math.sqrt((metric * (1 - metric)) / (examples ?? NaN)))
     .sort((one, other) => one - other)
     .map((error) => error.toFixed(1));
   const spread = [...new Set([errors[0], errors.at(-1)])].map((error) => `±${error}`).join(" to ");
   const doubt =
-    ours.metric_name === "accuracy" && examples
+    cdvft.metric_name === "accuracy" && examples
       ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ${spread} points (one standard error).`
       : " One seed: small differences are chance.";
   const wide =
-    ours.metric_name === "accuracy" &&
-    others.some((other) => other.method !== "head" && Math.abs(ours.metric - other.metric) >= TOO_WIDE)
+    cdvft.metric_name === "accuracy" &&
+    others.some((other) => other.method !== "head" && Math.abs(cdvft.metric - other.metric) >= TOO_WIDE)
       ? " A gap so wide mostly means that one of them has hardly learned yet: give it more steps or another rate before you judge."
       : "";
-  return `${ours.label} ended ${list}.${wide}${doubt}`;
+  return `${cdvft.label} ended ${list}.${wide}${doubt}`;
 }
 
 /**

@@ -59,7 +59,7 @@ CONVENTIONS = [("as it runs", "real_fft"), ("as in papers", "asymptotic")]
 
 @lru_cache(maxsize=1)
 def recorded() -> dict[str, Any]:
-    """{"models", "first", "paper"}: known models, the first comparison, the paper's figures beside ours."""
+    """{"models", "first", "paper"}: known models, the first comparison, the paper's figures."""
     return json.loads(COSTS.read_text(encoding="utf-8"))
 
 
@@ -68,6 +68,16 @@ def asked(values: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: number(value) if name in NUMBERS else value for name, value in values.items()}
     wanted = {name: value for name, value in given.items() if value not in (None, "", [])}
     return wanted | {"methods": [name for name in METHODS if name in (given.get("methods") or ())]}
+
+
+def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
+    """The values as they will be once a choice of model is answered: until then its layers are left to it.
+
+    `filled_for` is a list of the model that the fields were last filled for, as the browser tells it.
+    """
+    if filled_for == [values.get("model") or ""]:
+        return {**values}
+    return {**values, "targets": [], "sequence": "", "image_size": ""}
 
 
 def model_choices() -> list[tuple[str, str]]:

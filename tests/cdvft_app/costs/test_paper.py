@@ -23,7 +23,7 @@ def _find(rows: list[PaperRow], topic: str, quantity: str, unit: str) -> PaperRo
 
 
 @pytest.mark.parametrize(
-    ("place", "ours", "verdict"),  # the place is a topic, a quantity and its unit
+    ("place", "recomputed", "verdict"),  # the place is a topic, a quantity and its unit
     [
         (("RoBERTa-base", "LoRA's parameters over CDVFT's", "times"), 294_912 / 55_296, "equal"),
         (("RoBERTa-base", "cdvft", "parameters"), 55_296, "nothing to compare"),
@@ -46,9 +46,9 @@ def _find(rows: list[PaperRow], topic: str, quantity: str, unit: str) -> PaperRo
         (("GLUE", "metric", ""), None, "not reproducible here"),
     ],
 )
-def test_figures_and_verdicts(rows, place, ours, verdict):
+def test_figures_and_verdicts(rows, place, recomputed, verdict):
     row = _find(rows, *place)
-    assert row.ours == (ours if ours is None else pytest.approx(ours, rel=1e-3))
+    assert row.recomputed == (recomputed if recomputed is None else pytest.approx(recomputed, rel=1e-3))
     assert row.verdict == verdict
 
 
@@ -59,4 +59,6 @@ def test_every_row_gives_its_reason_and_source_and_goes_into_json(rows):
 
 def test_a_verdict_is_only_given_where_there_are_two_figures(rows):
     for row in rows:
-        assert (row.verdict in ("equal", "different")) == (row.published is not None and row.ours is not None)
+        assert (row.verdict in ("equal", "different")) == (
+            row.published is not None and row.recomputed is not None
+        )

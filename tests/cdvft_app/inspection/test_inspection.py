@@ -15,7 +15,7 @@ from cdvft_app.inspection.sources import RecordedRun, Unavailable
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training import methods
+from cdvft_app.training import trainable
 from cdvft_app.ui.factors.tab import Questions, _answering
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
@@ -39,7 +39,7 @@ def adapted(settings: RunSettings, d_out: int, d_in: int) -> nn.Module:
     )
     base = nn.ModuleDict({"encoder": nn.ModuleDict({"layer": layer}), "classifier": nn.Linear(2, 2)})
     base.config = SimpleNamespace(to_dict=dict, get=lambda *_: None)
-    model = methods.build(settings, base, "classifier")
+    model = trainable.build(settings, base, "classifier")
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and "classifier" not in name:
             nn.init.normal_(parameter)
@@ -76,7 +76,7 @@ def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
     model = adapted(settings, d_out, d_in)
     shapes = SimpleNamespace(target_shapes=(("output.dense", d_out, d_in, 3),))
     monkeypatch.setattr(layers.catalog, "resolve", lambda _: shapes)
-    run = kept(store, settings, dict.fromkeys((0, 9), methods.vectors(model, settings.method)))
+    run = kept(store, settings, dict.fromkeys((0, 9), trainable.vectors(model, settings.method)))
     found = layers.layers(run)
     assert [layer.module for layer in found] == [NAMES[0], NAMES[2], NAMES[1]]
     assert [(layer.depth, layer.kind, layer.d_out, layer.d_in) for layer in found] == [
@@ -97,7 +97,7 @@ def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
 
 def test_what_says_where_an_entry_stands_is_not_counted_as_trained(store):
     settings = settings_of("fourierft")
-    vectors = methods.vectors(adapted(settings, 8, 12), settings.method)
+    vectors = trainable.vectors(adapted(settings, 8, 12), settings.method)
     found = layers.Layer(NAMES[0], 0, "dense", 8, 12)
     said = layers.payload(kept(store, settings, {0: vectors}), found)
     assert said["trained"] == 20 and said["vectors"]["indices"]["shape"] == [2, 20]
@@ -107,7 +107,7 @@ def test_what_says_where_an_entry_stands_is_not_counted_as_trained(store):
 def test_a_change_that_the_page_cannot_rebuild_is_sent_whole(store, monkeypatch, method, trained):
     settings = settings_of(method)
     model = adapted(settings, 8, 12)
-    run = kept(store, settings, dict.fromkeys((0, 9), methods.vectors(model, settings.method)))
+    run = kept(store, settings, dict.fromkeys((0, 9), trainable.vectors(model, settings.method)))
     base = {name: layer.get_base_layer() for name, layer in model.named_modules() if hasattr(layer, "r")}
     weights = {name.removeprefix("base_model.model."): layer.weight.detach() for name, layer in base.items()}
     monkeypatch.setattr(numbers.frozen, "weight", lambda source, module: weights[module])
@@ -152,7 +152,7 @@ def test_a_large_layer_comes_with_fewer_snapshots(store, monkeypatch):
 
 def test_an_overview_comes_in_parts(store):
     model = adapted(settings_of("cdvft"), 8, 12)
-    run = kept(store, settings_of("cdvft"), {0: methods.vectors(model, settings_of("cdvft").method)})
+    run = kept(store, settings_of("cdvft"), {0: trainable.vectors(model, settings_of("cdvft").method)})
     first = numbers.overview(run, seconds=0)
     assert len(first["layers"]) == 1 and first["next"] == 1
     assert numbers.overview(run, first["next"])["layers"][-1]["module"] == NAMES[1]
@@ -187,7 +187,7 @@ def test_an_unknown_layer_is_a_sentence(store, name, module):
 @pytest.mark.parametrize("name", ["singular", "overview"])
 def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypatch, name):
     settings = settings_of("cdvft")
-    run = kept(store, settings, {0: methods.vectors(adapted(settings, 8, 12), settings.method)})
+    run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
     questions = Questions(store)
     asked = {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)

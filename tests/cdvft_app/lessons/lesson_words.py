@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+
+import pytest
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
 
@@ -34,3 +36,30 @@ def without(lesson: Lesson, quoted: Iterable[str]) -> list[str]:
         rest = rest.replace(quote, re.sub(r"[^\s.?!:]", "\0", quote))
     sentences = re.split(r"(?<=[.?!:])\s+|\n", rest)
     return [one for one in sentences if one and "\0" not in one and not one.startswith("**Drag")]
+
+
+def word_tests(
+    hold: Mapping[str, Mapping[str, Holds]],
+    say_nothing: Mapping[str, set[str]],
+    true: Mapping[str, dict[str, Holds]],
+) -> tuple[Callable[..., None], ...]:
+    """Three tests of some lessons, by their keys: what is quoted holds, nothing else claims, grades are true.
+
+    `hold` and `true` compute sentences and answers; `say_nothing` has the sentences that need no computing.
+    """
+
+    @pytest.mark.parametrize(("key", "said"), [(key, said) for key in hold for said in hold[key]])
+    def holds(key: str, said: str) -> None:
+        assert hold[key][said](), f"Lesson {key} says what does not hold: {said}"
+
+    @pytest.mark.parametrize("key", hold)
+    def complete(key: str) -> None:
+        left, known = set(without(LESSON[key], hold[key])), say_nothing[key]
+        assert left == known, f"Not computed: {left - known}; no longer said: {known - left}"
+
+    @pytest.mark.parametrize("key", true)
+    def graded_truly(key: str) -> None:
+        computed, right = graded(LESSON[key], true[key])
+        assert computed == right, f"Lesson {key} grades {right}, but computing gives {computed}"
+
+    return holds, complete, graded_truly

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
-from lesson_words import LESSON, graded, without
+from lesson_words import LESSON, word_tests
 from torch import Tensor
 
 from cdvft.blocks import parameter_count
@@ -314,20 +313,9 @@ TRUE = {
 }
 
 
-@pytest.mark.parametrize(("key", "said"), [(key, said) for key in HOLD for said in HOLD[key]])
-def test_what_is_said_holds(key: str, said: str) -> None:
-    assert HOLD[key][said]()
-
-
-@pytest.mark.parametrize("key", HOLD)
-def test_no_sentence_is_left_out(key: str) -> None:
-    assert set(without(LESSON[key], HOLD[key])) == SAY_NOTHING[key]
-
-
-@pytest.mark.parametrize("key", TRUE)
-def test_the_graded_answer_is_the_true_one(key: str) -> None:
-    true, right = graded(LESSON[key], TRUE[key])
-    assert true == right
+test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
+    HOLD, SAY_NOTHING, TRUE
+)
 
 
 def test_many_language_models_are_768_wide() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
-from lesson_words import LESSON, graded, without
+from lesson_words import word_tests
 from test_low_rank_words import TRUE as OF_LOW_RANK
 from test_low_rank_words import (
     fills_few_dimensions,
@@ -286,17 +285,6 @@ TRUE = OF_LOW_RANK | {
 }
 
 
-@pytest.mark.parametrize(("key", "said"), [(key, said) for key in HOLD for said in HOLD[key]])
-def test_what_is_said_holds(key: str, said: str) -> None:
-    assert HOLD[key][said]()
-
-
-@pytest.mark.parametrize("key", HOLD)
-def test_no_sentence_is_left_out(key: str) -> None:
-    assert set(without(LESSON[key], HOLD[key])) == SAY_NOTHING[key]
-
-
-@pytest.mark.parametrize("key", TRUE)
-def test_the_graded_answer_is_the_true_one(key: str) -> None:
-    true, right = graded(LESSON[key], TRUE[key])
-    assert true == right
+test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
+    HOLD, SAY_NOTHING, TRUE
+)

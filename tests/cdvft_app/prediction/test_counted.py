@@ -17,7 +17,7 @@ from cdvft_app.methods import METHODS
 from cdvft_app.prediction.counted import count
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes.architectures import build
-from cdvft_app.training import methods
+from cdvft_app.training import trainable
 
 SETTINGS: dict[str, dict[str, Any]] = {"cdvft": {"m": 3, "block_size": 100}, "lora": {"lora_r": 4}}
 
@@ -42,9 +42,9 @@ def test_numbers_and_file_of_the_offline_recipes(recipe: str, method: str, tmp_p
     assert counted
     base, head = backbone(recipe)
     with torch.random.fork_rng():
-        model = methods.build(plan.settings, base, head)
-    kept = methods.save(model, tmp_path)
-    trained, _, _ = methods.count_parameters(model, head)
+        model = trainable.build(plan.settings, base, head)
+    kept = trainable.save(model, tmp_path)
+    trained, _, _ = trainable.count_parameters(model, head)
     if hasattr(model, "unload"):
         model.unload()
     assert counted.trainable_parameters == trained

@@ -13,7 +13,7 @@ from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import METHODS
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import methods
+from cdvft_app.training import trainable
 
 HEAD = 2 * 32 + 2
 LAYERS = 2 * 2  # query and value of two layers, each 32 x 32
@@ -26,11 +26,11 @@ def build(text_plan, text_rows, method: str, **chosen: object) -> nn.Module:
     torch.manual_seed(7)
     task = prepare(plan, silent, never, text_rows).task
     torch.manual_seed(7)
-    return methods.build(plan.settings, task.model, task.head)
+    return trainable.build(plan.settings, task.model, task.head)
 
 
 def vectors(model: nn.Module, method: str = "cdvft") -> dict[str, torch.Tensor]:
-    return methods.vectors(model, METHODS[method].model_validate({}))
+    return trainable.vectors(model, METHODS[method].model_validate({}))
 
 
 def logits(model: nn.Module) -> torch.Tensor:
@@ -50,14 +50,14 @@ def shake(model: nn.Module) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, method):
     model = build(text_plan, text_rows, method)
-    trained, head, base = methods.count_parameters(model, "classifier")
+    trained, head, base = trainable.count_parameters(model, "classifier")
     whole = sum(p.numel() for p in build(text_plan, text_rows, "full").parameters())
     expected = {"head": 0, "full": whole - HEAD} | {name: LAYERS * one for name, one in ADAPTER.items()}
     assert (trained, head, base) == (expected[method], HEAD, whole)
     names = [
         name
         for name, p in model.named_parameters()
-        if p.requires_grad and not methods.is_head(name, "classifier")
+        if p.requires_grad and not trainable.is_head(name, "classifier")
     ]
     assert method in {"head", "full"} or all(".query." in name or ".value." in name for name in names)
 
@@ -88,10 +88,10 @@ def test_loras_update_is_b_times_a_at_every_rank(text_plan, text_rows, rank):
 def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
     model = build(text_plan, text_rows, method)
     shake(model)
-    written = methods.save(model, tmp_path)
+    written = trainable.save(model, tmp_path)
     again = build(text_plan, text_rows, method)
     assert not torch.allclose(logits(again), logits(model))
-    methods.load(again, tmp_path)
+    trainable.load(again, tmp_path)
     torch.testing.assert_close(logits(again), logits(model), rtol=0, atol=0)
     suffixes = {path.suffix for path in tmp_path.iterdir()}
     assert suffixes <= {".safetensors", ".json", ".md"}
@@ -102,7 +102,7 @@ def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
 def test_peft_alone_reads_an_adapter_with_its_head(text_plan, text_rows, tmp_path):
     model = build(text_plan, text_rows, "cdvft")
     shake(model)
-    methods.save(model, tmp_path)
+    trainable.save(model, tmp_path)
     base = build(text_plan, text_rows, "head")
     loaded = PeftModel.from_pretrained(base, str(tmp_path))
     assert isinstance(loaded.peft_config["default"], cdvft.CDVFTConfig)
@@ -110,9 +110,9 @@ def test_peft_alone_reads_an_adapter_with_its_head(text_plan, text_rows, tmp_pat
 
 
 def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
-    methods.save(build(text_plan, text_rows, "head"), tmp_path)
+    trainable.save(build(text_plan, text_rows, "head"), tmp_path)
     with pytest.raises(ValueError, match=r"lacks .*another model or method"):
-        methods.load(build(text_plan, text_rows, "full"), tmp_path)
+        trainable.load(build(text_plan, text_rows, "full"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_layers_that_do_not_exist_are_explained(text_plan, text_rows):
     task = prepare(plan, silent, never, text_rows).task
     settings = plan.settings.model_copy(update={"target_modules": ("attention.nothing",)})
     with pytest.raises(TrainingFailed, match=r"LoRA does not fit the layers attention\.nothing"):
-        methods.build(settings, task.model, task.head)
+        trainable.build(settings, task.model, task.head)
 
 
 def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
@@ -175,17 +175,17 @@ def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
     settings = plan.settings.model_copy(
         update={"method": METHODS["c3a"](), "target_modules": ("query", "intermediate.dense")}
     )
-    model = methods.build(settings, task.model, task.head)
+    model = trainable.build(settings, task.model, task.head)
     assert model.peft_config["default"].block_size == 32
 
 
 def test_an_adapter_of_images_fits_a_plain_timm_model(image_plan, image_rows, tmp_path):
     plan = image_plan("cdvft")
     task = prepare(plan, silent, never, image_rows).task
-    model = methods.build(plan.settings, task.model, task.head)
+    model = trainable.build(plan.settings, task.model, task.head)
     assert set(vectors(model)) >= {"blocks.0.attn.qkv/circulant.0", "blocks.0.attn.proj/diagonal.1"}
     shake(model)
-    methods.save(model, Path(tmp_path))
+    trainable.save(model, Path(tmp_path))
     loaded = PeftModel.from_pretrained(prepare(plan, silent, never, image_rows).task.model, str(tmp_path))
     image = torch.randn(1, 3, 32, 32)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""From a method's name to what is trained: a PEFT adapter, the head alone, or everything.
+"""What of a model a method trains, built, counted, saved and loaded: a PEFT adapter, the head alone, or all.
 
 Every method trains the classifier head too; the head is built before the method, so that all methods of a
 race start from the same one. Adapters are PEFT's own; all of them start at, or next to, the pretrained model.
