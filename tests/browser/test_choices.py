@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from studio import Server, Visit, status, two_frames
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
+from cdvft_app.ui.compare import tab as compare_tab
 from cdvft_app.ui.train import tab as train_tab
 
 pytestmark = pytest.mark.browser
@@ -91,27 +93,30 @@ def test_a_race_that_has_finished_is_on_offer(visit: Visit, server: Server) -> N
     expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
 
 
-WATCHED = """() => {
+WATCHED = """(place) => {
   window.refusals = [];
   const look = () => {
-    const said = document.querySelector("#counts .problem")?.textContent;
+    const said = document.querySelector(`${place} .problem`)?.textContent;
     if (said) window.refusals.push(said);
   };
   new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
 }"""
 
 
+def _waiting(answer: Callable[..., object], ready: threading.Event) -> Callable[..., object]:
+    def slowly(*given: object) -> object:
+        assert ready.wait(60)
+        return answer(*given)
+
+    return slowly
+
+
 @pytest.fixture
 def slow_answers(monkeypatch: pytest.MonkeyPatch):
     """Answers to a choice of model or recipe, which wait for `set()`."""
     ready = threading.Event()
-    own = train_tab.targets
-
-    def slowly(*given: object) -> object:
-        assert ready.wait(60)
-        return own(*given)
-
-    monkeypatch.setattr(train_tab, "targets", slowly)
+    for tab, answer in ((train_tab, "targets"), (compare_tab, "layers_of")):
+        monkeypatch.setattr(tab, answer, _waiting(getattr(tab, answer), ready))
     yield ready
     ready.set()
 
@@ -119,7 +124,7 @@ def slow_answers(monkeypatch: pytest.MonkeyPatch):
 def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit, slow_answers) -> None:
     slow_answers.set()
     page = visit()
-    page.evaluate(WATCHED)
+    page.evaluate(WATCHED, "#counts")
     slow_answers.clear()
     page.get_by_role("radio", name=re.compile("^Handwritten digits")).check()
     expect(page.locator("#counts")).to_contain_text("trains 46,080", timeout=WAIT)
@@ -134,3 +139,21 @@ def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit
     page.get_by_role("button", name="Another model").click()
     expect(chosen(page, "set-target_modules")).to_have_text(["attn.qkv", "attn.proj"])
     assert refused == []
+
+
+def test_a_compared_model_is_counted_with_its_own_layers_until_its_choice_is_answered(
+    visit: Visit, slow_answers
+) -> None:
+    slow_answers.set()
+    page = opened(visit, "compare")
+    page.evaluate(WATCHED, "#costs")
+    slow_answers.clear()
+    page.locator("#cost-model input").click()
+    page.keyboard.type("gpt2 ")
+    page.get_by_role("option", name=re.compile(r"^gpt2 ·")).click()
+    expect(page.locator("#costs h2").first).to_have_text(re.compile("gpt2$"), timeout=WAIT)
+    assert chosen(page, "cost-targets").all_inner_texts()[0].startswith("query")
+    slow_answers.set()
+    expect(chosen(page, "cost-targets")).to_have_text(["c_attn"], timeout=WAIT)
+    expect(page.locator("#costs h2").first).to_have_text(re.compile("gpt2$"))
+    assert page.evaluate("window.refusals") == []

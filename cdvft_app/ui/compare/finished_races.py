@@ -41,11 +41,11 @@ def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
 
 
 def connect(
-    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], layers_model: gr.State
+    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], filled_for: gr.JSON
 ) -> None:
     """Let `race` offer what has finished by now, and fill `controls`, by their fields' names.
 
-    `layers_model` holds the model whose layers are on offer.
+    `filled_for` holds the model that they were last filled for.
     """
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
@@ -60,10 +60,10 @@ def connect(
             "image_size": gr.update(value=found["image_size"], visible=kind in ("image", None)),
         }
         filled = (own.get(name, found[name]) for name in FIELDS)
-        return [measured(store, group_id), *filled, found["model"]]
+        return [measured(store, group_id), *filled, [found["model"]]]
 
     race.focus(lambda: offer(store), None, race, **quiet)
-    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), layers_model], **quiet)
+    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), filled_for], **quiet)
 
 
 def offer(store: RunStore) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from cdvft_app.ui.compare.form import (
     SIZES,
     START,
     WORDS,
+    applied,
     asked,
     kind_of,
     layers_of,
@@ -64,8 +65,14 @@ def build(app: AppState) -> OnVisit | None:
     sweep.section(app)
     fields = [controls[name] for name in FIELDS]
 
+    # The model that the layers were last filled for. The browser holds it, so that every call brings it
+    # together with the fields: until a choice of model is answered, it differs from what is chosen.
+    filled_for = gr.JSON([START["model"]], visible=False)
+    asking = [*fields, filled_for]
+
     def values(*given: Any) -> dict[str, Any]:
-        return asked(dict(zip(FIELDS, given, strict=True)))
+        *of_fields, filled = given
+        return asked(applied(dict(zip(FIELDS, of_fields, strict=True)), filled))
 
     def compared(*given: Any) -> CostsView:
         try:
@@ -73,34 +80,32 @@ def build(app: AppState) -> OnVisit | None:
         except (InvalidChoice, StoreError) as error:
             return {"shown": None, "problem": in_words(str(error), LABELS)}
 
-    gr.on([field.change for field in fields], compared, fields, view, trigger_mode="always_last", **QUIET)
-    panel.kept(compared, fields, view, trigger_mode="always_last", **QUIET)
-    measure.connect(app, panel, fields, values)
+    gr.on([field.change for field in fields], compared, asking, view, trigger_mode="always_last", **QUIET)
+    panel.kept(compared, asking, view, trigger_mode="always_last", **QUIET)
+    measure.connect(app, panel, asking, values)
 
     # A model brings its own layers, and takes tokens or pixels. Leaving its field is an input, too.
-    layers_model = gr.State(START["model"])
-
-    def of_model(model: str | None, before: str) -> list[Any]:
+    def of_model(model: str | None, filled: object) -> list[Any]:
         model = model or ""
-        if model == before:
+        if filled == [model]:
             return [gr.skip()] * 4
         kind = kind_of(model)
         return [
             gr.update(**layers_of(model)),
             gr.update(visible=kind != "image", value=""),
             gr.update(visible=kind in ("image", None), value=""),
-            model,
+            [model],
         ]
 
     with_model = [controls[name] for name in ("targets", "sequence", "image_size")]
-    controls["model"].input(of_model, [controls["model"], layers_model], [*with_model, layers_model], **QUIET)
+    controls["model"].input(of_model, [controls["model"], filled_for], [*with_model, filled_for], **QUIET)
 
     # Only what the chosen methods and kind of model use is shown.
     def of_methods(methods: list[str]) -> list[Any]:
         return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
 
     controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
-    finished_races.connect(app.store, *race, controls, layers_model)
+    finished_races.connect(app.store, *race, controls, filled_for)
     gr.api(_cost, api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
 
     # The page begins with what is only counted; what was measured here is known to the store alone.
@@ -108,7 +113,7 @@ def build(app: AppState) -> OnVisit | None:
         counted = compared(*given) if app.store.measurements.any() else gr.skip()
         return [counted, finished_races.offer(app.store)]
 
-    return OnVisit(visited, fields, [view, race[0]])
+    return OnVisit(visited, asking, [view, race[0]])
 
 
 def _compare(app: AppState, values: dict[str, Any]) -> Costs:
