@@ -532,6 +532,11 @@ export interface Weights {
   weights: Record<string, number>;
 }
 
+/** The layer to begin with. */
+export interface MostChanged {
+  module: string;
+}
+
 /** An image as a data address, and what it shows. */
 export interface Image {
   label: string;

@@ -62,6 +62,12 @@ def find_layer(source: Source, module: object) -> Layer:
     raise Unavailable(f"This run has no layer {str(module)[:80]!r}.")
 
 
+def most_changed(norms: Mapping[str, float], weights: Mapping[str, float]) -> str:
+    """The module of the largest norm, in parts of its weights' own where all of those are known."""
+    relative = all(weights.get(module) for module in norms)
+    return max(norms, key=lambda module: norms[module] / weights[module] if relative else norms[module])
+
+
 def natural_order(name: str) -> list[tuple[bool, int, str]]:
     """A key that sorts numbers inside names by value."""
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]

@@ -69,6 +69,17 @@ def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
     }
 
 
+def last_norms(source: Source, seconds: float = 0.5) -> dict[str, float]:
+    """The Frobenius norm of the update after the last step by module, for as many as `seconds` allow."""
+    until, step = time.monotonic() + seconds, source.steps()[-1]
+    norms: dict[str, float] = {}
+    for layer in layers(source):
+        norms[layer.module] = _norm(_Key(source, step, layer))
+        if time.monotonic() > until:
+            break
+    return norms
+
+
 def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
     """What each layer from the place `first` on learned, for as many as `seconds` allow, at least one.
 

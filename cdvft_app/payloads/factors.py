@@ -135,6 +135,12 @@ class Weights(TypedDict):
     weights: dict[str, float]
 
 
+class MostChanged(TypedDict):
+    """The layer to begin with."""
+
+    module: str
+
+
 class Image(TypedDict):
     """An image as a data address, and what it shows."""
 

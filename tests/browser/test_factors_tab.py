@@ -35,7 +35,7 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
         f"changed the {kind} weights of layer {depth} most, by "
     )
     expect(page.locator(".cell")).to_have_count(12)
-    page.get_by_role("radio", name=f"layer {depth} {kind}").check(force=True)
+    page = visit("?run=nothing&tab=factors&factors=recorded-cdvft", ready=READY)
     expect(page.locator(".layer-name")).to_have_text(f"Layer {depth} · {kind}")
     row = page.locator(".compare tbody tr").first
     expect(row).to_contain_text(f"{100 * sizes[most] / weights[most]:.3g} %")

@@ -31,7 +31,7 @@ def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def lesson(page: Page, key: str) -> None:
-    expect(page.locator(f"#lesson-{key} .question")).to_be_visible()
+    page.locator(f"#lesson-{key} .question").wait_for(timeout=60_000)
     expect(page.get_by_role("navigation", name="Lessons").locator("[aria-current=step]")).to_contain_text(key)
 
 

@@ -150,7 +150,7 @@ test("numbers of vectors come in the order of the vectors, beyond ten too", () =
 
 const changed = (depth, kind, norm, ratio, rank) => ({ ...FACTS, depth, kind, norm, ratio, rank });
 
-test("in a sentence: where the change is largest and smallest, what is typical, and its rank", () => {
+test("in a sentence: where the change is largest and smallest, the medians, and its rank", () => {
   const layers = [
     changed(0, "query", 1, 0.01, 3.2),
     changed(1, "query", 2, 0.02, 3.4),
@@ -162,7 +162,7 @@ test("in a sentence: where the change is largest and smallest, what is typical, 
     changes(RUN, layers, true),
     "After 20 steps CDVFT changed the value weights of layer 0 most, by 8 % of their norm, " +
       "8 times as much as the query weights of layer 0, which changed least. " +
-      "Typical for a layer is a change of 6 % for its value weights and 2 % for its query weights. " +
+      "The median change of a layer is 6 % for its value weights and 1.50 % for its query weights. " +
       "The changes have an effective rank of 2 to 3.4 out of 4; LoRA with r = 8 reaches 8 at most.",
   );
 });

@@ -1,7 +1,7 @@
 // What the server answers about factors: kept, and a refusal made an error.
 
 /** @import { Ask } from "../shared/part.js" */
-/** @import { Images, InspectedRuns, LayerInputs, LayerVectors, NoSingularValues, OpenedRun } from "../payloads.js" */
+/** @import { Images, InspectedRuns, LayerInputs, LayerVectors, MostChanged, NoSingularValues, OpenedRun } from "../payloads.js" */
 /** @import { Overview, Refused, SingularValues, Weights } from "../payloads.js" */
 
 /**
@@ -9,6 +9,7 @@
  * @typedef {object} Questions
  * @property {Ask<object, InspectedRuns | Refused>} runs
  * @property {Ask<{run: string}, OpenedRun | Refused>} open
+ * @property {Ask<{run: string}, MostChanged | Refused>} most_changed
  * @property {Ask<{run: string, module: string}, LayerVectors | Refused>} layer
  * @property {Ask<{run: string, module: string}, SingularValues | NoSingularValues | Refused>} singular
  * @property {Ask<{run: string, first: number}, Overview | Refused>} overview

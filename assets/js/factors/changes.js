@@ -13,8 +13,15 @@ import { aligned, short } from "../shared/format.js";
 /** @param {number} part of one */
 export const percent = (part) => `${aligned(100 * part)} %`;
 
-/** @param {number[]} values */
-const median = (values) => [...values].sort((one, other) => one - other)[values.length >> 1];
+/**
+ * The middle value; of an even number of values the mean of the two in the middle.
+ * @param {number[]} values
+ */
+export function median(values) {
+  const sorted = [...values].sort((one, other) => one - other),
+    middle = values.length >> 1;
+  return values.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
 
 /** @param {Changed} layer */
 const size = ({ ratio, norm }) => ratio ?? norm ?? 0;
@@ -44,7 +51,7 @@ export function changes(run, layers, relative) {
       .map((kind) => ({ kind, value: median(layers.filter((layer) => layer.kind === kind).map(size)) }))
       .sort((one, other) => other.value - one.value)
       .map(({ kind, value }) => `${relative ? percent(value) : short(value)} for its ${kind} weights`);
-    parts.push(`Typical for a layer is a change of ${medians.join(" and ")}`);
+    parts.push(`The median change of a layer is ${medians.join(" and ")}`);
   }
   const ranks = layers.map(({ rank }) => rank).filter((rank) => rank !== null);
   if (ranks.length) {

@@ -162,8 +162,7 @@ class Theatre {
           : [run.summary, when(run.created ?? 0)].filter(Boolean).join(" · "),
       );
       this.choice.offer(run);
-      if (!run.layers.some(({ module }) => module === this.module))
-        this.module = run.layers[run.layers.length - 1].module;
+      if (!run.layers.some(({ module }) => module === this.module)) this.module = await this.mostChanged(run);
       this.overview.show(run);
       this.overview.choose(this.module ?? "");
       await this.showLayer();
@@ -171,6 +170,17 @@ class Theatre {
     } catch (error) {
       this.fail(error, () => this.open(id));
     }
+  }
+
+  /**
+   * The layer to begin with; the last where the server cannot tell, which says why when it is asked for more.
+   * @param {OpenedRun} run
+   */
+  async mostChanged(run) {
+    const last = run.layers[run.layers.length - 1].module;
+    if (run.layers.length === 1) return last;
+    const answer = await this.answers.ask("most_changed", { run: run.id }).catch(() => null);
+    return answer?.module ?? last;
   }
 
   /**

@@ -120,12 +120,11 @@ export function mount({ element, props, watch }) {
   );
   find(element, ".mount").replaceChildren(status, sentence, result);
 
-  let stopped = false,
-    asked = false;
-  const stop = () => document.querySelector("#lab-stop");
+  /** @type {"idle" | "running" | "stopping"} from Stop until Gradio has ended the event, no other can begin */
+  let state = "idle";
   const show = () => {
-    if (stopped && props.value?.running) return; // what was on its way when somebody pressed Stop
-    if (!props.value?.running) running(false);
+    if (state !== "running" && props.value?.running) return; // what was on its way when somebody pressed Stop
+    if (!props.value?.running) become("idle");
     const {
       status: said,
       sentence: verdict,
@@ -165,25 +164,28 @@ export function mount({ element, props, watch }) {
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };
-  /** @param {boolean} yes */
-  function running(yes) {
-    asked = yes;
-    stop()?.toggleAttribute("disabled", !yes);
+  /** @param {typeof state} next */
+  function become(next) {
+    state = next;
+    document.querySelector("#lab-stop")?.toggleAttribute("disabled", state !== "running");
+    document.querySelector("#lab-fit")?.toggleAttribute("disabled", state === "stopping");
   }
   watch("value", show);
   /**
    * @param {string} event
-   * @param {boolean} ended
+   * @param {typeof state} from
+   * @param {typeof state} to
    * @param {string} text
    */
-  const heard = (event, ended, text) =>
+  const on = (event, from, to, text) =>
     document.addEventListener(event, () => {
-      if (ended && !asked) return;
-      stopped = ended;
-      running(!ended);
+      if (state !== from) return;
+      become(to);
       if (element.isConnected) setText(status, text);
     });
-  heard("lab-started", false, "Starting …");
-  heard("lab-stopped", true, "Stopped; what was found is shown");
+  on("lab-started", "idle", "running", "Starting …");
+  on("lab-stopped", "running", "stopping", "Stopping …");
+  on("lab-failed", "running", "idle", "The fit failed; press Fit to try again");
+  on("lab-failed", "stopping", "idle", "Stopped; what was found is shown");
   show();
 }

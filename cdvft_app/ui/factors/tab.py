@@ -24,6 +24,7 @@ from cdvft_app.payloads.factors import (
     LayerInputs,
     LayerVectors,
     Module,
+    MostChanged,
     NoSingularValues,
     OpenedRun,
     Overview,
@@ -53,6 +54,7 @@ def build(app: AppState) -> None:
         "layer": Questions.layer,
     }
     computed: dict[str, Callable[[Questions, dict[str, Any]], Mapping[str, Any]]] = {
+        "most_changed": Questions.most_changed,
         "singular": Questions.singular,
         "overview": Questions.overview,
         "weights": Questions.weights,
@@ -108,6 +110,17 @@ class Questions:
         with self.computing.taken(PATIENCE):
             whole: KeptVectors = self._numbers().dense_payload(source, found)
         return {**whole, "texts": texts}
+
+    def most_changed(self, asked: dict[str, Any]) -> MostChanged:
+        """{"run"}: the layer whose weights changed most by its last step."""
+        source = self._source(asked)
+        weights = examples.weight_norms(source)
+        if isinstance(source, RecordedRun):
+            norms = {one["module"]: one["norm"][-1] or 0.0 for one in source.overview()["layers"]}
+            return {"module": layers.most_changed(norms, weights)}
+        numbers = self._numbers()
+        with self.computing.taken(PATIENCE):
+            return {"module": layers.most_changed(numbers.last_norms(source), weights)}
 
     def singular(self, asked: dict[str, Any]) -> SingularValues | NoSingularValues:
         """{"run", "module"}: its update's singular values at every snapshot."""

@@ -144,6 +144,11 @@ def lab(app: AppState) -> None:
         queue=False,
         api_visibility="private",
     )
+    # A cancelled event counts as failed. Until it is, Gradio drops a second Fit: the page waits for this.
+    running.failure(
+        None, None, None, js="() => { document.dispatchEvent(new Event('lab-failed')); }",
+        queue=False, api_visibility="private",
+    )  # fmt: skip
 
 
 def _recorded() -> dict[str, Any]:

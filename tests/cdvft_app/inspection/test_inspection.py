@@ -95,6 +95,21 @@ def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
     assert said["layers"][0]["norm"][0] == pytest.approx(float(truth[NAMES[0]].norm()), rel=1e-5)
 
 
+def test_the_page_begins_with_the_layer_that_changed_most(store):
+    size = {name: size for size, name in enumerate(NAMES, 1)}
+    vectors = {f"{name}/A": np.full((1, 12), float(size[name])) for name in NAMES}
+    vectors |= {f"{name}/B": np.ones((8, 1)) for name in NAMES}
+    run = kept(store, settings_of("lora"), {0: vectors, 9: vectors})
+    assert Questions(store).most_changed({"run": run.id}) == {"module": NAMES[-1]}
+    assert numbers.last_norms(run, seconds=-1).keys() == {layers.layers(run)[0].module}
+
+
+def test_the_most_changed_layer_is_so_in_parts_of_its_weights_where_all_are_known():
+    norms = {"wide": 3.0, "narrow": 2.0}
+    assert layers.most_changed(norms, {"wide": 30.0, "narrow": 4.0}) == "narrow"
+    assert layers.most_changed(norms, {"narrow": 4.0}) == "wide"
+
+
 def test_what_says_where_an_entry_stands_is_not_counted_as_trained(store):
     settings = settings_of("fourierft")
     vectors = trainable.vectors(adapted(settings, 8, 12), settings.method)
