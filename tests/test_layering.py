@@ -34,9 +34,10 @@ APP = {
     "settings": {"methods"},
     "events": set(),
     "payloads": set(),
-    "catalog": {"settings", "methods", "cdvft"},
+    "catalog": {"settings", "methods", "public.mode", "cdvft"},
     "shapes": {"catalog", "settings", "cdvft"},
     "store": {"settings", "methods", "events"},
+    "public": {"store"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "cdvft"},
@@ -53,7 +54,7 @@ APP = {
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
-    | {"results"}
+    | {"results", "public"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device", "events"},
 }
 LOCKS = ("cdvft_app.catalog.libraries", "cdvft_app.inspection.turns")  # they start no thread

@@ -18,6 +18,11 @@ export interface Done {
   error: string | null;
 }
 
+/** `viewer` is the cookie by which this browser's own runs are found; empty before the browser is known. */
+export interface HeaderView {
+  viewer: string;
+}
+
 /** A forecast number with its range; `how` says in a sentence where it comes from. */
 export interface Estimate {
   value: number;

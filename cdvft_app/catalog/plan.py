@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntr
 from cdvft_app.catalog.models import MODELS
 from cdvft_app.catalog.recipes import RECIPES
 from cdvft_app.catalog.rows import HELD_OUT
+from cdvft_app.public.mode import mode
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
@@ -50,8 +50,8 @@ class Plan:
 
 
 def hub_ids_allowed() -> bool:
-    """Whether ids may be typed in: on a person's own machine, not on a public Space."""
-    return not os.environ.get("SPACE_ID")
+    """Whether ids and folders may be typed in: on a person's own machine, not on a public server."""
+    return not mode().public
 
 
 def get_model(key: str, kind: Kind = "text") -> ModelEntry:
@@ -162,8 +162,8 @@ def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:
 def _check_hub_id(what: str, key: str) -> None:
     if not hub_ids_allowed():
         raise InvalidChoice(
-            f"{what.capitalize()} {key!r} is not in the catalogue, and on a public Space ids cannot be typed "
-            "in. Choose one from the list, or run the app on your own machine."
+            f"{what.capitalize()} {key!r} is not in the catalogue, and on a public server ids cannot be "
+            "typed in. Choose one from the list, or run the app on your own machine."
         )
     if not _HUB_ID.fullmatch(key) or ".." in key or "--" in key:
         raise InvalidChoice(f"{what.capitalize()} {key!r} is not a hub id; it must look like owner/name.")

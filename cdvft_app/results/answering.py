@@ -10,7 +10,8 @@ from typing import Any
 from cdvft_app.results import inputs
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find
-from cdvft_app.store.records import StoreError
+from cdvft_app.store.identifiers import no_run
+from cdvft_app.store.records import StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.children import Connection, Conversation
 
@@ -20,20 +21,26 @@ MOST_RUNS = 6
 
 
 class Answering:
-    """Takes one question at a time; whoever asks from several threads must wait their turn."""
+    """Takes one question at a time; whoever asks from several threads must wait their turn.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    Only runs that `store` finds are asked: those that the visitor of the moment sees.
+    """
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
         self._talk: Conversation | None = None
 
     def ask(self, question: str, **about: Any) -> Any:
         """The answer of the function `_QUESTIONS[question]`, or its refusal.
 
         Raises:
-            ResultsError: with a sentence.
+            ResultsError, UnknownRun: with a sentence.
         """
+        for run_id in [about["run_id"]] if "run_id" in about else about["run_ids"]:
+            if self._store.get(run_id) is None:
+                raise UnknownRun(no_run(run_id))
         if self._talk is None or not self._talk.alive():
-            self._talk = Conversation(_serve, str(self._root), IDLE_SECONDS)
+            self._talk = Conversation(_serve, str(self._store.root), IDLE_SECONDS)
         try:
             fine, said = self._talk.ask((question, about), PATIENCE)
         except (EOFError, OSError):

@@ -60,5 +60,15 @@ UPDATE runs SET folder = printf('%06d', number)""",
     7: """ALTER TABLE runs ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN lease_until REAL""",
     8: "CREATE TABLE deleted (folder TEXT PRIMARY KEY)",  # whose runs are gone, until they are, too
+    # Who a run's seconds are counted for on a public server, NULL: nobody; and whom others may not see.
+    9: """ALTER TABLE runs ADD COLUMN visitor TEXT;
+ALTER TABLE runs ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE visitors (
+    visitor TEXT PRIMARY KEY,
+    since REAL NOT NULL DEFAULT 0,             -- when the time began in which `spent` was
+    spent REAL NOT NULL DEFAULT 0,             -- seconds
+    turn REAL NOT NULL DEFAULT 0               -- when one of its runs was last taken from the queue
+)""",
 }
 VERSION = max(LATER)

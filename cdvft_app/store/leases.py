@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
 
 from cdvft_app.store import processes, states, waiting
 from cdvft_app.store.database import Database
-from cdvft_app.store.records import LeaseLost, RunRecord, kept, select
+from cdvft_app.store.records import LeaseLost, RunRecord, StoreError, kept, select
 
 RENEWAL_SECONDS = 5.0
 """How often a holder renews its lease, which ends after `states.LEASE_SECONDS` without."""
+LOOK_SECONDS = 1.0
 INTERRUPTED = "The program ended while this run was training. Resume goes on from its last checkpoint."
 
 
@@ -24,6 +26,15 @@ class Leases:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._next_look = 0.0
+
+    def look(self) -> None:
+        """`expire`, before anybody is told of runs; at most once a second."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            with suppress(StoreError):  # of a disk that is full: what is known is shown
+                self.expire()
 
     def acquire(self, run_id: str, holder: str) -> RunRecord:
         """Take a run that waits, or one that ended early; `epoch` of the record is the lease's.

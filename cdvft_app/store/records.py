@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,8 @@ class RunRecord:
     `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
     relative to the run's folder. `process` names who holds its lease, `epoch` counts its leases.
     `forecast` is what was promised when the run was made, None where nothing was. `sweep`: it is one of a
-    sweep's many.
+    sweep's many. `visitor` is who its seconds are counted for on a public server. Only its owner sees a run
+    that is `private`, by its own wish, or `hidden`, by the operator's.
     """
 
     id: str
@@ -66,6 +68,9 @@ class RunRecord:
     epoch: int
     forecast: dict[str, Any] | None
     sweep: bool
+    visitor: str | None
+    private: bool
+    hidden: bool
 
     @property
     def whole_seconds(self) -> float | None:
@@ -78,18 +83,18 @@ class RunRecord:
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord))
 
 
-def record(row: sqlite3.Row) -> RunRecord:
-    values = dict(row)
+def record(columns: Mapping[str, Any]) -> RunRecord:
+    values = dict(columns)
     values["settings"] = RunSettings.model_validate_json(values["settings"])
     values["result"] = json.loads(values["result"])
     values["forecast"] = json.loads(values["forecast"] or "null")
-    values["sweep"] = bool(values["sweep"])
+    values |= {flag: bool(values[flag]) for flag in ("sweep", "private", "hidden")}
     return RunRecord(**values)
 
 
 def select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
     """The runs that the `rest` of a SELECT finds."""
-    return [record(row) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
+    return [record(dict(row)) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
 
 
 def kept(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:

@@ -6,19 +6,18 @@ ask for rows after a cursor and wait for no writer. Whatever the disk refuses co
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import leases, owners, rows, states, waiting
+from cdvft_app.store import leases, making, owners, rows, states, waiting
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
@@ -33,9 +32,9 @@ from cdvft_app.store.records import (
     kept,
     select,
 )
+from cdvft_app.store.viewers import EVERYTHING, Viewer
 
 HISTORY = "history.sqlite"
-LOOK_SECONDS = 1.0
 
 
 class RunStore:
@@ -52,7 +51,13 @@ class RunStore:
         self.measurements = Measurements(self._database)
         self.leases = Leases(self._database)
         self.folders = Folders(self.root / "runs", self._database)
-        self._next_look = 0.0
+        self._viewer: Callable[[], Viewer] = lambda: EVERYTHING
+
+    def seen_by(self, viewer: Callable[[], Viewer]) -> RunStore:
+        """The same store, which finds only what the `viewer` of the moment sees."""
+        seen = copy(self)
+        seen._viewer = viewer
+        return seen
 
     @classmethod
     def default(cls) -> RunStore:
@@ -79,40 +84,35 @@ class RunStore:
         *,
         sweep: bool = False,
         group_id: str | None = None,
+        visitor: str | None = None,
+        private: bool = False,
     ) -> list[RunRecord]:
         """One group of queued runs, in order. With `process` they skip the queue: it trains them now.
 
         `forecasts` are what was promised of them, in the same order; missing ones are None. With `group_id`
-        they join that group.
+        they join that group. On a public server their seconds are counted for `visitor`. Nobody but the owner
+        sees those that are `private`.
         """
-        group_id, now = group_id or secrets.token_hex(16), time.time()
-        made = []
+        shared = {
+            "group_id": group_id or secrets.token_hex(16),
+            "token_hash": None if token is None else owners.token_hash(token),
+            "sweep": sweep,
+            "visitor": visitor,
+            "private": private,
+        }
         with self._database.writing() as connection:
-            for position, (one, forecast) in enumerate(zip_longest(settings, forecasts)):
-                run_id = secrets.token_hex(16)  # none begins with "-", as options do
-                values = {
-                    "id": run_id,
-                    "folder": run_id,
-                    "group_id": group_id,
-                    "position": position,
-                    "token_hash": None if token is None else owners.token_hash(token),
-                    "name": one_line(name) or one.recipe,
-                    "settings": one.model_dump_json(),
-                    "method": one.method.key,
-                    "state": "queued",
-                    "created": now,
-                    "queued": now,
-                    "forecast": json.dumps(forecast) if forecast else None,
-                    "sweep": sweep,
-                }
-                inserted = connection.execute(
-                    f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
-                    f" RETURNING number",
-                    tuple(values.values()),
-                ).fetchone()
-                if process is not None:
-                    states.move(connection, inserted["number"], "preparing", process=process)
-                made += select(connection, "WHERE number = ?", inserted["number"])
+            made = [
+                making.insert(
+                    connection,
+                    one,
+                    position=position,
+                    name=one_line(name),
+                    forecast=forecast,
+                    shared=shared,
+                    process=process,
+                )
+                for position, (one, forecast) in enumerate(zip_longest(settings, forecasts))
+            ]
         for run in made:
             with suppress(StoreError):  # the run is kept, and whoever trains it makes its folder
                 self.make_folder(run.id)
@@ -121,39 +121,38 @@ class RunStore:
 
     def get(self, run_id: object) -> RunRecord | None:
         """The run, or None for anything that is not the id of one."""
-        self._look()
-        with self._database.reading() as connection:
-            found = select(connection, "WHERE id = ?", possible_id(run_id))
+        found = self._seen("id = ?", possible_id(run_id))
         return found[0] if found else None
 
     def history(self, limit: int = 100, token: str | None = None) -> list[RunRecord]:
         """The latest runs first; with `token`, its owner's only."""
-        mine, values = ("", ()) if token is None else ("WHERE token_hash = ?", (owners.token_hash(token),))
-        self._look()
-        with self._database.reading() as connection:
-            return select(connection, f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
+        mine, values = waiting.conditions(token and owners.token_hash(token), None)
+        return self._seen(f"{mine} ORDER BY number DESC LIMIT ?", *values, max(limit, 0))
 
     def finished(self, limit: int = 100) -> list[RunRecord]:
         """The runs that ended as they should, the latest first."""
-        with self._database.reading() as connection:
-            return select(connection, "WHERE state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
+        return self._seen("state = 'finished' ORDER BY number DESC LIMIT ?", max(limit, 0))
 
     def group(self, group_id: object) -> list[RunRecord]:
         """The runs of one race, in the order they were asked for."""
-        self._look()
-        with self._database.reading() as connection:
-            return select(connection, "WHERE group_id = ? ORDER BY position, number", possible_id(group_id))
+        return self._seen("group_id = ? ORDER BY position, number", possible_id(group_id))
 
     def groups(
         self, limit: int, token: str | None = None, sweeps: bool | None = None
     ) -> list[list[RunRecord]]:
         """The latest groups, each in its order; with `token`, its owner's; with `sweeps`, those or races."""
+        seen, viewer = self._viewer().condition()
         conditions, values = waiting.conditions(token and owners.token_hash(token), sweeps)
         order = "GROUP BY group_id ORDER BY max(number) DESC LIMIT ?"
-        query = f"SELECT group_id FROM runs WHERE {conditions} {order}"
+        query = f"SELECT group_id FROM runs WHERE {seen} AND {conditions} {order}"
         with self._database.reading() as connection:
-            found = connection.execute(query, (*values, max(limit, 0))).fetchall()
+            found = connection.execute(query, (*viewer, *values, max(limit, 0))).fetchall()
         return [self.group(row["group_id"]) for row in found]
+
+    def _seen(self, rest: str, *values: object) -> list[RunRecord]:
+        self.leases.look()
+        with self._database.reading() as connection:
+            return self._viewer().select(connection, rest, *values)
 
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
@@ -163,14 +162,6 @@ class RunStore:
     def make_folder(self, run_id: str) -> Path:
         """The run's folder, made if it is missing. Only a run that is in the history has one."""
         return self.folders.make(self.folder(run_id).name)
-
-    def _look(self) -> None:
-        """End the runs whose holders are gone before anybody is told of them; at most once a second."""
-        now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + LOOK_SECONDS
-            with suppress(StoreError):  # of a disk that is full: what is known is shown
-                self.leases.expire()
 
     # Events and rows
 
@@ -264,15 +255,27 @@ class RunStore:
         if found is None:
             raise UnknownRun(no_run(run_id))
         if not self.owner(run_id, token):
-            raise NotOwner(f"Only the browser that started “{found.name}” may change it.")
+            raise NotOwner("Only the browser that started this run may change it.")
         return found
 
     def rename(self, run_id: str, name: str, token: str) -> None:
         self.require_owner(run_id, token)
         if not one_line(name):
             raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
+        self._update(run_id, name=one_line(name))
+
+    def set_private(self, run_id: str, private: bool, token: str) -> None:
+        """Whether nobody but its owner sees the run."""
+        self.require_owner(run_id, token)
+        self._update(run_id, private=private)
+
+    def hide(self, run_id: str, hidden: bool) -> None:
+        """For the operator: whether nobody but its owner sees the run, whatever the owner wishes."""
+        self._update(run_id, hidden=hidden)
+
+    def _update(self, run_id: str, **changed: object) -> None:
         with self._database.writing() as connection:
-            states.update(connection, kept(connection, run_id)["number"], {"name": one_line(name)})
+            states.update(connection, kept(connection, run_id)["number"], changed)
         self.folders.keep_facts(run_id)
 
     def delete(self, run_id: str, token: str) -> None:

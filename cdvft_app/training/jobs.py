@@ -77,11 +77,14 @@ class JobQueue:
         sweep: bool = False,
         forecasts: Sequence[Mapping[str, Any] | None] = (),
         program: bool = False,
+        private: bool = False,
     ) -> list[str]:
         """Queue the runs of a race or a sweep; returns their ids in order, or raises `QueueFull`."""
         with self._changed:
             self._check_room(len(settings), token, sweep, program)
-            made = self._store.create(settings, token, name, forecasts=forecasts, sweep=sweep)
+            made = self._store.create(
+                settings, token, name, forecasts=forecasts, sweep=sweep, private=private
+            )
             ids = [run.id for run in made]
             self._of_programs.update(ids if program else ())
             self._changed.notify_all()

@@ -15,6 +15,7 @@ from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.shared.actions import submit
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import looking
 
 MOST_ROWS = 5000
 # How many calls of one endpoint may run at the same time; Gradio's own default is one.
@@ -31,18 +32,30 @@ def recipes() -> dict[str, Any]:
     }
 
 
-def start(app: AppState, settings: object) -> dict[str, Any]:
-    """Queue a race. See `RaceRequest` for the settings; what is left out is the recipe's."""
+def start(app: AppState, settings: object, private: object = False) -> dict[str, Any]:
+    """Queue a race. See `RaceRequest` for the settings; what is left out is the recipe's.
+
+    A race that is `private` is shown to nobody without the token.
+    """
+    if not isinstance(private, bool):
+        raise refusal(f"private: got {_quoted(private)}; it is true or false.")
     token = secrets.token_urlsafe(32)
     try:
-        return {"run_ids": submit(app, parse_race(settings), token, program=True), "token": token}
+        return {
+            "run_ids": submit(app, parse_race(settings), token, program=True, private=private),
+            "token": token,
+        }
     except (InvalidChoice, QueueFull, StoreError) as error:
         raise refusal(str(error)) from None
 
 
-def state(app: AppState, run_id: object, cursor: object = 0) -> dict[str, Any]:
-    """A run's state, and its rows after `cursor`: at most 5,000; ask again with the new cursor for more."""
-    run = _run(app, run_id)
+def state(app: AppState, run_id: object, cursor: object = 0, token: object = "") -> dict[str, Any]:
+    """A run's state, and its rows after `cursor`: at most 5,000; ask again with the new cursor for more.
+
+    A private run is told of to whoever has the `token` that /start gave.
+    """
+    with looking(token):
+        run = _run(app, run_id)
     if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor < 2**63:
         raise refusal(f"cursor: got {_quoted(cursor)}; it is a whole number, 0 or the one that came last.")
     rows, cursor_now = app.store.rows(run.id, cursor, limit=MOST_ROWS)
@@ -67,9 +80,10 @@ def state(app: AppState, run_id: object, cursor: object = 0) -> dict[str, Any]:
 
 def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
     """Stop a run of one's own; a run that trains ends within two steps and keeps its adapter."""
-    run = _run(app, run_id)
     if not isinstance(token, str):
         raise refusal(f"token: got {_quoted(token)}; it is the text that /start gave.")
+    with looking(token):
+        run = _run(app, run_id)
     try:
         app.queue.stop(run.id, token)
     except NotOwner:
@@ -97,11 +111,11 @@ def register(app: AppState) -> None:
     def _recipes() -> dict[str, Any]:
         return recipes()
 
-    def _start(settings: dict[str, Any]) -> dict[str, Any]:
-        return start(app, settings)
+    def _start(settings: dict[str, Any], private: bool = False) -> dict[str, Any]:
+        return start(app, settings, private)
 
-    def _state(run_id: str, cursor: int = 0) -> dict[str, Any]:
-        return state(app, run_id, cursor)
+    def _state(run_id: str, cursor: int = 0, token: str = "") -> dict[str, Any]:
+        return state(app, run_id, cursor, token)
 
     def _stop(run_id: str, token: str) -> dict[str, Any]:
         return stop(app, run_id, token)

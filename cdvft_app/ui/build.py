@@ -37,7 +37,7 @@ def build(app: AppState) -> gr.Blocks:
     with gr.Blocks(
         title=texts.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as page:
-        header()
+        header(app)
         with gr.Tabs(elem_id="tabs", selected=names[0]) as tabs:
             visits = []
             for tab, name in zip(TABS, names, strict=True):

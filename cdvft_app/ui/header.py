@@ -1,4 +1,4 @@
-"""The line on top of every tab."""
+"""The line on top of every tab, which also lets the browser keep the cookie by which its runs are found."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import os
 
 import gradio as gr
 
+from cdvft_app.payloads.page import HeaderView
+from cdvft_app.store.owners import token_hash
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.component import ASSETS, address, component
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.visitor import visitor_token
 
 
-def header() -> gr.HTML:
+def header(app: AppState) -> gr.HTML:
     """Name, device, paper, light or dark."""
 
     def where(_: object) -> str:
         return device_name(device_kind())
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return component(
+    head = component(
         "page/header.js",
+        {"viewer": ""},
         html=(
             '<header class="masthead">'
             f'<img src="{address(ASSETS / "logo.svg")}" alt="" width="28" height="28">'
@@ -31,3 +36,11 @@ def header() -> gr.HTML:
         server_functions={"where": where},
         elem_id="header",
     )
+    token = visitor_token(app)
+    token.change(known, token, head, queue=False, show_progress="hidden", api_visibility="private")
+    return head
+
+
+def known(token: object) -> HeaderView:
+    """The header's value for the browser that has this token."""
+    return {"viewer": token_hash(token) if isinstance(token, str) and token else ""}

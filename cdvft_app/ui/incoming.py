@@ -5,12 +5,69 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # In JSON: a pair of surrogates, which is one character; a lone one, which is none; any other escape.
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
+
+
+MOST_BYTES = 1_000_000
+MOST_UPLOADED = 10_000_000  # with what multipart adds to a file
+TOO_LARGE = "This request is larger than {:g} MB, and no larger one is read here. Send less at a time."
+
+
+class BoundedBodies:
+    """Refuses bodies over 1 MB, of uploads over 10 MB, before they are in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = MOST_UPLOADED if is_upload(scope) else MOST_BYTES
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        if not said.isdigit() or int(said) > most:
+            await _refuse(most, scope, receive, send)
+            return
+        read, answered = 0, False
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > most:
+                raise _TooLarge
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, watched)
+        except _TooLarge:
+            if not answered:
+                await _refuse(most, scope, receive, send)
+
+
+class _TooLarge(Exception):
+    """More came than was said."""
+
+
+async def _refuse(most: int, scope: Scope, receive: Receive, send: Send) -> None:
+    sentence = TOO_LARGE.format(most / 1e6)
+    answer = JSONResponse({"detail": sentence}, 413, {"connection": "close"})  # the rest is not waited for
+    await answer(scope, receive, send)
+
+
+def is_upload(scope: Scope) -> bool:
+    return scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/gradio_api/upload")
 
 
 class WellFormedText:

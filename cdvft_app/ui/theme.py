@@ -10,8 +10,11 @@ from gradio.themes.utils import sizes
 from starlette.middleware import Middleware
 
 from cdvft_app.figures import palette
-from cdvft_app.ui.incoming import WellFormedText
+from cdvft_app.public.hosts import AllowedHosts
+from cdvft_app.ui.incoming import BoundedBodies, WellFormedText
 from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
+
+MOST_SESSIONS = 200  # whose controls' values Gradio keeps; whoever was away longest begins anew
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
@@ -104,5 +107,8 @@ def launch_arguments() -> dict[str, Any]:
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "8mb",
-        "app_kwargs": {"middleware": [Middleware(WellFormedText)]},
+        "state_session_capacity": MOST_SESSIONS,
+        "app_kwargs": {
+            "middleware": [Middleware(part) for part in (AllowedHosts, BoundedBodies, WellFormedText)]
+        },
     }

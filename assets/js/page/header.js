@@ -4,6 +4,7 @@ import { find, h } from "../shared/dom.js";
 import { tendChoices } from "./choices.js";
 import { describeParts } from "./gradio_parts.js";
 
+/** @import { HeaderView } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const KEY = "cdvft-theme";
@@ -17,8 +18,21 @@ const stored = () => {
 const system = matchMedia("(prefers-color-scheme: dark)");
 const wanted = () => stored() ?? (system.matches ? "dark" : "light");
 
-/** @param {Part<null, object, {where: Ask<object, string>}>} part */
-export function mount({ element, server }) {
+/**
+ * Kept for all requests of this page, those of a frame too, as on a Space.
+ * @param {string} name
+ * @param {string} value
+ */
+function keepCookie(name, value) {
+  const frame = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
+  document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; ${frame}`;
+}
+
+/** @param {Part<HeaderView, object, {where: Ask<object, string>}>} part */
+export function mount({ element, props, server, watch }) {
+  const known = () => props.value.viewer && keepCookie("cdvft-viewer", props.value.viewer);
+  watch("value", known);
+  known();
   const label = h("span", {}, "");
   const button = h(
     "button",

@@ -27,8 +27,12 @@ class Buttons:
     reason: str
 
 
-def submit(app: AppState, request: RaceRequest, token: str, program: bool = False) -> list[str]:
+def submit(
+    app: AppState, request: RaceRequest, token: str, *, program: bool = False, private: bool = False
+) -> list[str]:
     """Queue a race whose every run can be, of a person or a program; the ids in the order of its methods.
+
+    Nobody but the owner sees a race that is `private`.
 
     Raises:
         InvalidChoice, QueueFull, StoreError: with a sentence.
@@ -39,7 +43,9 @@ def submit(app: AppState, request: RaceRequest, token: str, program: bool = Fals
     admit(zip(plans, foretold, strict=True), app.queue.most_seconds)
     promised = [made.facts() if made else None for made in foretold]
     chosen = [plan.settings for plan in plans]
-    return app.queue.submit(chosen, token, plans[0].recipe.title, forecasts=promised, program=program)
+    return app.queue.submit(
+        chosen, token, plans[0].recipe.title, forecasts=promised, program=program, private=private
+    )
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.ui.shared.viewing import looking
+
 ASSETS = Path(__file__).resolve().parents[3] / "assets"
 
 _ON_LOAD = """/* {events} */
@@ -50,8 +52,8 @@ def component(
 
     `props` are the further keyword arguments, which never change, and `value`, any JSON.
     `server.name(argument)` in the module calls the server function of that name; its argument is untrusted
-    and must be checked; one that takes long runs in a `Pool`. `events` are the names that `trigger` may send;
-    each is a listener of the component.
+    and must be checked; by a "token" in it the visitor sees runs of its own; one that takes long runs in a
+    `Pool`. `events` are the names that `trigger` may send; each is a listener of the component.
     (A subclass of gr.HTML would do the same, but Gradio writes a .pyi file beside the source of every one.)
     """
     # They go into the script: Gradio loses those of a part whose value is set before its tab is first seen.
@@ -75,11 +77,17 @@ def component(
 
 def _named(name: str, call: Callable[[object], Any]) -> Callable[[object], Any]:
     def server_function(argument: object) -> Any:
-        return call(argument)
+        with looking(_token(argument)):
+            return call(argument)
 
     async def awaited(argument: object) -> Any:
-        return await call(argument)
+        with looking(_token(argument)):
+            return await call(argument)
 
     named = awaited if inspect.iscoroutinefunction(call) else server_function
     named.__name__ = name
     return named
+
+
+def _token(argument: object) -> object:
+    return argument.get("token") if isinstance(argument, dict) else None

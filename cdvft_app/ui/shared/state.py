@@ -14,6 +14,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.prediction import Prediction, predict
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.shared.viewing import viewer
 
 SECRET_FILE = "browser-secret"
 LEARNED_FROM = 200  # finished runs
@@ -21,7 +22,10 @@ LEARNED_FROM = 200  # finished runs
 
 @dataclass(frozen=True)
 class AppState:
-    """Shared by all visitors; everything that belongs to one visitor comes with each call."""
+    """Shared by all visitors; everything that belongs to one visitor comes with each call.
+
+    `store` finds what the visitor of the moment sees, see `viewing`.
+    """
 
     store: RunStore
     queue: JobQueue
@@ -29,7 +33,7 @@ class AppState:
 
     @classmethod
     def make(cls, store: RunStore, queue: JobQueue) -> AppState:
-        return cls(store, queue, _kept_secret(store.root))
+        return cls(store.seen_by(viewer), queue, _kept_secret(store.root))
 
     def foretell(self, plans: Sequence[Plan]) -> list[Prediction | None]:
         """What is promised of each run, by what the latest ones, and measured steps, took here."""

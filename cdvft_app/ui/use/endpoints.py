@@ -13,6 +13,7 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import looking
 
 MOST_TEXTS = 100
 FORMS = ("adapter", "merged", "lora", "script", "notebook")
@@ -21,26 +22,39 @@ FORMS = ("adapter", "merged", "lora", "script", "notebook")
 def register(app: AppState, answering: Answering) -> None:
     """Add the endpoints to the Blocks that are being built."""
 
-    def predict(run_ids: list[str], texts: list[str], second: list[str] | None = None) -> dict[str, Any]:
-        """What finished runs of one race answer for texts, and the frozen model with the first head."""
+    def predict(
+        run_ids: list[str], texts: list[str], second: list[str] | None = None, token: str = ""
+    ) -> dict[str, Any]:
+        """What finished runs of one race answer for texts, and the frozen model with the first head.
+
+        A private run answers to the `token` that /start gave.
+        """
         if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS):
             raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race.")
         if not (isinstance(texts, list) and 1 <= len(texts) <= MOST_TEXTS):
             raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
         if not all(isinstance(text, str) for text in [*texts, *(second or [])]):
             raise refusal("texts: each must be a text.")
-        return _asked(answering, "answer", run_ids=run_ids, texts=texts, second=second or [], image=None)
+        with looking(token):
+            return _asked(answering, "answer", run_ids=run_ids, texts=texts, second=second or [], image=None)
 
     def export(
-        run_id: str, to: Literal["adapter", "merged", "lora", "script", "notebook"] = "adapter", rank: int = 8
+        run_id: str,
+        to: Literal["adapter", "merged", "lora", "script", "notebook"] = "adapter",
+        rank: int = 8,
+        token: str = "",
     ) -> Path:
-        """A finished run as a zip: as it was trained, merged, cut to LoRA, or as a script or notebook."""
+        """A finished run as a zip: as it was trained, merged, cut to LoRA, or as a script or notebook.
+
+        A private run is given to whoever has the `token` that /start gave.
+        """
         if to not in FORMS:
             raise refusal(f"to: got {str(to)[:40]!r}; it is one of {', '.join(FORMS)}.")
         if isinstance(rank, bool) or not isinstance(rank, int):
             raise refusal("rank: it is a whole number.")
         out = Path(tempfile.mkdtemp(prefix="cdvft-")) / f"{to}.zip"
-        return Path(_asked(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out)))
+        with looking(token):
+            return Path(_asked(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out)))
 
     for call in (predict, export):
         gr.api(

@@ -39,7 +39,7 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 
 def build(app: AppState) -> OnVisit:
     """Lay the tab out and connect it."""
-    answering = Answering(app.store.root)
+    answering = Answering(app.store)
     endpoints.register(app, answering)
     with gr.Column(elem_classes=["use"]):
         race = gr.Dropdown([], label="Finished race", info=NONE_YET, elem_id="use-race")

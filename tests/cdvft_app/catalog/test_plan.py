@@ -156,7 +156,7 @@ def test_typed_ids_work_at_home_and_not_on_a_space(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SPACE_ID", "someone/space")
     assert not catalog.hub_ids_allowed()
     for choice in ({"model": "owner/some-model"}, {"dataset": "owner/some.data"}):
-        with pytest.raises(InvalidChoice, match="on a public Space ids cannot be typed in"):
+        with pytest.raises(InvalidChoice, match="on a public server ids cannot be typed in"):
             _plan(**choice)
     with pytest.raises(InvalidChoice) as caught:
         _plan(model="bert")

@@ -146,7 +146,7 @@ def test_only_the_owner_may_change_a_run(store, run_id, tmp_path):
     assert store.owner(run_id, "secret")
     for token in ("", "Secret", "secret ", None, 7, "x" * 10**6, "\ud800", b"secret"):
         assert not store.owner(run_id, token)
-        with pytest.raises(NotOwner, match="first"):
+        with pytest.raises(NotOwner, match="Only the browser that started this run"):
             store.rename(run_id, "mine", token)
         with pytest.raises(NotOwner):
             store.delete(run_id, token)

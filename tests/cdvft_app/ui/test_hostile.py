@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import anyio.to_thread
 import gradio as gr
 import pytest
+from gradio.state_holder import SessionState
 from starlette.testclient import TestClient
 
 from cdvft_app.catalog import libraries
@@ -62,7 +64,7 @@ class Studio:
         self.run = self.store.create([RunSettings(method="cdvft")], "secret")[0]
         self.page = build(self.app)
         served = gr.routes.App.create_app(self.page, app_kwargs=launch_arguments()["app_kwargs"])
-        self.client = TestClient(served, raise_server_exceptions=False)
+        self.client = TestClient(served, "http://127.0.0.1", raise_server_exceptions=False)
 
     def post(self, route: str, **body: Any) -> tuple[int, str]:
         headers = {"content-type": "application/json"}
@@ -79,6 +81,65 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         with made.client:
             yield made
     made.store.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "answered"),
+    [
+        ("127.0.0.1:7860", True),
+        ("LOCALHOST", True),
+        ("[::1]:7860", True),
+        ("mine.hf.space", True),
+        ("class.example.org:8443", True),
+        ("rebound.example.com", False),
+        ("127.0.0.1.example.com", False),
+        ("example.org", False),
+        ("", False),
+    ],
+)
+def test_only_names_of_this_server_are_answered(studio, monkeypatch, host, answered) -> None:
+    monkeypatch.setenv("SPACE_HOST", "mine.hf.space")
+    monkeypatch.setenv("CDVFT_HOSTS", "class.example.org, other.example.org")
+    answer = studio.client.get("/gradio_api/app_id", headers={"host": host})
+    assert answer.status_code == (200 if answered else 403)
+    assert answered or "CDVFT_HOSTS" in answer.text
+    monkeypatch.setenv("CDVFT_HOSTS", "*")
+    assert studio.client.get("/gradio_api/app_id", headers={"host": host}).status_code == 200
+
+
+def test_a_link_by_which_the_server_is_shared_is_answered(studio, monkeypatch) -> None:
+    asked = {"host": "abc.gradio.live"}
+    assert studio.client.get("/gradio_api/app_id", headers=asked).status_code == 403
+    monkeypatch.setattr(studio.page, "share_url", "https://abc.gradio.live")
+    assert studio.client.get("/gradio_api/app_id", headers=asked).status_code == 200
+
+
+@pytest.mark.parametrize("route", ["queue/join", "run/predict", "component_server", "call/start"])
+def test_large_bodies_are_refused_with_a_sentence(studio: Studio, route: str) -> None:
+    status, said = studio.post(route, data=["x" * 1_000_000])
+    assert status == 413 and "larger than 1 MB" in said
+    parts = (b"x" * 100_000 for _ in range(20))  # comes without a length
+    answer = studio.client.post(f"/gradio_api/{route}", content=parts)
+    assert answer.status_code == 413 and "larger than 1 MB" in answer.text
+
+
+def test_uploads_may_be_larger_but_not_very_large(studio: Studio) -> None:
+    for size, status in ((2_000_000, 200), (12_000_000, 413)):
+        answer = studio.client.post("/gradio_api/upload", files={"files": ("a.png", b"x" * size)})
+        assert answer.status_code == status
+
+
+def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Studio) -> None:
+    made, before = [], 0
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            before = before or tracemalloc.get_traced_memory()[0]
+            made.append(SessionState(studio.page))
+        each = (tracemalloc.get_traced_memory()[0] - before) / len(made)
+    finally:
+        tracemalloc.stop()
+    assert 10_000 < each < 100e6 / launch_arguments()["state_session_capacity"]
 
 
 def test_server_functions_answer_anything(studio: Studio) -> None:

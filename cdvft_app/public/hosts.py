@@ -1,0 +1,64 @@
+"""Which names this server answers to: a page of elsewhere whose name leads here may not speak for a visitor.
+
+Source: "DNS rebinding" in the OWASP web security testing guide; the check is that of Jupyter's servers.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cdvft_app.public.mode import LOOPBACK, Mode, mode
+
+MOST_QUOTED = 80
+
+
+def allowed(name: str, known: Mode, shared_by: str | None = None) -> bool:
+    """Whether a Host header may hold this.
+
+    Args:
+        name: the header, with or without a port.
+        known: whose `hosts` are allowed beside those of loopback, of the Space, and of its own address.
+        shared_by: the link by which it is shared.
+    """
+    if "*" in known.hosts:
+        return True
+    names = {*LOOPBACK, *known.hosts, known.space_host, known.bound_to, _host(shared_by or "")}
+    return _without_port(name) in {_without_port(one) for one in names if one}
+
+
+class AllowedHosts:
+    """Refuses requests to names that are not `allowed`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        name = next((value for key, value in scope["headers"] if key == b"host"), b"").decode("latin-1")
+        if allowed(name, mode(), scope["app"].get_blocks().share_url):
+            await self._app(scope, receive, send)
+            return
+        await PlainTextResponse(refusal(name), 403)(scope, receive, send)
+
+
+def refusal(name: str) -> str:
+    shown = ascii(_without_port(name)[:MOST_QUOTED])
+    return (
+        f"This server does not answer to the name {shown}. Whoever runs it can allow it: set CDVFT_HOSTS "
+        "to the name, with commas between several."
+    )
+
+
+def _host(address: str) -> str:
+    """example.org of "https://example.org/page"."""
+    return address.partition("://")[2].partition("/")[0]
+
+
+def _without_port(name: str) -> str:
+    name = name.lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return (name.rpartition(":")[0] if name.count(":") == 1 else name).rstrip(".")

@@ -1,0 +1,98 @@
+"""Whether this server is public, and what holds then: read from the environment, and asked by every check."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[int, Field(gt=0)]
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _parts(text: object) -> object:
+    """ "a, b" as ("a", "b")."""
+    return tuple(part for one in text.split(",") if (part := one.strip())) if isinstance(text, str) else text
+
+
+Parts = Annotated[tuple[str, ...], BeforeValidator(_parts)]
+
+
+class Mode(BaseModel):
+    """Each field is the environment variable in its alias.
+
+    The server is public if CDVFT_PUBLIC says so; with `auto`, if it is a Space, is bound to an address that
+    others reach, or is shared by a link.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asked: Literal["auto", "1", "0"] = Field("auto", alias="CDVFT_PUBLIC")
+    space: str = Field("", alias="SPACE_ID")
+    space_host: str = Field("", alias="SPACE_HOST")
+    bound_to: str = Field("127.0.0.1", alias="GRADIO_SERVER_NAME")
+    share: str = Field("", alias="GRADIO_SHARE")
+    budget_seconds: Amount = Field(1800, alias="CDVFT_BUDGET_SECONDS")
+    budget_hours: Amount = Field(24, alias="CDVFT_BUDGET_HOURS")
+    codes: Parts = Field((), alias="CDVFT_CODES")
+    trusted_proxies: Parts = Field((), alias="CDVFT_TRUSTED_PROXIES")
+    hosts: Parts = Field((), alias="CDVFT_HOSTS")
+    operator_key: SecretStr = Field(SecretStr(""), alias="CDVFT_OPERATOR_KEY")
+    upload_bytes: Size = Field(500_000_000, alias="CDVFT_UPLOAD_BYTES")
+    upload_hours: Amount = Field(1, alias="CDVFT_UPLOAD_HOURS")
+
+    @property
+    def public(self) -> bool:
+        if self.asked != "auto":
+            return self.asked == "1"
+        return bool(self.space) or self.shared or not _loopback(self.bound_to)
+
+    @property
+    def shared(self) -> bool:
+        return self.share.lower() == "true"
+
+
+NAMES = tuple(str(field.alias) for field in Mode.model_fields.values())
+
+
+def mode() -> Mode:
+    """What the environment says.
+
+    Raises:
+        ValueError: a variable means nothing; which, what it holds, and what it may.
+    """
+    return _read(tuple((name, os.environ[name]) for name in NAMES if os.environ.get(name)))
+
+
+@lru_cache(maxsize=4)
+def _read(variables: tuple[tuple[str, str], ...]) -> Mode:
+    try:
+        found = Mode.model_validate(dict(variables))
+    except ValidationError as error:
+        raise ValueError("\n".join(_sentence(one) for one in error.errors())) from None
+    for proxy in found.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            raise ValueError(
+                f"CDVFT_TRUSTED_PROXIES: got {proxy!r}; give addresses or networks with commas, such as "
+                "127.0.0.1, 10.0.0.0/8."
+            ) from None
+    return found
+
+
+def _sentence(error: Any) -> str:
+    return f"{error['loc'][0]}: got {str(error['input'])[:40]!r}. {error['msg']}."
+
+
+def _loopback(name: str) -> bool:
+    if name in LOOPBACK:
+        return True
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,48 @@
+"""Who looks at the history: a run that is private or hidden is seen by its owner alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cdvft_app.store.records import COLUMNS, RunRecord, record
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Sees what is neither private nor hidden, and every run of its own.
+
+    Args:
+        owner: the hash of the token by which it owns runs; None: it owns none.
+        everything: whether it sees all runs: the app itself, a terminal, the operator.
+        name: what runs of others are called instead of by their names; None: by their names.
+    """
+
+    owner: str | None = None
+    everything: bool = False
+    name: Callable[[RunRecord], str] | None = None
+
+    def condition(self) -> tuple[str, tuple[object, ...]]:
+        """SQL for the runs it sees, and its values."""
+        if self.everything:
+            return "TRUE", ()
+        return "(private = 0 AND hidden = 0 OR token_hash IS NOT NULL AND token_hash = ?)", (self.owner,)
+
+    def select(self, connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
+        """The runs it sees of those that `rest` finds: a condition, and what follows one in a SELECT."""
+        seen, owner = self.condition()
+        query = f"SELECT {COLUMNS}, token_hash FROM runs WHERE {seen} AND {rest}"
+        return [self._record(row) for row in connection.execute(query, (*owner, *values))]
+
+    def _record(self, row: sqlite3.Row) -> RunRecord:
+        columns = dict(row)
+        owner = columns.pop("token_hash")
+        found = record(columns)
+        if self.everything or self.name is None or (owner is not None and owner == self.owner):
+            return found
+        return dataclasses.replace(found, name=self.name(found))
+
+
+EVERYTHING = Viewer(everything=True)

@@ -1,0 +1,52 @@
+"""Who looks at the history now: the owner of a token that came with the request, or of the page's cookie.
+
+The cookie is the token's hash: it finds the owner's runs and can change none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from gradio.context import LocalContext
+
+from cdvft_app import catalog
+from cdvft_app.public.mode import mode
+from cdvft_app.store.owners import token_hash
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.viewers import Viewer
+
+VIEWER_COOKIE = "cdvft-viewer"
+_HASH = re.compile(r"[0-9a-f]{64}")
+_owner: ContextVar[str | None] = ContextVar("owner", default=None)
+
+
+@contextmanager
+def looking(token: object) -> Iterator[None]:
+    """Whoever brings this token looks meanwhile, and sees what is its own; anything else changes nothing."""
+    owner = token_hash(token) if isinstance(token, str) and token else _owner.get()
+    before = _owner.set(owner)
+    try:
+        yield
+    finally:
+        _owner.reset(before)
+
+
+def viewer() -> Viewer:
+    """Who looks now, by the token that came with the request, or by the cookie."""
+    owner = _owner.get() or _cookie(LocalContext.request.get(None))
+    return Viewer(owner, name=_title if mode().public else None)
+
+
+def _cookie(request: Any) -> str | None:
+    value = request.cookies.get(VIEWER_COOKIE, "") if request is not None else ""
+    return value if _HASH.fullmatch(value) else None
+
+
+def _title(run: RunRecord) -> str:
+    """What a stranger's run is called: a name is for its owner."""
+    recipe = catalog.recipes().get(run.settings.recipe)
+    return recipe.title if recipe else run.settings.recipe

@@ -1,0 +1,82 @@
+"""Whom a private or hidden run is shown to."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.owners import token_hash
+from cdvft_app.store.records import NotOwner
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.viewers import Viewer
+
+SETTINGS = RunSettings(method="lora")
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = RunStore(tmp_path)
+    yield opened
+    opened.close()
+
+
+def seen(store: RunStore, token: str | None) -> RunStore:
+    return store.seen_by(lambda: Viewer(token and token_hash(token), name=lambda run: "a race"))
+
+
+def everywhere(store: RunStore, run_id: str, group_id: str) -> list[bool]:
+    """Whether each way of finding a run finds this one."""
+    groups = store.groups(10)
+    return [
+        store.get(run_id) is not None,
+        bool(store.group(group_id)),
+        run_id in {run.id for run in store.history()},
+        run_id in {run.id for run in store.finished()},
+        run_id in {run.id for group in groups for run in group},
+    ]
+
+
+@pytest.fixture
+def mine(store):
+    """A finished run of mine, which is private, between two open ones of others."""
+    store.create([SETTINGS], "theirs", "their name")
+    (run,) = store.create([SETTINGS], "mine", "my name", private=True)
+    store.create([SETTINGS], None, "from a terminal")
+    for state in ("preparing", "running", "finished"):
+        store.set_state(run.id, state)
+    return run
+
+
+@pytest.mark.parametrize(("token", "sees"), [("mine", True), ("theirs", False), (None, False)])
+def test_a_private_run_is_its_owners_alone(store, mine, token, sees):
+    assert everywhere(seen(store, token), mine.id, mine.group_id) == [sees] * 5
+    assert len(seen(store, token).history()) == 2 + sees
+    assert everywhere(store, mine.id, mine.group_id) == [True] * 5
+
+
+def test_it_can_be_opened_and_closed_by_its_owner_alone(store, mine):
+    with pytest.raises(NotOwner):
+        store.set_private(mine.id, False, "theirs")
+    assert seen(store, "theirs").get(mine.id) is None
+    store.set_private(mine.id, False, "mine")
+    assert everywhere(seen(store, "theirs"), mine.id, mine.group_id) == [True] * 5
+    store.hide(mine.id, True)
+    assert everywhere(seen(store, "theirs"), mine.id, mine.group_id) == [False] * 5
+    assert everywhere(seen(store, "mine"), mine.id, mine.group_id) == [True] * 5
+
+
+def test_names_are_for_owners(store, mine):
+    store.set_private(mine.id, False, "mine")
+    assert [run.name for run in seen(store, "mine").history()] == ["a race", "my name", "a race"]
+    assert [run.name for run in seen(store, None).history()] == ["a race"] * 3
+    assert [run.name for run in store.history()] == ["from a terminal", "my name", "their name"]
+
+
+def test_it_stays_private_when_the_history_is_made_anew(store, mine, tmp_path):
+    store.close()
+    (tmp_path / "history.sqlite").unlink()
+    again = RunStore(tmp_path)
+    again.folders.adopt()
+    assert seen(again, "theirs").get(mine.id) is None
+    assert seen(again, "mine").get(mine.id).name == "my name"
+    again.close()

@@ -1,0 +1,76 @@
+"""A private race, looked for by its owner and by others at everything that shows runs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+
+from cdvft_app.results.answering import Answering
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.owners import token_hash
+from cdvft_app.store.records import UnknownRun
+from cdvft_app.ui import api
+from cdvft_app.ui.compare import finished_races
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.train.history import races
+from cdvft_app.ui.train.run_view import poll
+from cdvft_app.ui.train.tab import _first_shown
+
+
+@pytest.fixture
+def run(app: AppState):
+    (made,) = app.store.create([RunSettings(method="lora")], "mine", "secret name", private=True)
+    for state in ("preparing", "running", "finished"):
+        app.store.set_state(made.id, state)
+    return made
+
+
+def shows(app: AppState, run) -> list[bool]:
+    try:
+        known = api.state(app, run.id)["run_id"] == run.id
+    except gr.Error as refused:
+        assert "there is no run" in str(refused)
+        known = False
+    return [
+        known,
+        bool(races(app.store, {})["races"]),
+        bool(poll(app.store, {"cursors": {run.id: 0}})["runs"]),
+        run.id in _first_shown(app, run.id, "")["runs"],
+        bool(finished_races.choices(app.store)),
+        bool(finished_races.measured(app.store, run.group_id)),
+    ]
+
+
+@pytest.mark.parametrize(("token", "sees"), [("mine", True), ("theirs", False), ("", False), (None, False)])
+def test_a_token_shows_its_owners_private_run(app, run, token, sees):
+    with looking(token):
+        assert shows(app, run) == [sees] * 6
+
+
+@pytest.mark.parametrize(("cookie", "sees"), [(token_hash("mine"), True), ("mine", False), ("", False)])
+def test_the_cookie_shows_it_too_but_cannot_change_it(app, run, cookie, sees):
+    token = LocalContext.request.set(SimpleNamespace(cookies={"cdvft-viewer": cookie}))
+    try:
+        assert shows(app, run) == [sees] * 6
+        assert not app.store.owner(run.id, token_hash("mine"))
+    finally:
+        LocalContext.request.reset(token)
+
+
+def test_what_it_learned_is_not_asked_or_taken_by_others(app, run):
+    asked = Answering(app.store)
+    for about in ({"run_id": run.id}, {"run_ids": [run.id]}):
+        with pytest.raises(UnknownRun, match="There is no run"):
+            asked.ask("prove", **about)
+
+
+def test_names_are_hidden_on_a_public_server(app, run, monkeypatch):
+    app.store.create([RunSettings(method="lora", recipe="mnist")], "theirs", "their name")
+    assert [race["name"] for race in races(app.store, {})["races"]] == ["their name"]
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    with looking("mine"):
+        assert [race["name"] for race in races(app.store, {})["races"]] == ["MNIST", "secret name"]
