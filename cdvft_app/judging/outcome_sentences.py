@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cdvft_app.costs.quantities import amount, times
 from cdvft_app.costs.sentences import listed
 from cdvft_app.judging.outcome_points import Point, best, front
-from cdvft_app.judging.outcomes import Axis
+from cdvft_app.judging.outcomes import Axis, Outcome
+from cdvft_app.judging.paired import LEVEL, Paired
 from cdvft_app.methods import METHODS
 
 METRICS = {"accuracy": "accuracy", "matthews": "Matthews correlation", "pearson": "Pearson correlation"}
+RowByRow = Callable[[Outcome, Outcome], Paired | None]
+"""Two runs on the same rows; None where their answers were not kept."""
 _MOST_NAMED = 3
 _LEVEL = 0.015  # closer than this, two amounts are said to be alike
 
@@ -39,15 +42,30 @@ def difference(metric_name: str, value: float) -> str:
     return f"{100 * abs(value):.1f} points" if metric_name == "accuracy" else f"{abs(value):.3f}"
 
 
-def tie(one: Point, other: Point, error: float | None) -> bool:
-    """Closer than twice the standard error, or with ranges over several seeds that overlap."""
+def tie(one: Point, other: Point, error: float | None, paired: Paired | None = None) -> bool:
+    """No difference by the paired test; without one, closer than twice the standard error.
+
+    Over several seeds also where their ranges overlap.
+    """
+    if paired is not None:
+        return not paired.differ
     repeated = len(one.outcomes) > 1 and len(other.outcomes) > 1
     close = error is not None and abs(one.metric.mean - other.metric.mean) < 2 * error
     return close or (repeated and one.metric.overlaps(other.metric))
 
 
-def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
-    """The front on this axis, then each method's best against CDVFT's best, then what is left to chance."""
+def row_by_row(one: Point, other: Point, paired: RowByRow) -> Paired | None:
+    """The paired test of two settings with one run each on an accuracy; else None."""
+    if len(one.outcomes) > 1 or len(other.outcomes) > 1 or one.outcomes[0].metric_name != "accuracy":
+        return None
+    return paired(one.outcomes[0], other.outcomes[0])
+
+
+def sentences(placed: Sequence[Point], axis: Axis, paired: RowByRow = lambda one, other: None) -> list[str]:
+    """The front on this axis, then each method's best against CDVFT's best, then what is left to chance.
+
+    `paired` compares two runs row by row.
+    """
     if not any(point.amounts.get(axis.key) for point in placed):
         return [
             f"No {axis.noun} are known of these runs."
@@ -61,10 +79,14 @@ def sentences(placed: Sequence[Point], axis: Axis) -> list[str]:
     name = reference.outcomes[0].metric_name
     error = standard_error(name, reference.metric.mean, reference.outcomes[0].evaluation_examples)
     others = [other for method in METHODS if method != reference.method and (other := best(placed, method))]
+    tests = [row_by_row(reference, other, paired) for other in others]
     return [
         _front(placed, axis),
-        *(_against(reference, other, placed, axis, error) for other in others),
-        _doubt(reference, placed, error),
+        *(
+            _against(reference, other, placed, axis, error=error, paired=test)
+            for other, test in zip(others, tests, strict=True)
+        ),
+        _doubt(reference, placed, error, tests),
     ]
 
 
@@ -107,14 +129,25 @@ def _placed(point: Point, axis: Axis) -> str:
     return f"{point.label} ({reached}, {needs})"
 
 
-def _against(reference: Point, other: Point, placed: Sequence[Point], axis: Axis, error: float | None) -> str:
+def _against(
+    reference: Point,
+    other: Point,
+    placed: Sequence[Point],
+    axis: Axis,
+    *,
+    error: float | None,
+    paired: Paired | None,
+) -> str:
     """LoRA r = 8 reaches 78.1 %, 1.6 points less than CDVFT m = 2, with 5.33 times the parameters …"""
     name = reference.outcomes[0].metric_name
     apart = other.metric.mean - reference.metric.mean
-    if tie(reference, other, error):
+    if tie(reference, other, error, paired):
         result = f"a tie with {reference.label} at {score(name, reference.metric.mean)}"
     else:
         result = f"{difference(name, apart)} {'more' if apart > 0 else 'less'} than {reference.label}"
+    if paired:
+        alone = f"{paired.second_alone:,} rows that {reference.label} gets wrong"
+        result += f" (right on {alone}, wrong on {paired.first_alone:,} that it gets right; {p(paired)})"
     keys = dict.fromkeys(["parameters", "seconds", axis.key])
     ratios = [text for key in keys if (text := _ratio(reference, other, key))]
     with_what = f", with {listed(ratios)}" if ratios else ""
@@ -146,13 +179,27 @@ def _ratio(reference: Point, other: Point, key: str) -> str | None:
     return f"{times(ratio)} times the {noun}"
 
 
-def _doubt(reference: Point, placed: Sequence[Point], error: float | None) -> str:
+def p(paired: Paired) -> str:
+    """p = 0.31 or p < 0.001."""
+    return "p\u00a0<\u00a00.001" if paired.p_value < 0.001 else f"p\u00a0=\u00a0{paired.p_value:.2g}"
+
+
+def _doubt(
+    reference: Point, placed: Sequence[Point], error: float | None, tests: Sequence[Paired | None]
+) -> str:
     said = []
-    if error is not None:
+    tested = [test for test in tests if test]
+    if tested:
+        said.append(
+            f"Runs that answered the same {tested[0].rows:,} rows are compared row by row, by the exact "
+            f"McNemar test: a difference counts where p is below {LEVEL:g}."
+        )
+    if error is not None and len(tested) < len(tests):
         name, examples = reference.outcomes[0].metric_name, reference.outcomes[0].evaluation_examples
         said.append(
-            f"Over {examples:,} evaluation rows, {score(name, reference.metric.mean)} has a standard error "
-            f"of {difference(name, error)}; differences of less than twice that count as ties."
+            f"Over {examples:,} evaluation rows, {score(name, reference.metric.mean)} has a standard error of "
+            f"{difference(name, error)}; {'other ' if tested else ''}differences of less than twice that "
+            "count as ties."
         )
     repeated = [len(point.outcomes) > 1 for point in placed]
     if not all(repeated):

@@ -101,6 +101,10 @@ class Task(ABC):
         """What an evaluation keeps of what the model gave, one row an example."""
 
     @abstractmethod
+    def outputs(self, kept: Tensor) -> Tensor:
+        """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1)."""
+
+    @abstractmethod
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
         """`{metric_name: value}` of all that was kept in an evaluation."""
 

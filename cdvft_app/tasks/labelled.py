@@ -38,6 +38,10 @@ class LabelledTask(Task):
         """The logits (B, outputs) in float32."""
         return (outputs if isinstance(outputs, Tensor) else outputs.logits).float()
 
+    def outputs(self, kept: Tensor) -> Tensor:
+        """Probabilities (N, classes) of logits; of a regression the numbers (N, 1) as they are."""
+        return kept.float() if self.regression else kept.float().softmax(-1)
+
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
         return {self.metric_name: measure(self.metric_name, evaluation.predictions, evaluation.label_ids)}
 
@@ -65,5 +69,5 @@ class LabelledTask(Task):
             return [Prediction(None, (), float(value)) for value in logits.reshape(-1)]
         return [
             Prediction(self.labels[int(one.argmax())], tuple(one.tolist()), None)
-            for one in logits.float().softmax(-1)
+            for one in self.outputs(logits)
         ]

@@ -40,6 +40,7 @@ from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.checkpoints import LAST_WRITTEN
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.explained import explained, left_early
+from cdvft_app.training.held_out import HeldOut
 from cdvft_app.training.loop import RaceTrainer
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
@@ -148,6 +149,7 @@ class _Run:
         self.batch_size = plan.settings.batch_size
         self.plan, self.task, self.model = plan, prepared.task, model
         self.train_examples, self.evaluation_examples = len(prepared.train), len(prepared.evaluation)
+        self.held_out = HeldOut(self.task, prepared.evaluation_rows)
         self.folder, self.emit = folder, emit
         self.clock = Clock()
         self.watch = LossWatch(
@@ -169,7 +171,7 @@ class _Run:
             train_dataset=prepared.train,
             eval_dataset=prepared.evaluation,
             data_collator=self.task.collate,
-            compute_metrics=self.task.measure,
+            compute_metrics=self.held_out,
             callbacks=[self.reporter],
             task=self.task,
             lengths=prepared.lengths,
@@ -238,6 +240,8 @@ class _Run:
         if self.args.should_save:
             adapter_bytes = trainable.save(self.model, self.folder / ADAPTER)
             saved.save(self.task, self.plan, self.folder / ADAPTER)
+            if refused := self.held_out.keep(self.folder):
+                self.emit(Note(refused, "warning"))
             if not self.reporter.halted:  # a finished run is not resumed
                 shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         self.trainer.accelerator.wait_for_everyone()

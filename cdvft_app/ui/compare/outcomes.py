@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from html import escape
 from typing import Any
 
@@ -11,6 +11,7 @@ import gradio as gr
 
 from cdvft_app.costs.quantities import amount
 from cdvft_app.figures import curves, pareto
+from cdvft_app.judging import paired
 from cdvft_app.judging.outcome_points import Point, Span, front, points
 from cdvft_app.judging.outcome_sentences import METRICS, difference, score, sentences, standard_error
 from cdvft_app.judging.outcomes import AXES, Axis, Comparison, Outcome, comparisons, of_record, of_recorded
@@ -56,7 +57,7 @@ def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
         "recorded": chosen.outcomes[0].recorded,
         "origin": f"recorded {origin}" if chosen.outcomes[0].recorded else chosen.outcomes[0].device,
         "counted": counted is not chosen,
-        **_shown(counted),
+        **_shown(app.store, counted),
     }
 
 
@@ -69,8 +70,9 @@ def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
     return [*own, *map(of_recorded, race["runs"])], race["recorded"]
 
 
-def _shown(comparison: Comparison) -> Compared:
+def _shown(store: RunStore, comparison: Comparison) -> Compared:
     placed = points(comparison)
+    of_runs = cache(partial(paired.of_runs, store))  # each axis asks for the same pairs
     fronts = {axis.key: front(placed, axis.key) for axis in AXES}
     first = comparison.outcomes[0]
     what = METRICS.get(first.metric_name, first.metric_name)
@@ -79,7 +81,9 @@ def _shown(comparison: Comparison) -> Compared:
         "subtitle": f"{what[:1].upper()}{what[1:]} on {rows} that were not trained on",
         "axes": [{"key": axis.key, "title": axis.title, "hint": axis.hint} for axis in AXES],
         "figures": {axis.key: _figure(comparison, placed, axis, fronts[axis.key]) for axis in AXES},
-        "sentences": {axis.key: sentences(placed, axis) for axis in AXES},
+        "sentences": {
+            axis.key: sentences(placed, axis, lambda one, other: of_runs(one.id, other.id)) for axis in AXES
+        },
         "methods": list(dict.fromkeys(point.method for point in placed)),
         "columns": [
             "Setting",

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.store import predictions
 from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.labelled import LabelledTask
 from cdvft_app.tasks.prepare import prepare
@@ -72,6 +73,12 @@ def test_predictions_are_those_of_the_evaluation(kind, method, seen, request, tm
     assert isinstance(task, LabelledTask)
     torch.testing.assert_close(task.logits(rows.evaluation.inputs), evaluated, rtol=0, atol=1e-5)
     answers = task.predict(rows.evaluation.inputs)
+    kept = predictions.read(tmp_path)
+    assert kept is not None
+    assert kept.rows.tolist() == list(range(len(places)))
+    np.testing.assert_array_equal(kept.labels, rows.evaluation.labels)
+    said = [one.probabilities or (one.value,) for one in answers]
+    np.testing.assert_allclose(kept.outputs, said, rtol=0, atol=1e-5)
     if kind == "scores":
         assert [one.value for one in answers] == pytest.approx(evaluated[:, 0].tolist(), abs=1e-5)
         assert {(one.label, one.probabilities) for one in answers} == {(None, ())}

@@ -1,0 +1,67 @@
+"""What a run answered for the held-out rows at its end, in one safetensors file in the run's folder.
+
+Tensors: "rows" (N), each row's place among the evaluation rows as they were loaded, ascending; "labels" (N),
+class numbers or real targets; "outputs" (N, classes), probabilities, or (N, 1), the numbers of a regression.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+FILE = "predictions.safetensors"
+MOST_ROWS = 20_000
+MOST_NUMBERS = 4 * 2**20  # 16 MiB of outputs
+NAMES = {"rows", "labels", "outputs"}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers for N rows. A regression has one output a row and real labels."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    outputs: np.ndarray
+
+    @property
+    def classes(self) -> np.ndarray:
+        """(N) the most probable class of each row."""
+        return self.outputs.argmax(-1)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """(N) whether that is the label."""
+        return self.classes == self.labels
+
+
+def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarray) -> int:
+    """Keep the answers, in any order; of a large set those of the first rows, which were drawn at random.
+
+    Returns how many were kept.
+    """
+    order = np.argsort(rows)[: min(MOST_ROWS, MOST_NUMBERS // outputs.shape[1])]
+    kept = {
+        "rows": rows[order].astype(np.int64),
+        "labels": labels[order].astype(np.float32 if labels.dtype.kind == "f" else np.int64),
+        "outputs": np.ascontiguousarray(outputs[order], dtype=np.float32),
+    }
+    unfinished = folder / f"{FILE}.unfinished"
+    save_file(kept, unfinished)
+    os.replace(unfinished, folder / FILE)
+    return len(order)
+
+
+def read(folder: Path) -> Predictions | None:
+    """What `write` kept; None where there is nothing that can be read, as of runs of the version before."""
+    try:
+        kept = load_file(folder / FILE)
+    except (OSError, SafetensorError):
+        return None
+    return (
+        Predictions(**kept) if set(kept) == NAMES and len({len(one) for one in kept.values()}) == 1 else None
+    )
