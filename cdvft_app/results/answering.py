@@ -7,9 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.results import inputs
+import numpy as np
+
+from cdvft_app.catalog.rows import Split
+from cdvft_app.results import held_out, inputs
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.store import predictions
 from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.records import StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -18,6 +22,8 @@ from cdvft_app.training.children import Connection, Conversation
 IDLE_SECONDS = 300.0
 PATIENCE = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
 MOST_RUNS = 6
+ROWS_A_PAGE = 10
+MOST_ANSWERED = 2000  # held-out rows, where a run kept no answers: what fits into PATIENCE
 
 
 class Answering:
@@ -74,6 +80,7 @@ class _Asked:
     def __init__(self, store: RunStore) -> None:
         self._store = store
         self._held: tuple[tuple[str, ...], Any] | None = None
+        self._rows: tuple[object, Split] | None = None
 
     def answer(
         self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
@@ -119,6 +126,31 @@ class _Asked:
         else:
             write_zip(self._store, Export(run, form, rank), Path(out))  # type: ignore[arg-type]
         return out
+
+    def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
+        """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
+        runs = [find(self._store, run_id) for run_id in run_ids[:2]]
+        answers = [kept for run in runs if (kept := predictions.read(self._store.folder(run.record.id)))]
+        if len(answers) < len(runs):
+            raise ResultsError("These runs keep no answers for their rows.")
+        if not all(np.array_equal(one.rows, answers[0].rows) for one in answers):
+            raise ResultsError("These two did not answer the same rows.")
+        places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
+        page = places[start : start + ROWS_A_PAGE]
+        return {"count": len(places), "rows": held_out.told(self._held_out(runs[0]), answers, page)}
+
+    def evaluate(self, run_id: str, with_runs: Sequence[str]) -> int:
+        """Answer the held-out rows for a run that kept no answers, and keep them; how many."""
+        run = find(self._store, run_id)
+        models = self._models([find(self._store, one) for one in with_runs[:MOST_RUNS]])
+        folder = self._store.folder(run_id)
+        return held_out.answer(run, models, self._held_out(run), folder, MOST_ANSWERED)
+
+    def _held_out(self, run: FinishedRun) -> Split:
+        key = run.plan.dataset, run.plan.settings.evaluation_examples
+        if self._rows is None or self._rows[0] != key:
+            self._rows = key, held_out.load(run)
+        return self._rows[1]
 
     def _models(self, runs: Sequence[FinishedRun]) -> Any:
         from cdvft_app.results.side_by_side import load

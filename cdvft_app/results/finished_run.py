@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,6 +25,7 @@ Weights = Literal["adapter", "head", "whole"]
 """What a run keeps: an adapter with a head, the head alone, or the whole model."""
 
 ENDED = ("finished", "stopped")
+TASK_FILE = "task.json"  # of tasks/saved.py, which loads torch
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,13 @@ class FinishedRun:
     def colour(self) -> str:
         """The method's on white, "#rrggbb"."""
         return self.record.settings.method.light
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes' names in the order of the outputs; empty for a regression."""
+        with suppress(OSError, ValueError, KeyError):  # of a version that kept no such file
+            return tuple(json.loads((self.folder / TASK_FILE).read_text(encoding="utf-8"))["labels"])
+        return self.plan.dataset.labels
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ from studio import Server, Visit, axe_violations
 
 from cdvft_app.catalog import MODELS, get_model, resolve
 from cdvft_app.catalog.rows import Rows
+from cdvft_app.results import held_out
 from cdvft_app.results.answering import Answering, _Asked
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import RunSettings
@@ -41,6 +42,7 @@ def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "minilm", tiny)  # type: ignore[arg-type]
         patch.setattr(Answering, "ask", ask_here)
+        patch.setattr(held_out, "load_rows", lambda entry, **asked: rows)
         plans = [resolve(RunSettings(method=one, max_steps=12, batch_size=8)) for one in METHODS]
         records = server.store.create([plan.settings for plan in plans], "somebody", "Films", "1:1")
         for record, plan in zip(records, plans, strict=True):
@@ -99,6 +101,26 @@ def test_markup_in_a_text_is_text(page: Page) -> None:
     expect(page.locator("#use-answers h3")).to_have_text("<img src=x onerror=alert(1)> good")
 
 
+def test_held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:
+    scores, rows = page.locator("#use-scores"), page.locator("table.examples tbody tr")
+    expect(scores.locator("h3")).to_have_count(2)
+    expect(scores).to_contain_text(re.compile(r"alone is right on \d+ of 24 rows"))
+    cells = [
+        int(cell) for cell in scores.locator("table.confusion").first.locator("td[style]").all_inner_texts()
+    ]
+    assert (len(cells), sum(cells)) == (4, 24)
+    page.get_by_role("radio", name="All").check()
+    expect(rows).to_have_count(10)
+    page.get_by_role("button", name="Further").click()
+    expect(page.locator("#use-rows")).to_contain_text("11 to 20 of 24 rows")
+    page.get_by_role("button", name="Back").click()
+    expect(page.locator("#use-rows")).to_contain_text("1 to 10 of 24 rows")
+    page.get_by_role("radio", name="Surest mistakes").check()
+    wrong = cells[1] + cells[2]
+    expect(rows).to_have_count(min(wrong, 10))
+    expect(page.locator("table.examples td:nth-child(4).wrong")).to_have_count(min(wrong, 10))
+
+
 def test_an_adapter_s_promises_are_proved(page: Page) -> None:
     page.locator("#use-texts textarea").fill("good film")
     page.get_by_role("button", name="Prove it").click()
@@ -153,6 +175,10 @@ def test_no_axe_violation_and_nothing_beyond_the_edge(visit: Visit, race: str, s
     expect(page.locator("table.answers")).to_have_count(1)
     page.get_by_role("button", name="Prove it").click()
     page.locator("#use-proof summary").click()
+    page.get_by_role("radio", name="All").check()
+    expect(page.locator("table.examples tbody tr")).to_have_count(10)
+    page.locator("#use-scores summary").click()
+    page.get_by_role("button", name="How two methods are compared").click()
     assert not axe_violations(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 

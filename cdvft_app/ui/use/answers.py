@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from cdvft_app.costs.quantities import amount
+from cdvft_app.ui.use.html import table
 
 MOST_CLASSES = 3  # of an answer, the likeliest
 MOST_OF_INPUT = 160  # characters that head an answer
@@ -30,7 +31,7 @@ def answers(inputs: Sequence[str], said: Mapping[str, Any]) -> str:
         agreed = "" if same or first is None else '<p class="differ">The methods differ here.</p>'
         parts.append(
             f"<section><h3>{escape(_cut(given))}</h3>{agreed}"
-            f"{_table('answers', f'Answers {place + 1}', ('Method', 'Answer', 'How sure'), rows)}</section>"
+            f"{table('answers', f'Answers {place + 1}', ('Method', 'Answer', 'How sure'), rows)}</section>"
         )
     return "".join(parts)
 
@@ -67,25 +68,12 @@ def proof(said: Mapping[str, Any], title: str) -> str:
     total = sum(numbers for _, _, numbers in said["tensors"])
     numbers = f"{len(said['tensors'])} tensors, {total:,} numbers"
     return (
-        f"{_table('proof', f'What {title} promises', ('Promise', 'Largest difference', 'Kept'), rows)}"
+        f"{table('proof', f'What {title} promises', ('Promise', 'Largest difference', 'Kept'), rows)}"
         f'<p class="quiet">Between logits of up to {promises[0]["size"]:.2f}, in float32. '
         f"What was learned moves them by {learned['difference']:.2f}.</p>"
         f"<details><summary>The file: {amount('bytes', said['file_bytes'])}, {numbers}</summary>"
-        f"{_table('tensors', 'Tensors', ('Tensor', 'Shape', 'Numbers'), tensors)}</details>"
+        f"{table('tensors', 'Tensors', ('Tensor', 'Shape', 'Numbers'), tensors)}</details>"
     )
-
-
-def _table(kind: str, label: str, heads: Sequence[str], rows: str) -> str:
-    """A table that scrolls by itself where it is too wide."""
-    columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    return (
-        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
-        f'<table class="{kind}"><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
-
-
-def problem(sentence: str) -> str:
-    return f'<p class="problem" role="alert">{escape(sentence)}</p>'
 
 
 def _verdict(check: Mapping[str, Any]) -> str:

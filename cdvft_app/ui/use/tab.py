@@ -14,7 +14,8 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState, OnVisit
-from cdvft_app.ui.use import answers, endpoints, races
+from cdvft_app.ui.use import answers, endpoints, examples, races
+from cdvft_app.ui.use.html import problem
 
 TITLE = "Use"
 NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
@@ -54,6 +55,7 @@ def build(app: AppState) -> OnVisit:
             )
             ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
             said = gr.HTML(elem_id="use-answers", apply_default_css=False)
+            examples.section(app, answering, race, ASKING)
             gr.HTML("<h2>One of them</h2>", apply_default_css=False)
             run = gr.Radio([], label="Method", elem_id="use-run")
             gr.HTML(
@@ -123,7 +125,7 @@ def build(app: AppState) -> OnVisit:
             out = Path(tempfile.mkdtemp(prefix="cdvft-")) / f"{kind}.zip"
             made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
         except (ResultsError, StoreError) as error:
-            return [answers.problem(str(error)), gr.update(visible=False)]
+            return [problem(str(error)), gr.update(visible=False)]
         return ["", gr.update(value=made, visible=True)]
 
     take.click(take_home, [run, form, rank], [refused, file], **ASKING)
@@ -163,4 +165,4 @@ def _or_problem(answer: Callable[[], str]) -> str:
     try:
         return answer()
     except (ResultsError, StoreError) as error:
-        return answers.problem(str(error))
+        return problem(str(error))

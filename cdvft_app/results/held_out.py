@@ -1,0 +1,132 @@
+"""The held-out rows that a race was evaluated on, beside what its runs answered for them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cdvft_app.catalog.download import DownloadFailed
+from cdvft_app.catalog.rows import Split, load_rows
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.scores import residuals
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions
+
+if TYPE_CHECKING:
+    from cdvft_app.results.side_by_side import SideBySide
+
+MOST_OF_TEXT = 600  # characters
+THUMBNAIL = 72  # pixels
+
+
+def load(run: FinishedRun) -> Split:
+    """The rows that the run was evaluated on.
+
+    Raises:
+        ResultsError: the data cannot be had any more.
+    """
+    count = run.plan.settings.evaluation_examples
+    assert count is not None
+    try:
+        rows = load_rows(run.plan.dataset, train_examples=1, evaluation_examples=count, seed=0)
+    except DownloadFailed as error:
+        raise ResultsError(str(error)) from error
+    return rows.evaluation
+
+
+def answer(run: FinishedRun, models: SideBySide, held_out: Split, folder: Path, most: int) -> int:
+    """Answer the rows now and keep that in the run's `folder`; how many were answered, at `most`."""
+    inputs = [held_out.inputs[place] for place in range(min(len(held_out), most))]
+    said = models.answers(run.record.id, inputs)
+    outputs = np.array([one.probabilities or (one.value,) for one in said], dtype=np.float32)
+    places = np.arange(len(inputs))
+    try:
+        return predictions.write(folder, places, held_out.labels[: len(inputs)], outputs)
+    except OSError as error:
+        raise ResultsError(f"The answers could not be kept: {error.strerror or error}.") from error
+
+
+def chosen(
+    show: str, first: Predictions, second: Predictions | None = None, label: int | None = None
+) -> np.ndarray:
+    """Places in `first` of the rows to show: the surest first, or those furthest from the truth.
+
+    With `label`, only the rows of that class. `second` has answered the same rows.
+    """
+    regression = first.outputs.shape[1] == 1
+    if regression:
+        off = np.abs(residuals(first))
+        apart = np.abs(first.outputs - second.outputs)[:, 0] if second else off
+        order = {"mistakes": -off, "disagree": -apart, "right": off}.get(show, first.rows)
+        return np.argsort(order, kind="stable")
+    wanted = np.ones(len(first.rows), dtype=bool) if label is None else first.labels == label
+    if show == "mistakes":
+        wanted &= ~first.correct
+    elif show == "right":
+        wanted &= first.correct
+    elif show == "disagree" and second is not None:
+        wanted &= first.classes != second.classes
+    order = first.rows if show == "all" else -first.outputs.max(-1)
+    return np.array([place for place in np.argsort(order, kind="stable") if wanted[place]], dtype=np.int64)
+
+
+def told(held_out: Split, answers: Sequence[Predictions], places: np.ndarray) -> list[dict[str, Any]]:
+    """Rows as the page shows them: {"row", "given", "image", "label", "answers"}.
+
+    `given` is a text, a pair of texts as a list, or None beside an `image`, a small PNG as a data address.
+
+    Raises:
+        ResultsError: the data is not what it was when the race ran.
+    """
+    first = answers[0]
+    if not (
+        first.rows.max(initial=-1) < len(held_out) and np.allclose(held_out.labels[first.rows], first.labels)
+    ):
+        raise ResultsError("The data has changed since this race, so its rows cannot be shown.")
+    return [
+        {
+            "row": int(first.rows[place]),
+            **_given(held_out.inputs[int(first.rows[place])]),
+            "label": first.labels[place].item(),
+            "answers": [_said(one, place) for one in answers],
+        }
+        for place in places
+    ]
+
+
+def _said(answers: Predictions, place: int) -> dict[str, Any]:
+    outputs = answers.outputs[place]
+    if len(outputs) == 1:
+        return {"value": float(outputs[0])}
+    return {"class": int(outputs.argmax()), "sure": float(outputs.max())}
+
+
+def _given(one: Any) -> dict[str, Any]:
+    if isinstance(one, str):
+        return {"given": _cut(one), "image": None}
+    if isinstance(one, tuple | list):
+        return {"given": [_cut(text) for text in one], "image": None}
+    return {"given": None, "image": _thumbnail(one)}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]}…"
+
+
+def _thumbnail(one: Any) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(one) if isinstance(one, np.ndarray) else one.convert("RGB")
+    if max(image.size) < THUMBNAIL:  # small pictures keep their pixels
+        times = THUMBNAIL // max(image.size)
+        image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

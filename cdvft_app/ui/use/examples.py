@@ -1,0 +1,174 @@
+"""Right and wrong: the held-out rows of a race, and how two of its runs answered them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.judging import paired
+from cdvft_app.results.answering import MOST_ANSWERED, ROWS_A_PAGE, Answering
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.store import predictions
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.use import example_tables, races
+from cdvft_app.ui.use.html import problem
+
+SHOWN = (
+    ("Surest mistakes", "mistakes"),
+    ("The two disagree", "disagree"),
+    ("Surely right", "right"),
+    ("All", "all"),
+)
+SHOWN_OF_NUMBERS = (
+    ("Largest errors", "mistakes"),
+    ("Furthest apart", "disagree"),
+    ("Smallest errors", "right"),
+    ("All", "all"),
+)
+NONE_KEPT = (
+    '<p class="quiet">These runs kept no answers for the held-out rows; those of an earlier version did not. '
+    f"The rows can be answered now, the first {MOST_ANSWERED:,} at most.</p>"
+)
+TEST = r"""Rows that both get right, or both wrong, do not say which method is better. Of the others, $b$ are
+right with the first alone and $c$ with the second alone. Were both equally good, $b$ would be as the heads of
+$b + c$ fair coins, so the exact McNemar test takes
+
+$$p = \min\Big(1,\; 2 \sum_{k=0}^{\min(b, c)} \binom{b + c}{k} \, 2^{-(b + c)}\Big).$$
+
+A difference is called one where $p < 0.05$: by chance alone, one pair of equal methods in twenty would be."""
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict[str, Any]) -> None:
+    """Lay the section out; it follows the `race` that is chosen. `asking`: how a listener waits its turn."""
+    gr.HTML(
+        "<h2>Right and wrong</h2><p class='hint'>The rows that were held out, and trained on by nobody.</p>",
+        apply_default_css=False,
+    )
+    with gr.Row():
+        first = gr.Dropdown([], label="Method", elem_id="use-first")
+        second = gr.Dropdown([], label="Beside", elem_id="use-second-run")
+    scores = gr.HTML(elem_id="use-scores", apply_default_css=False)
+    with gr.Accordion("How two methods are compared", open=False, elem_classes=["fold"]) as explained:
+        gr.Markdown(TEST, latex_delimiters=[
+            {"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}
+        ])  # fmt: skip
+    evaluate = gr.Button("Answer the held-out rows", visible=False, elem_id="use-evaluate")
+    with gr.Column(visible=False) as listed:
+        show = gr.Radio(list(SHOWN), label="Rows", elem_id="use-show")
+        label = gr.Dropdown([], label="With the label", elem_id="use-label")
+        rows = gr.HTML(elem_id="use-rows", apply_default_css=False)
+        start = gr.State(0)
+        with gr.Row(visible=False) as pages:
+            back = gr.Button("Back", elem_id="use-back")
+            further = gr.Button("Further", elem_id="use-further")
+
+    def shown(group_id: object, chosen: Sequence[object], labels: bool) -> list[Any]:
+        """The scores of the chosen runs; `labels`: fill the choice of labels, too."""
+        runs = _chosen(app, group_id, chosen)
+        kept = [(run.label, run.record.method, _kept(app, run)) for run in runs]
+        named = [(title, method, answers) for title, method, answers in kept if answers]
+        lacking, regression = len(named) < len(kept), bool(runs) and not runs[0].labels
+        which = [one for one in (SHOWN_OF_NUMBERS if regression else SHOWN) if _possible(one[1], len(runs))]
+        offered = [("Any", -1), *((name, place) for place, name in enumerate(runs[0].labels))] if runs else []
+        return [
+            NONE_KEPT if lacking else _scores(app, runs, named) if runs else "",
+            gr.update(visible=lacking and bool(runs)),
+            gr.update(visible=bool(runs) and not lacking),
+            gr.update(visible=len(runs) > 1 and not regression),
+            gr.update(choices=which, value=None) if labels else gr.skip(),
+            gr.update(choices=offered, value=-1, visible=not regression) if labels else gr.skip(),
+        ]
+
+    def open_race(group_id: object) -> list[Any]:
+        runs = races.usable(app.store, app.store.group(group_id))
+        named = [(one.label, one.record.id) for one in runs]
+        others = [*named[1:], *named[:1]][: max(len(named) - 1, 0)]
+        one, other = (value[0][1] if value else None for value in (named, others))
+        return [
+            gr.update(choices=named, value=one),
+            gr.update(choices=named, value=other, visible=len(named) > 1),
+            *shown(group_id, (one, other), True),
+            "",
+            gr.update(visible=False),
+        ]
+
+    about = [scores, evaluate, listed, explained, show, label]
+    race.change(open_race, race, [first, second, *about, rows, pages], **QUIET)
+
+    def look(at: int, *choice: Any) -> list[Any]:
+        """A page of rows, where it begins, and whether there are others."""
+        group_id, one, other, which, of = choice
+        runs = _chosen(app, group_id, (one, other))
+        if not (runs and which):
+            return ["", 0, gr.update(visible=False), gr.skip(), gr.skip()]
+        try:
+            found = answering.ask(
+                "rows", run_ids=[run.record.id for run in runs], show=which,
+                label=of if of is not None and of >= 0 else None, start=at,
+            )  # fmt: skip
+        except (ResultsError, StoreError) as error:
+            return [problem(str(error)), 0, gr.update(visible=False), gr.skip(), gr.skip()]
+        count, last = found["count"], min(at + ROWS_A_PAGE, found["count"])
+        head = f'<p class="quiet">{at + 1:,} to {last:,} of {count:,} rows</p>' if count else ""
+        said = example_tables.of_rows(found, [run.label for run in runs], runs[0].labels)
+        more = last < count
+        return [
+            head + said, at, gr.update(visible=at > 0 or more),
+            gr.update(interactive=at > 0), gr.update(interactive=more),
+        ]  # fmt: skip
+
+    def anew(*choice: Any) -> list[Any]:
+        return look(0, *choice)
+
+    def turned(by: int) -> Callable[..., list[Any]]:
+        return lambda *choice: look(max(choice[-1] + by, 0), *choice[:-1])
+
+    choice, page = [race, first, second, show, label], [rows, start, pages, back, further]
+    for chosen_run in (first, second):
+        chosen_run.input(
+            lambda group_id, *runs: shown(group_id, runs, False), [race, first, second], about, **QUIET
+        )
+        chosen_run.input(anew, choice, page, **asking)
+    show.input(anew, choice, page, **asking)
+    label.input(anew, choice, page, **asking)
+    back.click(turned(-ROWS_A_PAGE), [*choice, start], page, **asking)
+    further.click(turned(ROWS_A_PAGE), [*choice, start], page, **asking)
+
+    def evaluate_all(group_id: object, one: object, other: object) -> list[Any]:
+        runs = races.usable(app.store, app.store.group(group_id))
+        try:
+            for run in runs:
+                if _kept(app, run) is None:
+                    ids = [each.record.id for each in runs]
+                    answering.ask("evaluate", run_id=run.record.id, with_runs=ids)
+        except (ResultsError, StoreError) as error:
+            return [problem(str(error)), *[gr.skip()] * (len(about) - 1)]
+        return shown(group_id, (one, other), True)
+
+    evaluate.click(evaluate_all, [race, first, second], about, **asking)
+
+
+def _possible(show: str, runs: int) -> bool:
+    return show != "disagree" or runs > 1
+
+
+def _scores(app: AppState, runs: Sequence[FinishedRun], named: Sequence[example_tables.Named]) -> str:
+    if not runs[0].labels:
+        return example_tables.of_numbers(named)
+    test = paired.of_runs(app.store, runs[0].record.id, runs[1].record.id) if len(runs) > 1 else None
+    return example_tables.of_classes(named, runs[0].labels, test)
+
+
+def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[FinishedRun]:
+    """Those runs of the race, each once."""
+    runs = {run.record.id: run for run in races.usable(app.store, app.store.group(group_id))}
+    return [runs[run_id] for run_id in dict.fromkeys(run_ids) if isinstance(run_id, str) and run_id in runs]
+
+
+def _kept(app: AppState, run: FinishedRun) -> predictions.Predictions | None:
+    return predictions.read(app.store.folder(run.record.id))

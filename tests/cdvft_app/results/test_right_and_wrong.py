@@ -1,0 +1,118 @@
+"""Held-out rows: their scores by hand and by scikit-learn, which of them are shown, and in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.results import answering, held_out
+from cdvft_app.results.answering import _Asked
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.held_out import chosen, told
+from cdvft_app.results.scores import class_scores, confusion, errors
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions
+
+
+def answered(labels, outputs):
+    return Predictions(np.arange(len(labels)), np.array(labels), np.array(outputs, dtype=np.float32))
+
+
+#                   sure and wrong, sure and right, unsure and right, unsure and wrong
+FIRST = answered([0, 0, 1, 1], [[0.1, 0.9], [0.8, 0.2], [0.45, 0.55], [0.6, 0.4]])
+SECOND = answered([0, 0, 1, 1], [[0.7, 0.3], [0.8, 0.2], [0.9, 0.1], [0.6, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("show", "label", "rows"),
+    [
+        ("mistakes", None, [0, 3]),
+        ("mistakes", 1, [3]),
+        ("disagree", None, [0, 2]),
+        ("right", None, [1, 2]),
+        ("all", None, [0, 1, 2, 3]),
+        ("all", 0, [0, 1]),
+    ],
+)
+def test_the_surest_come_first(show, label, rows):
+    assert chosen(show, FIRST, SECOND, label).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("show", "rows"),
+    [("mistakes", [1, 2, 0]), ("right", [0, 2, 1]), ("disagree", [2, 0, 1]), ("all", [0, 1, 2])],
+)
+def test_of_numbers_the_furthest_come_first(show, rows):
+    first = answered([1.0, 2.0, 3.0], [[1.1], [5.0], [2.0]])
+    second = answered([1.0, 2.0, 3.0], [[1.5], [5.1], [9.0]])
+    assert chosen(show, first, second).tolist() == rows
+
+
+def test_scores_are_those_of_scikit_learn():
+    draw = np.random.default_rng(0)
+    labels, outputs = draw.integers(0, 4, 200), draw.random((200, 5))  # a class that never comes
+    counted = confusion(answered(labels, outputs))
+    assert counted.tolist() == confusion_matrix(labels, outputs.argmax(1), labels=range(5)).tolist()
+    expected = precision_recall_fscore_support(labels, outputs.argmax(1), labels=range(5), zero_division=0)
+    found = class_scores(counted)
+    for place, name in enumerate(("precision", "recall", "f1", "rows")):
+        assert [getattr(one, name) or 0 for one in found] == pytest.approx(list(expected[place]))
+    assert found[4].recall is None and found[4].rows == 0
+
+
+def test_errors_of_a_regression():
+    found = errors(answered([1.0, 2.0], [[0.0], [5.0]]))
+    assert (found.mean_absolute, found.mean) == (2.0, 1.0)
+    assert found.root_mean_square == pytest.approx(5**0.5)
+
+
+def test_rows_come_with_what_was_given():
+    labels = np.array([0, 0, 1, 1])
+    texts = Split(["x" * 700, "b", "c", "d"], labels)
+    first, second = told(texts, [FIRST, SECOND], np.array([0, 3]))
+    assert first["given"] == "x" * 600 + "…"
+    assert second == {
+        "row": 3,
+        "given": "d",
+        "image": None,
+        "label": 1,
+        "answers": [{"class": 0, "sure": pytest.approx(0.6)}] * 2,
+    }
+    picture = Split([Image.new("L", (8, 8))] * 4, labels)
+    (row,) = told(picture, [FIRST], np.array([1]))
+    assert row["given"] is None and row["image"].startswith("data:image/png;base64,")
+    (pair,) = told(Split([("a", "b")] * 4, labels), [FIRST], np.array([1]))
+    assert pair["given"] == ["a", "b"]
+
+
+def test_data_that_has_changed_is_not_shown_beside_old_answers():
+    with pytest.raises(ResultsError, match="The data has changed"):
+        told(Split(["a"] * 4, np.array([1, 0, 1, 1])), [FIRST], np.array([0]))
+    with pytest.raises(ResultsError, match="The data has changed"):
+        told(Split(["a"], np.array([0])), [FIRST], np.array([0]))
+
+
+def test_a_run_of_the_version_before_is_answered_afterwards(
+    text_plan, text_rows, trained, store, monkeypatch
+):
+    run = trained(text_plan(max_steps=4, learning_rate=0.1), text_rows)
+    folder = store.folder(run.record.id)
+    kept = predictions.read(folder)
+    (folder / predictions.FILE).unlink()
+    monkeypatch.setattr(answering, "find", lambda store, run_id: run)
+    drawn = Rows(text_rows.train, text_rows.evaluation, text_rows.labels, None)
+    monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: drawn)
+    asked = _Asked(store)
+    with pytest.raises(ResultsError, match="keep no answers"):
+        asked.rows([run.record.id], "all", None, 0)
+    assert asked.evaluate(run.record.id, [run.record.id]) == 24
+    again = predictions.read(folder)
+    assert dataclasses.astuple(again)[0].tolist() == list(range(24))
+    np.testing.assert_allclose(again.outputs, kept.outputs, rtol=0, atol=1e-5)
+    found = asked.rows([run.record.id], "all", None, 20)
+    assert (found["count"], [row["row"] for row in found["rows"]]) == (24, [20, 21, 22, 23])
