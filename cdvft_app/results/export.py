@@ -15,7 +15,7 @@ from cdvft_app.catalog.download import DownloadFailed, Progress, silent
 from cdvft_app.results.card import CURVE, card
 from cdvft_app.results.curve import write_curve
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.finished_run import FinishedRun, load
+from cdvft_app.results.finished_run import FinishedRun, load, losses
 from cdvft_app.results.loading import BASE, Form
 from cdvft_app.results.lora import write_lora
 from cdvft_app.results.merged import write_base, write_merged
@@ -26,7 +26,6 @@ from cdvft_app.tasks.saved import TaskRecord
 from cdvft_app.training import trainable
 
 USUAL_RANK = 8
-MOST_ROWS = 100_000  # of a history that are drawn
 
 
 @dataclass(frozen=True)
@@ -89,13 +88,13 @@ def _write(store: RunStore, export: Export, folder: Path, progress: Progress) ->
         else:
             trainable.name_base(model, task.base_model, task.revision)
             conversion = write_lora(model, export.rank, folder) if form == "lora" else None
-            if form == "adapter":  # of a version that did not keep what a loader needs
+            if form == "adapter":  # recorded, or of a version that did not keep what a loader needs
                 trainable.save(model, folder)
             saved.save(loaded, run.plan, folder)
     if form != "merged" and run.weights != "whole" and task.base_model is None:
         write_base(run.plan, folder / BASE, progress)
     write_requirements(run.plan.model.kind, folder, with_library=_needs_cdvft(export, task))
-    rows, _ = store.rows(run.record.id, kinds=("step", "evaluation"), limit=MOST_ROWS)
+    rows = losses(store, run)
     drawn = write_curve(rows, run.colour, f"{run.label}: loss, evaluations as circles", folder / CURVE)
     card(run, task, form, conversion, drawn).save(folder / "README.md")
 

@@ -6,13 +6,16 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.download import DownloadFailed, Progress, silent
+from cdvft_app.catalog.download import DownloadFailed, Progress, never, silent
+from cdvft_app.catalog.sources import files_of
+from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 
@@ -26,6 +29,7 @@ Weights = Literal["adapter", "head", "whole"]
 
 ENDED = ("finished", "stopped")
 TASK_FILE = "task.json"  # of tasks/saved.py, which loads torch
+MOST_ROWS = 100_000  # of a history
 
 
 @dataclass(frozen=True)
@@ -59,15 +63,17 @@ class FinishedRun:
 
 
 def find(store: RunStore, run_id: object) -> FinishedRun:
-    """The run of that id, if it has ended and kept its weights.
+    """The run of that id, here or recorded, if it has ended and kept its weights.
 
     Raises:
         UnknownRun: there is none.
         ResultsError: it keeps nothing that could be used; says why.
     """
+    if found := recorded.get(run_id):
+        return FinishedRun(found, catalog.resolve(found.settings), recorded.folder(found))
     record = store.get(run_id)
     if record is None:
-        raise UnknownRun(f"There is no run {str(run_id)[:40]!r}; it may have been deleted.")
+        raise UnknownRun(no_run(run_id))
     if record.state not in ENDED:
         raise ResultsError(
             f"“{record.name}” is {record.state}; it can be used once it is finished or stopped."
@@ -80,6 +86,25 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
     except InvalidChoice as error:
         raise ResultsError(f"“{record.name}” cannot be loaded here any more: {error}") from None
     return FinishedRun(record, plan, folder)
+
+
+def losses(store: RunStore, run: FinishedRun) -> list[dict[str, Any]]:
+    """The rows of its steps and evaluations."""
+    if recorded.get(run.record.id):
+        return recorded.rows(run.record.id)
+    return store.rows(run.record.id, kinds=("step", "evaluation"), limit=MOST_ROWS)[0]
+
+
+def prepare(run: FinishedRun, progress: Progress = silent) -> None:
+    """Fetch its pretrained model where it is not here yet.
+
+    Raises:
+        ResultsError: it cannot be had; why, and what to do.
+    """
+    try:
+        files_of(run.plan.model, progress, never)
+    except DownloadFailed as error:
+        raise ResultsError(str(error)) from error
 
 
 def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module]:

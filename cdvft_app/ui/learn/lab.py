@@ -75,7 +75,7 @@ def lab(app: AppState) -> None:
                 [], label="Layer; its first n rows and columns are fitted", elem_id="lab-layer"
             )
         with gr.Column(visible=False) as of_drawing:
-            drawing = component("learn/pad.js", elem_id="lab-pad")
+            drawing = component("learn/matrix_pad.js", elem_id="lab-pad")
         file = gr.File(
             label="A square .npy matrix up to 256 × 256, or a PNG or JPEG picture, up to 2 MB",
             file_types=[".npy", ".png", ".jpg", ".jpeg"],

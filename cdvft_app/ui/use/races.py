@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cdvft_app.catalog.sources import to_fetch
+from cdvft_app.results import recorded
 from cdvft_app.results.answering import MOST_RUNS
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find
@@ -11,6 +13,11 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 
 MOST_RACES = 30
+
+
+def opened(store: RunStore, group_id: object) -> list[FinishedRun]:
+    """The runs of a race that can be used; none where there is no such race."""
+    return usable(store, recorded.race() if group_id == recorded.GROUP else store.group(group_id))
 
 
 def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
@@ -25,23 +32,30 @@ def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
 
 
 def choices(store: RunStore) -> list[tuple[str, str]]:
-    """The latest races with something to use: name, date and methods, and the group's id."""
-    offered = []
-    for records in store.groups(MOST_RACES, sweeps=False):
-        runs = usable(store, records)
-        if runs:
-            first = runs[0].record
-            methods = ", ".join(run.label for run in runs)
-            offered.append(
-                (
-                    f"{first.name} · {datetime.fromtimestamp(first.created):%d %b %H:%M} · {methods}",
-                    first.group_id,
-                )
-            )
+    """The latest races with something to use, and the recorded one: what each is called, and its group."""
+    races = [usable(store, records) for records in store.groups(MOST_RACES, sweeps=False)]
+    offered = [(_title(runs, "%d %b %H:%M"), runs[0].record.group_id) for runs in races if runs]
+    if runs := opened(store, recorded.GROUP):
+        offered.append((_title(runs, "recorded %d %B %Y"), recorded.GROUP))
     return offered
+
+
+def _title(runs: list[FinishedRun], when: str) -> str:
+    first = runs[0].record
+    methods = ", ".join(run.label for run in runs)
+    return f"{first.name} · {datetime.fromtimestamp(first.created):{when}} · {methods}"
+
+
+def first_needs(run: FinishedRun) -> str:
+    """What the first question has to wait for, in a sentence; empty where all is here."""
+    what = to_fetch(run.plan.model)
+    return f"The first question fetches {what}, once." if what else ""
 
 
 def asked_for(store: RunStore, run_ids: str) -> str | None:
     """The race of the first run in an address's `run`; None where there is none."""
-    record = store.get(run_ids.partition(",")[0])
+    first = run_ids.partition(",")[0]
+    if first == recorded.GROUP:
+        return first
+    record = store.get(first) or recorded.get(first)
     return record.group_id if record else None

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from cdvft_app.results import recorded
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState, OnVisit
-from cdvft_app.ui.use import answers, endpoints, examples, races
+from cdvft_app.ui.use import answers, drawing, endpoints, examples, races
 from cdvft_app.ui.use.html import problem
 
 TITLE = "Use"
 NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
+ONLY_RECORDED = (
+    "No race has finished here yet: this one ran elsewhere. Start one on the Train tab; it ends up here."
+)
 READY = "The latest race comes first."
 MOST_LINES = 20
 FORMS = (
@@ -33,8 +39,9 @@ ASKING: dict[str, Any] = {
     "concurrency_limit": 1,
     "concurrency_id": "use",
     "api_visibility": "private",
-    "show_progress": "minimal",
+    "show_progress": "full",
 }
+PROGRESS = gr.Progress()  # shows what `prepare` tells it over the handler's outputs
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -46,13 +53,18 @@ def build(app: AppState) -> OnVisit:
         race = gr.Dropdown([], label="Finished race", info=NONE_YET, elem_id="use-race")
         with gr.Column(visible=False, elem_classes=["use-race"]) as opened:
             gr.HTML("<h2>Try</h2>", apply_default_css=False)
-            texts = gr.Textbox(label="Texts, one a line", lines=3, max_lines=12, elem_id="use-texts")
+            texts = gr.Textbox(
+                label="Texts, one a line", lines=3, max_lines=12, elem_id="use-texts",
+                placeholder="A gripping, funny and deeply human film.",
+            )  # fmt: skip
             second = gr.Textbox(
                 label="Second texts, one a line", lines=3, max_lines=12, visible=False, elem_id="use-second"
             )
+            pad = drawing.pad()
             image = gr.File(
                 label="Image", file_types=["image"], visible=False, elem_id="use-image", height=120
             )
+            waits = gr.HTML(elem_id="use-waits", apply_default_css=False)
             ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
             said = gr.HTML(elem_id="use-answers", apply_default_css=False)
             examples.section(app, answering, race, ASKING)
@@ -75,16 +87,18 @@ def build(app: AppState) -> OnVisit:
             file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
 
     def open_race(group_id: object) -> list[Any]:
-        runs = races.usable(app.store, app.store.group(group_id))
+        runs = races.opened(app.store, group_id)
         if not runs:
-            return [gr.update(visible=False), *[gr.skip()] * 4, "", "", "", gr.update(visible=False)]
+            return [gr.update(visible=False), *[gr.skip()] * 6, "", "", "", gr.update(visible=False)]
         text = runs[0].plan.model.kind == "text"
         named = [(one.label, one.record.id) for one in runs]
         return [
             gr.update(visible=True),
             gr.update(visible=text),
             gr.update(visible=text and takes_pairs(runs[0])),
+            drawing.opened(runs[0]),
             gr.update(visible=not text, value=None),
+            _quiet(races.first_needs(runs[0])),
             gr.update(choices=named, value=named[0][1]),
             "",
             "",
@@ -92,36 +106,49 @@ def build(app: AppState) -> OnVisit:
             gr.update(visible=False),
         ]
 
-    shown = [opened, texts, second, image, run, said, proved, refused, file]
+    shown = [opened, texts, second, pad, image, waits, run, said, proved, refused, file]
     race.change(open_race, race, shown, **QUIET)
     race.focus(lambda: gr.update(**_offer(app)), None, race, **QUIET)
 
-    given = [texts, second, image]
+    given = {texts, second, pad, image}
 
-    def ask_all(group_id: object, *inputs: Any) -> str:
+    def about(asked: FinishedRun, fields: dict[Any, Any]) -> dict[str, Any]:
+        """What is in the fields, as the race of a run takes it; a chosen file counts before a drawing."""
+        if asked.plan.model.kind == "text":
+            return {"texts": _lines(fields[texts]), "second": _lines(fields[second]), "image": None}
+        file = fields[image]
+        own = Path(file).read_bytes() if file else drawing.picture(fields[pad], asked.plan.dataset.key)
+        return {"texts": [], "second": [], "image": own}
+
+    def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[str]:
         def answer() -> str:
-            runs = races.usable(app.store, app.store.group(group_id))
+            runs = races.opened(app.store, fields[race])
             if not runs:
                 raise ResultsError("This race is no longer there; choose another one.")
-            about = _given(*inputs)
-            found = answering.ask("answer", run_ids=[one.record.id for one in runs], **about)
-            return answers.answers(about["texts"] or ["Your image"], found)
+            inputs = about(runs[0], fields)
+            prepare(runs[0], progress)
+            found = answering.ask("answer", run_ids=[one.record.id for one in runs], **inputs)
+            shown = inputs["texts"] or ["Your image" if fields[image] else "Your drawing"]
+            return answers.answers(shown, found)
 
-        return _or_problem(answer)
+        return [_or_problem(answer), ""]
 
-    gr.on([ask.click, texts.submit], ask_all, [race, *given], said, **ASKING)
+    gr.on([ask.click, texts.submit], ask_all, {race, *given}, [said, waits], **ASKING)
 
-    def prove_one(run_id: object, *inputs: Any) -> str:
+    def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> str:
         def answer() -> str:
-            found = answering.ask("prove", run_id=run_id, **_given(*inputs))
-            return answers.proof(found, "this adapter")
+            one = find(app.store, fields[run])
+            inputs = about(one, fields)
+            prepare(one, progress)
+            return answers.proof(answering.ask("prove", run_id=one.record.id, **inputs), "this adapter")
 
         return _or_problem(answer)
 
-    prove.click(prove_one, [run, *given], proved, **ASKING)
+    prove.click(prove_one, {run, *given}, proved, **ASKING)
 
-    def take_home(run_id: object, kind: str, of_rank: float | None) -> list[Any]:
+    def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
+            prepare(find(app.store, run_id), progress)
             out = Path(tempfile.mkdtemp(prefix="cdvft-")) / f"{kind}.zip"
             made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
         except (ResultsError, StoreError) as error:
@@ -142,16 +169,12 @@ def build(app: AppState) -> OnVisit:
 
 def _offer(app: AppState) -> dict[str, Any]:
     offered = races.choices(app.store)
-    return {"choices": offered, "info": READY if offered else NONE_YET}
+    own = any(group_id != recorded.GROUP for _, group_id in offered)
+    return {"choices": offered, "info": READY if own else ONLY_RECORDED if offered else NONE_YET}
 
 
-def _given(texts: str | None, second: str | None, image: str | None) -> dict[str, Any]:
-    """What is in the fields; a line is a text."""
-    return {
-        "texts": _lines(texts),
-        "second": _lines(second),
-        "image": Path(image).read_bytes() if image else None,
-    }
+def _quiet(sentence: str) -> str:
+    return f'<p class="quiet">{escape(sentence)}</p>' if sentence else ""
 
 
 def _lines(text: str | None) -> list[str]:

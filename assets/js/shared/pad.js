@@ -1,45 +1,31 @@
-// A matrix to draw: 64 x 64 entries of -1, 0 and 1, by mouse, finger, keys, or from a few shapes.
+// A square to draw on: 64 x 64 entries of -1, 0 and 1, by mouse, finger or keys.
 
-import { CanvasView } from "../shared/canvas_view.js";
-import { find, h, segmented, setText } from "../shared/dom.js";
-import { at, ramp } from "../shared/colors.js";
+import { CanvasView } from "./canvas_view.js";
+import { at, ramp } from "./colors.js";
 
-/** @import { Part } from "../shared/part.js" */
-
-const SIDE = 64,
-  PEN = 1.6; // half the pen's width, in entries
-/** @type {[string, string][]} */
-const INKS = [
-  ["1", "+1"],
-  ["-1", "−1"],
-  ["0", "erase"],
-];
+export const SIDE = 64;
 /** @typedef {(i: number, j: number) => number} Shape the entry at (i, j) */
-/** @type {Record<string, Shape>} */
-const SHAPES = {
-  "Shifted band": (i, j) => ([0, 1, 2, 3].includes((i - j + SIDE - 12) % SIDE) ? 1 : 0),
-  Cross: (i, j) => (Math.abs(i - 31.5) < 3 || Math.abs(j - 31.5) < 3 ? 1 : 0),
-  Ring: (i, j) => (Math.abs(Math.hypot(i - 31.5, j - 31.5) - 20) < 3 ? 1 : 0),
-  Checks: (i, j) => (((i >> 3) + (j >> 3)) % 2 ? 1 : -1),
-};
-
 /** @typedef {{i: number, j: number}} Place in entries, which need not be whole */
 /** @type {Record<string, [number, number] | undefined>} */
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-class Pad extends CanvasView {
+export class Pad extends CanvasView {
   cells = new Int8Array(SIDE * SIDE);
   ink = 1;
   inks = ["", "", ""];
   /** @type {Place | null} where the pen is */
   pen = null;
 
-  /** @param {() => void} onchange */
-  constructor(onchange) {
+  /**
+   * `reach`: half the pen's width, in entries. `onchange` hears of every stroke that has ended.
+   * @param {{label: string, reach: number, onchange: () => void}} given
+   */
+  constructor({ label, reach, onchange }) {
     super({
-      label: `A drawing of ${SIDE} × ${SIDE} entries. Arrow keys move the pen, the space bar draws.`,
+      label: `${label} Arrow keys move the pen, the space bar draws.`,
       height: (width) => width,
     });
+    this.reach = reach;
     this.onchange = onchange;
     this.node.classList.add("pad");
     this.#listen();
@@ -71,8 +57,17 @@ class Pad extends CanvasView {
     const unit = this.width / SIDE;
     context.strokeStyle = this.color("var(--ink)");
     context.beginPath();
-    context.arc((this.pen.j + 0.5) * unit, (this.pen.i + 0.5) * unit, PEN * unit + 1, 0, 2 * Math.PI);
+    context.arc((this.pen.j + 0.5) * unit, (this.pen.i + 0.5) * unit, this.reach * unit + 1, 0, 2 * Math.PI);
     context.stroke();
+  }
+
+  /** The entries as signed bytes in base64. */
+  get encoded() {
+    return btoa(String.fromCharCode(...new Uint8Array(this.cells.buffer)));
+  }
+
+  get drawn() {
+    return this.cells.reduce((count, cell) => count + Math.abs(cell), 0);
   }
 
   /** @param {Shape} shape */
@@ -94,9 +89,9 @@ class Pad extends CanvasView {
     for (let step = 0; step <= steps; step++) {
       const y = from.i + ((to.i - from.i) * step) / steps,
         x = from.j + ((to.j - from.j) * step) / steps;
-      for (let i = Math.ceil(y - PEN); i <= y + PEN; i++)
-        for (let j = Math.ceil(x - PEN); j <= x + PEN; j++) {
-          if (i >= 0 && j >= 0 && i < SIDE && j < SIDE && Math.hypot(i - y, j - x) <= PEN)
+      for (let i = Math.ceil(y - this.reach); i <= y + this.reach; i++)
+        for (let j = Math.ceil(x - this.reach); j <= x + this.reach; j++) {
+          if (i >= 0 && j >= 0 && i < SIDE && j < SIDE && Math.hypot(i - y, j - x) <= this.reach)
             this.cells[i * SIDE + j] = this.ink;
         }
     }
@@ -157,51 +152,4 @@ class Pad extends CanvasView {
       this.redrawOver();
     });
   }
-}
-
-/** @param {Part<string | null>} part */
-export function mount({ element, props }) {
-  const said = h("p", { class: "quiet", role: "status" });
-  const pad = new Pad(() => {
-    props.value = btoa(String.fromCharCode(...new Uint8Array(pad.cells.buffer)));
-    const drawn = pad.cells.reduce((count, cell) => count + Math.abs(cell), 0);
-    setText(
-      said,
-      drawn
-        ? `${drawn.toLocaleString("en-US")} of ${(SIDE * SIDE).toLocaleString("en-US")} entries are drawn.`
-        : "Nothing is drawn.",
-    );
-  });
-  /**
-   * @param {string} text
-   * @param {Shape} shape
-   */
-  const button = (text, shape) =>
-    h("button", { type: "button", class: "act", onclick: () => pad.fill(shape) }, text);
-  find(element, ".mount").replaceChildren(
-    h(
-      "div",
-      { class: "pad-place" },
-      pad.node,
-      h(
-        "div",
-        { class: "pad-tools" },
-        h(
-          "p",
-          {},
-          `Draw a matrix of ${SIDE} × ${SIDE} entries by mouse, finger, or arrow keys and space bar.`,
-        ),
-        segmented("Pen", "pad-ink", INKS, "1", (ink) => {
-          pad.ink = Number(ink);
-        }),
-        h(
-          "div",
-          { class: "act-row" },
-          Object.entries(SHAPES).map(([name, shape]) => button(name, shape)),
-          button("Clear", () => 0),
-        ),
-        said,
-      ),
-    ),
-  );
 }

@@ -1,0 +1,42 @@
+// A digit to draw, and beside it the picture that the models get of it.
+
+import { find, h, setText } from "../shared/dom.js";
+import { Pad } from "../shared/pad.js";
+
+/** @import { Ask, Part } from "../shared/part.js" */
+/** @import { Drawing, Seen } from "../payloads.js" */
+
+const PEN = 3; // half its width, in entries: a stroke as wide as those of the data
+
+/** @param {Part<Drawing, object, {seen: Ask<Drawing, Seen>}>} part */
+export function mount({ element, props, server, watch }) {
+  const seen = h("img", { hidden: true, width: 140, height: 140 });
+  const said = h("p", { class: "quiet", role: "status" });
+  let race = props.value.race;
+
+  const onchange = async () => {
+    props.value = { ...props.value, drawing: pad.drawn ? pad.encoded : null };
+    const asked = props.value.drawing;
+    if (!asked) return show(null);
+    const answer = await server.seen(props.value).catch(() => null);
+    if (props.value.drawing === asked) show(answer);
+  };
+  /** @param {Seen | null} answer */
+  const show = (answer) => {
+    seen.hidden = !answer;
+    if (answer) Object.assign(seen, { src: answer.picture, alt: answer.said });
+    setText(said, answer ? answer.said : "What the models will see stands here.");
+  };
+  const pad = new Pad({ label: "A digit to draw.", reach: PEN, onchange });
+  const clear = h("button", { type: "button", class: "act", onclick: () => pad.fill(() => 0) }, "Clear");
+  find(element, ".mount").replaceChildren(
+    h("p", { class: "draw-head" }, "Draw a digit by mouse, finger, or arrow keys and space bar."),
+    h("div", { class: "draw-place" }, pad.node, h("div", { class: "draw-seen" }, seen, said, clear)),
+  );
+  show(null);
+  watch("value", () => {
+    if (props.value.race === race) return;
+    race = props.value.race;
+    pad.fill(() => 0);
+  });
+}

@@ -1,0 +1,63 @@
+"""A square to draw a digit on, for races on handwritten digits."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.payloads.use import Drawing, Seen
+from cdvft_app.results import drawing
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.ui.shared.component import component
+
+MOST_PIXELS = 518  # a side of what a model gets
+
+
+def pad() -> gr.HTML:
+    """Hidden until a race is open that a drawing can be asked of."""
+    return component(
+        "use/draw.js",
+        Drawing(race="", dataset="", side=0, drawing=None),
+        server_functions={"seen": seen},
+        elem_id="use-draw",
+        visible=False,
+    )
+
+
+def opened(run: FinishedRun) -> Any:
+    """The pad for a race of this run: empty, or hidden where its data is no digits."""
+    plan = run.plan
+    if plan.dataset.key not in drawing.SIDES:
+        return gr.update(visible=False)
+    side = plan.settings.image_size or 0
+    held = Drawing(race=run.record.group_id, dataset=plan.dataset.key, side=side, drawing=None)
+    return gr.update(visible=True, value=held)
+
+
+def picture(value: object, dataset: str) -> bytes | None:
+    """What is drawn, as the dataset's images are; None where nothing is."""
+    drawn = value.get("drawing") if isinstance(value, dict) else None
+    return drawing.digit(drawn, dataset) if drawn and dataset in drawing.SIDES else None
+
+
+def seen(asked: object) -> Seen | None:
+    """What a model gets of the drawing; None for what is no drawing."""
+    given: dict[str, Any] = asked if isinstance(asked, dict) else {}
+    key, side = given.get("dataset"), given.get("side")
+    if key not in drawing.SIDES or not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
+        return None
+    try:
+        digit = drawing.digit(given.get("drawing"), key)
+    except ResultsError:
+        return None
+    own = drawing.SIDES[key]
+    shown = base64.b64encode(drawing.as_seen(digit, side)).decode()
+    return {
+        "picture": f"data:image/png;base64,{shown}",
+        "said": f"What the models see: centred and scaled to {own} × {own} pixels, as in "
+        f"{catalog.get_dataset(key).title}, then enlarged to {side} × {side}.",
+    }
