@@ -2,7 +2,8 @@
 
     python -m benchmarks.record_adapters RUN_ID ...   writes assets/recorded_adapters
 
-Losses and seconds are rounded to what a picture of them can show.
+Losses are rounded to what a picture of them can show. Seconds are left out: those of an idle machine stand in
+assets/recorded_race.json.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def record(run: FinishedRun) -> dict[str, Any]:
         "settings": own.settings.model_dump(mode="json", exclude_none=True),
         "device": f"{own.device} ({platform.machine()}, {os.cpu_count()} CPU cores)",
         "process": None,
+        "seconds": None,
         "forecast": None,
     }
     return values | {

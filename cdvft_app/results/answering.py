@@ -125,6 +125,12 @@ class _Asked:
             write_zip(self._store, Export(run, form, rank), Path(out))  # type: ignore[arg-type]
         return out
 
+    def write(self, run_id: str, out: str) -> None:
+        """Write a folder with the run as it was trained."""
+        from cdvft_app.results.export import Export, write_folder
+
+        write_folder(self._store, Export(find(self._store, run_id), "adapter"), Path(out))
+
     def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
         """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
         runs = [find(self._store, run_id) for run_id in run_ids[:2]]

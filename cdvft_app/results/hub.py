@@ -13,7 +13,7 @@ TOKEN = re.compile(r"[\x21-\x7e]{1,400}")
 MESSAGE = "Upload what CDVFT Studio trained"
 
 
-def push(folder: Path, repository: str, token: str, private: bool) -> str:
+def push(folder: Path, repository: str, token: str, private: bool, existing: bool = True) -> str:
     """Upload the folder's files as one commit; the repository is made where there is none.
 
     Args:
@@ -21,6 +21,7 @@ def push(folder: Path, repository: str, token: str, private: bool) -> str:
         repository: owner/name.
         token: with the right to write there.
         private: of a repository that is made; one that is there stays as it is.
+        existing: whether it may be there already; files of the same names are then replaced.
 
     Returns:
         The repository's address.
@@ -28,18 +29,13 @@ def push(folder: Path, repository: str, token: str, private: bool) -> str:
     Raises:
         ResultsError: why nothing was uploaded, and what to do.
     """
-    if not REPOSITORY.fullmatch(repository) or len(repository) > 96 or ".." in repository:
-        raise ResultsError(f"Repository: got {repository[:80]!r}; it must look like owner/name.")
-    if not TOKEN.fullmatch(token):
-        raise ResultsError("This cannot be a token of the hub; copy it again from its settings.")
-    if is_offline():
-        raise ResultsError("HF_HUB_OFFLINE is set, so nothing is sent to the hub. Unset it and try again.")
+    check(repository, token)
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
     hub = HfApi(endpoint=endpoint(), token=token)
     try:
-        made = hub.create_repo(repository, private=private, exist_ok=True)
+        made = hub.create_repo(repository, private=private, exist_ok=existing)
         hub.upload_folder(repo_id=made.repo_id, folder_path=folder, commit_message=MESSAGE)
     # Nothing of the request may follow an error to wherever it is written: it carries the token.
     except HFValidationError:
@@ -54,6 +50,20 @@ def push(folder: Path, repository: str, token: str, private: bool) -> str:
     return str(made)
 
 
+def check(repository: str, token: str) -> None:
+    """Refuse what cannot be pushed to, before anything is asked or made.
+
+    Raises:
+        ResultsError: what is wrong with it, or that the hub is not to be asked.
+    """
+    if not REPOSITORY.fullmatch(repository) or len(repository) > 96 or ".." in repository:
+        raise ResultsError(f"Repository: got {repository[:80]!r}; it must look like owner/name.")
+    if not TOKEN.fullmatch(token):
+        raise ResultsError("This cannot be a token of the hub; copy it again from its settings.")
+    if is_offline():
+        raise ResultsError("HF_HUB_OFFLINE is set, so nothing is sent to the hub. Unset it and try again.")
+
+
 def _refusal(repository: str, status: int) -> str:
     owner = repository.partition("/")[0]
     if status == 401:
@@ -62,6 +72,11 @@ def _refusal(repository: str, status: int) -> str:
         return (
             f"This token may not write to {repository}, so nothing was published. It needs the role “write”, "
             f"and its owner must be {owner} or belong to it."
+        )
+    if status == 409:
+        return (
+            f"{repository} is there already, so nothing was published. Choose another name, or say that its "
+            "files may be replaced."
         )
     if status == 429:
         return "The hub asks for a pause after many uploads. Try again in some minutes."

@@ -12,7 +12,7 @@ from typing import Any
 from cdvft_app.events import Event, Halt
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training import data_parallel
+from cdvft_app.training import data_parallel, webhook
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.heartbeat import renewing
 
@@ -41,6 +41,7 @@ def run_here(
         ended = store.get(run.id)
     data_parallel.disconnect()
     assert ended is not None
+    webhook.tell(ended)
     return ended
 
 

@@ -10,6 +10,7 @@ import os
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
@@ -18,6 +19,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
+from cdvft_app.training import webhook
 from cdvft_app.training.executors import Executor, own_process
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
@@ -151,6 +153,15 @@ class JobQueue:
             traceback.print_exc()
             outcome = "failed", str(error)
         self._settle(run, outcome)
+        self._tell(run.id)
+
+    def _tell(self, run_id: str) -> None:
+        """The operator's webhook, beside the next run."""
+        if not webhook.wanted():
+            return
+        with suppress(StoreError):
+            ended = self._store.get(run_id)
+            threading.Thread(target=webhook.tell, args=(ended,), name="webhook", daemon=True).start()
 
     def _settle(self, run: RunRecord, outcome: Outcome) -> None:
         """Try until the disk takes it, so that no dead run looks alive."""

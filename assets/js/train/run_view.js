@@ -17,6 +17,7 @@ const EVERY = 1000;
 // What is shown while nobody asked for a race, and what it is called.
 /** @type {Partial<Record<RunView["kind"], string>>} */
 const UNASKED = { last: "The last race here", best: "The best race here" };
+const RECORDED = "recorded"; // what stands for the runs of the recorded race in an address
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
 /**
@@ -197,8 +198,8 @@ export function mount({ element, props, server, trigger, watch }) {
         : "Choose on the left and press Start. The first point comes within seconds.",
     );
     reuse.hidden = !first || Boolean(recorded);
-    use.hidden = Boolean(recorded) || !race.some(keepsWeights) || !race.every(isFinal);
-    use.href = useAddress(race.map((run) => run.id));
+    use.hidden = !recorded && (!race.some(keepsWeights) || !race.every(isFinal));
+    use.href = useAddress(recorded ? [RECORDED] : race.map((run) => run.id));
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
     const part = Math.round(100 * progress(race));
     bar.classList.toggle("idle", !race.some((run) => !isFinal(run)));

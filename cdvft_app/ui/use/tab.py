@@ -17,7 +17,7 @@ from cdvft_app.results.finished_run import FinishedRun, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState, OnVisit
-from cdvft_app.ui.use import answers, drawing, endpoints, examples, races
+from cdvft_app.ui.use import answers, drawing, endpoints, examples, publish, races
 from cdvft_app.ui.use.html import problem
 
 TITLE = "Use"
@@ -85,6 +85,7 @@ def build(app: AppState) -> OnVisit:
             take = gr.Button("Prepare the zip", elem_id="use-take")
             refused = gr.HTML(elem_id="use-refused", apply_default_css=False)
             file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
+            publish.build(run, lambda run_id, folder: answering.ask("write", run_id=run_id, out=str(folder)))
 
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)

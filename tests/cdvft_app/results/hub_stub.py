@@ -45,9 +45,13 @@ def hub() -> Iterator[Hub]:
                 name = (
                     f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
                 )
+                there = name in stub.repositories
                 stub.repositories.setdefault(
                     name, bool(asked.get("private") or asked.get("visibility") == "private")
                 )
+                if there:
+                    said = {"error": "You already created this model repo", "url": f"{stub.address}/{name}"}
+                    return self.answer(said, 409)
                 self.answer({"url": f"{stub.address}/{name}", "name": name, "id": name})
             elif "/preupload/" in self.path:
                 files = json.loads(body)["files"]

@@ -36,6 +36,16 @@ def test_every_file_arrives_in_the_repository(stub, folder, private):
     assert stub.tokens == {f"Bearer {TOKEN}"}
 
 
+def test_what_is_there_is_replaced_only_by_who_says_so(stub, folder):
+    push(folder, "ada/films", TOKEN, True)
+    stub.files.clear()
+    with pytest.raises(ResultsError, match="ada/films is there already"):
+        push(folder, "ada/films", TOKEN, True, existing=False)
+    assert stub.files == {}
+    push(folder, "ada/films", TOKEN, True)
+    assert stub.files
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
