@@ -38,9 +38,9 @@ def record(run: FinishedRun) -> dict[str, Any]:
         "seconds": None,
         "forecast": None,
     }
-    return values | {
-        "result": {name: value for name, value in own.result.items() if name != "adapter_folder"}
-    }
+    left_out = ("adapter_folder", "seconds", "examples_per_second")
+    values["result"] = {name: value for name, value in own.result.items() if name not in left_out}
+    return values
 
 
 def main(ids: list[str]) -> None:

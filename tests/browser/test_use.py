@@ -195,6 +195,17 @@ def test_without_a_race_it_says_where_to_start(visit: Visit) -> None:
     expect(page.locator("#use-texts")).to_be_hidden()
 
 
+def test_the_recorded_race_can_be_used_before_any_other(visit: Visit, race: str) -> None:
+    page = visit("?tab=use&run=recorded", ready="#use-texts textarea")
+    expect(page.locator("#use-race input")).to_have_value(re.compile("recorded .* CDVFT, LoRA"))
+    expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
+    page.get_by_label("Repository").fill("ada/films")
+    page.get_by_label("Token").fill("hf_mine")
+    page.get_by_role("button", name="Push").click()
+    expect(page.locator("#push-said [role=alert]")).to_contain_text("HF_HUB_OFFLINE is set")
+    expect(page.get_by_label("Token")).to_have_value("")
+
+
 def test_the_latest_race_is_open_at_once(visit: Visit, race: str) -> None:
     page = visit("?tab=use", ready="#use-race")
     expect(page.locator("#use-race input")).to_have_value(re.compile("^Films"))

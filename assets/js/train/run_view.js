@@ -2,6 +2,7 @@
 
 import { comeUpTo, find, h, setText } from "../shared/dom.js";
 import { when } from "../shared/format.js";
+import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
 import { Reproduce } from "./reproduce.js";
 import { Cards } from "./run_cards.js";
@@ -14,6 +15,7 @@ import { Scoreboard } from "./scoreboard.js";
 /** @import { Run } from "./run_model.js" */
 
 const EVERY = 1000;
+const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
 // What is shown while nobody asked for a race, and what it is called.
 /** @type {Partial<Record<RunView["kind"], string>>} */
 const UNASKED = { last: "The last race here", best: "The best race here" };
@@ -112,11 +114,11 @@ export function mount({ element, props, server, trigger, watch }) {
   const cards = new Cards();
   const predicted = new Predicted(props.lines);
   const reproduce = new Reproduce();
-  const pageTitle = document.title;
+  const notice = new Notice();
   find(element, ".mount").replaceChildren(
     h("div", { class: "run-head" }, title, use, reuse),
     origin,
-    h("div", { class: "status-line" }, status, stop),
+    h("div", { class: "status-line" }, status, notice.node, stop),
     refused,
     bar,
     lost,
@@ -204,7 +206,7 @@ export function mount({ element, props, server, trigger, watch }) {
     const part = Math.round(100 * progress(race));
     bar.classList.toggle("idle", !race.some((run) => !isFinal(run)));
     bar.setAttribute("aria-valuenow", String(part));
-    document.title = race.some(isActive) ? `${part} % · ${pageTitle}` : pageTitle;
+    notice.see(first?.name ?? "", recorded ? [] : race);
     done.style.width = `${part}%`;
     board.show(runs);
     cards.show(runs);
@@ -222,8 +224,8 @@ export function mount({ element, props, server, trigger, watch }) {
 
   /** @param {number} mine */
   async function poll(mine) {
-    let wait = EVERY;
-    if (!document.hidden) {
+    let wait = document.hidden ? UNSEEN : EVERY;
+    if (!document.hidden || !model.settled) {
       try {
         const answer = await server.poll({ cursors: model.cursors, token: props.value.token });
         if (mine !== generation) return;
@@ -232,7 +234,7 @@ export function mount({ element, props, server, trigger, watch }) {
         show(model.take(answer));
         tell(model.shown);
         if (model.runs.size === 0) return;
-        wait = answer.runs.some((run) => run.more) ? 0 : model.settled ? AT_REST : EVERY;
+        wait = answer.runs.some((run) => run.more) ? 0 : model.settled ? AT_REST : wait;
       } catch {
         if (mine !== generation) return;
         lost.hidden = false;

@@ -27,7 +27,7 @@ PUSHING: dict[str, Any] = {
     "concurrency_limit": 4,
     "concurrency_id": "push",
     "api_visibility": "private",
-    "show_progress": "full",
+    "show_progress": "minimal",
 }
 
 

@@ -39,7 +39,7 @@ ASKING: dict[str, Any] = {
     "concurrency_limit": 1,
     "concurrency_id": "use",
     "api_visibility": "private",
-    "show_progress": "full",
+    "show_progress": "minimal",
 }
 PROGRESS = gr.Progress()  # shows what `prepare` tells it over the handler's outputs
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
