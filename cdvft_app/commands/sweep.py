@@ -25,7 +25,7 @@ from cdvft_app.judging.sweep_results import Setting, settings_of
 from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.judging.sweep_words import name, written
 from cdvft_app.methods import InvalidChoice
-from cdvft_app.prediction import promised
+from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
@@ -33,6 +33,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE
 from cdvft_app.sweep import group, numbers, parse_sweep
 from cdvft_app.training.foreground import run_here
+from cdvft_app.training.limits import most_run_seconds
 
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
 TABLE_WIDTH = 110
@@ -70,6 +71,8 @@ def sweep(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
     store = RunStore.default()
+    for plan in plans:
+        admitted(plan, store, most_run_seconds())  # before the first one begins
     wanted = [plan.settings for plan in plans]
     before = [] if again else _cut_off(store, wanted)
     runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].recipe.title}")
@@ -122,7 +125,7 @@ def _take(
     process = this_process()
     if was:
         return store.leases.acquire(was.id, process)
-    forecasts = [promised(catalog.resolve(settings), store)]
+    forecasts = [admitted(catalog.resolve(settings), store, most_run_seconds())]
     return store.create([settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts)[
         0
     ]

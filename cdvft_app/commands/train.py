@@ -18,7 +18,7 @@ from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
-from cdvft_app.prediction import promised
+from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
@@ -26,6 +26,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
 from cdvft_app.training.data_parallel import is_single_process_launch, rank
 from cdvft_app.training.foreground import run_as_worker, run_here
+from cdvft_app.training.limits import most_run_seconds
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
 OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
@@ -38,7 +39,7 @@ def train(settings: RunSettings, as_json: Json = False) -> None:
     require_in_reach([plan.model, plan.dataset])
 
     def take(store: RunStore) -> RunRecord:
-        forecasts = [promised(plan, store)]
+        forecasts = [admitted(plan, store, most_run_seconds())]
         (run,) = store.create([plan.settings], None, plan.recipe.title, this_process(), forecasts)
         return run
 
@@ -53,6 +54,7 @@ def resume(run_id: str, as_json: Json = False) -> None:
         if run is None:
             raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
         check_resumable(run)
+        admit_again(run, catalog.resolve(run.settings), store, most_run_seconds())
         return store.leases.acquire(run_id, this_process())
 
     _run(take, as_json)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from cdvft_app.catalog import Plan
 from cdvft_app.costs.quantities import duration
 from cdvft_app.prediction.counted import count
-from cdvft_app.prediction.predicting import Prediction
+from cdvft_app.prediction.predicting import Prediction, predict
 from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
 from cdvft_app.training.device import device_kind, total_bytes
 
 HALF_PRECISION = 0.5  # of the bytes by formula, which are float32's, a GPU may do with so many
 
 
-def admit(runs: Iterable[tuple[Plan, Prediction | None]], most_seconds: float | None = None) -> None:
+def admit(
+    runs: Iterable[tuple[Plan, Prediction | None]], most_seconds: float | None = None, left: float = 1.0
+) -> None:
     """Refuse runs that by count need more memory than there is at all, or by forecast too many seconds.
 
     Of both the least that is expected counts. Models whose layers are unknown until they are loaded pass.
@@ -23,6 +28,7 @@ def admit(runs: Iterable[tuple[Plan, Prediction | None]], most_seconds: float | 
     Args:
         runs: the plans, each with what is promised of it.
         most_seconds: that a run may take; None: as many as it needs.
+        left: the share of its steps that is still to be made, less than 1 where it goes on.
 
     Raises:
         InvalidChoice: what is too much, how much there is, and what to lower.
@@ -35,8 +41,23 @@ def admit(runs: Iterable[tuple[Plan, Prediction | None]], most_seconds: float | 
         need = _least_bytes(made, kind)
         if need > memory:
             raise InvalidChoice(_too_large(plan, made, kind, memory))
-        if most_seconds and made.whole_seconds and made.whole_seconds.low > most_seconds:
-            raise InvalidChoice(_too_long(plan, made, most_seconds))
+        if most_seconds and made.seconds and made.whole_seconds:
+            before = (1 - left) * made.seconds.low
+            if made.whole_seconds.low - before > most_seconds:
+                raise InvalidChoice(_too_long(plan, made, most_seconds, before))
+
+
+def admitted(plan: Plan, store: RunStore, most_seconds: float | None = None) -> dict[str, Any] | None:
+    """What is promised of a run by all that the store knows, as it keeps it; refused as by `admit`."""
+    made = predict(plan, store.finished(), store.measurements.all())
+    admit([(plan, made)], most_seconds)
+    return made.facts() if made else None
+
+
+def admit_again(run: RunRecord, plan: Plan, store: RunStore, most_seconds: float | None = None) -> None:
+    """Refuse a run that is to go on, as by `admit`: of its seconds those count that are still to come."""
+    left = 1 - run.step / run.total_steps if run.total_steps else 1.0
+    admit([(plan, predict(plan, store.finished(), store.measurements.all()))], most_seconds, left)
 
 
 def _least_bytes(made: Prediction, kind: str) -> float:
@@ -68,13 +89,14 @@ def _largest_batch(plan: Plan, made: Prediction, kind: str, memory: int) -> int:
     return 0
 
 
-def _too_long(plan: Plan, made: Prediction, most_seconds: float) -> str:
+def _too_long(plan: Plan, made: Prediction, most_seconds: float, before: float) -> str:
     settings, whole = plan.settings, made.whole_seconds
     assert whole is not None
     field = "max_steps" if settings.max_steps else "epochs"
-    steps = int(made.counted.steps * most_seconds / whole.value)
+    steps = int(made.counted.steps * (most_seconds + before) / whole.value)
+    takes = f"takes {duration(whole.low - before)} {'more ' if before else ''}at least"
     advice = f"About {steps:,} steps fit." if steps else "Choose a smaller model, or evaluate on less."
     return (
         f"{field}: got {getattr(settings, field):g}; {settings.method.label()} on {plan.model.title} then "
-        f"takes {duration(whole.low)} at least, and a run may take {duration(most_seconds)} here. {advice}"
+        f"{takes}, and a run may take {duration(most_seconds)} here. {advice}"
     )

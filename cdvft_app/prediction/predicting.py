@@ -20,7 +20,6 @@ from cdvft_app.prediction.observations import (
 )
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
-from cdvft_app.store.runs import RunStore
 from cdvft_app.training.device import cpu_threads, device_kind, device_name
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
@@ -102,12 +101,6 @@ def predict(
         whole_seconds=pace and seconds and _whole(seconds, rest or _rough_overhead(counted, pace)),
         peak_memory_bytes=_peak(counted, program),
     )
-
-
-def promised(plan: Plan, store: RunStore) -> dict[str, Any] | None:
-    """The facts of the prediction by all that the store knows, as it keeps them with a run."""
-    made = predict(plan, store.finished(), store.measurements.all())
-    return made.facts() if made else None
 
 
 def step_seconds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pkgutil
 import signal
 import time
@@ -9,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cdvft_app.events import Event, Halt
+from cdvft_app.events import Event, Halt, TrainingPaused
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import data_parallel, webhook
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.heartbeat import renewing
+from cdvft_app.training.limits import most_run_seconds, out_of_time
 
 IMPATIENCE_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
 
@@ -23,6 +25,8 @@ def run_here(
     store: RunStore, take: Callable[[RunStore], RunRecord], listen: Callable[[Event], None]
 ) -> RunRecord:
     """Train one run to its end in this process, the first of those that share it.
+
+    With CDVFT_MAX_RUN_SECONDS one that takes longer fails, and can be resumed from its last checkpoint.
 
     Args:
         store: keeps the run; only the first process writes.
@@ -36,8 +40,17 @@ def run_here(
         run = take(store)
         data_parallel.lead(run, store.folder(run.id))
         train = pkgutil.resolve_name(TRAINER)
+        limit = most_run_seconds()
+        end = math.inf if limit is None else time.monotonic() + limit
+
+        def halt() -> Halt:
+            return should_stop() or (Halt.PAUSE if time.monotonic() > end else Halt.NO)
+
         with renewing(store, run):
-            execute(store, run, train, should_stop, listen)
+            try:
+                execute(store, run, train, halt, listen)
+            except TrainingPaused:
+                store.set_state(run.id, "failed", out_of_time(limit or 0), epoch=run.epoch)
         ended = store.get(run.id)
     data_parallel.disconnect()
     assert ended is not None

@@ -6,7 +6,6 @@ A run trains in a process of its own, so that whatever becomes of it the page go
 
 from __future__ import annotations
 
-import os
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from cdvft_app.store.states import check_resumable
 from cdvft_app.training import webhook
 from cdvft_app.training.executors import Executor, own_process
 from cdvft_app.training.heartbeat import renewing
+from cdvft_app.training.limits import most_run_seconds, whole_number
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
 
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
@@ -49,11 +49,11 @@ class JobQueue:
     def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = own_process) -> None:
         self._store = store
         self._executor = executor
-        self.most_seconds = _from_environment("CDVFT_MAX_RUN_SECONDS", 0) or None
-        self._workers = workers or _from_environment("CDVFT_WORKERS", 1)
-        self._most = _from_environment("CDVFT_MAX_QUEUED", 50)
-        self._most_per_owner = _from_environment("CDVFT_MAX_QUEUED_PER_OWNER", 12)
-        self.most_of_sweeps = _from_environment("CDVFT_MAX_SWEEP_RUNS", 96)
+        self.most_seconds = most_run_seconds()
+        self._workers = workers or whole_number("CDVFT_WORKERS", 1)
+        self._most = whole_number("CDVFT_MAX_QUEUED", 50)
+        self._most_per_owner = whole_number("CDVFT_MAX_QUEUED_PER_OWNER", 12)
+        self.most_of_sweeps = whole_number("CDVFT_MAX_SWEEP_RUNS", 96)
         self._of_programs: set[str] = set()
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -182,12 +182,3 @@ def warm_up() -> threading.Thread:
     thread = threading.Thread(target=libraries.load, name="warm-up", daemon=True)
     thread.start()
     return thread
-
-
-def _from_environment(name: str, default: int) -> int:
-    text = os.environ.get(name)
-    if not text:
-        return default
-    if not (text.isdecimal() and int(text) >= 1):
-        raise ValueError(f"{name} must be a whole number of at least 1; got {text!r}.")
-    return int(text)

@@ -9,8 +9,9 @@ from contextlib import suppress
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import Executor
+from cdvft_app.training.limits import out_of_time
 from cdvft_app.training.patience import patience
-from cdvft_app.training.worker import GONE, out_of_time
+from cdvft_app.training.worker import GONE
 
 EVERY = 0.5  # seconds between two looks at the store; the end of the process is seen at once
 CLOSING_SECONDS = 30.0

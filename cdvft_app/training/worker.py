@@ -19,6 +19,7 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import data_parallel
 from cdvft_app.training.execution import TRAINER, execute
+from cdvft_app.training.limits import out_of_time
 from cdvft_app.training.patience import patience
 
 SPARE_SECONDS = 30  # beyond the patience of the supervisor, who can say why
@@ -77,13 +78,6 @@ class Halts:
 
     def _hear(self, number: int, frame: Any) -> None:
         self._told = True
-
-
-def out_of_time(limit: float) -> str:
-    return (
-        f"Stopped after {limit:.0f} seconds, the limit of this server. Fewer steps, fewer examples or a "
-        "smaller model take less; Resume goes on from the last checkpoint."
-    )
 
 
 def main(root: str, run_id: str, limit: float | None, trainer: str) -> None:

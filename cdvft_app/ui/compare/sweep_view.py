@@ -13,13 +13,14 @@ from cdvft_app.figures import curves
 from cdvft_app.judging.sweep_results import Outcome
 from cdvft_app.payloads.compare import SweepAnswer, SweepShown, SweepView
 from cdvft_app.payloads.shared import Done
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.sweep import group
 from cdvft_app.sweep.payload import payload
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.shared.actions import WAITING
+from cdvft_app.ui.shared.actions import WAITING, resume_one
 from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.form import in_words
 from cdvft_app.ui.shared.state import AppState
 
 ENDED_EARLY = ("stopped", "interrupted")  # a failed run would fail again
@@ -51,7 +52,7 @@ def stop(app: AppState, asked: object) -> Done:
 
 def go_on(app: AppState, asked: object) -> Done:
     """{"group", "token"}: queue all again that ended early, if the token owns it."""
-    return _each(app, asked, ENDED_EARLY, app.queue.resume)
+    return _each(app, asked, ENDED_EARLY, partial(resume_one, app))
 
 
 def _each(
@@ -70,8 +71,8 @@ def _each(
         for run in reversed(runs) if backwards else runs:
             if run.state in states:
                 act(run.id, token)
-    except (StoreError, QueueFull) as error:
-        return {"error": str(error)}
+    except (InvalidChoice, StoreError, QueueFull) as error:
+        return {"error": in_words(str(error))}
     return {"error": None}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
-from cdvft_app.prediction import admit
+from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -65,15 +66,22 @@ def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
 
 def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Queue those of the shown runs that ended early; None, or why it was refused."""
-
-    def again(run_id: str, mine: str) -> None:
-        run = app.store.require_owner(run_id, mine)
-        plan = catalog.resolve(run.settings)
-        require_in_reach([plan.model, plan.dataset])
-        app.queue.resume(run_id, mine)
-
     runs = _acted_on(app.store, ids, token)
+    again = partial(resume_one, app)
     return _each(app, [run.id for run in runs if run.state in RESUMABLE], token, again)
+
+
+def resume_one(app: AppState, run_id: str, token: str) -> None:
+    """Queue a run again that ended early, if it can be trained here.
+
+    Raises:
+        InvalidChoice, QueueFull, StoreError: with a sentence.
+    """
+    run = app.store.require_owner(run_id, token)
+    plan = catalog.resolve(run.settings)
+    require_in_reach([plan.model, plan.dataset])
+    admit_again(run, plan, app.store, app.queue.most_seconds)
+    app.queue.resume(run_id, token)
 
 
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:

@@ -13,11 +13,23 @@ from forked import Forked, command_line
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands import main as cli
 from cdvft_app.commands.options import OPTIONS
-from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step, TrainingFailed
+from cdvft_app.events import (
+    Done,
+    Evaluation,
+    Halt,
+    Note,
+    Preparing,
+    Started,
+    Step,
+    TrainingFailed,
+    TrainingPaused,
+)
 from cdvft_app.methods import flat
+from cdvft_app.prediction import admission
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training import foreground
 from cdvft_app.training.foreground import IMPATIENCE_SECONDS
 
 SECONDS_A_STEP = 0.01
@@ -37,7 +49,9 @@ def fake_train(settings, emit, should_stop, folder, resume=False):
         (folder / "checkpoint").write_text(str(step))
         if step == 3 and settings.max_steps > 3 and not resume:
             os.kill(os.getpid(), signal.SIGINT)
-        if should_stop():
+        if halt := should_stop():
+            if halt is Halt.PAUSE:
+                raise TrainingPaused
             state = "stopped"
             break
     emit(Evaluation(step, step / 10, 0.4, "accuracy", 0.75, True))
@@ -120,6 +134,26 @@ def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
     code, output, errors = command("resume", run_id)
     assert code == 1 and "is finished; only a run that is stopped or failed or interr" in errors
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, monkeypatch):
+    run_id = last_line(command("train", "--max-steps", 6, "--json")[1])["run_id"]  # stops at step 3
+    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
+    for arguments in (["train"], ["resume", run_id], ["sweep", "--m", "2,3"]):
+        code, output, errors = command(*arguments)
+        assert code == exit_codes.INVALID and output == ""
+        assert "batch-size: got" in errors and "this machine has 0.1 GB" in errors
+    (run,) = RunStore(tmp_path).history()
+    assert run.state == "stopped"
+
+
+def test_the_clock_ends_a_run_of_the_terminal_too(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(foreground, "most_run_seconds", lambda: 1e-9)
+    code, output, errors = command("train", "--max-steps", 6, "--json")
+    result = last_line(output)
+    assert code == exit_codes.FAILED and result["state"] == "failed"
+    assert "the limit of this server" in errors and RunStore(tmp_path).get(result["run_id"]).step == 1
 
 
 def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):

@@ -69,6 +69,18 @@ def test_a_gpu_may_do_with_half_of_the_bytes(monkeypatch: pytest.MonkeyPatch) ->
     assert said and "the GPU here has" in said
 
 
+def test_of_a_run_that_goes_on_only_what_is_left_counts() -> None:
+    plan = catalog.resolve(RunSettings(method="cdvft", max_steps=10_000))
+    made = predict(plan, [])
+    assert made is not None and made.seconds is not None and made.whole_seconds is not None
+    limit = 0.6 * made.whole_seconds.low
+    with pytest.raises(InvalidChoice, match="max_steps: got 10000"):
+        admit([(plan, made)], limit)
+    with pytest.raises(InvalidChoice, match="more at least"):
+        admit([(plan, made)], limit, left=0.9)
+    admit([(plan, made)], limit, left=0.5)
+
+
 def test_a_run_that_is_sure_to_be_too_long_is_refused() -> None:
     assert refused(3600.0, max_steps=100) is None
     assert refused(None, max_steps=100_000) is None

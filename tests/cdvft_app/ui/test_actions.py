@@ -57,6 +57,16 @@ def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch:
     assert refused and refused.startswith("Batch size: got 512") and "this machine has 2 GB" in refused
 
 
+def test_resume_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = started(app)
+    assert actions.stop(app, ids, "mine") is None
+    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
+    refused = actions.resume(app, ids, "mine")
+    assert refused and refused.startswith("Batch size: got 32") and "this machine has 0.1 GB" in refused
+    assert {app.store.state(run_id) for run_id in ids} == {"stopped"}
+
+
 def test_start_refuses_at_once_what_the_hub_would_have_to_give(
     app: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
