@@ -10,10 +10,8 @@ from functools import partial
 
 import psutil
 import pytest
-import torch
 from queued_runs import wait, wait_for
-from tiny_trainer import MODEL, WORDS
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from tiny_trainer import MODEL, save_model
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
@@ -31,11 +29,7 @@ RUN = RunSettings(method="cdvft", max_steps=60, batch_size=8, checkpoint_every=5
 @pytest.fixture
 def runs(tmp_path):
     """`runs(executor)`: a store beside a tiny model with dropout, and a queue over it that trains there."""
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    folder = tmp_path / MODEL
-    BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **sizes)).save_pretrained(folder)
-    BertTokenizerFast(vocab={word: place for place, word in enumerate(WORDS)}).save_pretrained(folder)
+    save_model(tmp_path / MODEL)
     store = RunStore(tmp_path / "runs")
     queues = []
 

@@ -1,6 +1,7 @@
 """The real trainer on a tiny model, for processes that find it by name: the model lies beside the runs."""
 
 import dataclasses
+from pathlib import Path
 
 from cdvft_app import catalog
 from cdvft_app.catalog.rows import Rows, Split
@@ -8,6 +9,17 @@ from cdvft_app.training import trainer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"]
 MODEL = "bert"  # a folder beside the store's
+
+
+def save_model(folder: Path) -> None:
+    """A tiny model with dropout."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **sizes)).save_pretrained(folder)
+    BertTokenizerFast(vocab={word: place for place, word in enumerate(WORDS)}).save_pretrained(folder)
 
 
 def train(settings, emit, should_stop, folder, resume=False):
