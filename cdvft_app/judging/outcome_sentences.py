@@ -197,8 +197,8 @@ def _doubt(
     if error is not None and len(tested) < len(tests):
         name, examples = reference.outcomes[0].metric_name, reference.outcomes[0].evaluation_examples
         said.append(
-            f"Over {examples:,} evaluation rows, {score(name, reference.metric.mean)} has a standard error of "
-            f"{difference(name, error)}; {'other ' if tested else ''}differences of less than twice that "
+            f"Over {examples:,} evaluation rows, {score(name, reference.metric.mean)} has a standard error "
+            f"of {difference(name, error)}; {'other ' if tested else ''}differences of less than twice that "
             "count as ties."
         )
     repeated = [len(point.outcomes) > 1 for point in placed]

@@ -15,7 +15,7 @@ import gradio as gr
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.use import answers
+from cdvft_app.ui.use.html import problem
 
 Write = Callable[[str, Path], None]
 """Puts a run's adapter, by its id, into a folder that is not there yet."""
@@ -71,7 +71,7 @@ def build(run: gr.Radio, write: Write) -> None:
             run_id: str, to: str, hidden: bool, over: bool, given: gr.OAuthToken | None = None
         ) -> str:
             if given is None:
-                return answers.problem(SIGN_IN)
+                return problem(SIGN_IN)
             return pushed(write, run_id, to, given.token, private=hidden, existing=over)
 
         push.click(by_login, about, said, **PUSHING)
@@ -92,7 +92,7 @@ def pushed(write: Write, run_id: str, name: str, token: str, *, private: bool, e
             write(run_id, folder)
             address = hub.push(folder, name.strip(), token, bool(private), bool(existing))
     except (ResultsError, StoreError) as error:
-        return answers.problem(str(error))
+        return problem(str(error))
     shown = escape(address)
     return (
         f'<p role="status">Pushed to <a href="{shown}" target="_blank" rel="noopener">{shown}</a>. '
