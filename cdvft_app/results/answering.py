@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from cdvft_app.catalog.rows import Split
-from cdvft_app.results import held_out, inputs
+from cdvft_app.results import held_out, inputs, recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store import predictions
-from cdvft_app.store.records import StoreError
+from cdvft_app.store.identifiers import no_run
+from cdvft_app.store.records import StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.children import Connection, Conversation
 
@@ -42,7 +43,8 @@ class Answering:
             ResultsError, UnknownRun: with a sentence.
         """
         for run_id in [about["run_id"]] if "run_id" in about else about["run_ids"]:
-            find(self._store, run_id)  # as this store shows it: the process that answers sees all runs
+            if recorded.get(run_id) is None and self._store.get(run_id) is None:
+                raise UnknownRun(no_run(run_id))
         if self._talk is None or not self._talk.alive():
             self._talk = Conversation(_serve, str(self._store.root), IDLE_SECONDS)
         try:
