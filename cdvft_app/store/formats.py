@@ -64,11 +64,13 @@ ALTER TABLE runs ADD COLUMN lease_until REAL""",
     9: """ALTER TABLE runs ADD COLUMN visitor TEXT;
 ALTER TABLE runs ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE visitors (
-    visitor TEXT PRIMARY KEY,
-    since REAL NOT NULL DEFAULT 0,             -- when the time began in which `spent` was
-    spent REAL NOT NULL DEFAULT 0,             -- seconds
-    turn REAL NOT NULL DEFAULT 0               -- when one of its runs was last taken from the queue
-)""",
+CREATE TABLE spent (                       -- seconds of this machine, by whom they were taken
+    visitor TEXT NOT NULL,
+    what TEXT NOT NULL,
+    ended REAL NOT NULL,
+    seconds REAL NOT NULL
+);
+CREATE INDEX spent_visitor ON spent (visitor, ended);
+CREATE TABLE turns (visitor TEXT PRIMARY KEY, taken REAL NOT NULL)""",
 }
 VERSION = max(LATER)

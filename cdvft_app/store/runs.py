@@ -32,6 +32,7 @@ from cdvft_app.store.records import (
     kept,
     select,
 )
+from cdvft_app.store.spending import Spending
 from cdvft_app.store.viewers import EVERYTHING, Viewer
 
 HISTORY = "history.sqlite"
@@ -50,6 +51,7 @@ class RunStore:
         self._database = Database(self.root / HISTORY)
         self.measurements = Measurements(self._database)
         self.leases = Leases(self._database)
+        self.spending = Spending(self._database)
         self.folders = Folders(self.root / "runs", self._database)
         self._viewer: Callable[[], Viewer] = lambda: EVERYTHING
 
@@ -230,10 +232,11 @@ class RunStore:
                 states.move(connection, number, "stopping")
         self.folders.keep_facts(run_id)
 
-    def queued(self, token: str | None = None, sweep: bool | None = None) -> int:
-        """How many runs wait; with `token`, its owner's only; with `sweep`, those of sweeps, or of races."""
+    def queued(self, token: str | None = None, sweep: bool | None = None, visitor: str | None = None) -> int:
+        """How many runs wait; with `token`, its owner's only, with `visitor`, those that are counted for it;
+        with `sweep`, those of sweeps, or of races."""
         with self._database.reading() as connection:
-            return waiting.count(connection, token and owners.token_hash(token), sweep)
+            return waiting.count(connection, token and owners.token_hash(token), sweep, visitor)
 
     def queue_place(self, run_id: object) -> int | None:
         """1 for the run that is taken next; None for a run that does not wait."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from cdvft_app.store import spending
 from cdvft_app.store.records import IllegalTransition, RunRecord
 
 ACTIVE = ("preparing", "running", "stopping")
@@ -38,8 +39,8 @@ def move(
     process: str | None = None,
 ) -> None:
     """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
-    query = "SELECT id, state, epoch FROM runs WHERE number = ?"
-    run_id, was, epoch = connection.execute(query, (number,)).fetchone()
+    query = "SELECT id, state, epoch, visitor, started, lease_until FROM runs WHERE number = ?"
+    run_id, was, epoch, visitor, started, until = connection.execute(query, (number,)).fetchone()
     if state not in TRANSITIONS[was]:
         allowed = " or ".join(TRANSITIONS[was]) or "nothing else"
         raise IllegalTransition(f"This run is {was}; it can become {allowed}, not {state}.")
@@ -52,6 +53,9 @@ def move(
     elif state == "preparing":
         changed |= {"started": now, "ended": None, "process": process}
         changed |= {"epoch": epoch + 1, "lease_until": lease_end()}
+        spending.take_turn(connection, visitor, now)
+    if was in ACTIVE and state in FINAL and started is not None:  # a dead program's lease has ended before
+        spending.charge(connection, visitor, "training", min(now, until or now) - started, now)
     if was in RESUMABLE:  # the end that was written is no longer the end
         connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run_id,))
     update(connection, number, changed)

@@ -1,43 +1,54 @@
-"""The order in which queued runs are taken: races before sweeps, then whoever has waited longest.
+"""The order in which queued runs are taken: races before sweeps, visitors in turn, then first come.
 
 A sweep has many runs that nobody watches one by one; a race must not wait for more than the one that trains.
+On a public server visitors take turns: the first run of each comes before the second of any, and among
+visitors whoever had no turn for longest is next. Elsewhere runs have no visitor, and the order is first come.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-ORDER = "sweep, queued, number"
+# Each waiting run with its round: which one of its visitor's it is, counting those that train now.
+_WAITING = """
+    WITH waiting AS (
+        SELECT number, id, sweep, queued, coalesce(turns.taken, 0) AS taken,
+            row_number() OVER (PARTITION BY sweep, runs.visitor ORDER BY queued, number)
+            + (SELECT count(*) FROM runs AS busy WHERE busy.visitor = runs.visitor
+               AND busy.state IN ('preparing', 'running', 'stopping')) AS round
+        FROM runs LEFT JOIN turns ON turns.visitor = runs.visitor WHERE state = 'queued'
+    )
+"""
+_ORDER = "sweep, round, taken, queued, number"
 
 
 def first(connection: sqlite3.Connection) -> int | None:
     """The number of the run that is taken next."""
-    row = connection.execute(
-        f"SELECT number FROM runs WHERE state = 'queued' ORDER BY {ORDER} LIMIT 1"
-    ).fetchone()
-    return row and row["number"]
+    query = f"{_WAITING} SELECT number FROM waiting ORDER BY {_ORDER} LIMIT 1"
+    row = connection.execute(query).fetchone()
+    return row and row[0]
 
 
-def conditions(owner: str | None, sweep: bool | None) -> tuple[str, tuple[object, ...]]:
-    """SQL for runs of the owner with this token's hash, of sweeps or of races; None: of any."""
-    given = {"token_hash": owner, "sweep": sweep}
+def conditions(
+    owner: str | None, sweep: bool | None, visitor: str | None = None
+) -> tuple[str, tuple[object, ...]]:
+    """SQL for runs of the owner with this token's hash, of sweeps or of races, of a visitor; None: of any."""
+    given = {"token_hash": owner, "sweep": sweep, "visitor": visitor}
     given = {column: value for column, value in given.items() if value is not None}
     return " AND ".join(["TRUE", *(f"{column} = ?" for column in given)]), tuple(given.values())
 
 
-def count(connection: sqlite3.Connection, owner: str | None, sweep: bool | None) -> int:
+def count(
+    connection: sqlite3.Connection, owner: str | None, sweep: bool | None, visitor: str | None = None
+) -> int:
     """How many of those runs wait."""
-    wanted, values = conditions(owner, sweep)
+    wanted, values = conditions(owner, sweep, visitor)
     query = f"SELECT count(*) FROM runs WHERE state = 'queued' AND {wanted}"
     return connection.execute(query, values).fetchone()[0]
 
 
 def place(connection: sqlite3.Connection, run_id: str) -> int | None:
     """1 for the run that is taken next; None for a run that does not wait."""
-    row = connection.execute(
-        "SELECT (SELECT count(*) FROM runs WHERE state = 'queued'"
-        " AND (sweep, queued, number) <= (mine.sweep, mine.queued, mine.number))"
-        " FROM runs AS mine WHERE id = ? AND state = 'queued'",
-        (run_id,),
-    ).fetchone()
+    ranked = f"SELECT id, row_number() OVER (ORDER BY {_ORDER}) AS place FROM waiting"
+    row = connection.execute(f"{_WAITING} SELECT place FROM ({ranked}) WHERE id = ?", (run_id,)).fetchone()
     return row and row[0]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
+from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
@@ -44,6 +45,9 @@ class JobQueue:
     At most CDVFT_MAX_QUEUED runs (50) of races wait altogether, and CDVFT_MAX_QUEUED_PER_OWNER (12) of one
     token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first. A program gets
     a new token with every race, so all programs together may fill half of the queue and no more.
+
+    On a public server visitors are counted in place of tokens, each has a `budget` that its runs must fit
+    into, and each may fill half of what sweeps may have.
     """
 
     def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = own_process) -> None:
@@ -54,6 +58,7 @@ class JobQueue:
         self._most = whole_number("CDVFT_MAX_QUEUED", 50)
         self._most_per_owner = whole_number("CDVFT_MAX_QUEUED_PER_OWNER", 12)
         self.most_of_sweeps = whole_number("CDVFT_MAX_SWEEP_RUNS", 96)
+        self.budget = Budget(store)
         self._of_programs: set[str] = set()
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -80,12 +85,18 @@ class JobQueue:
         forecasts: Sequence[Mapping[str, Any] | None] = (),
         program: bool = False,
         private: bool = False,
+        visitor: str | None = None,
     ) -> list[str]:
-        """Queue the runs of a race or a sweep; returns their ids in order, or raises `QueueFull`."""
+        """Queue the runs of a race or a sweep; returns their ids in order.
+
+        Raises:
+            QueueFull, OverBudget: with a sentence.
+        """
         with self._changed:
-            self._check_room(len(settings), token, sweep, program)
+            self._check_room(len(settings), token, sweep, visitor, program)
+            self.budget.require(visitor, sum(map(_whole_seconds, forecasts)))
             made = self._store.create(
-                settings, token, name, forecasts=forecasts, sweep=sweep, private=private
+                settings, token, name, forecasts=forecasts, sweep=sweep, private=private, visitor=visitor
             )
             ids = [run.id for run in made]
             self._of_programs.update(ids if program else ())
@@ -102,7 +113,8 @@ class JobQueue:
         run = self._store.require_owner(run_id, token)
         check_resumable(run)
         with self._changed:
-            self._check_room(1, token, run.sweep)
+            self._check_room(1, token, run.sweep, run.visitor)
+            self.budget.require(run.visitor, 0)
             self._store.set_state(run_id, "queued")
             self._changed.notify_all()
 
@@ -114,15 +126,21 @@ class JobQueue:
         for thread in self._threads:
             thread.join(timeout)
 
-    def _check_room(self, wanted: int, token: str, sweep: bool, program: bool = False) -> None:
+    def _check_room(
+        self, wanted: int, token: str, sweep: bool, visitor: str | None, program: bool = False
+    ) -> None:
         self._of_programs = {one for one in self._of_programs if self._store.state(one) == "queued"}
+        whose = {"token": token} if visitor is None else {"visitor": visitor}
         races = [
             (self._most, self._store.queued(sweep=False), "in the queue"),
-            (self._most_per_owner, self._store.queued(token, sweep=False), "of yours"),
+            (self._most_per_owner, self._store.queued(**whose, sweep=False), "of yours"),
         ]
-        if program:
-            races.append((self._most // 2, len(self._of_programs), "of programs"))
         sweeps = [(self.most_of_sweeps, self._store.queued(sweep=True), "of sweeps")]
+        if visitor is not None:
+            mine = self._store.queued(visitor=visitor, sweep=True)
+            sweeps.append((self.most_of_sweeps // 2, mine, "of your sweeps"))
+        elif program:
+            races.append((self._most // 2, len(self._of_programs), "of programs"))
         for most, waiting, whose in sweeps if sweep else races:
             if waiting + wanted > most:
                 raise QueueFull(
@@ -148,7 +166,8 @@ class JobQueue:
     def _run(self, run: RunRecord) -> None:
         try:
             with renewing(self._store, run):
-                outcome = supervise(self._store, run, self._executor, self.most_seconds, self._closing.is_set)
+                limit = self._limit(run)
+                outcome = supervise(self._store, run, self._executor, limit, self._closing.is_set)
         except Exception as error:  # such as no process to be had; the next run may have more luck
             traceback.print_exc()
             outcome = "failed", str(error)
@@ -162,6 +181,11 @@ class JobQueue:
         with suppress(StoreError):
             ended = self._store.get(run_id)
             threading.Thread(target=webhook.tell, args=(ended,), name="webhook", daemon=True).start()
+
+    def _limit(self, run: RunRecord) -> float | None:
+        """Seconds that the run may take: by the server's limit, and by what its visitor has left."""
+        limits = [one for one in (self.most_seconds, self.budget.left(run.visitor)) if one is not None]
+        return min(limits, default=None)
 
     def _settle(self, run: RunRecord, outcome: Outcome) -> None:
         """Try until the disk takes it, so that no dead run looks alive."""
@@ -182,3 +206,8 @@ def warm_up() -> threading.Thread:
     thread = threading.Thread(target=libraries.load, name="warm-up", daemon=True)
     thread.start()
     return thread
+
+
+def _whole_seconds(forecast: Mapping[str, Any] | None) -> float:
+    """That a run is to take; 0 where nobody can know: the clock ends it then."""
+    return float(((forecast or {}).get("whole_seconds") or {}).get("value", 0))

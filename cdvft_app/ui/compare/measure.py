@@ -28,6 +28,7 @@ from cdvft_app.ui.compare.form import LABELS
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import in_words
 from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
+from cdvft_app.ui.shared.viewing import visitor
 
 IDLE: Measuring = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
 CANCELLED: Measuring = {**IDLE, "text": "Cancelled; what was measured until then is kept."}
@@ -63,7 +64,8 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
     yield story.value("on", "Starting")
     try:
         request = parse_cost(dict(values))
-        with closing(measuring(request, line, app.store.measurements.disturbed)) as lines:
+        counted = app.queue.budget.spending(visitor(), "measurement")
+        with counted, closing(measuring(request, line, app.store.measurements.disturbed)) as lines:
             for told in lines:
                 if told["kind"] == "result":
                     app.store.measurements.keep(told)

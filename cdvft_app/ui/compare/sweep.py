@@ -24,6 +24,7 @@ from cdvft_app.ui.shared.forecast import problem
 from cdvft_app.ui.shared.form import in_words, stands_for
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -91,7 +92,8 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     forecasts = [made.facts() if made else None for made in foretold]
     title = f"Sweep: {plans[0].recipe.title}"
     chosen = [plan.settings for plan in plans]
-    first = app.store.get(app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts)[0])
+    ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())
+    first = app.store.get(ids[0])
     assert first is not None
     return first.group_id
 

@@ -13,12 +13,14 @@ from anyio import CapacityLimiter
 from cdvft_app.catalog import libraries
 from cdvft_app.inspection.turns import Busy, Turn
 from cdvft_app.payloads.learn import LabView
+from cdvft_app.public.budget import OverBudget
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.shared.component import ASSETS, component
 from cdvft_app.ui.shared.pool import in_threads
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
 
 EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
@@ -111,10 +113,10 @@ def lab(app: AppState) -> None:
 
         asked = {"target": given[name], "n": given[size], "path": given[file], "drawing": given[drawing]}
         try:
-            with TURN.taken(PATIENCE):
+            with app.queue.budget.spending(visitor(), "fit"), TURN.taken(PATIENCE):
                 matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
                 yield from children.stream(fitted_on_one_thread, matrix.numpy(), given[most_m], about)
-        except (ValueError, Busy, children.ChildEnded) as error:
+        except (ValueError, Busy, OverBudget, children.ChildEnded) as error:
             yield {**EMPTY, "status": "Not fitted", "sentence": str(error)}
 
     async def fit_in_pool(given: dict[Any, Any]) -> AsyncIterator[LabView]:

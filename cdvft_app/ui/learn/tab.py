@@ -11,11 +11,13 @@ import gradio as gr
 
 from cdvft_app.catalog import libraries
 from cdvft_app.payloads.learn import Crossover, Trial, Unmeasured
+from cdvft_app.public.budget import OverBudget
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
 from cdvft_app.ui.shared.component import ASSETS, component
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Learn"
 MOST_WAITING = 4  # measurements, of a few seconds each
@@ -28,7 +30,7 @@ LATEX: list[dict[str, str | bool]] = [
 
 def build(app: AppState) -> None:
     """Lay the tab out. All of it runs in the browser, but for what is measured."""
-    calls = server_functions()
+    calls = server_functions(app)
     with gr.Row(elem_classes=["learn"]):
         component(
             "learn/contents.js",
@@ -62,7 +64,7 @@ def _recorded(module: str) -> dict[str, Any]:
     return {"recorded": json.loads((ASSETS / "lesson_factors.json").read_text(encoding="utf-8"))}
 
 
-def server_functions() -> dict[str, dict[str, Callable[[object], Any]]]:
+def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], Any]]]:
     """What a lesson asks of the server, by its module: short measurements, made when somebody asks."""
 
     def crossover(_: object) -> Crossover:
@@ -82,8 +84,9 @@ def server_functions() -> dict[str, dict[str, Callable[[object], Any]]]:
         def measure(asked: object) -> Crossover | Trial | Unmeasured:
             libraries.load()
             try:
-                return call(asked)
-            except ValueError as error:
+                with app.queue.budget.spending(visitor(), "measurement"):
+                    return call(asked)
+            except (ValueError, OverBudget) as error:
                 return {"error": str(error)}
 
         return pool.answering(measure)

@@ -17,6 +17,7 @@ from cdvft_app.store.states import ACTIVE, RESUMABLE
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.shared.form import in_words, label, race
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
 
 WAITING = ("queued", *ACTIVE)
 
@@ -45,7 +46,13 @@ def submit(
     promised = [made.facts() if made else None for made in foretold]
     chosen = [plan.settings for plan in plans]
     return app.queue.submit(
-        chosen, token, plans[0].recipe.title, forecasts=promised, program=program, private=private
+        chosen,
+        token,
+        plans[0].recipe.title,
+        forecasts=promised,
+        program=program,
+        private=private,
+        visitor=visitor(),
     )
 
 

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import gradio as gr
 from gradio.context import LocalContext
 
 from cdvft_app import catalog
+from cdvft_app.public import visitors
 from cdvft_app.public.mode import mode
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import RunRecord
@@ -39,6 +41,29 @@ def viewer() -> Viewer:
     """Who looks now, by the token that came with the request, or by the cookie."""
     owner = _owner.get() or _cookie(LocalContext.request.get(None))
     return Viewer(owner, name=_title if mode().public else None)
+
+
+def visitor() -> str | None:
+    """Whose time is counted for what is asked now; None where nobody's is: on a server that is not public."""
+    known, request = mode(), LocalContext.request.get(None)
+    if not known.public:
+        return None
+    if request is None:
+        return visitors.visitor(known, None, "", "")
+    code = request.cookies.get(visitors.CODE_COOKIE) or request.headers.get(visitors.CODE_HEADER) or ""
+    client = request.client
+    return visitors.visitor(known, _account(request), str(code), client.host if client else "")
+
+
+def _account(request: Any) -> str | None:
+    """The name under which somebody is logged in, by Gradio's own login."""
+    if isinstance(request, gr.Request):
+        return request.username
+    app = request.app  # what calls a component's function is the plain request
+    for cookie in (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"):
+        if name := app.tokens.get(request.cookies.get(cookie)):
+            return name
+    return None
 
 
 def _cookie(request: Any) -> str | None:

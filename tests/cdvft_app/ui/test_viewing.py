@@ -73,4 +73,7 @@ def test_names_are_hidden_on_a_public_server(app, run, monkeypatch):
     assert [race["name"] for race in races(app.store, {})["races"]] == ["their name"]
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     with looking("mine"):
-        assert [race["name"] for race in races(app.store, {})["races"]] == ["MNIST", "secret name"]
+        assert [race["name"] for race in races(app.store, {})["races"]] == [
+            "Handwritten digits (MNIST)",
+            "secret name",
+        ]

@@ -1,0 +1,99 @@
+"""What each visitor of a public server may take of it: CDVFT_BUDGET_SECONDS in any CDVFT_BUDGET_HOURS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cdvft_app.public.mode import mode
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+
+
+class OverBudget(StoreError):
+    """The visitor has no time left for it; the text says what is left, and when more is."""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Seconds left of `whole`; `renews`: in how many some that are taken come back, None: none are."""
+
+    left: float
+    whole: float
+    renews: float | None
+
+
+class Budget:
+    """Seconds by the store's count. Visitors are None on a server that is not public: all is allowed then."""
+
+    def __init__(self, store: RunStore, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._clock = store, clock
+        self._busy: set[tuple[str, str]] = set()  # its add and discard are atomic
+
+    def balance(self, visitor: str) -> Balance:
+        now, span = self._clock(), 3600 * mode().budget_hours
+        taken = self._store.spending.since(visitor, now - span)
+        left = mode().budget_seconds - sum(seconds for _, seconds in taken)
+        return Balance(max(left, 0.0), mode().budget_seconds, taken[0][0] + span - now if taken else None)
+
+    def left(self, visitor: str | None) -> float | None:
+        """Seconds that a run of the visitor may take from now on; None: as many as it needs."""
+        return None if visitor is None else self.balance(visitor).left
+
+    def require(self, visitor: str | None, seconds: float) -> None:
+        """`OverBudget` unless so many seconds are left beside what the visitor's other runs will take."""
+        if visitor is None:
+            return
+        balance = self.balance(visitor)
+        promised = self._store.spending.promised(visitor)
+        if balance.left <= promised or seconds > balance.left - promised:
+            raise OverBudget(_refusal(balance, promised, seconds))
+
+    @contextmanager
+    def spending(self, visitor: str | None, what: str) -> Iterator[None]:
+        """Count what is done meanwhile; one such thing at a time of each visitor.
+
+        Raises:
+            OverBudget: nothing is left, or the visitor does the same already.
+        """
+        if visitor is None:
+            yield
+            return
+        self.require(visitor, 0)
+        mine = visitor, what
+        if mine in self._busy:
+            raise OverBudget(f"Your {what} is still going on here; one at a time. Wait for it, or cancel it.")
+        self._busy.add(mine)
+        began = self._clock()
+        try:
+            yield
+        finally:
+            self._busy.discard(mine)
+            self._store.spending.charge(visitor, what, self._clock() - began)
+
+
+def _refusal(balance: Balance, promised: float, seconds: float) -> str:
+    """The time asked for, what is left, what waits already, and what helps."""
+    said = [f"{spoken(balance.left)} of your {spoken(balance.whole)} of this server are left."]
+    if seconds:
+        said.insert(0, f"This takes about {spoken(seconds)}.")
+    if promised:
+        said.append(f"What you have waiting takes about {spoken(promised)} of it.")
+    if seconds and balance.left > promised:
+        said.append("Lower the epochs or the examples.")
+    if balance.renews is not None:
+        said.append(f"More comes back in {spoken(balance.renews)}.")
+    return " ".join(said)
+
+
+def spoken(seconds: float) -> str:
+    """45 s, 12 min, 3 h 20 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

@@ -1,0 +1,42 @@
+"""Whose time is counted: an account, else a code that the operator gave out, else an address.
+
+Never a token that the caller makes up. An address is that of the connection; uvicorn puts what proxies say in
+its place only for those in CDVFT_TRUSTED_PROXIES. Of IPv6 the network counts: one line has a whole /64.
+"""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import IPv6Address, ip_address
+
+from cdvft_app.public.mode import Mode
+
+CODE_COOKIE = "cdvft-code"
+CODE_HEADER = "x-cdvft-code"  # for programs
+
+
+def visitor(known: Mode, account: str | None, code: str, address: str) -> str:
+    """Who it is, as the operator reads it: "account ada", "code blue-7", "address 192.0.2.1"."""
+    if account:
+        return f"account {account}"
+    if is_code(known, code):
+        return f"code {code}"
+    return f"address {_network(address)}"
+
+
+def is_code(known: Mode, code: str) -> bool:
+    """Whether the operator gave this code out."""
+    sent = code.encode("utf-8", "surrogatepass")
+    return any([hmac.compare_digest(sent, one.encode()) for one in known.codes])  # all, in the same time
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64] or "unknown"
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(parsed)

@@ -1,0 +1,78 @@
+"""Seconds of this machine by visitor, as a public server counts them; a restart forgets none."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+
+from cdvft_app.store.database import Database
+
+KEPT_DAYS = 31
+
+
+def charge(
+    connection: sqlite3.Connection, visitor: str | None, what: str, seconds: float, now: float
+) -> None:
+    """Count seconds that ended now, inside the caller's transaction; of nobody: none."""
+    if visitor is not None and seconds > 0:
+        connection.execute("INSERT INTO spent VALUES (?, ?, ?, ?)", (visitor, what, now, seconds))
+        connection.execute("DELETE FROM spent WHERE ended < ?", (now - KEPT_DAYS * 86_400,))
+
+
+def take_turn(connection: sqlite3.Connection, visitor: str | None, now: float) -> None:
+    """A run of this visitor is taken from the queue."""
+    if visitor is not None:
+        connection.execute("INSERT OR REPLACE INTO turns VALUES (?, ?)", (visitor, now))
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a visitor took: seconds in all, of it training; runs of its that wait or train now."""
+
+    visitor: str
+    seconds: float
+    training: float
+    runs: int
+
+
+class Spending:
+    """`RunStore.spending`; any thread and process may use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def charge(self, visitor: str, what: str, seconds: float) -> None:
+        """Count seconds that have just ended."""
+        with self._database.writing() as connection:
+            charge(connection, visitor, what, seconds, time.time())
+
+    def since(self, visitor: str, begin: float) -> list[tuple[float, float]]:
+        """(when it ended, seconds) of all that was counted after `begin`, the oldest first."""
+        query = "SELECT ended, seconds FROM spent WHERE visitor = ? AND ended > ? ORDER BY ended"
+        with self._database.reading() as connection:
+            return [(row["ended"], row["seconds"]) for row in connection.execute(query, (visitor, begin))]
+
+    def promised(self, visitor: str) -> float:
+        """Seconds that by their forecasts the visitor's waiting and training runs will take."""
+        query = (
+            "SELECT coalesce(sum(json_extract(forecast, '$.whole_seconds.value')), 0) FROM runs"
+            " WHERE visitor = ? AND state IN ('queued', 'preparing', 'running', 'stopping')"
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query, (visitor,)).fetchone()[0]
+
+    def visitors(self, begin: float) -> list[Spent]:
+        """Everybody who took time after `begin` or has runs that wait or train, who took most first."""
+        query = """
+            WITH known AS (
+                SELECT visitor, seconds, what = 'training' AS trained, 0 AS run FROM spent WHERE ended > ?
+                UNION ALL
+                SELECT visitor, 0, 0, 1 FROM runs WHERE visitor IS NOT NULL
+                    AND state IN ('queued', 'preparing', 'running', 'stopping')
+            )
+            SELECT visitor, sum(seconds) AS seconds, sum(seconds * trained) AS training, sum(run) AS runs
+            FROM known GROUP BY visitor ORDER BY seconds DESC, visitor
+        """
+        with self._database.reading() as connection:
+            return [Spent(**row) for row in connection.execute(query, (begin,))]

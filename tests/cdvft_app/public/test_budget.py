@@ -1,0 +1,167 @@
+"""What a visitor may take of a public server, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.public.budget import Budget, OverBudget
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import spending, states
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue, QueueFull
+
+RUN = RunSettings(method="lora")
+HOUR = 3600.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A public server with 600 seconds a visitor in ten hours."""
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "600")
+    monkeypatch.setenv("CDVFT_BUDGET_HOURS", "10")
+    made = Clock()
+    for module in (spending, states):
+        monkeypatch.setattr(module.time, "time", made)
+    return made
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
+
+
+def forecast(seconds):
+    return {"whole_seconds": {"low": seconds / 2, "value": seconds, "high": 2 * seconds}}
+
+
+def train(store, clock, seconds, state="finished", visitor="ada"):
+    """A run of the visitor that takes so long; its lease is renewed as by a living program."""
+    (made,) = store.create([RUN], "t", visitor=visitor)
+    run = store.leases.acquire(made.id, this_process())
+    store.set_state(run.id, "running")
+    for _ in range(int(seconds)):
+        clock.now += 1
+        if clock.now % 5 == 0:
+            store.leases.renew(run.id, run.epoch)
+    if state:
+        store.set_state(run.id, state)
+    return run
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped", "failed", "interrupted"])
+def test_a_run_takes_the_seconds_it_took_however_it_ended(store, clock, state):
+    train(store, clock, 200, state)
+    balance = Budget(store, clock).balance("ada")
+    assert (balance.left, balance.whole, balance.renews) == (400, 600, 10 * HOUR)
+    assert Budget(store, clock).balance("bob").left == 600
+
+
+def test_a_restart_and_a_deletion_give_nothing_back(store, clock, tmp_path):
+    store.remove(train(store, clock, 200).id)
+    store.close()
+    again = RunStore(tmp_path)
+    assert Budget(again, clock).balance("ada").left == 400
+    again.close()
+
+
+def test_it_comes_back_when_its_hours_are_over(store, clock):
+    train(store, clock, 200)
+    clock.now += 4 * HOUR
+    train(store, clock, 100)
+    budget = Budget(store, clock)
+    assert (budget.balance("ada").left, budget.balance("ada").renews) == (300, 6 * HOUR - 100)
+    clock.now += 6 * HOUR - 100
+    assert (budget.balance("ada").left, budget.balance("ada").renews) == (500, 4 * HOUR)
+    clock.now += 4 * HOUR
+    assert (budget.balance("ada").left, budget.balance("ada").renews) == (600, None)
+
+
+def test_a_program_that_died_is_charged_until_its_lease_ended(store, clock):
+    train(store, clock, 100, state=None)
+    clock.now += 5 * HOUR
+    with store.leases._database.writing() as connection:
+        connection.execute("UPDATE runs SET process = 'elsewhere 1 1'")
+    store.leases.expire()
+    assert 100 <= 600 - Budget(store, clock).balance("ada").left <= 100 + states.LEASE_SECONDS
+
+
+def test_a_race_must_fit_beside_what_waits(store, clock):
+    queue = JobQueue(store)
+    queue.budget = Budget(store, clock)
+    queue.submit([RUN], "t", forecasts=[forecast(400)], visitor="ada")
+    with pytest.raises(
+        OverBudget, match=r"takes about 5 min.*10 min of your 10 min.*waiting takes about 7 min"
+    ):
+        queue.submit([RUN], "other token", forecasts=[forecast(300)], visitor="ada")
+    queue.submit([RUN], "t", forecasts=[forecast(300)], visitor="bob")
+    queue.submit([RUN], "t", forecasts=[forecast(10_000)])  # of nobody: not a public visit
+    assert len(store.history()) == 3
+
+
+def test_nothing_more_is_begun_when_all_is_taken(store, clock):
+    queue = JobQueue(store)
+    queue.budget = Budget(store, clock)
+    run = train(store, clock, 600, "failed")
+    for ask in (
+        lambda: queue.submit([RUN], "t", visitor="ada"),
+        lambda: queue.submit([RUN], "t", visitor="ada", sweep=True),
+        lambda: queue.resume(run.id, "t"),
+        lambda: queue.budget.spending("ada", "fit").__enter__(),
+    ):
+        with pytest.raises(
+            OverBudget, match="^0 s of your 10 min of this server are left. More comes back in 10 h"
+        ):
+            ask()
+    assert queue._limit(run) == 0
+    clock.now += 10 * HOUR
+    queue.resume(run.id, "t")
+
+
+def test_a_run_may_take_what_its_visitor_has_left(store, clock, monkeypatch):
+    queue = JobQueue(store)
+    queue.budget = Budget(store, clock)
+    run = train(store, clock, 450)
+    assert queue._limit(run) == 150
+    queue.most_seconds = 100
+    assert queue._limit(run) == 100
+
+
+def test_fits_and_measurements_are_counted_one_at_a_time(store, clock):
+    budget = Budget(store, clock)
+    with budget.spending("ada", "fit"):
+        clock.now += 60
+        with pytest.raises(OverBudget, match="one at a time"), budget.spending("ada", "fit"):
+            pass
+        with budget.spending("bob", "fit"), budget.spending("ada", "measurement"):
+            clock.now += 5
+    assert (budget.balance("ada").left, budget.balance("bob").left) == (600 - 65 - 5, 595)
+    assert [(one.visitor, one.seconds, one.training, one.runs) for one in store.spending.visitors(0)] == [
+        ("ada", 70, 0, 0),
+        ("bob", 5, 0, 0),
+    ]
+
+
+def test_new_tokens_make_no_new_visitor(store, clock, monkeypatch):
+    monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "3")
+    monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "6")
+    queue = JobQueue(store)
+    for number in range(3):
+        queue.submit([RUN], f"token {number}", visitor="ada", program=True)
+    with pytest.raises(QueueFull, match="3 runs of yours"):
+        queue.submit([RUN], "one more", visitor="ada", program=True)
+    queue.submit([RUN] * 3, "x", visitor="ada", sweep=True)
+    with pytest.raises(QueueFull, match="of your sweeps"):
+        queue.submit([RUN], "y", visitor="ada", sweep=True)
+    queue.submit([RUN] * 3, "x", visitor="bob", sweep=True)

@@ -1,0 +1,85 @@
+"""When a server is public, and whom it takes a visitor for."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.public.hosts import allowed
+from cdvft_app.public.mode import NAMES, mode
+from cdvft_app.public.visitors import visitor
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    def setting(**variables):
+        for name in NAMES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return mode()
+
+    return setting
+
+
+@pytest.mark.parametrize(
+    ("variables", "public"),
+    [
+        ({}, False),
+        ({"GRADIO_SERVER_NAME": "127.0.0.1"}, False),
+        ({"GRADIO_SERVER_NAME": "localhost"}, False),
+        ({"GRADIO_SERVER_NAME": "[::1]"}, False),
+        ({"GRADIO_SHARE": "False"}, False),
+        ({"SPACE_ID": "owner/space"}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, True),
+        ({"GRADIO_SERVER_NAME": "class.example.org"}, True),
+        ({"GRADIO_SHARE": "True"}, True),
+        ({"CDVFT_PUBLIC": "1"}, True),
+        ({"CDVFT_PUBLIC": "0", "SPACE_ID": "owner/space", "GRADIO_SHARE": "true"}, False),
+        ({"CDVFT_PUBLIC": "auto", "SPACE_ID": "owner/space"}, True),
+    ],
+)
+def test_auto_is_public_where_others_reach_the_server(environment, variables, public):
+    assert environment(**variables).public is public
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CDVFT_PUBLIC", "maybe"),
+        ("CDVFT_BUDGET_SECONDS", "-1"),
+        ("CDVFT_BUDGET_HOURS", "a day"),
+        ("CDVFT_TRUSTED_PROXIES", "my-proxy"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_named(environment, name, value):
+    with pytest.raises(ValueError, match=f"{name}: got '{value}'"):
+        environment(**{name: value})
+
+
+def test_no_message_shows_the_operators_key(environment):
+    known = environment(CDVFT_OPERATOR_KEY="opensesame", CDVFT_CODES="blue-7, red-9")
+    assert "opensesame" not in repr(known) and known.operator_key.get_secret_value() == "opensesame"
+    assert known.codes == ("blue-7", "red-9")
+
+
+@pytest.mark.parametrize(
+    ("account", "code", "address", "who"),
+    [
+        ("ada", "blue-7", "192.0.2.1", "account ada"),
+        (None, "blue-7", "192.0.2.1", "code blue-7"),
+        (None, "blue-8", "192.0.2.1", "address 192.0.2.1"),
+        (None, "", "2001:db8:1:2:3:4:5:6", "address 2001:db8:1:2::/64"),
+        (None, "", "2001:db8:1:2:ffff::", "address 2001:db8:1:2::/64"),
+        (None, "", "::ffff:192.0.2.1", "address 192.0.2.1"),
+        (None, "\ud800", "", "address unknown"),
+    ],
+)
+def test_a_visitor_is_an_account_else_a_known_code_else_an_address(environment, account, code, address, who):
+    assert visitor(environment(CDVFT_CODES="blue-7, red-9"), account, code, address) == who
+
+
+@pytest.mark.parametrize(
+    ("name", "fine"), [("10.1.2.3:7860", True), ("10.1.2.4", False), ("localhost", True)]
+)
+def test_the_address_it_is_bound_to_is_its_name(environment, name, fine):
+    assert allowed(name, environment(GRADIO_SERVER_NAME="10.1.2.3")) is fine

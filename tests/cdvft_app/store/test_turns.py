@@ -1,0 +1,69 @@
+"""The order in which a public server takes what several visitors have waiting."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+
+RUN = RunSettings(method="lora")
+
+
+def queue(store, visitor, count=1, sweep=False):
+    return [run.id for run in store.create([RUN] * count, "t", visitor=visitor, sweep=sweep)]
+
+
+def take(store):
+    """The visitor whose run is taken next; the run is over at once."""
+    run = store.leases.next(this_process())
+    if run is None:
+        return None
+    store.set_state(run.id, "stopped")
+    return run.visitor
+
+
+def test_visitors_take_turns_however_many_runs_one_has(store):
+    queue(store, "ada", 4)
+    queue(store, "bob", 2)
+    queue(store, "cy", 1)
+    assert [take(store) for _ in range(8)] == ["ada", "bob", "cy", "ada", "bob", "ada", "ada", None]
+
+
+def test_who_had_a_turn_comes_after_who_had_none_even_when_it_asks_first(store):
+    queue(store, "ada")
+    assert take(store) == "ada"
+    queue(store, "ada", 2)
+    queue(store, "bob")
+    assert [take(store) for _ in range(3)] == ["bob", "ada", "ada"]
+
+
+def test_a_run_that_trains_counts_where_several_train_at_once(store):
+    queue(store, "ada", 3)
+    queue(store, "bob", 1)
+    first = store.leases.next(this_process())
+    assert first.visitor == "ada"
+    second = store.leases.next(this_process())
+    assert second.visitor == "bob"
+
+
+def test_the_place_in_line_is_the_order_in_which_runs_are_taken(store):
+    ids = [*queue(store, "ada", 3), *queue(store, "bob", 2), *queue(store, "cy", 2, sweep=True)]
+    places = {store.queue_place(one): one for one in ids}
+    assert sorted(places) == [1, 2, 3, 4, 5, 6, 7]
+    for place in range(1, 8):
+        run = store.leases.next(this_process())
+        assert run.id == places[place]
+        store.set_state(run.id, "stopped")
+
+
+def test_races_of_all_go_before_sweeps_of_any(store):
+    queue(store, "ada", 2, sweep=True)
+    queue(store, "bob", 2)
+    assert [take(store) for _ in range(4)] == ["bob", "bob", "ada", "ada"]
+
+
+@pytest.mark.parametrize("token", ["one", "another"])
+def test_without_visitors_it_is_first_come(store, token):
+    ids = [store.create([RUN], owner)[0].id for owner in ("a", "a", token, "a", "b")]
+    assert [store.leases.next(this_process()).id for _ in ids] == ids
