@@ -130,10 +130,10 @@ class JobQueue:
         self, wanted: int, token: str, sweep: bool, visitor: str | None, program: bool = False
     ) -> None:
         self._of_programs = {one for one in self._of_programs if self._store.state(one) == "queued"}
-        whose = {"token": token} if visitor is None else {"visitor": visitor}
+        asker = {"token": token} if visitor is None else {"visitor": visitor}
         races = [
             (self._most, self._store.queued(sweep=False), "in the queue"),
-            (self._most_per_owner, self._store.queued(**whose, sweep=False), "of yours"),
+            (self._most_per_owner, self._store.queued(**asker, sweep=False), "of yours"),
         ]
         sweeps = [(self.most_of_sweeps, self._store.queued(sweep=True), "of sweeps")]
         if visitor is not None:

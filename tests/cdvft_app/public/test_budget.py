@@ -121,7 +121,7 @@ def test_nothing_more_is_begun_when_all_is_taken(store, clock):
         lambda: queue.budget.spending("ada", "fit").__enter__(),
     ):
         with pytest.raises(
-            OverBudget, match="^0 s of your 10 min of this server are left. More comes back in 10 h"
+            OverBudget, match=r"^0 s of your 10 min of this server are left. More comes back in 10 h"
         ):
             ask()
     assert queue._limit(run) == 0
