@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -72,6 +74,9 @@ def _serve(words: Connection, root: str, idle: float) -> None:
             words.send((True, getattr(asked, question)(**about)))
         except (ResultsError, StoreError) as error:
             words.send((False, str(error)))
+        except Exception as error:  # the next question can be another one
+            traceback.print_exc()
+            words.send((False, _why(error)))
 
 
 class _Asked:
@@ -169,8 +174,16 @@ class _Asked:
 
 
 def _given(run: FinishedRun, texts: Sequence[str], second: Sequence[str], image: bytes | None) -> list[Any]:
-    if run.plan.model.kind == "text":
-        return inputs.texts(run, texts, second)
-    if image is None:
+    if image is not None:
+        return [inputs.picture(run, image)]
+    if run.plan.model.kind == "image" and not texts:
         raise ResultsError("Choose an image first.")
-    return [inputs.picture(run, image)]
+    return inputs.texts(run, texts, second)
+
+
+def _why(error: Exception) -> str:
+    """What a failure that nobody foresaw is called, in a sentence."""
+    said = " ".join(str(error).split())[:300] or "no message"
+    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "os error 28" in said:
+        return "There is no room left on this disk; free some space and try again."
+    return f"It failed unexpectedly with {type(error).__name__}: {said}"

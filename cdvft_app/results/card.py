@@ -122,6 +122,12 @@ def _hints(run: FinishedRun, task: TaskRecord, form: Form) -> list[str]:
             "PEFT does not know CDVFT by itself: `KeyError: 'CDVFT'` means that `import cdvft` is "
             "missing before the adapter is loaded. The library is the wheel in this folder."
         )
+    if run.weights == "adapter" and form != "merged" and task.pooling == "mean" and task.base_model:
+        hints.append(
+            "Or by PEFT alone, which fetches the base model: "
+            f'`AutoPeftModel.from_pretrained(".", num_labels={len(task.labels) or 1}, '
+            'import_allowlist=["cdvft"])`, after `import cdvft`.'
+        )
     if form == "merged" and task.task != "image-classification" and task.pooling == "mean":
         hints.append(
             "Or by sentence-transformers, with many texts at once: "

@@ -79,6 +79,7 @@ def _write(store: RunStore, export: Export, folder: Path, progress: Progress) ->
     task = saved.read(run.folder)
     if form == "adapter" and task is not None:
         shutil.copytree(run.folder, folder, dirs_exist_ok=True)
+        saved.name_base_class(task, folder)  # which versions before did not
     else:
         loaded, model = load(run, progress)
         task = saved.describe(loaded, run.plan)

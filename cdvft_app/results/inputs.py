@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
     """
     if run.plan.model.kind != "text":
         raise ResultsError("This run is about images; give it an image.")
+    if not given and not second:
+        raise ResultsError("There is nothing to answer; write at least one text.")
     pairs = takes_pairs(run)
     if pairs and len(second) != len(given):
         raise ResultsError("This run compares two texts; give both, each first text with its second one.")
@@ -69,6 +72,18 @@ def picture(run: FinishedRun, data: bytes, name: str = "The image") -> Any:
         return opened.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise ResultsError(f"{name} cannot be read; give a whole {', '.join(FORMATS)} file.") from None
+
+
+def decoded(text: str) -> bytes:
+    """An image's bytes out of base64, with or without "data:image/png;base64," before it.
+
+    Raises:
+        ResultsError: it is no base64.
+    """
+    try:
+        return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+    except ValueError:
+        raise ResultsError("image: give the bytes of an image file in base64.") from None
 
 
 def picture_file(run: FinishedRun, path: Path) -> Any:

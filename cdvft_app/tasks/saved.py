@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,11 @@ from cdvft_app.catalog import Plan
 from cdvft_app.tasks.base import Task
 
 FILE = "task.json"
+ADAPTER_CONFIG = "adapter_config.json"
+MEAN_POOLED = {
+    "base_model_class": "MeanPooledForSequenceClassification",
+    "parent_library": "cdvft.mean_pooled",
+}
 
 
 class TaskRecord(BaseModel):
@@ -52,6 +58,21 @@ def save(task: Task, plan: Plan, folder: Path) -> None:
     record = describe(task, plan)
     (folder / FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
     task.save_config(folder, whole=plan.settings.method.key == "full")
+    name_base_class(record, folder)
+
+
+def name_base_class(record: TaskRecord, folder: Path) -> None:
+    """Say in an adapter's config which class its base model has, where the Auto classes have another.
+
+    With a `task_type` PEFT would build transformers' own classifier, and none of the adapter's names would be
+    found in it. With `auto_mapping` alone `AutoPeftModel.from_pretrained(folder, import_allowlist=["cdvft"])`
+    builds what was trained.
+    """
+    file = folder / ADAPTER_CONFIG
+    if record.pooling == "mean" and file.is_file():
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config |= {"task_type": None, "auto_mapping": MEAN_POOLED}
+        file.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def read(folder: Path) -> TaskRecord | None:

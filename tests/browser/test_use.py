@@ -150,7 +150,7 @@ def test_it_is_taken_home(page: Page, form: str, file: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "Got 0 inputs"),
+        ("", "write at least one text"),
         ("word " * 10_000, "at most 10,000 are read"),
         ("a\n" * 30, "at most 20 are asked"),
     ],

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
 
+from cdvft_app.results import inputs
 from cdvft_app.results.answering import MOST_RUNS, Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.use import downloads
 
 MOST_TEXTS = 100
 FORMS = ("adapter", "merged", "lora", "script", "notebook")
@@ -23,20 +24,29 @@ def register(app: AppState, answering: Answering) -> None:
     """Add the endpoints to the Blocks that are being built."""
 
     def predict(
-        run_ids: list[str], texts: list[str], second: list[str] | None = None, token: str = ""
+        run_ids: list[str],
+        texts: list[str] | None = None,
+        second: list[str] | None = None,
+        token: str = "",
+        image: str | None = None,
     ) -> dict[str, Any]:
-        """What finished runs of one race answer for texts, and the frozen model with the first head.
+        """What finished runs of one race answer, and the frozen model with the first head.
 
-        A private run answers to the `token` that /start gave.
+        Races on texts are given `texts`, with a `second` one each where they compare two; races on images an
+        `image`, a file's bytes in base64. A private run answers to the `token` that /start gave.
         """
         if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS):
             raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race.")
-        if not (isinstance(texts, list) and 1 <= len(texts) <= MOST_TEXTS):
-            raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
-        if not all(isinstance(text, str) for text in [*texts, *(second or [])]):
+        for given in (texts, second):
+            if given is not None and not (isinstance(given, list) and 1 <= len(given) <= MOST_TEXTS):
+                raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
+        if not all(isinstance(text, str) for text in [*(texts or []), *(second or [])]):
             raise refusal("texts: each must be a text.")
+        if (texts is None) == (image is None):
+            raise refusal("Give either texts or an image.")
+        about = {"texts": texts or [], "second": second or [], "image": _image(image)}
         with looking(token):
-            return _asked(answering, "answer", run_ids=run_ids, texts=texts, second=second or [], image=None)
+            return _asked(answering, "answer", run_ids=run_ids, **about)
 
     def export(
         run_id: str,
@@ -52,7 +62,10 @@ def register(app: AppState, answering: Answering) -> None:
             raise refusal(f"to: got {str(to)[:40]!r}; it is one of {', '.join(FORMS)}.")
         if isinstance(rank, bool) or not isinstance(rank, int):
             raise refusal("rank: it is a whole number.")
-        out = Path(tempfile.mkdtemp(prefix="cdvft-")) / f"{to}.zip"
+        try:
+            out = downloads.new_file(f"{to}.zip")
+        except ResultsError as error:
+            raise refusal(str(error)) from None
         with looking(token):
             return Path(_asked(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out)))
 
@@ -64,6 +77,17 @@ def register(app: AppState, answering: Answering) -> None:
             concurrency_limit=1,
             concurrency_id="use",
         )
+
+
+def _image(given: object) -> bytes | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise refusal("image: give the bytes of an image file in base64.")
+    try:
+        return inputs.decoded(given)
+    except ResultsError as error:
+        raise refusal(str(error)) from None
 
 
 def _asked(answering: Answering, question: str, **about: Any) -> Any:

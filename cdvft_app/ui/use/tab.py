@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -17,7 +16,7 @@ from cdvft_app.results.finished_run import FinishedRun, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState, OnVisit
-from cdvft_app.ui.use import answers, drawing, endpoints, examples, publish, races
+from cdvft_app.ui.use import answers, downloads, drawing, endpoints, examples, publish, races
 from cdvft_app.ui.use.html import problem
 
 TITLE = "Use"
@@ -150,7 +149,7 @@ def build(app: AppState) -> OnVisit:
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
             prepare(find(app.store, run_id), progress)
-            out = Path(tempfile.mkdtemp(prefix="cdvft-")) / f"{kind}.zip"
+            out = downloads.new_file(f"{kind}.zip")
             made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), gr.update(visible=False)]

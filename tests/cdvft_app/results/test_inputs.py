@@ -1,0 +1,90 @@
+"""Whatever is given to a run is answered, or refused in a sentence; and so is what fails unforeseen."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cdvft_app.catalog import resolve
+from cdvft_app.results import answering, inputs
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.settings import RunSettings
+
+
+def run_of(recipe: str) -> FinishedRun:
+    return FinishedRun(None, resolve(RunSettings(recipe=recipe, method="cdvft")), Path())  # type: ignore[arg-type]
+
+
+TEXTS, IMAGES = run_of("sentiment"), run_of("mnist")
+
+
+def png(width: int = 8, height: int = 8) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("run", "texts", "image", "sentence"),
+    [
+        (TEXTS, [], None, "nothing to answer; write at least one text"),
+        (TEXTS, [" \t"], None, "Text 1 is empty"),
+        (TEXTS, ["fine", "word " * 10_000], None, "Text 2 has 50,000 characters; at most 10,000"),
+        (TEXTS, [], png(), "about texts; give it a text"),
+        (IMAGES, ["good"], None, "about images; give it an image"),
+        (IMAGES, [], None, "Choose an image first"),
+        (IMAGES, [], png(12_000, 9), "has 12,000 x 9 pixels; at most 4,096 a side"),
+        (IMAGES, [], png(200, 200)[:-40], "cannot be read; give a whole PNG"),
+        (IMAGES, [], b"GIF89a", "cannot be read; give a whole PNG"),
+        (IMAGES, [], b"\0" * (20 * 2**20 + 1), "too large; at most 20 MiB"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_sentence(run, texts, image, sentence):
+    with pytest.raises(ResultsError, match=sentence):
+        answering._given(run, texts, [], image)
+
+
+def test_an_image_in_base64_is_the_image():
+    data = png()
+    encoded = base64.b64encode(data).decode()
+    for text in (encoded, f"data:image/png;base64,{encoded}"):
+        assert inputs.decoded(text) == data
+    with pytest.raises(ResultsError, match="in base64"):
+        inputs.decoded("no/base64!")
+
+
+class Questions:
+    """A connection with these questions, then silence."""
+
+    def __init__(self, *asked: tuple[str, dict]) -> None:
+        self.asked, self.said = list(asked), []
+        self.recv, self.send = lambda: self.asked.pop(0), self.said.append
+
+    def poll(self, seconds: float) -> bool:
+        return bool(self.asked)
+
+
+def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_answered(
+    tmp_path, monkeypatch
+):
+    failures = [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("bad shape"), None]
+
+    def prove(self, **about):
+        failure = failures.pop(0)
+        if failure:
+            raise failure
+        return "proved"
+
+    monkeypatch.setattr(answering._Asked, "prove", prove)
+    words = Questions(*[("prove", {})] * 3)
+    answering._serve(words, str(tmp_path), 0.0)
+    full, failed, fine = words.said
+    assert full == (False, "There is no room left on this disk; free some space and try again.")
+    assert failed == (False, "It failed unexpectedly with RuntimeError: bad shape")
+    assert fine == (True, "proved")
