@@ -19,6 +19,7 @@ from typing import Any
 from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find, losses
+from cdvft_app.store import predictions
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
@@ -61,6 +62,10 @@ def main(ids: list[str]) -> None:
         folder.mkdir(parents=True)
         for name in FILES:
             shutil.copyfile(run.folder / name, folder / name)
+        (folder / recorded.ANSWERS).mkdir()
+        shutil.copyfile(
+            store.folder(run.record.id) / predictions.FILE, folder / recorded.ANSWERS / predictions.FILE
+        )
     text = json.dumps(known, separators=(",", ":"))
     (recorded.FOLDER / "runs.json").write_text(f"{text}\n", encoding="utf-8")
     sizes = [file.stat().st_size for file in recorded.FOLDER.rglob("*") if file.is_file()]

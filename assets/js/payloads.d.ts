@@ -142,7 +142,7 @@ export interface RaceRun {
   trainable_parameters: number | null;
 }
 
-/** A race or sweep of the history; `mine`: who asked may rename it, and delete it unless it trains. */
+/** A race or sweep of the history. `mine`: who asked may rename it, keep it `private`, and delete it unless it trains. */
 export interface Race {
   name: string;
   summary: string;
@@ -150,6 +150,7 @@ export interface Race {
   group: string;
   sweep: boolean;
   mine: boolean;
+  private: boolean;
   training: boolean;
   runs: RaceRun[];
 }

@@ -147,7 +147,10 @@ class RaceRun(TypedDict):
 
 
 class Race(TypedDict):
-    """A race or sweep of the history; `mine`: who asked may rename it, and delete it unless it trains."""
+    """A race or sweep of the history.
+
+    `mine`: who asked may rename it, keep it `private`, and delete it unless it trains.
+    """
 
     name: str
     summary: str
@@ -155,6 +158,7 @@ class Race(TypedDict):
     group: str
     sweep: bool
     mine: bool
+    private: bool
     training: bool
     runs: list[RaceRun]
 

@@ -25,7 +25,7 @@ IDLE_SECONDS = 300.0
 PATIENCE = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
 MOST_RUNS = 6
 ROWS_A_PAGE = 10
-MOST_ANSWERED = 2000  # held-out rows, where a run kept no answers: what fits into PATIENCE
+MOST_ANSWERED = 1024  # held-out rows, where a run kept no answers: what fits into PATIENCE
 
 
 class Answering:
@@ -112,6 +112,10 @@ class _Asked:
             ],
         }
 
+    def load(self, run_ids: Sequence[str]) -> None:
+        """Make ready to answer, while somebody writes."""
+        self._models([find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]])
+
     def prove(
         self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None
     ) -> dict[str, Any]:
@@ -141,7 +145,8 @@ class _Asked:
     def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
         """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
         runs = [find(self._store, run_id) for run_id in run_ids[:2]]
-        answers = [kept for run in runs if (kept := predictions.read(self._store.folder(run.record.id)))]
+        folders = [held_out.folder(self._store, run) for run in runs]
+        answers = [kept for folder in folders if (kept := predictions.read(folder))]
         if len(answers) < len(runs):
             raise ResultsError("These runs keep no answers for their rows.")
         if not all(np.array_equal(one.rows, answers[0].rows) for one in answers):
@@ -154,7 +159,7 @@ class _Asked:
         """Answer the held-out rows for a run that kept no answers, and keep them; how many."""
         run = find(self._store, run_id)
         models = self._models([find(self._store, one) for one in with_runs[:MOST_RUNS]])
-        folder = self._store.folder(run_id)
+        folder = held_out.folder(self._store, run)
         return held_out.answer(run, models, self._held_out(run), folder, MOST_ANSWERED)
 
     def _held_out(self, run: FinishedRun) -> Split:

@@ -12,17 +12,24 @@ import numpy as np
 
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.rows import Split, load_rows
+from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.scores import residuals
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
     from cdvft_app.results.side_by_side import SideBySide
 
 MOST_OF_TEXT = 600  # characters
 THUMBNAIL = 72  # pixels
+
+
+def folder(store: RunStore, run: FinishedRun) -> Path:
+    """Where the run's answers are kept."""
+    return run.folder / recorded.ANSWERS if recorded.get(run.record.id) else store.folder(run.record.id)
 
 
 def load(run: FinishedRun) -> Split:
@@ -40,14 +47,14 @@ def load(run: FinishedRun) -> Split:
     return rows.evaluation
 
 
-def answer(run: FinishedRun, models: SideBySide, held_out: Split, folder: Path, most: int) -> int:
-    """Answer the rows now and keep that in the run's `folder`; how many were answered, at `most`."""
+def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path, most: int) -> int:
+    """Answer the rows now and keep that in the folder `out`; how many were answered, at `most`."""
     inputs = [held_out.inputs[place] for place in range(min(len(held_out), most))]
     said = models.answers(run.record.id, inputs)
     outputs = np.array([one.probabilities or (one.value,) for one in said], dtype=np.float32)
     places = np.arange(len(inputs))
     try:
-        return predictions.write(folder, places, held_out.labels[: len(inputs)], outputs)
+        return predictions.write(out, places, held_out.labels[: len(inputs)], outputs)
     except OSError as error:
         raise ResultsError(f"The answers could not be kept: {error.strerror or error}.") from error
 

@@ -1,7 +1,8 @@
 """The default race as it was recorded on some machine, with what its runs learned, for who has trained none.
 
 In assets/recorded_adapters, written by benchmarks/record_adapters.py: `runs.json` with the runs' records and
-losses, and for each run a folder of its id with PEFT's two files. Tokenizer and labels come with the model.
+losses, and for each run a folder of its id with PEFT's two files and its answers. Tokenizer and labels come
+with the model.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "recorded_adapters"
+ANSWERS = "answers"  # in a run's folder: what it answered for the held-out rows
 GROUP = "recorded"
 """The race's group, and what stands for its runs in an address."""
 

@@ -10,6 +10,7 @@ import { count, metricText, when } from "../shared/format.js";
  * @typedef {object} HistoryServer
  * @property {Ask<{limit: number, token: string}, Races>} races
  * @property {Ask<{group: string, name: string, token: string}, Done>} rename
+ * @property {Ask<{group: string, private: boolean, token: string}, Done>} set_private
  * @property {Ask<{group: string, token: string}, Done>} remove
  */
 
@@ -206,6 +207,16 @@ export function mount({ element, props, server, watch }) {
                     refresh();
                   }),
           ].filter((action) => action !== null)),
+      race.mine
+        ? button(
+            race.private ? "Show to all" : "Make private",
+            race.private ? "Let every visitor see it again" : "Let nobody but this browser see it",
+            () =>
+              act(
+                server.set_private({ group: race.group, private: !race.private, token: props.value.token }),
+              ),
+          )
+        : "",
       button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),
       button("Delete", held || "Remove it, its curves and adapters", edit(deleting), held !== ""),
       h("span", { class: "quiet" }, held),
@@ -221,6 +232,7 @@ export function mount({ element, props, server, watch }) {
         "div",
         { class: "race-head" },
         h("span", { class: "race-name" }, race.name),
+        race.private ? h("span", { class: "quiet" }, "private: only this browser sees it") : null,
         h("span", { class: "quiet" }, when(race.created)),
       ),
       h("p", { class: "quiet summary" }, race.summary),

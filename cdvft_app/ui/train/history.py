@@ -47,6 +47,7 @@ def _race(store: RunStore, runs: list[RunRecord], token: object) -> Race:
         "group": first["group"],
         "sweep": runs[0].sweep,
         "mine": store.owner(runs[0].id, token),
+        "private": any(run.private for run in runs),
         "training": any(run.state in ACTIVE for run in runs),
         "runs": [_run(run, runs) for run in runs if not run.sweep],
     }
@@ -83,6 +84,16 @@ def rename(store: RunStore, request: object) -> Done:
     return _changed(store, request, change)
 
 
+def set_private(store: RunStore, request: object) -> Done:
+    """{"group", "private", "token"}: whether nobody but the owner sees the race's runs."""
+
+    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+        for run in runs:
+            store.set_private(run.id, asked.get("private") is True, asked["token"])
+
+    return _changed(store, request, change)
+
+
 def remove(store: RunStore, request: object) -> Done:
     """{"group", "token"}: delete all runs of a race or sweep, if the token owns them and none trains."""
 
@@ -113,7 +124,9 @@ def history_view(store: RunStore, **arguments: Any) -> gr.HTML:
     return component(
         "train/history.js",
         {"token": ""},
-        server_functions={call.__name__: partial(call, store) for call in (races, rename, remove)},
+        server_functions={
+            call.__name__: partial(call, store) for call in (races, rename, set_private, remove)
+        },
         lines=curves.lines(),
         **arguments,
     )

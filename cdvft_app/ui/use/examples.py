@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.judging import paired
+from cdvft_app.results import held_out
 from cdvft_app.results.answering import MOST_ANSWERED, ROWS_A_PAGE, Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
@@ -76,7 +77,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         which = [one for one in (SHOWN_OF_NUMBERS if regression else SHOWN) if _possible(one[1], len(runs))]
         offered = [("Any", -1), *((name, place) for place, name in enumerate(runs[0].labels))] if runs else []
         return [
-            NONE_KEPT if lacking else _scores(app, runs, named) if runs else "",
+            NONE_KEPT if lacking else _scores(runs, named) if runs else "",
             gr.update(visible=lacking and bool(runs)),
             gr.update(visible=bool(runs) and not lacking),
             gr.update(visible=len(runs) > 1 and not regression),
@@ -85,7 +86,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         ]
 
     def open_race(group_id: object) -> list[Any]:
-        runs = races.usable(app.store, app.store.group(group_id))
+        runs = races.opened(app.store, group_id)
         named = [(one.label, one.record.id) for one in runs]
         others = [*named[1:], *named[:1]][: max(len(named) - 1, 0)]
         one, other = (value[0][1] if value else None for value in (named, others))
@@ -140,7 +141,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
     further.click(turned(ROWS_A_PAGE), [*choice, start], page, **asking)
 
     def evaluate_all(group_id: object, one: object, other: object) -> list[Any]:
-        runs = races.usable(app.store, app.store.group(group_id))
+        runs = races.opened(app.store, group_id)
         try:
             for run in runs:
                 if _kept(app, run) is None:
@@ -157,18 +158,18 @@ def _possible(show: str, runs: int) -> bool:
     return show != "disagree" or runs > 1
 
 
-def _scores(app: AppState, runs: Sequence[FinishedRun], named: Sequence[example_tables.Named]) -> str:
+def _scores(runs: Sequence[FinishedRun], named: Sequence[example_tables.Named]) -> str:
     if not runs[0].labels:
         return example_tables.of_numbers(named)
-    test = paired.of_runs(app.store, runs[0].record.id, runs[1].record.id) if len(runs) > 1 else None
+    test = paired.compare(named[0][2], named[1][2]) if len(named) > 1 else None
     return example_tables.of_classes(named, runs[0].labels, test)
 
 
 def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[FinishedRun]:
     """Those runs of the race, each once."""
-    runs = {run.record.id: run for run in races.usable(app.store, app.store.group(group_id))}
+    runs = {run.record.id: run for run in races.opened(app.store, group_id)}
     return [runs[run_id] for run_id in dict.fromkeys(run_ids) if isinstance(run_id, str) and run_id in runs]
 
 
 def _kept(app: AppState, run: FinishedRun) -> predictions.Predictions | None:
-    return predictions.read(app.store.folder(run.record.id))
+    return predictions.read(held_out.folder(app.store, run))

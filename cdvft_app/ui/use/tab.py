@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,14 @@ def build(app: AppState) -> OnVisit:
 
         return [_or_problem(answer), ""]
 
+    def get_ready(group_id: object) -> None:
+        """Load the models while a text is written, so that the first answer is soon there."""
+        runs = races.opened(app.store, group_id)
+        if runs and not races.first_needs(runs[0]):
+            with suppress(ResultsError, StoreError):  # said where an answer is asked for
+                answering.ask("load", run_ids=[one.record.id for one in runs])
+
+    texts.focus(get_ready, race, None, **{**ASKING, "show_progress": "hidden"})
     gr.on([ask.click, texts.submit], ask_all, {race, *given}, [said, waits], **ASKING)
 
     def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> str:

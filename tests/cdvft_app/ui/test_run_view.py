@@ -13,6 +13,7 @@ from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train import history
 from cdvft_app.ui.train.run_view import poll
 
@@ -103,6 +104,19 @@ def test_history_lists_whole_races_newest_first(app: AppState, run_id: str) -> N
     first = history.races(app.store, {"limit": 1})
     assert [race["name"] for race in first["races"]] == ["Newer"]
     assert first["more"]
+
+
+def test_only_its_owner_makes_a_race_private(app: AppState, run_id: str) -> None:
+    asked: dict[str, Any] = {"group": app.store.get(run_id).group_id, "private": True}
+    refused = history.set_private(app.store, asked | {"token": "other"})
+    assert refused["error"] and "Only the browser" in refused["error"]
+    for private in (True, False):
+        with looking("mine"):  # as a part of the page does, by the token in what is asked
+            told = history.set_private(app.store, asked | {"private": private, "token": "mine"})
+            assert told == {"error": None}
+            (race,) = history.races(app.store, {"token": "mine"})["races"]
+        assert race["private"] is private
+        assert len(history.races(app.store, {"token": "other"})["races"]) == (0 if private else 1)
 
 
 def test_history_changes_only_for_the_owner(app: AppState, run_id: str) -> None:
