@@ -60,7 +60,18 @@ APP = {
     "lessons": {"training", "events", "payloads", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
     "commands": CHOICES
-    | {"costs", "judging", "measuring", "prediction", "results", "sweep", "training", "store", "events"},
+    | {
+        "costs",
+        "judging",
+        "measuring",
+        "prediction",
+        "public",
+        "results",
+        "sweep",
+        "training",
+        "store",
+        "events",
+    },
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}

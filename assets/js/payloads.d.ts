@@ -23,6 +23,47 @@ export interface HeaderView {
   viewer: string;
 }
 
+/** Fixed props of the header: whether the server is public, takes codes, and has an operator's key. */
+export interface ServerMode {
+  public: boolean;
+  codes: boolean;
+  operator: boolean;
+}
+
+/** What a visitor has left, in short and in a sentence, and whom its time is counted for. */
+export interface Standing {
+  short: string;
+  text: string;
+  visitor: string;
+}
+
+/** One who took time of the server: seconds in all, of it training; runs that wait or train. */
+export interface ServerVisitor {
+  visitor: string;
+  spent: string;
+  training: string;
+  runs: number;
+}
+
+/** A run as the operator sees it, and what can be done to it now. */
+export interface ServerRun {
+  id: string;
+  name: string;
+  method: string;
+  visitor: string;
+  state: string;
+  hidden: boolean;
+  private: boolean;
+  goes_on: boolean;
+}
+
+/** What the operator sees; `error` says why what was asked could not be done. */
+export interface ServerOverview {
+  error: string | null;
+  visitors: ServerVisitor[];
+  runs: ServerRun[];
+}
+
 /** A forecast number with its range; `how` says in a sentence where it comes from. */
 export interface Estimate {
   value: number;

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from cdvft_app.commands import exit_codes
+from cdvft_app.commands.admin import admin
 from cdvft_app.commands.cost import cost
 from cdvft_app.commands.doctor import doctor
 from cdvft_app.commands.export import export
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command in (cost, measure, sweep, train, resume, runs, predict, export, push, delete, doctor):
     app.command()(command)
+app.add_typer(admin, name="admin")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(gt=0)]
+SHORTEST_KEY = 12
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -74,6 +75,10 @@ def _read(variables: tuple[tuple[str, str], ...]) -> Mode:
         found = Mode.model_validate(dict(variables))
     except ValidationError as error:
         raise ValueError("\n".join(_sentence(one) for one in error.errors())) from None
+    if 0 < len(found.operator_key.get_secret_value()) < SHORTEST_KEY:
+        raise ValueError(
+            f"CDVFT_OPERATOR_KEY: give at least {SHORTEST_KEY} characters, so that nobody guesses it."
+        )
     for proxy in found.trusted_proxies:
         try:
             ip_network(proxy)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import gradio as gr
 
-from cdvft_app.payloads.page import HeaderView
+from cdvft_app.payloads.page import HeaderView, ServerMode
+from cdvft_app.public.mode import mode
 from cdvft_app.store.owners import token_hash
 from cdvft_app.training.device import device_kind, device_name
+from cdvft_app.ui import server
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.component import ASSETS, address, component
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.visitor import visitor_token
 
+_PUBLIC = '<span class="chip">Public</span>'
+_PRIVATE = '<span class="chip" title="For those who reach this machine; nothing is limited">Private</span>'
+
 
 def header(app: AppState) -> gr.HTML:
-    """Name, device, paper, light or dark."""
+    """Name, device, whether the server is public, paper, light or dark."""
+    known_mode = mode()
+    fixed: ServerMode = {
+        "public": known_mode.public,
+        "codes": known_mode.public and bool(known_mode.codes),
+        "operator": bool(known_mode.operator_key.get_secret_value()),
+    }
 
     def where(_: object) -> str:
         return device_name(device_kind())
@@ -30,10 +42,16 @@ def header(app: AppState) -> gr.HTML:
             f'<img src="{address(ASSETS / "logo.svg")}" alt="" width="28" height="28">'
             f'<div class="masthead-name"><h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p></div>'
             f'<span class="chip" title="Where training runs">{cores} CPU cores</span>'
+            f'<span class="mode-place">{_PUBLIC if known_mode.public else _PRIVATE}</span>'
             f'<a href="{texts.PAPER}" target="_blank" rel="noopener">Paper</a>'
             '<span class="theme-place"></span></header>'
         ),
-        server_functions={"where": where},
+        server_functions={
+            "where": where,
+            "standing": lambda _: server.standing(app.queue.budget),
+            "operate": partial(server.operate, app.store),
+        },
+        **fixed,
         elem_id="header",
     )
     token = visitor_token(app)

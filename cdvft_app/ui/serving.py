@@ -10,6 +10,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
 )
 
+from cdvft_app.public.mode import mode
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
@@ -21,9 +22,12 @@ from cdvft_app.ui.theme import launch_arguments
 
 def main() -> None:
     try:
+        known = mode()
         store = RunStore.default()
-    except StoreError as error:
+    except (StoreError, ValueError) as error:
         sys.exit(str(error))
+    # uvicorn's own name for it, which else is loopback: whose word on a visitor's address counts.
+    os.environ["FORWARDED_ALLOW_IPS"] = ",".join(known.trusted_proxies)
     queue = JobQueue(store)
     page = build(AppState.make(store, queue))
     page.launch(prevent_thread_lock=True, **launch_arguments())

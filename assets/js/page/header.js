@@ -1,10 +1,12 @@
 // Light or dark: remembered, and following the system until somebody chooses; and what holds for every tab.
 
 import { find, h } from "../shared/dom.js";
+import { keepCookie, tellOfServer } from "./server.js";
 import { tendChoices } from "./choices.js";
 import { describeParts } from "./gradio_parts.js";
 
-/** @import { HeaderView } from "../payloads.js" */
+/** @import { HeaderView, ServerMode } from "../payloads.js" */
+/** @import { ServerCalls } from "./server.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const KEY = "cdvft-theme";
@@ -18,17 +20,7 @@ const stored = () => {
 const system = matchMedia("(prefers-color-scheme: dark)");
 const wanted = () => stored() ?? (system.matches ? "dark" : "light");
 
-/**
- * Kept for all requests of this page, those of a frame too, as on a Space.
- * @param {string} name
- * @param {string} value
- */
-function keepCookie(name, value) {
-  const frame = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
-  document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; ${frame}`;
-}
-
-/** @param {Part<HeaderView, object, {where: Ask<object, string>}>} part */
+/** @param {Part<HeaderView, ServerMode, {where: Ask<object, string>} & ServerCalls>} part */
 export function mount({ element, props, server, watch }) {
   const known = () => props.value.viewer && keepCookie("cdvft-viewer", props.value.viewer);
   watch("value", known);
@@ -60,6 +52,7 @@ export function mount({ element, props, server, watch }) {
   find(element, ".theme-place").replaceChildren(button);
   system.addEventListener("change", () => queueMicrotask(apply)); // after Gradio's own listener
   apply();
+  tellOfServer(find(element, ".mode-place"), props, server);
   tendChoices();
   describeParts();
   // Asking torch may import it first, which would slow down the drawing of the page.

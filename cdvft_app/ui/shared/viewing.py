@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import unquote
 
 import gradio as gr
 from gradio.context import LocalContext
@@ -52,7 +53,7 @@ def visitor() -> str | None:
         return visitors.visitor(known, None, "", "")
     code = request.cookies.get(visitors.CODE_COOKIE) or request.headers.get(visitors.CODE_HEADER) or ""
     client = request.client
-    return visitors.visitor(known, _account(request), str(code), client.host if client else "")
+    return visitors.visitor(known, _account(request), unquote(str(code)), client.host if client else "")
 
 
 def _account(request: Any) -> str | None:

@@ -57,8 +57,13 @@ def test_a_variable_that_means_nothing_is_named(environment, name, value):
 
 
 def test_no_message_shows_the_operators_key(environment):
-    known = environment(CDVFT_OPERATOR_KEY="opensesame", CDVFT_CODES="blue-7, red-9")
-    assert "opensesame" not in repr(known) and known.operator_key.get_secret_value() == "opensesame"
+    with pytest.raises(ValueError, match="CDVFT_OPERATOR_KEY: give at least 12"):
+        environment(CDVFT_OPERATOR_KEY="sesame")
+    known = environment(CDVFT_OPERATOR_KEY="open, sesame seed", CDVFT_CODES="blue-7, red-9")
+    assert (
+        "open, sesame seed" not in repr(known)
+        and known.operator_key.get_secret_value() == "open, sesame seed"
+    )
     assert known.codes == ("blue-7", "red-9")
 
 

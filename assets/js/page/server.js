@@ -1,0 +1,191 @@
+// What the server allows: a visitor's time, the code of a class, and the operator's panel.
+
+import { h } from "../shared/dom.js";
+
+/** @import { Ask } from "../shared/part.js" */
+/** @import { ServerMode, ServerOverview, ServerRun, Standing } from "../payloads.js" */
+
+/**
+ * @typedef {object} ServerCalls
+ * @property {Ask<object, Standing | null>} standing
+ * @property {Ask<{key: string, act?: string, run?: string}, ServerOverview>} operate
+ */
+
+const EVERY = 30_000;
+const NAMES = "The names that you give to runs are shown to you and to the operator alone.";
+
+/**
+ * Kept for all requests of this page, those of a frame too, as on a Space.
+ * @param {string} name
+ * @param {string} value
+ */
+export function keepCookie(name, value) {
+  const frame = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
+  document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; ${frame}`;
+}
+
+/**
+ * In place of the word in `place` a button, which opens what there is to say; on a server of one's own that
+ * has no operator's key the word stays.
+ * @param {HTMLElement} place
+ * @param {ServerMode} mode
+ * @param {ServerCalls} server
+ */
+export function tellOfServer(place, mode, server) {
+  if (!mode.public && !mode.operator) return;
+  const word = mode.public ? "Public" : "Private";
+  const button = h("button", { type: "button", class: "chip", "aria-haspopup": "dialog" }, word);
+  const left = h("p", {}, mode.public ? "" : "This server is private: nothing is limited.");
+  const dialog = h(
+    "dialog",
+    { class: "server", "aria-label": "This server" },
+    h("h2", {}, mode.public ? "This server is public" : "This server"),
+    left,
+    mode.public ? h("p", { class: "quiet" }, NAMES) : null,
+    mode.codes ? codeForm(ask) : null,
+    mode.operator ? operatorPart(server) : null,
+    h("button", { type: "button", class: "close", onclick: () => dialog.close() }, "Close"),
+  );
+  place.replaceChildren(button);
+  document.querySelector(".gradio-container")?.append(dialog);
+  button.addEventListener("click", () => {
+    void ask();
+    dialog.showModal();
+  });
+
+  async function ask() {
+    if (!mode.public || document.hidden) return;
+    const standing = await server.standing({}).catch(() => null);
+    if (!standing) return;
+    button.textContent = `${word} · ${standing.short}`;
+    left.textContent = `${standing.text} They are counted for ${standing.visitor}.`;
+  }
+  void ask();
+  if (mode.public) setInterval(ask, EVERY);
+}
+
+/** @param {() => Promise<void>} ask */
+function codeForm(ask) {
+  const field = h("input", { type: "text", autocomplete: "off", maxlength: 64 });
+  const submitted = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    keepCookie("cdvft-code", encodeURIComponent(field.value.trim()));
+    void ask();
+  };
+  return h(
+    "form",
+    { onsubmit: submitted },
+    h("label", {}, "Code of your class ", field),
+    h("button", { type: "submit" }, "Use"),
+  );
+}
+
+/** @param {ServerCalls} server */
+function operatorPart(server) {
+  const field = h("input", { type: "password", autocomplete: "off" });
+  const said = h("div", { class: "overview", role: "status" });
+  let key = ""; // held here alone: no cookie, no address
+
+  /** @param {{act?: string, run?: string}} [asked] */
+  const operate = async (asked = {}) => {
+    const found = await server.operate({ key, ...asked }).catch(() => null);
+    said.replaceChildren(
+      ...(found ? overview(found, operate) : [h("p", { class: "problem" }, "The server does not answer.")]),
+    );
+  };
+  const submitted = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    key = field.value;
+    field.value = "";
+    void operate();
+  };
+  return h(
+    "details",
+    {},
+    h("summary", {}, "For the operator"),
+    h(
+      "form",
+      { onsubmit: submitted },
+      h("label", {}, "Operator's key ", field),
+      h("button", { type: "submit" }, "Open"),
+    ),
+    said,
+  );
+}
+
+/**
+ * @param {ServerOverview} found
+ * @param {(asked: {act: string, run?: string}) => Promise<void>} operate
+ */
+function overview(found, operate) {
+  const problem = found.error ? h("p", { class: "problem", role: "alert" }, found.error) : null;
+  if (found.error && !found.runs.length && !found.visitors.length)
+    return [problem].filter((one) => one !== null);
+  const waiting = found.runs.filter((run) => run.state === "queued").length;
+  const visitors = found.visitors.map((one) => [one.visitor, one.spent, one.training, one.runs]);
+  return [
+    ...(problem ? [problem] : []),
+    table("Who uses this server", ["Visitor", "Time", "Training", "Runs now"], visitors),
+    table(
+      "Runs",
+      ["Run", "Visitor", "State", ""],
+      found.runs.map((run) => [`${run.name}, ${run.method}`, run.visitor, stateOf(run), acts(run, operate)]),
+    ),
+    h(
+      "button",
+      { type: "button", disabled: !waiting, onclick: () => void operate({ act: "clear" }) },
+      `Clear the queue (${waiting})`,
+    ),
+  ];
+}
+
+/** @param {ServerRun} run */
+const stateOf = (run) => run.state + (run.hidden ? ", hidden" : "") + (run.private ? ", private" : "");
+
+/**
+ * @param {ServerRun} run
+ * @param {(asked: {act: string, run?: string}) => Promise<void>} operate
+ */
+function acts(run, operate) {
+  const able = [run.goes_on ? "stop" : "delete", run.hidden ? "show" : "hide"];
+  const buttons = able.map((act) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "text-button",
+        "aria-label": `${act} ${run.name}, ${run.method}`,
+        onclick: () => void operate({ act, run: run.id }),
+      },
+      act,
+    ),
+  );
+  return h("span", { class: "acts" }, ...buttons);
+}
+
+/**
+ * @param {string} caption
+ * @param {string[]} heads
+ * @param {(string | number | Node)[][]} rows
+ */
+function table(caption, heads, rows) {
+  const head = heads.map((one) => (one ? h("th", { scope: "col" }, one) : h("td", {})));
+  const body = rows.map((row) =>
+    h(
+      "tr",
+      {},
+      row.map((cell) => h("td", {}, cell)),
+    ),
+  );
+  return h(
+    "div",
+    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": caption },
+    h(
+      "table",
+      { class: "numbers" },
+      h("caption", {}, caption),
+      h("thead", {}, h("tr", {}, head)),
+      h("tbody", {}, body),
+    ),
+  );
+}

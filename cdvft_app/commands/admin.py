@@ -1,0 +1,80 @@
+"""`python -m cdvft_app admin`: what the operator of a server sees and does, from a terminal."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cdvft_app.public.budget import spoken
+from cdvft_app.public.operator import Operator
+from cdvft_app.store.runs import RunStore
+
+TABLE_WIDTH = 160  # room for any row, so that no id is cut
+
+admin = typer.Typer(
+    help="See who uses this server, and stop, hide or delete anybody's runs.", no_args_is_help=True
+)
+
+
+def _operator() -> Operator:
+    return Operator.of(RunStore.default())
+
+
+@admin.command()
+def visitors() -> None:
+    """Who took time of this server, and has runs that wait or train."""
+    table = Table("visitor", "time", "training", "runs", box=None, header_style="bold")
+    for one in _operator().visitors():
+        table.add_row(escape(one.visitor), spoken(one.seconds), spoken(one.training), str(one.runs))
+    Console(width=TABLE_WIDTH).print(table)
+
+
+@admin.command()
+def runs() -> None:
+    """All that wait or train, and the latest of the others."""
+    table = Table("run", "visitor", "name", "method", "state", "seen by", box=None, header_style="bold")
+    for run in _operator().runs():
+        seen = "owner, operator" if run.private or run.hidden else "all"
+        row = (run.id, run.visitor or "", run.name, run.method, run.state, seen)
+        table.add_row(*map(escape, row))
+    Console(width=TABLE_WIDTH).print(table)
+
+
+@admin.command()
+def stop(run_ids: list[str]) -> None:
+    """Stop runs, as their owners would."""
+    for run_id in run_ids:
+        _operator().stop(run_id)
+        print(f"stopped {run_id}")
+
+
+@admin.command()
+def delete(run_ids: list[str]) -> None:
+    """Delete runs with their curves and adapters; one that trains must be stopped first."""
+    for run_id in run_ids:
+        _operator().delete(run_id)
+        print(f"deleted {run_id}")
+
+
+@admin.command()
+def hide(run_ids: list[str]) -> None:
+    """Show runs to nobody but their owners."""
+    for run_id in run_ids:
+        _operator().hide(run_id)
+        print(f"hidden {run_id}")
+
+
+@admin.command()
+def show(run_ids: list[str]) -> None:
+    """Show hidden runs again, to their owners alone if these made them private."""
+    for run_id in run_ids:
+        _operator().hide(run_id, False)
+        print(f"shown {run_id}")
+
+
+@admin.command()
+def clear() -> None:
+    """Stop all runs that wait; what trains goes on."""
+    print(f"stopped {_operator().clear()} waiting runs")

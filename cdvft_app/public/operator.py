@@ -1,0 +1,74 @@
+"""What the operator of a server may do: to anybody's runs, with the key or from a terminal."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass
+
+from cdvft_app.public.mode import mode
+from cdvft_app.store.records import IllegalTransition, RunRecord
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.spending import Spent
+from cdvft_app.store.states import ACTIVE
+from cdvft_app.store.viewers import EVERYTHING
+
+LATEST = 30
+EVERY_RUN = 10**9
+
+
+def is_operator(key: object) -> bool:
+    """Whether this is CDVFT_OPERATOR_KEY; never without one. Compares in constant time."""
+    kept = mode().operator_key.get_secret_value()
+    if not kept or not isinstance(key, str):
+        return False
+    return hmac.compare_digest(key.encode("utf-8", "surrogatepass"), kept.encode())
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Sees and changes every run of the store."""
+
+    store: RunStore
+
+    @classmethod
+    def of(cls, store: RunStore) -> Operator:
+        return cls(store.seen_by(lambda: EVERYTHING))
+
+    def visitors(self) -> list[Spent]:
+        """Who took time of this server within the hours of a budget, who took most first."""
+        return self.store.spending.visitors(time.time() - 3600 * mode().budget_hours)
+
+    def runs(self) -> list[RunRecord]:
+        """All that wait or train, and the latest of the others, the latest first."""
+        runs = self.store.history(EVERY_RUN)
+        ended = [run for run in runs if not _goes_on(run)][:LATEST]
+        return [run for run in runs if _goes_on(run) or run in ended]
+
+    def stop(self, run_id: str) -> None:
+        """As its owner would: one that trains ends within two steps and keeps its adapter."""
+        self.store.ask_to_stop(run_id)
+
+    def delete(self, run_id: str) -> None:
+        """With its rows and its folder; one that trains must be stopped before."""
+        self.store.remove(run_id)
+
+    def hide(self, run_id: str, hidden: bool = True) -> None:
+        """From everybody but its owner."""
+        self.store.hide(run_id, hidden)
+
+    def clear(self) -> int:
+        """Stop all that waits; how many runs that were. What trains goes on."""
+        waiting = [run.id for run in self.store.history(EVERY_RUN) if run.state == "queued"]
+        stopped = 0
+        for run_id in waiting:
+            try:
+                self.store.ask_to_stop(run_id)
+            except IllegalTransition:  # it has ended meanwhile
+                continue
+            stopped += 1
+        return stopped
+
+
+def _goes_on(run: RunRecord) -> bool:
+    return run.state == "queued" or run.state in ACTIVE

@@ -1,0 +1,80 @@
+"""What the page says of the server itself: a visitor's time, and the operator's panel."""
+
+from __future__ import annotations
+
+from cdvft_app.payloads.page import ServerOverview, ServerRun, Standing
+from cdvft_app.public.budget import Budget, spoken
+from cdvft_app.public.operator import Operator, is_operator
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import ACTIVE
+from cdvft_app.ui.shared.viewing import visitor
+
+WRONG_KEY = "This is not the operator's key: it is what CDVFT_OPERATOR_KEY held when the server was started."
+OF_A_TERMINAL = "a terminal, or before this server was public"
+
+
+def standing(budget: Budget) -> Standing | None:
+    """Of whoever asks; None on a server that is not public."""
+    who = visitor()
+    if who is None:
+        return None
+    balance = budget.balance(who)
+    left = f"{spoken(balance.left)} of your {spoken(balance.whole)} of training are left."
+    renews = f" More comes back in {spoken(balance.renews)}." if balance.renews is not None else ""
+    kind = {"account": "your account", "code": "your code", "address": "your network address"}
+    return {
+        "short": f"{spoken(balance.left)} left",
+        "text": left + renews,
+        "visitor": kind[who.partition(" ")[0]],
+    }
+
+
+def operate(store: RunStore, asked: object) -> ServerOverview:
+    """{"key", "act", "run"}: do what the operator asks, if anything, and tell how things stand then.
+
+    `act` is stop, delete, hide, show or clear; `key` is compared at every call.
+    """
+    asked = asked if isinstance(asked, dict) else {}
+    if not is_operator(asked.get("key")):
+        return {"error": WRONG_KEY, "visitors": [], "runs": []}
+    operator, error, run_id = Operator.of(store), None, asked.get("run")
+    acts = {
+        "stop": operator.stop,
+        "delete": operator.delete,
+        "hide": operator.hide,
+        "show": lambda run_id: operator.hide(run_id, False),
+        "clear": lambda _: operator.clear(),
+    }
+    act = asked.get("act")
+    try:
+        if isinstance(act, str) and act in acts:
+            acts[act](run_id if isinstance(run_id, str) else "")
+    except StoreError as refused:
+        error = str(refused)
+    return {
+        "error": error,
+        "visitors": [
+            {
+                "visitor": one.visitor,
+                "spent": spoken(one.seconds),
+                "training": spoken(one.training),
+                "runs": one.runs,
+            }
+            for one in operator.visitors()
+        ],
+        "runs": [_run(run) for run in operator.runs()],
+    }
+
+
+def _run(run: RunRecord) -> ServerRun:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "method": run.settings.method.label(),
+        "visitor": run.visitor or OF_A_TERMINAL,
+        "state": run.state,
+        "hidden": run.hidden,
+        "private": run.private,
+        "goes_on": run.state == "queued" or run.state in ACTIVE,
+    }
