@@ -1,0 +1,93 @@
+"""What the operator may do, by the key on the page and from a terminal, and what nobody else may."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from cdvft_app.commands.main import app as commands
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.owners import token_hash
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.viewers import Viewer
+from cdvft_app.ui.server import operate
+
+KEY = "open, sesame seed"
+RUN = RunSettings(method="lora")
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def runs(store):
+    """Ada's run trains and is private, two of Bob's wait."""
+    (first,) = store.create([RUN], "ada's", "Ada's own", visitor="account ada", private=True)
+    store.leases.next(this_process())
+    return [first, *store.create([RUN] * 2, "bob's", "Bob's", visitor="address 192.0.2.1")]
+
+
+@pytest.mark.parametrize("key", ["", KEY[:-1], KEY + " ", KEY.upper(), None, 7, "\ud800", ["open"]])
+@pytest.mark.parametrize("kept", [KEY, ""])
+def test_without_the_key_nothing_is_told_or_done(store, runs, monkeypatch, key, kept):
+    monkeypatch.setenv("CDVFT_OPERATOR_KEY", kept)
+    said = operate(store, {"key": key, "act": "clear"})
+    assert "not the operator's key" in said["error"] and (said["visitors"], said["runs"]) == ([], [])
+    assert [run.state for run in store.history()] == ["queued", "queued", "preparing"]
+
+
+def test_the_operator_sees_all_and_acts_on_anybodys_runs(store, runs, monkeypatch):
+    monkeypatch.setenv("CDVFT_OPERATOR_KEY", KEY)
+    first, second, third = (run.id for run in runs)
+    page = store.seen_by(lambda: Viewer(token_hash("bob's"), name=lambda run: "a race"))  # on Bob's page
+
+    def act(act=None, run=None):
+        return operate(page, {"key": KEY, "act": act, "run": run})
+
+    said = act()
+    assert {(one["name"], one["visitor"], one["private"]) for one in said["runs"]} == {
+        ("Ada's own", "account ada", True),
+        ("Bob's", "address 192.0.2.1", False),
+    }
+    assert [(one["visitor"], one["runs"]) for one in said["visitors"]] == [
+        ("account ada", 1),
+        ("address 192.0.2.1", 2),
+    ]
+    assert "stop it first" in act("delete", first)["error"]
+    assert act("stop", first)["error"] is None and store.state(first) == "stopping"
+    act("hide", third)
+    assert store.get(third).hidden and not act("show", third)["error"] and not store.get(third).hidden
+    assert act("clear")["error"] is None
+    assert [store.state(one) for one in (second, third)] == ["stopped", "stopped"]
+    assert act("delete", second)["error"] is None and store.get(second) is None
+    for unknown in ("none", None, [], {}):
+        assert "There is no run" in act("delete", unknown)["error"]
+
+
+def test_the_same_from_a_terminal(store, runs):
+    def said(*arguments):
+        ended = CliRunner().invoke(commands, ["admin", *arguments])
+        assert ended.exit_code == 0, ended.output
+        return ended.output
+
+    first, second, third = (run.id for run in runs)
+    assert "account ada" in said("visitors") and "192.0.2.1" in said("visitors")
+    listed = said("runs").splitlines()
+    assert [line.split()[0] for line in listed[1:]] == [third, second, first]
+    assert "Ada's own" in listed[3] and "owner, operator" in listed[3] and "owner" not in listed[1]
+    said("hide", second, third)
+    assert store.get(second).hidden and store.get(third).hidden
+    said("show", third)
+    assert not store.get(third).hidden
+    said("stop", first)
+    assert store.state(first) == "stopping"
+    assert "stopped 2 waiting runs" in said("clear")
+    said("delete", second)
+    assert store.get(second) is None
