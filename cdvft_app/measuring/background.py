@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
+import pkgutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
 
-import cdvft_app
 from cdvft_app.costs.request import CostRequest
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.training import children
+from cdvft_app.training.children import ChildEnded
 from cdvft_app.training.device import device_name, free_bytes, kind_of_measured_steps
 
-PROGRAM = (sys.executable, "-m", "cdvft_app.measuring.measure")
+MEASURE = "cdvft_app.measuring.measure:measure"
+"""By its name, so that the page need not import torch."""
 LIMIT_SECONDS = 300.0
 EVERY = 0.25  # seconds between two looks
+SPARE_SECONDS = 10
 MOST_WAITING = 8
 SHARE_OF_MEMORY = 0.7
 
@@ -59,10 +58,10 @@ def measuring(
     request: CostRequest,
     line: WaitingLine,
     disturbed: Callable[[], bool],
-    program: Sequence[str] = PROGRAM,
+    measure: str = MEASURE,
     limit: float = LIMIT_SECONDS,
 ) -> Generator[dict[str, Any], None, None]:
-    """The lines of `cdvft_app.training.measure` as they come; closing the iterator ends the process.
+    """What `cdvft_app.measuring.measure` tells, as it comes; closing the iterator ends its process.
 
     Beside them come, several times a second, {"kind": "waiting", "place"} while others measure, and then
     {"kind": "on"}, so that whoever reads can stop at any moment.
@@ -71,11 +70,11 @@ def measuring(
         request: what to measure.
         line: shared by all who measure here.
         disturbed: whether something else now takes this machine's time, in which case nothing is measured.
-        program: what to start; the request is its last argument.
+        measure: what measures, "module:function".
         limit: seconds until the process is ended.
 
     Raises:
-        MeasuringFailed: with a sentence.
+        MeasuringFailed, InvalidChoice: with a sentence.
     """
     with line.ticket() as place:
         while (before := place()) > 0:
@@ -84,32 +83,29 @@ def measuring(
         if disturbed():
             raise MeasuringFailed(TRAINS)
         end = time.monotonic() + limit
-        with _started([*program, request.model_dump_json(exclude_none=True)]) as (
-            process,
-            output,
-            complaints,
-        ):
-            rest = ""
-            while True:
-                ended = process.poll() is not None  # asked before reading, so that no last line is missed
-                *lines, rest = (rest + output.read()).split("\n")
-                for told in map(json.loads, lines):
-                    if told["kind"] == "refused" and told["method"] is None:
-                        raise MeasuringFailed(told["why"])
-                    yield told
-                if ended:
-                    break
-                yield {"kind": "on"}
-                if time.monotonic() > end:
-                    raise MeasuringFailed(
-                        f"Stopped after {limit:.0f} seconds, the limit; what was measured is kept. "
-                        "Choose fewer methods, a smaller batch or a smaller model."
-                    )
-                if disturbed():
-                    raise MeasuringFailed(TRAINS)
-                time.sleep(EVERY)
-            if process.returncode:
-                raise MeasuringFailed(_died(process.returncode, complaints))
+        try:
+            with closing(children.told(_measure, measure, request, limit, every=EVERY)) as lines:
+                for told in lines:
+                    yield told or {"kind": "on"}
+                    if time.monotonic() > end:
+                        raise MeasuringFailed(
+                            f"Stopped after {limit:.0f} seconds, the limit; what was measured is kept. "
+                            "Choose fewer methods, a smaller batch or a smaller model."
+                        )
+                    if disturbed():
+                        raise MeasuringFailed(TRAINS)
+        except (MeasuringFailed, InvalidChoice):
+            raise
+        except ChildEnded as error:
+            raise MeasuringFailed(_died(error.code)) from None
+        except Exception as error:
+            raise MeasuringFailed(_ended(f"{type(error).__name__}: {error}")) from error
+
+
+def _measure(tell: Callable[[Any], None], measure: str, request: CostRequest, limit: float) -> None:
+    if hasattr(signal, "alarm"):  # whoever started this, and would end it in time, may be gone
+        signal.alarm(round(limit) + SPARE_SECONDS)
+    pkgutil.resolve_name(measure)(request, tell)
 
 
 def too_large(row: Mapping[str, Any]) -> str | None:
@@ -128,35 +124,13 @@ def device_here() -> str:
     return device_name(kind_of_measured_steps())
 
 
-@contextmanager
-def _started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str], Path]]:
-    root = str(Path(cdvft_app.__file__).parents[1])
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-    with tempfile.TemporaryDirectory() as work:
-        output, complaints = Path(work, "output"), Path(work, "complaints")
-        with output.open("w") as said, complaints.open("w") as complained:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=complained,
-                text=True,
-                env={**os.environ, **environment},
-            )
-        try:
-            with output.open() as lines:
-                yield process, lines, complaints
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
-
-
-def _died(code: int, complaints: Path) -> str:
-    if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+def _died(code: int | None) -> str:
+    if code == -signal.SIGKILL:
         return (
             "The measurement was killed, most likely because memory ran out. Choose a smaller model or batch."
         )
-    last = complaints.read_text(errors="replace").strip().splitlines()[-1:]
-    why = last[0][:300] if last else f"exit code {code}"
-    return f"The measurement ended early ({why}). Try another setting, or a smaller model or batch."
+    return _ended(f"exit code {code}")
+
+
+def _ended(why: str) -> str:
+    return f"The measurement ended early ({why[:300]}). Try another setting, or a smaller model or batch."

@@ -1,26 +1,21 @@
 """Measure a training step of each method on a model of random weights: time does not care what they are.
 
-    python -m cdvft_app.measuring.measure '{"model": "roberta-base", "methods": ["cdvft", "lora"]}'
-
-A process of its own, so that its memory is its own and it can be ended at any moment. It prints one JSON
-object a line, see `measure`; `cdvft_app.training.measuring` starts it and reads them.
+`background.measuring` has it done in a process of its own, so that memory counts from there, and it can be
+ended at any moment.
 """
 
 from __future__ import annotations
 
-import json
-import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from cdvft_app.costs.request import CostRequest, parse_cost
+from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring import time_match
-from cdvft_app.measuring.background import LIMIT_SECONDS, too_large
+from cdvft_app.measuring.background import too_large
 from cdvft_app.measuring.step_time import step_time, warm_up
-from cdvft_app.methods import InvalidChoice, Method, flat
+from cdvft_app.methods import Method, flat
 from cdvft_app.shapes import model_shapes
 
 SECONDS = 3.0
@@ -116,20 +111,3 @@ def _match(bench: _Bench) -> None:
             if found is None:  # it does not fit, and what is slower would not either
                 break
             seconds[value] = found
-
-
-def _print(found: dict[str, Any]) -> None:
-    print(json.dumps(found), flush=True)
-
-
-def main(argument: str) -> None:
-    try:
-        measure(parse_cost(json.loads(argument)), _print)
-    except InvalidChoice as error:
-        _print({"kind": "refused", "method": None, "why": str(error)})
-
-
-if __name__ == "__main__":
-    if hasattr(signal, "alarm"):  # whoever started this, and would end it in time, may be gone
-        signal.alarm(round(LIMIT_SECONDS) + 10)
-    main(sys.argv[1])

@@ -21,7 +21,7 @@ class Measurements:
         self._database = database
 
     def keep(self, result: Mapping[str, Any]) -> None:
-        """Keep a result line of `cdvft_app.training.measure` in place of the one before."""
+        """Keep a result line of `cdvft_app.measuring.measure` in place of the one before."""
         with self._database.writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO measurements (what, device, time, result) VALUES (?, ?, ?, ?)",

@@ -80,16 +80,38 @@ def died(code: int) -> str:
 
 
 class ChildEnded(Exception):
-    """A child ended before its work did; the text is a sentence for the person who asked."""
+    """A child ended before its work did; the text is a sentence for the person who asked.
+
+    `code` is its exit code as Python gives it, negative for a signal; None: it was ended for its silence.
+    """
+
+    def __init__(self, sentence: str, code: int | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 def stream(work: Callable[..., Iterable[Item]], *arguments: Any) -> Generator[Item, None, None]:
     """The items of `work(*arguments)`, made in a child, which ends when the iterator is closed.
 
-    Function, arguments and items must be picklable.
+    Function, arguments and items must be picklable; none is None.
 
     Raises:
         ChildEnded: the child was killed, or said nothing for too long.
+        Exception: what `work` raised.
+    """
+    for item in told(_each, work, *arguments, every=SILENCE_SECONDS):
+        if item is None:
+            raise ChildEnded(f"Ended because nothing was heard of it for {SILENCE_SECONDS:.0f} seconds.")
+        yield item
+
+
+def told(work: Callable[..., None], *arguments: Any, every: float) -> Generator[Any, None, None]:
+    """What `work(tell, *arguments)` tells in a child, and None after `every` seconds without a word.
+
+    The child ends when the iterator is closed; else as for `stream`.
+
+    Raises:
+        ChildEnded: the child was killed.
         Exception: what `work` raised.
     """
     heard, words = _context.Pipe(duplex=False)
@@ -98,12 +120,16 @@ def stream(work: Callable[..., Iterable[Item]], *arguments: Any) -> Generator[It
     words.close()
     try:
         while True:
-            if not heard.poll(SILENCE_SECONDS):
-                raise ChildEnded(f"Ended because nothing was heard of it for {SILENCE_SECONDS:.0f} seconds.")
+            if not heard.poll(every):
+                yield None
+                continue
             try:
                 item, error = heard.recv()
             except EOFError:
-                raise ChildEnded("It was ended, most likely because memory ran out. Ask for less.") from None
+                process.join()
+                raise ChildEnded(
+                    "It was ended, most likely because memory ran out. Ask for less.", process.exitcode
+                ) from None
             if error is not None:
                 raise error
             if item is None:
@@ -114,17 +140,21 @@ def stream(work: Callable[..., Iterable[Item]], *arguments: Any) -> Generator[It
         process.join()
 
 
+def _each(tell: Callable[[Item], None], work: Callable[..., Iterable[Item]], *arguments: Any) -> None:
+    for item in work(*arguments):
+        tell(item)
+
+
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the page, which ends its own
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
 
 
-def _tell(words: Connection, work: Callable[..., Iterable[Any]], arguments: tuple[Any, ...]) -> None:
+def _tell(words: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     _begin()
     try:
-        for item in work(*arguments):
-            words.send((item, None))
+        work(lambda item: words.send((item, None)), *arguments)
         words.send((None, None))
     except BrokenPipeError:
         return  # nobody listens any more
@@ -171,7 +201,5 @@ class Conversation:
 
 
 def _converse(words: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    _begin()
     target(words, *arguments)

@@ -305,8 +305,9 @@ def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_
 
 
 def measuring_processes() -> int:
-    children = [child.as_dict(["cmdline"], ad_value=[]) for child in psutil.Process().children()]
-    return sum("cdvft_app.measuring.measure" in child["cmdline"] for child in children)
+    """What the fork server started, by way of which every process comes that computes."""
+    started = [one for child in psutil.Process().children() for one in child.children()]
+    return sum(one.exe() == psutil.Process().exe() for one in started if one.is_running())
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -1,22 +1,24 @@
-"""Measuring in a process of its own: its lines arrive, it ends whatever happens, and visitors take turns."""
+"""Measuring in a process of its own: what it tells arrives, it ends whatever happens, visitors take turns."""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
+import time
 from contextlib import closing
 
 import psutil
 import pytest
+from fake_measures import RESULT
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.measuring import background as module
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, measuring
+from cdvft_app.settings import InvalidChoice
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 REQUEST = parse_cost({"model": "roberta-base"})
-RESULT = {"kind": "result", "method": "lora"}
-NONE_SUCH = json.dumps({"kind": "refused", "method": None, "why": "No such model."})
-HANG = "; import time; time.sleep(60)"
+SLOW = 60.0  # seconds that a process may take to be gone
 
 
 @pytest.fixture(autouse=True)
@@ -24,73 +26,90 @@ def quick(monkeypatch):
     monkeypatch.setattr(module, "EVERY", 0.01)
 
 
-def program(code):
-    return sys.executable, "-c", f"import json, os, sys{code}"
+def start(name, line=None, disturbed=lambda: False, **options):
+    return measuring(REQUEST, line or WaitingLine(), disturbed, f"fake_measures:{name}", **options)
 
 
-def lines(code, line=None, disturbed=lambda: False, **options):
-    """What the program told, `on` left out, and the sentence where it failed."""
-    told = measuring(REQUEST, line or WaitingLine(), disturbed, program(code), **options)
+def lines(name, *arguments, **options):
+    """What was told, `on` left out, and the sentence where it failed."""
     heard: list[dict] = []
     try:
-        heard.extend(one for one in told if one["kind"] != "on")
-    except MeasuringFailed as error:
+        heard.extend(one for one in start(name, *arguments, **options) if one["kind"] != "on")
+    except (MeasuringFailed, InvalidChoice) as error:
         return heard, str(error)
     return heard, None
 
 
-def children():
-    return [process for process in psutil.Process().children() if process.status() != psutil.STATUS_ZOMBIE]
+def gone(pid):
+    """Whether the process has ended, after waiting for it."""
+    end = time.monotonic() + SLOW
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
-def test_lines_arrive_and_the_request_is_the_programs_last_argument():
-    code = "; print(json.dumps({'kind': 'begin', 'asked': json.loads(sys.argv[-1])}))"
-    code += f"; print('{json.dumps(RESULT)}')"
-    (begin, result), sentence = lines(code)
-    assert begin["asked"]["model"] == "roberta-base" and result == RESULT and sentence is None
+def test_what_is_told_arrives_from_another_process():
+    (begin, result), sentence = lines("asked")
+    assert begin["model"] == "roberta-base" and result == RESULT and sentence is None
+    assert begin["process"] != os.getpid() and gone(begin["process"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every process imports for itself")
+def test_the_libraries_are_there_before_the_first_method():
+    ((told,), sentence) = lines("loads_nothing")
+    assert sentence is None and told["grown"] < 20e6  # torch alone takes 200 MB
 
 
 @pytest.mark.parametrize(
-    ("code", "options", "sentence"),
+    ("name", "sentence"),
     [
-        ("; raise ValueError('no such layer')", {}, "ended early (ValueError: no such layer)"),
-        ("; os.kill(os.getpid(), 9)", {}, "most likely because memory ran out"),
-        (HANG, {"limit": 0.2}, "the limit; what was measured is kept"),
-        (f"; print('{NONE_SUCH}')", {}, "No such model."),
-        ("", {"disturbed": lambda: True}, "A run is training on this machine"),
+        ("fails", "ended early (ValueError: no such layer)"),
+        ("is_killed", "most likely because memory ran out"),
+        ("crashes", "ended early (exit code -11)"),
+        ("refuses", "No such model."),
     ],
-)  # fmt: skip
-def test_trouble_is_a_sentence_and_leaves_no_process(code, options, sentence):
-    before = children()
-    heard, said = lines(f"; print('{json.dumps(RESULT)}', flush=True){code}" if code else code, **options)
-    assert sentence in said
-    assert heard == ([RESULT] if code else [])  # what came before stands
-    assert children() == before
+)
+def test_trouble_is_a_sentence_and_what_came_before_stands(name, sentence):
+    heard, said = lines(name)
+    assert sentence in said and heard == [RESULT]
+
+
+def test_the_limit_ends_it():
+    heard, said = lines("hangs", limit=0.0)
+    assert "the limit; what was measured is kept" in said
+    assert all(gone(result["process"]) for result in heard)
+
+
+def test_nothing_begins_while_a_run_trains():
+    assert lines("asked", disturbed=lambda: True) == ([], module.TRAINS)
 
 
 def test_a_run_that_begins_meanwhile_ends_it():
-    answers = iter([False, False])
-    _, said = lines(HANG, disturbed=lambda: next(answers, True))
-    assert said.startswith("A run is training on this machine")
+    heard: list[dict] = []
+    with pytest.raises(MeasuringFailed, match="A run is training on this machine"):
+        heard.extend(start("hangs", disturbed=lambda: len(heard) > 1))
+    assert all(gone(one["process"]) for one in heard if one["kind"] == "result")
 
 
 def test_closing_ends_the_process_and_the_turn():
-    line, before = WaitingLine(), children()
-    with closing(measuring(REQUEST, line, lambda: False, program(HANG))) as told:
-        assert next(told) == {"kind": "on"}
-        assert len(children()) == len(before) + 1
-    assert children() == before
-    assert lines("", line) == ([], None)
+    line = WaitingLine()
+    with closing(start("hangs", line)) as told:
+        process = next(one["process"] for one in told if one["kind"] == "result")
+        assert psutil.pid_exists(process)
+    assert gone(process)
+    assert lines("asked", line)[1] is None
 
 
 def test_one_measures_at_a_time_and_the_first_comes_first():
     line = WaitingLine()
-    first, second, third = (measuring(REQUEST, line, lambda: False, program(HANG)) for _ in range(3))
-    assert next(first)["kind"] == "on"
+    first, second, third = (start("hangs", line) for _ in range(3))
+    assert next(first)["kind"] in ("on", "result")
     assert next(second) == {"kind": "waiting", "place": 1} and next(third) == {"kind": "waiting", "place": 2}
     first.close()
     assert next(third) == {"kind": "waiting", "place": 1}
-    assert next(second)["kind"] == "on"
+    assert next(second)["kind"] in ("on", "result")
     for told in (second, third):
         told.close()
 
@@ -98,9 +117,9 @@ def test_one_measures_at_a_time_and_the_first_comes_first():
 def test_the_line_has_an_end(monkeypatch):
     monkeypatch.setattr(module, "MOST_WAITING", 1)
     line = WaitingLine()
-    waiting = [measuring(REQUEST, line, lambda: False, program(HANG)) for _ in range(2)]
+    waiting = [start("hangs", line) for _ in range(2)]
     for told in waiting:
         next(told)
-    assert "1 others wait" in lines(HANG, line)[1]
+    assert "1 others wait" in lines("hangs", line)[1]
     for told in waiting:
         told.close()
