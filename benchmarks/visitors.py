@@ -1,0 +1,158 @@
+"""Simulated visitors: each asks over HTTP what a browser asks for that has the page open."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import secrets
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+POLL_SECONDS = 1.0  # as assets/js/train/run_view.js
+TAB_SECONDS = 15.0  # from one opened tab to a visitor's next one, on average
+TABS = ("Compare", "Factors", "Use")
+
+
+class Page:
+    """One open page: a connection that is kept, and where its parts are."""
+
+    def __init__(self, address: str, config: dict[str, Any] | None = None) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+        self._session = secrets.token_hex(6)
+        self.config = config or self._ask("GET", "/config")
+
+    def serve(self, part: str, name: str, argument: dict[str, Any]) -> Any:
+        """The answer of a part's server function."""
+        asked = {"data": argument, "component_id": self._place(part), "fn_name": name}
+        return self._post("/gradio_api/component_server/", asked)
+
+    def event(self, target: str | None, kind: str, *values: Any, fills: str | None = None) -> Any:
+        """What Python answers to an event of a part, or of the page (None), that fills another one."""
+        of = 0 if target is None else self._place(target)
+        found = next(
+            one
+            for one in self.config["dependencies"]
+            if [of, kind] in one["targets"] and (fills is None or self._place(fills) in one["outputs"])
+        )
+        asked = {"data": list(values), "fn_index": found["id"], "trigger_id": of}
+        return self._post("/gradio_api/run/predict", asked)["data"]
+
+    def inputs(self, kind: str, fills: str) -> list[Any]:
+        """The values that the page's own event of this kind, which fills that part, is sent with."""
+        values = {one["id"]: one["props"].get("value") for one in self.config["components"]}
+        place = self._place(fills)
+        found = next(
+            one
+            for one in self.config["dependencies"]
+            if [0, kind] in one["targets"] and place in one["outputs"]
+        )
+        return [values[one] for one in found["inputs"]]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _place(self, part: str) -> int:
+        return next(one["id"] for one in self.config["components"] if one["props"].get("elem_id") == part)
+
+    def _post(self, path: str, asked: dict[str, Any]) -> Any:
+        return self._ask("POST", path, json.dumps(asked | {"session_hash": self._session}))
+
+    def _ask(self, verb: str, path: str, body: str | None = None) -> Any:
+        headers = {"Content-Type": "application/json"} if body else {}
+        try:
+            self._connection.request(verb, path, body, headers)
+            answer = self._connection.getresponse()
+        except ConnectionError:  # the server closes one that was idle; a browser asks again, too
+            self._connection.close()
+            self._connection.request(verb, path, body, headers)
+            answer = self._connection.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {said[:200]!r}")
+        return json.loads(said)
+
+
+def poll(page: Page, cursors: dict[str, int]) -> None:
+    """What the Train tab asks for once a second; `cursors` go on."""
+    for run in page.serve("run", "poll", {"cursors": cursors, "token": ""})["runs"]:
+        cursors[run["id"]] = run["cursor"]
+
+
+def open_compare(page: Page) -> None:
+    page.event(None, "load", *page.inputs("load", "costs"), fills="costs")
+    for flops in (False, True):
+        page.serve("outcomes", "outcomes", {"chosen": None, "flops": flops})
+
+
+def open_factors(page: Page) -> None:
+    run = page.serve("factors", "runs", {})["runs"][0]["id"]
+    layers = page.serve("factors", "open", {"run": run})["layers"]
+    layer = {"run": run, "module": layers[-1]["module"]}
+    page.serve("factors", "layer", layer)
+    page.serve("factors", "singular", layer)
+    page.serve("factors", "overview", {"run": run, "first": 0})
+
+
+def open_use(page: Page) -> None:
+    offered = page.event(None, "load", fills="use-race")[0]
+    page.event("use-race", "change", offered["choices"][0][1])
+
+
+OPEN: dict[str, Callable[[Page], None]] = dict(zip(TABS, (open_compare, open_factors, open_use), strict=True))
+
+
+class Visitors:
+    """So many visitors, a thread each, from `start` to `end`; `seconds` of every kind of what they did."""
+
+    def __init__(self, count: int, address: str, config: dict[str, Any], run_id: str) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.failures: list[str] = []
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._visit, args=(number, count, address, config, run_id), daemon=True)
+            for number in range(count)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def forget(self) -> None:
+        """Count from now on."""
+        self.seconds.clear()
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _visit(self, number: int, count: int, address: str, config: dict[str, Any], run_id: str) -> None:
+        drawn = random.Random(number)
+        page, cursors = Page(address, config), {run_id: 0}
+        tabs = number  # the first tab is another one for each
+        due = time.monotonic() + POLL_SECONDS * number / count
+        opens = due + TAB_SECONDS * drawn.random()
+        while not self._ended.wait(max(0.0, due - time.monotonic())):
+            self._timed("poll", lambda: poll(page, cursors))
+            due += POLL_SECONDS
+            if time.monotonic() > opens:
+                tab = TABS[tabs % len(TABS)]
+                self._timed(tab, lambda tab=tab: OPEN[tab](page))  # type: ignore[misc]
+                tabs += 1
+                opens = time.monotonic() + TAB_SECONDS * (0.5 + drawn.random())
+            due = max(due, time.monotonic())
+        page.close()
+
+    def _timed(self, what: str, call: Callable[[], None]) -> None:
+        since = time.monotonic()
+        try:
+            call()
+        except (OSError, RuntimeError, http.client.HTTPException) as error:
+            self.failures.append(f"{what}: {error}")
+            return
+        self.seconds[what].append(time.monotonic() - since)
