@@ -16,6 +16,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
 from cdvft_app.training.jobs import JobQueue, warm_up
 from cdvft_app.ui.build import build
+from cdvft_app.ui.login import logins
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.theme import launch_arguments
 
@@ -23,14 +24,15 @@ from cdvft_app.ui.theme import launch_arguments
 def main() -> None:
     try:
         known = mode()
+        auth = logins()
         store = RunStore.default()
+        queue = JobQueue(store)
     except (StoreError, ValueError) as error:
         sys.exit(str(error))
     # uvicorn's own name for it, which else is loopback: whose word on a visitor's address counts.
     os.environ["FORWARDED_ALLOW_IPS"] = ",".join(known.trusted_proxies)
-    queue = JobQueue(store)
     page = build(AppState.make(store, queue))
-    page.launch(prevent_thread_lock=True, **launch_arguments())
+    page.launch(prevent_thread_lock=True, auth=auth, **launch_arguments())
     queue.start()
     time.sleep(2)  # a page that is opened at once draws before the heavy imports take the processor
     children.prepare()
