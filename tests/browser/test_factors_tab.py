@@ -14,6 +14,7 @@ from studio import Server, Visit, axe_violations, server_calls
 from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
 
 from cdvft_app.inspection import layers, numbers, sources
+from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import Source
 from cdvft_app.inspection.turns import Busy
 
@@ -153,15 +154,14 @@ def test_a_busy_server_may_be_asked_again(
     busy = True
 
     def unless_busy(answer: Callable[..., object]) -> Callable[..., object]:
-        def asked(*arguments: object) -> object:
+        def asked(*arguments: object, **about: object) -> object:
             if busy:
                 raise Busy("Somebody else is at it.")
-            return answer(*arguments)
+            return answer(*arguments, **about)
 
         return asked
 
-    for name in ("overview", "singular"):
-        monkeypatch.setattr(numbers, name, unless_busy(getattr(numbers, name)))
+    monkeypatch.setattr(Inspector, "ask", unless_busy(Inspector.ask))
     page = visit(f"?run=nothing&tab=factors&factors={runs['three'].id}", ready=".factors .problem")
     problem, again = page.locator(".factors > .problem"), page.get_by_role("button", name="Try again")
     expect(problem).to_contain_text("Somebody else is at it.")

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
-from cdvft_app.catalog import libraries
 from cdvft_app.figures import curves
 from cdvft_app.figures.palette import FACTOR_STYLES
 from cdvft_app.inspection import examples, layers, sources
+from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import RecordedRun, Source, Unavailable
-from cdvft_app.inspection.turns import Busy, Turn
+from cdvft_app.inspection.turns import Busy
 from cdvft_app.payloads.factors import (
     Images,
     InspectedRun,
@@ -43,7 +43,7 @@ from cdvft_app.ui.shared.state import AppState
 
 TITLE = "Factors"
 COMPUTING = 4, 32  # requests at a time, and waiting
-PATIENCE = 20.0  # seconds that a visitor's singular values and norms wait for others'
+PATIENCE = 20.0  # seconds that a visitor waits for what others ask to be computed
 
 
 def build(app: AppState) -> None:
@@ -78,7 +78,7 @@ class Questions:
 
     def __init__(self, store: RunStore) -> None:
         self.store = store
-        self.computing = Turn("The server computes somebody else's singular values; try again in a moment.")
+        self.inspector = Inspector(store.root)
 
     def runs(self, _: dict[str, Any]) -> InspectedRuns:
         """Every run that can be looked into, the latest first, recorded ones last."""
@@ -107,8 +107,7 @@ class Questions:
         texts = examples.texts(source, found.module)
         if source.settings.method.drawn_from_vectors:
             return {**layers.payload(source, found), "texts": texts}
-        with self.computing.taken(PATIENCE):
-            whole: KeptVectors = self._numbers().dense_payload(source, found)
+        whole: KeptVectors = self._computed("dense", source, module=found.module)
         return {**whole, "texts": texts}
 
     def most_changed(self, asked: dict[str, Any]) -> MostChanged:
@@ -118,9 +117,7 @@ class Questions:
         if isinstance(source, RecordedRun):
             norms = {one["module"]: one["norm"][-1] or 0.0 for one in source.overview()["layers"]}
             return {"module": layers.most_changed(norms, weights)}
-        numbers = self._numbers()
-        with self.computing.taken(PATIENCE):
-            return {"module": layers.most_changed(numbers.last_norms(source), weights)}
+        return {"module": layers.most_changed(self._computed("last_norms", source), weights)}
 
     def singular(self, asked: dict[str, Any]) -> SingularValues | NoSingularValues:
         """{"run", "module"}: its update's singular values at every snapshot."""
@@ -128,9 +125,7 @@ class Questions:
         found = layers.find_layer(source, asked.get("module"))
         if isinstance(source, RecordedRun):
             return source.singular(found.module)
-        numbers = self._numbers()
-        with self.computing.taken(PATIENCE):
-            return numbers.singular(source, found)
+        return self._computed("singular", source, module=found.module)
 
     def overview(self, asked: dict[str, Any]) -> Overview:
         """{"run", "first"}: numbers about its layers from that place on."""
@@ -138,28 +133,20 @@ class Questions:
         if isinstance(source, RecordedRun):
             return source.overview()
         first = asked.get("first")
-        numbers = self._numbers()
-        with self.computing.taken(PATIENCE):
-            return numbers.overview(source, first if isinstance(first, int) and first > 0 else 0)
+        place = first if isinstance(first, int) and first > 0 else 0
+        return self._computed("overview", source, first=place)
 
     def weights(self, asked: dict[str, Any]) -> Weights:
         """{"run"}: the norms of its frozen weights, from the model itself."""
         source = self._source(asked)
-        modules = [layer.module for layer in layers.layers(source)]
-        libraries.load()
-        from cdvft_app.inspection import frozen
-
-        return {"weights": frozen.weight_norms(source, modules)}
+        return {"weights": self._computed("weights", source)}
 
     def images(self, asked: dict[str, Any]) -> Images:
         """{"run"}: images to follow through the run's layers, and how they are cut into patches."""
         source = self._source(asked)
         if isinstance(source, RecordedRun) and (known := examples.images(source)):
             return known
-        libraries.load()
-        from cdvft_app.inspection import patches
-
-        return patches.images(source)
+        return self._computed("images", source)
 
     def inputs(self, asked: dict[str, Any]) -> LayerInputs:
         """{"run", "module", "text" or "image"}: what the layer receives for it."""
@@ -171,21 +158,15 @@ class Questions:
         image = asked.get("image")
         if isinstance(source, RecordedRun) and (known := examples.patches(source, module, image)):
             return known
-        libraries.load()
-        from cdvft_app.inspection import patches, typed
-
         if "image" in asked:
-            return patches.inputs(source, module, image)
-        return typed.inputs(source, module, text)
+            return self._computed("patches", source, module=module, image=image)
+        return self._computed("typed", source, module=module, text=text)
 
     def _source(self, asked: dict[str, Any]) -> Source:
         return sources.find(self.store, asked.get("run"))
 
-    def _numbers(self) -> Any:
-        libraries.load()
-        from cdvft_app.inspection import numbers
-
-        return numbers
+    def _computed(self, question: str, source: Source, **about: Any) -> Any:
+        return self.inspector.ask(question, source.id, PATIENCE, **about)
 
 
 def _answering(questions: Questions, ask: Callable[..., Mapping[str, Any]]) -> Callable[[object], Any]:

@@ -16,6 +16,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
+from cdvft_app.training.children import Conversation
 from cdvft_app.ui.factors.tab import Questions, _answering
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
@@ -207,10 +208,28 @@ def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypat
     asked = {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
     ask = _answering(questions, getattr(Questions, name))
-    with questions.computing.taken(0.0):
-        assert "somebody else's singular values" in ask(asked)["error"]
+    with questions.inspector.turn.taken(0.0):
+        assert "computes for somebody else" in ask(asked)["error"]
         assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
     assert "error" not in ask(asked)
+
+
+def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
+    settings = settings_of("cdvft")
+    run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
+    questions = Questions(store)
+    ask, asked = _answering(questions, Questions.singular), {"run": run.id, "module": NAMES[0]}
+    monkeypatch.setattr(numbers, "singular", None)  # in this one
+    first = ask(asked)
+    assert first["count"] > 0
+    questions.inspector._talk.end()
+    assert ask(asked) == first  # by a new one
+
+    def ended(*_):
+        raise EOFError
+
+    monkeypatch.setattr(Conversation, "ask", ended)
+    assert "has ended, most likely for want of memory" in ask(asked)["error"]
 
 
 def test_a_run_without_factors_is_a_sentence(store):

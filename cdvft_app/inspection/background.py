@@ -1,0 +1,121 @@
+"""What takes computing, or a run's pretrained model: asked by the page, done in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.inspection import layers, sources
+from cdvft_app.inspection.sources import Source, Unavailable
+from cdvft_app.inspection.turns import Turn
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.snapshots import SnapshotError
+from cdvft_app.training.children import Connection, Conversation
+
+IDLE_SECONDS = 300.0  # after which the process goes, and its memory
+LONGEST_SECONDS = 180.0  # for one question
+ENDED = "The process that computes has ended, most likely for want of memory. Try again, or a smaller run."
+
+
+class Inspector:
+    """Takes one question at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._talk: Conversation | None = None
+        self.turn = Turn("The server computes for somebody else; try again in a moment.")
+
+    def ask(self, question: str, run_id: str, patience: float, **about: Any) -> Any:
+        """The answer of the function in `QUESTIONS` about a run, waiting `patience` seconds for others.
+
+        Raises:
+            Busy: others were still asking.
+            Unavailable, SnapshotError, StoreError, InvalidChoice: with a sentence.
+        """
+        with self.turn.taken(patience):
+            if self._talk is None or not self._talk.alive():
+                self._talk = Conversation(_serve, str(self._root), IDLE_SECONDS)
+            try:
+                answer, refused = self._talk.ask((question, run_id, about), LONGEST_SECONDS)
+            except (EOFError, OSError):
+                self._talk = None
+                raise Unavailable(ENDED) from None
+        if refused is not None:
+            raise refused
+        return answer
+
+
+def _serve(words: Connection, root: str, idle: float) -> None:
+    """Answer until nobody has asked for `idle` seconds, or nobody is there who could."""
+    store = RunStore(root)
+    with suppress(EOFError):
+        while words.poll(idle):
+            question, run_id, about = words.recv()
+            try:
+                words.send((QUESTIONS[question](sources.find(store, run_id), **about), None))
+            except (Unavailable, SnapshotError, StoreError, InvalidChoice) as error:
+                words.send((None, error))
+
+
+def _dense(source: Source, module: str) -> Any:
+    from cdvft_app.inspection import numbers
+
+    return numbers.dense_payload(source, layers.find_layer(source, module))
+
+
+def _singular(source: Source, module: str) -> Any:
+    from cdvft_app.inspection import numbers
+
+    return numbers.singular(source, layers.find_layer(source, module))
+
+
+def _overview(source: Source, first: int) -> Any:
+    from cdvft_app.inspection import numbers
+
+    return numbers.overview(source, first)
+
+
+def _last_norms(source: Source) -> Any:
+    from cdvft_app.inspection import numbers
+
+    return numbers.last_norms(source)
+
+
+def _weights(source: Source) -> Any:
+    from cdvft_app.inspection import frozen
+
+    return frozen.weight_norms(source, [layer.module for layer in layers.layers(source)])
+
+
+def _images(source: Source) -> Any:
+    from cdvft_app.inspection import patches
+
+    return patches.images(source)
+
+
+def _patches(source: Source, module: str, image: object) -> Any:
+    from cdvft_app.inspection import patches
+
+    return patches.inputs(source, module, image)
+
+
+def _typed(source: Source, module: str, text: object) -> Any:
+    from cdvft_app.inspection import typed
+
+    return typed.inputs(source, module, text)
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {
+    "dense": _dense,
+    "singular": _singular,
+    "overview": _overview,
+    "last_norms": _last_norms,
+    "weights": _weights,
+    "images": _images,
+    "patches": _patches,
+    "typed": _typed,
+}
