@@ -48,6 +48,7 @@ class _Choices(BaseModel):
     weight_decay: float = Field(0.0, ge=0, le=1, strict=True)
     seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
     checkpoint_every: int = Field(50, ge=1, le=10_000, strict=True, description="steps between checkpoints")
+    all_gpus: bool = Field(False, strict=True, description="share each batch among all visible GPUs")
 
 
 class RunSettings(_Choices):

@@ -76,7 +76,8 @@ APP = {
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"results", "public"}
-    | {"store", "sweep", "training.jobs", "training.children", "training.device", "events"},
+    | {"store", "sweep", "training.jobs", "training.children", "training.device"}
+    | {"training.schedule", "events"},
 }
 LOCKS = ("cdvft_app.catalog.libraries", "cdvft_app.inspection.turns")  # they start no thread
 # Modules of other packages, each with the places that may import it.

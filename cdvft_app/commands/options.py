@@ -46,6 +46,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "weight_decay": (float, "AdamW's weight decay."),
     "seed": (int, "Decides the start values and the order of the data."),
     "checkpoint_every": (int, "Steps between checkpoints."),
+    "all_gpus": (bool, "Share each batch among all visible GPUs, a process each."),
 }
 SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].size)
 """Options that decide how many numbers a method trains."""

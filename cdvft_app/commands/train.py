@@ -2,12 +2,14 @@
 
 Under a launcher several processes share a run's batches, on GPUs or, where there is none, on the CPU:
 `accelerate launch --multi_gpu --num_processes 2 -m cdvft_app train`, or
-`torchrun --nproc-per-node 2 -m cdvft_app train`.
+`torchrun --nproc-per-node 2 -m cdvft_app train`. With --all-gpus `train` launches itself so.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -24,9 +26,10 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
-from cdvft_app.training.data_parallel import is_single_process_launch, rank
+from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
 from cdvft_app.training.foreground import run_as_worker, run_here
 from cdvft_app.training.limits import most_run_seconds
+from cdvft_app.training.schedule import processes, visible_gpus
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
 OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
@@ -37,6 +40,9 @@ def train(settings: RunSettings, as_json: Json = False) -> None:
     """Train one method on one recipe. Ctrl-C stops it and keeps the adapter."""
     plan = catalog.resolve(settings)
     require_in_reach([plan.model, plan.dataset])
+    if settings.all_gpus and processes() == 1 and visible_gpus() > 1:
+        command = [*launcher(visible_gpus()), "cdvft_app", *sys.argv[1:]]
+        os.execv(command[0], command)
 
     def take(store: RunStore) -> RunRecord:
         forecasts = [admitted(plan, store, most_run_seconds())]

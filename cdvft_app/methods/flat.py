@@ -40,6 +40,7 @@ def write_run(settings: BaseModel) -> dict[str, Any]:
     own = values.pop("method")
     kind = METHODS[own.pop("method")]
     named = {kind.flat_name(name): own.pop(name) for name in kind.settings() if name in own}
+    values = {name: value for name, value in values.items() if value is not False}  # as left out
     first = {"recipe": values.pop("recipe"), "method": kind.model_fields["method"].default}
     return first | named | own | values
 

@@ -61,7 +61,12 @@ def admit_again(run: RunRecord, plan: Plan, store: RunStore, most_seconds: float
 
 
 def _least_bytes(made: Prediction, kind: str) -> float:
-    return made.peak_memory_bytes.low * (HALF_PRECISION if kind == "cuda" else 1.0)
+    return made.peak_memory_bytes.low * _share(made, kind)
+
+
+def _share(made: Prediction, kind: str) -> float:
+    """A GPU has one process, and may do with half of the bytes; on a CPU all processes have one memory."""
+    return HALF_PRECISION if kind == "cuda" else made.counted.processes
 
 
 def _too_large(plan: Plan, made: Prediction, kind: str, memory: int) -> str:
@@ -81,10 +86,11 @@ def _largest_batch(plan: Plan, made: Prediction, kind: str, memory: int) -> int:
     """The largest half, quarter, ... of the batch that fits; 0 where not even one example does."""
     batch = plan.settings.batch_size or 1
     while batch := batch // 2:
-        counted = count(replace(plan, settings=plan.settings.model_copy(update={"batch_size": batch})))
+        smaller_plan = replace(plan, settings=plan.settings.model_copy(update={"batch_size": batch}))
+        counted = count(smaller_plan, made.counted.processes)
         assert counted is not None
         smaller = made.peak_memory_bytes.low - made.counted.step_bytes + counted.step_bytes
-        if smaller * (HALF_PRECISION if kind == "cuda" else 1.0) <= memory:
+        if smaller * _share(made, kind) <= memory:
             return batch
     return 0
 

@@ -34,10 +34,13 @@ class Counted:
     training_flops: int
     evaluation_flops: int
     step_bytes: int
+    processes: int
 
 
-def count(plan: Plan) -> Counted | None:
+def count(plan: Plan, processes: int | None = None) -> Counted | None:
     """None for a model whose layers are unknown until it is loaded.
+
+    So many processes share each batch; None: as many as a launcher started.
 
     Texts count the dataset's mean number of tokens, and its longest text for memory; where these are not
     known, `max_length` stands for both, which is too much rather than too little.
@@ -49,9 +52,10 @@ def count(plan: Plan) -> Counted | None:
     assert settings.batch_size and settings.train_examples and settings.evaluation_examples
     shapes = model_shapes(plan.model.key, settings.image_size)
     examples = settings.train_examples
-    steps = schedule.total_steps(settings, examples)
+    steps = schedule.total_steps(settings, examples, processes)
     step = _cost(plan, min(settings.batch_size, examples), plan.dataset.mean_tokens)
-    largest = _cost(plan, min(schedule.batch_per_process(settings), examples), plan.dataset.most_tokens)
+    share = schedule.batch_per_process(settings, processes)
+    largest = _cost(plan, min(share, examples), plan.dataset.most_tokens)
     forward = step["frozen_forward_flops_per_step"] / step["batch"]
     if settings.method.key != "full":  # whose own FLOPs are gradients of weights
         forward += step["forward_flops_per_step"] / step["batch"]
@@ -66,6 +70,7 @@ def count(plan: Plan) -> Counted | None:
         training_flops=steps * step["total_flops_per_step"],
         evaluation_flops=round(evaluated * forward),
         step_bytes=largest["step_bytes"],
+        processes=processes or schedule.processes(),
     )
 
 

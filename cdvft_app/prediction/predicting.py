@@ -62,7 +62,10 @@ class Prediction:
 
 
 def predict(
-    plan: Plan, finished: Iterable[RunRecord], measured: Iterable[Mapping[str, Any]] = ()
+    plan: Plan,
+    finished: Iterable[RunRecord],
+    measured: Iterable[Mapping[str, Any]] = (),
+    processes: int | None = None,
 ) -> Prediction | None:
     """What a run will take here; None for a model whose layers are unknown until it is loaded.
 
@@ -70,15 +73,17 @@ def predict(
         plan: the run.
         finished: runs that ended, latest first; those of this device teach.
         measured: step times, as the store keeps them; those of this device teach too.
+        processes: that will share it; None: as many as a launcher started.
     """
-    counted = count(plan)
+    counted = count(plan, processes)
     if counted is None:
         return None
     kind = device_kind()
-    device = device_name(kind)
+    device = device_name(kind, processes)
     known = observed_runs(finished, device, GROWTH.value)
     steps = _measured(measured, device)
-    pace = _pace(plan.settings, [*known, *steps], counted.step_flops, counted.steps, kind)
+    rough = _rough_pace(cpu_threads(processes)) if kind == "cpu" else None
+    pace = _pace(plan.settings, [*known, *steps], counted.step_flops, counted.steps, rough)
     rest = estimate(
         plan.settings,
         known,
@@ -111,7 +116,8 @@ def step_seconds(
     device = device_name(kind)
     known = [*observed_runs(finished, device, GROWTH.value), *_measured(measured, device)]
     flops = row["total_flops_per_step"]
-    pace = _pace(settings_of(row), known, flops, MANY_STEPS, kind)
+    rough = _rough_pace(cpu_threads()) if kind == "cpu" else None
+    pace = _pace(settings_of(row), known, flops, MANY_STEPS, rough)
     return pace and Estimate(flops * pace.value, flops * pace.low, flops * pace.high, pace.how)
 
 
@@ -120,26 +126,29 @@ def _measured(results: Iterable[Mapping[str, Any]], device: str) -> list[Observa
 
 
 def _pace(
-    settings: RunSettings, known: Sequence[Observation], step_flops: float, steps: int, kind: str
+    settings: RunSettings,
+    known: Sequence[Observation],
+    step_flops: float,
+    steps: int,
+    rough: Estimate | None,
 ) -> Estimate | None:
-    """Seconds a FLOP; None on a GPU that nothing is known of."""
+    """Seconds a FLOP; `rough` where nothing is known."""
 
     def same_pace(other: Observation) -> bool:
         many = min(steps, other.steps) >= MANY_STEPS
         return same_magnitude(step_flops, other.step_flops) and (many or same_magnitude(steps, other.steps))
 
     telling = [one for one in known if step_flops < _TELLING * one.step_flops]
-    return estimate(settings, telling, Observation.seconds_per_flop, same_pace) or (
-        _rough_pace() if kind == "cpu" else None
-    )
+    return estimate(settings, telling, Observation.seconds_per_flop, same_pace) or rough
 
 
 def _exactly(value: float, how: str) -> Estimate:
     return Estimate(value, value, value, how)
 
 
-def _rough_pace() -> Estimate:
-    pace = 1 / (_RATE * cpu_threads())
+def _rough_pace(threads: int) -> Estimate:
+    """On a CPU; of a GPU nothing is known before."""
+    pace = 1 / (_RATE * threads)
     return Estimate(pace, pace / _ROUGHLY, pace * _ROUGHLY, _UNTRIED)
 
 

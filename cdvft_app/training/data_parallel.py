@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,12 @@ def rank() -> int:
 def is_single_process_launch() -> bool:
     """Several processes were asked for and one was started, as `accelerate launch --cpu` does without MPI."""
     return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= set(os.environ) and "RANK" not in os.environ
+
+
+def launcher(many: int) -> list[str]:
+    """What begins a command so that as many processes run what follows; on the CPU where there is no GPU."""
+    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(many),
+            "--main_process_port", "0", "-m"]  # fmt: skip
 
 
 def lead(run: RunRecord, folder: Path) -> None:

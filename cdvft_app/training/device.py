@@ -27,8 +27,11 @@ def kind_of_measured_steps() -> str:
     return "cuda" if _torch().cuda.is_available() else "cpu"
 
 
-def device_name(kind: str) -> str:
-    """For a person: "CPU, 2 threads", or a GPU's name; with the number of processes if there are several."""
+def device_name(kind: str, many: int | None = None) -> str:
+    """For a person: "CPU, 2 threads", or a GPU's name; with the number of processes if there are several.
+
+    `many` processes; None: as many as a launcher started.
+    """
     if kind == "cuda":
         name = _torch().cuda.get_device_name()
     elif kind == "mps":
@@ -36,12 +39,13 @@ def device_name(kind: str) -> str:
     else:
         threads = _torch().get_num_threads()
         name = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-    return f"{name}, {processes()} processes" if processes() > 1 else name
+    many = many or processes()
+    return f"{name}, {many} processes" if many > 1 else name
 
 
-def cpu_threads() -> int:
-    """Of all processes of a run on a CPU."""
-    return _torch().get_num_threads() * processes()
+def cpu_threads(many: int | None = None) -> int:
+    """Of all processes of a run on a CPU, as many as they are for `device_name`."""
+    return _torch().get_num_threads() * (many or processes())
 
 
 def free_bytes(kind: str) -> int:

@@ -21,7 +21,9 @@ import psutil
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.children import OUT_OF_MEMORY, Child, died
+from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.execution import TRAINER
+from cdvft_app.training.schedule import planned_processes
 from cdvft_app.training.worker import work
 
 
@@ -61,10 +63,18 @@ def launched(
     processes: int,
 ) -> Execution:
     """Train in several processes, on as many GPUs, or on the CPU where there is none."""
-    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
-    worker = ["--main_process_port", "0", "-m", work.__module__]
     arguments = json.dumps([str(store.root), run.id, limit, trainer])
-    return Launched([sys.executable, *launcher, *worker, arguments])
+    return Launched([*launcher(processes), work.__module__, arguments])
+
+
+def as_planned(
+    store: RunStore, run: RunRecord, limit: float | None = None, trainer: str = TRAINER
+) -> Execution:
+    """Train in as many processes as the run's settings and CDVFT_PROCESSES say."""
+    many = planned_processes(run.settings)
+    if many == 1:
+        return own_process(store, run, limit, trainer)
+    return launched(store, run, limit, trainer, processes=many)
 
 
 class Launched:

@@ -20,7 +20,7 @@ from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
 from cdvft_app.training import webhook
-from cdvft_app.training.executors import Executor, own_process
+from cdvft_app.training.executors import Executor, as_planned
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.limits import most_run_seconds, whole_number
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
@@ -38,7 +38,7 @@ class JobQueue:
     Args:
         store: where runs wait, and where everything about them is kept.
         workers: how many train at the same time; None: CDVFT_WORKERS, else 1.
-        executor: where runs train; None: in CDVFT_PROCESSES processes of their own (1).
+        executor: where runs train; usually in processes of their own, as many as `planned_processes` says.
 
     With CDVFT_MAX_RUN_SECONDS a run that takes longer fails, and can be resumed from its last checkpoint.
 
@@ -50,7 +50,7 @@ class JobQueue:
     into, and each may fill half of what sweeps may have.
     """
 
-    def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = own_process) -> None:
+    def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = as_planned) -> None:
         self._store = store
         self._executor = executor
         self.most_seconds = most_run_seconds()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 
 from cdvft_app.settings import RunSettings
+from cdvft_app.training.limits import whole_number
 
 EVALUATIONS = 5
 """How often a run is evaluated, the final time included."""
+DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 def processes() -> int:
@@ -16,16 +19,37 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def batch_per_process(settings: RunSettings) -> int:
-    """Examples that each process takes of a step; the settings' batch is that of all together."""
+def planned_processes(settings: RunSettings) -> int:
+    """How many processes the page starts for a run: CDVFT_PROCESSES, else one, or one a visible GPU."""
+    return whole_number("CDVFT_PROCESSES", 0) or (max(1, visible_gpus()) if settings.all_gpus else 1)
+
+
+def gpus_to_choose() -> int:
+    """How many GPUs a visitor may ask for together; 0 where there is no choice."""
+    return 0 if os.environ.get("CDVFT_PROCESSES") or visible_gpus() < 2 else visible_gpus()
+
+
+def visible_gpus() -> int:
+    """The GPUs that CUDA would find, as NVIDIA's driver lists them."""
+    listed = len(list(DRIVER.iterdir())) if DRIVER.is_dir() else 0
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return listed if chosen is None else min(listed, len([one for one in chosen.split(",") if one.strip()]))
+
+
+def batch_per_process(settings: RunSettings, many: int | None = None) -> int:
+    """Examples that each process takes of a step; the settings' batch is that of all together.
+
+    `many` processes; None: as many as a launcher started.
+    """
     assert settings.batch_size  # settings are a plan's, and so complete
-    return max(1, settings.batch_size // processes())
+    return max(1, settings.batch_size // (many or processes()))
 
 
-def total_steps(settings: RunSettings, examples: int) -> int:
-    """Optimizer steps of a run on so many training examples."""
+def total_steps(settings: RunSettings, examples: int, many: int | None = None) -> int:
+    """Optimizer steps of a run on so many training examples; `many` as for `batch_per_process`."""
     assert settings.epochs
-    steps_per_epoch = math.ceil(math.ceil(examples / batch_per_process(settings)) / processes())
+    per_process = math.ceil(examples / batch_per_process(settings, many))
+    steps_per_epoch = math.ceil(per_process / (many or processes()))
     return settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
 
 

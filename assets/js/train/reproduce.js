@@ -9,12 +9,12 @@ const quoted = (value) =>
   /^[\w./:=-]+$/.test(String(value)) ? String(value) : `'${String(value).replaceAll("'", "'\\''")}'`;
 
 /**
- * One run's options as the words of a command; a list is one option a member.
+ * One run's options as the words of a command; a list is one option a member, `true` needs no word.
  * @param {Record<string, unknown>} options
  */
 export function command(options) {
   const words = Object.entries(options).flatMap(([name, value]) =>
-    [value].flat().map((one) => `--${name.replaceAll("_", "-")} ${quoted(one)}`),
+    [value].flat().map((one) => `--${name.replaceAll("_", "-")}${one === true ? "" : ` ${quoted(one)}`}`),
   );
   return ["python -m cdvft_app train", ...words];
 }

@@ -22,14 +22,17 @@ NUMBERS = (
     "epochs", "max_steps", "batch_size", "seed", "train_examples", "evaluation_examples", "max_length",
     "image_size", "warmup_ratio", "weight_decay", "checkpoint_every",
 )  # fmt: skip
+SWITCHES = ("all_gpus",)
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)
 FIELDS = (
     "recipe", "model", "dataset", "methods", "target_modules", *CHOICES, "schedule", *NUMBERS, *RATES,
+    *SWITCHES,
 )  # fmt: skip
 LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
 """Where several values, with commas between them, race a method several times."""
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "schedule": "linear", "seed": 0}
+START |= dict.fromkeys(SWITCHES, False)
 START |= {name: one.default for name, one in OWN.items() if FLAT[name][0] == "cdvft" and one.default}
 AUTOMATIC = "automatic"  # in a list, what an empty field stands for
 LABELS = {
@@ -161,6 +164,8 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = text(values[name])[:MOST_TYPED]
     for name in ("model", "dataset", *CHOICES, "schedule"):
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
+    for name in SWITCHES:
+        values[name] = values[name] is True
     return values if _go_together(values) else values | OF_ANOTHER
 
 

@@ -14,6 +14,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.prediction import Prediction, predict
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.schedule import planned_processes
 from cdvft_app.ui.shared.viewing import viewer
 
 SECRET_FILE = "browser-secret"
@@ -38,7 +39,7 @@ class AppState:
     def foretell(self, plans: Sequence[Plan]) -> list[Prediction | None]:
         """What is promised of each run, by what the latest ones, and measured steps, took here."""
         finished, measured = self.store.finished(LEARNED_FROM), self.store.measurements.all()
-        return [predict(plan, finished, measured) for plan in plans]
+        return [predict(plan, finished, measured, planned_processes(plan.settings)) for plan in plans]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
+from cdvft_app.training.schedule import gpus_to_choose
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.form import (
     CHOICES,
@@ -80,6 +81,7 @@ class Controls:
         with gr.Accordion("Training: epochs, batch, seed", open=False, elem_classes=["fold"]):
             for name in ("epochs", "max_steps", "batch_size", "seed"):
                 self._number(name)
+            self._switch("all_gpus", gpus_to_choose())
         with gr.Accordion("Learning rates", open=False, elem_classes=["fold"]):
             gr.Markdown(
                 "One shared rate would make the race unfair, so each method has its own. "
@@ -115,6 +117,16 @@ class Controls:
             max_lines=1,
             max_length=MOST_TYPED if name in LISTED else 20,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+        )
+
+    def _switch(self, name: str, gpus: int) -> None:
+        label, hint = texts.SETTINGS[name]
+        self.fields[name] = gr.Checkbox(
+            value=START[name],
+            label=f"{label} ({gpus})",
+            info=hint,
+            elem_id=f"set-{name}",
+            visible=gpus > 0,
         )
 
     def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:

@@ -16,8 +16,11 @@ from tiny_trainer import MODEL, save_model
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.executors import launched, own_process
+from cdvft_app.training import schedule
+from cdvft_app.training.executors import as_planned, own_process
 from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared.state import AppState
 
 pytestmark = [
     pytest.mark.slow,
@@ -83,9 +86,18 @@ def test_killed_stopped_and_resumed_it_makes_the_losses_of_one_piece(runs):
     assert store.get(broken).metric == store.get(whole).metric
 
 
-def test_two_processes_share_a_run_of_the_queue(runs):
-    store, queue = runs(partial(launched, processes=2))
-    run_id, killed = queue.submit([RUN, RUN], "a")
+def test_all_visible_gpus_share_a_run_that_the_page_started(runs, monkeypatch):
+    """Two that the driver lists, where torch finds none: two processes on the CPU, over gloo."""
+    monkeypatch.delenv("CDVFT_PROCESSES", raising=False)
+    monkeypatch.setattr(schedule, "visible_gpus", lambda: 2)
+    store, queue = runs(as_planned)
+    typed = {"max_steps": "60", "batch_size": "8", "checkpoint_every": "5"}
+    asked = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"], **typed}
+    app = AppState.make(store, queue)
+    (run_id,), refused = actions.start(app, asked | {"all_gpus": True}, "a")
+    assert refused is None and store.get(run_id).forecast["device"].endswith("2 processes")
+    (killed,), refused = actions.start(app, asked | {"all_gpus": True}, "a")
+    assert refused is None
     wait_for(lambda: store.get(run_id).step >= 12)
     queue.stop(run_id, "a")
     run = wait(store, run_id, *FINAL)
