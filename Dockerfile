@@ -2,6 +2,8 @@
 #
 #   docker build -t cdvft-studio .
 #   docker run --init -p 127.0.0.1:7860:7860 -v studio:/data --stop-timeout 60 cdvft-studio
+#
+# It counts as a public server; for oneself alone add `-e CDVFT_PUBLIC=0`, for others `-e CDVFT_HOSTS=their.name.for.it`.
 
 FROM python:3.11-slim
 

@@ -77,10 +77,10 @@ class Bench:
         self._address, self._server, self._store, self._seconds = address, server, store, seconds
         client = Client(address, verbose=False)
         for run_id in client.predict(SHORT, api_name="/start")["run_ids"]:
-            _wait(lambda run_id=run_id: store.state(run_id) == "finished")  # type: ignore[misc]
+            wait(lambda run_id=run_id: store.state(run_id) == "finished")  # type: ignore[misc]
         (self.run_id,) = client.predict(LONG, api_name="/start")["run_ids"]
         client.close()
-        _wait(lambda: self._step() > 20)
+        wait(lambda: self._step() > 20)
         page = Page(address)
         self._config = page.config
         page.close()
@@ -175,7 +175,7 @@ def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     server = subprocess.Popen([sys.executable, "app.py"], cwd=root, env={**os.environ, **environment})
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait(lambda: _answers(port))
+        wait(lambda: _answers(port))
         yield address, psutil.Process(server.pid)
     finally:
         server.terminate()
@@ -187,12 +187,13 @@ def _answers(port: int) -> bool:
         return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait(done: Callable[[], bool], seconds: float = 600.0) -> None:
+def wait(done: Callable[[], bool], seconds: float = 600.0, every: float = 0.2) -> None:
+    """Until it is so, asked again and again."""
     until = time.monotonic() + seconds
     while not done():
         if time.monotonic() > until:
             raise TimeoutError("The page does not do what it was asked for; see what it printed.")
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 def markdown(record: dict[str, Any]) -> str:
