@@ -56,7 +56,7 @@ def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        predicting, "device_name", lambda kind: "CPU, fake"
+        predicting, "device_name", lambda kind, many=None: "CPU, fake"
     )  # where the fake runs are trained
     page = visit()
     expect(page.locator("#run .predicted")).to_contain_text("Started without a forecast: CDVFT, LoRA")

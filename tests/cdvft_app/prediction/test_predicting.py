@@ -176,7 +176,7 @@ def observations_of(run: RunRecord) -> Any:
 
 def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdvft_app.prediction.predicting.device_kind", lambda: "cuda")
-    monkeypatch.setattr("cdvft_app.prediction.predicting.device_name", lambda kind: "some GPU")
+    monkeypatch.setattr("cdvft_app.prediction.predicting.device_name", lambda kind, many=None: "some GPU")
     made = foretell(store)
     assert made.seconds is None and made.whole_seconds is None
     assert made.peak_memory_bytes.value == made.step_bytes.value
