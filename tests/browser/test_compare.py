@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from contextlib import suppress
 
 import psutil
 import pytest
