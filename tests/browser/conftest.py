@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import fake_training
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from ports import free_port
 from studio import FLAGS, Hold, Server, Visit
 from synthetic_runs import synthetic
 
@@ -34,15 +33,9 @@ def libraries() -> None:
     warm_up().join()
 
 
-@pytest.fixture(scope="session")
-def port() -> int:
-    """One for all servers, which run one at a time: a browser keeps what it fetched by address."""
-    return free_port()
-
-
 @pytest.fixture(scope="module")
-def server(libraries: None, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("runs"), port)
+def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("runs"))
     running.start()
     yield running
     running.stop()

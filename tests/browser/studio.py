@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, as app.py does
@@ -14,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from gradio.context import Context
 from in_process import InProcess
 from playwright.sync_api import Locator, Page, Request, expect
+from ports import free_port
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -88,12 +90,18 @@ def status(page: Page) -> Locator:
     return page.locator("#run .status")
 
 
+@cache
+def port() -> int:
+    """One for all servers, which run one at a time: a browser keeps what it fetched by address."""
+    return free_port()
+
+
 class Server:
     """The app in this process; `restart` is a new program over the same runs and port."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.port = folder, port
-        self.url = f"http://127.0.0.1:{port}/"
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, port()
+        self.url = f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
         Context.id = 0  # as in a new process: an open page calls the parts by the numbers it knows
