@@ -38,8 +38,8 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test, the real page in Chromium included; two files at a time, a thread each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: check-python check-scripts ## lint, format, types, and what needs no browser of the scripts
 

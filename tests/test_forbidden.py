@@ -1,0 +1,72 @@
+"""What no source may hold, and what no test file may be called."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from sources import ROOT, sources
+
+LINES = 300
+
+
+def forbidden(modules: dict[str, str]) -> Iterator[str]:
+    """gr.Plot, torch.load, a hub's code, unpickling, PEFT's tables outside registration, and long files."""
+    for name, source in modules.items():
+        lines = source.count("\n")
+        if lines > LINES:
+            yield f"{name} has {lines} lines; at most {LINES}"
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute):
+                spelled = ast.unparse(node)
+                if spelled in ("gr.Plot", "gradio.Plot", "torch.load"):
+                    yield f"{name} uses {spelled}"
+            if isinstance(node, ast.keyword) and node.arg in ("trust_remote_code", "allow_pickle"):
+                value = ast.unparse(node.value)
+                if value != "False":
+                    yield f"{name} sets {node.arg} to {value}"
+            if isinstance(node, ast.ImportFrom) and node.module in ("torch", "gradio"):
+                for alias in node.names:
+                    if alias.name in ("load", "Plot"):
+                        yield f"{name} imports {node.module}.{alias.name}"
+            names = (
+                [node.id]
+                if isinstance(node, ast.Name)
+                else [node.attr]
+                if isinstance(node, ast.Attribute)
+                else [alias.name for alias in node.names]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            if name != "cdvft.registration" and any(part.startswith("PEFT_TYPE_TO_") for part in names):
+                yield f"{name} touches PEFT's mapping tables"
+
+
+def test_no_source_holds_it():
+    assert sorted(set(forbidden(sources()))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "complaint"),
+    [
+        ("cdvft_app.ui.train.tab", "import gradio as gr\ngr.Plot()", "uses gr.Plot"),
+        ("cdvft_app.ui.train.tab", "from gradio import Plot", "imports gradio.Plot"),
+        ("cdvft.model", "import torch\ntorch.load('x')", "uses torch.load"),
+        ("cdvft_app.catalog.hub", "f(trust_remote_code=True)", "sets trust_remote_code to True"),
+        ("cdvft_app.catalog.hub", "f(trust_remote_code=x)", "sets trust_remote_code to x"),
+        ("cdvft_app.catalog.hub", "np.load(f, allow_pickle=True)", "sets allow_pickle to True"),
+        ("cdvft.model", "from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as M", "mapping tables"),
+        ("cdvft.model", "peft.mapping.PEFT_TYPE_TO_TUNER_MAPPING['x'] = 1", "mapping tables"),
+        ("cdvft.model", "x = 1\n" * 301, "has 301 lines"),
+    ],
+)
+def test_it_is_noticed(name, source, complaint):
+    assert list(forbidden({name: ""})) == []
+    assert any(complaint in found for found in forbidden({name: source}))
+
+
+def test_no_two_test_files_share_a_name():
+    """Test folders are no packages, so pytest refuses to collect two files of one name."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
