@@ -1,0 +1,105 @@
+"""The names of before, when all methods' settings stood side by side: read into methods, and written."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.methods import METHODS, flat
+from cdvft_app.settings import RunSettings
+
+Lora, C3A, Cdvft = METHODS["lora"], METHODS["c3a"], METHODS["cdvft"]
+
+
+def test_every_setting_has_a_flat_name_of_its_own():
+    assert flat.FLAT["lora_r"] == ("lora", "r") and flat.FLAT["vera_r"] == ("vera", "r")
+    assert flat.FLAT["block_size"] == ("cdvft", "block_size")
+    assert flat.FLAT["c3a_block_size"] == ("c3a", "block_size")
+    assert len(flat.FLAT) == sum(len(kind.settings()) for kind in METHODS.values())
+
+
+def test_a_method_takes_of_flat_values_what_is_its_own():
+    values = {"lora_r": 4, "m": 3, "block_size": 64, "seed": 1}
+    assert flat.nested("lora", values) == {"method": "lora", "r": 4}
+    assert flat.nested("cdvft", values) == {"method": "cdvft", "m": 3, "block_size": 64}
+    assert flat.nested("c3a", values) == {"method": "c3a"}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (
+            {"method": "lora", "lora_r": 4, "m": 3, "learning_rate": 0.1, "seed": 1},
+            {"method": {"method": "lora", "r": 4, "learning_rate": 0.1}, "seed": 1},
+        ),
+        ({"method": "head", "seed": 1}, {"method": {"method": "head"}, "seed": 1}),
+        (
+            {"method": {"method": "lora", "r": 4}, "seed": 1},
+            {"method": {"method": "lora", "r": 4}, "seed": 1},
+        ),
+        ({"seed": 1}, {"seed": 1}),
+        ({"method": 8}, {"method": 8}),
+        (["method"], ["method"]),
+        ("lora", "lora"),
+    ],
+)
+def test_a_run_of_before(given, read):
+    assert flat.read_run(given) == read
+
+
+def test_a_run_is_written_with_flat_names_in_the_order_of_a_command():
+    run = RunSettings.model_validate({"method": C3A(block_size=48, learning_rate=0.1), "seed": 5})
+    written = flat.write_run(run)
+    assert list(written)[:3] == ["recipe", "method", "c3a_block_size"]
+    assert (written["method"], written["c3a_block_size"], written["learning_rate"], written["seed"]) == (
+        "c3a",
+        48,
+        0.1,
+        5,
+    )
+    assert "block_size" not in written and "r" not in written
+
+
+DEFAULT = ("cdvft", "lora")
+
+
+@pytest.mark.parametrize(
+    ("given", "methods"),
+    [
+        ({}, [{"method": "cdvft"}, {"method": "lora"}]),
+        ({"m": 3}, [{"method": "cdvft", "m": 3}, {"method": "lora"}]),
+        ({"methods": ["lora"], "lora_r": 4, "m": 3}, [{"method": "lora", "r": 4}]),
+        ({"methods": ("c3a",)}, [{"method": "c3a"}]),
+        (
+            {"methods": ["lora", {"method": "lora", "r": 8}], "learning_rates": {"lora": 0.1}},
+            [{"method": "lora", "learning_rate": 0.1}, {"method": "lora", "r": 8}],
+        ),
+        ({"methods": [8]}, [8]),
+    ],
+)
+def test_a_race_of_before(given, methods):
+    assert flat.read_race({**given, "seed": 1}, DEFAULT) == {"methods": methods, "seed": 1}
+
+
+def test_a_race_that_is_no_race_is_left_for_its_refusal():
+    for given in ("lora", ["lora"], {"methods": "lora"}, {"methods": ["lora"], "learning_rates": 0.1}):
+        assert flat.read_race(given, DEFAULT) == given
+    read = flat.read_race({"methods": ["lora"], "learning_rates": {"gold": 1}}, DEFAULT)
+    assert read == {"methods": [{"method": "lora"}], "learning_rates.gold": 1}
+
+
+def test_a_sweep_of_before():
+    given = {"lora_r": [1, 2], "m": [2, 3], "block_size": [16], "seeds": [0]}
+    assert flat.read_sweep(given) == {
+        "vary": {"lora": {"r": [1, 2]}, "cdvft": {"m": [2, 3], "block_size": [16]}},
+        "seeds": [0],
+    }
+    for now in ({"vary": {"lora": {"r": [1]}}, "seeds": [0]}, {}, [1], "m"):
+        assert flat.read_sweep(now) == now
+
+
+def test_a_row_of_costs_is_a_method_whichever_names_its_settings_have():
+    assert flat.made("lora", {"lora_r": 4}) == flat.made("lora", {"r": 4}) == Lora(r=4)
+    assert flat.made("cdvft", {"m": 3, "block_size": None}) == Cdvft(m=3)
+    assert flat.flat(Lora(r=4), {"r": 4}) == {"lora_r": 4} and flat.flat(Cdvft(), {"m": 3}) == {"m": 3}
+    with pytest.raises(ValueError, match="lora_r"):
+        flat.made("dora", {"lora_r": 4})  # another method's

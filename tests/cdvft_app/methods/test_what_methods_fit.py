@@ -1,0 +1,149 @@
+"""Which layers methods fit, at what rate they learn, and along what their costs are drawn."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from cdvft import cost
+from cdvft_app.methods import METHODS, InvalidChoice
+from cdvft_app.methods.base import common_divisor, powers_of_two
+
+Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = METHODS.values()
+NARROW, WIDE = cost.Shape("narrow", 8, 12), cost.Shape("wide", 12, 16)  # d_out, d_in
+SQUARE = cost.Shape("square", 768, 768)
+
+
+@pytest.mark.parametrize(("m", "rate"), [(2, 0.01), (3, 0.01), (4, 0.003), (16, 0.003)])
+def test_four_diagonals_and_more_learn_at_three_tenths_of_what_was_found(m, rate):
+    assert Cdvft(m=m).learning_rate_of(0.01) == pytest.approx(rate)
+    assert Lora(r=64).learning_rate_of(0.01) == 0.01
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Cdvft(block_size=16),  # of wide's inputs; larger than narrow, where one block is padded
+        Cdvft(),
+        FourierFT(n=96),
+        C3A(block_size=4),
+        C3A(),
+        Lora(r=8),
+        Dora(r=8),
+        Vera(r=4096),
+        Head(),
+    ],
+)
+def test_what_just_fits_is_allowed(method):
+    layers = [WIDE] if method == Cdvft(block_size=16) else [NARROW, WIDE]
+    method.require_fitting(layers)
+    method.require_useful(layers)
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence"),
+    [
+        (Cdvft(block_size=13), "block_size: got 13; narrow is 8 x 12, so it can be at most 12."),
+        (FourierFT(n=97), "fourierft_n: got 97; narrow is 8 x 12, so there are 96 frequencies."),
+        (C3A(block_size=3), "it must divide the sizes of all layers, and so 4."),
+    ],
+)
+def test_the_first_layer_that_cannot_have_it_is_named(method, sentence):
+    with pytest.raises(InvalidChoice) as refused:
+        method.require_fitting([WIDE, NARROW])
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", [Lora, Dora])
+def test_a_rank_above_the_smaller_side_of_any_layer_adds_nothing(kind):
+    kind(r=9).require_fitting([NARROW])  # it can be counted and measured
+    with pytest.raises(InvalidChoice, match=r"_r: got 9; narrow is 8 x 12, so a rank above 8 adds nothing"):
+        kind(r=9).require_useful([WIDE, NARROW])
+
+
+def test_c3a_does_not_fit_conv1d_layers():
+    conv1d = SimpleNamespace(name="c_attn", conv1d=True)
+    assert "c_attn is a Conv1D layer" in str(C3A.no_place([SimpleNamespace(name="other"), conv1d]))
+    assert C3A.no_place([SimpleNamespace(name="other", conv1d=False)]) is None
+    assert Lora.no_place([conv1d]) is None
+
+
+def test_c3a_takes_the_greatest_common_divisor_where_nothing_was_chosen():
+    assert C3A().filled([NARROW, WIDE]).block_size == 4
+    assert C3A(block_size=2).filled([NARROW, WIDE]).block_size == 2
+    assert C3A().filled([]).block_size is None
+    assert C3A(block_size=2, learning_rate=0.1).elsewhere() == C3A(learning_rate=0.1)
+    assert Lora(r=3).filled([NARROW]) == Lora(r=3) == Lora(r=3).elsewhere()
+
+
+def test_common_divisors_and_powers():
+    assert common_divisor([NARROW, WIDE]) == 4 and common_divisor([]) == 0
+    assert powers_of_two(8) == (1, 2, 4, 8) and powers_of_two(7) == (1, 2, 4) and powers_of_two(0) == ()
+
+
+def test_a_cost_is_that_of_its_own_settings():
+    step = {"batch": 2, "sequence": 3}
+    assert Lora(r=5).estimate([WIDE], **step) == cost.estimate("lora", [WIDE], r=5, **step)
+    assert Head().estimate([WIDE], **step) == cost.estimate("head", [WIDE], **step)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "ladder"),
+    [
+        (Lora, [SQUARE], (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)),
+        (Dora, [SQUARE], (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)),
+        (Vera, [SQUARE], (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)),
+        (FourierFT, [SQUARE], (1, 10, 100, 1000, 10_000, 100_000)),
+        (FourierFT, [SQUARE, cost.Shape("x", 100, 10)], (1, 10, 100, 1000)),
+        (C3A, [SQUARE], (768, 384, 256, 192, 128, 96, 64, 48)),  # at most 16 blocks a side
+        (C3A, [NARROW, WIDE], (4, 2, 1)),
+        (Cdvft, [SQUARE], ()),
+        (Head, [SQUARE], ()),
+    ],
+)
+def test_values_for_an_equal_time_go_from_the_quickest_step_to_the_slowest(kind, shapes, ladder):
+    assert kind.ladder(shapes) == ladder
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "growths"),
+    [
+        (Lora, [NARROW, WIDE], {"r": [1, 2, 4, 8]}),
+        (Lora, [cost.Shape("x", 2048, 4096)], {"r": [2**power for power in range(10)]}),
+        (Dora, [NARROW, WIDE], {"r": [1, 2, 4, 8]}),
+        (Dora, [cost.Shape("x", 2048, 4096)], {"r": [2**power for power in range(10)]}),
+        (FourierFT, [cost.Shape("x", 100, 10)], {"n": [10, 30, 100, 300, 1000]}),
+        (
+            FourierFT,
+            [cost.Shape("x", 4096, 4096), SQUARE],
+            {"n": [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000]},
+        ),
+        (Cdvft, [SQUARE], {"m": range(2, 9), "block_size": [16, 32, 64, 128, 256, 512, 768]}),
+        (Cdvft, [cost.Shape("x", 96, 64)], {"m": range(2, 9), "block_size": [16, 32, 64]}),
+        (C3A, [SQUARE], {}),
+        (Full, [SQUARE], {}),
+    ],
+)
+def test_along_what_costs_are_drawn(kind, shapes, growths):
+    drawn = {growth.setting: growth.values for growth in kind.growths(shapes)}
+    assert {name: list(values) for name, values in drawn.items()} == {
+        name: list(values) for name, values in growths.items()
+    }
+
+
+def test_blocks_so_small_that_there_are_too_many_are_not_drawn():
+    large = cost.Shape("x", 4096, 2048)  # of 16 x 16: 256 * 128 = 32,768 blocks, twice as many as allowed
+    (_, blocks) = Cdvft.growths([large])
+    assert list(blocks.values) == [32, 64, 128, 256, 512, 1024, 2048, 4096]
+    (_, blocks) = Cdvft.growths([cost.Shape("x", 2048, 2048)])  # 16,384 blocks, just as many
+    assert list(blocks.values) == [16, 32, 64, 128, 256, 512, 1024, 2048]
+
+
+@pytest.mark.parametrize("method", [Head(), Full()])
+def test_what_has_no_adapter_says_so(method):
+    with pytest.raises(ValueError, match=f"{method.title} has no adapter"):
+        method.peft_config(target_modules=["x"])
+    with pytest.raises(ValueError, match=f"{method.title} has no adapter"):
+        method.update(8, 8, {}, lambda: None)
+    assert list(method.vectors(None)) == [] and method.size({}) is None and not method.adapter

@@ -1,0 +1,184 @@
+"""What methods say of themselves: settings, their limits, and labels."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from cdvft_app.methods import METHODS, labels
+
+Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = METHODS.values()
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_settings_are_named_in_their_order_with_their_start_values():
+    assert {name: one.default for name, one in Cdvft.settings().items()} == {
+        "m": 2,
+        "block_size": None,
+        "alpha": 1.0,
+        "init_weights": "zero_output",
+    }
+    assert list(FourierFT.settings()) == ["n", "scaling"] and Full.settings() == {}
+    rank = Lora.settings()["r"]
+    assert (rank.name, rank.symbol, rank.title, rank.size, rank.named) == ("r", "r", "rank", True, "always")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values"),
+    [
+        (Lora, "r", int),
+        (Cdvft, "block_size", int),  # None stands for each layer's default
+        (Cdvft, "alpha", float),
+        (Cdvft, "init_weights", str),
+    ],
+)
+def test_a_setting_knows_the_kind_of_its_values(kind, name, values):
+    assert kind.settings()[name].kind is values
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "flat", "label"),
+    [
+        (Lora, "r", "lora_r", "LoRA r, rank"),
+        (C3A, "block_size", "c3a_block_size", "C3A b, block size"),
+        (Cdvft, "m", "m", "m, diagonal vectors"),
+        (FourierFT, "scaling", "fourierft_scaling", "FourierFT scaling"),  # its symbol is its title
+    ],
+)
+def test_a_setting_beside_those_of_all_methods(kind, name, flat, label):
+    assert kind.flat_name(name) == flat
+    assert kind.label_of(kind.settings()[name]) == label
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "text"),
+    [
+        (FourierFT, "n", 20_000, "n = 20,000"),
+        (Cdvft, "alpha", 0.5, "α = 0.5"),
+        (Cdvft, "block_size", None, "p = each layer's default"),
+        (Cdvft, "init_weights", "zero_circulant", "start = circulant"),
+    ],
+)
+def test_a_value_in_words(kind, name, value, text):
+    assert plain(kind.settings()[name].text(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Lora, {"r": 0}),
+        (Lora, {"r": 513}),
+        (Lora, {"r": "8"}),
+        (Lora, {"r": 8.5}),
+        (Lora, {"rank": 8}),
+        (Dora, {"r": 0}),
+        (Dora, {"r": 513}),
+        (Vera, {"r": 0}),
+        (Vera, {"r": 4097}),
+        (Cdvft, {"m": 1}),
+        (Cdvft, {"m": 17}),
+        (Cdvft, {"block_size": 0}),
+        (Cdvft, {"block_size": 16_385}),
+        (Cdvft, {"alpha": 0.0}),
+        (Cdvft, {"alpha": 1001.0}),
+        (Cdvft, {"alpha": float("inf")}),
+        (Cdvft, {"init_weights": "zero"}),
+        (FourierFT, {"n": 0}),
+        (FourierFT, {"n": 1_000_001}),
+        (FourierFT, {"scaling": float("nan")}),
+        (FourierFT, {"scaling": 10_001.0}),
+        (C3A, {"block_size": 0}),
+        (C3A, {"block_size": 16_385}),
+        (Head, {"learning_rate": 0.0}),
+        (Head, {"learning_rate": 11.0}),
+        (Head, {"learning_rate": float("inf")}),
+    ],
+)
+def test_what_no_setting_may_be(kind, values):
+    with pytest.raises(ValidationError):
+        kind.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Lora, {"r": 1}),
+        (Lora, {"r": 512}),
+        (Dora, {"r": 512}),
+        (Vera, {"r": 4096}),
+        (Cdvft, {"m": 2}),
+        (Cdvft, {"m": 16, "block_size": 1, "alpha": 1000.0, "init_weights": "zero_input"}),
+        (Cdvft, {"block_size": 16_384}),
+        (FourierFT, {"n": 1, "scaling": 10_000.0}),
+        (FourierFT, {"n": 1_000_000}),
+        (C3A, {"block_size": 1}),
+        (C3A, {"block_size": 16_384}),
+        (Full, {"learning_rate": 10.0}),
+    ],
+)
+def test_the_ends_of_what_settings_may_be(kind, values):
+    method = kind.model_validate(values)
+    assert {name: getattr(method, name) for name in values} == values
+
+
+def test_what_is_its_own_and_what_decides_its_size():
+    method = FourierFT(n=50, scaling=100.0, learning_rate=0.1)
+    assert method.chosen() == {"n": 50, "scaling": 100.0} and method.sizes() == {"n": 50}
+    assert Cdvft(m=3).sizes() == {"m": 3, "block_size": None} and Head().chosen() == {}
+    assert method.key == "fourierft" and method.model_dump()["method"] == "fourierft"
+
+
+def test_matching_changes_one_setting_alone():
+    assert FourierFT(n=50, scaling=100.0).matched(70) == FourierFT(n=70, scaling=100.0)
+    assert [kind.matched_by for kind in (Cdvft, Lora, Dora, Vera, C3A, Head)] == [
+        None,
+        "r",
+        "r",
+        "r",
+        "block_size",
+        None,
+    ]
+
+
+def test_an_equal_method_is_told_by_nothing_but_its_values():
+    with pytest.raises(ValidationError, match="frozen"):
+        Lora().r = 9
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "label"),
+    [
+        (Cdvft(), (), "CDVFT"),
+        (Cdvft(m=3, block_size=64, alpha=0.5), (), "CDVFT m = 3, p = 64"),
+        (Cdvft(), ("block_size",), "CDVFT p = each layer's default"),
+        (Cdvft(), ("m", "alpha"), "CDVFT m = 2, α = 1"),
+        (Lora(r=16), (), "LoRA r = 16"),
+        (Lora(), ("learning_rate",), "LoRA r = 8"),
+        (Lora(learning_rate=0.003), ("learning_rate",), "LoRA r = 8, rate 0.003"),
+        (Lora(learning_rate=0.003), (), "LoRA r = 8"),
+        (C3A(block_size=64), (), "C3A"),
+        (C3A(block_size=64), ("block_size",), "C3A b = 64"),
+        (Head(), (), "Head only"),
+    ],
+)
+def test_a_label_has_what_tells_a_method_from_its_like(method, more, label):
+    assert plain(method.label(more)) == label
+
+
+def test_labels_of_a_race_name_each_setting_that_differs_within_a_method():
+    race = [Cdvft(alpha=0.5), Cdvft(alpha=2.0), FourierFT(n=10), Head(learning_rate=0.1)]
+    assert [plain(label) for label in labels(race)] == [
+        "CDVFT α = 0.5",
+        "CDVFT α = 2",
+        "FourierFT n = 10",
+        "Head only",
+    ]
+
+
+def test_what_was_changed_from_the_start():
+    assert Cdvft().changed() == [] and C3A().changed() == []
+    changed = Cdvft(m=3, alpha=0.5, init_weights="zero_circulant", learning_rate=0.1).changed()
+    assert list(map(plain, changed)) == ["m = 3", "α = 0.5", "start = circulant"]
