@@ -42,6 +42,11 @@ def axe_violations(page: Page, context: str | None = None) -> list[str]:
     return [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
 
 
+def without_app(visit: Visit) -> Page:
+    """A page at the server's address that has no app, for scripts that only compute."""
+    return visit("theme.css", ready="body")
+
+
 def fill_in(field: Locator, text: str) -> None:
     """Type into a field that a fold may just have shown: Gradio sets it once more when it is mounted."""
     for _ in range(20):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from studio import Visit, axe_violations
+from waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -275,12 +274,12 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -
     assert len(computing() - before) == 1
     mine.get_by_role("button", name="Cancel").click()
     expect(mine.locator("#measure [role=status]")).to_contain_text("Cancelled")
-    until(lambda: computing() <= before)
+    wait_for(lambda: computing() <= before)
     theirs.get_by_role("button", name="Measure on this machine").click()
     expect(theirs.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
     assert len(computing() - before) == 1
     theirs.close()
-    until(lambda: computing() <= before)
+    wait_for(lambda: computing() <= before)
 
 
 def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(
@@ -311,10 +310,3 @@ def computing() -> set[int]:
         with suppress(psutil.Error):  # it has just ended
             found |= {one.pid} if one.parent() != us and one.exe() == us.exe() else set()
     return found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from studio import Server
+from waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -22,14 +22,15 @@ def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[
     """The last state, and all rows, read with cursors."""
     rows: list[dict[str, Any]] = []
     cursor = 0
-    for _ in range(200):
+
+    def final() -> dict[str, Any] | None:
+        nonlocal cursor
         state = client.predict(run_id=run_id, cursor=cursor, api_name="/state")
-        rows += state["rows"]
+        rows.extend(state["rows"])
         cursor = state["cursor"]
-        if state["state"] in ("finished", "stopped", "failed"):
-            return state, rows
-        time.sleep(0.2)
-    raise AssertionError(f"still {state['state']}")
+        return state if state["state"] in ("finished", "stopped", "failed") else None
+
+    return wait_for(final), rows
 
 
 def test_endpoints_are_named_and_no_others(client: Client) -> None:

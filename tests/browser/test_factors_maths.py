@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Page
-from studio import Visit
+from studio import Visit, without_app
 from synthetic_runs import opened
 
 from cdvft import factors as formulas
@@ -88,7 +88,7 @@ def compare_with_cdvft(page: Page, run: Source) -> None:
 def test_the_browser_transforms_as_cdvft_does(visit: Visit) -> None:
     every = [np.random.default_rng(n).normal(size=n) for n in (1, 2, 5, 7, 12, 37, 97, 384, 768, 1001)]
     came = imported(
-        opened(visit),
+        without_app(visit),
         """({ fft }, { every }) => every.map((c) => {
           const half = fft.rfft(c);
           const found = [fft.magnitude(half), fft.phase(half), fft.irfft(half, c.length)];
@@ -124,7 +124,7 @@ def test_a_plot_may_count_places_from_one(visit: Visit) -> None:
       plot.draw(paper);
       return said.filter((text) => Number(text) < 6);
     }"""
-    page = opened(visit)
+    page = without_app(visit)
     assert imported(page, draw % PAPER, first=1) == ["1", "2", "3"]
     assert imported(page, draw % PAPER, first=0) == ["0", "1", "2"]
 
@@ -137,14 +137,14 @@ def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
       plot.draw(paper);
       return strokes.length;
     }"""
-    page = opened(visit)
+    page = without_app(visit)
     assert imported(page, draw % PAPER, width=1) == 1 + imported(page, draw % PAPER, width=0)
 
 
 def test_an_axis_has_two_numbers_at_least(visit: Visit) -> None:
     ends = [(0.15, 0.85), (0.1, 0.99), (-0.019, 0.04), (1.2e-9, 1.6e-9), (990, 1010), (0, 1)]
     count = "({ scales }, { ends }) => ends.map(([low, high]) => scales.ticks(low, high, 3))"
-    every = imported(opened(visit), count, ends=ends)
+    every = imported(without_app(visit), count, ends=ends)
     assert isinstance(every, list)
     for (low, high), found in zip(ends, every, strict=True):
         assert 2 <= len(found) <= 8
@@ -153,5 +153,5 @@ def test_an_axis_has_two_numbers_at_least(visit: Visit) -> None:
 
 def test_small_and_large_numbers_are_written_as_in_books(visit: Visit) -> None:
     write = "({ format }, { values }) => values.map(format.short)"
-    written = imported(opened(visit), write, values=[2e-5, 0.5, 1234, -3.5e-11, 9.99e6, 0])
+    written = imported(without_app(visit), write, values=[2e-5, 0.5, 1234, -3.5e-11, 9.99e6, 0])
     assert written == ["2.0 × 10⁻⁵", "0.5", "1,234", "−3.5 × 10⁻¹¹", "1.0 × 10⁷", "0"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page
-from studio import Visit
+from studio import Visit, without_app
 
 from cdvft_app.ui.shared.component import ASSETS, address
 
@@ -47,7 +47,7 @@ def told(page: Page, runs: list[dict[str, Any]]) -> list[Any]:
 
 
 def test_time_left_is_that_of_the_whole_race(visit: Visit) -> None:
-    page = visit()
+    page = without_app(visit)
     alone, lora = training(), run("LoRA", "queued")
     assert told(page, [alone])[0] == "CDVFT running · step 10 of 100 · 1:30 left"
     three = [alone, lora, run("FourierFT", "queued")]
@@ -58,7 +58,7 @@ def test_time_left_is_that_of_the_whole_race(visit: Visit) -> None:
 
 
 def test_a_stopped_race_laid_over_another_changes_nothing_of_it(visit: Visit) -> None:
-    page = visit()
+    page = without_app(visit)
     race = [training(), run("LoRA", "queued")]
     over = [run("LoRA", state, "other", step=3, total_steps=10) for state in ("stopped", "queued")]
     assert told(page, [*race, *over]) == told(page, race)

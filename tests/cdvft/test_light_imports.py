@@ -130,6 +130,11 @@ def test_a_saved_adapter_loads_without_any_name_of_cdvft(
     assert printed_beside_peft(loaded) == "CDVFTModel 1.0"
 
 
+def test_the_text_head_needs_no_app(printed_beside_peft: Printed) -> None:
+    program = "import sys; sys.modules['cdvft_app'] = None; import cdvft.mean_pooled; print('there')"
+    assert printed_beside_peft(program) == "there"
+
+
 def test_threads_that_import_at_once_all_find_the_method(printed_beside_peft: Printed) -> None:
     program = """
 import sys, threading

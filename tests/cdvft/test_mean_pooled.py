@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
@@ -110,8 +106,3 @@ def test_it_trains_by_itself_as_transformers_models_do(encoder, labels):
     torch.testing.assert_close(given.loss, expected)
     given.loss.backward()
     assert model.classifier.weight.grad.abs().sum() > 0
-
-
-def test_the_app_is_not_needed():
-    code = "import sys; sys.modules['cdvft_app'] = None; import cdvft.mean_pooled"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=300)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from waiting import wait
+
 from cdvft_app.events import Done, Event, Halt, Started, Step, TrainingPaused
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.records import RunRecord, StoreError
-from cdvft_app.store.runs import RunStore
+from cdvft_app.store.records import StoreError
+
+__all__ = ["FaultTrainer", "wait"]
 
 
 class FaultTrainer:
@@ -49,15 +51,3 @@ class FaultTrainer:
             self.refused.set()
             raise
         return done
-
-
-def wait(store: RunStore, run_id: str, *states: str, seconds: float = 60) -> RunRecord:
-    """The run once it is in one of the states."""
-    until = time.monotonic() + seconds
-    while True:
-        run = store.get(run_id)
-        assert run is not None
-        if run.state in states:
-            return run
-        assert time.monotonic() < until, f"{run.state}, {run.reason}; waited for {states}"
-        time.sleep(0.02)

@@ -1,11 +1,13 @@
 """A trainer that takes milliseconds, and waiting for what the queue makes of its runs."""
 
 import threading
-import time
+
+from waiting import wait, wait_for
 
 from cdvft_app.events import Done, Evaluation, Preparing, Started, Step, TrainingStopped
 from cdvft_app.settings import RunSettings
 
+__all__ = ["RUN", "FakeTrainer", "wait", "wait_for"]
 RUN = RunSettings(method="cdvft")
 
 
@@ -38,17 +40,3 @@ class FakeTrainer:
         done = Done(state, step, step / 10, "accuracy", 0.75, 0.5, 9.0, 40, None, folder / "adapter")
         emit(done)
         return done
-
-
-def wait(store, run_id, *states, seconds=90):
-    """The run once it is in one of `states`."""
-    wait_for(lambda: store.get(run_id).state in states, seconds, lambda: store.get(run_id))
-    return store.get(run_id)
-
-
-def wait_for(condition, seconds=90, otherwise=lambda: "It did not come."):
-    """Return when the condition holds."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, otherwise()
-        time.sleep(0.002)
