@@ -10,7 +10,8 @@ from cdvft import cost
 from cdvft_app.methods import METHODS, InvalidChoice
 from cdvft_app.methods.base import common_divisor, powers_of_two
 
-Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = METHODS.values()
+KEYS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full")
+Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = (METHODS[key] for key in KEYS)
 NARROW, WIDE = cost.Shape("narrow", 8, 12), cost.Shape("wide", 12, 16)  # d_out, d_in
 SQUARE = cost.Shape("square", 768, 768)
 

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from cdvft_app.methods import METHODS, labels
 
-Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = METHODS.values()
+KEYS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full")
+Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = (METHODS[key] for key in KEYS)
 
 
 def plain(text: str) -> str:
