@@ -74,8 +74,8 @@ class RaceRequest(_Choices):
 
     @field_validator("methods")
     @classmethod
-    def _nobody_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
-        return different(methods)
+    def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return require_distinct(methods)
 
     def runs(self) -> tuple[RunSettings, ...]:
         """One `RunSettings` a competitor, in their order."""
@@ -83,7 +83,7 @@ class RaceRequest(_Choices):
         return tuple(RunSettings(**shared, method=method) for method in self.methods)
 
 
-def different(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+def require_distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
     """The same methods; a ValueError where one is among them twice."""
     for place, method in enumerate(methods):
         if method in methods[:place]:

@@ -21,9 +21,10 @@ from cdvft_app import catalog
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
+from cdvft_app.judging.outcome_sentences import score
 from cdvft_app.judging.sweep_results import Setting, settings_of
 from cdvft_app.judging.sweep_sentences import sentences
-from cdvft_app.judging.sweep_words import name, written
+from cdvft_app.judging.sweep_words import name
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
@@ -138,7 +139,7 @@ def _setting_of(run: RunRecord) -> Setting:
 def _ended(run: RunRecord) -> str:
     if run.state != "finished" or run.metric is None:
         return f"{run.state}. {run.reason or ''}".strip()
-    return f"{run.metric_name} {written(run.metric_name or '', run.metric)}, {run.seconds:.1f} s"
+    return f"{run.metric_name} {score(run.metric_name or '', run.metric)}, {run.seconds:.1f} s"
 
 
 def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
@@ -157,8 +158,8 @@ def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
         spread = one.spread
         table.add_row(
             name(one),
-            written(metric_name, spread.mean) if spread else "failed" if one.failed else "",
-            f"{written(metric_name, spread.low)} to {written(metric_name, spread.high)}" if spread else "",
+            score(metric_name, spread.mean) if spread else "failed" if one.failed else "",
+            f"{score(metric_name, spread.low)} to {score(metric_name, spread.high)}" if spread else "",
             f"{spread.runs if spread else 0} of {len(one.outcomes)}",
             "" if one.parameters is None else f"{one.parameters:,}",
             "" if one.seconds is None else f"{one.seconds:.1f}",

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cdvft.cost import Convention
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
-from cdvft_app.settings import MOST_COMPETITORS, Name, different, explain
+from cdvft_app.settings import MOST_COMPETITORS, Name, explain, require_distinct
 
 Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
 
@@ -39,8 +39,8 @@ class CostRequest(BaseModel):
 
     @field_validator("methods")
     @classmethod
-    def _nobody_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
-        return different(methods)
+    def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return require_distinct(methods)
 
     @property
     def reference(self) -> Method:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from cdvft_app.costs.sentences import listed
-from cdvft_app.judging.outcome_sentences import METRICS
+from cdvft_app.judging.outcome_sentences import METRICS, score
 from cdvft_app.judging.sweep_results import Rest, Setting, best, line, reduce, varied, whole_seeds
-from cdvft_app.judging.sweep_words import RATES, apart, name, symbol, tick, written
+from cdvft_app.judging.sweep_words import RATES, gap, name, symbol, tick
 from cdvft_app.methods import METHODS
 
 _BY: tuple[tuple[Rest, str], ...] = (
@@ -62,7 +62,7 @@ def sentences(settings: Sequence[Setting], metric_name: str, evaluation_examples
     stick = yardstick(finished, metric_name, evaluation_examples)
     told = [
         _yardstick(stick, evaluation_examples),
-        *(text for method in _told_of(by_method) for text in _moved(method, by_method[method], stick)),
+        *(text for method in _described(by_method) for text in _moved(method, by_method[method], stick)),
         _rates(by_method, stick),
         _best(by_method, stick),
         *_losses(by_method, stick),
@@ -74,19 +74,19 @@ def sentences(settings: Sequence[Setting], metric_name: str, evaluation_examples
 def _yardstick(stick: Yardstick, examples: int | None) -> str:
     said = []
     if stick.error is not None:
-        error = apart(stick.metric_name, stick.error)
+        error = gap(stick.metric_name, stick.error)
         said.append(f"One evaluation on {examples:,} examples is uncertain by {error} (its standard error)")
     if stick.seeds_apart is None:
         said.append("Each setting ran with one seed, so nothing tells how much the luck of a seed adds")
     else:
-        spread = apart(stick.metric_name, stick.seeds_apart)
+        spread = gap(stick.metric_name, stick.seeds_apart)
         said.append(f"Two seeds of one setting differ by {spread} (the median)")
     if stick.noise is not None:
-        said.append(f"A difference up to {apart(stick.metric_name, stick.noise)} is called chance below")
+        said.append(f"A difference up to {gap(stick.metric_name, stick.noise)} is called chance below")
     return f"{'. '.join(said)}."
 
 
-def _told_of(by_method: dict[str, list[Setting]]) -> list[str]:
+def _described(by_method: dict[str, list[Setting]]) -> list[str]:
     """CDVFT alone where it is among them: what moves the others is in the pictures."""
     return ["cdvft"] if "cdvft" in by_method else list(by_method)
 
@@ -97,19 +97,19 @@ def _moved(method: str, settings: Sequence[Setting], stick: Yardstick) -> list[s
     told = []
     for dimension in dimensions:
         rough, tuned = effect(settings, dimension, "mean"), effect(settings, dimension, "best")
-        what, score = _the(method, dimension), METRICS.get(stick.metric_name, "score")
-        whose = f"{METHODS[method].title}'s {score}"
+        what, metric = _the(method, dimension), METRICS.get(stick.metric_name, "score")
+        whose = f"{METHODS[method].title}'s {metric}"
         unit = " of the recipe's rate" if dimension == RATES else ""
         if not rough.moved:
             said = f"Changing {what} does not move {whose} on average"
         else:
             said = (
-                f"Changing {what} moves {whose} by {apart(stick.metric_name, rough.moved)} on average "
+                f"Changing {what} moves {whose} by {gap(stick.metric_name, rough.moved)} on average "
                 f"(best {rough.best}, worst {rough.worst}{unit}){_verdict(rough.moved, stick)}"
             )
         others = [_the(method, other) for other in dimensions if other != dimension]
         if others:
-            left = f"it is {apart(stick.metric_name, tuned.moved)}{_verdict(tuned.moved, stick)}"
+            left = f"it is {gap(stick.metric_name, tuned.moved)}{_verdict(tuned.moved, stick)}"
             said += f". With {listed(others)} tuned for each {symbol(method, dimension)}, {left}"
         told.append(f"{said}.")
     return told
@@ -124,7 +124,7 @@ def _rates(by_method: dict[str, list[Setting]], stick: Yardstick) -> str | None:
         return None
     order = sorted(moved, key=lambda method: -moved[method].moved)
     told = listed(
-        [f"{METHODS[method].title} by {apart(stick.metric_name, moved[method].moved)}" for method in order]
+        [f"{METHODS[method].title} by {gap(stick.metric_name, moved[method].moved)}" for method in order]
     )
     place = order.index("cdvft")
     rank = {0: "the most sensitive to it", len(order) - 1: "the least sensitive to it"}.get(
@@ -165,7 +165,7 @@ def _best(by_method: dict[str, list[Setting]], stick: Yardstick) -> str | None:
              if (winner := best(ones)) and winner.spread]  # fmt: skip
     found.sort(key=lambda one: -one[1])
     told = "; ".join(
-        f"{name(one)} with {written(stick.metric_name, mean)} (the best of {count})"
+        f"{name(one)} with {score(stick.metric_name, mean)} (the best of {count})"
         for one, mean, count in found
     )
     return f"The best setting of each method: {told}. A best of many settings is partly luck."
@@ -184,7 +184,7 @@ def _losses(by_method: dict[str, list[Setting]], stick: Yardstick) -> list[str]:
             theirs = reduce(by_method[method], rest)
             if cdvft and theirs and theirs.mean > cdvft.mean:
                 more = theirs.mean - cdvft.mean
-                by = apart(stick.metric_name, more)
+                by = gap(stick.metric_name, more)
                 ahead.append(f"{METHODS[method].title} by {by}{_verdict(more, stick).replace(':', ',')}")
         said = f"CDVFT is behind {'; '.join(ahead)}" if ahead else "no other method is ahead of CDVFT"
         told.append(f"{where[:1].upper()}{where[1:]}, {said}.")

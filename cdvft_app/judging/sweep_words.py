@@ -11,11 +11,7 @@ def symbol(method: str, dimension: str) -> str:
     return "learning rate" if dimension == RATES else METHODS[method].settings()[dimension].symbol
 
 
-def written(metric_name: str, value: float) -> str:
-    return f"{100 * value:.1f}\u00a0%" if metric_name == "accuracy" else f"{value:.3f}"
-
-
-def apart(metric_name: str, difference: float) -> str:
+def gap(metric_name: str, difference: float) -> str:
     if metric_name != "accuracy":
         return f"{difference:.3f}"
     return f"{100 * difference:.1f}\u00a0points"

@@ -92,7 +92,7 @@ def train_plan(
     rows: Rows | None = None,
 ) -> Done:
     """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
-    tell = emit if os.environ.get("RANK", "0") == "0" else _unheard
+    tell = emit if os.environ.get("RANK", "0") == "0" else _ignore
     with explained(plan.settings, should_stop):
         prepared = _prepare(plan, rows, tell, should_stop)
         set_seed(plan.settings.seed)  # the method's start
@@ -273,7 +273,7 @@ class _Run:
         return self.trainer.peak_resident_bytes or None
 
 
-def _unheard(event: Event) -> None:
+def _ignore(event: Event) -> None:
     """The `emit` of every process but the first."""
 
 

@@ -66,7 +66,7 @@ class Halts:
         self._since = time.monotonic()
         self._patience = round(patience(run.forecast)) + SPARE_SECONDS
         self._told = False
-        signal.signal(signal.SIGTERM, self._hear)
+        signal.signal(signal.SIGTERM, self._on_signal)
 
     def __call__(self) -> Halt:
         if hasattr(signal, "alarm"):
@@ -76,7 +76,7 @@ class Halts:
             return Halt.PAUSE
         return Halt.PAUSE if self._told or alive(self._supervisor) is False else Halt.NO
 
-    def _hear(self, number: int, frame: Any) -> None:
+    def _on_signal(self, number: int, frame: Any) -> None:
         self._told = True
 
 

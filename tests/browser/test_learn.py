@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit, axe_violations, server_calls
 
+from cdvft_app.inspection.sources import recorded_keys
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 
 pytestmark = pytest.mark.browser
@@ -23,6 +24,10 @@ def opened(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
     lesson = page.locator(f"#lesson-{key}")
     expect(lesson.locator(".figures dd, .shape dd").first).not_to_be_empty()
     return page, lesson
+
+
+def test_every_lesson_ends_in_a_layer_that_is_recorded() -> None:
+    assert {lesson.real_layer.run for lesson in LESSONS} <= {*recorded_keys()}
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
@@ -77,6 +82,10 @@ def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
     expect(page.locator("#lesson-5 h2")).to_be_visible()
     page.reload()
     expect(page.locator("#lesson-5 h2")).to_be_visible(timeout=30_000)
+    page.locator("#lesson-5").get_by_role(
+        "link", name="circulant blocks of a layer that is not square"
+    ).click()
+    expect(page.locator("#factors-run")).to_have_value("recorded-blocks", timeout=30_000)
 
 
 def test_every_curve_of_lesson_4_is_named_and_looks_its_own(visit: Visit) -> None:

@@ -60,8 +60,8 @@ def connect(app: AppState, view: Any, fields: Sequence[Any], asked: Callable[...
 
 def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[Measuring]:
     """Values of the panel, several a second, until all is measured and kept."""
-    story = Story()
-    yield story.value("on", "Starting")
+    progress = Progress()
+    yield progress.value("on", "Starting")
     try:
         request = parse_cost(dict(values))
         counted = app.queue.budget.spending(visitor(), "measurement")
@@ -69,11 +69,11 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
             for told in lines:
                 if told["kind"] == "result":
                     app.store.measurements.keep(told)
-                story.add(told)
-                yield story.value("on", story.text(bounded=request.match == "seconds_per_step"))
-        yield story.value("done", story.end())
+                progress.add(told)
+                yield progress.value("on", progress.text(bounded=request.match == "seconds_per_step"))
+        yield progress.value("done", progress.end())
     except (InvalidChoice, MeasuringFailed, StoreError) as error:
-        yield story.value("failed", in_words(str(error), LABELS))
+        yield progress.value("failed", in_words(str(error), LABELS))
 
 
 def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:
@@ -93,7 +93,7 @@ def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]
     }
 
 
-class Story:
+class Progress:
     """What is said of a measurement, from its lines."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -54,6 +55,12 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]]) -> None:
             elem_classes=("lesson-play",),
             question={"key": lesson.key, **asdict(lesson.question)},
             **_recorded(lesson.module),
+        )
+        seen = lesson.real_layer
+        gr.HTML(
+            f'<p class="real-layer">Now in a real layer: <a href="?tab=factors&factors=recorded-{seen.run}">'
+            f"{escape(seen.look_at)}</a>.</p>",
+            apply_default_css=False,
         )
 
 

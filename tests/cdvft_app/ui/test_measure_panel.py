@@ -6,7 +6,7 @@ import pytest
 
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine
 from cdvft_app.ui.compare import measure
-from cdvft_app.ui.compare.measure import Story, measured
+from cdvft_app.ui.compare.measure import Progress, measured
 
 VALUES = {"model": "roberta-base", "methods": ["cdvft", "lora"]}
 ABOUT = {"method": "lora", "setting": {"r": 8}}
@@ -28,28 +28,28 @@ def clock():
 
 
 def test_seconds_left_follow_what_is_known(clock):
-    story = Story(clock)
-    assert story.text() == "Loading torch and the model"
-    story.add(BEGIN)
+    progress = Progress(clock)
+    assert progress.text() == "Loading torch and the model"
+    progress.add(BEGIN)
     clock.now = 2.0
-    assert story.text() == "Measuring LoRA r\u00a0=\u00a08, 2 of 4"
-    story.add({"kind": "pace", "seconds": 3.0})
-    assert story.text().endswith("about 13 s left")  # 3 of this one, and 5 for each of two more
+    assert progress.text() == "Measuring LoRA r\u00a0=\u00a08, 2 of 4"
+    progress.add({"kind": "pace", "seconds": 3.0})
+    assert progress.text().endswith("about 13 s left")  # 3 of this one, and 5 for each of two more
     clock.now = 6.0
-    story.add(RESULT)
-    story.add({**BEGIN, "number": 3, "more": 1})
-    assert story.text(bounded=True).endswith("3 of 4, at most about 12 s left")
-    assert story.value("on", "")["fraction"] == pytest.approx(6 / 18, abs=0.01)
-    story.add({"kind": "refused", **ABOUT, "why": "Too large."})
-    assert story.end() == "Done: 1 step time on CPU, 2 threads. LoRA r\u00a0=\u00a08: Too large."
+    progress.add(RESULT)
+    progress.add({**BEGIN, "number": 3, "more": 1})
+    assert progress.text(bounded=True).endswith("3 of 4, at most about 12 s left")
+    assert progress.value("on", "")["fraction"] == pytest.approx(6 / 18, abs=0.01)
+    progress.add({"kind": "refused", **ABOUT, "why": "Too large."})
+    assert progress.end() == "Done: 1 step time on CPU, 2 threads. LoRA r\u00a0=\u00a08: Too large."
 
 
 def test_who_waits_is_told(clock):
-    story = Story(clock)
-    story.add({"kind": "waiting", "place": 2})
-    assert story.text() == "Somebody else is measuring; 2 before you"
-    story.add({"kind": "on"})
-    assert story.text() == "Loading torch and the model"
+    progress = Progress(clock)
+    progress.add({"kind": "waiting", "place": 2})
+    assert progress.text() == "Somebody else is measuring; 2 before you"
+    progress.add({"kind": "on"})
+    assert progress.text() == "Loading torch and the model"
 
 
 def test_results_are_kept_as_they_come(app, monkeypatch):

@@ -2,9 +2,9 @@
 
 from cdvft_app.ui.learn.lesson_texts.circulants import CONVOLUTION, SHIFT, SYMMETRY
 from cdvft_app.ui.learn.lesson_texts.forms import BLOCKS, REACH, SHAPES
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question
+from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
 from cdvft_app.ui.learn.lesson_texts.training import BREAKING, START
 
 LESSONS: tuple[Lesson, ...] = (SHIFT, CONVOLUTION, SYMMETRY, REACH, BLOCKS, START, BREAKING, SHAPES)
 
-__all__ = ["LESSONS", "Lesson", "Question"]
+__all__ = ["LESSONS", "Lesson", "Question", "RealLayer"]

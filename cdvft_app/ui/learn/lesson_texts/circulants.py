@@ -1,6 +1,6 @@
 """What a circulant is, why it is cheap, and what two diagonals add."""
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question
+from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
 
 SHIFT = Lesson(
     "1",
@@ -29,6 +29,7 @@ $$\mathrm{circ}(c)_{ij} = c_{(i-j) \bmod d}$$
         ),
         0,
     ),
+    RealLayer("cdvft", "the column c₂ that training found, and its circulant"),
 )
 
 CONVOLUTION = Lesson(
@@ -59,6 +60,7 @@ where $\odot$ multiplies number by number and IFFT goes back.
         ),
         1,
     ),
+    RealLayer("cdvft", "one token on its way through FFT, product and inverse FFT"),
 )
 
 SYMMETRY = Lesson(
@@ -104,4 +106,5 @@ of length 1: $\Delta W = \sum_k \sigma_k\,u_k v_k^\top$. The rank counts those a
         ),
         1,
     ),
+    RealLayer("cdvft", "both diagonals, the circulant, and the singular values of their product"),
 )

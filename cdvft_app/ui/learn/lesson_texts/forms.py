@@ -1,6 +1,6 @@
 """How far longer products, blocks and other methods reach."""
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question
+from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
 
 REACH = Lesson(
     "4",
@@ -40,6 +40,7 @@ the search ends far off, which does not prove that nothing is closer.
         ),
         2,
     ),
+    RealLayer("cdvft", "the singular values of a trained ΔW, beside those of other methods"),
 )
 
 BLOCKS = Lesson(
@@ -74,6 +75,7 @@ numbers. A small $p$ holds more of them and costs more; at $p = 1$ every entry w
         ),
         0,
     ),
+    RealLayer("blocks", "the circulant blocks of a layer that is not square"),
 )
 
 SHAPES = Lesson(
@@ -112,4 +114,5 @@ and CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every st
         ),
         2,
     ),
+    RealLayer("lora", "the same layer changed by LoRA, FourierFT, C3A and CDVFT, in numbers"),
 )

@@ -15,6 +15,14 @@ class Question:
 
 
 @dataclass(frozen=True)
+class RealLayer:
+    """Where Factors shows it in a trained model: a recorded run by its key, and what to look at."""
+
+    run: str
+    look_at: str
+
+
+@dataclass(frozen=True)
 class Lesson:
     """key: its place in the address; module: assets/js/learn/<module>.js; text: Markdown with formulas."""
 
@@ -23,3 +31,4 @@ class Lesson:
     module: str
     text: str
     question: Question
+    real_layer: RealLayer

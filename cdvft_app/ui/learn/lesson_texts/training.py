@@ -1,6 +1,6 @@
 """How the vectors start, and what goes wrong with too few digits or too high a rate."""
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question
+from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
 
 START = Lesson(
     "6",
@@ -39,6 +39,7 @@ no zero, the model is already changed at random before it has seen an example.
         ),
         1,
     ),
+    RealLayer("cdvft", "which vector is zero at step 0, and how the others follow it"),
 )
 
 BREAKING = Lesson(
@@ -72,4 +73,5 @@ looks at the loss that ends a race on the Train tab.
         ),
         1,
     ),
+    RealLayer("cdvft", "the loss over the steps of a run whose rate was not too high"),
 )
