@@ -8,6 +8,7 @@ Everything is float64 on the CPU, and targets are at most 256 x 256.
 
 from cdvft.approximate.bounds import CountingBound, counting_bound, factors_needed
 from cdvft.approximate.circulant_diagonal import fit_circulant_diagonal
+from cdvft.approximate.diagonal_blocks import block_sizes, fit_diagonal_blocks
 from cdvft.approximate.families import (
     fit_block_circulant,
     fit_fourier,
@@ -24,10 +25,12 @@ __all__ = [
     "CountingBound",
     "Fit",
     "Target",
+    "block_sizes",
     "counting_bound",
     "factors_needed",
     "fit_block_circulant",
     "fit_circulant_diagonal",
+    "fit_diagonal_blocks",
     "fit_fourier",
     "fit_fourierft",
     "fit_low_rank",

@@ -32,11 +32,11 @@ def alternate(target: Tensor, vectors: Tensor) -> Iterator[tuple[Tensor, Tensor]
     while True:
         dense = circulant(c)
         held, squares = target * dense, dense.square()
-        a = _ratio(_times(held, b), _times(squares, b.square()))
-        b = _ratio(_times(held.mT, a), _times(squares.mT, a.square()))
+        a = ratio(_times(held, b), _times(squares, b.square()))
+        b = ratio(_times(held.mT, a), _times(squares.mT, a.square()))
         shifted = _windows(a)  # [k, j]: a[(j + k) mod n]
         along = _times(diagonals * shifted, b)
-        c = _ratio(along, _times(shifted.square(), b.square()))
+        c = ratio(along, _times(shifted.square(), b.square()))
         yield torch.stack([b, c, a], dim=1), (1 - (along * c).sum(1)).clamp(min=0)
 
 
@@ -44,7 +44,7 @@ def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
     return (matrices @ vectors[..., None])[..., 0]
 
 
-def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Zero where nothing depends on the entry."""
     known = denominator > torch.finfo(denominator.dtype).tiny
     return torch.where(known, numerator / torch.where(known, denominator, 1.0), 0.0)

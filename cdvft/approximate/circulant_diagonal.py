@@ -149,10 +149,6 @@ class _Descents:
                         self._best, self._least = vectors, exactly
                     yield self._best
 
-    def _better(self, vectors: Tensor) -> tuple[Tensor, float]:
-        error = _squared_error(self._target, vectors)
-        return (vectors, error) if error < self._least else (self._best, self._least)
-
 
 def _squared_error(target: Tensor, vectors: Tensor) -> float:
     return float((target - _dense(vectors)).square().sum())

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from cdvft.approximate.fit import Fit, checked_target, relative_error
-from cdvft.blocks import partition
+from cdvft.blocks import Partition, partition
 from cdvft.circulant import block_circulant
 
 
@@ -115,13 +115,18 @@ def fit_block_circulant(target: Tensor, block_size: int) -> Fit:
     target = checked_target(target)
     part = partition(target.shape[0], target.shape[1], block_size)
     d_out, d_in, p = part.d_out, part.d_in, part.p
-    i, j = torch.arange(d_out)[:, None], torch.arange(d_in)
-    place = ((i // p * part.q2 + j // p) * p + (i - j) % p).flatten()
+    place = diagonal_places(part).flatten()
     total = torch.zeros(part.parameters, dtype=torch.float64).index_add_(0, place, target.flatten())
     count = torch.bincount(place, minlength=part.parameters).clamp(min=1)
     c = (total / count).reshape(part.q1, part.q2, p)
     dense = block_circulant(c, d_out, d_in)
     return Fit("block_circulant", p, part.parameters, relative_error(target, dense), (c,), dense)
+
+
+def diagonal_places(part: Partition) -> Tensor:
+    """Which of the q1 q2 p numbers of circulant blocks stands at each entry, (d_out, d_in)."""
+    i, j, p = torch.arange(part.d_out)[:, None], torch.arange(part.d_in), part.p
+    return (i // p * part.q2 + j // p) * p + (i - j) % p
 
 
 def fit_rivals(target: Tensor, budget: int, seed: int = 0) -> list[Fit]:

@@ -18,7 +18,7 @@ SMALLEST_ENTRY, LARGEST_ENTRY = 1e-50, 1e50
 class Fit:
     """An approximation of a target matrix by one family of structured matrices.
 
-    family: circulant_diagonal, low_rank, fourier, fourierft or block_circulant.
+    family: circulant_diagonal, diagonal_blocks, low_rank, fourier, fourierft or block_circulant.
     size: the family's own knob: m, the rank r, the number of entries, or the block size p.
     parameters: numbers that have to be stored, positions included where they were chosen for the target.
     error: relative Frobenius error ||target - dense|| / ||target||.

@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cdvft.approximate import Fit, fit_block_circulant, fit_circulant_diagonal, fit_rivals
+from cdvft.approximate import (
+    Fit,
+    block_sizes,
+    fit_block_circulant,
+    fit_circulant_diagonal,
+    fit_diagonal_blocks,
+    fit_rivals,
+)
 from cdvft_app.payloads.learn import LabView
 
 SECONDS = 60.0
@@ -25,6 +32,7 @@ FAR = 0.5
 """Relative error from which on nobody has come close."""
 NAMES = {
     "circulant_diagonal": "circulant-diagonal factors",
+    "diagonal_blocks": "blocks between diagonals",
     "low_rank": "low rank",
     "fourier": "chosen Fourier entries",
     "fourierft": "random Fourier entries",
@@ -33,7 +41,7 @@ NAMES = {
 
 
 def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) -> Iterator[LabView]:
-    """Fit m = 1 ... most_m factors and, after each m, the other families with no more numbers.
+    """Fit m = 1 ... most_m factors and, after each m, the other families with no more numbers, blocks too.
 
     Args:
         target: (n, n)
@@ -52,6 +60,7 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
     start, n = time.monotonic(), target.shape[-1]
     limit = float(target.abs().max()) or 1.0
     done: list[Fit] = []
+    blocks: dict[int, Fit] = {}
     best, shown = None, 0.0
     pictures = {"target": _picture(target, limit)}
 
@@ -81,7 +90,10 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
         best = fit
         late = spent > seconds
         if fit.finished or late:
-            rivals = fit_rivals(target, fit.parameters)
+            for size in block_sizes(*target.shape, 0 if late else fit.parameters):
+                blocks[size] = blocks.get(size) or fit_diagonal_blocks(target, size)
+            closest = min(blocks.values(), key=lambda found: found.error, default=None)
+            rivals = [*([closest] if closest else []), *fit_rivals(target, fit.parameters)]
             done += [fit, *rivals]
             best = None
             pictures = {"target": pictures["target"]} | {
@@ -109,8 +121,9 @@ def fitted_on_one_thread(target: np.ndarray, most_m: int, about: str) -> Iterato
 def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
     """Who came closest at the largest budget, by how much, why, and what kind of matrix it was.
 
-    The other families' fits are their best; that of the factors is what was found. Another family wins only
-    where it is further below that than half of the random starts ended above it.
+    The fits in closed form are their families' best; those of the factors and of blocks are what was found.
+    Another family wins over such a one only where it is further below than half of the random starts ended
+    above it.
     """
     factors = max((fit for fit in fits if fit.family == "circulant_diagonal"), key=lambda fit: fit.parameters)
     last = {fit.family: fit for fit in fits if fit.parameters <= factors.parameters}
@@ -128,19 +141,26 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
             f"{', '.join(names[:-1])} and {names[-1]} come equally close, with {_percent(first)}; "
             f"{names[0]} with the fewest numbers, {equal[0].parameters:,}"
         )
-    elif equal == [factors]:
-        found = f"circulant-diagonal factors come closest: {own}, against {theirs} for {rival}"
-    elif (ends := factors.restarts) and factors.error - first <= median(ends) - factors.error:
+    elif ends := _doubt(rivals[0] if equal == [factors] else factors, first):
         found = (
             f"{rival}, with {theirs}, and circulant-diagonal factors, with {own}, are too close to call: of "
-            f"the factors' {len(ends)} random starts the best ended at {_percent(ends[0])} "
-            f"and half of them above {_percent(median(ends))}, so that a better fit may exist"
+            f"the {'blocks' if equal == [factors] else 'factors'}' {len(ends)} random starts the best ended "
+            f"at {_percent(ends[0])} and half of them above {_percent(median(ends))}, so that a better fit "
+            "may exist"
         )
+    elif equal == [factors]:
+        found = f"circulant-diagonal factors come closest: {own}, against {theirs} for {rival}"
     else:
         wins = "wins" if rivals[0].family == "low_rank" else "win"
         found = f"{rival} {wins}: {theirs}, against {own} circulant-diagonal factors"
     far = "" if first < FAR else " All are far off: so few numbers cannot say much of this matrix."
     return f"{intro}{found}. {_reason(target, equal[0])}{far} {about}"
+
+
+def _doubt(searched: Fit, first: float) -> tuple[float, ...]:
+    """The errors at which its random starts ended, where they spread as far as it is behind; else nothing."""
+    ends = searched.restarts
+    return ends if ends and searched.error - first <= median(ends) - searched.error else ()
 
 
 def _reason(target: Tensor, winner: Fit) -> str:
@@ -153,6 +173,8 @@ def _reason(target: Tensor, winner: Fit) -> str:
         return f"{size:,} of its {target.numel():,} Fourier entries hold {share}."
     if winner.family == "fourierft":
         return f"Waves drawn blindly hold {share}, and no other family finds more."
+    if winner.family == "diagonal_blocks":
+        return f"Circulant blocks of {size} × {size} between two diagonals hold {share}."
     if winner.family == "block_circulant":
         where = "its wrapped diagonals" if size == len(target) else f"those of its {size} × {size} blocks"
         return f"The means along {where} hold {share}: its entries repeat there."

@@ -45,7 +45,7 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
     choose(page, "Size n", "16")
     fit(page, DONE)
     expect(page.locator(VERDICT)).to_contain_text("With at most 80 numbers, ")
-    expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(6)
+    expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(7)
     page.locator("#lab-view summary").click()
     expect(page.locator("#lab-view table.numbers tbody tr").first).to_be_visible()
 

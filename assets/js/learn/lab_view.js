@@ -18,6 +18,7 @@ const BAND_COLOR = "color-mix(in srgb, var(--method-cdvft) 30%, transparent)";
 /** @type {Record<string, [name: string, color: string, dash: number[]]>} */
 const FAMILIES = {
   circulant_diagonal: ["circulant-diagonal factors", "var(--method-cdvft)", []],
+  diagonal_blocks: ["blocks between diagonals", "var(--method-cdvft)", [5, 4]],
   low_rank: ["low rank", "var(--method-lora)", [8, 4]],
   fourier: ["Fourier, chosen places", "var(--method-head)", []],
   fourierft: ["Fourier, random places", "var(--method-fourierft)", [2, 3]],
@@ -49,10 +50,10 @@ function decoded(text, n, limit) {
 function bands(fits = []) {
   return fits
     .filter(({ spread }) => spread.length)
-    .map(({ parameters, spread: [lowest, , highest] }) => ({
+    .map(({ family, parameters, spread: [lowest, , highest] }) => ({
       x: [parameters, parameters],
       y: [lowest, highest].map((error) => 100 * Math.max(LEAST, error)),
-      color: FAMILIES.circulant_diagonal[1],
+      color: FAMILIES[family][1],
       width: BAND,
       opacity: 0.3,
     }));
@@ -104,7 +105,7 @@ export function mount({ element, props, watch }) {
       "span",
       { class: "swatch-key" },
       swatch({ line: { color: BAND_COLOR, width: BAND } }),
-      "where the factors’ random starts ended",
+      "where random starts ended",
     ),
   );
   const result = h(

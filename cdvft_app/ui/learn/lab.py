@@ -33,10 +33,10 @@ TURN = Turn("Somebody else is fitting a matrix here, which takes a minute at mos
 TEXT = r"""## Fit a matrix
 
 How much of a given matrix can each form say, with how many numbers? Choose a target and press Fit: this
-server searches $m = 1, 2, \dots$ circulant-diagonal factors, and beside them the best low rank (by SVD),
-the best Fourier entries (places counted, since they were chosen for the target), random ones as
-FourierFT has them, and the best circulant blocks. Up to 64 × 64 it takes seconds; larger ones stop after
-a minute with the best found by then.
+server searches $m = 1, 2, \dots$ circulant-diagonal factors and circulant blocks between two diagonals, and
+beside them the best low rank (by SVD), the best Fourier entries (places counted, since they were chosen for
+the target), random ones as FourierFT has them, and the best circulant blocks. Up to 64 × 64 it takes
+seconds; larger ones stop after a minute with the best found by then.
 """
 LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
 
