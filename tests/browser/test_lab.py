@@ -48,6 +48,8 @@ def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visi
     expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(7)
     page.locator("#lab-view summary").click()
     expect(page.locator("#lab-view table.numbers tbody tr").first).to_be_visible()
+    page.get_by_role("button", name="Switch to dark colours").click()  # drawings outside the page, too
+    expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
 
 
 def test_stop_ends_a_fit_and_the_next_may_begin(visit: Visit) -> None:

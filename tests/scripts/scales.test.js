@@ -52,6 +52,7 @@ test("over many decades only the powers of ten are written", () => {
 test("over few decades their doubles and fives are, too", () => {
   assertClose(decades(1, 20), [1, 2, 5, 10, 20], 1e-12);
   assertClose(decades(30, 130), [50, 100], 1e-12);
+  assertClose(decades(60, 130), [60, 80, 100, 120], 1e-12); // one alone would give no scale
 });
 
 test("of very many decades a few", () => {

@@ -34,8 +34,10 @@ export class CanvasView {
       { rootMargin: "200px" },
     ).observe(this.node);
     onTheme(() => {
-      this.recolor();
-      this.redraw();
+      if (this.node.isConnected) {
+        this.recolor();
+        this.redraw();
+      } else this.width = 0; // it has no colours outside the page; put back, it is fitted again
     });
   }
 

@@ -35,7 +35,7 @@ export const powers = (low, high) =>
     .map((power) => 10 ** power);
 
 /**
- * The powers of ten from low to high, and over few of them their doubles and fives too.
+ * The powers of ten from low to high, over few of them their doubles and fives too; two round numbers at least.
  * @param {number} low
  * @param {number} high
  */
@@ -44,7 +44,8 @@ export function decades(low, high) {
   const found = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
     for (const factor of factors) found.push(factor * 10 ** power);
-  return found.filter((value) => value >= low * 0.999 && value <= high * 1.001);
+  const inside = found.filter((value) => value >= low * 0.999 && value <= high * 1.001);
+  return inside.length < 2 ? ticks(low, high).filter((value) => value > 0) : inside;
 }
 
 /**
