@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cdvft import cost
+from cdvft_app.methods import METHODS
 from cdvft_app.shapes import model_shapes
 
 Verdict = Literal["equal", "different", "not reproducible here", "nothing to compare"]
@@ -103,9 +104,8 @@ def _llama_3() -> Iterator[PaperRow]:
 
 def _parameters_by_method(topic: str, model: str, why: str) -> Iterator[PaperRow]:
     for method, setting in _USUAL.items():
-        yield _counted(
-            topic, f"{method}, {setting}", "parameters", _estimate(model, method).trainable_parameters, why
-        )
+        found = _estimate(model, method).trainable_parameters
+        yield _counted(topic, f"{METHODS[method].title}, {setting}", "parameters", found, why)
 
 
 def _experiments() -> Iterator[PaperRow]:

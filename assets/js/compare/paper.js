@@ -9,8 +9,6 @@ import { aligned, count } from "../shared/format.js";
 
 /** @type {Record<string, string>} */
 const MARKS = { "nothing to compare": "no figure known" };
-/** @type {Record<string, string>} */
-const NAMES = { cdvft: "CDVFT", lora: "LoRA", fourierft: "FourierFT", c3a: "C3A" };
 const HEADS = [
   ["Figure", ""],
   ["Paper", "As the paper prints it", "value"],
@@ -26,8 +24,6 @@ const number = (value) => (value === null ? "–" : Number.isInteger(value) ? co
 /** @param {PaperRow} row */
 const recomputed = ({ published, recomputed: value }) =>
   published === null || value === null ? number(value) : value.toFixed(published.split(".")[1]?.length ?? 0);
-/** @param {string} text */
-const named = (text) => text.replace(/^[a-z0-9]+(?=,)/, (method) => NAMES[method] ?? method);
 
 /** @param {Part<PaperRow[]>} part */
 export function mount({ element, props }) {
@@ -42,7 +38,7 @@ export function mount({ element, props }) {
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, named(row.quantity)),
+      h("th", { scope: "row" }, row.quantity),
       h("td", { class: "value paper" }, row.published ?? "–"),
       h("td", { class: "value recomputed" }, recomputed(row)),
       h("td", { class: "unit" }, row.unit),

@@ -109,7 +109,7 @@ class Theatre {
       const asked = new URL(location.href).searchParams,
         { run, gone } = this.choice.first(asked.get("factors"));
       if (!run) {
-        this.say("No run keeps factors yet. Train CDVFT, LoRA, FourierFT or C3A, and look here.");
+        this.say("No run keeps factors yet. Train a method with an adapter, and look here.");
         return;
       }
       this.gone.hidden = !gone;

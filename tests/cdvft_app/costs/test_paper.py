@@ -26,8 +26,8 @@ def _find(rows: list[PaperRow], topic: str, quantity: str, unit: str) -> PaperRo
     ("place", "recomputed", "verdict"),  # the place is a topic, a quantity and its unit
     [
         (("RoBERTa-base", "LoRA's parameters over CDVFT's", "times"), 294_912 / 55_296, "equal"),
-        (("RoBERTa-base", "cdvft", "parameters"), 55_296, "nothing to compare"),
-        (("RoBERTa-base", "fourierft", "parameters"), 24_000, "nothing to compare"),
+        (("RoBERTa-base", "CDVFT, m", "parameters"), 55_296, "nothing to compare"),
+        (("RoBERTa-base", "FourierFT, n", "parameters"), 24_000, "nothing to compare"),
         (("RoBERTa-base", "FourierFT's FLOPs over CDVFT's, in the style", "times"), 51.81, "equal"),
         (
             ("RoBERTa-base", "FourierFT's FLOPs over CDVFT's, with real FFTs' constants, 256", "times"),
@@ -41,8 +41,12 @@ def _find(rows: list[PaperRow], topic: str, quantity: str, unit: str) -> PaperRo
         ),
         (("LLaMA-2-7B", "CDVFT, p = 4096", "parameters"), 64 * 3 * 4096, "nothing to compare"),
         (("LLaMA-2-7B", "CDVFT, p = 512", "parameters"), 64 * (2 * 4096 + 8 * 4096), "nothing to compare"),
-        (("Llama-3-8B", "cdvft", "parameters"), 32 * (3 * 4096 + 4096 + 1024 + 4096), "nothing to compare"),
-        (("Llama-3-8B", "lora", "parameters"), 32 * 8 * (4096 + 4096 + 4096 + 1024), "nothing to compare"),
+        (
+            ("Llama-3-8B", "CDVFT, m", "parameters"),
+            32 * (3 * 4096 + 4096 + 1024 + 4096),
+            "nothing to compare",
+        ),
+        (("Llama-3-8B", "LoRA, r", "parameters"), 32 * 8 * (4096 + 4096 + 4096 + 1024), "nothing to compare"),
         (("GLUE", "metric", ""), None, "not reproducible here"),
     ],
 )
