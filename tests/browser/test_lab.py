@@ -41,7 +41,7 @@ def fit(page: Page, status: str | re.Pattern[str]) -> None:
 def test_a_recorded_fit_is_there_at_once_and_a_new_one_says_who_wins(visit: Visit) -> None:
     page = opened(visit)
     expect(page.locator(STATUS)).to_contain_text(re.compile(r"^Recorded \d{4}-\d\d-\d\d on .*smooth kernel"))
-    expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(6)
+    expect(page.locator("#lab-view .residuals figure:visible")).to_have_count(7)
     choose(page, "Size n", "16")
     fit(page, DONE)
     expect(page.locator(VERDICT)).to_contain_text("With at most 80 numbers, ")
