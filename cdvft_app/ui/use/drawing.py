@@ -54,10 +54,10 @@ def seen(asked: object) -> Seen | None:
         digit = drawing.digit(given.get("drawing"), key)
     except ResultsError:
         return None
-    own = drawing.SIDES[key]
+    own, data = drawing.SIDES[key], catalog.get_dataset(key).title.partition(",")[0]
     shown = base64.b64encode(drawing.as_seen(digit, side)).decode()
     return {
         "picture": f"data:image/png;base64,{shown}",
-        "said": f"What the models see: centred and scaled to {own} × {own} pixels, as in "
-        f"{catalog.get_dataset(key).title}, then enlarged to {side} × {side}.",
+        "said": f"What the models see: centred and scaled to {own} × {own} pixels, as in {data}, then "
+        f"enlarged to {side} × {side}.",
     }

@@ -80,7 +80,7 @@ def build(run: gr.Radio, write: Write) -> None:
     def by_token(run_id: str, to: str, hidden: bool, over: bool, given: str) -> list[str]:
         return [pushed(write, run_id, to, (given or "").strip(), private=hidden, existing=over), ""]
 
-    push.click(by_token, [*about, token], [said, token], **PUSHING)
+    push.click(by_token, [*about, token], [said, token], show_progress_on=said, **PUSHING)
 
 
 def pushed(write: Write, run_id: str, name: str, token: str, *, private: bool, existing: bool) -> str:

@@ -127,7 +127,7 @@ def build(app: AppState) -> OnVisit:
             if not runs:
                 raise ResultsError("This race is no longer there; choose another one.")
             inputs = about(runs[0], fields)
-            prepare(runs[0], progress)
+            prepare(runs[0], _words(progress))
             found = answering.ask("answer", run_ids=[one.record.id for one in runs], **inputs)
             shown = inputs["texts"] or ["Your image" if fields[image] else "Your drawing"]
             return answers.answers(shown, found)
@@ -142,13 +142,13 @@ def build(app: AppState) -> OnVisit:
                 answering.ask("load", run_ids=[one.record.id for one in runs])
 
     texts.focus(get_ready, race, None, **{**ASKING, "show_progress": "hidden"})
-    gr.on([ask.click, texts.submit], ask_all, {race, *given}, [said, waits], **ASKING)
+    gr.on([ask.click, texts.submit], ask_all, {race, *given}, [said, waits], show_progress_on=said, **ASKING)
 
     def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> str:
         def answer() -> str:
             one = find(app.store, fields[run])
             inputs = about(one, fields)
-            prepare(one, progress)
+            prepare(one, _words(progress))
             return answers.proof(answering.ask("prove", run_id=one.record.id, **inputs), "this adapter")
 
         return _or_problem(answer)
@@ -157,14 +157,14 @@ def build(app: AppState) -> OnVisit:
 
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
-            prepare(find(app.store, run_id), progress)
+            prepare(find(app.store, run_id), _words(progress))
             out = downloads.new_file(f"{kind}.zip")
             made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), gr.update(visible=False)]
         return ["", gr.update(value=made, visible=True)]
 
-    take.click(take_home, [run, form, rank], [refused, file], **ASKING)
+    take.click(take_home, [run, form, rank], [refused, file], show_progress_on=refused, **ASKING)
     form.change(lambda kind: gr.update(visible=kind == "lora"), form, rank, **QUIET)
 
     def visited(request: gr.Request) -> Any:
@@ -180,6 +180,11 @@ def _offer(app: AppState) -> dict[str, Any]:
     offered = races.choices(app.store)
     own = any(group_id != recorded.GROUP for _, group_id in offered)
     return {"choices": offered, "info": READY if own else ONLY_RECORDED if offered else NONE_YET}
+
+
+def _words(bar: gr.Progress) -> Callable[[float | None, str], None]:
+    """Tells Gradio's bar, which writes the share by itself."""
+    return lambda fraction, text: bar(fraction, desc=text if fraction is None else text.rpartition(", ")[0])
 
 
 def _quiet(sentence: str) -> str:

@@ -1,0 +1,134 @@
+"""What every offline recipe trains is loaded where there is no app, by the lines on its card, and answers the same.
+
+A virtual environment of its own, in which pip installs the wheel that travels with an adapter. The large
+libraries are not installed twice: those that the adapter's requirements.txt names, and what they need in turn,
+are linked from the environment of the tests. Nothing else is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from packaging.requirements import Requirement
+from PIL import Image
+
+from cdvft_app.catalog import mirror, resolve
+from cdvft_app.catalog.rows import load_rows
+from cdvft_app.results import recorded
+from cdvft_app.results.export import Export, write_folder
+from cdvft_app.results.finished_run import find
+from cdvft_app.settings import RunSettings
+from cdvft_app.training import finished
+
+pytestmark = pytest.mark.mirror
+TEXT = "a gripping, funny and deeply human film"
+DIGIT = np.kron(np.eye(7, dtype=np.uint8) * 255, np.ones((4, 4), np.uint8))  # 28 x 28
+CHECK = """
+import contextlib, importlib.util, io, json, os, pathlib, sys
+assert not [name for name in ("cdvft_app", "gradio", "datasets") if importlib.util.find_spec(name)]
+assert pathlib.Path(importlib.util.find_spec("cdvft").origin).is_relative_to(sys.prefix)
+said = {}
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    lines = pathlib.Path("README.md").read_text().partition("```python\\n")[2].partition("\\n```")[0]
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(lines.replace("your text", TEXT), names)
+    said[pathlib.Path(folder).name] = names["logits"].reshape(-1).tolist()
+print(json.dumps(said))
+"""
+
+
+def needed(requirements: Path) -> list[metadata.Distribution]:
+    """The installed packages that a requirements.txt names, and all that those need."""
+    names = [line.partition("==")[0] for line in requirements.read_text().splitlines() if "==" in line]
+    found: dict[str, metadata.Distribution] = {}
+    while names:
+        name = re.sub(r"[-_.]+", "-", names.pop()).lower()
+        if name in found:
+            continue
+        found[name] = metadata.distribution(name)
+        wanted = map(Requirement, found[name].requires or [])
+        names += [one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return list(found.values())
+
+
+def link(distribution: metadata.Distribution, site: Path) -> None:
+    tops = {Path(str(file)).parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
+    for top in tops:
+        if not (site / top).exists():
+            (site / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, trained, store):
+    """By name, an exported folder and the app's own logits for what the card's lines are asked."""
+    out = tmp_path_factory.mktemp("exported")
+    runs = {record.id: find(store, record.id) for record in recorded.race()}
+    for recipe in ("mnist", "digits"):
+        few = {"max_steps": 1, "train_examples": 8, "evaluation_examples": 8, "batch_size": 8}
+        plan = resolve(RunSettings(recipe=recipe, method="cdvft", **few))
+        rows = load_rows(plan.dataset, train_examples=8, evaluation_examples=8, seed=0)
+        runs[recipe] = trained(plan, rows)
+    assert {run.plan.recipe.key for run in runs.values()} == {"sentiment", "mnist", "digits"}
+    own = {}
+    for name, run in runs.items():
+        write_folder(store, Export(run, "adapter"), out / name)
+        image = run.plan.model.kind == "image"
+        if image:
+            Image.fromarray(DIGIT).save(out / name / "your_image.png")
+        own[name] = finished.load(run.plan, run.folder).logits([DIGIT if image else TEXT]).reshape(-1)
+    return out, own
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory, exported):
+    """The interpreter of the clean environment."""
+    out, own = exported
+    place = tmp_path_factory.mktemp("clean")
+    venv.create(place / "venv", with_pip=False, symlinks=True)
+    (packages,) = (place / "venv" / "lib").glob("python*/site-packages")
+    (place / "borrowed").mkdir()
+    for name in own:
+        for distribution in needed(out / name / "requirements.txt"):
+            link(distribution, place / "borrowed")
+    (packages / "borrowed.pth").write_text(f"{place / 'borrowed'}\n")
+    interpreter = place / "venv" / "bin" / "python"
+    wheel = next((out / "mnist").glob("*.whl"))
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
+    pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", *options, str(wheel)]
+    subprocess.run(pip, check=True)
+    return interpreter
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """The hub client's cache with the one model that a card fetches from there."""
+    folder = tmp_path_factory.mktemp("hub")
+    record = json.loads((recorded.FOLDER / "recorded-lora" / "adapter_config.json").read_text())
+    name = record["base_model_name_or_path"].replace("/", "--")
+    snapshot = folder / f"models--{name}" / "snapshots" / record["revision"]
+    snapshot.parent.mkdir(parents=True)
+    snapshot.symlink_to(mirror.ensure("minilm"))
+    return folder
+
+
+def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub, tmp_path):
+    out, own = exported
+    names = {"HF_HUB_CACHE": str(hub), "HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)}
+    code = CHECK.replace("TEXT", repr(TEXT))
+    command = [str(python), "-I", "-c", code, *(str(out / name) for name in own)]
+    ended = subprocess.run(command, cwd=tmp_path, env=names, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-1500:]
+    said = json.loads(ended.stdout.splitlines()[-1])
+    for name, logits in own.items():
+        torch.testing.assert_close(torch.tensor(said[name]), logits, rtol=0, atol=2e-5, msg=name)
