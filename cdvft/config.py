@@ -46,6 +46,7 @@ class CDVFTConfig(peft.PeftConfig):
         layers_pattern: name of the list of layers that those indexes count.
         fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
             None asks nothing, a value that contradicts a layer earns a warning.
+        needs: what a program must do before PEFT can read this; for who opens the file.
 
     Raises:
         ValueError: if a value is not allowed; the message names it.
@@ -65,6 +66,7 @@ class CDVFTConfig(peft.PeftConfig):
     layers_to_transform: list[int] | int | None = None
     layers_pattern: list[str] | str | None = None
     fan_in_fan_out: bool | None = None
+    needs: str = "import cdvft"
 
     def __post_init__(self) -> None:
         super().__post_init__()

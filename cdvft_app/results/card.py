@@ -119,8 +119,9 @@ def _hints(run: FinishedRun, task: TaskRecord, form: Form) -> list[str]:
     hints = []
     if run.record.method == "cdvft" and form == "adapter":
         hints.append(
-            "PEFT does not know CDVFT by itself: `KeyError: 'CDVFT'` means that `import cdvft` is "
-            "missing before the adapter is loaded. The library is the wheel in this folder."
+            "PEFT does not know CDVFT by itself: `KeyError: 'CDVFT'` means that the library is missing, or "
+            "not imported before the adapter is loaded. It is the wheel in this folder; where pip has "
+            "installed that, PEFT finds CDVFT by itself, and nothing is lost by forgetting `import cdvft`."
         )
     if run.weights == "adapter" and form != "merged" and task.pooling == "mean" and task.base_model:
         hints.append(

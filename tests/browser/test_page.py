@@ -180,21 +180,35 @@ def test_asks_seldom_of_a_race_that_is_over(visit: Visit, races: dict[str, str])
     assert 1000 not in page.evaluate("() => window.waits")
 
 
-def test_asks_once_a_second_and_not_while_hidden(visit: Visit, hold: Hold) -> None:
+NOTES = """() => {
+  window.told = [];
+  window.Notification = class {
+    static requestPermission = async () => "granted";
+    constructor(title, { body }) { window.told.push(`${title}: ${body}`); }
+  };
+}"""
+
+
+def test_asks_once_a_second_seldom_while_hidden_and_tells_there_of_the_end(visit: Visit, hold: Hold) -> None:
     hold(5)
     page = visit("?run=nothing")
+    page.evaluate(NOTES)
     page.locator("#start").click()
     expect(page.locator("#run .status")).to_contain_text("step 5")
     note_waits(page)
     asked = server_calls(page)
     until_turns(page, 2)
     assert asked and len(asked) <= 3
+    page.get_by_role("button", name="Tell me when it is done").click()
+    expect(page.get_by_role("button", name="You will be told")).to_have_attribute("aria-pressed", "true")
     page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => true })")
-    until_turns(page, 3)
-    before = len(asked)
-    until_turns(page, 5)
-    assert len(asked) == before
-    page.locator("#stop").click()
+    page.wait_for_function("() => window.waits.includes(5000)")
+    assert re.match(r"\d+ % · CDVFT Studio", page.title())
+    page.evaluate("() => { window.waits.length = 0; }")
+    hold(None)
+    page.wait_for_function("() => window.told.length", timeout=60_000)
+    assert page.evaluate("() => window.told") == ["Sentiment of film reviews: All 3 finished"]
+    assert page.title() == "CDVFT Studio" and 1000 not in page.evaluate("() => window.waits")
 
 
 def test_first_visit_shows_the_best_race(visit: Visit, races: dict[str, str]) -> None:

@@ -16,6 +16,12 @@ def test_defaults_are_the_papers() -> None:
     assert config.peft_type.value == "CDVFT"
 
 
+def test_the_file_says_what_it_needs_and_peft_reads_it_without_a_warning(tmp_path, recwarn) -> None:
+    CDVFTConfig(m=3).save_pretrained(str(tmp_path))
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["needs"] == "import cdvft"
+    assert PeftConfig.from_pretrained(str(tmp_path)).m == 3 and not recwarn.list
+
+
 @pytest.mark.parametrize(
     ("field", "value", "allowed", "remedy"),
     [

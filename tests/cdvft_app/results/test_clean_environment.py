@@ -1,7 +1,7 @@
-"""What every offline recipe trains is loaded where there is no app, by the lines on its card, and answers the same.
+"""What offline recipes train is loaded where there is no app, by the lines on its card, and answers the same.
 
 A virtual environment of its own, in which pip installs the wheel that travels with an adapter. The large
-libraries are not installed twice: those that the adapter's requirements.txt names, and what they need in turn,
+libraries are not installed twice: those that the adapter's requirements.txt names, and what they need in turn
 are linked from the environment of the tests. Nothing else is there.
 """
 
@@ -36,6 +36,8 @@ CHECK = """
 import contextlib, importlib.util, io, json, os, pathlib, sys
 assert not [name for name in ("cdvft_app", "gradio", "datasets") if importlib.util.find_spec(name)]
 assert pathlib.Path(importlib.util.find_spec("cdvft").origin).is_relative_to(sys.prefix)
+import peft  # and nobody imports cdvft
+assert peft.PeftConfig.from_pretrained(os.environ["CDVFT_ADAPTER"]).peft_type == "CDVFT"
 said = {}
 for folder in sys.argv[1:]:
     os.chdir(folder)
@@ -124,7 +126,14 @@ def hub(tmp_path_factory):
 
 def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub, tmp_path):
     out, own = exported
-    names = {"HF_HUB_CACHE": str(hub), "HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)}
+    adapter = str(out / "recorded-cdvft")
+    names = {
+        "CDVFT_ADAPTER": adapter,
+        "HF_HUB_CACHE": str(hub),
+        "HF_HUB_OFFLINE": "1",
+        "PATH": "",
+        "HOME": str(tmp_path),
+    }
     code = CHECK.replace("TEXT", repr(TEXT))
     command = [str(python), "-I", "-c", code, *(str(out / name) for name in own)]
     ended = subprocess.run(command, cwd=tmp_path, env=names, capture_output=True, text=True, check=False)
