@@ -1,7 +1,7 @@
 """This library as a wheel, for it is on no package index: what loads a CDVFT adapter travels with it.
 
-Who forgets `import cdvft` would get PEFT's KeyError: 'CDVFT'. So an installed wheel imports it with PEFT: a line
-of cdvft.pth, as Python runs them (https://docs.python.org/3/library/site.html), waits for PEFT and loads nothing.
+Who forgets `import cdvft` would get PEFT's KeyError: 'CDVFT'. So an installed wheel imports it with PEFT: a
+line of cdvft.pth, as Python runs them (https://docs.python.org/3/library/site.html), waits for PEFT.
 
 A wheel is a zip of the package and three small files
 (https://packaging.python.org/specifications/binary-distribution-format).
@@ -17,7 +17,7 @@ from pathlib import Path
 
 VERSION = "0.1.0"
 REQUIRES = ("torch>=2.6,<3", "peft>=0.21,<0.22", "wrapt>=2.1,<3")
-STARTUP = '''"""Makes CDVFT known to PEFT when that is imported; Python runs this at its start, by cdvft.pth."""
+STARTUP = '''"""Makes CDVFT known to PEFT when that is imported; Python runs it at its start, by cdvft.pth."""
 
 import sys
 

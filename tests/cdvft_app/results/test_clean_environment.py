@@ -23,7 +23,7 @@ from PIL import Image
 
 from cdvft_app.catalog import mirror, resolve
 from cdvft_app.catalog.rows import load_rows
-from cdvft_app.results import recorded
+from cdvft_app.results import recorded, wheel
 from cdvft_app.results.export import Export, write_folder
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import RunSettings
@@ -53,6 +53,7 @@ print(json.dumps(said))
 def needed(requirements: Path) -> list[metadata.Distribution]:
     """The installed packages that a requirements.txt names, and all that those need."""
     names = [line.partition("==")[0] for line in requirements.read_text().splitlines() if "==" in line]
+    names += [Requirement(one).name for one in wheel.REQUIRES]
     found: dict[str, metadata.Distribution] = {}
     while names:
         name = re.sub(r"[-_.]+", "-", names.pop()).lower()
@@ -75,7 +76,7 @@ def link(distribution: metadata.Distribution, site: Path) -> None:
 def exported(tmp_path_factory, trained, store):
     """By name, an exported folder and the app's own logits for what the card's lines are asked."""
     out = tmp_path_factory.mktemp("exported")
-    runs = {record.id: find(store, record.id) for record in recorded.race()}
+    runs = {name: find(store, name) for name in ("recorded-cdvft", "recorded-lora")}
     for recipe in ("mnist", "digits"):
         few = {"max_steps": 1, "train_examples": 8, "evaluation_examples": 8, "batch_size": 8}
         plan = resolve(RunSettings(recipe=recipe, method="cdvft", **few))
@@ -105,9 +106,17 @@ def python(tmp_path_factory, exported):
             link(distribution, place / "borrowed")
     (packages / "borrowed.pth").write_text(f"{place / 'borrowed'}\n")
     interpreter = place / "venv" / "bin" / "python"
-    wheel = next((out / "mnist").glob("*.whl"))
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
-    pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", *options, str(wheel)]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(interpreter),
+        "install",
+        *options,
+        str(out / "mnist" / wheel.NAME),
+    ]
     subprocess.run(pip, check=True)
     return interpreter
 
