@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from html import escape
@@ -40,8 +41,11 @@ def has_login() -> bool:
     return on_space() and bool(os.environ.get("OAUTH_CLIENT_ID")) and find_spec("authlib") is not None
 
 
-def build(run: gr.Radio, write: Write) -> None:
-    """Lay it out, for the run that is chosen in `run`."""
+def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
+    """Lay it out, for the run that is chosen in `run`.
+
+    `asking`: how `write`, which asks like the rest of the tab, waits its turn.
+    """
     gr.HTML(
         "<h3>Push to the hub</h3><p class='hint'>The adapter as it was trained, with its card.</p>",
         apply_default_css=False,
@@ -54,47 +58,67 @@ def build(run: gr.Radio, write: Write) -> None:
     replace = gr.Checkbox(
         False, label="If it is there already, replace its files of the same names", elem_id="push-replace"
     )
-    about = [run, name, private, replace]
+    token = gr.Textbox(
+        label="Token", type="password", elem_id="push-token", visible=not has_login(),
+        info="With the right to write. It is used once, and kept nowhere.",
+    )  # fmt: skip
     if has_login():
         gr.LoginButton(elem_id="push-login")
-    else:
-        token = gr.Textbox(
-            label="Token", type="password", elem_id="push-token",
-            info="With the right to write. It is used once, and kept nowhere.",
-        )  # fmt: skip
     push = gr.Button("Push", elem_id="push")
     said = gr.HTML(elem_id="push-said", apply_default_css=False)
+    folder = gr.State(None)  # of the adapter, between the two steps
+    given = {run, name, private, replace, token}
+
+    def written(fields: dict[Any, Any], secret: str) -> list[str | None]:
+        try:
+            hub.check(_stripped(fields[name]), secret)
+            place = Path(tempfile.mkdtemp(prefix="cdvft-")) / "adapter"
+            write(fields[run], place)
+        except (ResultsError, StoreError) as error:
+            return [problem(str(error)), None]
+        return ["", str(place)]
+
+    def uploaded(fields: dict[Any, Any], secret: str) -> list[Any]:
+        if not fields[folder]:
+            return [gr.skip(), "", None]
+        place = Path(fields[folder])
+        shown = pushed(
+            place, _stripped(fields[name]), secret, private=fields[private], existing=fields[replace]
+        )
+        shutil.rmtree(place.parent, ignore_errors=True)
+        return [shown, "", None]
 
     if has_login():
 
-        def by_login(
-            run_id: str, to: str, hidden: bool, over: bool, given: gr.OAuthToken | None = None
-        ) -> str:
-            if given is None:
-                return problem(SIGN_IN)
-            return pushed(write, run_id, to, given.token, private=hidden, existing=over)
+        def write_it(fields: dict[Any, Any], user: gr.OAuthToken | None = None) -> list[str | None]:
+            return written(fields, user.token) if user else [problem(SIGN_IN), None]
 
-        push.click(by_login, about, said, **PUSHING)
-        return
+        def upload(fields: dict[Any, Any], user: gr.OAuthToken | None = None) -> list[Any]:
+            return uploaded(fields, user.token if user else "")
 
-    def by_token(run_id: str, to: str, hidden: bool, over: bool, given: str) -> list[str]:
-        return [pushed(write, run_id, to, (given or "").strip(), private=hidden, existing=over), ""]
+    else:
 
-    push.click(by_token, [*about, token], [said, token], show_progress_on=said, **PUSHING)
+        def write_it(fields: dict[Any, Any]) -> list[str | None]:  # type: ignore[misc]
+            return written(fields, _stripped(fields[token]))
+
+        def upload(fields: dict[Any, Any]) -> list[Any]:  # type: ignore[misc]
+            return uploaded(fields, _stripped(fields[token]))
+
+    asked = push.click(write_it, given, [said, folder], show_progress_on=said, **asking)
+    asked.then(upload, {*given, folder}, [said, token, folder], show_progress_on=said, **PUSHING)
 
 
-def pushed(write: Write, run_id: str, name: str, token: str, *, private: bool, existing: bool) -> str:
-    """Push, and say where it is now, or why it is nowhere, as HTML."""
+def pushed(folder: Path, name: str, token: str, *, private: bool, existing: bool) -> str:
+    """Push the folder, and say where it is now, or why it is nowhere, as HTML."""
     try:
-        hub.check((name or "").strip(), token)
-        with tempfile.TemporaryDirectory(prefix="cdvft-") as place:
-            folder = Path(place) / "adapter"
-            write(run_id, folder)
-            address = hub.push(folder, name.strip(), token, bool(private), bool(existing))
-    except (ResultsError, StoreError) as error:
+        address = escape(hub.push(folder, name, token, bool(private), bool(existing)))
+    except ResultsError as error:
         return problem(str(error))
-    shown = escape(address)
     return (
-        f'<p role="status">Pushed to <a href="{shown}" target="_blank" rel="noopener">{shown}</a>. '
+        f'<p role="status">Pushed to <a href="{address}" target="_blank" rel="noopener">{address}</a>. '
         "Its card says how it is loaded.</p>"
     )
+
+
+def _stripped(given: Any) -> str:
+    return str(given or "").strip()

@@ -85,7 +85,9 @@ def build(app: AppState) -> OnVisit:
             take = gr.Button("Prepare the zip", elem_id="use-take")
             refused = gr.HTML(elem_id="use-refused", apply_default_css=False)
             file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
-            publish.build(run, lambda run_id, folder: answering.ask("write", run_id=run_id, out=str(folder)))
+            publish.build(
+                run, lambda run_id, folder: answering.ask("write", run_id=run_id, out=str(folder)), ASKING
+            )
 
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
