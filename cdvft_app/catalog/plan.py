@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from cdvft import cost
 from cdvft_app.catalog.datasets import DATASETS
@@ -17,6 +17,18 @@ from cdvft_app.public.mode import mode
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
+
+# Of models typed in by their id.
+_TYPED_TARGETS: Mapping[Kind, tuple[str, ...]] = {
+    "text": ("query", "value"),
+    "image": ("attn.qkv",),
+    "generation": ("q_proj", "v_proj"),
+}
+_TYPED_POOLING: Mapping[Kind, Literal["mean", "timm", "none"]] = {
+    "text": "mean",
+    "image": "timm",
+    "generation": "none",
+}
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -67,8 +79,8 @@ def get_model(key: str, kind: Kind = "text") -> ModelEntry:
         location=key,
         revision="main",
         layers=(),
-        default_targets=("query", "value") if kind == "text" else ("attn.qkv",),
-        pooling="mean" if kind == "text" else "timm",
+        default_targets=_TYPED_TARGETS[kind],
+        pooling=_TYPED_POOLING[kind],
         hidden_size=None,
         image_size=None,
         parameters=None,
@@ -139,11 +151,16 @@ def resolve(settings: RunSettings) -> Plan:
         "max_length": None,
         "image_size": None,
     }
-    if model.kind == "text":
+    if model.kind != "image":
         filled["max_length"] = _max_length(model, settings.max_length or recipe.max_length or 128)
     else:
         default_size = recipe.image_size if own_model else model.image_size
         filled["image_size"] = _image_size(model, settings.image_size or default_size or 224)
+    if model.kind == "generation" and settings.method.key == "head":
+        raise InvalidChoice(
+            f"{settings.method.title} trains a classifier head, and {model.title} writes its answers without "
+            "one. Choose another method."
+        )
     settings.method.require_fitting(groups)
     settings.method.require_useful(groups)
     rate = settings.method.learning_rate or recipe.learning_rate(settings.method)
@@ -170,7 +187,7 @@ def _check_hub_id(what: str, key: str) -> None:
 
 
 def _things(kind: Kind) -> str:
-    return {"text": "text", "image": "images"}[kind]
+    return {"text": "text", "image": "images", "generation": "prompts with answers"}[kind]
 
 
 def _held_out(dataset: DatasetEntry) -> int | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Pool:
-    """Rows of one split: `take(places)` gives the inputs at these places, `labels` all labels."""
+    """Rows of one split: `take(places)` gives the inputs at these places, `labels` all labels or answers."""
 
     take: Callable[[np.ndarray], Sequence[Any]]
     labels: np.ndarray

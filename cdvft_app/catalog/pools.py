@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import numpy as np
 
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.catalog.fields import answer_lines
 from cdvft_app.catalog.pool import Pool, Pools
 from cdvft_app.catalog.sources import files_of
+
+ASSETS = Path(__file__).parents[2] / "assets"
 
 
 def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop) -> Pools:
@@ -23,6 +27,8 @@ def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop)
     """
     if entry.source == "sklearn":
         return _read_digits(entry)
+    if entry.source == "assets":
+        return ASSETS_READERS[entry.location](entry)
     source = files_of(entry, progress, should_stop)
     progress(None, f"Loading {entry.title}")
     if entry.source == "mirror":
@@ -57,6 +63,19 @@ def _read_reviews(entry: DatasetEntry, folder: Path) -> Pools:
     return Pools(Pool(lambda places: [rows[place]["text"] for place in places], labels), None, entry.labels)
 
 
+def _read_addresses(entry: DatasetEntry) -> Pools:
+    lines = (ASSETS / entry.location / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+
+    def pool(split: str) -> Pool:
+        of_split = [row for row in rows if row["split"] == split]
+        answers = np.array([answer_lines(row, entry.fields) for row in of_split], dtype=object)
+        return Pool(lambda places: [of_split[place]["address"] for place in places], answers)
+
+    return Pools(pool("train"), pool("test"), ())
+
+
+ASSETS_READERS: dict[str, Callable[[DatasetEntry], Pools]] = {"us_addresses": _read_addresses}
 MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], Pools]] = {
     "rotten_tomatoes": _read_reviews,
     "mnist": _read_mnist,

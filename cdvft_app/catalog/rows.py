@@ -1,4 +1,4 @@
-"""Load a dataset's rows: texts, pairs of texts or images, with labels."""
+"""Load a dataset's rows: texts, pairs of texts or images with labels, prompts with answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Split:
     """Inputs and labels in the same order.
 
     Inputs are texts, pairs of texts, or images: PIL ones of any mode, decoded when asked for, or (H, W) uint8
-    arrays. Labels are int64 class numbers, or float32 targets of a regression.
+    arrays. Labels are int64 class numbers, or float32 targets of a regression, or the answers as text.
     """
 
     inputs: Sequence[Any]

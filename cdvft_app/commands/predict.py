@@ -48,7 +48,11 @@ def predict(
         of_labels = dict(zip(task.labels, answer.probabilities, strict=False))
         if as_json:
             said = {"value": answer.value} if answer.label is None else {"label": answer.label}
+            if answer.text is not None:
+                said = {"text": answer.text, "fields": answer.fields}
             print(json.dumps({"input": name, **said, "probabilities": of_labels}))
+        elif answer.text is not None:
+            print(f"{name}\n{answer.text}\n")
         elif answer.label is None:
             print(f"{answer.value:.4f}\t{name}")
         else:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from cdvft_app.catalog.entries import SHARES
 from cdvft_app.costs.quantities import amount, times
 from cdvft_app.costs.sentences import listed
 from cdvft_app.judging.outcome_points import Point, best, front
@@ -13,7 +14,12 @@ from cdvft_app.judging.outcomes import Axis, Outcome
 from cdvft_app.judging.paired import LEVEL, Paired
 from cdvft_app.methods import METHODS
 
-METRICS = {"accuracy": "accuracy", "matthews": "Matthews correlation", "pearson": "Pearson correlation"}
+METRICS = {
+    "accuracy": "accuracy",
+    "matthews": "Matthews correlation",
+    "pearson": "Pearson correlation",
+    "exact_match": "exact match",
+}
 RowByRow = Callable[[Outcome, Outcome], Paired | None]
 """Two runs on the same rows; None where their answers were not kept."""
 _MOST_NAMED = 3
@@ -23,23 +29,23 @@ _LEVEL = 0.015  # closer than this, two amounts are said to be alike
 def standard_error(metric_name: str, score: float, examples: int | None) -> float | None:
     """Of a score over `examples` rows, by chance in which rows were asked.
 
-    An accuracy p has sqrt(p (1 − p) / N), a correlation r about (1 − r²) / sqrt(N − 1).
+    A share p has sqrt(p (1 − p) / N), a correlation r about (1 − r²) / sqrt(N − 1).
     """
     if not examples or examples < 2:
         return None
-    if metric_name == "accuracy":
+    if metric_name in SHARES:
         return math.sqrt(score * (1 - score) / examples)
     return (1 - score**2) / math.sqrt(examples - 1)
 
 
 def score(metric_name: str, value: float) -> str:
     """79.7 % or 0.812."""
-    return f"{100 * value:.1f}\u00a0%" if metric_name == "accuracy" else f"{value:.3f}"
+    return f"{100 * value:.1f}\u00a0%" if metric_name in SHARES else f"{value:.3f}"
 
 
 def difference(metric_name: str, value: float) -> str:
     """1.6 points or 0.012, without a sign."""
-    return f"{100 * abs(value):.1f} points" if metric_name == "accuracy" else f"{abs(value):.3f}"
+    return f"{100 * abs(value):.1f} points" if metric_name in SHARES else f"{abs(value):.3f}"
 
 
 def tie(one: Point, other: Point, error: float | None, paired: Paired | None = None) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from cdvft_app.catalog.entries import SHARES
 from cdvft_app.costs.sentences import listed
 from cdvft_app.judging.outcome_sentences import METRICS, score
 from cdvft_app.judging.sweep_results import Rest, Setting, best, line, reduce, varied, whole_seeds
@@ -29,7 +30,7 @@ def _the(method: str, dimension: str) -> str:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """`error` is the standard error of one evaluation, None unless the metric is an accuracy."""
+    """`error` is the standard error of one evaluation, None unless the metric is a share."""
 
     metric_name: str
     error: float | None
@@ -46,7 +47,7 @@ def yardstick(settings: Sequence[Setting], metric_name: str, evaluation_examples
     spreads = [one.spread for one in settings if one.spread]
     apart = [spread.high - spread.low for spread in spreads if spread.runs > 1]
     error = None
-    if metric_name == "accuracy" and evaluation_examples and spreads:
+    if metric_name in SHARES and evaluation_examples and spreads:
         typical = median(spread.mean for spread in spreads)
         error = math.sqrt(typical * (1 - typical) / evaluation_examples)
     return Yardstick(metric_name, error, median(apart) if apart else None)

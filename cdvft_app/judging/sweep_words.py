@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cdvft_app.catalog.entries import SHARES
 from cdvft_app.judging.sweep_results import RATES, Setting, Value
 from cdvft_app.methods import METHODS
 
@@ -12,7 +13,7 @@ def symbol(method: str, dimension: str) -> str:
 
 
 def gap(metric_name: str, difference: float) -> str:
-    if metric_name != "accuracy":
+    if metric_name not in SHARES:
         return f"{difference:.3f}"
     return f"{100 * difference:.1f}\u00a0points"
 

@@ -13,7 +13,7 @@ from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.training import schedule
 
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
-_BACKBONE = {"mean": "backbone.", "cls": "roberta.", "timm": ""}
+_BACKBONE = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none": ""}
 """What stands before a layer's name in the trained model, by the way its head is put on."""
 
 
@@ -21,9 +21,10 @@ _BACKBONE = {"mean": "backbone.", "cls": "roberta.", "timm": ""}
 class Counted:
     """A run's steps, and what they come to.
 
-    `adapter_bytes` are the file's, with the classifier head where `head_in_file` (its size is unknown as long
-    as the number of classes is). FLOPs are the model's and the method's together: of one step, of all steps,
-    and of all evaluations. `step_bytes` are one process's for its largest step, without the program itself.
+    `adapter_bytes` are the file's, with the classifier head, if there is one, where `head_in_file` (its size
+    is unknown as long as the number of classes is). FLOPs are the model's and the method's together: of one
+    step, of all steps, and of all evaluations. `step_bytes` are one process's for its largest step, without
+    the program itself.
     """
 
     steps: int
@@ -65,7 +66,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         steps=steps,
         trainable_parameters=parameters,
         adapter_bytes=_file_bytes(plan, shapes, head),
-        head_in_file=bool(head),
+        head_in_file=bool(head) or plan.model.pooling == "none",
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
         evaluation_flops=round(evaluated * forward),

@@ -162,7 +162,9 @@ def _file(plan: Plan, counted: Counted) -> Estimate:
         return Estimate(
             size, size, 1.001 * size, "Every number of the model and the head; names come on top."
         )
-    return _exactly(size, "The safetensors file with its header, and the trained head in it: exact.")
+    return _exactly(
+        size, "The safetensors file with its header, and the trained head, if there is one, in it: exact."
+    )
 
 
 def _seconds(counted: Counted, pace: Estimate) -> Estimate:

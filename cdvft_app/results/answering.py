@@ -96,7 +96,9 @@ class _Asked:
         runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
         given = _given(runs[0], texts, second, image)
         models = self._models(runs)
-        note = f"the pretrained model under the head of {runs[0].label}"
+        note = "the pretrained model, told the same"
+        if models.task.head is not None:
+            note = f"the pretrained model under the head of {runs[0].label}"
         names = {FROZEN: ("Frozen", note, "head")}
         names |= {run.record.id: (run.label, "", run.record.method) for run in runs}
         return {

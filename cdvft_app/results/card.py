@@ -97,9 +97,9 @@ def _library(run: FinishedRun, task: TaskRecord, form: Form) -> str:
 
 
 def _what(run: FinishedRun, task: TaskRecord, form: Form, conversion: Conversion | None) -> str:
-    answers = (
-        f"It answers with one of: {', '.join(task.labels)}." if task.labels else "It answers with a number."
-    )
+    answers = f"It answers with one of: {', '.join(task.labels)}."
+    if not task.labels:
+        answers = "It writes its answer." if task.head is None else "It answers with a number."
     if form == "merged":
         return f"A whole model: what {run.label} learned is merged into its weights. {answers}"
     if form == "lora" and conversion is not None:
@@ -111,7 +111,11 @@ def _what(run: FinishedRun, task: TaskRecord, form: Form, conversion: Conversion
             f"{least[0]}, which lost most. Its scores were not measured; those below are of the run itself. "
             f"{answers}"
         )
-    kept = {"adapter": "An adapter and a head", "head": "A head", "whole": "A whole model"}[run.weights]
+    kept = {
+        "adapter": "An adapter" if task.head is None else "An adapter and a head",
+        "head": "A head",
+        "whole": "A whole model",
+    }[run.weights]
     return f"{kept}, trained with {run.label} by CDVFT Studio. {answers}"
 
 

@@ -29,7 +29,7 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
     Raises:
         ResultsError: which of them cannot be answered, and why.
     """
-    if run.plan.model.kind != "text":
+    if run.plan.model.kind == "image":
         raise ResultsError("This run is about images; give it an image.")
     if not given and not second:
         raise ResultsError("There is nothing to answer; write at least one text.")
@@ -101,7 +101,7 @@ def table(run: FinishedRun, path: Path) -> list[Any]:
         rows = list(csv.DictReader(io.StringIO(_read(path).decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"{path} is no CSV file in UTF-8: {error}.") from None
-    column = "text" if run.plan.model.kind == "text" else "image"
+    column = "image" if run.plan.model.kind == "image" else "text"
     wanted = [column, *(["second"] if takes_pairs(run) else [])]
     lacking = [name for name in wanted if not rows or rows[0].get(name) is None]
     if lacking:

@@ -19,8 +19,12 @@ def lines(record: TaskRecord, form: Form, weights: Weights) -> str:
     """Python that loads what was exported as `model` and prints its answer for one input."""
     if form == "merged":
         weights = "whole"
-    made = _image(record, weights) if record.task == "image-classification" else _text(record, form, weights)
-    imports, model, asked = made
+    if record.task == "image-classification":
+        imports, model, asked = _image(record, weights)
+    elif record.task == "text-generation":
+        imports, model, asked = _written(record, weights)
+    else:
+        imports, model, asked = _text(record, form, weights)
     if weights == "adapter" and form == "adapter" and "import cdvft" not in imports:
         imports = ["import cdvft  # makes CDVFT known to PEFT", *imports]
     return "\n".join([*imports, "", *model, "", *asked, _said(record)])
@@ -83,6 +87,26 @@ def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], 
     return imports, model, asked
 
 
+def _written(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], list[str]]:
+    imports = ["import torch", "from transformers import AutoModelForCausalLM, AutoTokenizer"]
+    if weights == "whole":
+        model = ['model = AutoModelForCausalLM.from_pretrained(".").eval()']
+    else:
+        revision = f', revision="{record.revision}"' if record.revision else ""
+        base = f'AutoModelForCausalLM.from_pretrained("{record.base_model or BASE}"{revision})'
+        model, imports = _onto(base, weights, imports)
+    told = [{"role": "system", "content": record.instruction}] if record.instruction else []
+    asked = [
+        f"messages = {[*told, {'role': 'user', 'content': 'your text'}]!r}",
+        "prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)",
+        'inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
+        "with torch.no_grad():",
+        f"    written = model.generate(**inputs, max_new_tokens={record.max_length}, do_sample=False)",
+        'answer = written[0, inputs["input_ids"].shape[1]:]',
+    ]
+    return imports, [*model, 'tokenizer = AutoTokenizer.from_pretrained(".")'], asked
+
+
 _LOAD_FILE = "from safetensors.torch import load_file"
 
 
@@ -96,6 +120,8 @@ def _onto(base: str, weights: Weights, imports: list[str]) -> tuple[list[str], l
 
 
 def _said(record: TaskRecord) -> str:
+    if record.task == "text-generation":
+        return "print(tokenizer.decode(answer, skip_special_tokens=True))"
     if not record.labels:
         return "print(logits.item())"
     return f"print(dict(zip({list(record.labels)}, logits.softmax(-1)[0].tolist())))"

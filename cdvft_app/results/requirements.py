@@ -11,6 +11,7 @@ from cdvft_app.results import wheel
 FILE = "requirements.txt"
 PACKAGES = {
     "text": ("torch", "transformers", "peft", "safetensors"),
+    "generation": ("torch", "transformers", "peft", "safetensors"),
     "image": ("torch", "torchvision", "timm", "peft", "safetensors"),
 }
 TRAINING = ("transformers", "accelerate", "datasets", "scikit-learn")

@@ -20,6 +20,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.rows import Rows, Split, load_rows
 from cdvft_app.results import script_text
+from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.export import appearing, pack
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import BASE
@@ -69,6 +70,11 @@ def zip_script(run: FinishedRun, notebook: bool, out: Path, progress: Progress =
 
 def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, rows: Rows | None) -> None:
     plan, settings = run.plan, run.plan.settings
+    if plan.model.kind == "generation":
+        raise ResultsError(
+            "Scripts are written for classifiers only, so far. Take this run home as an adapter, as LoRA or "
+            "merged, or train it again by the command line on its card on the Train tab."
+        )
     assert settings.train_examples and settings.evaluation_examples
     rows = rows or load_rows(
         plan.dataset,

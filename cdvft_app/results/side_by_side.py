@@ -25,7 +25,7 @@ from cdvft_app.tasks.base import Prediction, Task
 from cdvft_app.training import finished, trainable
 
 FROZEN = "frozen"
-"""Stands for the frozen model under the first run's head."""
+"""Stands for the frozen model, under the first run's head where there is one."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def load(runs: Sequence[FinishedRun], progress: Progress = silent) -> SideBySide
         raise ResultsError(str(error)) from error
     changes = {run.record.id: _changes(run, task) for run in runs}
     head = {
-        name: tensor for name, tensor in changes[first.record.id].items() if name.startswith(f"{task.head}.")
+        name: tensor for name, tensor in changes[first.record.id].items() if methods.is_head(name, task.head)
     }
     return SideBySide(task, {FROZEN: head, **changes})
 

@@ -1,13 +1,13 @@
 """What a task is: how rows become what a model takes, what is lost and won on them, and what it answers.
 
-text.py and image.py are the tasks there are. A further one (generation) is one file with a `Task` of its own
-and one line in prepare.py: the trainer asks for nothing that is not here.
+text.py, image.py and generation.py are the tasks there are. A further one is one file with a `Task` of its
+own and one line in prepare.py: the trainer asks for nothing that is not here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -37,13 +37,15 @@ class Prediction:
     """The answer for one input.
 
     Of a classification: `label` is the most probable class, and `probabilities` those of all classes, in the
-    order of the task's labels; they add up to 1. Of a regression: `value` is the number, and the other two
-    are None and empty.
+    order of the task's labels; they add up to 1. Of a regression: `value` is the number. Of an answer that
+    was written: `text`, and its `fields` where it has some. The rest is None or empty.
     """
 
     label: str | None
     probabilities: tuple[float, ...]
     value: float | None
+    text: str | None = None
+    fields: Mapping[str, str] | None = None
 
 
 class Task(ABC):
@@ -52,7 +54,7 @@ class Task(ABC):
     Attributes:
         model: `forward(**inputs)` gives what `loss` and `kept` read. A method adapts it in place, so that
             `predict` answers with whatever was trained.
-        head: name of the head's module in `model`.
+        head: name of the head's module in `model`; None where none was put on.
         labels: the classes' names in the order of the outputs; empty where the answer is no class.
         commit: of the hub, where the model came from there.
     """
@@ -60,8 +62,12 @@ class Task(ABC):
     name: ClassVar[str]
     """As the hub names tasks."""
     throughput_unit: ClassVar[str]
+    evaluation_batch: ClassVar[int] = 64
+    """Examples that are evaluated at once, at least."""
+    writes: ClassVar[bool] = False
+    """Whether the last evaluation has answers written by `write`, where those before ask for one pass."""
     model: nn.Module
-    head: str
+    head: str | None
     labels: tuple[str, ...]
     metric_name: Metric
     commit: str | None
@@ -97,8 +103,12 @@ class Task(ABC):
         """What training lowers: a batch's mean, from what the model gave."""
 
     @abstractmethod
-    def kept(self, outputs: Any) -> Tensor:
+    def kept(self, outputs: Any, labels: Tensor) -> Tensor:
         """What an evaluation keeps of what the model gave, one row an example."""
+
+    def write(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Answers to a batch of inputs, as `measure` takes them in place of what was kept; see `writes`."""
+        raise NotImplementedError
 
     @abstractmethod
     def outputs(self, kept: Tensor) -> Tensor:
@@ -106,7 +116,7 @@ class Task(ABC):
 
     @abstractmethod
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
-        """`{metric_name: value}` of all that was kept in an evaluation."""
+        """`{metric_name: value}` of all that was kept in an evaluation, and what else there is to say."""
 
     @abstractmethod
     def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:

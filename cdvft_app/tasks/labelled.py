@@ -29,12 +29,12 @@ class LabelledTask(Task):
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
         """Cross-entropy, or mean squared error for regression; in float32."""
-        logits = self.kept(outputs)
+        logits = self.kept(outputs, labels)
         if self.regression:
             return F.mse_loss(logits.squeeze(-1), labels.float())
         return F.cross_entropy(logits, labels)
 
-    def kept(self, outputs: Any) -> Tensor:
+    def kept(self, outputs: Any, labels: Tensor | None = None) -> Tensor:
         """The logits (B, outputs) in float32."""
         return (outputs if isinstance(outputs, Tensor) else outputs.logits).float()
 

@@ -1,12 +1,14 @@
-"""How good predictions are, in one number."""
+"""How good predictions are, in numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cdvft_app.catalog.entries import Metric
+from cdvft_app.catalog.fields import read_fields, same
 
 
 def measure(metric: Metric, logits: Any, labels: Any) -> float:
@@ -24,3 +26,26 @@ def measure(metric: Metric, logits: Any, labels: Any) -> float:
 
         return float(matthews_corrcoef(labels, classes))
     return float((classes == labels).mean())
+
+
+def answers_measured(given: Sequence[str], wanted: Sequence[str], fields: Sequence[str]) -> dict[str, float]:
+    """Answers against those that were wanted, each in 0..1.
+
+    exact_match is the share that is right in whole: as text, or, of answers with fields, in every field and
+    with none too many. Those also have field_f1, the harmonic mean of precision and recall over all pairs of
+    a field and its value, 0 where there are none.
+    """
+    if not fields:
+        right = [one.strip() == other.strip() for one, other in zip(given, wanted, strict=True)]
+        return {"exact_match": float(np.mean(right))}
+    pairs = [
+        [{(name, same(value)) for name, value in read_fields(text, fields).items()} for text in texts]
+        for texts in (given, wanted)
+    ]
+    told, true = pairs
+    shared = sum(len(one & other) for one, other in zip(told, true, strict=True))
+    total = sum(map(len, told)) + sum(map(len, true))
+    return {
+        "exact_match": float(np.mean([one == other for one, other in zip(told, true, strict=True)])),
+        "field_f1": 2 * shared / total if total else 0.0,
+    }

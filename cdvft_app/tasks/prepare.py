@@ -11,10 +11,11 @@ from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
 from cdvft_app.catalog.rows import Rows, load_rows
 from cdvft_app.tasks.base import Prepared, Task
+from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.image import ImageTask
 from cdvft_app.tasks.text import TextTask
 
-TASKS: Mapping[Kind, type[Task]] = {"text": TextTask, "image": ImageTask}
+TASKS: Mapping[Kind, type[Task]] = {"text": TextTask, "image": ImageTask, "generation": GenerationTask}
 """The task of a model and a dataset, by their kind."""
 
 

@@ -23,7 +23,8 @@ class TaskRecord(BaseModel):
 
     `task` is as the hub names it. `labels` are in the order of the outputs, empty for a regression.
     `base_model` and `revision` say where the pretrained weights come from, None where nobody else can fetch
-    them. `head` is the name of the head's module.
+    them. `head` is the name of the head's module, None without one. `instruction` and `fields` are of answers
+    that are written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,9 +34,11 @@ class TaskRecord(BaseModel):
     base_model: str | None
     revision: str | None
     pooling: str
-    head: str
+    head: str | None
     max_length: int | None
     image_size: int | None
+    instruction: str = ""
+    fields: tuple[str, ...] = ()
 
 
 def describe(task: Task, plan: Plan) -> TaskRecord:
@@ -50,6 +53,8 @@ def describe(task: Task, plan: Plan) -> TaskRecord:
         head=task.head,
         max_length=plan.settings.max_length,
         image_size=plan.settings.image_size,
+        instruction=plan.dataset.instruction,
+        fields=plan.dataset.fields,
     )
 
 

@@ -12,34 +12,34 @@ from transformers import TrainingArguments
 from cdvft_app.catalog import Plan
 from cdvft_app.training import schedule
 
-EVALUATION_BATCH = 64
 
-
-def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArguments:
+def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch: int) -> TrainingArguments:
     """What the Trainer needs to know.
 
     Args:
         plan: its batch size is that of all processes together.
         folder: takes the checkpoints.
         examples: number of training examples.
+        evaluation_batch: examples that each process evaluates at once, where no step takes more.
     """
     settings = plan.settings
     assert settings.method.learning_rate  # a plan is complete
     per_process = schedule.batch_per_process(settings)
     total_steps = schedule.total_steps(settings, examples)
     cuda = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
-    bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else bf16_on_cpu(plan)
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=total_steps,
         per_device_train_batch_size=per_process,
-        per_device_eval_batch_size=max(EVALUATION_BATCH, per_process),
+        per_device_eval_batch_size=max(evaluation_batch, per_process),
         learning_rate=settings.method.learning_rate,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=math.ceil(settings.warmup_ratio * total_steps),
         weight_decay=settings.weight_decay,
         max_grad_norm=1.0,
         seed=settings.seed,
+        use_cpu=bf16 and not cuda,  # else the Trainer refuses bfloat16 without a GPU
         bf16=bf16,
         fp16=cuda and not bf16,
         eval_strategy="steps",
@@ -58,6 +58,15 @@ def training_arguments(plan: Plan, folder: Path, examples: int) -> TrainingArgum
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # more in one process means DataParallel; `accelerate launch` uses them all
     return arguments
+
+
+def bf16_on_cpu(plan: Plan) -> bool:
+    """Whether steps multiply in bfloat16 on a CPU: for language models, where the processor has it.
+
+    The small classifiers stay in float32, in which their records were made.
+    """
+    has = torch.cpu.get_capabilities()
+    return plan.model.kind == "generation" and bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def head_learning_rate(plan: Plan) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from cdvft_app.catalog.entries import SHARES
 from cdvft_app.events import Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.store import snapshots
@@ -192,7 +193,7 @@ class Reporter(TrainerCallback):
         assert metrics is not None
         loss, metric = metrics["eval_loss"], metrics[f"eval_{self.metric_name}"]
         if not (math.isfinite(loss) and math.isfinite(metric)):
-            shown = f"{100 * metric:.1f} %" if self.metric_name == "accuracy" else f"{metric:.3f}"
+            shown = f"{100 * metric:.1f} %" if self.metric_name in SHARES else f"{metric:.3f}"
             raise TrainingFailed(
                 f"At the evaluation after step {state.global_step} the loss was "
                 f"{_word(loss) or f'{loss:.4g}'}, "
@@ -202,6 +203,8 @@ class Reporter(TrainerCallback):
             state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final
         )
         self.emit(self.last_evaluation)
+        if self.final and (f1 := metrics.get("eval_field_f1")) is not None:
+            self.emit(Note(f"The answers that were written at the end: field F1 {f1:.3f}."))
 
     def _snapshot(self, step: int, model: torch.nn.Module) -> None:
         vectors = trainable.vectors(model, self.method) if self.snapshots_kept else {}

@@ -10,6 +10,7 @@ import torch
 from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.events import Halt, TrainingFailed, TrainingPaused, TrainingStopped
 from cdvft_app.settings import RunSettings
+from cdvft_app.tasks.base import InvalidInput
 
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -26,7 +27,7 @@ def explained(settings: RunSettings, should_stop: Callable[[], Halt]) -> Iterato
         yield
     except DownloadStopped:
         raise left_early(should_stop) from None
-    except DownloadFailed as error:
+    except (DownloadFailed, InvalidInput) as error:
         raise TrainingFailed(str(error)) from error
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)

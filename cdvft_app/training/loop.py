@@ -61,6 +61,7 @@ class RaceTrainer(Trainer):
         self.head_learning_rate = head_learning_rate
         self.clock = clock
         self.peak_resident_bytes = 0
+        self.answers_are_written = False
         self._units = torch.zeros((), dtype=torch.int64)
         self._process = psutil.Process()
 
@@ -120,7 +121,14 @@ class RaceTrainer(Trainer):
         if model.training:
             self._units = self.task.units(inputs)
             self.peak_resident_bytes = max(self.peak_resident_bytes, self._process.memory_info().rss)
-        return (loss, {"logits": self.task.kept(outputs)}) if return_outputs else loss
+        return (loss, {"logits": self.task.kept(outputs, labels)}) if return_outputs else loss
+
+    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """With `answers_are_written`, what the task writes stands in place of what it keeps."""
+        loss, kept, labels = super().prediction_step(model, inputs, *args, **kwargs)
+        if self.answers_are_written:
+            kept = self.task.write(inputs)
+        return loss, kept, labels
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Leaves the random numbers as they were, so that how often one evaluates changes no history."""

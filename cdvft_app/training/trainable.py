@@ -1,7 +1,8 @@
 """What of a model a method trains, built, counted, saved and loaded: a PEFT adapter, the head alone, or all.
 
-Every method trains the classifier head too; the head is built before the method, so that all methods of a
-race start from the same one. Adapters are PEFT's own; all of them start at, or next to, the pretrained model.
+Every method trains the classifier head too, where there is one; the head is built before the method, so that
+all methods of a race start from the same one. Adapters are PEFT's own; all of them start at, or next to, the
+pretrained model.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ WEIGHTS = "model.safetensors"
 """The file that `head` and `full` keep; adapters keep PEFT's own files."""
 
 
-def peft_config(settings: RunSettings, head: str, **more: Any) -> PeftConfig:
+def peft_config(settings: RunSettings, head: str | None, **more: Any) -> PeftConfig:
     """PEFT's settings of a method, with its own start. `settings` are complete, as a plan holds them."""
-    more |= {"target_modules": set(settings.target_modules or ()), "modules_to_save": [head]}
+    more |= {"target_modules": set(settings.target_modules or ()), "modules_to_save": head and [head]}
     return settings.method.peft_config(**more)
 
 
-def build(settings: RunSettings, model: nn.Module, head: str) -> nn.Module:
+def build(settings: RunSettings, model: nn.Module, head: str | None) -> nn.Module:
     """`model` with what `settings.method` trains set to require gradients, and the rest frozen.
 
     Args:
         settings: complete settings, as a plan holds them.
         model: backbone and head.
-        head: name of the head's module in `model`.
+        head: name of the head's module in `model`; None for a causal language model, which has none.
 
     Returns:
         A `PeftModel` for an adapter; the same model for `head` and `full`.
@@ -49,14 +50,15 @@ def build(settings: RunSettings, model: nn.Module, head: str) -> nn.Module:
     """
     if settings.method.key == "full":
         return model.requires_grad_(True)
-    if settings.method.key == "head":
+    if settings.method.key == "head" and head is not None:
         model.requires_grad_(False)
         model.get_submodule(head).requires_grad_(True)
         return model
     # A model whose layers the catalogue does not know.
     filled = settings.method.filled(_targets(model, settings.target_modules or ()))
     settings = settings.model_copy(update={"method": filled})
-    more = {"task_type": "SEQ_CLS"} if isinstance(model, PreTrainedModel) else {}
+    kind = "CAUSAL_LM" if head is None else "SEQ_CLS"
+    more = {"task_type": kind} if isinstance(model, PreTrainedModel) else {}
     try:
         return get_peft_model(model, peft_config(settings, head, **more))
     except (ValueError, TypeError) as error:
@@ -80,12 +82,12 @@ def _targets(model: nn.Module, targets: Sequence[str]) -> list[Shape]:
     ]
 
 
-def is_head(parameter: str, head: str) -> bool:
+def is_head(parameter: str, head: str | None) -> bool:
     """Whether a parameter's name, inside PEFT or outside, lies in the head."""
-    return parameter.removeprefix("base_model.model.").startswith(f"{head}.")
+    return head is not None and parameter.removeprefix("base_model.model.").startswith(f"{head}.")
 
 
-def count_parameters(model: nn.Module, head: str) -> tuple[int, int, int]:
+def count_parameters(model: nn.Module, head: str | None) -> tuple[int, int, int]:
     """Numbers trained outside the head, trained in the head, and of the model without an adapter.
 
     The frozen copy of the head that PEFT keeps beside the trained one is not counted.

@@ -167,7 +167,9 @@ class _Run:
         )
         self.trainer = RaceTrainer(
             model=model,
-            args=arguments.training_arguments(plan, folder / CHECKPOINTS, self.train_examples),
+            args=arguments.training_arguments(
+                plan, folder / CHECKPOINTS, self.train_examples, self.task.evaluation_batch
+            ),
             train_dataset=prepared.train,
             eval_dataset=prepared.evaluation,
             data_collator=self.task.collate,
@@ -233,6 +235,7 @@ class _Run:
         if self.reporter.halted is Halt.PAUSE:
             raise TrainingPaused
         self.reporter.final = True
+        self.trainer.answers_are_written = self.task.writes
         self.trainer.evaluate()
         evaluation = self.reporter.last_evaluation
         assert evaluation is not None

@@ -48,6 +48,20 @@ def image_rows() -> Rows:
 
 
 @pytest.fixture(scope="session")
+def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import tiny_models
+
+    return tiny_models.causal(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def answer_rows() -> Rows:
+    from tiny_models import numbers
+
+    return Rows(numbers(40, seed=1), numbers(12, seed=2), (), None)
+
+
+@pytest.fixture(scope="session")
 def text_plan(bert_folder: Path):
     """`text_plan(method, **settings)`: the sentiment recipe on the tiny BERT."""
 
@@ -73,5 +87,19 @@ def image_plan(vit_folder: Path):
         )
         settings = plan.settings.model_copy(update={"image_size": 32})
         return dataclasses.replace(plan, model=model, settings=settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def answer_plan(llama_folder: Path):
+    """`answer_plan(method, folder, **settings)`: the recipe addresses on a tiny causal model."""
+
+    def make(method: str = "cdvft", folder: Path = llama_folder, **chosen: object) -> Plan:
+        defaults = {"epochs": 2.0, "batch_size": 8, "fourierft_n": 40, "lora_r": 2, "max_length": 96}
+        plan = resolve(RunSettings(recipe="addresses", method=method, **{**defaults, **chosen}))
+        model = dataclasses.replace(get_model("smollm2"), source="local", location=str(folder))
+        dataset = dataclasses.replace(plan.dataset, instruction="Say it.", fields=("n", "kind"))
+        return dataclasses.replace(plan, model=model, dataset=dataset)
 
     return make

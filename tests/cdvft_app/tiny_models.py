@@ -87,3 +87,36 @@ def greys(count: int, seed: int) -> Split:
         np.uint8
     )
     return Split(images, labels)
+
+
+def causal(folder: Path, kind: str = "llama", template: bool = True) -> Path:
+    """A random causal language model that reads bytes; with the chat template of SmolLM2, or with none."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["<|end|>", "<|start|>", *letters]
+    tokenizer = Tokenizer(models.BPE({word: place for place, word in enumerate(words)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", bos_token="<|start|>")
+    if template:
+        fast.chat_template = (
+            "{% for m in messages %}<|start|>{{ m['role'][0] }} {{ m['content'] }}<|end|>{% endfor %}"
+            "{% if add_generation_prompt %}<|start|>a {% endif %}"
+        )
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    sizes |= {"intermediate_size": 64, "max_position_embeddings": 256, "vocab_size": len(words) + 6}
+    sizes |= {"eos_token_id": 0, "bos_token_id": 1, "initializer_range": 0.1}
+    AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**sizes)).save_pretrained(folder)
+    return folder
+
+
+def numbers(count: int, seed: int) -> Split:
+    """Prompts such as "go go 1", whose answer has the digit and, where it is even, a word."""
+    random = np.random.default_rng(seed)
+    digits = random.integers(1, 3, count)
+    answers = [f"n: {digit}" + ("" if digit % 2 else "\nkind: even") for digit in digits]
+    return Split([f"{'go ' * (1 + digit % 3)}{digit}" for digit in digits], np.array(answers, dtype=object))

@@ -52,13 +52,19 @@ export function clock(seconds) {
 }
 
 /**
- * Accuracy as a percentage, correlations as numbers.
+ * Whether a metric is a share of the evaluation rows, shown as per cent.
+ * @param {string | null | undefined} name
+ */
+export const isShare = (name) => name === "accuracy" || name === "exact_match";
+
+/**
+ * Shares as a percentage, correlations as numbers.
  * @param {string | null | undefined} name
  * @param {number | null | undefined} value
  */
 export function metricText(name, value) {
   if (value === null || value === undefined) return "";
-  return minus(name === "accuracy" ? `${(100 * value).toFixed(1)} %` : value.toFixed(3));
+  return minus(isShare(name) ? `${(100 * value).toFixed(1)} %` : value.toFixed(3));
 }
 
 /**

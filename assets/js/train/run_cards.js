@@ -1,7 +1,7 @@
 // What stands under the chart: the outcome in a sentence, failures with their causes, notes.
 
 import { h } from "../shared/dom.js";
-import { count, short } from "../shared/format.js";
+import { count, isShare, short } from "../shared/format.js";
 import { isFinal } from "./run_model.js";
 
 /** @import { Note } from "../payloads.js" */
@@ -43,8 +43,7 @@ const times = (ratio) =>
  */
 function against(run, other) {
   const points = 100 * (run.metric - other.metric);
-  const accuracy = run.metric_name === "accuracy";
-  const gap = accuracy
+  const gap = isShare(run.metric_name)
     ? `${Math.abs(points).toFixed(1)} points`
     : Math.abs(run.metric - other.metric).toFixed(3);
   const stands = Math.abs(points) < 0.05 ? "level with" : points > 0 ? `${gap} above` : `${gap} below`;
@@ -78,11 +77,11 @@ export function outcome(runs) {
     .map((error) => error.toFixed(1));
   const spread = [...new Set([errors[0], errors.at(-1)])].map((error) => `±${error}`).join(" to ");
   const doubt =
-    cdvft.metric_name === "accuracy" && examples
-      ? ` One seed and ${count(examples)} held-out examples: each accuracy is uncertain by about ${spread} points (one standard error).`
+    isShare(cdvft.metric_name) && examples
+      ? ` One seed and ${count(examples)} held-out examples: each score is uncertain by about ${spread} points (one standard error).`
       : " One seed: small differences are chance.";
   const wide =
-    cdvft.metric_name === "accuracy" &&
+    isShare(cdvft.metric_name) &&
     others.some((other) => other.method !== "head" && Math.abs(cdvft.metric - other.metric) >= TOO_WIDE)
       ? " A gap so wide mostly means that one of them has hardly learned yet: give it more steps or another rate before you judge."
       : "";

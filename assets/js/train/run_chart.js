@@ -1,7 +1,7 @@
 // The learning curves of the shown runs, with the switches over them.
 
 import { h, segmented, styleOf } from "../shared/dom.js";
-import { aligned, metricText } from "../shared/format.js";
+import { aligned, isShare, metricText } from "../shared/format.js";
 import { draw, onTheme } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
 import { isFinal } from "./run_model.js";
@@ -138,19 +138,19 @@ export class RunChart {
         const name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
         const shade = run.overlay ? 0.5 : 1;
         if (!loss) {
-          const accuracy = run.metric_name === "accuracy";
+          const share = isShare(run.metric_name);
           return [
             {
               type: "scatter",
               mode: "lines+markers",
               name,
               x,
-              y: accuracy ? y.map((v) => (v === null ? v : 100 * v)) : y,
+              y: share ? y.map((v) => (v === null ? v : 100 * v)) : y,
               line,
               marker,
               cliponaxis: false,
               opacity: shade,
-              hovertemplate: accuracy ? "%{y:.1f} %" : "%{y:.3f}",
+              hovertemplate: share ? "%{y:.1f} %" : "%{y:.3f}",
             },
           ];
         }
@@ -187,7 +187,7 @@ export class RunChart {
     const { quantity, axis, scale } = this.view;
     const data = this.traces();
     const metric = this.metricLabel.textContent;
-    const percent = this.runs.some((run) => run.metric_name === "accuracy");
+    const percent = this.runs.some((run) => isShare(run.metric_name));
     const layout = structuredClone(this.layout);
     layout.xaxis.title = { text: axis === "steps" ? "Optimizer steps" : "Seconds of training", standoff: 8 };
     layout.xaxis.unifiedhovertitle = { text: axis === "steps" ? "Step %{x}" : "%{x:.1f} s" };

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.catalog.entries import SHARES
 from cdvft_app.costs.quantities import amount
 from cdvft_app.figures import curves, pareto
 from cdvft_app.judging import paired
@@ -108,7 +109,7 @@ def _figure(
     comparison: Comparison, placed: Sequence[Point], axis: Axis, members: Sequence[Point]
 ) -> dict[str, Any] | None:
     name = comparison.outcomes[0].metric_name
-    scale = 100 if name == "accuracy" else 1
+    scale = 100 if name in SHARES else 1
     best: dict[tuple[object, ...], Point] = {}  # of those that differ in tuning alone
     for point in placed:
         size = (point.method, point.size)

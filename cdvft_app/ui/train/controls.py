@@ -33,7 +33,7 @@ from cdvft_app.ui.train.recipes import recipe_cards
 # Controls that only one method uses, or only one kind of data.
 USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}
 USED_BY |= {RATE + method: method for method in METHODS}
-USED_BY |= {"max_length": "text", "image_size": "image"}
+USED_BY |= {"image_size": "image"}
 
 
 class Controls:
@@ -157,6 +157,8 @@ def _words(name: str) -> tuple[str, str | None]:
 
 def in_use(name: str, methods: Sequence[str], kind: str) -> bool:
     """Whether a race of these methods on this kind of data reads the control."""
+    if name == "max_length":
+        return kind != "image"
     return name not in USED_BY or USED_BY[name] in (*methods, kind)
 
 

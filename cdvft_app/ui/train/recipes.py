@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.catalog.entries import Recipe
+from cdvft_app.catalog.entries import SHARES, Recipe
 from cdvft_app.catalog.hub import hub_status
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.train import HubReach, RecipeCard
@@ -47,7 +47,7 @@ def _expect(recipe: Recipe) -> str:
     metric = catalog.get_dataset(recipe.dataset).metric
     for method, value in expected.metric.items():
         if method == "cdvft":
-            shown = f"{100 * value:.1f}\u00a0%" if metric == "accuracy" else f"{value:.3f}"
+            shown = f"{100 * value:.1f}\u00a0%" if metric in SHARES else f"{value:.3f}"
             parts.append(f"{METHODS[method].title} reaches {shown}")
     return " · ".join(parts)
 

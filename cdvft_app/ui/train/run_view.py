@@ -32,7 +32,12 @@ from cdvft_app.ui.shared.form import in_words, summary
 MOST_RUNS = 32
 MOST_ROWS = 2000
 KINDS = ("preparing", "step", "evaluation", "note")
-METRIC_TITLES = {"accuracy": "Accuracy", "matthews": "Matthews", "pearson": "Pearson"}
+METRIC_TITLES = {
+    "accuracy": "Accuracy",
+    "matthews": "Matthews",
+    "pearson": "Pearson",
+    "exact_match": "Exact match",
+}
 
 
 def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:

@@ -93,7 +93,7 @@ def build(app: AppState) -> OnVisit:
         runs = races.opened(app.store, group_id)
         if not runs:
             return [gr.update(visible=False), *[gr.skip()] * 6, "", "", "", gr.update(visible=False)]
-        text = runs[0].plan.model.kind == "text"
+        text = runs[0].plan.model.kind != "image"
         named = [(one.label, one.record.id) for one in runs]
         return [
             gr.update(visible=True),

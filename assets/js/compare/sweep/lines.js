@@ -1,7 +1,7 @@
 // The metric along one dimension, a line for each value of another, with the lowest and highest seed as whiskers.
 
 import { h } from "../../shared/dom.js";
-import { metricText } from "../../shared/format.js";
+import { isShare, metricText } from "../../shared/format.js";
 import { draw, onTheme } from "../../shared/plotly.js";
 import { tableUnder } from "../../shared/table.js";
 
@@ -58,7 +58,7 @@ export class SweepLines {
   redraw() {
     if (!this.now) return;
     const { axis, ticks, series, key } = this.now;
-    const scale = this.metric === "accuracy" ? 100 : 1;
+    const scale = isShare(this.metric) ? 100 : 1;
     const layout = structuredClone(this.base);
     Object.assign(layout.xaxis, {
       type: "category",

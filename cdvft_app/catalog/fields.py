@@ -1,0 +1,50 @@
+"""Structured answers: lines "name: value", written and read.
+
+Lines and not JSON: after a quotation mark a word's tokens differ from those of the same word in the prompt,
+so that copying is harder to learn.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+
+def answer_lines(values: Mapping[str, str], names: Sequence[str]) -> str:
+    """The fields that there are, in the order of their names."""
+    return "\n".join(f"{name}: {values[name]}" for name in names if values.get(name))
+
+
+def read_fields(text: str, names: Sequence[str]) -> dict[str, str]:
+    """What a text says of the fields: of its lines, or of the first JSON object in it.
+
+    Bullets, bold, case and order of the names are forgiven; of a name that comes twice the first counts.
+    """
+    found = _json_fields(text, names)
+    line = re.compile(rf"[\s\-*\d.]*({'|'.join(map(re.escape, names))})\**\s*:\s*\**\s*(.*?)\s*", re.I)
+    for one in text.splitlines():
+        if (told := line.fullmatch(one)) and told[2]:
+            found.setdefault(told[1].lower(), told[2])
+    return found
+
+
+def _json_fields(text: str, names: Sequence[str]) -> dict[str, str]:
+    start = text.find("{")
+    if start < 0:
+        return {}
+    try:
+        values, _ = json.JSONDecoder().raw_decode(text[start:])
+    except ValueError:
+        return {}
+    said = {str(name).lower(): value for name, value in values.items()}
+    return {
+        name: str(said[name]).strip()
+        for name in names
+        if isinstance(said.get(name), str | int) and str(said[name]).strip()
+    }
+
+
+def same(value: str) -> str:
+    """What two values that are alike have in common: case, commas and full stops at the ends are forgiven."""
+    return value.lower().strip(" ,.")

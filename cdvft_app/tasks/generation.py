@@ -1,0 +1,245 @@
+"""Writing an answer to a prompt, with a causal language model as it came: no head is put on.
+
+A prompt is laid out by the model's own chat template under the data's instruction. Only the answer and the
+token that ends it are learned. While training, an answer counts as right where the most probable token is the
+right one at every place of it, each time given the right ones before (one forward pass); at the end answers
+are really written, token by token.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import DynamicCache, EvalPrediction, PreTrainedModel
+
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.backbones import TextBackbone, load_language_model
+from cdvft_app.catalog.download import Progress, ShouldStop
+from cdvft_app.catalog.fields import read_fields
+from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task
+from cdvft_app.tasks.metrics import answers_measured
+
+IGNORED = -100
+"""The label of a place that is not learned, as torch and the Trainer have it."""
+AT_ONCE = 32
+"""Answers that are written at once."""
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['content'] + '\n\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Answer:\n' }}{% endif %}"
+)
+"""For models that come without a chat template."""
+
+
+class GenerationTask(Task):
+    """A causal language model of transformers, and its tokenizer."""
+
+    name = "text-generation"
+    throughput_unit = "tokens/s"
+    evaluation_batch = 16  # each place of an answer has a logit for every word of the vocabulary
+    writes = True
+    head = None
+    labels = ()
+    model: PreTrainedModel
+
+    def __init__(self, plan: Plan, loaded: TextBackbone) -> None:
+        assert plan.settings.max_length is not None
+        self.metric_name = plan.dataset.metric
+        self.commit = loaded.commit
+        self.max_length = plan.settings.max_length
+        self.instruction, self.fields = plan.dataset.instruction, plan.dataset.fields
+        self.tokenizer = loaded.tokenizer
+        if self.tokenizer.chat_template is None:
+            self.tokenizer.chat_template = PLAIN_TEMPLATE
+        self.model = cast(PreTrainedModel, loaded.model)
+        self.model.config.use_cache = False  # for training; who writes asks for it
+        self.end = int(self.tokenizer.eos_token_id)
+        taken = inspect.signature(self.model.forward).parameters
+        self._takes_logits_to_keep = "logits_to_keep" in taken
+        self._cache = "cache" if "cache" in taken else "past_key_values"  # its name in earlier versions
+
+    @classmethod
+    def load(
+        cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop
+    ) -> GenerationTask:
+        return cls(plan, load_language_model(plan.model, progress, should_stop))
+
+    def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
+        """Token ids of prompts, and of their answers with the end as "labels".
+
+        Raises:
+            InvalidInput: a prompt is no text, an answer is empty, or both are longer than allowed: cut, an
+                answer would teach to stop in its middle.
+        """
+        if isinstance(inputs, str):
+            raise InvalidInput("Give a list of texts, also for a single one.")
+        if any(not isinstance(text, str) for text in inputs):
+            raise InvalidInput("Give texts only.")
+        found = [{"input_ids": self._prompt(text)} for text in inputs]
+        if labels is None:
+            for row in found:
+                self._check_length("This text", len(row["input_ids"]) + 1)
+            return found
+        for place, (row, answer) in enumerate(zip(found, labels, strict=True), 1):
+            if not str(answer).strip():
+                raise InvalidInput(f"Row {place} has an empty answer; give it one, or leave the row out.")
+            row["labels"] = [*self.tokenizer(str(answer), add_special_tokens=False).input_ids, self.end]
+            self._check_length(f"Row {place} with its answer", len(row["input_ids"]) + len(row["labels"]))
+        return found
+
+    def _prompt(self, text: str) -> list[int]:
+        told = [{"role": "system", "content": self.instruction}] if self.instruction else []
+        laid_out = self.tokenizer.apply_chat_template(
+            [*told, {"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
+        )
+        return self.tokenizer(laid_out, add_special_tokens=False).input_ids
+
+    def _check_length(self, what: str, length: int) -> None:
+        if length > self.max_length:
+            raise InvalidInput(
+                f"{what} has {length:,} tokens; at most {self.max_length:,} are taken (max_length). "
+                "Raise that, or leave out what is longer."
+            )
+
+    def lengths(self, examples: Examples) -> list[int]:
+        rows = (examples[place] for place in range(len(examples)))
+        return [len(row["input_ids"]) + len(row.get("labels", ())) for row in rows]
+
+    def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        """Rows that end together: padding stands in front, so that the answers are the last places.
+
+        "labels" (B, K) are those of the last K places, K the longest answer, `IGNORED` before shorter ones.
+        """
+        rows = [[*example["input_ids"], *example.get("labels", ())] for example in examples]
+        length = max(map(len, rows))
+        batch = {
+            "input_ids": torch.tensor([[self._pad] * (length - len(row)) + row for row in rows]),
+            "attention_mask": torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows]),
+        }
+        batch["position_ids"] = (batch["attention_mask"].cumsum(1) - 1).clamp(min=0)
+        if "labels" in examples[0]:
+            answers = [list(example["labels"]) for example in examples]
+            longest = max(map(len, answers))
+            batch["labels"] = torch.tensor(
+                [[IGNORED] * (longest - len(answer)) + answer for answer in answers]
+            )
+            if self._takes_logits_to_keep:  # the place before each of an answer's says it
+                batch["logits_to_keep"] = longest + 1  # type: ignore[assignment]
+        return batch
+
+    @property
+    def _pad(self) -> int:
+        return self.tokenizer.pad_token_id
+
+    def units(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Tokens without padding."""
+        return inputs["attention_mask"].sum()
+
+    def loss(self, outputs: Any, labels: Tensor) -> Tensor:
+        """Cross-entropy of the answers' tokens, their mean over the batch; in float32."""
+        logits = self._of_answers(outputs, labels)
+        learned = labels != IGNORED
+        return F.cross_entropy(logits[learned].float(), labels[learned])
+
+    def kept(self, outputs: Any, labels: Tensor) -> Tensor:
+        """(B, K): the most probable token at each place of an answer, `IGNORED` elsewhere."""
+        told = self._of_answers(outputs, labels).argmax(-1)
+        return torch.where(labels == IGNORED, labels, told)
+
+    @staticmethod
+    def _of_answers(outputs: Any, labels: Tensor) -> Tensor:
+        """(B, K, vocabulary): what the model says of each place from the one before it."""
+        return outputs.logits[:, -labels.shape[1] - 1 : -1]
+
+    def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
+        """Exact match, and F1 of the fields where answers have some."""
+        given, wanted = (
+            [self._text(row) for row in np.asarray(side)]
+            for side in (evaluation.predictions, evaluation.label_ids)
+        )
+        return answers_measured(given, wanted, self.fields)
+
+    def _text(self, ids: Sequence[int] | np.ndarray) -> str:
+        """Up to the first end; without one, a mark shows that it would have gone on."""
+        kept = [int(one) for one in ids if one != IGNORED]
+        if self.end in kept:
+            return self.tokenizer.decode(kept[: kept.index(self.end)], skip_special_tokens=True)
+        return self.tokenizer.decode(kept, skip_special_tokens=True) + "…"
+
+    def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
+        """The answer to each text, by the most probable token each time."""
+        examples = self.examples(inputs)
+        order = sorted(range(len(examples)), key=lambda place: len(examples[place]["input_ids"]))
+        found: dict[int, str] = {}
+        for start in range(0, len(order), AT_ONCE):
+            places = order[start : start + AT_ONCE]
+            written = self.write(self.collate([examples[place] for place in places]), forward)
+            found |= {place: self._text(row) for place, row in zip(places, written.tolist(), strict=True)}
+        return [
+            Prediction(None, (), None, found[place], read_fields(found[place], self.fields) or None)
+            for place in range(len(examples))
+        ]
+
+    @torch.no_grad()
+    def write(self, inputs: dict[str, Tensor], forward: Callable[..., Any] | None = None) -> Tensor:
+        """(B, T) tokens of the answers, greedily, each until its end or the longest that is allowed.
+
+        A batch with "labels" has the right answers in its inputs, which are taken out first.
+
+        Keys and values of what was read are kept, so that each token costs one step of the model.
+        """
+        if "labels" in inputs:
+            inputs = self.collate([{"input_ids": prompt} for prompt in _prompts(inputs)])
+        model = self.model
+        device = next(model.parameters()).device
+        mask = inputs["attention_mask"].to(device)
+        trained = model.training
+        model.eval()
+        given: dict[str, Any] = {
+            "input_ids": inputs["input_ids"].to(device),
+            "position_ids": inputs["position_ids"].to(device),
+        }
+        written: list[Tensor] = []
+        over = torch.zeros(len(mask), dtype=torch.bool, device=device)
+        given[self._cache] = cache = DynamicCache(config=model.config)
+        for _ in range(self.max_length - int(mask.sum(1).min())):
+            if self._takes_logits_to_keep:
+                given["logits_to_keep"] = 1
+            outputs: Any = (forward or model)(**given, attention_mask=mask, use_cache=True)
+            token = outputs.logits[:, -1].argmax(-1).masked_fill(over, self.end)
+            written.append(token)
+            over |= token == self.end
+            if over.all():
+                break
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+            given = {
+                "input_ids": token[:, None],
+                "position_ids": given["position_ids"][:, -1:] + 1,
+                self._cache: cache,
+            }
+        model.train(trained)
+        return torch.stack(written, dim=1)
+
+    def save_config(self, folder: Path, whole: bool) -> None:
+        """The tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.
+
+        Beside an adapter that config would keep transformers from looking for the base model.
+        """
+        self.tokenizer.save_pretrained(folder)
+        if whole:
+            self.model.config.save_pretrained(folder)
+
+
+def _prompts(batch: dict[str, Tensor]) -> list[list[int]]:
+    """The rows of a batch without padding and answers."""
+    found = []
+    for ids, mask, labels in zip(batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True):
+        row = ids[mask.bool()].tolist()
+        found.append(row[: len(row) - int((labels != IGNORED).sum())])
+    return found

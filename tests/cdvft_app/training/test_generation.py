@@ -1,0 +1,147 @@
+"""The task of writing answers, on tiny random causal models."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from listening import run
+
+from cdvft_app.catalog.download import DownloadFailed, never, silent
+from cdvft_app.catalog.rows import Rows, Split
+from cdvft_app.events import Evaluation, Note, TrainingFailed
+from cdvft_app.tasks.base import InvalidInput
+from cdvft_app.tasks.prepare import prepare
+
+
+def rows(*pairs: tuple[str, str]) -> Rows:
+    prompts, answers = zip(*pairs, strict=True)
+    split = Split(list(prompts), np.array(answers, dtype=object))
+    return Rows(split, split, (), None)
+
+
+PAIRS = rows(("go 7", "n: 7"), ("go go go 12", "n: 12\nkind: even"))
+
+
+@pytest.fixture(scope="module")
+def task(answer_plan):
+    return prepare(answer_plan(), silent, never, PAIRS).task
+
+
+@pytest.fixture(scope="module")
+def learned(answer_plan, answer_rows, tmp_path_factory):
+    """A run that trains every number of the model, until it knows the task."""
+    plan = answer_plan("full", epochs=12.0, learning_rate=5e-3)
+    heard, done = run(plan, answer_rows, tmp_path_factory.mktemp("learned"))
+    return plan, heard, done
+
+
+def test_only_the_answer_and_its_end_are_learned(task):
+    examples = task.examples(PAIRS.train.inputs, PAIRS.train.labels)
+    batch = task.collate([examples[0], examples[1]])
+    learned = [[token for token in row if token != -100] for row in batch["labels"].tolist()]
+    assert [task.tokenizer.decode(row) for row in learned] == ["n: 7<|end|>", "n: 12\nkind: even<|end|>"]
+    whole = [task.tokenizer.decode(row[row != 0][-20:]) for row in batch["input_ids"]]
+    assert whole[0].endswith("n: 7") and whole[1].endswith(
+        "kind: even"
+    )  # the end's own id is 0, as padding's
+    assert batch["attention_mask"].sum(1).tolist() == task.lengths(examples)
+    read = task.tokenizer.decode(batch["input_ids"][1])
+    assert read == "<|start|>s Say it.<|end|><|start|>u go go go 12<|end|><|start|>a n: 12\nkind: even<|end|>"
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2"])
+def test_a_padded_batch_loses_what_its_rows_lose_alone_and_writes_what_they_write(
+    kind, answer_plan, tmp_path
+):
+    plan = answer_plan(folder=tiny_models.causal(tmp_path, kind, template=kind != "gpt2"))
+    task = prepare(plan, silent, never, PAIRS).task
+    model = task.model.eval()
+    examples = task.examples(PAIRS.train.inputs, PAIRS.train.labels)
+    batch = task.collate([examples[0], examples[1]])
+    labels = batch.pop("labels")
+    lost, kept = [], []
+    with torch.no_grad():
+        together = task.loss(model(**batch), labels)
+        for example in examples:
+            ids = torch.tensor([example["input_ids"] + example["labels"]])
+            answer = torch.tensor(example["labels"])
+            said = model(input_ids=ids).logits[0, -len(answer) - 1 : -1]
+            lost.append(torch.nn.functional.cross_entropy(said, answer, reduction="sum"))
+            kept.append(said.argmax(-1).tolist())
+        told = task.kept(model(**batch), labels).tolist()
+    torch.testing.assert_close(together, sum(lost) / sum(len(one["labels"]) for one in examples))
+    assert [[token for token in row if token != -100] for row in told] == kept
+    prompts = task.examples(PAIRS.train.inputs)
+    written = task.write(task.collate([prompts[0], prompts[1]]))
+    for row, prompt in zip(written.tolist(), prompts, strict=True):
+        ids = torch.tensor([prompt["input_ids"]])
+        alone = model.generate(ids, max_new_tokens=len(row), do_sample=False, pad_token_id=0)
+        assert row == alone[0, ids.shape[1] :].tolist() + [0] * (len(row) - alone.shape[1] + ids.shape[1])
+
+
+def test_a_run_learns_to_write_the_fields_and_to_stop(learned):
+    _, heard, done = learned
+    assert (done.metric_name, done.metric) == ("exact_match", 1.0)
+    curve = [evaluation.metric for evaluation in heard.of(Evaluation)]
+    assert curve[0] < 1.0 and len(curve) == 5
+    assert any(
+        note.text == "The answers that were written at the end: field F1 1.000." for note in heard.of(Note)
+    )
+
+
+def test_a_finished_run_answers(learned, answer_plan):
+    from cdvft_app.training import finished
+
+    plan, _, done = learned
+    task = finished.load(plan, done.adapter_folder)
+    said = task.predict(["go go go 2", "go go 1"])
+    assert [one.text for one in said] == ["n: 2\nkind: even", "n: 1"]
+    assert [one.fields for one in said] == [{"n": "2", "kind": "even"}, {"n": "1"}]
+    assert said[0].label is None
+
+
+def test_adapters_start_alike_and_say_which_model_they_are_for(answer_plan, answer_rows, tmp_path):
+    first = {}
+    for method in ("cdvft", "lora", "fourierft"):
+        heard, done = run(answer_plan(method, max_steps=2), answer_rows, tmp_path / method)
+        first[method] = heard.losses()[1]
+        assert heard.of(Evaluation)[-1].metric_name == "exact_match"
+        assert '"CAUSAL_LM"' in (done.adapter_folder / "adapter_config.json").read_text()
+    assert max(first.values()) - min(first.values()) < 1e-5
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(answer_plan, answer_rows, tmp_path):
+    plan = answer_plan(checkpoint_every=3)
+    whole, _ = run(plan, answer_rows, tmp_path / "whole")
+    run(plan, answer_rows, tmp_path / "cut", stop_after=4)
+    again, _ = run(plan, answer_rows, tmp_path / "cut", resume=True)
+    last = max(whole.losses())
+    assert again.losses()[last] == pytest.approx(whole.losses()[last], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "sentence"),
+    [
+        ((("a", "n: 1"), ("b", " ")), "Row 2 has an empty answer"),
+        ((("a" * 90, "n: 1"), ("b", "n: 2")), "Row 1 with its answer has 1"),
+    ],
+)
+def test_rows_that_cannot_be_learned_are_named(pairs, sentence, answer_plan, tmp_path):
+    with pytest.raises(TrainingFailed, match=sentence):
+        run(answer_plan(), rows(*pairs), tmp_path)
+
+
+def test_prompts_that_are_too_long_are_refused(task):
+    with pytest.raises(InvalidInput, match=r"at most 96 are taken \(max_length\)"):
+        task.predict(["word " * 40])
+
+
+def test_a_model_that_does_not_write_is_refused_before_its_weights_are_read(answer_plan, bert_folder):
+    plan = answer_plan(folder=bert_folder)
+    plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, title="An encoder"))
+    with pytest.raises(DownloadFailed, match="An encoder is a BertModel, which does not write text"):
+        prepare(plan, silent, never, PAIRS)
