@@ -33,13 +33,13 @@ def llama_layers(
     """Linear layers of a Llama; `key_value` is the width of keys and values where heads share them."""
     key_value = key_value or hidden
     return (
-        LinearGroup("q_proj", hidden, hidden, depth),
-        LinearGroup("k_proj", key_value, hidden, depth),
-        LinearGroup("v_proj", key_value, hidden, depth),
-        LinearGroup("o_proj", hidden, hidden, depth),
-        LinearGroup("gate_proj", intermediate, hidden, depth),
-        LinearGroup("up_proj", intermediate, hidden, depth),
-        LinearGroup("down_proj", hidden, intermediate, depth),
+        LinearGroup("self_attn.q_proj", hidden, hidden, depth),
+        LinearGroup("self_attn.k_proj", key_value, hidden, depth),
+        LinearGroup("self_attn.v_proj", key_value, hidden, depth),
+        LinearGroup("self_attn.o_proj", hidden, hidden, depth),
+        LinearGroup("mlp.gate_proj", intermediate, hidden, depth),
+        LinearGroup("mlp.up_proj", intermediate, hidden, depth),
+        LinearGroup("mlp.down_proj", hidden, intermediate, depth),
     )
 
 

