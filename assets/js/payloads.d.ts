@@ -92,6 +92,7 @@ export interface RunLasting {
   options: Record<string, unknown>;
   created: number;
   forecast?: Forecast | null;
+  untrained?: string | null;
 }
 
 /** What may change from one second to the next. */

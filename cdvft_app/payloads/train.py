@@ -44,6 +44,7 @@ class RunLasting(TypedDict):
     options: dict[str, Any]  # of the command that trains it again
     created: float
     forecast: NotRequired[Forecast | None]  # recorded races of before have none
+    untrained: NotRequired[str | None]  # how the model does before any training, in a sentence
 
 
 class RunNow(TypedDict):

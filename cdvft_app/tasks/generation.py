@@ -38,7 +38,11 @@ PLAIN_TEMPLATE = (
 
 
 class GenerationTask(Task):
-    """A causal language model of transformers, and its tokenizer."""
+    """A causal language model of transformers, and its tokenizer.
+
+    Attributes:
+        shown: prompts with their answers that stand before every prompt, for a model that was not trained.
+    """
 
     name = "text-generation"
     throughput_unit = "tokens/s"
@@ -54,6 +58,7 @@ class GenerationTask(Task):
         self.commit = loaded.commit
         self.max_length = plan.settings.max_length
         self.instruction, self.fields = plan.dataset.instruction, plan.dataset.fields
+        self.shown: Sequence[tuple[str, str]] = ()
         self.tokenizer = loaded.tokenizer
         if self.tokenizer.chat_template is None:
             self.tokenizer.chat_template = PLAIN_TEMPLATE
@@ -95,6 +100,8 @@ class GenerationTask(Task):
 
     def _prompt(self, text: str) -> list[int]:
         told = [{"role": "system", "content": self.instruction}] if self.instruction else []
+        for prompt, answer in self.shown:
+            told += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         laid_out = self.tokenizer.apply_chat_template(
             [*told, {"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
         )

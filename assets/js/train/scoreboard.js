@@ -34,7 +34,8 @@ export class Scoreboard {
     this.heads = Object.fromEntries(
       COLUMNS.map(([key, title, hint]) => [key, h("th", { scope: "col", title: hint, class: key }, title)]),
     );
-    this.node = h(
+    this.untrained = h("p", { class: "hint untrained" });
+    this.table = h(
       "div",
       { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Results" },
       h(
@@ -45,6 +46,7 @@ export class Scoreboard {
         this.body,
       ),
     );
+    this.node = h("div", {}, this.table, this.untrained);
   }
 
   /** @param {Run[]} runs */
@@ -63,6 +65,9 @@ export class Scoreboard {
     const best = values.length > 1 && tasks.size === 1 ? Math.max(...values) : null;
     setText(this.heads.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
     this.node.hidden = runs.length === 0;
+    const untrained = tasks.size === 1 ? (runs.find((run) => run.untrained)?.untrained ?? "") : "";
+    setText(this.untrained, untrained);
+    this.untrained.hidden = !untrained;
     for (const run of runs) {
       if (!this.rows.has(run.id)) this.rows.set(run.id, this.row(run));
       this.fill(this.rows.get(run.id), run, best);

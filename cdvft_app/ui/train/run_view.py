@@ -9,7 +9,9 @@ from typing import Any, cast
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.costs.sentences import listed
 from cdvft_app.figures import curves
+from cdvft_app.judging.outcome_sentences import score
 from cdvft_app.methods import flat, labels
 from cdvft_app.payloads.train import (
     Forecast,
@@ -61,7 +63,22 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
         "options": flat.write_run(run.settings),
         "created": run.created,
         "forecast": cast("Forecast | None", run.forecast),
+        "untrained": untrained(run),
     }
+
+
+def untrained(run: RunRecord) -> str | None:
+    """How the recipe's model does on the same rows before any training; None where nobody measured it."""
+    recipe, settings = catalog.recipes().get(run.settings.recipe), run.settings
+    if recipe is None or not recipe.expected.untrained:
+        return None
+    own = (recipe.model, recipe.dataset, recipe.evaluation_examples)
+    chosen = (settings.model, settings.dataset, settings.evaluation_examples)
+    if any(one is not None and one != other for one, other in zip(chosen, own, strict=True)):
+        return None
+    metric = catalog.get_dataset(recipe.dataset).metric
+    scores = [f"{score(metric, value)} {given}" for given, value in recipe.expected.untrained.items()]
+    return f"The same model without training: {listed(scores)}."
 
 
 def current(run: RunRecord) -> RunNow:

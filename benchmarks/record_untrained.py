@@ -1,0 +1,64 @@
+"""What a recipe's language model writes before any training: told what is wanted, and shown worked examples.
+
+    python -m benchmarks.record_untrained [--recipe addresses]
+
+Writes benchmarks/results/untrained_<recipe>.json: every answer to the evaluation rows, scored as runs are;
+the catalogue quotes the scores beside those of trained models. The examples are the first training rows of
+seed 0: one for each number of fields, so that the model sees what may be missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from benchmarks.machine import machine
+from cdvft_app.catalog import resolve
+from cdvft_app.catalog.download import never, silent
+from cdvft_app.catalog.rows import load_rows
+from cdvft_app.settings import RunSettings
+from cdvft_app.tasks.generation import GenerationTask
+from cdvft_app.tasks.metrics import answers_measured
+from cdvft_app.tasks.prepare import prepare
+
+RESULTS = Path(__file__).parent / "results"
+SHOWN = 3
+MAX_LENGTH = 512  # room for the examples
+
+
+def main() -> None:
+    """Ask the model all evaluation rows twice, and write down what it says."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--recipe", default="addresses")
+    recipe = parser.parse_args().recipe
+    plan = resolve(RunSettings(recipe=recipe, method="lora", max_length=MAX_LENGTH))
+    settings = plan.settings
+    assert settings.train_examples and settings.evaluation_examples
+    rows = load_rows(
+        plan.dataset,
+        train_examples=settings.train_examples,
+        evaluation_examples=settings.evaluation_examples,
+        seed=0,
+    )
+    task = cast(GenerationTask, prepare(plan, silent, never, rows).task)
+    pairs = list(zip(rows.train.inputs, rows.train.labels, strict=True))
+    by_fields = {answer.count("\n"): (prompt, answer) for prompt, answer in reversed(pairs)}
+    shown = [*by_fields.values(), *(pair for pair in pairs if pair not in by_fields.values())][:SHOWN]
+    found: dict[str, Any] = {"machine": machine(), "examples_shown": shown}
+    for name, examples in (("told", ()), ("shown", shown)):
+        task.shown = examples
+        started = time.perf_counter()
+        answers = [one.text or "" for one in task.predict(rows.evaluation.inputs)]
+        seconds = time.perf_counter() - started
+        scores = answers_measured(answers, list(rows.evaluation.labels), plan.dataset.fields)
+        found[name] = {**scores, "seconds": round(seconds, 1), "answers": answers}
+        print(name, scores, f"{seconds:.0f} s")
+    file = RESULTS / f"untrained_{recipe}.json"
+    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
