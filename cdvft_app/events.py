@@ -64,6 +64,16 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What the model writes to the same prompts as training goes on; both in the same order."""
+
+    step: int
+    seconds: float
+    prompts: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Note:
     """Something a person should know, in a sentence; `kind` is info or warning."""
 
@@ -87,7 +97,7 @@ class Done:
     adapter_folder: Path
 
 
-Event = Preparing | Started | Step | Evaluation | Snapshot | Note | Done
+Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Done
 
 
 class Halt(IntEnum):

@@ -130,11 +130,19 @@ export interface Preparing {
   fraction: number | null;
 }
 
-/** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]. */
+/** What a model writes after so many steps; a prompt and its answer have the same place. */
+export interface Answers {
+  step: number;
+  prompts: string[];
+  answers: string[];
+}
+
+/** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]. `answers` are of a model that writes, to the same prompts at each snapshot. */
 export interface RunRows {
   steps: ([number, number, number | null])[];
   evaluations: ([number, number, number | null])[];
   notes: Note[];
+  answers?: Answers[];
   preparing?: Preparing;
 }
 

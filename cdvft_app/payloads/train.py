@@ -84,12 +84,24 @@ class Preparing(TypedDict):
     fraction: float | None
 
 
+class Answers(TypedDict):
+    """What a model writes after so many steps; a prompt and its answer have the same place."""
+
+    step: int
+    prompts: list[str]
+    answers: list[str]
+
+
 class RunRows(TypedDict):
-    """New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]."""
+    """New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric].
+
+    `answers` are of a model that writes, to the same prompts at each snapshot.
+    """
 
     steps: list[tuple[int, float, float | None]]
     evaluations: list[tuple[int, float, float | None]]
     notes: list[Note]
+    answers: NotRequired[list[Answers]]
     preparing: NotRequired[Preparing]
 
 

@@ -148,6 +148,7 @@ class Prepared:
         evaluation_rows: for each of them its place among the rows as they were loaded.
         lengths: of the training examples.
         commits: of the hub, by title, for what came from there.
+        watched: evaluation inputs that are answered again and again while training, where the task writes.
     """
 
     task: Task
@@ -156,3 +157,4 @@ class Prepared:
     evaluation_rows: list[int]
     lengths: list[int]
     commits: dict[str, str]
+    watched: tuple[str, ...] = ()

@@ -19,6 +19,10 @@ TASKS: Mapping[Kind, type[Task]] = {"text": TextTask, "image": ImageTask, "gener
 """The task of a model and a dataset, by their kind."""
 
 
+WATCHED = 4
+"""Prompts whose answers are watched."""
+
+
 def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows | None = None) -> Prepared:
     """Load what a plan names, with a freshly drawn head (from torch's global generator).
 
@@ -57,4 +61,5 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         evaluation_rows=by_length,
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
+        watched=tuple(rows.evaluation.inputs[:WATCHED]) if task.writes else (),
     )

@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cdvft_app.catalog.entries import SHARES
-from cdvft_app.events import Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
+from cdvft_app.events import Answers, Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.store import snapshots
 from cdvft_app.training import checkpoints, trainable
@@ -114,6 +114,7 @@ class Reporter(TrainerCallback):
         method: Method,
         metric_name: str,
         throughput_unit: str,
+        answer: Callable[[], Answers | None],
     ) -> None:
         self.emit = emit
         self.should_stop = should_stop
@@ -123,6 +124,7 @@ class Reporter(TrainerCallback):
         self.method = method
         self.metric_name = metric_name
         self.throughput_unit = throughput_unit
+        self.answer = answer
         self.halted = Halt.NO
         self.final = False
         self.last_evaluation: Evaluation | None = None
@@ -134,6 +136,7 @@ class Reporter(TrainerCallback):
         self.snapshots_kept = state.is_world_process_zero
         if state.global_step == 0:
             self._snapshot(0, kwargs["model"])
+            self._tell_answers()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -203,8 +206,14 @@ class Reporter(TrainerCallback):
             state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final
         )
         self.emit(self.last_evaluation)
+        self._tell_answers()
         if self.final and (f1 := metrics.get("eval_field_f1")) is not None:
             self.emit(Note(f"The answers that were written at the end: field F1 {f1:.3f}."))
+
+    def _tell_answers(self) -> None:
+        answers = self.answer()
+        if answers is not None:
+            self.emit(answers)
 
     def _snapshot(self, step: int, model: torch.nn.Module) -> None:
         vectors = trainable.vectors(model, self.method) if self.snapshots_kept else {}

@@ -21,6 +21,7 @@ from cdvft.kernels.native.build import library
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.catalog.rows import Rows
 from cdvft_app.events import (
+    Answers,
     Done,
     Event,
     Halt,
@@ -147,7 +148,7 @@ class _Run:
         method = plan.settings.method
         assert method.learning_rate and plan.settings.batch_size
         self.batch_size = plan.settings.batch_size
-        self.plan, self.task, self.model = plan, prepared.task, model
+        self.plan, self.task, self.model, self.watched = plan, prepared.task, model, prepared.watched
         self.train_examples, self.evaluation_examples = len(prepared.train), len(prepared.evaluation)
         self.held_out = HeldOut(self.task, prepared.evaluation_rows)
         self.folder, self.emit = folder, emit
@@ -164,6 +165,7 @@ class _Run:
             method=method,
             metric_name=self.task.metric_name,
             throughput_unit=self.task.throughput_unit,
+            answer=self._answer,
         )
         self.trainer = RaceTrainer(
             model=model,
@@ -183,6 +185,13 @@ class _Run:
         self.trainer.remove_callback(PrinterCallback)  # it prints every row
         self.args = self.trainer.args
         self.step = 0
+
+    def _answer(self) -> Answers | None:
+        """What the model writes to the watched prompts now; None for a task that does not write."""
+        if not self.watched:
+            return None
+        told = tuple(one.text or "" for one in self.task.predict(self.watched))
+        return Answers(self.trainer.state.global_step, self.clock.seconds, self.watched, told)
 
     def look_back(self) -> Path | None:
         """Bring step, clock and losses to the last whole checkpoint, and forget later snapshots."""

@@ -41,13 +41,15 @@ export class RunModel {
     let changed = false;
     for (const id of answer.missing) this.runs.delete(id);
     for (const news of answer.runs) {
-      const { steps, evaluations, notes, ...facts } = news;
+      const { steps, evaluations, notes, answers = [], ...facts } = news;
       const known = this.runs.get(news.id) ?? { steps: [], evaluations: [], notes: [] };
       // A run's first answer has all of it.
       const run = /** @type {Run} */ (Object.assign(known, facts));
       run.steps = taken(run.steps, steps, steps);
       run.evaluations = taken(run.evaluations, evaluations, steps);
       run.notes.push(...notes);
+      const again = Math.min(...[...steps.map(([step]) => step), ...answers.map(({ step }) => step)]);
+      run.answers = (run.answers ?? []).filter(({ step }) => step < again).concat(answers);
       changed ||= steps.length + evaluations.length > 0;
       this.runs.set(news.id, run);
     }

@@ -4,6 +4,7 @@ import { comeUpTo, find, h, setText } from "../shared/dom.js";
 import { when } from "../shared/format.js";
 import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
+import { AnswerStrip } from "./answer_strip.js";
 import { Reproduce } from "./reproduce.js";
 import { Cards } from "./run_cards.js";
 import { RunChart } from "./run_chart.js";
@@ -111,6 +112,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
   const chart = new RunChart(props.lines, props.layout, element.id);
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
+  const strip = new AnswerStrip();
   const cards = new Cards();
   const predicted = new Predicted(props.lines);
   const reproduce = new Reproduce();
@@ -124,6 +126,7 @@ export function mount({ element, props, server, trigger, watch }) {
     lost,
     aloud,
     chart.node,
+    strip.node,
     board.node,
     cards.node,
     predicted.node,
@@ -208,6 +211,7 @@ export function mount({ element, props, server, trigger, watch }) {
     bar.setAttribute("aria-valuenow", String(part));
     notice.see(first?.name ?? "", recorded ? [] : race);
     done.style.width = `${part}%`;
+    strip.show(race);
     board.show(runs);
     cards.show(runs);
     predicted.show(runs);

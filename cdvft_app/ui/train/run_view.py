@@ -33,7 +33,7 @@ from cdvft_app.ui.shared.form import in_words, summary
 
 MOST_RUNS = 32
 MOST_ROWS = 2000
-KINDS = ("preparing", "step", "evaluation", "note")
+KINDS = ("preparing", "step", "evaluation", "answers", "note")
 METRIC_TITLES = {
     "accuracy": "Accuracy",
     "matthews": "Matthews",
@@ -117,6 +117,11 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
         ],
         "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
     }
+    answers = [row for row in rows if row["kind"] == "answers"]
+    if answers:
+        found["answers"] = [
+            {"step": row["step"], "prompts": row["prompts"], "answers": row["answers"]} for row in answers
+        ]
     if preparing:
         found["preparing"] = {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}
     return found

@@ -12,7 +12,7 @@ from listening import run
 
 from cdvft_app.catalog.download import DownloadFailed, never, silent
 from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.events import Evaluation, Note, TrainingFailed
+from cdvft_app.events import Answers, Evaluation, Note, TrainingFailed
 from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.prepare import prepare
 
@@ -91,6 +91,16 @@ def test_a_run_learns_to_write_the_fields_and_to_stop(learned):
     assert any(
         note.text == "The answers that were written at the end: field F1 1.000." for note in heard.of(Note)
     )
+
+
+def test_the_same_prompts_are_answered_at_six_snapshots_and_the_answers_change(learned, answer_rows):
+    _, heard, _ = learned
+    watched = heard.of(Answers)
+    assert [one.step for one in watched] == [0, *(evaluation.step for evaluation in heard.of(Evaluation))]
+    assert {one.prompts for one in watched} == {tuple(answer_rows.evaluation.inputs[:4])}
+    right = tuple(answer_rows.evaluation.labels[:4])
+    assert watched[0].answers != right
+    assert watched[-1].answers == right
 
 
 def test_a_finished_run_answers(learned, answer_plan):

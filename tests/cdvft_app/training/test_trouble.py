@@ -76,6 +76,7 @@ def test_a_broken_evaluation_is_told_in_short_numbers(metric_name, told, tmp_pat
         method=METHODS["cdvft"](),
         metric_name=metric_name,
         throughput_unit="examples/s",
+        answer=lambda: None,
     )
     metrics = {"eval_loss": float("nan"), f"eval_{metric_name}": 0.07799442896935933}
     with pytest.raises(TrainingFailed) as failed:

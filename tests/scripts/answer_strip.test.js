@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { answersAt, snapshots } from "../../assets/js/train/answer_strip.js";
+import { RunModel } from "../../assets/js/train/run_model.js";
+
+/** @import { Run } from "../../assets/js/train/run_model.js" */
+
+/** @param {...number} steps */
+const run = (...steps) =>
+  /** @type {Run} */ (
+    /** @type {unknown} */ ({
+      answers: steps.map((step) => ({ step, prompts: ["p"], answers: [`after ${step}`] })),
+    })
+  );
+
+test("snapshots of all runs are in order, each once", () => {
+  assert.deepEqual(snapshots([run(0, 12, 24), run(0, 6)]), [0, 6, 12, 24]);
+  assert.deepEqual(snapshots([/** @type {Run} */ (/** @type {unknown} */ ({}))]), []);
+});
+
+test("a run is shown as it was at its latest snapshot until then", () => {
+  assert.deepEqual(answersAt(run(0, 12, 24), 20)?.answers, ["after 12"]);
+  assert.equal(answersAt(run(12), 6), undefined);
+});
+
+test("what was answered after a step that is computed anew is void", () => {
+  const model = new RunModel(["a"]);
+  /** @param {number[]} steps @param {number[]} answered */
+  const news = (steps, answered) =>
+    model.take(
+      /** @type {import("../../assets/js/payloads.js").RunsPoll} */ (
+        /** @type {unknown} */ ({
+          runs: [
+            {
+              id: "a",
+              steps: steps.map((step) => [step, step, 1]),
+              evaluations: [],
+              notes: [],
+              answers: run(...answered).answers,
+            },
+          ],
+          missing: [],
+        })
+      ),
+    );
+  news([1, 2, 3], [0, 3]);
+  news([3, 4], [4]);
+  assert.deepEqual(
+    model.shown[0].answers?.map(({ step }) => step),
+    [0, 4],
+  );
+});
