@@ -59,7 +59,7 @@ def load(runs: Sequence[FinishedRun], progress: Progress = silent) -> SideBySide
         raise ResultsError(str(error)) from error
     changes = {run.record.id: _changes(run, task) for run in runs}
     head = {
-        name: tensor for name, tensor in changes[first.record.id].items() if methods.is_head(name, task.head)
+        name: tensor for name, tensor in changes[first.record.id].items() if trainable.is_head(name, task.head)
     }
     return SideBySide(task, {FROZEN: head, **changes})
 
