@@ -49,6 +49,10 @@ def load(run: FinishedRun) -> Split:
 
 def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path, most: int) -> int:
     """Answer the rows now and keep that in the folder `out`; how many were answered, at `most`."""
+    if run.plan.model.kind == "generation":
+        raise ResultsError(
+            "Written answers are not compared row by row here; Try asks all methods side by side."
+        )
     inputs = [held_out.inputs[place] for place in range(min(len(held_out), most))]
     said = models.answers(run.record.id, inputs)
     outputs = np.array([one.probabilities or (one.value,) for one in said], dtype=np.float32)

@@ -58,9 +58,8 @@ def load(runs: Sequence[FinishedRun], progress: Progress = silent) -> SideBySide
     except DownloadFailed as error:
         raise ResultsError(str(error)) from error
     changes = {run.record.id: _changes(run, task) for run in runs}
-    head = {
-        name: tensor for name, tensor in changes[first.record.id].items() if trainable.is_head(name, task.head)
-    }
+    learned = changes[first.record.id]
+    head = {name: tensor for name, tensor in learned.items() if trainable.is_head(name, task.head)}
     return SideBySide(task, {FROZEN: head, **changes})
 
 

@@ -110,9 +110,12 @@ class Task(ABC):
         """Answers to a batch of inputs, as `measure` takes them in place of what was kept; see `writes`."""
         raise NotImplementedError
 
-    @abstractmethod
     def outputs(self, kept: Tensor) -> Tensor:
-        """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1)."""
+        """What an evaluation kept, as a person reads it: probabilities (N, classes), or numbers (N, 1).
+
+        A task that `writes` has neither.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:

@@ -28,8 +28,13 @@ class HeldOut:
         return self._task.measure(evaluation)
 
     def keep(self, folder: Path) -> str | None:
-        """Write the answers of the last evaluation; a sentence where the disk does not take them."""
+        """Write the answers of the last evaluation; a sentence where the disk does not take them.
+
+        Of a task that writes nothing is kept: its answers are neither classes nor numbers.
+        """
         assert self._last is not None
+        if self._task.writes:
+            return None
         outputs = self._task.outputs(torch.as_tensor(self._last.predictions)).numpy()
         try:
             predictions.write(folder, self._rows, np.asarray(self._last.label_ids), outputs)

@@ -117,7 +117,7 @@ def build(app: AppState) -> OnVisit:
 
     def about(asked: FinishedRun, fields: dict[Any, Any]) -> dict[str, Any]:
         """What is in the fields, as the race of a run takes it; a chosen file counts before a drawing."""
-        if asked.plan.model.kind == "text":
+        if asked.plan.model.kind != "image":
             return {"texts": _lines(fields[texts]), "second": _lines(fields[second]), "image": None}
         file = fields[image]
         own = Path(file).read_bytes() if file else drawing.picture(fields[pad], asked.plan.dataset.key)
