@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, as app.py does
@@ -15,7 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 from gradio.context import Context
 from in_process import InProcess
 from playwright.sync_api import Locator, Page, Request, expect
-from ports import free_port
+from ports import free_port, is_free
+from waiting import wait_for
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -95,10 +95,14 @@ def status(page: Page) -> Locator:
     return page.locator("#run .status")
 
 
-@cache
+_ports: list[int] = []
+
+
 def port() -> int:
-    """One for all servers, which run one at a time: a browser keeps what it fetched by address."""
-    return free_port()
+    """That of the server before, once it is given back: a browser keeps what it fetched by address."""
+    if not _ports or not is_free(_ports[-1]):
+        _ports.append(free_port())
+    return _ports[-1]
 
 
 class Server:
@@ -113,6 +117,7 @@ class Server:
         self.store = RunStore(self.folder)
         self.queue = JobQueue(self.store, executor=InProcess(fake_training.train))
         self.page = build(AppState.make(self.store, self.queue))
+        wait_for(lambda: is_free(self.port))  # at a restart, for the one before to give it back
         self.page.launch(
             prevent_thread_lock=True,
             quiet=True,
