@@ -39,7 +39,8 @@ def fit_diagonal_blocks(target: Tensor, block_size: int, restarts: int = RESTART
         ValueError: if the target cannot be fitted or p is out of range.
     """
     target = checked_target(target)
-    part = partition(*target.shape, block_size)
+    d_out, d_in = target.shape
+    part = partition(d_out, d_in, block_size)
     place = diagonal_places(part).flatten()
     scaled = target / torch.linalg.matrix_norm(target)
     u, _, vh = torch.linalg.svd(scaled, full_matrices=False)

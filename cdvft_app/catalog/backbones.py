@@ -98,7 +98,7 @@ def load_language_model(
                 "Choose a causal language model, such as Qwen/Qwen2.5-0.5B."
             )
         tokenizer = AutoTokenizer.from_pretrained(source.folder, **given)
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             source.folder,
             config=config,
             use_safetensors=True,
@@ -106,6 +106,7 @@ def load_language_model(
             output_loading_info=True,
             **given,
         )
+        model, found = loaded
         _refuse_gaps(found["missing_keys"])
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         raise _unreadable(entry, error) from error

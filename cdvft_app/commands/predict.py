@@ -47,7 +47,9 @@ def predict(
     for (name, _), answer in zip(given, task.predict([one for _, one in given]), strict=True):
         of_labels = dict(zip(task.labels, answer.probabilities, strict=False))
         if as_json:
-            said = {"value": answer.value} if answer.label is None else {"label": answer.label}
+            said: dict[str, Any] = (
+                {"value": answer.value} if answer.label is None else {"label": answer.label}
+            )
             if answer.text is not None:
                 said = {"text": answer.text, "fields": answer.fields}
             print(json.dumps({"input": name, **said, "probabilities": of_labels}))

@@ -59,8 +59,9 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         switched_off = logits(adapted)
     frozen = finished.load_frozen(run.plan, run.folder)
     # The head that was never trained starts at random: both get the same.
-    wrapped: Any = cast(nn.Module, adapted.base_model.model).get_submodule(task.head)
-    frozen.model.get_submodule(task.head).load_state_dict(wrapped.original_module.state_dict())
+    if task.head is not None:
+        wrapped: Any = cast(nn.Module, adapted.base_model.model).get_submodule(task.head)
+        frozen.model.get_submodule(task.head).load_state_dict(wrapped.original_module.state_dict())
     with tempfile.TemporaryDirectory() as folder:
         trainable.save(adapted, Path(folder))
         again = trainable.build(run.plan.settings, copy.deepcopy(frozen.model), task.head)

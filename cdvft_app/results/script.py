@@ -70,7 +70,7 @@ def zip_script(run: FinishedRun, notebook: bool, out: Path, progress: Progress =
 
 def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, rows: Rows | None) -> None:
     plan, settings = run.plan, run.plan.settings
-    if plan.model.kind == "generation":
+    if plan.model.pooling == "none":
         raise ResultsError(
             "Scripts are written for classifiers only, so far. Take this run home as an adapter, as LoRA or "
             "merged, or train it again by the command line on its card on the Train tab."

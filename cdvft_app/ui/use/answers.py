@@ -29,7 +29,7 @@ def answers(inputs: Sequence[str], said: Mapping[str, Any]) -> str:
         first = _told(compared[0]["answers"][place])
         same = all(_told(side["answers"][place]) == first for side in compared)
         agreed = "" if same or first is None else '<p class="differ">The methods differ here.</p>'
-        heads = ("Method", "Answer", "How sure")
+        heads: tuple[str, ...] = ("Method", "Answer", "How sure")
         if sides[0]["answers"][place]["text"] is not None:
             heads, rows = written(sides, place)
         else:

@@ -67,7 +67,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
     push = gr.Button("Push", elem_id="push")
     said = gr.HTML(elem_id="push-said", apply_default_css=False)
     folder = gr.State(None)  # of the adapter, between the two steps
-    given = {run, name, private, replace, token}
+    given: set[Any] = {run, name, private, replace, token}
 
     def written(fields: dict[Any, Any], secret: str) -> list[str | None]:
         try:
