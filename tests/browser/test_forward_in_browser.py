@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from timm.models import VisionTransformer
 
 from cdvft_app.catalog.backbones import ImageBackbone
 from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.inspection import frozen, patches
+from cdvft_app.inspection import background, frozen, patches, sources
 from cdvft_app.inspection.turns import Busy
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
 
 pytestmark = pytest.mark.browser
 
@@ -64,6 +66,11 @@ def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     rows = Rows(Split([], np.array([])), Split(drawn, np.array([1, 0, 1])), ("cat", "dog"), None)
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
     monkeypatch.setattr(patches, "load_rows", lambda *_, **__: rows)
+
+    def here(inspector: background.Inspector, question: str, run_id: str, _: float, **about: Any) -> Any:
+        return background.QUESTIONS[question](sources.find(RunStore(inspector._root), run_id), **about)
+
+    monkeypatch.setattr(background.Inspector, "ask", here)  # where the drawn model is
     patches._read.cache_clear()
     settings = RunSettings(recipe="mnist", method="cdvft", target_modules=("attn.qkv",), image_size=28)
     end = {f"{QKV}/{name}": vector for name, vector in vectors(rng, 24, 8, 2, 8).items()}
