@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gradio_client import Client
 from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations
 
@@ -145,6 +146,12 @@ def test_it_is_taken_home(page: Page, form: str, file: str) -> None:
         link.click()
     with zipfile.ZipFile(taken.value.path()) as archive:
         assert {"README.md", file, "requirements.txt"} <= {Path(name).name for name in archive.namelist()}
+
+
+def test_the_endpoint_sends_the_zip(server: Server, race: str, tmp_path: Path) -> None:
+    client = Client(server.url, verbose=False, download_files=tmp_path)
+    taken = client.predict(race.rpartition("=")[2].split(",")[0], api_name="/export")
+    assert Path(taken).is_relative_to(tmp_path) and zipfile.is_zipfile(taken)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
+from gradio.data_classes import FileData
 
 from cdvft_app.results import inputs
 from cdvft_app.results.answering import MOST_RUNS, Answering
@@ -53,7 +53,7 @@ def register(app: AppState, answering: Answering) -> None:
         to: Literal["adapter", "merged", "lora", "script", "notebook"] = "adapter",
         rank: int = 8,
         token: str = "",
-    ) -> Path:
+    ) -> FileData:
         """A finished run as a zip: as it was trained, merged, cut to LoRA, or as a script or notebook.
 
         A private run is given to whoever has the `token` that /start gave.
@@ -67,7 +67,8 @@ def register(app: AppState, answering: Answering) -> None:
         except ResultsError as error:
             raise refusal(str(error)) from None
         with looking(token):
-            return Path(_asked(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out)))
+            _asked(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out))
+        return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
     for call in (predict, export):
         gr.api(
