@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,22 +32,30 @@ MOST_ANSWERED = 1024  # held-out rows, where a run kept no answers: what fits in
 class Answering:
     """Takes one question at a time; whoever asks from several threads must wait their turn.
 
-    Only runs that `store` finds are asked: those that the visitor of the moment sees.
+    Only runs that `store` finds are asked: those that the visitor of the moment sees. `counted` holds while
+    a question is answered; what it raises is raised before.
     """
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(
+        self, store: RunStore, counted: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         self._store = store
+        self._counted = counted
         self._talk: Conversation | None = None
 
     def ask(self, question: str, **about: Any) -> Any:
         """The answer of the function `_QUESTIONS[question]`, or its refusal.
 
         Raises:
-            ResultsError, UnknownRun: with a sentence.
+            ResultsError, StoreError: with a sentence.
         """
         for run_id in [about["run_id"]] if "run_id" in about else about["run_ids"]:
             if recorded.get(run_id) is None and self._store.get(run_id) is None:
                 raise UnknownRun(no_run(run_id))
+        with self._counted():
+            return self._answer(question, about)
+
+    def _answer(self, question: str, about: dict[str, Any]) -> Any:
         if self._talk is None or not self._talk.alive():
             self._talk = Conversation(_serve, str(self._store.root), IDLE_SECONDS)
         try:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cdvft_app.public import uploads
 
 # In JSON: a pair of surrogates, which is one character; a lone one, which is none; any other escape.
 _ESCAPE = re.compile(
@@ -20,7 +24,7 @@ TOO_LARGE = "This request is larger than {:g} MB, and no larger one is read here
 
 
 class BoundedBodies:
-    """Refuses bodies over 1 MB, of uploads over 10 MB, before they are in memory."""
+    """Refuses bodies over 1 MB, of uploads over 10 MB or without room, before they are in memory."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,7 +36,11 @@ class BoundedBodies:
         most = MOST_UPLOADED if is_upload(scope) else MOST_BYTES
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > most:
-            await _refuse(most, scope, receive, send)
+            await _refuse(TOO_LARGE.format(most / 1e6), scope, receive, send)
+            return
+        folder = Path(scope["app"].uploaded_file_dir)
+        if is_upload(scope) and (full := await to_thread.run_sync(uploads.refusal, folder, int(said))):
+            await _refuse(full, scope, receive, send)
             return
         read, answered = 0, False
 
@@ -53,15 +61,14 @@ class BoundedBodies:
             await self._app(scope, counted, watched)
         except _TooLarge:
             if not answered:
-                await _refuse(most, scope, receive, send)
+                await _refuse(TOO_LARGE.format(most / 1e6), scope, receive, send)
 
 
 class _TooLarge(Exception):
     """More came than was said."""
 
 
-async def _refuse(most: int, scope: Scope, receive: Receive, send: Send) -> None:
-    sentence = TOO_LARGE.format(most / 1e6)
+async def _refuse(sentence: str, scope: Scope, receive: Receive, send: Send) -> None:
     answer = JSONResponse({"detail": sentence}, 413, {"connection": "close"})  # the rest is not waited for
     await answer(scope, receive, send)
 

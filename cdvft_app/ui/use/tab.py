@@ -17,6 +17,7 @@ from cdvft_app.results.finished_run import FinishedRun, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState, OnVisit
+from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.use import answers, downloads, drawing, endpoints, examples, publish, races
 from cdvft_app.ui.use.html import problem
 
@@ -47,7 +48,7 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 
 def build(app: AppState) -> OnVisit:
     """Lay the tab out and connect it."""
-    answering = Answering(app.store)
+    answering = Answering(app.store, lambda: app.queue.budget.spending(visitor(), "question"))
     endpoints.register(app, answering)
     with gr.Column(elem_classes=["use"]):
         race = gr.Dropdown([], label="Finished race", info=NONE_YET, elem_id="use-race")

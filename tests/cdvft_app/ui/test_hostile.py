@@ -129,6 +129,14 @@ def test_uploads_may_be_larger_but_not_very_large(studio: Studio) -> None:
         assert (answer.status_code == 413) == refused
 
 
+def test_uploads_end_where_a_public_server_has_no_room(studio: Studio, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(studio.client.app, "uploaded_file_dir", str(tmp_path))
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_UPLOAD_BYTES", "1000000")
+    answer = studio.client.post("/gradio_api/upload", files={"files": ("a.png", b"x" * 2_000_000)})
+    assert answer.status_code == 413 and "CDVFT_UPLOAD_BYTES" in answer.json()["detail"]
+
+
 def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Studio) -> None:
     made, before = [], 0
     tracemalloc.start()

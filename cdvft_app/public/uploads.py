@@ -1,0 +1,41 @@
+"""What visitors upload goes after a while, and has a limit in all, so that nobody fills the disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from os import stat_result
+from pathlib import Path
+
+from cdvft_app.public.mode import mode
+
+
+def sweep(folder: Path) -> int:
+    """Delete files in `folder` that are older than CDVFT_UPLOAD_HOURS; the bytes of those that stay."""
+    expired = time.time() - 3600 * mode().upload_hours
+    left = 0
+    for file, known in _files(folder):
+        if known.st_mtime >= expired:
+            left += known.st_size
+        else:
+            with suppress(OSError):  # another request was first
+                file.unlink()
+    return left
+
+
+def refusal(folder: Path, wanted: int) -> str | None:
+    """Why so many bytes more are not taken now; None where they are, as on any server that is not public."""
+    if not mode().public or sweep(folder) + wanted <= mode().upload_bytes:
+        return None
+    return (
+        f"The files that visitors uploaded here fill the {mode().upload_bytes / 1e6:g} MB there are for them "
+        f"(CDVFT_UPLOAD_BYTES). They go after {mode().upload_hours:g} h; try again then."
+    )
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, stat_result]]:
+    for file in folder.rglob("*"):
+        with suppress(OSError):
+            if file.is_file() and not file.is_symlink():
+                yield file, file.stat()
