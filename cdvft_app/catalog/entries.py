@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cdvft_app.methods import Method
+from cdvft_app.settings import OwnData
 
 Kind = Literal["text", "image"]
 Metric = Literal["accuracy", "matthews", "pearson"]
@@ -80,13 +81,13 @@ class DatasetEntry:
     one split only: part of it is then held out. `labels` is empty for regression, and where the names come
     with the data. `files` is the pattern of a split's files, with {split} in it; None means all data files.
     `examples` counts what there is to train on, None where unknown. `mean_tokens` and `most_tokens` are of
-    its texts by BERT's vocabulary, None where nobody counted.
+    its texts by BERT's vocabulary, None where nobody counted. `own` says how data of one's own is read.
     """
 
     key: str
     title: str
     kind: Kind
-    source: Literal["mirror", "sklearn", "hub", "local"]
+    source: Literal["mirror", "sklearn", "hub", "local", "own"]
     location: str
     config: str | None
     revision: str | None
@@ -102,6 +103,7 @@ class DatasetEntry:
     files: str | None = None
     mean_tokens: int | None = None
     most_tokens: int | None = None
+    own: OwnData | None = None
 
 
 @dataclass(frozen=True)
