@@ -142,9 +142,7 @@ export function mount({ element, props, server, watch }) {
     const isShown = ids(race).some((id) => now.includes(id));
     const actions = h("div", {
       class: "actions",
-      onkeydown: (event) => {
-        if (event.key === "Escape" && editing) quit();
-      },
+      onkeydown: (event) => event.key === "Escape" && editing && quit(),
     });
     /** @param {(race: Race, place: Element) => void} how */
     const edit = (how) => () => {
@@ -169,6 +167,8 @@ export function mount({ element, props, server, watch }) {
         },
         label,
       );
+    const show = () =>
+      act(server.set_private({ group: race.group, private: !race.private, token: props.value.token }));
     // Said in words, for a finger never hovers: buttons that cannot act and no reason look broken.
     const held = !race.mine
       ? "Only who started it can rename or delete it."
@@ -211,10 +211,7 @@ export function mount({ element, props, server, watch }) {
         ? button(
             race.private ? "Show to all" : "Make private",
             race.private ? "Let every visitor see it again" : "Let nobody but this browser see it",
-            () =>
-              act(
-                server.set_private({ group: race.group, private: !race.private, token: props.value.token }),
-              ),
+            show,
           )
         : "",
       button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),

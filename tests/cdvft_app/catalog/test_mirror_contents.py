@@ -127,7 +127,7 @@ def test_the_language_model_has_every_weight_and_reads_its_own_chat_format() -> 
     loaded = load_language_model(entry)
     assert sum(parameter.numel() for parameter in loaded.model.parameters()) == entry.parameters
     told = loaded.tokenizer.apply_chat_template(
-        [{"role": "user", "content": "The capital of France is"}],
+        [{"role": "user", "content": "What is the capital of France?"}],
         add_generation_prompt=True,
         return_tensors="pt",
     )
