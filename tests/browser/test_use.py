@@ -55,7 +55,7 @@ def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 def ask_here(self: Answering, question: str, **about: object) -> object:
     try:
-        return getattr(_Asked(RunStore(self._root)), question)(**about)
+        return getattr(_Asked(RunStore(self._store.root)), question)(**about)
     except StoreError as error:
         raise ResultsError(str(error)) from None
 
