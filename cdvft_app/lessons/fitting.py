@@ -91,7 +91,9 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
         late = spent > seconds
         if fit.finished or late:
             for size in block_sizes(target.shape[0], target.shape[1], 0 if late else fit.parameters):
-                blocks[size] = blocks.get(size) or fit_diagonal_blocks(target, size)
+                if size not in blocks:
+                    blocks[size] = fit_diagonal_blocks(target, size)
+                    yield state(f"Fitting blocks of {size} · {time.monotonic() - start:.0f} s", True)
             closest = min(blocks.values(), key=lambda found: found.error, default=None)
             rivals = [*([closest] if closest else []), *fit_rivals(target, fit.parameters)]
             done += [fit, *rivals]

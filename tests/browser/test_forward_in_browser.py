@@ -28,7 +28,10 @@ pytestmark = pytest.mark.browser
     ("run", "titles"),
     [
         ("recorded-cdvft", ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"]),
-        ("recorded-blocks", ["x", "a₁ ⊙ x", "cut", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"]),
+        (
+            "recorded-blocks&layer=encoder.layer.0.output.dense",
+            ["x", "a₁ ⊙ x", "cut", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"],
+        ),
     ],
 )
 def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: list[str]) -> None:

@@ -153,7 +153,7 @@ def test_everything_is_reached_by_tab(visit: Visit, races: dict[str, str]) -> No
 
 def note_waits(page: Page) -> None:
     """From now on the page keeps how long it waits for what, once the header has said where training runs."""
-    expect(page.locator(".chip")).to_contain_text("thread")
+    expect(page.locator(".chip").first).to_contain_text("thread")
     page.evaluate(
         """() => {
           window.waits = [];
@@ -225,7 +225,7 @@ def test_recipe_brings_its_own_settings(visit: Visit) -> None:
     expect(page.locator("#blocks figure")).to_have_count(2)
     expect(page.locator("#set-target_modules")).to_contain_text("attn.qkv")
     page.get_by_role("button", name="Another model").click()
-    expect(page.get_by_label("Model")).to_have_value(re.compile("ViT-S"))
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
     page.reload()
     expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
 

@@ -187,6 +187,6 @@ export function mount({ element, props, watch }) {
   on("lab-started", "idle", "running", "Starting …");
   on("lab-stopped", "running", "stopping", "Stopping …");
   on("lab-failed", "running", "idle", "The fit failed; press Fit to try again");
-  on("lab-failed", "stopping", "idle", "Stopped; what was found is shown");
+  on("lab-ended", "stopping", "idle", "Stopped; what was found is shown");
   show();
 }

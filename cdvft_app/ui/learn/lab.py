@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator, Generator
-from contextlib import closing
 from typing import Any
 
 import gradio as gr
@@ -18,7 +18,7 @@ from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.shared.component import ASSETS, component
-from cdvft_app.ui.shared.pool import in_threads
+from cdvft_app.ui.shared.pool import Closable, in_threads
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -119,10 +119,20 @@ def lab(app: AppState) -> None:
         except (ValueError, Busy, OverBudget, children.ChildEnded) as error:
             yield {**EMPTY, "status": "Not fitted", "sentence": str(error)}
 
-    async def fit_in_pool(given: dict[Any, Any]) -> AsyncIterator[LabView]:
-        with closing(fit_asked(given)) as work:
+    fits: dict[str | None, Closable[LabView]] = {}  # by session
+
+    async def fit_in_pool(given: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
+        work = fits[request.session_hash] = Closable(fit_asked(given))
+        try:
             async for value in in_threads(work, threads):
                 yield value
+        finally:  # a cancelled event leaves its thread computing
+            threading.Thread(target=work.close, daemon=True).start()
+
+    def end_fit(request: gr.Request) -> None:
+        """Gradio drops what it cancels, and Python closes it when it likes: here it ends at once."""
+        if work := fits.pop(request.session_hash, None):
+            work.close()
 
     name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **hidden)  # type: ignore[arg-type]
     file.change(size_of, [name, file], size, **hidden)  # type: ignore[arg-type]
@@ -138,7 +148,7 @@ def lab(app: AppState) -> None:
         api_visibility="private",
     )
     stop.click(
-        None,
+        end_fit,
         None,
         None,
         js="() => { document.dispatchEvent(new Event('lab-stopped')); }",
@@ -147,6 +157,10 @@ def lab(app: AppState) -> None:
         api_visibility="private",
     )
     # A cancelled event counts as failed. Until it is, Gradio drops a second Fit: the page waits for this.
+    running.then(
+        None, None, None, js="() => { document.dispatchEvent(new Event('lab-ended')); }",
+        queue=False, api_visibility="private",
+    )  # fmt: skip
     running.failure(
         None, None, None, js="() => { document.dispatchEvent(new Event('lab-failed')); }",
         queue=False, api_visibility="private",

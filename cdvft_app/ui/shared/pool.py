@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import anyio
@@ -33,6 +34,22 @@ class Pool:
                 self._inside -= 1
 
         return answer
+
+
+class Closable(Iterator[Item]):
+    """What a generator yields, to be closed by any thread: once the item that is being computed is there."""
+
+    def __init__(self, work: Generator[Item, None, None]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+
+    def __next__(self) -> Item:
+        with self._lock:
+            return next(self._work)
+
+    def close(self) -> None:
+        with self._lock:
+            self._work.close()
 
 
 async def in_threads(work: Iterator[Item], threads: anyio.CapacityLimiter) -> AsyncIterator[Item]:

@@ -33,7 +33,7 @@ from cdvft_app.ui.train.recipes import recipe_cards
 # Controls that only one method uses, or only one kind of data.
 USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}
 USED_BY |= {RATE + method: method for method in METHODS}
-USED_BY |= {"image_size": "image"}
+USED_BY |= {"image_size": "image", "max_length": "text"}  # and by models that write
 
 
 class Controls:
