@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -188,21 +189,35 @@ def test_no_line_of_a_phone_ends_between_an_amount_and_its_unit(visit: Visit, wi
     assert page.evaluate(BROKEN_AMOUNTS) == []
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model by its configuration alone, whose step takes milliseconds."""
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny_bert = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-                 "num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": 64}  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(tiny_bert))
+def bert(folder: Path, width: int) -> str:
+    """A model by its configuration alone."""
+    config = {"model_type": "bert", "hidden_size": width, "intermediate_size": 2 * width,
+              "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100,
+              "max_position_embeddings": 64}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
     return str(folder)
 
 
-def choose(page: Page, model: str) -> None:
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its step takes milliseconds."""
+    return bert(tmp_path_factory.mktemp("tiny"), 32)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its step takes a second or more with `MANY` sequences."""
+    return bert(tmp_path_factory.mktemp("slow"), 1024)
+
+
+MANY = "64"
+
+
+def choose(page: Page, model: str, batch: str = "2") -> None:
     for method in ("FourierFT", "C3A"):
         page.locator("#cost-methods").get_by_role("checkbox", name=method).uncheck()
-    page.locator("#cost-batch input").fill("2")
-    page.locator("#cost-sequence input").fill("8")
+    page.locator("#cost-batch input").fill(batch)
+    page.locator("#cost-sequence input").fill("8" if batch == "2" else "64")
     page.locator("#cost-model input").fill(model)
     page.keyboard.press("Enter")
     expect(page.locator("#costs h2").first).to_have_text(model, timeout=WAIT)
@@ -260,13 +275,10 @@ def test_lora_is_given_the_rank_whose_step_takes_as_long(visit: Visit, tiny: str
     )
 
 
-def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -> None:
+def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, slow: str) -> None:
     mine, theirs, before = compare(visit), compare(visit), computing()
     for page in (mine, theirs):
-        choose(page, tiny)
-        page.locator("#cost-batch input").fill("4096")  # so that it lasts
-        page.locator("#cost-batch input").press("Tab")
-        expect(page.locator("#costs")).to_contain_text("4,096")
+        choose(page, slow, MANY)
     mine.get_by_role("button", name="Measure on this machine").click()
     expect(mine.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
     theirs.get_by_role("button", name="Measure on this machine").click()
