@@ -78,7 +78,11 @@ APP = {
     | {"store", "sweep", "training.jobs", "training.children", "training.device"}
     | {"training.schedule", "events"},
 }
-LOCKS = ("cdvft_app.catalog.libraries", "cdvft_app.inspection.turns")  # they start no thread
+LOCKS = (  # they start no thread
+    "cdvft_app.catalog.libraries",
+    "cdvft_app.inspection.turns",
+    "cdvft_app.ui.shared.pool",
+)
 # Modules of other packages, each with the places that may import it.
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),

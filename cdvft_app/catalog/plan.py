@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from cdvft import cost
-from cdvft_app.catalog import own
+from cdvft_app.catalog import own_entry
 from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
 from cdvft_app.catalog.models import MODELS
@@ -146,7 +146,7 @@ def resolve(settings: RunSettings) -> Plan:
     groups = _groups(model, targets)
     train_examples = settings.train_examples or recipe.train_examples
     evaluation_examples = settings.evaluation_examples or recipe.evaluation_examples
-    usual: dict[str, float | int] = own.starting_values(settings.data, recipe) if settings.data else {}
+    usual: dict[str, float | int] = own_entry.starting_values(settings.data, recipe) if settings.data else {}
     filled: dict[str, object] = {
         "model": model.key,
         "dataset": None if settings.data else dataset.key,
@@ -182,7 +182,7 @@ def _dataset(settings: RunSettings, recipe: Recipe) -> DatasetEntry:
         return get_dataset(settings.dataset or recipe.dataset, recipe.kind)
     if settings.dataset is not None:
         raise InvalidChoice(f"dataset: got {settings.dataset!r} beside data of your own; give one of them.")
-    return own.entry(settings.data)
+    return own_entry.entry(settings.data)
 
 
 def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cdvft_app.catalog.own import ROWS, data_folder
+from cdvft_app.catalog.own_entry import ROWS, data_folder
 from cdvft_app.data.delimited import read_delimited
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.json_lines import read_json_lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import AsyncIterator, Generator
 from typing import Any
 
@@ -127,7 +126,7 @@ def lab(app: AppState) -> None:
             async for value in in_threads(work, threads):
                 yield value
         finally:  # a cancelled event leaves its thread computing
-            threading.Thread(target=work.close, daemon=True).start()
+            work.close()
 
     def end_fit(request: gr.Request) -> None:
         """Gradio drops what it cancels, and Python closes it when it likes: here it ends at once."""

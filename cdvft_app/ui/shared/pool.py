@@ -37,19 +37,28 @@ class Pool:
 
 
 class Closable(Iterator[Item]):
-    """What a generator yields, to be closed by any thread: once the item that is being computed is there."""
+    """What a generator yields, to be closed by any thread: at once, or after the item now computed."""
 
     def __init__(self, work: Generator[Item, None, None]) -> None:
         self._work = work
         self._lock = threading.Lock()
+        self._ended = False
 
     def __next__(self) -> Item:
-        with self._lock:
-            return next(self._work)
+        try:
+            with self._lock:
+                return next(self._work)
+        finally:
+            if self._ended:  # meanwhile, or while the lock was held
+                self.close()
 
     def close(self) -> None:
-        with self._lock:
-            self._work.close()
+        self._ended = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._work.close()
+            finally:
+                self._lock.release()
 
 
 async def in_threads(work: Iterator[Item], threads: anyio.CapacityLimiter) -> AsyncIterator[Item]:

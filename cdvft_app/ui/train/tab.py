@@ -12,7 +12,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
-from cdvft_app.catalog.own import starting_values
+from cdvft_app.catalog.own_entry import starting_values
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data.library import is_own
 from cdvft_app.payloads.train import RunView

@@ -6,7 +6,7 @@ import made
 import pytest
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.own import data_folder, is_kept
+from cdvft_app.catalog.own_entry import data_folder, is_kept
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused

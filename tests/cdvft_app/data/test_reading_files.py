@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cdvft_app.catalog.own import data_folder, table
+from cdvft_app.catalog.own import table
+from cdvft_app.catalog.own_entry import data_folder
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.keep import faults_of, find, keep
 from cdvft_app.data.limits import Limits
