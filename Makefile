@@ -39,7 +39,7 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	touch $@
 
 test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: check-python check-scripts ## lint, format, types, and what needs no browser of the scripts
 

@@ -29,11 +29,9 @@ APP = {
     "settings": {"methods"},
     "events": set(),
     "payloads": set(),
-    "places": set(),
-    "catalog": {"settings", "methods", "places", "public.mode", "cdvft"},
-    "data": {"catalog", "settings", "store"},
+    "catalog": {"settings", "methods", "public.mode", "cdvft"},
     "shapes": {"catalog", "settings", "cdvft"},
-    "store": {"settings", "methods", "events", "places"},
+    "store": {"settings", "methods", "events"},
     "public": {"store"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
@@ -59,8 +57,6 @@ APP = {
     "commands": CHOICES
     | {
         "costs",
-        "data",
-        "places",
         "judging",
         "measuring",
         "prediction",
@@ -74,7 +70,7 @@ APP = {
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
-    | {"data", "results", "public"}
+    | {"results", "public"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device"}
     | {"training.schedule", "events"},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -77,7 +76,6 @@ class Answering:
 
 def _serve(words: Connection, root: str, idle: float) -> None:
     """Answer until nobody has asked for `idle` seconds."""
-    os.environ["RUNS_DIR"] = root  # data of one's own lies there
     asked = _Asked(RunStore(root))
     while words.poll(idle):
         question, about = words.recv()

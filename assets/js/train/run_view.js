@@ -17,16 +17,12 @@ import { Scoreboard } from "./scoreboard.js";
 
 const EVERY = 1000;
 const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
-// What is shown while nobody asked for a race, and what it is called.
-/** @type {Partial<Record<RunView["kind"], string>>} */
+/** @type {Partial<Record<RunView["kind"], string>>} what is shown while nobody asked for a race */
 const UNASKED = { last: "The last race here", best: "The best race here" };
 const RECORDED = "recorded"; // what stands for the runs of the recorded race in an address
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
-/**
- * Put the runs into the address, so that a refresh or another device finds them.
- * @param {string[]} ids
- */
+/** @param {string[]} ids to be put into the address, so that a refresh or another device finds them */
 function remember(ids) {
   const address = new URL(location.href);
   ids.length ? address.searchParams.set("run", ids.join(",")) : address.searchParams.delete("run");

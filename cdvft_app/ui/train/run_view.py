@@ -25,7 +25,6 @@ from cdvft_app.payloads.train import (
     WholeRun,
     Why,
 )
-from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
@@ -61,7 +60,7 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
             ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]
         ),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
-        "options": _options(run.settings),
+        "options": flat.write_run(run.settings),
         "created": run.created,
         "forecast": cast("Forecast | None", run.forecast),
         "untrained": untrained(run),
@@ -153,16 +152,6 @@ def poll(store: RunStore, request: object) -> RunsPoll:
         whole: WholeRun | None = {**news, **lasting(run, race)} if after == 0 else None
         answer["runs"].append(whole or news)
     return answer
-
-
-def _options(settings: RunSettings) -> dict[str, Any]:
-    """As the command line takes them; data of one's own by its name, which is that of a file."""
-    options = flat.write_run(settings)
-    if settings.data:
-        own = settings.data
-        inputs = {"text": list(own.inputs)} if own.kind == "text" else {}
-        options |= {"data": own.title, **inputs, "label": own.label}
-    return options
 
 
 def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:
