@@ -1,7 +1,8 @@
 """Makes CDVFT known to PEFT when that is imported; Python runs it at its start, by cdvft.pth.
 
-Who forgets `import cdvft` would get PEFT's KeyError: 'CDVFT'. So what pip installs imports it with PEFT: lines
-of .pth files are run at each start (https://docs.python.org/3/library/site.html), and this one waits for PEFT.
+Who forgets `import cdvft` would get PEFT's KeyError: 'CDVFT'. So what pip installs imports it with PEFT.
+Python runs a line of a .pth file at each start (https://docs.python.org/3/library/site.html); this one waits
+for PEFT.
 """
 
 import sys

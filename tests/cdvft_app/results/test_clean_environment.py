@@ -22,7 +22,7 @@ import torch
 from packaging.requirements import Requirement
 from PIL import Image
 
-from cdvft_app.catalog import mirror, resolve
+from cdvft_app.catalog import resolve
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.results import recorded, wheel
 from cdvft_app.results.export import Export, write_folder
@@ -123,24 +123,12 @@ def python(tmp_path_factory, exported):
     return interpreter
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    """The hub client's cache with the one model that a card fetches from there."""
-    folder = tmp_path_factory.mktemp("hub")
-    record = json.loads((recorded.FOLDER / "recorded-lora" / "adapter_config.json").read_text())
-    name = record["base_model_name_or_path"].replace("/", "--")
-    snapshot = folder / f"models--{name}" / "snapshots" / record["revision"]
-    snapshot.parent.mkdir(parents=True)
-    snapshot.symlink_to(mirror.ensure("minilm"))
-    return folder
-
-
-def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub, tmp_path):
+def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub_cache, tmp_path):
     out, own = exported
     adapter = str(out / "recorded-cdvft")
     names = {
         "CDVFT_ADAPTER": adapter,
-        "HF_HUB_CACHE": str(hub),
+        "HF_HUB_CACHE": str(hub_cache),
         "HF_HUB_OFFLINE": "1",
         "PATH": "",
         "HOME": str(tmp_path),
