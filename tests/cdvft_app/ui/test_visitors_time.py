@@ -1,8 +1,9 @@
-"""Whose time is counted on a public server, by requests as Gradio makes them, and that Factors takes some."""
+"""Whose time is counted on a public server, by requests as Gradio makes them, and for what."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,18 @@ from starlette.requests import Request
 
 from cdvft_app.inspection import background
 from cdvft_app.public.budget import Budget
+from cdvft_app.results.answering import Answering
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
+from cdvft_app.ui.build import build
+from cdvft_app.ui.compare import measure
 from cdvft_app.ui.factors import tab as factors
+from cdvft_app.ui.learn import lab
+from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.server import standing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.ui.use import tab as use
 
 SIGNED_IN = {"oauth_info": {"userinfo": {"preferred_username": "ada"}, "expires_at": 0}}
 
@@ -90,49 +97,102 @@ class Clock:
 
 @pytest.fixture
 def clock(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A public server with ten seconds a visitor, where a question to Factors takes seven."""
+    """A public server with ten seconds a visitor."""
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")
     made = Clock()
     monkeypatch.setattr("cdvft_app.store.spending.time.time", made)
     app.queue.budget = Budget(app.store, made)
-
-    class Answers:
-        def __init__(self, *_: object) -> None:
-            pass
-
-        def alive(self) -> bool:
-            return True
-
-        def ask(self, question: object, longest: float) -> tuple[Any, None]:
-            made.now += 7
-            return {"q": 1.0}, None
-
-    monkeypatch.setattr(background, "Conversation", Answers)
     return made
 
 
-def test_computing_of_factors_is_counted_for_whoever_asks(app: AppState, clock, monkeypatch):
+@pytest.fixture
+def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], str | None]]:
+    """What a visitor may ask this machine to compute, each by the page's own handler, and each takes seven
+    seconds here; gives the refusal."""
     (run,) = app.store.create([RunSettings(method="cdvft")], "t")
     snapshots.write(app.store.folder(run.id), 0, {"x": np.zeros(1, np.float32)})
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(
-        factors, "component", lambda _, *, server_functions, **more: asked.update(server_functions)
-    )
-    factors.build(app)
 
-    def weights(address: str, of: str) -> Any:
+    def taking(answer: Any) -> Callable[..., Any]:
+        def take(*_: object, **about: object) -> Any:
+            clock.now += 7
+            return answer
+
+        return take
+
+    conversation = SimpleNamespace(alive=lambda: True, ask=taking(({"q": 1.0}, None)))
+    monkeypatch.setattr(background, "Conversation", lambda *_: conversation)
+    monkeypatch.setattr(Answering, "_answer", taking({"sides": []}))
+    monkeypatch.setattr("cdvft_app.lessons.crossover.measured", taking({}))
+    monkeypatch.setattr("cdvft_app.lessons.trial.trained", taking({}))
+    monkeypatch.setattr(lab.children, "stream", lambda *_: iter([taking(lab.EMPTY)()]))
+    monkeypatch.setattr(measure, "measuring", lambda *_: (taking(told)() for told in [{"kind": "wait"}]))
+    with gr.Blocks() as page:
+        factors.build(app)
+        lab.lab(app)
+        use.build(app)
+    lessons = learn.server_functions(app)
+    weights = next(one for block in page.blocks.values() for one in getattr(block, "server_fns", ())
+                   if one.__name__ == "weights")  # fmt: skip
+    handlers = {handler.api_name: handler for handler in page.fns.values()}
+    fit = handlers["fit_in_pool"]
+
+    async def fitted() -> str | None:
+        fields = {block: block.value for block in fit.inputs}
+        (value,) = [one async for one in fit.fn(fields, gr.Request(session_hash="mine"))]
+        return value["sentence"] or None
+
+    def measured() -> str | None:
+        values = {"model": "roberta-base", "methods": ["lora"]}
+        *_, last = measure.measured(app, measure.WaitingLine(), values)
+        return last["text"] if last["state"] == "failed" else None
+
+    def predicted() -> str | None:
+        try:
+            handlers["predict"].fn([run.id], ["good"])
+        except gr.Error as refused:
+            return str(refused.message)
+        return None
+
+    def told(ask: Callable[[Any], Any], **about: object) -> Callable[[], str | None]:
+        return lambda: anyio.run(ask, about).get("error")
+
+    return {
+        "factors": told(weights, run=run.id),
+        "crossover": told(lessons["convolution"]["crossover"]),
+        "trial": told(lessons["breaking"]["trial"]),
+        "fit": lambda: anyio.run(fitted),
+        "measure": measured,
+        "predict": predicted,
+    }
+
+
+@pytest.mark.parametrize("what", ["factors", "crossover", "trial", "fit", "measure", "predict"])
+def test_what_is_computed_is_counted_for_whoever_asks(app: AppState, work, what):
+    def ask(address: str) -> str | None:
         with asking(plain(None, address)):
-            return anyio.run(asked["weights"], {"run": of})
+            return work[what]()
 
-    assert weights("192.0.2.1", run.id) == {"weights": {"q": 1.0}}
+    assert ask("192.0.2.1") is None
     assert app.queue.budget.balance("address 192.0.2.1").left == 3
-    assert weights("192.0.2.1", run.id) == {"weights": {"q": 1.0}}  # what was begun is ended
-    refused = weights("192.0.2.1", run.id)
-    assert refused["error"].startswith("0 s of your 10 s of this server are left.") and not refused["busy"]
-    assert weights("192.0.2.9", run.id) == {"weights": {"q": 1.0}}
-    assert app.queue.budget.balance("address 192.0.2.9").left == 3
+    assert ask("192.0.2.1") is None  # what was begun is ended
+    refused = ask("192.0.2.1")
+    assert refused and refused.startswith("0 s of your 10 s of this server are left.")
+    assert ask("192.0.2.9") is None
     assert {one.visitor: one.seconds for one in app.store.spending.visitors(0)} == {
         "address 192.0.2.1": 14,
         "address 192.0.2.9": 7,
     }
+
+
+SLOW = {"crossover", "trial", "most_changed", "singular", "overview", "weights", "images", "inputs"}
+
+
+def test_what_takes_long_is_computed_in_threads_of_its_own(app: AppState):
+    """Gradio calls plain functions in the threads that polls need, and awaits the others."""
+    page = build(app)
+    known = {one.__name__: one for block in page.blocks.values() for one in getattr(block, "server_fns", ())}
+    assert known.keys() >= SLOW
+    assert {name for name in SLOW if not inspect.iscoroutinefunction(known[name])} == set()
+    (fit,) = (one.fn for one in page.fns.values() if one.api_name == "fit_in_pool")
+    assert inspect.isasyncgenfunction(fit)
