@@ -49,7 +49,9 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         raise ResultsError(f"{run.label} has no adapter, so there is nothing to merge or to switch off.")
     task, model = load(run)
     if not isinstance(task, LabelledTask):
-        raise ResultsError("There are no logits to compare for this kind of task.")
+        raise ResultsError(
+            "Models that write are not proved here: the proof compares scores of labels, and there are none."
+        )
     adapted = cast(PeftModel, model)
 
     def logits(of: nn.Module) -> Tensor:

@@ -51,9 +51,20 @@ def visitor() -> str | None:
         return None
     if request is None:
         return visitors.visitor(known, None, "", "")
-    code = request.cookies.get(visitors.CODE_COOKIE) or request.headers.get(visitors.CODE_HEADER) or ""
     client = request.client
-    return visitors.visitor(known, _account(request), unquote(str(code)), client.host if client else "")
+    return visitors.visitor(known, _account(request), _code(request), client.host if client else "")
+
+
+def unknown_code() -> bool:
+    """Whether a class code came with the request that the operator did not give out."""
+    request = LocalContext.request.get(None)
+    code = _code(request) if request is not None else ""
+    return bool(code) and not visitors.is_code(mode(), code)
+
+
+def _code(request: Any) -> str:
+    sent = request.cookies.get(visitors.CODE_COOKIE) or request.headers.get(visitors.CODE_HEADER) or ""
+    return unquote(str(sent))
 
 
 def _account(request: Any) -> str | None:

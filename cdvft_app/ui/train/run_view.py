@@ -128,10 +128,13 @@ def poll(store: RunStore, feed: Feed, request: object) -> Response:
         news: RunNews = {**current(run), **rows, "cursor": cursor_now, "more": more}
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)
-        race = [] if run.sweep else store.group(run.group_id)
-        whole: WholeRun | None = {**news, **lasting(run, race)} if after == 0 else None
-        answer["runs"].append(whole or news)
+        answer["runs"].append(news if after else _whole(store, run, news))
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:
+    race = [] if run.sweep else store.group(run.group_id)
+    return {**news, **lasting(run, race)}
 
 
 def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:

@@ -55,18 +55,21 @@ def written(sides: Sequence[Mapping[str, Any]], place: int) -> tuple[tuple[str, 
     names = tuple(dict.fromkeys(name for _, answer in said for name in answer["fields"] or {}))
     rows = ""
     for side, answer in said:
-        note = f'<span class="quiet">{escape(side["note"])}</span>' if side["note"] else ""
         cells = "".join(
             f"<td>{escape(answer['fields'].get(name, '–'))}</td>" for name in names if answer["fields"]
         )
         whole = f'<td colspan="{len(names) or 1}" class="written">{escape(answer["text"])}</td>'
-        rows += f'<tr><th scope="row">{escape(side["title"])}{note}</th>{cells or whole}</tr>'
+        rows += f"<tr>{_name(side)}{cells or whole}</tr>"
     return ("Method", *(names or ("Answer",))), rows
 
 
-def _row(side: Mapping[str, Any], answer: Mapping[str, Any], labels: Sequence[str], first: str | None) -> str:
+def _name(side: Mapping[str, Any]) -> str:
     note = f'<span class="quiet">{escape(side["note"])}</span>' if side["note"] else ""
-    name = f'<th scope="row">{escape(side["title"])}{note}</th>'
+    return f'<th scope="row">{escape(side["title"])}{note}</th>'
+
+
+def _row(side: Mapping[str, Any], answer: Mapping[str, Any], labels: Sequence[str], first: str | None) -> str:
+    name = _name(side)
     if answer["label"] is None:
         return f"<tr>{name}<td>{answer['value']:.3f}</td><td></td></tr>"
     differs = answer["label"] != first
