@@ -176,9 +176,14 @@ def test_what_is_there_already_stays(runs, store, tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(runs, store, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Exception("No space left on device (os error 28)")],
+    ids=["of Python", "of tokenizers"],
+)
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(runs, store, tmp_path, monkeypatch, error):
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     monkeypatch.setattr(export, "write_requirements", full)
     with pytest.raises(ResultsError, match="no room left"):
