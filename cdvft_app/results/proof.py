@@ -49,9 +49,7 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         raise ResultsError(f"{run.label} has no adapter, so there is nothing to merge or to switch off.")
     task, model = load(run)
     if not isinstance(task, LabelledTask):
-        raise ResultsError(
-            "Models that write are not proved here: the proof compares scores of labels, and there are none."
-        )
+        raise ResultsError("Models that write are not proved here: the proof compares scores of labels.")
     adapted = cast(PeftModel, model)
 
     def logits(of: nn.Module) -> Tensor:
