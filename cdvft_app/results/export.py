@@ -93,7 +93,12 @@ def _write(store: RunStore, export: Export, folder: Path, progress: Progress) ->
             saved.save(loaded, run.plan, folder)
     if form != "merged" and run.weights != "whole" and task.base_model is None:
         write_base(run.plan, folder / BASE, progress)
-    write_requirements(run.plan.model.kind, folder, with_library=_needs_cdvft(export, task))
+    write_requirements(
+        run.plan.model.kind,
+        folder,
+        with_peft=run.weights == "adapter" and form != "merged",
+        with_library=_needs_cdvft(export, task),
+    )
     rows = losses(store, run)
     drawn = write_curve(rows, run.colour, f"{run.label}: loss, evaluations as circles", folder / CURVE)
     card(run, task, form, conversion, drawn).save(folder / "README.md")
