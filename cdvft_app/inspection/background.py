@@ -24,7 +24,9 @@ ENDED = "The process that computes has ended, most likely for want of memory. Tr
 class Inspector:
     """Takes one question at a time; `counted` holds while it is answered, and may refuse it."""
 
-    def __init__(self, root: Path, counted: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    def __init__(
+        self, root: Path, counted: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._root = root
         self._counted = counted
         self._talk: Conversation | None = None

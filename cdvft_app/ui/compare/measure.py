@@ -65,8 +65,11 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
     try:
         request = parse_cost(dict(values))
         counted = app.queue.budget.spending(visitor(), "measurement")
-        with counted, closing(measuring(request, line, app.store.measurements.disturbed)) as lines:
+        lines = measuring(request, line, app.store.measurements.disturbed)
+        with counted as waited, closing(lines):
             for told in lines:
+                if told["kind"] == "waiting":
+                    waited()
                 if told["kind"] == "result":
                     app.store.measurements.keep(told)
                 progress.add(told)

@@ -112,7 +112,8 @@ def lab(app: AppState) -> None:
 
         asked = {"target": given[name], "n": given[size], "path": given[file], "drawing": given[drawing]}
         try:
-            with app.queue.budget.spending(visitor(), "fit"), TURN.taken(PATIENCE):
+            with app.queue.budget.spending(visitor(), "fit") as waited, TURN.taken(PATIENCE):
+                waited()
                 matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
                 yield from children.stream(fitted_on_one_thread, matrix.numpy(), given[most_m], about)
         except (ValueError, Busy, OverBudget, children.ChildEnded) as error:
