@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from pydantic import ValidationError
 
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
@@ -17,6 +18,7 @@ from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import own_data_view as view
 from cdvft_app.ui.train.own_data import QUIET, OwnDataPanel, look, own_data
 
+MOST_QUOTED = 80
 OfRecipe = Callable[[object, Any, "OwnData | None"], list[Any]]
 
 
@@ -46,8 +48,17 @@ def told(data: Mapping[str, Any] | None) -> list[Any]:
     return [view.chosen(data), gr.update(visible=bool(data))]
 
 
+def as_chosen(data: Any) -> dict[str, Any] | str | None:
+    """The form's data; what is none becomes text, which the check refuses."""
+    try:
+        own = readable(data)
+    except ValidationError:
+        return str(data)[:MOST_QUOTED]
+    return own.model_dump(mode="json") if own else None
+
+
 def readable(data: object) -> OwnData | None:
-    """The form's data, which `form.remembered` has checked."""
+    """The form's data, as it is validated; `ValidationError` where it is none."""
     return OwnData.model_validate(data) if data else None
 
 

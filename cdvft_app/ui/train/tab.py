@@ -84,7 +84,9 @@ def build(app: AppState) -> OnVisit:
     def values(given: tuple[Any, ...]) -> dict[str, Any]:
         *of_fields, filled = given
         asked = dict(zip(form.FIELDS, of_fields, strict=True))
-        asked["recipe"] = str(asked["recipe"])  # its component hands on whatever came
+        # These components hand on whatever came, which must be refused in words that can be sent.
+        asked["recipe"] = str(asked["recipe"])
+        asked["data"] = own_choice.as_chosen(asked["data"])
         return form.applied(asked, filled)
 
     # While one types: counts, blocks, whether Start can be pressed.
