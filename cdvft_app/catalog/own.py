@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdvft_app.catalog.own_entry import ROWS, data_folder
+from cdvft_app.catalog.own_entry import ROWS
 from cdvft_app.catalog.pool import Pool, Pools
+from cdvft_app.places import data_folder
 from cdvft_app.settings import OwnData
 
 if TYPE_CHECKING:

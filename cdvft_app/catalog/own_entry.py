@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cdvft_app.catalog.entries import DatasetEntry, Recipe
-from cdvft_app.places import runs_folder
+from cdvft_app.places import data_folder
 from cdvft_app.settings import OwnData
 
 ROWS = "rows.arrow"
 MOST_EPOCHS = 10
-
-
-def data_folder() -> Path:
-    return runs_folder() / "data"
 
 
 def is_kept(own: OwnData) -> bool:

@@ -35,7 +35,14 @@ def inspect(
     kept = keep(file, progress=told)
     other = keep(evaluation, progress=told) if evaluation else None
     try:
-        looked = inspected(kept, file.stem, inputs=text or (), label=label, evaluation=other)
+        looked = inspected(
+            kept,
+            file.stem,
+            inputs=text or (),
+            label=label,
+            evaluation=other,
+            evaluation_title=evaluation.stem if evaluation else "",
+        )
         if as_json:
             print(json.dumps(facts(looked)))
         else:

@@ -37,13 +37,14 @@ class Faults:
     def count(self) -> int:
         return sum(self.counts.values())
 
-    def sentences(self) -> list[str]:
-        """Row 214, column “stars”: it is empty; 2 rows like it (301, 318). Give it a value, or drop it."""
+    def sentences(self, title: str = "") -> list[str]:
+        """“reviews”, row 214, column “stars”: it is empty; 2 rows like it (301, 318). Give it a value."""
         said = []
         for kind, count in self.counts.items():
             what, advice, column = kind
             first, *others = self.found[kind]
-            where = f"Row {first:,}" if isinstance(first, int) else f"“{first}”"
+            where = f"row {first:,}" if isinstance(first, int) else f"“{first}”"
+            where = f"“{title}”, {where}" if title else f"{where[:1].upper()}{where[1:]}"
             if column:
                 where += f", column “{column}”"
             more = ""

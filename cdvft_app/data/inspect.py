@@ -63,18 +63,23 @@ def inspect(
     inputs: Sequence[str] = (),
     label: str | None = None,
     evaluation: Kept | None = None,
+    evaluation_title: str = "",
     split_seed: int = 0,
 ) -> Inspection:
     """What would be learned from it, with `inputs` and `label` as said, else as guessed.
+
+    Faults are named with the title of the file they are in.
 
     Raises:
         DataRefused: a column that was said is not there.
     """
     columns = columns_of(kept)
     roles = _roles(kept, columns, inputs, label)
-    faults = faults_of(kept)
+    files = [(title, kept, faults_of(kept))]
+    if evaluation:
+        files.append((evaluation_title, evaluation, faults_of(evaluation)))
     looked = Inspection(
-        kept, tuple(columns), roles, "none", "", tuple(faults.sentences()), tuple(kept.notes), faults.count
+        kept, tuple(columns), roles, "none", "", _sentences(files), tuple(kept.notes), _left_out(files)
     )
     if roles.label is None or not roles.inputs:
         return dataclasses.replace(looked, problem=_no_roles(kept, columns, roles))
@@ -98,7 +103,7 @@ def inspect(
         mean_length=None,
         usual_length=None,
     )
-    for one in filter(None, (kept, evaluation)):
+    for _, one, faults in files:
         _lacking(one, data, faults)
     try:
         division = divide(data)
@@ -109,7 +114,7 @@ def inspect(
     except ValueError as error:
         raise DataRefused(str(error)) from None
     looked = dataclasses.replace(
-        looked, roles=roles, division=division, faults=tuple(faults.sentences()), left_out=faults.count
+        looked, roles=roles, division=division, faults=_sentences(files), left_out=_left_out(files)
     )
     if len(division.train) < FEWEST_ROWS or not len(division.evaluation):
         return dataclasses.replace(
@@ -131,6 +136,14 @@ def inspect(
         looked, data=data, classes=classes, lengths=lengths, majority=_majority(classes)
     )
     return dataclasses.replace(looked, warnings=tuple(warnings_of(data, division, classes, lengths)))
+
+
+def _sentences(files: Sequence[tuple[str, Kept, Faults]]) -> tuple[str, ...]:
+    return tuple(sentence for title, _, faults in files for sentence in faults.sentences(title))
+
+
+def _left_out(files: Sequence[tuple[str, Kept, Faults]]) -> int:
+    return sum(faults.count for _, _, faults in files)
 
 
 def _roles(kept: Kept, columns: Sequence[Column], inputs: Sequence[str], label: str | None) -> Roles:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cdvft_app.catalog.own_entry import ROWS, data_folder
+from cdvft_app.catalog.own_entry import ROWS
 from cdvft_app.data.delimited import read_delimited
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.json_lines import read_json_lines
@@ -19,6 +19,7 @@ from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import ENDINGS, read_pictures
 from cdvft_app.data.source import Progress, Source
+from cdvft_app.places import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20

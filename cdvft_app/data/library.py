@@ -11,11 +11,14 @@ from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection, inspect
 from cdvft_app.data.keep import Kept, find, forget, keep
 from cdvft_app.data.limits import LIMITS, Limits
+from cdvft_app.data.limits import limits as limits_now
 from cdvft_app.data.source import Progress
+from cdvft_app.public import uploads
 from cdvft_app.settings import OwnData
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.viewers import EVERYTHING
 
 # The measured recipe that data of a kind takes its model, batch and rates from.
 NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist"}
@@ -48,11 +51,12 @@ def give(
         DataRefused: why it cannot be taken, and what to do.
         StoreError: the disk refuses it.
     """
-    if limits.keep_hours is not None:
-        for unused in store.datasets.expire(limits.keep_hours):
-            forget(unused)
+    expire(store, limits)
+    size = path.stat().st_size if path.is_file() else 0
+    if full := uploads.refusal(None, size):
+        raise DataRefused(full)
     if limits.total_bytes is not None:
-        taken, size = store.datasets.total_bytes(token), path.stat().st_size
+        taken = store.datasets.total_bytes(token)
         if taken + size > limits.total_bytes:
             raise DataRefused(
                 f"You have {taken / 1e6:.1f} MB here and may have {limits.total_bytes / 1e6:.0f} MB; this "
@@ -68,6 +72,19 @@ def give(
         bytes=kept.bytes,
         rows=kept.rows,
     )
+
+
+def owned(store: RunStore, token: str | None) -> list[DataRecord]:
+    """The owner's data that has not expired, the latest first."""
+    expire(store, limits_now())
+    return store.datasets.of(token)
+
+
+def expire(store: RunStore, limits: Limits) -> None:
+    """Forget what nobody has used for too long; what a run waits for or learns from is in use."""
+    if limits.keep_hours is not None:
+        for unused in store.datasets.expire(limits.keep_hours):
+            forget(unused)
 
 
 def look(
@@ -96,6 +113,7 @@ def look(
         inputs=inputs,
         label=label,
         evaluation=_kept(other) if other else None,
+        evaluation_title=other.name if other else "",
         split_seed=split_seed,
     )
 
@@ -141,7 +159,8 @@ def forget_unowned(store: RunStore, read: Iterable[Kept]) -> None:
 def losses(store: RunStore, data_id: object, token: str | None) -> list[str]:
     """The names of one's runs that cannot be resumed, nor show examples, once the data is deleted."""
     record = store.datasets.get(data_id, token)
-    runs = filter(None, map(store.get, store.datasets.runs_on(record.sha256, token)))
+    every = store.seen_by(lambda: EVERYTHING)  # they are the owner's, who need not be who looks now
+    runs = filter(None, map(every.get, store.datasets.runs_on(record.sha256, token)))
     return [f"{run.name}, {run.settings.method.label()}" for run in runs]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from cdvft_app.public.mode import mode
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,6 @@ LIMITS = Limits()
 PUBLIC = Limits(
     file_bytes=8 * 2**20,
     total_bytes=32 * 2**20,
-    keep_hours=24,
     rows=50_000,
     columns=50,
     cell_characters=20_000,
@@ -38,6 +39,6 @@ PUBLIC = Limits(
 MOST_PASTED = 400_000  # characters
 
 
-def limits(private: bool) -> Limits:
-    """Those of a person's own machine, or of one that anybody may visit."""
-    return LIMITS if private else PUBLIC
+def limits() -> Limits:
+    """Those of a person's own machine, or of a public one, which keeps rows as long as it keeps uploads."""
+    return replace(PUBLIC, keep_hours=mode().upload_hours) if mode().public else LIMITS

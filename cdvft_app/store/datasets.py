@@ -16,6 +16,7 @@ from cdvft_app.store import owners
 from cdvft_app.store.database import Database
 from cdvft_app.store.identifiers import one_line, possible_id
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.states import UNFINISHED
 
 
 class UnknownData(StoreError):
@@ -116,12 +117,20 @@ class Datasets:
             connection.execute(query, (time.time(), _hash(token), sha256))
 
     def expire(self, hours: float) -> list[str]:
-        """Forget what nobody has used for so long; the SHA-256 of bytes that now nobody has."""
+        """Forget what its owner has not used for so long; the SHA-256 of bytes that now nobody has.
+
+        What a run of the owner waits for, or learns from, is in use.
+        """
+        now = time.time()
+        waited_for = (
+            "UPDATE datasets SET used = ? WHERE EXISTS (SELECT 1 FROM runs WHERE runs.token_hash IS "
+            f"datasets.token_hash AND state IN ({', '.join('?' * len(UNFINISHED))}) AND datasets.sha256 IN "
+            "(json_extract(settings, '$.data.sha256'), json_extract(settings, '$.data.evaluation_sha256')))"
+        )
         query = "DELETE FROM datasets WHERE used < ? RETURNING sha256"
         with self._database.writing() as connection:
-            gone = {
-                row["sha256"] for row in connection.execute(query, (time.time() - 3600 * hours,)).fetchall()
-            }
+            connection.execute(waited_for, (now, *UNFINISHED))
+            gone = {row["sha256"] for row in connection.execute(query, (now - 3600 * hours,)).fetchall()}
             kept = {row["sha256"] for row in connection.execute("SELECT sha256 FROM datasets").fetchall()}
         return sorted(gone - kept)
 

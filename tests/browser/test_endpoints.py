@@ -73,6 +73,35 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
     assert again["state"] == "stopped"
 
 
+def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
+    rows = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
+    mine = client.predict(rows=rows, name="scenes", api_name="/upload_dataset")
+    yours = client.predict(rows=rows.replace("scene", "take"), api_name="/upload_dataset")
+    for call in ("/describe_dataset", "/delete_dataset"):
+        with pytest.raises(AppError, match="You have no data"):
+            client.predict(id=mine["id"], token=yours["token"], api_name=call)
+    asked = {"methods": ["cdvft"], "max_steps": 2, "data": {"id": mine["id"], "token": yours["token"]}}
+    with pytest.raises(AppError, match="You have no data"):
+        client.predict(settings=asked, api_name="/start")
+    (listed,) = client.predict(token=yours["token"], api_name="/datasets")["datasets"]
+    assert listed["id"] == yours["id"] and listed["rows"] == 40
+
+    said = client.predict(id=mine["id"], token=mine["token"], api_name="/describe_dataset")
+    assert (said["inputs"], said["label"], said["train_rows"], said["recipe"]) == (
+        ["text"],
+        "label",
+        32,
+        "sentiment",
+    )
+    asked["data"]["token"] = mine["token"]
+    (run_id,) = client.predict(settings=asked, api_name="/start")["run_ids"]
+    with pytest.raises(AppError, match="there is no run"):
+        client.predict(run_id=run_id, token=yours["token"], api_name="/state")
+    assert client.predict(run_id=run_id, token=mine["token"], api_name="/state")["run_id"] == run_id
+    lost = client.predict(id=mine["id"], token=mine["token"], api_name="/delete_dataset")
+    assert lost["cannot_resume"] == ["scenes, CDVFT"]
+
+
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "sentence"),
     [

@@ -51,7 +51,7 @@ def submit(
         plans[0].title,
         forecasts=promised,
         program=program,
-        private=private or request.data is not None,
+        private=private,
         visitor=visitor(),
     )
 
@@ -86,6 +86,7 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
     """
     run = app.store.require_owner(run_id, token)
     plan = catalog.resolve(run.settings)
+    require_own(app.store, run.settings.data, token)
     require_in_reach([plan.model, plan.dataset])
     admit_again(run, plan, app.store, app.queue.most_seconds)
     app.queue.resume(run_id, token)

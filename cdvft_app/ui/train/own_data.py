@@ -12,10 +12,10 @@ from cdvft_app import catalog
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection
-from cdvft_app.data.limits import MOST_PASTED
-from cdvft_app.data.limits import limits as limits_now
+from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.texts import counted
 from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import own_data_view as view
@@ -24,7 +24,7 @@ PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
 MOST_NAME = 120
 NONE_YET = "You have given none yet."
 KEPT = "Kept here until you delete it; only this browser sees it and trains on it."
-KEPT_PUBLIC = "Kept for {hours:.0f} hours after its last use; only this browser sees it and trains on it."
+KEPT_PUBLIC = "Kept for {hours} after its last use; only this browser sees it and trains on it."
 # Each visitor's call by itself; reading a large file takes seconds.
 SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_visibility": "private"}
 QUIET: dict[str, Any] = {
@@ -53,7 +53,7 @@ class OwnDataPanel:
 
 def offer(app: AppState, token: str, value: str | None = None) -> dict[str, Any]:
     """The visitor's data for a list."""
-    records = app.store.datasets.of(token)
+    records = library.owned(app.store, token)
     choices = [(view.named(record), record.id) for record in records]
     known = {record.id for record in records}
     return {
@@ -64,8 +64,8 @@ def offer(app: AppState, token: str, value: str | None = None) -> dict[str, Any]
 
 
 def _kept() -> str:
-    hours = limits_now(catalog.hub_ids_allowed()).keep_hours
-    return KEPT if hours is None else KEPT_PUBLIC.format(hours=hours)
+    hours = limits().keep_hours
+    return KEPT if hours is None else KEPT_PUBLIC.format(hours=counted(hours, "hour"))
 
 
 def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
@@ -178,7 +178,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
 
         try:
             with as_file(uploaded, rows, local if private else None) as source:
-                record = library.give(app.store, source, owner, limits=limits_now(private), progress=told)
+                record = library.give(app.store, source, owner, limits=limits(), progress=told)
             filled = whole(record.id, [[], None, None], owner)
         except (DataRefused, StoreError) as error:
             return [view.problem(str(error)), gr.skip(), *[gr.skip()] * len(parts), owner, *[gr.skip()] * 3]

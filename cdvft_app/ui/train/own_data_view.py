@@ -23,16 +23,21 @@ SIDE = 56  # pixels of a thumbnail
 
 def named(record: DataRecord) -> str:
     """reviews · 500 rows · 0.1 MB"""
-    things = "pictures" if record.kind == "image" else "rows"
     size = f"{record.bytes / 1e6:.1f} MB" if record.bytes >= 50_000 else f"{record.bytes / 1e3:.1f} kB"
-    return f"{record.name} · {record.rows:,} {things} · {size}"
+    return f"{record.name} · {record.rows:,} {_things(record.kind)} · {size}"
+
+
+def _things(kind: str) -> str:
+    return "pictures" if kind == "image" else "rows"
 
 
 def inspection(looked: Inspection) -> str:
     """Rows, then what would be learned, then what to mind."""
     kept, parts = looked.kept, []
     read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
-    parts.append(f'<p class="quiet">{escape(", ".join(filter(None, read)))}: {kept.rows:,} rows</p>')
+    parts.append(
+        f'<p class="quiet">{escape(", ".join(filter(None, read)))}: {kept.rows:,} {_things(kept.kind)}</p>'
+    )
     parts.append(_pictures(looked) if kept.kind == "image" else _rows(looked))
     if looked.problem:
         parts.append(problem(looked.problem))

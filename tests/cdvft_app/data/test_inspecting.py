@@ -40,7 +40,8 @@ def test_a_clean_table_is_ready_to_be_learned(tmp_path):
 def test_every_fault_is_named_with_its_row_and_column(tmp_path):
     found = looked(made.faulty_csv(tmp_path / "faulty.csv", made.sentences(300)))
     said = " ".join(found.faults)
-    assert "Row 5, column “review”: it is empty" in said and "Row 6, column “verdict”: it is empty" in said
+    assert "“faulty”, row 5, column “review”: it is empty" in said
+    assert "“faulty”, row 6, column “verdict”: it is empty" in said
     assert found.left_out == 5
     warned = " ".join(found.warnings)
     assert "Fewer than 8 rows to train on for “Good” (1)" in warned
@@ -74,9 +75,11 @@ def test_a_second_file_is_what_is_evaluated_on(tmp_path):
     train = keep(made.clean_csv(tmp_path / "train.csv", made.sentences(40)))
     new = [(f"new {text}", label) for text, label in made.sentences(10)]
     rows = [*new, ("odd", "so-so"), made.sentences(40)[3]]
-    found = inspect(train, "mine", evaluation=keep(made.clean_csv(tmp_path / "test.csv", rows)))
+    found = inspect(
+        train, "mine", evaluation=keep(made.clean_csv(tmp_path / "test.csv", rows)), evaluation_title="test"
+    )
     assert (found.data.train_rows, found.data.evaluation_rows) == (39, 11)
-    assert "no row to train on has this label" in " ".join(found.faults)
+    assert found.faults[0].startswith("“test”, row 12, column “verdict”: no row to train on has this label")
 
 
 @pytest.mark.parametrize(

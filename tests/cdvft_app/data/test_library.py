@@ -6,11 +6,12 @@ import made
 import pytest
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.own_entry import data_folder, is_kept
+from cdvft_app.catalog.own_entry import is_kept
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.limits import Limits
+from cdvft_app.data.limits import Limits, limits
+from cdvft_app.places import data_folder
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.datasets import UnknownData
 from cdvft_app.store.records import StoreError
@@ -68,12 +69,12 @@ def test_deleting_says_which_runs_lose_their_rows(store, file):
 
 
 def test_an_owner_has_room_for_so_much(store, file, tmp_path):
-    limits = Limits(total_bytes=file.stat().st_size + 10)
-    library.give(store, file, "me", limits=limits)
+    room = Limits(total_bytes=file.stat().st_size + 10)
+    library.give(store, file, "me", limits=room)
     other = made.clean_csv(tmp_path / "other.csv", made.sentences(20))
     with pytest.raises(DataRefused, match="Delete some"):
-        library.give(store, other, "me", limits=limits)
-    library.give(store, other, "you", limits=limits)
+        library.give(store, other, "me", limits=room)
+    library.give(store, other, "you", limits=room)
 
 
 def test_a_restart_forgets_nothing(store, file):
@@ -81,3 +82,39 @@ def test_a_restart_forgets_nothing(store, file):
     store.close()
     again = RunStore.default()
     assert again.datasets.of("me") == [mine] and library.look(again, mine.id, "me").data
+
+
+def years_ago(store, data_id):
+    with store.datasets._database.writing() as connection:
+        connection.execute("UPDATE datasets SET used = 0 WHERE id = ?", (data_id,))
+
+
+def test_a_public_server_forgets_what_was_not_used_for_so_long(store, file, tmp_path, monkeypatch):
+    kept = library.give(store, made.clean_csv(tmp_path / "other.csv", made.sentences(30)), "me")
+    old = library.give(store, file, "me")
+    years_ago(store, old.id)
+    assert library.owned(store, "me") == [store.datasets.get(old.id, "me"), kept]  # a person's own machine
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_UPLOAD_HOURS", "3")
+    assert limits().keep_hours == 3
+    assert library.owned(store, "me") == [kept]
+    assert [folder.name for folder in data_folder().iterdir()] == [kept.sha256]
+
+
+def test_what_a_run_of_the_owner_waits_for_is_in_use(store, file, monkeypatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    mine, yours = library.give(store, file, "me"), library.give(store, file, "you")
+    data = library.chosen(library.look(store, mine.id, "me"))
+    (run,) = store.create([resolve(RunSettings(method="lora", data=data)).settings], "me")
+    years_ago(store, mine.id), years_ago(store, yours.id)
+    assert len(library.owned(store, "me")) == 1 and library.owned(store, "you") == []
+    store.set_state(run.id, "stopped")
+    years_ago(store, mine.id)
+    assert library.owned(store, "me") == [] and not is_kept(data)
+
+
+def test_a_public_server_with_no_room_says_so(store, file, monkeypatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_UPLOAD_BYTES", "1000")
+    with pytest.raises(DataRefused, match="CDVFT_UPLOAD_BYTES"):
+        library.give(store, file, "me", limits=limits())

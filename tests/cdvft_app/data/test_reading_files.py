@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdvft_app.catalog.own import table
-from cdvft_app.catalog.own_entry import data_folder
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.keep import faults_of, find, keep
 from cdvft_app.data.limits import Limits
+from cdvft_app.places import data_folder
 
 
 def written(tmp_path, text, name="rows.csv", encoding="utf-8"):
