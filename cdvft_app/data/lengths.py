@@ -38,8 +38,11 @@ class Lengths:
 def lengths_of(data: OwnData, division: Division) -> Lengths:
     places = division.train
     if len(places) > SAMPLE:
-        places = np.sort(np.random.default_rng(0).choice(places, SAMPLE, replace=False))
-    rows = table(data.sha256).select(list(data.inputs)).take(places)
+        places = np.random.default_rng(0).choice(places, SAMPLE, replace=False)
+    every = table(data.sha256).select(list(data.inputs))
+    drawn = np.zeros(every.num_rows, bool)
+    drawn[places] = True
+    rows = every.filter(drawn)  # `take` would join all batches in memory first
     columns = [rows.column(name).to_pylist() for name in data.inputs]
     place = mirror.prepared(MODEL)
     file = place / "tokenizer.json" if place else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from cdvft_app.catalog import get_recipe
@@ -22,6 +23,9 @@ from cdvft_app.store.viewers import EVERYTHING
 
 # The measured recipe that data of a kind takes its model, batch and rates from.
 NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist"}
+
+
+LOOKED = 4  # inspections that are kept, of up to 50 MB each
 
 
 def nearest(kind: Kind) -> Recipe:
@@ -107,13 +111,24 @@ def look(
     other = store.datasets.get(evaluation, token) if evaluation else None
     if other and other.kind != record.kind:
         raise DataRefused("The rows to evaluate on must be of the same kind as those to train on.")
+    files = ((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
+    return _looked(tuple(files), tuple(inputs), label, split_seed)
+
+
+@lru_cache(maxsize=LOOKED)
+def _looked(
+    files: tuple[tuple[str, str], ...], inputs: tuple[str, ...], label: str | None, split_seed: int
+) -> Inspection:
+    """`look` at files by name and SHA-256; of a large one it takes half a minute, and is asked for again."""
+    (name, kept), *others = [(name, _found(sha256, name)) for name, sha256 in files]
+    other_name, other = others[0] if others else ("", None)
     return inspect(
-        _kept(record),
-        record.name,
+        kept,
+        name,
         inputs=inputs,
         label=label,
-        evaluation=_kept(other) if other else None,
-        evaluation_title=other.name if other else "",
+        evaluation=other,
+        evaluation_title=other_name,
         split_seed=split_seed,
     )
 
@@ -169,8 +184,8 @@ def rename(store: RunStore, data_id: object, name: str, token: str | None) -> Da
     return store.datasets.get(data_id, token)
 
 
-def _kept(record: DataRecord) -> Kept:
-    kept = find(record.sha256)
+def _found(sha256: str, name: str) -> Kept:
+    kept = find(sha256)
     if kept is None:
-        raise DataRefused(f"The rows of “{record.name}” are gone from this disk; give the file again.")
+        raise DataRefused(f"The rows of “{name}” are gone from this disk; give the file again.")
     return kept

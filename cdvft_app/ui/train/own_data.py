@@ -179,6 +179,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         try:
             with as_file(uploaded, rows, local if private else None) as source:
                 record = library.give(app.store, source, owner, limits=limits(), progress=told)
+            told(None, "Looking at what is in it")
             filled = whole(record.id, [[], None, None], owner)
         except (DataRefused, StoreError) as error:
             return [view.problem(str(error)), gr.skip(), *[gr.skip()] * len(parts), owner, *[gr.skip()] * 3]

@@ -292,7 +292,7 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     code, output, errors = command(
         "train", "--data", file, "--text", "review", "--label", "stars", "--max-steps", 2, "--json"
     )
-    assert code == 0 and "Row 62, column “review”: it is empty" in errors
+    assert code == 0 and "“mine”, row 62, column “review”: it is empty" in errors
     run = RunStore(tmp_path).get(json.loads(output)["run_id"])
     assert (
         run.name == "mine" and run.settings.data.labels == ("0", "1") and run.settings.recipe == "sentiment"
