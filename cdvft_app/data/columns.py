@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.own import IMAGE, ROW, table
@@ -67,19 +68,24 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def columns_of(kept: Kept) -> list[Column]:
+def columns_of(kept: Kept) -> tuple[Column, ...]:
     """Types, missing and different values of each column."""
-    rows = table(kept.sha256)
+    return _columns_of(kept.sha256, kept.columns, IMAGE if kept.kind == "image" else None, kept.rows)
+
+
+@lru_cache(maxsize=32)
+def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None, count: int) -> tuple[Column, ...]:
+    rows = table(sha256)
     found = []
     with connect(r=rows) as connection:
-        for name in kept.columns:
-            if kept.kind == "image" and name == IMAGE:
-                found.append(Column(name, "pictures", 0, kept.rows, 0.0))
+        for name in names:
+            if name == pictures:
+                found.append(Column(name, "pictures", 0, count, 0.0))
                 continue
             value = f"nullif(trim(r.{quoted(name)}), '')"
-            count = "count(DISTINCT v)" if kept.rows <= EXACT_ROWS else "approx_count_distinct(v)"
+            different = "count(DISTINCT v)" if count <= EXACT_ROWS else "approx_count_distinct(v)"
             query = (
-                f"SELECT count(*) - count(v), {count}, count(v), count(try_cast(v AS BIGINT)),"
+                f"SELECT count(*) - count(v), {different}, count(v), count(try_cast(v AS BIGINT)),"
                 " count(try_cast(v AS DOUBLE)), count(try_cast(v AS DATE)), coalesce(avg(length(v)), 0)"
                 f" FROM (SELECT {value} AS v FROM r)"
             )
@@ -92,7 +98,7 @@ def columns_of(kept: Kept) -> list[Column]:
                     kind = name_of_kind
                     break
             found.append(Column(name, "nothing" if not there else kind, missing, distinct, float(characters)))
-    return found
+    return tuple(found)
 
 
 def guess(kept: Kept, columns: Sequence[Column]) -> Roles:

@@ -74,12 +74,12 @@ def inspect(
         DataRefused: a column that was said is not there.
     """
     columns = columns_of(kept)
-    roles = _roles(kept, columns, inputs, label)
+    roles = roles_of(kept, inputs, label)
     files = [(title, kept, faults_of(kept))]
     if evaluation:
         files.append((evaluation_title, evaluation, faults_of(evaluation)))
     looked = Inspection(
-        kept, tuple(columns), roles, "none", "", _sentences(files), tuple(kept.notes), _left_out(files)
+        kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), _left_out(files)
     )
     if roles.label is None or not roles.inputs:
         return dataclasses.replace(looked, problem=_no_roles(kept, columns, roles))
@@ -146,7 +146,9 @@ def _left_out(files: Sequence[tuple[str, Kept, Faults]]) -> int:
     return sum(faults.count for _, _, faults in files)
 
 
-def _roles(kept: Kept, columns: Sequence[Column], inputs: Sequence[str], label: str | None) -> Roles:
+def roles_of(kept: Kept, inputs: Sequence[str], label: str | None) -> Roles:
+    """Which columns are what, as said or guessed; `DataRefused` where one that was said is not there."""
+    columns = columns_of(kept)
     names = [column.name for column in columns]
     for name in (*inputs, *([label] if label else [])):
         if name not in names:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cdvft_app.catalog import get_recipe
 from cdvft_app.catalog.entries import Kind, Recipe
 from cdvft_app.data.faults import DataRefused
-from cdvft_app.data.inspect import Inspection, inspect
+from cdvft_app.data.inspect import Inspection, inspect, roles_of
 from cdvft_app.data.keep import Kept, find, forget, keep
 from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.limits import limits as limits_now
@@ -111,8 +111,9 @@ def look(
     other = store.datasets.get(evaluation, token) if evaluation else None
     if other and other.kind != record.kind:
         raise DataRefused("The rows to evaluate on must be of the same kind as those to train on.")
-    files = ((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
-    return _looked(tuple(files), tuple(inputs), label, split_seed)
+    files = tuple((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
+    roles = roles_of(_found(record.sha256, record.name), inputs, label)  # said or guessed, it is one answer
+    return _looked(files, roles.inputs, roles.label, split_seed)
 
 
 @lru_cache(maxsize=LOOKED)

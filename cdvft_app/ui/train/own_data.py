@@ -186,8 +186,9 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         return ["", gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
 
     outputs = [said, mine, *parts, token, file, pasted, path]
-    read.click(given, [file, pasted, path, token], outputs, **SLOW)
-    file.upload(given, [file, pasted, path, token], outputs, **SLOW)
+    reading: dict[str, Any] = {**SLOW, "show_progress_on": mine}  # Gradio would draw it on each output
+    read.click(given, [file, pasted, path, token], outputs, **reading)
+    file.upload(given, [file, pasted, path, token], outputs, **reading)
 
     def opened(data_id: object, mine_token: object) -> list[Any]:
         if not data_id:
@@ -197,7 +198,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         except (DataRefused, StoreError) as error:
             return [view.problem(str(error)), *blank()]
 
-    mine.input(opened, [mine, token], [said, *parts], **SLOW)
+    mine.input(opened, [mine, token], [said, *parts], **SLOW, show_progress_on=found)
 
     def mapped(data_id: object, columns: Any, label_of: Any, other: Any, mine_token: object) -> list[Any]:
         try:
