@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import traceback
 from collections.abc import Callable, Sequence
@@ -76,6 +77,7 @@ class Answering:
 
 def _serve(words: Connection, root: str, idle: float) -> None:
     """Answer until nobody has asked for `idle` seconds."""
+    os.environ["RUNS_DIR"] = root  # data of one's own lies there
     asked = _Asked(RunStore(root))
     while words.poll(idle):
         question, about = words.recv()
