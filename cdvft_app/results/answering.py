@@ -6,7 +6,7 @@ import os
 import random
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,18 +76,23 @@ class Answering:
 
 
 def _serve(words: Connection, root: str, idle: float) -> None:
-    """Answer until nobody has asked for `idle` seconds."""
+    """Answer until nobody has asked for `idle` seconds, or nobody is there who could."""
     os.environ["RUNS_DIR"] = root  # data of one's own lies there
     asked = _Asked(RunStore(root))
-    while words.poll(idle):
-        question, about = words.recv()
-        try:
-            words.send((True, getattr(asked, question)(**about)))
-        except (ResultsError, StoreError) as error:
-            words.send((False, str(error)))
-        except Exception as error:  # the next question can be another one
-            traceback.print_exc()
-            words.send((False, _why(error)))
+    with suppress(EOFError):
+        while words.poll(idle):
+            words.send(_answered(asked, *words.recv()))
+
+
+def _answered(asked: _Asked, question: str, about: dict[str, Any]) -> tuple[bool, Any]:
+    """Whether it could be answered, and the answer, or else why not."""
+    try:
+        return True, getattr(asked, question)(**about)
+    except (ResultsError, StoreError) as error:
+        return False, str(error)
+    except Exception as error:  # the next question can be another one
+        traceback.print_exc()
+        return False, _why(error)
 
 
 class _Asked:

@@ -88,3 +88,13 @@ def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_a
     assert full == (False, "There is no room left on this disk; free some space and try again.")
     assert failed == (False, "It failed unexpectedly with RuntimeError: bad shape")
     assert fine == (True, "proved")
+
+
+def test_it_ends_quietly_when_the_page_has_gone(tmp_path):
+    def gone():
+        raise EOFError
+
+    words = Questions(("prove", {}))
+    words.recv = gone
+    answering._serve(words, str(tmp_path), 0.0)
+    assert words.said == []
