@@ -58,7 +58,7 @@ class RunSettings(_Choices):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_run(values)
 
 
@@ -69,7 +69,7 @@ class RaceRequest(_Choices):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_race(values, USUAL_RACE)
 
     @field_validator("methods")

@@ -70,7 +70,7 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
 
     def at_width(row: Row, width: int) -> Cost | None:
         wide = [replace(shape, d_out=width, d_in=width) for shape in adapted]
-        return _cost(row, _method(row).elsewhere(), wide, tokens)
+        return _cost(row, _method(row).without_layer_defaults(), wide, tokens)
 
     yield _Axis(
         "tokens",
@@ -93,7 +93,7 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
         name="Width d",
     )
     for key, method in METHODS.items():
-        for grown in method.growths(adapted):
+        for grown in method.growth_axes(adapted):
             row = next((row for row in rows if row["method"] == key), None)
             if row is None:
                 continue
@@ -145,13 +145,15 @@ def with_sums(found: Cost) -> dict[str, Any]:
 
 
 def _method(row: Row, **change: int) -> Method:
-    return flat.made(row["method"], row["setting"]).model_copy(update=change)
+    return flat.method_of(row["method"], row["setting"]).model_copy(update=change)
 
 
 def _cost(row: Row, method: Method, shapes: Sequence[Shape], tokens: int) -> Cost | None:
     """None where the method's setting does not fit the layers."""
     try:
         # A step's cost depends on its tokens alone, for adapted layers see every one.
-        return method.filled(shapes).estimate(shapes, batch=tokens, sequence=1, convention=row["convention"])
+        return method.with_layer_defaults(shapes).estimate(
+            shapes, batch=tokens, sequence=1, convention=row["convention"]
+        )
     except ValueError:
         return None

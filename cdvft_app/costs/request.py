@@ -34,7 +34,7 @@ class CostRequest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_race(values, tuple(METHODS))
 
     @field_validator("methods")

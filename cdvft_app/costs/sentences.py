@@ -16,7 +16,7 @@ def label(row: Row) -> str:
     """The method with its setting: LoRA r = 8."""
     if row["setting"] is None:
         return METHODS[row["method"]].title
-    method = flat.made(row["method"], row["setting"])
+    method = flat.method_of(row["method"], row["setting"])
     return method.label([name for name, value in method.sizes().items() if value is not None])
 
 

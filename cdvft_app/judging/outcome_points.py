@@ -86,7 +86,7 @@ def _setting(outcome: Outcome) -> dict[str, object]:
     """The settings that the run's method uses, but the seed."""
     settings, method = outcome.settings, outcome.settings.method
     return {
-        **method.chosen(),
+        **method.setting_values(),
         **({"target_modules": settings.target_modules} if method.adapter else {}),
         "learning_rate": method.learning_rate,
         **{name: getattr(settings, name) for name in _SHARED},

@@ -83,7 +83,7 @@ class _Bench:
     def _flops(self, row: dict[str, Any]) -> int:
         """As they are executed, whatever convention was asked for."""
         if row["convention"] != "real_fft":
-            row = self.row(flat.made(row["method"], row["setting"]), convention="real_fft")
+            row = self.row(flat.method_of(row["method"], row["setting"]), convention="real_fft")
         return row["total_flops_per_step"]
 
     def _pace(self, left: float) -> None:

@@ -144,7 +144,7 @@ class _Task(nn.Module):
 
 
 def _adapt(task: _Task, row: dict[str, Any], shapes: ModelShapes) -> nn.Module:
-    settings = RunSettings.model_validate({"method": flat.made(row["method"], row["setting"])})
+    settings = RunSettings.model_validate({"method": flat.method_of(row["method"], row["setting"])})
     if row["targets"]:
         layers = tuple(shape.name for shape in shapes.select(tuple(row["targets"])))
         settings = settings.model_copy(update={"target_modules": layers})

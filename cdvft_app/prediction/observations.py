@@ -177,7 +177,7 @@ def settings_of(row: Mapping[str, Any]) -> RunSettings:
     """Method, setting and model of a cost table's row or a measurement, as a run would have them."""
     named = find(row["model"])
     key = next((key for key in catalog.models() if named and find(key) is named), row["model"])
-    method = flat.made(row["method"], row["setting"])
+    method = flat.method_of(row["method"], row["setting"])
     return RunSettings.model_validate({"method": method, "model": key})
 
 

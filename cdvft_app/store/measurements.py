@@ -68,6 +68,6 @@ class Measurements:
 
 
 def _what(values: Mapping[str, Any]) -> str:
-    method = flat.made(values["method"], values["setting"])
-    known = {**values, "setting": flat.flat(method, method.sizes())}  # as the version before wrote it
+    method = flat.method_of(values["method"], values["setting"])
+    known = {**values, "setting": flat.flat_values(method, method.sizes())}  # as the version before wrote it
     return json.dumps([known[name] for name in WHAT], sort_keys=True)

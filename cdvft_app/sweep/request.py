@@ -46,7 +46,7 @@ class SweepRequest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_sweep(values)
 
     @field_validator("vary")

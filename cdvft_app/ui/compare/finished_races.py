@@ -11,7 +11,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import amount
 from cdvft_app.methods import METHODS
-from cdvft_app.methods.flat import flat
+from cdvft_app.methods.flat import flat_values
 from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -104,7 +104,7 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
         "match": "",
     }
     for method in first.values():
-        found |= flat(method, method.sizes())
+        found |= flat_values(method, method.sizes())
     return found | {name: text(found[name]) for name in NUMBERS}
 
 

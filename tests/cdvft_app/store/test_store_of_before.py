@@ -33,7 +33,7 @@ def race(store):
 
 
 def test_its_runs_have_their_methods_with_their_own_settings(race):
-    own = {key: run.settings.method.chosen() for key, run in race.items()}
+    own = {key: run.settings.method.setting_values() for key, run in race.items()}
     assert own == {
         "cdvft": {"m": 3, "block_size": 64, "alpha": 1.0, "init_weights": "zero_output"},
         "lora": {"r": 4},
