@@ -1,4 +1,4 @@
-"""What can be asked about cost, as one frozen and validated value. Needs no torch."""
+"""The request for a cost table, frozen and validated. Needs no torch."""
 
 from __future__ import annotations
 

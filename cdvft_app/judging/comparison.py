@@ -1,4 +1,4 @@
-"""Everything the page shows of one comparison, as JSON: table, sentences, charts, growth, assumptions."""
+"""The Compare tab's cost comparison as its JSON payload: table, sentences, charts, growth, assumptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label, sentences, winners
 from cdvft_app.figures import cost_bars
 from cdvft_app.judging.advice import StepSeconds, advice
-from cdvft_app.measuring.comparison_times import Lookup, circumstances, flat, said, timed_rows
+from cdvft_app.measuring.comparison_times import Lookup, circumstances, file_row, measurement_text, timed_rows
 from cdvft_app.payloads.compare import CostLine, Costs, UnfitLine
 from cdvft_app.shapes import model_shapes
 
@@ -60,7 +60,7 @@ def compare(
         },
         "growth": growth(rows, shapes, targets),
         "assumptions": list(dict.fromkeys(text for row in known for text in row["assumptions"])),
-        "rows": [flat(row) for row in rows],
+        "rows": [file_row(row) for row in rows],
     }
 
 
@@ -85,11 +85,11 @@ def _line(row: Row, too_large: Callable[[Row], str | None]) -> CostLine | UnfitL
 
 
 def _hint(quantity: Quantity, row: Row) -> str:
-    """What the number is of, or how it was measured."""
+    """The cell's tooltip: the share of the frozen model's amount, or how a time was measured."""
     if quantity.key in MEASURED and not row["measured"]:
         return "Not measured on this machine yet."
     if quantity.key == "seconds":
-        return said(row["measured"])
+        return measurement_text(row["measured"])
     value, yardstick = quantity.value(row), quantity.yardstick(row)
     if not (value and yardstick):
         return ""

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from statistics import mean
 
 from cdvft_app import catalog
-from cdvft_app.judging.sweep_results import Outcome
+from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.compare import SweepProgress, SweepShown
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, UNFINISHED
 from cdvft_app.sweep.payload import payload
 
 
-def outcome(run: RunRecord) -> Outcome:
-    return Outcome(
+def outcome(run: RunRecord) -> SweepRun:
+    return SweepRun(
         settings=run.settings,
         state=run.state,
         metric=run.metric if run.state == "finished" else None,

@@ -15,7 +15,15 @@ from cdvft_app.figures import curves, pareto
 from cdvft_app.judging import paired
 from cdvft_app.judging.outcome_points import Point, Span, front, points
 from cdvft_app.judging.outcome_sentences import METRICS, difference, score, sentences, standard_error
-from cdvft_app.judging.outcomes import AXES, Axis, Comparison, Outcome, comparisons, of_record, of_recorded
+from cdvft_app.judging.outcomes import (
+    AXES,
+    Axis,
+    Comparison,
+    Outcome,
+    comparisons,
+    from_recorded_race,
+    from_run,
+)
 from cdvft_app.judging.run_flops import with_flops
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes
@@ -64,11 +72,11 @@ def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
 
 def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
     """The latest finished runs, then those of the recorded race with when and where it was recorded."""
-    own = [found for run in store.history(_LOOKED_THROUGH) if (found := of_record(run))][:MOST_RUNS]
+    own = [found for run in store.history(_LOOKED_THROUGH) if (found := from_run(run))][:MOST_RUNS]
     race = recorded()
     if race is None:
         return own, None
-    return [*own, *map(of_recorded, race["runs"])], race["recorded"]
+    return [*own, *map(from_recorded_race, race["runs"])], race["recorded"]
 
 
 def _shown(store: RunStore, comparison: Comparison) -> Compared:

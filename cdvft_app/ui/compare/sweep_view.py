@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.figures import curves
-from cdvft_app.judging.sweep_results import Outcome
+from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.compare import SweepAnswer, SweepShown, SweepView
 from cdvft_app.payloads.shared import Done
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -95,7 +95,7 @@ def recipes() -> list[tuple[str, str]]:
 def _recorded(recipe: str) -> SweepShown:
     one = _file()["sweeps"][recipe]
     runs = [
-        Outcome(
+        SweepRun(
             settings=RunSettings.model_validate(one["base"] | run["settings"]),
             state="failed" if run["metric"] is None else "finished",
             metric=run["metric"],
