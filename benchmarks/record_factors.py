@@ -116,7 +116,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
         outputs = {module: y.norm(dim=-1).tolist() for module, (_, y) in seen.items()}
         examples.append({"text": text, "tokens": list(tokens), "inputs": inputs, "outputs": outputs})
     weights = {
-        module: float(torch.linalg.matrix_norm(frozen.find(backbone.model, module).weight.detach()))
+        module: float(torch.linalg.matrix_norm(frozen.find_submodule(backbone.model, module).weight.detach()))
         for module in every
     }
     save_file(arrays, RECORDED / f"{model}.inputs.safetensors")

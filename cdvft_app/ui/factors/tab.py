@@ -82,7 +82,7 @@ class Questions:
 
     def runs(self, _: dict[str, Any]) -> InspectedRuns:
         """Every run that can be looked into, the latest first, recorded ones last."""
-        return {"runs": [_facts(source) for source in sources.listed(self.store)]}
+        return {"runs": [_facts(source) for source in sources.list_sources(self.store)]}
 
     def open(self, asked: dict[str, Any]) -> OpenedRun:
         """{"run"}: its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""

@@ -38,7 +38,7 @@ SIDE = 64
 
 def run_choices(store: RunStore) -> list[tuple[str, str]]:
     """(title, id) of every run whose weight changes are kept."""
-    return [(_title(source), source.id) for source in updates.listed(store)]
+    return [(_title(source), source.id) for source in updates.list_sources(store)]
 
 
 def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:

@@ -222,7 +222,7 @@ def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
     monkeypatch.setattr(numbers, "singular", None)  # in this one
     first = ask(asked)
     assert first["count"] > 0
-    questions.inspector._talk.end()
+    questions.inspector._conversation.end()
     assert ask(asked) == first  # by a new one
 
     def ended(*_):
@@ -236,7 +236,7 @@ def test_a_run_without_factors_is_a_sentence(store):
     [run] = store.create([RunSettings(method="head")], "somebody")
     with pytest.raises(Unavailable, match="keeps no factors yet"):
         sources.find(store, run.id)
-    assert [source.id for source in sources.listed(store)] == [
+    assert [source.id for source in sources.list_sources(store)] == [
         f"recorded-{k}" for k in sources.recorded_keys()
     ]
 
@@ -244,7 +244,7 @@ def test_a_run_without_factors_is_a_sentence(store):
 def test_the_many_runs_of_a_sweep_come_after_races(store):
     one = RunSettings(method="cdvft")
     race, sweep = (store.create([one, one], "somebody", sweep=sweep) for sweep in (False, True))
-    assert list(sources.latest(store)) == [*reversed(race), *reversed(sweep)]
+    assert list(sources.latest_runs(store)) == [*reversed(race), *reversed(sweep)]
 
 
 @pytest.mark.parametrize("key", sources.recorded_keys())
