@@ -136,7 +136,7 @@ def _take(
 
 
 def _setting_of(run: RunRecord) -> Setting:
-    return settings_of([group.outcome(run)])[0]
+    return settings_of([group.sweep_run(run)])[0]
 
 
 def _ended(run: RunRecord) -> str:
@@ -146,7 +146,7 @@ def _ended(run: RunRecord) -> str:
 
 
 def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
-    settings = settings_of([group.outcome(run) for run in runs])
+    settings = settings_of([group.sweep_run(run) for run in runs])
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""
     told = sentences(settings, metric_name, first.result.get("evaluation_examples"))

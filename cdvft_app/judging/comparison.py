@@ -11,7 +11,7 @@ from cdvft_app.costs.sentences import label, sentences, winners
 from cdvft_app.figures import cost_bars
 from cdvft_app.judging.advice import StepSeconds, advice
 from cdvft_app.measuring.comparison_times import Lookup, circumstances, file_row, measurement_text, timed_rows
-from cdvft_app.payloads.compare import CostLine, Costs, UnfitLine
+from cdvft_app.payloads.compare import CostLine, Costs, UnavailableLine
 from cdvft_app.shapes import model_shapes
 
 _CONVENTIONS = {
@@ -64,7 +64,7 @@ def compare(
     }
 
 
-def _line(row: Row, too_large: Callable[[Row], str | None]) -> CostLine | UnfitLine:
+def _line(row: Row, too_large: Callable[[Row], str | None]) -> CostLine | UnavailableLine:
     if row["unavailable"]:
         return {"method": row["method"], "label": label(row), "unavailable": row["unavailable"]}
     values = {quantity.key: quantity.value(row) for quantity in QUANTITIES}

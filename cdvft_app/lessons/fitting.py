@@ -147,10 +147,10 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
         )
     elif ends := _undecided_ends(rivals[0] if equal == [factors] else factors, first):
         found = (
-            f"{rival}, with {rival_error}, and circulant-diagonal factors, with {own}, are too close to call: "
-            f"of the {'blocks' if equal == [factors] else 'factors'}' {len(ends)} random starts the best ended "
-            f"at {_percent(ends[0])} and half of them above {_percent(median(ends))}, so that a better fit "
-            "may exist"
+            f"{rival}, with {rival_error}, and circulant-diagonal factors, with {own}, are too close to "
+            f"call: of the {'blocks' if equal == [factors] else 'factors'}' {len(ends)} random starts the "
+            f"best ended at {_percent(ends[0])} and half of them above {_percent(median(ends))}, so that a "
+            "better fit may exist"
         )
     elif equal == [factors]:
         found = f"circulant-diagonal factors come closest: {own}, against {rival_error} for {rival}"

@@ -1,4 +1,4 @@
-"""A sweep as the page draws it: its table, every heatmap and line, and its sentences, as JSON."""
+"""A sweep's results as JSON for the page: its table, every heatmap and line chart, and its sentences."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from cdvft_app.judging.sweep_results import (
 from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import (
-    SweepGiven,
     SweepHeatmap,
     SweepLines,
     SweepPoint,
+    SweepResults,
     SweepSetting,
     SweepSpread,
 )
@@ -35,8 +35,10 @@ from cdvft_app.payloads.compare import (
 Series = Mapping[str, tuple[str, Sequence[Setting]]]
 
 
-def payload(runs: Sequence[SweepRun], metric_name: str | None, evaluation_examples: int | None) -> SweepGiven:
-    """Everything the page shows of these runs besides how far they are."""
+def payload(
+    runs: Sequence[SweepRun], metric_name: str | None, evaluation_examples: int | None
+) -> SweepResults:
+    """Everything that the page shows of these runs, except their progress."""
     settings = settings_of(runs)
     methods = list(dict.fromkeys(one.method for one in settings))
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
@@ -120,7 +122,7 @@ def _rate_lines(by_method: dict[str, list[Setting]]) -> list[SweepLines]:
 
 
 def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Series) -> SweepLines:
-    method, _ = next(iter(series.values()))  # all of one method, or along what all share
+    method, _ = next(iter(series.values()))  # all are of one method, or along the rate, which all share
     return {
         "key": key,
         "title": title,
@@ -144,9 +146,9 @@ def _axis_title(method: str, along: str) -> str:
 
 
 def _points(settings: Sequence[Setting], along: str, reduction: Reduction) -> list[SweepPoint]:
-    found = ((value, _spread(spread)) for value, spread in line(settings, along, reduction))
+    spreads = ((value, _spread(spread)) for value, spread in line(settings, along, reduction))
     return [
-        {"at": tick_label(settings[0].method, along, value), **spread} for value, spread in found if spread
+        {"at": tick_label(settings[0].method, along, value), **spread} for value, spread in spreads if spread
     ]
 
 

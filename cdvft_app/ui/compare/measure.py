@@ -22,7 +22,7 @@ from cdvft_app.measuring.background import (
 from cdvft_app.payloads.compare import Measuring
 from cdvft_app.prediction import step_seconds
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.measurements import WHAT
+from cdvft_app.store.measurements import KEY
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare.form import LABELS
 from cdvft_app.ui.shared.component import component
@@ -83,7 +83,7 @@ def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]
     finished, measurements = store.finished(LEARNED_FROM), store.measurements.all()
 
     def lookup(row: Mapping[str, Any]) -> dict[str, Any] | None:
-        return store.measurements.latest(**{name: row[name] for name in WHAT}, device=device)
+        return store.measurements.latest(**{name: row[name] for name in KEY}, device=device)
 
     counted_as_run = request.convention == "real_fft"
     return {

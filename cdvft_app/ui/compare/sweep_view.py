@@ -42,7 +42,7 @@ def sweep(app: AppState, asked: object) -> SweepAnswer:
     ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in UNFINISHED)
     mine = app.store.owner(runs[0].id, asked.get("token"))
     answer: SweepAnswer = {"progress": group.progress(runs), "mine": mine, "known": ended}
-    return answer if asked.get("known") == ended else {**answer, "shown": group.shown(runs)}
+    return answer if asked.get("known") == ended else {**answer, "shown": group.results(runs)}
 
 
 def stop(app: AppState, asked: object) -> Done:

@@ -3,9 +3,9 @@
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
 
-/** @import { SweepCells, SweepGiven, SweepSpread } from "../../payloads.js" */
+/** @import { SweepCells, SweepResults, SweepSpread } from "../../payloads.js" */
 
-/** @typedef {SweepGiven["heatmaps"]} Heatmaps */
+/** @typedef {SweepResults["heatmaps"]} Heatmaps */
 
 const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast in light and in dark
 
@@ -34,7 +34,7 @@ export class SweepHeatmap {
     );
   }
 
-  /** @param {SweepGiven} given */
+  /** @param {SweepResults} results */
   show({ heatmaps, metric_name: metric }) {
     const before = this.choice.value;
     this.heatmaps = heatmaps;

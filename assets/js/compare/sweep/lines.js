@@ -5,7 +5,7 @@ import { isShare, metricText } from "../../shared/format.js";
 import { draw, onTheme } from "../../shared/plotly.js";
 import { tableUnder } from "../../shared/table.js";
 
-/** @import { SweepGiven, SweepPoints } from "../../payloads.js" */
+/** @import { SweepResults, SweepPoints } from "../../payloads.js" */
 /** @import { Layout, Styles } from "../../shared/plotly_types.js" */
 
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
@@ -21,7 +21,7 @@ export class SweepLines {
     this.base = layout;
     /** @type {keyof SweepPoints} */
     this.rest = "mean";
-    /** @type {SweepGiven["lines"]} */
+    /** @type {SweepResults["lines"]} */
     this.lines = [];
     /** @type {string | null} */
     this.metric = null;
@@ -39,7 +39,7 @@ export class SweepLines {
     onTheme(() => this.redraw());
   }
 
-  /** @param {SweepGiven} given */
+  /** @param {SweepResults} results */
   show({ lines, metric_name: metric }) {
     const before = this.choice.value;
     this.lines = lines;

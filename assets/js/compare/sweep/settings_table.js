@@ -4,7 +4,7 @@ import { h, setText, swatch } from "../../shared/dom.js";
 import { aligned, count, metricText } from "../../shared/format.js";
 import { exports } from "../../shared/export.js";
 
-/** @import { SweepGiven, SweepSetting } from "../../payloads.js" */
+/** @import { SweepResults, SweepSetting } from "../../payloads.js" */
 /** @import { Styles } from "../../shared/plotly_types.js" */
 
 export class SettingsTable {
@@ -30,7 +30,7 @@ export class SettingsTable {
     );
   }
 
-  /** @param {SweepGiven} given */
+  /** @param {SweepResults} results */
   show({ settings, metric_name: metric }) {
     this.settings = settings;
     this.metric = metric;
