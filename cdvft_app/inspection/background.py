@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,14 @@ ENDED = "The process that computes has ended, most likely for want of memory. Tr
 
 
 class Inspector:
-    """Starts the child process with the first question, and asks it one question at a time."""
+    """Starts the child process with the first question, and asks it one question at a time.
 
-    def __init__(self, root: Path) -> None:
+    `counted` is entered while a question is answered, to count its time; it may refuse the question.
+    """
+
+    def __init__(self, root: Path, counted: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self._root = root
+        self._counted = counted
         self._conversation: Conversation | None = None
         self.turn = Turn("The server computes for somebody else; try again in a moment.")
 
@@ -36,7 +40,7 @@ class Inspector:
             Busy: others were still waiting for their answers.
             Unavailable, SnapshotError, StoreError, InvalidChoice: with a sentence.
         """
-        with self.turn.taken(patience):
+        with self.turn.taken(patience), self._counted():
             if self._conversation is None or not self._conversation.alive():
                 self._conversation = Conversation(_serve, str(self._root), IDLE_SECONDS)
             try:

@@ -68,10 +68,14 @@ def _code(request: Any) -> str:
 
 
 def _account(request: Any) -> str | None:
-    """The name under which somebody is logged in, by Gradio's own login."""
+    """The name under which somebody is logged in: on a Space by the hub, elsewhere by Gradio's own login."""
+    plain = request.request if isinstance(request, gr.Request) else request  # as components' functions get it
+    session = plain.scope.get("session") if plain is not None and mode().hub_accounts else None
+    if session and (signed_in := session.get("oauth_info")):
+        return str(signed_in["userinfo"]["preferred_username"])
     if isinstance(request, gr.Request):
         return request.username
-    app = request.app  # what calls a component's function is the plain request
+    app = request.app
     for cookie in (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"):
         if name := app.tokens.get(request.cookies.get(cookie)):
             return name

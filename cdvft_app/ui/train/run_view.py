@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, cast
 
 import gradio as gr
+import orjson
+from fastapi import Response
 
 from cdvft_app import catalog
 from cdvft_app.costs.sentences import joined
@@ -18,7 +20,6 @@ from cdvft_app.payloads.train import (
     RunLasting,
     RunNews,
     RunNow,
-    RunRows,
     RunsPoll,
     RunState,
     RunView,
@@ -30,10 +31,9 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import in_words, summary
+from cdvft_app.ui.train.feed import Feed
 
 MOST_RUNS = 32
-MOST_ROWS = 2000
-KINDS = ("preparing", "step", "evaluation", "answers", "note")
 METRIC_TITLES = {
     "accuracy": "Accuracy",
     "matthews": "Matthews",
@@ -107,30 +107,11 @@ def current(run: RunRecord) -> RunNow:
     }
 
 
-def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
-    """Rows as the page takes them."""
-    preparing = [row for row in rows if row["kind"] == "preparing"]
-    found: RunRows = {
-        "steps": [(row["step"], row["seconds"], row["loss"]) for row in rows if row["kind"] == "step"],
-        "evaluations": [
-            (row["step"], row["seconds"], row["metric"]) for row in rows if row["kind"] == "evaluation"
-        ],
-        "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
-    }
-    answers = [row for row in rows if row["kind"] == "answers"]
-    if answers:
-        found["answers"] = [
-            {"step": row["step"], "prompts": row["prompts"], "answers": row["answers"]} for row in answers
-        ]
-    if preparing:
-        found["preparing"] = {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}
-    return found
+def poll(store: RunStore, feed: Feed, request: object) -> Response:
+    """A `RunsPoll`: what is new since the cursors in `request`, and whether its token may stop what is shown.
 
-
-def poll(store: RunStore, request: object) -> RunsPoll:
-    """What is new since the cursors in `request`, and whether its token may stop what is shown.
-
-    {"cursors": {run id: cursor}, "token"} are untrusted input.
+    {"cursors": {run id: cursor}, "token"} are untrusted input. FastAPI would look at every number of an
+    answer that is no response yet.
     """
     asked = request if isinstance(request, dict) else {}
     cursors = asked.get("cursors")
@@ -143,13 +124,12 @@ def poll(store: RunStore, request: object) -> RunsPoll:
             answer["missing"].append(str(run_id)[:40])
             continue
         after = cursor if isinstance(cursor, int) else 0
-        rows, cursor_now = store.rows(run_id, after, kinds=KINDS, limit=MOST_ROWS)
-        more = len(rows) == MOST_ROWS
-        news: RunNews = {**current(run), **rows_for_page(rows), "cursor": cursor_now, "more": more}
+        rows, cursor_now, more = feed.after(run_id, after)
+        news: RunNews = {**current(run), **rows, "cursor": cursor_now, "more": more}
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)
         answer["runs"].append(news if after else _whole(store, run, news))
-    return answer
+    return Response(orjson.dumps(answer), media_type="application/json")
 
 
 def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:
@@ -173,7 +153,7 @@ def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
         "train/run_view.js",
         shown([], "last", ""),
         events=("run_state", "run_ended", "stop_runs", "use_settings"),
-        server_functions={"poll": partial(poll, store)},
+        server_functions={"poll": partial(poll, store, Feed(store))},
         lines=curves.lines(),
         layout=curves.layout(),
         **arguments,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import gradio as gr
@@ -17,6 +18,7 @@ from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.server import standing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.history import races
 from cdvft_app.ui.train.run_view import poll
 from cdvft_app.ui.train.tab import _first_shown
@@ -39,7 +41,7 @@ def shows(app: AppState, run) -> list[bool]:
     return [
         known,
         bool(races(app.store, {})["races"]),
-        bool(poll(app.store, {"cursors": {run.id: 0}})["runs"]),
+        bool(json.loads(poll(app.store, Feed(app.store), {"cursors": {run.id: 0}}).body)["runs"]),
         run.id in _first_shown(app, run.id, "")["runs"],
         bool(finished_races.choices(app.store)),
         bool(finished_races.measured(app.store, run.group_id)),
