@@ -1,4 +1,4 @@
-"""Choosing a finished race for the cost comparison: its settings, and what its runs took."""
+"""Choosing a finished race for the cost comparison: its settings, and its runs' seconds and memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HINT = (
 
 
 def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
-    """The dropdown, and the place below it for what the race took."""
+    """The dropdown, and the place below it for the race's seconds and memory."""
     race = gr.Dropdown(
         value=None,
         label="Or a finished race",
@@ -41,9 +41,9 @@ def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
 
 
 def connect(
-    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], filled_for: gr.JSON
+    store: RunStore, race: gr.Dropdown, costs: gr.HTML, controls: dict[str, Any], filled_for: gr.JSON
 ) -> None:
-    """Let `race` offer what has finished by now, and fill `controls`, by their fields' names.
+    """Let `race` list the finished races, and fill `controls`, by their fields' names.
 
     `filled_for` holds the model that they were last filled for.
     """
@@ -63,11 +63,11 @@ def connect(
         return [measured(store, group_id), *filled, [found["model"]]]
 
     race.focus(lambda: offer(store), None, race, **quiet)
-    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), filled_for], **quiet)
+    race.input(chosen, race, [costs, *(controls[name] for name in FIELDS), filled_for], **quiet)
 
 
 def offer(store: RunStore) -> dict[str, Any]:
-    """The dropdown's update: what has finished by now."""
+    """The dropdown's update: the races that have finished by now."""
     offered = choices(store)
     return gr.update(choices=offered, info=_FILLS if offered else _NONE)
 
@@ -82,9 +82,9 @@ def choices(store: RunStore) -> list[tuple[str, str]]:
 
 
 def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
-    """What the controls of the comparison hold for this race, by field; None where there is no such race.
+    """The values of the comparison's controls for this race, by field; None where there is no such race.
 
-    A method that ran with several settings stands with those of its first run.
+    A method that ran with several settings has those of its first run.
     """
     runs = [run for run in store.group(group_id) if run.state == "finished"]
     if not runs:
