@@ -9,7 +9,7 @@ import { difference, stages } from "./stages.js";
 import { TextChoice } from "./text_choice.js";
 
 /** @import { Images, LayerInputs, Refused } from "../payloads.js" */
-/** @import { Followed } from "./choice.js" */
+/** @import { TokenInput } from "./example_choice.js" */
 /** @import { LayerData } from "./data.js" */
 /** @import { Stage } from "./stages.js" */
 
@@ -34,11 +34,11 @@ export class Forward {
     this.names = "";
     /** @type {LayerData | undefined} */
     this.layer = undefined;
-    /** @type {Followed | null} */
+    /** @type {TokenInput | null} */
     this.token = null;
     /** @type {Stage[]} */
     this.stages = [];
-    const take = (/** @type {Followed} */ token) => {
+    const take = (/** @type {TokenInput} */ token) => {
       this.token = token;
       this.stage.hidden = false;
       this.compute();

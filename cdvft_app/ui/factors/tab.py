@@ -66,7 +66,7 @@ def build(app: AppState) -> None:
     questions = Questions(app.store, lambda: app.queue.budget.spending(visitor(), "look into factors"))
     pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.")
     component(
-        "factors/theatre.js",
+        "factors/tab.js",
         server_functions={name: _catching_errors(questions, ask) for name, ask in read.items()}
         | {name: pool.answering(_catching_errors(questions, ask)) for name, ask in computed.items()},
         lines=curves.lines(),

@@ -12,7 +12,7 @@ const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast 
 export class SweepHeatmap {
   constructor() {
     /** @type {keyof SweepCells} */
-    this.rest = "mean";
+    this.reduction = "mean";
     /** @type {Heatmaps} */
     this.heatmaps = [];
     /** @type {string | null} */
@@ -49,7 +49,7 @@ export class SweepHeatmap {
   redraw() {
     const heat = this.heatmaps.find(({ key }) => key === this.choice.value) ?? this.heatmaps[0];
     if (!heat) return;
-    const cells = heat.cells[this.rest];
+    const cells = heat.cells[this.reduction];
     const means = cells
       .flat()
       .filter((spread) => spread !== null)
@@ -83,7 +83,7 @@ export class SweepHeatmap {
       ),
     );
     const rest = heat.over_others
-      ? this.rest === "mean"
+      ? this.reduction === "mean"
         ? "A cell is the mean over all other settings and seeds."
         : "A cell is its best setting of the others, as the mean over seeds."
       : "A cell is the mean over seeds.";

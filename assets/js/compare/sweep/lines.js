@@ -20,7 +20,7 @@ export class SweepLines {
     this.styles = styles;
     this.base = layout;
     /** @type {keyof SweepPoints} */
-    this.rest = "mean";
+    this.reduction = "mean";
     /** @type {SweepResults["lines"]} */
     this.lines = [];
     /** @type {string | null} */
@@ -51,13 +51,13 @@ export class SweepLines {
     this.redraw();
   }
 
-  get now() {
+  get current() {
     return this.lines.find(({ key }) => key === this.choice.value) ?? this.lines[0];
   }
 
   redraw() {
-    if (!this.now) return;
-    const { axis, ticks, series, key } = this.now;
+    if (!this.current) return;
+    const { axis, ticks, series, key } = this.current;
     const scale = isShare(this.metric) ? 100 : 1;
     const layout = structuredClone(this.base);
     Object.assign(layout.xaxis, {
@@ -78,7 +78,7 @@ export class SweepLines {
     });
     const several = new Set(series.map(({ method }) => method)).size > 1;
     const data = series.map(({ label, method, points }, index) => {
-      const shown = points[this.rest];
+      const shown = points[this.reduction];
       const style = this.styles[method];
       return {
         type: "scatter",
@@ -114,9 +114,9 @@ export class SweepLines {
   }
 
   numbers() {
-    const { axis = "", series = [] } = this.now ?? {};
+    const { axis = "", series = [] } = this.current ?? {};
     const rows = series.flatMap(({ label, points }) =>
-      points[this.rest].map((point) => ({ label, ...point })),
+      points[this.reduction].map((point) => ({ label, ...point })),
     );
     return {
       columns: ["Line", axis, "Mean", "Lowest seed", "Highest seed", "Runs"],
