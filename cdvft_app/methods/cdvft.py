@@ -94,7 +94,7 @@ class Cdvft(Method):
         return CDVFTConfig(**self.setting_values(), **more)
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
-        """ "diagonal.0", "circulant.0", ... in the order in which data meets them."""
+        """ "diagonal.0", "circulant.0", ... in the order in which they are applied."""
         factors = layer.factors(adapter)
         yield from ((f"diagonal.{place}", vector) for place, vector in enumerate(factors.diagonals))
         yield from ((f"circulant.{place}", vector) for place, vector in enumerate(factors.circulants))
@@ -107,7 +107,7 @@ class Cdvft(Method):
         return self.alpha
 
     def factors(self, vectors: Mapping[str, Tensor]) -> Factors:
-        """The vectors of one layer, in the order in which data meets them."""
+        """The vectors of one layer, in the order in which they are applied."""
         from cdvft.layer import Factors
 
         def numbered(kind: str) -> list[Tensor]:
