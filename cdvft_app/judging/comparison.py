@@ -40,11 +40,11 @@ def compare(
     rows, matched = timed_rows(request, lookup)
     shapes = model_shapes(request.model, request.image_size)
     targets = request.targets or shapes.default_targets
-    known = [row for row in rows if not row["unavailable"]]
+    available = [row for row in rows if not row["unavailable"]]
     return {
         "request": request.model_dump(mode="json", exclude_none=True),
         "title": shapes.name,
-        "subtitle": _subtitle(known, request, len(shapes.select(targets))),
+        "subtitle": _subtitle(available, request, len(shapes.select(targets))),
         "targets": list(targets),
         "advice": [*matched, *advice(rows, step_seconds)],
         "sentences": sentences(rows),
@@ -56,10 +56,11 @@ def compare(
         "table": [_line(row, too_large) for row in rows],
         "measured": circumstances(rows),
         "bars": {
-            quantity.key: cost_bars.figure(_bars(quantity, known), quantity.title) for quantity in QUANTITIES
+            quantity.key: cost_bars.figure(_bars(quantity, available), quantity.title)
+            for quantity in QUANTITIES
         },
         "growth": growth(rows, shapes, targets),
-        "assumptions": list(dict.fromkeys(text for row in known for text in row["assumptions"])),
+        "assumptions": list(dict.fromkeys(text for row in available for text in row["assumptions"])),
         "rows": [file_row(row) for row in rows],
     }
 

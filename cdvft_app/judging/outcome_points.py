@@ -57,9 +57,9 @@ def points(comparison: Comparison) -> list[Point]:
     for outcome in comparison.outcomes:
         settings.setdefault((outcome.method, *_setting(outcome).values()), []).append(outcome)
     varied = _varied(comparison.outcomes)
-    made = [_point(own, varied) for own in settings.values()]
+    all_points = [_point(own, varied) for own in settings.values()]
     return sorted(
-        made, key=lambda point: (ORDER.index(point.method), _mean(point, "parameters"), point.label)
+        all_points, key=lambda point: (ORDER.index(point.method), _mean(point, "parameters"), point.label)
     )
 
 

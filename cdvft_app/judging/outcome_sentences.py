@@ -77,9 +77,9 @@ def sentences(placed: Sequence[Point], axis: Axis, paired: RowByRow = lambda one
             if axis.kind != "bytes"
             else "Nobody measured the memory of these runs."
         ]
-    known = [point for point in placed if point.amounts.get(axis.key)]
-    if len(known) == 1:
-        return [_only_one(known[0], axis)]
+    with_amount = [point for point in placed if point.amounts.get(axis.key)]
+    if len(with_amount) == 1:
+        return [_only_one(with_amount[0], axis)]
     reference = best(placed, "cdvft") or max(placed, key=lambda point: point.metric.mean)
     name = reference.outcomes[0].metric_name
     error = standard_error(name, reference.metric.mean, reference.outcomes[0].evaluation_examples)

@@ -94,8 +94,8 @@ def _closest(
     seconds = {value: at["measured"]["seconds"] for value, at in tried.items() if at["measured"]}
     wanted = (reference["measured"] or {}).get("seconds")
     if wanted is None or time_match.next_value([*tried], seconds, wanted) is not None:
-        known = {name: row[name] for name in ("method", "model")}
-        return {**dict.fromkeys(row), **known, "unavailable": PRESS_MEASURE}, None
+        identity = {name: row[name] for name in ("method", "model")}
+        return {**dict.fromkeys(row), **identity, "unavailable": PRESS_MEASURE}, None
     found = tried[time_match.closest(seconds, wanted)]
     ratio = found["measured"]["seconds"] / wanted
     by_speed = [*tried.values()]

@@ -111,8 +111,8 @@ def _transformers_facts(config: Any, takes_images: bool) -> dict[str, Any]:
 
 def _default_targets(layers: tuple[Shape, ...], model_type: str | None) -> tuple[str, ...]:
     """Those that the tuner takes by default for the model type; else query and value by their usual names."""
-    known = DEFAULT_TARGETS.get(model_type or "", ())
-    by_type = known if not isinstance(known, str) else ()
+    default = DEFAULT_TARGETS.get(model_type or "", ())
+    by_type = default if not isinstance(default, str) else ()
     for candidates in (by_type, *_USUAL_TARGETS):
         present = tuple(target for target in candidates if any(matches(s.name, target) for s in layers))
         if present:

@@ -44,9 +44,9 @@ class Folders:
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
         if row is not None:
-            known = {column: row[column] for column in row.keys() if column not in LOCAL_COLUMNS}  # noqa: SIM118
+            facts = {column: row[column] for column in row.keys() if column not in LOCAL_COLUMNS}  # noqa: SIM118
             with suppress(OSError):
-                _replace(self.path / row["folder"] / FACTS, json.dumps(known, indent=1))
+                _replace(self.path / row["folder"] / FACTS, json.dumps(facts, indent=1))
 
     def keep_row(self, name: str, row: dict[str, Any]) -> None:
         with suppress(OSError), (self.path / name / ROWS).open("a", encoding="utf-8") as file:
@@ -96,8 +96,8 @@ class Folders:
         """Folders that belong neither to a run nor to a deleted one."""
         with self._database.reading() as connection:
             query = "SELECT folder FROM runs UNION SELECT folder FROM deleted"
-            known = {row["folder"] for row in connection.execute(query)}
-        return sorted(path for path in self.path.iterdir() if path.is_dir() and path.name not in known)
+            owned = {row["folder"] for row in connection.execute(query)}
+        return sorted(path for path in self.path.iterdir() if path.is_dir() and path.name not in owned)
 
     def adopt(self) -> list[str]:
         """Insert the runs of orphaned folders into the history, the oldest first; returns their ids."""
@@ -116,8 +116,8 @@ class Folders:
 def _insert(
     connection: sqlite3.Connection, facts: dict[str, Any], written_rows: Iterable[dict[str, Any]]
 ) -> None:
-    known = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")} - set(LOCAL_COLUMNS)
-    values = {column: value for column, value in facts.items() if column in known}
+    columns = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")} - set(LOCAL_COLUMNS)
+    values = {column: value for column, value in facts.items() if column in columns}
     if values["state"] not in states.FINAL:
         values |= {"state": "interrupted", "reason": LOST, "ended": values["queued"]}
     for row in written_rows:

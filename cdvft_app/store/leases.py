@@ -61,8 +61,8 @@ class Leases:
         with self._database.writing() as connection:
             require(connection, run_id, epoch)
             run = require_run(connection, run_id)
-            known = select(connection, "WHERE number = ?", run["number"])[0].process
-            states.update(connection, run["number"], {"process": f"{known} {process}"})
+            holders = select(connection, "WHERE number = ?", run["number"])[0].process
+            states.update(connection, run["number"], {"process": f"{holders} {process}"})
 
     def renew(self, run_id: str, epoch: int) -> None:
         """Extend the lease; `LeaseLost` if its epoch is no longer this one."""
@@ -74,18 +74,18 @@ class Leases:
 
     def expire(self) -> list[str]:
         """End the runs whose holders have died as `interrupted`; their ids."""
-        if not self._gone():
+        if not self._orphaned():
             return []  # the usual case, without waiting for the write lock
         with self._database.writing() as connection:
-            gone = _gone(connection)
-            for row in gone:
+            orphaned = _orphaned(connection)
+            for row in orphaned:
                 states.move(connection, row["number"], "interrupted", INTERRUPTED)
                 states.update(connection, row["number"], {"epoch": row["epoch"] + 1})
-        return [row["id"] for row in gone]
+        return [row["id"] for row in orphaned]
 
-    def _gone(self) -> list[sqlite3.Row]:
+    def _orphaned(self) -> list[sqlite3.Row]:
         with self._database.reading() as connection:
-            return _gone(connection)
+            return _orphaned(connection)
 
 
 def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> None:
@@ -98,7 +98,7 @@ def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> N
         raise LeaseLost(f"The lease on run {run_id} (epoch {epoch}) has ended; others may have it now.")
 
 
-def _gone(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+def _orphaned(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     """Active runs whose holders have died: on this machine by the operating system, since sleep or a full
     disk may delay a living holder's renewals; on other machines by the lease alone."""
     active = connection.execute(
@@ -109,5 +109,5 @@ def _gone(connection: sqlite3.Connection) -> list[sqlite3.Row]:
 
 
 def _held(holders: str, lease_until: float) -> bool:
-    known = [processes.alive(name) for name in holders.split()]
-    return lease_until > time.time() if None in known or not known else any(known)
+    living = [processes.alive(name) for name in holders.split()]
+    return lease_until > time.time() if None in living or not living else any(living)

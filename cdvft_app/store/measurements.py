@@ -69,5 +69,6 @@ class Measurements:
 
 def _key(values: Mapping[str, Any]) -> str:
     method = flat.method_of(values["method"], values["setting"])
-    known = {**values, "setting": flat.flat_values(method, method.sizes())}  # as the version before wrote it
-    return json.dumps([known[name] for name in KEY], sort_keys=True)
+    setting = flat.flat_values(method, method.sizes())  # as earlier versions wrote it
+    by_name = {**values, "setting": setting}
+    return json.dumps([by_name[name] for name in KEY], sort_keys=True)

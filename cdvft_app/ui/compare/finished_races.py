@@ -92,10 +92,10 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
     shared = runs[0].settings
     recipe = catalog.recipes().get(shared.recipe)
     model = shared.model or (recipe.model if recipe else "")
-    known = find(model)
+    known_model = find(model)
     first = {run.method: run.settings.method for run in reversed(runs)}
     found: dict[str, Any] = {name: START.get(name) for name in FIELDS} | {
-        "model": known.id if known else model,
+        "model": known_model.id if known_model else model,
         "targets": list(shared.target_modules or (recipe.targets if recipe else ())),
         "methods": [method for method in METHODS if method in first],
         "batch": shared.batch_size,

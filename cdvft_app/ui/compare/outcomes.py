@@ -166,9 +166,9 @@ def _range(name: str, span: Span) -> str:
 
 def _seeds(point: Point) -> str:
     seeds, count = point.seeds, len(point.outcomes)
-    shown = ", ".join(map(str, seeds[:5])) + (" …" if len(seeds) > 5 else "")
+    listed = ", ".join(map(str, seeds[:5])) + (" …" if len(seeds) > 5 else "")
     runs = f", {count} runs" if count > len(seeds) else ""
-    return f"seed{'s' if len(seeds) > 1 else ''} {shown}{runs}"
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed}{runs}"
 
 
 def _cells(point: Point) -> list[str]:

@@ -97,8 +97,8 @@ def lab(app: AppState) -> None:
     def choose(chosen: object, path: object) -> list[Any]:
         runs = run_choices(app.store) if chosen == "run" else []
         first = runs[0][1] if runs else None
-        shown = [gr.update(visible=chosen == own) for own in OWN]
-        return [*shown, size_of(chosen, path), gr.update(choices=runs, value=first)]
+        visibility = [gr.update(visible=chosen == own) for own in OWN]
+        return [*visibility, size_of(chosen, path), gr.update(choices=runs, value=first)]
 
     def choose_run(run_id: object) -> Any:
         found = layer_choices(app.store, run_id) if run_id else []

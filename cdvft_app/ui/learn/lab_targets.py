@@ -92,15 +92,18 @@ def _corner(source: Source, module: object, n: int) -> tuple[Any, str]:
     change, layer = updates.weight_change(source, module)
     side = min(n, layer.d_out, layer.d_in)
     by = "full fine-tuning" if source.settings.method.key == "full" else label(source.settings)
-    of = f"the {layer.d_out} × {layer.d_in} change that {by} made to {layer.title}"
+    change_text = f"the {layer.d_out} × {layer.d_in} change that {by} made to {layer.title}"
     if side == layer.d_out == layer.d_in:
-        return change, f"The target: {of}."
-    cut = f"The target: rows and columns 1 to {side} of {of}. It is a corner, and says nothing of the rest"
+        return change, f"The target: {change_text}."
+    cut = (
+        f"The target: rows and columns 1 to {side} of {change_text}. "
+        "It is a corner, and says nothing of the rest"
+    )
     circular = source.settings.method.key in ("cdvft", "c3a")
     return change[:side, :side], f"{cut}; a corner of a circulant is no circulant." if circular else f"{cut}."
 
 
 def _title(source: Source) -> str:
     name = source.facts().get("name")
-    known = "recorded" if source.facts()["recorded"] else None
-    return " · ".join(filter(None, [name, label(source.settings), known]))
+    origin = "recorded" if source.facts()["recorded"] else None
+    return " · ".join(filter(None, [name, label(source.settings), origin]))

@@ -1,4 +1,4 @@
-// Two dimensions of one method as a table whose cells deepen in one hue; every value is written in its cell.
+// Two dimensions of one method as a table whose cells are coloured by their values.
 
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";

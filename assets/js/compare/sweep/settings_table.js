@@ -1,4 +1,4 @@
-// Every setting of a sweep with what it gave, the best first: long, and so folded.
+// The table of a sweep's settings with their scores, the best first; long, and so folded.
 
 import { h, setText, swatch } from "../../shared/dom.js";
 import { aligned, count, metricText } from "../../shared/format.js";
