@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cdvft_app.methods import Method
+from cdvft_app.settings import OwnData
 
 Kind = Literal["text", "image", "generation"]
 Metric = Literal["accuracy", "matthews", "pearson", "exact_match"]
@@ -85,13 +86,14 @@ class DatasetEntry:
     `examples` counts what there is to train on, None where unknown. `mean_tokens` and `most_tokens` are of
     its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
     counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
-    an answer of lines "name: value", empty where answers are free text.
+    an answer of lines "name: value", empty where answers are free text. `own` says how data of one's
+    own is read.
     """
 
     key: str
     title: str
     kind: Kind
-    source: Literal["mirror", "sklearn", "assets", "hub", "local"]
+    source: Literal["mirror", "sklearn", "assets", "hub", "local", "own"]
     location: str
     config: str | None
     revision: str | None
@@ -109,6 +111,7 @@ class DatasetEntry:
     most_tokens: int | None = None
     instruction: str = ""
     fields: tuple[str, ...] = ()
+    own: OwnData | None = None
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Outcome:
         return (
             self.recorded,
             settings.model,
-            settings.dataset,
+            settings.data or settings.dataset,
             self.metric_name,
             self.evaluation_examples,
             *budget,
@@ -104,7 +104,7 @@ class Comparison:
             catalog.datasets().get(settings.dataset or ""),
             catalog.models().get(settings.model or ""),
         )
-        data = dataset.title if dataset else settings.dataset
+        data = settings.data.title if settings.data else dataset.title if dataset else settings.dataset
         text = f"{data} with {model.title if model else settings.model}"
         examples = f"{settings.train_examples:,} examples, " if settings.train_examples else ""
         runs = f"{len(self.outcomes)} run{'s' if len(self.outcomes) > 1 else ''}"

@@ -151,6 +151,8 @@ class Prepared:
         evaluation_rows: for each of them its place among the rows as they were loaded.
         lengths: of the training examples.
         commits: of the hub, by title, for what came from there.
+        majority: the commonest class of the training rows, and its share of the evaluation rows; None for a
+            regression.
         watched: evaluation inputs that are answered again and again while training, where the task writes.
     """
 
@@ -160,4 +162,5 @@ class Prepared:
     evaluation_rows: list[int]
     lengths: list[int]
     commits: dict[str, str]
+    majority: tuple[str, float] | None
     watched: tuple[str, ...] = ()

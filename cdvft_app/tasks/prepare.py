@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from torch.utils.data import Subset
 
 from cdvft_app.catalog import Plan
@@ -62,4 +63,12 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=tuple(rows.evaluation.inputs[:WATCHED]) if task.writes else (),
+        majority=_majority(rows),
     )
+
+
+def _majority(rows: Rows) -> tuple[str, float] | None:
+    if not rows.labels:
+        return None
+    commonest = int(np.bincount(rows.train.labels).argmax())
+    return rows.labels[commonest], float((rows.evaluation.labels == commonest).mean())

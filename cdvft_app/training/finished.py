@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from torch import nn
+from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop, never, silent
@@ -46,6 +47,7 @@ def load_frozen(
     plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
 ) -> Task:
     """The task of a run, its model as it was before: pretrained, under a fresh head."""
+    transformers_log.disable_progress_bar()  # `progress` is told
     record = saved.read(folder)
     labels = record.labels if record else _labels(plan, progress, should_stop)
     return TASKS[plan.model.kind].load(plan, labels, progress, should_stop)

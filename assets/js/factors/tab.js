@@ -197,8 +197,9 @@ class FactorsTab {
         first = next ?? 0;
       }
     } catch (error) {
-      if (run === this.run) this.showError(error, () => this.loadNumbers(run));
-      return;
+      if (run !== this.run) return;
+      this.overview.end();
+      return this.showError(error, () => this.loadNumbers(run));
     }
     if (run !== this.run || run.layers.every(({ module }) => run.weights?.[module])) return;
     const answer = await this.answers.ask("weights", { run: run.id }).catch(() => null);
@@ -251,6 +252,7 @@ class FactorsTab {
       this.address();
       await this.compare(layer);
     } catch (error) {
+      this.ranks.end();
       this.showError(error, () => this.showLayer());
     }
   }
