@@ -89,7 +89,7 @@ export class Ranks {
     this.t = layer.steps.length - 1;
   }
 
-  /** Wait for no numbers of this layer: the server refuses them. */
+  /** Stop waiting for numbers of this layer, which the server has refused. */
   end() {
     if (this.layer && !this.own) this.take({ reason: "not computed" });
   }
