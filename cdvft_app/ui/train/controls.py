@@ -47,7 +47,8 @@ class Controls:
         self.fields["recipe"] = recipe_cards(recipe.key, elem_id="recipes")
         self.fields["data"] = gr.JSON(None, visible=False)
         typed = catalog.hub_ids_allowed()
-        with gr.Accordion("Another model or other data", open=False, elem_classes=["fold"]):
+        self.others = gr.Accordion("Another model or other data", open=False, elem_classes=["fold"])
+        with self.others:
             for name in ("model", "dataset"):
                 label, hint = texts.SETTINGS[name]
                 if typed:

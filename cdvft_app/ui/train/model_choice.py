@@ -84,10 +84,10 @@ def _parameters(entry: ModelEntry) -> str:
 
 
 def _quiet(sentence: str) -> str:
-    return f'<p class="hint" role="status">{escape(sentence)}</p>'
+    return f'<p class="quiet" role="status">{escape(sentence)}</p>'
 
 
-def connect(at: Mapping[str, Any], line: gr.HTML, filled_for: gr.JSON) -> None:
+def connect(at: Mapping[str, Any], fold: gr.Accordion, line: gr.HTML, filled_for: gr.JSON) -> None:
     """Say what is known of the model in the field, and offer its layers once one is chosen."""
 
     def of_model(model: str, key: str, filled: object) -> Any:
@@ -104,4 +104,4 @@ def connect(at: Mapping[str, Any], line: gr.HTML, filled_for: gr.JSON) -> None:
     at["model"].input(
         of_model, [at["model"], at["recipe"], filled_for], [at["target_modules"], filled_for], **QUIET
     )
-    at["model"].change(said, [at["model"], at["recipe"]], line, **QUIET)
+    gr.on([fold.expand, at["model"].change], said, [at["model"], at["recipe"]], line, **QUIET)

@@ -91,7 +91,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             height=150,
         )
         larger = " A larger one by its path, below." if private else f" {_kept()}"
-        gr.HTML(f'<p class="hint">A file of up to 8 MB.{larger}</p>', apply_default_css=False)
+        gr.HTML(f'<p class="quiet">A file of up to 8 MB.{larger}</p>', apply_default_css=False)
         pasted = gr.Textbox(
             label="Or paste rows",
             info="With a first line of names, as out of a spreadsheet.",

@@ -146,7 +146,7 @@ def build(app: AppState) -> OnVisit:
     rate = f"{form.RATE}cdvft"
     at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
 
-    model_choice.connect(at, controls.model_said, filled_for)
+    model_choice.connect(at, controls.others, controls.model_said, filled_for)
 
     def of_methods(methods: list[str], key: object) -> list[Any]:
         recipe = _recipe(key)
