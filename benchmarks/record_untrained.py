@@ -46,9 +46,11 @@ def main() -> None:
     task = cast(GenerationTask, prepare(plan, silent, never, rows).task)
     pairs = list(zip(rows.train.inputs, rows.train.labels, strict=True))
     by_fields = {answer.count("\n"): (prompt, answer) for prompt, answer in reversed(pairs)}
-    shown = [*by_fields.values(), *(pair for pair in pairs if pair not in by_fields.values())][:SHOWN]
-    found: dict[str, Any] = {"machine": machine(), "examples_shown": shown}
-    for name, examples in (("told", ()), ("shown", shown)):
+    worked_examples = [*by_fields.values(), *(pair for pair in pairs if pair not in by_fields.values())][
+        :SHOWN
+    ]
+    found: dict[str, Any] = {"machine": machine(), "examples_shown": worked_examples}
+    for name, examples in (("told", ()), ("shown", worked_examples)):
         task.shown = examples
         started = time.perf_counter()
         answers = [one.text or "" for one in task.predict(rows.evaluation.inputs)]

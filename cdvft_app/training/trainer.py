@@ -180,10 +180,7 @@ class _Run:
             eval_dataset=prepared.evaluation,
             data_collator=self.task.collate,
             compute_metrics=self.held_out,
-            callbacks=[
-                self.reporter,
-                *trackers(report_to(), folder, lambda text: emit(Note(text, "warning"))),
-            ],
+            callbacks=[self.reporter, *trackers(report_to(), folder, emit)],
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=arguments.head_learning_rate(plan),
