@@ -102,7 +102,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             elem_id="own-pasted",
         )
         path = gr.Textbox(
-            label="Or a file on this machine",
+            label="Or a file, or a folder of pictures, on this machine",
             max_lines=1,
             visible=private,
             elem_id="own-path",
