@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from cdvft import cost
-from cdvft_app.catalog import own_entry
+from cdvft_app.catalog import own_entry, typed
 from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
 from cdvft_app.catalog.models import MODELS
 from cdvft_app.catalog.recipes import RECIPES
 from cdvft_app.catalog.rows import HELD_OUT
-from cdvft_app.public.mode import mode
+from cdvft_app.catalog.typed import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
-
-# Of models typed in by their id.
-_TYPED_TARGETS: Mapping[Kind, tuple[str, ...]] = {
-    "text": ("query", "value"),
-    "image": ("attn.qkv",),
-    "generation": ("q_proj", "v_proj"),
-}
-_TYPED_POOLING: Mapping[Kind, Literal["mean", "timm", "none"]] = {
-    "text": "mean",
-    "image": "timm",
-    "generation": "none",
-}
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -67,54 +52,18 @@ class Plan:
         return settings.method.estimate(shapes, batch=1, sequence=1).trainable_parameters
 
 
-def hub_ids_allowed() -> bool:
-    """Whether ids and folders may be typed in: on a person's own machine, not on a public server."""
-    return not mode().public
-
-
 def get_model(key: str, kind: Kind = "text") -> ModelEntry:
-    """A model by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
+    """A model by its key, or as `typed.model` knows it; InvalidChoice if it is neither."""
     if not isinstance(key, str) or "/" not in key:
         return _look_up("model", key, MODELS)
-    _check_hub_id("model", key)
-    return ModelEntry(
-        key=key,
-        title=key,
-        kind=kind,
-        source="hub",
-        location=key,
-        revision="main",
-        layers=(),
-        default_targets=_TYPED_TARGETS[kind],
-        pooling=_TYPED_POOLING[kind],
-        hidden_size=None,
-        image_size=None,
-        parameters=None,
-        licence="see its card",
-    )
+    return typed.model(key, kind)
 
 
 def get_dataset(key: str, kind: Kind = "text") -> DatasetEntry:
     """A dataset by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
     if not isinstance(key, str) or "/" not in key:
         return _look_up("dataset", key, DATASETS)
-    _check_hub_id("dataset", key)
-    return DatasetEntry(
-        key=key,
-        title=key,
-        kind=kind,
-        source="hub",
-        location=key,
-        config=None,
-        revision="main",
-        text_columns=(),
-        label_column=None,
-        labels=(),
-        metric="accuracy",
-        train_split="train",
-        evaluation_split=None,
-        licence="see its card",
-    )
+    return typed.dataset(key, kind)
 
 
 def get_recipe(key: str) -> Recipe:
@@ -187,19 +136,9 @@ def _dataset(settings: RunSettings, recipe: Recipe) -> DatasetEntry:
 
 def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:
     if not isinstance(key, str) or key not in table:
-        typed = " or a hub id such as owner/name" if what != "recipe" and hub_ids_allowed() else ""
-        raise InvalidChoice(f"There is no {what} {str(key)[:80]!r}. Choose one of {', '.join(table)}{typed}.")
+        more = " or a hub id such as owner/name" if what != "recipe" and hub_ids_allowed() else ""
+        raise InvalidChoice(f"There is no {what} {str(key)[:80]!r}. Choose one of {', '.join(table)}{more}.")
     return table[key]
-
-
-def _check_hub_id(what: str, key: str) -> None:
-    if not hub_ids_allowed():
-        raise InvalidChoice(
-            f"{what.capitalize()} {key!r} is not in the catalogue, and on a public server ids cannot be "
-            "typed in. Choose one from the list, or run the app on your own machine."
-        )
-    if not _HUB_ID.fullmatch(key) or ".." in key or "--" in key:
-        raise InvalidChoice(f"{what.capitalize()} {key!r} is not a hub id; it must look like owner/name.")
 
 
 def _things(kind: Kind) -> str:

@@ -170,8 +170,8 @@ def roles_of(kept: Kept, inputs: Sequence[str], label: str | None) -> Roles:
 def _no_roles(kept: Kept, columns: Sequence[Column], roles: Roles) -> str:
     if is_prompt_and_answer(columns):
         return (
-            "It looks like prompts with answers in free text. Text is not generated here yet; a column with "
-            "a few different values can be learned as a label."
+            "It looks like prompts with answers in free text, which can be learned here from the catalogue's "
+            "data only. A column with a few different values can be learned as a label."
         )
     if not roles.inputs:
         return "No column holds text to read. Say which one by its name."

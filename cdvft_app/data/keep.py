@@ -14,6 +14,7 @@ from typing import Any, Literal
 from cdvft_app.catalog.own_entry import ROWS
 from cdvft_app.data.delimited import read_delimited
 from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.folders import packed
 from cdvft_app.data.json_lines import read_json_lines
 from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.parquet import read_parquet
@@ -48,10 +49,15 @@ class Kept:
 def keep(path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None) -> Kept:
     """Read, check and keep a file; one with the same bytes that is kept already is not read again.
 
+    A folder is kept as a zip of its pictures.
+
     Raises:
         DataRefused: why it cannot be taken, and what to do.
     """
     try:
+        if path.is_dir():
+            with packed(path, limits) as whole:
+                return keep(whole, limits, progress)
         size = path.stat().st_size
         if not path.is_file():
             raise DataRefused(f"“{path.name}” is no file. Give a CSV, TSV, JSONL or Parquet file, or a zip.")

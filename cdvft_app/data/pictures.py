@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+TABLES = (".csv", ".tsv")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".jar")
 LABEL, SPLIT = "label", "split"
 BATCH = 100
@@ -60,7 +61,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
     faults = Faults()
     members = _members(archive, limits, faults)
     pictures = [one for one in members if one.filename.lower().endswith(ENDINGS)]
-    tables = [one for one in members if one.filename.lower().endswith((".csv", ".tsv"))]
+    tables = [one for one in members if one.filename.lower().endswith(TABLES)]
     for one in members:
         if one not in pictures and one not in tables:
             faults.add(

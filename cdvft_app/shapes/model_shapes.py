@@ -85,7 +85,7 @@ class ModelShapes:
 
     def target_names(self) -> tuple[str, ...]:
         """What can be targeted: names within a block, each once."""
-        return tuple(dict.fromkeys(re.split(r"\.\d+\.", shape.name)[-1] for shape in self.layers))
+        return tuple(dict.fromkeys(name_in_block(shape) for shape in self.layers))
 
     def forward_flops_per_token(self, sequence: int) -> float:
         """Of the frozen model: 2 d_out d_in a linear layer and patch, 4 T w an attention layer of width w.
@@ -127,6 +127,11 @@ class ModelShapes:
             - numbered.index(block)
             - (not _reads_same_tensor(self.layers[first], opening))
         )
+
+
+def name_in_block(shape: Shape) -> str:
+    """Such as attention.self.query."""
+    return re.split(r"\.\d+\.", shape.name)[-1]
 
 
 def matches(name: str, target: str) -> bool:

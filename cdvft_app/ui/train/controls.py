@@ -47,11 +47,13 @@ class Controls:
         self.fields["recipe"] = recipe_cards(recipe.key, elem_id="recipes")
         self.fields["data"] = gr.JSON(None, visible=False)
         typed = catalog.hub_ids_allowed()
-        with gr.Accordion("Another model or other data", open=False, elem_classes=["fold"]):
+        self.others = gr.Accordion("Another model or other data", open=False, elem_classes=["fold"])
+        with self.others:
             for name in ("model", "dataset"):
                 label, hint = texts.SETTINGS[name]
                 if typed:
-                    hint += " Any hub id can be typed in, such as owner/name."
+                    more = ", or a model's folder here" if name == "model" else ""
+                    hint += f" Any hub id can be typed in, such as owner/name{more}."
                 self.fields[name] = gr.Dropdown(
                     label=label,
                     info=hint,
@@ -59,6 +61,8 @@ class Controls:
                     elem_id=f"set-{name}",
                     **choices(name, recipe),
                 )
+                if name == "model":
+                    self.model_said = gr.HTML(elem_id="model-said", apply_default_css=False)
 
     def how(self) -> None:
         self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")

@@ -91,7 +91,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             height=150,
         )
         larger = " A larger one by its path, below." if private else f" {_kept()}"
-        gr.HTML(f'<p class="hint">A file of up to 8 MB.{larger}</p>', apply_default_css=False)
+        gr.HTML(f'<p class="quiet">A file of up to 8 MB.{larger}</p>', apply_default_css=False)
         pasted = gr.Textbox(
             label="Or paste rows",
             info="With a first line of names, as out of a spreadsheet.",
@@ -102,7 +102,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             elem_id="own-pasted",
         )
         path = gr.Textbox(
-            label="Or a file on this machine",
+            label="Or a file, or a folder of pictures, on this machine",
             max_lines=1,
             visible=private,
             elem_id="own-path",

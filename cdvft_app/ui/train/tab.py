@@ -24,7 +24,7 @@ from cdvft_app.ui.shared.forecast import forecast, problem
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import own_choice
+from cdvft_app.ui.train import model_choice, own_choice
 from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.own_data import offer
@@ -146,17 +146,7 @@ def build(app: AppState) -> OnVisit:
     rate = f"{form.RATE}cdvft"
     at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
 
-    def of_model(model: str, key: str, filled: object) -> Any:
-        if filled == [key, model]:
-            return gr.skip(), gr.skip()  # its field was left, which is an input, too
-        try:
-            return gr.update(**targets(model or "", catalog.get_recipe(key))), [key, model]
-        except InvalidChoice:
-            return gr.skip(), gr.skip()  # `typed` says what is wrong with it
-
-    at["model"].input(
-        of_model, [at["model"], at["recipe"], filled_for], [at["target_modules"], filled_for], **QUIET
-    )
+    model_choice.connect(at, controls.others, controls.model_said, filled_for)
 
     def of_methods(methods: list[str], key: object) -> list[Any]:
         recipe = _recipe(key)

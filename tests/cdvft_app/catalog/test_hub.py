@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from cdvft_app.catalog import hub
 from cdvft_app.catalog.download import DownloadStopped
 from cdvft_app.catalog.hub import HubError, snapshot
+from cdvft_app.catalog.hub_about import About, about
 from cdvft_app.catalog.hub_download import is_wanted
 
 pytestmark = pytest.mark.usefixtures("hub_client")
@@ -86,7 +88,9 @@ class Hub(BaseHTTPRequestHandler):
             ]
             return self._send(json.dumps(tree).encode())
         siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
-        return self._send(json.dumps({"id": asked[2], "sha": COMMIT, "siblings": siblings}).encode())
+        card = {"license": "mit"} if repository == "models/owner/tiny" else None
+        said = {"id": asked[2], "sha": COMMIT, "siblings": siblings, "cardData": card}
+        return self._send(json.dumps(said).encode())
 
     def _send_file(self, repository: str, name: str, content: bytes) -> None:
         cut = repository.endswith("/cut") and name.endswith(".safetensors") and self.command == "GET"
@@ -128,6 +132,20 @@ def requests(serve, hanging, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     handler = type("Handler", (Hub,), {"requests": [], "hang": hanging})
     monkeypatch.setenv("HF_ENDPOINT", serve(handler))
     return handler.requests
+
+
+def test_a_model_is_asked_about_before_anything_is_fetched(
+    requests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", os.environ["HF_ENDPOINT"])
+    assert about("owner/tiny") == About("mit", 300_002, True)
+    assert about("owner/pickle") == About(None, 2, False)
+    assert about("owner/gone") is None and about("owner/broken") is None
+    assert not [asked for asked in requests if "resolve" in asked]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert about("owner/tiny") is None
 
 
 def test_a_model_is_fetched_once_and_kept(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,3 +217,24 @@ def test_pictures_without_classes_are_refused(tmp_path):
             keep(zipped(tmp_path, files))
     with pytest.raises(DataRefused, match="holds no pictures"):
         keep(zipped(tmp_path, {"rows.csv": "a,b\n1,2\n"}))
+
+
+def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_path):
+    for name, value in (("cat/a.png", 1), ("dog/b.png", 2)):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(made.picture(value))
+    (tmp_path / "set" / "notes.txt").write_text("no picture")
+    (tmp_path / "set" / "cat" / "link.png").symlink_to(tmp_path / "set" / "dog" / "b.png")
+    kept = keep(tmp_path / "set")
+    assert [row[1] for row in values(kept)] == ["cat", "dog"] and not kept.faults
+    (tmp_path / "set").rename(tmp_path / "moved")
+    (tmp_path / "moved" / "cat" / "a.png").touch()
+    assert keep(tmp_path / "moved") == kept
+    with pytest.raises(DataRefused, match="2 pictures and 0 MB; at most 1"):
+        keep(tmp_path / "moved", Limits(members=1))
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
+    with pytest.raises(DataRefused, match="holds no pictures. Name one file of rows in it instead"):
+        keep(tmp_path)

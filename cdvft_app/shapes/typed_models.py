@@ -1,0 +1,54 @@
+"""A model that was typed in, as an entry of the catalogue: what its configuration alone says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+
+from cdvft.cost import Shape
+from cdvft_app.catalog import typed
+from cdvft_app.catalog.entries import Kind, LinearGroup, ModelEntry
+from cdvft_app.shapes import ModelShapes, model_shapes
+from cdvft_app.shapes.model_shapes import name_in_block
+
+RGB = 3
+
+
+def described(key: str, kind: Kind) -> ModelEntry:
+    """The entry with its layers, usual targets and size, which the catalogue knows from now on.
+
+    Raises:
+        InvalidChoice: it cannot be typed in, leads nowhere, or is not supported; says why.
+    """
+    entry = typed.model(key, kind)
+    if entry.layers:
+        return entry
+    shapes = model_shapes(entry.location)
+    # What writes can also be read by a head.
+    fitting: Kind = "text" if (shapes.kind, kind) == ("generation", "text") else shapes.kind
+    entry = dataclasses.replace(
+        entry,
+        kind=fitting,
+        pooling=typed.POOLING[fitting],
+        layers=groups(shapes),
+        default_targets=shapes.default_targets,
+        hidden_size=shapes.hidden_size,
+        parameters=shapes.total_parameters,
+        max_length=shapes.longest,
+        patch_size=_patch(shapes.convolutions),
+    )
+    typed.remember(kind, entry)
+    return entry
+
+
+def groups(shapes: ModelShapes) -> tuple[LinearGroup, ...]:
+    """Layers of one name within their blocks and of one shape together; a writer's output layer apart."""
+    inner = [shape for shape in shapes.layers if shape.name != shapes.output_layer]
+    counted = Counter((name_in_block(shape), shape.d_out, shape.d_in) for shape in inner)
+    return tuple(LinearGroup(*group, count) for group, count in counted.items())
+
+
+def _patch(convolutions: tuple[Shape, ...]) -> int | None:
+    """The side of a patch, of which the one convolution makes a token."""
+    return math.isqrt(convolutions[0].d_in // RGB) if convolutions else None

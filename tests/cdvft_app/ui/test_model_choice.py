@@ -1,0 +1,66 @@
+"""What is said of a model beside its field."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app.catalog.hub_about import About
+from cdvft_app.ui.train import model_choice
+from cdvft_app.ui.train.model_choice import said
+
+TYPED = "FacebookAI/roberta-base"
+
+
+@pytest.fixture
+def hub_says(monkeypatch: pytest.MonkeyPatch):
+    """`hub_says(about)`: what the hub answers, which nobody asks."""
+    monkeypatch.setattr(model_choice, "to_fetch", lambda entry: "it")
+    return lambda found: monkeypatch.setattr(model_choice, "about", lambda repository: found)
+
+
+@pytest.mark.parametrize(
+    ("found", "parts"),
+    [
+        (About("mit", 499_000_000, True), ("499 MB to download", "Licence: mit, as its card says.")),
+        (None, ("about 496 MB to download, if kept as float32", "Licence: see its card.")),
+    ],
+)
+def test_a_typed_model_is_told_of_before_anything_is_downloaded(hub_says, found, parts) -> None:
+    hub_says(found)
+    told = said(TYPED, "sentiment")
+    for part in (
+        "it reads text",
+        "124.1 million parameters",
+        "attention.self.query, ",
+        "query and value",
+        *parts,
+    ):
+        assert part in told
+
+
+@pytest.mark.parametrize(
+    ("key", "recipe", "found", "why"),
+    [
+        (TYPED, "sentiment", About("mit", 5, False), "no weights as safetensors"),
+        (TYPED, "mnist", None, "reads text, and this recipe is for a model that sees images"),
+        ("timm/resnet18", "mnist", None, "not a plain vision transformer"),
+        ("owner/../x", "sentiment", None, "is not a hub id"),
+    ],
+)
+def test_why_it_cannot_be_taken_is_told(hub_says, key, recipe, found, why) -> None:
+    hub_says(found)
+    told = said(key, recipe)
+    assert 'class="problem"' in told and why in told
+
+
+def test_a_listed_model_states_its_licence() -> None:
+    assert "22.6 million parameters" in said("minilm", "sentiment") and "MIT as packaged" in said(
+        "minilm", "sentiment"
+    )
+    assert said(None, "sentiment") == said("minilm", {"a": []}) == ""
+
+
+def test_a_public_server_reads_no_typed_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setattr(model_choice, "about", pytest.fail)
+    assert "on a public server ids cannot be typed in" in said(TYPED, "sentiment")
