@@ -27,7 +27,9 @@ class Inspector:
     `counted` is entered while a question is answered, to count its time; it may refuse the question.
     """
 
-    def __init__(self, root: Path, counted: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    def __init__(
+        self, root: Path, counted: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._root = root
         self._counted = counted
         self._conversation: Conversation | None = None

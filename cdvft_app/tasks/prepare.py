@@ -63,12 +63,15 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=tuple(rows.evaluation.inputs[:WATCHED]) if task.writes else (),
-        majority=_majority(rows),
+        baseline=_baseline(rows),
     )
 
 
-def _majority(rows: Rows) -> tuple[str, float] | None:
+def _baseline(rows: Rows) -> str | None:
     if not rows.labels:
         return None
     commonest = int(np.bincount(rows.train.labels).argmax())
-    return rows.labels[commonest], float((rows.evaluation.labels == commonest).mean())
+    share = float((rows.evaluation.labels == commonest).mean())
+    return (
+        f"Always answering “{rows.labels[commonest]}”, the commonest class, is right in {100 * share:.1f} %."
+    )

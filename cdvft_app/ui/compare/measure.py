@@ -67,8 +67,11 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
     try:
         request = parse_cost(dict(values))
         counted = app.queue.budget.spending(visitor(), "measurement")
-        with counted, closing(measuring(request, line, app.store.measurements.disturbed)) as messages:
+        messages = measuring(request, line, app.store.measurements.disturbed)
+        with counted as waited, closing(messages):
             for message in messages:
+                if message["kind"] == "waiting":
+                    waited()
                 if message["kind"] == "result":
                     app.store.measurements.keep(message)
                 progress.add(message)

@@ -79,7 +79,7 @@ class Questions:
     """What the page may ask. Every argument is untrusted: ids and names are looked up, never used."""
 
     def __init__(
-        self, store: RunStore, counted: Callable[[], AbstractContextManager[None]] = nullcontext
+        self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
         self.store = store
         self.inspector = Inspector(store.root, counted)

@@ -117,7 +117,8 @@ def lab(app: AppState) -> None:
             "drawing": inputs[drawing],
         }
         try:
-            with app.queue.budget.spending(visitor(), "fit"), TURN.taken(PATIENCE):
+            with app.queue.budget.spending(visitor(), "fit") as waited, TURN.taken(PATIENCE):
+                waited()
                 matrix, about = make(app.store, request | {"run": inputs[run], "module": inputs[layer]})
                 yield from children.stream(fitted_on_one_thread, matrix.numpy(), inputs[most_m], about)
         except (ValueError, Busy, OverBudget, children.ChildEnded) as error:
