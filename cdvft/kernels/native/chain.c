@@ -19,13 +19,13 @@ typedef struct {
     size_t part, sums_at; /* bytes of a part, and where in it the sums begin */
 } scratch;
 
-static void *take_bytes(char **memory, size_t bytes) {
+static void *allocate(char **memory, size_t bytes) {
     char *start = *memory;
     *memory += (bytes + 63) / 64 * 64;
     return start;
 }
 
-static int begin(scratch *own, stage *stages, int count, const float *last, float alpha, int backward, int threads) {
+static int prepare(scratch *own, stage *stages, int count, const float *last, float alpha, int backward, int threads) {
     long d_out = stages[count - 1].d_out, kept = 0, all_entries = 0;
     own->widest = 0, own->sums = d_out;
     for (const stage *s = stages; s < stages + count; s++) {
@@ -40,10 +40,10 @@ static int begin(scratch *own, stage *stages, int count, const float *last, floa
     size_t bytes = (shared + threads * own->part + 63) / 64 * 64;
     char *memory = own->memory = aligned_alloc(64, bytes);
     if (!memory) return 0;
-    own->last = take_bytes(&memory, d_out * sizeof(float));
+    own->last = allocate(&memory, d_out * sizeof(float));
     for (long k = 0; k < d_out; k++) own->last[k] = alpha * last[k];
     for (stage *s = stages; s < stages + count; s++)
-        s->spectrum = take_bytes(&memory, entries(s) * sizeof(complex_float));
+        s->spectrum = allocate(&memory, entries(s) * sizeof(complex_float));
     own->parts = memory;
     for (stage *s = stages; s < stages + count; s++) make_spectrum(s, (complex_lanes *)own->parts);
     return 1;
@@ -54,30 +54,31 @@ static int begin(scratch *own, stage *stages, int count, const float *last, floa
 int cdvft_forward(stage *stages, int count, long tokens, const float *x, long stride, const float *last, float alpha,
                   float *y, int threads) {
     scratch own;
-    if (!begin(&own, stages, count, last, alpha, 0, threads)) return 0;
+    if (!prepare(&own, stages, count, last, alpha, 0, threads)) return 0;
     const stage *top = stages + count - 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long first = 0; first < tokens; first += TOKENS) {
         int here = (int)smaller(TOKENS, tokens - first);
         complex_lanes *z = (complex_lanes *)(own.parts + omp_get_thread_num() * own.part), *u = z;
         columns rows = {x + first * stride, stride, here, 0, stages->d_in}, out = {0, 0, here, 0, top->d_out};
-        ahead next_rows = rows_ahead(x, stride, first + TOKENS, tokens, stages->d_in);
-        ahead soon[] = {rows_ahead(y, top->d_out, first, tokens, top->d_out), next_rows, nothing};
-        open_pages(next_rows), open_pages(rows_ahead(y, top->d_out, first + TOKENS, tokens, top->d_out));
+        prefetch_range next_rows = prefetch_of_rows(x, stride, first + TOKENS, tokens, stages->d_in);
+        prefetch_range out_rows = prefetch_of_rows(y, top->d_out, first, tokens, top->d_out);
+        prefetch_range prefetch[] = {out_rows, next_rows, no_prefetch};
+        prefetch_pages(next_rows), prefetch_pages(prefetch_of_rows(y, top->d_out, first + TOKENS, tokens, top->d_out));
         for (const stage *s = stages; s <= top; s++) {
             columns before = {0, 0, TOKENS, u, s->d_in};
-            enter(s, s->q2, s > stages ? &before : &rows, s->diagonal, z, 0, 0);
+            load_and_first_pass(s, s->q2, s > stages ? &before : &rows, s->diagonal, z, 0, 0);
             u = in_place(s) ? z : z + own.widest;
-            convolve_all(s, z, u, FORWARD, 0, 0, soon);
-            if (s < top) leave(s, s->q1, u, 0, 0, 0, 0);
+            convolve_all(s, z, u, FORWARD, 0, 0, prefetch);
+            if (s < top) last_pass_and_store(s, s->q1, u, 0, 0, 0, 0);
         }
-        leave(top, top->q1, u, &out, y + first * top->d_out, own.last, 0);
+        last_pass_and_store(top, top->q1, u, &out, y + first * top->d_out, own.last, 0);
     }
     free(own.memory);
     return 1;
 }
 
-/* What backward keeps of a stage: its input's spectrum and its output, which gives way to the gradient by it. */
+/* Backward's memory for a stage: its input's spectrum, then its output, later overwritten by its gradient. */
 static complex_lanes *output(const stage *s, complex_lanes *kept) { return kept + width_in(s); }
 static complex_lanes *next(const stage *s, complex_lanes *kept) { return output(s, kept) + width_out(s); }
 static complex_lanes *previous(const stage *s, complex_lanes *kept) {
@@ -89,7 +90,7 @@ static complex_lanes *previous(const stage *s, complex_lanes *kept) {
 int cdvft_backward(stage *stages, int count, long tokens, const float *x, long stride, const float *last, float alpha,
                    const float *grad, float *grad_x, float *grads, int threads) {
     scratch own;
-    if (!begin(&own, stages, count, last, alpha, 1, threads)) return 0;
+    if (!prepare(&own, stages, count, last, alpha, 1, threads)) return 0;
     const stage *top = stages + count - 1;
     long d_in = stages->d_in, d_out = top->d_out, diagonals = 0;
     for (const stage *s = stages; s <= top; s++) diagonals += s->d_in;
@@ -103,29 +104,31 @@ int cdvft_backward(stage *stages, int count, long tokens, const float *x, long s
         float *diagonal_sum = (float *)(part + own.sums_at) + diagonals, *sum = diagonal_sum + d_out;
         columns rows = {x + first * stride, stride, here, 0, d_in};
         columns grad_rows = {grad + first * d_out, d_out, here, 0, d_out};
-        ahead next_rows = rows_ahead(x, stride, first + TOKENS, tokens, d_in);
-        ahead soon[] = {rows_ahead(grad, d_out, first, tokens, d_out),
-                        grad_x ? rows_ahead(grad_x, d_in, first, tokens, d_in) : next_rows, next_rows, nothing};
-        open_pages(next_rows), open_pages(rows_ahead(grad, d_out, first + TOKENS, tokens, d_out));
-        if (grad_x) open_pages(rows_ahead(grad_x, d_in, first + TOKENS, tokens, d_in));
+        prefetch_range next_rows = prefetch_of_rows(x, stride, first + TOKENS, tokens, d_in);
+        prefetch_range prefetch[] = {prefetch_of_rows(grad, d_out, first, tokens, d_out),
+                                     grad_x ? prefetch_of_rows(grad_x, d_in, first, tokens, d_in) : next_rows,
+                                     next_rows, no_prefetch};
+        prefetch_pages(next_rows), prefetch_pages(prefetch_of_rows(grad, d_out, first + TOKENS, tokens, d_out));
+        if (grad_x) prefetch_pages(prefetch_of_rows(grad_x, d_in, first + TOKENS, tokens, d_in));
         for (const stage *s = stages; s <= top; z = next(s, z), sum += 2 * entries(s), s++) {
             columns before = {0, 0, TOKENS, u, s->d_in};
-            enter(s, s->q2, s > stages ? &before : &rows, s->diagonal, z, 0, 0);
+            load_and_first_pass(s, s->q2, s > stages ? &before : &rows, s->diagonal, z, 0, 0);
             u = output(s, z);
-            convolve_all(s, z, u, FORWARD, 0, 0, soon);
-            if (s < top) leave(s, s->q1, u, 0, 0, 0, 0);
+            convolve_all(s, z, u, FORWARD, 0, 0, prefetch);
+            if (s < top) last_pass_and_store(s, s->q1, u, 0, 0, 0, 0);
         }
         for (const stage *s = top; s >= stages; s--) {
             z = previous(s + 1, z), u = output(s, z), sum -= 2 * entries(s);
             columns after = {0, 0, TOKENS, d, s->d_out};
-            if (s == top) enter(s, s->q1, &grad_rows, own.last, u, 1, diagonal_sum);
-            else enter(s, s->q1, &after, s[1].diagonal, u, 0, diagonal_sum);
+            if (s == top) load_and_first_pass(s, s->q1, &grad_rows, own.last, u, 1, diagonal_sum);
+            else load_and_first_pass(s, s->q1, &after, s[1].diagonal, u, 0, diagonal_sum);
             d = in_place(s) ? u : other;
-            convolve_all(s, u, d, INVERSE, z, sum, soon);
+            convolve_all(s, u, d, INVERSE, z, sum, prefetch);
             diagonal_sum -= s->d_in;
-            if (s > stages) leave(s, s->q2, d, 0, 0, 0, 0);
+            if (s > stages) last_pass_and_store(s, s->q2, d, 0, 0, 0, 0);
         }
-        leave(stages, stages->q2, d, &rows, grad_x ? grad_x + first * d_in : 0, stages->diagonal, diagonal_sum);
+        last_pass_and_store(stages, stages->q2, d, &rows, grad_x ? grad_x + first * d_in : 0, stages->diagonal,
+                            diagonal_sum);
     }
     float *found = (float *)(own.parts + own.sums_at);
     for (int thread = 1; thread < threads; thread++)

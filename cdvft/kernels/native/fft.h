@@ -94,25 +94,25 @@ INLINE void butterfly(int r, complex_lanes *v, int direction) {
     else butterfly_odd(7, v, direction, COS7, SIN7);
 }
 
-/* Memory from `at` to `end` that is to be read soon: butterflies fetch it a few lines at a time, for arithmetic alone
-   would leave the memory idle, and many loads at once wait for it. */
-typedef struct { const float *at, *end; } ahead;
+/* Memory from `at` to `end` that will be read soon: butterflies prefetch it a few lines at a time, since arithmetic
+   alone would leave the memory idle, and many loads at once would wait for it. */
+typedef struct { const float *at, *end; } prefetch_range;
 
-INLINE void fetch(ahead *soon, int lines) {
-    if (soon->at >= soon->end) return;
-    for (int i = 0; i < lines; i++) __builtin_prefetch(soon->at + 16 * i, 0, 2);
-    soon->at += 16 * lines;
+INLINE void prefetch_lines(prefetch_range *prefetch, int lines) {
+    if (prefetch->at >= prefetch->end) return;
+    for (int i = 0; i < lines; i++) __builtin_prefetch(prefetch->at + 16 * i, 0, 2);
+    prefetch->at += 16 * lines;
 }
 
 /* One pass over `count` times r m elements, m apart, those from `begin` to `end` of each m: decimation in frequency
    forward, its exact reverse (up to r) inverse. */
 INLINE void pass_of(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *twiddles,
-                    ahead *soon, int direction) {
+                    prefetch_range *prefetch, int direction) {
     for (; count--; a += r * m) {
         const complex_float *w = twiddles + begin * (r - 1);
         for (long j = begin; j < end; j++, w += r - 1) {
             complex_lanes v[8];
-            fetch(soon, (r + 1) / 2);
+            prefetch_lines(prefetch, (r + 1) / 2);
             for (int q = 0; q < r; q++) v[q] = a[j + q * m];
             if (direction == INVERSE && m > 1)
                 for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], INVERSE);
@@ -125,42 +125,42 @@ INLINE void pass_of(int r, complex_lanes *a, long count, long m, long begin, lon
 }
 
 INLINE void pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
-                 ahead *soon, int direction) {
+                 prefetch_range *prefetch, int direction) {
     switch (r) {
         case 1: break;
-        case 2: pass_of(2, a, count, m, begin, end, w, soon, direction); break;
-        case 3: pass_of(3, a, count, m, begin, end, w, soon, direction); break;
-        case 4: pass_of(4, a, count, m, begin, end, w, soon, direction); break;
-        case 5: pass_of(5, a, count, m, begin, end, w, soon, direction); break;
-        case 7: pass_of(7, a, count, m, begin, end, w, soon, direction); break;
-        default: pass_of(8, a, count, m, begin, end, w, soon, direction);
+        case 2: pass_of(2, a, count, m, begin, end, w, prefetch, direction); break;
+        case 3: pass_of(3, a, count, m, begin, end, w, prefetch, direction); break;
+        case 4: pass_of(4, a, count, m, begin, end, w, prefetch, direction); break;
+        case 5: pass_of(5, a, count, m, begin, end, w, prefetch, direction); break;
+        case 7: pass_of(7, a, count, m, begin, end, w, prefetch, direction); break;
+        default: pass_of(8, a, count, m, begin, end, w, prefetch, direction);
     }
 }
 
 static void forward_pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
-                         ahead *soon) {
-    pass(r, a, count, m, begin, end, w, soon, FORWARD);
+                         prefetch_range *prefetch) {
+    pass(r, a, count, m, begin, end, w, prefetch, FORWARD);
 }
 
 static void inverse_pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
-                         ahead *soon) {
-    pass(r, a, count, m, begin, end, w, soon, INVERSE);
+                         prefetch_range *prefetch) {
+    pass(r, a, count, m, begin, end, w, prefetch, INVERSE);
 }
 
-static void fft(complex_lanes *a, long n, const int *radix, const complex_float *w, ahead *soon) {
+static void fft(complex_lanes *a, long n, const int *radix, const complex_float *w, prefetch_range *prefetch) {
     for (long m, rest = n; rest > 1; w += m * (*radix++ - 1), rest = m) {
         m = rest / *radix;
-        forward_pass(*radix, a, n / rest, m, 0, m, w, soon);
+        forward_pass(*radix, a, n / rest, m, 0, m, w, prefetch);
     }
 }
 
-static void inverse_fft(complex_lanes *a, long n, const int *radix, const complex_float *w, ahead *soon) {
+static void inverse_fft(complex_lanes *a, long n, const int *radix, const complex_float *w, prefetch_range *prefetch) {
     int passes = 0;
     long m = n;
     for (; m > 1; passes++) m /= radix[passes], w += m * (radix[passes] - 1);
     while (passes--) {
         w -= m * (radix[passes] - 1);
-        inverse_pass(radix[passes], a, n / m / radix[passes], m, 0, m, w, soon);
+        inverse_pass(radix[passes], a, n / m / radix[passes], m, 0, m, w, prefetch);
         m *= radix[passes];
     }
 }

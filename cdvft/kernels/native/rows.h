@@ -68,13 +68,13 @@ typedef struct {
 } columns;
 
 /* The rows of 2 L tokens from `first` on, none beyond `tokens` */
-static ahead rows_ahead(const float *rows, long stride, long first, long tokens, long d) {
+static prefetch_range prefetch_of_rows(const float *rows, long stride, long first, long tokens, long d) {
     const float *at = rows + first * stride;
-    return (ahead){at, first < tokens ? at + (smaller(TOKENS, tokens - first) - 1) * stride + d : at};
+    return (prefetch_range){at, first < tokens ? at + (smaller(TOKENS, tokens - first) - 1) * stride + d : at};
 }
 
 /* A line of every page of 4 KB: addresses then are translated when the rest of it is fetched. */
-static void open_pages(ahead rows) {
+static void prefetch_pages(prefetch_range rows) {
     for (; rows.at < rows.end; rows.at += 1024) __builtin_prefetch(rows.at, 0, 2);
 }
 
@@ -92,7 +92,7 @@ static complex_lanes column(const columns *x, long k) {
 
 /* z[k] = a[k] times column k, zero from d on, for n <= L of them from k on; where `dot` is given, first dot[k] += the
    sum over tokens of column k times z[k]. */
-INLINE void take(const columns *x, long k, long n, const float *a, complex_lanes *z, float *dot) {
+INLINE void load_columns(const columns *x, long k, long n, const float *a, complex_lanes *z, float *dot) {
     if (n == L && k + L <= x->d && x->tokens == TOKENS) {
         lanes re[L], im[L];
         for (int l = 0; l < L; l++) re[l] = x->rows ? row_part(x, l, k) : x->lanes[k + l].re;
@@ -124,8 +124,8 @@ INLINE void take(const columns *x, long k, long n, const float *a, complex_lanes
 
 /* Back to rows, n columns from k on of one half of the tokens: out[t][k] += a[k] u[k] where out is given, and
    sum[k] += x[t][k] u[k] where x has rows. */
-INLINE void give(const complex_lanes *u, long k, long n, int half, const columns *x, float *out, const float *a,
-                 float *sum) {
+INLINE void store_columns(const complex_lanes *u, long k, long n, int half, const columns *x, float *out,
+                          const float *a, float *sum) {
     long d = x->d, first = half * L;
     if (n == L && k + L <= d && x->tokens == TOKENS) {
         lanes total = {0}, tile[L];

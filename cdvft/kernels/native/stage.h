@@ -18,7 +18,7 @@ typedef struct {
 
 enum { LEAF = 128 }; /* elements of a token: of so many, all that `convolve` touches fits the smallest cache */
 
-static ahead nothing = {0, 0}; /* also the end of a list */
+static prefetch_range no_prefetch = {0, 0}; /* also the end of a list */
 
 static long larger(long a, long b) { return a > b ? a : b; }
 static long width_in(const stage *s) { return s->q2 * s->p; }
@@ -37,31 +37,31 @@ static windows windows_of(const stage *s, long blocks) {
     return r == 1 ? (windows){1, blocks * s->p, 1} : (windows){r, s->p / r, blocks};
 }
 
-/* z = a x, up to and with the first pass; if `dot`, see `take`, and if also `finish`, by what the last inverse pass
-   makes of z. */
-INLINE void enter(const stage *s, long blocks, const columns *x, const float *a, complex_lanes *z, int finish,
-                  float *dot) {
+/* z = a x, up to and with the first pass; if `dot`, see `load_columns`, and if also `finish`, by what the last
+   inverse pass makes of z. */
+INLINE void load_and_first_pass(const stage *s, long blocks, const columns *x, const float *a, complex_lanes *z,
+                                int finish, float *dot) {
     windows by = windows_of(s, blocks);
     for (long b = 0; b < by.blocks; b++)
         for (long j = 0; j < by.m; j += L) {
             long n = smaller(L, by.m - j);
             complex_lanes *block = z + b * s->p;
-            if (finish) inverse_pass(by.r, block, 1, by.m, j, j + n, s->twiddles, &nothing);
-            for (int q = 0; q < by.r; q++) take(x, b * s->p + q * by.m + j, n, a, z, dot);
-            forward_pass(by.r, block, 1, by.m, j, j + n, s->twiddles, &nothing);
+            if (finish) inverse_pass(by.r, block, 1, by.m, j, j + n, s->twiddles, &no_prefetch);
+            for (int q = 0; q < by.r; q++) load_columns(x, b * s->p + q * by.m + j, n, a, z, dot);
+            forward_pass(by.r, block, 1, by.m, j, j + n, s->twiddles, &no_prefetch);
         }
 }
 
-/* The last inverse pass, then, if x, see `give`. */
-INLINE void leave(const stage *s, long blocks, complex_lanes *u, const columns *x, float *out, const float *a,
-                  float *sum) {
+/* The last inverse pass, then, if x, see `store_columns`. */
+INLINE void last_pass_and_store(const stage *s, long blocks, complex_lanes *u, const columns *x, float *out,
+                                const float *a, float *sum) {
     windows by = windows_of(s, blocks);
     for (long b = 0; b < by.blocks; b++)
         for (long j = 0; j < by.m; j += L) {
             long n = smaller(L, by.m - j);
-            inverse_pass(by.r, u + b * s->p, 1, by.m, j, j + n, s->twiddles, &nothing);
+            inverse_pass(by.r, u + b * s->p, 1, by.m, j, j + n, s->twiddles, &no_prefetch);
             for (int half = 0; x && half < 2; half++)
-                for (int q = 0; q < by.r; q++) give(u, b * s->p + q * by.m + j, n, half, x, out, a, sum);
+                for (int q = 0; q < by.r; q++) store_columns(u, b * s->p + q * by.m + j, n, half, x, out, a, sum);
         }
 }
 
@@ -112,29 +112,29 @@ static void correlate(const stage *s, const complex_lanes *z, const complex_lane
 /* Transform, multiply by the spectra and transform back frequencies `at` to `at + n` of every block, depth first, so
    that all but the outermost passes stay in the smallest cache; with INVERSE, add what `correlate` does of z. */
 static void convolve(const stage *s, complex_lanes *from, complex_lanes *to, int direction, const complex_lanes *z,
-                     float *sum, ahead *soon, long at, long n, const int *radix, const complex_float *w) {
+                     float *sum, prefetch_range *prefetch, long at, long n, const int *radix, const complex_float *w) {
     long p = s->p, ins = direction == FORWARD ? s->q2 : s->q1, outs = direction == FORWARD ? s->q1 : s->q2;
-    while (soon->at && soon->at >= soon->end) soon++;
+    while (prefetch->at && prefetch->at >= prefetch->end) prefetch++;
     if (n <= LEAF) {
-        for (long b = 0; b < ins; b++) fft(from + b * p + at, n, radix, w, soon);
+        for (long b = 0; b < ins; b++) fft(from + b * p + at, n, radix, w, prefetch);
         if (direction == FORWARD) apply(s, from, to, at, n, FORWARD);
         else correlate(s, z, from, at, n, sum), apply(s, from, to, at, n, INVERSE);
-        for (long b = 0; b < outs; b++) inverse_fft(to + b * p + at, n, radix, w, soon);
+        for (long b = 0; b < outs; b++) inverse_fft(to + b * p + at, n, radix, w, prefetch);
         return;
     }
     long m = n / *radix;
-    for (long b = 0; b < ins; b++) forward_pass(*radix, from + b * p + at, 1, m, 0, m, w, soon);
+    for (long b = 0; b < ins; b++) forward_pass(*radix, from + b * p + at, 1, m, 0, m, w, prefetch);
     for (int q = 0; q < *radix; q++)
-        convolve(s, from, to, direction, z, sum, soon, at + q * m, m, radix + 1, w + m * (*radix - 1));
-    for (long b = 0; b < outs; b++) inverse_pass(*radix, to + b * p + at, 1, m, 0, m, w, soon);
+        convolve(s, from, to, direction, z, sum, prefetch, at + q * m, m, radix + 1, w + m * (*radix - 1));
+    for (long b = 0; b < outs; b++) inverse_pass(*radix, to + b * p + at, 1, m, 0, m, w, prefetch);
 }
 
-/* All frequencies, but for the passes of `enter` and `leave` */
+/* All frequencies, but for the passes of `load_and_first_pass` and `last_pass_and_store` */
 static void convolve_all(const stage *s, complex_lanes *from, complex_lanes *to, int direction, const complex_lanes *z,
-                         float *sum, ahead *soon) {
+                         float *sum, prefetch_range *prefetch) {
     long r = *s->radixes, m = s->p / r;
     for (long q = 0; q < r; q++)
-        convolve(s, from, to, direction, z, sum, soon, q * m, m, s->radixes + 1, s->twiddles + m * (r - 1));
+        convolve(s, from, to, direction, z, sum, prefetch, q * m, m, s->radixes + 1, s->twiddles + m * (r - 1));
 }
 
 /* Spectra of the circulants, L blocks at a time. */
@@ -146,7 +146,7 @@ static void make_spectrum(const stage *s, complex_lanes *z) {
         memset(z, 0, p * sizeof *z);
         for (long l = 0; l < here; l++)
             for (long k = 0; k < p; k++) z[k].re[l] = c[l * p + k] / p;
-        fft(z, p, s->radixes, s->twiddles, &nothing);
+        fft(z, p, s->radixes, s->twiddles, &no_prefetch);
         for (long k = 0; k < p; k++)
             for (long l = 0; l < here; l++)
                 s->spectrum[k * blocks + first + l] = (complex_float){z[k].re[l], z[k].im[l]};
@@ -162,7 +162,7 @@ static void circulant_gradient(const stage *s, const float *sum, complex_lanes *
         memset(z, 0, p * sizeof *z);
         for (long l = 0; l < here; l++)
             for (long k = 0; k < p; k++) z[k].re[l] = re[l * p + k], z[k].im[l] = im[l * p + k];
-        inverse_fft(z, p, s->radixes, s->twiddles, &nothing);
+        inverse_fft(z, p, s->radixes, s->twiddles, &no_prefetch);
         for (long l = 0; l < here; l++)
             for (long k = 0; k < p; k++) grad[(first + l) * p + k] = z[k].re[l] / p;
     }
