@@ -21,6 +21,8 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 USUAL_RACE = ("cdvft", "lora", "fourierft")
 MOST_COMPETITORS = 12
+MOST_PROMPT = 500
+"""Characters of a visitor's own prompt."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -48,6 +50,9 @@ class _Choices(BaseModel):
     weight_decay: float = Field(0.0, ge=0, le=1, strict=True)
     seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
     checkpoint_every: int = Field(50, ge=1, le=10_000, strict=True, description="steps between checkpoints")
+    own_prompt: str | None = Field(
+        None, max_length=MOST_PROMPT, description="answered while it trains; models that write only"
+    )
     all_gpus: bool = Field(False, strict=True, description="share each batch among all visible GPUs")
 
 

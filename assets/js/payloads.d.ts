@@ -130,11 +130,14 @@ export interface Preparing {
   fraction: number | null;
 }
 
-/** What a model writes after so many steps; a prompt and its answer have the same place. */
+/** What a model writes after so many steps; a prompt and all of its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it. `tokens`: pieces of the answer, each with its probability. Runs of before have none of the three. */
 export interface Answers {
   step: number;
   prompts: string[];
   answers: string[];
+  right?: (string | null)[];
+  wrong?: string[][];
+  tokens?: [string, number][][];
 }
 
 /** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]. `answers` are of a model that writes, to the same prompts at each snapshot. */

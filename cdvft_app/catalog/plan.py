@@ -150,6 +150,7 @@ def resolve(settings: RunSettings) -> Plan:
         "evaluation_examples": min(evaluation_examples, _held_out(dataset) or evaluation_examples),
         "max_length": None,
         "image_size": None,
+        "own_prompt": (settings.own_prompt or "").strip() or None if model.kind == "generation" else None,
     }
     if model.kind != "image":
         filled["max_length"] = _max_length(model, settings.max_length or recipe.max_length or 128)

@@ -46,6 +46,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "weight_decay": (float, "AdamW's weight decay."),
     "seed": (int, "Decides the start values and the order of the data."),
     "checkpoint_every": (int, "Steps between checkpoints."),
+    "own_prompt": (str, "Models that write: a prompt that is answered at each snapshot, beside four others."),
     "all_gpus": (bool, "Share each batch among all visible GPUs, a process each."),
 }
 SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].size)

@@ -195,7 +195,8 @@ class RunStore:
         earlier from that step on are void.
         """
         with self._database.reading() as connection:
-            return rows.after(connection, possible_id(run_id), after, kinds, limit)
+            found, cursor = rows.after(connection, possible_id(run_id), after, kinds, limit)
+            return self._viewer().rows(connection, possible_id(run_id), found), cursor
 
     # States
 

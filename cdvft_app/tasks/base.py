@@ -38,7 +38,8 @@ class Prediction:
 
     Of a classification: `label` is the most probable class, and `probabilities` those of all classes, in the
     order of the task's labels; they add up to 1. Of a regression: `value` is the number. Of an answer that
-    was written: `text`, and its `fields` where it has some. The rest is None or empty.
+    was written: `text`, its `fields` where it has some, and its pieces with the probability of each. The rest
+    is None or empty.
     """
 
     label: str | None
@@ -46,6 +47,7 @@ class Prediction:
     value: float | None
     text: str | None = None
     fields: Mapping[str, str] | None = None
+    tokens: tuple[tuple[str, float], ...] = ()
 
 
 class Task(ABC):
@@ -143,6 +145,17 @@ class Task(ABC):
 
 
 @dataclass(frozen=True)
+class Watched:
+    """Prompts that are answered again and again while training, where the task writes.
+
+    `right` are their answers, None for the visitor's own prompt, which comes last.
+    """
+
+    prompts: tuple[str, ...] = ()
+    right: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A task with the examples of one run.
 
@@ -151,7 +164,7 @@ class Prepared:
         evaluation_rows: for each of them its place among the rows as they were loaded.
         lengths: of the training examples.
         commits: of the hub, by title, for what came from there.
-        watched: evaluation inputs that are answered again and again while training, where the task writes.
+        watched: of the evaluation rows, and the visitor's own.
     """
 
     task: Task
@@ -160,4 +173,4 @@ class Prepared:
     evaluation_rows: list[int]
     lengths: list[int]
     commits: dict[str, str]
-    watched: tuple[str, ...] = ()
+    watched: Watched = Watched()

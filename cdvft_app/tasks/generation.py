@@ -9,7 +9,7 @@ are really written, token by token.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DynamicCache, EvalPrediction, PreTrainedModel
+from transformers import EvalPrediction, PreTrainedModel
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import TextBackbone, load_language_model
@@ -25,6 +25,7 @@ from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.fields import read_fields
 from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task
 from cdvft_app.tasks.metrics import answers_measured
+from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, probability, tokens
 
 IGNORED = -100
 """The label of a place that is not learned, as torch and the Trainer have it."""
@@ -65,9 +66,7 @@ class GenerationTask(Task):
         self.model = cast(PreTrainedModel, loaded.model)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self.end = int(self.tokenizer.eos_token_id)
-        taken = inspect.signature(self.model.forward).parameters
-        self._takes_logits_to_keep = "logits_to_keep" in taken
-        self._cache = "cache" if "cache" in taken else "past_key_values"  # its name in earlier versions
+        self._takes_logits_to_keep = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     @classmethod
     def load(
@@ -176,62 +175,57 @@ class GenerationTask(Task):
         """Up to the first end; without one, a mark shows that it would have gone on."""
         kept = [int(one) for one in ids if one != IGNORED]
         if self.end in kept:
-            return self.tokenizer.decode(kept[: kept.index(self.end)], skip_special_tokens=True)
-        return self.tokenizer.decode(kept, skip_special_tokens=True) + "…"
+            return self._decode(kept[: kept.index(self.end)])
+        return self._decode(kept) + "…"
 
     def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
         """The answer to each text, by the most probable token each time."""
         examples = self.examples(inputs)
         order = sorted(range(len(examples)), key=lambda place: len(examples[place]["input_ids"]))
-        found: dict[int, str] = {}
+        found: dict[int, Prediction] = {}
         for start in range(0, len(order), AT_ONCE):
             places = order[start : start + AT_ONCE]
-            written = self.write(self.collate([examples[place] for place in places]), forward)
-            found |= {place: self._text(row) for place, row in zip(places, written.tolist(), strict=True)}
-        return [
-            Prediction(None, (), None, found[place], read_fields(found[place], self.fields) or None)
-            for place in range(len(examples))
-        ]
+            batch = self.collate([examples[place] for place in places])
+            steps = [
+                (token, probability(logits, token)) for token, logits in self._tokens(batch, forward=forward)
+            ]
+            ids, shares = (torch.stack(side, dim=1).tolist() for side in zip(*steps, strict=True))
+            for place, row, sure in zip(places, ids, shares, strict=True):
+                text = self._text(row)
+                found[place] = Prediction(
+                    None, (), None, text, read_fields(text, self.fields) or None, self._pieces(row, sure)
+                )
+        return [found[place] for place in range(len(examples))]
 
-    @torch.no_grad()
+    def _pieces(self, ids: Sequence[int], shares: Sequence[float]) -> tuple[tuple[str, float], ...]:
+        """The tokens up to the end as text, each with its probability."""
+        pieces = Pieces(self._decode)
+        last = ids.index(self.end) if self.end in ids else len(ids)
+        added = (pieces.add(*one) for one in zip(ids[:last], shares, strict=False))
+        return tuple(piece for piece in added if piece)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
     def write(self, inputs: dict[str, Tensor], forward: Callable[..., Any] | None = None) -> Tensor:
         """(B, T) tokens of the answers, greedily, each until its end or the longest that is allowed.
 
         A batch with "labels" has the right answers in its inputs, which are taken out first.
-
-        Keys and values of what was read are kept, so that each token costs one step of the model.
         """
         if "labels" in inputs:
             inputs = self.collate([{"input_ids": prompt} for prompt in _prompts(inputs)])
-        model = self.model
-        device = next(model.parameters()).device
-        mask = inputs["attention_mask"].to(device)
-        trained = model.training
-        model.eval()
-        given: dict[str, Any] = {
-            "input_ids": inputs["input_ids"].to(device),
-            "position_ids": inputs["position_ids"].to(device),
-        }
-        written: list[Tensor] = []
-        over = torch.zeros(len(mask), dtype=torch.bool, device=device)
-        given[self._cache] = cache = DynamicCache(config=model.config)
-        for _ in range(self.max_length - int(mask.sum(1).min())):
-            if self._takes_logits_to_keep:
-                given["logits_to_keep"] = 1
-            outputs: Any = (forward or model)(**given, attention_mask=mask, use_cache=True)
-            token = outputs.logits[:, -1].argmax(-1).masked_fill(over, self.end)
-            written.append(token)
-            over |= token == self.end
-            if over.all():
-                break
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            given = {
-                "input_ids": token[:, None],
-                "position_ids": given["position_ids"][:, -1:] + 1,
-                self._cache: cache,
-            }
-        model.train(trained)
-        return torch.stack(written, dim=1)
+        return torch.stack([token for token, _ in self._tokens(inputs, forward=forward)], dim=1)
+
+    def _tokens(
+        self,
+        inputs: dict[str, Tensor],
+        most: int | None = None,
+        forward: Callable[..., Any] | None = None,
+        sampling: Sampling = GREEDY,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The next token of each row, with its logits, again and again; `most` None: while there is room."""
+        room = self.max_length - int(inputs["attention_mask"].sum(1).min())
+        return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
 
     def save_config(self, folder: Path, whole: bool) -> None:
         """The tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.

@@ -49,3 +49,9 @@ def answers_measured(given: Sequence[str], wanted: Sequence[str], fields: Sequen
         "exact_match": float(np.mean([one == other for one, other in zip(told, true, strict=True)])),
         "field_f1": 2 * shared / total if total else 0.0,
     }
+
+
+def wrong_fields(given: str, wanted: str, fields: Sequence[str]) -> tuple[str, ...]:
+    """The fields that an answer has otherwise than the right one: another value, missing, or too many."""
+    told, true = read_fields(given, fields), read_fields(wanted, fields)
+    return tuple(name for name in fields if same(told.get(name, "")) != same(true.get(name, "")))

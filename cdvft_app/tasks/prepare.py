@@ -10,7 +10,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
 from cdvft_app.catalog.rows import Rows, load_rows
-from cdvft_app.tasks.base import Prepared, Task
+from cdvft_app.tasks.base import InvalidInput, Prepared, Task, Watched
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.image import ImageTask
 from cdvft_app.tasks.text import TextTask
@@ -20,7 +20,7 @@ TASKS: Mapping[Kind, type[Task]] = {"text": TextTask, "image": ImageTask, "gener
 
 
 WATCHED = 4
-"""Prompts whose answers are watched."""
+"""Prompts whose answers are watched, beside the visitor's own."""
 
 
 def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows | None = None) -> Prepared:
@@ -61,5 +61,16 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         evaluation_rows=by_length,
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
-        watched=tuple(rows.evaluation.inputs[:WATCHED]) if task.writes else (),
+        watched=_watched(task, rows, settings.own_prompt) if task.writes else Watched(),
     )
+
+
+def _watched(task: Task, rows: Rows, own: str | None) -> Watched:
+    prompts, right = tuple(rows.evaluation.inputs[:WATCHED]), tuple(rows.evaluation.labels[:WATCHED])
+    if own is None:
+        return Watched(prompts, right)
+    try:
+        task.examples([own])
+    except InvalidInput as error:
+        raise InvalidInput(f"The prompt of your own cannot be answered. {error}") from None
+    return Watched((*prompts, own), (*right, None))

@@ -35,6 +35,7 @@ from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
+from cdvft_app.tasks.metrics import wrong_fields
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import arguments, checkpoints, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
@@ -188,10 +189,25 @@ class _Run:
 
     def _answer(self) -> Answers | None:
         """What the model writes to the watched prompts now; None for a task that does not write."""
-        if not self.watched:
+        watched = self.watched
+        if not watched.prompts:
             return None
-        told = tuple(one.text or "" for one in self.task.predict(self.watched))
-        return Answers(self.trainer.state.global_step, self.clock.seconds, self.watched, told)
+        said = self.task.predict(watched.prompts)
+        answers = [one.text or "" for one in said]
+        fields = self.plan.dataset.fields
+        return Answers(
+            step=self.trainer.state.global_step,
+            seconds=self.clock.seconds,
+            prompts=watched.prompts,
+            answers=tuple(answers),
+            right=watched.right,
+            wrong=tuple(
+                () if right is None else wrong_fields(answer, right, fields)
+                for answer, right in zip(answers, watched.right, strict=True)
+            ),
+            tokens=tuple(one.tokens for one in said),
+            own=None in watched.right,
+        )
 
     def look_back(self) -> Path | None:
         """Bring step, clock and losses to the last whole checkpoint, and forget later snapshots."""

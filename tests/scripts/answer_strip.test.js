@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { answersAt, snapshots } from "../../assets/js/train/answer_strip.js";
+import { fieldOf, lines } from "../../assets/js/shared/tokens.js";
 import { RunModel } from "../../assets/js/train/run_model.js";
 
 /** @import { Run } from "../../assets/js/train/run_model.js" */
@@ -50,4 +51,33 @@ test("what was answered after a step that is computed anew is void", () => {
     model.shown[0].answers?.map(({ step }) => step),
     [0, 4],
   );
+});
+
+test("an answer is told line by line, each piece with its probability", () => {
+  assert.deepEqual(
+    lines("a: 1\nb: 2…", [
+      ["a: 1\nb", 0.5],
+      [": 2", 1],
+    ]),
+    [
+      [["a: 1", 0.5]],
+      [
+        ["b", 0.5],
+        [": 2", 1],
+        ["…", null],
+      ],
+    ],
+  );
+  assert.deepEqual(lines("a: 1\nb", []), [[["a: 1", null]], [["b", null]]]);
+});
+
+test("the field of a line is what stands before its colon", () => {
+  assert.equal(
+    fieldOf([
+      ["Ci", 1],
+      ["ty: Ames: 1", 1],
+    ]),
+    "city",
+  );
+  assert.equal(fieldOf([["Sure, here it is", 1]]), "");
 });

@@ -9,7 +9,7 @@ from typing import Any
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
+from cdvft_app.settings import MOST_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
 from cdvft_app.ui.shared.texts import SETTINGS, counted
 
 MOST_TYPED = 120  # characters in a field
@@ -23,10 +23,11 @@ NUMBERS = (
     "image_size", "warmup_ratio", "weight_decay", "checkpoint_every",
 )  # fmt: skip
 SWITCHES = ("all_gpus",)
+TYPED = ("own_prompt",)
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)
 FIELDS = (
     "recipe", "model", "dataset", "methods", "target_modules", *CHOICES, "schedule", *NUMBERS, *RATES,
-    *SWITCHES,
+    *SWITCHES, *TYPED,
 )  # fmt: skip
 LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
 """Where several values, with commas between them, race a method several times."""
@@ -166,6 +167,8 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
     for name in SWITCHES:
         values[name] = values[name] is True
+    for name in TYPED:
+        values[name] = text(values[name])[:MOST_PROMPT]
     return values if _go_together(values) else values | OF_ANOTHER
 
 

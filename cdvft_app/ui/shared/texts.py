@@ -27,6 +27,10 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "schedule": ("Schedule", "How the learning rate falls after warm-up."),
     "warmup_ratio": ("Warm-up", "Share of the steps in which the rate rises, 0 to 0.5."),
     "weight_decay": ("Weight decay", "Pulls trained numbers towards zero."),
+    "own_prompt": (
+        "A prompt of your own",
+        "Answered again and again while each method trains, beside four that were held out.",
+    ),
     "all_gpus": ("All visible GPUs", "Share each batch among them."),
     "checkpoint_every": ("Checkpoint every", "Steps between points from which a stopped run can go on."),
 }

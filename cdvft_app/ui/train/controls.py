@@ -11,6 +11,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
+from cdvft_app.settings import MOST_PROMPT
 from cdvft_app.training.schedule import gpus_to_choose
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.form import (
@@ -23,6 +24,7 @@ from cdvft_app.ui.shared.form import (
     RATE,
     RATES,
     START,
+    TYPED,
     number,
     stands_for,
     text,
@@ -34,6 +36,7 @@ from cdvft_app.ui.train.recipes import recipe_cards
 USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}
 USED_BY |= {RATE + method: method for method in METHODS}
 USED_BY |= {"image_size": "image", "max_length": "text"}  # and by models that write
+USED_BY |= dict.fromkeys(TYPED, "generation")
 
 
 class Controls:
@@ -58,6 +61,17 @@ class Controls:
                     elem_id=f"set-{name}",
                     **choices(name, recipe),
                 )
+
+        label, hint = texts.SETTINGS["own_prompt"]
+        self.fields["own_prompt"] = gr.Textbox(
+            label=label,
+            info=hint,
+            lines=2,
+            max_lines=6,
+            max_length=MOST_PROMPT,
+            visible=in_use("own_prompt", START["methods"], recipe.kind),
+            elem_id="set-own_prompt",
+        )
 
     def how(self) -> None:
         self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")

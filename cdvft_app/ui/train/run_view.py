@@ -14,6 +14,7 @@ from cdvft_app.figures import curves
 from cdvft_app.judging.outcome_sentences import score
 from cdvft_app.methods import flat, labels
 from cdvft_app.payloads.train import (
+    Answers,
     Forecast,
     RunLasting,
     RunNews,
@@ -107,6 +108,9 @@ def current(run: RunRecord) -> RunNow:
     }
 
 
+OF_ANSWERS = ("prompts", "answers", "right", "wrong", "tokens")
+
+
 def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
     """Rows as the page takes them."""
     preparing = [row for row in rows if row["kind"] == "preparing"]
@@ -117,14 +121,17 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
         ],
         "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
     }
-    answers = [row for row in rows if row["kind"] == "answers"]
+    answers = [_answers(row) for row in rows if row["kind"] == "answers"]
     if answers:
-        found["answers"] = [
-            {"step": row["step"], "prompts": row["prompts"], "answers": row["answers"]} for row in answers
-        ]
+        found["answers"] = answers
     if preparing:
         found["preparing"] = {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}
     return found
+
+
+def _answers(row: dict[str, Any]) -> Answers:
+    """As the page takes them; those of a version before have less."""
+    return cast(Answers, {"step": row["step"]} | {name: row[name] for name in OF_ANSWERS if row.get(name)})
 
 
 def poll(store: RunStore, request: object) -> RunsPoll:
@@ -145,7 +152,12 @@ def poll(store: RunStore, request: object) -> RunsPoll:
         after = cursor if isinstance(cursor, int) else 0
         rows, cursor_now = store.rows(run_id, after, kinds=KINDS, limit=MOST_ROWS)
         more = len(rows) == MOST_ROWS
-        news: RunNews = {**current(run), **rows_for_page(rows), "cursor": cursor_now, "more": more}
+        news: RunNews = {
+            **current(run),
+            **rows_for_page(rows),
+            "cursor": cursor_now,
+            "more": more,
+        }
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)
         race = [] if run.sweep else store.group(run.group_id)
