@@ -492,6 +492,28 @@ export interface Seen {
   said: string;
 }
 
+/** What one model writes: pieces with their probabilities; `method` None: it was not trained. `fields` and their `json` come with the end, where the answers of the data have fields. */
+export interface WrittenSide {
+  title: string;
+  note: string;
+  method: string | null;
+  pieces: [string, number][];
+  tokens: number;
+  seconds: number;
+  ended: boolean;
+  fields: Record<string, string>;
+  json: string;
+}
+
+/** `status` stands over the columns; `problem`: in place of them. `running`: more is to come. */
+export interface Writing {
+  prompt: string;
+  sides: WrittenSide[];
+  status: string;
+  problem: string;
+  running: boolean;
+}
+
 /** `factors`: the tints of the input diagonal, the circulant and the output diagonal. */
 export interface FactorsFixed {
   lines: Styles;

@@ -156,6 +156,7 @@ _ALL = (
         most_tokens=119,
         instruction="Fill in number, street, unit, city, state and zip, one a line.",
         fields=("number", "street", "unit", "city", "state", "zip"),
+        example="742 Evergreen Terrace apt 3, Springfield, OR 97477",
     ),
     _glue(
         key="sst2",

@@ -85,7 +85,8 @@ class DatasetEntry:
     `examples` counts what there is to train on, None where unknown. `mean_tokens` and `most_tokens` are of
     its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
     counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
-    an answer of lines "name: value", empty where answers are free text.
+    an answer of lines "name: value", empty where answers are free text. `example` is an input to begin with
+    that is not in the data.
     """
 
     key: str
@@ -109,6 +110,7 @@ class DatasetEntry:
     most_tokens: int | None = None
     instruction: str = ""
     fields: tuple[str, ...] = ()
+    example: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +26,7 @@ IDLE_SECONDS = 300.0
 PATIENCE = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
 MOST_RUNS = 6
 ROWS_A_PAGE = 10
+STOP = "stop"
 MOST_ANSWERED = 1024  # held-out rows, where a run kept no answers: what fits into PATIENCE
 
 
@@ -49,25 +50,66 @@ class Answering:
         Raises:
             ResultsError, StoreError: with a sentence.
         """
+        self._require(about)
+        with self._counted():
+            self._say((question, about))
+            kind, said = self._hear()
+            if kind == "refused":
+                raise ResultsError(said)
+            return said
+
+    def stream(self, question: str, **about: Any) -> Generator[Any, None, None]:
+        """The items that the function `question` yields, as they come; closing it ends that.
+
+        Raises:
+            ResultsError, StoreError: with a sentence.
+        """
+        self._require(about)
+        with self._counted():
+            self._say((question, about))
+            kind = ""
+            try:
+                while (heard := self._hear())[0] == "item":
+                    yield heard[1]
+                kind, said = heard
+                if kind == "refused":
+                    raise ResultsError(said)
+            finally:
+                if not kind and self._talk is not None:  # closed early: the next question waits for its end
+                    self._say(STOP)
+                    while self._hear()[0] == "item":
+                        pass
+
+    def stop(self) -> None:
+        """Let what is streamed come to its end now; where nothing is, nothing happens."""
+        if self._talk is not None and self._talk.alive():
+            self._say(STOP)
+
+    def _require(self, about: dict[str, Any]) -> None:
         for run_id in [about["run_id"]] if "run_id" in about else about["run_ids"]:
             if recorded.get(run_id) is None and self._store.get(run_id) is None:
                 raise UnknownRun(no_run(run_id))
-        with self._counted():
-            return self._answer(question, about)
 
-    def _answer(self, question: str, about: dict[str, Any]) -> Any:
+    def _say(self, words: Any) -> None:
         if self._talk is None or not self._talk.alive():
             self._talk = Conversation(_serve, str(self._store.root), IDLE_SECONDS)
         try:
-            fine, said = self._talk.ask((question, about), PATIENCE)
+            self._talk.say(words)
+        except OSError:
+            raise self._gone() from None
+
+    def _hear(self) -> tuple[str, Any]:
+        assert self._talk is not None
+        try:
+            return self._talk.hear(PATIENCE)
         except (EOFError, OSError):
-            self._talk = None
-            raise ResultsError(
-                "The process that answers has ended, most likely for want of memory. Try fewer runs."
-            ) from None
-        if not fine:
-            raise ResultsError(said)
-        return said
+            raise self._gone() from None
+
+    def _gone(self) -> ResultsError:
+        self._talk = None
+        return ResultsError(
+            "The process that answers has ended, most likely for want of memory. Try fewer runs."
+        )
 
     def close(self) -> None:
         if self._talk is not None:
@@ -75,24 +117,39 @@ class Answering:
 
 
 def _serve(words: Connection, root: str, idle: float) -> None:
-    """Answer until nobody has asked for `idle` seconds."""
-    asked = _Asked(RunStore(root))
+    """Answer until nobody has asked for `idle` seconds: ("answer" or "refused", what).
+
+    What is streamed comes before as ("item", one); whatever is heard meanwhile says that it should end.
+    """
+    asked = _Asked(RunStore(root), words.poll)
     while words.poll(idle):
-        question, about = words.recv()
+        heard = words.recv()
+        if heard == STOP:  # it came too late
+            continue
+        question, about = heard
         try:
-            words.send((True, getattr(asked, question)(**about)))
+            said = getattr(asked, question)(**about)
+            if isinstance(said, Iterator):
+                for item in said:
+                    words.send(("item", item))
+                said = None
+            words.send(("answer", said))
         except (ResultsError, StoreError) as error:
-            words.send((False, str(error)))
+            words.send(("refused", str(error)))
         except Exception as error:  # the next question can be another one
             traceback.print_exc()
-            words.send((False, _why(error)))
+            words.send(("refused", _why(error)))
 
 
 class _Asked:
-    """What can be asked; holds the models of the race that was asked last."""
+    """What can be asked; holds the models of the race that was asked last.
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    `stopped` says whether what is streamed should end.
+    """
+
+    def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._store, self._stopped = store, stopped
+        self._examples: tuple[str, list[tuple[str, str]]] | None = None
         self._held: tuple[tuple[str, ...], Any] | None = None
         self._rows: tuple[object, Split] | None = None
 
@@ -125,7 +182,30 @@ class _Asked:
 
     def load(self, run_ids: Sequence[str]) -> None:
         """Make ready to answer, while somebody writes."""
-        self._models([find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]])
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        self._models(runs)
+        if runs[0].plan.model.kind == "generation":
+            self._shown(runs[0])
+
+    def stream(
+        self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Every run's answer to a prompt, and the untrained model's, as they are written."""
+        from cdvft_app.results.writing import write
+        from cdvft_app.tasks.writing import Sampling
+
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        checked, models = inputs.prompt(runs[0], prompt), self._models(runs)
+        sampling = Sampling(temperature, seed)
+        shown = self._shown(runs[0])
+        return write(models, runs, shown, checked, most=length, sampling=sampling, stopped=self._stopped)
+
+    def _shown(self, run: FinishedRun) -> list[tuple[str, str]]:
+        from cdvft_app.results.writing import examples_of
+
+        if self._examples is None or self._examples[0] != run.record.id:
+            self._examples = run.record.id, examples_of(run)
+        return self._examples[1]
 
     def prove(
         self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None

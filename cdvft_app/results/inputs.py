@@ -49,6 +49,20 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
     return list(zip(given, second, strict=True)) if pairs else list(given)
 
 
+def prompt(run: FinishedRun, given: object) -> str:
+    """A prompt for a race whose models write.
+
+    Raises:
+        ResultsError: why it cannot be answered.
+    """
+    if run.plan.model.kind != "generation":
+        raise ResultsError("The models of this race write nothing; they answer with a class or a number.")
+    if not isinstance(given, str) or not given.strip():
+        raise ResultsError("There is nothing to answer; write a prompt.")
+    (checked,) = texts(run, [given.strip()])
+    return checked
+
+
 def picture(run: FinishedRun, data: bytes, name: str = "The image") -> Any:
     """A PIL image out of a file's bytes.
 

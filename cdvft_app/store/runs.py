@@ -190,9 +190,8 @@ class RunStore:
     ) -> tuple[list[dict[str, Any]], int]:
         """At most `limit` rows after the cursor `after`, oldest first, and the cursor to ask with next.
 
-        A row has `cursor`, `kind`, `step` (None where the event has none) and the event's other fields. A
-        training step that is not above the one before it means that the run was resumed there: rows read
-        earlier from that step on are void.
+        A row has `cursor`, `kind`, `step` (None: the event has none) and the event's other fields. A training
+        step not above the one before it means that the run was resumed there: what came from it on is void.
         """
         with self._database.reading() as connection:
             found, cursor = rows.after(connection, possible_id(run_id), after, kinds, limit)

@@ -43,6 +43,7 @@ class GenerationTask(Task):
 
     Attributes:
         shown: prompts with their answers that stand before every prompt, for a model that was not trained.
+        context: tokens of prompt and answer together that the model takes.
     """
 
     name = "text-generation"
@@ -66,6 +67,7 @@ class GenerationTask(Task):
         self.model = cast(PreTrainedModel, loaded.model)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self.end = int(self.tokenizer.eos_token_id)
+        self.context = int(getattr(self.model.config, "max_position_embeddings", None) or self.max_length)
         self._takes_logits_to_keep = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     @classmethod
@@ -85,7 +87,7 @@ class GenerationTask(Task):
             raise InvalidInput("Give a list of texts, also for a single one.")
         if any(not isinstance(text, str) for text in inputs):
             raise InvalidInput("Give texts only.")
-        found = [{"input_ids": self._prompt(text)} for text in inputs]
+        found = [{"input_ids": self._prompt(text, self.shown)} for text in inputs]
         if labels is None:
             for row in found:
                 self._check_length("This text", len(row["input_ids"]) + 1)
@@ -97,9 +99,9 @@ class GenerationTask(Task):
             self._check_length(f"Row {place} with its answer", len(row["input_ids"]) + len(row["labels"]))
         return found
 
-    def _prompt(self, text: str) -> list[int]:
+    def _prompt(self, text: str, shown: Sequence[tuple[str, str]]) -> list[int]:
         told = [{"role": "system", "content": self.instruction}] if self.instruction else []
-        for prompt, answer in self.shown:
+        for prompt, answer in shown:
             told += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         laid_out = self.tokenizer.apply_chat_template(
             [*told, {"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
@@ -226,6 +228,38 @@ class GenerationTask(Task):
         """The next token of each row, with its logits, again and again; `most` None: while there is room."""
         room = self.max_length - int(inputs["attention_mask"].sum(1).min())
         return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
+
+    def fitting(self, prompt: str, shown: Sequence[tuple[str, str]], most: int) -> Sequence[tuple[str, str]]:
+        """As many of these examples as fit before a prompt whose answer may have `most` tokens.
+
+        Raises:
+            InvalidInput: not even the prompt alone does.
+        """
+        room = self.context - most
+        alone = len(self._prompt(prompt, ()))
+        if alone > room:
+            raise InvalidInput(
+                f"This prompt has {alone:,} tokens. The model takes {self.context:,} with the answer, which "
+                f"may have {most:,}; shorten the prompt, or the answer's length."
+            )
+        counts = range(len(shown), -1, -1)
+        return shown[: next(count for count in counts if len(self._prompt(prompt, shown[:count])) <= room)]
+
+    def stream(
+        self,
+        prompt: str,
+        most: int,
+        sampling: Sampling,
+        forward: Callable[..., Any] | None = None,
+        shown: Sequence[tuple[str, str]] = (),
+    ) -> Iterator[tuple[str, float] | None]:
+        """The answer as it is written: for each token the piece of text that it completes, or None."""
+        pieces = Pieces(self._decode)
+        inputs = self.collate([{"input_ids": self._prompt(prompt, shown)}])
+        for token, logits in self._tokens(inputs, most, forward, sampling):
+            if int(token) == self.end:
+                return
+            yield pieces.add(int(token), float(probability(logits, token)))
 
     def save_config(self, folder: Path, whole: bool) -> None:
         """The tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.
