@@ -15,6 +15,7 @@ import time
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.recorded import FILE
+from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.run_view import poll
 
 
@@ -23,7 +24,8 @@ def rounded(rows: list[list[float | None]]) -> list[list[float | None]]:
 
 
 def main(ids: list[str]) -> None:
-    answer = poll(RunStore.default(), {"cursors": dict.fromkeys(ids, 0)})
+    store = RunStore.default()
+    answer = json.loads(poll(store, Feed(store), {"cursors": dict.fromkeys(ids, 0)}).body)
     if not ids or answer["missing"]:
         sys.exit(
             f"Give the ids of runs in the store; unknown: {', '.join(answer['missing']) or 'none given'}."

@@ -31,7 +31,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE
+from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import group, numbers, parse_sweep
 from cdvft_app.training.foreground import run_here
 from cdvft_app.training.limits import most_run_seconds
@@ -84,7 +84,7 @@ def sweep(
 def _cut_off(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
     """The runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
     for runs in store.groups(LOOKED_THROUGH, sweeps=True):
-        busy = any(run.state in ("queued", *ACTIVE) for run in runs)
+        busy = any(run.state in UNFINISHED for run in runs)
         if not busy and {run.settings for run in runs} <= set(wanted):
             return runs
     return []

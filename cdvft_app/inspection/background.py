@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ ENDED = "The process that computes has ended, most likely for want of memory. Tr
 
 
 class Inspector:
-    """Takes one question at a time."""
+    """Takes one question at a time; `counted` holds while it is answered, and may refuse it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, counted: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self._root = root
+        self._counted = counted
         self._talk: Conversation | None = None
         self.turn = Turn("The server computes for somebody else; try again in a moment.")
 
@@ -36,7 +37,7 @@ class Inspector:
             Busy: others were still asking.
             Unavailable, SnapshotError, StoreError, InvalidChoice: with a sentence.
         """
-        with self.turn.taken(patience):
+        with self.turn.taken(patience), self._counted():
             if self._talk is None or not self._talk.alive():
                 self._talk = Conversation(_serve, str(self._root), IDLE_SECONDS)
             try:

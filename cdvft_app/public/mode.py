@@ -35,6 +35,7 @@ class Mode(BaseModel):
     asked: Literal["auto", "1", "0"] = Field("auto", alias="CDVFT_PUBLIC")
     space: str = Field("", alias="SPACE_ID")
     space_host: str = Field("", alias="SPACE_HOST")
+    oauth_secret: SecretStr = Field(SecretStr(""), alias="OAUTH_CLIENT_SECRET")
     bound_to: str = Field("127.0.0.1", alias="GRADIO_SERVER_NAME")
     share: str = Field("", alias="GRADIO_SHARE")
     budget_seconds: Amount = Field(1800, alias="CDVFT_BUDGET_SECONDS")
@@ -51,6 +52,11 @@ class Mode(BaseModel):
         if self.asked != "auto":
             return self.asked == "1"
         return bool(self.space) or self.shared or not _loopback(self.bound_to)
+
+    @property
+    def hub_accounts(self) -> bool:
+        """Whether sessions are signed with the secret that the hub gives a Space: nobody makes one up."""
+        return bool(self.space and self.oauth_secret.get_secret_value())
 
     @property
     def shared(self) -> bool:

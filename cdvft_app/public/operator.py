@@ -10,7 +10,7 @@ from cdvft_app.public.mode import mode
 from cdvft_app.store.records import IllegalTransition, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.spending import Spent
-from cdvft_app.store.states import ACTIVE
+from cdvft_app.store.states import UNFINISHED
 from cdvft_app.store.viewers import EVERYTHING
 
 LATEST = 30
@@ -71,4 +71,4 @@ class Operator:
 
 
 def _goes_on(run: RunRecord) -> bool:
-    return run.state == "queued" or run.state in ACTIVE
+    return run.state in UNFINISHED

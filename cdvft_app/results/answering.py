@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -245,6 +246,12 @@ class _Asked:
         places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
         page = places[start : start + ROWS_A_PAGE]
         return {"count": len(places), "rows": held_out.told(self._held_out(runs[0]), answers, page)}
+
+    def example(self, run_id: str) -> dict[str, Any]:
+        """Any of the held-out rows; see `held_out.example`."""
+        run = find(self._store, run_id)
+        rows = self._held_out(run)
+        return held_out.example(rows, run.labels, random.randrange(len(rows)))
 
     def evaluate(self, run_id: str, with_runs: Sequence[str]) -> int:
         """Answer the held-out rows for a run that kept no answers, and keep them; how many."""

@@ -111,6 +111,23 @@ def told(held_out: Split, answers: Sequence[Predictions], places: np.ndarray) ->
     ]
 
 
+def example(held_out: Split, labels: Sequence[str], place: int) -> dict[str, Any]:
+    """One row as somebody could give it: {"row", "text", "second", "image", "label"}.
+
+    `image` is a PNG's bytes; what the row does not have is None. `row` counts from 1.
+    """
+    one, label = held_out.inputs[place], held_out.labels[place]
+    said = labels[int(label)] if labels else str(label)
+    told: dict[str, Any] = {"row": place + 1, "text": None, "second": None, "image": None, "label": said}
+    if isinstance(one, str):
+        return told | {"text": one}
+    if isinstance(one, tuple | list):
+        return told | {"text": one[0], "second": one[1]}
+    from PIL import Image
+
+    return told | {"image": _png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
+
+
 def _said(answers: Predictions, place: int) -> dict[str, Any]:
     outputs = answers.outputs[place]
     if len(outputs) == 1:
@@ -138,6 +155,10 @@ def _thumbnail(one: Any) -> str:
         times = THUMBNAIL // max(image.size)
         image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return f"data:image/png;base64,{base64.b64encode(_png(image)).decode()}"
+
+
+def _png(image: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return file.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from peft import PeftModel
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from cdvft.layer import CDVFTLayer
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, load
 from cdvft_app.tasks.labelled import LabelledTask
@@ -48,7 +49,7 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         raise ResultsError(f"{run.label} has no adapter, so there is nothing to merge or to switch off.")
     task, model = load(run)
     if not isinstance(task, LabelledTask):
-        raise ResultsError("There are no logits to compare for this kind of task.")
+        raise ResultsError("Models that write are not proved here: the proof compares scores of labels.")
     adapted = cast(PeftModel, model)
 
     def logits(of: nn.Module) -> Tensor:
@@ -68,12 +69,13 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         trainable.load(again, Path(folder))
         loaded_again = logits(again)
     merged = logits(copy.deepcopy(adapted).merge_and_unload(safe_merge=True))
-    pairs = (
+    pairs = [
         ("Merged into the weights, it answers the same", merged, learned),
         ("Switched off, it is the frozen model", switched_off, logits(frozen.model)),
         ("Saved and loaded again, it answers the same", loaded_again, learned),
+        *_by_fft(adapted, logits),
         ("What it learned changes the answer", learned, switched_off),
-    )
+    ]
     checks = tuple(
         Check(promise, float((one - other).abs().max()), float(other.abs().max()))
         for promise, one, other in pairs
@@ -83,3 +85,19 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
     tensors = tuple((name, shape, int(torch.tensor(shape).prod())) for name, shape in shapes.items())
     return Proof(checks, file.stat().st_size, tensors)
+
+
+def _by_fft(adapted: nn.Module, logits: Callable[[nn.Module], Tensor]) -> list[tuple[str, Tensor, Tensor]]:
+    """Of CDVFT: what its FFTs answer, and what the same factors do once multiplied out to matrices."""
+    layers = [module for module in adapted.modules() if isinstance(module, CDVFTLayer)]
+    if not layers:
+        return []
+    usual = [dict(layer.cdvft_backend) for layer in layers]
+    answered = {}
+    for backend in ("fft", "merged"):
+        for layer in layers:
+            layer.cdvft_backend = dict.fromkeys(layer.cdvft_backend, backend)
+        answered[backend] = logits(adapted)
+    for layer, before in zip(layers, usual, strict=True):
+        layer.cdvft_backend = before
+    return [("By FFTs it answers as by dense matrices", answered["fft"], answered["merged"])]

@@ -70,6 +70,11 @@ def append(connection: sqlite3.Connection, number: int, event: Event, folders: P
     ).fetchone()
 
 
+def last(connection: sqlite3.Connection, run_id: str) -> int:
+    """The latest row's cursor, which no other row will ever have."""
+    return connection.execute("SELECT max(cursor) FROM rows WHERE run_id = ?", (run_id,)).fetchone()[0] or 0
+
+
 def after(
     connection: sqlite3.Connection, run_id: str, cursor: int, kinds: Sequence[str] | None, limit: int
 ) -> tuple[list[dict[str, Any]], int]:

@@ -17,21 +17,13 @@ from typing import Any
 
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import leases, making, owners, rows, states, waiting
+from cdvft_app.store import leases, making, owners, records, rows, states, waiting
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
 from cdvft_app.store.measurements import Measurements
-from cdvft_app.store.records import (
-    IllegalTransition,
-    NotOwner,
-    RunRecord,
-    StoreError,
-    UnknownRun,
-    kept,
-    select,
-)
+from cdvft_app.store.records import IllegalTransition, NotOwner, RunRecord, StoreError, UnknownRun, kept
 from cdvft_app.store.spending import Spending
 from cdvft_app.store.viewers import EVERYTHING, Viewer
 
@@ -197,6 +189,11 @@ class RunStore:
             found, cursor = rows.after(connection, possible_id(run_id), after, kinds, limit)
             return self._viewer().rows(connection, possible_id(run_id), found), cursor
 
+    def last_row(self, run_id: object) -> int:
+        """The cursor of the run's latest row; 0 where it has none."""
+        with self._database.reading() as connection:
+            return rows.last(connection, possible_id(run_id))
+
     # States
 
     def state(self, run_id: object) -> str | None:
@@ -223,7 +220,7 @@ class RunStore:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
         with self._database.writing() as connection:
             number = kept(connection, run_id)["number"]
-            found = select(connection, "WHERE number = ?", number)[0]
+            found = records.select(connection, "WHERE number = ?", number)[0]
             if found.state == "queued":
                 states.move(connection, number, "stopped", "Stopped before it began.")
             elif found.state in states.FINAL:
@@ -291,7 +288,7 @@ class RunStore:
         self.leases.expire()
         with self._database.writing() as connection:
             row = kept(connection, run_id)
-            found = select(connection, "WHERE number = ?", row["number"])[0]
+            found = records.select(connection, "WHERE number = ?", row["number"])[0]
             if found.state in states.ACTIVE:
                 raise IllegalTransition(f"“{found.name}” is {found.state}; stop it first, then delete it.")
             connection.execute("DELETE FROM runs WHERE number = ?", (row["number"],))

@@ -9,6 +9,7 @@ from cdvft_app.store import spending
 from cdvft_app.store.records import IllegalTransition, RunRecord
 
 ACTIVE = ("preparing", "running", "stopping")
+UNFINISHED = ("queued", *ACTIVE)
 RESUMABLE = ("stopped", "failed", "interrupted")
 FINAL = ("finished", *RESUMABLE)
 LEASE_SECONDS = 20.0

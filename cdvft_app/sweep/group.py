@@ -10,7 +10,7 @@ from cdvft_app import catalog
 from cdvft_app.judging.sweep_results import Outcome
 from cdvft_app.payloads.compare import SweepProgress, SweepShown
 from cdvft_app.store.records import RunRecord
-from cdvft_app.store.states import ACTIVE, FINAL
+from cdvft_app.store.states import FINAL, UNFINISHED
 from cdvft_app.sweep.payload import payload
 
 
@@ -60,7 +60,7 @@ def progress(runs: Sequence[RunRecord]) -> SweepProgress:
     included, times what is still to come. It is that of one worker.
     """
     counts = Counter(run.state for run in runs)
-    waiting = sum(counts[state] for state in ("queued", *ACTIVE))
+    waiting = sum(counts[state] for state in UNFINISHED)
     took = [run.ended - run.started for run in runs if run.state == "finished" and run.ended and run.started]
     return {
         "runs": len(runs),

@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 
 from cdvft_app.catalog import Plan
 from cdvft_app.training import schedule
+from cdvft_app.training.trackers import PROJECT
 
 
 def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch: int) -> TrainingArguments:
@@ -50,7 +51,9 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         logging_nan_inf_filter=False,
         label_names=["labels"],
         remove_unused_columns=False,
-        report_to="none",
+        report_to="none",  # see trackers.py
+        project=PROJECT,
+        run_name=f"{settings.method.label()}, {plan.recipe.title}, {folder.parent.name}",
         disable_tqdm=True,
         log_level="error",
         dataloader_pin_memory=cuda,

@@ -17,6 +17,7 @@ from cdvft_app.training import data_parallel, webhook
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.limits import most_run_seconds, out_of_time
+from cdvft_app.training.reporting import report_to
 
 IMPATIENCE_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
 
@@ -35,7 +36,11 @@ def run_here(
 
     Returns:
         The run as it ended.
+
+    Raises:
+        InvalidChoice: CDVFT_REPORT_TO names what is not here.
     """
+    report_to()  # refuses before a run is made
     with stop_signals() as should_stop:  # around the slow import as well
         run = take(store)
         data_parallel.lead(run, store.folder(run.id))

@@ -23,6 +23,7 @@ from cdvft_app.training import webhook
 from cdvft_app.training.executors import Executor, as_planned
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.limits import most_run_seconds, whole_number
+from cdvft_app.training.reporting import report_to
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
 
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
@@ -53,6 +54,7 @@ class JobQueue:
     def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = as_planned) -> None:
         self._store = store
         self._executor = executor
+        report_to()  # refuses what is not installed, before anybody waits for it
         self.most_seconds = most_run_seconds()
         self._workers = workers or whole_number("CDVFT_WORKERS", 1)
         self._most = whole_number("CDVFT_MAX_QUEUED", 50)

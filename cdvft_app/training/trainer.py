@@ -44,6 +44,8 @@ from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.explained import explained, left_early
 from cdvft_app.training.held_out import HeldOut
 from cdvft_app.training.loop import RaceTrainer
+from cdvft_app.training.reporting import report_to
+from cdvft_app.training.trackers import trackers
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
 
@@ -177,7 +179,10 @@ class _Run:
             eval_dataset=prepared.evaluation,
             data_collator=self.task.collate,
             compute_metrics=self.held_out,
-            callbacks=[self.reporter],
+            callbacks=[
+                self.reporter,
+                *trackers(report_to(), folder, lambda text: emit(Note(text, "warning"))),
+            ],
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=arguments.head_learning_rate(plan),

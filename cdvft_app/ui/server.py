@@ -7,10 +7,11 @@ from cdvft_app.public.budget import Budget, spoken
 from cdvft_app.public.operator import Operator, is_operator
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE
-from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.store.states import UNFINISHED
+from cdvft_app.ui.shared.viewing import unknown_code, visitor
 
 WRONG_KEY = "This is not the operator's key: it is what CDVFT_OPERATOR_KEY held when the server was started."
+UNKNOWN_CODE = "The code that you gave is not one of this class; ask who runs this server. "
 OF_A_TERMINAL = "a terminal, or before this server was public"
 
 
@@ -25,7 +26,7 @@ def standing(budget: Budget) -> Standing | None:
     kind = {"account": "your account", "code": "your code", "address": "your network address"}
     return {
         "short": f"{spoken(balance.left)} left",
-        "text": left + renews,
+        "text": (UNKNOWN_CODE if unknown_code() else "") + left + renews,
         "visitor": kind[who.partition(" ")[0]],
     }
 
@@ -76,5 +77,5 @@ def _run(run: RunRecord) -> ServerRun:
         "state": run.state,
         "hidden": run.hidden,
         "private": run.private,
-        "goes_on": run.state == "queued" or run.state in ACTIVE,
+        "goes_on": run.state in UNFINISHED,
     }

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,12 @@ def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
             for event in heard:
                 server.store.append(record.id, event)
         yield "?tab=use&run=" + ",".join(record.id for record in records)
+
+
+def held_out_texts() -> Sequence[str]:
+    import tiny_models
+
+    return tiny_models.reviews(24, seed=2).inputs
 
 
 def ask_here(self: Answering, question: str, **about: object) -> object:
@@ -126,8 +132,18 @@ def test_an_adapter_s_promises_are_proved(page: Page) -> None:
     page.locator("#use-texts textarea").fill("good film")
     page.get_by_role("button", name="Prove it").click()
     rows = page.locator("table.proof tbody tr")
-    expect(rows).to_have_count(3)
-    assert [row.locator("td").last.inner_text() for row in rows.all()] == ["yes"] * 3
+    expect(rows).to_have_count(4)
+    assert [row.locator("td").last.inner_text() for row in rows.all()] == ["yes"] * 4
+
+
+def test_a_held_out_row_is_taken_as_an_example(page: Page) -> None:
+    page.get_by_role("button", name="Take an example").click()
+    told = page.locator("#use-example-said")
+    expect(told).to_contain_text(re.compile(r"Row \d+ of those held out; its label: (negative|positive)"))
+    text = page.locator("#use-texts textarea").input_value()
+    assert text in held_out_texts()
+    page.get_by_role("button", name="Ask all methods").click()
+    expect(page.locator("#use-answers h3")).to_have_text(text)
 
 
 @pytest.mark.parametrize(

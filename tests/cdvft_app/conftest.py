@@ -103,3 +103,15 @@ def answer_plan(llama_folder: Path):
         return dataclasses.replace(plan, model=model, dataset=dataset)
 
     return make
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """A hub of the test's own, asked in place of the real one."""
+    from hub_stub import hub
+
+    with hub() as one:
+        monkeypatch.setenv("HF_ENDPOINT", one.address)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", one.address)  # read when it was imported
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        yield one

@@ -148,18 +148,18 @@ const stateOf = (run) => run.state + (run.hidden ? ", hidden" : "") + (run.priva
  */
 function acts(run, operate) {
   const able = [run.goes_on ? "stop" : "delete", run.hidden ? "show" : "hide"];
-  const buttons = able.map((act) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "text-button",
-        "aria-label": `${act} ${run.name}, ${run.method}`,
-        onclick: () => void operate({ act, run: run.id }),
-      },
-      act,
-    ),
-  );
+  const buttons = able.map((act) => {
+    const name = `${act} ${run.name}, ${run.method}`;
+    const button = h("button", { type: "button", class: "text-button", "aria-label": name }, act);
+    let sure = act !== "delete"; // which cannot be undone, so it takes a second press
+    button.addEventListener("click", () => {
+      if (sure) return void operate({ act, run: run.id });
+      sure = true;
+      button.textContent = "delete for good";
+      button.setAttribute("aria-label", `${name} for good`);
+    });
+    return button;
+  });
   return h("span", { class: "acts" }, ...buttons);
 }
 

@@ -15,10 +15,11 @@ from cdvft_app.payloads.compare import SweepAnswer, SweepShown, SweepView
 from cdvft_app.payloads.shared import Done
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import group
 from cdvft_app.sweep.payload import payload
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.shared.actions import WAITING, resume_one
+from cdvft_app.ui.shared.actions import resume_one
 from cdvft_app.ui.shared.component import ASSETS, component
 from cdvft_app.ui.shared.form import in_words
 from cdvft_app.ui.shared.state import AppState
@@ -38,7 +39,7 @@ def sweep(app: AppState, asked: object) -> SweepAnswer:
     runs = _runs(app, asked.get("group"))
     if not runs:
         return {"missing": True}
-    ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in WAITING)
+    ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in UNFINISHED)
     mine = app.store.owner(runs[0].id, asked.get("token"))
     answer: SweepAnswer = {"progress": group.progress(runs), "mine": mine, "known": ended}
     return answer if asked.get("known") == ended else {**answer, "shown": group.shown(runs)}
@@ -47,7 +48,7 @@ def sweep(app: AppState, asked: object) -> SweepAnswer:
 def stop(app: AppState, asked: object) -> Done:
     """{"group", "token"}: stop all that waits or trains, if the token owns it."""
     # From the last to the first: else the worker would take the next one while its turn comes.
-    return _each(app, asked, WAITING, app.queue.stop, backwards=True)
+    return _each(app, asked, UNFINISHED, app.queue.stop, backwards=True)
 
 
 def go_on(app: AppState, asked: object) -> Done:

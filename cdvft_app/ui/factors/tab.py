@@ -7,6 +7,7 @@ what is loaded, nothing is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -40,6 +41,7 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import label, summary
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Factors"
 COMPUTING = 4, 32  # requests at a time, and waiting
@@ -61,7 +63,7 @@ def build(app: AppState) -> None:
         "images": Questions.images,
         "inputs": Questions.inputs,
     }
-    questions = Questions(app.store)
+    questions = Questions(app.store, lambda: app.queue.budget.spending(visitor(), "look into factors"))
     pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.")
     component(
         "factors/theatre.js",
@@ -76,9 +78,11 @@ def build(app: AppState) -> None:
 class Questions:
     """What the page may ask. Every argument is untrusted: ids and names are looked up, never used."""
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(
+        self, store: RunStore, counted: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         self.store = store
-        self.inspector = Inspector(store.root)
+        self.inspector = Inspector(store.root, counted)
 
     def runs(self, _: dict[str, Any]) -> InspectedRuns:
         """Every run that can be looked into, the latest first, recorded ones last."""

@@ -127,9 +127,11 @@ def lab(app: AppState) -> None:
                 yield value
         finally:  # a cancelled event leaves its thread computing
             work.close()
+            if fits.get(request.session_hash) is work:
+                del fits[request.session_hash]
 
     def end_fit(request: gr.Request) -> None:
-        """Gradio drops what it cancels, and Python closes it when it likes: here it ends at once."""
+        """Gradio drops a cancelled generator without closing it, so a stopped fit would hold its turn."""
         if work := fits.pop(request.session_hash, None):
             work.close()
 

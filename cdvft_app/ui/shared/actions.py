@@ -13,13 +13,11 @@ from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE, RESUMABLE
+from cdvft_app.store.states import RESUMABLE, UNFINISHED
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.shared.form import in_words, label, race
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
-
-WAITING = ("queued", *ACTIVE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Stop those of the shown runs that wait or train; None, or why it was refused."""
     # From the last to the first: else the worker would take the next one while its turn comes.
     runs = _acted_on(app.store, ids, token)
-    return _each(app, reversed([run.id for run in runs if run.state in WAITING]), token, app.queue.stop)
+    return _each(app, reversed([run.id for run in runs if run.state in UNFINISHED]), token, app.queue.stop)
 
 
 def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
@@ -96,7 +94,7 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
     runs = _acted_on(store, ids, token)
     if not runs:
         return Buttons(False, False, "Stop and Resume are for a race of yours.")
-    busy = [run for run in runs if run.state in WAITING]
+    busy = [run for run in runs if run.state in UNFINISHED]
     ended_early = [run for run in runs if run.state in RESUMABLE]
     if (busy or ended_early) and not store.owner(runs[0].id, token):
         what = "stopped" if busy else "resumed"

@@ -51,16 +51,31 @@ def visitor() -> str | None:
         return None
     if request is None:
         return visitors.visitor(known, None, "", "")
-    code = request.cookies.get(visitors.CODE_COOKIE) or request.headers.get(visitors.CODE_HEADER) or ""
     client = request.client
-    return visitors.visitor(known, _account(request), unquote(str(code)), client.host if client else "")
+    return visitors.visitor(known, _account(request), _code(request), client.host if client else "")
+
+
+def unknown_code() -> bool:
+    """Whether a class code came with the request that the operator did not give out."""
+    request = LocalContext.request.get(None)
+    code = _code(request) if request is not None else ""
+    return bool(code) and not visitors.is_code(mode(), code)
+
+
+def _code(request: Any) -> str:
+    sent = request.cookies.get(visitors.CODE_COOKIE) or request.headers.get(visitors.CODE_HEADER) or ""
+    return unquote(str(sent))
 
 
 def _account(request: Any) -> str | None:
-    """The name under which somebody is logged in, by Gradio's own login."""
+    """The name under which somebody is logged in: on a Space by the hub, elsewhere by Gradio's own login."""
+    plain = request.request if isinstance(request, gr.Request) else request  # as components' functions get it
+    session = plain.scope.get("session") if plain is not None and mode().hub_accounts else None
+    if session and (signed_in := session.get("oauth_info")):
+        return str(signed_in["userinfo"]["preferred_username"])
     if isinstance(request, gr.Request):
         return request.username
-    app = request.app  # what calls a component's function is the plain request
+    app = request.app
     for cookie in (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"):
         if name := app.tokens.get(request.cookies.get(cookie)):
             return name

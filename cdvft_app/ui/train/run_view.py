@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, cast
 
 import gradio as gr
+import orjson
+from fastapi import Response
 
 from cdvft_app import catalog
 from cdvft_app.costs.sentences import listed
@@ -14,12 +16,10 @@ from cdvft_app.figures import curves
 from cdvft_app.judging.outcome_sentences import score
 from cdvft_app.methods import flat, labels
 from cdvft_app.payloads.train import (
-    Answers,
     Forecast,
     RunLasting,
     RunNews,
     RunNow,
-    RunRows,
     RunsPoll,
     RunState,
     RunView,
@@ -31,10 +31,9 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import in_words, summary
+from cdvft_app.ui.train.feed import Feed
 
 MOST_RUNS = 32
-MOST_ROWS = 2000
-KINDS = ("preparing", "step", "evaluation", "answers", "note")
 METRIC_TITLES = {
     "accuracy": "Accuracy",
     "matthews": "Matthews",
@@ -108,36 +107,11 @@ def current(run: RunRecord) -> RunNow:
     }
 
 
-OF_ANSWERS = ("prompts", "answers", "right", "wrong", "tokens")
+def poll(store: RunStore, feed: Feed, request: object) -> Response:
+    """A `RunsPoll`: what is new since the cursors in `request`, and whether its token may stop what is shown.
 
-
-def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
-    """Rows as the page takes them."""
-    preparing = [row for row in rows if row["kind"] == "preparing"]
-    found: RunRows = {
-        "steps": [(row["step"], row["seconds"], row["loss"]) for row in rows if row["kind"] == "step"],
-        "evaluations": [
-            (row["step"], row["seconds"], row["metric"]) for row in rows if row["kind"] == "evaluation"
-        ],
-        "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
-    }
-    answers = [_answers(row) for row in rows if row["kind"] == "answers"]
-    if answers:
-        found["answers"] = answers
-    if preparing:
-        found["preparing"] = {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}
-    return found
-
-
-def _answers(row: dict[str, Any]) -> Answers:
-    """As the page takes them; those of a version before have less."""
-    return cast(Answers, {"step": row["step"]} | {name: row[name] for name in OF_ANSWERS if row.get(name)})
-
-
-def poll(store: RunStore, request: object) -> RunsPoll:
-    """What is new since the cursors in `request`, and whether its token may stop what is shown.
-
-    {"cursors": {run id: cursor}, "token"} are untrusted input.
+    {"cursors": {run id: cursor}, "token"} are untrusted input. FastAPI would look at every number of an
+    answer that is no response yet.
     """
     asked = request if isinstance(request, dict) else {}
     cursors = asked.get("cursors")
@@ -150,20 +124,17 @@ def poll(store: RunStore, request: object) -> RunsPoll:
             answer["missing"].append(str(run_id)[:40])
             continue
         after = cursor if isinstance(cursor, int) else 0
-        rows, cursor_now = store.rows(run_id, after, kinds=KINDS, limit=MOST_ROWS)
-        more = len(rows) == MOST_ROWS
-        news: RunNews = {
-            **current(run),
-            **rows_for_page(rows),
-            "cursor": cursor_now,
-            "more": more,
-        }
+        rows, cursor_now, more = feed.after(run_id, after, run.settings.own_prompt is not None)
+        news: RunNews = {**current(run), **rows, "cursor": cursor_now, "more": more}
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)
-        race = [] if run.sweep else store.group(run.group_id)
-        whole: WholeRun | None = {**news, **lasting(run, race)} if after == 0 else None
-        answer["runs"].append(whole or news)
-    return answer
+        answer["runs"].append(news if after else _whole(store, run, news))
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:
+    race = [] if run.sweep else store.group(run.group_id)
+    return {**news, **lasting(run, race)}
 
 
 def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:
@@ -182,7 +153,7 @@ def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
         "train/run_view.js",
         shown([], "last", ""),
         events=("run_state", "run_ended", "stop_runs", "use_settings"),
-        server_functions={"poll": partial(poll, store)},
+        server_functions={"poll": partial(poll, store, Feed(store))},
         lines=curves.lines(),
         layout=curves.layout(),
         **arguments,

@@ -38,9 +38,13 @@ def answers(inputs: Sequence[str], said: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-def _row(side: Mapping[str, Any], answer: Mapping[str, Any], labels: Sequence[str], first: str | None) -> str:
+def _name(side: Mapping[str, Any]) -> str:
     note = f'<span class="quiet">{escape(side["note"])}</span>' if side["note"] else ""
-    name = f'<th scope="row">{escape(side["title"])}{note}</th>'
+    return f'<th scope="row">{escape(side["title"])}{note}</th>'
+
+
+def _row(side: Mapping[str, Any], answer: Mapping[str, Any], labels: Sequence[str], first: str | None) -> str:
+    name = _name(side)
     if answer["label"] is None:
         return f"<tr>{name}<td>{answer['value']:.3f}</td><td></td></tr>"
     differs = answer["label"] != first

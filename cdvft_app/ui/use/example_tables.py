@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cdvft_app.judging.outcome_sentences import p
 from cdvft_app.judging.paired import LEVEL, Paired
 from cdvft_app.results import scores
 from cdvft_app.store.predictions import Predictions
@@ -35,12 +36,8 @@ def _tested(runs: Sequence[Named], paired: Paired | None) -> str:
     return (
         f"<p>{escape(first)} alone is right on {paired.first_alone:,} of {paired.rows:,} rows, "
         f"{escape(second)} alone on {paired.second_alone:,}: <b>{verdict}</b> "
-        f"(p = {p_value(paired)}; below {LEVEL:g} counts).</p>"
+        f"({p(paired)}; below {LEVEL:g} counts).</p>"
     )
-
-
-def p_value(paired: Paired) -> str:
-    return f"{paired.p_value:.2g}" if paired.p_value >= 0.001 else f"{paired.p_value:.0e}"
 
 
 def _matrix(run: Named, counted: np.ndarray, labels: Sequence[str]) -> str:

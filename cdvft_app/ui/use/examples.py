@@ -34,6 +34,10 @@ NONE_KEPT = (
     '<p class="quiet">These runs kept no answers for the held-out rows; those of an earlier version did not. '
     f"The rows can be answered now, the first {MOST_ANSWERED:,} at most.</p>"
 )
+OF_CLASSIFIERS = (
+    '<p class="quiet">Only labels are compared row by row. These models write: ask them above, and read '
+    "their score over all held-out rows on the Train tab.</p>"
+)
 TEST = r"""Rows that both get right, or both wrong, do not say which method is better. Of the others, $b$ are
 right with the first alone and $c$ with the second alone. Were both equally good, $b$ would be as the heads of
 $b + c$ fair coins, so the exact McNemar test takes
@@ -71,6 +75,8 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
     def shown(group_id: object, chosen: Sequence[object], labels: bool) -> list[Any]:
         """The scores of the chosen runs; `labels`: fill the choice of labels, too."""
         runs = _chosen(app, group_id, chosen)
+        if runs and runs[0].plan.model.kind == "generation":
+            return [OF_CLASSIFIERS, *[gr.update(visible=False)] * 3, gr.skip(), gr.skip()]
         kept = [(run.label, run.record.method, _kept(app, run)) for run in runs]
         named = [(title, method, answers) for title, method, answers in kept if answers]
         lacking, regression = len(named) < len(kept), bool(runs) and not runs[0].labels

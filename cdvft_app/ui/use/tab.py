@@ -18,7 +18,17 @@ from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.use import answers, downloads, drawing, endpoints, examples, publish, races, write
+from cdvft_app.ui.use import (
+    answers,
+    downloads,
+    drawing,
+    endpoints,
+    examples,
+    one_example,
+    publish,
+    races,
+    write,
+)
 from cdvft_app.ui.use.html import problem
 
 TITLE = "Use"
@@ -67,7 +77,12 @@ def build(app: AppState) -> OnVisit:
                 label="Image", file_types=["image"], visible=False, elem_id="use-image", height=120
             )
             waits = gr.HTML(elem_id="use-waits", apply_default_css=False)
-            ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
+            with gr.Row():
+                ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
+                example = gr.Button("Take an example", elem_id="use-example")
+            told = one_example.build(
+                app, answering, race, fields=(texts, second, image, at.prompt), take=example, asking=ASKING
+            )
             said = gr.HTML(elem_id="use-answers", apply_default_css=False)
             examples.section(app, answering, race, ASKING)
             gr.HTML("<h2>One of them</h2>", apply_default_css=False)
@@ -94,7 +109,7 @@ def build(app: AppState) -> OnVisit:
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
         if not runs:
-            return [gr.update(visible=False), *[gr.skip()] * 10, "", "", "", gr.update(visible=False)]
+            return [gr.update(visible=False), *[gr.skip()] * 10, "", "", "", "", gr.update(visible=False)]
         kind = runs[0].plan.model.kind
         text = kind == "text"
         named = [(one.label, one.record.id) for one in runs]
@@ -111,10 +126,26 @@ def build(app: AppState) -> OnVisit:
             "",
             "",
             "",
+            "",
             gr.update(visible=False),
         ]
 
-    shown = [opened, texts, second, pad, image, ask, *at.outputs, waits, run, said, proved, refused, file]
+    shown = [
+        opened,
+        texts,
+        second,
+        pad,
+        image,
+        ask,
+        *at.outputs,
+        waits,
+        run,
+        told,
+        said,
+        proved,
+        refused,
+        file,
+    ]
     race.change(open_race, race, shown, **QUIET)
     race.focus(lambda: gr.update(**_offer(app)), None, race, **QUIET)
 
@@ -175,7 +206,11 @@ def build(app: AppState) -> OnVisit:
         return ["", gr.update(value=made, visible=True)]
 
     take.click(take_home, [run, form, rank], [refused, file], show_progress_on=refused, **ASKING)
-    form.change(lambda kind: gr.update(visible=kind == "lora"), form, rank, **QUIET)
+
+    def other_form(kind: object) -> list[Any]:
+        return [gr.update(visible=kind == "lora"), "", gr.update(visible=False)]
+
+    gr.on([form.change, run.change], other_form, form, [rank, refused, file], **QUIET)
 
     def visited(request: gr.Request) -> Any:
         offer, asked = _offer(app), request.query_params.get("run", "")

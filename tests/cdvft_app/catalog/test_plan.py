@@ -148,12 +148,15 @@ def test_settings_of_other_methods_do_not_matter(choices: dict) -> None:
     assert _plan("fourierft", **choices).trainable_parameters() == 12_000
 
 
-def test_typed_ids_work_at_home_and_not_on_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("public", [("SPACE_ID", "someone/space"), ("GRADIO_SHARE", "True")])
+def test_typed_ids_work_at_home_and_not_in_public(
+    monkeypatch: pytest.MonkeyPatch, public: tuple[str, str]
+) -> None:
     plan = _plan(model="owner/some-model", dataset="owner/some.data", block_size=4096)
     assert (plan.model.source, plan.model.revision, plan.target_shapes) == ("hub", "main", ())
     assert (plan.dataset.kind, plan.dataset.text_columns) == ("text", ())
     assert _plan(recipe="mnist", model="timm/some").model.pooling == "timm"
-    monkeypatch.setenv("SPACE_ID", "someone/space")
+    monkeypatch.setenv(*public)
     assert not catalog.hub_ids_allowed()
     for choice in ({"model": "owner/some-model"}, {"dataset": "owner/some.data"}):
         with pytest.raises(InvalidChoice, match="on a public server ids cannot be typed in"):

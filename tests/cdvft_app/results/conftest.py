@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from listening import run
 
-from cdvft_app.catalog import Plan
+from cdvft_app.catalog import Plan, get_model, mirror
 from cdvft_app.catalog.rows import Rows
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store.runs import RunStore
@@ -19,6 +19,18 @@ def store(tmp_path_factory: pytest.TempPathFactory):
     made = RunStore(tmp_path_factory.mktemp("runs"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hub client's cache with MiniLM, which cards and scripts fetch from there."""
+    folder = tmp_path_factory.mktemp("hub")
+    name, revision = get_model("minilm").base(None)
+    assert name and revision
+    snapshot = folder / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+    snapshot.parent.mkdir(parents=True)
+    snapshot.symlink_to(mirror.ensure("minilm"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -21,7 +22,7 @@ import torch
 from packaging.requirements import Requirement
 from PIL import Image
 
-from cdvft_app.catalog import mirror, resolve
+from cdvft_app.catalog import resolve
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.results import recorded, wheel
 from cdvft_app.results.export import Export, write_folder
@@ -32,6 +33,14 @@ from cdvft_app.training import finished
 pytestmark = pytest.mark.mirror
 TEXT = "a gripping, funny and deeply human film"
 DIGIT = np.kron(np.eye(7, dtype=np.uint8) * 255, np.ones((4, 4), np.uint8))  # 28 x 28
+ROOT = Path(__file__).parents[3]
+QUIETLY = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index")
+KNOWN = """
+import importlib.util, pathlib, sys
+assert pathlib.Path(importlib.util.find_spec("cdvft").origin).is_relative_to(sys.prefix)
+import peft  # and nobody imports cdvft
+print(peft.PeftConfig.from_pretrained(sys.argv[1]).peft_type.value)
+"""
 CHECK = """
 import contextlib, importlib.util, io, json, os, pathlib, sys
 assert not [name for name in ("cdvft_app", "gradio", "datasets") if importlib.util.find_spec(name)]
@@ -72,6 +81,10 @@ def link(distribution: metadata.Distribution, site: Path) -> None:
             (site / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())
 
 
+def pip(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "pip", *map(str, arguments)], check=True)
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, trained, store):
     """By name, an exported folder and the app's own logits for what the card's lines are asked."""
@@ -106,39 +119,16 @@ def python(tmp_path_factory, exported):
             link(distribution, place / "borrowed")
     (packages / "borrowed.pth").write_text(f"{place / 'borrowed'}\n")
     interpreter = place / "venv" / "bin" / "python"
-    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(interpreter),
-        "install",
-        *options,
-        str(out / "mnist" / wheel.NAME),
-    ]
-    subprocess.run(pip, check=True)
+    pip("--python", interpreter, "install", *QUIETLY, out / "mnist" / wheel.NAME)
     return interpreter
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    """The hub client's cache with the one model that a card fetches from there."""
-    folder = tmp_path_factory.mktemp("hub")
-    record = json.loads((recorded.FOLDER / "recorded-lora" / "adapter_config.json").read_text())
-    name = record["base_model_name_or_path"].replace("/", "--")
-    snapshot = folder / f"models--{name}" / "snapshots" / record["revision"]
-    snapshot.parent.mkdir(parents=True)
-    snapshot.symlink_to(mirror.ensure("minilm"))
-    return folder
-
-
-def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub, tmp_path):
+def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, python, hub_cache, tmp_path):
     out, own = exported
     adapter = str(out / "recorded-cdvft")
     names = {
         "CDVFT_ADAPTER": adapter,
-        "HF_HUB_CACHE": str(hub),
+        "HF_HUB_CACHE": str(hub_cache),
         "HF_HUB_OFFLINE": "1",
         "PATH": "",
         "HOME": str(tmp_path),
@@ -150,3 +140,18 @@ def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, pyt
     said = json.loads(ended.stdout.splitlines()[-1])
     for name, logits in own.items():
         torch.testing.assert_close(torch.tensor(said[name]), logits, rtol=0, atol=2e-5, msg=name)
+
+
+def test_pip_installs_from_source_what_wakes_it_with_peft(python, tmp_path):
+    source = tmp_path / "source"  # a build leaves folders beside what it builds
+    source.mkdir()
+    for name in ("cdvft", "cdvft_app"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("cdvft.pth", "cdvft_startup.py", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip("wheel", *QUIETLY, "--no-build-isolation", "--wheel-dir", tmp_path, source)
+    (built,) = tmp_path.glob("*.whl")
+    pip("--python", python, "install", *QUIETLY, "--force-reinstall", built)
+    command = [str(python), "-I", "-c", KNOWN, str(recorded.FOLDER / "recorded-cdvft")]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.stdout.split(), ended.returncode) == (["CDVFT"], 0), ended.stderr[-1500:]

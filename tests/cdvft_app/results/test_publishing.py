@@ -4,19 +4,10 @@ import logging
 import socket
 
 import pytest
-from hub_stub import TOKEN, hub
+from hub_stub import TOKEN
 
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.hub import push
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    with hub() as one:
-        monkeypatch.setenv("HF_ENDPOINT", one.address)
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", one.address)  # read when it was imported
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        yield one
 
 
 @pytest.fixture

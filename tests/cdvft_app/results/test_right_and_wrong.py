@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import _Asked
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.held_out import chosen, told
+from cdvft_app.results.held_out import chosen, example, told
 from cdvft_app.results.scores import class_scores, confusion, errors
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
@@ -88,6 +89,20 @@ def test_rows_come_with_what_was_given():
     assert row["given"] is None and row["image"].startswith("data:image/png;base64,")
     (pair,) = told(Split([("a", "b")] * 4, labels), [FIRST], np.array([1]))
     assert pair["given"] == ["a", "b"]
+
+
+def test_a_row_is_an_example_as_it_could_be_given():
+    labels = np.array([0, 1])
+    nothing = {"text": None, "second": None, "image": None}
+    said = example(Split(["a" * 700, "b"], labels), ("bad", "good"), 0)
+    assert said == nothing | {"row": 1, "label": "bad", "text": "a" * 700}
+    said = example(Split([("a", "b")] * 2, labels), ("no", "yes"), 1)
+    assert said == nothing | {"row": 2, "label": "yes", "text": "a", "second": "b"}
+    assert example(Split(["a"], np.array([2.5])), (), 0)["label"] == "2.5"
+    drawn = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    said = example(Split([drawn] * 2, labels), ("0", "1"), 1)
+    assert np.array_equal(np.array(Image.open(io.BytesIO(said.pop("image")))), drawn)
+    assert said == {"row": 2, "label": "1", "text": None, "second": None}
 
 
 def test_data_that_has_changed_is_not_shown_beside_old_answers():

@@ -5,14 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import listening
 import pytest
 from safetensors.torch import load_file
 from test_export import OfNoHub
 
-from cdvft_app.catalog import get_model
+from cdvft_app.catalog import get_model, resolve
+from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.script import write_script
+from cdvft_app.settings import RunSettings
+
+ROOT = Path(__file__).parents[3]
 
 
 def ran(folder: Path, text: str) -> dict:
@@ -66,6 +75,58 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
         )
         assert kept.keys() == again.keys()
         assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
+
+
+TEN_STEPS = """
+import json, sys
+from pathlib import Path
+from transformers import TrainerCallback
+
+class Ten(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step == 10
+
+def losses(code):
+    names = {"__name__": "__main__", "Ten": Ten}
+    exec(code.replace("trainer.train()", "trainer.add_callback(Ten()); trainer.train()"), names)
+    assert names["STEPS"] == 128
+    return names["losses"]
+
+script = losses(Path("train.py").read_text())
+cells = json.loads(Path("train.ipynb").read_text())["cells"]
+notebook = losses("\\n\\n".join(cell["source"] for cell in cells if cell["cell_type"] == "code"))
+assert "cdvft_app" not in sys.modules and "cdvft" in sys.modules
+print(json.dumps([script, notebook]))
+"""
+
+
+@pytest.mark.mirror
+def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_path):
+    """The recipe `sentiment` with its own schedule, in another process, as far as its tenth step."""
+    plan = resolve(RunSettings(recipe="sentiment", method="cdvft", evaluation_examples=64))
+    (made,) = store.create([plan.settings], None, "Films")
+    folder = store.make_folder(made.id)
+    heard, _ = listening.run(plan, None, folder, stop_after=10)
+    for event in heard:
+        store.append(made.id, event)
+    run = FinishedRun(store.get(made.id), plan, folder / "adapter")
+    write_script(run, False, tmp_path / "out")
+    write_script(run, True, tmp_path / "notebook")
+    shutil.copy(tmp_path / "notebook" / "train.ipynb", tmp_path / "out")
+    names = {"HF_HUB_CACHE": str(hub_cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", TEN_STEPS],
+        cwd=tmp_path / "out",
+        env={**os.environ, **names, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-1500:]
+    expected = [heard.losses()[step] for step in range(1, 11)]
+    assert len({round(loss, 4) for loss in expected}) > 6
+    for said in json.loads(ended.stdout.splitlines()[-1]):
+        assert said[:10] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_notebook_is_the_script_in_cells(trained, text_plan, text_rows, store, tmp_path):

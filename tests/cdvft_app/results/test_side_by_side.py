@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from cdvft import layer as cdvft_layer
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.proof import prove
@@ -69,7 +70,11 @@ def test_an_adapter_keeps_its_promises(race, method):
     run = race[method]
     proof = prove(run, TEXTS)
     *kept, learned = proof.checks
-    assert len(kept) == 3 and all(check.difference < 1e-5 * max(1, check.size) for check in kept)
+    by_fft = [check for check in kept if check.promise.startswith("By FFTs")]
+    assert len(by_fft) == (run.record.method == "cdvft")
+    assert len(kept) == 3 + len(by_fft) and all(
+        check.difference < 1e-5 * max(1, check.size) for check in kept
+    )
     assert learned.difference > 1e-3
     (file,) = run.folder.glob("*.safetensors")
     assert proof.file_bytes == file.stat().st_size
@@ -83,6 +88,16 @@ def test_a_broken_promise_shows(race, monkeypatch):
     whole = CDVFTLayer.get_delta_weight
     monkeypatch.setattr(CDVFTLayer, "get_delta_weight", lambda self, name: 1.5 * whole(self, name))
     assert prove(race[0], TEXTS).checks[0].difference > 1e-4
+
+
+def test_ffts_that_differ_from_the_matrices_show(race, monkeypatch):
+    whole = cdvft_layer.adapted_linear
+
+    def wrong(x, weight, bias, factors, backend):
+        return whole(x, weight, bias, factors, backend) + (0.01 if backend == "fft" else 0)
+
+    monkeypatch.setattr(cdvft_layer, "adapted_linear", wrong)
+    assert next(one for one in prove(race[0], TEXTS).checks if "FFT" in one.promise).difference > 1e-4
 
 
 @pytest.mark.parametrize("method", [4, 5], ids=ALL[4:])

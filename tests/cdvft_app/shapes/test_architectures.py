@@ -199,11 +199,12 @@ def test_names_that_lead_nowhere(name, sentence):
         build(name)
 
 
+@pytest.mark.parametrize("public", [("SPACE_ID", "owner/space"), ("GRADIO_SERVER_NAME", "0.0.0.0")])
 @pytest.mark.parametrize("name", ["someone/something", "{folder}"])
-def test_a_public_space_reads_neither_the_hub_nor_its_own_disk(hub, monkeypatch, tmp_path, name):
+def test_a_public_server_reads_neither_the_hub_nor_its_own_disk(hub, monkeypatch, tmp_path, name, public):
     asked = hub(200, json.dumps(TINY_BERT).encode())
     (tmp_path / "config.json").write_text(json.dumps(TINY_BERT))
-    monkeypatch.setenv("SPACE_ID", "owner/space")
+    monkeypatch.setenv(*public)
     with pytest.raises(InvalidChoice, match="is not known here"):
         build(name.format(folder=tmp_path))
     assert asked == []

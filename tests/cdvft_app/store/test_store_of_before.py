@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cdvft_app.methods import METHODS
 from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep.group import outcome
 from cdvft_app.ui.shared import form
+from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.run_view import poll
 
 BEFORE = Path(__file__).parent / "of_before"
@@ -46,7 +48,7 @@ def test_its_runs_have_their_methods_with_their_own_settings(race):
 
 
 def test_the_page_shows_them_by_the_ids_of_a_link(store, race):
-    shown = poll(store, {"cursors": {run.id: 0 for run in race.values()}})
+    shown = json.loads(poll(store, Feed(store), {"cursors": {run.id: 0 for run in race.values()}}).body)
     assert not shown["missing"] and [run["label"].replace("\u00a0", " ") for run in shown["runs"]] == [
         "CDVFT m = 3, p = 64",
         "LoRA r = 4",

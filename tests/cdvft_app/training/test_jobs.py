@@ -1,5 +1,6 @@
 """The queue with trainers that take milliseconds: what they do is what a trainer may do to it."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -172,6 +173,20 @@ def test_start_marks_what_a_dead_process_left_and_takes_what_waits(store, queue)
     assert wait(store, left, *FINAL).state == "finished" and trainer.calls[-1][1] is True
     assert [row["step"] for row in store.rows(left, kinds=["step"])[0]] == [1, 2, 3, 4, 5, 6]
     store.set_state(alive, "stopped")
+
+
+def test_start_sweeps_what_was_deleted_and_adopts_what_was_lost(store, queue, monkeypatch):
+    deleted, lost = store.create([RUN] * 2, "a")
+    with monkeypatch.context() as patch:  # killed between the row and the folder
+        patch.setattr(shutil, "rmtree", lambda *_, **options: None)
+        store.delete(deleted.id, "a")
+    with store._database.writing() as connection:
+        connection.execute("DELETE FROM runs WHERE id = ?", (lost.id,))
+    folders = store.root / "runs"
+    assert {path.name for path in folders.iterdir()} == {deleted.id, lost.id} and store.history() == []
+    queue(FakeTrainer(1))
+    assert [path.name for path in folders.iterdir()] == [lost.id]
+    assert store.get(lost.id).state == "interrupted"
 
 
 def test_close_stops_what_trains_and_leaves_what_waits(store, queue):

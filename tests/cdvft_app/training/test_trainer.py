@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -188,6 +189,23 @@ def test_the_order_follows_from_seed_and_epoch_alone():
         for b in range(4, 48, 4)
     ]
     assert np.mean(spread) < 8  # of 19, in batches drawn at random about 12
+
+
+def test_shuffled_batches_are_those_of_before_in_another_order():
+    lengths = list(np.random.default_rng(0).integers(1, 20, 202))
+
+    def batches(shuffled: bool) -> list[tuple[int, ...]]:
+        order = list(SeededLengthGroupedSampler(4, lengths, 0, lambda: 0, shuffled))
+        return [tuple(order[start : start + 4]) for start in range(0, 202, 4)]
+
+    def rises(order: list[tuple[int, ...]]) -> int:
+        longest = [max(lengths[place] for place in batch) for batch in order]
+        return sum(after > before for before, after in pairwise(longest))
+
+    grouped, mixed = batches(shuffled=False), batches(shuffled=True)
+    assert set(mixed) == set(grouped) and batches(shuffled=True) == mixed
+    assert mixed[-1] == grouped[-1] and len(mixed[-1]) == 2
+    assert rises(grouped) < 8 and rises(mixed) > 15  # of 50 steps; a random order: about half
 
 
 def test_only_safetensors_json_and_torch_state_are_written(text_plan, text_rows, tmp_path):

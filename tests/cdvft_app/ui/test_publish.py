@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import gradio as gr
 import pytest
+from hub_stub import TOKEN
 
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.ui.use import publish
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "results"))
-from hub_stub import TOKEN, hub
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    with hub() as one:
-        monkeypatch.setenv("HF_ENDPOINT", one.address)
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", one.address)  # read when it was imported
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        yield one
 
 
 def write(run_id, folder):

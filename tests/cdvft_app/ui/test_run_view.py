@@ -15,6 +15,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train import history
+from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.run_view import poll
 
 
@@ -38,14 +39,19 @@ def train(store: RunStore, run_id: str) -> None:
         store.append(run_id, event)
 
 
+def polled(app: AppState, request: object) -> dict[str, Any]:
+    """What the browser reads."""
+    return json.loads(poll(app.store, Feed(app.store), request).body)
+
+
 def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
-    (waiting,) = poll(app.store, {"cursors": {run_id: 0}})["runs"]
+    (waiting,) = polled(app, {"cursors": {run_id: 0}})["runs"]
     assert (waiting["state"], waiting["place"], waiting["steps"]) == ("queued", 1, [])
     train(app.store, run_id)
     assert waiting["label"] == "LoRA r\u00a0=\u00a08"
-    (told,) = poll(app.store, {"cursors": {run_id: waiting["cursor"]}})["runs"]
-    assert told["steps"] == [(1, 0.5, 0.7), (2, 1.0, 0.6)]
-    assert told["evaluations"] == [(2, 1.0, 0.75)]
+    (told,) = polled(app, {"cursors": {run_id: waiting["cursor"]}})["runs"]
+    assert told["steps"] == [[1, 0.5, 0.7], [2, 1.0, 0.6]]
+    assert told["evaluations"] == [[2, 1.0, 0.75]]
     assert told["notes"] == [{"text": "Something to know.", "level": "warning"}]
     assert told["preparing"] == {"text": "Reading", "fraction": 0.25}
     assert (told["state"], told["examples_per_second"], told["metric_title"]) == (
@@ -53,10 +59,29 @@ def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
         64.0,
         "Accuracy",
     )
-    (again,) = poll(app.store, {"cursors": {run_id: told["cursor"]}})["runs"]
+    (again,) = polled(app, {"cursors": {run_id: told["cursor"]}})["runs"]
     assert (again["steps"], again["evaluations"], again["notes"]) == ([], [], [])
     assert again["cursor"] == told["cursor"]
     assert len(json.dumps(again)) < 700  # what a client receives once a second for each run
+
+
+def test_rows_are_written_down_once_for_all_who_watch(app: AppState, run_id: str, monkeypatch: Any) -> None:
+    train(app.store, run_id)
+    read: list[tuple[Any, ...]] = []
+    rows = app.store.rows
+
+    def counted(*about: Any, **more: Any) -> Any:
+        read.append(about)
+        return rows(*about, **more)
+
+    monkeypatch.setattr(app.store, "rows", counted)
+    feed = Feed(app.store)
+    first, *others = (poll(app.store, feed, {"cursors": {run_id: 0}}).body for _ in range(5))
+    assert len(read) == 1 and set(others) == {first}
+    app.store.append(run_id, Note("One more."))
+    (again,) = json.loads(poll(app.store, feed, {"cursors": {run_id: 0}}).body)["runs"]
+    assert [note["text"] for note in again["notes"]] == ["Something to know.", "One more."]
+    assert len(read) == 2
 
 
 @pytest.mark.parametrize(
@@ -65,7 +90,7 @@ def test_poll_gives_rows_once(app: AppState, run_id: str) -> None:
      {"cursors": {"a" * 10_000: 0}}, {"cursors": {"../x": "y"}}],
 )  # fmt: skip
 def test_poll_of_nonsense_tells_nothing(app: AppState, run_id: str, request_: object) -> None:
-    answer = poll(app.store, request_)
+    answer = polled(app, request_)
     assert answer["runs"] == []
     assert all(len(name) <= 40 for name in answer["missing"])
 
@@ -73,23 +98,23 @@ def test_poll_of_nonsense_tells_nothing(app: AppState, run_id: str, request_: ob
 @pytest.mark.parametrize("cursor", [None, "0", -5, 1.5, 2**80, [], True])
 def test_a_cursor_may_be_anything(app: AppState, run_id: str, cursor: object) -> None:
     train(app.store, run_id)
-    assert poll(app.store, {"cursors": {run_id: cursor}})["runs"][0]["state"] == "finished"
+    assert polled(app, {"cursors": {run_id: cursor}})["runs"][0]["state"] == "finished"
 
 
 def test_poll_answers_for_a_limited_number(app: AppState) -> None:
-    answer = poll(app.store, {"cursors": {f"id{number}": 0 for number in range(1000)}})
+    answer = polled(app, {"cursors": {f"id{number}": 0 for number in range(1000)}})
     assert len(answer["missing"]) == 32
 
 
 def test_only_the_owner_of_what_waits_or_trains_is_offered_to_stop_it(app: AppState, run_id: str) -> None:
     (waiting,) = app.store.create([RunSettings(method="cdvft")], "mine", "Waiting")
     asked = {"cursors": {waiting.id: 0}}
-    assert poll(app.store, asked | {"token": "mine"})["stoppable"]
+    assert polled(app, asked | {"token": "mine"})["stoppable"]
     for token in ("other", None, 5):
-        assert not poll(app.store, asked | {"token": token})["stoppable"]
-    assert not poll(app.store, asked)["stoppable"]
+        assert not polled(app, asked | {"token": token})["stoppable"]
+    assert not polled(app, asked)["stoppable"]
     app.store.set_state(waiting.id, "stopped")
-    assert not poll(app.store, asked | {"token": "mine"})["stoppable"]
+    assert not polled(app, asked | {"token": "mine"})["stoppable"]
 
 
 def test_history_lists_whole_races_newest_first(app: AppState, run_id: str) -> None:
@@ -204,7 +229,7 @@ def test_what_was_written_reaches_the_page_with_its_probabilities(app: AppState)
         connection.execute(
             "INSERT INTO rows (run_id, kind, step, data) VALUES (?, 'answers', 5, ?)", (run_id, before)
         )
-    (told,) = poll(app.store, {"cursors": {run_id: 0}})["runs"]
+    (told,) = polled(app, {"cursors": {run_id: 0}})["runs"]
     assert told["answers"] == [
         {
             "step": 3,
@@ -223,9 +248,10 @@ def test_on_a_public_server_a_prompt_is_for_who_typed_it(app: AppState, monkeypa
     settings = catalog.resolve(RunSettings(recipe="addresses", method="lora", own_prompt="mine")).settings
     run_id = app.store.create([settings], "mine")[0].id
     app.store.append(run_id, WRITTEN)
+    feed = Feed(app.store)
     for token, prompts in (("mine", ["p", "mine"]), ("theirs", ["p"])):
         with looking(token):
-            (told,) = poll(app.store, {"cursors": {run_id: 0}})["runs"]
+            (told,) = json.loads(poll(app.store, feed, {"cursors": {run_id: 0}}).body)["runs"]
             kept, _ = app.store.rows(run_id)
         assert told["answers"][0]["prompts"] == kept[0]["prompts"] == prompts
         assert ("own_prompt" in told["settings"]) == (token == "mine")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from cdvft_app.prediction import admission
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.compare.sweep import _promise, start_sweep
@@ -42,6 +43,14 @@ def test_a_recipe_that_the_hub_cannot_give_is_a_sentence(asked, app, tmp_path, m
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InvalidChoice, match="RoBERTa-base and GLUE SST-2 are not in the cache"):
         asked(app, START | {"recipe": "sst2"})
+    assert app.store.history() == []
+
+
+def test_a_sweep_that_fits_into_no_memory_here_is_a_sentence(app, monkeypatch):
+    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
+    with pytest.raises(InvalidChoice, match=r"batch_size: got 32; .* this machine has 0.1 GB"):
+        start_sweep(app, START, "mine")
     assert app.store.history() == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import gradio as gr
@@ -14,8 +15,10 @@ from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import UnknownRun
 from cdvft_app.ui import api
 from cdvft_app.ui.compare import finished_races
+from cdvft_app.ui.server import standing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.history import races
 from cdvft_app.ui.train.run_view import poll
 from cdvft_app.ui.train.tab import _first_shown
@@ -38,7 +41,7 @@ def shows(app: AppState, run) -> list[bool]:
     return [
         known,
         bool(races(app.store, {})["races"]),
-        bool(poll(app.store, {"cursors": {run.id: 0}})["runs"]),
+        bool(json.loads(poll(app.store, Feed(app.store), {"cursors": {run.id: 0}}).body)["runs"]),
         run.id in _first_shown(app, run.id, "")["runs"],
         bool(finished_races.choices(app.store)),
         bool(finished_races.measured(app.store, run.group_id)),
@@ -77,3 +80,21 @@ def test_names_are_hidden_on_a_public_server(app, run, monkeypatch):
             "Handwritten digits (MNIST)",
             "secret name",
         ]
+
+
+@pytest.mark.parametrize(("given", "said"), [("blue-7", False), ("blue-8", True), ("", False)])
+def test_a_code_that_nobody_gave_out_is_said(app, monkeypatch, given, said):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_CODES", "blue-7")
+    client = SimpleNamespace(host="192.0.2.1")
+    asking = SimpleNamespace(
+        cookies={"cdvft-code": given}, headers={}, client=client,
+        app=SimpleNamespace(cookie_id="0", tokens={}),
+    )  # fmt: skip
+    token = LocalContext.request.set(asking)
+    try:
+        told = standing(app.queue.budget)
+    finally:
+        LocalContext.request.reset(token)
+    assert ("not one of this class" in told["text"]) is said
+    assert told["visitor"] == ("your code" if given == "blue-7" else "your network address")

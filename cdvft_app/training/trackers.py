@@ -1,0 +1,63 @@
+"""transformers.Trainer's own callbacks for trackers, such that none of them can cost a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from transformers.integrations import TensorBoardCallback, get_reporting_integration_callbacks
+
+PROJECT = "cdvft"  # trackio's name for what belongs together
+FOLDER = "tensorboard"  # in a run's folder: `tensorboard --logdir RUNS_DIR/runs` shows all
+_log = logging.getLogger(__name__)
+
+
+def trackers(names: tuple[str, ...], folder: Path, note: Callable[[str], None]) -> list[TrainerCallback]:
+    """The callbacks of the trackers named.
+
+    Args:
+        names: as transformers calls them.
+        folder: the run's.
+        note: hears which of them failed, in a sentence; it is not asked again.
+    """
+    made: list[TrainerCallback] = []
+    for name, kind in zip(names, get_reporting_integration_callbacks(list(names)), strict=True):
+        tracker = kind()
+        if isinstance(tracker, TensorBoardCallback):
+            tracker.logging_dir = str(folder / FOLDER)  # its usual place goes with the checkpoints
+        made.append(Spared(name, tracker, note))
+    return made
+
+
+class Spared(TrainerCallback):
+    """Hands a tracker what it logs until it fails once."""
+
+    def __init__(self, name: str, tracker: TrainerCallback, note: Callable[[str], None]) -> None:
+        self._name, self._tracker, self._note = name, tracker, note
+        self._trained = self._failed = False
+
+    def on_train_begin(self, *told: Any, **more: Any) -> None:
+        self._tell("on_train_begin", *told, **more)
+
+    def on_log(self, *told: Any, **more: Any) -> None:
+        self._tell("on_log", *told, **more)
+
+    def on_train_end(self, *told: Any, **more: Any) -> None:
+        self._trained = True  # the final evaluation follows
+
+    def on_evaluate(self, *told: Any, **more: Any) -> None:
+        if self._trained:
+            self._tell("on_train_end", *told, **more)
+
+    def _tell(self, event: str, *told: Any, **more: Any) -> None:
+        if self._failed:
+            return
+        try:
+            getattr(self._tracker, event)(*told, **more)
+        except Exception as error:  # whatever a package of others raises
+            self._failed = True
+            _log.warning("%s failed", self._name, exc_info=error)
+            self._note(f"{self._name} failed ({type(error).__name__}) and is told nothing more of this run.")

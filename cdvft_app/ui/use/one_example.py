@@ -1,0 +1,49 @@
+"""A held-out row of the race in the fields of Try, for who has nothing to ask at hand."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.results.answering import Answering
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.use import downloads, races
+from cdvft_app.ui.use.html import problem
+
+
+def build(
+    app: AppState,
+    answering: Answering,
+    race: gr.Dropdown,
+    *,
+    fields: tuple[gr.Textbox, gr.Textbox, gr.File, gr.Textbox],
+    take: gr.Button,
+    asking: dict[str, Any],
+) -> gr.HTML:
+    """Have the button `take` fill in the `fields`: texts, second texts, image, prompt.
+
+    `asking`: how a listener waits its turn. Returns where the row's label is told.
+    """
+    said = gr.HTML(elem_id="use-example-said", apply_default_css=False)
+
+    def filled(group_id: object) -> list[Any]:
+        runs = races.opened(app.store, group_id)
+        try:
+            if not runs:
+                raise ResultsError("This race is no longer there; choose another one.")
+            row = answering.ask("example", run_id=runs[0].record.id)
+            text, second, image = row["text"], row["second"], None
+            if row["image"]:
+                image = downloads.new_file(f"row_{row['row']}.png")
+                image.write_bytes(row["image"])
+        except (ResultsError, StoreError) as error:
+            return [*[gr.skip()] * 4, problem(str(error))]
+        told = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
+        return [text, second, image and str(image), text, f'<p class="quiet">{told}</p>']
+
+    take.click(filled, race, [*fields, said], show_progress_on=said, **asking)
+    return said

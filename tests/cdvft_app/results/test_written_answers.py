@@ -1,0 +1,56 @@
+"""/predict of a model that writes: what each side wrote, and the fields that were found in it."""
+
+from __future__ import annotations
+
+import json
+
+import gradio as gr
+import pytest
+
+from cdvft_app.results import answering
+from cdvft_app.results.answering import Answering, _Asked
+from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.use import endpoints
+
+
+@pytest.fixture(scope="module")
+def learned(trained, answer_plan, answer_rows):
+    """A run that trained every number of the model, until it knew the task."""
+    return trained(answer_plan("full", epochs=12.0, learning_rate=5e-3), answer_rows)
+
+
+@pytest.fixture
+def run(learned, monkeypatch):
+    """The same, asked in this process."""
+    monkeypatch.setattr(answering, "find", lambda store, run_id: learned)
+    monkeypatch.setattr(
+        Answering, "_answer", lambda self, question, about: getattr(_Asked(self._store), question)(**about)
+    )
+    return learned
+
+
+@pytest.fixture
+def predict(store):
+    app = AppState.make(store, JobQueue(store))
+    with gr.Blocks() as page:
+        endpoints.register(app, Answering(app.store))
+    return next(handler.fn for handler in page.fns.values() if handler.api_name == "predict")
+
+
+def test_predict_tells_what_was_written_and_its_fields(run, predict, answer_rows):
+    prompt, expected = answer_rows.evaluation.inputs[0], answer_rows.evaluation.labels[0]
+    said = json.loads(json.dumps(predict([run.record.id], [prompt])))
+    assert said["labels"] == []
+    frozen, trained = said["sides"]
+    assert (frozen["title"], frozen["note"]) == ("Frozen", "the pretrained model, told the same")
+    (answer,) = trained["answers"]
+    assert answer["text"] == expected and answer["label"] is None
+    assert answer["fields"] == dict(line.split(": ") for line in expected.splitlines())
+    assert frozen["answers"][0]["text"] != expected
+
+
+@pytest.mark.parametrize(("texts", "sentence"), [([""], "Text 1 is empty"), (["a"] * 101, "1 to 100 texts")])
+def test_what_cannot_be_answered_is_a_sentence(run, predict, texts, sentence):
+    with pytest.raises(gr.Error, match=sentence):
+        predict([run.record.id], texts)

@@ -1,0 +1,198 @@
+"""Whose time is counted on a public server, by requests as Gradio makes them, and for what."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.context import LocalContext
+from starlette.requests import Request
+
+from cdvft_app.inspection import background
+from cdvft_app.public.budget import Budget
+from cdvft_app.results.answering import Answering
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import snapshots
+from cdvft_app.ui.build import build
+from cdvft_app.ui.compare import measure
+from cdvft_app.ui.factors import tab as factors
+from cdvft_app.ui.learn import lab
+from cdvft_app.ui.learn import tab as learn
+from cdvft_app.ui.server import standing
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.ui.use import tab as use
+
+SIGNED_IN = {"oauth_info": {"userinfo": {"preferred_username": "ada"}, "expires_at": 0}}
+
+
+def plain(session: dict[str, Any] | None, address: str = "192.0.2.1") -> Request:
+    """What a component's function is called with; `session` is what Gradio's signed cookie held."""
+    page = SimpleNamespace(cookie_id="1", tokens={})
+    scope: dict[str, Any] = {"type": "http", "headers": [], "client": (address, 1), "app": page}
+    return Request(scope if session is None else {**scope, "session": session})
+
+
+@contextmanager
+def asking(request: object) -> Iterator[None]:
+    token = LocalContext.request.set(request)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        LocalContext.request.reset(token)
+
+
+@pytest.fixture
+def space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    monkeypatch.setenv("OAUTH_CLIENT_SECRET", "of the hub")
+
+
+@pytest.mark.usefixtures("space")
+@pytest.mark.parametrize(
+    ("session", "who"),
+    [(SIGNED_IN, "account ada"), ({}, "address 192.0.2.1"), (None, "address 192.0.2.1")],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_on_a_space_the_account_of_the_hub_is_counted(session, who, wrapped):
+    with asking(gr.Request(plain(session)) if wrapped else plain(session)):
+        assert visitor() == who
+
+
+@pytest.mark.usefixtures("space")
+def test_whoever_signs_in_has_the_budget_of_the_account_and_is_told_so(app: AppState):
+    app.store.spending.charge("account ada", "training", 600)
+    with asking(plain(SIGNED_IN, "192.0.2.1")):
+        here = standing(app.queue.budget)
+    with asking(plain(SIGNED_IN, "198.51.100.7")):
+        elsewhere = standing(app.queue.budget)
+    with asking(plain({}, "192.0.2.1")):
+        unknown = standing(app.queue.budget)
+    assert here == elsewhere and here["visitor"] == "your account" and here["short"] == "20 min left"
+    assert (unknown["visitor"], unknown["short"]) == ("your network address", "30 min left")
+
+
+@pytest.mark.parametrize("named", ["SPACE_ID", "OAUTH_CLIENT_SECRET"])
+def test_a_session_that_anybody_could_sign_is_no_account(named, monkeypatch):
+    """Without the hub's secret Gradio signs with one that everybody knows."""
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv(named, "given")
+    with asking(plain(SIGNED_IN)):
+        assert visitor() == "address 192.0.2.1"
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A public server with ten seconds a visitor."""
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")
+    made = Clock()
+    monkeypatch.setattr("cdvft_app.store.spending.time.time", made)
+    app.queue.budget = Budget(app.store, made)
+    return made
+
+
+@pytest.fixture
+def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], str | None]]:
+    """What a visitor may ask this machine to compute, each by the page's own handler, and each takes seven
+    seconds here; gives the refusal."""
+    (run,) = app.store.create([RunSettings(method="cdvft")], "t")
+    snapshots.write(app.store.folder(run.id), 0, {"x": np.zeros(1, np.float32)})
+
+    def taking(answer: Any) -> Callable[..., Any]:
+        def take(*_: object, **about: object) -> Any:
+            clock.now += 7
+            return answer
+
+        return take
+
+    conversation = SimpleNamespace(alive=lambda: True, ask=taking(({"q": 1.0}, None)))
+    monkeypatch.setattr(background, "Conversation", lambda *_: conversation)
+    monkeypatch.setattr(Answering, "_answer", taking({"sides": []}))
+    monkeypatch.setattr("cdvft_app.lessons.crossover.measured", taking({}))
+    monkeypatch.setattr("cdvft_app.lessons.trial.trained", taking({}))
+    monkeypatch.setattr(lab.children, "stream", lambda *_: iter([taking(lab.EMPTY)()]))
+    monkeypatch.setattr(measure, "measuring", lambda *_: (taking(told)() for told in [{"kind": "wait"}]))
+    with gr.Blocks() as page:
+        factors.build(app)
+        lab.lab(app)
+        use.build(app)
+    lessons = learn.server_functions(app)
+    weights = next(one for block in page.blocks.values() for one in getattr(block, "server_fns", ())
+                   if one.__name__ == "weights")  # fmt: skip
+    handlers = {handler.api_name: handler for handler in page.fns.values()}
+    fit = handlers["fit_in_pool"]
+
+    async def fitted() -> str | None:
+        fields = {block: block.value for block in fit.inputs}
+        (value,) = [one async for one in fit.fn(fields, gr.Request(session_hash="mine"))]
+        return value["sentence"] or None
+
+    def measured() -> str | None:
+        values = {"model": "roberta-base", "methods": ["lora"]}
+        *_, last = measure.measured(app, measure.WaitingLine(), values)
+        return last["text"] if last["state"] == "failed" else None
+
+    def predicted() -> str | None:
+        try:
+            handlers["predict"].fn([run.id], ["good"])
+        except gr.Error as refused:
+            return str(refused.message)
+        return None
+
+    def told(ask: Callable[[Any], Any], **about: object) -> Callable[[], str | None]:
+        return lambda: anyio.run(ask, about).get("error")
+
+    return {
+        "factors": told(weights, run=run.id),
+        "crossover": told(lessons["convolution"]["crossover"]),
+        "trial": told(lessons["breaking"]["trial"]),
+        "fit": lambda: anyio.run(fitted),
+        "measure": measured,
+        "predict": predicted,
+    }
+
+
+@pytest.mark.parametrize("what", ["factors", "crossover", "trial", "fit", "measure", "predict"])
+def test_what_is_computed_is_counted_for_whoever_asks(app: AppState, work, what):
+    def ask(address: str) -> str | None:
+        with asking(plain(None, address)):
+            return work[what]()
+
+    assert ask("192.0.2.1") is None
+    assert app.queue.budget.balance("address 192.0.2.1").left == 3
+    assert ask("192.0.2.1") is None  # what was begun is ended
+    refused = ask("192.0.2.1")
+    assert refused and refused.startswith("0 s of your 10 s of this server are left.")
+    assert ask("192.0.2.9") is None
+    assert {one.visitor: one.seconds for one in app.store.spending.visitors(0)} == {
+        "address 192.0.2.1": 14,
+        "address 192.0.2.9": 7,
+    }
+
+
+SLOW = {"crossover", "trial", "most_changed", "singular", "overview", "weights", "images", "inputs"}
+
+
+def test_what_takes_long_is_computed_in_threads_of_its_own(app: AppState):
+    """Gradio calls plain functions in the threads that polls need, and awaits the others."""
+    page = build(app)
+    known = {one.__name__: one for block in page.blocks.values() for one in getattr(block, "server_fns", ())}
+    assert known.keys() >= SLOW
+    assert {name for name in SLOW if not inspect.iscoroutinefunction(known[name])} == set()
+    (fit,) = (one.fn for one in page.fns.values() if one.api_name == "fit_in_pool")
+    assert inspect.isasyncgenfunction(fit)
