@@ -55,7 +55,8 @@ def run(plan: Plan, measured: dict[str, Any]) -> dict[str, Any]:
 def main(wanted: list[str]) -> None:
     steps: dict[CostRequest, dict[str, Any]] = {}
     recipes: dict[str, Any] = json.loads(RESULT.read_text())["recipes"] if wanted else {}
-    for key in wanted or [key for key, recipe in catalog.recipes().items() if not recipe.offline]:
+    timed = [key for key, one in catalog.recipes().items() if not one.offline and one.kind != "generation"]
+    for key in wanted or timed:
         plan = catalog.resolve(RunSettings(recipe=key, method="cdvft"))
         asked = step(plan)
         if asked not in steps:

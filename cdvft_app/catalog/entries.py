@@ -9,7 +9,7 @@ from typing import Literal
 from cdvft_app.methods import Method
 
 Kind = Literal["text", "image", "generation"]
-Metric = Literal["accuracy", "matthews", "pearson", "exact_match"]
+Metric = Literal["accuracy", "matthews", "pearson", "exact_match", "chrf"]
 SHARES: tuple[Metric, ...] = ("accuracy", "exact_match")
 """Metrics that are a share of the evaluation rows, in 0..1: shown as per cent."""
 
@@ -86,7 +86,7 @@ class DatasetEntry:
     its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
     counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
     an answer of lines "name: value", empty where answers are free text. `example` is an input to begin with
-    that is not in the data.
+    that is not in the data. Of answers with an `answer_mark` only what follows it is right or wrong.
     """
 
     key: str
@@ -111,6 +111,7 @@ class DatasetEntry:
     instruction: str = ""
     fields: tuple[str, ...] = ()
     example: str = ""
+    answer_mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model, a dataset and settings that are known to go together."""
+    """A model, a dataset and settings that are known to go together.
+
+    The last four are what a large model needs to fit; they are those of `RunSettings`.
+    """
 
     key: str
     title: str
@@ -151,6 +155,10 @@ class Recipe:
     image_size: int | None
     learning_rates: Mapping[str, float]
     expected: Expected = Expected()
+    bits: Literal[4, 8] | None = None
+    gradient_checkpointing: bool = False
+    gradient_accumulation: int = 1
+    precision: Literal["auto", "bfloat16"] = "auto"
 
     def learning_rate(self, method: Method) -> float:
         """The method's rate with its settings."""

@@ -13,6 +13,8 @@ from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.training import schedule
 
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
+_BYTES_OF_BITS = {8: 1.0, 4: 0.516}
+"""Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
 _BACKBONE = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none": ""}
 """What stands before a layer's name in the trained model, by the way its head is put on."""
 
@@ -55,7 +57,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
     examples = settings.train_examples
     steps = schedule.total_steps(settings, examples, processes)
     step = _cost(plan, min(settings.batch_size, examples), plan.dataset.mean_tokens)
-    share = schedule.batch_per_process(settings, processes)
+    share = schedule.examples_at_once(settings, processes)
     largest = _cost(plan, min(share, examples), plan.dataset.most_tokens)
     forward = step["frozen_forward_flops_per_step"] / step["batch"]
     if settings.method.key != "full":  # whose own FLOPs are gradients of weights
@@ -70,7 +72,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
         evaluation_flops=round(evaluated * forward),
-        step_bytes=largest["step_bytes"],
+        step_bytes=largest["step_bytes"] - _spared_bytes(plan, shapes),
         processes=processes or schedule.processes(),
     )
 
@@ -89,6 +91,20 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
         labels=_outputs(plan) or _UNKNOWN_LABELS,
     )
     return cost_table(request)[0]
+
+
+def _spared_bytes(plan: Plan, shapes: ModelShapes) -> int:
+    """Of the frozen weights, where they are kept in less than float32's 4 bytes.
+
+    bitsandbytes rounds the weights of linear layers, and leaves embeddings and the output layer.
+    """
+    settings = plan.settings
+    if settings.method.key == "full" or plan.model.kind != "generation":
+        return 0
+    rounded = sum(shape.d_out * shape.d_in for shape in shapes.layers if shape.name != shapes.output_layer)
+    half = 2 if settings.precision == "bfloat16" else 4
+    each = _BYTES_OF_BITS.get(settings.bits or 32, half)
+    return round(rounded * (4 - each) + (shapes.total_parameters - rounded) * (4 - half))
 
 
 def _outputs(plan: Plan) -> int | None:

@@ -87,9 +87,9 @@ def write(
         for side, stream in zip(sides, streams, strict=True):
             if not side.ended:
                 _go_on(side, stream)
-        if time.monotonic() - told >= TELL_EVERY:
-            told = time.monotonic()
-            yield [asdict(side) for side in sides]
+            if time.monotonic() - told >= TELL_EVERY:  # within a round: the first word is soon there
+                told = time.monotonic()
+                yield [asdict(side) for side in sides]
     yield [asdict(_read(side, task.fields)) for side in sides]
 
 

@@ -59,6 +59,7 @@ class Task(ABC):
         head: name of the head's module in `model`; None where none was put on.
         labels: the classes' names in the order of the outputs; empty where the answer is no class.
         commit: of the hub, where the model came from there.
+        notes: what a person should know of how inputs are prepared, in sentences.
     """
 
     name: ClassVar[str]
@@ -73,9 +74,9 @@ class Task(ABC):
     labels: tuple[str, ...]
     metric_name: Metric
     commit: str | None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    @abstractmethod
     def load(cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop) -> Task:
         """The plan's model with a freshly drawn head (from torch's global generator).
 
@@ -83,6 +84,17 @@ class Task(ABC):
             DownloadFailed: the model could not be had or read; says why and what to do.
             DownloadStopped: `should_stop()` became true.
         """
+        task = cls.open(plan, labels, progress, should_stop)
+        task.load_weights(plan, progress)
+        return task
+
+    @classmethod
+    @abstractmethod
+    def open(cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop) -> Task:
+        """The same as far as `examples` need it; a task may leave large weights to `load_weights`."""
+
+    def load_weights(self, plan: Plan, progress: Progress) -> None:  # noqa: B027 - most have theirs by then
+        """Read what `open` left; raises as `load` does."""
 
     @abstractmethod
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from transformers import EvalPrediction, PreTrainedModel
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.backbones import TextBackbone, load_language_model
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.fields import read_fields
+from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
 from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task
 from cdvft_app.tasks.metrics import answers_measured
 from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, probability, tokens
@@ -36,6 +36,10 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Answer:\n' }}{% endif %}"
 )
 """For models that come without a chat template."""
+NO_TEMPLATE = (
+    "The model has no chat template: instruction and prompt stand one below the other, then “Answer:”."
+)
+NO_PADDING = "The model has no token for padding; {end} stands in, and is learned where it ends an answer."
 
 
 class GenerationTask(Task):
@@ -54,27 +58,38 @@ class GenerationTask(Task):
     labels = ()
     model: PreTrainedModel
 
-    def __init__(self, plan: Plan, loaded: TextBackbone) -> None:
+    def __init__(self, plan: Plan, opened: OpenedLanguageModel) -> None:
         assert plan.settings.max_length is not None
         self.metric_name = plan.dataset.metric
-        self.commit = loaded.commit
+        self._opened, self.commit = opened, opened.commit
         self.max_length = plan.settings.max_length
+        self.dataset = plan.dataset
         self.instruction, self.fields = plan.dataset.instruction, plan.dataset.fields
         self.shown: Sequence[tuple[str, str]] = ()
-        self.tokenizer = loaded.tokenizer
+        self.tokenizer = opened.tokenizer
+        self.context = opened.context or self.max_length
+        self.end = int(self.tokenizer.eos_token_id)
+        self._takes_logits_to_keep = False
         if self.tokenizer.chat_template is None:
             self.tokenizer.chat_template = PLAIN_TEMPLATE
-        self.model = cast(PreTrainedModel, loaded.model)
-        self.model.config.use_cache = False  # for training; who writes asks for it
-        self.end = int(self.tokenizer.eos_token_id)
-        self.context = int(getattr(self.model.config, "max_position_embeddings", None) or self.max_length)
-        self._takes_logits_to_keep = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+            self.notes += (NO_TEMPLATE,)
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+            self.notes += (NO_PADDING.format(end=self.tokenizer.eos_token),)
 
     @classmethod
-    def load(
+    def open(
         cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop
     ) -> GenerationTask:
-        return cls(plan, load_language_model(plan.model, progress, should_stop))
+        return cls(plan, open_language_model(plan.model, plan.settings.max_length, progress, should_stop))
+
+    def load_weights(self, plan: Plan, progress: Progress) -> None:
+        settings = plan.settings
+        half = settings.precision == "bfloat16" and settings.method.key != "full"
+        model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
+        self.model = cast(PreTrainedModel, model)
+        self.model.config.use_cache = False  # for training; who writes asks for it
+        self._takes_logits_to_keep = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
         """Token ids of prompts, and of their answers with the end as "labels".
@@ -166,12 +181,12 @@ class GenerationTask(Task):
         return outputs.logits[:, -labels.shape[1] - 1 : -1]
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
-        """Exact match, and F1 of the fields where answers have some."""
+        """Exact match; F1 of the fields where answers have some, chrF where they are free text."""
         given, wanted = (
             [self._text(row) for row in np.asarray(side)]
             for side in (evaluation.predictions, evaluation.label_ids)
         )
-        return answers_measured(given, wanted, self.fields)
+        return answers_measured(given, wanted, self.dataset)
 
     def _text(self, ids: Sequence[int] | np.ndarray) -> str:
         """Up to the first end; without one, a mark shows that it would have gone on."""

@@ -47,10 +47,12 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
             progress=progress,
             should_stop=should_stop,
         )
-    task = TASKS[plan.model.kind].load(plan, rows.labels, progress, should_stop)
+    task = TASKS[plan.model.kind].open(plan, rows.labels, progress, should_stop)
     progress(None, "Preparing the examples")
     train = task.examples(rows.train.inputs, rows.train.labels)
     evaluation = task.examples(rows.evaluation.inputs, rows.evaluation.labels)
+    watched = _watched(task, rows, settings.own_prompt) if task.writes else Watched()
+    task.load_weights(plan, progress)  # after all that can be refused
     lengths = task.lengths(evaluation)
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
     commits = {plan.model.title: task.commit, plan.dataset.title: rows.commit}
@@ -61,7 +63,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         evaluation_rows=by_length,
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
-        watched=_watched(task, rows, settings.own_prompt) if task.writes else Watched(),
+        watched=watched,
     )
 
 

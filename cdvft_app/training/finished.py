@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -45,7 +46,12 @@ def load_adapted(
 def load_frozen(
     plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
 ) -> Task:
-    """The task of a run, its model as it was before: pretrained, under a fresh head."""
+    """The task of a run, its model as it was before: pretrained, under a fresh head.
+
+    Weights that were rounded for training are whole here.
+    """
+    if plan.settings.bits in (4, 8):  # rounded weights take no update
+        plan = replace(plan, settings=plan.settings.model_copy(update={"bits": None}))
     record = saved.read(folder)
     labels = record.labels if record else _labels(plan, progress, should_stop)
     return TASKS[plan.model.kind].load(plan, labels, progress, should_stop)

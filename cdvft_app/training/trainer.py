@@ -35,9 +35,8 @@ from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
-from cdvft_app.tasks.metrics import wrong_fields
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import arguments, checkpoints, schedule, trainable
+from cdvft_app.training import arguments, checkpoints, schedule, trainable, watching
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.checkpoints import LAST_WRITTEN
 from cdvft_app.training.device import device_kind, device_name
@@ -126,8 +125,9 @@ def _prepare(
     transformers_log.disable_progress_bar()
     set_seed(plan.settings.seed)  # the head's start, the same for every method
     prepared = prepare(plan, progress, should_stop, rows)
-    for title, commit in prepared.commits.items():
-        emit(Note(f"{title}: commit {commit} of the hub."))
+    commits = [f"{title}: commit {commit} of the hub." for title, commit in prepared.commits.items()]
+    for note in (*prepared.task.notes, *commits):
+        emit(Note(note))
     if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
         progress(None, "Loading CDVFT's compiled kernel")
         library()  # may have to compile it, which is no part of a step's time
@@ -169,6 +169,7 @@ class _Run:
             metric_name=self.task.metric_name,
             throughput_unit=self.task.throughput_unit,
             answer=self._answer,
+            writes=self.task.writes,
         )
         self.trainer = RaceTrainer(
             model=model,
@@ -194,25 +195,8 @@ class _Run:
 
     def _answer(self) -> Answers | None:
         """What the model writes to the watched prompts now; None for a task that does not write."""
-        watched = self.watched
-        if not watched.prompts:
-            return None
-        said = self.task.predict(watched.prompts)
-        answers = [one.text or "" for one in said]
-        fields = self.plan.dataset.fields
-        return Answers(
-            step=self.trainer.state.global_step,
-            seconds=self.clock.seconds,
-            prompts=watched.prompts,
-            answers=tuple(answers),
-            right=watched.right,
-            wrong=tuple(
-                () if right is None else wrong_fields(answer, right, fields)
-                for answer, right in zip(answers, watched.right, strict=True)
-            ),
-            tokens=tuple(one.tokens for one in said),
-            own=None in watched.right,
-        )
+        step, seconds = self.trainer.state.global_step, self.clock.seconds
+        return watching.answers(self.task, self.watched, self.plan.dataset.fields, step, seconds)
 
     def look_back(self) -> Path | None:
         """Bring step, clock and losses to the last whole checkpoint, and forget later snapshots."""

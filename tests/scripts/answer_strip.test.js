@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { answersAt, snapshots } from "../../assets/js/train/answer_strip.js";
 import { fieldOf, lines } from "../../assets/js/shared/tokens.js";
+import { fieldNames, pace } from "../../assets/js/use/write.js";
 import { RunModel } from "../../assets/js/train/run_model.js";
 
 /** @import { Run } from "../../assets/js/train/run_model.js" */
@@ -80,4 +81,18 @@ test("the field of a line is what stands before its colon", () => {
     "city",
   );
   assert.equal(fieldOf([["Sure, here it is", 1]]), "");
+});
+
+test("a column says how many tokens, and how fast", () => {
+  assert.equal(pace({ tokens: 0, seconds: 0, ended: false }), "…");
+  assert.equal(pace({ tokens: 1, seconds: 0.5, ended: false }), "1 token, 2.0 a second");
+  assert.equal(pace({ tokens: 40, seconds: 2, ended: true }), "40 tokens, 20 a second");
+  assert.equal(pace({ tokens: 0, seconds: 0, ended: true }), "");
+});
+
+test("the fields of all columns are named once", () => {
+  assert.deepEqual(fieldNames([{ fields: { city: "a" } }, { fields: { zip: "1", city: "b" } }]), [
+    "city",
+    "zip",
+  ]);
 });

@@ -39,6 +39,7 @@ METRIC_TITLES = {
     "matthews": "Matthews",
     "pearson": "Pearson",
     "exact_match": "Exact match",
+    "chrf": "chrF",
 }
 
 

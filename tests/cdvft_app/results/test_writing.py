@@ -6,8 +6,10 @@ import json
 import threading
 from multiprocessing import Pipe
 
+import numpy as np
 import pytest
 
+from cdvft_app.catalog.rows import Split
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering, _serve
 from cdvft_app.results.errors import ResultsError
@@ -19,7 +21,7 @@ from cdvft_app.tasks.worked_examples import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
 from cdvft_app.training import finished
 
-PROMPT = "go go 2"
+PROMPT = "go go go 2"
 EXAMPLES = [("go 1", "n: 1"), ("go 2", "n: 2\nkind: even")]
 
 
@@ -79,16 +81,17 @@ def test_a_prompt_that_the_model_cannot_take_is_refused_and_examples_that_do_not
     race, models
 ):
     with pytest.raises(ResultsError, match=r"has 2\d\d tokens. The model takes 256 with the answer"):
-        sides(models, race, "word " * 42)
-    *_, last = sides(models, race, "word " * 30, most=8)
+        sides(models, race, "word " * 46)
+    *_, last = sides(models, race, "word " * 40, most=8)
     assert (last[1]["note"], last[1]["pieces"]) == ("with 1 example in its prompt", last[1]["pieces"])
-    *_, last = sides(models, race, "word " * 39, most=8)
+    *_, last = sides(models, race, "word " * 45, most=8)
     assert (last[1]["note"], last[1]["pieces"]) == ("No example fits beside this prompt.", [])
 
 
-def test_the_examples_show_what_may_be_missing(answer_rows):
-    shown = worked_examples(answer_rows.train)
-    assert len(shown) == 3 and {answer.count("\n") for _, answer in shown} == {0, 1}
+def test_the_examples_show_what_may_be_missing():
+    answers = ["n: 1", "n: 3", "n: 2\nkind: even", "n: 5"]
+    train = Split(list("abcd"), np.array(answers, dtype=object))
+    assert worked_examples(train) == [("a", "n: 1"), ("c", "n: 2\nkind: even"), ("b", "n: 3")]
 
 
 class Counts:

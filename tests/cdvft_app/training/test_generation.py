@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from listening import run
 from cdvft_app.catalog.download import DownloadFailed, never, silent
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.events import Answers, Evaluation, Note, TrainingFailed
+from cdvft_app.tasks import generation
 from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.tasks.writing import Pieces, Sampling
@@ -90,7 +92,8 @@ def test_a_run_learns_to_write_the_fields_and_to_stop(learned):
     curve = [evaluation.metric for evaluation in heard.of(Evaluation)]
     assert curve[0] < 1.0 and len(curve) == 5
     assert any(
-        note.text == "The answers that were written at the end: field F1 1.000." for note in heard.of(Note)
+        note.text.startswith("The answers that were written at the end: field F1 1.000. Perplexity of")
+        for note in heard.of(Note)
     )
 
 
@@ -204,3 +207,44 @@ def test_a_model_that_does_not_write_is_refused_before_its_weights_are_read(answ
     plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, title="An encoder"))
     with pytest.raises(DownloadFailed, match="An encoder is a BertModel, which does not write text"):
         prepare(plan, silent, never, PAIRS)
+
+
+def without(folder, *tokens):
+    """The tiny tokenizer in `folder` without these special tokens."""
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({name: value for name, value in config.items() if name not in tokens}))
+
+
+def test_nothing_is_loaded_of_what_cannot_be_trained(answer_plan, tmp_path, monkeypatch):
+    def load(*given, **more):
+        raise AssertionError("weights were read")
+
+    monkeypatch.setattr(generation, "load_language_model", load)
+    folder = tiny_models.causal(tmp_path)
+    for plan, pairs, sentence in (
+        (answer_plan(folder=folder), rows(("a" * 90, "n: 1")), "Row 1 with its answer has 1"),
+        (answer_plan(folder=folder), rows(("a", " ")), "Row 1 has an empty answer"),
+        (answer_plan(folder=folder, own_prompt="word " * 40), PAIRS, "prompt of your own cannot be answered"),
+        (
+            answer_plan(folder=folder, max_length=300),
+            PAIRS,
+            "max_length: got 300; .* at most 256",
+        ),
+    ):
+        with pytest.raises((InvalidInput, DownloadFailed), match=sentence):
+            prepare(plan, silent, never, pairs)
+    without(folder, "eos_token")
+    with pytest.raises(DownloadFailed, match="has no token that ends a text, so it cannot learn to stop"):
+        prepare(answer_plan(folder=folder), silent, never, PAIRS)
+
+
+def test_a_tokenizer_without_template_and_padding_is_told_of(answer_plan, tmp_path):
+    plan = answer_plan(folder=tiny_models.causal(tmp_path, template=False))
+    task = prepare(plan, silent, never, PAIRS).task
+    assert [note.partition(":")[0] for note in task.notes] == [
+        "The model has no chat template",
+        "The model has no token for padding; <|end|> stands in, and is learned where it ends an answer.",
+    ]
+    (prompt,) = task.examples(["go 7"])
+    assert task.tokenizer.decode(prompt["input_ids"]) == "Say it.\n\ngo 7\n\nAnswer:\n"
