@@ -7,9 +7,11 @@ from typing import Any
 
 from cdvft import cost
 from cdvft_app.catalog import Plan
+from cdvft_app.costs.memory import kept_per_token
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.shapes import ModelShapes, model_shapes
+from cdvft_app.shapes.model_shapes import blocks
 from cdvft_app.training import schedule
 
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
@@ -72,7 +74,9 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
         evaluation_flops=round(evaluated * forward),
-        step_bytes=largest["step_bytes"] - _spared_bytes(plan, shapes),
+        step_bytes=largest["step_bytes"]
+        - _spared_bytes(plan, shapes)
+        - _computed_again(plan, shapes, largest),
         processes=processes or schedule.processes(),
     )
 
@@ -105,6 +109,16 @@ def _spared_bytes(plan: Plan, shapes: ModelShapes) -> int:
     half = 2 if settings.precision == "bfloat16" else 4
     each = _BYTES_OF_BITS.get(settings.bits or 32, half)
     return round(rounded * (4 - each) + (shapes.total_parameters - rounded) * (4 - half))
+
+
+def _computed_again(plan: Plan, shapes: ModelShapes, row: dict[str, Any]) -> int:
+    """Bytes of activations that checkpointing does not keep: of all blocks but one, all but the input."""
+    width = plan.model.hidden_size
+    if not plan.settings.gradient_checkpointing or width is None:
+        return 0
+    many, kept = len(blocks(shapes.layers)), kept_per_token(row, shapes)
+    spared = max(kept - kept / many - many * width, 0)
+    return round(4 * row["batch"] * row["sequence"] * spared)
 
 
 def _outputs(plan: Plan) -> int | None:

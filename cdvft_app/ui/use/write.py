@@ -21,7 +21,6 @@ from cdvft_app.ui.use import races
 
 EMPTY: Writing = {"prompt": "", "sides": [], "status": "", "problem": "", "running": False}
 THREADS = 8  # visitors who wait for their turn hold none of them
-LENGTHS = (8, 512)  # tokens of an answer
 
 
 class Prompt:
@@ -34,11 +33,12 @@ class Prompt:
             )
             with gr.Accordion("Temperature, length, seed", open=False, elem_classes=["fold"]):
                 self.temperature = gr.Slider(
-                    0, 2, value=0, step=0.1, label="Temperature", elem_id="use-temperature",
+                    0, inputs.HOTTEST, value=0, step=0.1, label="Temperature", elem_id="use-temperature",
                     info="0: always the most probable piece. Higher: more is left to chance.",
                 )  # fmt: skip
                 self.length = gr.Slider(
-                    *LENGTHS,
+                    8,
+                    inputs.LONGEST_ANSWER,
                     value=128,
                     step=8,
                     label="Longest answer",
@@ -89,10 +89,11 @@ def connect(
             if not runs:
                 raise ResultsError("This race is no longer there; choose another one.")
             inputs.prompt(runs[0], prompt)
+            numbers = inputs.how_to_write(**how)
             yield {**said, "status": races.first_needs(runs[0]) or "Getting the models ready …"}
             prepare(runs[0])
             for sides in answering.stream(
-                "stream", run_ids=[one.record.id for one in runs], prompt=prompt, **how
+                "stream", run_ids=[one.record.id for one in runs], prompt=prompt, **numbers
             ):
                 said = {**said, "sides": sides, "status": "Writing …"}
                 yield said

@@ -88,3 +88,13 @@ def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_a
     assert full == (False, "There is no room left on this disk; free some space and try again.")
     assert failed == (False, "It failed unexpectedly with RuntimeError: bad shape")
     assert fine == (True, "proved")
+
+
+@pytest.mark.parametrize(
+    "how", [(-0.1, 8, 0), (2.1, 8, 0), (0, 0, 0), (0, 513, 0), (0, 8, -1), (0, 8, 2**31), (None, 8, 0),
+            (0, "x", 0), (0, 8, []), (float("nan"), 8, 0), (0, float("inf"), 0)],
+)  # fmt: skip
+def test_how_a_model_writes_has_ranges(how):
+    with pytest.raises(ResultsError, match="temperature from 0 to 2, a length from 1 to 512 tokens"):
+        inputs.how_to_write(*how)
+    assert inputs.how_to_write(0.5, 512.0, 3) == {"temperature": 0.5, "length": 512, "seed": 3}

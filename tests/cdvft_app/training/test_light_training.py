@@ -74,6 +74,7 @@ def test_a_forecast_counts_what_is_spared(answer_plan):
     assert whole - counted(precision="bfloat16") == 2 * 134_515_008
     assert counted(bits=4) < counted(bits=8) < whole
     assert counted(gradient_accumulation=4) < whole
+    assert counted(gradient_checkpointing=True) < 0.75 * whole
 
 
 @pytest.mark.mirror
