@@ -28,12 +28,48 @@ MOST_PROMPT = 500
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class OwnData(BaseModel):
+    """Data of one's own, and how it is read: all that a run must know of it, but for the rows.
+
+    The rows are found by the SHA-256 of the file they came in. `inputs` are the columns of the text, of the
+    two texts of a pair, or of the image; `labels` are the classes in the order of the outputs, empty for a
+    regression. `split` is the column that says which rows are for evaluation; without it and without a
+    second file a share of the rows is held out, drawn by `split_seed`. The numbers were counted when it was
+    chosen; the lengths are in tokens.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Sha256
+    evaluation_sha256: Sha256 | None = None
+    title: Name
+    kind: Literal["text", "image"]
+    inputs: tuple[Name, ...] = Field(min_length=1, max_length=2)
+    label: Name
+    labels: tuple[Name, ...] = Field((), max_length=1000)
+    split: Name | None = None
+    split_seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
+    train_rows: int = Field(ge=1, le=10**8, strict=True)
+    evaluation_rows: int = Field(ge=1, le=10**8, strict=True)
+    mean_length: int | None = Field(None, ge=1, le=10**6, strict=True)
+    usual_length: int | None = Field(None, ge=1, le=10**6, strict=True, description="19 of 20 are no longer")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The SHA-256 of each file that it needs."""
+        return tuple(filter(None, (self.sha256, self.evaluation_sha256)))
+
+
 class _Choices(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: Name = "sentiment"
     model: Name | None = Field(None, description="None: the recipe's")
     dataset: Name | None = Field(None, description="None: the recipe's")
+    data: OwnData | None = Field(None, description="one's own, in place of a dataset")
     target_modules: tuple[Name, ...] | None = Field(
         None, min_length=1, max_length=32, description="None: the recipe's"
     )

@@ -29,10 +29,12 @@ APP = {
     "settings": {"methods"},
     "events": set(),
     "payloads": set(),
-    "catalog": {"settings", "methods", "public.mode", "cdvft"},
+    "places": set(),
+    "catalog": {"settings", "methods", "places", "public.mode", "cdvft"},
+    "data": {"catalog", "settings", "store", "places", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
-    "store": {"settings", "methods", "events"},
-    "public": {"store"},
+    "store": {"settings", "methods", "events", "places"},
+    "public": {"store", "places"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "cdvft"},
@@ -57,6 +59,8 @@ APP = {
     "commands": CHOICES
     | {
         "costs",
+        "data",
+        "places",
         "judging",
         "measuring",
         "prediction",
@@ -70,7 +74,7 @@ APP = {
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
-    | {"results", "public"}
+    | {"data", "results", "public"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device"}
     | {"training.schedule", "events"},
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cdvft_app.methods import Method
+from cdvft_app.settings import OwnData
 
 Kind = Literal["text", "image", "generation"]
 Metric = Literal["accuracy", "matthews", "pearson", "exact_match", "chrf"]
@@ -86,13 +87,14 @@ class DatasetEntry:
     its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
     counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
     an answer of lines "name: value", empty where answers are free text. `example` is an input to begin with
-    that is not in the data. Of answers with an `answer_mark` only what follows it is right or wrong.
+    that is not in the data. Of answers with an `answer_mark` only what follows it is right or wrong. `own`
+    says how data of one's own is read.
     """
 
     key: str
     title: str
     kind: Kind
-    source: Literal["mirror", "sklearn", "assets", "hub", "local"]
+    source: Literal["mirror", "sklearn", "assets", "hub", "local", "own"]
     location: str
     config: str | None
     revision: str | None
@@ -112,6 +114,7 @@ class DatasetEntry:
     fields: tuple[str, ...] = ()
     example: str = ""
     answer_mark: str = ""
+    own: OwnData | None = None
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,12 @@ def ensure(
     return place
 
 
+def prepared(name: str) -> Path | None:
+    """The folder of an entry's files if it is here; nothing is fetched."""
+    wheel = _wheel(name)
+    return _place(wheel) if _complete(_place(wheel), wheel) else None
+
+
 def _acquire(lock, wheel: Wheel, progress: Progress, should_stop: ShouldStop) -> None:
     import filelock
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from cdvft import cost
+from cdvft_app.catalog import own_entry
 from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
 from cdvft_app.catalog.models import MODELS
@@ -47,6 +48,11 @@ class Plan:
     model: ModelEntry
     dataset: DatasetEntry
     target_shapes: tuple[tuple[str, int, int, int], ...]
+
+    @property
+    def title(self) -> str:
+        """What its runs are called: the recipe, or data of one's own."""
+        return self.dataset.title if self.settings.data else self.recipe.title
 
     def trainable_parameters(self) -> int | None:
         """Parameters that the method trains, without the head's; None where the layers are unknown."""
@@ -123,7 +129,7 @@ def resolve(settings: RunSettings) -> Plan:
     """
     recipe = get_recipe(settings.recipe)
     model = get_model(settings.model or recipe.model, recipe.kind)
-    dataset = get_dataset(settings.dataset or recipe.dataset, recipe.kind)
+    dataset = _dataset(settings, recipe)
     if model.kind != dataset.kind:
         raise InvalidChoice(
             f"{model.title} takes {_things(model.kind)}, and {dataset.title} has {_things(dataset.kind)}; "
@@ -140,11 +146,12 @@ def resolve(settings: RunSettings) -> Plan:
     groups = _groups(model, targets)
     train_examples = settings.train_examples or recipe.train_examples
     evaluation_examples = settings.evaluation_examples or recipe.evaluation_examples
+    usual: dict[str, float | int] = own_entry.starting_values(settings.data, recipe) if settings.data else {}
     filled: dict[str, object] = {
         "model": model.key,
-        "dataset": dataset.key,
+        "dataset": None if settings.data else dataset.key,
         "target_modules": targets,
-        "epochs": settings.epochs or recipe.epochs,
+        "epochs": settings.epochs or usual.get("epochs") or recipe.epochs,
         "batch_size": settings.batch_size or recipe.batch_size,
         "train_examples": min(train_examples, dataset.examples or train_examples),
         "evaluation_examples": min(evaluation_examples, _held_out(dataset) or evaluation_examples),
@@ -153,7 +160,8 @@ def resolve(settings: RunSettings) -> Plan:
         "own_prompt": (settings.own_prompt or "").strip() or None if model.kind == "generation" else None,
     }
     if model.kind != "image":
-        filled["max_length"] = _max_length(model, settings.max_length or recipe.max_length or 128)
+        length = settings.max_length or usual.get("max_length") or recipe.max_length or 128
+        filled["max_length"] = _max_length(model, int(length))
     else:
         default_size = recipe.image_size if own_model else model.image_size
         filled["image_size"] = _image_size(model, settings.image_size or default_size or 224)
@@ -170,6 +178,14 @@ def resolve(settings: RunSettings) -> Plan:
     filled["method"] = settings.method.filled(groups).model_copy(update={"learning_rate": rate})
     shapes = tuple((group.name, group.d_out, group.d_in, group.count) for group in groups)
     return Plan(settings.model_copy(update=filled), recipe, model, dataset, shapes)
+
+
+def _dataset(settings: RunSettings, recipe: Recipe) -> DatasetEntry:
+    if settings.data is None:
+        return get_dataset(settings.dataset or recipe.dataset, recipe.kind)
+    if settings.dataset is not None:
+        raise InvalidChoice(f"dataset: got {settings.dataset!r} beside data of your own; give one of them.")
+    return own_entry.entry(settings.data)
 
 
 def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:
@@ -195,6 +211,8 @@ def _things(kind: Kind) -> str:
 
 def _held_out(dataset: DatasetEntry) -> int | None:
     """How many rows are kept for evaluation; None where they come as a split of their own, or uncounted."""
+    if dataset.own:
+        return dataset.own.evaluation_rows
     if dataset.evaluation_split or dataset.examples is None:
         return None
     return dataset.examples // (HELD_OUT - 1)

@@ -12,6 +12,8 @@ import numpy as np
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.fields import answer_lines
+from cdvft_app.catalog.own import read_own
+from cdvft_app.catalog.own_entry import gone, is_kept
 from cdvft_app.catalog.pool import Pool, Pools
 from cdvft_app.catalog.sources import files_of
 
@@ -29,6 +31,8 @@ def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop)
         return _read_digits(entry)
     if entry.source == "assets":
         return ASSETS_READERS[entry.location](entry)
+    if entry.own:
+        return _read_own(entry, progress)
     source = files_of(entry, progress, should_stop)
     progress(None, f"Loading {entry.title}")
     if entry.source == "mirror":
@@ -40,6 +44,17 @@ def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DownloadFailed(f"{entry.title} could not be read: {said[:400]}") from error
+
+
+def _read_own(entry: DatasetEntry, progress: Progress) -> Pools:
+    assert entry.own
+    if not is_kept(entry.own):
+        raise DownloadFailed(gone(entry.title))
+    progress(None, f"Reading {entry.title}")
+    try:
+        return read_own(entry.own)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DownloadFailed(f"{entry.title} could not be read: {str(error)[:400]}") from error
 
 
 def _read_digits(entry: DatasetEntry) -> Pools:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.catalog import hub, mirror
+from cdvft_app.catalog import hub, mirror, own_entry
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.catalog.reachability import hub_status, last_status
@@ -52,12 +52,16 @@ def to_fetch(entry: ModelEntry | DatasetEntry) -> str | None:
 
 
 def out_of_reach(entries: Iterable[ModelEntry | DatasetEntry], ask: bool = False) -> str | None:
-    """Which of them the hub would have to give and does not; None where all is well.
+    """Which of them the hub would have to give and does not, or was deleted; None where all is well.
 
     Without `ask` nobody is asked, which takes no time: what was found last counts, and until the hub was
     asked once, nothing is out of reach. With it the hub is asked where it is needed, once a minute at most
     and for 2 seconds at most.
     """
+    entries = list(entries)
+    for entry in entries:
+        if isinstance(entry, DatasetEntry) and entry.own and not own_entry.is_kept(entry.own):
+            return own_entry.gone(entry.title)
     lacking = [
         entry.title
         for entry in entries
@@ -75,7 +79,7 @@ def require_in_reach(entries: Iterable[ModelEntry | DatasetEntry]) -> None:
     """Refuse what would fail at once for want of the hub.
 
     Raises:
-        InvalidChoice: naming what the hub would have to give.
+        InvalidChoice: naming what the hub would have to give, or what was deleted.
     """
     away = out_of_reach(entries, ask=True)
     if away:

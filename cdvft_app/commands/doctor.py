@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from cdvft_app.commands import exit_codes
+from cdvft_app.places import runs_folder
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.doctor import backup as backed_up
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.doctor import restore as restored
-from cdvft_app.store.runs import RunStore
 
 
 def doctor(
@@ -23,7 +23,7 @@ def doctor(
 
     A copy can be made while the page is served. To put one back, stop the page.
     """
-    root = RunStore.default_folder()
+    root = runs_folder()
     if backup is not None and restore is not None:
         raise InvalidChoice("Give --backup or --restore, not both.")
     if backup is not None:

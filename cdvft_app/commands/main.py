@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from cdvft_app.commands import data as data_commands
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.admin import admin
 from cdvft_app.commands.cost import cost
@@ -21,6 +22,7 @@ from cdvft_app.commands.predict import predict
 from cdvft_app.commands.push import push
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
+from cdvft_app.data.faults import DataRefused
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice, relabelled
 from cdvft_app.store.records import StoreError
@@ -34,6 +36,7 @@ app = typer.Typer(
 for command in (cost, measure, sweep, train, resume, runs, predict, export, push, delete, doctor):
     app.command()(command)
 app.add_typer(admin, name="admin")
+app.add_typer(data_commands.app, name="data")
 
 
 def main() -> None:
@@ -42,7 +45,7 @@ def main() -> None:
     except InvalidChoice as error:
         typer.echo(relabelled(str(error), _option), err=True)
         sys.exit(exit_codes.INVALID)
-    except (StoreError, ResultsError) as error:
+    except (StoreError, ResultsError, DataRefused) as error:
         typer.echo(str(error), err=True)
         sys.exit(exit_codes.FAILED)
 

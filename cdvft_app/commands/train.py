@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,10 +19,12 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
+from cdvft_app.commands.findings import lines, told
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
+from cdvft_app.data import library
 from cdvft_app.prediction import admit_again, admitted
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -35,9 +38,31 @@ Json = Annotated[bool, typer.Option("--json", help="End the output with the resu
 OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
 
 
+File = Annotated[
+    Path | None, typer.Option(help="Data of your own: a CSV, TSV, JSONL or Parquet file, or a zip.")
+]
+Text = Annotated[
+    list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")
+]
+Label = Annotated[str | None, typer.Option(help="Column of the label.")]
+Evaluation = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
+
+
 @with_settings
-def train(settings: RunSettings, as_json: Json = False) -> None:
-    """Train one method on one recipe. Ctrl-C stops it and keeps the adapter."""
+def train(
+    settings: RunSettings,
+    *,
+    as_json: Json = False,
+    data: File = None,
+    text: Text = None,
+    label: Label = None,
+    evaluation: Evaluation = None,
+) -> None:
+    """Train one method on one recipe, or on --data of your own. Ctrl-C stops it and keeps the adapter."""
+    if data:
+        settings = _on_own(settings, data, text or [], label, evaluation)
+    elif text or label or evaluation:
+        raise InvalidChoice("--text, --label and --eval say how --data is read; give that, too.")
     plan = catalog.resolve(settings)
     require_in_reach([plan.model, plan.dataset])
     if settings.all_gpus and processes() == 1 and visible_gpus() > 1:
@@ -46,10 +71,25 @@ def train(settings: RunSettings, as_json: Json = False) -> None:
 
     def take(store: RunStore) -> RunRecord:
         forecasts = [admitted(plan, store, most_run_seconds())]
-        (run,) = store.create([plan.settings], None, plan.recipe.title, this_process(), forecasts)
+        (run,) = store.create([plan.settings], None, plan.title, this_process(), forecasts)
         return run
 
     _run(take, as_json)
+
+
+def _on_own(
+    settings: RunSettings, file: Path, text: list[str], label: str | None, evaluation: Path | None
+) -> RunSettings:
+    """The settings on a file's rows, with the nearest measured recipe unless one was chosen."""
+    store = RunStore.default()
+    record = library.give(store, file, None, progress=told)
+    other = library.give(store, evaluation, None, progress=told) if evaluation else None
+    looked = library.look(store, record.id, None, inputs=text, label=label, evaluation=other and other.id)
+    if rank() == 0:
+        for line in lines(looked):
+            typer.echo(line, err=True)
+    recipe = settings.recipe if "recipe" in settings.model_fields_set else library.nearest(record.kind).key
+    return settings.model_copy(update={"data": library.chosen(looked), "recipe": recipe})
 
 
 def resume(run_id: str, as_json: Json = False) -> None:

@@ -71,7 +71,7 @@ class Outcome:
         return (
             self.recorded,
             own.model,
-            own.dataset,
+            own.data or own.dataset,
             self.metric_name,
             self.evaluation_examples,
             *budget,
@@ -95,7 +95,8 @@ class Comparison:
         first = self.outcomes[0]
         own = first.settings
         dataset, model = catalog.datasets().get(own.dataset or ""), catalog.models().get(own.model or "")
-        named = f"{dataset.title if dataset else own.dataset} with {model.title if model else own.model}"
+        data = own.data.title if own.data else dataset.title if dataset else own.dataset
+        named = f"{data} with {model.title if model else own.model}"
         examples = f"{own.train_examples:,} examples, " if own.train_examples else ""
         runs = f"{len(self.outcomes)} run{'s' if len(self.outcomes) > 1 else ''}"
         start = "Recorded: " if first.recorded else ""

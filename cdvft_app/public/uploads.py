@@ -8,6 +8,7 @@ from contextlib import suppress
 from os import stat_result
 from pathlib import Path
 
+from cdvft_app.places import data_folder
 from cdvft_app.public.mode import mode
 
 
@@ -24,9 +25,15 @@ def sweep(folder: Path) -> int:
     return left
 
 
-def refusal(folder: Path, wanted: int) -> str | None:
-    """Why so many bytes more are not taken now; None where they are, as on any server that is not public."""
-    if not mode().public or sweep(folder) + wanted <= mode().upload_bytes:
+def refusal(folder: Path | None, wanted: int) -> str | None:
+    """Why so many bytes more are not taken now; None where they are, as on any server that is not public.
+
+    What lies in `folder`, if there is one, and the rows of visitors' own data share one room.
+    """
+    if not mode().public:
+        return None
+    rows = sum(known.st_size for _, known in _files(data_folder()))
+    if (sweep(folder) if folder else 0) + rows + wanted <= mode().upload_bytes:
         return None
     return (
         f"The files that visitors uploaded here fill the {mode().upload_bytes / 1e6:g} MB there are for them "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import random
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 
 from cdvft_app.catalog.rows import Split
 from cdvft_app.results import held_out, inputs, recorded
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.errors import ResultsError, no_room
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store import predictions
 from cdvft_app.store.identifiers import no_run
@@ -122,6 +122,7 @@ def _serve(words: Connection, root: str, idle: float) -> None:
 
     What is streamed comes before as ("item", one); whatever is heard meanwhile says that it should end.
     """
+    os.environ["RUNS_DIR"] = root  # data of one's own lies there
     asked = _Asked(RunStore(root), words.poll)
     while words.poll(idle):
         heard = words.recv()
@@ -286,7 +287,7 @@ def _given(run: FinishedRun, texts: Sequence[str], second: Sequence[str], image:
 
 def _why(error: Exception) -> str:
     """What a failure that nobody foresaw is called, in a sentence."""
-    said = " ".join(str(error).split())[:300] or "no message"
-    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "os error 28" in said:
+    if no_room(error):
         return "There is no room left on this disk; free some space and try again."
+    said = " ".join(str(error).split())[:300] or "no message"
     return f"It failed unexpectedly with {type(error).__name__}: {said}"

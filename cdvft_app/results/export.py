@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 import zipfile
@@ -14,7 +13,7 @@ from pathlib import Path
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
 from cdvft_app.results.card import CURVE, card
 from cdvft_app.results.curve import write_curve
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.errors import ResultsError, no_room
 from cdvft_app.results.finished_run import FinishedRun, load, losses
 from cdvft_app.results.loading import BASE, Form
 from cdvft_app.results.lora import write_lora
@@ -94,7 +93,12 @@ def _write(store: RunStore, export: Export, folder: Path, progress: Progress) ->
             saved.save(loaded, run.plan, folder)
     if form != "merged" and run.weights != "whole" and task.base_model is None:
         write_base(run.plan, folder / BASE, progress)
-    write_requirements(run.plan.model.kind, folder, with_library=_needs_cdvft(export, task))
+    write_requirements(
+        run.plan.model.kind,
+        folder,
+        with_peft=run.weights == "adapter" and form != "merged",
+        with_library=_needs_cdvft(export, task),
+    )
     rows = losses(store, run)
     drawn = write_curve(rows, run.colour, f"{run.label}: loss, evaluations as circles", folder / CURVE)
     card(run, task, form, conversion, drawn).save(folder / "README.md")
@@ -121,9 +125,11 @@ def appearing(out: Path) -> Iterator[Path]:
             made.replace(out)
     except DownloadFailed as error:
         raise ResultsError(str(error)) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if no_room(error):
             raise ResultsError(
                 f"There is no room left for {out}. Nothing of it was kept; free some space and try again."
             ) from error
-        raise ResultsError(f"{out} cannot be written: {error.strerror or error}.") from error
+        if isinstance(error, OSError):
+            raise ResultsError(f"{out} cannot be written: {error.strerror or error}.") from error
+        raise

@@ -10,16 +10,19 @@ from cdvft_app.results import wheel
 
 FILE = "requirements.txt"
 PACKAGES = {
-    "text": ("torch", "transformers", "peft", "safetensors"),
-    "generation": ("torch", "transformers", "peft", "safetensors"),
-    "image": ("torch", "torchvision", "timm", "peft", "safetensors"),
+    "text": ("torch", "transformers", "safetensors"),
+    "generation": ("torch", "transformers", "safetensors"),
+    "image": ("torch", "torchvision", "timm", "safetensors"),
 }
 TRAINING = ("transformers", "accelerate", "datasets", "scikit-learn")
 
 
-def write_requirements(kind: Kind, folder: Path, with_library: bool, training: bool = False) -> None:
-    """`requirements.txt` for what is in the folder, and the wheel of this library where that is needed."""
-    names = dict.fromkeys((*PACKAGES[kind], *(TRAINING if training else ())))
+def write_requirements(
+    kind: Kind, folder: Path, *, with_peft: bool, with_library: bool, training: bool = False
+) -> None:
+    """`requirements.txt` for what is in the folder; `with_library`: and the wheel, which needs PEFT."""
+    of_peft = ("peft",) if with_peft or with_library else ()
+    names = dict.fromkeys((*PACKAGES[kind], *of_peft, *(TRAINING if training else ())))
     lines = [f"{name}=={version(name).partition('+')[0]}" for name in names]
     if with_library:
         wheel.write_wheel(folder / wheel.NAME)

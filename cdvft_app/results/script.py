@@ -99,7 +99,7 @@ def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, r
         method=_method(run),
         settings=_settings(plan, rows, base or BASE, revision),
     )
-    write_requirements(plan.model.kind, folder, with_library=True, training=True)
+    write_requirements(plan.model.kind, folder, with_peft=True, with_library=True, training=True)
     if notebook:
         (folder / NOTEBOOK).write_text(json.dumps(_notebook(text), indent=1), encoding="utf-8")
     else:

@@ -72,5 +72,20 @@ CREATE TABLE spent (                       -- seconds of this machine, by whom t
 );
 CREATE INDEX spent_visitor ON spent (visitor, ended);
 CREATE TABLE turns (visitor TEXT PRIMARY KEY, taken REAL NOT NULL)""",
+    # What data of one's own is here, and whose.
+    10: """CREATE TABLE datasets (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    token_hash TEXT,                           -- NULL: given in a terminal
+    name TEXT NOT NULL,
+    sha256 TEXT NOT NULL,                      -- of the file that was given, and its folder's name
+    format TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    created REAL NOT NULL,
+    used REAL NOT NULL
+);
+CREATE UNIQUE INDEX datasets_owner ON datasets (token_hash, sha256)""",
 }
 VERSION = max(LATER)

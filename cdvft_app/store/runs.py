@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.events import Done, Event, Started
+from cdvft_app.places import runs_folder
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, making, owners, records, rows, states, waiting
 from cdvft_app.store.database import Database, store_errors
+from cdvft_app.store.datasets import Datasets
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
@@ -42,6 +44,7 @@ class RunStore:
             (self.root / "runs").mkdir(parents=True, exist_ok=True)
         self._database = Database(self.root / HISTORY)
         self.measurements = Measurements(self._database)
+        self.datasets = Datasets(self._database)
         self.leases = Leases(self._database)
         self.spending = Spending(self._database)
         self.folders = Folders(self.root / "runs", self._database)
@@ -56,12 +59,7 @@ class RunStore:
     @classmethod
     def default(cls) -> RunStore:
         """The store in RUNS_DIR, else in the user's cache folder."""
-        return cls(cls.default_folder())
-
-    @staticmethod
-    def default_folder() -> Path:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return Path(os.environ.get("RUNS_DIR") or Path(cache, "cdvft", "runs")).expanduser().resolve()
+        return cls(runs_folder())
 
     def close(self) -> None:
         self._database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from torch.utils.data import Subset
 
 from cdvft_app.catalog import Plan
@@ -64,6 +65,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,
+        majority=_majority(rows),
     )
 
 
@@ -76,3 +78,10 @@ def _watched(task: Task, rows: Rows, own: str | None) -> Watched:
     except InvalidInput as error:
         raise InvalidInput(f"The prompt of your own cannot be answered. {error}") from None
     return Watched((*prompts, own), (*right, None))
+
+
+def _majority(rows: Rows) -> tuple[str, float] | None:
+    if not rows.labels:
+        return None
+    commonest = int(np.bincount(rows.train.labels).argmax())
+    return rows.labels[commonest], float((rows.evaluation.labels == commonest).mean())

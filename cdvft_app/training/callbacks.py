@@ -120,7 +120,6 @@ class Reporter(TrainerCallback):
         metric_name: str,
         throughput_unit: str,
         answer: Callable[[], Answers | None],
-        writes: bool = False,
     ) -> None:
         self.emit = emit
         self.should_stop = should_stop
@@ -130,7 +129,7 @@ class Reporter(TrainerCallback):
         self.method = method
         self.metric_name = metric_name
         self.throughput_unit = throughput_unit
-        self.answer, self.writes = answer, writes
+        self.answer = answer
         self.halted = Halt.NO
         self.final = False
         self.last_evaluation: Evaluation | None = None
@@ -213,7 +212,7 @@ class Reporter(TrainerCallback):
         )
         self.emit(self.last_evaluation)
         self._tell_answers()
-        if self.final and self.writes:
+        if self.final and "eval_exact_match" in metrics:  # of a model that writes
             f1 = metrics.get("eval_field_f1")
             written = "" if f1 is None else f"The answers that were written at the end: field F1 {f1:.3f}. "
             self.emit(Note(f"{written}Perplexity of the right answers: {_perplexity(loss)}."))

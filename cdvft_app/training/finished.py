@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
+from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop, never, silent
@@ -50,6 +51,7 @@ def load_frozen(
 
     Weights that were rounded for training are whole here.
     """
+    transformers_log.disable_progress_bar()  # `progress` is told
     if plan.settings.bits in (4, 8):  # rounded weights take no update
         plan = replace(plan, settings=plan.settings.model_copy(update={"bits": None}))
     record = saved.read(folder)

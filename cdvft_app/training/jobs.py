@@ -91,9 +91,12 @@ class JobQueue:
     ) -> list[str]:
         """Queue the runs of a race or a sweep; returns their ids in order.
 
+        Nobody but the owner sees those that are `private`, as all on data of one's own are.
+
         Raises:
             QueueFull, OverBudget: with a sentence.
         """
+        private = private or any(one.data for one in settings)
         with self._changed:
             self._check_room(len(settings), token, sweep, visitor, program)
             self.budget.require(visitor, sum(map(_whole_seconds, forecasts)))

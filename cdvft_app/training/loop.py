@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +23,28 @@ class SeededLengthGroupedSampler(LengthGroupedSampler):
 
     The Trainer's own sampler draws from the global generator, whose state depends on what a method drew for
     its start; here every method of a race, and a resumed run, sees the same batches.
-
-    transformers sorts many batches at a time, so that an epoch ends on its shortest examples. `shuffled`
-    mixes the batches, as a model that writes needs: else it forgets what only long answers have.
     """
 
-    def __init__(
-        self,
-        batch_size: int,
-        lengths: list[int],
-        seed: int,
-        epoch: Callable[[], int],
-        shuffled: bool = False,
-    ) -> None:
+    def __init__(self, batch_size: int, lengths: list[int], seed: int, epoch: Callable[[], int]) -> None:
         super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
         self.seed = seed
         self.epoch = epoch
-        self.shuffled = shuffled
 
     def __iter__(self) -> Iterator[int]:
         self.generator.manual_seed(self.seed + 1_000_003 * self.epoch())
-        places = list(super().__iter__())
-        if not self.shuffled:
-            return iter(places)
-        batches = [
-            places[start : start + self.batch_size] for start in range(0, len(places), self.batch_size)
-        ]
-        whole = len(places) // self.batch_size  # a smaller last one stays last
-        mixed = torch.randperm(whole, generator=self.generator).tolist()
-        return chain.from_iterable(batches[place] for place in [*mixed, *range(whole, len(batches))])
+        return super().__iter__()
+
+
+class SeededRandomSampler(SeededLengthGroupedSampler):
+    """Examples in any order that follows from (seed, epoch) alone.
+
+    For models that write: batches of one length teach what answers of that length have, and an epoch sorted
+    by length ends on the shortest.
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator.manual_seed(self.seed + 1_000_003 * self.epoch())
+        return iter(torch.randperm(len(self.lengths), generator=self.generator).tolist())
 
 
 class RaceTrainer(Trainer):
@@ -88,12 +80,12 @@ class RaceTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> SeededLengthGroupedSampler:
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         steps_per_epoch = math.ceil(len(self.lengths) / batch)
-        return SeededLengthGroupedSampler(
+        sampler = SeededRandomSampler if self.task.writes else SeededLengthGroupedSampler
+        return sampler(
             batch,
             self.lengths,
             self.args.seed,
             lambda: self.state.global_step // steps_per_epoch,
-            shuffled=self.task.writes,
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> Any:

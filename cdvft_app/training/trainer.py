@@ -128,6 +128,9 @@ def _prepare(
     commits = [f"{title}: commit {commit} of the hub." for title, commit in prepared.commits.items()]
     for note in (*prepared.task.notes, *commits):
         emit(Note(note))
+    if plan.settings.data and prepared.majority:
+        name, share = prepared.majority
+        emit(Note(f"Always answering “{name}”, the commonest class, is right in {100 * share:.1f} %."))
     if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
         progress(None, "Loading CDVFT's compiled kernel")
         library()  # may have to compile it, which is no part of a step's time
@@ -169,7 +172,6 @@ class _Run:
             metric_name=self.task.metric_name,
             throughput_unit=self.task.throughput_unit,
             answer=self._answer,
-            writes=self.task.writes,
         )
         self.trainer = RaceTrainer(
             model=model,

@@ -6,6 +6,7 @@ python -m cdvft_app.training.worker ARGUMENTS   # JSON of `work`'s; `accelerate 
 from __future__ import annotations
 
 import json
+import os
 import pkgutil
 import signal
 import sys
@@ -38,6 +39,7 @@ def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAI
     Raises:
         StoreError: the outcome cannot be kept.
     """
+    os.environ["RUNS_DIR"] = root  # data of one's own lies there
     store = RunStore(root)
     run = store.get(run_id)
     assert run is not None
@@ -84,6 +86,7 @@ def main(root: str, run_id: str, limit: float | None, trainer: str) -> None:
     if data_parallel.rank() == 0:
         work(root, run_id, limit, trainer)
     else:
+        os.environ["RUNS_DIR"] = root
         data_parallel.follow(lambda: Halt.NO, trainer)
 
 

@@ -12,6 +12,7 @@ from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice, parse_race
 from cdvft_app.store.records import NotOwner, RunRecord, StoreError
 from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui import data_endpoints
 from cdvft_app.ui.shared.actions import submit
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
@@ -35,11 +36,13 @@ def recipes() -> dict[str, Any]:
 def start(app: AppState, settings: object, private: object = False) -> dict[str, Any]:
     """Queue a race. See `RaceRequest` for the settings; what is left out is the recipe's.
 
-    A race that is `private` is shown to nobody without the token.
+    A race that is `private` is shown to nobody without the token; so is one on data of one's own. "data" is
+    {"id", "token"} of that, and where need be its "text", "label" and "evaluation".
     """
     if not isinstance(private, bool):
         raise refusal(f"private: got {_quoted(private)}; it is true or false.")
-    token = secrets.token_urlsafe(32)
+    settings, owner = data_endpoints.chosen(app, settings)
+    token = owner or secrets.token_urlsafe(32)
     try:
         return {
             "run_ids": submit(app, parse_race(settings), token, program=True, private=private),
@@ -107,6 +110,7 @@ def _quoted(value: object) -> str:
 
 def register(app: AppState) -> None:
     """Add the endpoints to the Blocks that are being built."""
+    data_endpoints.register(app)
 
     def _recipes() -> dict[str, Any]:
         return recipes()

@@ -36,9 +36,11 @@ def libraries() -> None:
 @pytest.fixture(scope="module")
 def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("runs"))
-    running.start()
-    yield running
-    running.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNS_DIR", str(running.folder))  # data of one's own lies there
+        running.start()
+        yield running
+        running.stop()
 
 
 @pytest.fixture(scope="module")

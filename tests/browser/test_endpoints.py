@@ -35,7 +35,9 @@ def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[
 
 def test_endpoints_are_named_and_no_others(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) - {"/cost"} == {"/recipes", "/start", "/state", "/stop", "/predict", "/export"}
+    of_data = {"/datasets", "/upload_dataset", "/describe_dataset", "/delete_dataset"}
+    others = {"/recipes", "/start", "/state", "/stop", "/predict", "/export"}
+    assert set(named) - {"/cost"} == others | of_data
 
 
 def test_recipes(client: Client) -> None:
@@ -69,6 +71,35 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
     server.restart()
     again = Client(server.url, verbose=False).predict(run_id=run_id, api_name="/state")
     assert again["state"] == "stopped"
+
+
+def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
+    rows = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
+    mine = client.predict(rows=rows, name="scenes", api_name="/upload_dataset")
+    yours = client.predict(rows=rows.replace("scene", "take"), api_name="/upload_dataset")
+    for call in ("/describe_dataset", "/delete_dataset"):
+        with pytest.raises(AppError, match="You have no data"):
+            client.predict(id=mine["id"], token=yours["token"], api_name=call)
+    asked = {"methods": ["cdvft"], "max_steps": 2, "data": {"id": mine["id"], "token": yours["token"]}}
+    with pytest.raises(AppError, match="You have no data"):
+        client.predict(settings=asked, api_name="/start")
+    (listed,) = client.predict(token=yours["token"], api_name="/datasets")["datasets"]
+    assert listed["id"] == yours["id"] and listed["rows"] == 40
+
+    said = client.predict(id=mine["id"], token=mine["token"], api_name="/describe_dataset")
+    assert (said["inputs"], said["label"], said["train_rows"], said["recipe"]) == (
+        ["text"],
+        "label",
+        32,
+        "sentiment",
+    )
+    asked["data"]["token"] = mine["token"]
+    (run_id,) = client.predict(settings=asked, api_name="/start")["run_ids"]
+    with pytest.raises(AppError, match="there is no run"):
+        client.predict(run_id=run_id, token=yours["token"], api_name="/state")
+    assert client.predict(run_id=run_id, token=mine["token"], api_name="/state")["run_id"] == run_id
+    lost = client.predict(id=mine["id"], token=mine["token"], api_name="/delete_dataset")
+    assert lost["cannot_resume"] == ["scenes, CDVFT"]
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,8 @@ def test_a_busy_server_may_be_asked_again(
     expect(problem).to_contain_text("Somebody else is at it.")
     again.click()
     expect(problem).to_contain_text("Somebody else is at it.")
+    expect(page.locator(".ranks .note").first).to_have_text("not computed")
+    expect(page.locator(".sentence")).to_be_empty()
     busy = False
     again.click()
     expect(problem).to_be_hidden()

@@ -70,3 +70,17 @@ def lines_run(count: int) -> int:
 def test_twice_as_many_problems_are_at_most_twice_the_work() -> None:
     few, many = lines_run(100), lines_run(200)
     assert 0 < many <= 2 * few
+
+
+class Word(str):
+    written = 0
+
+    def __repr__(self) -> str:
+        Word.written += 1
+        return "query"
+
+
+def test_of_a_long_list_only_the_beginning_is_written_out() -> None:
+    with pytest.raises(InvalidChoice, match=r"target_modules: got \[query, query"):
+        parse_race({"target_modules": [Word("query")] * 50_000})
+    assert 0 < Word.written < 100

@@ -123,3 +123,8 @@ test("a saved table quotes what would break it, and knows the columns of every r
   ];
   assert.equal(csv(rows), 'name,value,more\r\n"said ""no"", twice",1,\r\n,,"[1,2]"\r\n');
 });
+
+test("a saved text that a spreadsheet would run is a text, and a number stays one", () => {
+  const rows = [{ a: "=1+1" }, { a: "@SUM(A1)" }, { a: "-0.5" }, { a: -2 }, { a: "+1 of 2" }];
+  assert.equal(csv(rows), "a\r\n'=1+1\r\n'@SUM(A1)\r\n-0.5\r\n-2\r\n'+1 of 2\r\n");
+});

@@ -27,6 +27,7 @@ export class Overview {
     this.quantity = "size";
     this.sentence = h("p", { class: "sentence", "aria-live": "polite" });
     this.switch = h("div", { class: "overview-switch" });
+    this.ended = false; // whether no more numbers will come
     this.cells = h("div", { class: "cells" });
     this.table = tableUnder(() => this.numbers(), "All layers in numbers");
     this.node = h("div", { class: "overview" }, this.switch, this.cells, this.table.details);
@@ -37,6 +38,7 @@ export class Overview {
     this.run = run;
     this.t = run.steps.length - 1;
     this.found.clear();
+    this.ended = false;
     const vectors = run.method === "cdvft" ? 2 * run.m - 1 : 0;
     /** @type {[string, string, string][]} */
     const choices = [
@@ -114,7 +116,14 @@ export class Overview {
    * @param {LayerNumbers[]} layers
    */
   take(layers) {
+    this.ended = false;
     for (const layer of layers) this.found.set(layer.module, layer);
+    this.refresh();
+  }
+
+  /** Wait for no more numbers: the server refuses them. */
+  end() {
+    this.ended = true;
     this.refresh();
   }
 
@@ -182,7 +191,13 @@ export class Overview {
       if (!one) return;
       setText(
         one.value,
-        number === null ? (this.found.has(module) ? "–" : "…") : relative ? percent(number) : short(number),
+        number === null
+          ? this.ended || this.found.has(module)
+            ? "–"
+            : "…"
+          : relative
+            ? percent(number)
+            : short(number),
       );
       one.cell.style.setProperty("--part", number === null ? "0" : (number / largest).toFixed(3));
     });
@@ -197,6 +212,7 @@ export class Overview {
       const numbers = this.numbersOf(layer.module, run.steps.length - 1);
       return numbers ? [{ ...layer, ...numbers }] : [];
     });
+    if (known.length < run.layers.length && this.ended) return "";
     return known.length < run.layers.length
       ? `Looking at ${run.layers.length} layers: ${known.length} done.`
       : changes(run, known, this.relative);

@@ -89,6 +89,11 @@ export class Ranks {
     this.t = layer.steps.length - 1;
   }
 
+  /** Wait for no numbers of this layer: the server refuses them. */
+  end() {
+    if (this.layer && !this.own) this.take({ reason: "not computed" });
+  }
+
   /** @param {SingularValues | NoSingularValues} answer */
   take(answer) {
     this.own = unpack(answer);

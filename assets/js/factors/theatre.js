@@ -197,8 +197,9 @@ class Theatre {
         first = next ?? 0;
       }
     } catch (error) {
-      if (run === this.run) this.fail(error, () => this.learn(run));
-      return;
+      if (run !== this.run) return;
+      this.overview.end();
+      return this.fail(error, () => this.learn(run));
     }
     if (run !== this.run || run.layers.every(({ module }) => run.weights?.[module])) return;
     const answer = await this.answers.ask("weights", { run: run.id }).catch(() => null);
@@ -249,6 +250,7 @@ class Theatre {
       this.address();
       await this.compare(layer);
     } catch (error) {
+      this.ranks.end();
       this.fail(error, () => this.showLayer());
     }
   }

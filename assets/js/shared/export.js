@@ -4,15 +4,19 @@ import { h } from "./dom.js";
 
 /** @typedef {{[column: string]: unknown}} Row */
 
+// A text that a spreadsheet would take for a formula gets an apostrophe before it; a number never is one.
+const FORMULA = /^[=+\-@\t\r]/;
+
 /** @param {unknown} value */
 const cell = (value) => {
-  const text =
+  let text =
     value === null || value === undefined
       ? ""
       : typeof value === "object"
         ? JSON.stringify(value)
         : String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  if (typeof value === "string" && FORMULA.test(text) && Number.isNaN(Number(text))) text = `'${text}`;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
 /** @param {Row[]} rows */

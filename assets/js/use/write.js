@@ -54,7 +54,7 @@ export function mount({ element, props, watch }) {
         side.method ? `--of:var(--method-${side.method})` : "--of:var(--rule-strong)",
       );
       column.replaceChildren(
-        h("h4", {}, side.title, side.note ? h("span", { class: "quiet" }, side.note) : null),
+        h("h3", {}, side.title, side.note ? h("span", { class: "quiet" }, side.note) : null),
         h(
           "div",
           { class: "text", tabindex: "0", role: "group", "aria-label": `Answer of ${name(side)}` },

@@ -12,6 +12,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.costs.quantities import duration
+from cdvft_app.data.library import require_own
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.prediction import Prediction, admit
@@ -86,6 +87,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = _plans(app, values)
+    require_own(app.store, plans[0].settings.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
     foretold = _foretold(app, plans)
     admit(zip(plans, foretold, strict=True), app.queue.most_seconds)

@@ -9,6 +9,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
+from cdvft_app.data.library import require_own
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.store.records import RunRecord, StoreError
@@ -38,6 +39,7 @@ def submit(
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
     plans = [catalog.resolve(settings) for settings in request.runs()]
+    require_own(app.store, request.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
     foretold = app.foretell(plans)
     admit(zip(plans, foretold, strict=True), app.queue.most_seconds)
@@ -46,7 +48,7 @@ def submit(
     return app.queue.submit(
         chosen,
         token,
-        plans[0].recipe.title,
+        plans[0].title,
         forecasts=promised,
         program=program,
         private=private,
@@ -84,6 +86,7 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
     """
     run = app.store.require_owner(run_id, token)
     plan = catalog.resolve(run.settings)
+    require_own(app.store, run.settings.data, token)
     require_in_reach([plan.model, plan.dataset])
     admit_again(run, plan, app.store, app.queue.most_seconds)
     app.queue.resume(run_id, token)

@@ -27,7 +27,7 @@ TYPED = ("own_prompt",)
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)
 LISTS = ("schedule", "precision")
 FIELDS = (
-    "recipe", "model", "dataset", "methods", "target_modules", *CHOICES, *LISTS, *NUMBERS, *RATES,
+    "recipe", "model", "dataset", "data", "methods", "target_modules", *CHOICES, *LISTS, *NUMBERS, *RATES,
     *SWITCHES, *TYPED,
 )  # fmt: skip
 LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
@@ -44,14 +44,17 @@ LABELS = {
 }
 # What a list of keys follows, as the API and the command line take them.
 _KEYS = re.compile(r"(?<=hoose one of )[\w, ]+?(?= or a hub id|\.)")
-# A model, data and layers that are left to the recipe.
-OF_ANOTHER: dict[str, Any] = {"model": None, "dataset": None, "target_modules": []}
+# A model, data, one's own among them, and layers that are left to the recipe.
+OF_ANOTHER: dict[str, Any] = {"model": None, "dataset": None, "data": None, "target_modules": []}
 OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
 
 
 def race(values: Mapping[str, Any]) -> RaceRequest:
     """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
-    asked = {name: value for name, value in values.items() if name in FIELDS and value not in (None, "", [])}
+    empty: tuple[Any, ...] = (None, "", [], {})
+    asked = {name: value for name, value in values.items() if name in FIELDS and value not in empty}
+    if "data" in asked:
+        asked.pop("dataset", None)
     chosen = asked.pop("methods", ())
     if not chosen:
         raise InvalidChoice("Choose at least one method to race.")
@@ -135,6 +138,7 @@ def from_runs(runs: Iterable[RunSettings]) -> dict[str, Any]:
     methods = [run.method for run in runs]
     values["methods"] = list(dict.fromkeys(method.key for method in methods))
     values["target_modules"] = list(runs[0].target_modules or [])
+    values["data"] = runs[0].data.model_dump(mode="json") if runs[0].data else None
     for name, (key, own) in FLAT.items():
         values[name] = _joined([getattr(method, own) for method in methods if method.key == key])
     for key in METHODS:
@@ -164,6 +168,7 @@ def remembered(kept: object) -> dict[str, Any]:
     values["methods"] = [name for name in values["methods"] if name in METHODS]
     for name in (*NUMBERS, *RATES):
         values[name] = text(values[name])[:MOST_TYPED]
+    values["data"] = values["data"] if isinstance(values["data"], dict) else None
     for name in ("model", "dataset", *CHOICES, *LISTS):
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
     for name in SWITCHES:

@@ -48,6 +48,7 @@ class Controls:
     def what(self) -> None:
         recipe = catalog.get_recipe(START["recipe"])
         self.fields["recipe"] = recipe_cards(recipe.key, elem_id="recipes")
+        self.fields["data"] = gr.JSON(None, visible=False)
         typed = catalog.hub_ids_allowed()
         with gr.Accordion("Another model or other data", open=False, elem_classes=["fold"]):
             for name in ("model", "dataset"):

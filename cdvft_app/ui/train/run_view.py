@@ -26,6 +26,7 @@ from cdvft_app.payloads.train import (
     WholeRun,
     Why,
 )
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
@@ -61,7 +62,7 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
             ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]
         ),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
-        "options": flat.write_run(run.settings),
+        "options": _options(run.settings),
         "created": run.created,
         "forecast": cast("Forecast | None", run.forecast),
         "untrained": untrained(run),
@@ -71,7 +72,7 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
 def untrained(run: RunRecord) -> str | None:
     """How the recipe's model does on the same rows before any training; None where nobody measured it."""
     recipe, settings = catalog.recipes().get(run.settings.recipe), run.settings
-    if recipe is None or not recipe.expected.untrained:
+    if recipe is None or settings.data or not recipe.expected.untrained:
         return None
     own = (recipe.model, recipe.dataset, recipe.evaluation_examples)
     chosen = (settings.model, settings.dataset, settings.evaluation_examples)
@@ -136,6 +137,16 @@ def poll(store: RunStore, feed: Feed, request: object) -> Response:
 def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:
     race = [] if run.sweep else store.group(run.group_id)
     return {**news, **lasting(run, race)}
+
+
+def _options(settings: RunSettings) -> dict[str, Any]:
+    """As the command line takes them; data of one's own by its name, which is that of a file."""
+    options = flat.write_run(settings)
+    if settings.data:
+        own = settings.data
+        inputs = {"text": list(own.inputs)} if own.kind == "text" else {}
+        options |= {"data": own.title, **inputs, "label": own.label}
+    return options
 
 
 def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:

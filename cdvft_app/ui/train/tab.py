@@ -12,9 +12,11 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
+from cdvft_app.catalog.own_entry import starting_values
 from cdvft_app.catalog.sources import out_of_reach
+from cdvft_app.data.library import is_own
 from cdvft_app.payloads.train import RunView
-from cdvft_app.settings import InvalidChoice
+from cdvft_app.settings import InvalidChoice, OwnData
 from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared import actions, form, texts
 from cdvft_app.ui.shared.fold import settings_fold
@@ -22,8 +24,10 @@ from cdvft_app.ui.shared.forecast import forecast, problem
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
+from cdvft_app.ui.train import own_choice
 from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.history import history_view
+from cdvft_app.ui.train.own_data import offer
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
 
 TITLE = "Train"
@@ -42,11 +46,13 @@ QUIET: dict[str, Any] = {
 def build(app: AppState) -> OnVisit:
     """Lay the tab out and connect it."""
     controls = Controls()
+    token = visitor_token(app)
     with gr.Row(elem_classes=["train"]):
         with gr.Column(elem_classes=["choose"], elem_id="choose"):
             settings_fold("choose", on="race-started")  # once a run is on
             gr.HTML("<h2>What</h2>", apply_default_css=False)
             controls.what()
+            own = own_choice.own_choice(app, token)
             gr.HTML("<h2>How</h2>", apply_default_css=False)
             controls.how()
             blocks = gr.HTML(elem_classes=["blocks"], elem_id="blocks", apply_default_css=False)
@@ -67,7 +73,6 @@ def build(app: AppState) -> OnVisit:
             view = run_view(app.store, elem_id="run")
             history = history_view(app.store, elem_id="history")
 
-    token = visitor_token(app)
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
     fields = [controls.fields[name] for name in form.FIELDS]
 
@@ -79,7 +84,9 @@ def build(app: AppState) -> OnVisit:
     def values(given: tuple[Any, ...]) -> dict[str, Any]:
         *of_fields, filled = given
         asked = dict(zip(form.FIELDS, of_fields, strict=True))
-        asked["recipe"] = str(asked["recipe"])  # its component hands on whatever came
+        # These components hand on whatever came, which must be refused in words that can be sent.
+        asked["recipe"] = str(asked["recipe"])
+        asked["data"] = own_choice.as_chosen(asked["data"])
         return form.applied(asked, filled)
 
     # While one types: counts, blocks, whether Start can be pressed.
@@ -105,15 +112,16 @@ def build(app: AppState) -> OnVisit:
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
 
-    def of_recipe(key: object, m: Any) -> list[Any]:
+    def of_recipe(key: object, m: Any, data: OwnData | None = None) -> list[Any]:
         recipe = _recipe(key)
         if recipe is None:
             return [gr.skip()] * len(with_recipe)
+        mine = {name: f"{value:g}" for name, value in (starting_values(data, recipe) if data else {}).items()}
         return [
             gr.update(**choices("model", recipe)),
-            gr.update(**choices("dataset", recipe)),
+            gr.update(**choices("dataset", recipe) | ({"value": None} if data else {})),
             gr.update(**targets(recipe.model, recipe)),
-            *(gr.update(placeholder=placeholder(name, recipe, m)) for name in varying),
+            *(gr.update(placeholder=mine.get(name) or placeholder(name, recipe, m)) for name in varying),
             [recipe.key, recipe.model],
         ]
 
@@ -125,7 +133,11 @@ def build(app: AppState) -> OnVisit:
         *(at[name] for name in varying),
         filled_for,
     ]
-    at["recipe"].input(of_recipe, [at["recipe"], at["m"]], with_recipe, **QUIET)
+
+    def then(event: Any) -> None:
+        event.then(typed, asking, form_outputs, **QUIET)
+
+    own_choice.connect(app, own, at, token, of_recipe=of_recipe, with_recipe=with_recipe, then=then)
 
     def of_m(key: object, m: Any) -> Any:
         recipe = _recipe(key)
@@ -202,30 +214,39 @@ def build(app: AppState) -> OnVisit:
     # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
     def filled(form_values: dict[str, Any]) -> list[Any]:
         recipe = catalog.get_recipe(form_values["recipe"])
-        *updates, _ = of_recipe(recipe.key, form_values["m"])
-        own = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
+        data = own_choice.readable(form_values["data"])
+        *updates, _ = of_recipe(recipe.key, form_values["m"], data)
+        brought = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
         model = form_values["model"] or recipe.model
         with suppress(InvalidChoice):  # `typed` says what is wrong with it
-            own["target_modules"] = gr.update(**targets(model, recipe))
-        return [*(_set(own.get(name), form_values[name]) for name in form.FIELDS), [recipe.key, model]]
+            brought["target_modules"] = gr.update(**targets(model, recipe))
+        return [
+            *(_set(brought.get(name), form_values[name]) for name in form.FIELDS),
+            [recipe.key, model],
+            *own_choice.told(form_values["data"]),
+        ]
 
-    def reused(shown_value: Any) -> list[Any]:
+    def reused(shown_value: Any, mine: str) -> list[Any]:
         first = next(filter(None, map(app.store.get, ids_of(shown_value))), None)
         if first is None:
-            return [gr.skip()] * (len(fields) + 1)
-        runs = app.store.group(first.group_id)
-        return filled(form.remembered(form.from_runs(run.settings for run in runs)))
+            return [gr.skip()] * (len(fields) + 3)
+        values_of = form.from_runs(run.settings for run in app.store.group(first.group_id))
+        if not is_own(app.store, first.settings.data, token_of(mine)):
+            values_of["data"] = None
+        return filled(form.remembered(values_of))
 
-    view.use_settings(reused, view, asking, **QUIET)
+    then(view.use_settings(reused, [view, token], [*asking, *own.parts], **QUIET))
 
     # A visit: who it is, what the form held, and which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = token_of(mine)
         first = _first_shown(app, request.query_params.get("run", ""), mine)
-        return [*filled(form.remembered(kept_form)), first, {"token": mine}, mine]
+        mine_now = gr.update(**offer(app, mine))
+        return [*filled(form.remembered(kept_form)), mine_now, first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
-    return OnVisit(visited, [token, kept], [*asking, view, history, token])
+    outputs = [*asking, *own.parts, own.panel.mine, view, history, token]
+    return OnVisit(visited, [token, kept], outputs)
 
 
 def _recipe(key: object) -> Recipe | None:

@@ -239,7 +239,8 @@ def test_a_long_name_is_cut_in_the_list_and_whole_in_json(command, tmp_path):
 
 
 def test_every_setting_is_an_option():
-    assert set(OPTIONS) == {*RunSettings.model_fields, *flat.FLAT, "learning_rate"}
+    fields = {*RunSettings.model_fields, *flat.FLAT, "learning_rate"}
+    assert set(OPTIONS) == fields - {"data"}  # by --data FILE with --text and --label
 
 
 def patient_train(settings, emit, should_stop, folder, resume=False):
@@ -277,3 +278,28 @@ def test_a_second_ctrl_c_gives_up_at_once(tmp_path):
     code, _, errors = running.end()
     assert code == 130 and "Interrupted" in errors and "Traceback" not in errors
     assert [run.state for run in RunStore(tmp_path).history()] == ["interrupted"]
+
+
+def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
+    rows = "".join(f"scene {n},{n % 2}\n" for n in range(60))
+    file = tmp_path / "mine.csv"
+    file.write_text(f"review,stars\n{rows},1\n")
+    code, output, _ = command("data", "inspect", file, "--json")
+    found = json.loads(output)
+    assert code == 0 and (found["inputs"], found["label"], found["left_out"]) == (["review"], "stars", 1)
+    assert command("data", "list", "--json")[1] == "[]\n"
+
+    code, output, errors = command(
+        "train", "--data", file, "--text", "review", "--label", "stars", "--max-steps", 2, "--json"
+    )
+    assert code == 0 and "“mine”, row 62, column “review”: it is empty" in errors
+    run = RunStore(tmp_path).get(json.loads(output)["run_id"])
+    assert (
+        run.name == "mine" and run.settings.data.labels == ("0", "1") and run.settings.recipe == "sentiment"
+    )
+
+    code, _, errors = command("train", "--data", file, "--label", "starz")
+    assert code == exit_codes.FAILED and "There is no column “starz”. The columns are review, stars" in errors
+    (kept,) = json.loads(command("data", "list", "--json")[1])
+    code, output, _ = command("data", "delete", kept["id"])
+    assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output

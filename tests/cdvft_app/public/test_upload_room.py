@@ -38,3 +38,12 @@ def test_a_private_server_deletes_and_refuses_nothing(folder, monkeypatch):
     monkeypatch.setenv("CDVFT_PUBLIC", "0")
     assert uploads.refusal(folder, 10**9) is None
     assert len(list(folder.rglob("*.png"))) == 2
+
+
+def test_visitors_rows_and_uploads_share_one_room(folder, monkeypatch, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("RUNS_DIR", str(home))
+    (home / "data" / "abc").mkdir(parents=True)
+    (home / "data" / "abc" / "rows.arrow").write_bytes(b"x" * 250)
+    assert uploads.refusal(folder, 50) is None and "CDVFT_UPLOAD_BYTES" in uploads.refusal(folder, 51)
+    assert uploads.refusal(None, 250) is None and uploads.refusal(None, 251)

@@ -109,6 +109,8 @@ def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_
     assert card.data.library_name == "peft" if adapter else "peft" not in (card.data.tags or [])
     assert ("cdvft" in (card.data.tags or [])) == (method == "cdvft" and form == "adapter")
     assert (folder / "loss.png").is_file() and "loss.png" in card.text
+    needs_peft = any(word in lines_of(folder) for word in ("peft", "cdvft"))  # as cdvft itself does
+    assert ("peft==" in (folder / "requirements.txt").read_text()) == needs_peft
     if form == "merged":
         assert not any(word in lines_of(folder) for word in ("peft", "cdvft"))
         assert not list(folder.glob("*.whl")) and not list(folder.glob("adapter*"))
@@ -176,9 +178,14 @@ def test_what_is_there_already_stays(runs, store, tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(runs, store, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Exception("No space left on device (os error 28)")],
+    ids=["of Python", "of tokenizers"],
+)
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(runs, store, tmp_path, monkeypatch, error):
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     monkeypatch.setattr(export, "write_requirements", full)
     with pytest.raises(ResultsError, match="no room left"):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from cdvft_app.results import wheel
 from cdvft_app.results.requirements import write_requirements
 
@@ -41,7 +43,7 @@ def test_it_asks_for_what_the_project_asks_for():
 
 
 def test_requirements_pin_what_is_installed_and_bring_the_library(tmp_path):
-    write_requirements("text", tmp_path, with_library=True)
+    write_requirements("text", tmp_path, with_peft=False, with_library=True)
     lines = (tmp_path / "requirements.txt").read_text().splitlines()
     assert lines[-1] == f"./{wheel.NAME}" and (tmp_path / wheel.NAME).is_file()
     names = [line.partition("==")[0] for line in lines[:-1]]
@@ -49,7 +51,10 @@ def test_requirements_pin_what_is_installed_and_bring_the_library(tmp_path):
     assert all(re.fullmatch(r"[\w-]+==\d+(\.\d+)+", line) for line in lines[:-1])
 
 
-def test_what_needs_no_cdvft_gets_none(tmp_path):
-    write_requirements("image", tmp_path, with_library=False)
+@pytest.mark.parametrize("with_peft", [True, False])
+def test_what_needs_no_cdvft_gets_none_and_what_needs_no_peft_neither(tmp_path, with_peft):
+    write_requirements("image", tmp_path, with_peft=with_peft, with_library=False)
     assert [path.name for path in tmp_path.iterdir()] == ["requirements.txt"]
-    assert "cdvft" not in (tmp_path / "requirements.txt").read_text()
+    lines = (tmp_path / "requirements.txt").read_text().splitlines()
+    names = [line.partition("==")[0] for line in lines]
+    assert names == ["torch", "torchvision", "timm", "safetensors", *(["peft"] if with_peft else [])]

@@ -1,5 +1,6 @@
 """Runs in processes of their own that are killed, crash, hang, or do not listen: the others go on."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -12,11 +13,12 @@ import pytest
 from queued_runs import wait, wait_for
 
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import supervision
 from cdvft_app.training.children import Child
-from cdvft_app.training.executors import own_process
+from cdvft_app.training.executors import as_planned
 from cdvft_app.training.jobs import JobQueue
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
@@ -32,7 +34,7 @@ def start(store, monkeypatch):
     queues = []
 
     def make(trainer, workers=1):
-        executor = partial(own_process, trainer=f"fake_trainers:{trainer}")
+        executor = partial(as_planned, trainer=f"fake_trainers:{trainer}")
         queues.append(JobQueue(store, workers, executor))
         queues[-1].start()
         return queues[-1]
@@ -57,6 +59,12 @@ def test_a_run_trains_in_another_process_and_tells_the_store(store, start):
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.reason, run.step) == ("finished", None, 6)
     assert steps(store, run_id) == [1, 2, 3, 4, 5, 6]
+    holder, child = run.process.split()
+    assert holder == this_process() != child
+
+
+def test_the_page_trains_so_by_itself():
+    assert inspect.signature(JobQueue).parameters["executor"].default is as_planned
 
 
 ENDS = [

@@ -286,8 +286,8 @@ def test_the_rate_that_stands_in_the_empty_field_is_the_one_that_m_is_run_with(m
 
 
 def test_every_setting_has_a_hint_and_a_control() -> None:
-    on_the_page = {*form.FIELDS} - {*form.RATES, *form.OWN, "recipe"}
+    on_the_page = {*form.FIELDS} - {*form.RATES, *form.OWN, "recipe", "data"}
     assert on_the_page == set(texts.SETTINGS)
-    assert on_the_page | {"recipe"} == set(RaceRequest.model_fields)
+    assert on_the_page | {"recipe", "data"} == set(RaceRequest.model_fields)
     assert all(one.hint for one in form.OWN.values())
     assert {*form.OWN, *form.RATES} <= {*form.FIELDS}

@@ -33,10 +33,11 @@ from cdvft_app.ui.use import tab as use
 SIGNED_IN = {"oauth_info": {"userinfo": {"preferred_username": "ada"}, "expires_at": 0}}
 
 
-def plain(session: dict[str, Any] | None, address: str = "192.0.2.1") -> Request:
+def plain(session: dict[str, Any] | None, address: str = "192.0.2.1", cookie: str = "") -> Request:
     """What a component's function is called with; `session` is what Gradio's signed cookie held."""
-    page = SimpleNamespace(cookie_id="1", tokens={})
-    scope: dict[str, Any] = {"type": "http", "headers": [], "client": (address, 1), "app": page}
+    page = SimpleNamespace(cookie_id="1", tokens={"known": "ada"})
+    headers = [(b"cookie", cookie.encode())] if cookie else []
+    scope: dict[str, Any] = {"type": "http", "headers": headers, "client": (address, 1), "app": page}
     return Request(scope if session is None else {**scope, "session": session})
 
 
@@ -86,6 +87,22 @@ def test_a_session_that_anybody_could_sign_is_no_account(named, monkeypatch):
     monkeypatch.setenv(named, "given")
     with asking(plain(SIGNED_IN)):
         assert visitor() == "address 192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("request_", "who"),
+    [
+        (plain(None, cookie="access-token-unsecure-1=known"), "account ada"),
+        (plain(None, cookie="access-token-1=known"), "account ada"),
+        (plain(None, cookie="access-token-1=made-up"), "address 192.0.2.1"),
+        (plain(None, cookie="access-token-2=known"), "address 192.0.2.1"),
+        (gr.Request(plain(None), username="ada"), "account ada"),
+    ],
+)
+def test_gradios_own_login_is_an_account(request_, who, monkeypatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    with asking(request_):
+        assert visitor() == who
 
 
 class Clock:

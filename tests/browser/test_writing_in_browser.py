@@ -51,7 +51,6 @@ def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         patch.setattr(Answering, "ask", lambda self, question, **about: None)
         patch.setattr(Answering, "stop", lambda self: STOPPED.set())
         patch.setattr("cdvft_app.results.writing.load_rows", lambda entry, **asked: rows)
-        patch.setattr("cdvft_app.results.writing.TELL_EVERY", 0.0)
         chosen = {
             "recipe": "addresses",
             "max_steps": 4,
@@ -84,7 +83,7 @@ def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> N
     write(page)
     expect(page.locator("#use-written [data-ended]")).to_have_count(1)
     columns = page.locator(".written-columns section")
-    assert [re.sub(r"\s+", " ", title) for title in columns.locator("h4").all_inner_texts()] == [
+    assert [re.sub(r"\s+", " ", title) for title in columns.locator("h3").all_inner_texts()] == [
         "Base told the same",
         "Base with 1 example in its prompt",
         "CDVFT",
@@ -95,7 +94,8 @@ def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> N
         expect(column.locator(".token").first).to_have_attribute("title", re.compile(r"^[\d.]+ %$"))
 
 
-def test_stop_ends_the_writing_and_keeps_what_is_there(page: Page) -> None:
+def test_stop_ends_the_writing_and_keeps_what_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdvft_app.results.writing.TELL_EVERY", 0.0)
     HOLDS.set()
     try:
         write(page)

@@ -1,0 +1,170 @@
+"""Rows of one's own data: the kept Arrow table, split so that nothing is on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cdvft_app.catalog.own_entry import ROWS
+from cdvft_app.catalog.pool import Pool, Pools
+from cdvft_app.places import data_folder
+from cdvft_app.settings import OwnData
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW = "__row__"  # the column that says where in the file a row stood
+IMAGE = "image"  # the column of the pictures
+HELD_OUT = 5  # one row in so many is kept for evaluation, where the data has no split of its own
+TRAINING_NAMES = ("train", "training")
+EVALUATION_NAMES = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation")
+
+
+@dataclass(frozen=True)
+class Division:
+    """Places of rows in the table: to train on, and to evaluate on, which may be in the second one.
+
+    `unusable` lack an input or a label; `doubled` are rows whose input came before; `dropped` are those
+    that are not trained on because their input is evaluated on.
+    """
+
+    train: np.ndarray
+    evaluation: np.ndarray
+    train_labels: np.ndarray
+    evaluation_labels: np.ndarray
+    unusable: int
+    doubled: int
+    dropped: int
+
+
+def table(sha256: str) -> pa.Table:
+    """The kept rows, mapped into memory and not read. FileNotFoundError where they are gone."""
+    import pyarrow as pa
+
+    return pa.ipc.open_stream(pa.memory_map(str(data_folder() / sha256 / ROWS))).read_all()
+
+
+def divide(own: OwnData) -> Division:
+    """Which rows are trained on, and which are evaluated on; the same ones every time.
+
+    Where a share is held out it is drawn within each class, from rows of different inputs, and no row with
+    an input that is evaluated on is trained on.
+    """
+    hashes, labels, sides = _columns(own, own.sha256)
+    usable = ~np.isnan(labels)
+    unusable = int((~usable).sum())
+    places = np.flatnonzero(usable)
+    first = np.zeros(len(hashes), bool)
+    first[places[np.unique(hashes[places], return_index=True)[1]]] = True
+    if own.evaluation_sha256:
+        other_hashes, other_labels, _ = _columns(own, own.evaluation_sha256)
+        evaluation = np.flatnonzero(~np.isnan(other_labels))
+        unusable += int(np.isnan(other_labels).sum())
+        taken, of_evaluation = other_hashes[evaluation], other_labels[evaluation]
+    elif own.split:
+        evaluation = np.flatnonzero(usable & sides)
+        taken, of_evaluation = hashes[evaluation], labels[evaluation]
+    else:
+        evaluation = _held_out(np.flatnonzero(first), labels, own)
+        taken, of_evaluation = hashes[evaluation], labels[evaluation]
+    candidates = places if own.evaluation_sha256 else places[~sides[places]]
+    seen = np.isin(hashes[candidates], taken)
+    if not own.split and not own.evaluation_sha256:  # rows that are evaluated on were drawn out of these
+        dropped = int(seen.sum()) - len(evaluation)
+    else:
+        dropped = int(seen.sum())
+    train = candidates[~seen]
+    kind = np.int64 if own.labels else np.float32
+    return Division(
+        train,
+        evaluation,
+        labels[train].astype(kind),
+        of_evaluation.astype(kind),
+        unusable,
+        len(places) - int(first.sum()),
+        dropped,
+    )
+
+
+def read_own(own: OwnData) -> Pools:
+    """Rows to train and to evaluate on. ValueError says what is not as it must be."""
+    division = divide(own)
+    if not len(division.train) or not len(division.evaluation):
+        raise ValueError("no rows are left to train on or to evaluate on.")
+    other = own.evaluation_sha256 or own.sha256
+    return Pools(
+        Pool(_taker(own, own.sha256, division.train), division.train_labels),
+        Pool(_taker(own, other, division.evaluation), division.evaluation_labels),
+        own.labels,
+    )
+
+
+def _columns(own: OwnData, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each row: a hash of its input, its class or target (nan: none, or no input), and whether it is of
+    the evaluation split."""
+    import duckdb
+
+    rows = table(sha256)
+    lacking = {*own.inputs, own.label, *([own.split] if own.split else [])} - {*rows.column_names}
+    if lacking:
+        raise ValueError(f"its columns are {', '.join(rows.column_names[1:])}; there is no {lacking.pop()}.")
+    names = [f'r."{_quoted(name)}"' for name in own.inputs]
+    if own.kind == "image":
+        given = [f"{name}.bytes" for name in names]
+        blank = " OR ".join(f"coalesce(octet_length({one}), 0) = 0" for one in given)
+    else:
+        given = [f"trim({name})" for name in names]
+        blank = " OR ".join(f"coalesce({one}, '') = ''" for one in given)
+    label = f'trim(r."{_quoted(own.label)}")'
+    value = (
+        f"nullif(list_position($labels, {label}), 0) - 1" if own.labels else f"try_cast({label} AS DOUBLE)"
+    )
+    side = f'lower(trim(r."{_quoted(own.split)}")) IN $names' if own.split else "false"
+    query = (
+        f"SELECT hash({', '.join(given)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
+        f" coalesce({side}, false) AS side FROM r"
+    )
+    values: dict[str, object] = {"labels": list(own.labels)} if own.labels else {}
+    if own.split:
+        values["names"] = list(EVALUATION_NAMES)
+    with duckdb.connect() as connection:
+        connection.register("r", rows)
+        found = connection.execute(query, values).fetchnumpy()
+    numbers = np.ma.filled(np.ma.asarray(found["y"], dtype=np.float64), np.nan)
+    numbers[~np.isfinite(numbers)] = np.nan
+    return np.asarray(found["h"]), numbers, np.asarray(found["side"], dtype=bool)
+
+
+def _quoted(name: str) -> str:
+    return name.replace('"', '""')
+
+
+def _held_out(places: np.ndarray, labels: np.ndarray, own: OwnData) -> np.ndarray:
+    """One in `HELD_OUT` of these places, of each class by itself; at least one where a class has two."""
+    random = np.random.default_rng(own.split_seed)
+    kept = []
+    for value in range(len(own.labels)) if own.labels else [None]:
+        of_class = places if value is None else places[labels[places] == value]
+        count = round(len(of_class) / HELD_OUT) or min(len(of_class) // 2, 1)
+        kept.append(random.permutation(of_class)[:count])
+    return np.sort(np.concatenate(kept))
+
+
+def _taker(own: OwnData, sha256: str, places: np.ndarray):  # type: ignore[no-untyped-def]
+    import datasets
+
+    datasets.disable_progress_bars()
+    rows = datasets.Dataset.from_file(str(data_folder() / sha256 / ROWS))
+    if own.kind == "image":
+        images = rows.cast_column(IMAGE, datasets.Image())
+        return lambda asked: images.select(places[asked])[IMAGE]
+    if len(own.inputs) == 1:
+        return lambda asked: [text.strip() for text in rows.select(places[asked])[own.inputs[0]]]
+
+    def pairs(asked: np.ndarray) -> list[tuple[str, str]]:
+        first, second = (rows.select(places[asked])[name] for name in own.inputs)
+        return [(one.strip(), two.strip()) for one, two in zip(first, second, strict=True)]
+
+    return pairs

@@ -1,0 +1,56 @@
+"""Data of one's own as an entry of the catalogue, without its rows, which own.py reads."""
+
+from __future__ import annotations
+
+from cdvft_app.catalog.entries import DatasetEntry, Recipe
+from cdvft_app.places import data_folder
+from cdvft_app.settings import OwnData
+
+ROWS = "rows.arrow"
+MOST_EPOCHS = 10
+
+
+def is_kept(own: OwnData) -> bool:
+    """Whether its rows are still here."""
+    return all((data_folder() / sha256 / ROWS).is_file() for sha256 in own.files)
+
+
+def gone(title: str) -> str:
+    return f"“{title}” has been deleted here, so nothing can be trained on it. Give it again."
+
+
+def entry(own: OwnData) -> DatasetEntry:
+    """As what the catalogue has."""
+    return DatasetEntry(
+        key=f"own-{own.sha256[:12]}",
+        title=own.title,
+        kind=own.kind,
+        source="own",
+        location=own.sha256,
+        config=None,
+        revision=None,
+        text_columns=own.inputs,
+        label_column=own.label,
+        labels=own.labels,
+        metric="accuracy" if own.labels else "pearson",
+        train_split="train",
+        evaluation_split="evaluation",
+        licence="your own data; whether it may be passed on you know",
+        examples=own.train_rows,
+        mean_tokens=own.mean_length,
+        own=own,
+    )
+
+
+def starting_values(own: OwnData, recipe: Recipe) -> dict[str, float | int]:
+    """What empty fields stand for: the recipe's, with as many steps as it was measured with, and the length
+    that 19 of 20 texts have, in whole sixteens."""
+    examples = min(recipe.train_examples, own.train_rows)
+    epochs = recipe.epochs * recipe.train_examples / examples
+    values: dict[str, float | int] = {
+        "epochs": float(round(min(max(epochs, recipe.epochs), MOST_EPOCHS))),
+        "evaluation_examples": min(recipe.evaluation_examples, own.evaluation_rows),
+    }
+    if own.usual_length and recipe.max_length:
+        values["max_length"] = min(max(-(-own.usual_length // 16) * 16, 16), 256)
+    return values

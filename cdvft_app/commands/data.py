@@ -1,0 +1,84 @@
+"""`python -m cdvft_app data`: look at data of one's own, list it, delete it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cdvft_app.commands.findings import show, told
+from cdvft_app.commands.train import Evaluation, Json, Label, Text
+from cdvft_app.data import library
+from cdvft_app.data.inspect import inspect as inspected
+from cdvft_app.data.keep import keep
+from cdvft_app.data.report import facts
+from cdvft_app.store.runs import RunStore
+
+app = typer.Typer(help="Data of your own: look at it, list it, delete it.", no_args_is_help=True)
+
+
+@app.command()
+def inspect(
+    file: Path,
+    *,
+    text: Text = None,
+    label: Label = None,
+    evaluation: Evaluation = None,
+    as_json: Json = False,
+) -> None:
+    """Read a file and say what would be learned from it, and what is wrong with it."""
+    kept = keep(file, progress=told)
+    other = keep(evaluation, progress=told) if evaluation else None
+    try:
+        looked = inspected(
+            kept,
+            file.stem,
+            inputs=text or (),
+            label=label,
+            evaluation=other,
+            evaluation_title=evaluation.stem if evaluation else "",
+        )
+        if as_json:
+            print(json.dumps(facts(looked)))
+        else:
+            show(looked)
+    finally:
+        library.forget_unowned(RunStore.default(), filter(None, (kept, other)))
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the data that was given in a terminal."""
+    found = RunStore.default().datasets.of(None)
+    if as_json:
+        print(json.dumps([vars(record) for record in found]))
+        return
+    table = Table(box=None, header_style="bold")
+    for heading in ("data", "given", "name", "format", "rows", "MB"):
+        table.add_column(heading, no_wrap=True)
+    for record in found:
+        table.add_row(
+            record.id,
+            f"{datetime.fromtimestamp(record.created):%Y-%m-%d %H:%M}",
+            escape(record.name),
+            record.format,
+            f"{record.rows:,}",
+            f"{record.bytes / 1e6:.1f}",
+        )
+    Console().print(table)
+
+
+@app.command()
+def delete(data_id: str) -> None:
+    """Delete data that was given in a terminal; says which runs then cannot be resumed."""
+    store = RunStore.default()
+    lost = library.losses(store, data_id, None)
+    library.remove(store, data_id, None)
+    print(f"deleted {data_id}")
+    for run in lost:
+        print(f"cannot be resumed, nor show examples: {run}")

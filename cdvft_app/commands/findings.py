@@ -1,0 +1,70 @@
+"""What was found in data of one's own, written for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cdvft_app.data import library
+from cdvft_app.data.inspect import Inspection
+
+
+def told(fraction: float | None, text: str) -> None:
+    """Progress on standard error."""
+    typer.echo(f"{text}{'' if fraction is None else f' ({100 * fraction:.0f} %)'}", err=True)
+
+
+def show(looked: Inspection) -> None:
+    """What was found, for a person."""
+    console, kept = Console(), looked.kept
+    read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
+    print(f"{', '.join(filter(None, read))}: {kept.rows:,} rows, {kept.bytes / 1e6:.1f} MB")
+    table = Table(box=None, header_style="bold")
+    for heading in ("column", "used as", "type", "missing", "different"):
+        table.add_column(heading, no_wrap=True)
+    used: dict[str | None, str] = {name: "input" for name in looked.roles.inputs}
+    used |= {looked.roles.label: "label"} | ({looked.roles.split: "split"} if looked.roles.split else {})
+    for column in looked.columns:
+        row: list[Any] = [
+            used.get(column.name, ""),
+            column.type,
+            f"{column.missing:,}",
+            f"{column.distinct:,}",
+        ]
+        table.add_row(escape(column.name[:60]), *row)
+    console.print(table)
+    for line in lines(looked):
+        print(line)
+
+
+def lines(looked: Inspection) -> list[str]:
+    """The findings, a sentence or two each."""
+    said = [*looked.notes]
+    if looked.problem:
+        return [*said, *(f"left out: {one}" for one in looked.faults), f"Cannot be learned: {looked.problem}"]
+    said.append(f"{looked.task.capitalize()}: {looked.why}")
+    for name, train, evaluation in looked.classes[:20]:
+        said.append(f"  {name[:60]}: {train:,} rows to train on, {evaluation:,} to evaluate on")
+    if looked.data:
+        data = looked.data
+        held = "" if data.evaluation_sha256 or data.split else ", held out, the same share of each class"
+        said.append(f"{data.train_rows:,} rows to train on, {data.evaluation_rows:,} to evaluate on{held}")
+    if looked.lengths:
+        unit = "tokens" if looked.lengths.exact else "words and marks"
+        said.append(
+            f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.usual}, "
+            f"longest {looked.lengths.longest}"
+        )
+    if looked.majority:
+        name, share = looked.majority
+        said.append(
+            f"Always answering “{name}” is right in {100 * share:.1f} %: a score means what is above it."
+        )
+    said += [f"left out: {one}" for one in looked.faults]
+    said += [f"mind: {one}" for one in looked.warnings]
+    said.append(library.because(library.nearest(looked.kept.kind)))
+    return said

@@ -1,0 +1,148 @@
+"""What the columns of kept data hold, and which of them are most likely text and label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cdvft_app.catalog.own import IMAGE, ROW, table
+from cdvft_app.data.keep import Kept
+
+if TYPE_CHECKING:
+    import duckdb
+
+EXACT_ROWS = 200_000  # beyond them different values are counted approximately
+TEXT_NAMES = (
+    "text", "sentence", "review", "content", "comment", "message", "body", "tweet", "question", "title",
+    "headline", "document", "description", "utterance", "query", "input",
+)  # fmt: skip
+PAIRS = (
+    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question", "sentence"),
+    ("question1", "question2"), ("text1", "text2"), ("text_a", "text_b"), ("query", "passage"),
+)  # fmt: skip
+LABEL_NAMES = (
+    "label", "labels", "class", "category", "target", "sentiment", "stars", "rating", "score", "intent",
+    "topic", "emotion", "fine_label", "coarse_label", "gold", "y",
+)  # fmt: skip
+PROMPTS = ("prompt", "instruction", "question", "input")
+ANSWERS = ("answer", "response", "completion", "output", "answers")
+SPLITS = ("split", "set", "fold", "subset")
+MOST_CLASSES = 1000
+USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
+
+
+@dataclass(frozen=True)
+class Column:
+    """`type` in plain words; `distinct` counts different values; `mean_characters` is of those there."""
+
+    name: str
+    type: str
+    missing: int
+    distinct: int
+    mean_characters: float
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns are the inputs, the label, and the split; None and empty where none was found."""
+
+    inputs: tuple[str, ...]
+    label: str | None
+    split: str | None
+
+
+def connect(**tables: Any) -> duckdb.DuckDBPyConnection:
+    """A database of these Arrow tables alone; it reads no file."""
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
+    for name, rows in tables.items():
+        connection.register(name, rows)
+    connection.execute("SET enable_external_access = false")
+    return connection
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def columns_of(kept: Kept) -> tuple[Column, ...]:
+    """Types, missing and different values of each column."""
+    return _columns_of(kept.sha256, kept.columns, IMAGE if kept.kind == "image" else None, kept.rows)
+
+
+@lru_cache(maxsize=32)
+def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None, count: int) -> tuple[Column, ...]:
+    rows = table(sha256)
+    found = []
+    with connect(r=rows) as connection:
+        for name in names:
+            if name == pictures:
+                found.append(Column(name, "pictures", 0, count, 0.0))
+                continue
+            value = f"nullif(trim(r.{quoted(name)}), '')"
+            different = "count(DISTINCT v)" if count <= EXACT_ROWS else "approx_count_distinct(v)"
+            query = (
+                f"SELECT count(*) - count(v), {different}, count(v), count(try_cast(v AS BIGINT)),"
+                " count(try_cast(v AS DOUBLE)), count(try_cast(v AS DATE)), coalesce(avg(length(v)), 0)"
+                f" FROM (SELECT {value} AS v FROM r)"
+            )
+            row = connection.execute(query).fetchone()
+            assert row is not None
+            missing, distinct, there, whole, numbers, dates, characters = row
+            kind = "text"
+            for name_of_kind, many in (("whole numbers", whole), ("numbers", numbers), ("dates", dates)):
+                if there and many == there:
+                    kind = name_of_kind
+                    break
+            found.append(Column(name, "nothing" if not there else kind, missing, distinct, float(characters)))
+    return tuple(found)
+
+
+def guess(kept: Kept, columns: Sequence[Column]) -> Roles:
+    """By usual names first, then by what the columns hold."""
+    by_name = {column.name.lower(): column for column in reversed(columns)}
+    split = next(
+        (by_name[name].name for name in SPLITS if name in by_name and by_name[name].distinct <= 5), None
+    )
+    label = _label(kept, columns, by_name, split)
+    if kept.kind == "image":
+        return Roles((IMAGE,), label, split)
+    others = [column for column in columns if column.name not in (label, split) and column.type == "text"]
+    known = {column.name.lower(): column.name for column in reversed(others)}
+    for pair in PAIRS:
+        if set(pair) <= set(known):
+            return Roles(tuple(known[name] for name in pair), label, split)
+    named = next((known[name] for name in TEXT_NAMES if name in known), None)
+    longest = max(others, key=lambda column: column.mean_characters, default=None)
+    text = named or (longest.name if longest else None)
+    return Roles((text,) if text else (), label, split)
+
+
+def _label(
+    kept: Kept, columns: Sequence[Column], by_name: dict[str, Column], split: str | None
+) -> str | None:
+    for name in LABEL_NAMES:
+        if name in by_name and by_name[name].distinct > 1:
+            return by_name[name].name
+    most = min(USUAL_CLASSES, kept.rows // 2)
+    few = [
+        column
+        for column in columns
+        if 2 <= column.distinct <= most and column.name not in (split, IMAGE) and column.mean_characters < 40
+    ]
+    return min(few, key=lambda column: (column.missing, column.distinct)).name if few else None
+
+
+def is_prompt_and_answer(columns: Sequence[Column]) -> bool:
+    """Whether it is made to learn answers in free text from."""
+    names = {column.name.lower() for column in columns if column.distinct > USUAL_CLASSES}
+    return bool(names & set(PROMPTS)) and bool(names & set(ANSWERS))
+
+
+def preview(kept: Kept, count: int) -> list[dict[str, Any]]:
+    """The first rows; a picture as its bytes."""
+    rows = table(kept.sha256).slice(0, count).to_pylist()
+    return [{("row" if name == ROW else name): value for name, value in row.items()} for row in rows]

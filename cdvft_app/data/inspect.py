@@ -1,0 +1,252 @@
+"""Look at kept data as it would be learned from: task, classes, lengths, split, and what to be warned of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from cdvft_app.catalog import own
+from cdvft_app.catalog.own import Division, divide, table
+from cdvft_app.data.columns import (
+    MOST_CLASSES,
+    Column,
+    Roles,
+    columns_of,
+    connect,
+    guess,
+    is_prompt_and_answer,
+    quoted,
+)
+from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.keep import Kept, faults_of
+from cdvft_app.data.lengths import Lengths, lengths_of
+from cdvft_app.data.warnings import warnings_of
+from cdvft_app.settings import OwnData
+
+MOST_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
+FEWEST_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """`data` is what a run needs, None where nothing can be learned, and `problem` says why not.
+
+    `classes` are (name, rows to train on, rows to evaluate on). `majority` is the share of evaluation rows
+    that the commonest class has, None for a regression.
+    """
+
+    kept: Kept
+    columns: tuple[Column, ...]
+    roles: Roles
+    task: Literal["classification", "regression", "none"]
+    why: str
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+    left_out: int
+    problem: str | None = None
+    data: OwnData | None = None
+    classes: tuple[tuple[str, int, int], ...] = ()
+    lengths: Lengths | None = None
+    division: Division | None = None
+    majority: tuple[str, float] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def inspect(
+    kept: Kept,
+    title: str,
+    *,
+    inputs: Sequence[str] = (),
+    label: str | None = None,
+    evaluation: Kept | None = None,
+    evaluation_title: str = "",
+    split_seed: int = 0,
+) -> Inspection:
+    """What would be learned from it, with `inputs` and `label` as said, else as guessed.
+
+    Faults are named with the title of the file they are in.
+
+    Raises:
+        DataRefused: a column that was said is not there.
+    """
+    columns = columns_of(kept)
+    roles = roles_of(kept, inputs, label)
+    files = [(title, kept, faults_of(kept))]
+    if evaluation:
+        files.append((evaluation_title, evaluation, faults_of(evaluation)))
+    looked = Inspection(
+        kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), _left_out(files)
+    )
+    if roles.label is None or not roles.inputs:
+        return dataclasses.replace(looked, problem=_no_roles(kept, columns, roles))
+    labels, why, problem = _task(kept, columns, roles)
+    task: Literal["classification", "regression"] = "classification" if labels else "regression"
+    looked = dataclasses.replace(looked, task=task, why=why)
+    if problem:
+        return dataclasses.replace(looked, problem=problem)
+    data = OwnData(
+        sha256=kept.sha256,
+        evaluation_sha256=evaluation.sha256 if evaluation else None,
+        title=title,
+        kind=kept.kind,
+        inputs=roles.inputs,
+        label=roles.label,
+        labels=labels,
+        split=None if evaluation else roles.split,
+        split_seed=split_seed,
+        train_rows=1,
+        evaluation_rows=1,
+        mean_length=None,
+        usual_length=None,
+    )
+    for _, one, faults in files:
+        _lacking(one, data, faults)
+    try:
+        division = divide(data)
+        if data.split and not len(division.evaluation):  # the column says nothing of evaluation
+            data = data.model_copy(update={"split": None})
+            roles = dataclasses.replace(roles, split=None)
+            division = divide(data)
+    except ValueError as error:
+        raise DataRefused(str(error)) from None
+    looked = dataclasses.replace(
+        looked, roles=roles, division=division, faults=_sentences(files), left_out=_left_out(files)
+    )
+    if len(division.train) < FEWEST_ROWS or not len(division.evaluation):
+        return dataclasses.replace(
+            looked,
+            problem=f"{len(division.train):,} rows are left to train on and {len(division.evaluation):,} to "
+            f"evaluate on; at least {FEWEST_ROWS} and 1 are needed.",
+        )
+    lengths = lengths_of(data, division) if kept.kind == "text" else None
+    data = data.model_copy(
+        update={
+            "train_rows": len(division.train),
+            "evaluation_rows": len(division.evaluation),
+            "mean_length": lengths.mean if lengths else None,
+            "usual_length": lengths.usual if lengths else None,
+        }
+    )
+    classes = _classes(labels, division)
+    looked = dataclasses.replace(
+        looked, data=data, classes=classes, lengths=lengths, majority=_majority(classes)
+    )
+    return dataclasses.replace(looked, warnings=tuple(warnings_of(data, division, classes, lengths)))
+
+
+def _sentences(files: Sequence[tuple[str, Kept, Faults]]) -> tuple[str, ...]:
+    return tuple(sentence for title, _, faults in files for sentence in faults.sentences(title))
+
+
+def _left_out(files: Sequence[tuple[str, Kept, Faults]]) -> int:
+    return sum(faults.count for _, _, faults in files)
+
+
+def roles_of(kept: Kept, inputs: Sequence[str], label: str | None) -> Roles:
+    """Which columns are what, as said or guessed; `DataRefused` where one that was said is not there."""
+    columns = columns_of(kept)
+    names = [column.name for column in columns]
+    for name in (*inputs, *([label] if label else [])):
+        if name not in names:
+            raise DataRefused(f"There is no column “{name[:80]}”. The columns are {', '.join(names[:30])}.")
+    if label and label in inputs:
+        raise DataRefused(
+            f"“{label}” cannot be both what is read and what is to be answered; choose two columns."
+        )
+    found = guess(kept, columns)
+    if label and not inputs and label in found.inputs:
+        found = guess(kept, [column for column in columns if column.name != label])
+    if inputs and not label and found.label in inputs:
+        found = dataclasses.replace(
+            found, label=guess(kept, [one for one in columns if one.name not in inputs]).label
+        )
+    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split)
+
+
+def _no_roles(kept: Kept, columns: Sequence[Column], roles: Roles) -> str:
+    if is_prompt_and_answer(columns):
+        return (
+            "It looks like prompts with answers in free text. Text is not generated here yet; a column with "
+            "a few different values can be learned as a label."
+        )
+    if not roles.inputs:
+        return "No column holds text to read. Say which one by its name."
+    names = ", ".join(f"{column.name} ({column.distinct:,} different values)" for column in columns[:10])
+    return f"No column looks like a label, which has a few different values: {names}. Say which one it is."
+
+
+def _task(kept: Kept, columns: Sequence[Column], roles: Roles) -> tuple[tuple[str, ...], str, str | None]:
+    """The classes, none for a regression; why; and why nothing can be learned, if so."""
+    column = next(one for one in columns if one.name == roles.label)
+    name = f"“{column.name}”"
+    many = f"{column.distinct:,} different values"
+    if column.distinct < 2:
+        return (), "", f"{name} has {many}; there is nothing to tell apart. Choose another label."
+    numbers = column.type in ("numbers", "whole numbers")
+    if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MOST_NUMBERS):
+        return (), f"{name} holds {column.type}, {many}: an amount is to be told.", None
+    if column.distinct > min(MOST_CLASSES, max(kept.rows // 2, 2)):
+        return (
+            (),
+            "",
+            f"{name} has {many} in {kept.rows:,} rows: it names rows, not classes. Choose another label.",
+        )
+    with connect(r=table(kept.sha256)) as connection:
+        query = f"SELECT DISTINCT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r WHERE v IS NOT NULL"
+        values = [row[0] for row in connection.execute(query).fetchall()]
+    if any(len(value) > 200 for value in values):
+        return (), "", f"{name} has values of more than 200 characters: they are no names of classes."
+    key: Any = (lambda value: (float(value), value)) if numbers else None
+    return tuple(sorted(values, key=key)), f"{name} has {many}: one of so many classes is to be told.", None
+
+
+def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:
+    """Name the rows that lack what is to be read or told."""
+    row = quoted(own.ROW)
+    with connect(r=table(kept.sha256)) as connection:
+        names = {column[0] for column in connection.execute("DESCRIBE r").fetchall()}
+        for name in (*data.inputs, data.label):
+            if name not in names:
+                raise DataRefused(
+                    f"The rows to evaluate on have no column “{name}”; name it as in the others."
+                )
+            if name == own.IMAGE and data.kind == "image":
+                continue
+            value = f"coalesce(trim(r.{quoted(name)}), '')"
+            wrong: list[tuple[str, str, str]] = [
+                (f"{value} = ''", "it is empty", "give it a value, or drop the row")
+            ]
+            if name == data.label and data.labels:
+                unknown = f"{value} <> '' AND NOT list_contains($labels, {value})"
+                wrong.append((unknown, "no row to train on has this label", "check how it is written"))
+            elif name == data.label:
+                wrong.append(
+                    (f"{value} <> '' AND try_cast({value} AS DOUBLE) IS NULL", "it is no number", "write one")
+                )
+            for condition, what, advice in wrong:
+                values = {"labels": list(data.labels)} if "$labels" in condition else {}
+                query = f"SELECT {row} FROM r WHERE {condition} LIMIT 100000"
+                for (number,) in connection.execute(query, values).fetchall():
+                    faults.add(number, what, advice, name)
+
+
+def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int, int], ...]:
+    if not labels:
+        return ()
+    train, evaluation = (
+        np.bincount(numbers.astype(np.int64), minlength=len(labels)).tolist()
+        for numbers in (division.train_labels, division.evaluation_labels)
+    )
+    return tuple(zip(labels, train, evaluation, strict=True))
+
+
+def _majority(classes: Sequence[tuple[str, int, int]]) -> tuple[str, float] | None:
+    """The class that is commonest in training, and its share of the evaluation rows."""
+    if not classes:
+        return None
+    name, _, many = max(classes, key=lambda one: one[1])
+    return name, many / sum(one[2] for one in classes)

@@ -1,0 +1,102 @@
+"""JSONL: an object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.limits import Limits
+from cdvft_app.data.lines import NAMES, Lines
+from cdvft_app.data.source import BATCH, Progress, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LOOKED_AT = 100  # lines from which the names are taken
+
+
+def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
+    """A file with a JSON object in each line; its columns are the names in the first ones."""
+    faults = Faults()
+    lines = Lines(path, limits, progress, faults)
+    columns: dict[str, None] = {}
+    for number, line in lines:
+        if number > LOOKED_AT:
+            break
+        found = _object(line)
+        columns.update(dict.fromkeys(found if isinstance(found, dict) else ()))
+    if not columns:
+        raise DataRefused(
+            f"No line of “{path.name}” holds a JSON object. Write one in each line, such as "
+            '{"text": "What a film", "label": "good"}.'
+        )
+    if len(columns) > limits.columns:
+        raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
+    source = Source("JSONL", "text", tuple(columns), lambda: _batches(source, lines, limits), faults=faults)
+    source.encoding = NAMES[lines.encoding]
+    return source
+
+
+def _batches(source: Source, lines: Lines, limits: Limits) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    rows: list[list[Any]] = []
+
+    def batch() -> pa.RecordBatch:
+        columns = list(zip(*rows, strict=True)) or [()] * (1 + len(source.columns))
+        schema = source.schema()
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        rows.clear()
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    total = 0
+    for number, line in lines:
+        if not line.strip():
+            continue
+        found = _object(line)
+        if not isinstance(found, dict):
+            source.faults.add(number, found, "write one JSON object in each line")
+            continue
+        values = [_text(found.get(name)) for name in source.columns]
+        long = [
+            name
+            for name, value in zip(source.columns, values, strict=True)
+            if value and len(value) > limits.cell_characters
+        ]
+        if long:
+            source.faults.add(
+                number, f"it has more than {limits.cell_characters:,} characters", "shorten it", long[0]
+            )
+            continue
+        total += 1
+        if total > limits.rows:
+            raise DataRefused(
+                f"It has more than {limits.rows:,} rows; at most so many are taken. Give a part of it."
+            )
+        rows.append([number, *values])
+        if len(rows) >= BATCH:
+            yield batch()
+    yield batch()
+
+
+def _object(line: str) -> dict[str, Any] | str:
+    """The object in a line, or what is wrong with it."""
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        said = (
+            error.msg if isinstance(error, json.JSONDecodeError) else "no number of such a size can be read"
+        )
+        return f"it is no JSON ({said[:1].lower()}{said[1:]})"
+    except RecursionError:
+        return "it is nested too deeply"
+    return found if isinstance(found, dict) else f"it holds {type(found).__name__} and no object"
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

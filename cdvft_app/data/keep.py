@@ -1,0 +1,144 @@
+"""Keep a file's rows as Arrow, in a folder named by the SHA-256 of the file, with what was found in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cdvft_app.catalog.own_entry import ROWS
+from cdvft_app.data.delimited import read_delimited
+from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.json_lines import read_json_lines
+from cdvft_app.data.limits import LIMITS, Limits
+from cdvft_app.data.parquet import read_parquet
+from cdvft_app.data.pictures import ENDINGS, read_pictures
+from cdvft_app.data.source import Progress, Source
+from cdvft_app.places import data_folder
+
+FACTS = "facts.json"
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a file. `faults` are as `Faults.kept` gives them."""
+
+    sha256: str
+    format: str
+    kind: Literal["text", "image"]
+    columns: tuple[str, ...]
+    rows: int
+    bytes: int
+    encoding: str | None = None
+    separator: str | None = None
+    notes: list[str] = field(default_factory=list)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return data_folder() / self.sha256
+
+
+def keep(path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None) -> Kept:
+    """Read, check and keep a file; one with the same bytes that is kept already is not read again.
+
+    Raises:
+        DataRefused: why it cannot be taken, and what to do.
+    """
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise DataRefused(f"“{path.name}” is no file. Give a CSV, TSV, JSONL or Parquet file, or a zip.")
+        if size > limits.file_bytes:
+            raise DataRefused(
+                f"“{path.name}” has {size / 1e6:,.0f} MB; at most {limits.file_bytes / 1e6:,.0f} MB are "
+                "taken."
+            )
+        sha256 = _sha256(path)
+        kept = find(sha256)
+        return kept or _read(path, sha256, size, limits, progress)
+    except OSError as error:
+        raise DataRefused(f"“{path.name}” cannot be read or kept: {error.strerror or error}.") from None
+
+
+def find(sha256: str) -> Kept | None:
+    """What is kept of a file with this SHA-256, a word of which is nobody's path."""
+    folder = data_folder() / sha256
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        kept = Kept(**{**facts, "columns": tuple(facts["columns"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return kept if (folder / ROWS).is_file() else None
+
+
+def forget(sha256: str) -> None:
+    """Remove what is kept of a file."""
+    shutil.rmtree(data_folder() / sha256, ignore_errors=True)
+
+
+def _read(path: Path, sha256: str, size: int, limits: Limits, progress: Progress) -> Kept:
+    import pyarrow as pa
+
+    root = data_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".reading-", dir=root) as work:
+        source = _source(path, Path(work), limits, progress)
+        ready = Path(work) / "ready"
+        ready.mkdir()
+        schema, rows = source.schema(), 0
+        with pa.OSFile(str(ready / ROWS), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+            for batch in source.read():
+                rows += len(batch)
+                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+        if not rows:
+            raise DataRefused(" ".join(["Not one row of it can be used.", *source.faults.sentences()[:3]]))
+        kept = Kept(
+            sha256, source.format, source.kind, source.columns, rows, size, source.encoding, source.separator,
+            source.notes, source.faults.kept(),
+        )  # fmt: skip
+        (ready / FACTS).write_text(json.dumps(asdict(kept)), encoding="utf-8")
+        place = root / sha256
+        if place.exists() and find(sha256) is None:  # of a killed program, or damaged
+            place.rename(Path(work) / f"old-{secrets.token_hex(4)}")
+        if not place.exists():
+            ready.rename(place)
+        return kept
+
+
+def _source(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
+    """The reader by the file's name, or by its beginning where the name says nothing."""
+    name = path.name.lower()
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(b"PAR1"):
+        return read_parquet(path, limits, progress)
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return read_pictures(path, limits, progress)
+    if name.endswith((".jsonl", ".ndjson")) or start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
+        return read_json_lines(path, limits, progress)
+    if name.endswith(ENDINGS):
+        raise DataRefused(
+            "One picture is no data to learn from. Give a zip with one folder of pictures a class."
+        )
+    if name.endswith(".json"):
+        raise DataRefused("One whole JSON document is not read. Write one JSON object in each line (JSONL).")
+    return read_delimited(path, work, limits, progress)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def faults_of(kept: Kept) -> Faults:
+    return Faults.of(kept.faults)

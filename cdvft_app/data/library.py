@@ -1,0 +1,192 @@
+"""One's own data: given, looked at, chosen for a run, and deleted; each visitor's by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from cdvft_app.catalog import get_recipe
+from cdvft_app.catalog.entries import Kind, Recipe
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.inspect import Inspection, inspect, roles_of
+from cdvft_app.data.keep import Kept, find, forget, keep
+from cdvft_app.data.limits import LIMITS, Limits
+from cdvft_app.data.limits import limits as limits_now
+from cdvft_app.data.source import Progress
+from cdvft_app.public import uploads
+from cdvft_app.settings import OwnData
+from cdvft_app.store.datasets import DataRecord
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.viewers import EVERYTHING
+
+# The measured recipe that data of a kind takes its model, batch and rates from.
+NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist"}
+
+
+LOOKED = 4  # inspections that are kept, of up to 50 MB each
+
+
+def nearest(kind: Kind) -> Recipe:
+    return get_recipe(NEAREST[kind])
+
+
+def because(recipe: Recipe) -> str:
+    """Where the settings come from."""
+    return (
+        f"Model, batch size and learning rates are those of “{recipe.title}”, the nearest recipe that was "
+        f"measured ({recipe.train_examples:,} examples); epochs and length are made for your rows."
+    )
+
+
+def give(
+    store: RunStore,
+    path: Path,
+    token: str | None,
+    name: str = "",
+    *,
+    limits: Limits = LIMITS,
+    progress: Progress = lambda fraction, text: None,
+) -> DataRecord:
+    """Read, check and keep a file for its owner.
+
+    Raises:
+        DataRefused: why it cannot be taken, and what to do.
+        StoreError: the disk refuses it.
+    """
+    expire(store, limits)
+    size = path.stat().st_size if path.is_file() else 0
+    if full := uploads.refusal(None, size):
+        raise DataRefused(full)
+    if limits.total_bytes is not None:
+        taken = store.datasets.total_bytes(token)
+        if taken + size > limits.total_bytes:
+            raise DataRefused(
+                f"You have {taken / 1e6:.1f} MB here and may have {limits.total_bytes / 1e6:.0f} MB; this "
+                f"file has {size / 1e6:.1f} MB. Delete some of your data first."
+            )
+    kept = keep(path, limits, progress)
+    return store.datasets.add(
+        token,
+        name or path.stem,
+        sha256=kept.sha256,
+        format=kept.format,
+        kind=kept.kind,
+        bytes=kept.bytes,
+        rows=kept.rows,
+    )
+
+
+def owned(store: RunStore, token: str | None) -> list[DataRecord]:
+    """The owner's data that has not expired, the latest first."""
+    expire(store, limits_now())
+    return store.datasets.of(token)
+
+
+def expire(store: RunStore, limits: Limits) -> None:
+    """Forget what nobody has used for too long; what a run waits for or learns from is in use."""
+    if limits.keep_hours is not None:
+        for unused in store.datasets.expire(limits.keep_hours):
+            forget(unused)
+
+
+def look(
+    store: RunStore,
+    data_id: object,
+    token: str | None,
+    *,
+    inputs: Sequence[str] = (),
+    label: str | None = None,
+    evaluation: object = None,
+    split_seed: int = 0,
+) -> Inspection:
+    """What would be learned from one's own data.
+
+    Raises:
+        UnknownData: the asker has none with this id.
+        DataRefused: a column that was named is not there, or the rows are gone.
+    """
+    record = store.datasets.get(data_id, token)
+    other = store.datasets.get(evaluation, token) if evaluation else None
+    if other and other.kind != record.kind:
+        raise DataRefused("The rows to evaluate on must be of the same kind as those to train on.")
+    files = tuple((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
+    roles = roles_of(_found(record.sha256, record.name), inputs, label)  # said or guessed, it is one answer
+    return _looked(files, roles.inputs, roles.label, split_seed)
+
+
+@lru_cache(maxsize=LOOKED)
+def _looked(
+    files: tuple[tuple[str, str], ...], inputs: tuple[str, ...], label: str | None, split_seed: int
+) -> Inspection:
+    """`look` at files by name and SHA-256; of a large one it takes half a minute, and is asked for again."""
+    (name, kept), *others = [(name, _found(sha256, name)) for name, sha256 in files]
+    other_name, other = others[0] if others else ("", None)
+    return inspect(
+        kept,
+        name,
+        inputs=inputs,
+        label=label,
+        evaluation=other,
+        evaluation_title=other_name,
+        split_seed=split_seed,
+    )
+
+
+def chosen(looked: Inspection) -> OwnData:
+    """What a run learns from; `DataRefused` says why nothing can be learned."""
+    if looked.data is None:
+        raise DataRefused(looked.problem or "Nothing can be learned from it.")
+    return looked.data
+
+
+def is_own(store: RunStore, data: OwnData | None, token: str | None) -> bool:
+    """Whether the asker gave all that it needs; so it is where it is none of one's own."""
+    return data is None or all(store.datasets.has(token, sha256) for sha256 in data.files)
+
+
+def require_own(store: RunStore, data: OwnData | None, token: str | None) -> None:
+    """Refuse data that the asker did not give, whether or not somebody else did; it counts as used.
+
+    Raises:
+        StoreError: saying so.
+    """
+    for sha256 in data.files if data else ():
+        store.datasets.use(sha256, token)
+    if data and not is_own(store, data, token):
+        raise StoreError(f"“{data.title}” is not among your data here; give it again.")
+
+
+def remove(store: RunStore, data_id: object, token: str | None) -> None:
+    """Delete one's own data; the rows go when nobody else gave the same file."""
+    unused = store.datasets.delete(data_id, token)
+    if unused:
+        forget(unused)
+
+
+def forget_unowned(store: RunStore, read: Iterable[Kept]) -> None:
+    """Remove the rows of files that were looked at only, and that nobody gave."""
+    for one in read:
+        if not store.datasets.is_owned(one.sha256):
+            forget(one.sha256)
+
+
+def losses(store: RunStore, data_id: object, token: str | None) -> list[str]:
+    """The names of one's runs that cannot be resumed, nor show examples, once the data is deleted."""
+    record = store.datasets.get(data_id, token)
+    every = store.seen_by(lambda: EVERYTHING)  # they are the owner's, who need not be who looks now
+    runs = filter(None, map(every.get, store.datasets.runs_on(record.sha256, token)))
+    return [f"{run.name}, {run.settings.method.label()}" for run in runs]
+
+
+def rename(store: RunStore, data_id: object, name: str, token: str | None) -> DataRecord:
+    store.datasets.rename(data_id, name, token)
+    return store.datasets.get(data_id, token)
+
+
+def _found(sha256: str, name: str) -> Kept:
+    kept = find(sha256)
+    if kept is None:
+        raise DataRefused(f"The rows of “{name}” are gone from this disk; give the file again.")
+    return kept

@@ -1,0 +1,150 @@
+"""Parquet, as the datasets library and others write it; every value becomes text, an image stays one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdvft_app.catalog.own import IMAGE, ROW
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.limits import Limits
+from cdvft_app.data.pictures import check_picture
+from cdvft_app.data.source import Progress, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH = 1_000
+
+
+def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataRefused(
+            f"“{path.name}” cannot be read as Parquet: {str(error).splitlines()[0][:200]}"
+        ) from None
+    schema, rows = file.schema_arrow, file.metadata.num_rows
+    if rows > limits.rows or len(schema) > limits.columns:
+        raise DataRefused(
+            f"It has {rows:,} rows and {len(schema):,} columns; at most {limits.rows:,} and {limits.columns} "
+            "are taken. Give a part of it."
+        )
+    packed = sum(file.metadata.row_group(place).total_byte_size for place in range(file.num_row_groups))
+    if packed > limits.unpacked_bytes:
+        raise DataRefused(
+            f"It unpacks to {packed / 1e9:.1f} GB; at most {limits.unpacked_bytes / 1e9:.1f} GB are taken."
+        )
+    pictures = [field.name for field in schema if _is_picture(field.type)]
+    plain = [
+        field.name
+        for field in schema
+        if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
+    ]
+    left_out = [field.name for field in schema if field.name not in (*plain, *pictures[:1])]
+    if not plain:
+        raise DataRefused("None of its columns holds text or numbers.")
+    kept = [*pictures[:1], *(name for name in plain if name != IMAGE)]
+    classes = _class_names(schema)
+    source = Source(
+        "Parquet",
+        "image" if pictures else "text",
+        tuple(IMAGE if name in pictures else name for name in kept),
+        lambda: _batches(source, file=file, kept=kept, classes=classes, limits=limits, progress=progress),
+    )
+    if left_out:
+        source.notes.append(
+            f"Left out, since they hold neither text nor numbers: {', '.join(left_out[:10])}."
+        )
+    return source
+
+
+def _batches(
+    source: Source,
+    *,
+    file: Any,
+    kept: list[str],
+    classes: dict[str, list[str]],
+    limits: Limits,
+    progress: Progress,
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    row, total = 0, max(file.metadata.num_rows, 1)
+    for batch in file.iter_batches(BATCH, columns=kept):
+        numbers = range(row + 1, row + len(batch) + 1)
+        row += len(batch)
+        progress(row / total, f"Reading row {row:,}")
+        whole = [True] * len(batch)
+        arrays: list[pa.Array] = []
+        for name, column in zip(source.columns, (batch.column(one) for one in kept), strict=True):
+            if name == IMAGE and source.kind == "image":
+                given = column.to_pylist()
+                for place, (number, one) in enumerate(zip(numbers, given, strict=True)):
+                    data = one and one.get("bytes")
+                    wrong = check_picture(data or b"", limits)
+                    if wrong:
+                        source.faults.add(number, wrong, "give another picture", name)
+                        whole[place] = False
+                pictures = [
+                    {"bytes": (one or {}).get("bytes"), "path": (one or {}).get("path")} for one in given
+                ]
+                arrays.append(pa.array(pictures, source.schema().field(IMAGE).type))
+            elif name in classes:
+                names = classes[name]
+                numbers_of = column.to_pylist()
+                arrays.append(pa.array([_named(names, one) for one in numbers_of], pa.string()))
+            else:
+                text = pc.cast(column, pa.string())
+                lengths = pc.fill_null(pc.utf8_length(text), 0).to_pylist()
+                for place, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
+                    if length > limits.cell_characters:
+                        source.faults.add(
+                            number,
+                            f"it has more than {limits.cell_characters:,} characters",
+                            "shorten it",
+                            name,
+                        )
+                        whole[place] = False
+                arrays.append(text)
+        own = (
+            pa.array(map(str, numbers), pa.string())
+            if source.kind == "image"
+            else pa.array(numbers, pa.int64())
+        )
+        taken = pa.RecordBatch.from_arrays([own, *arrays], names=[ROW, *source.columns])
+        yield taken.filter(pa.array(whole))
+
+
+def _is_picture(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_struct(kind) and {kind.field(place).name for place in range(kind.num_fields)} == {
+        "bytes",
+        "path",
+    }
+
+
+def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Names of the classes of columns that the datasets library wrote as numbers."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            name: list(map(str, one["names"]))
+            for name, one in features.items()
+            if one.get("_type") == "ClassLabel"
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _named(names: list[str], number: Any) -> str | None:
+    if number is None or number == -1:
+        return None
+    return names[number] if isinstance(number, int) and 0 <= number < len(names) else str(number)

@@ -1,0 +1,109 @@
+"""What to be warned of before learning from data: each a sentence that says what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from cdvft_app.catalog.own import Division, table
+from cdvft_app.data.columns import connect, quoted
+from cdvft_app.data.lengths import Lengths
+from cdvft_app.settings import OwnData
+
+FEW_OF_CLASS = 8
+FEW_TO_EVALUATE = 50
+ALMOST_ALL = 0.95
+LEAKS = 0.2  # share of the rows whose text has the name of their own label in it
+NAMED = 5
+
+
+def warnings_of(
+    data: OwnData, division: Division, classes: Sequence[tuple[str, int, int]], lengths: Lengths | None
+) -> Iterator[str]:
+    """The most grave first."""
+    total = sum(train for _, train, _ in classes)
+    for name, train, _ in classes:
+        if train > ALMOST_ALL * total:
+            yield (
+                f"“{name}” has {100 * train / total:.0f} % of the rows: always answering it is right almost "
+                "always, so accuracy says little here."
+            )
+    few = [f"“{name}” ({train})" for name, train, _ in classes if train < FEW_OF_CLASS]
+    if few:
+        more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
+        yield (
+            f"Fewer than {FEW_OF_CLASS} rows to train on for {', '.join(few[:NAMED])}{more}: "
+            f"{'it is' if len(few) == 1 else 'they are'} hardly learned. Give more rows, or join classes."
+        )
+    if data.labels and len(division.evaluation) < FEW_TO_EVALUATE:
+        doubt = 100 * 1.96 * math.sqrt(0.25 / len(division.evaluation))
+        yield (
+            f"{len(division.evaluation)} rows to evaluate on: a score near 50 % is known to ± {doubt:.0f} "
+            "points only, so small differences between methods mean nothing."
+        )
+    yield from _alike(data.labels)
+    if data.kind == "text":
+        yield from _leak(data)
+    if division.doubled:
+        have = "rows have" if division.doubled > 1 else "row has"
+        yield (
+            f"{division.doubled:,} {have} the same input as an earlier one. None is on both sides: "
+            f"{division.dropped:,} that are evaluated on are left out of the training."
+        )
+    yield from _contradictions(data)
+    if lengths and lengths.longest > 512:
+        yield (
+            f"The longest text has {lengths.longest:,} tokens; models here read 512 at most, and the rest is "
+            "cut."
+        )
+
+
+def _alike(labels: Sequence[str]) -> Iterator[str]:
+    """Labels that are most likely one."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        other = seen.setdefault(label.casefold(), label)
+        if other != label:
+            yield f"The labels “{other}” and “{label}” differ in capitals only: they count as two classes."
+
+
+def _leak(data: OwnData) -> Iterator[str]:
+    """Whether the text has its own label's name in it, and other labels' far less often."""
+    if not data.labels:
+        return
+    text = " || ' ' || ".join(f"lower(coalesce(r.{quoted(name)}, ''))" for name in data.inputs)
+    label = f"lower(trim(r.{quoted(data.label)}))"
+    query = (
+        "SELECT avg((length(l) >= 3 AND contains(t, l))::INT), avg((length(l) >= 3 AND contains(t, o))::INT)"
+        f" FROM (SELECT {text} AS t, {label} AS l, $labels[1 + list_position($labels, l) % len($labels)] AS o"
+        f" FROM r WHERE {label} <> '')"
+    )
+    values = {"labels": [one.lower() for one in data.labels]}
+    with connect(r=table(data.sha256)) as connection:
+        found = connection.execute(query, values).fetchone()
+    its_own, of_others = (found[0] or 0.0, found[1] or 0.0) if found else (0.0, 0.0)
+    if its_own > LEAKS and its_own > 2 * of_others:
+        yield (
+            f"In {100 * its_own:.0f} % of the rows the text holds the name of its own label: the answer may "
+            "be given away, and the score will be too good."
+        )
+
+
+def _contradictions(data: OwnData) -> Iterator[str]:
+    """Equal inputs with different labels."""
+    given = ", ".join(
+        f"r.{quoted(name)}.bytes" if data.kind == "image" else f"trim(r.{quoted(name)})"
+        for name in data.inputs
+    )
+    query = (
+        f"SELECT count(*) FROM (SELECT hash({given}) AS h FROM r WHERE trim(r.{quoted(data.label)}) <> ''"
+        f" GROUP BY h HAVING count(DISTINCT trim(r.{quoted(data.label)})) > 1)"
+    )
+    with connect(r=table(data.sha256)) as connection:
+        found = connection.execute(query).fetchone()
+    if found and found[0]:
+        many = found[0] > 1
+        yield (
+            f"{found[0]:,} input{'s come' if many else ' comes'} with different labels: nobody can be right "
+            f"on {'them' if many else 'it'} each time."
+        )

@@ -1,0 +1,17 @@
+"""Where everything is kept that a visitor made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def runs_folder() -> Path:
+    """RUNS_DIR, else a folder in the user's cache: the history, the runs, and data of one's own."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("RUNS_DIR") or Path(cache, "cdvft", "runs")).expanduser().resolve()
+
+
+def data_folder() -> Path:
+    """The rows of data of one's own, each in a folder named by the SHA-256 of the file they came in."""
+    return runs_folder() / "data"

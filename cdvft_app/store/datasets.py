@@ -1,0 +1,156 @@
+"""Who has which data: a name for the bytes that somebody gave, which several may have given.
+
+The rows themselves lie in a folder named by the SHA-256 of the bytes; who has them is told to nobody else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from cdvft_app.store import owners
+from cdvft_app.store.database import Database
+from cdvft_app.store.identifiers import one_line, possible_id
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.states import UNFINISHED
+
+
+class UnknownData(StoreError):
+    """The asker has no data with this id."""
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """What somebody gave; `bytes` of the file, `rows` that can be read, `used` the last time it was."""
+
+    id: str
+    name: str
+    sha256: str
+    format: str
+    kind: Literal["text", "image"]
+    bytes: int
+    rows: int
+    created: float
+    used: float
+
+
+COLUMNS = ", ".join(field.name for field in dataclasses.fields(DataRecord))
+
+
+class Datasets:
+    """`RunStore.datasets`; any thread and process may use it. A token of None is the terminal's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, token: str | None, name: str, *, sha256: str, format: str, kind: str, bytes: int, rows: int
+    ) -> DataRecord:
+        """Keep a name for the bytes; the one that the owner has already, with the new name, if any."""
+        now, name = time.time(), one_line(name) or "data"
+        with self._database.writing() as connection:
+            owner = "token_hash IS ? AND sha256 = ?"
+            query = f"UPDATE datasets SET name = ?, used = ? WHERE {owner} RETURNING id"
+            found = connection.execute(query, (name, now, _hash(token), sha256)).fetchone()
+            data_id = found["id"] if found else secrets.token_hex(16)
+            if not found:
+                values = (data_id, _hash(token), name, sha256, format, kind, bytes, rows, now, now)
+                connection.execute(
+                    "INSERT INTO datasets (id, token_hash, name, sha256, format, kind, bytes, rows, created,"
+                    " used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    values,
+                )
+            return _one(connection, data_id, token)
+
+    def of(self, token: str | None) -> list[DataRecord]:
+        """The owner's, the latest first."""
+        query = f"SELECT {COLUMNS} FROM datasets WHERE token_hash IS ? ORDER BY number DESC"
+        with self._database.reading() as connection:
+            return [DataRecord(**row) for row in connection.execute(query, (_hash(token),))]
+
+    def get(self, data_id: object, token: str | None) -> DataRecord:
+        """The owner's data with this id, or `UnknownData`; another's is as unknown as none."""
+        with self._database.reading() as connection:
+            return _one(connection, data_id, token)
+
+    def has(self, token: str | None, sha256: str) -> bool:
+        """Whether the owner gave these bytes."""
+        query = "SELECT 1 FROM datasets WHERE token_hash IS ? AND sha256 = ?"
+        with self._database.reading() as connection:
+            return connection.execute(query, (_hash(token), sha256)).fetchone() is not None
+
+    def is_owned(self, sha256: str) -> bool:
+        """Whether anybody gave these bytes."""
+        query = "SELECT 1 FROM datasets WHERE sha256 = ?"
+        with self._database.reading() as connection:
+            return connection.execute(query, (sha256,)).fetchone() is not None
+
+    def total_bytes(self, token: str | None) -> int:
+        """Of all that the owner gave, whoever else gave the same."""
+        query = "SELECT coalesce(sum(bytes), 0) FROM datasets WHERE token_hash IS ?"
+        with self._database.reading() as connection:
+            return connection.execute(query, (_hash(token),)).fetchone()[0]
+
+    def rename(self, data_id: object, name: str, token: str | None) -> None:
+        if not one_line(name):
+            raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
+        with self._database.writing() as connection:
+            found = _one(connection, data_id, token)
+            connection.execute("UPDATE datasets SET name = ? WHERE id = ?", (one_line(name), found.id))
+
+    def delete(self, data_id: object, token: str | None) -> str | None:
+        """Forget it; the SHA-256 of bytes that now nobody has, to be removed."""
+        with self._database.writing() as connection:
+            found = _one(connection, data_id, token)
+            connection.execute("DELETE FROM datasets WHERE id = ?", (found.id,))
+            query = "SELECT 1 FROM datasets WHERE sha256 = ?"
+            return None if connection.execute(query, (found.sha256,)).fetchone() else found.sha256
+
+    def use(self, sha256: str, token: str | None) -> None:
+        """Begin anew to count how long the owner has not used it."""
+        query = "UPDATE datasets SET used = ? WHERE token_hash IS ? AND sha256 = ?"
+        with self._database.writing() as connection:
+            connection.execute(query, (time.time(), _hash(token), sha256))
+
+    def expire(self, hours: float) -> list[str]:
+        """Forget what its owner has not used for so long; the SHA-256 of bytes that now nobody has.
+
+        What a run of the owner waits for, or learns from, is in use.
+        """
+        now = time.time()
+        waited_for = (
+            "UPDATE datasets SET used = ? WHERE EXISTS (SELECT 1 FROM runs WHERE runs.token_hash IS "
+            f"datasets.token_hash AND state IN ({', '.join('?' * len(UNFINISHED))}) AND datasets.sha256 IN "
+            "(json_extract(settings, '$.data.sha256'), json_extract(settings, '$.data.evaluation_sha256')))"
+        )
+        query = "DELETE FROM datasets WHERE used < ? RETURNING sha256"
+        with self._database.writing() as connection:
+            connection.execute(waited_for, (now, *UNFINISHED))
+            gone = {row["sha256"] for row in connection.execute(query, (now - 3600 * hours,)).fetchall()}
+            kept = {row["sha256"] for row in connection.execute("SELECT sha256 FROM datasets").fetchall()}
+        return sorted(gone - kept)
+
+    def runs_on(self, sha256: str, token: str | None) -> list[str]:
+        """Ids of the owner's runs that learned from these bytes, the latest first."""
+        query = (
+            "SELECT id FROM runs WHERE token_hash IS ? AND ? IN (json_extract(settings, '$.data.sha256'),"
+            " json_extract(settings, '$.data.evaluation_sha256')) ORDER BY number DESC"
+        )
+        with self._database.reading() as connection:
+            return [row["id"] for row in connection.execute(query, (_hash(token), sha256))]
+
+
+def _hash(token: str | None) -> str | None:
+    return None if token is None else owners.token_hash(token)
+
+
+def _one(connection: sqlite3.Connection, data_id: object, token: str | None) -> DataRecord:
+    query = f"SELECT {COLUMNS} FROM datasets WHERE id = ? AND token_hash IS ?"
+    row = connection.execute(query, (possible_id(data_id), _hash(token))).fetchone()
+    if row is None:
+        raise UnknownData(f"You have no data {str(data_id)[:40]!r} here; it may have been deleted.")
+    return DataRecord(**row)

@@ -1,0 +1,118 @@
+"""Named endpoints for data of one's own: /datasets, /upload_dataset, /describe_dataset, /delete_dataset."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.data import library
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.limits import MOST_PASTED, limits
+from cdvft_app.data.report import facts
+from cdvft_app.store.datasets import DataRecord
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.typed_rows import as_file
+
+TOGETHER = 4
+WORDS = ("id", "token", "text", "label", "evaluation")
+
+
+def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
+    """Settings of /start with their "data" as a run needs it, and its owner's token, None without data.
+
+    "data" is {"id", "token"}, and where the guess is wrong "text" (a list of columns), "label" (a column),
+    and "evaluation" (the id of other rows). What names no recipe gets the nearest measured one.
+    """
+    asked = settings.get("data") if isinstance(settings, dict) else None
+    if not isinstance(settings, dict) or asked is None:
+        return settings, None
+    if not isinstance(asked, dict) or set(asked) - {*WORDS}:
+        raise refusal(f"data: it is an object of {', '.join(WORDS)}; /upload_dataset gives id and token.")
+    token = _token(asked.get("token"))
+    text = asked.get("text") or []
+    text = [text] if isinstance(text, str) else text
+    if not isinstance(text, list) or not all(
+        isinstance(one, str) for one in [*text, asked.get("label") or ""]
+    ):
+        raise refusal("data: text is a list of columns, label is a column.")
+    looked = _or_refusal(
+        lambda: library.look(
+            app.store,
+            asked.get("id"),
+            token,
+            inputs=text,
+            label=asked.get("label") or None,
+            evaluation=asked.get("evaluation"),
+        )
+    )
+    data = _or_refusal(lambda: library.chosen(looked))
+    recipe = library.nearest(data.kind).key
+    return {"recipe": recipe, **settings, "data": data.model_dump(mode="json")}, token
+
+
+def register(app: AppState) -> None:
+    """Add the endpoints to the Blocks that are being built."""
+
+    def datasets(token: str) -> dict[str, Any]:
+        """The data that was uploaded with this token, with size and rows."""
+        return {"datasets": [vars(record) for record in library.owned(app.store, _token(token))]}
+
+    def upload_dataset(rows: str, name: str = "pasted rows", token: str = "") -> dict[str, Any]:
+        """Keep rows, the text of a CSV, TSV or JSONL file of up to 400,000 characters.
+
+        Without a token of before it gives a new one, which alone can use and delete the data.
+        """
+        if not isinstance(rows, str) or len(rows) > MOST_PASTED or not isinstance(name, str):
+            raise refusal(f"rows: give the text of a file, of at most {MOST_PASTED:,} characters.")
+        owner = _token(token or secrets.token_urlsafe(32))
+
+        def give() -> DataRecord:
+            with as_file(None, rows, None) as file:
+                return library.give(app.store, file, owner, name, limits=limits())
+
+        record = _or_refusal(give)
+        return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}
+
+    def describe_dataset(
+        id: str, token: str, text: list[str] | None = None, label: str = "", evaluation: str = ""
+    ) -> dict[str, Any]:
+        """What would be learned from it: columns, task, classes, split, faults, warnings."""
+        asked: Mapping[str, Any] = {
+            "inputs": text or [],
+            "label": label or None,
+            "evaluation": evaluation or None,
+        }
+        return facts(_or_refusal(lambda: library.look(app.store, id, _token(token), **asked)))
+
+    def delete_dataset(id: str, token: str) -> dict[str, Any]:
+        """Delete it; `cannot_resume` names the runs that then lose their rows."""
+        lost = _or_refusal(lambda: library.losses(app.store, id, _token(token)))
+        _or_refusal(lambda: library.remove(app.store, id, _token(token)))
+        return {"id": id, "cannot_resume": lost}
+
+    for call in (datasets, upload_dataset, describe_dataset, delete_dataset):
+        gr.api(
+            call,
+            api_name=call.__name__,
+            api_description=call.__doc__,
+            concurrency_limit=TOGETHER,
+            concurrency_id="data_api",
+        )
+
+
+def _token(given: object) -> str:
+    if not isinstance(given, str) or not given:
+        raise refusal("token: it is the text that /upload_dataset gave.")
+    return given
+
+
+def _or_refusal(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (DataRefused, StoreError) as error:
+        raise refusal(str(error)) from None

@@ -1,0 +1,102 @@
+"""Whether the form's race learns from data of one's own, and how it comes to, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from pydantic import ValidationError
+
+from cdvft_app.data import library
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.settings import OwnData
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.visitor import token_of
+from cdvft_app.ui.train import own_data_view as view
+from cdvft_app.ui.train.own_data import QUIET, OwnDataPanel, look, own_data
+
+MOST_QUOTED = 80
+OfRecipe = Callable[[object, Any, "OwnData | None"], list[Any]]
+
+
+@dataclass(frozen=True)
+class OwnChoice:
+    """`panel` with one's own data; `line` says which is learned from, `back` goes back to the recipe's."""
+
+    panel: OwnDataPanel
+    line: gr.HTML
+    back: gr.Button
+
+    @property
+    def parts(self) -> list[Any]:
+        return [self.line, self.back]
+
+
+def own_choice(app: AppState, token: gr.BrowserState) -> OwnChoice:
+    """Lay it out."""
+    panel = own_data(app, token)
+    line = gr.HTML(elem_id="own-chosen", apply_default_css=False)
+    back = gr.Button("Back to the recipe's data", visible=False, elem_id="own-back")
+    return OwnChoice(panel, line, back)
+
+
+def told(data: Mapping[str, Any] | None) -> list[Any]:
+    """The values of `OwnChoice.parts` when the form holds this data."""
+    return [view.chosen(data), gr.update(visible=bool(data))]
+
+
+def as_chosen(data: Any) -> dict[str, Any] | str | None:
+    """The form's data; what is none becomes text, which the check refuses."""
+    try:
+        own = readable(data)
+    except ValidationError:
+        return str(data)[:MOST_QUOTED]
+    return own.model_dump(mode="json") if own else None
+
+
+def readable(data: object) -> OwnData | None:
+    """The form's data, as it is validated; `ValidationError` where it is none."""
+    return OwnData.model_validate(data) if data else None
+
+
+def connect(
+    app: AppState,
+    own: OwnChoice,
+    at: Mapping[str, Any],
+    token: gr.BrowserState,
+    *,
+    of_recipe: OfRecipe,
+    with_recipe: Sequence[Any],
+    then: Callable[[Any], Any],
+) -> None:
+    """Let its buttons fill the form: `of_recipe` gives `with_recipe` their values; `then` follows each."""
+
+    def without(key: object, m: Any) -> list[Any]:
+        return [*of_recipe(key, m, None), None, *told(None)]
+
+    for event in (at["recipe"].input, own.back.click):
+        then(event(without, [at["recipe"], at["m"]], [*with_recipe, at["data"], *own.parts], **QUIET))
+    then(at["dataset"].input(lambda: [None, *told(None)], None, [at["data"], *own.parts], **QUIET))
+
+    # It brings the nearest measured recipe, and the head alone into the race, to be beaten.
+    def learn(*given: Any) -> list[Any]:
+        *chosen, mine, m, methods = given
+        try:
+            data = library.chosen(look(app, chosen, token_of(mine)))
+        except (DataRefused, StoreError) as error:
+            return [view.problem(str(error)), *[gr.skip()] * (len(with_recipe) + 5)]
+        recipe, value = library.nearest(data.kind), data.model_dump(mode="json")
+        raced = [*methods, *({"head"} - set(methods))]
+        return ["", recipe.key, *of_recipe(recipe.key, m, data), value, *told(value), raced]
+
+    then(
+        own.panel.use.click(
+            learn,
+            [*own.panel.chosen, token, at["m"], at["methods"]],
+            [own.panel.said, at["recipe"], *with_recipe, at["data"], *own.parts, at["methods"]],
+            **QUIET,
+        )
+    )

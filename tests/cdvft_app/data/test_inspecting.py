@@ -1,0 +1,157 @@
+"""What is found out about data of one's own, and what a run would learn from it."""
+
+from __future__ import annotations
+
+import json
+
+import made
+import numpy as np
+import pytest
+
+from cdvft_app.catalog import resolve
+from cdvft_app.catalog.own import divide, read_own, table
+from cdvft_app.catalog.rows import load_rows
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.inspect import inspect
+from cdvft_app.data.keep import keep
+from cdvft_app.data.report import facts
+from cdvft_app.settings import RunSettings
+
+
+def looked(path, **said):
+    return inspect(keep(path), path.stem, **said)
+
+
+def table_of(tmp_path, head, rows, name="rows.csv"):
+    text = "\n".join([head, *(",".join(map(str, row)) for row in rows)])
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_a_clean_table_is_ready_to_be_learned(tmp_path):
+    found = looked(made.clean_csv(tmp_path / "reviews.csv", made.sentences(100)))
+    assert (found.roles.inputs, found.roles.label, found.task) == (("review",), "verdict", "classification")
+    assert found.classes == (("bad", 40, 10), ("good", 40, 10)) and found.majority == ("bad", 0.5)
+    assert not found.faults and found.problem is None
+    assert json.loads(json.dumps(facts(found)))["recipe"] == "sentiment"
+
+
+def test_every_fault_is_named_with_its_row_and_column(tmp_path):
+    found = looked(made.faulty_csv(tmp_path / "faulty.csv", made.sentences(300)))
+    said = " ".join(found.faults)
+    assert "“faulty”, row 5, column “review”: it is empty" in said
+    assert "“faulty”, row 6, column “verdict”: it is empty" in said
+    assert found.left_out == 5
+    warned = " ".join(found.warnings)
+    assert "Fewer than 8 rows to train on for “Good” (1)" in warned
+    assert "“Good” and “good” differ in capitals only" in warned
+    assert "2 rows have the same input as an earlier one" in warned
+    assert "1 input comes with different labels" in warned
+
+
+def test_nothing_is_on_both_sides(tmp_path):
+    rows = [(text, label) for text, label in made.sentences(60) for _ in range(3)]
+    data = looked(made.clean_csv(tmp_path / "thrice.csv", rows)).data
+    pools = read_own(data)
+    sides = [set(pool.take(np.arange(len(pool.labels)))) for pool in (pools.train, pools.evaluation)]
+    assert not sides[0] & sides[1] and len(sides[0] | sides[1]) == 60
+    assert len(pools.evaluation.labels) == 12 and len(pools.train.labels) == 48 * 3
+    assert [sum(pools.evaluation.labels == one) for one in (0, 1)] == [6, 6]
+    again, other = divide(data), divide(data.model_copy(update={"split_seed": 1}))
+    assert (again.evaluation == divide(data).evaluation).all() and (
+        again.evaluation != other.evaluation
+    ).any()
+
+
+def test_a_split_of_its_own_is_kept_and_its_doubles_are_not_trained_on(tmp_path):
+    rows = [(f"t{place}", place % 2, "test" if place >= 30 else "train") for place in range(40)]
+    found = looked(table_of(tmp_path, "text,label,split", [*rows, ("t35", 1, "train")]))
+    assert found.roles.split == "split" and (found.data.train_rows, found.data.evaluation_rows) == (30, 10)
+    assert found.division.dropped == 1
+
+
+def test_a_second_file_is_what_is_evaluated_on(tmp_path):
+    train = keep(made.clean_csv(tmp_path / "train.csv", made.sentences(40)))
+    new = [(f"new {text}", label) for text, label in made.sentences(10)]
+    rows = [*new, ("odd", "so-so"), made.sentences(40)[3]]
+    found = inspect(
+        train, "mine", evaluation=keep(made.clean_csv(tmp_path / "test.csv", rows)), evaluation_title="test"
+    )
+    assert (found.data.train_rows, found.data.evaluation_rows) == (39, 11)
+    assert found.faults[0].startswith("“test”, row 12, column “verdict”: no row to train on has this label")
+
+
+@pytest.mark.parametrize(
+    "head, rows, task, why",
+    [
+        ("text,score", [(f"t{n}", n / 7) for n in range(40)], "regression", "an amount is to be told"),
+        ("text,stars", [(f"t{n}", n % 5) for n in range(40)], "classification", "one of so many classes"),
+        ("premise,hypothesis,label", [(f"a{n}", f"b{n}", n % 3) for n in range(40)], "classification", "3"),
+    ],
+)
+def test_the_task_follows_from_the_label(tmp_path, head, rows, task, why):
+    found = looked(table_of(tmp_path, head, rows))
+    assert found.task == task and why in found.why and found.problem is None
+    assert list(found.roles.inputs) == head.split(",")[:-1]
+    assert resolve(RunSettings(method="lora", data=found.data)).dataset.labels == found.data.labels
+
+
+@pytest.mark.parametrize(
+    "head, rows, why",
+    [
+        ("prompt,answer", [(f"p {n}", f"a {n}") for n in range(120)], "not generated here yet"),
+        ("text,label", [(f"t{n}", f"l{n}") for n in range(40)], "names rows, not classes"),
+        ("text,label", [(f"t{n}", "same") for n in range(40)], "label"),
+        ("text,label", [("a", "x"), ("b", "y"), ("c", "x")], "rows are left to train on"),
+    ],
+)
+def test_what_cannot_be_learned_says_why(tmp_path, head, rows, why):
+    found = looked(table_of(tmp_path, head, rows))
+    assert found.data is None and why in found.problem
+
+
+def test_warnings_that_matter(tmp_path):
+    rows = [(f"t{n} is spam" if n % 2 else f"t{n} is fine", "spam" if n % 2 else "fine") for n in range(60)]
+    assert "name of its own label" in " ".join(looked(table_of(tmp_path, "text,label", rows)).warnings)
+    rows = [(f"t{n}", "rare" if n < 4 else "usual") for n in range(300)]
+    warned = " ".join(looked(table_of(tmp_path, "text,label", rows, "rare.csv")).warnings)
+    assert "“usual” has 99 % of the rows" in warned and "“rare” (3)" in warned
+
+
+def test_columns_can_be_chosen_and_a_wrong_one_is_named(tmp_path):
+    path = table_of(tmp_path, "id,a,b,kind", [(n, f"x{n}", f"y{n}", n % 2) for n in range(40)])
+    found = looked(path, inputs=("b",), label="kind")
+    assert found.data.inputs == ("b",) and read_own(found.data).train.take(np.array([0]))[0].startswith("y")
+    with pytest.raises(DataRefused, match=r"no column “c”\. The columns are id, a, b, kind"):
+        looked(path, inputs=("c",))
+    with pytest.raises(DataRefused, match="cannot be both"):
+        looked(path, inputs=("a",), label="a")
+
+
+def test_pictures_come_as_pictures_with_their_classes(tmp_path):
+    found = looked(made.digits_zip(tmp_path / "digits.zip"))
+    assert len(found.classes) == 10 and found.data.kind == "image"
+    plan = resolve(RunSettings(recipe="mnist", method="cdvft", data=found.data))
+    rows = load_rows(plan.dataset, train_examples=20, evaluation_examples=5, seed=0)
+    assert (
+        len(rows.train) == 20 and rows.train.inputs[0].size == (8, 8) and rows.labels == tuple("0123456789")
+    )
+
+
+def test_the_recipe_gives_small_data_more_epochs_and_its_own_length(tmp_path):
+    data = looked(made.clean_csv(tmp_path / "rows.csv", made.sentences(500))).data
+    plan = resolve(RunSettings(method="lora", data=data))
+    assert (plan.settings.epochs, plan.settings.train_examples, plan.settings.max_length) == (10, 400, 16)
+    assert plan.title == "rows" and plan.settings.dataset is None
+    chosen = RunSettings(method="lora", data=data, epochs=1.0, max_length=64)
+    assert (resolve(chosen).settings.epochs, resolve(chosen).settings.max_length) == (1, 64)
+
+
+def test_a_table_is_not_read_into_memory(tmp_path):
+    import pyarrow as pa
+
+    kept = keep(made.clean_csv(tmp_path / "rows.csv", made.sentences(5_000)))
+    before = pa.total_allocated_bytes()
+    rows = table(kept.sha256)
+    assert rows.num_rows == 5_000 and pa.total_allocated_bytes() - before < 10_000

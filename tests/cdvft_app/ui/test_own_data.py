@@ -1,0 +1,68 @@
+"""Races on data of one's own: they are private, and resumed only where the owner still has the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdvft_app.data import library
+from cdvft_app.store.records import RunRecord
+from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import looking
+
+ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
+VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    path = tmp_path / "scenes.csv"
+    path.write_text(ROWS)
+    return path
+
+
+def given(app: AppState, file: Path, token: str) -> tuple[str, dict[str, object]]:
+    """The id of the data, and what the form then holds of it."""
+    record = library.give(app.store, file, token)
+    return record.id, library.chosen(library.look(app.store, record.id, token)).model_dump(mode="json")
+
+
+def raced(app: AppState, data: dict[str, object], token: str) -> RunRecord:
+    ids, refused = actions.start(app, VALUES | {"data": data}, token)
+    assert refused is None and app.store.get(ids[0]) is None
+    with looking(token):
+        run = app.store.get(ids[0])
+    assert run is not None
+    return run
+
+
+def test_a_race_and_a_sweep_on_it_are_the_owners_alone(app: AppState, file: Path) -> None:
+    _, data = given(app, file, "mine")
+    race = raced(app, data, "mine")
+    assert race.private and race.name == "scenes"
+    (sweep,) = app.queue.submit([race.settings], "mine", "Sweep: scenes", sweep=True)
+    assert app.store.get(sweep) is None
+    with looking("mine"):
+        assert [run.id for run in app.store.history()] == [sweep, race.id]
+
+
+def test_nobody_else_starts_on_it_even_knowing_its_hash(app: AppState, file: Path) -> None:
+    _, data = given(app, file, "mine")
+    ids, refused = actions.start(app, VALUES | {"data": data}, "yours")
+    assert ids == [] and refused == "“scenes” is not among your data here; give it again."
+
+
+def test_resume_finds_it_by_its_hash_and_not_by_what_others_gave(app: AppState, file: Path) -> None:
+    mine, data = given(app, file, "mine")
+    run = raced(app, data, "mine")
+    with looking("mine"):
+        assert actions.stop(app, [run.id], "mine") is None
+        given(app, file, "yours")
+        library.remove(app.store, mine, "mine")
+        refused = actions.resume(app, [run.id], "mine")
+        assert refused is not None and "is not among your data here" in refused
+        given(app, file.rename(file.with_name("renamed.csv")), "mine")
+        assert actions.resume(app, [run.id], "mine") is None and app.store.state(run.id) == "queued"
