@@ -101,9 +101,20 @@ def load_language_model(
         )
         model, found = loaded
         refuse_gaps(found["missing_keys"])
+        _keep_trainable(model)
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         raise unreadable(entry, error) from error
     return model
+
+
+def _keep_trainable(model: nn.Module) -> None:
+    """Weights of 4 bits that an evaluation on a CPU does not pack.
+
+    From packed ones bitsandbytes brings no gradient back (it is 0 from then on), and says nothing.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _rounding(bits: int | None, dtype: Any) -> Any:

@@ -53,11 +53,14 @@ class Answering:
         """
         self._require(about)
         with self._counted():
-            self._say((question, about))
-            kind, said = self._hear()
-            if kind == "refused":
-                raise ResultsError(said)
-            return said
+            return self._answer(question, about)
+
+    def _answer(self, question: str, about: dict[str, Any]) -> Any:
+        self._say((question, about))
+        kind, said = self._hear()
+        if kind == "refused":
+            raise ResultsError(said)
+        return said
 
     def stream(self, question: str, **about: Any) -> Generator[Any, None, None]:
         """The items that the function `question` yields, as they come; closing it ends that.
