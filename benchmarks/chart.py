@@ -1,4 +1,4 @@
-"""The layers' ratios as an SVG drawn by hand: time over the frozen layer's, by method, a panel a width."""
+"""The layers' ratios as an SVG chart: time over the frozen layer's, by method, a panel a width."""
 
 from __future__ import annotations
 

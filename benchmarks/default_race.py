@@ -33,11 +33,11 @@ def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
     from cdvft_app.training.trainer import train_plan
 
     plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed))
-    heard: list[Any] = []
+    events: list[Any] = []
     times: list[float] = []
 
     def emit(event: Any) -> None:
-        heard.append(event)
+        events.append(event)
         times.append(time.perf_counter())
 
     folder = Path(tempfile.mkdtemp())
@@ -46,8 +46,8 @@ def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
         done = train_plan(plan, emit, lambda: False, folder)
     finally:
         shutil.rmtree(folder)
-    started = next(event for event in heard if isinstance(event, Started))
-    first = next(at for event, at in zip(heard, times, strict=True) if isinstance(event, Step))
+    started = next(event for event in events if isinstance(event, Started))
+    first = next(at for event, at in zip(events, times, strict=True) if isinstance(event, Step))
     return {
         "recipe": recipe,
         "method": method,
@@ -85,11 +85,11 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Mean, extremes and number of seeds, by recipe and method."""
-    told: dict[str, dict[str, Any]] = {}
+    by_recipe: dict[str, dict[str, Any]] = {}
     for recipe, method in dict.fromkeys((run["recipe"], run["method"]) for run in runs):
         group = [run for run in runs if (run["recipe"], run["method"]) == (recipe, method)]
         metrics = [run["metric"] for run in group]
-        told.setdefault(recipe, {})[method] = {
+        by_recipe.setdefault(recipe, {})[method] = {
             "mean": round(statistics.mean(metrics), 4),
             "lowest": round(min(metrics), 4),
             "highest": round(max(metrics), 4),
@@ -98,7 +98,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             "median_seconds": statistics.median(run["seconds"] for run in group),
             "median_wall_seconds": statistics.median(run["wall_seconds"] for run in group),
         }
-    return told
+    return by_recipe
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from cdvft.approximate.alternating import alternate
 from cdvft.approximate.circulant_diagonal import BATCH_ENTRIES, MOST_STARTS, ROUNDS
 from cdvft.approximate.descent import gauss_newton, product
 from cdvft.approximate.logarithms import logarithmic_start
-from cdvft.approximate.starts import balanced, fresh
+from cdvft.approximate.starts import balanced, random_starts
 
 RESULTS = Path(__file__).parent / "results" / "fitter.json"
 SIZES = (10, 16, 32, 64)
@@ -63,7 +63,7 @@ def rows_of_two() -> Iterator[dict[str, Any]]:
                 target = target / target.norm()
                 wanted = NEAR * alternated(target, [truth])[0] if "noise" in kind else FOUND
                 count = min(MOST_STARTS, BATCH_ENTRIES // n**2)
-                random = fresh(target, 3, count, Generator().manual_seed(seed))
+                random = random_starts(target, 3, count, Generator().manual_seed(seed))
                 with_logarithms += finds(target, [logarithmic_start(target)], wanted)
                 without += finds(target, random, wanted)
             row = {"n": n, "kind": kind, "found": with_logarithms, "without_logarithms": without}

@@ -77,12 +77,12 @@ def main() -> None:
             }
             entry["over_base"] = {n: vars(rounds.ratio(n, "base")) for n in rounds.seconds}
             record["layers"].append(entry)
-            _say(case, dtype, rounds)
+            _print_case(case, dtype, rounds)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "gpu.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def _say(case: layers.Case, dtype: str, rounds: Rounds) -> None:
+def _print_case(case: layers.Case, dtype: str, rounds: Rounds) -> None:
     over = ", ".join(f"{n} {rounds.ratio(n, 'base').median:.2f}" for n in rounds.seconds if n != "base")
     print(
         f"{case.title}, {case.tokens} tokens, {dtype}: {1e6 * rounds.median('base'):.0f} us frozen; {over}",

@@ -52,19 +52,19 @@ def run(plan: Plan, measured: dict[str, Any]) -> dict[str, Any]:
     return {"steps": steps, "evaluation_batches": round(batches), "seconds": round(seconds)}
 
 
-def main(wanted: list[str]) -> None:
+def main(recipe_keys: list[str]) -> None:
     steps: dict[CostRequest, dict[str, Any]] = {}
-    recipes: dict[str, Any] = json.loads(RESULT.read_text())["recipes"] if wanted else {}
+    recipes: dict[str, Any] = json.loads(RESULT.read_text())["recipes"] if recipe_keys else {}
     timed = [key for key, one in catalog.recipes().items() if not one.offline and one.kind != "generation"]
-    for key in wanted or timed:
+    for key in recipe_keys or timed:
         plan = catalog.resolve(RunSettings(recipe=key, method="cdvft"))
-        asked = step(plan)
-        if asked not in steps:
-            told: list[dict[str, Any]] = []
-            measure(asked, told.append, SECONDS)
-            steps[asked] = next(line for line in told if line["kind"] == "result")
-        one = {name: round(steps[asked][name], 3) for name in ("seconds", "forward_seconds")}
-        recipes[key] = {"step": {**asked.model_dump(include={"model", "batch", "sequence"}), **one}}
+        request = step(plan)
+        if request not in steps:
+            reports: list[dict[str, Any]] = []
+            measure(request, reports.append, SECONDS)
+            steps[request] = next(line for line in reports if line["kind"] == "result")
+        one = {name: round(steps[request][name], 3) for name in ("seconds", "forward_seconds")}
+        recipes[key] = {"step": {**request.model_dump(include={"model", "batch", "sequence"}), **one}}
         recipes[key] |= run(plan, one)
         print(f"{key}: {recipes[key]}", flush=True)
     record = {"machine": machine(), "threads": torch.get_num_threads(), "recipes": recipes}

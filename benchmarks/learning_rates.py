@@ -96,26 +96,26 @@ def winner(tries: list[Try]) -> float | None:
     return ranked[0] if ranked else None
 
 
-def next_try(tries: list[Try], given: tuple[float, ...], method: str) -> tuple[float, int] | None:
+def next_try(tries: list[Try], rates: tuple[float, ...], method: str) -> tuple[float, int] | None:
     """The rate and seed that a search tries next, or None at its end."""
     first = [one for one in tries if one["seed"] == SEEDS[0]]
-    if len(first) < len(given):
-        return given[len(first)], SEEDS[0]
+    if len(first) < len(rates):
+        return rates[len(first)], SEEDS[0]
     if method == "head":
         return None
-    if len(first) == len(given):
-        return fifth_rate(first, given), SEEDS[0]
+    if len(first) == len(rates):
+        return fifth_rate(first, rates), SEEDS[0]
     again = len(tries) - len(first)
     return (ranking(first, seeds=1)[again], SEEDS[1]) if again < 2 else None
 
 
-def fifth_rate(tries: list[Try], given: tuple[float, ...]) -> float:
+def fifth_rate(tries: list[Try], rates: tuple[float, ...]) -> float:
     """Three times beyond a winner that is the first or the last; else halfway to its better neighbour."""
     ranked = ranking(tries, seeds=1)
-    place = given.index(ranked[0])
-    if place in {0, len(given) - 1}:
-        return float(f"{ranked[0] * (3 if place else 1 / 3):.1g}")
-    neighbour = min(given[place - 1], given[place + 1], key=ranked.index)
+    index = rates.index(ranked[0])
+    if index in {0, len(rates) - 1}:
+        return float(f"{ranked[0] * (3 if index else 1 / 3):.1g}")
+    neighbour = min(rates[index - 1], rates[index + 1], key=ranked.index)
     return float(f"{math.sqrt(ranked[0] * neighbour):.1g}")
 
 
@@ -160,11 +160,11 @@ def one_try(*, recipe: str, method: str, start: str | None, rate: float, head_ra
     }
     apps_config = trainable.peft_config
 
-    def config(*given: Any, **more: Any) -> Any:
-        made = apps_config(*given, **more)
+    def config(*args: Any, **more: Any) -> Any:
+        built = apps_config(*args, **more)
         if start == "normal":
-            made.init_weights = False
-        return made
+            built.init_weights = False
+        return built
 
     began = time.process_time()
     try:
@@ -195,9 +195,9 @@ def main() -> None:
     for recipe, method, start in searches(chosen.recipes):
         if method not in chosen.methods:
             continue
-        given = RATES[recipe][method]
-        while wanted := next_try(search(tries, recipe, method, start), given, method):
-            rate, seed = wanted
+        rates = RATES[recipe][method]
+        while upcoming := next_try(search(tries, recipe, method, start), rates, method):
+            rate, seed = upcoming
             head_rate = rate if method == "head" else winner(search(tries, recipe, "head", None))
             assert head_rate is not None  # the head is searched first
             tries.append(

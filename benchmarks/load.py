@@ -71,7 +71,7 @@ def main() -> None:
 
 
 class Bench:
-    """The served page, watched from outside."""
+    """A served page that trains, with measurements from outside its process."""
 
     def __init__(self, address: str, server: psutil.Process, store: RunStore, seconds: float) -> None:
         self._address, self._server, self._store, self._seconds = address, server, store, seconds
@@ -86,22 +86,24 @@ class Bench:
         page.close()
 
     def phase(self, count: int) -> dict[str, Any]:
-        """So many visitors for a while."""
+        """Measure with `count` visitors."""
         visitors = Visitors(count, self._address, self._config, self.run_id)
         visitors.start()
         time.sleep(SETTLE_SECONDS)
-        visitors.forget()
+        visitors.reset_times()
         used = _Used(self._server)
         began, first = time.monotonic(), self._step()
         time.sleep(self._seconds)
         steps, seconds = self._step() - first, time.monotonic() - began
         cores = used.cores(seconds)
-        told = {name: list(times) for name, times in visitors.seconds.items()}
+        seconds_by_kind = {name: list(times) for name, times in visitors.seconds.items()}
         visitors.end()
         found = {
             "visitors": count,
             "steps_per_second": round(steps / seconds, 3),
-            "milliseconds": {name: _spread(told[name]) for name in ("poll", *TABS) if told.get(name)},
+            "milliseconds": {
+                name: _spread(seconds_by_kind[name]) for name in ("poll", *TABS) if seconds_by_kind.get(name)
+            },
             "failures": len(visitors.failures),
             "cores": cores,
             "server_mb": round(self._server.memory_info().rss / 1e6),
@@ -130,7 +132,7 @@ class Bench:
 
 
 class _Used:
-    """Processor time from now on: of the page, of what trains, of this process, and of others."""
+    """Processor time since creation: of the page, of the training process, of this one, and of others."""
 
     def __init__(self, server: psutil.Process) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""What measured numbers depend on, as every record of a benchmark names it."""
+"""The machine and the library versions that measured numbers depend on, for every benchmark's record."""
 
 from __future__ import annotations
 

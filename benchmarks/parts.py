@@ -1,7 +1,7 @@
-"""What CDVFT adds to a frozen layer, part by part, where the forward pass multiplies by W + alpha dW.
+"""The time CDVFT adds to a frozen layer, part by part, where the forward pass multiplies by W + alpha dW.
 
-Says where a target is missed what would have to get faster: building W + alpha dW, or the transforms of the
-backward pass, and these by arithmetic or by waiting for memory.
+Where a target is missed, it shows what would have to get faster: building W + alpha dW, or the transforms of
+the backward pass, and these by arithmetic or by memory traffic.
 """
 
 from __future__ import annotations

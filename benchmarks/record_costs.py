@@ -16,7 +16,7 @@ from cdvft_app.costs.request import parse_cost
 from cdvft_app.judging.comparison import compare
 from cdvft_app.shapes import model_shapes
 from cdvft_app.shapes.known_models import KNOWN_MODELS
-from cdvft_app.ui.compare.form import COSTS, START, asked
+from cdvft_app.ui.compare.form import COSTS, START, cost_request
 
 
 def models() -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def models() -> list[dict[str, Any]]:
 def costs() -> dict[str, Any]:
     return {
         "models": models(),
-        "first": compare(parse_cost(asked(START))),
+        "first": compare(parse_cost(cost_request(START))),
         "paper": [asdict(row) for row in paper_rows()],
     }
 

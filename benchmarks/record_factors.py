@@ -116,7 +116,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
         outputs = {module: y.norm(dim=-1).tolist() for module, (_, y) in seen.items()}
         examples.append({"text": text, "tokens": list(tokens), "inputs": inputs, "outputs": outputs})
     weights = {
-        module: float(torch.linalg.matrix_norm(frozen.find(backbone.model, module).weight.detach()))
+        module: float(torch.linalg.matrix_norm(frozen.find_submodule(backbone.model, module).weight.detach()))
         for module in every
     }
     save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
@@ -136,12 +136,12 @@ def record_image(model: str, keys: list[str]) -> None:
     modules = sorted(
         {layer.module for key in keys for layer in layers.layers(RecordedRun(key))}, key=layers.natural_order
     )
-    shown = patches.images(run)
+    recorded_images = patches.images(run)
     received = {module: patches.inputs(run, module, 0) for module in modules[::-3]}
     known = {
         "weights": frozen.weight_norms(run, modules),
         "examples": [],
-        "images": shown | {"images": shown["images"][:1]},
+        "images": recorded_images | {"images": recorded_images["images"][:1]},
         "patches": {
             "tokens": received[modules[-1]]["tokens"],
             "outputs": {module: one["output_norms"] for module, one in received.items()},

@@ -80,9 +80,9 @@ def read_once() -> None:
     kept: dict[str, pools.Pools] = {}
     read = pools.read_pools
 
-    def reading(entry: Any, *given: Any) -> pools.Pools:
+    def reading(entry: Any, *args: Any) -> pools.Pools:
         if entry.key not in kept:
-            kept[entry.key] = read(entry, *given)
+            kept[entry.key] = read(entry, *args)
         return kept[entry.key]
 
     pools.read_pools = reading

@@ -1,4 +1,4 @@
-"""Time several things side by side: in turns, in one process, so that whatever disturbs one disturbs all."""
+"""Times several functions in turns, in one process, so that a disturbance affects all of them."""
 
 from __future__ import annotations
 

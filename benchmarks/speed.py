@@ -50,11 +50,11 @@ def main() -> None:
             record["layers"].append(
                 {**case.record(), "title": case.title, "threads": threads, **_times(rounds)}
             )
-            _say(record["layers"][-1], f"{case.title}, {case.tokens} tokens", "base")
+            _print_ratios(record["layers"][-1], f"{case.title}, {case.tokens} tokens", "base")
         for model in steps.MODELS[:1] if quick else steps.MODELS:
             rounds = interleave(steps.candidates(model), seconds=6 if quick else 80)
             record["steps"].append({"title": model.title, "threads": threads, **_times(rounds)})
-            _say(record["steps"][-1], model.title, "frozen")
+            _print_ratios(record["steps"][-1], model.title, "frozen")
     torch.set_num_threads(1)
     record["memory"] = [_memory(layers.square(d, 512)) for d in ((768,) if quick else (384, 768, 1024))]
     record["parts"] = [parts(case) for case in (CASES[:1] if quick else CASES)]
@@ -104,7 +104,7 @@ def _times(rounds: Rounds) -> dict[str, Any]:
     }
 
 
-def _say(entry: dict[str, Any], title: str, reference: str) -> None:
+def _print_ratios(entry: dict[str, Any], title: str, reference: str) -> None:
     over = [f"{m} {entry['ratios'][f'{m} / {reference}']['median']:.3f}" for m in METHODS]
     print(f"{entry['threads']} threads, {title}: over {reference} {', '.join(over)}", flush=True)
 

@@ -1,4 +1,4 @@
-"""The recorded speeds as Markdown, and whether they are what was aimed at."""
+"""The recorded speeds as Markdown tables, and whether they reach the targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated visitors: each asks over HTTP what a browser asks for that has the page open."""
+"""Simulated visitors: each sends the HTTP requests of a browser that has the page open."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABS = ("Compare", "Factors", "Use")
 
 
 class Page:
-    """One open page: a connection that is kept, and where its parts are."""
+    """One open page: a persistent connection, and the ids of its components."""
 
     def __init__(self, address: str, config: dict[str, Any] | None = None) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
@@ -27,23 +27,23 @@ class Page:
         self.config = config or self._ask("GET", "/config")
 
     def serve(self, part: str, name: str, argument: dict[str, Any]) -> Any:
-        """The answer of a part's server function."""
-        asked = {"data": argument, "component_id": self._place(part), "fn_name": name}
-        return self._post("/gradio_api/component_server/", asked)
+        """The answer of a component's server function."""
+        request = {"data": argument, "component_id": self._place(part), "fn_name": name}
+        return self._post("/gradio_api/component_server/", request)
 
     def event(self, target: str | None, kind: str, *values: Any, fills: str | None = None) -> Any:
-        """What Python answers to an event of a part, or of the page (None), that fills another one."""
-        of = 0 if target is None else self._place(target)
+        """The answer to an event of a component, or of the page (None), that updates another one."""
+        target_id = 0 if target is None else self._place(target)
         found = next(
             one
             for one in self.config["dependencies"]
-            if [of, kind] in one["targets"] and (fills is None or self._place(fills) in one["outputs"])
+            if [target_id, kind] in one["targets"] and (fills is None or self._place(fills) in one["outputs"])
         )
-        asked = {"data": list(values), "fn_index": found["id"], "trigger_id": of}
-        return self._post("/gradio_api/run/predict", asked)["data"]
+        request = {"data": list(values), "fn_index": found["id"], "trigger_id": target_id}
+        return self._post("/gradio_api/run/predict", request)["data"]
 
     def inputs(self, kind: str, fills: str) -> list[Any]:
-        """The values that the page's own event of this kind, which fills that part, is sent with."""
+        """The input values of the page's own event of this kind that updates the component `fills`."""
         values = {one["id"]: one["props"].get("value") for one in self.config["components"]}
         place = self._place(fills)
         found = next(
@@ -59,26 +59,26 @@ class Page:
     def _place(self, part: str) -> int:
         return next(one["id"] for one in self.config["components"] if one["props"].get("elem_id") == part)
 
-    def _post(self, path: str, asked: dict[str, Any]) -> Any:
-        return self._ask("POST", path, json.dumps(asked | {"session_hash": self._session}))
+    def _post(self, path: str, request: dict[str, Any]) -> Any:
+        return self._ask("POST", path, json.dumps(request | {"session_hash": self._session}))
 
     def _ask(self, verb: str, path: str, body: str | None = None) -> Any:
         headers = {"Content-Type": "application/json"} if body else {}
         try:
             self._connection.request(verb, path, body, headers)
             answer = self._connection.getresponse()
-        except ConnectionError:  # the server closes one that was idle; a browser asks again, too
+        except ConnectionError:  # the server closes idle connections; a browser reconnects, too
             self._connection.close()
             self._connection.request(verb, path, body, headers)
             answer = self._connection.getresponse()
-        said = answer.read()
+        content = answer.read()
         if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status} {said[:200]!r}")
-        return json.loads(said)
+            raise RuntimeError(f"{path}: {answer.status} {content[:200]!r}")
+        return json.loads(content)
 
 
 def poll(page: Page, cursors: dict[str, int]) -> None:
-    """What the Train tab asks for once a second; `cursors` go on."""
+    """The request that the Train tab sends once a second; updates `cursors`."""
     for run in page.serve("run", "poll", {"cursors": cursors, "token": ""})["runs"]:
         cursors[run["id"]] = run["cursor"]
 
@@ -107,7 +107,7 @@ OPEN: dict[str, Callable[[Page], None]] = dict(zip(TABS, (open_compare, open_fac
 
 
 class Visitors:
-    """So many visitors, a thread each, from `start` to `end`; `seconds` of every kind of what they did."""
+    """`count` visitors, a thread each, from `start` to `end`; `seconds` of their requests by kind."""
 
     def __init__(self, count: int, address: str, config: dict[str, Any], run_id: str) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -122,8 +122,8 @@ class Visitors:
         for thread in self._threads:
             thread.start()
 
-    def forget(self) -> None:
-        """Count from now on."""
+    def reset_times(self) -> None:
+        """Forget the seconds so far, as those of a warm-up."""
         self.seconds.clear()
 
     def end(self) -> None:

@@ -4,7 +4,7 @@
     model = peft.get_peft_model(model, cdvft.CDVFTConfig(m=2, target_modules=["query", "value"]))
 
 Importing the package makes the method known to PEFT, now or as soon as PEFT is imported. The names below load
-torch and PEFT when they are first asked for (PEP 562); `cdvft.cost` and `cdvft.blocks` never do.
+torch and PEFT when they are first used (PEP 562); `cdvft.cost` and `cdvft.blocks` never do.
 """
 
 from importlib import import_module
@@ -29,19 +29,19 @@ _MODULES = {
     "CDVFTModel": "model",
     "Factors": "circulant",
 }
-_ROOMS = {"blocks", "circulant", "config", "cost", "factors", "kernels", "layer", "model"}
+_SUBMODULES = {"blocks", "circulant", "config", "cost", "factors", "kernels", "layer", "model"}
 
-if not TYPE_CHECKING:  # a checker that saw it would believe in any name
+if not TYPE_CHECKING:  # with it a type checker would accept any name
 
     def __getattr__(name: str) -> object:
-        if name in _ROOMS:
+        if name in _SUBMODULES:
             return import_module(f"{__name__}.{name}")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, *_ROOMS})
+        return sorted({*globals(), *__all__, *_SUBMODULES})
 
 
 wrapt.register_post_import_hook(register, "peft")

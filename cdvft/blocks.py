@@ -77,7 +77,7 @@ def partition(d_out: int, d_in: int, block_size: int | None = None) -> Partition
 
 
 def partitions(d_out: int, d_in: int, m: int, block_size: int | None = None) -> tuple[Partition, ...]:
-    """Partitions of the m - 1 circulants of one layer, in the order in which data meets them.
+    """Partitions of the m - 1 circulants of one layer, in the order in which they are applied.
 
     The first maps d_in to d_out, the later ones are d_out x d_out (this library's choice for m > 2). A given
     block size serves them all; by default the later ones are one d_out x d_out circulant each.

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 
 class Factors(NamedTuple):
-    """The vectors of one adapter on one layer, in the order in which data meets them.
+    """The vectors of one adapter on one layer, in the order in which they are applied.
 
     diagonals: m tensors, (d_in) then (d_out) each; circulants: m - 1 tensors (q1, q2, p); alpha: the scale.
     """
@@ -108,7 +108,7 @@ def cd_product(diagonals: Sequence[Tensor], circulants: Sequence[Tensor]) -> Ten
     """Dense product dW = diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1).
 
     Args:
-        diagonals: m vectors in the order in which data meets them: a_1 (d_in), a_3 (d_out), ...
+        diagonals: m vectors in the order in which they are applied: a_1 (d_in), a_3 (d_out), ...
         circulants: m - 1 tensors in the same order: (q1, q2, p), or (n) for a single square circulant
 
     Returns:

@@ -1,4 +1,4 @@
-"""Making the tuner known to PEFT, the one place that touches its tables."""
+"""Registers the tuner with PEFT: the one module that changes PEFT's mappings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class CDVFTPeftType(str, enum.Enum):
     CDVFT = "CDVFT"
 
 
-def _at_first_use(table: str, module: str, name: str) -> Any:
-    """Stands for a class in one of PEFT's tables until PEFT uses it: then it is imported and put there.
+def _lazy_entry(table: str, module: str, name: str) -> Any:
+    """A proxy for a class in one of PEFT's mappings; at first use it imports the class and replaces itself.
 
-    Registering imports nothing, so that it can neither meet a module of this package halfway through its own
-    import of PEFT, nor wait for a thread that waits for PEFT.
+    So registering imports nothing: it can neither find a module of this package half imported, while that
+    imports PEFT, nor wait for the import lock of a thread that itself waits for PEFT's.
     """
 
     def load() -> Any:
@@ -32,25 +32,25 @@ def _at_first_use(table: str, module: str, name: str) -> Any:
 
 
 PREFIX = "cdvft_"
-"""What the names of an adapter's parameters begin with."""
+"""The prefix of the names of an adapter's parameters."""
 
 _CONFIGS, _TUNERS = "PEFT_TYPE_TO_CONFIG_MAPPING", "PEFT_TYPE_TO_TUNER_MAPPING"
 _ENTRIES = {
-    _CONFIGS: _at_first_use(_CONFIGS, "cdvft.config", "CDVFTConfig"),
-    _TUNERS: _at_first_use(_TUNERS, "cdvft.model", "CDVFTModel"),
+    _CONFIGS: _lazy_entry(_CONFIGS, "cdvft.config", "CDVFTConfig"),
+    _TUNERS: _lazy_entry(_TUNERS, "cdvft.model", "CDVFTModel"),
     "PEFT_TYPE_TO_PREFIX_MAPPING": PREFIX,
 }
 
 
 def register(peft: ModuleType) -> None:
-    """Enter CDVFT into PEFT's tables, which its own `register_peft_method` keeps closed to outside names.
+    """Add CDVFT to PEFT's mappings; PEFT's own `register_peft_method` accepts only names of its enum.
 
     Calling it again changes nothing.
 
     Raises:
-        RuntimeError: if another package has entered a method of the same name.
+        RuntimeError: if another package has registered a method of the same name.
     """
-    import_module(peft.__name__)  # whole: another thread may still be importing it
+    import_module(peft.__name__)  # waits where another thread is still importing it
     tables = [(getattr(peft.mapping, name), entry) for name, entry in _ENTRIES.items()]
     for table, entry in tables:
         found = table.get(CDVFTPeftType.CDVFT, entry)

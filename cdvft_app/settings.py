@@ -1,8 +1,8 @@
-"""What a person chooses, as frozen and validated values.
+"""Settings of runs and races as frozen pydantic models, and validation errors as sentences.
 
-A `RaceRequest` is what the page, the API and the command line fill in; `RaceRequest.runs()` turns it into one
+The page, the API and the command line fill in a `RaceRequest`; `RaceRequest.runs()` turns it into one
 `RunSettings` a method. Everything below the page receives a `RunSettings` and nothing else. Ranges here are
-also the limits on what a visitor can ask for. Names that refer to the catalogue are checked there, not here.
+also the limits for visitors. Names that refer to the catalogue are checked there, not here.
 """
 
 from __future__ import annotations
@@ -106,13 +106,13 @@ class _Choices(BaseModel):
 
 
 class RunSettings(_Choices):
-    """One run of one method, complete and unchangeable; its JSON is what reproduces the run."""
+    """One run of one method, complete and immutable; its JSON reproduces the run."""
 
     method: AnyMethod
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_run(values)
 
 
@@ -123,7 +123,7 @@ class RaceRequest(_Choices):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_race(values, USUAL_RACE)
 
     @field_validator("methods")
@@ -139,25 +139,26 @@ class RaceRequest(_Choices):
 
 def require_distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
     """The same methods; a ValueError where one is among them twice."""
-    for place, method in enumerate(methods):
-        if method in methods[:place]:
+    for index, method in enumerate(methods):
+        if method in methods[:index]:
             raise ValueError(f"it names {method.label()} twice; give each its own settings, or name it once")
     return methods
 
 
-MOST_LISTED = 3  # problems that are told one by one
+MOST_LISTED = 3  # problems with a sentence of their own
 
 
-def explain(error: ValidationError, of: type[BaseModel] | None = None) -> str:
-    """A sentence for each of the first problems: which field, what came, what is allowed; and how many more.
+def explain(error: ValidationError, model_type: type[BaseModel] | None = None) -> str:
+    """A sentence for each of the first problems: the field, its value, what is allowed; and how many more.
 
-    `of` is what was to be made. The work is linear in the number of problems, which untrusted input decides.
+    `model_type` is the model that was validated. The work is linear in the number of problems, which
+    untrusted input decides.
     """
     problems = error.errors(include_url=False)
-    # A list too short for want of the item that is complained of anyway is no problem of its own.
+    # A list that is too short only because an item of it was refused is no problem of its own.
     containers = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
     listed = [problem for problem in problems if problem["loc"] not in containers]
-    sentences = [_sentence(problem, of) for problem in listed[:MOST_LISTED]]
+    sentences = [_sentence(problem, model_type) for problem in listed[:MOST_LISTED]]
     more = len(listed) - len(sentences)
     if more:
         sentences.append(f"There {'is 1 more problem' if more == 1 else f'are {more:,} more problems'}.")
@@ -169,11 +170,11 @@ _FIELD = re.compile(r"(?:^|(?<=\. ))[a-z][\w.]*(?=: )")
 
 
 def relabelled(sentences: str, label: Callable[[str], str | None]) -> str:
-    """A refusal that calls each field what `label` says of it, such as of "methods.0"; None leaves it."""
+    """A refusal with each field, such as "methods.0", replaced by its `label`; None leaves it."""
     return _FIELD.sub(lambda field: label(field[0]) or field[0], sentences)
 
 
-def _sentence(problem: ErrorDetails, of: type[BaseModel] | None) -> str:
+def _sentence(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
     kind = _method_in(problem["loc"])
     if kind:
         return _of_method(problem, *kind)
@@ -181,16 +182,16 @@ def _sentence(problem: ErrorDetails, of: type[BaseModel] | None) -> str:
     if problem["type"] == "missing":
         return f"{field} is missing; it must be given."
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(sorted((of or RaceRequest).model_fields))
+        allowed = ", ".join(sorted((model_type or RaceRequest).model_fields))
         return f"{field[:80]} is not a setting. The settings are: {allowed}."
-    return f"{field}: got {_came(problem)}; {_allowed(problem)}{_range(problem, of)}."
+    return f"{field}: got {_received(problem)}; {_allowed(problem)}{_range(problem, model_type)}."
 
 
 def _method_in(loc: tuple[int | str, ...]) -> tuple[type[Method], str] | None:
     """The method and the setting that a problem inside a method is about: ("methods", 1, "lora", "r")."""
-    for place, part in enumerate(loc[1:-1], 1):
+    for index, part in enumerate(loc[1:-1], 1):
         if part in METHODS and loc[0] in ("method", "methods", "base", "vary"):
-            return METHODS[str(part)], str(loc[place + 1])
+            return METHODS[str(part)], str(loc[index + 1])
     return None
 
 
@@ -204,15 +205,17 @@ def _of_method(problem: ErrorDetails, kind: type[Method], name: str) -> str:
         field = name if loc[0] == "method" else f"learning_rates.{loc[-2]}"
     else:
         field = ".".join([kind.flat_name(name), *(str(part) for part in loc[-1:] if part != name)])
-    return f"{field}: got {_came(problem)}; {_allowed(problem)}{_range({**problem, 'loc': (name,)}, kind)}."
+    return (
+        f"{field}: got {_received(problem)}; {_allowed(problem)}{_range({**problem, 'loc': (name,)}, kind)}."
+    )
 
 
-def _came(problem: ErrorDetails) -> str:
-    found = problem["input"]
+def _received(problem: ErrorDetails) -> str:
+    value = problem["input"]
     if problem["type"] == "union_tag_invalid":
-        found = problem["ctx"]["tag"]
-    came = _quote.repr(found)
-    return came if len(came) <= 80 else came[:77] + "..."
+        value = problem["ctx"]["tag"]
+    text = _quote.repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 _quote = reprlib.Repr()  # a list of 50,000 is not written out for the sake of its first 80 characters
@@ -220,7 +223,7 @@ _quote.maxstring = _quote.maxlong = _quote.maxother = 100
 _quote.maxlist = _quote.maxtuple = _quote.maxdict = 30
 
 
-# What is allowed, by pydantic's name of the problem, with its context filled in.
+# What is allowed, by pydantic's error type; {names} are of the error's `ctx`.
 _ALLOWED = {
     "greater_than_equal": "it must be {ge} or more",
     "greater_than": "it must be more than {gt}",
@@ -244,9 +247,13 @@ _ALLOWED = {
 }
 
 
-def _range(problem: ErrorDetails, of: type[BaseModel] | None) -> str:
-    """The ends of what is allowed, where something else than a number came for a field that has both."""
-    field = of.model_fields.get(str(problem["loc"][0])) if of and len(problem["loc"]) == 1 else None
+def _range(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
+    """The bounds of a field that has both, where its value is no number."""
+    field = (
+        model_type.model_fields.get(str(problem["loc"][0]))
+        if model_type and len(problem["loc"]) == 1
+        else None
+    )
     if field is None or problem["type"] not in ("int_type", "float_type"):
         return ""
     ends = [getattr(one, end) for end in ("ge", "le") for one in field.metadata if hasattr(one, end)]

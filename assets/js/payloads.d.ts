@@ -2,18 +2,18 @@
 
 import type { Figure, Layout, Styles } from "./shared/plotly_types.js";
 
-/** Fixed props of a part that draws curves: each method's look, and the axes. */
+/** Fixed props of a component that draws curves: each method's line style, and the layout of the axes. */
 export interface Charted {
   lines: Styles;
   layout: Layout;
 }
 
-/** Fixed props of a part that shows methods. */
+/** Fixed props of a component that shows methods. */
 export interface Styled {
   lines: Styles;
 }
 
-/** The answer to what changes something: why it was refused, or None. */
+/** The answer to a request that changes something: why it was refused, or None. */
 export interface Done {
   error: string | null;
 }
@@ -30,14 +30,14 @@ export interface ServerMode {
   operator: boolean;
 }
 
-/** What a visitor has left, in short and in a sentence, and whom its time is counted for. */
+/** A visitor's remaining time, in short and in a sentence; `visitor`: under which name it is counted. */
 export interface Standing {
   short: string;
   text: string;
   visitor: string;
 }
 
-/** One who took time of the server: seconds in all, of it training; runs that wait or train. */
+/** A visitor who used the server: time in all, of it training; runs that wait or train. */
 export interface ServerVisitor {
   visitor: string;
   spent: string;
@@ -45,7 +45,7 @@ export interface ServerVisitor {
   runs: number;
 }
 
-/** A run as the operator sees it, and what can be done to it now. */
+/** A run as the operator sees it, and what the operator can do with it. */
 export interface ServerRun {
   id: string;
   name: string;
@@ -57,14 +57,14 @@ export interface ServerRun {
   goes_on: boolean;
 }
 
-/** What the operator sees; `error` says why what was asked could not be done. */
+/** The operator's view; `error` is why the last action could not be done. */
 export interface ServerOverview {
   error: string | null;
   visitors: ServerVisitor[];
   runs: ServerRun[];
 }
 
-/** A forecast number with its range; `how` says in a sentence where it comes from. */
+/** A forecast number with its range; `how` is a sentence on where it comes from. */
 export interface Estimate {
   value: number;
   low: number;
@@ -72,7 +72,7 @@ export interface Estimate {
   how: string;
 }
 
-/** What was promised of a run; None: nothing is known of this device yet. */
+/** A run's forecast; None: nothing is known of this device yet. */
 export interface Forecast {
   trainable_parameters: Estimate;
   adapter_bytes: Estimate;
@@ -252,13 +252,13 @@ export interface CostLine {
 }
 
 /** A method that does not fit this model, and why. */
-export interface UnfitLine {
+export interface UnavailableLine {
   method: string;
   label: string;
   unavailable: string;
 }
 
-/** Of step times: the device, when (seconds since 1970), and the other programs' largest share of it. */
+/** Where and when (seconds since 1970) steps were measured; `others`: other programs' largest share. */
 export interface Circumstances {
   device: string;
   first: number;
@@ -266,7 +266,7 @@ export interface Circumstances {
   others: number;
 }
 
-/** Who needs least of something. */
+/** The competitor that needs least of a quantity. */
 export interface Winner {
   what: string;
   method: string;
@@ -281,7 +281,7 @@ export interface GrowthLine {
   costs: Record<string, (number | null)[]>;
 }
 
-/** Costs along one axis; `short` is its symbol, `name` what its switch says. */
+/** Costs along one axis; `short` is its symbol, `name` its label in the switch. */
 export interface Growth {
   key: string;
   short: string;
@@ -303,7 +303,7 @@ export interface Costs {
   sentences: Record<string, string[]>;
   winners: Winner[];
   columns: Quantity[];
-  table: (CostLine | UnfitLine)[];
+  table: (CostLine | UnavailableLine)[];
   measured: Circumstances | null;
   bars: Record<string, Figure | null>;
   growth: Growth[];
@@ -317,7 +317,7 @@ export interface CostsView {
   problem: string | null;
 }
 
-/** The measuring panel: `fraction` of it is done, `kept` measurements are new. */
+/** The measuring panel: `fraction` is its progress, `kept` the number of new measurements. */
 export interface Measuring {
   state: "idle" | "on" | "done" | "failed";
   text: string;
@@ -336,7 +336,7 @@ export interface PaperRow {
   source: string;
 }
 
-/** A setting: its cells in words and in numbers, and the axes on whose front it lies. */
+/** A setting: its cells as text and as numbers, and the axes on whose Pareto front it lies. */
 export interface OutcomeRow {
   cells: string[];
   numbers: unknown[];
@@ -349,7 +349,7 @@ export interface Axis {
   hint: string;
 }
 
-/** Finished runs that can be compared, against what they cost. */
+/** The scores of finished runs that can be compared, against their costs. */
 export interface Comparison {
   subtitle: string;
   axes: Axis[];
@@ -365,7 +365,7 @@ export interface NoOutcomes {
   choices: [string, string][];
 }
 
-/** One of several comparisons; `counted`: the runs' FLOPs are there too. */
+/** The chosen one of several comparisons; `counted`: whether the runs' FLOPs are included. */
 export interface Outcomes extends Comparison, NoOutcomes {
   chosen: string;
   recorded: boolean;
@@ -431,8 +431,8 @@ export interface SweepLines {
   series: SweepSeries[];
 }
 
-/** What a sweep gave. */
-export interface SweepGiven {
+/** A sweep's settings with their scores, and how they are drawn and described. */
+export interface SweepResults {
   metric_name: string | null;
   settings: SweepSetting[];
   heatmaps: SweepHeatmap[];
@@ -441,7 +441,7 @@ export interface SweepGiven {
 }
 
 /** A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970. */
-export interface SweepShown extends SweepGiven {
+export interface SweepShown extends SweepResults {
   title: string;
   origin: string;
   device?: string | null;
@@ -458,7 +458,7 @@ export interface SweepProgress {
   seconds_left: number | null;
 }
 
-/** How far a sweep is, and what it gave unless `known` says that already; or that it is `missing`. */
+/** A sweep's progress, and its results unless the page has those of `known` already; or `missing`. */
 export interface SweepAnswer {
   missing?: boolean;
   progress?: SweepProgress;
@@ -520,7 +520,7 @@ export interface FactorsFixed {
   factors: Record<string, string>;
 }
 
-/** Why a question was not answered; whether to ask again helps. */
+/** Why a question was not answered; `busy`: asking again later helps. */
 export interface Refused {
   error: string;
   busy: boolean;
@@ -561,7 +561,7 @@ export interface Module {
   d_in: number;
 }
 
-/** With the constant that stands before its update. */
+/** A layer with the constant factor of its update. */
 export interface Layer extends Module {
   scale: number;
 }
@@ -582,7 +582,7 @@ export interface Vector {
   data: string;
 }
 
-/** What a layer learned, by the names of its vectors. */
+/** A layer's vectors over the snapshots, by name. */
 export interface KeptVectors extends Module {
   steps: number[];
   vectors: Record<string, Vector>;
@@ -590,12 +590,12 @@ export interface KeptVectors extends Module {
   bytes: number;
 }
 
-/** `texts` are examples whose inputs are known. */
+/** A layer's vectors; `texts` are the examples whose inputs are recorded. */
 export interface LayerVectors extends KeptVectors {
   texts: string[];
 }
 
-/** Of the update at each of the steps, `count` each, descending. */
+/** Singular values of the update at each step, `count` each, descending. */
 export interface SingularValues {
   steps: number[];
   count: number;
@@ -608,7 +608,7 @@ export interface NoSingularValues {
   reason: string;
 }
 
-/** Norms of the update by step (None: not computed), and how far each vector moved. */
+/** Norms of the update by step (None: not computed), and how far each vector moved since the first. */
 export interface LayerNumbers {
   module: string;
   steps: number[];
@@ -617,7 +617,7 @@ export interface LayerNumbers {
   effective_rank: number | null;
 }
 
-/** Numbers of some layers; `next` is the place of the first that is left. */
+/** Numbers of some layers; `next` is the index of the first that is left. */
 export interface Overview {
   layers: LayerNumbers[];
   next: number | null;
@@ -627,7 +627,7 @@ export interface Weights {
   weights: Record<string, number>;
 }
 
-/** The layer to begin with. */
+/** The layer that the tab opens first. */
 export interface MostChanged {
   module: string;
 }
@@ -646,7 +646,7 @@ export interface Images {
   columns: number;
 }
 
-/** What a layer receives for an example: a vector of that width a token. */
+/** A layer's input for an example: a vector of `width` numbers a token. */
 export interface LayerInputs {
   tokens: string[];
   width: number;
@@ -654,7 +654,7 @@ export interface LayerInputs {
   output_norms: number[];
 }
 
-/** answers: (answer, reply to who gives it); right: the place of the right one. */
+/** A multiple-choice question: `answers` are (answer, feedback); `right` is the index of the right one. */
 export interface Question {
   key: string;
   prompt: string;
@@ -671,7 +671,7 @@ export interface ContentsFixed {
   lessons: [string, string][];
 }
 
-/** The best product of m diagonals found: relative error, and vectors in the order data meets them. */
+/** The best product found: relative error, and vectors in the order in which they apply to the input. */
 export interface RecordedFit {
   m: number;
   error: number;
@@ -685,7 +685,7 @@ export interface RecordedTarget {
   fits: RecordedFit[];
 }
 
-/** Matrices of n × n fitted by products; `dimensions` are those that m diagonals fill, from m = 1. `factors_needed` says for which m that is enough, and from which m on every matrix is promised. */
+/** Matrices of n × n fitted by products. `dimensions` are those of the sets of matrices that products of m diagonals reach, from m = 1; `factors_needed` is `cdvft.approximate.factors_needed`: the least m by counting, and the proven one. */
 export interface RecordedFits {
   n: number;
   targets: RecordedTarget[];

@@ -13,7 +13,7 @@ from cdvft.approximate.alternating import alternate
 from cdvft.approximate.descent import EXACT, gauss_newton, lbfgs
 from cdvft.approximate.fit import Fit, checked_target, relative_error
 from cdvft.approximate.logarithms import logarithmic_start
-from cdvft.approximate.starts import append_identity, balanced, fresh, perturbed, rank_one
+from cdvft.approximate.starts import append_identity, balanced, perturbed, random_starts, rank_one
 from cdvft.circulant import cd_product
 
 MOST_STARTS, BATCH_ENTRIES = 200, 1 << 19
@@ -32,8 +32,8 @@ POLISHING_STEPS = 100
 """Most further steps of each finalist."""
 
 
-class _Found(NamedTuple):
-    """The best vectors so far, and the errors at which the random starts ended, as far as they have."""
+class _Best(NamedTuple):
+    """The best vectors so far, and the errors of those random starts that have ended."""
 
     vectors: Tensor
     restarts: tuple[float, ...] = ()
@@ -72,7 +72,7 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
     if most_m < 1 or restarts < 0:
         raise ValueError(f"most_m is {most_m!r} and restarts {restarts!r}; at least 1 and 0 are allowed.")
     norm = torch.linalg.matrix_norm(target)
-    found = _Found(target.diagonal()[None] / norm)
+    found = _Best(target.diagonal()[None] / norm)
     yield _fit(target, found.vectors * norm, finished=True)
     generator = Generator().manual_seed(seed)
     for _ in range(1, most_m):
@@ -82,44 +82,44 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
         yield _fit(target, _scaled(found.vectors, norm), finished=True, restarts=found.restarts)
 
 
-def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generator) -> Iterator[_Found]:
+def _search(target: Tensor, previous: Tensor, restarts: int, generator: Generator) -> Iterator[_Best]:
     """What is found for one m after each step, given the vectors of m - 1, for a target of norm 1."""
     appended = [append_identity(previous, after) for after in (True, False)]
     known = [appended[0], rank_one(target, len(appended[0]))]
     if len(known[0]) == 3:
         known.append(logarithmic_start(target))
     best = min(known, key=lambda vectors: _squared_error(target, vectors))
-    yield _Found(best)
+    yield _Best(best)
     if _squared_error(target, best) < EXACT:
         return
     if len(best) == 3:
         yield from _search_two(target, best, known, generator)
         return
     starts = [perturbed(start, 0.03, generator) for start in appended]
-    starts += fresh(target, len(best), restarts, generator)
+    starts += random_starts(target, len(best), restarts, generator)
     descents = _Descents(target, starts, best)
     for best in descents.down():
-        yield _Found(best)
-    yield _Found(best, tuple(sorted(error**0.5 for error in descents.reached[len(appended) :])))
+        yield _Best(best)
+    yield _Best(best, tuple(sorted(error**0.5 for error in descents.reached[len(appended) :])))
 
 
-def _search_two(target: Tensor, best: Tensor, known: list[Tensor], generator: Generator) -> Iterator[_Found]:
+def _search_two(target: Tensor, best: Tensor, known: list[Tensor], generator: Generator) -> Iterator[_Best]:
     """m = 2: many starts at once, then the best of them further."""
-    random = fresh(target, 3, max(1, min(MOST_STARTS, BATCH_ENTRIES // target.numel())), generator)
+    random = random_starts(target, 3, max(1, min(MOST_STARTS, BATCH_ENTRIES // target.numel())), generator)
     ended: tuple[float, ...] = ()
     for _, (vectors, errors) in zip(
         range(ROUNDS), alternate(target, torch.stack([*known, *random])), strict=False
     ):
         best = min(best, vectors[errors.argmin()], key=lambda found: _squared_error(target, found))
         ended = tuple(sorted(errors[len(known) :].sqrt().tolist()))
-        yield _Found(best)
+        yield _Best(best)
     finalists = [vectors[place] for place in errors.argsort()[:FINALISTS]]
     for better in _Descents(target, finalists, best).down():
-        yield _Found(better, ended)
+        yield _Best(better, ended)
 
 
 class _Descents:
-    """Every start goes down in two ways, and the best of them further.
+    """Descends from every start by both methods of `descent`, and continues with the best.
 
     reached: the least squared error of each start.
     """

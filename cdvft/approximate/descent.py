@@ -1,7 +1,7 @@
-"""Two ways downhill for products of diagonals and circulants, both over all vectors at once.
+"""Two methods of descent for products of diagonals and circulants, both over all vectors at once.
 
 The vectors of m factors are one matrix V of shape (2m - 1, n): even rows are diagonals, odd rows first
-columns of circulants, in the order in which data meets them. The loss is ||target - product(V)||_F^2.
+columns of circulants, in the order in which they are applied. The loss is ||target - product(V)||_F^2.
 
 Alternating least squares would solve for one vector at a time; it is the block-diagonal part of
 `gauss_newton`.

@@ -1,4 +1,4 @@
-"""Where searches for circulant-diagonal factors start, with vectors as in `cdvft.approximate.descent`."""
+"""Starting points for fitting circulant-diagonal factors, with vectors as in `cdvft.approximate.descent`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _normal(target: Tensor, k: int, generator: Generator) -> Tensor:
     return torch.randn(k, len(target), dtype=target.dtype, generator=generator)
 
 
-_FRESH: tuple[Callable[[Tensor, int, Generator], Tensor], ...] = (
+_RANDOM_STARTS: tuple[Callable[[Tensor, int, Generator], Tensor], ...] = (
     _mean_circulant,
     _first_singular_pair,
     _positive,
@@ -59,9 +59,9 @@ _FRESH: tuple[Callable[[Tensor, int, Generator], Tensor], ...] = (
 )
 
 
-def fresh(target: Tensor, k: int, count: int, generator: Generator) -> list[Tensor]:
-    """So many random starts of k vectors each, of all kinds in turn."""
-    return [_FRESH[place % len(_FRESH)](target, k, generator) for place in range(count)]
+def random_starts(target: Tensor, k: int, count: int, generator: Generator) -> list[Tensor]:
+    """`count` random starts of k vectors each, of all kinds in turn."""
+    return [_RANDOM_STARTS[place % len(_RANDOM_STARTS)](target, k, generator) for place in range(count)]
 
 
 def perturbed(vectors: Tensor, amount: float, generator: Generator) -> Tensor:

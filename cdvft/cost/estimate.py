@@ -233,16 +233,16 @@ def _kept_fixed(method: Method, shapes: Sequence[Shape], shared: tensors.Tensors
 
 
 def _kept_per_token(method: Method, shapes: Sequence[Shape], sequence: int, r: int) -> float:
-    """Every method keeps x, once where layers share it; some also keep what they make of it.
+    """Every method saves x for backward, once where layers share it; some also save intermediates.
 
     LoRA keeps A x; DoRA that, B A x and the frozen output; VeRA A x and B d A x, and not x: A is frozen.
     """
     inputs = {shape.source or i: _rows(shape, sequence) * shape.d_in for i, shape in enumerate(shapes)}
-    made = sum(_rows(shape, sequence) * _made(method, shape, r) for shape in shapes)
-    return _FLOAT32 * (made + (0 if method == "vera" else sum(inputs.values())))
+    intermediates = sum(_rows(shape, sequence) * _saved_intermediates(method, shape, r) for shape in shapes)
+    return _FLOAT32 * (intermediates + (0 if method == "vera" else sum(inputs.values())))
 
 
-def _made(method: Method, shape: Shape, r: int) -> int:
+def _saved_intermediates(method: Method, shape: Shape, r: int) -> int:
     return {"lora": r, "dora": r + 2 * shape.d_out, "vera": r + shape.d_out}.get(method, 0)
 
 

@@ -56,7 +56,7 @@ def lora(shape: Shape, r: int) -> Flops:
     """
     forward = 2.0 * r * (shape.d_in + shape.d_out)
     return Flops(
-        forward_per_token=forward, backward_per_token=2 * forward - _spared(shape, 2.0 * r * shape.d_in)
+        forward_per_token=forward, backward_per_token=2 * forward - _unneeded(shape, 2.0 * r * shape.d_in)
     )
 
 
@@ -72,7 +72,7 @@ def dora(shape: Shape, r: int) -> Flops:
     return Flops(
         forward_fixed=2.0 * r * shape.d_in * (shape.d_in + shape.d_out),
         forward_per_token=low.forward_per_token + 2.0 * shape.d_out,
-        backward_per_token=low.backward_per_token + 6.0 * shape.d_out - _spared(shape, shape.d_out),
+        backward_per_token=low.backward_per_token + 6.0 * shape.d_out - _unneeded(shape, shape.d_out),
     )
 
 
@@ -85,7 +85,7 @@ def vera(shape: Shape, r: int) -> Flops:
     forward = 2.0 * r * (shape.d_in + shape.d_out) + r + shape.d_out
     return Flops(
         forward_per_token=forward,
-        backward_per_token=forward + 2.0 * (r + shape.d_out) - _spared(shape, 2.0 * r * shape.d_in + r),
+        backward_per_token=forward + 2.0 * (r + shape.d_out) - _unneeded(shape, 2.0 * r * shape.d_in + r),
     )
 
 
@@ -96,7 +96,7 @@ def fourierft(shape: Shape) -> Flops:
     goes nowhere.
     """
     build, product = complex_fft_flops(shape.weights), 2.0 * shape.weights
-    return Flops(build, product, build, 2 * product - _spared(shape, product))
+    return Flops(build, product, build, 2 * product - _unneeded(shape, product))
 
 
 def c3a(shape: Shape, block_size: int) -> Flops:
@@ -128,7 +128,7 @@ def cdvft(shape: Shape, m: int, block_size: int | None) -> Flops:
     forward = diagonals + sum(_circulant(part) for part in parts)
     again = forward - shape.d_out  # the last product is not needed
     gradients = 3 * diagonals + sum(_circulant_gradient(part) for part in parts)
-    return Flops(kernels, forward, kernels, again + gradients - _spared(shape, shape.d_in))
+    return Flops(kernels, forward, kernels, again + gradients - _unneeded(shape, shape.d_in))
 
 
 def _circulant(part: Partition) -> float:
@@ -142,7 +142,8 @@ def _circulant_gradient(part: Partition) -> float:
     return back + 8.0 * part.parameters / part.p * _bins(part)
 
 
-def _spared(shape: Shape, flops: float) -> float:
+def _unneeded(shape: Shape, flops: float) -> float:
+    """The `flops` of the gradient by the layer's input, where nothing needs that gradient."""
     return 0.0 if shape.input_gradient else flops
 
 

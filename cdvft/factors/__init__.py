@@ -1,4 +1,4 @@
-"""What trained adapters hold and do: their vectors, their weight updates, and numbers that describe both.
+"""Trained adapters: their vectors, their weight updates, and numbers that describe both.
 
     layers = factors(model)  # or factors_from_folder("adapter"), without the base model
     delta = delta_weight(layers["encoder.layer.0.attention.self.query"])

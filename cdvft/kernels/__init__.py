@@ -1,11 +1,11 @@
 """Applying W + alpha dW to a batch, exactly, saving nothing but the input for backward.
 
-One seam, `linear`; `rule` chooses among what carries it out:
+`linear` has the functions to call; `rule` chooses among the implementations:
 
     native     transforms of a few tokens at a time, by a C library compiled on first use
     chunked    the same with torch's own transforms, on any device
     merged     the dense update as scratch
-    reference  plain torch operations left to autograd: the slow truth, written in `linear` itself
+    reference  plain torch operations and autograd, in `linear` itself: slow, for tests of the others
 """
 
 from cdvft.kernels.linear import adapted_linear, cd_linear, cd_linear_reference, is_autocast_on

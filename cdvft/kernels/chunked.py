@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors, block_spectrum
-from cdvft.kernels.spectra import forget, spectrum
+from cdvft.kernels.spectra import invalidate, spectrum
 
 DEFAULT_CACHE_BYTES = 1 << 20
-"""Second-level cache of a core where the system does not tell, as outside Linux."""
+"""Second-level cache of a core where the system does not report it, as outside Linux."""
 
 ACCELERATOR_BYTES = 64 << 20
 """Working set off the CPU: enough to fill a GPU, little beside a model's activations."""
@@ -42,7 +42,7 @@ def backward(
     diagonals, circulants, alpha = factors
     spectra = [spectrum(c) for c in circulants]
     for c in circulants:
-        forget(c)
+        invalidate(c)
     diagonal_sums = [torch.zeros_like(a) for a in diagonals]
     spectrum_sums = [torch.zeros_like(s) for s in spectra]
     for rows in _chunks(x, factors):
@@ -83,7 +83,7 @@ def _correlate(u: Tensor, h: Tensor) -> Tensor:
 
 
 def _chunks(x: Tensor, factors: Factors) -> Iterator[slice]:
-    """As many rows as keep what stands between the factors in half the cache of every core at work."""
+    """Chunks of rows whose intermediates fit into half the second-level cache of the cores in use."""
     if x.device.type == "cpu":
         budget = _second_level_cache() * torch.get_num_threads() // 2
     else:

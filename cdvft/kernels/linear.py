@@ -1,7 +1,8 @@
-"""The seam: one call, three ways, one result.
+"""The adapted linear layer, by one of three backends with the same result.
 
-"fft" transforms a few tokens at a time, by `native`, or by `chunked` where that cannot serve; "merged" takes
-the dense update as scratch; "reference" leaves the same mathematics to autograd. "auto" asks `rule`.
+"fft" transforms a few tokens at a time, by `native`, or by `chunked` where `native` does not support the
+layer; "merged" builds the dense update as scratch; "reference" leaves the same formula to autograd. "auto"
+lets `rule` choose.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def cd_linear(
 
     Args:
         x: (..., d_in)
-        diagonals: m vectors in the order in which data meets them: (d_in), then (d_out) each
+        diagonals: m vectors in the order in which they are applied: (d_in), then (d_out) each
         circulants: m - 1 tensors (q1, q2, p), the first d_in -> d_out, later ones d_out -> d_out
         alpha: scale of the update
         backend: "auto", "fft", "merged" or "reference"
@@ -113,12 +114,12 @@ def _adapted(
             engine="native" if engine is native else "chunked",
             device=x.device.type,
         )
-    way = _Way(engine, plan, len(diagonals), factors.alpha)
-    return _Adapted.apply(x, weight, bias, way, *diagonals, *circulants)
+    call = _Call(engine, plan, len(diagonals), factors.alpha)
+    return _Adapted.apply(x, weight, bias, call, *diagonals, *circulants)
 
 
 def _check(x: Tensor, factors: Factors) -> None:
-    """Compiled code reads and writes what it is told to: shapes and devices must be right before.
+    """Check shapes and devices, since compiled code would read and write out of bounds.
 
     Raises:
         ValueError: if x is not as wide as the first diagonal is long, or vectors are on another device.
@@ -135,7 +136,7 @@ def _check(x: Tensor, factors: Factors) -> None:
 
 
 def _is_transformed() -> bool:
-    """Whether torch compiles, traces, maps, or differentiates forward, which only its own operations can."""
+    """Whether torch compiles, traces, vmaps or differentiates forward, which only its own operations can."""
     return (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
@@ -149,8 +150,8 @@ def _arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:
     return torch.float64 if wide else torch.float32
 
 
-class _Way(NamedTuple):
-    """What the passes of one call share besides the tensors that autograd watches over."""
+class _Call(NamedTuple):
+    """What forward and backward of one call share besides the tensors that autograd saves."""
 
     engine: ModuleType
     plan: Plan
@@ -166,14 +167,14 @@ class _Adapted(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, way: _Way, *tensors: Tensor
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, call: _Call, *tensors: Tensor
     ) -> Tensor:
         ctx.save_for_backward(x, weight, *tensors)
-        ctx.way = way
-        factors = way.factors(tensors)
+        ctx.call = call
+        factors = call.factors(tensors)
         rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
-        with _as_given(x):
-            if way.plan.merged_forward:
+        with _without_autocast(x):
+            if call.plan.merged_forward:
                 rows = rows.to(_product_dtype(x, dtype))
                 matrix = merged.merged_weight(weight, factors)
                 y = F.linear(rows, matrix.to(rows.dtype), bias).to(dtype)
@@ -182,22 +183,22 @@ class _Adapted(torch.autograd.Function):
                     y = rows.new_zeros(len(rows), d_out, dtype=dtype)
                 else:
                     y = F.linear(rows, weight, bias)
-                way.engine.forward_(y, rows, factors)
-        # No view, as far as autograd knows: what follows may write into it, as into any layer's output.
+                call.engine.forward_(y, rows, factors)
+        # Not a view for autograd, so that later operations may write into it, as into any layer's output.
         return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], d_out])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *tensors = ctx.saved_tensors
-        way, factors, needs_x = ctx.way, ctx.way.factors(tensors), ctx.needs_input_grad[0]
-        # These gradients are to be differentiated in turn, or for many outputs at once.
+        call, factors, needs_x = ctx.call, ctx.call.factors(tensors), ctx.needs_input_grad[0]
+        # For double backward, or for gradients of many outputs at once.
         if torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad):
             needs = (needs_x, *ctx.needs_input_grad[4:])
-            first, *others = _differentiable_gradients([x, *tensors], weight, way.alpha, grad, needs)
+            first, *others = _differentiable_gradients([x, *tensors], weight, call.alpha, grad, needs)
             return first, None, None, None, *others
         rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
-        with _as_given(x):
-            if way.plan.merged_gradients:
+        with _without_autocast(x):
+            if call.plan.merged_gradients:
                 products = _product_dtype(x, tensors[0].dtype)
                 rows, grad_rows = rows.to(products), grad_rows.to(products)
                 if needs_x:
@@ -208,13 +209,13 @@ class _Adapted(torch.autograd.Function):
                     grad_x = (
                         rows.new_zeros(rows.shape, dtype=grad.dtype) if weight is None else grad_rows @ weight
                     )
-                grads = way.engine.backward(rows, grad_rows, factors, grad_x)
+                grads = call.engine.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
 
 
 def _product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:
-    """Dense updates multiply x as it comes where half precision is what a device is built for."""
+    """The dtype of dense products: off the CPU that of x, since GPUs multiply half precision fastest."""
     return arithmetic if x.device.type == "cpu" else x.dtype
 
 
@@ -223,8 +224,8 @@ def is_autocast_on(kind: str) -> bool:
     return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
-def _as_given(x: Tensor) -> AbstractContextManager[object]:
-    """Autocast off: each dtype here is meant."""
+def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """Autocast off, since every dtype here is chosen deliberately."""
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if is_autocast_on(kind) else nullcontext()
 

@@ -1,4 +1,4 @@
-"""Which way a layer takes, from its shape and the number of tokens: a small cost model, its rates as data.
+"""Chooses transforms or the dense update by a layer's shape and number of tokens: a small cost model.
 
 Times are in nanoseconds on one thread with torch 2.13, fitted on an AMD EPYC (Zen 5, AVX-512); only ratios
 matter. `multiply` lies between that machine's (0.02) and an Intel Xeon's, which multiplies matrices twice as
@@ -21,7 +21,7 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 @dataclass(frozen=True)
 class Rates:
-    """Nanoseconds of what the ways are made of.
+    """Nanoseconds of the operations that transforms and dense updates consist of.
 
     transform: an element of a token's transform of length p, times log2 2p, element-wise work included
     product: a complex product of two spectra of a token, of which there are q1 q2 p
@@ -73,7 +73,7 @@ def choose(
     engine: str,
     device: str,
 ) -> Plan:
-    """The cheaper way for each pass.
+    """The cheaper of transforms and dense update for each pass.
 
     Args:
         circulants: q1, q2, p of each
@@ -83,7 +83,7 @@ def choose(
         engine: "native" or "chunked", what would carry out the transforms
         device: torch's name of the device's type
     """
-    if device == "mps":  # complex numbers are young there, and matrix products are what it is good at
+    if device == "mps":  # torch's complex numbers are slow there, matrix products fast
         return Plan(merged_forward=True, merged_gradients=True)
     rates = MEASURED[engine] if device == "cpu" else ESTIMATED
     elements = products = 0.0

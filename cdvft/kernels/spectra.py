@@ -1,4 +1,4 @@
-"""Spectra of circulants, computed once while their values do not change."""
+"""A cache of circulants' spectra, valid as long as their values do not change."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-_kept = WeakTensorKeyDictionary()  # circulant -> (what identified its values, its spectrum)
+_cache = WeakTensorKeyDictionary()  # circulant -> (identity of its values, its spectrum)
 
 
 @torch.no_grad()
 def spectrum(c: Tensor) -> Tensor:
-    """Half spectra FFT(c) of blocks (q1, q2, p), from memory where the same values were transformed last.
+    """Half spectra FFT(c) of blocks (q1, q2, p), from the cache if the values are those of the last call.
 
     Returns:
         (q1, q2, p // 2 + 1), complex
     """
-    kept = _kept.get(c)
-    if kept is not None and _unchanged(c, kept[0]):
-        return kept[1]
-    fresh = torch.fft.rfft(c.detach())
-    _kept[c] = (_identity(c), fresh)
-    return fresh
+    cached = _cache.get(c)
+    if cached is not None and _unchanged(c, cached[0]):
+        return cached[1]
+    computed = torch.fft.rfft(c.detach())
+    _cache[c] = (_identity(c), computed)
+    return computed
 
 
-def forget(c: Tensor) -> None:
-    """Before an optimizer may write through raw pointers, which off the CPU nothing would tell of."""
+def invalidate(c: Tensor) -> None:
+    """Drop the cached spectrum before an optimizer may write through raw pointers, unnoticed off the CPU."""
     if c.device.type != "cpu":
-        _kept.pop(c, None)
+        _cache.pop(c, None)
 
 
 def _identity(c: Tensor) -> Any:
-    """On the CPU the values themselves, which no way of writing them escapes.
+    """On the CPU a copy of the values, so that every way of writing to them is noticed.
 
-    Elsewhere, to spare a round trip to the device, the storage and torch's count of in-place changes, which
-    torch's optimizers, `copy_`, `load_state_dict` and `.to` go through, but writing through `.data` does not.
-    For optimizers that write otherwise, backward passes `forget`.
+    Elsewhere, to avoid a round trip to the device, the storage and torch's version counter, which torch's
+    optimizers, `copy_`, `load_state_dict` and `.to` increment, but writing through `.data` does not. For
+    optimizers that do, backward passes call `invalidate`.
     """
     if c.device.type == "cpu":
         return c.detach().clone()

@@ -112,9 +112,10 @@ def _keep_trainable(model: nn.Module) -> None:
 
     From packed ones bitsandbytes brings no gradient back (it is 0 from then on), and says nothing.
     """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+    layer: Any
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def _rounding(bits: int | None, dtype: Any) -> Any:

@@ -175,7 +175,7 @@ def resolve(settings: RunSettings) -> Plan:
     settings.method.require_fitting(groups)
     settings.method.require_useful(groups)
     rate = settings.method.learning_rate or recipe.learning_rate(settings.method)
-    filled["method"] = settings.method.filled(groups).model_copy(update={"learning_rate": rate})
+    filled["method"] = settings.method.with_layer_defaults(groups).model_copy(update={"learning_rate": rate})
     shapes = tuple((group.name, group.d_out, group.d_in, group.count) for group in groups)
     return Plan(settings.model_copy(update=filled), recipe, model, dataset, shapes)
 

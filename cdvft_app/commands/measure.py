@@ -17,8 +17,8 @@ from cdvft_app.commands.options import with_cost_request
 from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, device_here, measuring
-from cdvft_app.measuring.comparison_times import flat, timed_rows
-from cdvft_app.store.measurements import WHAT
+from cdvft_app.measuring.comparison_times import file_row, timed_rows
+from cdvft_app.store.measurements import KEY
 from cdvft_app.store.runs import RunStore
 
 
@@ -45,10 +45,10 @@ def measure(
     device = device_here()
     rows, sentences = timed_rows(
         request,
-        lambda row: store.measurements.latest(**{name: row[name] for name in WHAT}, device=device),
+        lambda row: store.measurements.latest(**{name: row[name] for name in KEY}, device=device),
     )
     if as_json:
-        print(json.dumps([flat(row) for row in rows]))
+        print(json.dumps([file_row(row) for row in rows]))
     else:
         _show(rows, sentences)
 

@@ -22,9 +22,9 @@ from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.judging.outcome_sentences import score
+from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
 from cdvft_app.judging.sweep_sentences import sentences
-from cdvft_app.judging.sweep_words import name
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
@@ -112,7 +112,10 @@ def _run_all(
             _say("Interrupted; the same command goes on.")
             raise typer.Exit(exit_codes.STOPPED) from None
         group_id = run.group_id
-        _say(f"{place} of {len(wanted)}: {name(_setting_of(run))}, seed {settings.seed}: {_ended(run)}")
+        _say(
+            f"{place} of {len(wanted)}: {setting_label(_setting_of(run))}, "
+            f"seed {settings.seed}: {_ended(run)}"
+        )
         if run.state == "stopped":
             _say("Stopped; the same command goes on.")
             return store.group(group_id), True
@@ -133,7 +136,7 @@ def _take(
 
 
 def _setting_of(run: RunRecord) -> Setting:
-    return settings_of([group.outcome(run)])[0]
+    return settings_of([group.sweep_run(run)])[0]
 
 
 def _ended(run: RunRecord) -> str:
@@ -143,7 +146,7 @@ def _ended(run: RunRecord) -> str:
 
 
 def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
-    settings = settings_of([group.outcome(run) for run in runs])
+    settings = settings_of([group.sweep_run(run) for run in runs])
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""
     told = sentences(settings, metric_name, first.result.get("evaluation_examples"))
@@ -157,10 +160,10 @@ def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
     for one in sorted(settings, key=lambda one: -one.spread.mean if one.spread else 1.0):
         spread = one.spread
         table.add_row(
-            name(one),
+            setting_label(one),
             score(metric_name, spread.mean) if spread else "failed" if one.failed else "",
             f"{score(metric_name, spread.low)} to {score(metric_name, spread.high)}" if spread else "",
-            f"{spread.runs if spread else 0} of {len(one.outcomes)}",
+            f"{spread.runs if spread else 0} of {len(one.runs)}",
             "" if one.parameters is None else f"{one.parameters:,}",
             "" if one.seconds is None else f"{one.seconds:.1f}",
         )

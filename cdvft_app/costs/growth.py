@@ -21,7 +21,7 @@ _TOKENS = tuple(2**power for power in range(17))
 
 @dataclass(frozen=True)
 class _Axis:
-    """A quantity that varies; `estimate` gives a method's cost there, None where there is none."""
+    """An x-axis: its `values`, the current one (`at`), and a method's cost there, None where it has none."""
 
     key: str
     title: str
@@ -34,20 +34,20 @@ class _Axis:
 
 
 def growth(rows: Sequence[Row], shapes: ModelShapes, targets: tuple[str, ...]) -> list[Growth]:
-    """One entry an axis.
+    """The curves of the growth chart, one entry an axis.
 
-    Only adapters grow: head-only and full training have none of these settings. On an axis that is one
+    Only adapters are drawn: head-only and full training have none of these settings. On an axis that is one
     method's own setting the others stay level.
     """
     adapted = merged(shapes.select(targets))
-    known = [row for row in rows if not row["unavailable"] and row["targets"]]
-    return [_drawn(axis, known) for axis in _axes(known, adapted)]
+    available = [row for row in rows if not row["unavailable"] and row["targets"]]
+    return [_growth_along(axis, available) for axis in _axes(available, adapted)]
 
 
 def merged(shapes: Iterable[Shape]) -> tuple[Shape, ...]:
-    """The same layers with those that are alike counted together: the same cost, found faster.
+    """Equal layers grouped into one shape with a count: the same cost, computed faster.
 
-    Only the file's header, which holds every name, comes out a little different.
+    Only the size of the file's header, which holds every name, differs a little.
     """
     alike: dict[Shape, int] = {}
     for shape in shapes:
@@ -70,13 +70,13 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
 
     def at_width(row: Row, width: int) -> Cost | None:
         wide = [replace(shape, d_out=width, d_in=width) for shape in adapted]
-        return _cost(row, _method(row).elsewhere(), wide, tokens)
+        return _cost(row, _method(row).without_layer_defaults(), wide, tokens)
 
     yield _Axis(
         "tokens",
         "Tokens a step, batch × length",
         tokens,
-        _with(_TOKENS, tokens),
+        _including(_TOKENS, tokens),
         "What is paid once a step stays level at few tokens and fades at many.",
         lambda row, value: _cost(row, _method(row), adapted, value),
         short="tokens",
@@ -86,26 +86,26 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
         "width",
         "d, width of the layers",
         side,
-        _with(_WIDTHS, side),
+        _including(_WIDTHS, side),
         "As if every adapted layer were d × d.",
         at_width,
         short="d",
         name="Width d",
     )
     for key, method in METHODS.items():
-        for grown in method.growths(adapted):
+        for axis in method.growth_axes(adapted):
             row = next((row for row in rows if row["method"] == key), None)
             if row is None:
                 continue
-            chosen = row["setting"][grown.setting] or min(side, max(grown.values))
-            words = method.settings()[grown.setting]
+            chosen = row["setting"][axis.setting] or min(side, max(axis.values))
+            words = method.settings()[axis.setting]
             yield _Axis(
-                method.flat_name(grown.setting),
+                method.flat_name(axis.setting),
                 f"{words.symbol}, {method.title}'s {words.title}",
                 chosen,
-                _with(grown.values, chosen),
-                grown.note,
-                lambda row, value, key=key, name=grown.setting: _cost(  # type: ignore[misc]
+                _including(axis.values, chosen),
+                axis.note,
+                lambda row, value, key=key, name=axis.setting: _cost(  # type: ignore[misc]
                     row, _method(row, **({name: value} if row["method"] == key else {})), adapted, tokens
                 ),
                 short=words.symbol,
@@ -113,11 +113,11 @@ def _axes(rows: Sequence[Row], adapted: tuple[Shape, ...]) -> Iterable[_Axis]:
             )
 
 
-def _with(values: Iterable[int], chosen: int) -> list[int]:
+def _including(values: Iterable[int], chosen: int) -> list[int]:
     return sorted({*values, chosen})
 
 
-def _drawn(axis: _Axis, rows: Sequence[Row]) -> Growth:
+def _growth_along(axis: _Axis, rows: Sequence[Row]) -> Growth:
     series: list[GrowthLine] = []
     for row in rows:
         costs = [axis.estimate(row, value) for value in axis.values]
@@ -139,19 +139,21 @@ def _drawn(axis: _Axis, rows: Sequence[Row]) -> Growth:
 
 
 def with_sums(found: Cost) -> dict[str, Any]:
-    """A cost with the sums that are properties, as a row has them."""
+    """A cost as a dict, with the properties that a cost table's row has as fields."""
     sums = ("flops_per_step", "activation_bytes")
     return asdict(found) | {name: getattr(found, name) for name in sums}
 
 
 def _method(row: Row, **change: int) -> Method:
-    return flat.made(row["method"], row["setting"]).model_copy(update=change)
+    return flat.method_of(row["method"], row["setting"]).model_copy(update=change)
 
 
 def _cost(row: Row, method: Method, shapes: Sequence[Shape], tokens: int) -> Cost | None:
     """None where the method's setting does not fit the layers."""
     try:
         # A step's cost depends on its tokens alone, for adapted layers see every one.
-        return method.filled(shapes).estimate(shapes, batch=tokens, sequence=1, convention=row["convention"])
+        return method.with_layer_defaults(shapes).estimate(
+            shapes, batch=tokens, sequence=1, convention=row["convention"]
+        )
     except ValueError:
         return None

@@ -81,8 +81,8 @@ def _roberta_flops() -> Iterator[PaperRow]:
     at = f"{ratio}, in the style of papers"
     yield _compared(topic, at, published="51.8", recomputed=_flops_ratio("asymptotic", _TOKENS), why=why)
     why = "A real FFT counts 2.5 n log2 n and a complex product 6; the style of papers has n log2 n and 0."
-    for tokens, said in ((_TOKENS, f"{_TOKENS} tokens"), (_MANY_TOKENS, "very many tokens")):
-        at = f"{ratio}, with real FFTs' constants, {said}"
+    for tokens, tokens_text in ((_TOKENS, f"{_TOKENS} tokens"), (_MANY_TOKENS, "very many tokens")):
+        at = f"{ratio}, with real FFTs' constants, {tokens_text}"
         yield _compared(topic, at, published="51.8", recomputed=_flops_ratio("real_fft", tokens), why=why)
 
 

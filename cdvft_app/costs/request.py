@@ -1,4 +1,4 @@
-"""What can be asked about cost, as one frozen and validated value. Needs no torch."""
+"""The request for a cost table, frozen and validated. Needs no torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CostRequest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_race(values, tuple(METHODS))
 
     @field_validator("methods")

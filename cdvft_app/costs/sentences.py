@@ -1,4 +1,4 @@
-"""What the numbers say, in sentences: made from the rows alone, also where they speak against CDVFT."""
+"""Sentences about a cost table, made from its rows alone, also where they speak against CDVFT."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from cdvft_app.methods import ADAPTERS, METHODS, flat
 from cdvft_app.payloads.compare import Winner
 
 _SMALL = 0.05  # of the frozen model's FLOPs
-LEVEL = 0.015  # closer than this, two amounts are said to be alike
+TOLERANCE = 0.015  # relative; closer than this, two amounts are called alike
 
 
 def label(row: Row) -> str:
     """The method with its setting: LoRA r = 8."""
     if row["setting"] is None:
         return METHODS[row["method"]].title
-    method = flat.made(row["method"], row["setting"])
+    method = flat.method_of(row["method"], row["setting"])
     return method.label([name for name, value in method.sizes().items() if value is not None])
 
 
 def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """By quantity: parameters, FLOPs and what of them is paid per step, memory, time.
+    """Sentences by quantity: parameters, FLOPs and their part that is paid per step, memory, time.
 
-    Of adapters and full training.
+    They are about adapters and full fine-tuning; head-only training is left out.
     """
-    known = [row for row in rows if not row["unavailable"] and row["method"] != "head"]
-    cdvft = next((row for row in known if row["method"] == "cdvft"), None)
-    others = [row for row in known if row is not cdvft]
+    available = [row for row in rows if not row["unavailable"] and row["method"] != "head"]
+    cdvft = next((row for row in available if row["method"] == "cdvft"), None)
+    others = [row for row in available if row is not cdvft]
     if cdvft is None or not others:
-        return {"parameters": [_only_one(row) for row in known[:1]]}
-    said: dict[str, list[str | None]] = {
+        return {"parameters": [_only_one(row) for row in available[:1]]}
+    by_quantity: dict[str, list[str | None]] = {
         "parameters": [_parameters(cdvft, others)],
-        "flops": [_flops(cdvft, others), _fixed(known)],
+        "flops": [_flops(cdvft, others), _paid_per_step(available)],
         "memory": [_memory(cdvft, others)],
         "seconds": [measured_time(rows)],
     }
-    return {key: [sentence for sentence in own if sentence] for key, own in said.items()}
+    return {key: [sentence for sentence in own if sentence] for key, own in by_quantity.items()}
 
 
 def winners(rows: Sequence[Row]) -> list[Winner]:
-    """Which adapter needs least of each quantity, and which are level with it; full and head-only aside."""
-    known = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
-    if len(known) < 2:
+    """The adapter that needs least of each quantity, and those level with it; full and head-only left out."""
+    available = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
+    if len(available) < 2:
         return []
     whose = ", of adapters" if any(row["method"] not in ADAPTERS for row in rows) else ""
     quantities: tuple[tuple[str, Callable[[Row], float], Kind], ...] = (
@@ -51,10 +51,10 @@ def winners(rows: Sequence[Row]) -> list[Winner]:
         ("Least extra memory", added_memory, "bytes"),
     )
     found = [
-        _won(what + whose, least(known, value), amount(kind, min(map(value, known))))
+        _winner(what + whose, least(available, value), amount(kind, min(map(value, available))))
         for what, value, kind in quantities
     ]
-    timed = [row for row in known if row.get("measured")]
+    timed = [row for row in available if row.get("measured")]
     if len(timed) > 1:
         found.append(_fastest(timed))
     return found
@@ -63,20 +63,22 @@ def winners(rows: Sequence[Row]) -> list[Winner]:
 def least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
     """The row with the least, and those level with it."""
     best = min(rows, key=value)
-    return [best, *(row for row in rows if row is not best and value(row) < (1 + LEVEL) * value(best))]
+    return [best, *(row for row in rows if row is not best and value(row) < (1 + TOLERANCE) * value(best))]
 
 
-def _won(what: str, rows: Sequence[Row], text: str) -> Winner:
+def _winner(what: str, rows: Sequence[Row], text: str) -> Winner:
     best, *level = rows
-    said = f"{label(best)}, level with {listed([label(row) for row in level])}" if level else label(best)
-    return {"what": what, "method": best["method"], "label": said, "text": text}
+    text_of_label = (
+        f"{label(best)}, level with {joined([label(row) for row in level])}" if level else label(best)
+    )
+    return {"what": what, "method": best["method"], "label": text_of_label, "text": text}
 
 
 def _fastest(rows: Sequence[Row]) -> Winner:
     """The shortest median step, or a draw where the spread of another reaches below it."""
     best = min(rows, key=lambda row: row["measured"]["seconds"])
     level = [row for row in rows if row is not best and row["measured"]["low"] <= best["measured"]["high"]]
-    return _won("Fastest step", [best, *level], amount("seconds", best["measured"]["seconds"]))
+    return _winner("Fastest step", [best, *level], amount("seconds", best["measured"]["seconds"]))
 
 
 def _only_one(row: Row) -> str:
@@ -88,7 +90,7 @@ def _only_one(row: Row) -> str:
 
 def _parameters(cdvft: Row, others: Sequence[Row]) -> str:
     count = cdvft["trainable_parameters"]
-    against = _against("trains", others, lambda row: row["trainable_parameters"], count)
+    against = _as_multiples("trains", others, lambda row: row["trainable_parameters"], count)
     share = percent(cdvft["trainable_share"])
     return f"{label(cdvft)} trains {count:,} numbers, {share} of the model's. {against}."
 
@@ -102,22 +104,22 @@ def _flops(cdvft: Row, others: Sequence[Row]) -> str:
     )
     if not adapters:
         return f"{start}."
-    said = f"{start}. {_against('adds', adapters, lambda row: row['flops_per_step'], flops)}."
+    text = f"{start}. {_as_multiples('adds', adapters, lambda row: row['flops_per_step'], flops)}."
     if max(flops, *(row["flops_per_step"] for row in adapters)) < _SMALL * whole:
-        said += " All are small beside the model, so these counts decide little about time."
-    return said
+        text += " All are small beside the model, so these counts decide little about time."
+    return text
 
 
-def _fixed(rows: Sequence[Row]) -> str | None:
-    """Where one adapter pays per step what another pays per token."""
+def _paid_per_step(rows: Sequence[Row]) -> str | None:
+    """FourierFT's FLOPs that are paid once a step whatever the batch; None where it is not in the table."""
     heavy = next((row for row in rows if row["method"] == "fourierft"), None)
     if heavy is None:
         return None
     fixed = heavy["forward_flops_fixed"] + heavy["backward_flops_fixed"]
-    a_token = heavy["forward_flops_per_token"] + heavy["backward_flops_per_token"]
+    per_token = heavy["forward_flops_per_token"] + heavy["backward_flops_per_token"]
     return (
         f"{label(heavy)} pays {amount('flops', fixed)} a step whatever the batch, to build its dense change, "
-        f"and {amount('flops', a_token)} for every token; below {fixed / a_token:,.0f} tokens a step the "
+        f"and {amount('flops', per_token)} for every token; below {fixed / per_token:,.0f} tokens a step the "
         "first is the larger part."
     )
 
@@ -127,7 +129,7 @@ def _memory(cdvft: Row, others: Sequence[Row]) -> str:
     kept = percent(cdvft["activation_bytes"] / memory)
     return (
         f"While training {label(cdvft)} adds {amount('bytes', memory)}, {kept} of it inputs that its layers "
-        f"keep for the backward pass. {_against('adds', others, added_memory, memory)}."
+        f"keep for the backward pass. {_as_multiples('adds', others, added_memory, memory)}."
     )
 
 
@@ -147,22 +149,23 @@ def measured_time(rows: Sequence[Row]) -> str | None:
         parts.append(f"{times(ratio)} times {label(row)}'s" + (" (within the spread)" if level else ""))
     return (
         f"Measured on {mine['device']}, a step with {label(cdvft)} takes "
-        f"{amount('seconds', mine['seconds'])}: {listed(parts)}."
+        f"{amount('seconds', mine['seconds'])}: {joined(parts)}."
     )
 
 
-def _against(verb: str, others: Sequence[Row], value: Callable[[Row], float], of_cdvft: float) -> str:
+def _as_multiples(verb: str, others: Sequence[Row], value: Callable[[Row], float], of_cdvft: float) -> str:
     """Each of the others as a multiple of CDVFT's: LoRA trains 5.33 times that and FourierFT 0.434 times."""
     first, *rest = (f"{label(row)} {_multiple(value(row) / of_cdvft)}" for row in others)
     name = label(others[0])
-    return listed([f"{name} {verb}{first.removeprefix(name)}", *rest])
+    return joined([f"{name} {verb}{first.removeprefix(name)}", *rest])
 
 
 def _multiple(ratio: float) -> str:
-    if abs(ratio - 1) < LEVEL:
+    if abs(ratio - 1) < TOLERANCE:
         return "about as much"
     return f"{times(ratio)} times that"
 
 
-def listed(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """a, b and c."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

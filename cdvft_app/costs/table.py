@@ -145,7 +145,7 @@ class _Table:
                 )
             return method, self._estimate(method, self._head())
         adapted = self.shapes.select(self.targets)
-        why = method.no_place(adapted)
+        why = method.unsupported_reason(adapted)
         if why:
             raise _Unavailable(why)
         if method.matched_by and self.request.match:  # matched sizes are found, not chosen
@@ -153,7 +153,7 @@ class _Table:
                 raise InvalidChoice(MEASURED_ONLY)
             return self._matched(method, adapted, self.request.match)
         method.require_fitting(adapted)
-        complete = method.filled(adapted)
+        complete = method.with_layer_defaults(adapted)
         return complete, self._estimate(complete, adapted)
 
     def _matched(

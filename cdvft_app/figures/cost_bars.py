@@ -44,7 +44,7 @@ def figure(bars: Sequence[Bar], title: str) -> dict[str, Any] | None:
         "type": "log",
         "title": {"text": title, "standoff": 8},
         "showgrid": True,
-        "range": _decades(drawn),
+        "range": _x_range(drawn),
         "exponentformat": "SI",
         "dtick": 1,
     }
@@ -108,7 +108,7 @@ def _beyond_whisker(bar: Bar) -> dict[str, Any]:
     }
 
 
-def _decades(bars: Sequence[Bar]) -> list[float]:
+def _x_range(bars: Sequence[Bar]) -> list[float]:
     """From the power of ten below the smallest bar, which then still shows, to the largest."""
     exponents = [math.log10(max(bar.value, bar.high or 0)) for bar in bars]
     return [math.floor(min(exponents) - 0.3), max(exponents) + 0.05]

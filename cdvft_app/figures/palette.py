@@ -30,7 +30,7 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     for key, method in METHODS.items()
 }
 
-# The factors, in the order in which data meets them: tints of CDVFT's blue.
+# The factors, in the order in which they are applied: tints of CDVFT's blue.
 FACTOR_STYLES = {
     "input": ("Input diagonal", "#56A5D3", "#8CCBF0"),
     "circulant": ("Circulant", "#0072B2", "#4DA9E0"),

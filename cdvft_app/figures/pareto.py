@@ -1,4 +1,4 @@
-"""Scores of settings against what they cost, on a logarithmic axis, with the front and seed ranges."""
+"""Scores of settings against their cost, on a logarithmic axis, with the Pareto front and seed ranges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cdvft_app.figures import curves
 from cdvft_app.figures.palette import METHOD_STYLES
 from cdvft_app.methods import METHODS
 
-FEW = 6  # so many points may carry their names
+MOST_LABELLED = 6  # so many points may carry their names
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def figure(marks: Sequence[Mark], x_title: str, y_title: str, view: str) -> dict
     if not placed:
         return None
     layout = curves.layout()
-    start, end = _decades(placed)
+    start, end = _x_range(placed)
     layout["xaxis"] |= {
         "type": "log",
         "title": {"text": x_title, "standoff": 8},
@@ -50,20 +50,20 @@ def figure(marks: Sequence[Mark], x_title: str, y_title: str, view: str) -> dict
         "showspikes": False,
         "range": [start, end],
     }
-    layout["yaxis"] |= {"title": {"text": y_title, "standoff": 6}, "nticks": 7, "range": _room(marks)}
-    free = [mark for mark in marks if mark.x[0] <= 0]
+    layout["yaxis"] |= {"title": {"text": y_title, "standoff": 6}, "nticks": 7, "range": _y_range(marks)}
+    costless = [mark for mark in marks if mark.x[0] <= 0]
     layout |= {
         "hovermode": "closest",
         "uirevision": view,
-        "shapes": [_level(mark) for mark in free],
-        "annotations": [_name(mark) for mark in free],
+        "shapes": [_level_line(mark) for mark in costless],
+        "annotations": [_level_label(mark) for mark in costless],
     }
     layout["margin"] |= {"t": 18, "r": 24}
     methods = [method for method in METHODS if any(mark.method == method for mark in placed)]
     own = {method: [mark for mark in placed if mark.method == method] for method in methods}
     lines = [_front(placed), *(_line(method, marks) for method, marks in own.items())]
     points = [_points(method, marks) for method, marks in own.items()]
-    if len(placed) <= FEW:
+    if len(placed) <= MOST_LABELLED:
         for trace in points:
             where = [(math.log10(x) - start) / (end - start) for x in trace["x"]]
             sides = ["right" if at < 0.25 else "left" if at > 0.75 else "center" for at in where]
@@ -133,7 +133,7 @@ def _ranges(spans: Sequence[tuple[float, float, float]], color: str) -> dict[str
     }
 
 
-def _decades(marks: Sequence[Mark]) -> tuple[float, float]:
+def _x_range(marks: Sequence[Mark]) -> tuple[float, float]:
     """Where the axis starts and ends, as powers of ten, with a little air around."""
     low, high = math.log10(min(mark.x[1] for mark in marks)), math.log10(max(mark.x[2] for mark in marks))
     air = max(0.08 * (high - low), 0.02)
@@ -147,14 +147,14 @@ def _ticks(decades: float) -> dict[str, Any]:
     return {"dtick": "D2" if decades < 2.2 else 1}
 
 
-def _room(marks: Sequence[Mark]) -> list[float]:
+def _y_range(marks: Sequence[Mark]) -> list[float]:
     """All ranges and level lines, with a little air around."""
     low, high = min(mark.y[1] for mark in marks), max(mark.y[2] for mark in marks)
     air = 0.08 * (high - low) or 0.02 * abs(high) or 1.0
     return [low - air, high + 1.5 * air]
 
 
-def _level(mark: Mark) -> dict[str, Any]:
+def _level_line(mark: Mark) -> dict[str, Any]:
     return {
         "type": "line",
         "xref": "paper",
@@ -167,7 +167,7 @@ def _level(mark: Mark) -> dict[str, Any]:
     }
 
 
-def _name(mark: Mark) -> dict[str, Any]:
+def _level_label(mark: Mark) -> dict[str, Any]:
     return {
         "xref": "paper",
         "x": 1,

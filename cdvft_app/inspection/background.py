@@ -1,4 +1,4 @@
-"""What takes computing, or a run's pretrained model: asked by the page, done in a process of its own."""
+"""The Factors tab's slow questions, which need torch or a pretrained model, answered in a child process."""
 
 from __future__ import annotations
 
@@ -16,50 +16,55 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.snapshots import SnapshotError
 from cdvft_app.training.children import Connection, Conversation
 
-IDLE_SECONDS = 300.0  # after which the process goes, and its memory
-LONGEST_SECONDS = 180.0  # for one question
+IDLE_SECONDS = 300.0  # after which the process ends, and its memory is free
+TIMEOUT_SECONDS = 180.0  # for one question
 ENDED = "The process that computes has ended, most likely for want of memory. Try again, or a smaller run."
 
 
 class Inspector:
-    """Takes one question at a time; `counted` holds while it is answered, and may refuse it."""
+    """Starts the child process with the first question, and asks it one question at a time.
 
-    def __init__(self, root: Path, counted: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    `counted` is entered while a question is answered, to count its time; it may refuse the question.
+    """
+
+    def __init__(
+        self, root: Path, counted: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._root = root
         self._counted = counted
-        self._talk: Conversation | None = None
+        self._conversation: Conversation | None = None
         self.turn = Turn("The server computes for somebody else; try again in a moment.")
 
-    def ask(self, question: str, run_id: str, patience: float, **about: Any) -> Any:
-        """The answer of the function in `QUESTIONS` about a run, waiting `patience` seconds for others.
+    def ask(self, question: str, run_id: str, patience: float, **arguments: Any) -> Any:
+        """The answer of one of `QUESTIONS` about a run, waiting up to `patience` seconds for other callers.
 
         Raises:
-            Busy: others were still asking.
+            Busy: others were still waiting for their answers.
             Unavailable, SnapshotError, StoreError, InvalidChoice: with a sentence.
         """
         with self.turn.taken(patience), self._counted():
-            if self._talk is None or not self._talk.alive():
-                self._talk = Conversation(_serve, str(self._root), IDLE_SECONDS)
+            if self._conversation is None or not self._conversation.alive():
+                self._conversation = Conversation(_serve, str(self._root), IDLE_SECONDS)
             try:
-                answer, refused = self._talk.ask((question, run_id, about), LONGEST_SECONDS)
+                answer, error = self._conversation.ask((question, run_id, arguments), TIMEOUT_SECONDS)
             except (EOFError, OSError):
-                self._talk = None
+                self._conversation = None
                 raise Unavailable(ENDED) from None
-        if refused is not None:
-            raise refused
+        if error is not None:
+            raise error
         return answer
 
 
-def _serve(words: Connection, root: str, idle: float) -> None:
-    """Answer until nobody has asked for `idle` seconds, or nobody is there who could."""
+def _serve(connection: Connection, root: str, idle: float) -> None:
+    """Answer in the child process until no question came for `idle` seconds, or the parent has ended."""
     store = RunStore(root)
     with suppress(EOFError):
-        while words.poll(idle):
-            question, run_id, about = words.recv()
+        while connection.poll(idle):
+            question, run_id, arguments = connection.recv()
             try:
-                words.send((QUESTIONS[question](sources.find(store, run_id), **about), None))
+                connection.send((QUESTIONS[question](sources.find(store, run_id), **arguments), None))
             except (Unavailable, SnapshotError, StoreError, InvalidChoice) as error:
-                words.send((None, error))
+                connection.send((None, error))
 
 
 def _dense(source: Source, module: str) -> Any:

@@ -1,7 +1,9 @@
 """What the layers of a pretrained model receive for recorded examples, and how large its weights are.
 
-It belongs to the model alone, so sentences serve every run of that model, with nothing to load; an image is
-that of the recorded run. <model>.inputs.json has {"weights": {module: Frobenius norm}, "examples": [{"text",
+Both depend on the pretrained model alone, so recorded sentences serve every run of that model without loading
+it; an image is that of the recorded run.
+
+<model>.inputs.json has {"weights": {module: Frobenius norm}, "examples": [{"text",
 "tokens", "inputs": {module: key}, "outputs": {module: norms}}]}, and for a vision model {"images": what
 `patches.images` gave, "patches": {"tokens", "outputs": {module: norms}}}; the arrays (tokens, d_in) are in
 <model>.inputs.safetensors, in float16, an image's under the names of the modules.
@@ -25,41 +27,41 @@ MODELS = ("minilm", "vit_small")
 
 def weight_norms(source: Source) -> dict[str, float]:
     """||W||_F of the recorded modules of the run's model; empty for a model that is not recorded."""
-    return _known(source)["weights"]
+    return _recording(source)["weights"]
 
 
 def texts(source: Source, module: str) -> list[str]:
-    """The recorded sentences that say what this module receives."""
-    return [example["text"] for example in _known(source)["examples"] if module in example["inputs"]]
+    """The recorded sentences for which this module's input is recorded."""
+    return [example["text"] for example in _recording(source)["examples"] if module in example["inputs"]]
 
 
 def inputs(source: Source, module: str, text: object) -> LayerInputs:
-    """What the module receives for a recorded sentence, as `typed.inputs` gives it.
+    """The module's input for a recorded sentence, in the form of `typed.inputs`.
 
     Raises:
         Unavailable: that sentence is not recorded for that module.
     """
-    for example in _known(source)["examples"]:
+    for example in _recording(source)["examples"]:
         if example["text"] == text and module in example["inputs"]:
             x = _array(source, example["inputs"][module])
-            return packed(example["tokens"], x, example["outputs"][module])
+            return layer_inputs(example["tokens"], x, example["outputs"][module])
     raise Unavailable("This sentence is not recorded for this layer; choose another or type one.")
 
 
 def images(source: RecordedRun) -> Images | None:
-    """The recorded image of a recorded run, as `patches.images` gives several; None for a run on text."""
-    return _known(source).get("images")
+    """The recorded image of a recorded run, in the form of `patches.images`; None for a run on text."""
+    return _recording(source).get("images")
 
 
-def patches(source: RecordedRun, module: str, place: object) -> LayerInputs | None:
-    """What the module receives for that image, as `patches.inputs` gives it; None if that is not recorded."""
-    known = _known(source).get("patches")
-    if known is None or type(place) is not int or place != 0 or module not in known["outputs"]:
+def patches(source: RecordedRun, module: str, index: object) -> LayerInputs | None:
+    """The module's input for that image, in the form of `patches.inputs`; None if that is not recorded."""
+    recording = _recording(source).get("patches")
+    if recording is None or type(index) is not int or index != 0 or module not in recording["outputs"]:
         return None
-    return packed(known["tokens"], _array(source, module), known["outputs"][module])
+    return layer_inputs(recording["tokens"], _array(source, module), recording["outputs"][module])
 
 
-def packed(tokens: list[str], x: np.ndarray, output_norms: list[float]) -> LayerInputs:
+def layer_inputs(tokens: list[str], x: np.ndarray, output_norms: list[float]) -> LayerInputs:
     """{"tokens", "width", "data": base64 of float32 (tokens, width), "output_norms": of W x + b by token}."""
     return {
         "tokens": tokens,
@@ -74,7 +76,7 @@ def _array(source: Source, key: str) -> np.ndarray:
         return arrays.get_tensor(key)
 
 
-def _known(source: Source) -> dict[str, Any]:
+def _recording(source: Source) -> dict[str, Any]:
     model = source.settings.model
     return _read(model) if model in MODELS else {"weights": {}, "examples": []}
 

@@ -1,4 +1,4 @@
-"""The pretrained model of a run, as it lies on this machine: its weights, and what its layers receive."""
+"""A run's pretrained model, read from this machine's cache: its weights, and the inputs of its layers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from cdvft_app.catalog.entries import ModelEntry
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.inspection.turns import Turn
 
-PATIENCE = 20.0  # seconds that a visitor waits for others
+PATIENCE = 20.0  # seconds that one visitor waits for another's turn
 _TURN = Turn("The server is busy with somebody else's example; try again in a moment.")
 
 
 @contextmanager
 def backbone(source: Source) -> Iterator[TextBackbone | ImageBackbone]:
-    """The run's frozen model, for one caller at a time: hooks of one must not see another's example.
+    """The run's frozen model, for one caller at a time: one's hooks must not record another's example.
 
     Raises:
         Unavailable: the model is not on this machine.
@@ -42,7 +42,7 @@ def backbone(source: Source) -> Iterator[TextBackbone | ImageBackbone]:
 def weight_norms(source: Source, modules: list[str]) -> dict[str, float]:
     """||W||_F of the run's frozen layers; those that the model does not have are left out."""
     with backbone(source) as loaded:
-        found = {module: find(loaded.model, module) for module in modules}
+        found = {module: find_submodule(loaded.model, module) for module in modules}
     return {
         module: float(torch.linalg.matrix_norm(layer.weight.detach().float()))
         for module, layer in found.items()
@@ -58,7 +58,7 @@ def weight(source: Source, module: str) -> Tensor:
         Busy: others use it for longer than a visitor waits.
     """
     with backbone(source) as loaded:
-        layer = find(loaded.model, module)
+        layer = find_submodule(loaded.model, module)
     if layer is None:
         raise Unavailable(f"The pretrained model has no layer {module!r}.")
     return layer.weight.detach().float()
@@ -71,28 +71,28 @@ def run(model: nn.Module, modules: list[str], inputs: dict[str, Tensor]) -> dict
     Raises:
         Unavailable: the model has no such module.
     """
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    recorded: dict[str, tuple[Tensor, Tensor]] = {}
     handles = []
     try:
         for module in modules:
-            layer = find(model, module)
+            layer = find_submodule(model, module)
             if layer is None:
                 raise Unavailable(f"The pretrained model has no layer {module!r}.")
 
-            def keep(_: nn.Module, given: Any, result: Tensor, module: str = module) -> None:
-                seen[module] = (given[0][0].float(), result[0].float())
+            def record(_: nn.Module, args: Any, output: Tensor, module: str = module) -> None:
+                recorded[module] = (args[0][0].float(), output[0].float())
 
-            handles.append(layer.register_forward_hook(keep))
+            handles.append(layer.register_forward_hook(record))
         model.eval()
         model(**inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return seen
+    return recorded
 
 
-def find(model: nn.Module, module: str) -> Any:
-    """The layer of that name, which may have the names of wrappers in front; None where there is none."""
+def find_submodule(model: nn.Module, module: str) -> Any:
+    """`model.get_submodule`, also for a name with wrappers' names in front; None where there is none."""
     parts = module.split(".")
     for first in range(len(parts)):
         try:
@@ -104,7 +104,7 @@ def find(model: nn.Module, module: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _loaded(model: ModelEntry, image_size: int | None) -> TextBackbone | ImageBackbone:
-    def refuse_downloads() -> bool:  # a model that is gone from this machine would keep the page waiting
+    def refuse_downloads() -> bool:  # the page would wait for a model that was deleted from this machine
         return True
 
     try:

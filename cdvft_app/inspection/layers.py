@@ -1,4 +1,4 @@
-"""Which layers a snapshot holds, what they are called in short, and their vectors for the page."""
+"""The layers that a snapshot holds, with short names, and their vectors as the page receives them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_BYTES = 2 * 2**20
 
 @dataclass(frozen=True)
 class Layer:
-    """A module of the model: `depth` is its block's number (None outside blocks), `kind` its place in it."""
+    """A module: `depth` is its block's number (None outside blocks), `kind` its short name in the block."""
 
     module: str
     depth: int | None
@@ -39,11 +39,11 @@ def layers(source: Source) -> list[Layer]:
         vectors[module][name] = vector
     return [
         Layer(module, depth, kind, *shape(source.settings, module, vectors[module]))
-        for module, (depth, kind) in places(vectors).items()
+        for module, (depth, kind) in block_positions(vectors).items()
     ]
 
 
-def places(modules: Iterable[str]) -> dict[str, tuple[int | None, str]]:
+def block_positions(modules: Iterable[str]) -> dict[str, tuple[int | None, str]]:
     """(number of its block, short name in it) of every module, in the model's order."""
     ordered = sorted(modules, key=natural_order)
     kinds = short_names([_split(module)[1] for module in ordered])
@@ -63,7 +63,7 @@ def find_layer(source: Source, module: object) -> Layer:
 
 
 def most_changed(norms: Mapping[str, float], weights: Mapping[str, float]) -> str:
-    """The module of the largest norm, in parts of its weights' own where all of those are known."""
+    """The module with the largest norm, relative to its weights' norm where those of all are known."""
     relative = all(weights.get(module) for module in norms)
     return max(norms, key=lambda module: norms[module] / weights[module] if relative else norms[module])
 
@@ -77,7 +77,7 @@ def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray])
     """(d_out, d_in) of a layer: from its vectors' shapes, else from the catalogue.
 
     Raises:
-        Unavailable: neither says.
+        Unavailable: neither has it.
     """
     found = settings.method.size(vectors)
     if found:
@@ -96,22 +96,22 @@ def payload(
 ) -> KeptVectors:
     """A layer's vectors over the snapshots: {"steps", "vectors": {name: {"shape", "type", "data"}}, "bytes"}.
 
-    `data` is base64 of little-endian float32, or int32 for FourierFT's places, (steps, *shape). Vectors that
-    never change are sent once, as (1, *shape). `read` gives what is sent of a step in place of the vectors.
+    `data` is base64 of little-endian float32, or int32 for FourierFT's frequencies, (steps, *shape). Vectors
+    that never change are sent once, as (1, *shape). `read` replaces a step's vectors by other arrays.
     """
     method = source.settings.method
     kept = list(steps or source.steps())
     own = source.read(kept[-1], layer.module)
     trained = sum(array.size for name, array in own.items() if name not in method.fixed_vectors)
     read = read or (lambda step: source.read(step, layer.module))
-    one = sum(array.nbytes for array in read(kept[-1]).values())
-    stride = -(-one * len(kept) // MOST_BYTES)
+    bytes_per_step = sum(array.nbytes for array in read(kept[-1]).values())
+    stride = -(-bytes_per_step * len(kept) // MOST_BYTES)
     kept = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
-    every = [read(step) for step in kept]
+    snapshots = [read(step) for step in kept]
     vectors: dict[str, Vector] = {}
-    for name in every[-1]:
+    for name in snapshots[-1]:
         fixed = name in method.fixed_vectors
-        stack = np.stack([found[name] for found in (every[-1:] if fixed else every)])
+        stack = np.stack([found[name] for found in (snapshots[-1:] if fixed else snapshots)])
         stack = stack.astype("<i4" if fixed else "<f4")
         vectors[name] = {
             "shape": list(stack.shape[1:]),
@@ -130,14 +130,14 @@ def payload(
 def _split(module: str) -> tuple[int | None, str]:
     """Number of the block and the rest of the name: "encoder.layer.3.output.dense" -> (3, "output.dense")."""
     parts = module.split(".")
-    numbers = [place for place, part in enumerate(parts) if part.isdigit()]
+    numbers = [index for index, part in enumerate(parts) if part.isdigit()]
     if not numbers:
         return None, module
     return int(parts[numbers[0]]), ".".join(parts[numbers[0] + 1 :]) or module
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """Each dotted name by as many of its last parts as tell it from the others."""
+    """The shortest common number of last parts of dotted names by which they all still differ."""
     every = dict.fromkeys(names)
     for count in range(1, 9):
         short = {name: ".".join(name.split(".")[-count:]) for name in every}

@@ -1,6 +1,6 @@
-"""Numbers about the weight updates of a run's layers, at its snapshots.
+"""Norms, singular values and changes of a run's weight updates, at its snapshots.
 
-Formulas are those of cdvft.factors; the updates are the methods' own.
+Formulas are those of cdvft.factors; each method builds its own update.
 """
 
 from __future__ import annotations
@@ -59,39 +59,39 @@ def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
             f"{formulas.LARGEST_SIDE}; for {layer.d_out} x {layer.d_in} they take too long to wait for."
         }
     steps = source.steps()
-    values = np.stack([_singular_values(_Key(source, step, layer)) for step in steps])
+    values = np.stack([_singular_values(_CacheKey(source, step, layer)) for step in steps])
     return {
         "steps": steps,
         "count": values.shape[1],
         "values": base64.b64encode(values.astype("<f4").tobytes()).decode(),
         "effective_rank": [formulas.effective_rank(torch.from_numpy(row)) for row in values],
-        "norm": [_norm(_Key(source, step, layer)) for step in steps],
+        "norm": [_norm(_CacheKey(source, step, layer)) for step in steps],
     }
 
 
 def last_norms(source: Source, seconds: float = 0.5) -> dict[str, float]:
     """The Frobenius norm of the update after the last step by module, for as many as `seconds` allow."""
-    until, step = time.monotonic() + seconds, source.steps()[-1]
+    deadline, step = time.monotonic() + seconds, source.steps()[-1]
     norms: dict[str, float] = {}
     for layer in layers(source):
-        norms[layer.module] = _norm(_Key(source, step, layer))
-        if time.monotonic() > until:
+        norms[layer.module] = _norm(_CacheKey(source, step, layer))
+        if time.monotonic() > deadline:
             break
     return norms
 
 
 def overview(source: Source, first: int = 0, seconds: float = 1.5) -> Overview:
-    """What each layer from the place `first` on learned, for as many as `seconds` allow, at least one.
+    """How far the layers from index `first` on changed, for as many as `seconds` allow, at least one.
 
-    {"layers": [{"module", "steps", "norm", "moved", "effective_rank"}], "next": place or None}: Frobenius
+    {"layers": [{"module", "steps", "norm", "moved", "effective_rank"}], "next": index or None}: Frobenius
     norms of the update by step (None where not computed), root mean squares of each vector's change since
     the first snapshot by step (CDVFT only), and the effective rank after the last.
     """
-    until, every = time.monotonic() + seconds, layers(source)
+    deadline, every = time.monotonic() + seconds, layers(source)
     found: list[LayerNumbers] = []
     for layer in every[first:]:
         found.append(numbers(source, layer, all_norms=_entries(every) * len(source.steps()) <= MOST_ENTRIES))
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             break
     after = first + len(found)
     return {"layers": found, "next": after if after < len(every) else None}
@@ -103,10 +103,10 @@ def numbers(source: Source, layer: Layer, *, all_norms: bool) -> LayerNumbers:
     norms: list[float | None] = [None] * len(steps)
     moved: dict[str, list[float]] = {}
     start = source.read(steps[0], layer.module)
-    for place, step in enumerate(steps):
+    for index, step in enumerate(steps):
         vectors = source.read(step, layer.module)
         if all_norms or step == steps[-1]:
-            norms[place] = _norm(_Key(source, step, layer))
+            norms[index] = _norm(_CacheKey(source, step, layer))
         method = source.settings.method
         if isinstance(method, Cdvft):
             diagonals, circulants = formulas.factor_changes(
@@ -117,12 +117,14 @@ def numbers(source: Source, layer: Layer, *, all_norms: bool) -> LayerNumbers:
                     moved.setdefault(f"{kind}.{number}", []).append(change)
     rank = None
     if min(layer.d_out, layer.d_in) <= formulas.LARGEST_SIDE:
-        rank = formulas.effective_rank(torch.from_numpy(_singular_values(_Key(source, steps[-1], layer))))
+        rank = formulas.effective_rank(
+            torch.from_numpy(_singular_values(_CacheKey(source, steps[-1], layer)))
+        )
     return {"module": layer.module, "steps": steps, "norm": norms, "moved": moved, "effective_rank": rank}
 
 
-class _Key:
-    """A layer at a step, for the caches: equal while its snapshot is the same."""
+class _CacheKey:
+    """A layer at a step as an `lru_cache` key: equal as long as its snapshot is not written anew."""
 
     def __init__(self, source: Source, step: int, layer: Layer) -> None:
         self.source, self.step, self.layer = source, step, layer
@@ -132,19 +134,19 @@ class _Key:
         return hash(self.identity)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.identity == self.identity
+        return isinstance(other, _CacheKey) and other.identity == self.identity
 
     def update(self) -> Tensor:
         return update(self.source, self.layer, self.step)
 
 
 @lru_cache(maxsize=4096)
-def _singular_values(key: _Key) -> np.ndarray:
+def _singular_values(key: _CacheKey) -> np.ndarray:
     return formulas.singular_values(key.update()).numpy()
 
 
 @lru_cache(maxsize=65536)
-def _norm(key: _Key) -> float:
+def _norm(key: _CacheKey) -> float:
     return float(torch.linalg.matrix_norm(key.update()))
 
 

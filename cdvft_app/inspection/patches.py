@@ -17,7 +17,7 @@ from cdvft_app.catalog.download import DownloadFailed, DownloadStopped
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.inspection import frozen
-from cdvft_app.inspection.examples import packed
+from cdvft_app.inspection.examples import layer_inputs
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.payloads.factors import Images, LayerInputs
 from cdvft_app.tasks.image import normalized, squared
@@ -35,7 +35,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Grid:
-    """How a model's tokens lie: `before` names those in front of the patches, which go row by row."""
+    """How a model's tokens are ordered: `before` names those in front of the patches, which go row by row."""
 
     before: tuple[str, ...]
     rows: int
@@ -64,8 +64,8 @@ def images(source: Source) -> Images:
     }
 
 
-def inputs(source: Source, module: str, place: object) -> LayerInputs:
-    """The vectors x that reach a module for the image at that place of `images`, one for each token.
+def inputs(source: Source, module: str, index: object) -> LayerInputs:
+    """The vectors x that reach a module for one of `images` by its index, one for each token.
 
     Raises:
         Unavailable: there is no such image, or the layer does not work patch by patch; says why.
@@ -73,14 +73,14 @@ def inputs(source: Source, module: str, place: object) -> LayerInputs:
     """
     with frozen.backbone(source) as loaded:
         grid, examples = _grid(loaded), _examples(source)
-        if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(examples):
-            raise Unavailable(f"There is no image {str(place)[:20]!r}; choose one of {len(examples)}.")
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(examples):
+            raise Unavailable(f"There is no image {str(index)[:20]!r}; choose one of {len(examples)}.")
         assert isinstance(loaded, ImageBackbone)
-        x = normalized(loaded.mean, loaded.std)(examples[place].pixels)
-        came, gone = frozen.run(loaded.model, [module], {"x": x[None]})[module]
-    if came.dim() != 2 or len(came) != len(grid.names):
+        pixels = normalized(loaded.mean, loaded.std)(examples[index].pixels)
+        x, y = frozen.run(loaded.model, [module], {"x": pixels[None]})[module]
+    if x.dim() != 2 or len(x) != len(grid.names):
         raise Unavailable("This layer does not work patch by patch, so there is no single one to follow.")
-    return packed(grid.names, came.numpy(), gone.norm(dim=-1).tolist())
+    return layer_inputs(grid.names, x.numpy(), y.norm(dim=-1).tolist())
 
 
 def _grid(loaded: object) -> Grid:
@@ -89,9 +89,9 @@ def _grid(loaded: object) -> Grid:
     before = getattr(model, "num_prefix_tokens", None)
     if not isinstance(loaded, ImageBackbone) or sides is None or before is None:
         raise Unavailable("This run's model does not cut images into patches.")
-    named = ["class token"] if getattr(model, "has_class_token", False) else []
-    named += [f"register {number + 1}" for number in range(before - len(named))]
-    return Grid(tuple(named), *sides)
+    prefix = ["class token"] if getattr(model, "has_class_token", False) else []
+    prefix += [f"register {number + 1}" for number in range(before - len(prefix))]
+    return Grid(tuple(prefix), *sides)
 
 
 def _examples(source: Source) -> tuple[Example, ...]:
@@ -113,8 +113,8 @@ def _read(dataset: DatasetEntry, size: int) -> tuple[Example, ...]:
             "it once brings it back."
         ) from error
     transform = squared(size)
-    shown = zip(rows.evaluation.inputs, rows.evaluation.labels, strict=True)
-    return tuple(Example(rows.labels[int(label)], transform(image)) for image, label in shown)
+    pairs = zip(rows.evaluation.inputs, rows.evaluation.labels, strict=True)
+    return tuple(Example(rows.labels[int(label)], transform(image)) for image, label in pairs)
 
 
 def _png(pixels: Tensor) -> str:

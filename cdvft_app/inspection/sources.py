@@ -1,8 +1,9 @@
 """Where factors come from: a run of the store, or a real one that was recorded and ships with the app.
 
-A recorded run is two files: <key>.json with what is known of it, and <key>.safetensors with its vectors in
-float16, keyed "<step>/<module>/<vector>" (what never changes at the last step only, zeros without entries),
-and their updates' singular values, keyed "singular/<module>". benchmarks/record_factors.py writes both.
+A recorded run is two files that benchmarks/record_factors.py writes: <key>.json with its settings, losses,
+steps and numbers, and <key>.safetensors with its vectors in float16, keyed "<step>/<module>/<vector>" (those
+that never change at the last step only; zeros as empty arrays), and its updates' singular values, keyed
+"singular/<module>".
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MOST_LOSSES = 800
 
 
 class Unavailable(Exception):
-    """What was asked for is not there; the text is a sentence for the person who asked."""
+    """The requested run, layer or example is not there; the text is a sentence for the page."""
 
 
 class Source(Protocol):
@@ -107,26 +108,26 @@ class RecordedRun:
         return f"recorded-{self.key}"
 
     @property
-    def known(self) -> dict[str, Any]:
-        return _known(self.key)
+    def recording(self) -> dict[str, Any]:
+        return _recording(self.key)
 
     @property
     def settings(self) -> RunSettings:
-        return RunSettings.model_validate(self.known["settings"])
+        return RunSettings.model_validate(self.recording["settings"])
 
     def facts(self) -> SourceFacts:
-        return self.known["facts"]
+        return self.recording["facts"]
 
     def losses(self) -> list[list[float]]:
-        return self.known["losses"]
+        return self.recording["losses"]
 
     def steps(self) -> list[int]:
-        return self.known["steps"]
+        return self.recording["steps"]
 
     def read(self, step: int, module: str | None = None) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
         with self._vectors() as tensors:
-            for at in (self.steps()[-1], step):  # what never changes stands at the last step only
+            for at in (self.steps()[-1], step):  # fixed vectors are recorded at the last step only
                 start = f"{at}/{module}/" if module else f"{at}/"
                 for key in tensors.keys():  # noqa: SIM118 (safetensors' file is no mapping)
                     if key.startswith(start):
@@ -139,7 +140,7 @@ class RecordedRun:
 
     def overview(self) -> Overview:
         """What `numbers.overview` computed when the run was recorded."""
-        return {"layers": self.known["numbers"], "next": None}
+        return {"layers": self.recording["numbers"], "next": None}
 
     def singular(self, module: str) -> SingularValues:
         """What `numbers.singular` computed when the run was recorded, rounded to float16."""
@@ -149,8 +150,8 @@ class RecordedRun:
             "steps": self.steps(),
             "count": values.shape[1],
             "values": base64.b64encode(values.tobytes()).decode(),
-            "effective_rank": self.known["effective_rank"][module],
-            "norm": next(one["norm"] for one in self.known["numbers"] if one["module"] == module),
+            "effective_rank": self.recording["effective_rank"][module],
+            "norm": next(one["norm"] for one in self.recording["numbers"] if one["module"] == module),
         }
 
     def _vectors(self) -> Any:
@@ -158,13 +159,13 @@ class RecordedRun:
 
 
 @lru_cache
-def _known(key: str) -> dict[str, Any]:
+def _recording(key: str) -> dict[str, Any]:
     return json.loads((RECORDED / f"{key}.json").read_text(encoding="utf-8"))
 
 
 @lru_cache
 def recorded_keys() -> tuple[str, ...]:
-    """The recorded runs, the one to begin with first."""
+    """The recorded runs, the one that the tab shows first at the front."""
     order = json.loads((RECORDED / "index.json").read_text()) if (RECORDED / "index.json").is_file() else []
     return tuple(order)
 
@@ -190,15 +191,15 @@ def find(store: RunStore, run_id: object) -> Source:
     return run
 
 
-def latest(store: RunStore) -> Iterator[RunRecord]:
-    """Runs of races, the latest first, then those of the last sweep, whose many would crowd them out."""
+def latest_runs(store: RunStore) -> Iterator[RunRecord]:
+    """Runs of races, the latest first, then those of the last sweep: its many runs would crowd races out."""
     for group in (*store.groups(MOST_RACES, sweeps=False), *store.groups(1, sweeps=True)):
         yield from reversed(group)
 
 
-def listed(store: RunStore) -> Iterator[Source]:
+def list_sources(store: RunStore) -> Iterator[Source]:
     """Runs with factors, the latest first, and the recorded ones after them."""
-    for record in latest(store):
+    for record in latest_runs(store):
         if record.method in ADAPTERS:
             run = LiveRun(store, record, store.folder(record.id))
             if run.steps():

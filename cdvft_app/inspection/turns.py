@@ -1,4 +1,4 @@
-"""Work that one visitor at a time may ask of this process."""
+"""A lock for work that this process does for one visitor at a time, with a message for the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Busy(Exception):
 
 
 class Turn:
-    """At most one caller at a time; `busy` is what the others are told."""
+    """At most one caller at a time; `busy` is the message for the others."""
 
     def __init__(self, busy: str) -> None:
         self._busy = busy

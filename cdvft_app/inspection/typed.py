@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cdvft_app.catalog.backbones import TextBackbone
 from cdvft_app.inspection import frozen
-from cdvft_app.inspection.examples import packed
+from cdvft_app.inspection.examples import layer_inputs
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.payloads.factors import LayerInputs
 
@@ -29,4 +29,4 @@ def inputs(source: Source, module: str, text: object) -> LayerInputs:
         encoded = loaded.tokenizer(text.strip(), truncation=True, max_length=MOST_TOKENS, return_tensors="pt")
         x, y = frozen.run(loaded.model, [module], dict(encoded))[module]
         tokens = loaded.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
-    return packed(list(tokens), x.numpy(), y.norm(dim=-1).tolist())
+    return layer_inputs(list(tokens), x.numpy(), y.norm(dim=-1).tolist())

@@ -1,4 +1,4 @@
-"""The weight changes that finished runs made, of any method: to be looked at outside the run."""
+"""The weight changes of finished runs of any method, for the lab of the Learn tab to fit."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ChangedLayer:
     d_in: int
 
 
-def listed(store: RunStore) -> Iterator[Source]:
+def list_sources(store: RunStore) -> Iterator[Source]:
     """Finished runs whose weight changes are kept, the latest first, recorded ones last."""
-    for record in sources.latest(store):
+    for record in sources.latest_runs(store):
         if record.state != "finished":
             continue
         run = LiveRun(store, record, store.folder(record.id))
@@ -58,7 +58,7 @@ def find(store: RunStore, run_id: object) -> Source:
 
 
 def changed(source: Source) -> list[ChangedLayer]:
-    """The layers that a run changed and that the catalogue or the run's snapshots know as linear."""
+    """The layers that a run changed and that the catalogue or the run's snapshots list as linear."""
     if source.settings.method.key != "full":
         found = layers.layers(source)
         return [ChangedLayer(one.module, _title(one.depth, one.kind), one.d_out, one.d_in) for one in found]
@@ -67,7 +67,8 @@ def changed(source: Source) -> list[ChangedLayer]:
         names = [key.removesuffix(".weight") for key in tensors.keys() if key.endswith(".weight")]  # noqa: SIM118
         names = [name for name in names if any(f".{name}".endswith(f".{group.name}") for group in groups)]
         shapes = {name: tensors.get_slice(f"{name}.weight").get_shape() for name in names}
-    return [ChangedLayer(name, _title(*place), *shapes[name]) for name, place in layers.places(names).items()]
+    positions = layers.block_positions(names)
+    return [ChangedLayer(name, _title(*positions[name]), *shapes[name]) for name in positions]
 
 
 def weight_change(source: Source, module: object) -> tuple[Any, ChangedLayer]:
@@ -96,7 +97,7 @@ def _difference(source: Source, module: str) -> Any:
     with safe_open(_file(source), framework="pt") as tensors:
         trained = tensors.get_tensor(f"{module}.weight")
     with frozen.backbone(source) as loaded:
-        pretrained = frozen.find(loaded.model, module)
+        pretrained = frozen.find_submodule(loaded.model, module)
         if pretrained is None:
             raise Unavailable(f"The pretrained model has no layer {module!r} to compare with.")
         return trained.float() - pretrained.weight.detach().float()

@@ -1,1 +1,1 @@
-"""What runs and costs say: who is ahead, by how much, how surely, and the sentences made of it."""
+"""Comparing methods by their runs and costs: which is ahead, by how much, how surely, in sentences."""

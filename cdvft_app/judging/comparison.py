@@ -1,4 +1,4 @@
-"""Everything the page shows of one comparison, as JSON: table, sentences, charts, growth, assumptions."""
+"""The Compare tab's cost comparison as its JSON payload: table, sentences, charts, growth, assumptions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label, sentences, winners
 from cdvft_app.figures import cost_bars
 from cdvft_app.judging.advice import StepSeconds, advice
-from cdvft_app.measuring.comparison_times import Lookup, circumstances, flat, said, timed_rows
-from cdvft_app.payloads.compare import CostLine, Costs, UnfitLine
+from cdvft_app.measuring.comparison_times import Lookup, circumstances, file_row, measurement_text, timed_rows
+from cdvft_app.payloads.compare import CostLine, Costs, UnavailableLine
 from cdvft_app.shapes import model_shapes
 
 _CONVENTIONS = {
@@ -40,11 +40,11 @@ def compare(
     rows, matched = timed_rows(request, lookup)
     shapes = model_shapes(request.model, request.image_size)
     targets = request.targets or shapes.default_targets
-    known = [row for row in rows if not row["unavailable"]]
+    available = [row for row in rows if not row["unavailable"]]
     return {
         "request": request.model_dump(mode="json", exclude_none=True),
         "title": shapes.name,
-        "subtitle": _subtitle(known, request, len(shapes.select(targets))),
+        "subtitle": _subtitle(available, request, len(shapes.select(targets))),
         "targets": list(targets),
         "advice": [*matched, *advice(rows, step_seconds)],
         "sentences": sentences(rows),
@@ -56,15 +56,16 @@ def compare(
         "table": [_line(row, too_large) for row in rows],
         "measured": circumstances(rows),
         "bars": {
-            quantity.key: cost_bars.figure(_bars(quantity, known), quantity.title) for quantity in QUANTITIES
+            quantity.key: cost_bars.figure(_bars(quantity, available), quantity.title)
+            for quantity in QUANTITIES
         },
         "growth": growth(rows, shapes, targets),
-        "assumptions": list(dict.fromkeys(text for row in known for text in row["assumptions"])),
-        "rows": [flat(row) for row in rows],
+        "assumptions": list(dict.fromkeys(text for row in available for text in row["assumptions"])),
+        "rows": [file_row(row) for row in rows],
     }
 
 
-def _line(row: Row, too_large: Callable[[Row], str | None]) -> CostLine | UnfitLine:
+def _line(row: Row, too_large: Callable[[Row], str | None]) -> CostLine | UnavailableLine:
     if row["unavailable"]:
         return {"method": row["method"], "label": label(row), "unavailable": row["unavailable"]}
     values = {quantity.key: quantity.value(row) for quantity in QUANTITIES}
@@ -85,11 +86,11 @@ def _line(row: Row, too_large: Callable[[Row], str | None]) -> CostLine | UnfitL
 
 
 def _hint(quantity: Quantity, row: Row) -> str:
-    """What the number is of, or how it was measured."""
+    """The cell's tooltip: the share of the frozen model's amount, or how a time was measured."""
     if quantity.key in MEASURED and not row["measured"]:
         return "Not measured on this machine yet."
     if quantity.key == "seconds":
-        return said(row["measured"])
+        return measurement_text(row["measured"])
     value, yardstick = quantity.value(row), quantity.yardstick(row)
     if not (value and yardstick):
         return ""

@@ -1,4 +1,4 @@
-"""Finished runs as points: those of one setting together, and who is on the front."""
+"""Finished runs as points of a chart, one a setting over its seeds, and the Pareto front among them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cdvft_app.judging.outcomes import AXES, Comparison, Outcome
 from cdvft_app.methods import METHODS, ORDER, Method
 
 _SHARED = ("schedule", "warmup_ratio", "weight_decay")
-_WORDS = {
+_PREFIXES = {
     "learning_rate": "rate ",
     "warmup_ratio": "warm-up ",
     "weight_decay": "weight decay ",
@@ -37,7 +37,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Point:
-    """All runs of one setting, whatever their seeds. Settings of one `size` differ in tuning alone."""
+    """All runs of one setting, whatever their seeds. Settings of one `size` differ in hyperparameters."""
 
     method: str
     label: str
@@ -57,14 +57,14 @@ def points(comparison: Comparison) -> list[Point]:
     for outcome in comparison.outcomes:
         settings.setdefault((outcome.method, *_setting(outcome).values()), []).append(outcome)
     varied = _varied(comparison.outcomes)
-    made = [_point(own, varied) for own in settings.values()]
+    all_points = [_point(own, varied) for own in settings.values()]
     return sorted(
-        made, key=lambda point: (ORDER.index(point.method), _mean(point, "parameters"), point.label)
+        all_points, key=lambda point: (ORDER.index(point.method), _mean(point, "parameters"), point.label)
     )
 
 
 def front(placed: Sequence[Point], axis: str) -> list[Point]:
-    """Those that no other beats, cheapest first: none reaches as much with less, or more with as little."""
+    """The Pareto front, cheapest first: no other point scores as high for less, or higher for as much."""
     known = sorted(
         (point for point in placed if point.amounts.get(axis)), key=lambda p: (_mean(p, axis), -p.metric.mean)
     )
@@ -86,7 +86,7 @@ def _setting(outcome: Outcome) -> dict[str, object]:
     """The settings that the run's method uses, but the seed."""
     settings, method = outcome.settings, outcome.settings.method
     return {
-        **method.chosen(),
+        **method.setting_values(),
         **({"target_modules": settings.target_modules} if method.adapter else {}),
         "learning_rate": method.learning_rate,
         **{name: getattr(settings, name) for name in _SHARED},
@@ -111,7 +111,9 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
     method = first.settings.method
     sizes = method.sizes()
     extra = [
-        _said(method, name, value) for name, value in _setting(first).items() if name in varied[first.method]
+        _setting_text(method, name, value)
+        for name, value in _setting(first).items()
+        if name in varied[first.method]
     ]
     amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}
     return Point(
@@ -127,7 +129,7 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
     )
 
 
-def _said(method: Method, name: str, value: object) -> str:
+def _setting_text(method: Method, name: str, value: object) -> str:
     if name in method.settings():
         return method.settings()[name].text(value)
     text = (
@@ -137,7 +139,7 @@ def _said(method: Method, name: str, value: object) -> str:
         if isinstance(value, float)
         else str(value)
     )
-    return f"{_WORDS.get(name, '')}{text}"
+    return f"{_PREFIXES.get(name, '')}{text}"
 
 
 def _mean(point: Point, axis: str) -> float:

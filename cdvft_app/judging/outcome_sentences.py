@@ -1,4 +1,4 @@
-"""What the outcomes of runs say, in sentences: the front, CDVFT against each of the others, and the doubt."""
+"""Sentences about finished runs: the Pareto front, CDVFT against each other method, what may be chance."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from cdvft_app.catalog.entries import SHARES
 from cdvft_app.costs.quantities import amount, times
-from cdvft_app.costs.sentences import listed
+from cdvft_app.costs.sentences import TOLERANCE, joined
 from cdvft_app.judging.outcome_points import Point, best, front
 from cdvft_app.judging.outcomes import Axis, Outcome
-from cdvft_app.judging.paired import LEVEL, Paired
+from cdvft_app.judging.paired import SIGNIFICANCE_LEVEL, Paired
 from cdvft_app.methods import METHODS
 
 METRICS = {
@@ -21,9 +21,8 @@ METRICS = {
     "exact_match": "exact match",
 }
 RowByRow = Callable[[Outcome, Outcome], Paired | None]
-"""Two runs on the same rows; None where their answers were not kept."""
+"""The paired test of two runs on the same rows; None where their predictions were not kept."""
 _MOST_NAMED = 3
-_LEVEL = 0.015  # closer than this, two amounts are said to be alike
 
 
 def standard_error(metric_name: str, score: float, examples: int | None) -> float | None:
@@ -78,9 +77,9 @@ def sentences(placed: Sequence[Point], axis: Axis, paired: RowByRow = lambda one
             if axis.kind != "bytes"
             else "Nobody measured the memory of these runs."
         ]
-    known = [point for point in placed if point.amounts.get(axis.key)]
-    if len(known) == 1:
-        return [_only_one(known[0], axis)]
+    with_amount = [point for point in placed if point.amounts.get(axis.key)]
+    if len(with_amount) == 1:
+        return [_only_one(with_amount[0], axis)]
     reference = best(placed, "cdvft") or max(placed, key=lambda point: point.metric.mean)
     name = reference.outcomes[0].metric_name
     error = standard_error(name, reference.metric.mean, reference.outcomes[0].evaluation_examples)
@@ -92,13 +91,13 @@ def sentences(placed: Sequence[Point], axis: Axis, paired: RowByRow = lambda one
             _against(reference, other, placed, axis, error=error, paired=test)
             for other, test in zip(others, tests, strict=True)
         ),
-        _doubt(reference, placed, error, tests),
+        _uncertainty(reference, placed, error, tests),
     ]
 
 
 def _only_one(point: Point, axis: Axis) -> str:
     return (
-        f"{_placed(point, axis)} is the only setting drawn, and one setting alone cannot be compared. "
+        f"{_point_text(point, axis)} is the only setting drawn, and one setting alone cannot be compared. "
         "Train another method on the same data with as many examples and steps, such as by choosing several "
         "methods before Start, and it appears beside this one."
     )
@@ -109,24 +108,24 @@ def _front(placed: Sequence[Point], axis: Axis) -> str:
     what = METRICS.get(members[0].outcomes[0].metric_name, "score")
     if len(members) == 1:
         return (
-            f"{_placed(members[0], axis)} has the highest {what} with {axis.least}: "
-            f"nothing else is on the front.{_absence(placed, members)}"
+            f"{_point_text(members[0], axis)} has the highest {what} with {axis.least}: "
+            f"nothing else is on the front.{_cdvft_absent(placed, members)}"
         )
     few = len(members) <= _MOST_NAMED
-    texts = [_placed(member, axis) for member in (members if few else (members[0], members[-1]))]
-    who = listed(texts) if few else f"{len(members)} settings, from {texts[0]} to {texts[1]}"
+    texts = [_point_text(member, axis) for member in (members if few else (members[0], members[-1]))]
+    who = joined(texts) if few else f"{len(members)} settings, from {texts[0]} to {texts[1]}"
     return (
         f"On the front of {what} against {axis.noun}: {who}. Every other setting is matched or beaten by one "
-        f"that needs no more.{_absence(placed, members)}"
+        f"that needs no more.{_cdvft_absent(placed, members)}"
     )
 
 
-def _absence(placed: Sequence[Point], members: Sequence[Point]) -> str:
+def _cdvft_absent(placed: Sequence[Point], members: Sequence[Point]) -> str:
     absent = best(placed, "cdvft") and not any(member.method == "cdvft" for member in members)
     return " CDVFT is not on it." if absent else ""
 
 
-def _placed(point: Point, axis: Axis) -> str:
+def _point_text(point: Point, axis: Axis) -> str:
     span = point.amounts[axis.key]
     assert span is not None
     reached = score(point.outcomes[0].metric_name, point.metric.mean)
@@ -153,14 +152,14 @@ def _against(
         result = f"{difference(name, apart)} {'more' if apart > 0 else 'less'} than {reference.label}"
     if paired:
         alone = f"{paired.second_alone:,} rows that {reference.label} gets wrong"
-        result += f" (right on {alone}, wrong on {paired.first_alone:,} that it gets right; {p(paired)})"
+        result += f" (right on {alone}, wrong on {paired.first_alone:,} that it gets right; {p_text(paired)})"
     keys = dict.fromkeys(["parameters", "seconds", axis.key])
     ratios = [text for key in keys if (text := _ratio(reference, other, key))]
-    with_what = f", with {listed(ratios)}" if ratios else ""
-    return f"{_among(other, placed)} reaches {score(name, other.metric.mean)}, {result}{with_what}."
+    with_what = f", with {joined(ratios)}" if ratios else ""
+    return f"{_best_of(other, placed)} reaches {score(name, other.metric.mean)}, {result}{with_what}."
 
 
-def _among(point: Point, placed: Sequence[Point]) -> str:
+def _best_of(point: Point, placed: Sequence[Point]) -> str:
     count = sum(other.method == point.method for other in placed)
     return f"{point.label}, the best of {count} settings," if count > 1 else point.label
 
@@ -180,40 +179,40 @@ def _ratio(reference: Point, other: Point, key: str) -> str | None:
         return f"no {noun} beside the head's"
     repeated = len(reference.outcomes) > 1 and len(other.outcomes) > 1
     ratio = theirs.mean / mine.mean
-    if abs(ratio - 1) < _LEVEL or (key == "seconds" and repeated and mine.overlaps(theirs)):
+    if abs(ratio - 1) < TOLERANCE or (key == "seconds" and repeated and mine.overlaps(theirs)):
         return f"about the same {noun}"
     return f"{times(ratio)} times the {noun}"
 
 
-def p(paired: Paired) -> str:
+def p_text(paired: Paired) -> str:
     """p = 0.31 or p < 0.001."""
     return "p\u00a0<\u00a00.001" if paired.p_value < 0.001 else f"p\u00a0=\u00a0{paired.p_value:.2g}"
 
 
-def _doubt(
+def _uncertainty(
     reference: Point, placed: Sequence[Point], error: float | None, tests: Sequence[Paired | None]
 ) -> str:
-    said = []
+    texts = []
     tested = [test for test in tests if test]
     if tested:
-        said.append(
+        texts.append(
             f"Runs that answered the same {tested[0].rows:,} rows are compared row by row, by the exact "
-            f"McNemar test: a difference counts where p is below {LEVEL:g}."
+            f"McNemar test: a difference counts where p is below {SIGNIFICANCE_LEVEL:g}."
         )
     if error is not None and len(tested) < len(tests):
         name, examples = reference.outcomes[0].metric_name, reference.outcomes[0].evaluation_examples
-        said.append(
+        texts.append(
             f"Over {examples:,} evaluation rows, {score(name, reference.metric.mean)} has a standard error "
             f"of {difference(name, error)}; {'other ' if tested else ''}differences of less than twice that "
             "count as ties."
         )
     repeated = [len(point.outcomes) > 1 for point in placed]
     if not all(repeated):
-        said.append("Settings with one run say nothing about the luck of the seed.")
+        texts.append("Settings with one run say nothing about the luck of the seed.")
     if any(repeated):
-        said.append("Bars run from the lowest to the highest seed; where they overlap, that is a tie too.")
+        texts.append("Bars run from the lowest to the highest seed; where they overlap, that is a tie too.")
     tried = Counter(point.method for point in placed).most_common(2)
     if len(tried) > 1 and tried[0][1] > tried[1][1]:
         most = METHODS[tried[0][0]].title
-        said.append(f"The best of many settings is partly luck; {most} had the most.")
-    return " ".join(said)
+        texts.append(f"The best of many settings is partly luck; {most} had the most.")
+    return " ".join(texts)

@@ -1,6 +1,6 @@
-"""What finished runs gave, what it cost, and which of them may be compared.
+"""Finished runs with their scores and costs, grouped by what makes them comparable.
 
-Loads nothing heavy; FLOPs, which do, come from `run_flops`.
+Importing it loads no torch; FLOPs, whose formulas do, come from `run_flops`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cdvft_app.store.records import RunRecord
 
 @dataclass(frozen=True)
 class Axis:
-    """An amount that a result costs. `least` and `noun` are how sentences call it."""
+    """A cost on the x-axis against which scores are drawn. `noun` and `least` are its words in sentences."""
 
     key: str
     title: str
@@ -44,7 +44,7 @@ AXES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One finished run; amounts by axis, None where nobody measured or counted them."""
+    """One finished run. `amounts` are its costs by axis, None where they were not measured or counted."""
 
     id: str
     group_id: str
@@ -64,14 +64,20 @@ class Outcome:
         return self.settings.method.key
 
     @property
-    def terms(self) -> tuple[object, ...]:
-        """What two runs must share to be compared: data, model, budget, and where they ran."""
-        own = self.settings
-        budget = (own.train_examples, self.steps, own.batch_size, own.max_length, own.image_size)
+    def conditions(self) -> tuple[object, ...]:
+        """What two runs must have in common to be compared: data, model, budget and device."""
+        settings = self.settings
+        budget = (
+            settings.train_examples,
+            self.steps,
+            settings.batch_size,
+            settings.max_length,
+            settings.image_size,
+        )
         return (
             self.recorded,
-            own.model,
-            own.data or own.dataset,
+            settings.model,
+            settings.data or settings.dataset,
             self.metric_name,
             self.evaluation_examples,
             *budget,
@@ -87,23 +93,26 @@ class Comparison:
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(repr(self.outcomes[0].terms).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(self.outcomes[0].conditions).encode()).hexdigest()[:12]
 
     @property
     def title(self) -> str:
         """Data, model, budget."""
         first = self.outcomes[0]
-        own = first.settings
-        dataset, model = catalog.datasets().get(own.dataset or ""), catalog.models().get(own.model or "")
-        data = own.data.title if own.data else dataset.title if dataset else own.dataset
-        named = f"{data} with {model.title if model else own.model}"
-        examples = f"{own.train_examples:,} examples, " if own.train_examples else ""
+        settings = first.settings
+        dataset, model = (
+            catalog.datasets().get(settings.dataset or ""),
+            catalog.models().get(settings.model or ""),
+        )
+        data = settings.data.title if settings.data else dataset.title if dataset else settings.dataset
+        text = f"{data} with {model.title if model else settings.model}"
+        examples = f"{settings.train_examples:,} examples, " if settings.train_examples else ""
         runs = f"{len(self.outcomes)} run{'s' if len(self.outcomes) > 1 else ''}"
         start = "Recorded: " if first.recorded else ""
-        return f"{start}{named} · {examples}{first.steps:,} steps · {runs}"
+        return f"{start}{text} · {examples}{first.steps:,} steps · {runs}"
 
 
-def of_record(run: RunRecord) -> Outcome | None:
+def from_run(run: RunRecord) -> Outcome | None:
     """A finished run's outcome; None where it has no score."""
     if run.state != "finished" or run.metric is None or run.metric_name is None:
         return None
@@ -126,8 +135,8 @@ def of_record(run: RunRecord) -> Outcome | None:
     )
 
 
-def of_recorded(row: Mapping[str, Any]) -> Outcome:
-    """The outcome of a run in the recorded race, which has what the page polls."""
+def from_recorded_race(row: Mapping[str, Any]) -> Outcome:
+    """The outcome of a run in assets/recorded_race.json, in the form in which the page polls runs."""
     return Outcome(
         id=row["id"],
         group_id=row["group"],
@@ -149,8 +158,8 @@ def of_recorded(row: Mapping[str, Any]) -> Outcome:
 
 
 def comparisons(outcomes: Iterable[Outcome]) -> list[Comparison]:
-    """Outcomes by what they must share, in the order in which they come."""
+    """Outcomes grouped by their `conditions`, in the order in which they come."""
     found: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
-        found.setdefault(outcome.terms, []).append(outcome)
-    return [Comparison(tuple(own)) for own in found.values()]
+        found.setdefault(outcome.conditions, []).append(outcome)
+    return [Comparison(tuple(members)) for members in found.values()]

@@ -20,8 +20,8 @@ from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
-LEVEL = 0.05
-"""A difference at least this improbable by chance is called one."""
+SIGNIFICANCE_LEVEL = 0.05
+"""The test's significance level: a difference counts where p is below it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Paired:
 
     @property
     def differ(self) -> bool:
-        return self.p_value < LEVEL
+        return self.p_value < SIGNIFICANCE_LEVEL
 
 
 def mcnemar(first_alone: int, second_alone: int) -> float:

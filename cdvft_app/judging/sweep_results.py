@@ -1,6 +1,6 @@
-"""What a sweep's runs gave: one line a setting over its seeds, and tables of two or one of its dimensions.
+"""The results of a sweep's runs: by setting over its seeds, and along one or two of the varied dimensions.
 
-All numbers here are means, extremes and counts of measured metrics; a run that has not ended counts nowhere.
+All numbers here are means, extremes and counts of measured metrics; runs that have not ended are left out.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from cdvft_app.settings import RunSettings
 Value = float | int | None
 RATES = "learning_rates"
 """The dimension that all methods share: multiples of each one's own rate."""
-Rest = Literal["mean", "best"]
+Reduction = Literal["mean", "best"]
+"""How the dimensions that are not on an axis become one number: their mean, or their best setting."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One run: what it varied, and how it ended. `metric` is None unless it finished."""
+class SweepRun:
+    """One run of a sweep: its settings and its result. `metric` is None unless it finished."""
 
     settings: RunSettings
     state: str
@@ -37,7 +38,7 @@ class Outcome:
 
     @cached_property
     def values(self) -> dict[str, Value]:
-        """What the run has of each dimension that its method uses."""
+        """The run's value of each dimension that its method has."""
         return self.settings.method.sizes() | {RATES: rate_multiple(self.settings)}
 
 
@@ -57,24 +58,24 @@ class Setting:
 
     method: str
     values: Mapping[str, Value]
-    outcomes: tuple[Outcome, ...]
+    runs: tuple[SweepRun, ...]
 
     @cached_property
     def spread(self) -> Spread | None:
-        return over_seeds(self.outcomes)
+        return over_seeds(self.runs)
 
     @property
     def failed(self) -> int:
-        return sum(one.state == "failed" for one in self.outcomes)
+        return sum(one.state == "failed" for one in self.runs)
 
     @property
     def parameters(self) -> int | None:
-        return next((one.parameters for one in self.outcomes if one.parameters is not None), None)
+        return next((one.parameters for one in self.runs if one.parameters is not None), None)
 
     @property
     def seconds(self) -> float | None:
         """The median of its finished runs."""
-        taken = [one.seconds for one in self.outcomes if one.metric is not None and one.seconds is not None]
+        taken = [one.seconds for one in self.runs if one.metric is not None and one.seconds is not None]
         return median(taken) if taken else None
 
 
@@ -87,19 +88,19 @@ def rate_multiple(settings: RunSettings) -> float | None:
     return float(f"{method.learning_rate / recipe.learning_rates[method.key]:.3g}")
 
 
-def settings_of(outcomes: Sequence[Outcome]) -> list[Setting]:
+def settings_of(runs: Sequence[SweepRun]) -> list[Setting]:
     """The settings of a sweep, method by method, each dimension's values ascending."""
-    groups: dict[tuple[str, tuple[tuple[str, Value], ...]], list[Outcome]] = {}
-    for one in outcomes:
+    groups: dict[tuple[str, tuple[tuple[str, Value], ...]], list[SweepRun]] = {}
+    for one in runs:
         groups.setdefault((one.settings.method.key, tuple(one.values.items())), []).append(one)
     found = [Setting(method, dict(values), tuple(ones)) for (method, values), ones in groups.items()]
     return sorted(found, key=lambda one: (ORDER.index(one.method), *map(_ascending, one.values.values())))
 
 
-def over_seeds(outcomes: Sequence[Outcome]) -> Spread | None:
+def over_seeds(runs: Sequence[SweepRun]) -> Spread | None:
     """The mean of the seeds' means, and the lowest and highest of them."""
     by_seed: dict[int, list[float]] = {}
-    for one in outcomes:
+    for one in runs:
         if one.metric is not None:
             by_seed.setdefault(one.settings.seed, []).append(one.metric)
     if not by_seed:
@@ -114,12 +115,12 @@ def best(settings: Sequence[Setting]) -> Setting | None:
     return max(finished, key=lambda one: one.spread.mean if one.spread else 0.0, default=None)
 
 
-def reduce(settings: Sequence[Setting], rest: Rest) -> Spread | None:
+def reduce(settings: Sequence[Setting], reduction: Reduction) -> Spread | None:
     """Many settings as one number: their mean, or that of the best of them."""
-    if rest == "best":
+    if reduction == "best":
         winner = best(settings)
         return winner.spread if winner else None
-    return over_seeds([one for setting in settings for one in setting.outcomes])
+    return over_seeds([one for setting in settings for one in setting.runs])
 
 
 def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:
@@ -133,56 +134,57 @@ def varied(settings: Sequence[Setting]) -> dict[str, list[Value]]:
 
 
 def comparable(settings: Sequence[Setting], along: Sequence[str]) -> list[Setting]:
-    """These settings with only the runs that every value of `along` has: the same others, the same seeds.
+    """The settings, each with only the runs whose other values and seed every value of `along` has, too.
 
     A sweep that is still going has, say, the low learning rates of m = 3 but not yet the high ones; its mean
-    would not be that of m = 2. Values without any finished run ask for nothing.
+    could not be compared with that of m = 2. Values without any finished run are ignored in this.
     """
     rests: dict[tuple[Value, ...], set[tuple[object, ...]]] = {}
     for one in settings:
-        for outcome in one.outcomes:
-            if outcome.metric is not None:
-                rests.setdefault(_at(one, along), set()).add(_rest(one, along, outcome))
+        for run in one.runs:
+            if run.metric is not None:
+                rests.setdefault(_values_along(one, along), set()).add(_other_values(one, along, run))
     common = set.intersection(*rests.values()) if rests else set()
     return [
-        replace(one, outcomes=tuple(run for run in one.outcomes if _rest(one, along, run) in common))
+        replace(one, runs=tuple(run for run in one.runs if _other_values(one, along, run) in common))
         for one in settings
     ]
 
 
-def table(settings: Sequence[Setting], down: str, across: str, rest: Rest) -> list[list[Spread | None]]:
+def table(
+    settings: Sequence[Setting], down: str, across: str, reduction: Reduction
+) -> list[list[Spread | None]]:
     """Rows are the values of `down`, columns those of `across`; cells are of comparable runs."""
     values = varied(settings)
     cells: dict[tuple[Value, ...], list[Setting]] = {}
     for one in comparable(settings, (down, across)):
-        cells.setdefault(_at(one, (down, across)), []).append(one)
-    return [[reduce(cells.get((d, a), ()), rest) for a in values[across]] for d in values[down]]
+        cells.setdefault(_values_along(one, (down, across)), []).append(one)
+    return [[reduce(cells.get((d, a), ()), reduction) for a in values[across]] for d in values[down]]
 
 
-def line(settings: Sequence[Setting], along: str, rest: Rest) -> list[tuple[Value, Spread | None]]:
+def line(settings: Sequence[Setting], along: str, reduction: Reduction) -> list[tuple[Value, Spread | None]]:
     """The metric at each value of one dimension, of comparable runs."""
     groups: dict[Value, list[Setting]] = {}
     for one in comparable(settings, (along,)):
         groups.setdefault(one.values[along], []).append(one)
-    return [(value, reduce(groups[value], rest)) for value in sorted(groups, key=_ascending)]
+    return [(value, reduce(groups[value], reduction)) for value in sorted(groups, key=_ascending)]
 
 
-def whole_seeds(settings: Sequence[Setting]) -> list[Setting]:
-    """Only the seeds of which every run has ended, where there is one; else all."""
-    open_seeds = {run.settings.seed for one in settings for run in one.outcomes if not run.ended}
-    every = {run.settings.seed for one in settings for run in one.outcomes}
+def complete_seeds(settings: Sequence[Setting]) -> list[Setting]:
+    """The settings with only the seeds of which every run has ended; with all seeds where there is none."""
+    open_seeds = {run.settings.seed for one in settings for run in one.runs if not run.ended}
+    every = {run.settings.seed for one in settings for run in one.runs}
     kept = every - open_seeds or every
     return [
-        replace(one, outcomes=tuple(run for run in one.outcomes if run.settings.seed in kept))
-        for one in settings
+        replace(one, runs=tuple(run for run in one.runs if run.settings.seed in kept)) for one in settings
     ]
 
 
-def _at(one: Setting, along: Sequence[str]) -> tuple[Value, ...]:
+def _values_along(one: Setting, along: Sequence[str]) -> tuple[Value, ...]:
     return tuple(one.values[name] for name in along)
 
 
-def _rest(one: Setting, along: Sequence[str], run: Outcome) -> tuple[object, ...]:
+def _other_values(one: Setting, along: Sequence[str], run: SweepRun) -> tuple[object, ...]:
     others = (value for name, value in one.values.items() if name not in along)
     return (*others, run.settings.seed)
 

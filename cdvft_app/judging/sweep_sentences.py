@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from statistics import median
 
 from cdvft_app.catalog.entries import SHARES
-from cdvft_app.costs.sentences import listed
-from cdvft_app.judging.outcome_sentences import METRICS, score
-from cdvft_app.judging.sweep_results import Rest, Setting, best, line, reduce, varied, whole_seeds
-from cdvft_app.judging.sweep_words import RATES, gap, name, symbol, tick
+from cdvft_app.costs.sentences import joined
+from cdvft_app.judging.outcome_sentences import METRICS, difference, score
+from cdvft_app.judging.sweep_labels import RATES, setting_label, symbol, tick_label
+from cdvft_app.judging.sweep_results import Reduction, Setting, best, complete_seeds, line, reduce, varied
 from cdvft_app.methods import METHODS
 
-_BY: tuple[tuple[Rest, str], ...] = (
+_REDUCTIONS: tuple[tuple[Reduction, str], ...] = (
     ("best", "at its best setting"),
     ("mean", "on average over all settings"),
 )
 
 
-def _the(method: str, dimension: str) -> str:
+def _dimension_text(method: str, dimension: str) -> str:
     return "the learning rate" if dimension == RATES else symbol(method, dimension)
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """`error` is the standard error of one evaluation, None unless the metric is a share."""
+    """The chance in a score: the standard `error` of one evaluation (None unless a share), and of seeds."""
 
     metric_name: str
     error: float | None
@@ -43,7 +43,7 @@ class Yardstick:
         return max((value for value in known if value is not None), default=None)
 
 
-def yardstick(settings: Sequence[Setting], metric_name: str, evaluation_examples: int | None) -> Yardstick:
+def yardstick_of(settings: Sequence[Setting], metric_name: str, evaluation_examples: int | None) -> Yardstick:
     spreads = [one.spread for one in settings if one.spread]
     apart = [spread.high - spread.low for spread in spreads if spread.runs > 1]
     error = None
@@ -55,147 +55,161 @@ def yardstick(settings: Sequence[Setting], metric_name: str, evaluation_examples
 
 def sentences(settings: Sequence[Setting], metric_name: str, evaluation_examples: int | None) -> list[str]:
     """From the yardsticks to the comparison; empty until two settings have finished."""
-    finished = [one for one in whole_seeds(settings) if one.spread]
+    finished = [one for one in complete_seeds(settings) if one.spread]
     if len(finished) < 2:
         return []
     by_method = {method: [one for one in finished if one.method == method]
                  for method in dict.fromkeys(one.method for one in finished)}  # fmt: skip
-    stick = yardstick(finished, metric_name, evaluation_examples)
-    told = [
-        _yardstick(stick, evaluation_examples),
-        *(text for method in _described(by_method) for text in _moved(method, by_method[method], stick)),
-        _rates(by_method, stick),
-        _best(by_method, stick),
-        *_losses(by_method, stick),
+    yardstick = yardstick_of(finished, metric_name, evaluation_examples)
+    texts = [
+        _yardstick(yardstick, evaluation_examples),
+        *(
+            text
+            for method in _methods_described(by_method)
+            for text in _effect_sentences(method, by_method[method], yardstick)
+        ),
+        _rate_sensitivity(by_method, yardstick),
+        _best(by_method, yardstick),
+        *_where_cdvft_is_behind(by_method, yardstick),
         _failed(settings),
     ]
-    return [sentence for sentence in told if sentence]
+    return [sentence for sentence in texts if sentence]
 
 
-def _yardstick(stick: Yardstick, examples: int | None) -> str:
-    said = []
-    if stick.error is not None:
-        error = gap(stick.metric_name, stick.error)
-        said.append(f"One evaluation on {examples:,} examples is uncertain by {error} (its standard error)")
-    if stick.seeds_apart is None:
-        said.append("Each setting ran with one seed, so nothing tells how much the luck of a seed adds")
+def _yardstick(yardstick: Yardstick, examples: int | None) -> str:
+    texts = []
+    if yardstick.error is not None:
+        error = difference(yardstick.metric_name, yardstick.error)
+        texts.append(f"One evaluation on {examples:,} examples is uncertain by {error} (its standard error)")
+    if yardstick.seeds_apart is None:
+        texts.append("Each setting ran with one seed, so nothing tells how much the luck of a seed adds")
     else:
-        spread = gap(stick.metric_name, stick.seeds_apart)
-        said.append(f"Two seeds of one setting differ by {spread} (the median)")
-    if stick.noise is not None:
-        said.append(f"A difference up to {gap(stick.metric_name, stick.noise)} is called chance below")
-    return f"{'. '.join(said)}."
+        spread = difference(yardstick.metric_name, yardstick.seeds_apart)
+        texts.append(f"Two seeds of one setting differ by {spread} (the median)")
+    if yardstick.noise is not None:
+        texts.append(
+            f"A difference up to {difference(yardstick.metric_name, yardstick.noise)} is called chance below"
+        )
+    return f"{'. '.join(texts)}."
 
 
-def _described(by_method: dict[str, list[Setting]]) -> list[str]:
-    """CDVFT alone where it is among them: what moves the others is in the pictures."""
+def _methods_described(by_method: dict[str, list[Setting]]) -> list[str]:
+    """CDVFT alone where it took part; the charts show what changes the others."""
     return ["cdvft"] if "cdvft" in by_method else list(by_method)
 
 
-def _moved(method: str, settings: Sequence[Setting], stick: Yardstick) -> list[str]:
-    """How far each dimension moves the mean over the others, and how far where those are at their best."""
+def _effect_sentences(method: str, settings: Sequence[Setting], yardstick: Yardstick) -> list[str]:
+    """The effect of each dimension on the mean over the others, and where the others are at their best."""
     dimensions = varied(settings)
-    told = []
+    texts = []
     for dimension in dimensions:
-        rough, tuned = effect(settings, dimension, "mean"), effect(settings, dimension, "best")
-        what, metric = _the(method, dimension), METRICS.get(stick.metric_name, "score")
+        average, at_best = effect(settings, dimension, "mean"), effect(settings, dimension, "best")
+        what, metric = _dimension_text(method, dimension), METRICS.get(yardstick.metric_name, "score")
         whose = f"{METHODS[method].title}'s {metric}"
         unit = " of the recipe's rate" if dimension == RATES else ""
-        if not rough.moved:
-            said = f"Changing {what} does not move {whose} on average"
+        if not average.size:
+            text = f"Changing {what} does not move {whose} on average"
         else:
-            said = (
-                f"Changing {what} moves {whose} by {gap(stick.metric_name, rough.moved)} on average "
-                f"(best {rough.best}, worst {rough.worst}{unit}){_verdict(rough.moved, stick)}"
+            text = (
+                f"Changing {what} moves {whose} by {difference(yardstick.metric_name, average.size)} on "
+                f"average (best {average.best}, worst {average.worst}{unit})"
+                f"{_verdict(average.size, yardstick)}"
             )
-        others = [_the(method, other) for other in dimensions if other != dimension]
+        others = [_dimension_text(method, other) for other in dimensions if other != dimension]
         if others:
-            left = f"it is {gap(stick.metric_name, tuned.moved)}{_verdict(tuned.moved, stick)}"
-            said += f". With {listed(others)} tuned for each {symbol(method, dimension)}, {left}"
-        told.append(f"{said}.")
-    return told
+            left = (
+                f"it is {difference(yardstick.metric_name, at_best.size)}{_verdict(at_best.size, yardstick)}"
+            )
+            text += f". With {joined(others)} tuned for each {symbol(method, dimension)}, {left}"
+        texts.append(f"{text}.")
+    return texts
 
 
-def _rates(by_method: dict[str, list[Setting]], stick: Yardstick) -> str | None:
-    """Which method asks for the most care with its learning rate."""
-    moved = {
+def _rate_sensitivity(by_method: dict[str, list[Setting]], yardstick: Yardstick) -> str | None:
+    """How sensitive each method is to its learning rate."""
+    effects = {
         method: effect(ones, RATES, "mean") for method, ones in by_method.items() if RATES in varied(ones)
     }
-    if "cdvft" not in moved or len(moved) < 2:
+    if "cdvft" not in effects or len(effects) < 2:
         return None
-    order = sorted(moved, key=lambda method: -moved[method].moved)
-    told = listed(
-        [f"{METHODS[method].title} by {gap(stick.metric_name, moved[method].moved)}" for method in order]
+    order = sorted(effects, key=lambda method: -effects[method].size)
+    listed = joined(
+        [
+            f"{METHODS[method].title} by {difference(yardstick.metric_name, effects[method].size)}"
+            for method in order
+        ]
     )
     place = order.index("cdvft")
     rank = {0: "the most sensitive to it", len(order) - 1: "the least sensitive to it"}.get(
         place, f"number {place + 1} of {len(order)} in sensitivity to it"
     )
-    return f"Changing the learning rate moves {told}, on average. CDVFT is {rank}."
+    return f"Changing the learning rate moves {listed}, on average. CDVFT is {rank}."
 
 
 @dataclass(frozen=True)
 class Effect:
-    """How far one dimension moves the metric, and between which of its values."""
+    """The range of the metric along one dimension, and at which values it is best and worst."""
 
-    moved: float
+    size: float
     best: str
     worst: str
 
 
-def effect(settings: Sequence[Setting], dimension: str, rest: Rest) -> Effect:
+def effect(settings: Sequence[Setting], dimension: str, reduction: Reduction) -> Effect:
     """The largest minus the smallest value of `line`; 0 where nothing has finished."""
-    means = [(value, spread.mean) for value, spread in line(settings, dimension, rest) if spread]
+    means = [(value, spread.mean) for value, spread in line(settings, dimension, reduction) if spread]
     if not means:
         return Effect(0.0, "", "")
     low, high = min(means, key=lambda pair: pair[1]), max(means, key=lambda pair: pair[1])
     method = settings[0].method
-    return Effect(high[1] - low[1], tick(method, dimension, high[0]), tick(method, dimension, low[0]))
+    return Effect(
+        high[1] - low[1], tick_label(method, dimension, high[0]), tick_label(method, dimension, low[0])
+    )
 
 
-def _verdict(moved: float, stick: Yardstick) -> str:
-    if stick.noise is None:
+def _verdict(size: float, yardstick: Yardstick) -> str:
+    if yardstick.noise is None:
         return ""
-    return ": more than chance" if moved > stick.noise else ": no more than chance"
+    return ": more than chance" if size > yardstick.noise else ": no more than chance"
 
 
-def _best(by_method: dict[str, list[Setting]], stick: Yardstick) -> str | None:
+def _best(by_method: dict[str, list[Setting]], yardstick: Yardstick) -> str | None:
     if len(by_method) < 2:
         return None
     found = [(winner, winner.spread.mean, len(ones)) for ones in by_method.values()
              if (winner := best(ones)) and winner.spread]  # fmt: skip
     found.sort(key=lambda one: -one[1])
-    told = "; ".join(
-        f"{name(one)} with {score(stick.metric_name, mean)} (the best of {count})"
+    listed = "; ".join(
+        f"{setting_label(one)} with {score(yardstick.metric_name, mean)} (the best of {count})"
         for one, mean, count in found
     )
-    return f"The best setting of each method: {told}. A best of many settings is partly luck."
+    return f"The best setting of each method: {listed}. A best of many settings is partly luck."
 
 
-def _losses(by_method: dict[str, list[Setting]], stick: Yardstick) -> list[str]:
+def _where_cdvft_is_behind(by_method: dict[str, list[Setting]], yardstick: Yardstick) -> list[str]:
     """Where another method is ahead of CDVFT: by its best setting, and over all settings alike."""
     if "cdvft" not in by_method or len(by_method) < 2:
         return []
     others = [method for method in by_method if method != "cdvft"]
-    told = []
-    for rest, where in _BY:
-        cdvft = reduce(by_method["cdvft"], rest)
+    texts = []
+    for reduction, where in _REDUCTIONS:
+        cdvft = reduce(by_method["cdvft"], reduction)
         ahead = []
         for method in others:
-            theirs = reduce(by_method[method], rest)
+            theirs = reduce(by_method[method], reduction)
             if cdvft and theirs and theirs.mean > cdvft.mean:
                 more = theirs.mean - cdvft.mean
-                by = gap(stick.metric_name, more)
-                ahead.append(f"{METHODS[method].title} by {by}{_verdict(more, stick).replace(':', ',')}")
-        said = f"CDVFT is behind {'; '.join(ahead)}" if ahead else "no other method is ahead of CDVFT"
-        told.append(f"{where[:1].upper()}{where[1:]}, {said}.")
-    return told
+                by = difference(yardstick.metric_name, more)
+                ahead.append(f"{METHODS[method].title} by {by}{_verdict(more, yardstick).replace(':', ',')}")
+        text = f"CDVFT is behind {'; '.join(ahead)}" if ahead else "no other method is ahead of CDVFT"
+        texts.append(f"{where[:1].upper()}{where[1:]}, {text}.")
+    return texts
 
 
 def _failed(settings: Sequence[Setting]) -> str | None:
     failed = [one for one in settings if one.failed]
     if not failed:
         return None
-    names = "; ".join(name(one) for one in failed[:4])
+    names = "; ".join(setting_label(one) for one in failed[:4])
     more = f" and {len(failed) - 4} more" if len(failed) > 4 else ""
     return f"Left out, because a run failed (such as by a loss that grew without bound): {names}{more}."

@@ -55,8 +55,8 @@ def sentence(lengths: tuple[int, ...], dense: list[float], fft: list[float]) -> 
 def _microseconds(call: Callable[[], object], seconds: float) -> float:
     """Least time of one call divided by the vectors, over as many calls as fit, at least three."""
     times: list[float] = []
-    until = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < until:
+    deadline = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < deadline:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)

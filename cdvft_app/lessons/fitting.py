@@ -1,4 +1,4 @@
-"""One visitor's fit of a matrix: all families at growing budgets, with progress, within a time limit."""
+"""The lab's fit of one matrix by all families at growing budgets, with progress, within a time limit."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from cdvft.approximate import (
 from cdvft_app.payloads.learn import LabView
 
 SECONDS = 60.0
-"""Longest time that one fit may take; what was found by then is shown."""
-EVERY = 0.4
-"""Least seconds between two pieces of progress."""
+"""Longest time that one fit may take; the fits found by then are shown."""
+PROGRESS_SECONDS = 0.4
+"""Least seconds between two progress messages."""
 MOST_M = 5
-EQUAL = 1e-6
-"""Errors that differ by less are the same."""
-FAR = 0.5
-"""Relative error from which on nobody has come close."""
+EQUAL_ERROR = 1e-6
+"""Errors that differ by less count as equal."""
+FAR_ERROR = 0.5
+"""Relative error from which on no family has come close."""
 NAMES = {
     "circulant_diagonal": "circulant-diagonal factors",
     "diagonal_blocks": "blocks between diagonals",
@@ -46,11 +46,11 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
     Args:
         target: (n, n)
         most_m: largest m, from 1 to 5
-        about: a sentence on the target, which ends what is said at the end
+        about: a sentence on the target, put at the end of the verdict
 
     Yields:
-        what the lab shows: status, fits so far, pictures (of the target and of what each family leaves),
-        sentence (at the end), and whether it goes on
+        what the lab shows: status, fits so far, pictures (of the target and of each family's residual),
+        sentence (the verdict, at the end), and whether it still runs
 
     Raises:
         ValueError: if the target cannot be fitted, or most_m is out of range.
@@ -108,24 +108,24 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
                 verdict(target, done, about),
             )
             return
-        if fit.finished or spent - shown > EVERY:
+        if fit.finished or spent - shown > PROGRESS_SECONDS:
             shown = spent
             yield state(f"Fitting m = {fit.size} of {most_m} · {spent:.0f} s", True)
     yield state(f"Done in {time.monotonic() - start:.1f} s", False, verdict(target, done, about))
 
 
 def fitted_on_one_thread(target: np.ndarray, most_m: int, about: str) -> Iterator[LabView]:
-    """`fitted` for a process of its own: a second thread only slows work on matrices so small."""
+    """`fitted` for a child process: a second thread only slows work on matrices so small."""
     torch.set_num_threads(1)
     return fitted(torch.from_numpy(target), most_m, about)
 
 
 def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
-    """Who came closest at the largest budget, by how much, why, and what kind of matrix it was.
+    """Which family came closest at the largest budget, by how much, why, and what kind of matrix it was.
 
-    The fits in closed form are their families' best; those of the factors and of blocks are what was found.
-    Another family wins over such a one only where it is further below than half of the random starts ended
-    above it.
+    Fits in closed form are their families' optima; those of the factors and of blocks are the best of some
+    random starts. Such a fit loses to another only where its gap is larger than that between its best and its
+    median start; otherwise it is too close to call.
     """
     factors = max((fit for fit in fits if fit.family == "circulant_diagonal"), key=lambda fit: fit.parameters)
     last = {fit.family: fit for fit in fits if fit.parameters <= factors.parameters}
@@ -135,32 +135,34 @@ def verdict(target: Tensor, fits: list[Fit], about: str) -> str:
     if not rivals:
         return f"{intro}only circulant-diagonal factors are small enough: {own}. {about}"
     first = min(factors.error, rivals[0].error)
-    equal = sorted((f for f in last.values() if f.error - first < EQUAL), key=lambda fit: fit.parameters)
-    rival, theirs = NAMES[rivals[0].family], _percent(rivals[0].error)
+    equal = sorted(
+        (f for f in last.values() if f.error - first < EQUAL_ERROR), key=lambda fit: fit.parameters
+    )
+    rival, rival_error = NAMES[rivals[0].family], _percent(rivals[0].error)
     if len(equal) > 1:
         names = [NAMES[fit.family] for fit in equal]
         found = (
             f"{', '.join(names[:-1])} and {names[-1]} come equally close, with {_percent(first)}; "
             f"{names[0]} with the fewest numbers, {equal[0].parameters:,}"
         )
-    elif ends := _doubt(rivals[0] if equal == [factors] else factors, first):
+    elif ends := _undecided_ends(rivals[0] if equal == [factors] else factors, first):
         found = (
-            f"{rival}, with {theirs}, and circulant-diagonal factors, with {own}, are too close to call: of "
-            f"the {'blocks' if equal == [factors] else 'factors'}' {len(ends)} random starts the best ended "
-            f"at {_percent(ends[0])} and half of them above {_percent(median(ends))}, so that a better fit "
-            "may exist"
+            f"{rival}, with {rival_error}, and circulant-diagonal factors, with {own}, are too close to "
+            f"call: of the {'blocks' if equal == [factors] else 'factors'}' {len(ends)} random starts the "
+            f"best ended at {_percent(ends[0])} and half of them above {_percent(median(ends))}, so that a "
+            "better fit may exist"
         )
     elif equal == [factors]:
-        found = f"circulant-diagonal factors come closest: {own}, against {theirs} for {rival}"
+        found = f"circulant-diagonal factors come closest: {own}, against {rival_error} for {rival}"
     else:
         wins = "wins" if rivals[0].family == "low_rank" else "win"
-        found = f"{rival} {wins}: {theirs}, against {own} circulant-diagonal factors"
-    far = "" if first < FAR else " All are far off: so few numbers cannot say much of this matrix."
+        found = f"{rival} {wins}: {rival_error}, against {own} circulant-diagonal factors"
+    far = "" if first < FAR_ERROR else " All are far off: so few numbers cannot say much of this matrix."
     return f"{intro}{found}. {_reason(target, equal[0])}{far} {about}"
 
 
-def _doubt(searched: Fit, first: float) -> tuple[float, ...]:
-    """The errors at which its random starts ended, where they spread as far as it is behind; else nothing."""
+def _undecided_ends(searched: Fit, first: float) -> tuple[float, ...]:
+    """The errors of the fit's random starts if they spread wider than its gap to the first; else empty."""
     ends = searched.restarts
     return ends if ends and searched.error - first <= median(ends) - searched.error else ()
 
@@ -189,7 +191,7 @@ def _reason(target: Tensor, winner: Fit) -> str:
 
 def _share(error: float) -> str:
     percent = 100 * (1 - error**2)
-    return "more than 99.9 %" if error > EQUAL and percent > 99.9 else f"{percent:.3g} %"
+    return "more than 99.9 %" if error > EQUAL_ERROR and percent > 99.9 else f"{percent:.3g} %"
 
 
 def _percent(error: float) -> str:

@@ -1,4 +1,4 @@
-"""One layer trained for a hundred steps, under the same watch that ends a run which goes wrong."""
+"""The Learn tab's trial of a learning rate: one CDVFT layer trained under the loss watch of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdvft_app.training.callbacks import LossWatch
 D, BATCH, STEPS = 64, 32, 200
 LOWEST, HIGHEST = 1e-4, 10.0
 SECONDS = 10.0
-"""Longest time that one training may take; usual is well under one second."""
+"""Longest time that one training may take; well under one second is usual."""
 
 
 def trained(rate: object, seconds: float = SECONDS) -> Trial:
@@ -25,8 +25,8 @@ def trained(rate: object, seconds: float = SECONDS) -> Trial:
     output diagonal starts at zero.
 
     Returns:
-        losses: those seen until the end or the time limit, None where one is no number; failed: what the
-        watch said, or None; rate
+        losses: those until the end or the time limit, None where one is not finite; failed: the watch's
+        message, or None; rate
 
     Raises:
         ValueError: if the rate is no number from 0.0001 to 10.
@@ -35,16 +35,16 @@ def trained(rate: object, seconds: float = SECONDS) -> Trial:
         raise ValueError(f"The learning rate is {str(rate)[:40]!r}; numbers from {LOWEST} to {HIGHEST} go.")
     generator = torch.Generator().manual_seed(0)
     scale, middle = torch.tensor([[0.5], [D**-0.5], [0.5]]), torch.tensor([[1.0], [0.0], [1.0]])
-    wanted = middle + scale * torch.randn(3, D, generator=generator)
+    target = middle + scale * torch.randn(3, D, generator=generator)
     a1, c = torch.ones(D), torch.randn(D, generator=generator) / D**0.5
     vectors = [vector.requires_grad_() for vector in (a1, c, torch.zeros(D))]
     optimizer = torch.optim.SGD(vectors, lr=rate)
     watch, losses, failed = LossWatch(rate), [], None
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     for step in range(1, STEPS + 1):
         x = torch.randn(BATCH, D, generator=generator)
-        missed = _layer(x, vectors) - _layer(x, list(wanted))
-        loss = missed.square().sum(dim=1).mean()
+        residual = _layer(x, vectors) - _layer(x, list(target))
+        loss = residual.square().sum(dim=1).mean()
         losses.append(loss.item())
         try:
             watch.see(step, losses[-1])
@@ -54,7 +54,7 @@ def trained(rate: object, seconds: float = SECONDS) -> Trial:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             break
     seen = [value if math.isfinite(value) else None for value in losses]
     return {"losses": seen, "failed": failed, "rate": rate}

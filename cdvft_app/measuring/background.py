@@ -1,4 +1,4 @@
-"""Measuring training steps beside the page: one measurement at a time, in a process that can be ended."""
+"""Measuring training steps for the page: one measurement at a time, in a child process that can be ended."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from cdvft_app.training.children import ChildEnded
 from cdvft_app.training.device import device_name, free_bytes, kind_of_measured_steps
 
 MEASURE = "cdvft_app.measuring.measure:measure"
-"""By its name, so that the page need not import torch."""
+"""A name instead of the function, so that the page need not import torch."""
 LIMIT_SECONDS = 300.0
-EVERY = 0.25  # seconds between two looks
-SPARE_SECONDS = 10
+POLL_SECONDS = 0.25
+SPARE_SECONDS = 10  # after the limit, until the child process ends itself
 MOST_WAITING = 8
 SHARE_OF_MEMORY = 0.7
 
-TRAINS = (
+RUN_IS_TRAINING = (
     "A run is training on this machine: the two would slow each other down, and neither time would be true. "
     "Press Measure again when it has ended."
 )
 
 
 class MeasuringFailed(Exception):
-    """There is no measurement, or only a part of it; the text is a sentence for the person who asked."""
+    """There is no measurement, or only a part of it; the text is a sentence for the page."""
 
 
 class WaitingLine:
-    """Who asked first measures first."""
+    """A queue: whoever came first measures first."""
 
     def __init__(self) -> None:
-        self._asked: list[object] = []  # its append, remove and index are atomic
+        self._tickets: list[object] = []  # its append, remove and index are atomic
 
     @contextmanager
     def ticket(self) -> Iterator[Callable[[], int]]:
-        """A call that says how many are before this one; raises `MeasuringFailed` where too many wait."""
-        if len(self._asked) > MOST_WAITING:
+        """A function that returns how many are before this one; raises `MeasuringFailed` if too many wait."""
+        if len(self._tickets) > MOST_WAITING:
             raise MeasuringFailed(
                 f"{MOST_WAITING} others wait to measure here, and no more may. Try again in a minute."
             )
-        mine = object()
-        self._asked.append(mine)
+        ticket = object()
+        self._tickets.append(ticket)
         try:
-            yield lambda: self._asked.index(mine)
+            yield lambda: self._tickets.index(ticket)
         finally:
-            self._asked.remove(mine)
+            self._tickets.remove(ticket)
 
 
 def measuring(
@@ -61,16 +61,16 @@ def measuring(
     measure: str = MEASURE,
     limit: float = LIMIT_SECONDS,
 ) -> Generator[dict[str, Any], None, None]:
-    """What `cdvft_app.measuring.measure` tells, as it comes; closing the iterator ends its process.
+    """The reports of `cdvft_app.measuring.measure`, as they come; closing the iterator ends its process.
 
-    Beside them come, several times a second, {"kind": "waiting", "place"} while others measure, and then
-    {"kind": "on"}, so that whoever reads can stop at any moment.
+    Between them come, several times a second, {"kind": "waiting", "place"} while others measure, and then
+    {"kind": "on"}, so that the reader can stop at any moment.
 
     Args:
         request: what to measure.
-        line: shared by all who measure here.
+        line: shared by everyone who measures on this machine.
         disturbed: whether something else now takes this machine's time, in which case nothing is measured.
-        measure: what measures, "module:function".
+        measure: the function that measures, as "module:function".
         limit: seconds until the process is ended.
 
     Raises:
@@ -79,31 +79,31 @@ def measuring(
     with line.ticket() as place:
         while (before := place()) > 0:
             yield {"kind": "waiting", "place": before}
-            time.sleep(EVERY)
+            time.sleep(POLL_SECONDS)
         if disturbed():
-            raise MeasuringFailed(TRAINS)
+            raise MeasuringFailed(RUN_IS_TRAINING)
         end = time.monotonic() + limit
         try:
-            with closing(children.told(_measure, measure, request, limit, every=EVERY)) as lines:
-                for told in lines:
-                    yield told or {"kind": "on"}
+            with closing(children.told(_measure, measure, request, limit, every=POLL_SECONDS)) as messages:
+                for message in messages:
+                    yield message or {"kind": "on"}
                     if time.monotonic() > end:
                         raise MeasuringFailed(
                             f"Stopped after {limit:.0f} seconds, the limit; what was measured is kept. "
                             "Choose fewer methods, a smaller batch or a smaller model."
                         )
                     if disturbed():
-                        raise MeasuringFailed(TRAINS)
+                        raise MeasuringFailed(RUN_IS_TRAINING)
         except (MeasuringFailed, InvalidChoice):
             raise
         except ChildEnded as error:
-            raise MeasuringFailed(_died(error.code)) from None
+            raise MeasuringFailed(_killed_message(error.code)) from None
         except Exception as error:
-            raise MeasuringFailed(_ended(f"{type(error).__name__}: {error}")) from error
+            raise MeasuringFailed(_ended_message(f"{type(error).__name__}: {error}")) from error
 
 
 def _measure(tell: Callable[[Any], None], measure: str, request: CostRequest, limit: float) -> None:
-    if hasattr(signal, "alarm"):  # whoever started this, and would end it in time, may be gone
+    if hasattr(signal, "alarm"):  # the parent, which would end this in time, may have ended itself
         signal.alarm(round(limit) + SPARE_SECONDS)
     pkgutil.resolve_name(measure)(request, tell)
 
@@ -124,13 +124,13 @@ def device_here() -> str:
     return device_name(kind_of_measured_steps())
 
 
-def _died(code: int | None) -> str:
+def _killed_message(code: int | None) -> str:
     if code == -signal.SIGKILL:
         return (
             "The measurement was killed, most likely because memory ran out. Choose a smaller model or batch."
         )
-    return _ended(f"exit code {code}")
+    return _ended_message(f"exit code {code}")
 
 
-def _ended(why: str) -> str:
+def _ended_message(why: str) -> str:
     return f"The measurement ended early ({why[:300]}). Try another setting, or a smaller model or batch."

@@ -1,4 +1,4 @@
-"""Measured step times in a comparison: what is said of one, and settings whose step is as long as CDVFT's."""
+"""Measured step times in a cost comparison, and settings whose step takes as long as CDVFT's."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from cdvft_app.shapes import model_shapes
 Lookup = Callable[[Row], Mapping[str, Any] | None]
 """The kept measurement of a cost table's row; None where there is none."""
 
-PRESS = "Press Measure: times cannot be computed, so values are tried until a step takes as long as CDVFT's."
-_LEVEL = 0.02  # a step that much longer or shorter still counts as matched
+PRESS_MEASURE = (
+    "Press Measure: times cannot be computed, so values are tried until a step takes as long as CDVFT's."
+)
+_TOLERANCE = 0.02  # a step that much longer or shorter still counts as matched
 
 
-def said(measured: Mapping[str, Any]) -> str:
-    """How a step time was got."""
+def measurement_text(measured: Mapping[str, Any]) -> str:
+    """How a step time was measured, for a tooltip."""
     low, high = (amount("seconds", measured[end]) for end in ("low", "high"))
     return (
         f"Median of {measured['steps']} steps, half of which took {low} to {high}; measured on "
@@ -30,8 +32,8 @@ def said(measured: Mapping[str, Any]) -> str:
     )
 
 
-def flat(row: Row) -> dict[str, Any]:
-    """A row for a file: what was measured of it as columns of its own."""
+def file_row(row: Row) -> dict[str, Any]:
+    """A row for CSV or JSON, with its measurement as columns of its own."""
     measured = row["measured"] or {}
     kept = ("seconds", "low", "high", "steps", "forward_seconds", "peak_bytes", "others", "device", "time")
     counted = {name: value for name, value in row.items() if name != "measured"}
@@ -43,9 +45,14 @@ def circumstances(rows: Iterable[Row]) -> Circumstances | None:
     measured = [row["measured"] for row in rows if row["measured"]]
     if not measured:
         return None
-    times_ = [one["time"] for one in measured]
+    measured_at = [one["time"] for one in measured]
     others = max(one["others"] for one in measured)
-    return {"device": measured[0]["device"], "first": min(times_), "last": max(times_), "others": others}
+    return {
+        "device": measured[0]["device"],
+        "first": min(measured_at),
+        "last": max(measured_at),
+        "others": others,
+    }
 
 
 def timed_rows(request: CostRequest, lookup: Lookup) -> tuple[list[dict[str, Any]], list[str]]:
@@ -84,17 +91,17 @@ def _closest(
     row: Row, tried: Mapping[int, dict[str, Any]], reference: Row
 ) -> tuple[dict[str, Any], str | None]:
     """The row whose time comes closest to the reference's, and a sentence; or why there is none yet."""
-    times_ = {value: at["measured"]["seconds"] for value, at in tried.items() if at["measured"]}
+    seconds = {value: at["measured"]["seconds"] for value, at in tried.items() if at["measured"]}
     wanted = (reference["measured"] or {}).get("seconds")
-    if wanted is None or time_match.next_value([*tried], times_, wanted) is not None:
-        known = {name: row[name] for name in ("method", "model")}
-        return {**dict.fromkeys(row), **known, "unavailable": PRESS}, None
-    found = tried[time_match.closest(times_, wanted)]
+    if wanted is None or time_match.next_value([*tried], seconds, wanted) is not None:
+        identity = {name: row[name] for name in ("method", "model")}
+        return {**dict.fromkeys(row), **identity, "unavailable": PRESS_MEASURE}, None
+    found = tried[time_match.closest(seconds, wanted)]
     ratio = found["measured"]["seconds"] / wanted
     by_speed = [*tried.values()]
-    if found is by_speed[0] and ratio > 1 + _LEVEL:
+    if found is by_speed[0] and ratio > 1 + _TOLERANCE:
         return found, f"No match by time: even {label(found)} takes {times(ratio)} times CDVFT's step."
-    if found is by_speed[-1] and ratio < 1 - _LEVEL:
+    if found is by_speed[-1] and ratio < 1 - _TOLERANCE:
         return found, f"No match by time: even {label(found)} takes only {times(ratio)} times CDVFT's step."
     closest = f"{label(found)} comes closest of the values tried, with {times(ratio)} times CDVFT's step time"
     measured = [at["measured"] for at in by_speed if at["measured"]]

@@ -1,7 +1,7 @@
-"""Measure a training step of each method on a model of random weights: time does not care what they are.
+"""Measure a training step of each method on a model of random weights, which take as long as trained ones.
 
-`background.measuring` has it done in a process of its own, so that memory counts from there, and it can be
-ended at any moment.
+`background.measuring` runs it in a child process, so that peak memory is this measurement's alone, and the
+process can be ended at any moment.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from cdvft_app.methods import Method, flat
 from cdvft_app.shapes import model_shapes
 
 SECONDS = 3.0
-Tell = Callable[[dict[str, Any]], None]
+Report = Callable[[dict[str, Any]], None]
 
 
-def measure(request: CostRequest, tell: Tell, seconds: float = SECONDS) -> None:
-    """Measure every method of the request, `seconds` each, and tell of each as it comes.
+def measure(request: CostRequest, report: Report, seconds: float = SECONDS) -> None:
+    """Measure every method of the request, `seconds` each, and report each as it comes.
 
     With match seconds_per_step, values of r, n and b are tried until a step takes about as long as CDVFT's.
-    What is told, by "kind":
-        begin: method, setting; number and of: which one of how many methods; more: further ones after it;
+    The reports by "kind":
+        begin: method, setting; number and of: which one of how many methods; more: how many steps are
+            measured after it, about;
         pace: seconds that this one still takes, about;
-        result: what `step_time` gives, with model, method, setting, targets, batch, sequence, the FLOPs that
-            are counted for the step, and time;
-        refused: method, why.
+        result: what `step_time` returns, with model, method, setting, targets, batch, sequence, the FLOPs
+            that are counted for the step, and time;
+        refused: method, setting, why.
 
     Raises:
         InvalidChoice: the model or a setting cannot be.
     """
-    bench = _Bench(request, tell, seconds)
+    bench = _Bench(request, report, seconds)
     if request.match == "seconds_per_step":
         _match(bench)
         return
@@ -46,27 +47,27 @@ def measure(request: CostRequest, tell: Tell, seconds: float = SECONDS) -> None:
 
 
 class _Bench:
-    def __init__(self, request: CostRequest, tell: Tell, seconds: float) -> None:
-        self.request, self.tell, self.seconds = request, tell, seconds
+    def __init__(self, request: CostRequest, report: Report, seconds: float) -> None:
+        self.request, self.report, self.seconds = request, report, seconds
         self.shapes = model_shapes(request.model, request.image_size)
         self.forward: float | None = None
 
-    def row(self, method: Method, **wanted: Any) -> dict[str, Any]:
+    def row(self, method: Method, **changes: Any) -> dict[str, Any]:
         """The method's row of a cost table."""
-        request = self.request.model_copy(update={"methods": (method,), "match": None, **wanted})
+        request = self.request.model_copy(update={"methods": (method,), "match": None, **changes})
         return cost_table(request)[0]
 
-    def measured(self, row: dict[str, Any], number: int, of: int, more: int) -> float | None:
-        """Seconds of the row's step, after telling of it; None where it is refused."""
+    def measured(self, row: dict[str, Any], number: int, total: int, more: int) -> float | None:
+        """Measure and report the row's step: its seconds; None where it is refused."""
         about = {name: row[name] for name in ("method", "setting")}
         why = row["unavailable"] or too_large(row)
         if why:
-            self.tell({"kind": "refused", **about, "why": why})
+            self.report({"kind": "refused", **about, "why": why})
             return None
-        self.tell({"kind": "begin", **about, "number": number, "of": of, "more": more})
+        self.report({"kind": "begin", **about, "number": number, "of": total, "more": more})
         if self.forward is None:
             warm_up(row, self.request, self.shapes)
-        found = step_time(
+        result = step_time(
             row,
             self.request,
             self.shapes,
@@ -74,40 +75,42 @@ class _Bench:
             forward=self.forward,
             pace=self._pace,
         )
-        self.forward = found["forward_seconds"]
-        known = {name: row[name] for name in ("model", "targets", "batch", "sequence")}
+        self.forward = result["forward_seconds"]
+        facts = {name: row[name] for name in ("model", "targets", "batch", "sequence")}
         flops = self._flops(row)
-        self.tell({"kind": "result", **about, **known, **found, "step_flops": flops, "time": time.time()})
-        return found["seconds"]
+        self.report({"kind": "result", **about, **facts, **result, "step_flops": flops, "time": time.time()})
+        return result["seconds"]
 
     def _flops(self, row: dict[str, Any]) -> int:
-        """As they are executed, whatever convention was asked for."""
+        """The step's FLOPs as executed (real FFTs), whatever convention the request has."""
         if row["convention"] != "real_fft":
-            row = self.row(flat.made(row["method"], row["setting"]), convention="real_fft")
+            row = self.row(flat.method_of(row["method"], row["setting"]), convention="real_fft")
         return row["total_flops_per_step"]
 
     def _pace(self, left: float) -> None:
-        self.tell({"kind": "pace", "seconds": left})
+        self.report({"kind": "pace", "seconds": left})
 
 
 def _match(bench: _Bench) -> None:
     adapted = bench.shapes.select(bench.request.targets or bench.shapes.default_targets)
     others = [method for method in bench.request.methods if method != bench.request.reference]
     ladders = {method: method.ladder(adapted) for method in others}
-    of = 1 + len(ladders)
+    total = 1 + len(ladders)
 
-    def further(after: int) -> int:
+    def remaining(after: int) -> int:
         return sum(time_match.tries(values) or 1 for values in [*ladders.values()][after:])
 
-    wanted = bench.measured(bench.row(bench.request.reference), 1, of, further(0))
+    target_seconds = bench.measured(bench.row(bench.request.reference), 1, total, remaining(0))
     for number, (method, values) in enumerate(ladders.items(), 2):
-        after = further(number - 1)
+        after = remaining(number - 1)
         if not values:  # head and full have nothing to match by
-            bench.measured(bench.row(method), number, of, after)
+            bench.measured(bench.row(method), number, total, after)
         seconds: dict[int, float] = {}
-        while wanted and (value := time_match.next_value(values, seconds, wanted)) is not None:
+        while (
+            target_seconds and (value := time_match.next_value(values, seconds, target_seconds)) is not None
+        ):
             more = time_match.tries(values) - len(seconds) - 1 + after
-            found = bench.measured(bench.row(method.matched(value)), number, of, more)
-            if found is None:  # it does not fit, and what is slower would not either
+            result = bench.measured(bench.row(method.matched(value)), number, total, more)
+            if result is None:  # it does not fit, and what is slower would not either
                 break
-            seconds[value] = found
+            seconds[value] = result

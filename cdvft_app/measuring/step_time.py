@@ -35,7 +35,7 @@ def device() -> torch.device:
 
 
 def warm_up(row: dict[str, Any], request: CostRequest, shapes: ModelShapes) -> None:
-    """A few small steps, so that the first method's memory is not charged for what libraries take once."""
+    """A few small steps, so that memory which libraries take once does not count as the first method's."""
     small = {**row, "batch": 1, "sequence": min(16, row["sequence"])}
     step_time(small, request, shapes, seconds=0.0, forward=0.0, pace=lambda left: None)
 
@@ -49,7 +49,7 @@ def step_time(
     forward: float | None,
     pace: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Median and quartiles of a step of the method in a cost table's row, and the largest growth of memory.
+    """Median and quartiles of a step's seconds for a cost table's row, and the largest growth of memory.
 
     `others` is the share of the processor that other programs took: with much of it, times are too long.
 
@@ -59,7 +59,7 @@ def step_time(
         shapes: of that model.
         seconds: budget for the steps; at least `FEWEST_STEPS` are made.
         forward: seconds of the frozen model's forward pass, measured here where None.
-        pace: told after the first step about how many seconds are left.
+        pace: called after the first step with about how many seconds are left.
     """
     where = device()
     memory = _Memory(where)
@@ -78,7 +78,7 @@ def step_time(
         optimizer.zero_grad()
         memory.look()
 
-    others = _Others()
+    others = _OtherPrograms()
     times = _times(step, seconds, where, pace)
     low, median, high = statistics.quantiles(times, n=4)
     return {
@@ -94,23 +94,23 @@ def step_time(
 
 
 class _Task(nn.Module):
-    """A backbone with random weights under a mean and a linear head; a generator with its own output."""
+    """A randomly initialized backbone with mean pooling and a linear head; a generator has its own head."""
 
-    def __init__(self, found: Architecture, shapes: ModelShapes, labels: int) -> None:
+    def __init__(self, architecture: Architecture, shapes: ModelShapes, labels: int) -> None:
         super().__init__()
         self.kind = shapes.kind
         self.image: tuple[int, int] = (0, 0)
-        if found.configuration is None:
+        if architecture.configuration is None:
             import timm
 
-            side = found.model.patch_embed.img_size
-            name = found.model.default_cfg["architecture"]
+            side = architecture.model.patch_embed.img_size
+            name = architecture.model.default_cfg["architecture"]
             self.backbone: Any = timm.create_model(name, pretrained=False, num_classes=0, img_size=side)
             self.image = side
         else:
-            self.backbone = type(found.model)(found.configuration)
+            self.backbone = type(architecture.model)(architecture.configuration)
             if self.kind == "image":
-                self.image = (found.configuration.image_size,) * 2
+                self.image = (architecture.configuration.image_size,) * 2
         if self.kind != "generation":
             self.head = nn.Linear(shapes.hidden_size, labels)
         self.labels = labels
@@ -118,24 +118,24 @@ class _Task(nn.Module):
     def inputs(self, batch: int, sequence: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Random inputs and targets."""
         if self.kind == "image":
-            given = torch.randn(batch, 3, *self.image, device=device)
+            inputs = torch.randn(batch, 3, *self.image, device=device)
         else:  # low numbers are special tokens in some vocabularies
-            words = self.backbone.config.vocab_size
-            given = torch.randint(min(10, words - 1), words, (batch, sequence), device=device)
+            vocabulary = self.backbone.config.vocab_size
+            inputs = torch.randint(min(10, vocabulary - 1), vocabulary, (batch, sequence), device=device)
         if self.kind == "generation":
-            return given, given
-        return given, torch.randint(self.labels, (batch,), device=device)
+            return inputs, inputs
+        return inputs, torch.randint(self.labels, (batch,), device=device)
 
-    def forward(self, given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self.kind == "generation":
-            return self.backbone(input_ids=given, labels=wanted, use_cache=False).loss
+            return self.backbone(input_ids=inputs, labels=targets, use_cache=False).loss
         if self.kind == "text":
-            features = self.backbone(input_ids=given, attention_mask=torch.ones_like(given))[0].mean(1)
+            features = self.backbone(input_ids=inputs, attention_mask=torch.ones_like(inputs))[0].mean(1)
         elif hasattr(self.backbone, "forward_features"):
-            features = self.backbone(given)
+            features = self.backbone(inputs)
         else:
-            features = self.backbone(pixel_values=given)[0].mean(1)
-        return F.cross_entropy(self.head(features), wanted)
+            features = self.backbone(pixel_values=inputs)[0].mean(1)
+        return F.cross_entropy(self.head(features), targets)
 
     @torch.no_grad()
     def forward_only(self, inputs: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -144,7 +144,7 @@ class _Task(nn.Module):
 
 
 def _adapt(task: _Task, row: dict[str, Any], shapes: ModelShapes) -> nn.Module:
-    settings = RunSettings.model_validate({"method": flat.made(row["method"], row["setting"])})
+    settings = RunSettings.model_validate({"method": flat.method_of(row["method"], row["setting"])})
     if row["targets"]:
         layers = tuple(shape.name for shape in shapes.select(tuple(row["targets"])))
         settings = settings.model_copy(update={"target_modules": layers})
@@ -165,7 +165,7 @@ def _times(
 ) -> list[float]:
     """Seconds of each step after the warm-up, until the budget is spent and the fewest steps are made.
 
-    `pace` is told after the first step about how many seconds are left.
+    `pace` is called after the first step with about how many seconds are left.
     """
     warm: list[float] = []
     times: list[float] = []
@@ -182,17 +182,17 @@ def _times(
     return times
 
 
-class _Others:
-    """What other programs take of this machine's processor since this was made."""
+class _OtherPrograms:
+    """The share of this machine's processor that other programs have taken since this object was created."""
 
     def __init__(self) -> None:
         self.process = psutil.Process()
         self.before = self._times()
 
     def share(self) -> float:
-        """Busy with others, of all cores, from 0 to 1."""
-        whole, busy, own = (now - then for now, then in zip(self._times(), self.before, strict=True))
-        return min(max((busy - own) / whole, 0.0), 1.0) if whole > 0 else 0.0
+        """Of all cores' time, from 0 to 1."""
+        total, busy, own = (now - then for now, then in zip(self._times(), self.before, strict=True))
+        return min(max((busy - own) / total, 0.0), 1.0) if total > 0 else 0.0
 
     def _times(self) -> tuple[float, float, float]:
         """Core seconds: all, those not idle, and this process's own."""
@@ -201,7 +201,7 @@ class _Others:
 
 
 class _Memory:
-    """The largest growth of this process, or of torch's memory on a GPU, since this was made."""
+    """The largest growth of this process, or of torch's memory on a GPU, since this object was created."""
 
     def __init__(self, device: torch.device) -> None:
         gc.collect()

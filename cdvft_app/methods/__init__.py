@@ -41,8 +41,6 @@ __all__ = [
     "ORDER",
     "AnyMethod",
     "InvalidChoice",
-    "Layer",
     "Method",
-    "Setting",
     "labels",
 ]

@@ -1,8 +1,8 @@
-"""What a method of fine-tuning is: everything that the rest of the app asks of one.
+"""The interface of a fine-tuning method: everything that the rest of the app asks of one.
 
-A `Method` is a competitor: a way of fine-tuning with its settings, such as LoRA with r = 16. Each file beside
-this one holds one, whole. Nothing here imports torch or peft when it is imported, for the page is served
-before they are there; what builds, counts or draws imports them inside.
+A `Method` object is one competitor of a race: a method with its settings, such as LoRA with r = 16. Each file
+beside this one defines one method completely. Importing them loads neither torch nor peft, since the page is
+served before these are there; the functions that build, count or draw import them inside.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Layer(Protocol):
     def d_in(self) -> int: ...
 
 
-class Frozen(Protocol):
-    """The pretrained weight of the layer that is looked at, (d_out, d_in), for the methods that need it."""
+class FrozenWeight(Protocol):
+    """Loads the layer's pretrained weight, (d_out, d_in), for the methods whose update depends on it."""
 
     def __call__(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
-class Growth:
-    """A setting along which costs are drawn: its values, and what there is to say."""
+class GrowthAxis:
+    """A setting along which the Compare tab draws costs: its values, and a note for below the chart."""
 
     setting: str
     values: Sequence[int]
@@ -68,29 +68,29 @@ class Method(BaseModel):
     dark: ClassVar[str]
     """The same on black, lightened."""
     dash: ClassVar[str]
-    """Of its lines: "solid", or pixels as "6px,3px". As the marker, it says the same as the colour."""
+    """Of its lines: "solid", or pixels as "6px,3px". Dash and marker tell methods apart without colour."""
     marker: ClassVar[str]
     width: ClassVar[float] = 2
     adapter: ClassVar[bool] = True
     """Whether PEFT adds something beside frozen layers, whose update can be shown."""
     option_prefix: ClassVar[str | None] = None
-    """What stands before its settings' names among flat names; None: the method's key."""
+    """Prefix of its settings' flat names (see `flat`); None: the method's key and an underscore."""
     usual_learning_rate: ClassVar[float]
-    """Where no recipe found another: for larger models and longer runs, not measured here."""
+    """Used where a recipe has no searched rate; a usual value from the literature, not measured here."""
     rate_hint: ClassVar[str | None] = None
     matched_by: ClassVar[str | None] = None
-    """The setting that is chosen so that a cost equals another method's."""
+    """The setting that "match by" varies until a cost equals CDVFT's."""
     drawn_from_vectors: ClassVar[bool] = True
     """Whether the page rebuilds the update from the vectors; else it is sent whole."""
     fixed_vectors: ClassVar[tuple[str, ...]] = ()
-    """Those that say something of the adapter and are not trained."""
+    """Vectors that describe the adapter and are not trained, such as FourierFT's indices."""
 
     method: str
     learning_rate: Rate | None = Field(None, description="None: the recipe's rate for this method")
 
     @model_serializer(mode="wrap")
     def _named(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Its key always, for it tells which settings these are."""
+        """Always with `method`, which is the discriminator of the union (see `AnyMethod`)."""
         return {"method": self.method, **values(self)}
 
     @property
@@ -121,14 +121,14 @@ class Method(BaseModel):
 
     @classmethod
     def label_of(cls, one: Setting) -> str:
-        """LoRA r, rank; those whose flat names are their own stand for themselves."""
+        """A setting's label among those of all methods: "LoRA r, rank"; CDVFT's have no title before them."""
         return one.long if cls.option_prefix == "" else f"{cls.title} {one.long}"
 
     def matched(self, value: int) -> Self:
         """With another value of `matched_by`."""
         return self.model_copy(update={str(self.matched_by): value})
 
-    def chosen(self) -> dict[str, Any]:
+    def setting_values(self) -> dict[str, Any]:
         """Its own settings' values by name."""
         return {name: getattr(self, name) for name in self.settings()}
 
@@ -137,7 +137,7 @@ class Method(BaseModel):
         return {name: getattr(self, name) for name, one in self.settings().items() if one.size}
 
     def label(self, more: Sequence[str] = ()) -> str:
-        """LoRA r = 8: its title with what tells it from its like, and the settings in `more`."""
+        """LoRA r = 8: its title with the settings that are always named or changed, and those in `more`."""
         parts = [
             one.text(value)
             for name, one in self.settings().items()
@@ -157,28 +157,28 @@ class Method(BaseModel):
         ]
 
     def learning_rate_of(self, found: float) -> float:
-        """The rate with these settings, where `found` was found with the start values."""
+        """The recipe's rate, which was `found` with the default settings, adjusted to these settings."""
         return found
 
     # Which layers it fits
 
     @classmethod
-    def no_place(cls, layers: Sequence[Any]) -> str | None:
-        """Why layers of this kind cannot have it whatever its settings; None where they can."""
+    def unsupported_reason(cls, layers: Sequence[Any]) -> str | None:
+        """Why it cannot adapt layers of this type, whatever its settings; None where it can."""
         return None
 
     def require_fitting(self, layers: Sequence[Layer]) -> None:
-        """Refuse settings that the layers cannot have, with InvalidChoice."""
+        """Raise InvalidChoice where a setting is impossible on these layers."""
 
     def require_useful(self, layers: Sequence[Layer]) -> None:
-        """Refuse what can be counted and measured, but what nobody should wait for, with InvalidChoice."""
+        """Raise InvalidChoice where a setting is possible, but a waste of training time on these layers."""
 
-    def filled(self, layers: Sequence[Layer]) -> Self:
-        """With what depends on the layers filled in."""
+    def with_layer_defaults(self, layers: Sequence[Layer]) -> Self:
+        """With the settings that default to something of the layers filled in, such as C3A's block size."""
         return self
 
-    def elsewhere(self) -> Self:
-        """For other layers: without what these decided."""
+    def without_layer_defaults(self) -> Self:
+        """The reverse of `with_layer_defaults`, before it is asked about other layers."""
         return self
 
     # What it costs
@@ -195,37 +195,37 @@ class Method(BaseModel):
         return ()
 
     @classmethod
-    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
+    def growth_axes(cls, shapes: Sequence[Shape]) -> Iterator[GrowthAxis]:
         """The settings along which its cost is drawn."""
         yield from ()
 
     # What is trained
 
     def peft_config(self, **more: Any) -> PeftConfig:
-        """PEFT's settings of it, with its own start; `more` are those of every method."""
+        """PEFT's configuration of it, initialization included; `more` is what every method's config takes."""
         raise ValueError(f"{self.title} has no adapter.")
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
-        """What its adapter on one layer has learned, by name."""
+        """The trained tensors of its adapter on one PEFT layer, by the names that snapshots have for them."""
         yield from ()
 
     # Its update, from the vectors of one layer
 
     def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int] | None:
-        """(d_out, d_in) of the layer, where its vectors say."""
+        """(d_out, d_in) of the layer, where it follows from the vectors' shapes."""
         return None
 
     def scale(self, d_in: int) -> float:
-        """The constant in front of what the page rebuilds from the vectors."""
+        """The constant that multiplies the update which the page rebuilds from the vectors."""
         return 1.0
 
-    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         """W' - W, (d_out, d_in)."""
         raise ValueError(f"{self.title} has no adapter.")
 
 
 def labels(methods: Sequence[Method]) -> list[str]:
-    """A label for each; those of one method also have every setting in which they differ."""
+    """A label for each; methods of the same kind also name every setting in which they differ."""
     seen: dict[str, dict[str, set[object]]] = {}
     for method in methods:
         for name in ("learning_rate", *method.settings()):
@@ -236,9 +236,9 @@ def labels(methods: Sequence[Method]) -> list[str]:
     ]
 
 
-def require_setting(found: Method, name: str, sentence: str) -> InvalidChoice:
-    """The refusal of one setting, by its flat name."""
-    return InvalidChoice(f"{found.flat_name(name)}: got {getattr(found, name)}; {sentence}")
+def invalid_setting(method: Method, name: str, sentence: str) -> InvalidChoice:
+    """The error to raise about one setting, which it calls by its flat name."""
+    return InvalidChoice(f"{method.flat_name(name)}: got {getattr(method, name)}; {sentence}")
 
 
 def shape_text(layer: Layer) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import Self
 
-from cdvft_app.methods.base import Frozen, Layer, Method, common_divisor, require_setting
+from cdvft_app.methods.base import FrozenWeight, Layer, Method, common_divisor, invalid_setting
 from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
@@ -36,24 +36,24 @@ class C3A(Method):
     )  # fmt: skip
 
     @classmethod
-    def no_place(cls, layers: Sequence[Any]) -> str | None:
+    def unsupported_reason(cls, layers: Sequence[Any]) -> str | None:
         conv1d = next((layer.name for layer in layers if getattr(layer, "conv1d", False)), None)
         return conv1d and f"{conv1d} is a Conv1D layer, which PEFT's C3A does not support."
 
     def require_fitting(self, layers: Sequence[Layer]) -> None:
         common = common_divisor(layers)
         if self.block_size and common % self.block_size:
-            raise require_setting(
+            raise invalid_setting(
                 self,
                 "block_size",
                 f"it must divide the sizes of all layers, and so {common}. "
                 "Choose a divisor, or leave it empty.",
             )
 
-    def filled(self, layers: Sequence[Layer]) -> Self:
+    def with_layer_defaults(self, layers: Sequence[Layer]) -> Self:
         return self.model_copy(update={"block_size": self.block_size or common_divisor(layers) or None})
 
-    def elsewhere(self) -> Self:
+    def without_layer_defaults(self) -> Self:
         return self.model_copy(update={"block_size": None})
 
     @classmethod
@@ -77,7 +77,7 @@ class C3A(Method):
     def scale(self, d_in: int) -> float:
         return 1 / d_in
 
-    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         from peft.tuners.c3a.utils import get_circulant_fast
 
         return get_circulant_fast(vectors["kernel"].float()) / d_in

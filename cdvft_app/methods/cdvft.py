@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.methods.base import (
-    Frozen,
-    Growth,
+    FrozenWeight,
+    GrowthAxis,
     Layer,
     Method,
     common_divisor,
-    require_setting,
+    invalid_setting,
     shape_text,
 )
 from cdvft_app.methods.setting import setting
@@ -73,28 +73,28 @@ class Cdvft(Method):
         for layer in layers:
             largest = max(layer.d_out, layer.d_in)
             if (self.block_size or 1) > largest:
-                raise require_setting(
+                raise invalid_setting(
                     self, "block_size",
                     f"{shape_text(layer)}, so it can be at most {largest}. "
                     "Leave it empty for each layer's default.",
                 )  # fmt: skip
 
     @classmethod
-    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
-        yield Growth("m", range(2, 9), "Two more vectors for each further m.")
+    def growth_axes(cls, shapes: Sequence[Shape]) -> Iterator[GrowthAxis]:
+        yield GrowthAxis("m", range(2, 9), "Two more vectors for each further m.")
         largest = max(max(shape.d_out, shape.d_in) for shape in shapes)
         blocks = [2**power for power in range(4, 15) if 2**power <= largest]
         blocks = [p for p in blocks if all((s.d_out // p) * (s.d_in // p) <= _MOST_BLOCKS for s in shapes)]
         note = "Smaller blocks hold more numbers; shorter transforms, but more products of their spectra."
-        yield Growth("block_size", sorted({*blocks, common_divisor(shapes)}), note)
+        yield GrowthAxis("block_size", sorted({*blocks, common_divisor(shapes)}), note)
 
     def peft_config(self, **more: Any) -> CDVFTConfig:
         from cdvft import CDVFTConfig
 
-        return CDVFTConfig(**self.chosen(), **more)
+        return CDVFTConfig(**self.setting_values(), **more)
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
-        """ "diagonal.0", "circulant.0", ... in the order in which data meets them."""
+        """ "diagonal.0", "circulant.0", ... in the order in which they are applied."""
         factors = layer.factors(adapter)
         yield from ((f"diagonal.{place}", vector) for place, vector in enumerate(factors.diagonals))
         yield from ((f"circulant.{place}", vector) for place, vector in enumerate(factors.circulants))
@@ -107,7 +107,7 @@ class Cdvft(Method):
         return self.alpha
 
     def factors(self, vectors: Mapping[str, Tensor]) -> Factors:
-        """The vectors of one layer, in the order in which data meets them."""
+        """The vectors of one layer, in the order in which they are applied."""
         from cdvft.layer import Factors
 
         def numbered(kind: str) -> list[Tensor]:
@@ -116,7 +116,7 @@ class Cdvft(Method):
 
         return Factors(numbered("diagonal"), numbered("circulant"), self.alpha)
 
-    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         from cdvft.factors import delta_weight
 
         return delta_weight(self.factors(vectors))

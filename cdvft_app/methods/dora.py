@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.methods.base import Frozen
+from cdvft_app.methods.base import FrozenWeight
 from cdvft_app.methods.lora import LARGEST_RANK, Lora
 from cdvft_app.methods.setting import setting
 
@@ -34,7 +34,7 @@ class Dora(Lora):
         yield from super().vectors(layer, adapter)
         yield "magnitude", layer.lora_magnitude_vector[adapter].weight
 
-    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         weight = frozen()
         moved = weight + vectors["B"] @ vectors["A"]
         return vectors["magnitude"].unsqueeze(1) * moved / moved.norm(dim=1, keepdim=True) - weight

@@ -1,7 +1,7 @@
-"""The names of before, when every method's settings stood side by side: lora_r, m, learning_rates.
+"""Flat names of the methods' settings: lora_r, m, learning_rates, in one object for all methods.
 
-Stored runs, API requests, command-line options and forms that browsers kept have them. This is the one place
-that reads them; everything else knows a method with its settings, such as {"method": "lora", "r": 8}.
+Runs, API requests and forms of earlier versions have them, and command-line options still do. This is the one
+place that converts them; everything else knows a method object, such as {"method": "lora", "r": 8}.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from cdvft_app.methods import METHODS, Method
 FLAT: Mapping[str, tuple[str, str]] = {
     method.flat_name(name): (key, name) for key, method in METHODS.items() for name in method.settings()
 }
-"""Method and setting by flat name."""
+"""(method's key, setting's name) by flat name."""
 
 
 def nested(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a method is made from: its key, and those of the flat values that are its own."""
+    """A method object as JSON: its key, and those of the flat values that are its own."""
     own = {name: values[flat] for flat, (user, name) in FLAT.items() if user == key and flat in values}
     return {"method": key, **own}
 
 
 def read_run(values: Any) -> Any:
-    """A run's values with its method as an object; what is no object, or has one, is left as it is."""
+    """A run's JSON with its method as an object; what is no dict, or has a method object, stays as it is."""
     if not isinstance(values, dict) or not isinstance(values.get("method"), str):
         return values
     rest = {name: value for name, value in values.items() if name not in (*FLAT, "learning_rate")}
@@ -46,9 +46,9 @@ def write_run(settings: BaseModel) -> dict[str, Any]:
 
 
 def read_race(values: Any, methods: tuple[str, ...]) -> Any:
-    """A request's values with its methods as objects; `methods` are meant where none are named.
+    """A race's JSON with its methods as objects; `methods` is the default where it names none.
 
-    Flat values are those of the methods that are named by their key alone.
+    Flat values go to the methods that are named by their key alone.
     """
     if not isinstance(values, dict):
         return values
@@ -60,14 +60,14 @@ def read_race(values: Any, methods: tuple[str, ...]) -> Any:
     return rest | unknown | {"methods": [_read(one, values, rates) for one in named]}
 
 
-def _read(one: Any, values: Mapping[str, Any], rates: Mapping[str, Any]) -> Any:
-    if not isinstance(one, str):
-        return one
-    return nested(one, values) | ({"learning_rate": rates[one]} if one in rates else {})
+def _read(method: Any, values: Mapping[str, Any], rates: Mapping[str, Any]) -> Any:
+    if not isinstance(method, str):
+        return method
+    return nested(method, values) | ({"learning_rate": rates[method]} if method in rates else {})
 
 
 def read_sweep(values: Any) -> Any:
-    """A sweep's values with their flat lists as those of their methods."""
+    """A sweep's JSON with its flat lists under `vary`, by method."""
     if not isinstance(values, dict) or not any(name in FLAT for name in values):
         return values
     vary: dict[str, Any] = {}
@@ -77,8 +77,8 @@ def read_sweep(values: Any) -> Any:
     return {name: value for name, value in values.items() if name not in FLAT} | {"vary": vary}
 
 
-def made(key: str, setting: Mapping[str, Any]) -> Method:
-    """A method from a cost table's row or a measurement, whose settings have flat names or their own."""
+def method_of(key: str, setting: Mapping[str, Any]) -> Method:
+    """The method object of a cost table's row or a measurement; `setting` has flat names or its own."""
     kind = METHODS[key]
     known = {
         FLAT[name][1] if name in FLAT and FLAT[name][0] == key else name: value
@@ -87,6 +87,6 @@ def made(key: str, setting: Mapping[str, Any]) -> Method:
     return kind.model_validate({"method": key, **known})
 
 
-def flat(method: Method, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Its settings under their flat names."""
+def flat_values(method: Method, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The given settings of the method, under their flat names."""
     return {method.flat_name(name): value for name, value in names.items()}

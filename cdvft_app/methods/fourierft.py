@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cdvft_app.methods.base import Frozen, Growth, Layer, Method, require_setting, shape_text
+from cdvft_app.methods.base import FrozenWeight, GrowthAxis, Layer, Method, invalid_setting, shape_text
 from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class FourierFT(Method):
             entries = layer.d_out * layer.d_in
             if self.n > entries:
                 sentence = f"{shape_text(layer)}, so there are {entries} frequencies. Choose fewer."
-                raise require_setting(self, "n", sentence)
+                raise invalid_setting(self, "n", sentence)
 
     @classmethod
     def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
@@ -47,11 +47,11 @@ class FourierFT(Method):
         return tuple(10**power for power in range(6) if 10**power <= most)
 
     @classmethod
-    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
+    def growth_axes(cls, shapes: Sequence[Shape]) -> Iterator[GrowthAxis]:
         entries = min(shape.weights for shape in shapes)
         counts = [count for power in range(1, 7) for count in (10**power, 3 * 10**power) if count <= entries]
         note = "Its parameters are n; its FLOPs are the same whatever n is, for the change is built densely."
-        yield Growth("n", counts, note)
+        yield GrowthAxis("n", counts, note)
 
     def peft_config(self, **more: Any) -> FourierFTConfig:
         from peft import FourierFTConfig
@@ -67,7 +67,7 @@ class FourierFT(Method):
     def scale(self, d_in: int) -> float:
         return self.scaling
 
-    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         import torch
 
         rows, columns = vectors["indices"].long()

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cdvft_app.methods.base import (
-    Frozen,
-    Growth,
+    FrozenWeight,
+    GrowthAxis,
     Layer,
     Method,
+    invalid_setting,
     powers_of_two,
-    require_setting,
     shape_text,
 )
 from cdvft_app.methods.setting import setting
@@ -45,16 +45,16 @@ class Lora(Method):
             smallest = min(layer.d_out, layer.d_in)
             if self.r > smallest:
                 sentence = f"{shape_text(layer)}, so a rank above {smallest} adds nothing."
-                raise require_setting(self, "r", sentence)
+                raise invalid_setting(self, "r", sentence)
 
     @classmethod
     def ladder(cls, shapes: Sequence[Shape]) -> tuple[int, ...]:
         return powers_of_two(LARGEST_RANK)
 
     @classmethod
-    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
+    def growth_axes(cls, shapes: Sequence[Shape]) -> Iterator[GrowthAxis]:
         ranks = powers_of_two(min(LARGEST_RANK, *(min(shape.d_out, shape.d_in) for shape in shapes)))
-        yield Growth("r", ranks, cls.growth_note)
+        yield GrowthAxis("r", ranks, cls.growth_note)
 
     def peft_config(self, **more: Any) -> LoraConfig:
         from peft import LoraConfig
@@ -69,7 +69,7 @@ class Lora(Method):
     def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int]:
         return vectors["B"].shape[0], vectors["A"].shape[1]
 
-    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         return vectors["B"] @ vectors["A"]
 
 

@@ -1,4 +1,4 @@
-"""One setting of a method: its values, and its words for the page, the command line and every sentence."""
+"""One setting of a method: its limits, and its labels for the page, the command line and sentences."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Named = Literal["always", "changed", "never"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a method, in words.
+    """A setting's labels, derived from the pydantic field.
 
-    `size`: it decides how many numbers are trained, and is what a sweep varies. `empty` says what None stands
-    for. `named` says when a label has it.
+    `size`: it determines the number of trained parameters, and a sweep can vary it. `empty` says what None
+    stands for. `named`: whether a method's label names it always, only when changed, or never.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Setting:
 
     @property
     def kind(self) -> type:
-        """Of its values."""
+        """The type of its values."""
         return str if self.choices else type(self.default or 0)
 
     @property
@@ -40,11 +40,11 @@ class Setting:
         return f"{self.symbol}, {self.title}" if self.symbol != self.title else self.title
 
     def text(self, value: object) -> str:
-        """r = 8; α = 0.5; the start by its name."""
-        shown = dict((key, title) for title, key in self.choices).get(str(value)) or (
+        """r = 8; α = 0.5; a choice by its title."""
+        value_text = dict((key, title) for title, key in self.choices).get(str(value)) or (
             self.empty if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
         )
-        return f"{self.symbol}\u00a0=\u00a0{shown}"
+        return f"{self.symbol}\u00a0=\u00a0{value_text}"
 
 
 def setting(
@@ -59,11 +59,11 @@ def setting(
     choices: Sequence[tuple[str, str]] = (),
     **limits: Any,
 ) -> Any:
-    """A field of a method: its start value, its words, and pydantic's limits."""
-    words: dict[str, Any] = {"symbol": symbol, "size": size, "empty": empty, "named": named}
-    words["choices"] = tuple(choices)
+    """A pydantic field of a method: its default, its labels, and pydantic's limits (ge, le, gt, ...)."""
+    extra: dict[str, Any] = {"symbol": symbol, "size": size, "empty": empty, "named": named}
+    extra["choices"] = tuple(choices)
     if not choices:
         limits["strict"] = True
     if isinstance(default, float):
         limits["allow_inf_nan"] = False
-    return Field(default, title=title, description=hint, json_schema_extra=words, **limits)
+    return Field(default, title=title, description=hint, json_schema_extra=extra, **limits)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft.cost import Shape
-from cdvft_app.methods.base import Frozen, Growth, Method, powers_of_two
+from cdvft_app.methods.base import FrozenWeight, GrowthAxis, Method, powers_of_two
 from cdvft_app.methods.setting import setting
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Vera(Method):
         return powers_of_two(LARGEST_RANK)
 
     @classmethod
-    def growths(cls, shapes: Sequence[Shape]) -> Iterator[Growth]:
+    def growth_axes(cls, shapes: Sequence[Shape]) -> Iterator[GrowthAxis]:
         note = "FLOPs and the shared matrices grow with r; of the trained numbers only r of r + d do."
-        yield Growth("r", powers_of_two(LARGEST_RANK), note)
+        yield GrowthAxis("r", powers_of_two(LARGEST_RANK), note)
 
     def peft_config(self, **more: Any) -> VeraConfig:
         from peft import VeraConfig
@@ -70,7 +70,7 @@ class Vera(Method):
         _, _, d_out, d_in = map(int, vectors["widths"])
         return d_out, d_in
 
-    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: Frozen) -> Tensor:
+    def update(self, d_out: int, d_in: int, vectors: Mapping[str, Tensor], frozen: FrozenWeight) -> Tensor:
         widest_out, widest_in, *_ = map(int, vectors["widths"])
         a, b = shared(self.r, widest_out, widest_in)
         return (vectors["b"].unsqueeze(1) * b[:d_out]) @ (vectors["d"].unsqueeze(1) * a[:, :d_in])

@@ -1,4 +1,5 @@
-"""What crosses from Python to the page's scripts, defined here alone, a module a tab.
+"""The JSON that Python sends to the page's scripts, as TypedDicts, a module a tab.
 
-`python -m cdvft_app.payloads.typescript` writes their types for the scripts; a test holds them current.
+`python -m cdvft_app.payloads.typescript` writes their types for the scripts; a test checks that they are
+current.
 """

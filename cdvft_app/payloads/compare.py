@@ -1,4 +1,4 @@
-"""The Compare tab's: costs, measuring, the paper's figures, finished runs, sweeps."""
+"""Payloads of the Compare tab: costs, measuring, the paper's figures, finished runs, sweeps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CostLine(TypedDict):
     assumption: str
 
 
-class UnfitLine(TypedDict):
+class UnavailableLine(TypedDict):
     """A method that does not fit this model, and why."""
 
     method: Method
@@ -39,7 +39,7 @@ class UnfitLine(TypedDict):
 
 
 class Circumstances(TypedDict):
-    """Of step times: the device, when (seconds since 1970), and the other programs' largest share of it."""
+    """Where and when (seconds since 1970) steps were measured; `others`: other programs' largest share."""
 
     device: str
     first: float
@@ -48,7 +48,7 @@ class Circumstances(TypedDict):
 
 
 class Winner(TypedDict):
-    """Who needs least of something."""
+    """The competitor that needs least of a quantity."""
 
     what: str
     method: Method
@@ -65,7 +65,7 @@ class GrowthLine(TypedDict):
 
 
 class Growth(TypedDict):
-    """Costs along one axis; `short` is its symbol, `name` what its switch says."""
+    """Costs along one axis; `short` is its symbol, `name` its label in the switch."""
 
     key: str
     short: str
@@ -88,7 +88,7 @@ class Costs(TypedDict):
     sentences: dict[str, list[str]]
     winners: list[Winner]
     columns: list[Quantity]
-    table: list[CostLine | UnfitLine]
+    table: list[CostLine | UnavailableLine]
     measured: Circumstances | None
     bars: dict[str, Figure | None]
     growth: list[Growth]
@@ -104,7 +104,7 @@ class CostsView(TypedDict):
 
 
 class Measuring(TypedDict):
-    """The measuring panel: `fraction` of it is done, `kept` measurements are new."""
+    """The measuring panel: `fraction` is its progress, `kept` the number of new measurements."""
 
     state: Literal["idle", "on", "done", "failed"]
     text: str
@@ -124,7 +124,7 @@ class PaperRow(TypedDict):
 
 
 class OutcomeRow(TypedDict):
-    """A setting: its cells in words and in numbers, and the axes on whose front it lies."""
+    """A setting: its cells as text and as numbers, and the axes on whose Pareto front it lies."""
 
     cells: list[str]
     numbers: list[Any]
@@ -138,7 +138,7 @@ class Axis(TypedDict):
 
 
 class Comparison(TypedDict):
-    """Finished runs that can be compared, against what they cost."""
+    """The scores of finished runs that can be compared, against their costs."""
 
     subtitle: str
     axes: list[Axis]
@@ -155,7 +155,7 @@ class NoOutcomes(TypedDict):
 
 
 class Outcomes(Comparison, NoOutcomes):
-    """One of several comparisons; `counted`: the runs' FLOPs are there too."""
+    """The chosen one of several comparisons; `counted`: whether the runs' FLOPs are included."""
 
     chosen: str
     recorded: bool
@@ -223,8 +223,8 @@ class SweepLines(TypedDict):
     series: list[SweepSeries]
 
 
-class SweepGiven(TypedDict):
-    """What a sweep gave."""
+class SweepResults(TypedDict):
+    """A sweep's settings with their scores, and how they are drawn and described."""
 
     metric_name: str | None
     settings: list[SweepSetting]
@@ -233,7 +233,7 @@ class SweepGiven(TypedDict):
     sentences: list[str]
 
 
-class SweepShown(SweepGiven):
+class SweepShown(SweepResults):
     """A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970."""
 
     title: str
@@ -254,7 +254,7 @@ class SweepProgress(TypedDict):
 
 
 class SweepAnswer(TypedDict, total=False):
-    """How far a sweep is, and what it gave unless `known` says that already; or that it is `missing`."""
+    """A sweep's progress, and its results unless the page has those of `known` already; or `missing`."""
 
     missing: bool
     progress: SweepProgress

@@ -1,4 +1,4 @@
-"""The Factors tab's: runs, their layers and numbers. Arrays are base64 of little-endian bytes."""
+"""Payloads of the Factors tab: runs, their layers and numbers. Arrays are base64 of little-endian bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FactorsFixed(TypedDict):
 
 
 class Refused(TypedDict):
-    """Why a question was not answered; whether to ask again helps."""
+    """Why a question was not answered; `busy`: asking again later helps."""
 
     error: str
     busy: bool
@@ -62,7 +62,7 @@ class Module(TypedDict):
 
 
 class Layer(Module):
-    """With the constant that stands before its update."""
+    """A layer with the constant factor of its update."""
 
     scale: float
 
@@ -86,7 +86,7 @@ class Vector(TypedDict):
 
 
 class KeptVectors(Module):
-    """What a layer learned, by the names of its vectors."""
+    """A layer's vectors over the snapshots, by name."""
 
     steps: list[int]
     vectors: dict[str, Vector]
@@ -95,13 +95,13 @@ class KeptVectors(Module):
 
 
 class LayerVectors(KeptVectors):
-    """`texts` are examples whose inputs are known."""
+    """A layer's vectors; `texts` are the examples whose inputs are recorded."""
 
     texts: list[str]
 
 
 class SingularValues(TypedDict):
-    """Of the update at each of the steps, `count` each, descending."""
+    """Singular values of the update at each step, `count` each, descending."""
 
     steps: list[int]
     count: int
@@ -115,7 +115,7 @@ class NoSingularValues(TypedDict):
 
 
 class LayerNumbers(TypedDict):
-    """Norms of the update by step (None: not computed), and how far each vector moved."""
+    """Norms of the update by step (None: not computed), and how far each vector moved since the first."""
 
     module: str
     steps: list[int]
@@ -125,7 +125,7 @@ class LayerNumbers(TypedDict):
 
 
 class Overview(TypedDict):
-    """Numbers of some layers; `next` is the place of the first that is left."""
+    """Numbers of some layers; `next` is the index of the first that is left."""
 
     layers: list[LayerNumbers]
     next: int | None
@@ -136,7 +136,7 @@ class Weights(TypedDict):
 
 
 class MostChanged(TypedDict):
-    """The layer to begin with."""
+    """The layer that the tab opens first."""
 
     module: str
 
@@ -158,7 +158,7 @@ class Images(TypedDict):
 
 
 class LayerInputs(TypedDict):
-    """What a layer receives for an example: a vector of that width a token."""
+    """A layer's input for an example: a vector of `width` numbers a token."""
 
     tokens: list[str]
     width: int

@@ -1,4 +1,4 @@
-"""The Learn tab's: contents, questions, measurements, the lab."""
+"""Payloads of the Learn tab: contents, questions, measurements, the lab."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 
 class Question(TypedDict):
-    """answers: (answer, reply to who gives it); right: the place of the right one."""
+    """A multiple-choice question: `answers` are (answer, feedback); `right` is the index of the right one."""
 
     key: str
     prompt: str
@@ -25,7 +25,7 @@ class ContentsFixed(TypedDict):
 
 
 class RecordedFit(TypedDict):
-    """The best product of m diagonals found: relative error, and vectors in the order data meets them."""
+    """The best product found: relative error, and vectors in the order in which they apply to the input."""
 
     m: int
     error: float
@@ -40,9 +40,10 @@ class RecordedTarget(TypedDict):
 
 
 class RecordedFits(TypedDict):
-    """Matrices of n × n fitted by products; `dimensions` are those that m diagonals fill, from m = 1.
+    """Matrices of n × n fitted by products.
 
-    `factors_needed` says for which m that is enough, and from which m on every matrix is promised.
+    `dimensions` are those of the sets of matrices that products of m diagonals reach, from m = 1;
+    `factors_needed` is `cdvft.approximate.factors_needed`: the least m by counting, and the proven one.
     """
 
     n: int

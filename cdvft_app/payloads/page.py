@@ -1,4 +1,4 @@
-"""What the line on top of every tab receives."""
+"""Payloads of the header above the tabs, and of the operator's page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ServerMode(TypedDict):
 
 
 class Standing(TypedDict):
-    """What a visitor has left, in short and in a sentence, and whom its time is counted for."""
+    """A visitor's remaining time, in short and in a sentence; `visitor`: under which name it is counted."""
 
     short: str
     text: str
@@ -28,7 +28,7 @@ class Standing(TypedDict):
 
 
 class ServerVisitor(TypedDict):
-    """One who took time of the server: seconds in all, of it training; runs that wait or train."""
+    """A visitor who used the server: time in all, of it training; runs that wait or train."""
 
     visitor: str
     spent: str
@@ -37,7 +37,7 @@ class ServerVisitor(TypedDict):
 
 
 class ServerRun(TypedDict):
-    """A run as the operator sees it, and what can be done to it now."""
+    """A run as the operator sees it, and what the operator can do with it."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class ServerRun(TypedDict):
 
 
 class ServerOverview(TypedDict):
-    """What the operator sees; `error` says why what was asked could not be done."""
+    """The operator's view; `error` is why the last action could not be done."""
 
     error: str | None
     visitors: list[ServerVisitor]

@@ -1,4 +1,4 @@
-"""What parts of more than one tab receive."""
+"""Payloads of more than one tab."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Kind = Literal["count", "bytes", "flops", "seconds"]
 
 
 class Charted(TypedDict):
-    """Fixed props of a part that draws curves: each method's look, and the axes."""
+    """Fixed props of a component that draws curves: each method's line style, and the layout of the axes."""
 
     lines: Styles
     layout: Layout
 
 
 class Styled(TypedDict):
-    """Fixed props of a part that shows methods."""
+    """Fixed props of a component that shows methods."""
 
     lines: Styles
 
 
 class Done(TypedDict):
-    """The answer to what changes something: why it was refused, or None."""
+    """The answer to a request that changes something: why it was refused, or None."""
 
     error: str | None

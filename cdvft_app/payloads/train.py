@@ -1,4 +1,4 @@
-"""The Train tab's: runs as they are watched, the history, the recipes."""
+"""Payloads of the Train tab: runs as they are watched, the history, the recipes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RunState = Literal[
 
 
 class Estimate(TypedDict):
-    """A forecast number with its range; `how` says in a sentence where it comes from."""
+    """A forecast number with its range; `how` is a sentence on where it comes from."""
 
     value: float
     low: float
@@ -23,7 +23,7 @@ class Estimate(TypedDict):
 
 
 class Forecast(TypedDict):
-    """What was promised of a run; None: nothing is known of this device yet."""
+    """A run's forecast; None: nothing is known of this device yet."""
 
     trainable_parameters: Estimate
     adapter_bytes: Estimate

@@ -1,4 +1,4 @@
-"""What the Use tab's parts hold."""
+"""Payloads of the Use tab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan comes to by formula, before anything of this machine is known."""
+"""A plan's steps, FLOPs, parameters and bytes by formula, which depend on no machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cdvft_app.training import schedule
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
 _BYTES_OF_BITS = {8: 1.0, 4: 0.516}
 """Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
-_BACKBONE = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none": ""}
-"""What stands before a layer's name in the trained model, by the way its head is put on."""
+_BACKBONE_PREFIXES = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none": ""}
+"""The prefix of a layer's name in the trained model, by the model's `pooling`."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A run's steps, and what they come to.
+    """What is counted of a run.
 
     `adapter_bytes` are the file's, with the classifier head, if there is one, where `head_in_file` (its size
     is unknown as long as the number of classes is). FLOPs are the model's and the method's together: of one
@@ -149,9 +149,9 @@ def _file_bytes(plan: Plan, shapes: ModelShapes, head: tuple[cost.Shape, ...]) -
         layers, others = (*shapes.layers, *shapes.convolutions), shapes.other_parameters
     else:
         layers, others = shapes.select(settings.target_modules or ()), 0
-    before = _BACKBONE[plan.model.pooling]
+    prefix = _BACKBONE_PREFIXES[plan.model.pooling]
     return settings.method.estimate(
-        [replace(layer, name=before + layer.name) for layer in layers],
+        [replace(layer, name=prefix + layer.name) for layer in layers],
         batch=1,
         sequence=1,
         other_parameters=others,

@@ -1,9 +1,9 @@
-"""What the runs that ended here, and the steps that were measured here, say about the next run.
+"""Estimates of the next run's seconds and bytes from finished runs and measured steps on the same device.
 
-Each run tells three things: the seconds its training took for each FLOP that was counted for it, its overhead
-(the seconds beside training), and how many bytes its process had beside those of a step. A measured step
-tells the first alone. The most similar ones count: of the same method, model and data, then of the same
-method and model, then of the same model, then any long one; of these the latest, by their median.
+Each run yields three numbers: the seconds its training took for each FLOP that was counted for it, its
+overhead (the seconds beside training), and how many bytes its process had beside those of a step. A measured
+step yields the first alone. An estimate is the median over the most similar ones: of the same method, model
+and data, else of the same method and model, else of the same model, else any long one; the latest of these.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from cdvft_app.store.records import RunRecord
 
 LATEST = 5
 SAME_MAGNITUDE = 3.0
-"""Numbers up to so many times more or less are alike: small steps, for one, take longer for each FLOP."""
+"""Numbers up to so many times more or less count as alike: small steps, say, take longer for each FLOP."""
 MANY_STEPS = 30
-"""From here on a run's pace is that of any longer one; before, its first steps weigh too much."""
+"""Runs of so many steps have the pace of any longer one; in shorter ones the first steps weigh too much."""
 SHORT_OVERHEAD = 2.0
-"""What a shorter run took beside training may be so many times more or less, as libraries are loaded once."""
+"""A shorter run's overhead may be so many times more or less, as libraries are loaded once."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the range that it is expected in, and a sentence on how it was got."""
+    """A value with the range that it is expected in, and a sentence on where it comes from."""
 
     value: float
     low: float
@@ -40,7 +40,7 @@ class Estimate:
 
 
 class Range(NamedTuple):
-    """What one run says of a number, and how far that is left open."""
+    """One run's value of a number, and the bounds it leaves open."""
 
     low: float
     value: float
@@ -100,7 +100,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class _Similarity:
-    """What must be the same, whether the runs must be alike, and the least factor that is left open."""
+    """The settings that must be equal, whether sizes must be alike, and the least factor of the range."""
 
     same: tuple[str, ...]
     alike: bool
@@ -123,7 +123,7 @@ _SIMILARITIES = (
 
 
 def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list[Observation]:
-    """What those of the finished runs teach that had a forecast and trained on this device, latest first.
+    """Observations of the finished runs that had a forecast and trained on this device, latest first.
 
     Args:
         runs: finished ones.
@@ -152,7 +152,7 @@ def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list
 
 
 def observed_steps(results: Iterable[Mapping[str, Any]]) -> list[Observation]:
-    """What step times teach that were measured on this device, in their order.
+    """Observations of step times that were measured on this device, in their order.
 
     They are taken after warming up, and so count as those of a long run.
     """
@@ -161,7 +161,7 @@ def observed_steps(results: Iterable[Mapping[str, Any]]) -> list[Observation]:
             settings_of(result),
             MANY_STEPS,
             result["step_flops"],
-            evaluation_flops=0.0,  # none: it teaches nothing of them
+            evaluation_flops=0.0,  # a measured step evaluates nothing
             training_seconds=MANY_STEPS * result["seconds"],
             overhead_seconds=None,
             program_bytes=None,
@@ -177,40 +177,40 @@ def settings_of(row: Mapping[str, Any]) -> RunSettings:
     """Method, setting and model of a cost table's row or a measurement, as a run would have them."""
     named = find(row["model"])
     key = next((key for key in catalog.models() if named and find(key) is named), row["model"])
-    method = flat.made(row["method"], row["setting"])
+    method = flat.method_of(row["method"], row["setting"])
     return RunSettings.model_validate({"method": method, "model": key})
 
 
 def same_magnitude(one: float, other: float) -> bool:
-    """Whether two positive numbers are of one size."""
+    """Whether two positive numbers are at most `SAME_MAGNITUDE` times apart."""
     return 1 / SAME_MAGNITUDE <= one / other <= SAME_MAGNITUDE
 
 
 def estimate(
     settings: RunSettings,
-    known: Sequence[Observation],
+    observations: Sequence[Observation],
     value: Callable[[Observation], Range | None],
     alike: Callable[[Observation], bool],
 ) -> Estimate | None:
-    """The median of what the nearest runs say, in a range that holds all of theirs; None without any.
+    """The median of the most similar observations, in a range that holds all of theirs; None without any.
 
     Args:
-        settings: of the run that is asked about.
-        known: the observations, latest first.
-        value: what one says; None where it says nothing.
-        alike: whether one is of the size that is asked about, in what matters for this value.
+        settings: of the run to estimate for.
+        observations: latest first.
+        value: an observation's own value; None where it has none.
+        alike: whether an observation is of a similar size, in the quantity that this value depends on.
     """
     for similarity in _SIMILARITIES:
         near = [
-            (one, said)
-            for one in known
+            (one, range_)
+            for one in observations
             if similarity.holds(settings, one.settings)
             and (alike(one) or not similarity.alike)
             and (similarity.same or one.steps >= MANY_STEPS)
-            if (said := value(one)) is not None
+            if (range_ := value(one)) is not None
         ][:LATEST]
         if near:
-            ranges = [said for _, said in near]
+            ranges = [range_ for _, range_ in near]
             median, spread = statistics.median(one.value for one in ranges), similarity.spread
             low = min(*(one.low for one in ranges), median / spread)
             high = max(*(one.high for one in ranges), median * spread)

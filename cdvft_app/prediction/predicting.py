@@ -28,15 +28,15 @@ GROWTH = Estimate(1.13, 1.0, 1.25, "and 13 % on top, as measured")
 # While no run has ended on a CPU. Both offline recipes by three methods made 119 to 152 GFLOP/s with 2
 # threads of one idle machine (x86-64); loading took 1 to 4 s, and 10 s more where libraries came first.
 _RATE, _ROUGHLY = 65e9, 3.0
-_TELLING = 1000.0  # a step so many times smaller is mostly overhead, and tells nothing of a larger one
-_UNTRIED = "a rough guess from another machine, as nothing like it has ended here yet"
-_LOADING = Estimate(4.0, 1.0, 30.0, _UNTRIED)
-_PROGRAM = Estimate(0.7e9, 0.5e9, 1.2e9, _UNTRIED)
+_COMPARABLE = 1000.0  # a step so many times smaller is mostly overhead: its pace is not a larger one's
+_ROUGH_GUESS = "a rough guess from another machine, as nothing like it has ended here yet"
+_LOADING = Estimate(4.0, 1.0, 30.0, _ROUGH_GUESS)
+_PROGRAM = Estimate(0.7e9, 0.5e9, 1.2e9, _ROUGH_GUESS)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is promised of a run.
+    """A run's forecast, as the page shows it before the run and the store keeps it.
 
     `seconds` are those of training steps alone, as `Done` measures them; `whole_seconds` go from the first
     loading to the end, with evaluations. Both are None on a GPU on which nothing has run or been measured.
@@ -71,28 +71,28 @@ def predict(
 
     Args:
         plan: the run.
-        finished: runs that ended, latest first; those of this device teach.
-        measured: step times, as the store keeps them; those of this device teach too.
-        processes: that will share it; None: as many as a launcher started.
+        finished: runs that ended, latest first; those of this device count.
+        measured: step times, as the store keeps them; those of this device count too.
+        processes: how many will share the run; None: as many as a launcher started.
     """
     counted = count(plan, processes)
     if counted is None:
         return None
     kind = device_kind()
     device = device_name(kind, processes)
-    known = observed_runs(finished, device, GROWTH.value)
+    observations = observed_runs(finished, device, GROWTH.value)
     steps = _measured(measured, device)
     rough = _rough_pace(cpu_threads(processes)) if kind == "cpu" else None
-    pace = _pace(plan.settings, [*known, *steps], counted.step_flops, counted.steps, rough)
-    rest = estimate(
+    pace = _pace(plan.settings, [*observations, *steps], counted.step_flops, counted.steps, rough)
+    overhead = estimate(
         plan.settings,
-        known,
+        observations,
         lambda other: other.overhead(counted.evaluation_flops),
         lambda other: same_magnitude(counted.evaluation_flops, other.evaluation_flops),
     )
     program = estimate(
         plan.settings,
-        known,
+        observations,
         Observation.program_memory,
         lambda other: same_magnitude(counted.step_flops, other.step_flops),
     ) or (_PROGRAM if kind == "cpu" else Estimate(0, 0, 0, "none"))
@@ -100,10 +100,10 @@ def predict(
     return Prediction(
         device=device,
         counted=counted,
-        trainable_parameters=_exactly(counted.trainable_parameters, "Counted by formula: exact."),
+        trainable_parameters=_exact(counted.trainable_parameters, "Counted by formula: exact."),
         adapter_bytes=_file(plan, counted),
         seconds=seconds,
-        whole_seconds=pace and seconds and _whole(seconds, rest or _rough_overhead(counted, pace)),
+        whole_seconds=pace and seconds and _whole(seconds, overhead or _rough_overhead(counted, pace)),
         peak_memory_bytes=_peak(counted, program),
     )
 
@@ -111,13 +111,13 @@ def predict(
 def step_seconds(
     row: Mapping[str, Any], finished: Iterable[RunRecord], measured: Iterable[Mapping[str, Any]]
 ) -> Estimate | None:
-    """What one step of a cost table's row would take here, if its memory were there; see `predict`."""
+    """The seconds of one step of a cost table's row here, as if its memory were there; see `predict`."""
     kind = device_kind()
     device = device_name(kind)
-    known = [*observed_runs(finished, device, GROWTH.value), *_measured(measured, device)]
+    observations = [*observed_runs(finished, device, GROWTH.value), *_measured(measured, device)]
     flops = row["total_flops_per_step"]
     rough = _rough_pace(cpu_threads()) if kind == "cpu" else None
-    pace = _pace(settings_of(row), known, flops, MANY_STEPS, rough)
+    pace = _pace(settings_of(row), observations, flops, MANY_STEPS, rough)
     return pace and Estimate(flops * pace.value, flops * pace.low, flops * pace.high, pace.how)
 
 
@@ -127,7 +127,7 @@ def _measured(results: Iterable[Mapping[str, Any]], device: str) -> list[Observa
 
 def _pace(
     settings: RunSettings,
-    known: Sequence[Observation],
+    observations: Sequence[Observation],
     step_flops: float,
     steps: int,
     rough: Estimate | None,
@@ -138,31 +138,31 @@ def _pace(
         many = min(steps, other.steps) >= MANY_STEPS
         return same_magnitude(step_flops, other.step_flops) and (many or same_magnitude(steps, other.steps))
 
-    telling = [one for one in known if step_flops < _TELLING * one.step_flops]
-    return estimate(settings, telling, Observation.seconds_per_flop, same_pace) or rough
+    comparable = [one for one in observations if step_flops < _COMPARABLE * one.step_flops]
+    return estimate(settings, comparable, Observation.seconds_per_flop, same_pace) or rough
 
 
-def _exactly(value: float, how: str) -> Estimate:
+def _exact(value: float, how: str) -> Estimate:
     return Estimate(value, value, value, how)
 
 
 def _rough_pace(threads: int) -> Estimate:
-    """On a CPU; of a GPU nothing is known before."""
+    """On a CPU; a GPU's pace is unknown until something has run or been measured on it."""
     pace = 1 / (_RATE * threads)
-    return Estimate(pace, pace / _ROUGHLY, pace * _ROUGHLY, _UNTRIED)
+    return Estimate(pace, pace / _ROUGHLY, pace * _ROUGHLY, _ROUGH_GUESS)
 
 
 def _file(plan: Plan, counted: Counted) -> Estimate:
     size = counted.adapter_bytes
     if not counted.head_in_file:
-        return _exactly(
+        return _exact(
             size, "The adapter's file, without the head: how many classes it has, the data will say."
         )
     if plan.settings.method.key == "full":
         return Estimate(
             size, size, 1.001 * size, "Every number of the model and the head; names come on top."
         )
-    return _exactly(
+    return _exact(
         size, "The safetensors file with its header, and the trained head, if there is one, in it: exact."
     )
 
@@ -187,12 +187,12 @@ def _rough_overhead(counted: Counted, pace: Estimate) -> Estimate:
     return Estimate(value, low, high, _LOADING.how)
 
 
-def _whole(training: Estimate, rest: Estimate) -> Estimate:
+def _whole(training: Estimate, overhead: Estimate) -> Estimate:
     return Estimate(
-        training.value + rest.value,
-        training.low + rest.low,
-        training.high + rest.high,
-        f"Training, and {rest.value:.0f} s of loading and evaluations: {rest.how}.",
+        training.value + overhead.value,
+        training.low + overhead.low,
+        training.high + overhead.high,
+        f"Training, and {overhead.value:.0f} s of loading and evaluations: {overhead.how}.",
     )
 
 

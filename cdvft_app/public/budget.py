@@ -52,14 +52,16 @@ class Budget:
             raise OverBudget(_refusal(balance, promised, seconds))
 
     @contextmanager
-    def spending(self, visitor: str | None, what: str) -> Iterator[None]:
+    def spending(self, visitor: str | None, what: str) -> Iterator[Callable[[], None]]:
         """Count what is done meanwhile; one such thing at a time of each visitor.
+
+        Gives a call that says: until now it waited for others, which costs nothing.
 
         Raises:
             OverBudget: nothing is left, or the visitor does the same already.
         """
         if visitor is None:
-            yield
+            yield lambda: None
             return
         self.require(visitor, 0)
         mine = visitor, what
@@ -67,8 +69,13 @@ class Budget:
             raise OverBudget(f"Your {what} is still going on here; one at a time. Wait for it, or cancel it.")
         self._busy.add(mine)
         began = self._clock()
+
+        def waited() -> None:
+            nonlocal began
+            began = self._clock()
+
         try:
-            yield
+            yield waited
         finally:
             self._busy.discard(mine)
             self._store.spending.charge(visitor, what, self._clock() - began)

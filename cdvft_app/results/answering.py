@@ -39,7 +39,7 @@ class Answering:
     """
 
     def __init__(
-        self, store: RunStore, counted: Callable[[], AbstractContextManager[None]] = nullcontext
+        self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
         self._store = store
         self._counted = counted

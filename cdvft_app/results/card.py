@@ -9,7 +9,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from cdvft_app.costs.quantities import amount
 from cdvft_app.judging.outcome_sentences import METRICS, score, standard_error
-from cdvft_app.judging.outcomes import of_record
+from cdvft_app.judging.outcomes import from_run
 from cdvft_app.judging.run_flops import extra_flops
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import Form, lines
@@ -164,7 +164,7 @@ def _table(run: FinishedRun) -> str:
                 f"{record.trainable_parameters:,}{of}, and {result.get('head_parameters', 0):,} of the head",
             )
         )
-    outcome = of_record(replace(record, state="finished"))
+    outcome = from_run(replace(record, state="finished"))
     flops = extra_flops(outcome) if outcome else None
     if flops is not None:
         rows.append(

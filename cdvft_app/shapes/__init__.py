@@ -1,4 +1,4 @@
-"""The layers of any model by their shapes, from its configuration alone: no weights, no download of any.
+"""The shapes of any model's layers, from its configuration alone, without its weights.
 
 >>> from cdvft_app.shapes import model_shapes
 >>> llama = model_shapes("meta-llama/Meta-Llama-3-8B")
@@ -18,10 +18,10 @@ __all__ = ["ALL_LINEAR", "ModelShapes", "model_shapes"]
 def model_shapes(name: str, image_size: int | None = None) -> ModelShapes:
     """The shapes of a model by its full, short or timm name, of a local folder, or of a hub id.
 
-    The first call imports torch and transformers, which know each architecture.
+    The first call imports torch and transformers, which have the architectures.
 
     Raises:
-        InvalidChoice: the name leads nowhere, the hub does not answer, or its model cannot be counted.
+        InvalidChoice: there is no such model, the hub does not answer, or the model cannot be counted.
     """
     libraries.load()
     from cdvft_app.shapes.reading import read_shapes

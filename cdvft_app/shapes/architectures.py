@@ -1,4 +1,4 @@
-"""From a model's name to the model itself without its weights, on torch's meta device."""
+"""Builds a model by its name without its weights, on torch's meta device."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     Of the hub only config.json is read, never weights or code.
 
     Raises:
-        InvalidChoice: the name leads nowhere, the hub does not answer, or its model cannot be counted.
+        InvalidChoice: there is no such model, the hub does not answer, or the model cannot be counted.
     """
     known = known_models.find(name)
     if known:
@@ -54,7 +54,7 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     if timm.is_model(name.removeprefix("timm/")):
         return _timm(name, name.removeprefix("timm/"), image_size)
     if not hub_ids_allowed():
-        raise InvalidChoice(f"Model {name!r} is not known here. {_known(name)} A timm name works too.")
+        raise InvalidChoice(f"Model {name!r} is not known here. {_suggestions(name)} A timm name works too.")
     configuration = _local_config(name) or _hub_config(name)
     if "model_type" not in configuration and timm.is_model(str(configuration.get("architecture"))):
         return _timm(name, str(configuration["architecture"]), image_size)
@@ -81,7 +81,7 @@ def _timm(name: str, architecture: str, image_size: int | None) -> Architecture:
 
 
 def _is_plain_vit(model: Any) -> bool:
-    """One convolution makes patches, and every block attends to all of them."""
+    """Whether one convolution makes the patches, and every block attends to all of them."""
     convolutions = [path for path, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     attention = [type(getattr(block, "attn", None)).__name__ for block in getattr(model, "blocks", ())]
     plain = bool(attention) and all("Attention" in kind for kind in attention)
@@ -114,16 +114,18 @@ def _transformers(name: str, configuration: Mapping[str, object], image_size: in
     try:
         with torch.device("meta"):
             model = automatic.from_config(config, trust_remote_code=False)
-    except Exception as error:  # sizes that do not go together fail wherever they meet
+    except Exception as error:  # inconsistent sizes fail in many ways, wherever they are used together
         raise InvalidChoice(f"No model fits the configuration of {name}: {error}. Choose another.") from error
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None
-    sees = type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
-    return Architecture(name, "generation" if generates else "image" if sees else "text", model, config)
+    takes_images = type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    return Architecture(
+        name, "generation" if generates else "image" if takes_images else "text", model, config
+    )
 
 
 def _require_plain(name: str, config: Any) -> None:
-    """Refuse what the count does not follow: layers that see other tokens than the rest, or only some."""
+    """Refuse models that the formulas do not hold for, as where layers see other tokens, or only some."""
     experts = ("num_experts", "num_local_experts", "n_routed_experts")
     heads, depth = (getattr(config, key, 0) for key in ("num_attention_heads", "num_hidden_layers"))
     reasons = {
@@ -170,7 +172,7 @@ def _hub_config(name: str) -> dict[str, object]:
     except HFValidationError:
         raise InvalidChoice(
             f"{name!r} is neither a known model, a timm name, a folder with a config.json, nor a hub id such "
-            f"as owner/name. {_known(name)}"
+            f"as owner/name. {_suggestions(name)}"
         ) from None
     if isinstance(cached, str):
         return _parse(name, Path(cached).read_bytes())
@@ -194,7 +196,7 @@ def _hub_config(name: str) -> dict[str, object]:
 def _out_of_reach(name: str, why: str) -> InvalidChoice:
     return InvalidChoice(
         f"{name!r} is not known here, and its config.json is not in the hub's cache. {why} "
-        f"{_known(name)} A timm name or a folder with a config.json works too."
+        f"{_suggestions(name)} A timm name or a folder with a config.json works too."
     )
 
 
@@ -210,8 +212,8 @@ def _parse(name: str, content: bytes) -> dict[str, object]:
     return found
 
 
-def _known(name: str) -> str:
-    """What is known instead: the nearest few, and where all are."""
+def _suggestions(name: str) -> str:
+    """A sentence with the nearest known models, and where all are listed."""
     near = known_models.nearest(name)
     nearest = f"The nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}. " if near else ""
     return (

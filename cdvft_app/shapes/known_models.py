@@ -1,4 +1,4 @@
-"""Dimensions of well-known models, as facts, so that their cost can be told without a network."""
+"""Configurations of well-known models, so that their cost can be computed without a network."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Literal
 class KnownModel:
     """A model by its full id, with the configuration that its shapes follow from.
 
-    For transformers `configuration` is what its config.json says about sizes (the class's defaults are left
-    out); for timm, whose names carry their sizes, it is empty and `architecture` is the name.
+    For transformers `configuration` has the sizes of its config.json (the class's defaults are left out); for
+    timm, whose names imply their sizes, it is empty and `architecture` is the name.
     """
 
     id: str
@@ -57,7 +57,7 @@ def _llama(hidden: int, intermediate: int, layers: int, heads: int, **more: obje
 
 
 def _like_llama(kind: str, sizes: dict[str, object]) -> dict[str, object]:
-    """Of another family with the same names for its sizes."""
+    """The configuration of another family whose sizes have the same names."""
     return {**sizes, "model_type": kind, "architectures": [f"{kind.capitalize()}ForCausalLM"]}
 
 
@@ -202,15 +202,15 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
 
 def find(name: str) -> KnownModel | None:
     """The known model of this id, of its part after the slash, or of an alias, in any case; None if none."""
-    asked = name.casefold()
+    wanted_name = name.casefold()
     for model in KNOWN_MODELS:
-        if asked in {part.casefold() for part in (model.id, model.id.split("/")[-1], *model.aliases)}:
+        if wanted_name in {part.casefold() for part in (model.id, model.id.split("/")[-1], *model.aliases)}:
             return model
     return None
 
 
 def nearest(name: str, most: int = 3) -> list[str]:
-    """Short names of the known models that are written most like this one, the nearest first; maybe none."""
+    """Short names of the known models that are spelled most like this one, the nearest first; maybe none."""
     by_name = {
         known.split("/")[-1].casefold(): model.id.split("/")[-1]
         for model in KNOWN_MODELS

@@ -23,7 +23,7 @@ class ModelShapes:
         name: full id.
         kind: text (an encoder), generation (a causal language model) or image.
         hidden_size: width of a token.
-        layers: every linear layer by its full name, in the model's own order, which data follows nearly.
+        layers: every linear layer by its full name, in the model's order, nearly that of the forward pass.
         convolutions: patch embeddings, as matrices that every patch meets; they take no adapter here.
         attention_layers: number of attention layers.
         attention_width: heads times head size.
@@ -32,9 +32,9 @@ class ModelShapes:
         tokens: those of one image; None where the text decides.
         longest: most tokens that the model takes; None where nothing bounds them.
         output_layer: name of a generator's output layer.
-        scores: attention scores a pair of tokens that are dropped out in training, and so kept: one a head, 0
+        scores: attention scores a pair of tokens that training keeps for dropout's backward: one a head, 0
             without dropout.
-        dropped: numbers a token that dropout scales outside attention.
+        dropped: activations a token that dropout acts on outside attention.
     """
 
     name: str
@@ -61,7 +61,7 @@ class ModelShapes:
     def select(self, targets: tuple[str, ...]) -> tuple[Shape, ...]:
         """The layers that PEFT would adapt: those whose name is, or ends in a dot and, one of the targets.
 
-        The first of them, and those beside it, pass no gradient on: what lies before them is frozen.
+        The first of them, and those that read the same tensor, pass no gradient on: what precedes is frozen.
 
         Raises:
             InvalidChoice: a target matches no layer, or there is no target.
@@ -79,7 +79,8 @@ class ModelShapes:
         found = [shape for shape in self.layers if any(matches(shape.name, target) for target in targets)]
         first = found[0]
         return tuple(
-            replace(shape, input_gradient=False) if _together(shape, first) else shape for shape in found
+            replace(shape, input_gradient=False) if _reads_same_tensor(shape, first) else shape
+            for shape in found
         )
 
     def target_names(self) -> tuple[str, ...]:
@@ -105,7 +106,9 @@ class ModelShapes:
         if adapted is None:
             return sum(2.0 * shape.weights for shape in self.layers) + 2.5 * self._attention(sequence)
         first = next(i for i, shape in enumerate(self.layers) if shape.name == adapted[0].name)
-        above = sum(2.0 * s.weights for s in self.layers[first:] if not _together(s, self.layers[first]))
+        above = sum(
+            2.0 * s.weights for s in self.layers[first:] if not _reads_same_tensor(s, self.layers[first])
+        )
         passed = self._attention_layers_above(first) / self.attention_layers
         return above + 2.5 * passed * self._attention(sequence)
 
@@ -119,7 +122,11 @@ class ModelShapes:
         if block not in numbered:
             return 0
         opening = next(shape for shape in self.layers if _block(shape.name) == block)
-        return self.attention_layers - numbered.index(block) - (not _together(self.layers[first], opening))
+        return (
+            self.attention_layers
+            - numbered.index(block)
+            - (not _reads_same_tensor(self.layers[first], opening))
+        )
 
 
 def matches(name: str, target: str) -> bool:
@@ -127,7 +134,7 @@ def matches(name: str, target: str) -> bool:
     return name == target or name.endswith(f".{target}")
 
 
-def _together(one: Shape, other: Shape) -> bool:
+def _reads_same_tensor(one: Shape, other: Shape) -> bool:
     """Whether two layers read the same tensor."""
     return one.name == other.name or (one.source == other.source != "")
 

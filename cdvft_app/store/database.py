@@ -1,4 +1,4 @@
-"""The history's SQLite file: how it is opened, read and written, and its troubles as sentences.
+"""The history's SQLite file: connections, transactions, and its errors as sentences.
 
 Write-ahead logging lets many readers read while one writes. With synchronous=NORMAL a killed process loses no
 committed row; a power cut may lose the last ones, never the file.
@@ -18,7 +18,7 @@ from cdvft_app.store.records import StoreError
 
 
 class Database:
-    """The file at `path`, for any number of threads: each use borrows a connection that nobody else has."""
+    """The file at `path`, for any number of threads: each use takes a connection of its own from a pool."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,14 +30,14 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one SELECT; it waits for no writer."""
         with store_errors(self.path):
-            connection, sound = self._idle.pop() if self._idle else self._connect(), True
+            connection, reusable = self._idle.pop() if self._idle else self._connect(), True
             try:
                 yield connection
             except sqlite3.Error:
-                sound = False  # opened on a disk that was read-only, it would stay so
+                reusable = False  # one that was opened on a read-only disk stays read-only
                 raise
             finally:
-                if sound:
+                if reusable:
                     self._idle.append(connection)
                 else:
                     connection.close()
@@ -70,19 +70,19 @@ class Database:
 
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
-    """What SQLite or the file system says about `path`, as a `StoreError` that tells what to do."""
+    """Turn errors of SQLite and the file system on `path` into a `StoreError` that says what to do."""
     try:
         yield
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
         raise  # the app's own mistake
     except (sqlite3.Error, OSError) as error:
-        said = str(error)
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "full" in said:
+        message = str(error)
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "full" in message:
             advice = "The disk is full: free some space, or set RUNS_DIR to a folder on another disk."
-        elif "locked" in said:
+        elif "locked" in message:
             advice = "Another program holds it; close that program, or try again in a moment."
-        elif "malformed" in said or "not a database" in said:
+        elif "malformed" in message or "not a database" in message:
             advice = "The file is damaged; `python -m cdvft_app doctor` mends it."
         else:
             advice = "Set RUNS_DIR to a folder that can be written."
-        raise StoreError(f"The history {path} cannot be used ({said}). {advice}") from error
+        raise StoreError(f"The history {path} cannot be used ({message}). {advice}") from error

@@ -1,4 +1,4 @@
-"""Finding out what is wrong with a store, and mending what can be: the history, its folders, their files."""
+"""Checks a store and repairs what it can: the history, the runs' folders, their files; backup and restore."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERY_RUN = 10**9
 
 @dataclass(frozen=True)
 class Finding:
-    """What was wrong, in a sentence, and whether it is so no more."""
+    """What was wrong, in a sentence, and whether it was repaired."""
 
     text: str
     mended: bool = True
@@ -61,14 +61,14 @@ def _history(path: Path) -> Iterator[Finding]:
         return
     try:
         with closing(sqlite3.connect(path)) as connection:
-            said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            message = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
-        said = str(error)
-    if said != "ok":
-        if "locked" in said:
-            raise StoreError(f"The history {path} is in use ({said}). Try again in a moment.")
+        message = str(error)
+    if message != "ok":
+        if "locked" in message:
+            raise StoreError(f"The history {path} is in use ({message}). Try again in a moment.")
         aside = _aside(path, "damaged")
-        yield Finding(f"{path} was damaged ({said}): now {aside.name}, and made anew from the folders.")
+        yield Finding(f"{path} was damaged ({message}): now {aside.name}, and made anew from the folders.")
 
 
 def _run(store: RunStore, run: RunRecord) -> Iterator[Finding]:
@@ -87,7 +87,7 @@ def _run(store: RunStore, run: RunRecord) -> Iterator[Finding]:
         return
     difference = store.folders.difference(run.id)
     if difference > 0:
-        store.folders.take_back(run.id)
+        store.folders.restore(run.id)
         yield Finding(f"{name}: its folder told more than the history; taken back from there.")
     elif difference < 0:
         store.folders.rewrite(run.id)

@@ -1,8 +1,8 @@
-"""The runs' folders: each is made after its run is kept, and swept after its run is deleted.
+"""The runs' folders: each is made after its run is in the history, and removed after its run is deleted.
 
-Beside what the training writes, a folder carries what the history knows of its run, in `run.json` and
-`rows.jsonl`, so that a history that was lost can be had again: `adopt` takes in every folder that no run of
-the history owns. The history is what counts; the two files are a copy, which the disk may refuse.
+Beside the training's files, a folder has a copy of its run's row, `run.json`, and of the run's own rows,
+`rows.jsonl`, so that a lost history can be rebuilt: `adopt` inserts every folder that no run of the history
+owns. The history is authoritative; the copies are written if the disk allows.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 from cdvft_app.store import rows, states
 from cdvft_app.store.database import Database, store_errors
-from cdvft_app.store.records import kept
+from cdvft_app.store.records import require_run
 
 FACTS, ROWS = "run.json", "rows.jsonl"
-OF_THE_HISTORY = ("number", "process", "epoch", "lease_until")  # columns that mean nothing in another one
+LOCAL_COLUMNS = ("number", "process", "epoch", "lease_until")  # meaningless in another history
 LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
 
 
@@ -40,13 +40,13 @@ class Folders:
         return folder
 
     def keep_facts(self, run_id: str) -> None:
-        """Write down what the history knows of the run, but for its rows."""
+        """Write `run.json` from the run's row in the history."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
         if row is not None:
-            known = {column: row[column] for column in row.keys() if column not in OF_THE_HISTORY}  # noqa: SIM118
+            facts = {column: row[column] for column in row.keys() if column not in LOCAL_COLUMNS}  # noqa: SIM118
             with suppress(OSError):
-                _replace(self.path / row["folder"] / FACTS, json.dumps(known, indent=1))
+                _replace(self.path / row["folder"] / FACTS, json.dumps(facts, indent=1))
 
     def keep_row(self, name: str, row: dict[str, Any]) -> None:
         with suppress(OSError), (self.path / name / ROWS).open("a", encoding="utf-8") as file:
@@ -63,27 +63,27 @@ class Folders:
             _replace(self.path / name / ROWS, "".join(lines))
 
     def difference(self, run_id: str) -> int:
-        """0 if both files say what the history does; -1 if they say less, 1 if more: the history has gone
-        back in time then, as with its write-ahead log."""
+        """0 if both files agree with the history; -1 if they have less, 1 if they have more: then the history
+        has lost its latest transactions, as with a deleted write-ahead log."""
         with self._database.reading() as connection:
             run = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
             query = "SELECT kind FROM rows WHERE run_id = ?"
             kinds = [row["kind"] for row in connection.execute(query, (run_id,))]
         facts = _read(self.path / run["folder"])
-        told = [row["kind"] for row in _rows(self.path / run["folder"])]
-        if _far(facts.get("state"), told) > _far(run["state"], kinds):
+        written_kinds = [row["kind"] for row in _rows(self.path / run["folder"])]
+        if _progress(facts.get("state"), written_kinds) > _progress(run["state"], kinds):
             return 1
-        return 0 if (facts.get("state"), told) == (run["state"], kinds) else -1
+        return 0 if (facts.get("state"), written_kinds) == (run["state"], kinds) else -1
 
-    def take_back(self, run_id: str) -> None:
-        """Put what the folder says of the run in the place of what the history does."""
+    def restore(self, run_id: str) -> None:
+        """Replace the run's rows in the history by those of its folder."""
         with self._database.writing() as connection:
-            name = kept(connection, run_id)["folder"]
+            name = require_run(connection, run_id)["folder"]
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
             _insert(connection, _read(self.path / name) | {"folder": name}, _rows(self.path / name))
 
     def sweep(self) -> None:
-        """Remove the folders of deleted runs, those also that a killed or hindered program left."""
+        """Remove the folders of deleted runs, also those that an earlier process could not remove."""
         with self._database.reading() as connection:
             names = [row["folder"] for row in connection.execute("SELECT folder FROM deleted")]
         for name in names:
@@ -93,18 +93,18 @@ class Folders:
                     connection.execute("DELETE FROM deleted WHERE folder = ?", (name,))
 
     def orphans(self) -> list[Path]:
-        """Folders that no run owns and no deletion has left."""
+        """Folders that belong neither to a run nor to a deleted one."""
         with self._database.reading() as connection:
             query = "SELECT folder FROM runs UNION SELECT folder FROM deleted"
-            known = {row["folder"] for row in connection.execute(query)}
-        return sorted(path for path in self.path.iterdir() if path.is_dir() and path.name not in known)
+            owned = {row["folder"] for row in connection.execute(query)}
+        return sorted(path for path in self.path.iterdir() if path.is_dir() and path.name not in owned)
 
     def adopt(self) -> list[str]:
-        """Take the runs of orphans into the history, the oldest first; their ids."""
+        """Insert the runs of orphaned folders into the history, the oldest first; returns their ids."""
         if not any((path / FACTS).is_file() for path in self.orphans()):
             return []
         adopted = []
-        with self._database.writing() as connection:  # whoever deletes a run waits
+        with self._database.writing() as connection:  # holds the write lock, so no run is deleted meanwhile
             found = [(facts, path) for path in self.orphans() if (facts := _read(path))]
             for facts, path in sorted(found, key=lambda one: (one[0]["created"], one[0]["position"])):
                 with suppress(sqlite3.IntegrityError):  # a second copy of a run that is kept
@@ -113,12 +113,14 @@ class Folders:
         return adopted
 
 
-def _insert(connection: sqlite3.Connection, facts: dict[str, Any], told: Iterable[dict[str, Any]]) -> None:
-    known = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")} - set(OF_THE_HISTORY)
-    values = {column: value for column, value in facts.items() if column in known}
+def _insert(
+    connection: sqlite3.Connection, facts: dict[str, Any], written_rows: Iterable[dict[str, Any]]
+) -> None:
+    columns = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")} - set(LOCAL_COLUMNS)
+    values = {column: value for column, value in facts.items() if column in columns}
     if values["state"] not in states.FINAL:
         values |= {"state": "interrupted", "reason": LOST, "ended": values["queued"]}
-    for row in told:
+    for row in written_rows:
         event = json.loads(row["data"]) | {"step": row["step"]}
         values |= rows.columns(row["kind"], event, values["result"])
     connection.execute(
@@ -127,17 +129,17 @@ def _insert(connection: sqlite3.Connection, facts: dict[str, Any], told: Iterabl
     )
     connection.executemany(
         "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?)",
-        [(values["id"], row["kind"], row["step"], row["data"]) for row in told],
+        [(values["id"], row["kind"], row["step"], row["data"]) for row in written_rows],
     )
 
 
-def _far(state: str | None, kinds: list[str]) -> tuple[int, bool]:
-    """How far a run has come by what is said of it: steps, and whether it came to an end of its own."""
+def _progress(state: str | None, kinds: list[str]) -> tuple[int, bool]:
+    """How far a run has come by its rows and state: number of steps, and whether it ended."""
     return kinds.count("step"), "done" in kinds and state in states.FINAL
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The facts that the folder carries; none where it has none that can be read."""
+    """`run.json` of a folder; empty where it is missing or damaged."""
     with suppress(OSError, ValueError):
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         if isinstance(facts, dict) and {"id", "settings", "state", "created", "queued"} <= set(facts):
@@ -146,18 +148,20 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows that the folder carries, without those that a resume made void."""
-    told: list[dict[str, Any]] = []
+    """`rows.jsonl` of a folder, without the rows that a resumed run has replaced by later ones."""
+    written_rows: list[dict[str, Any]] = []
     step = 0
     for row in _lines(folder / ROWS):
-        if told and told[-1]["kind"] == "done":
-            told.pop()  # the end that was written was not the end
+        if written_rows and written_rows[-1]["kind"] == "done":
+            written_rows.pop()  # the run was resumed after this end
         if row["kind"] == "step":
             if row["step"] <= step:
-                told = [one for one in told if one["step"] is None or one["step"] < row["step"]]
+                written_rows = [
+                    one for one in written_rows if one["step"] is None or one["step"] < row["step"]
+                ]
             step = row["step"]
-        told.append(row)
-    return told
+        written_rows.append(row)
+    return written_rows
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

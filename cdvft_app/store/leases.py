@@ -1,8 +1,8 @@
-"""Who trains a run now: a lease with an epoch, which its holder renews as long as it lives.
+"""Which process trains a run: a lease with an epoch (a fencing token), which its holder renews.
 
 `acquire` and `next` give a run to a holder, in state `preparing`, with the next epoch, under which the holder
-and its children write. When a holder is gone, whoever looks first ends its run as `interrupted` and moves the
-epoch on, so that one that was only slow can write no more: its run may be in other hands by then.
+and its children write. When a holder has died, the next process that looks ends its run as `interrupted` and
+increments the epoch, so that a holder that was only slow can write no more: another may train its run by now.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from cdvft_app.store import processes, states, waiting
 from cdvft_app.store.database import Database
-from cdvft_app.store.records import LeaseLost, RunRecord, StoreError, kept, select
+from cdvft_app.store.records import LeaseLost, RunRecord, StoreError, require_run, select
 
 RENEWAL_SECONDS = 5.0
 """How often a holder renews its lease, which ends after `states.LEASE_SECONDS` without."""
@@ -29,21 +29,21 @@ class Leases:
         self._next_look = 0.0
 
     def look(self) -> None:
-        """`expire`, before anybody is told of runs; at most once a second."""
+        """`expire`, before runs are read; at most once a second."""
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
-            with suppress(StoreError):  # of a disk that is full: what is known is shown
+            with suppress(StoreError):  # on a full disk runs are shown as they were
                 self.expire()
 
     def acquire(self, run_id: str, holder: str) -> RunRecord:
         """Take a run that waits, or one that ended early; `epoch` of the record is the lease's.
 
         Raises:
-            UnknownRun, IllegalTransition: it is gone, or somebody else has it.
+            UnknownRun, IllegalTransition: there is no such run, or another holder has it.
         """
         with self._database.writing() as connection:
-            number = kept(connection, run_id)["number"]
+            number = require_run(connection, run_id)["number"]
             states.move(connection, number, "preparing", process=holder)
             return select(connection, "WHERE number = ?", number)[0]
 
@@ -57,48 +57,50 @@ class Leases:
             return select(connection, "WHERE number = ?", number)[0]
 
     def join(self, run_id: str, epoch: int, process: str) -> None:
-        """Name a process that trains for the holder, and still can end the run well when that is gone."""
+        """Add a process that trains for the holder, and can still end the run well if the holder dies."""
         with self._database.writing() as connection:
             require(connection, run_id, epoch)
-            run = kept(connection, run_id)
-            known = select(connection, "WHERE number = ?", run["number"])[0].process
-            states.update(connection, run["number"], {"process": f"{known} {process}"})
+            run = require_run(connection, run_id)
+            holders = select(connection, "WHERE number = ?", run["number"])[0].process
+            states.update(connection, run["number"], {"process": f"{holders} {process}"})
 
     def renew(self, run_id: str, epoch: int) -> None:
-        """Keep the lease for another while; `LeaseLost` if it is no longer this one."""
+        """Extend the lease; `LeaseLost` if its epoch is no longer this one."""
         with self._database.writing() as connection:
             require(connection, run_id, epoch)
-            states.update(connection, kept(connection, run_id)["number"], {"lease_until": states.lease_end()})
+            states.update(
+                connection, require_run(connection, run_id)["number"], {"lease_until": states.lease_end()}
+            )
 
     def expire(self) -> list[str]:
-        """End the runs whose holders are gone as `interrupted`; their ids."""
-        if not self._gone():
-            return []  # most often: without waiting for the lock of those who write
+        """End the runs whose holders have died as `interrupted`; their ids."""
+        if not self._orphaned():
+            return []  # the usual case, without waiting for the write lock
         with self._database.writing() as connection:
-            gone = _gone(connection)
-            for row in gone:
+            orphaned = _orphaned(connection)
+            for row in orphaned:
                 states.move(connection, row["number"], "interrupted", INTERRUPTED)
                 states.update(connection, row["number"], {"epoch": row["epoch"] + 1})
-        return [row["id"] for row in gone]
+        return [row["id"] for row in orphaned]
 
-    def _gone(self) -> list[sqlite3.Row]:
+    def _orphaned(self) -> list[sqlite3.Row]:
         with self._database.reading() as connection:
-            return _gone(connection)
+            return _orphaned(connection)
 
 
 def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> None:
-    """`LeaseLost` unless the run's lease has this epoch; None: whoever asks needs none."""
+    """`LeaseLost` unless the run's lease has this epoch; None: the caller needs no lease."""
     if epoch is None:
         return
     query = "SELECT 1 FROM runs WHERE number = ? AND epoch = ? AND state IN (?, ?, ?)"
-    number = kept(connection, run_id)["number"]
+    number = require_run(connection, run_id)["number"]
     if connection.execute(query, (number, epoch, *states.ACTIVE)).fetchone() is None:
         raise LeaseLost(f"The lease on run {run_id} (epoch {epoch}) has ended; others may have it now.")
 
 
-def _gone(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-    """Active runs that nobody living holds. The operating system knows of processes on this machine, which
-    may be asleep with it or wait for a full disk; of others only the lease tells."""
+def _orphaned(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Active runs whose holders have died: on this machine by the operating system, since sleep or a full
+    disk may delay a living holder's renewals; on other machines by the lease alone."""
     active = connection.execute(
         "SELECT number, id, epoch, process, lease_until FROM runs WHERE state IN (?, ?, ?) ORDER BY number",
         states.ACTIVE,
@@ -106,6 +108,6 @@ def _gone(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     return [row for row in active if not _held(row["process"] or "", row["lease_until"] or 0.0)]
 
 
-def _held(holders: str, until: float) -> bool:
-    known = [processes.alive(name) for name in holders.split()]
-    return until > time.time() if None in known or not known else any(known)
+def _held(holders: str, lease_until: float) -> bool:
+    living = [processes.alive(name) for name in holders.split()]
+    return lease_until > time.time() if None in living or not living else any(living)

@@ -1,4 +1,4 @@
-"""Measured training steps: the latest of each model, method, setting, step and device; in the same file."""
+"""The history's table of measured training steps: the latest for each model, method, setting and device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cdvft_app.store import states
 from cdvft_app.store.database import Database
 from cdvft_app.store.leases import Leases
 
-WHAT = ("model", "method", "setting", "targets", "batch", "sequence")
+KEY = ("model", "method", "setting", "targets", "batch", "sequence")
 
 
 class Measurements:
@@ -21,11 +21,11 @@ class Measurements:
         self._database = database
 
     def keep(self, result: Mapping[str, Any]) -> None:
-        """Keep a result line of `cdvft_app.measuring.measure` in place of the one before."""
+        """Insert a result of `cdvft_app.measuring.measure`, or replace the earlier one."""
         with self._database.writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO measurements (what, device, time, result) VALUES (?, ?, ?, ?)",
-                (_what(result), result["device"], result["time"], json.dumps(dict(result))),
+                (_key(result), result["device"], result["time"], json.dumps(dict(result))),
             )
 
     def latest(
@@ -40,7 +40,7 @@ class Measurements:
         device: str,
     ) -> dict[str, Any] | None:
         """The kept result, or None; the names are those of a cost table's row and of the result."""
-        what = _what({"model": model, "method": method, "setting": setting, "targets": targets,
+        what = _key({"model": model, "method": method, "setting": setting, "targets": targets,
                       "batch": batch, "sequence": sequence})  # fmt: skip
         with self._database.reading() as connection:
             query = "SELECT result FROM measurements WHERE what = ? AND device = ?"
@@ -60,14 +60,15 @@ class Measurements:
             return connection.execute("SELECT 1 FROM measurements LIMIT 1").fetchone() is not None
 
     def disturbed(self) -> bool:
-        """Whether a run trains now, in whatever process: it and a measurement would slow each other down."""
+        """Whether a run trains now, in any process: it and a measurement would slow each other down."""
         Leases(self._database).expire()
         with self._database.reading() as connection:
             query = "SELECT 1 FROM runs WHERE state IN (?, ?, ?) LIMIT 1"
             return connection.execute(query, states.ACTIVE).fetchone() is not None
 
 
-def _what(values: Mapping[str, Any]) -> str:
-    method = flat.made(values["method"], values["setting"])
-    known = {**values, "setting": flat.flat(method, method.sizes())}  # as the version before wrote it
-    return json.dumps([known[name] for name in WHAT], sort_keys=True)
+def _key(values: Mapping[str, Any]) -> str:
+    method = flat.method_of(values["method"], values["setting"])
+    setting = flat.flat_values(method, method.sizes())  # as earlier versions wrote it
+    by_name = {**values, "setting": setting}
+    return json.dumps([by_name[name] for name in KEY], sort_keys=True)

@@ -1,7 +1,7 @@
-"""Bringing the history's file to this version's format, with a copy of it kept first.
+"""Migrates the history's file to this version's format, after keeping a copy of it.
 
-One process at a time does it, and none while another has the file open: a program of the version before goes
-on writing what this one would then misread.
+One process at a time does it, and only while no other has the file open: a program of an earlier version
+would go on writing rows that this one misreads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def migrate(path: Path) -> None:
                 f"one reads format {VERSION}). Update the app, or set RUNS_DIR to another folder."
             )
         if version == VERSION:
-            return  # another process was first
+            return  # another process has just migrated it
         if version:
             require_exclusive(path, f"It has format {version} and must be brought to format {VERSION}.")
             copy(path, path.with_name(f"{path.stem}.format-{version}{path.suffix}"))
@@ -55,7 +55,7 @@ def migrate(path: Path) -> None:
 def require_exclusive(path: Path, why: str) -> None:
     """`StoreError` if any program has the file open; its changes since the last checkpoint go into it."""
     with closing(_connect(path)) as connection, suppress(sqlite3.OperationalError):
-        # Only who has the file alone can leave write-ahead logging.
+        # SQLite leaves write-ahead logging only for the one connection that has the file open.
         if connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",):
             return
     raise StoreError(f"Another program has the history {path} open. {why} Stop that program, then try again.")

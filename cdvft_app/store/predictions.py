@@ -1,6 +1,6 @@
-"""What a run answered for the held-out rows at its end, in one safetensors file in the run's folder.
+"""A finished run's predictions for the held-out rows, in one safetensors file in the run's folder.
 
-Tensors: "rows" (N), each row's place among the evaluation rows as they were loaded, ascending; "labels" (N),
+Tensors: "rows" (N), each row's index among the evaluation rows as they were loaded, ascending; "labels" (N),
 class numbers or real targets; "outputs" (N, classes), probabilities, or (N, 1), the numbers of a regression.
 """
 
@@ -22,7 +22,7 @@ NAMES = {"rows", "labels", "outputs"}
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers for N rows. A regression has one output a row and real labels."""
+    """Predictions for N rows. A regression has one output a row and real labels."""
 
     rows: np.ndarray
     labels: np.ndarray
@@ -40,7 +40,7 @@ class Predictions:
 
 
 def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarray) -> int:
-    """Keep the answers, in any order; of a large set those of the first rows, which were drawn at random.
+    """Save predictions, in any order; of a large set those of the first rows, which were drawn at random.
 
     Returns how many were kept.
     """
@@ -57,7 +57,7 @@ def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarra
 
 
 def read(folder: Path) -> Predictions | None:
-    """What `write` kept; None where there is nothing that can be read, as of runs of the version before."""
+    """What `write` saved; None where no such file can be read, as for runs of earlier versions."""
     try:
         kept = load_file(folder / FILE)
     except (OSError, SafetensorError):

@@ -1,4 +1,4 @@
-"""Which process holds a lease, by a name that outlives it: "pid:create_time@machine"."""
+"""Names of processes that hold leases: "pid:create_time@machine", unique even where pids are reused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import psutil
 
-CLOCK_CORRECTION_SECONDS = 2.0  # the operating system's word on a start moves when its clock is set
+CLOCK_CORRECTION_SECONDS = 2.0  # a process's create time changes when the system clock is set
 
 
 @lru_cache(maxsize=1)
@@ -27,9 +27,9 @@ def this_process() -> str:
 
 
 def alive(name: str | None) -> bool | None:
-    """Whether the process still runs; None if it is none of this machine's, of which nothing is known.
+    """Whether the process still runs; None for one of another machine, of which nothing is known.
 
-    A number that was given to a later process does not count.
+    A later process with the same pid does not count.
     """
     try:
         process_name, _, where = (name or "").partition("@")

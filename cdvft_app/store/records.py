@@ -1,4 +1,4 @@
-"""What the store gives out: a run as a frozen record, and its refusals as sentences."""
+"""A run as a frozen record, read from its row in the history, and the store's errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdvft_app.store.identifiers import no_run, possible_id
 
 
 class StoreError(Exception):
-    """The store cannot do it; the text is a sentence for the person who asked."""
+    """The store cannot do it; the text is a sentence for the page."""
 
 
 class UnknownRun(StoreError):
@@ -26,11 +26,11 @@ class NotOwner(StoreError):
 
 
 class IllegalTransition(StoreError):
-    """The run's state does not allow what was asked."""
+    """The run's state does not allow the action."""
 
 
 class LeaseLost(StoreError):
-    """The lease with which something was to be written has ended."""
+    """The lease under which a process wanted to write has ended."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class RunRecord:
 
     `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
     relative to the run's folder. `process` names who holds its lease, `epoch` counts its leases.
-    `forecast` is what was promised when the run was made, None where nothing was. `sweep`: it is one of a
-    sweep's many. `visitor` is who its seconds are counted for on a public server. Only its owner sees a run
-    that is `private`, by its own wish, or `hidden`, by the operator's.
+    `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
+    `visitor` is whose seconds it spends on a public server. Only its owner sees a run that is `private`, by
+    the owner's wish, or `hidden`, by the operator's.
     """
 
     id: str
@@ -93,11 +93,11 @@ def record(columns: Mapping[str, Any]) -> RunRecord:
 
 
 def select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:
-    """The runs that the `rest` of a SELECT finds."""
+    """The runs of a SELECT whose clauses after FROM are `rest`."""
     return [record(dict(row)) for row in connection.execute(f"SELECT {COLUMNS} FROM runs {rest}", values)]
 
 
-def kept(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
+def require_run(connection: sqlite3.Connection, run_id: object) -> sqlite3.Row:
     """The `number` and the `folder` of the run that has this id, or `UnknownRun`."""
     query = "SELECT number, folder FROM runs WHERE id = ?"
     row = connection.execute(query, (possible_id(run_id),)).fetchone()

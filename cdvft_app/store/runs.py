@@ -18,14 +18,14 @@ from typing import Any
 from cdvft_app.events import Done, Event, Started
 from cdvft_app.places import runs_folder
 from cdvft_app.settings import RunSettings
-from cdvft_app.store import leases, making, owners, records, rows, states, waiting
+from cdvft_app.store import leases, new_run, owners, records, rows, states, waiting
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.datasets import Datasets
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
 from cdvft_app.store.measurements import Measurements
-from cdvft_app.store.records import IllegalTransition, NotOwner, RunRecord, StoreError, UnknownRun, kept
+from cdvft_app.store.records import IllegalTransition, NotOwner, RunRecord, StoreError, UnknownRun
 from cdvft_app.store.spending import Spending
 from cdvft_app.store.viewers import EVERYTHING, Viewer
 
@@ -94,7 +94,7 @@ class RunStore:
         }
         with self._database.writing() as connection:
             made = [
-                making.insert(
+                new_run.insert(
                     connection,
                     one,
                     position=position,
@@ -149,7 +149,7 @@ class RunStore:
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
         with self._database.reading() as connection:
-            return self.folders.path / kept(connection, run_id)["folder"]
+            return self.folders.path / records.require_run(connection, run_id)["folder"]
 
     def make_folder(self, run_id: str) -> Path:
         """The run's folder, made if it is missing. Only a run that is in the history has one."""
@@ -167,7 +167,7 @@ class RunStore:
         """
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
-            run = kept(connection, run_id)
+            run = records.require_run(connection, run_id)
             row = dict(rows.append(connection, run["number"], event, self.folders.path))
         cursor = row.pop("cursor")
         self.folders.keep_row(run["folder"], row)
@@ -211,13 +211,13 @@ class RunStore:
         """Move a run to `state`, or raise `IllegalTransition`; with `epoch`, as for `append`."""
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
-            states.move(connection, kept(connection, run_id)["number"], state, reason, process)
+            states.move(connection, records.require_run(connection, run_id)["number"], state, reason, process)
         self.folders.keep_facts(run_id)
 
     def ask_to_stop(self, run_id: str) -> None:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
         with self._database.writing() as connection:
-            number = kept(connection, run_id)["number"]
+            number = records.require_run(connection, run_id)["number"]
             found = records.select(connection, "WHERE number = ?", number)[0]
             if found.state == "queued":
                 states.move(connection, number, "stopped", "Stopped before it began.")
@@ -273,7 +273,7 @@ class RunStore:
 
     def _update(self, run_id: str, **changed: object) -> None:
         with self._database.writing() as connection:
-            states.update(connection, kept(connection, run_id)["number"], changed)
+            states.update(connection, records.require_run(connection, run_id)["number"], changed)
         self.folders.keep_facts(run_id)
 
     def delete(self, run_id: str, token: str) -> None:
@@ -285,7 +285,7 @@ class RunStore:
         """Delete the run, its rows and its folder; refused while it trains."""
         self.leases.expire()
         with self._database.writing() as connection:
-            row = kept(connection, run_id)
+            row = records.require_run(connection, run_id)
             found = records.select(connection, "WHERE number = ?", row["number"])[0]
             if found.state in states.ACTIVE:
                 raise IllegalTransition(f"“{found.name}” is {found.state}; stop it first, then delete it.")

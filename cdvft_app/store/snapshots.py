@@ -82,7 +82,7 @@ def _opened(folder: Path, step: int) -> Iterator[Any]:
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that have a whole snapshot, in order: one that was cut off costs that step alone."""
+    """The steps that have a complete snapshot, in order: a truncated file costs its step alone."""
     return [step for step in _kept(folder) if _whole(folder / _file(step))]
 
 
@@ -96,7 +96,7 @@ def remove(folder: Path, step: int) -> None:
 
 
 def _whole(file: Path) -> bool:
-    """Whether the file is as long as its head says; its numbers are not looked at."""
+    """Whether the file is as long as its header says; its numbers are not read."""
     try:
         status = file.stat()
         return _opens(file, status.st_mtime_ns, status.st_size)
@@ -119,7 +119,7 @@ def _kept(folder: Path) -> list[int]:
 
 
 def remove_after(folder: Path, step: int) -> None:
-    """Forget the snapshots of later steps, which a run resumed at `step` computes again."""
+    """Remove the snapshots of later steps, which a run resumed at `step` writes again."""
     for later in _kept(folder):
         if later > step:
             remove(folder, later)

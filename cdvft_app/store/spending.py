@@ -1,4 +1,4 @@
-"""Seconds of this machine by visitor, as a public server counts them; a restart forgets none."""
+"""Seconds of this machine by visitor, as a public server counts them, in the history's table `spent`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT_DAYS = 31
 def charge(
     connection: sqlite3.Connection, visitor: str | None, what: str, seconds: float, now: float
 ) -> None:
-    """Count seconds that ended now, inside the caller's transaction; of nobody: none."""
+    """Count seconds that end at `now`, inside the caller's transaction; without a visitor, none."""
     if visitor is not None and seconds > 0:
         connection.execute("INSERT INTO spent VALUES (?, ?, ?, ?)", (visitor, what, now, seconds))
         connection.execute("DELETE FROM spent WHERE ended < ?", (now - KEPT_DAYS * 86_400,))
@@ -28,7 +28,7 @@ def take_turn(connection: sqlite3.Connection, visitor: str | None, now: float) -
 
 @dataclass(frozen=True)
 class Spent:
-    """What a visitor took: seconds in all, of it training; runs of its that wait or train now."""
+    """A visitor's seconds in all, of it training, and the number of its runs that wait or train now."""
 
     visitor: str
     seconds: float
@@ -54,7 +54,7 @@ class Spending:
             return [(row["ended"], row["seconds"]) for row in connection.execute(query, (visitor, begin))]
 
     def promised(self, visitor: str) -> float:
-        """Seconds that by their forecasts the visitor's waiting and training runs will take."""
+        """Seconds that the visitor's waiting and training runs take by their forecasts."""
         query = (
             "SELECT coalesce(sum(json_extract(forecast, '$.whole_seconds.value')), 0) FROM runs"
             " WHERE visitor = ? AND state IN ('queued', 'preparing', 'running', 'stopping')"
@@ -63,7 +63,7 @@ class Spending:
             return connection.execute(query, (visitor,)).fetchone()[0]
 
     def visitors(self, begin: float) -> list[Spent]:
-        """Everybody who took time after `begin` or has runs that wait or train, who took most first."""
+        """Visitors who took time after `begin` or have runs that wait or train, by seconds, descending."""
         query = """
             WITH known AS (
                 SELECT visitor, seconds, what = 'training' AS trained, 0 AS run FROM spent WHERE ended > ?

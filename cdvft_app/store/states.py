@@ -1,4 +1,4 @@
-"""The states of a run, which may follow which, and the one place where a state changes."""
+"""The states of a run, their transitions, and the one function that changes a state."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def move(
 ) -> None:
     """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
     query = "SELECT id, state, epoch, visitor, started, lease_until FROM runs WHERE number = ?"
-    run_id, was, epoch, visitor, started, until = connection.execute(query, (number,)).fetchone()
-    if state not in TRANSITIONS[was]:
-        allowed = " or ".join(TRANSITIONS[was]) or "nothing else"
-        raise IllegalTransition(f"This run is {was}; it can become {allowed}, not {state}.")
+    run_id, previous, epoch, visitor, started, lease_until = connection.execute(query, (number,)).fetchone()
+    if state not in TRANSITIONS[previous]:
+        allowed = " or ".join(TRANSITIONS[previous]) or "nothing else"
+        raise IllegalTransition(f"This run is {previous}; it can become {allowed}, not {state}.")
     now = time.time()
     changed: dict[str, object] = {"state": state, "reason": reason}
     if state in FINAL:
@@ -55,9 +55,11 @@ def move(
         changed |= {"started": now, "ended": None, "process": process}
         changed |= {"epoch": epoch + 1, "lease_until": lease_end()}
         spending.take_turn(connection, visitor, now)
-    if was in ACTIVE and state in FINAL and started is not None:  # a dead program's lease has ended before
-        spending.charge(connection, visitor, "training", min(now, until or now) - started, now)
-    if was in RESUMABLE:  # the end that was written is no longer the end
+    if (
+        previous in ACTIVE and state in FINAL and started is not None
+    ):  # a dead program's lease has ended before
+        spending.charge(connection, visitor, "training", min(now, lease_until or now) - started, now)
+    if previous in RESUMABLE:  # the run goes on, so its `done` row is void
         connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run_id,))
     update(connection, number, changed)
 

@@ -1,4 +1,4 @@
-"""Who looks at the history: a run that is private or hidden is seen by its owner alone."""
+"""Filters the history's queries by viewer: only its owner sees a run that is private or hidden."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Viewer:
     Args:
         owner: the hash of the token by which it owns runs; None: it owns none.
         everything: whether it sees all runs: the app itself, a terminal, the operator.
-        name: what runs of others are called instead of by their names, and without what their owners typed;
-            None: by their names.
+        name: the name that replaces a name of others' runs, which then have nothing else that their owners
+            typed; None: all stays.
     """
 
     owner: str | None = None

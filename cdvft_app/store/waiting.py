@@ -1,4 +1,4 @@
-"""The order in which queued runs are taken: races before sweeps, visitors in turn, then first come.
+"""The order of the queue: races before sweeps, visitors in turn, then first come, first served.
 
 A sweep has many runs that nobody watches one by one; a race must not wait for more than the one that trains.
 On a public server visitors take turns: the first run of each comes before the second of any, and among
@@ -33,9 +33,9 @@ def conditions(
     owner: str | None, sweep: bool | None, visitor: str | None = None
 ) -> tuple[str, tuple[object, ...]]:
     """SQL for runs of the owner with this token's hash, of sweeps or of races, of a visitor; None: of any."""
-    given = {"token_hash": owner, "sweep": sweep, "visitor": visitor}
-    given = {column: value for column, value in given.items() if value is not None}
-    return " AND ".join(["TRUE", *(f"{column} = ?" for column in given)]), tuple(given.values())
+    filters = {"token_hash": owner, "sweep": sweep, "visitor": visitor}
+    filters = {column: value for column, value in filters.items() if value is not None}
+    return " AND ".join(["TRUE", *(f"{column} = ?" for column in filters)]), tuple(filters.values())
 
 
 def count(

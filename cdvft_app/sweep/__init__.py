@@ -1,4 +1,4 @@
-"""A grid of runs around one race: what is asked for, what came out, and what it says."""
+"""Sweeps: a grid of runs around one race, its request, its results and the payload for the page."""
 
 from cdvft_app.sweep.request import SweepRequest, numbers, parse_sweep
 

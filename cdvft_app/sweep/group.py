@@ -1,4 +1,4 @@
-"""A sweep in the store: its runs' outcomes, how far it is, and how long the rest takes."""
+"""A sweep's runs in the store: their results, the sweep's progress, and the seconds that are left."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from statistics import mean
 
 from cdvft_app import catalog
-from cdvft_app.judging.sweep_results import Outcome
+from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.compare import SweepProgress, SweepShown
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, UNFINISHED
 from cdvft_app.sweep.payload import payload
 
 
-def outcome(run: RunRecord) -> Outcome:
-    return Outcome(
+def sweep_run(run: RunRecord) -> SweepRun:
+    return SweepRun(
         settings=run.settings,
         state=run.state,
         metric=run.metric if run.state == "finished" else None,
@@ -24,12 +24,12 @@ def outcome(run: RunRecord) -> Outcome:
     )
 
 
-def shown(runs: Sequence[RunRecord]) -> SweepShown:
-    """What the page draws of the runs of one sweep."""
+def results(runs: Sequence[RunRecord]) -> SweepShown:
+    """The results of one sweep's runs as the page shows them."""
     first = next((run for run in runs if run.state == "finished"), runs[0])
     evaluated = first.result.get("evaluation_examples")
     return {
-        **payload([outcome(run) for run in runs], first.metric_name, evaluated),
+        **payload([sweep_run(run) for run in runs], first.metric_name, evaluated),
         "title": runs[0].name,
         "origin": origin(runs[0]),
         "device": first.device,
@@ -54,18 +54,20 @@ def origin(run: RunRecord) -> str:
 
 
 def progress(runs: Sequence[RunRecord]) -> SweepProgress:
-    """Counts by state, whether all has ended, and the seconds left: None until one run has finished.
+    """Counts by state, and the seconds left: None until one run has finished.
 
-    The time left is what finished runs took from their start to their end, preparation and evaluation
-    included, times what is still to come. It is that of one worker.
+    They are the finished runs' mean duration, preparation and evaluation included, times the number of runs
+    that are left, as one worker takes them.
     """
     counts = Counter(run.state for run in runs)
     waiting = sum(counts[state] for state in UNFINISHED)
-    took = [run.ended - run.started for run in runs if run.state == "finished" and run.ended and run.started]
+    durations = [
+        run.ended - run.started for run in runs if run.state == "finished" and run.ended and run.started
+    ]
     return {
         "runs": len(runs),
         "states": dict(counts),
         "waiting": waiting,
         "ended": sum(counts[state] for state in FINAL),
-        "seconds_left": mean(took) * waiting if took and waiting else None,
+        "seconds_left": mean(durations) * waiting if durations and waiting else None,
     }

@@ -1,4 +1,4 @@
-"""A sweep as the page draws it: its table, every heatmap and line, and its sentences, as JSON."""
+"""A sweep's results as JSON for the page: its table, every heatmap and line chart, and its sentences."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import cast
 
+from cdvft_app.judging.sweep_labels import RATES, setting_label, symbol, tick_label, value_label
 from cdvft_app.judging.sweep_results import (
-    Outcome,
-    Rest,
+    Reduction,
     Setting,
     Spread,
+    SweepRun,
     Value,
     ascending,
     comparable,
@@ -21,13 +22,12 @@ from cdvft_app.judging.sweep_results import (
     varied,
 )
 from cdvft_app.judging.sweep_sentences import sentences
-from cdvft_app.judging.sweep_words import RATES, name, symbol, tick, value_text
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.compare import (
-    SweepGiven,
     SweepHeatmap,
     SweepLines,
     SweepPoint,
+    SweepResults,
     SweepSetting,
     SweepSpread,
 )
@@ -36,10 +36,10 @@ Series = Mapping[str, tuple[str, Sequence[Setting]]]
 
 
 def payload(
-    outcomes: Sequence[Outcome], metric_name: str | None, evaluation_examples: int | None
-) -> SweepGiven:
-    """Everything the page shows of these runs besides how far they are."""
-    settings = settings_of(outcomes)
+    runs: Sequence[SweepRun], metric_name: str | None, evaluation_examples: int | None
+) -> SweepResults:
+    """Everything that the page shows of these runs, except their progress."""
+    settings = settings_of(runs)
     methods = list(dict.fromkeys(one.method for one in settings))
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
     return {
@@ -57,10 +57,10 @@ def payload(
 def _setting(one: Setting) -> SweepSetting:
     return {
         "method": one.method,
-        "name": name(one),
+        "name": setting_label(one),
         "values": {dimension: value for dimension, value in one.values.items() if value is not None},
         "spread": _spread(one.spread),
-        "seeds": len(one.outcomes),
+        "seeds": len(one.runs),
         "failed": one.failed,
         "parameters": one.parameters,
         "seconds": one.seconds,
@@ -74,8 +74,8 @@ def _heatmaps(method: str, settings: Sequence[Setting]) -> list[SweepHeatmap]:
             "key": f"{method}:{down}:{across}",
             "method": method,
             "title": f"{METHODS[method].title}: {symbol(method, down)} by {symbol(method, across)}",
-            "rows": [value_text(method, down, value) for value in values[down]],
-            "columns": [value_text(method, across, value) for value in values[across]],
+            "rows": [value_label(method, down, value) for value in values[down]],
+            "columns": [value_label(method, across, value) for value in values[across]],
             "over_others": len(values) > 2,
             "cells": {
                 "mean": _cells(settings, down, across, "mean"),
@@ -99,7 +99,7 @@ def _lines(method: str, settings: Sequence[Setting]) -> list[SweepLines]:
         for other in split:
             fair = comparable(settings, (along, other))
             series = {
-                value_text(method, other, value): (
+                value_label(method, other, value): (
                     method,
                     [one for one in fair if one.values[other] == value],
                 )
@@ -122,12 +122,12 @@ def _rate_lines(by_method: dict[str, list[Setting]]) -> list[SweepLines]:
 
 
 def _chart(key: str, title: str, along: str, values: Sequence[Value], series: Series) -> SweepLines:
-    method, _ = next(iter(series.values()))  # all of one method, or along what all share
+    method, _ = next(iter(series.values()))  # all are of one method, or along the rate, which all share
     return {
         "key": key,
         "title": title,
         "axis": _axis_title(method, along),
-        "ticks": [tick(method, along, value) for value in values],
+        "ticks": [tick_label(method, along, value) for value in values],
         "series": [
             {
                 "label": label,
@@ -145,13 +145,17 @@ def _axis_title(method: str, along: str) -> str:
     return METHODS[method].settings()[along].long
 
 
-def _points(settings: Sequence[Setting], along: str, rest: Rest) -> list[SweepPoint]:
-    found = ((value, _spread(spread)) for value, spread in line(settings, along, rest))
-    return [{"at": tick(settings[0].method, along, value), **spread} for value, spread in found if spread]
+def _points(settings: Sequence[Setting], along: str, reduction: Reduction) -> list[SweepPoint]:
+    spreads = ((value, _spread(spread)) for value, spread in line(settings, along, reduction))
+    return [
+        {"at": tick_label(settings[0].method, along, value), **spread} for value, spread in spreads if spread
+    ]
 
 
-def _cells(settings: Sequence[Setting], down: str, across: str, rest: Rest) -> list[list[SweepSpread | None]]:
-    return [[_spread(cell) for cell in row] for row in table(settings, down, across, rest)]
+def _cells(
+    settings: Sequence[Setting], down: str, across: str, reduction: Reduction
+) -> list[list[SweepSpread | None]]:
+    return [[_spread(cell) for cell in row] for row in table(settings, down, across, reduction)]
 
 
 def _spread(spread: Spread | None) -> SweepSpread | None:

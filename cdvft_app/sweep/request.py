@@ -1,7 +1,7 @@
 """A sweep: one race's settings, with lists in place of single values, crossed method by method.
 
-A method is crossed only with what it uses: `m` says nothing to LoRA, and a run that differs from another in
-nothing but an unused number would be the same run twice.
+A method is crossed only with its own settings: LoRA has no `m`, and two runs that differ in nothing but a
+number that is not used would be the same run twice.
 """
 
 from __future__ import annotations
@@ -46,12 +46,14 @@ class SweepRequest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_before(cls, values: Any) -> Any:
+    def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_sweep(values)
 
     @field_validator("vary")
     @classmethod
-    def _known(cls, vary: dict[str, dict[str, tuple[int, ...]]]) -> dict[str, dict[str, tuple[int, ...]]]:
+    def _only_sizes(
+        cls, vary: dict[str, dict[str, tuple[int, ...]]]
+    ) -> dict[str, dict[str, tuple[int, ...]]]:
         for key, lists in vary.items():
             if key not in METHODS:
                 raise ValueError(f"there is no method {key[:40]!r}; choose of {', '.join(METHODS)}")
@@ -77,27 +79,27 @@ class SweepRequest(BaseModel):
 
     def count(self) -> int:
         """How many runs the grid has."""
-        a_seed = sum(
+        per_seed = sum(
             prod(map(len, self._varied(method).values())) * (len(self.learning_rates) or 1)
             for method in self.base.methods
         )
-        return a_seed * (len(self.seeds) or 1)
+        return per_seed * (len(self.seeds) or 1)
 
     def runs(self) -> tuple[RunSettings, ...]:
-        """All runs, the first seed's first: a sweep that is cut off is a whole smaller one.
+        """All runs, the first seed's first, so that a sweep that is stopped early is a complete smaller one.
 
         Raises:
             InvalidChoice: there is no such recipe, or a value is out of its range.
         """
         rates = catalog.get_recipe(self.base.recipe).learning_rates
         shared = self.base.model_dump(exclude={"methods", "seed"})
-        made = [
+        runs = [
             _settings(shared | {"seed": seed, "method": values})
             for seed in self.seeds or (self.base.seed,)
             for method in self.base.methods
             for values in self._crossed(method, method.learning_rate or rates[method.key])
         ]
-        return tuple(dict.fromkeys(made))
+        return tuple(dict.fromkeys(runs))
 
     def _varied(self, method: Method) -> dict[str, tuple[int, ...]]:
         lists = self.vary.get(method.key, {})
@@ -133,7 +135,7 @@ def parse_sweep(values: object) -> SweepRequest:
 
 
 def numbers(typed: str) -> list[Any]:
-    """ "2, 3 4.5" as [2, 3, 4.5]; what is no number stays text, which the request's check quotes."""
+    """ "2, 3 4.5" as [2, 3, 4.5]; what is no number stays text, for the validation error to quote."""
     return [_number(part) for part in re.split(r"[,;\s]+", typed.strip()) if part]
 
 

@@ -176,8 +176,8 @@ class Prepared:
         evaluation_rows: for each of them its place among the rows as they were loaded.
         lengths: of the training examples.
         commits: of the hub, by title, for what came from there.
-        majority: the commonest class of the training rows, and its share of the evaluation rows; None for a
-            regression.
+        baseline: how often the commonest class of the training rows is right on the evaluation rows, as a
+            sentence; None without classes.
         watched: of the evaluation rows, and the visitor's own.
     """
 
@@ -187,5 +187,5 @@ class Prepared:
     evaluation_rows: list[int]
     lengths: list[int]
     commits: dict[str, str]
-    majority: tuple[str, float] | None
+    baseline: str | None
     watched: Watched = Watched()

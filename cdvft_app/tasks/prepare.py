@@ -65,7 +65,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,
-        majority=_majority(rows),
+        baseline=_baseline(rows),
     )
 
 
@@ -80,8 +80,11 @@ def _watched(task: Task, rows: Rows, own: str | None) -> Watched:
     return Watched((*prompts, own), (*right, None))
 
 
-def _majority(rows: Rows) -> tuple[str, float] | None:
+def _baseline(rows: Rows) -> str | None:
     if not rows.labels:
         return None
     commonest = int(np.bincount(rows.train.labels).argmax())
-    return rows.labels[commonest], float((rows.evaluation.labels == commonest).mean())
+    share = float((rows.evaluation.labels == commonest).mean())
+    return (
+        f"Always answering “{rows.labels[commonest]}”, the commonest class, is right in {100 * share:.1f} %."
+    )

@@ -10,33 +10,35 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback, get_reporting_integration_callbacks
 
+from cdvft_app.events import Event, Note
+
 PROJECT = "cdvft"  # trackio's name for what belongs together
 FOLDER = "tensorboard"  # in a run's folder: `tensorboard --logdir RUNS_DIR/runs` shows all
 _log = logging.getLogger(__name__)
 
 
-def trackers(names: tuple[str, ...], folder: Path, note: Callable[[str], None]) -> list[TrainerCallback]:
+def trackers(names: tuple[str, ...], folder: Path, emit: Callable[[Event], None]) -> list[TrainerCallback]:
     """The callbacks of the trackers named.
 
     Args:
         names: as transformers calls them.
         folder: the run's.
-        note: hears which of them failed, in a sentence; it is not asked again.
+        emit: hears which of them failed, which is told nothing more.
     """
     made: list[TrainerCallback] = []
     for name, kind in zip(names, get_reporting_integration_callbacks(list(names)), strict=True):
         tracker = kind()
         if isinstance(tracker, TensorBoardCallback):
             tracker.logging_dir = str(folder / FOLDER)  # its usual place goes with the checkpoints
-        made.append(Spared(name, tracker, note))
+        made.append(Spared(name, tracker, emit))
     return made
 
 
 class Spared(TrainerCallback):
     """Hands a tracker what it logs until it fails once."""
 
-    def __init__(self, name: str, tracker: TrainerCallback, note: Callable[[str], None]) -> None:
-        self._name, self._tracker, self._note = name, tracker, note
+    def __init__(self, name: str, tracker: TrainerCallback, emit: Callable[[Event], None]) -> None:
+        self._name, self._tracker, self._emit = name, tracker, emit
         self._trained = self._failed = False
 
     def on_train_begin(self, *told: Any, **more: Any) -> None:
@@ -60,4 +62,5 @@ class Spared(TrainerCallback):
         except Exception as error:  # whatever a package of others raises
             self._failed = True
             _log.warning("%s failed", self._name, exc_info=error)
-            self._note(f"{self._name} failed ({type(error).__name__}) and is told nothing more of this run.")
+            said = f"{self._name} failed ({type(error).__name__}) and is told nothing more of this run."
+            self._emit(Note(said, "warning"))

@@ -55,7 +55,7 @@ def build(settings: RunSettings, model: nn.Module, head: str | None) -> nn.Modul
         model.get_submodule(head).requires_grad_(True)
         return model
     # A model whose layers the catalogue does not know.
-    filled = settings.method.filled(_targets(model, settings.target_modules or ()))
+    filled = settings.method.with_layer_defaults(_targets(model, settings.target_modules or ()))
     settings = settings.model_copy(update={"method": filled})
     kind = "CAUSAL_LM" if head is None else "SEQ_CLS"
     more = {"task_type": kind} if isinstance(model, PreTrainedModel) else {}

@@ -128,9 +128,8 @@ def _prepare(
     commits = [f"{title}: commit {commit} of the hub." for title, commit in prepared.commits.items()]
     for note in (*prepared.task.notes, *commits):
         emit(Note(note))
-    if plan.settings.data and prepared.majority:
-        name, share = prepared.majority
-        emit(Note(f"Always answering “{name}”, the commonest class, is right in {100 * share:.1f} %."))
+    if plan.settings.data and prepared.baseline:
+        emit(Note(prepared.baseline))
     if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
         progress(None, "Loading CDVFT's compiled kernel")
         library()  # may have to compile it, which is no part of a step's time
@@ -182,10 +181,7 @@ class _Run:
             eval_dataset=prepared.evaluation,
             data_collator=self.task.collate,
             compute_metrics=self.held_out,
-            callbacks=[
-                self.reporter,
-                *trackers(report_to(), folder, lambda text: emit(Note(text, "warning"))),
-            ],
+            callbacks=[self.reporter, *trackers(report_to(), folder, emit)],
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=arguments.head_learning_rate(plan),

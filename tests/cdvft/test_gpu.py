@@ -56,7 +56,7 @@ def test_agrees_with_the_dense_product(
     factors = Factors(ours[1 : m + 1], ours[m + 1 :], ALPHA)
     out = adapted_linear(ours[0], weight.to(device, dtype), None, factors, backend)
     found = [out, *torch.autograd.grad(out, ours, grad.to(device, out.dtype))]
-    wanted = [truth, *torch.autograd.grad(truth, variables, grad)]
+    expected = [truth, *torch.autograd.grad(truth, variables, grad)]
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
-    for a, b in zip(found, wanted, strict=True):
+    for a, b in zip(found, expected, strict=True):
         assert (a.cpu().double() - b).norm() <= tolerance * b.norm()

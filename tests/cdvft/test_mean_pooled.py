@@ -97,12 +97,12 @@ def test_an_adapter_is_loaded_onto_it_as_onto_any_model(encoder, tmp_path):
 @pytest.mark.parametrize("labels", [1, 3])
 def test_it_trains_by_itself_as_transformers_models_do(encoder, labels):
     model = MeanPooledForSequenceClassification.on(encoder, num_labels=labels)
-    wanted = torch.tensor([0.5, -1.0]) if labels == 1 else torch.tensor([2, 0])
-    given = model(TOKENS, MASK, labels=wanted)
+    targets = torch.tensor([0.5, -1.0]) if labels == 1 else torch.tensor([2, 0])
+    output = model(TOKENS, MASK, labels=targets)
     if labels == 1:
-        expected = ((given.logits[:, 0] - wanted) ** 2).mean()
+        expected = ((output.logits[:, 0] - targets) ** 2).mean()
     else:
-        expected = -given.logits.log_softmax(-1)[[0, 1], [2, 0]].mean()
-    torch.testing.assert_close(given.loss, expected)
-    given.loss.backward()
+        expected = -output.logits.log_softmax(-1)[[0, 1], [2, 0]].mean()
+    torch.testing.assert_close(output.loss, expected)
+    output.loss.backward()
     assert model.classifier.weight.grad.abs().sum() > 0

@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from cdvft import CDVFTConfig
 from cdvft.kernels import cd_linear, cd_linear_reference
 from cdvft.kernels.rule import BACKENDS
-from cdvft.kernels.spectra import _kept
+from cdvft.kernels.spectra import _cache
 
 FAST = [backend for backend in BACKENDS if backend != "reference"]
 
@@ -81,9 +81,9 @@ def test_a_model_on_meta_tells_its_shapes() -> None:
 def test_off_the_cpu_backward_forgets_spectra() -> None:
     diagonals, circulants = ([t.to("meta").requires_grad_() for t in ts] for ts in vectors(48))
     y = cd_linear(torch.empty(5, 48, device="meta"), diagonals, circulants, 1.0, "fft")
-    assert circulants[0] in _kept
+    assert circulants[0] in _cache
     y.sum().backward()
-    assert circulants[0] not in _kept
+    assert circulants[0] not in _cache
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -36,12 +36,12 @@ def train(folder: str, lives_until: int | None) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return trace
 
-    def saves(self: Any, *given: Any, **named: Any) -> Any:
+    def saves(self: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal written
         written += 1
         if written == FATAL:
             sys.settrace(trace)
-        return save(self, *given, **named)
+        return save(self, *args, **kwargs)
 
     def seals(checkpoint: Path) -> None:
         seal(checkpoint)

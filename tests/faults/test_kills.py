@@ -72,7 +72,7 @@ def lines_of(root: Path) -> int:
 
     sys.settrace(trace)
     try:
-        life(root, lambda said: None)
+        life(root, lambda message: None)
     finally:
         sys.settrace(None)
     return count
@@ -94,34 +94,34 @@ def killed_before_line(root: Path, number: int) -> list[list[str]]:
 
         try:
             sys.settrace(trace)
-            life(root, lambda said: os.write(write, f"{said}\n".encode()) and None)
+            life(root, lambda reported: os.write(write, f"{reported}\n".encode()) and None)
         finally:
             os._exit(0)
     os.close(write)
     with open(read, encoding="utf-8") as pipe:
-        said = [line.split() for line in pipe]
+        reported = [line.split() for line in pipe]
     os.waitpid(child, 0)
-    return said
+    return reported
 
 
 def test_fifty_kills_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
     drawn = random.Random(11)
     most, rows, cut_off = lines_of(tmp_path), {}, 0
-    told: dict[str, set[str]] = {"deleting": set(), "deleted": set(), "finished": set()}
+    reported: dict[str, set[str]] = {"deleting": set(), "deleted": set(), "finished": set()}
     for _ in range(KILLS):
-        said = killed_before_line(tmp_path, drawn.randrange(1, most))
-        cut_off += not said or said[-1][0] != "deleted"
-        for word, run_id, *step in said:
+        reports = killed_before_line(tmp_path, drawn.randrange(1, most))
+        cut_off += not reports or reports[-1][0] != "deleted"
+        for word, run_id, *step in reports:
             if word in ("step", "made"):
                 rows[run_id] = int(step[0]) if step else 0
-            if word in told:
-                told[word].add(run_id)
+            if word in reported:
+                reported[word].add(run_id)
         # A server that starts now sees all that was reported, and nobody trains any more.
         store = RunStore(tmp_path)
         known = {run.id: run for run in store.history()}
-        assert not told["deleted"] & set(known)
-        assert set(rows) - told["deleting"] <= set(known), "a run that was made is lost"
-        assert all(known[run].state == "finished" for run in told["finished"] & set(known))
+        assert not reported["deleted"] & set(known)
+        assert set(rows) - reported["deleting"] <= set(known), "a run that was made is lost"
+        assert all(known[run].state == "finished" for run in reported["finished"] & set(known))
         for run in set(rows) & set(known):
             kept = [row["step"] for row in store.rows(run, kinds=["step"])[0]]
             assert kept == list(range(1, len(kept) + 1)) and len(kept) >= rows[run]

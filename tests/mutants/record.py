@@ -17,13 +17,13 @@ KILLED = {1, 3, 24, 36, 152, 255, -24, -9}  # a test failed, or the change never
 
 def diff(mutant: str) -> list[str]:
     """The changed lines of one mutant."""
-    shown = subprocess.run(
+    output = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("mutate.py")), "show", mutant],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.splitlines()
-    return [line for line in shown if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
+    return [line for line in output if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
 
 
 def main() -> None:

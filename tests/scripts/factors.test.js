@@ -61,7 +61,7 @@ function layer() {
   return new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, trained: 12, texts: [] }, FACTS, RUN);
 }
 
-test("a layer has its vectors at each snapshot, in the order in which data meets them", () => {
+test("a layer has its vectors at each snapshot, in the order in which they are applied", () => {
   const found = layer();
   assert.deepEqual(found.order, ["diagonal.0", "circulant.0", "diagonal.1"]);
   assertClose(found.at("diagonal.0", 1), irregular(12, 1).slice(4, 8), 1e-6);

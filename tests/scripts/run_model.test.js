@@ -223,10 +223,10 @@ const scored = (id, method, metric, parameters) =>
   });
 
 test("where it is over CDVFT stands against the others, with its numbers and its doubt", () => {
-  const said = outcome([scored("cdvft", "cdvft", 0.75, 100), scored("lora", "lora", 0.77, 500)]);
-  assert.match(said, /^CDVFT ended 2\.0 points below LORA with 5 times fewer trained numbers\./);
+  const sentence = outcome([scored("cdvft", "cdvft", 0.75, 100), scored("lora", "lora", 0.77, 500)]);
+  assert.match(sentence, /^CDVFT ended 2\.0 points below LORA with 5 times fewer trained numbers\./);
   // the standard error of 75 % in 1,024 is the root of 0.75 · 0.25 / 1024, 1.35 points; of 77 % it is 1.32
-  assert.match(said, /1,024 held-out examples.*±1\.3 to ±1\.4 points/);
+  assert.match(sentence, /1,024 held-out examples.*±1\.3 to ±1\.4 points/);
 });
 
 test("what was laid over the race from another one is not judged with it", () => {

@@ -1,4 +1,4 @@
-// One quantity of all methods as bars, with a switch over them, and what is seen of it in sentences.
+// One quantity of all methods as bars, with a switch over the quantities, and sentences on the chosen one.
 
 import { h, paragraphs, segmented } from "../shared/dom.js";
 import { draw, NARROW, onTheme } from "../shared/plotly.js";

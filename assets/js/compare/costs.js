@@ -103,7 +103,7 @@ export function mount({ element, props, watch }) {
     );
   }
 
-  function tellAge() {
+  function showAge() {
     if (!element.isConnected) return;
     const { measured } = props.value.shown ?? {};
     if (!measured) return setText(age, "Step time and peak memory are not measured on this machine yet.");
@@ -144,7 +144,7 @@ export function mount({ element, props, watch }) {
       ),
     );
     fillTable(shown);
-    tellAge();
+    showAge();
     advice.replaceChildren(...paragraphs(shown.advice));
     bars.show(shown);
     growth.show(shown);
@@ -152,6 +152,6 @@ export function mount({ element, props, watch }) {
   }
 
   watch("value", show);
-  setInterval(tellAge, 30_000);
+  setInterval(showAge, 30_000);
   show();
 }

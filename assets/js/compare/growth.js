@@ -1,4 +1,4 @@
-// How cost grows: curves that the server computed, and a marker to drag along them.
+// The growth of costs: curves that the server computed, and a marker to drag along them.
 
 import { h, segmented, setText, swatch } from "../shared/dom.js";
 import { amount, count, times } from "../shared/format.js";
@@ -41,7 +41,7 @@ export class GrowthChart {
       min: 0,
       step: 1,
       "aria-label": "Marker",
-      oninput: () => this.mark(),
+      oninput: () => this.moveMarker(),
     });
     this.readout = h("ul", { class: "readout", role: "list", "aria-live": "polite" });
     this.place = h("span", { class: "place" });
@@ -111,14 +111,14 @@ export class GrowthChart {
     return QUANTITIES.find(([key]) => key === this.quantity)?.[1] ?? "";
   }
 
-  get now() {
+  get current() {
     const found = this.growth.find(({ key }) => key === this.axis);
     if (!found) throw new Error(`nothing grows along ${this.axis}`);
     return found;
   }
 
   reset() {
-    const { x, at } = this.now;
+    const { x, at } = this.current;
     this.slider.max = String(x.length - 1);
     this.slider.value = String(nearest(x, at));
     this.redraw();
@@ -129,14 +129,14 @@ export class GrowthChart {
     if (!("_fullLayout" in this.chart)) return; // not drawn yet
     const axis = /** @type {Drawn} */ (this.chart)._fullLayout.xaxis;
     const pixel = event.clientX - this.chart.getBoundingClientRect().left - axis._offset;
-    const index = nearest(this.now.x, Number(axis.p2d(pixel)));
+    const index = nearest(this.current.x, Number(axis.p2d(pixel)));
     if (String(index) === this.slider.value) return;
     this.slider.value = String(index);
-    this.mark();
+    this.moveMarker();
   }
 
   line() {
-    const x = this.now.x[Number(this.slider.value)];
+    const x = this.current.x[Number(this.slider.value)];
     return [
       {
         type: "line",
@@ -152,7 +152,7 @@ export class GrowthChart {
   }
 
   redraw() {
-    const { title, x, note, series } = this.now;
+    const { title, x, note, series } = this.current;
     const layout = structuredClone(this.base);
     Object.assign(layout.xaxis, {
       type: "log",
@@ -182,17 +182,17 @@ export class GrowthChart {
     });
     setText(this.note, note);
     this.table.refresh();
-    this.tell();
+    this.showReadout();
   }
 
-  mark() {
+  moveMarker() {
     if (window.Plotly && "_fullLayout" in this.chart)
       window.Plotly.relayout(this.chart, resolve({ shapes: this.line() }, this.chart));
-    this.tell();
+    this.showReadout();
   }
 
-  tell() {
-    const { x, series, at, short } = this.now;
+  showReadout() {
+    const { x, series, at, short } = this.current;
     const index = Number(this.slider.value);
     const cdvft = series.find(({ method }) => method === "cdvft")?.costs[this.quantity][index] ?? null;
     const place = `${short} = ${count(x[index])}${x[index] === at ? " (as set)" : ""}`;
@@ -215,7 +215,7 @@ export class GrowthChart {
   }
 
   numbers() {
-    const { x, series, title } = this.now;
+    const { x, series, title } = this.current;
     const values = series.flatMap((one) =>
       x.map((value, index) => ({ label: one.label, value, cost: one.costs[this.quantity][index] })),
     );

@@ -25,41 +25,41 @@ export function mount({ element, props, trigger, watch }) {
   const hint =
     "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
   find(element, ".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
-  let deaf = false; // what still arrives between Cancel and its answer is not shown
+  let cancelling = false; // what still arrives between Cancel and its answer is not shown
   let kept = 0;
 
   function begin() {
-    deaf = false;
+    cancelling = false;
     kept = 0;
     show({ state: "on", text: "Starting", fraction: 0 });
     trigger("measure", {});
   }
 
   function stop() {
-    deaf = true;
+    cancelling = true;
     trigger("cancel", {});
     cancel.disabled = true;
     setText(text, "Cancelling");
   }
 
   /** @param {Omit<Measuring, "kept">} now */
-  function show({ state, text: said, fraction }) {
-    const on = state === "on";
-    start.disabled = on;
-    cancel.disabled = !on;
-    bar.classList.toggle("idle", !on);
+  function show({ state, text: message, fraction }) {
+    const running = state === "on";
+    start.disabled = running;
+    cancel.disabled = !running;
+    bar.classList.toggle("idle", !running);
     bar.setAttribute("aria-valuenow", String(Math.round(100 * fraction)));
     done.style.width = `${100 * fraction}%`;
     text.className = state === "failed" ? "problem" : "quiet";
-    setText(text, said || hint);
+    setText(text, message || hint);
   }
 
   watch("value", () => {
     const { value } = props;
     if (value.kept !== kept && value.kept > 0) trigger("kept", {});
     kept = value.kept;
-    deaf &&= value.state !== "idle"; // the answer to Cancel
-    if (!deaf) show(value);
+    cancelling &&= value.state !== "idle"; // the answer to Cancel
+    if (!cancelling) show(value);
   });
   show(props.value);
 }

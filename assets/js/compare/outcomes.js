@@ -1,4 +1,4 @@
-// What finished runs gave: their scores against what they cost, with a switch over the costs.
+// The scores of finished runs against their costs, with a switch over the costs.
 
 import { find, h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
 import { exports } from "../shared/export.js";

@@ -1,11 +1,11 @@
-// What the server answers about factors: kept, and a refusal made an error.
+// The Factors tab's requests to the server: cached, with a refusal thrown as an error.
 
 /** @import { Ask } from "../shared/part.js" */
 /** @import { Images, InspectedRuns, LayerInputs, LayerVectors, MostChanged, NoSingularValues, OpenedRun } from "../payloads.js" */
 /** @import { Overview, Refused, SingularValues, Weights } from "../payloads.js" */
 
 /**
- * What may be asked; each answer may be a refusal instead.
+ * The server functions; each may answer with a refusal instead.
  * @typedef {object} Questions
  * @property {Ask<object, InspectedRuns | Refused>} runs
  * @property {Ask<{run: string}, OpenedRun | Refused>} open

@@ -1,4 +1,4 @@
-// What a run changed in which layers, in plain words.
+// The sentence on how much a run changed which layers.
 
 import { aligned, short } from "../shared/format.js";
 

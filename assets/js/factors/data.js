@@ -23,6 +23,14 @@ export const decode = (base64) => new Float32Array(bytes(base64));
 /** @typedef {CirculantDiagonal | Dense | BlockKernel} Update */
 /** @typedef {{shape: number[], size: number, stack: Float32Array | Int32Array}} Stack a vector at all snapshots */
 
+/**
+ * The index of the number that is nearest to a value.
+ * @param {number[]} numbers
+ * @param {number} value
+ */
+export const nearestIndex = (numbers, value) =>
+  numbers.reduce((best, one, at) => (Math.abs(one - value) < Math.abs(numbers[best] - value) ? at : best), 0);
+
 export class LayerData {
   /**
    * `answer` is the server's `layer`; `facts` the layer's own of `open`; `method` and label the run's.
@@ -78,7 +86,7 @@ export class LayerData {
     return /** @type {Float32Array} */ (this.at(name, t));
   }
 
-  /** Names of CDVFT's vectors in the order in which data meets them: diagonal.0, circulant.0, diagonal.1, ... */
+  /** Names of CDVFT's vectors in the order in which they apply to the input: diagonal.0, circulant.0, diagonal.1, ... */
   get order() {
     if (this.method !== "cdvft") return [];
     const m = Object.keys(this.vectors).filter((name) => name.startsWith("diagonal.")).length;
@@ -149,11 +157,7 @@ export class LayerData {
    * @param {number} step
    */
   nearest(step) {
-    let best = 0;
-    this.steps.forEach((one, t) => {
-      if (Math.abs(one - step) < Math.abs(this.steps[best] - step)) best = t;
-    });
-    return best;
+    return nearestIndex(this.steps, step);
   }
 }
 
@@ -190,7 +194,7 @@ export const colorLimit = (matrix) => {
 };
 
 /**
- * Names as the page writes them: a₁, c₂, a₃, ... in the order in which data meets the vectors.
+ * Names as the page writes them: a₁, c₂, a₃, ... in the order in which the vectors apply to the input.
  * @param {number} place
  */
 export const symbol = (place) => `${place % 2 ? "c" : "a"}${subscript(place + 1)}`;

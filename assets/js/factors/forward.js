@@ -9,7 +9,7 @@ import { difference, stages } from "./stages.js";
 import { TextChoice } from "./text_choice.js";
 
 /** @import { Images, LayerInputs, Refused } from "../payloads.js" */
-/** @import { Followed } from "./choice.js" */
+/** @import { TokenInput } from "./example_choice.js" */
 /** @import { LayerData } from "./data.js" */
 /** @import { Stage } from "./stages.js" */
 
@@ -24,7 +24,7 @@ const none = new Float64Array();
 
 export class Forward {
   /**
-   * `ask(layer, example)` gets the layer's inputs for {text} or {image} from the server, `images(layer)` the images.
+   * `ask(layer, example)` requests the layer's inputs for {text} or {image}, `images(layer)` the images.
    * @param {(layer: LayerData, example: {text: string} | {image: number}) => Promise<LayerInputs | Refused>} ask
    * @param {(layer: LayerData) => Promise<Images | Refused>} images
    */
@@ -34,11 +34,11 @@ export class Forward {
     this.names = "";
     /** @type {LayerData | undefined} */
     this.layer = undefined;
-    /** @type {Followed | null} */
+    /** @type {TokenInput | null} */
     this.token = null;
     /** @type {Stage[]} */
     this.stages = [];
-    const take = (/** @type {Followed} */ token) => {
+    const take = (/** @type {TokenInput} */ token) => {
       this.token = token;
       this.stage.hidden = false;
       this.compute();
@@ -61,9 +61,9 @@ export class Forward {
     this.plot = new LinePlot({
       label: "The numbers of this stage",
       height: 200,
-      onmove: (k) => setText(this.under, this.#under(k) || "\u00a0"),
+      onmove: (k) => setText(this.cursorText, this.#cursorText(k) || "\u00a0"),
     });
-    this.under = h("p", { class: "under" }, "\u00a0");
+    this.cursorText = h("p", { class: "under" }, "\u00a0");
     this.legend = h(
       "p",
       { class: "legend", hidden: true },
@@ -83,7 +83,7 @@ export class Forward {
       ),
       this.shape,
       this.plot.node,
-      this.under,
+      this.cursorText,
       this.legend,
       this.verdict,
       this.table.details,
@@ -198,12 +198,12 @@ export class Forward {
           ` The layer itself gives a vector of norm ${short(output)} for this ${this.word}; the change adds one of norm ${short(added)}.`,
       );
     }
-    setText(this.under, "\u00a0");
+    setText(this.cursorText, "\u00a0");
     this.table.refresh();
   }
 
   /** @param {number | null} k */
-  #under(k) {
+  #cursorText(k) {
     const stage = this.stages[this.place];
     if (k === null || !stage) return "";
     const { numbers = none, spectrum } = stage;

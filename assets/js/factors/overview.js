@@ -1,4 +1,4 @@
-// All layers of a run at a glance, and in a sentence: one cell a layer, to click into.
+// The overview of a run's layers: one cell a layer, to click on, and a sentence.
 
 import { h, segmented, setText } from "../shared/dom.js";
 import { short, unbroken } from "../shared/format.js";
@@ -10,7 +10,7 @@ import { symbol } from "./data.js";
 
 export class Overview {
   /**
-   * `onchoose(module)` tells of the layer that somebody wants to see.
+   * `onchoose(module)` is called with the layer that was clicked on.
    * @param {(module: string) => void} onchoose
    */
   constructor(onchoose) {
@@ -19,7 +19,7 @@ export class Overview {
     this.found = new Map();
     /** @type {Map<string, {input: HTMLInputElement, cell: HTMLElement, value: HTMLElement}>} by module */
     this.inputs = new Map();
-    /** @type {number | null} what fills a cell; found anew where null */
+    /** @type {number | null} the value that fills a cell; null until it is computed */
     this.largest = null;
     this.t = 0;
     /** @type {OpenedRun | undefined} */
@@ -112,7 +112,7 @@ export class Overview {
   }
 
   /**
-   * Take in what the server knows of some layers.
+   * Take the server's numbers of some layers.
    * @param {LayerNumbers[]} layers
    */
   take(layers) {
@@ -121,15 +121,15 @@ export class Overview {
     this.refresh();
   }
 
-  /** Wait for no more numbers: the server refuses them. */
+  /** Stop waiting for numbers, which the server has refused. */
   end() {
     this.ended = true;
     this.refresh();
   }
 
-  /** Say and paint anew, as after the norms of the frozen weights have come. */
+  /** Update sentence and cells, as after the norms of the frozen weights have come. */
   refresh() {
-    setText(this.sentence, unbroken(this.say()));
+    setText(this.sentence, unbroken(this.summary()));
     this.largest = null;
     this.paint();
   }
@@ -204,8 +204,8 @@ export class Overview {
     this.table.refresh();
   }
 
-  /** What was learned where, in plain words, from the numbers after the last snapshot. */
-  say() {
+  /** A sentence on which layers changed how much by the last snapshot. */
+  summary() {
     const { run } = this;
     if (!run) return "";
     const known = run.layers.flatMap((layer) => {
@@ -232,7 +232,7 @@ export class Overview {
 }
 
 /**
- * diagonal.0, circulant.0, diagonal.1, ...: the order in which data meets them.
+ * Vectors in the order in which they apply to the input: diagonal.0, circulant.0, diagonal.1, ...
  * @template Value
  * @param {Record<string, Value>} vectors
  * @returns {Record<string, Value>}

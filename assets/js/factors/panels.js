@@ -1,4 +1,4 @@
-// The frame around each view: what it shows, what stands under the cursor, and its PNG.
+// The frame around each view: its title, the entry under the cursor, and a button for its PNG.
 
 import { h, setText } from "../shared/dom.js";
 
@@ -24,7 +24,7 @@ import { h, setText } from "../shared/dom.js";
  */
 export function panel(title, view, { note = "", name }) {
   const heading = h("h3", {}, title),
-    said = h("span", { class: "note" }, note),
+    noteNode = h("span", { class: "note" }, note),
     readout = h("p", { class: "under", "aria-live": "off" });
   const save = h(
     "button",
@@ -33,14 +33,17 @@ export function panel(title, view, { note = "", name }) {
       class: "text-button",
       "aria-label": `Save ${title} as PNG`,
       onclick: () =>
-        view.savePng(name(), `${heading.textContent}, ${said.textContent}, ${name().replaceAll("_", " ")}`),
+        view.savePng(
+          name(),
+          `${heading.textContent}, ${noteNode.textContent}, ${name().replaceAll("_", " ")}`,
+        ),
     },
     "PNG",
   );
   const node = h(
     "figure",
     { class: "panel" },
-    h("figcaption", {}, heading, said, h("span", { class: "actions" }, save)),
+    h("figcaption", {}, heading, noteNode, h("span", { class: "actions" }, save)),
     view.node,
     readout,
   );
@@ -51,7 +54,7 @@ export function panel(title, view, { note = "", name }) {
       setText(heading, text);
       save.setAttribute("aria-label", `Save ${text} as PNG`);
     },
-    note: (/** @type {string} */ text) => setText(said, text),
+    note: (/** @type {string} */ text) => setText(noteNode, text),
     say: (/** @type {string} */ text) => setText(readout, text || "\u00a0"),
   };
 }

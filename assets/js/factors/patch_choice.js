@@ -1,21 +1,21 @@
 // An image of the run's evaluation, and one of the patches that its model cuts it into.
 
 import { h } from "../shared/dom.js";
-import { Choice } from "./choice.js";
+import { ExampleChoice } from "./example_choice.js";
 
 /** @import { Images, LayerInputs, Refused } from "../payloads.js" */
-/** @import { Followed } from "./choice.js" */
+/** @import { TokenInput } from "./example_choice.js" */
 /** @import { LayerData } from "./data.js" */
 
-/** @extends {Choice<number>} */
-export class PatchChoice extends Choice {
+/** @extends {ExampleChoice<number>} */
+export class PatchChoice extends ExampleChoice {
   group = "image";
 
   /**
    * `images(layer)` gets the examples of the layer's run.
    * @param {(layer: LayerData, example: {image: number}) => Promise<LayerInputs | Refused>} ask
    * @param {(layer: LayerData) => Promise<Images | Refused>} images
-   * @param {(token: Followed) => void} ontake
+   * @param {(token: TokenInput) => void} ontake
    */
   constructor(ask, images, ontake) {
     super((layer, image) => ask(layer, { image }), ontake);

@@ -1,9 +1,10 @@
-// Training as a film: the loss curve with a cursor, a slider over the snapshots under it, and Play.
+// Plays a run's snapshots: the loss curve with a cursor, a slider over the snapshots under it, and Play.
 
 import { h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { smoothed } from "../shared/smoothing.js";
+import { nearestIndex } from "./data.js";
 
 const FRAME = 220; // milliseconds a snapshot
 const LEFT = 46,
@@ -13,7 +14,7 @@ const MOVES = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, ArrowLeft: -1, ArrowDown: 
 
 export class Player {
   /**
-   * `onstep(t)` tells of the snapshot that is shown.
+   * `onstep(t)` is called with the snapshot that is shown.
    * @param {(t: number) => void} onstep
    */
   constructor(onstep) {
@@ -27,7 +28,7 @@ export class Player {
     this.plot = new LinePlot({
       label: "Training loss; the cursor is the snapshot that is shown",
       height: (width) => (width < 420 ? 56 : 92),
-      onpick: (step) => this.set(this.nearest(step)),
+      onpick: (step) => this.set(nearestIndex(this.steps, step)),
     });
     this.slider = h("input", {
       type: "range",
@@ -36,7 +37,7 @@ export class Player {
       step: 1,
       value: 0,
       "aria-label": "Training step",
-      oninput: () => this.set(this.nearest(Number(this.slider.value))),
+      oninput: () => this.set(nearestIndex(this.steps, Number(this.slider.value))),
       onkeydown: (event) => this.#key(event),
     });
     this.button = h(
@@ -79,15 +80,6 @@ export class Player {
       { last, yTitle: "loss" },
     );
     this.set(steps.length - 1);
-  }
-
-  /** @param {number} step */
-  nearest(step) {
-    let best = 0;
-    this.steps.forEach((one, t) => {
-      if (Math.abs(one - step) < Math.abs(this.steps[best] - step)) best = t;
-    });
-    return best;
   }
 
   /** @param {number} t */

@@ -11,7 +11,7 @@ import { panel } from "./panels.js";
 /** @import { LayerData } from "./data.js" */
 
 /** @type {[string, string | null][]} */
-const HEADS = [
+const COLUMNS = [
   ["Method", null],
   ["Step", "The training step after which these numbers were taken"],
   ["Numbers trained", "How many numbers of this layer training may change"],
@@ -42,7 +42,7 @@ export class Ranks {
       new LinePlot({
         label: "Singular values of the weight update in descending order",
         height: 240,
-        onmove: (k) => this.panel.say(this.under(k)),
+        onmove: (k) => this.panel.say(this.cursorText(k)),
       }),
       { name: () => this.name() },
     );
@@ -89,7 +89,7 @@ export class Ranks {
     this.t = layer.steps.length - 1;
   }
 
-  /** Wait for no numbers of this layer: the server refuses them. */
+  /** Stop waiting for numbers of this layer, which the server has refused. */
   end() {
     if (this.layer && !this.own) this.take({ reason: "not computed" });
   }
@@ -195,7 +195,7 @@ export class Ranks {
         h(
           "tr",
           {},
-          HEADS.map(([text, hint]) => h("th", { scope: "col", title: hint }, text)),
+          COLUMNS.map(([text, hint]) => h("th", { scope: "col", title: hint }, text)),
         ),
       ),
       h(
@@ -218,7 +218,7 @@ export class Ranks {
   }
 
   /** @param {number | null} k */
-  under(k) {
+  cursorText(k) {
     if (k === null || !this.own || this.place < 0) return "";
     const others = this.others.filter(({ rows }) => rows.length);
     return [

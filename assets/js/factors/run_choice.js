@@ -1,18 +1,18 @@
-// Which run is looked at, and which one stands beside it.
+// The dropdowns for the run that is shown, and for another one beside it.
 
 import { h } from "../shared/dom.js";
 import { accepted } from "./answers.js";
-import { title } from "./words.js";
+import { runTitle } from "./captions.js";
 
 /** @import { InspectedRun, OpenedRun } from "../payloads.js" */
 /** @import { Questions } from "./answers.js" */
 
 /** @param {InspectedRun} run */
-const option = (run) => h("option", { value: run.id }, title(run));
+const option = (run) => h("option", { value: run.id }, runTitle(run));
 
 export class RunChoice {
-  /** @type {InspectedRun[]} every run that can be looked into */
-  known = [];
+  /** @type {InspectedRun[]} every run that has snapshots */
+  available = [];
 
   /**
    * @param {Questions} server
@@ -33,32 +33,32 @@ export class RunChoice {
     );
   }
 
-  /** Ask which runs there are now. */
+  /** Load the list of runs. */
   async list() {
-    this.known = accepted(await this.server.runs({})).runs;
+    this.available = accepted(await this.server.runs({})).runs;
     const chosen = this.runs.value;
-    this.runs.replaceChildren(...this.known.map(option));
+    this.runs.replaceChildren(...this.available.map(option));
     if (chosen) this.runs.value = chosen;
   }
 
   /**
-   * The run of that id; without one, of the latest race the run that has circulants to look at.
+   * The run of that id; without one, the CDVFT run of the latest race, else that race's first.
    * @param {string | null} id
    */
   first(id) {
-    const linked = this.known.find((run) => run.id === id),
-      race = this.known.filter(({ group }) => group === this.known[0]?.group);
-    const run = linked ?? race.find(({ method }) => method === "cdvft") ?? this.known[0];
+    const linked = this.available.find((run) => run.id === id),
+      race = this.available.filter(({ group }) => group === this.available[0]?.group);
+    const run = linked ?? race.find(({ method }) => method === "cdvft") ?? this.available[0];
     if (run) this.runs.value = run.id;
     return { run, gone: Boolean(id) && !linked };
   }
 
   /**
-   * Offer what may stand beside a run, those of its race first.
+   * List the runs that can be shown beside a run, those of its race first.
    * @param {OpenedRun} run
    */
   offer({ id, group }) {
-    const others = this.known.filter((other) => other.id !== id);
+    const others = this.available.filter((other) => other.id !== id);
     const race = others.filter((other) => other.group === group),
       rest = others.filter((other) => other.group !== group);
     this.others.replaceChildren(h("option", { value: "" }, "nothing"), ...[...race, ...rest].map(option));
@@ -70,11 +70,11 @@ export class RunChoice {
   }
 
   /**
-   * Whose numbers stand beside a run's: the chosen one's, and those of the other methods of its race.
+   * The runs whose singular values are drawn with a run's: the chosen one, and other methods of its race.
    * @param {OpenedRun} run
    */
   companions({ id, group, method }) {
-    return this.known.filter(
+    return this.available.filter(
       (other) =>
         other.id !== id && (other.id === this.beside || (other.group === group && other.method !== method)),
     );

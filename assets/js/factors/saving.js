@@ -1,7 +1,7 @@
 // A layer's vectors at one snapshot as a file.
 
-import { save } from "../shared/canvas_view.js";
 import { h } from "../shared/dom.js";
+import { download } from "../shared/download.js";
 
 /** @import { LayerData } from "./data.js" */
 
@@ -22,7 +22,7 @@ export function saveVectors(layer, t, kind) {
         { shape: layer.vectors[name].shape, values: Array.from(layer.at(name, t)) },
       ]),
     );
-    const known = {
+    const contents = {
       run: layer.run.id,
       method: layer.method,
       module: layer.module,
@@ -32,11 +32,11 @@ export function saveVectors(layer, t, kind) {
       scale: layer.scale,
       vectors,
     };
-    save(new Blob([JSON.stringify(known)], { type: "application/json" }), `${file}.json`);
+    download(new Blob([JSON.stringify(contents)], { type: "application/json" }), `${file}.json`);
     return;
   }
   const lines = names.flatMap((name) => Array.from(layer.at(name, t), (value, k) => `${name},${k},${value}`));
-  save(new Blob([["vector,place,value", ...lines].join("\n")], { type: "text/csv" }), `${file}.csv`);
+  download(new Blob([["vector,place,value", ...lines].join("\n")], { type: "text/csv" }), `${file}.csv`);
 }
 
 /**

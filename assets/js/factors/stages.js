@@ -84,15 +84,15 @@ export function stages(layer, t, x, word) {
       blocks = q1 * q2 > 1,
       c = symbol(2 * number + 1),
       a = symbol(2 * number + 2),
-      came = y;
-    const pieces = circulant.pieces(came),
+      previous = y;
+    const pieces = circulant.pieces(previous),
       inputs = pieces.map(rfft),
       half = (p >> 1) + 1;
     if (q2 > 1)
       found.push({
         title: "cut",
         formula: `y = (y₁, …, y${subscript(q2)})`,
-        text: `The ${count(came.length)} numbers are cut into ${q2} pieces of ${count(p)}${q2 * p > came.length ? ", the last filled up with zeros" : ""}.`,
+        text: `The ${count(previous.length)} numbers are cut into ${q2} pieces of ${count(p)}${q2 * p > previous.length ? ", the last filled up with zeros" : ""}.`,
         numbers: join(pieces, q2 * p),
         block: p,
         shape: `${q2} × ${count(p)} numbers`,

@@ -1,19 +1,19 @@
 // A recorded or a typed sentence, and one of its tokens.
 
 import { h } from "../shared/dom.js";
-import { Choice } from "./choice.js";
+import { ExampleChoice } from "./example_choice.js";
 
 /** @import { LayerInputs, Refused } from "../payloads.js" */
-/** @import { Followed } from "./choice.js" */
+/** @import { TokenInput } from "./example_choice.js" */
 /** @import { LayerData } from "./data.js" */
 
-/** @extends {Choice<string>} */
-export class TextChoice extends Choice {
+/** @extends {ExampleChoice<string>} */
+export class TextChoice extends ExampleChoice {
   group = "text";
 
   /**
    * @param {(layer: LayerData, example: {text: string}) => Promise<LayerInputs | Refused>} ask
-   * @param {(token: Followed) => void} ontake
+   * @param {(token: TokenInput) => void} ontake
    */
   constructor(ask, ontake) {
     super((layer, text) => ask(layer, { text }), ontake);

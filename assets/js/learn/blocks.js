@@ -5,7 +5,7 @@ import { count, short } from "../shared/format.js";
 import { BlockCirculant } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { lay, numbers, panel, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
 
 /** @import { LessonFixed } from "../payloads.js" */
@@ -69,7 +69,7 @@ function best(target, p) {
 /** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {
   const target = normals(OUT * IN, 21),
-    told = numbers();
+    readout = numbers();
   const fits = SIZES.map((p) => best(target, p));
   const picture = new Padded({ label: "A layer as circulant blocks", height: (width) => width * 0.78 });
   const drawn = panel("", picture.node);
@@ -104,13 +104,13 @@ export function mount({ element, props }) {
       ],
       { cursor: inBlocks(p) },
     );
-    told.set([
+    readout.set([
       [count(parameters(p)), `numbers: ${IN} + ${OUT} on the diagonals, ${q1} · ${q2} · ${p} in the blocks`],
       [`${short((100 * parameters(p)) / (IN * OUT))} %`, `of the ${count(IN * OUT)} entries`],
       [`${short(100 * error)} %`, "error of the best such blocks, without diagonals, on a random matrix"],
     ]);
   };
-  lay(
+  renderLesson(
     element,
     props,
     slider({
@@ -118,11 +118,11 @@ export function mount({ element, props }) {
       min: 0,
       max: SIZES.length - 1,
       value: 7,
-      say: (place) => String(SIZES[place]),
+      valueText: (place) => String(SIZES[place]),
       oninput: follow,
     }),
     drawn.node,
-    told.node,
+    readout.node,
     panel("What the blocks reach without the diagonals, for each p", curve.node).node,
     h(
       "p",

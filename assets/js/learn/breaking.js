@@ -4,7 +4,7 @@ import { find, h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { lay, numbers, panel, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
 import { roundedProduct } from "./rounding.js";
 
@@ -23,7 +23,7 @@ export function mount({ element, props, server }) {
     x = normals(D, 62);
   const truth = circulantTimes(c, x),
     size = Math.hypot(...truth),
-    told = numbers();
+    readout = numbers();
   const product = new LinePlot({
     label: "Size of the error of each number of the product, beside its size",
     height: 170,
@@ -40,7 +40,7 @@ export function mount({ element, props, server }) {
       ],
       { log: true, low: 1e-8, high: 30 },
     );
-    told.set([
+    readout.set([
       [`${short(100 * error)} %`, "relative error of circ(c) x"],
       [`1 in ${(2 ** (bits + 1)).toLocaleString("en-US")}`, "largest rounding error of one single number"],
     ]);
@@ -101,13 +101,13 @@ export function mount({ element, props, server }) {
     note,
     "Your browser rounds every number after every addition and multiplication to so many bits; the range of float16, which ends at 65,504, is not part of it.",
   );
-  lay(
+  renderLesson(
     element,
     props,
     h("h3", { class: "half" }, "Too few digits"),
-    slider({ label: "bits after the point", min: 0, max: 19, value: 0, say: words, oninput: round }),
+    slider({ label: "bits after the point", min: 0, max: 19, value: 0, valueText: words, oninput: round }),
     panel("Error of 64 numbers of circ(c) x, logarithmic (grey: their true size)", product.node).node,
-    told.node,
+    readout.node,
     note,
     h("h3", { class: "half" }, "Too high a rate"),
     slider({
@@ -115,7 +115,7 @@ export function mount({ element, props, server }) {
       min: 0,
       max: RATES.length - 1,
       value: 3,
-      say: (place) => String(RATES[place]),
+      valueText: (place) => String(RATES[place]),
       oninput: () => {},
       onchange: train,
     }),

@@ -10,8 +10,8 @@ import { remembered } from "./progress.js";
 export function mount({ element, props }) {
   const { lessons } = props,
     keys = lessons.map(([key]) => key),
-    all = /** @type {HTMLElement} */ (element.closest(".learn"));
-  const asked = () => {
+    container = /** @type {HTMLElement} */ (element.closest(".learn"));
+  const requested = () => {
     const key = new URL(location.href).searchParams.get("lesson") ?? location.hash.replace("#lesson-", "");
     return keys.includes(key) ? key : keys[0];
   };
@@ -69,25 +69,25 @@ export function mount({ element, props }) {
   const pager = h("nav", { class: "pager", "aria-label": "Next lesson" }, before, after);
 
   function show() {
-    const key = asked(),
+    const key = requested(),
       index = keys.indexOf(key);
-    all.dataset.lesson = key;
+    container.dataset.lesson = key;
     links.forEach((link, at) =>
       at === index ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current"),
     );
     turn(before, index - 1, -1);
     turn(after, index + 1, 1);
-    all.querySelector(".pager-place")?.replaceChildren(pager);
+    container.querySelector(".pager-place")?.replaceChildren(pager);
   }
-  const tick = () =>
+  const markAnswered = () =>
     links.forEach((link, index) => link.classList.toggle("answered", remembered().includes(keys[index])));
-  const stillHere = (/** @type {() => void} */ act) => () => {
+  const whileConnected = (/** @type {() => void} */ act) => () => {
     if (element.isConnected) act();
   };
-  window.addEventListener("popstate", stillHere(show));
-  window.addEventListener("hashchange", stillHere(show));
-  document.addEventListener("lesson-answered", stillHere(tick));
+  window.addEventListener("popstate", whileConnected(show));
+  window.addEventListener("hashchange", whileConnected(show));
+  document.addEventListener("lesson-answered", whileConnected(markAnswered));
   show();
-  tick();
+  markAnswered();
   requestAnimationFrame(show); // the place of the pager may come after this part
 }

@@ -5,7 +5,7 @@ import { count, short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { magnitude, rfft } from "../shared/fft.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { lay, numbers, panel, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { uniform } from "./random.js";
 
 /** @import { Numbers } from "../shared/fft.js" */
@@ -51,7 +51,7 @@ function byRows(c, x) {
 
 /** @param {Part<null, LessonFixed, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
 export function mount({ element, props, server }) {
-  const told = numbers();
+  const readout = numbers();
   const [before, waves, after] = [
     ["x, a vector", "The numbers of x"],
     ["|FFT(c)|, what becomes of each wave", "Size of the eigenvalues of circ(c)"],
@@ -126,7 +126,7 @@ export function mount({ element, props, server }) {
       { cursor: d },
     );
     times.point(d);
-    told.set([
+    readout.set([
       [count(work.dense(d)), "FLOPs row by row"],
       [count(Math.round(work.fft(d))), "FLOPs by FFT"],
       [`${short((100 * work.fft(d)) / work.dense(d))} %`, "of the work row by row"],
@@ -165,7 +165,7 @@ export function mount({ element, props, server }) {
     button.disabled = false;
   }
 
-  lay(
+  renderLesson(
     element,
     props,
     slider({
@@ -173,12 +173,12 @@ export function mount({ element, props, server }) {
       min: 0,
       max: SIZES.length - 1,
       value: 11,
-      say: (place) => count(SIZES[place]),
+      valueText: (place) => count(SIZES[place]),
       oninput: follow,
     }),
     h("div", { class: "three" }, before.node, waves.node, after.node),
     panel("Work of one product; FFT(c) is counted as known, since it serves every x", costs.node).node,
-    told.node,
+    readout.node,
     measured,
   );
   follow(11);

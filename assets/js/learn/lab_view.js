@@ -1,4 +1,4 @@
-// The lab's answer: error against numbers for every family, and what each leaves over.
+// The lab's results: each family's error against its numbers, and heatmaps of the residuals.
 
 import { find, h, setText, swatch } from "../shared/dom.js";
 import { count, short, unbroken } from "../shared/format.js";
@@ -89,9 +89,9 @@ export function mount({ element, props, watch }) {
     ["target", ...Object.keys(FAMILIES)].map((key) => {
       const title = key === "target" ? "The target" : `left by ${FAMILIES[key][0]}`,
         picture = new Heatmap({ label: title });
-      const made = panel(title, picture.node);
-      made.node.hidden = true;
-      return [key, { picture, title, ...made }];
+      const frame = panel(title, picture.node);
+      frame.node.hidden = true;
+      return [key, { picture, title, ...frame }];
     }),
   );
   link(...Array.from(pictures.values(), ({ picture }) => picture));
@@ -127,14 +127,14 @@ export function mount({ element, props, watch }) {
     if (state !== "running" && props.value?.running) return; // what was on its way when somebody pressed Stop
     if (!props.value?.running) become("idle");
     const {
-      status: said,
+      status: message,
       sentence: verdict,
       fits,
       pictures: seen = {},
       n = 1,
       limit = 1,
     } = props.value ?? {};
-    setText(status, unbroken(said ?? ""));
+    setText(status, unbroken(message ?? ""));
     setText(sentence, unbroken(verdict ?? ""));
     result.hidden = !fits?.length;
     if (!fits?.length) return;

@@ -1,4 +1,4 @@
-// What every lesson is made of: something to drag, numbers that follow, a question with an answer.
+// The components of lessons: slider, large numbers, framed picture, question.
 
 import { find, h, setText } from "../shared/dom.js";
 import { remember, remembered } from "./progress.js";
@@ -7,12 +7,12 @@ import { remember, remembered } from "./progress.js";
 /** @import { LessonFixed, Question } from "../payloads.js" */
 
 /**
- * Put a lesson's picture and its question into its place on the page.
+ * Render a lesson's picture and its question.
  * @param {HTMLElement} element
  * @param {LessonFixed} props
  * @param {...Child} picture
  */
-export function lay(element, props, ...picture) {
+export function renderLesson(element, props, ...picture) {
   find(element, ".mount").replaceChildren(
     h("div", { class: "lesson-picture" }, picture),
     question(props.question),
@@ -20,12 +20,12 @@ export function lay(element, props, ...picture) {
 }
 
 /**
- * A slider with its name and value; `say(value)` gives the value in words, for eyes and for screen readers.
- * @param {{label: string, min: number, max: number, step?: number, value: number, say: (value: number) => string,
+ * A slider with its name and value; `valueText(value)` gives the value in words, for eyes and for screen readers.
+ * @param {{label: string, min: number, max: number, step?: number, value: number, valueText: (value: number) => string,
  *   oninput: (value: number) => void, onchange?: (value: number) => void}} options
  */
-export function slider({ label, min, max, step = 1, value, say, oninput, onchange = () => {} }) {
-  const shown = h("output", { class: "drag-value" });
+export function slider({ label, min, max, step = 1, value, valueText, oninput, onchange = () => {} }) {
+  const output = h("output", { class: "drag-value" });
   const input = h("input", {
     type: "range",
     min,
@@ -34,19 +34,19 @@ export function slider({ label, min, max, step = 1, value, say, oninput, onchang
     value,
     "aria-label": label,
     oninput: () => {
-      told();
+      showValue();
       oninput(Number(input.value));
     },
     onchange: () => onchange(Number(input.value)),
   });
-  const told = () => {
-    const text = say(Number(input.value));
-    setText(shown, text);
+  const showValue = () => {
+    const text = valueText(Number(input.value));
+    setText(output, text);
     input.setAttribute("aria-valuetext", text);
     input.style.setProperty("--part", String((Number(input.value) - min) / (max - min)));
   };
-  told();
-  return h("label", { class: "drag" }, h("span", { class: "drag-label" }, label), input, shown);
+  showValue();
+  return h("label", { class: "drag" }, h("span", { class: "drag-label" }, label), input, output);
 }
 
 /** Numbers under a picture: `set([[value, meaning], ...])`, the values large. */

@@ -1,4 +1,4 @@
-// Which questions this browser has answered; whoever cares is told by an event.
+// The questions that this browser has answered, kept in its storage; each new one dispatches an event.
 
 const KEY = "cdvft-lessons";
 

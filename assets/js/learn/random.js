@@ -1,4 +1,4 @@
-// Numbers that look random and are the same on every visit.
+// Pseudo-random numbers with a seed, the same on every visit.
 
 /**
  * A function that gives uniform numbers in [0, 1): mulberry32.

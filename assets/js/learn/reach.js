@@ -5,7 +5,7 @@ import { short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { lay, numbers, panel, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider } from "./parts.js";
 
 /** @import { Part } from "../shared/part.js" */
 /** @import { ReachFixed, RecordedTarget } from "../payloads.js" */
@@ -21,7 +21,7 @@ export function mount({ element, props }) {
     dimensions,
     factors_needed: [least, enough],
   } = props.recorded;
-  const told = numbers();
+  const readout = numbers();
   const [wanted, got, missed] = ["The target", "The best product found", "Target minus product"].map(
     (title) => {
       const picture = new Heatmap({ label: title });
@@ -77,14 +77,14 @@ export function mount({ element, props }) {
       })),
       { cursor: m, marks: [{ x: least, text: `m = ${least}: dimensions enough for all` }] },
     );
-    told.set([
+    readout.set([
       [percent(fit.error), "relative error of the best product found"],
       [`${(2 * m - 1) * n} of ${n * n}`, "numbers stored, against entries"],
       [`${dimensions[m - 1]} of ${n * n}`, "dimensions that products of this m can fill"],
     ]);
   };
 
-  lay(
+  renderLesson(
     element,
     props,
     h(
@@ -106,7 +106,7 @@ export function mount({ element, props }) {
       min: 1,
       max: target.fits.length,
       value: m,
-      say: (value) =>
+      valueText: (value) =>
         `${value} ${value > 1 ? "diagonals" : "diagonal"}, ${value - 1} ${value === 2 ? "circulant" : "circulants"}`,
       oninput: (value) => {
         m = value;
@@ -115,7 +115,7 @@ export function mount({ element, props }) {
     }),
     h("div", { class: "three" }, wanted.node, got.node, missed.node),
     panel("Error as m grows, for all four targets", keys, errors.node).node,
-    told.node,
+    readout.node,
     h(
       "p",
       { class: "quiet source" },

@@ -5,7 +5,7 @@ import { count } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { lay, panel, slider } from "./parts.js";
+import { panel, renderLesson, slider } from "./parts.js";
 import { normals, uniform } from "./random.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
 
@@ -140,7 +140,7 @@ export function mount({ element, props }) {
     });
     curves.show(lines, { low: 0, high: 1.05, first: 1, xTitle: "singular value, largest first" });
   };
-  lay(
+  renderLesson(
     element,
     props,
     slider({
@@ -148,7 +148,7 @@ export function mount({ element, props }) {
       min: 0,
       max: BUDGETS.length - 1,
       value: 0,
-      say: (place) => `${BUDGETS[place]} of ${count(D * D)}`,
+      valueText: (place) => `${BUDGETS[place]} of ${count(D * D)}`,
       oninput: follow,
     }),
     h(

@@ -5,7 +5,7 @@ import { short, subscript } from "../shared/format.js";
 import { BlockCirculant } from "../shared/circulant.js";
 import { at, readable } from "../shared/colors.js";
 import { Heatmap } from "../shared/heatmap.js";
-import { lay, numbers } from "./parts.js";
+import { numbers, renderLesson } from "./parts.js";
 import { vectorBars } from "./vector_bars.js";
 
 /** @import { LessonFixed } from "../payloads.js" */
@@ -52,7 +52,7 @@ export function mount({ element, props }) {
     (_, k) => [1, 0.62, 0.2, -0.1, -0.34, -0.2, 0, 0, 0.1, 0, 0.3, 0.7][k],
   );
   const matrix = new BlockCirculant(c, 1, 1, D, D, D),
-    told = numbers();
+    readout = numbers();
   const picture = new NamedCells({
     label: "circ(c): every column is the one before, moved down by one place",
     onmove: (cursor) => {
@@ -62,13 +62,13 @@ export function mount({ element, props }) {
   const point = (/** @type {number} */ k) => {
     picture.marked = k;
     picture.redraw();
-    told.set([
+    readout.set([
       [short(c[k]), `c${subscript(k)}, framed: it stands in ${D} places, once in every row and every column`],
       [`${D} → ${D * D}`, `${D} numbers fill all ${D * D} entries`],
     ]);
   };
   const bars = vectorBars({ values: c, name: "c", onpoint: point, onchange: () => picture.redraw() });
-  lay(
+  renderLesson(
     element,
     props,
     h(
@@ -77,7 +77,7 @@ export function mount({ element, props }) {
       h("div", { class: "panel" }, h("p", { class: "caption" }, "c, drag its bars"), bars),
       h("figure", { class: "panel" }, h("figcaption", {}, "circ(c)"), picture.node),
     ),
-    told.node,
+    readout.node,
   );
   picture.c = c;
   picture.show(matrix, { limit: 1 });

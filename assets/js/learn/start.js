@@ -3,7 +3,7 @@
 import { h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { lay, numbers, panel, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
 
 /** @import { LessonFixed } from "../payloads.js" */
@@ -33,18 +33,18 @@ const change = ({ a1, c, a3 }, i, j) => a3[i] * c[(i - j + D) % D] * a1[j];
  * @param {Factors} factors
  * @param {Float64Array} target
  */
-function look(factors, target) {
+function lossAndGradients(factors, target) {
   const { a1, c, a3 } = factors,
     gradients = { a1: new Float64Array(D), c: new Float64Array(D), a3: new Float64Array(D) };
   let loss = 0;
   for (let i = 0; i < D; i++)
     for (let j = 0; j < D; j++) {
       const k = (i - j + D) % D,
-        missed = (a3[i] * c[k] * a1[j] - target[i * D + j]) / D;
-      loss += (missed * missed * D) / 2;
-      gradients.a3[i] += missed * c[k] * a1[j];
-      gradients.c[k] += missed * a3[i] * a1[j];
-      gradients.a1[j] += missed * a3[i] * c[k];
+        residual = (a3[i] * c[k] * a1[j] - target[i * D + j]) / D;
+      loss += (residual * residual * D) / 2;
+      gradients.a3[i] += residual * c[k] * a1[j];
+      gradients.c[k] += residual * a3[i] * a1[j];
+      gradients.a1[j] += residual * a3[i] * c[k];
     }
   return { loss, gradients };
 }
@@ -53,9 +53,9 @@ function look(factors, target) {
  * A change of the layer that is itself a product of three random vectors.
  * @param {number} seed
  */
-function wantedChange(seed) {
-  const wanted = { a1: normals(D, seed), c: normals(D, seed + 1), a3: normals(D, seed + 2) };
-  return Float64Array.from({ length: D * D }, (_, at) => change(wanted, Math.floor(at / D), at % D));
+function targetChange(seed) {
+  const factors = { a1: normals(D, seed), c: normals(D, seed + 1), a3: normals(D, seed + 2) };
+  return Float64Array.from({ length: D * D }, (_, at) => change(factors, Math.floor(at / D), at % D));
 }
 
 /**
@@ -73,7 +73,7 @@ function descend(zeros, target, seed = 31) {
   /** @type {Record<keyof Factors, number[]>} */
   const norms = { a1: [], c: [], a3: [] };
   for (let step = 0; step <= STEPS; step++) {
-    const { loss, gradients } = look(factors, target);
+    const { loss, gradients } = lossAndGradients(factors, target);
     losses.push(loss);
     for (const name of NAMES) {
       norms[name].push(norm(gradients[name]));
@@ -88,7 +88,7 @@ async function tally() {
   let lower = 0;
   let first = 0;
   for (let trial = 0; trial < TRIALS; trial++) {
-    const target = wantedChange(1000 + 10 * trial);
+    const target = targetChange(1000 + 10 * trial);
     const [none, one] = [0, 1].map((zeros) => descend(zeros, target, 5000 + 10 * trial).losses);
     if (one[STEPS] < none[STEPS]) lower += 1;
     first += none[0] / one[0] / TRIALS;
@@ -109,9 +109,9 @@ const verdict = ({ lower, first }) =>
 
 /** @param {Part<null, LessonFixed>} part */
 export function mount({ element, props }) {
-  const target = wantedChange(41);
+  const target = targetChange(41);
   const runs = CHOICES.map((_, zeros) => descend(zeros, target)),
-    told = numbers();
+    readout = numbers();
   const loss = new LinePlot({ label: "Loss against steps", height: 190 }),
     gradient = new LinePlot({ label: "Gradient norms against steps", height: 190 });
   const follow = (/** @type {number} */ zeros) => {
@@ -139,7 +139,7 @@ export function mount({ element, props }) {
     const moving = Object.entries({ "a₁": run.norms.a1, "c₂": run.norms.c, "a₃": run.norms.a3 })
       .filter(([, values]) => values[0] > 0)
       .map(([name]) => name);
-    told.set([
+    readout.set([
       [short(run.size), "size of ΔW before the first step, where W should still be itself"],
       [
         moving.join(", ") || "none",
@@ -155,7 +155,7 @@ export function mount({ element, props }) {
     { class: "quiet verdict-of-many" },
     `Comparing both starts on ${TRIALS} other layers …`,
   );
-  lay(
+  renderLesson(
     element,
     props,
     slider({
@@ -163,7 +163,7 @@ export function mount({ element, props }) {
       min: 0,
       max: 3,
       value: 1,
-      say: (zeros) => CHOICES[zeros],
+      valueText: (zeros) => CHOICES[zeros],
       oninput: follow,
     }),
     panel("Loss (grey: the other three starts)", loss.node).node,
@@ -180,7 +180,7 @@ export function mount({ element, props }) {
       ),
       gradient.node,
     ),
-    told.node,
+    readout.node,
     fair,
     h(
       "p",

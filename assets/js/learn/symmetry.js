@@ -5,7 +5,7 @@ import { count, short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
-import { lay, numbers, panel, slider } from "./parts.js";
+import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
 import { rank, singularValues } from "./singular.js";
 
@@ -52,7 +52,7 @@ export function mount({ element, props }) {
   const c = normals(D, 11).map((value, k) => value * Math.exp(-Math.min(k, D - k) / 5) + (k === 0 ? 1.5 : 0));
   const circulant = new BlockCirculant(c, 1, 1, D, D, D);
   const far = [normals(D, 3), normals(D, 4)];
-  const told = numbers(),
+  const readout = numbers(),
     limit = 2;
   const left = new Heatmap({ label: "circ(c₂) alone" }),
     right = new Heatmap({ label: "ΔW = diag(a₃) circ(c₂) diag(a₁)" });
@@ -78,7 +78,7 @@ export function mount({ element, props }) {
       ],
       { log: true, low: 1e-4, high: 1.5, first: 1, xTitle: "singular value, largest first" },
     );
-    told.set([
+    readout.set([
       [`${Math.round(100 * circularity(product))} %`, "of ΔW is explained by the best circulant"],
       [`${rank(found)} of ${D}`, `rank of ΔW, from ${3 * D} numbers`],
       ["1", `rank that LoRA reaches with ${3 * D} numbers (${2 * D} a rank)`],
@@ -86,7 +86,7 @@ export function mount({ element, props }) {
     ]);
   };
 
-  lay(
+  renderLesson(
     element,
     props,
     slider({
@@ -94,7 +94,7 @@ export function mount({ element, props }) {
       min: 0,
       max: 100,
       value: 60,
-      say: (value) => `${value} %`,
+      valueText: (value) => `${value} %`,
       oninput: follow,
     }),
     h(
@@ -121,7 +121,7 @@ export function mount({ element, props }) {
       ),
       values.node,
     ).node,
-    told.node,
+    readout.node,
   );
   left.show(circulant, { limit });
   follow(60);

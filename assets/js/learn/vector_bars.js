@@ -1,4 +1,4 @@
-// A vector whose entries one drags: horizontal bars around zero, or strokes across them; keys work too.
+// A vector with entries to drag: horizontal bars around zero, or strokes across them; keys work too.
 
 import { h } from "../shared/dom.js";
 

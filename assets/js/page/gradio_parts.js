@@ -1,6 +1,6 @@
-// What Gradio's own parts do not say to a screen reader.
+// Names and invalid states, for screen readers, of Gradio's own components, which do not set them.
 
-// Where a refusal stands, and whose fields it is about.
+// Selectors of a form, and of the message that says what is wrong in it.
 const FORMS = [
   ["#choose", "#counts .problem"],
   ["#cost-choose", "#costs .problem"],
@@ -20,22 +20,26 @@ function nameCrosses() {
 }
 
 /** "Batch size: got 1.5; it must be a whole number." marks the field of that label. */
-function markWrong() {
+function markInvalid() {
   for (const [form, place] of FORMS) {
-    const said = document.querySelector(place)?.textContent ?? "";
+    const message = document.querySelector(place)?.textContent ?? "";
     for (const field of document.querySelectorAll(`${form} .setting label input`)) {
       const label = field.closest("label")?.querySelector('[data-testid="block-info"]')?.textContent.trim();
-      const wrong = said.includes(`${label}: got `) ? "true" : null;
-      if (field.ariaInvalid !== wrong) field.ariaInvalid = wrong;
+      const invalid = message.includes(`${label}: got `) ? "true" : null;
+      if (field.ariaInvalid !== invalid) field.ariaInvalid = invalid;
     }
   }
 }
 
-export function describeParts() {
-  const all = () => {
+export function labelForScreenReaders() {
+  const update = () => {
     nameCrosses();
-    markWrong();
+    markInvalid();
   };
-  new MutationObserver(all).observe(document.body, { childList: true, subtree: true, characterData: true });
-  all();
+  new MutationObserver(update).observe(document.body, {
+    childList: true,
+    subtree: true,
+    characterData: true,
+  });
+  update();
 }

@@ -1,9 +1,9 @@
-// Light or dark: remembered, and following the system until somebody chooses; and what holds for every tab.
+// The header: the theme (the system's until the visitor chooses), the server's mode and device, and setup for all tabs.
 
 import { find, h } from "../shared/dom.js";
-import { keepCookie, tellOfServer } from "./server.js";
-import { tendChoices } from "./choices.js";
-import { describeParts } from "./gradio_parts.js";
+import { setCookie, showServerMode } from "./server.js";
+import { improveDropdowns } from "./dropdowns.js";
+import { labelForScreenReaders } from "./gradio_parts.js";
 
 /** @import { HeaderView, ServerMode } from "../payloads.js" */
 /** @import { ServerCalls } from "./server.js" */
@@ -18,13 +18,13 @@ const stored = () => {
   }
 };
 const system = matchMedia("(prefers-color-scheme: dark)");
-const wanted = () => stored() ?? (system.matches ? "dark" : "light");
+const theme = () => stored() ?? (system.matches ? "dark" : "light");
 
 /** @param {Part<HeaderView, ServerMode, {where: Ask<object, string>} & ServerCalls>} part */
 export function mount({ element, props, server, watch }) {
-  const known = () => props.value.viewer && keepCookie("cdvft-viewer", props.value.viewer);
-  watch("value", known);
-  known();
+  const rememberViewer = () => props.value.viewer && setCookie("cdvft-viewer", props.value.viewer);
+  watch("value", rememberViewer);
+  rememberViewer();
   const label = h("span", {}, "");
   const button = h(
     "button",
@@ -33,7 +33,7 @@ export function mount({ element, props, server, watch }) {
       class: "theme-toggle",
       onclick: () => {
         try {
-          localStorage.setItem(KEY, wanted() === "dark" ? "light" : "dark");
+          localStorage.setItem(KEY, theme() === "dark" ? "light" : "dark");
         } catch {
           /* private window */
         }
@@ -43,7 +43,7 @@ export function mount({ element, props, server, watch }) {
     label,
   );
   const apply = () => {
-    const dark = wanted() === "dark";
+    const dark = theme() === "dark";
     document.body.classList.toggle("dark", dark);
     document.documentElement.style.colorScheme = dark ? "dark" : "light";
     label.textContent = dark ? "Light" : "Dark";
@@ -52,10 +52,10 @@ export function mount({ element, props, server, watch }) {
   find(element, ".theme-place").replaceChildren(button);
   system.addEventListener("change", () => queueMicrotask(apply)); // after Gradio's own listener
   apply();
-  tellOfServer(find(element, ".mode-place"), props, server);
-  tendChoices();
-  describeParts();
-  // Asking torch may import it first, which would slow down the drawing of the page.
+  showServerMode(find(element, ".mode-place"), props, server);
+  improveDropdowns();
+  labelForScreenReaders();
+  // This may import torch on the server, which would slow down the loading of the page.
   const chip = find(element, ".chip");
   setTimeout(
     () =>

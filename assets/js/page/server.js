@@ -1,4 +1,4 @@
-// What the server allows: a visitor's time, the code of a class, and the operator's panel.
+// The dialog about this server: a visitor's remaining time, the code of a class, and the operator's panel.
 
 import { h } from "../shared/dom.js";
 
@@ -11,27 +11,26 @@ import { h } from "../shared/dom.js";
  * @property {Ask<{key: string, act?: string, run?: string}, ServerOverview>} operate
  */
 
-const EVERY = 30_000;
+const REFRESH_MILLISECONDS = 30_000;
 const NAMES = "The names that you give to runs are shown to you and to the operator alone.";
 
 /**
- * Kept for all requests of this page, those of a frame too, as on a Space.
+ * A cookie for all requests of this page, also inside another site's frame, as on a Space.
  * @param {string} name
  * @param {string} value
  */
-export function keepCookie(name, value) {
+export function setCookie(name, value) {
   const frame = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
   document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; ${frame}`;
 }
 
 /**
- * In place of the word in `place` a button, which opens what there is to say; on a server of one's own that
- * has no operator's key the word stays.
+ * Replace the word in `place` by a button that opens the dialog; a private server without an operator's key has none.
  * @param {HTMLElement} place
  * @param {ServerMode} mode
  * @param {ServerCalls} server
  */
-export function tellOfServer(place, mode, server) {
+export function showServerMode(place, mode, server) {
   if (!mode.public && !mode.operator) return;
   const word = mode.public ? "Public" : "Private";
   const button = h("button", { type: "button", class: "chip", "aria-haspopup": "dialog" }, word);
@@ -61,7 +60,7 @@ export function tellOfServer(place, mode, server) {
     left.textContent = `${standing.text} They are counted for ${standing.visitor}.`;
   }
   void ask();
-  if (mode.public) setInterval(ask, EVERY);
+  if (mode.public) setInterval(ask, REFRESH_MILLISECONDS);
 }
 
 /** @param {() => Promise<void>} ask */
@@ -69,7 +68,7 @@ function codeForm(ask) {
   const field = h("input", { type: "text", autocomplete: "off", maxlength: 64 });
   const submitted = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    keepCookie("cdvft-code", encodeURIComponent(field.value.trim()));
+    setCookie("cdvft-code", encodeURIComponent(field.value.trim()));
     void ask();
   };
   return h(
@@ -83,13 +82,13 @@ function codeForm(ask) {
 /** @param {ServerCalls} server */
 function operatorPart(server) {
   const field = h("input", { type: "password", autocomplete: "off" });
-  const said = h("div", { class: "overview", role: "status" });
-  let key = ""; // held here alone: no cookie, no address
+  const answer = h("div", { class: "overview", role: "status" });
+  let key = ""; // kept in memory alone: in no cookie, in no address
 
-  /** @param {{act?: string, run?: string}} [asked] */
-  const operate = async (asked = {}) => {
-    const found = await server.operate({ key, ...asked }).catch(() => null);
-    said.replaceChildren(
+  /** @param {{act?: string, run?: string}} [request] */
+  const operate = async (request = {}) => {
+    const found = await server.operate({ key, ...request }).catch(() => null);
+    answer.replaceChildren(
       ...(found ? overview(found, operate) : [h("p", { class: "problem" }, "The server does not answer.")]),
     );
   };
@@ -109,7 +108,7 @@ function operatorPart(server) {
       h("label", {}, "Operator's key ", field),
       h("button", { type: "submit" }, "Open"),
     ),
-    said,
+    answer,
   );
 }
 
@@ -129,7 +128,12 @@ function overview(found, operate) {
     table(
       "Runs",
       ["Run", "Visitor", "State", ""],
-      found.runs.map((run) => [`${run.name}, ${run.method}`, run.visitor, stateOf(run), acts(run, operate)]),
+      found.runs.map((run) => [
+        `${run.name}, ${run.method}`,
+        run.visitor,
+        stateOf(run),
+        actionButtons(run, operate),
+      ]),
     ),
     h(
       "button",
@@ -146,7 +150,7 @@ const stateOf = (run) => run.state + (run.hidden ? ", hidden" : "") + (run.priva
  * @param {ServerRun} run
  * @param {(asked: {act: string, run?: string}) => Promise<void>} operate
  */
-function acts(run, operate) {
+function actionButtons(run, operate) {
   const able = [run.goes_on ? "stop" : "delete", run.hidden ? "show" : "hide"];
   const buttons = able.map((act) => {
     const name = `${act} ${run.name}, ${run.method}`;

@@ -1,6 +1,7 @@
-// A drawing on a canvas that fits its place, follows light and dark, and can be saved as a PNG.
+// The base class of canvas drawings: fits its width, follows the theme, and can be saved as a PNG.
 
-import { h, pen } from "./dom.js";
+import { context2d, h } from "./dom.js";
+import { download } from "./download.js";
 import { onTheme } from "./plotly.js";
 import { variable } from "./colors.js";
 
@@ -16,7 +17,7 @@ export class CanvasView {
     this.colors = new Map();
     this.height = typeof height === "function" ? height : () => height;
     this.canvas = h("canvas", {});
-    this.over = h("canvas", { class: "over", "aria-hidden": "true" }); // cursor and such, drawn without the rest
+    this.over = h("canvas", { class: "over", "aria-hidden": "true" }); // for the cursor, which is redrawn more often
     this.node = h(
       "div",
       { class: "canvas-view", role: "group", "aria-label": label, tabindex: interactive ? "0" : null },
@@ -37,7 +38,7 @@ export class CanvasView {
       if (this.node.isConnected) {
         this.recolor();
         this.redraw();
-      } else this.width = 0; // it has no colours outside the page; put back, it is fitted again
+      } else this.width = 0; // outside the page its colours are unknown; fitted again when it is put back
     });
   }
 
@@ -54,7 +55,7 @@ export class CanvasView {
       canvas.width = Math.round(this.width * ratio);
       canvas.height = Math.round(tall * ratio);
       canvas.style.height = `${tall}px`;
-      pen(canvas).setTransform(ratio, 0, 0, ratio, 0, 0);
+      context2d(canvas).setTransform(ratio, 0, 0, ratio, 0, 0);
     }
     this.tall = tall;
     this.recolor();
@@ -83,14 +84,14 @@ export class CanvasView {
   }
 
   #draw() {
-    for (const canvas of [this.canvas, this.over]) pen(canvas).clearRect(0, 0, this.width, this.tall);
-    this.draw(pen(this.canvas));
-    this.drawOver(pen(this.over));
+    for (const canvas of [this.canvas, this.over]) context2d(canvas).clearRect(0, 0, this.width, this.tall);
+    this.draw(context2d(this.canvas));
+    this.drawOver(context2d(this.over));
   }
 
   redrawOver() {
     if (!this.width) return;
-    const context = pen(this.over);
+    const context = context2d(this.over);
     context.clearRect(0, 0, this.width, this.tall);
     this.drawOver(context);
   }
@@ -114,7 +115,7 @@ export class CanvasView {
   }
 
   /**
-   * Save what is seen, on paper and under a title.
+   * Save the drawing as a PNG, with a background and a title.
    * @param {string} name
    * @param {string} title
    */
@@ -124,24 +125,13 @@ export class CanvasView {
       ratio = width / this.width,
       top = Math.round(30 * ratio);
     const sheet = h("canvas", { width, height: height + top });
-    const context = pen(sheet);
+    const context = context2d(sheet);
     context.fillStyle = this.color("var(--paper)");
     context.fillRect(0, 0, width, height + top);
     this.font(context, 12 * ratio);
     context.fillStyle = this.color("var(--ink)");
     context.fillText(title, 8 * ratio, 18 * ratio, width - 16 * ratio);
     context.drawImage(this.canvas, 0, top);
-    sheet.toBlob((blob) => blob && save(blob, `${name}.png`));
+    sheet.toBlob((blob) => blob && download(blob, `${name}.png`));
   }
-}
-
-/**
- * Hand a file to the browser's downloads.
- * @param {Blob} blob
- * @param {string} name
- */
-export function save(blob, name) {
-  const link = h("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

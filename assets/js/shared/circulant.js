@@ -165,7 +165,7 @@ function sampleScaled(blocks, is, js, out, after, before, scale) {
 /**
  * alpha dW = alpha diag(a_{2m-1}) circ(c_{2m-2}) ... circ(c_2) diag(a_1).
  *
- * diagonals: m arrays in the order in which data meets them; circulants: m - 1 BlockCirculants.
+ * diagonals: m arrays in the order in which they are applied; circulants: m - 1 BlockCirculants.
  * For m = 2 an entry is alpha a3[i] c[(i - j) mod p] a1[j] and nothing is built; for more the matrix is, once.
  */
 export class CirculantDiagonal {

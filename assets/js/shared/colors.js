@@ -1,6 +1,6 @@
 // Colours as the page's CSS variables say, so that light and dark follow by themselves (see palette.py).
 
-import { pen } from "./dom.js";
+import { context2d } from "./dom.js";
 
 /**
  * The value of a CSS variable at an element.
@@ -9,7 +9,7 @@ import { pen } from "./dom.js";
  */
 export const variable = (element, name) => getComputedStyle(element).getPropertyValue(name).trim();
 
-const painter = pen(document.createElement("canvas"), { willReadFrequently: true });
+const painter = context2d(document.createElement("canvas"), { willReadFrequently: true });
 
 /**
  * Any CSS colour as [red, green, blue], 0..255.

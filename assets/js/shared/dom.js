@@ -1,4 +1,4 @@
-// Building and updating the page without innerHTML: names and reasons come from people.
+// Building and updating the page without innerHTML, since names and messages come from visitors.
 
 /** @typedef {Event & {target: HTMLInputElement}} InputChange an event of one's own input */
 
@@ -54,11 +54,11 @@ export function find(within, selector) {
 }
 
 /**
- * What draws on a canvas.
+ * A canvas's 2D context, or an error.
  * @param {HTMLCanvasElement} canvas
  * @param {CanvasRenderingContext2DSettings} [settings]
  */
-export function pen(canvas, settings) {
+export function context2d(canvas, settings) {
   const context = canvas.getContext("2d", settings);
   if (!context) throw new Error("this browser draws on no canvas");
   return context;
@@ -74,10 +74,10 @@ export function setText(node, text) {
 }
 
 /**
- * Scroll up to an element whose head is above what can be seen; gently, unless the visitor wants no motion.
+ * Scroll up to an element whose top is above the window; smoothly, unless the visitor prefers reduced motion.
  * @param {Element} element
  */
-export function comeUpTo(element) {
+export function scrollUpTo(element) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (element.getBoundingClientRect().top < 0)
     element.scrollIntoView({ behavior: still ? "auto" : "smooth" });

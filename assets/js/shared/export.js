@@ -1,6 +1,7 @@
-// Buttons that save a table as CSV or JSON, from what the page already holds.
+// Buttons that save a table as CSV or JSON, from data that the page already has.
 
 import { h } from "./dom.js";
+import { download } from "./download.js";
 
 /** @typedef {{[column: string]: unknown}} Row */
 
@@ -30,17 +31,6 @@ export function csv(rows) {
 }
 
 /**
- * @param {string} name
- * @param {string} type
- * @param {string} text
- */
-function save(name, type, text) {
-  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
-/**
  * "Save as CSV · JSON"; `read` gives the rows as objects when a button is pressed. The file is called by `name`.
  * @param {string} name
  * @param {() => Row[]} read
@@ -59,7 +49,7 @@ export function exports(name, read) {
         type: "button",
         class: "text-button",
         "aria-label": `Save ${name} as ${kind}`,
-        onclick: () => save(`${file}.${kind.toLowerCase()}`, type, write(read())),
+        onclick: () => download(new Blob([write(read())], { type }), `${file}.${kind.toLowerCase()}`),
       },
       kind,
     );

@@ -1,9 +1,9 @@
-// A signed matrix as a picture: diverging colours around zero, zoom, a cursor with its entry's value.
+// A signed matrix as a heatmap: diverging colours around zero, zoom, a cursor on an entry.
 //
-// Its entries are made when they are looked at (see circulant.js), so that 768 x 768 redraws in a few milliseconds and 4096 x 4096 does not need its 64 MB.
+// Its entries are computed when they are drawn (see circulant.js), so that 768 x 768 redraws in a few milliseconds and 4096 x 4096 does not need its 64 MB.
 // Mouse: drag to pan, double click to zoom in, Ctrl and wheel (or pinch). Keys: arrows, + - 0, Escape.
 
-import { pen } from "./dom.js";
+import { context2d } from "./dom.js";
 import { CanvasView } from "./canvas_view.js";
 import { ramp } from "./colors.js";
 
@@ -27,7 +27,7 @@ const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 export class Heatmap extends CanvasView {
   /** @type {Matrix | null} */
   matrix = null;
-  /** @type {Part} what is seen */
+  /** @type {Part} the visible part */
   view = { i: 0, j: 0, rows: 1, cols: 1 };
   /** @type {Place | null} */
   cursor = null;
@@ -38,7 +38,7 @@ export class Heatmap extends CanvasView {
   #values = new Float32Array();
 
   /**
-   * `onmove(cursor)` and `onview(view)` tell of the cursor {i, j} or null, and of the part that is seen.
+   * `onmove(cursor)` and `onview(view)` are called with the cursor {i, j} or null, and with the visible part.
    * @param {{label: string, onmove?: (cursor: Place | null) => void, onview?: (view: Part) => void,
    *   height?: ((width: number) => number) | null}} given
    */
@@ -86,10 +86,10 @@ export class Heatmap extends CanvasView {
   }
 
   /**
-   * See another part: {i, j, rows, cols}, in entries.
+   * Show another part: {i, j, rows, cols}, in entries.
    * @param {Part} view
    */
-  look(view, tell = true) {
+  setView(view, notify = true) {
     const { rows, cols } = this.whole();
     const seen = {
       rows: clamp(view.rows, Math.min(4, rows), rows),
@@ -97,7 +97,7 @@ export class Heatmap extends CanvasView {
     };
     this.view = { ...seen, i: clamp(view.i, 0, rows - seen.rows), j: clamp(view.j, 0, cols - seen.cols) };
     this.redraw();
-    if (tell) this.onview(this.view);
+    if (notify) this.onview(this.view);
   }
 
   /**
@@ -111,7 +111,7 @@ export class Heatmap extends CanvasView {
       { i, j } = around ?? this.cursor ?? { i: view.i + view.rows / 2, j: view.j + view.cols / 2 };
     const rows = Math.round(clamp(view.rows * factor, Math.min(4, whole.rows), whole.rows));
     const cols = Math.round(clamp(view.cols * factor, Math.min(4, whole.cols), whole.cols));
-    this.look({
+    this.setView({
       rows,
       cols,
       i: Math.round(i - ((i - view.i) * rows) / view.rows),
@@ -120,10 +120,10 @@ export class Heatmap extends CanvasView {
   }
 
   /** @param {Place | null} cursor */
-  point(cursor, tell = true) {
+  setCursor(cursor, notify = true) {
     this.cursor = cursor;
     this.redrawOver();
-    if (tell) this.onmove(cursor);
+    if (notify) this.onmove(cursor);
   }
 
   /** The picture's place inside the canvas: whole entries keep the matrix's proportions. */
@@ -162,7 +162,7 @@ export class Heatmap extends CanvasView {
     }
     this.texels.width = js.length;
     this.texels.height = is.length;
-    pen(this.texels).putImageData(image, 0, 0);
+    context2d(this.texels).putImageData(image, 0, 0);
     context.imageSmoothingEnabled = frame.width < js.length * 2;
     context.imageSmoothingQuality = "high";
     context.drawImage(this.texels, frame.x, frame.y, frame.width, frame.height);
@@ -242,19 +242,19 @@ export class Heatmap extends CanvasView {
     node.addEventListener("pointerdown", (event) => {
       if (!this.matrix || event.button) return;
       drag = { x: event.clientX, y: event.clientY, view: this.view };
-      this.point(this.#entryAt(event) ?? this.cursor);
+      this.setCursor(this.#entryAt(event) ?? this.cursor);
     });
     node.addEventListener("pointermove", (event) => {
       if (drag && event.buttons && event.pointerType !== "touch") {
         const { unit } = this.frame,
           { view } = drag;
         if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < 4) return;
-        this.look({
+        this.setView({
           ...view,
           i: Math.round(view.i - (event.clientY - drag.y) / unit),
           j: Math.round(view.j - (event.clientX - drag.x) / unit),
         });
-      } else this.point(this.#entryAt(event) ?? this.cursor);
+      } else this.setCursor(this.#entryAt(event) ?? this.cursor);
     });
     window.addEventListener("pointerup", () => {
       drag = null;
@@ -281,12 +281,12 @@ export class Heatmap extends CanvasView {
           j: clamp(from.j + move[1] * stride, 0, this.matrix.cols - 1),
         };
         if (to.i < view.i || to.i >= view.i + view.rows || to.j < view.j || to.j >= view.j + view.cols) {
-          this.look({ ...view, i: view.i + to.i - from.i, j: view.j + to.j - from.j });
+          this.setView({ ...view, i: view.i + to.i - from.i, j: view.j + to.j - from.j });
         }
-        this.point(to);
+        this.setCursor(to);
       } else if (event.key === "+" || event.key === "=") this.zoom(0.5);
       else if (event.key === "-") this.zoom(2);
-      else if (event.key === "0" || event.key === "Escape") this.look(this.whole());
+      else if (event.key === "0" || event.key === "Escape") this.setView(this.whole());
       else return;
       event.preventDefault();
     });

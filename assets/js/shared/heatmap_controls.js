@@ -1,4 +1,4 @@
-// What stands around heatmaps: buttons to zoom, and what lets several show the same place.
+// Controls of heatmaps: zoom buttons, and linking several to one view and cursor.
 
 import { h } from "./dom.js";
 
@@ -31,12 +31,12 @@ export function zoomButtons(heatmap) {
     { class: "zoom-buttons", role: "group", "aria-label": "Zoom" },
     button("+", "Zoom in (+)", () => heatmap.zoom(0.5)),
     button("−", "Zoom out (-)", () => heatmap.zoom(2)),
-    button("whole", "Whole matrix (0)", () => heatmap.look(heatmap.whole())),
+    button("whole", "Whole matrix (0)", () => heatmap.setView(heatmap.whole())),
   );
 }
 
 /**
- * Let heatmaps of the same size share what they see and where they point.
+ * Let heatmaps of the same size share their view and their cursor.
  * @param {...Heatmap} heatmaps
  */
 export function link(...heatmaps) {
@@ -50,11 +50,11 @@ export function link(...heatmaps) {
       other.matrix.rows === heatmap.matrix.rows &&
       other.matrix.cols === heatmap.matrix.cols;
     heatmap.onmove = (cursor) => {
-      for (const other of heatmaps) if (same(other)) other.point(cursor, false);
+      for (const other of heatmaps) if (same(other)) other.setCursor(cursor, false);
       onmove(cursor);
     };
     heatmap.onview = (view) => {
-      for (const other of heatmaps) if (same(other)) other.look(view, false);
+      for (const other of heatmaps) if (same(other)) other.setView(view, false);
       onview(view);
     };
   }

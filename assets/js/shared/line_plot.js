@@ -94,10 +94,10 @@ export class LinePlot extends CanvasView {
    * Put the cursor at a place.
    * @param {number | null} place
    */
-  point(place, tell = true) {
+  point(place, notify = true) {
     this.at = place;
     this.redrawOver();
-    if (tell) this.onmove(place);
+    if (notify) this.onmove(place);
   }
 
   /** @param {PointerEvent} event */

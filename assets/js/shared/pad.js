@@ -17,7 +17,7 @@ export class Pad extends CanvasView {
   pen = null;
 
   /**
-   * `reach`: half the pen's width, in entries. `onchange` hears of every stroke that has ended.
+   * `reach`: half the pen's width, in entries. `onchange` is called after each stroke.
    * @param {{label: string, reach: number, onchange: () => void}} given
    */
   constructor({ label, reach, onchange }) {

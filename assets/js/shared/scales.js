@@ -1,4 +1,4 @@
-// Where the numbers of an axis begin and end, which of them are written on it, and where each is drawn.
+// Axes: their ends, their ticks, and the map from numbers to pixels.
 
 /**
  * @typedef {object} Axis

@@ -1,4 +1,4 @@
-// The same numbers as a table, for screen readers and for whoever wants to read them.
+// The numbers of a chart as a table under it, for screen readers and for reading them.
 
 import { h } from "./dom.js";
 import { aligned } from "./format.js";

@@ -1,6 +1,6 @@
 // The list of past races: open, overlay, rename, delete.
 
-import { comeUpTo, find, h, swatch } from "../shared/dom.js";
+import { scrollUpTo, find, h, swatch } from "../shared/dom.js";
 import { count, metricText, when } from "../shared/format.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
@@ -192,7 +192,7 @@ export function mount({ element, props, server, watch }) {
         : [
             button("Open", "Show this race alone", () => {
               open(ids(race));
-              comeUpTo(find(document, "#run"));
+              scrollUpTo(find(document, "#run"));
               refresh();
             }),
             isShown && now.length > race.runs.length

@@ -1,6 +1,6 @@
 // The run side of the Train tab: asks the server once a second for what is new, and shows it in place.
 
-import { comeUpTo, find, h, setText } from "../shared/dom.js";
+import { scrollUpTo, find, h, setText } from "../shared/dom.js";
 import { when } from "../shared/format.js";
 import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
@@ -274,7 +274,7 @@ export function mount({ element, props, server, trigger, watch }) {
       return;
     }
     if (!unasked()) remember(runs);
-    if (props.value.kind === "new") comeUpTo(element);
+    if (props.value.kind === "new") scrollUpTo(element);
     if (!same) show(true);
     if (runs.length) poll(generation);
     else tell([]);

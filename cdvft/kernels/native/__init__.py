@@ -30,7 +30,7 @@ MAX_ENTRIES = 1 << 20
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
     """Whether this library can take them: float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout.
 
-    Whoever watches torch's operations (a FLOP counter, fake tensors) would not see this library's.
+    Not while a dispatch mode (a FLOP counter, fake tensors) is active, which would not see its operations.
     """
     return (
         x.device.type == "cpu"
@@ -86,7 +86,7 @@ def supports_merging(weight: Tensor, factors: Factors) -> bool:
 
 
 def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None]) -> None:
-    """Hand over every circulant's C struct `stage`, of 8-byte fields, and what else both functions take."""
+    """Call a C function with every circulant's struct `stage`, of 8-byte fields, and its other arguments."""
     x = _as_float32(x)
     if x.stride(1) != 1 or x.stride(0) < x.shape[1]:
         x = x.contiguous()
@@ -129,7 +129,7 @@ def _radixes(p: int) -> tuple[int, ...] | None:
 
 
 class _Plan(NamedTuple):
-    """A transform of length p: radixes and every pass's twiddle factors, and where they lie."""
+    """A transform of length p: radixes, every pass's twiddle factors, and the addresses of both."""
 
     radixes: Tensor
     twiddles: Tensor

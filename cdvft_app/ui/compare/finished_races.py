@@ -1,4 +1,4 @@
-"""Choosing a finished race for the cost comparison: its settings, and what its runs took."""
+"""Choosing a finished race for the cost comparison: its settings, and its runs' seconds and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import amount
 from cdvft_app.methods import METHODS
-from cdvft_app.methods.flat import flat
+from cdvft_app.methods.flat import flat_values
 from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -30,7 +30,7 @@ _HINT = (
 
 
 def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
-    """The dropdown, and the place below it for what the race took."""
+    """The dropdown, and the place below it for the race's seconds and memory."""
     race = gr.Dropdown(
         value=None,
         label="Or a finished race",
@@ -41,9 +41,9 @@ def control(store: RunStore) -> tuple[gr.Dropdown, gr.HTML]:
 
 
 def connect(
-    store: RunStore, race: gr.Dropdown, took: gr.HTML, controls: dict[str, Any], filled_for: gr.JSON
+    store: RunStore, race: gr.Dropdown, costs: gr.HTML, controls: dict[str, Any], filled_for: gr.JSON
 ) -> None:
-    """Let `race` offer what has finished by now, and fill `controls`, by their fields' names.
+    """Let `race` list the finished races, and fill `controls`, by their fields' names.
 
     `filled_for` holds the model that they were last filled for.
     """
@@ -63,11 +63,11 @@ def connect(
         return [measured(store, group_id), *filled, [found["model"]]]
 
     race.focus(lambda: offer(store), None, race, **quiet)
-    race.input(chosen, race, [took, *(controls[name] for name in FIELDS), filled_for], **quiet)
+    race.input(chosen, race, [costs, *(controls[name] for name in FIELDS), filled_for], **quiet)
 
 
 def offer(store: RunStore) -> dict[str, Any]:
-    """The dropdown's update: what has finished by now."""
+    """The dropdown's update: the races that have finished by now."""
     offered = choices(store)
     return gr.update(choices=offered, info=_FILLS if offered else _NONE)
 
@@ -82,9 +82,9 @@ def choices(store: RunStore) -> list[tuple[str, str]]:
 
 
 def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
-    """What the controls of the comparison hold for this race, by field; None where there is no such race.
+    """The values of the comparison's controls for this race, by field; None where there is no such race.
 
-    A method that ran with several settings stands with those of its first run.
+    A method that ran with several settings has those of its first run.
     """
     runs = [run for run in store.group(group_id) if run.state == "finished"]
     if not runs:
@@ -92,10 +92,10 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
     shared = runs[0].settings
     recipe = catalog.recipes().get(shared.recipe)
     model = shared.model or (recipe.model if recipe else "")
-    known = find(model)
+    known_model = find(model)
     first = {run.method: run.settings.method for run in reversed(runs)}
     found: dict[str, Any] = {name: START.get(name) for name in FIELDS} | {
-        "model": known.id if known else model,
+        "model": known_model.id if known_model else model,
         "targets": list(shared.target_modules or (recipe.targets if recipe else ())),
         "methods": [method for method in METHODS if method in first],
         "batch": shared.batch_size,
@@ -104,7 +104,7 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
         "match": "",
     }
     for method in first.values():
-        found |= flat(method, method.sizes())
+        found |= flat_values(method, method.sizes())
     return found | {name: text(found[name]) for name in NUMBERS}
 
 

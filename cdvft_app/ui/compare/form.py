@@ -1,4 +1,4 @@
-"""The controls of the Compare tab as data: their names, their starting values, and what they ask for."""
+"""The controls of the Compare tab as data: their names, words and starting values, and their request."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ def recorded() -> dict[str, Any]:
     return json.loads(COSTS.read_text(encoding="utf-8"))
 
 
-def asked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a `CostRequest` is made from; empty fields are left to it."""
-    given = {name: number(value) if name in NUMBERS else value for name, value in values.items()}
-    wanted = {name: value for name, value in given.items() if value not in (None, "", [])}
-    return wanted | {"methods": [name for name in METHODS if name in (given.get("methods") or ())]}
+def cost_request(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The controls' values as those of a `CostRequest`, which has defaults for empty fields."""
+    parsed = {name: number(value) if name in NUMBERS else value for name, value in values.items()}
+    filled_in = {name: value for name, value in parsed.items() if value not in (None, "", [])}
+    return filled_in | {"methods": [name for name in METHODS if name in (parsed.get("methods") or ())]}
 
 
-def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
-    """The values as they will be once a choice of model is answered: until then its layers are left to it.
+def without_stale_layers(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
+    """The values without layers and sizes of the model before, whose fields the new one has not filled yet.
 
-    `filled_for` is a list of the model that the fields were last filled for, as the browser tells it.
+    `filled_for` is a list of the model that the fields were last filled for, as the browser sends it.
     """
     if filled_for == [values.get("model") or ""]:
         return {**values}
@@ -87,12 +87,12 @@ def model_choices() -> list[tuple[str, str]]:
 
 
 def kind_of(model: str) -> str | None:
-    """text, generation or image; None where the model is not known here."""
+    """text, generation or image; None for a model that is not among the known ones."""
     return next((entry["kind"] for entry in recorded()["models"] if entry["id"] == model), None)
 
 
 def layers_of(model: str) -> dict[str, Any]:
-    """Choices and value of the layers' control; for a model that is not known here, its usual layers."""
+    """Choices and value of the layers' control; for an unknown model only all linear layers, none chosen."""
     known = next((entry for entry in recorded()["models"] if entry["id"] == model), None)
     if known is None:
         return {"choices": [("all linear layers", "all-linear")], "value": []}

@@ -1,4 +1,4 @@
-"""Measuring step times from the Compare tab: the button, what is said meanwhile, and what is known."""
+"""Measuring step times from the Compare tab: the buttons, the progress, and the kept measurements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cdvft_app.measuring.background import (
 from cdvft_app.payloads.compare import Measuring
 from cdvft_app.prediction import step_seconds
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.measurements import WHAT
+from cdvft_app.store.measurements import KEY
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare.form import LABELS
 from cdvft_app.ui.shared.component import component
@@ -39,14 +39,16 @@ def panel() -> gr.HTML:
     return component("compare/measure.js", IDLE, events=("measure", "cancel", "kept"), elem_id="measure")
 
 
-def connect(app: AppState, view: Any, fields: Sequence[Any], asked: Callable[..., dict[str, Any]]) -> None:
-    """Measure what the fields ask for; `asked` makes the values of a `CostRequest` of theirs.
+def connect(
+    app: AppState, view: Any, fields: Sequence[Any], request_values: Callable[..., dict[str, Any]]
+) -> None:
+    """Measure what the fields ask for; `request_values` turns their values into those of a `CostRequest`.
 
-    It runs in Gradio's generator, which closes with the page or with Cancel, and nobody else can close it.
+    It runs in Gradio's generator, which only Gradio closes, with the page or with Cancel.
     """
     line = WaitingLine()
     running = view.measure(
-        lambda *given: (yield from measured(app, line, asked(*given))),
+        lambda *inputs: (yield from measured(app, line, request_values(*inputs))),
         fields,
         view,
         concurrency_limit=MOST_WAITING + 2,
@@ -65,25 +67,28 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
     try:
         request = parse_cost(dict(values))
         counted = app.queue.budget.spending(visitor(), "measurement")
-        with counted, closing(measuring(request, line, app.store.measurements.disturbed)) as lines:
-            for told in lines:
-                if told["kind"] == "result":
-                    app.store.measurements.keep(told)
-                progress.add(told)
+        messages = measuring(request, line, app.store.measurements.disturbed)
+        with counted as waited, closing(messages):
+            for message in messages:
+                if message["kind"] == "waiting":
+                    waited()
+                if message["kind"] == "result":
+                    app.store.measurements.keep(message)
+                progress.add(message)
                 yield progress.value("on", progress.text(bounded=request.match == "seconds_per_step"))
         yield progress.value("done", progress.end())
     except (InvalidChoice, MeasuringFailed, StoreError) as error:
         yield progress.value("failed", in_words(str(error), LABELS))
 
 
-def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:
-    """For a comparison: what was measured here of a row of its table, why a row cannot be, and a forecast."""
+def row_facts(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:
+    """Functions of a comparison's rows: the kept measurement, why it cannot be measured, and a forecast."""
     device = device_here()
     store = app.store
     finished, measurements = store.finished(LEARNED_FROM), store.measurements.all()
 
     def lookup(row: Mapping[str, Any]) -> dict[str, Any] | None:
-        return store.measurements.latest(**{name: row[name] for name in WHAT}, device=device)
+        return store.measurements.latest(**{name: row[name] for name in KEY}, device=device)
 
     counted_as_run = request.convention == "real_fft"
     return {
@@ -94,7 +99,7 @@ def known(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]
 
 
 class Progress:
-    """What is said of a measurement, from its lines."""
+    """The panel's text and fraction, from the messages of a measurement."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -105,23 +110,23 @@ class Progress:
         self._refused: list[str] = []
         self._device = ""
 
-    def add(self, told: Mapping[str, Any]) -> None:
-        kind, now = told["kind"], self._clock()
+    def add(self, message: Mapping[str, Any]) -> None:
+        kind, now = message["kind"], self._clock()
         if kind == "waiting" or self._now.get("kind") == "waiting":
             self._start, self._now = now, {}
         if kind in ("waiting", "begin"):
-            self._now = dict(told)
+            self._now = dict(message)
             self._began, self._until = now, 0.0
         elif kind == "pace":
-            self._until = now + told["seconds"]
+            self._until = now + message["seconds"]
         elif kind == "result":
             self._spent.append(now - self._began)
-            self._device = told["device"]
+            self._device = message["device"]
         elif kind == "refused":
-            self._refused.append(f"{label(told)}: {told['why']}")
+            self._refused.append(f"{label(message)}: {message['why']}")
 
     def text(self, bounded: bool = False) -> str:
-        """Now, in a sentence; `bounded`: what is still to come is not known, but at most so much."""
+        """The current step, in a sentence; `bounded`: the seconds left are an upper bound."""
         if not self._now:
             return "Loading torch and the model"
         if self._now["kind"] == "waiting":
@@ -131,19 +136,19 @@ class Progress:
                 if before > 1
                 else "You are next: somebody else is measuring"
             )
-        said = f"Measuring {label(self._now)}, {self._now['number']} of {self._now['of']}"
+        sentence = f"Measuring {label(self._now)}, {self._now['number']} of {self._now['of']}"
         left = self.left()
         if left is None:
-            return said
-        return f"{said}, {'at most ' if bounded else ''}about {max(left, 1):.0f} s left"
+            return sentence
+        return f"{sentence}, {'at most ' if bounded else ''}about {max(left, 1):.0f} s left"
 
     def left(self) -> float | None:
-        """Seconds until all is measured; None while nobody can know."""
+        """Seconds until all is measured; None as long as they cannot be estimated."""
         if not self._until and not self._spent:
             return None
         usual = sum(self._spent) / len(self._spent) if self._spent else self._until - self._began
-        until = self._until or self._began + usual
-        return max(until - self._clock(), 0.0) + self._now["more"] * usual
+        end = self._until or self._began + usual
+        return max(end - self._clock(), 0.0) + self._now["more"] * usual
 
     def end(self) -> str:
         count = len(self._spent)

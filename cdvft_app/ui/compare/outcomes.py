@@ -1,4 +1,4 @@
-"""What finished runs gave: their scores against what they cost, in a chart, sentences and a table."""
+"""The scores of finished runs against their costs, in a chart, sentences and a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from cdvft_app.figures import curves, pareto
 from cdvft_app.judging import paired
 from cdvft_app.judging.outcome_points import Point, Span, front, points
 from cdvft_app.judging.outcome_sentences import METRICS, difference, score, sentences, standard_error
-from cdvft_app.judging.outcomes import AXES, Axis, Comparison, Outcome, comparisons, of_record, of_recorded
+from cdvft_app.judging.outcomes import (
+    AXES,
+    Axis,
+    Comparison,
+    Outcome,
+    comparisons,
+    from_recorded_race,
+    from_run,
+)
 from cdvft_app.judging.run_flops import with_flops
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes
@@ -40,52 +48,53 @@ def section(app: AppState) -> gr.HTML:
 
 
 def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
-    """What the page shows of {"chosen": a comparison's key, "flops": to count them too, which takes torch}.
+    """The comparison of {"chosen": its key, "flops": whether to count the runs' FLOPs, which needs torch}.
 
-    Without a key that is known it is the latest comparison.
+    Without a valid key it is the latest comparison.
     """
-    asked = request if isinstance(request, dict) else {}
+    values = request if isinstance(request, dict) else {}
     finished, origin = _finished(app.store)
     offered = comparisons(finished)
     if not offered:
         return {"choices": []}
-    chosen = next((one for one in offered if one.key == asked.get("chosen")), offered[0])
-    wanted = asked.get("flops") is True
-    counted = Comparison(tuple(with_flops(chosen.outcomes))) if wanted else chosen
+    chosen = next((one for one in offered if one.key == values.get("chosen")), offered[0])
+    count_flops = values.get("flops") is True
+    counted = Comparison(tuple(with_flops(chosen.outcomes))) if count_flops else chosen
     return {
         "choices": [(one.key, one.title) for one in offered],
         "chosen": chosen.key,
         "recorded": chosen.outcomes[0].recorded,
         "origin": f"recorded {origin}" if chosen.outcomes[0].recorded else chosen.outcomes[0].device,
         "counted": counted is not chosen,
-        **_shown(app.store, counted),
+        **_view(app.store, counted),
     }
 
 
 def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
     """The latest finished runs, then those of the recorded race with when and where it was recorded."""
-    own = [found for run in store.history(_LOOKED_THROUGH) if (found := of_record(run))][:MOST_RUNS]
+    own = [found for run in store.history(_LOOKED_THROUGH) if (found := from_run(run))][:MOST_RUNS]
     race = recorded()
     if race is None:
         return own, None
-    return [*own, *map(of_recorded, race["runs"])], race["recorded"]
+    return [*own, *map(from_recorded_race, race["runs"])], race["recorded"]
 
 
-def _shown(store: RunStore, comparison: Comparison) -> Compared:
-    placed = points(comparison)
+def _view(store: RunStore, comparison: Comparison) -> Compared:
+    all_points = points(comparison)
     of_runs = cache(partial(paired.of_runs, store))  # each axis asks for the same pairs
-    fronts = {axis.key: front(placed, axis.key) for axis in AXES}
+    fronts = {axis.key: front(all_points, axis.key) for axis in AXES}
     first = comparison.outcomes[0]
     what = METRICS.get(first.metric_name, first.metric_name)
     rows = f"{first.evaluation_examples:,} rows" if first.evaluation_examples else "rows"
     return {
         "subtitle": f"{what[:1].upper()}{what[1:]} on {rows} that were not trained on",
         "axes": [{"key": axis.key, "title": axis.title, "hint": axis.hint} for axis in AXES],
-        "figures": {axis.key: _figure(comparison, placed, axis, fronts[axis.key]) for axis in AXES},
+        "figures": {axis.key: _figure(comparison, all_points, axis, fronts[axis.key]) for axis in AXES},
         "sentences": {
-            axis.key: sentences(placed, axis, lambda one, other: of_runs(one.id, other.id)) for axis in AXES
+            axis.key: sentences(all_points, axis, lambda one, other: of_runs(one.id, other.id))
+            for axis in AXES
         },
-        "methods": list(dict.fromkeys(point.method for point in placed)),
+        "methods": list(dict.fromkeys(point.method for point in all_points)),
         "columns": [
             "Setting",
             "Seeds",
@@ -99,19 +108,19 @@ def _shown(store: RunStore, comparison: Comparison) -> Compared:
                 "numbers": _numbers(point),
                 "front": [key for key, members in fronts.items() if point in members],
             }
-            for point in placed
+            for point in all_points
         ],
-        "runs": [_exported(point, outcome) for point in placed for outcome in point.outcomes],
+        "runs": [_exported(point, outcome) for point in all_points for outcome in point.outcomes],
     }
 
 
 def _figure(
-    comparison: Comparison, placed: Sequence[Point], axis: Axis, members: Sequence[Point]
+    comparison: Comparison, all_points: Sequence[Point], axis: Axis, members: Sequence[Point]
 ) -> dict[str, Any] | None:
     name = comparison.outcomes[0].metric_name
     scale = 100 if name in SHARES else 1
     best: dict[tuple[object, ...], Point] = {}  # of those that differ in tuning alone
-    for point in placed:
+    for point in all_points:
         size = (point.method, point.size)
         best[size] = max(best.get(size, point), point, key=lambda one: one.metric.mean)
     marks = [
@@ -124,7 +133,7 @@ def _figure(
             front=point in members,
             joined=best[point.method, point.size] is point,
         )
-        for point in placed
+        for point in all_points
         if (span := point.amounts.get(axis.key))
     ]
     what = METRICS.get(name, name).capitalize()
@@ -157,9 +166,9 @@ def _range(name: str, span: Span) -> str:
 
 def _seeds(point: Point) -> str:
     seeds, count = point.seeds, len(point.outcomes)
-    shown = ", ".join(map(str, seeds[:5])) + (" …" if len(seeds) > 5 else "")
+    listed = ", ".join(map(str, seeds[:5])) + (" …" if len(seeds) > 5 else "")
     runs = f", {count} runs" if count > len(seeds) else ""
-    return f"seed{'s' if len(seeds) > 1 else ''} {shown}{runs}"
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed}{runs}"
 
 
 def _cells(point: Point) -> list[str]:

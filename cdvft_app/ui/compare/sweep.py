@@ -1,4 +1,4 @@
-"""The section "Does the choice matter?": what a sweep gave, and the form that starts one."""
+"""The section "Does the choice matter?": the results of a sweep, and the form that starts one."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def section(app: AppState) -> None:
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
     fields = [controls[name] for name in FIELDS]
 
-    def typed(*given: Any) -> tuple[Any, Any]:
-        values = dict(zip(FIELDS, given, strict=True))
+    def update_promise(*inputs: Any) -> tuple[Any, Any]:
+        values = dict(zip(FIELDS, inputs, strict=True))
         try:
             return _promise(app, values), gr.Button(interactive=True)
         except InvalidChoice as error:
@@ -53,31 +53,31 @@ def section(app: AppState) -> None:
 
     gr.on(
         [fold.expand, *(field.change for field in fields)],
-        typed,
+        update_promise,
         fields,
         [promise, start],
         trigger_mode="always_last",
         **QUIET,
     )
 
-    def of_methods(methods: list[str]) -> list[Any]:
+    def show_sizes(methods: list[str]) -> list[Any]:
         return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
 
     used = [controls[name] for name in SIZES]
-    controls["methods"].change(of_methods, controls["methods"], used, **QUIET)
+    controls["methods"].change(show_sizes, controls["methods"], used, **QUIET)
 
-    def started(mine: str, *given: Any) -> tuple[Any, Any, str]:
-        mine = token_of(mine)
+    def submit(own_token: str, *inputs: Any) -> tuple[Any, Any, str]:
+        own_token = token_of(own_token)
         try:
-            group = start_sweep(app, dict(zip(FIELDS, given, strict=True)), mine)
+            group = start_sweep(app, dict(zip(FIELDS, inputs, strict=True)), own_token)
         except (InvalidChoice, QueueFull, StoreError) as error:
-            return gr.skip(), problem(in_words(str(error), LABELS)), mine
-        return chosen(group, mine), gr.skip(), mine
+            return gr.skip(), problem(in_words(str(error), LABELS)), own_token
+        return chosen(group, own_token), gr.skip(), own_token
 
     start.click(
-        started, [token, *fields], [view, promise, token], concurrency_limit=8, **(QUIET | {"queue": True})
+        submit, [token, *fields], [view, promise, token], concurrency_limit=8, **(QUIET | {"queue": True})
     )
-    token.change(lambda mine: chosen(None, str(mine)), token, view, **QUIET)
+    token.change(lambda own_token: chosen(None, str(own_token)), token, view, **QUIET)
 
 
 def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
@@ -89,9 +89,9 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     plans = _plans(app, values)
     require_own(app.store, plans[0].settings.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
-    foretold = _foretold(app, plans)
+    foretold = _predictions(app, plans)
     admit(zip(plans, foretold, strict=True), app.queue.most_seconds)
-    forecasts = [made.facts() if made else None for made in foretold]
+    forecasts = [prediction.facts() if prediction else None for prediction in foretold]
     title = f"Sweep: {plans[0].recipe.title}"
     chosen = [plan.settings for plan in plans]
     ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())
@@ -111,8 +111,8 @@ def _plans(app: AppState, values: Mapping[str, Any]) -> list[Plan]:
     return [catalog.resolve(settings) for settings in runs]
 
 
-def _foretold(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
-    """What is promised of each run; seeds and rates make no difference to it."""
+def _predictions(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
+    """Each run's prediction, made once for runs that differ in seed and rate alone, as theirs is the same."""
     alike = [
         plan.settings.model_copy(
             update={"seed": 0, "method": plan.settings.method.model_copy(update={"learning_rate": None})}
@@ -120,18 +120,18 @@ def _foretold(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None]:
         for plan in plans
     ]
     different = dict(zip(alike, plans, strict=True))
-    promised = dict(zip(different, app.foretell(list(different.values())), strict=True))
-    return [promised[one] for one in alike]
+    predictions = dict(zip(different, app.foretell(list(different.values())), strict=True))
+    return [predictions[one] for one in alike]
 
 
 def _promise(app: AppState, values: Mapping[str, Any]) -> str:
-    """How many runs, and how long they take one after the other; `InvalidChoice` where the hub is missing."""
+    """How many runs, and how long they take one after the other; `InvalidChoice` if the hub is missing."""
     plans = _plans(app, values)
-    wholes = [made and made.whole_seconds for made in _foretold(app, plans)]
+    durations = [prediction and prediction.whole_seconds for prediction in _predictions(app, plans)]
     away = out_of_reach([plans[0].model, plans[0].dataset])
     if away:
         raise InvalidChoice(away)
-    known = [whole for whole in wholes if whole]
+    known = [one for one in durations if one]
     if len(known) < len(plans):
         time, hint = (
             "how long they take is not known before a first run has ended or a step was measured here",

@@ -1,4 +1,4 @@
-"""The controls of a sweep as data: their names, words and starting values, and what they ask for."""
+"""The controls of a sweep as data: their names, words and starting values, and the request they make."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one 
 
 
 def request(values: Mapping[str, Any]) -> SweepRequest:
-    """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
+    """The `SweepRequest` of the controls' values, or `InvalidChoice`. Empty fields mean the recipe's."""
     methods = values.get("methods") or []
     if not methods:
         raise InvalidChoice("Choose at least one method to vary.")

@@ -1,4 +1,4 @@
-"""What the page asks for while a sweep is watched: one in the store, or one that was recorded."""
+"""The component that shows a sweep, one in the store or a recorded one, and the requests it sends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.figures import curves
-from cdvft_app.judging.sweep_results import Outcome
+from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.compare import SweepAnswer, SweepShown, SweepView
 from cdvft_app.payloads.shared import Done
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -28,44 +28,44 @@ ENDED_EARLY = ("stopped", "interrupted")  # a failed run would fail again
 FILE = ASSETS / "recorded_sweep.json"  # written by benchmarks/record_sweep.py
 
 
-def sweep(app: AppState, asked: object) -> SweepAnswer:
-    """{"group", "token", "known"}: how far a sweep is, and what it gave unless that is `known` already.
+def sweep(app: AppState, request: object) -> SweepAnswer:
+    """{"group", "token", "known"}: a sweep's progress, and its results unless the page has those of `known`.
 
-    {"recorded": recipe} asks for a recorded one. Both are untrusted input.
+    {"recorded": recipe} is the request for a recorded one. Both are untrusted input.
     """
-    asked = asked if isinstance(asked, dict) else {}
-    if "recorded" in asked:
-        return {"shown": recorded(asked["recorded"])}
-    runs = _runs(app, asked.get("group"))
+    request = request if isinstance(request, dict) else {}
+    if "recorded" in request:
+        return {"shown": recorded(request["recorded"])}
+    runs = _runs(app, request.get("group"))
     if not runs:
         return {"missing": True}
     ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in UNFINISHED)
-    mine = app.store.owner(runs[0].id, asked.get("token"))
+    mine = app.store.owner(runs[0].id, request.get("token"))
     answer: SweepAnswer = {"progress": group.progress(runs), "mine": mine, "known": ended}
-    return answer if asked.get("known") == ended else {**answer, "shown": group.shown(runs)}
+    return answer if request.get("known") == ended else {**answer, "shown": group.results(runs)}
 
 
-def stop(app: AppState, asked: object) -> Done:
-    """{"group", "token"}: stop all that waits or trains, if the token owns it."""
-    # From the last to the first: else the worker would take the next one while its turn comes.
-    return _each(app, asked, UNFINISHED, app.queue.stop, backwards=True)
+def stop(app: AppState, request: object) -> Done:
+    """{"group", "token"}: stop all runs that wait or train, if the token owns the sweep."""
+    # From the last to the first: else the worker would start the next run while this one is being stopped.
+    return _each(app, request, UNFINISHED, app.queue.stop, backwards=True)
 
 
-def go_on(app: AppState, asked: object) -> Done:
-    """{"group", "token"}: queue all again that ended early, if the token owns it."""
-    return _each(app, asked, ENDED_EARLY, partial(resume_one, app))
+def go_on(app: AppState, request: object) -> Done:
+    """{"group", "token"}: queue all runs again that ended early, if the token owns the sweep."""
+    return _each(app, request, ENDED_EARLY, partial(resume_one, app))
 
 
 def _each(
     app: AppState,
-    asked: object,
+    request: object,
     states: Sequence[str],
     act: Callable[[str, str], None],
     backwards: bool = False,
 ) -> Done:
-    asked = asked if isinstance(asked, dict) else {}
-    token = asked.get("token")
-    runs = _runs(app, asked.get("group"))
+    request = request if isinstance(request, dict) else {}
+    token = request.get("token")
+    runs = _runs(app, request.get("group"))
     if not runs or not isinstance(token, str):
         return {"error": "There is no such sweep, or the request carries no token; reload the page."}
     try:
@@ -95,7 +95,7 @@ def recipes() -> list[tuple[str, str]]:
 def _recorded(recipe: str) -> SweepShown:
     one = _file()["sweeps"][recipe]
     runs = [
-        Outcome(
+        SweepRun(
             settings=RunSettings.model_validate(one["base"] | run["settings"]),
             state="failed" if run["metric"] is None else "finished",
             metric=run["metric"],
@@ -112,7 +112,7 @@ def _recorded(recipe: str) -> SweepShown:
 
 
 def recorded(recipe: object) -> SweepShown | None:
-    """A recorded sweep as the page draws it; None where there is none of this recipe."""
+    """A recorded sweep as the page shows it; None where there is none of this recipe."""
     return _recorded(recipe) if isinstance(recipe, str) and recipe in _file()["sweeps"] else None
 
 

@@ -1,4 +1,4 @@
-"""The Compare tab: what each method costs on any model, before, while and after it is trained."""
+"""The Compare tab: each method's cost on any model, measured step times, finished runs' scores, sweeps."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from cdvft_app.ui.compare.form import (
     SIZES,
     START,
     WORDS,
-    applied,
-    asked,
+    cost_request,
     kind_of,
     layers_of,
     model_choices,
     recorded,
+    without_stale_layers,
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.fold import settings_fold
@@ -65,18 +65,18 @@ def build(app: AppState) -> OnVisit | None:
     sweep.section(app)
     fields = [controls[name] for name in FIELDS]
 
-    # The model that the layers were last filled for. The browser holds it, so that every call brings it
-    # together with the fields: until a choice of model is answered, it differs from what is chosen.
+    # The model that the layers' fields were last filled for. The browser sends it with the fields, so that a
+    # call shows whether they belong to the chosen model yet.
     filled_for = gr.JSON([START["model"]], visible=False)
     asking = [*fields, filled_for]
 
-    def values(*given: Any) -> dict[str, Any]:
-        *of_fields, filled = given
-        return asked(applied(dict(zip(FIELDS, of_fields, strict=True)), filled))
+    def values(*inputs: Any) -> dict[str, Any]:
+        *of_fields, filled = inputs
+        return cost_request(without_stale_layers(dict(zip(FIELDS, of_fields, strict=True)), filled))
 
-    def compared(*given: Any) -> CostsView:
+    def compared(*inputs: Any) -> CostsView:
         try:
-            return {"shown": _compare(app, values(*given)), "problem": None}
+            return {"shown": _compare(app, values(*inputs)), "problem": None}
         except (InvalidChoice, StoreError) as error:
             return {"shown": None, "problem": in_words(str(error), LABELS)}
 
@@ -84,8 +84,8 @@ def build(app: AppState) -> OnVisit | None:
     panel.kept(compared, asking, view, trigger_mode="always_last", **QUIET)
     measure.connect(app, panel, asking, values)
 
-    # A model brings its own layers, and takes tokens or pixels. Leaving its field is an input, too.
-    def of_model(model: str | None, filled: object) -> list[Any]:
+    # A model has its own layers, and takes tokens or pixels. Gradio sends `input` also when a field is left.
+    def fill_for_model(model: str | None, filled: object) -> list[Any]:
         model = model or ""
         if filled == [model]:
             return [gr.skip()] * 4
@@ -98,19 +98,21 @@ def build(app: AppState) -> OnVisit | None:
         ]
 
     with_model = [controls[name] for name in ("targets", "sequence", "image_size")]
-    controls["model"].input(of_model, [controls["model"], filled_for], [*with_model, filled_for], **QUIET)
+    controls["model"].input(
+        fill_for_model, [controls["model"], filled_for], [*with_model, filled_for], **QUIET
+    )
 
     # Only what the chosen methods and kind of model use is shown.
-    def of_methods(methods: list[str]) -> list[Any]:
+    def show_sizes(methods: list[str]) -> list[Any]:
         return [gr.update(visible=FLAT[name][0] in methods) for name in SIZES]
 
-    controls["methods"].change(of_methods, controls["methods"], [controls[name] for name in SIZES], **QUIET)
+    controls["methods"].change(show_sizes, controls["methods"], [controls[name] for name in SIZES], **QUIET)
     finished_races.connect(app.store, *race, controls, filled_for)
     gr.api(_cost, api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
 
-    # The page begins with what is only counted; what was measured here is known to the store alone.
-    def visited(*given: Any) -> list[Any]:
-        counted = compared(*given) if app.store.measurements.any() else gr.skip()
+    # The page begins with the recorded comparison, without measurements: those are in this server's store.
+    def visited(*inputs: Any) -> list[Any]:
+        counted = compared(*inputs) if app.store.measurements.any() else gr.skip()
         return [counted, finished_races.offer(app.store)]
 
     return OnVisit(visited, asking, [view, race[0]])
@@ -118,11 +120,11 @@ def build(app: AppState) -> OnVisit | None:
 
 def _compare(app: AppState, values: dict[str, Any]) -> Costs:
     request = parse_cost(values)
-    return compare(request, **measure.known(app, request))
+    return compare(request, **measure.row_facts(app, request))
 
 
 def _controls(app: AppState, controls: dict[str, Any]) -> tuple[gr.Dropdown, gr.HTML]:
-    """Fill `controls`; returns what chooses a finished race."""
+    """Fill `controls`; returns the dropdown of finished races and the place for a race's costs."""
     typed = catalog.hub_ids_allowed()
     gr.HTML("<h2>What</h2>", apply_default_css=False)
     label, hint = WORDS["model"]

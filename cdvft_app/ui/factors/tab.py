@@ -1,7 +1,7 @@
-"""The Factors tab: what each layer of a run learned, scrubbed over its training.
+"""The Factors tab: the factors and the update of each layer of a run, at every snapshot of its training.
 
-The page asks for one layer at a time and rebuilds every matrix from its vectors; while somebody scrubs inside
-what is loaded, nothing is asked.
+The page requests one layer at a time, with all its snapshots, and rebuilds every matrix from its vectors, so
+that moving through the training needs no request.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Factors"
 COMPUTING = 4, 32  # requests at a time, and waiting
-PATIENCE = 20.0  # seconds that a visitor waits for what others ask to be computed
+PATIENCE = 20.0  # seconds that a request waits for those of other visitors
 
 
 def build(app: AppState) -> None:
-    """Lay the tab out; it loads its runs when it is looked at."""
+    """Lay the tab out; it loads its runs when it is first opened."""
     read: dict[str, Callable[[Questions, dict[str, Any]], Mapping[str, Any]]] = {
         "runs": Questions.runs,
         "open": Questions.open,
@@ -66,9 +66,9 @@ def build(app: AppState) -> None:
     questions = Questions(app.store, lambda: app.queue.budget.spending(visitor(), "look into factors"))
     pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.")
     component(
-        "factors/theatre.js",
-        server_functions={name: _answering(questions, ask) for name, ask in read.items()}
-        | {name: pool.answering(_answering(questions, ask)) for name, ask in computed.items()},
+        "factors/tab.js",
+        server_functions={name: _catching_errors(questions, ask) for name, ask in read.items()}
+        | {name: pool.answering(_catching_errors(questions, ask)) for name, ask in computed.items()},
         lines=curves.lines(),
         factors={name: style[0] for name, style in FACTOR_STYLES.items()},
         elem_id="factors",
@@ -79,18 +79,18 @@ class Questions:
     """What the page may ask. Every argument is untrusted: ids and names are looked up, never used."""
 
     def __init__(
-        self, store: RunStore, counted: Callable[[], AbstractContextManager[None]] = nullcontext
+        self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
         self.store = store
         self.inspector = Inspector(store.root, counted)
 
     def runs(self, _: dict[str, Any]) -> InspectedRuns:
-        """Every run that can be looked into, the latest first, recorded ones last."""
-        return {"runs": [_facts(source) for source in sources.listed(self.store)]}
+        """Every run that has snapshots, the latest first, recorded ones last."""
+        return {"runs": [_facts(source) for source in sources.list_sources(self.store)]}
 
-    def open(self, asked: dict[str, Any]) -> OpenedRun:
+    def open(self, request: dict[str, Any]) -> OpenedRun:
         """{"run"}: its losses, snapshots, layers, and the norms of its frozen weights as far as recorded."""
-        source = self._source(asked)
+        source = self._source(request)
         found = layers.layers(source)
         return {
             **_facts(source),
@@ -104,77 +104,77 @@ class Questions:
             "kind": "text" if source.settings.image_size is None else "image",
         }
 
-    def layer(self, asked: dict[str, Any]) -> LayerVectors:
+    def layer(self, request: dict[str, Any]) -> LayerVectors:
         """{"run", "module"}: its vectors at every snapshot."""
-        source = self._source(asked)
-        found = layers.find_layer(source, asked.get("module"))
+        source = self._source(request)
+        found = layers.find_layer(source, request.get("module"))
         texts = examples.texts(source, found.module)
         if source.settings.method.drawn_from_vectors:
             return {**layers.payload(source, found), "texts": texts}
         whole: KeptVectors = self._computed("dense", source, module=found.module)
         return {**whole, "texts": texts}
 
-    def most_changed(self, asked: dict[str, Any]) -> MostChanged:
+    def most_changed(self, request: dict[str, Any]) -> MostChanged:
         """{"run"}: the layer whose weights changed most by its last step."""
-        source = self._source(asked)
+        source = self._source(request)
         weights = examples.weight_norms(source)
         if isinstance(source, RecordedRun):
             norms = {one["module"]: one["norm"][-1] or 0.0 for one in source.overview()["layers"]}
             return {"module": layers.most_changed(norms, weights)}
         return {"module": layers.most_changed(self._computed("last_norms", source), weights)}
 
-    def singular(self, asked: dict[str, Any]) -> SingularValues | NoSingularValues:
+    def singular(self, request: dict[str, Any]) -> SingularValues | NoSingularValues:
         """{"run", "module"}: its update's singular values at every snapshot."""
-        source = self._source(asked)
-        found = layers.find_layer(source, asked.get("module"))
+        source = self._source(request)
+        found = layers.find_layer(source, request.get("module"))
         if isinstance(source, RecordedRun):
             return source.singular(found.module)
         return self._computed("singular", source, module=found.module)
 
-    def overview(self, asked: dict[str, Any]) -> Overview:
-        """{"run", "first"}: numbers about its layers from that place on."""
-        source = self._source(asked)
+    def overview(self, request: dict[str, Any]) -> Overview:
+        """{"run", "first"}: numbers about its layers from that index on."""
+        source = self._source(request)
         if isinstance(source, RecordedRun):
             return source.overview()
-        first = asked.get("first")
-        place = first if isinstance(first, int) and first > 0 else 0
-        return self._computed("overview", source, first=place)
+        first = request.get("first")
+        index = first if isinstance(first, int) and first > 0 else 0
+        return self._computed("overview", source, first=index)
 
-    def weights(self, asked: dict[str, Any]) -> Weights:
+    def weights(self, request: dict[str, Any]) -> Weights:
         """{"run"}: the norms of its frozen weights, from the model itself."""
-        source = self._source(asked)
+        source = self._source(request)
         return {"weights": self._computed("weights", source)}
 
-    def images(self, asked: dict[str, Any]) -> Images:
+    def images(self, request: dict[str, Any]) -> Images:
         """{"run"}: images to follow through the run's layers, and how they are cut into patches."""
-        source = self._source(asked)
-        if isinstance(source, RecordedRun) and (known := examples.images(source)):
-            return known
+        source = self._source(request)
+        if isinstance(source, RecordedRun) and (recorded := examples.images(source)):
+            return recorded
         return self._computed("images", source)
 
-    def inputs(self, asked: dict[str, Any]) -> LayerInputs:
-        """{"run", "module", "text" or "image"}: what the layer receives for it."""
-        source = self._source(asked)
-        module = layers.find_layer(source, asked.get("module")).module
-        text = asked.get("text")
+    def inputs(self, request: dict[str, Any]) -> LayerInputs:
+        """{"run", "module", "text" or "image"}: the layer's input for that example."""
+        source = self._source(request)
+        module = layers.find_layer(source, request.get("module")).module
+        text = request.get("text")
         if isinstance(text, str) and text in examples.texts(source, module):
             return examples.inputs(source, module, text)
-        image = asked.get("image")
-        if isinstance(source, RecordedRun) and (known := examples.patches(source, module, image)):
-            return known
-        if "image" in asked:
+        image = request.get("image")
+        if isinstance(source, RecordedRun) and (recorded := examples.patches(source, module, image)):
+            return recorded
+        if "image" in request:
             return self._computed("patches", source, module=module, image=image)
         return self._computed("typed", source, module=module, text=text)
 
-    def _source(self, asked: dict[str, Any]) -> Source:
-        return sources.find(self.store, asked.get("run"))
+    def _source(self, request: dict[str, Any]) -> Source:
+        return sources.find(self.store, request.get("run"))
 
-    def _computed(self, question: str, source: Source, **about: Any) -> Any:
-        return self.inspector.ask(question, source.id, PATIENCE, **about)
+    def _computed(self, question: str, source: Source, **arguments: Any) -> Any:
+        return self.inspector.ask(question, source.id, PATIENCE, **arguments)
 
 
-def _answering(questions: Questions, ask: Callable[..., Mapping[str, Any]]) -> Callable[[object], Any]:
-    """The question with its refusals as {"error": a sentence, "busy": whether to ask again helps}."""
+def _catching_errors(questions: Questions, ask: Callable[..., Mapping[str, Any]]) -> Callable[[object], Any]:
+    """The question with its errors as {"error": a sentence, "busy": whether asking again later helps}."""
 
     def answer(argument: object) -> Mapping[str, Any] | Refused:
         try:

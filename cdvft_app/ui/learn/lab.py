@@ -1,4 +1,4 @@
-"""The lab of the Learn tab: choose a matrix and see how well each family fits it, as it happens."""
+"""The lab of the Learn tab: fits a chosen matrix by each family, and shows the fits as they come."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "p
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
 SIZE = "Size n"
 IDLE = "No fit is running to stop."
-PATIENCE = 5.0  # seconds that a fit waits for the one before it, which may just have been stopped
+PATIENCE = 5.0  # seconds that a fit waits for an earlier one, which may just have been stopped
 VISITORS = 8  # who may wait at the same time
 TURN = Turn("Somebody else is fitting a matrix here, which takes a minute at most. Press Fit again then.")
 
@@ -97,8 +97,8 @@ def lab(app: AppState) -> None:
     def choose(chosen: object, path: object) -> list[Any]:
         runs = run_choices(app.store) if chosen == "run" else []
         first = runs[0][1] if runs else None
-        shown = [gr.update(visible=chosen == own) for own in OWN]
-        return [*shown, size_of(chosen, path), gr.update(choices=runs, value=first)]
+        visibility = [gr.update(visible=chosen == own) for own in OWN]
+        return [*visibility, size_of(chosen, path), gr.update(choices=runs, value=first)]
 
     def choose_run(run_id: object) -> Any:
         found = layer_choices(app.store, run_id) if run_id else []
@@ -106,22 +106,28 @@ def lab(app: AppState) -> None:
 
     threads = CapacityLimiter(VISITORS)  # one each, since who waits for the turn holds it
 
-    def fit_asked(given: dict[Any, Any]) -> Generator[LabView, None, None]:
+    def fit_steps(inputs: dict[Any, Any]) -> Generator[LabView, None, None]:
         libraries.load()
         from cdvft_app.lessons.fitting import fitted_on_one_thread
 
-        asked = {"target": given[name], "n": given[size], "path": given[file], "drawing": given[drawing]}
+        request = {
+            "target": inputs[name],
+            "n": inputs[size],
+            "path": inputs[file],
+            "drawing": inputs[drawing],
+        }
         try:
-            with app.queue.budget.spending(visitor(), "fit"), TURN.taken(PATIENCE):
-                matrix, about = make(app.store, asked | {"run": given[run], "module": given[layer]})
-                yield from children.stream(fitted_on_one_thread, matrix.numpy(), given[most_m], about)
+            with app.queue.budget.spending(visitor(), "fit") as waited, TURN.taken(PATIENCE):
+                waited()
+                matrix, about = make(app.store, request | {"run": inputs[run], "module": inputs[layer]})
+                yield from children.stream(fitted_on_one_thread, matrix.numpy(), inputs[most_m], about)
         except (ValueError, Busy, OverBudget, children.ChildEnded) as error:
             yield {**EMPTY, "status": "Not fitted", "sentence": str(error)}
 
     fits: dict[str | None, Closable[LabView]] = {}  # by session
 
-    async def fit_in_pool(given: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
-        work = fits[request.session_hash] = Closable(fit_asked(given))
+    async def fit_in_pool(inputs: dict[Any, Any], request: gr.Request) -> AsyncIterator[LabView]:
+        work = fits[request.session_hash] = Closable(fit_steps(inputs))
         try:
             async for value in in_threads(work, threads):
                 yield value

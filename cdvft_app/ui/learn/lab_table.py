@@ -1,4 +1,4 @@
-"""The recorded table of fits, with the theorem and the count that it stands beside."""
+"""The table of recorded fits below the lab, beside the theorem and the counting bound."""
 
 from __future__ import annotations
 

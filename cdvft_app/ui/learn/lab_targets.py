@@ -1,4 +1,4 @@
-"""What the lab can fit: targets by name, a visitor's file or drawing, and what a finished run changed."""
+"""The lab's targets: known kinds of matrices, a visitor's file or drawing, and a finished run's update."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ SIDE = 64
 
 def run_choices(store: RunStore) -> list[tuple[str, str]]:
     """(title, id) of every run whose weight changes are kept."""
-    return [(_title(source), source.id) for source in updates.listed(store)]
+    return [(_title(source), source.id) for source in updates.list_sources(store)]
 
 
 def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:
-    """(title, module) of the layers that a run changed; none for a run that is not there."""
+    """(title, module) of the layers that a run changed; empty for a run that is not there."""
     try:
         found = updates.changed(updates.find(store, run_id))
     except (Unavailable, SnapshotError, StoreError, InvalidChoice):
@@ -50,10 +50,10 @@ def layer_choices(store: RunStore, run_id: object) -> list[tuple[str, str]]:
     return [(f"{layer.title}, {layer.d_out} × {layer.d_in}", layer.module) for layer in found]
 
 
-def make(store: RunStore, asked: Mapping[str, object]) -> tuple[Any, str]:
-    """The matrix that was asked for, and a sentence about it. Everything asked is untrusted input.
+def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
+    """The requested matrix, and a sentence about it.
 
-    `asked`: target and n, and what belongs to the target: path, drawing, or run and module.
+    `request` is untrusted: target and n, and what the target needs: path, drawing, or run and module.
 
     Raises:
         ValueError: with what is wrong, and what would go.
@@ -61,25 +61,25 @@ def make(store: RunStore, asked: Mapping[str, object]) -> tuple[Any, str]:
     from cdvft.approximate import TARGETS as KNOWN
     from cdvft.approximate import make_target
 
-    target, n = asked.get("target"), asked.get("n")
+    target, n = request.get("target"), request.get("n")
     if isinstance(n, bool) or n not in SIZES:
         raise ValueError(f"n is {str(n)[:20]!r}; choose one of {', '.join(map(str, SIZES))}.")
     assert isinstance(n, int)
     if target == "file":
         from cdvft_app.lessons.uploads import read_matrix
 
-        path = asked.get("path")
+        path = request.get("path")
         if not isinstance(path, str) or not path:
             raise ValueError("No file was given. Choose one, or another target.")
         return read_matrix(Path(path), n), "This was your own file."
     if target == "drawing":
         from cdvft_app.lessons.drawings import read_drawing
 
-        return read_drawing(asked.get("drawing")), "This was your own drawing."
+        return read_drawing(request.get("drawing")), "This was your own drawing."
     if target == "run":
         try:
-            source = updates.find(store, asked.get("run"))
-            return _corner(source, asked.get("module"), n)
+            source = updates.find(store, request.get("run"))
+            return _corner(source, request.get("module"), n)
         except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
             raise ValueError(str(error)) from None
     if not isinstance(target, str) or target not in KNOWN:
@@ -88,19 +88,22 @@ def make(store: RunStore, asked: Mapping[str, object]) -> tuple[Any, str]:
 
 
 def _corner(source: Source, module: object, n: int) -> tuple[Any, str]:
-    """The first rows and columns of a weight change: a cut mixes nothing, as pooling would."""
+    """The first rows and columns of a weight change: unlike pooling, this keeps single entries."""
     change, layer = updates.weight_change(source, module)
     side = min(n, layer.d_out, layer.d_in)
     by = "full fine-tuning" if source.settings.method.key == "full" else label(source.settings)
-    of = f"the {layer.d_out} × {layer.d_in} change that {by} made to {layer.title}"
+    change_text = f"the {layer.d_out} × {layer.d_in} change that {by} made to {layer.title}"
     if side == layer.d_out == layer.d_in:
-        return change, f"The target: {of}."
-    cut = f"The target: rows and columns 1 to {side} of {of}. It is a corner, and says nothing of the rest"
+        return change, f"The target: {change_text}."
+    cut = (
+        f"The target: rows and columns 1 to {side} of {change_text}. "
+        "It is a corner, and says nothing of the rest"
+    )
     circular = source.settings.method.key in ("cdvft", "c3a")
     return change[:side, :side], f"{cut}; a corner of a circulant is no circulant." if circular else f"{cut}."
 
 
 def _title(source: Source) -> str:
     name = source.facts().get("name")
-    known = "recorded" if source.facts()["recorded"] else None
-    return " · ".join(filter(None, [name, label(source.settings), known]))
+    origin = "recorded" if source.facts()["recorded"] else None
+    return " · ".join(filter(None, [name, label(source.settings), origin]))

@@ -1,4 +1,4 @@
-"""The Learn tab: lessons in which something is dragged and something answered, one at a time."""
+"""The Learn tab: interactive lessons with a question each, and the lab."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LATEX: list[dict[str, str | bool]] = [
 
 
 def build(app: AppState) -> None:
-    """Lay the tab out. All of it runs in the browser, but for what is measured."""
+    """Lay the tab out. All of it runs in the browser, except measurements and the lab's fits."""
     calls = server_functions(app)
     with gr.Row(elem_classes=["learn"]):
         component(
@@ -72,27 +72,27 @@ def _recorded(module: str) -> dict[str, Any]:
 
 
 def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], Any]]]:
-    """What a lesson asks of the server, by its module: short measurements, made when somebody asks."""
+    """The lessons' server functions, by module: short measurements, made on request."""
 
     def crossover(_: object) -> Crossover:
         from cdvft_app.lessons.crossover import measured
 
         return measured()
 
-    def trial(asked: object) -> Trial:
+    def trial(request: object) -> Trial:
         from cdvft_app.lessons.trial import trained
 
-        return trained(asked.get("rate") if isinstance(asked, dict) else None)
+        return trained(request.get("rate") if isinstance(request, dict) else None)
 
-    # One at a time: two would slow each other down, and what they measure is time.
+    # One at a time: two at once would measure each other's load.
     pool = Pool(1, MOST_WAITING, "The server is busy with others' measurements; try again in a few seconds.")
 
     def measuring(call: Callable[[object], Crossover | Trial]) -> Callable[[object], Any]:
-        def measure(asked: object) -> Crossover | Trial | Unmeasured:
+        def measure(request: object) -> Crossover | Trial | Unmeasured:
             libraries.load()
             try:
                 with app.queue.budget.spending(visitor(), "measurement"):
-                    return call(asked)
+                    return call(request)
             except (ValueError, OverBudget) as error:
                 return {"error": str(error)}
 

@@ -79,6 +79,7 @@ def connect(
 
     for event in (at["recipe"].input, own.back.click):
         then(event(without, [at["recipe"], at["m"]], [*with_recipe, at["data"], *own.parts], **QUIET))
+    then(own.panel.removed)  # it may be what the form learns from
     then(at["dataset"].input(lambda: [None, *told(None)], None, [at["data"], *own.parts], **QUIET))
 
     # It brings the nearest measured recipe, and the head alone into the race, to be beaten.

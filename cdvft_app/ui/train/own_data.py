@@ -37,7 +37,10 @@ QUIET: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class OwnDataPanel:
-    """`use` is the button that takes what is shown as what is learned from; `mine` is the list."""
+    """`use` is the button that takes what is shown as what is learned from; `mine` is the list.
+
+    `removed` is the event of something being deleted.
+    """
 
     mine: gr.Dropdown
     text: gr.Dropdown
@@ -45,6 +48,7 @@ class OwnDataPanel:
     evaluation: gr.Dropdown
     use: gr.Button
     said: gr.HTML
+    removed: Any
 
     @property
     def chosen(self) -> list[Any]:
@@ -238,5 +242,5 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             return [view.problem(str(error)), gr.update(**offer(app, owner)), *blank()]
         return ["", gr.update(**offer(app, owner)), *blank()]
 
-    really.click(deleted, [mine, token], [said, mine, *parts], **QUIET)
-    return OwnDataPanel(mine, text, label, evaluation, use, said)
+    removed = really.click(deleted, [mine, token], [said, mine, *parts], **QUIET)
+    return OwnDataPanel(mine, text, label, evaluation, use, said, removed)

@@ -11,7 +11,7 @@ import orjson
 from fastapi import Response
 
 from cdvft_app import catalog
-from cdvft_app.costs.sentences import listed
+from cdvft_app.costs.sentences import joined
 from cdvft_app.figures import curves
 from cdvft_app.judging.outcome_sentences import score
 from cdvft_app.methods import flat, labels
@@ -80,7 +80,7 @@ def untrained(run: RunRecord) -> str | None:
         return None
     metric = catalog.get_dataset(recipe.dataset).metric
     scores = [f"{score(metric, value)} {given}" for given, value in recipe.expected.untrained.items()]
-    return f"The same model without training: {listed(scores)}."
+    return f"The same model without training: {joined(scores)}."
 
 
 def current(run: RunRecord) -> RunNow:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cdvft_app.judging.outcome_sentences import p
-from cdvft_app.judging.paired import LEVEL, Paired
+from cdvft_app.judging.outcome_sentences import p_text
+from cdvft_app.judging.paired import SIGNIFICANCE_LEVEL, Paired
 from cdvft_app.results import scores
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.ui.use.html import scrolling, table
@@ -36,7 +36,7 @@ def _tested(runs: Sequence[Named], paired: Paired | None) -> str:
     return (
         f"<p>{escape(first)} alone is right on {paired.first_alone:,} of {paired.rows:,} rows, "
         f"{escape(second)} alone on {paired.second_alone:,}: <b>{verdict}</b> "
-        f"({p(paired)}; below {LEVEL:g} counts).</p>"
+        f"({p_text(paired)}; below {SIGNIFICANCE_LEVEL:g} counts).</p>"
     )
 
 

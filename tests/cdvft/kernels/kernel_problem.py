@@ -48,7 +48,7 @@ class Problem:
         diagonals, circulants, alpha = self.factors(self.exact)
         return self.exact[0] @ (self.weight + alpha * cd_product(diagonals, circulants)).T + self.bias
 
-    def wanted(self) -> list[Tensor]:
+    def expected(self) -> list[Tensor]:
         truth = self.truth()
         return [truth, *torch.autograd.grad(truth, self.exact, self.grad)]
 
@@ -57,10 +57,13 @@ class Problem:
         positive = copy.copy(self)
         positive.exact = [t.detach().abs().requires_grad_() for t in self.exact]
         positive.weight, positive.bias, positive.grad = self.weight.abs(), self.bias.abs(), self.grad.abs()
-        return positive.wanted()
+        return positive.expected()
 
     def check(self, out: Tensor, scales: list[Tensor] | None = None) -> None:
-        found, wanted = [out, *torch.autograd.grad(out, self.ours, self.grad.to(out.dtype))], self.wanted()
-        for a, b, scale in zip(found, wanted, scales or wanted, strict=True):
+        found, expected = (
+            [out, *torch.autograd.grad(out, self.ours, self.grad.to(out.dtype))],
+            self.expected(),
+        )
+        for a, b, scale in zip(found, expected, scales or expected, strict=True):
             assert a.shape == b.shape
             assert (a.double() - b).norm() <= TOLERANCE * scale.norm()

@@ -85,8 +85,8 @@ def test_second_order_of_the_native_kernel_goes_through_the_reference() -> None:
     first = torch.autograd.grad(problem.run("fft").square().sum(), problem.ours, create_graph=True)
     second = torch.autograd.grad(sum(g.square().sum() for g in first), problem.ours)
     exact = torch.autograd.grad(problem.truth().square().sum(), problem.exact, create_graph=True)
-    wanted = torch.autograd.grad(sum(g.square().sum() for g in exact), problem.exact)
-    for a, b in zip(second, wanted, strict=True):
+    expected = torch.autograd.grad(sum(g.square().sum() for g in exact), problem.exact)
+    for a, b in zip(second, expected, strict=True):
         torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-4)
 
 
@@ -127,8 +127,8 @@ def test_views_of_inputs_and_of_gradients(view: Any, way: Any) -> None:
         lambda y: (y.mT if y.dim() > 1 else y).square().sum(),
     ):  # gradients expanded, transposed
         found = torch.autograd.grad(reduce(out), problem.ours, retain_graph=True)
-        wanted = torch.autograd.grad(reduce(truth), problem.exact, retain_graph=True)
-        for a, b in zip(found, wanted, strict=True):
+        expected = torch.autograd.grad(reduce(truth), problem.exact, retain_graph=True)
+        for a, b in zip(found, expected, strict=True):
             assert (a.double() - b).norm() <= TOLERANCE * 10 * b.norm()
 
 
@@ -145,21 +145,23 @@ def test_what_is_frozen_gets_no_gradient(frozen: str, alone: bool, way: Any) -> 
     matrix = alpha * cd_product(diagonals, circulants) + (0 if alone else problem.weight)
     truth = problem.exact[0] @ matrix.T
     found = torch.autograd.grad(out, [t for t in problem.ours if t.requires_grad], problem.grad.float())
-    wanted = torch.autograd.grad(truth, [t for t in problem.exact if t.requires_grad], problem.grad)
-    for a, b in zip(found, wanted, strict=True):
+    expected = torch.autograd.grad(truth, [t for t in problem.exact if t.requires_grad], problem.grad)
+    for a, b in zip(found, expected, strict=True):
         assert (a.double() - b).norm() <= TOLERANCE * b.norm()
 
 
 def test_a_frozen_input_spares_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     settle("native", monkeypatch)
-    given: list[Tensor | None] = []
+    grad_x_arguments: list[Tensor | None] = []
     backward = native.backward
-    monkeypatch.setattr(native, "backward", lambda *args: given.append(args[-1]) or backward(*args))
+    monkeypatch.setattr(
+        native, "backward", lambda *args: grad_x_arguments.append(args[-1]) or backward(*args)
+    )
     for needed in (True, False):
         problem = Problem(8, 8, 2, None, 3)
         problem.ours[0].requires_grad_(needed)
         problem.run("fft").sum().backward()
-    assert [g is not None for g in given] == [True, False]
+    assert [g is not None for g in grad_x_arguments] == [True, False]
 
 
 def test_backward_keeps_the_input_itself_and_nothing_else_per_token(way: Any) -> None:
@@ -187,12 +189,12 @@ def test_checkpointing_inference_mode_and_no_grad(way: Any) -> None:
 def test_autocast_leaves_the_update_alone(way: Any) -> None:
     problem = Problem(48, 48, 2, 16, 9)
     x, factors = problem.ours[0], problem.factors(problem.ours)
-    wanted = cd_linear(x, *factors, way)
+    expected = cd_linear(x, *factors, way)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = cd_linear(x, *factors, way)
         grads = torch.autograd.grad(found, problem.ours, problem.grad.float())
-    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
-    for a, b in zip(grads, torch.autograd.grad(wanted, problem.ours, problem.grad.float()), strict=True):
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    for a, b in zip(grads, torch.autograd.grad(expected, problem.ours, problem.grad.float()), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
@@ -209,13 +211,13 @@ def test_an_update_a_thousand_times_smaller_than_a_half_precision_weight_survive
     update = cd_product(diagonals, circulants)
     alpha = float(1e-3 * weight.float().norm() / update.norm())
     out = adapted_linear(x, weight, bias, Factors(diagonals, circulants, alpha), way)
-    wanted = alpha * (x.float() @ update.T)
-    kept = ((out.float() - bare.float()) * wanted).sum() / wanted.square().sum()
+    expected = alpha * (x.float() @ update.T)
+    kept = ((out.float() - bare.float()) * expected).sum() / expected.square().sum()
     assert out.dtype == dtype
     assert kept == pytest.approx(1, abs=0.05)
-    rounded_twice = (bare.float() + wanted).to(dtype).float() - bare.float()
+    rounded_twice = (bare.float() + expected).to(dtype).float() - bare.float()
     if dtype == torch.bfloat16:  # the loss that is avoided
-        assert (rounded_twice * wanted).sum() < 0.8 * wanted.square().sum()
+        assert (rounded_twice * expected).sum() < 0.8 * expected.square().sum()
 
 
 def test_a_zero_update_leaves_half_precision_outputs_as_they_are() -> None:
@@ -234,5 +236,5 @@ def test_a_base_that_trains_gets_its_gradient(trained: str) -> None:
     adapted_linear(
         problem.ours[0], base["weight"], base["bias"], problem.factors(problem.ours)
     ).sum().backward()
-    wanted = {"weight": problem.exact[0].sum(0).expand(8, 8), "bias": torch.full((8,), 5.0)}[trained]
-    torch.testing.assert_close(base[trained].grad, wanted.float())
+    expected = {"weight": problem.exact[0].sum(0).expand(8, 8), "bias": torch.full((8,), 5.0)}[trained]
+    torch.testing.assert_close(base[trained].grad, expected.float())

@@ -35,7 +35,10 @@ def test_inputs_are_what_the_layer_receives(monkeypatch):
     layer = model.get_submodule(module)
     assert x.shape == (3, 12)
     torch.testing.assert_close(y, layer(x))
-    assert frozen.find(model, f"bert.{module}") is layer and frozen.find(model, "nothing") is None
+    assert (
+        frozen.find_submodule(model, f"bert.{module}") is layer
+        and frozen.find_submodule(model, "nothing") is None
+    )
     assert not layer._forward_hooks
 
     def tokenizer(text, **_):

@@ -17,7 +17,7 @@ from cdvft_app.store import snapshots
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
 from cdvft_app.training.children import Conversation
-from cdvft_app.ui.factors.tab import Questions, _answering
+from cdvft_app.ui.factors.tab import Questions, _catching_errors
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
 CDVFT_LAYER = "encoder.layer.0.attention.self.query"  # of the recorded run
@@ -188,7 +188,7 @@ HOSTILE = [None, 7, [], {}, {"run": {}}, {"run": "../.."}, {"run": "recorded-../
 @pytest.mark.parametrize("argument", HOSTILE)
 def test_an_unknown_run_is_a_sentence(store, name, argument):
     questions = Questions(store)
-    said = _answering(questions, getattr(Questions, name))(argument)
+    said = _catching_errors(questions, getattr(Questions, name))(argument)
     assert said["error"].startswith("There is no run ") and len(said["error"]) < 200
 
 
@@ -196,7 +196,7 @@ def test_an_unknown_run_is_a_sentence(store, name, argument):
 @pytest.mark.parametrize("module", [None, "../layer", {"a": 1}, "encoder.layer.0", "x" * 10**5])
 def test_an_unknown_layer_is_a_sentence(store, name, module):
     questions = Questions(store)
-    said = _answering(questions, getattr(Questions, name))({"run": "recorded-cdvft", "module": module})
+    said = _catching_errors(questions, getattr(Questions, name))({"run": "recorded-cdvft", "module": module})
     assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
 
 
@@ -207,7 +207,7 @@ def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypat
     questions = Questions(store)
     asked = {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
-    ask = _answering(questions, getattr(Questions, name))
+    ask = _catching_errors(questions, getattr(Questions, name))
     with questions.inspector.turn.taken(0.0):
         assert "computes for somebody else" in ask(asked)["error"]
         assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
@@ -218,11 +218,11 @@ def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
     settings = settings_of("cdvft")
     run = kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
     questions = Questions(store)
-    ask, asked = _answering(questions, Questions.singular), {"run": run.id, "module": NAMES[0]}
+    ask, asked = _catching_errors(questions, Questions.singular), {"run": run.id, "module": NAMES[0]}
     monkeypatch.setattr(numbers, "singular", None)  # in this one
     first = ask(asked)
     assert first["count"] > 0
-    questions.inspector._talk.end()
+    questions.inspector._conversation.end()
     assert ask(asked) == first  # by a new one
 
     def ended(*_):
@@ -236,7 +236,7 @@ def test_a_run_without_factors_is_a_sentence(store):
     [run] = store.create([RunSettings(method="head")], "somebody")
     with pytest.raises(Unavailable, match="keeps no factors yet"):
         sources.find(store, run.id)
-    assert [source.id for source in sources.listed(store)] == [
+    assert [source.id for source in sources.list_sources(store)] == [
         f"recorded-{k}" for k in sources.recorded_keys()
     ]
 
@@ -244,7 +244,7 @@ def test_a_run_without_factors_is_a_sentence(store):
 def test_the_many_runs_of_a_sweep_come_after_races(store):
     one = RunSettings(method="cdvft")
     race, sweep = (store.create([one, one], "somebody", sweep=sweep) for sweep in (False, True))
-    assert list(sources.latest(store)) == [*reversed(race), *reversed(sweep)]
+    assert list(sources.latest_runs(store)) == [*reversed(race), *reversed(sweep)]
 
 
 @pytest.mark.parametrize("key", sources.recorded_keys())

@@ -105,7 +105,7 @@ def test_full_fine_tuning_changed_the_difference_to_the_pretrained_weights(store
     monkeypatch.setattr(updates.catalog, "resolve", lambda _: SimpleNamespace(model=model))
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(SimpleNamespace(model=pretrained)))
     source = updates.find(store, run)
-    assert [one.id for one in updates.listed(store)] == [
+    assert [one.id for one in updates.list_sources(store)] == [
         run,
         *(f"recorded-{key}" for key in sources.recorded_keys()),
     ]

@@ -17,7 +17,7 @@ from cdvft_app.judging.advice import advice
 from cdvft_app.judging.comparison import compare
 from cdvft_app.prediction import Estimate
 from cdvft_app.shapes import model_shapes
-from cdvft_app.ui.compare.form import START, asked, recorded
+from cdvft_app.ui.compare.form import START, cost_request, recorded
 
 FOUR = ["cdvft", "lora", "fourierft", "c3a"]
 
@@ -164,7 +164,9 @@ def test_layers_counted_together_cost_the_same(model, method):
 
 
 def test_what_the_form_asks_for():
-    assert asked({**START, "m": "3", "block_size": "", "lora_r": " 4", "methods": ["lora", "cdvft"]}) == {
+    assert cost_request(
+        {**START, "m": "3", "block_size": "", "lora_r": " 4", "methods": ["lora", "cdvft"]}
+    ) == {
         "model": "FacebookAI/roberta-base",
         "targets": ["query", "value"],
         "methods": ["cdvft", "lora"],

@@ -12,7 +12,7 @@ from cdvft_app.costs.table import cost_table
 from cdvft_app.events import Done, Started
 from cdvft_app.judging.outcome_points import front, points
 from cdvft_app.judging.outcome_sentences import sentences, standard_error, tie
-from cdvft_app.judging.outcomes import AXES, Outcome, comparisons, of_record, of_recorded
+from cdvft_app.judging.outcomes import AXES, Outcome, comparisons, from_recorded_race, from_run
 from cdvft_app.judging.run_flops import extra_flops, with_flops
 from cdvft_app.settings import RunSettings
 from cdvft_app.ui.shared.recorded import recorded
@@ -129,7 +129,7 @@ def test_standard_errors():
 def test_the_recorded_race_in_sentences_also_where_cdvft_loses():
     race = recorded()
     assert race
-    (one,) = comparisons(map(of_recorded, race["runs"]))
+    (one,) = comparisons(map(from_recorded_race, race["runs"]))
     winner, lora, fourier, doubt = (
         said.replace("\u00a0", " ") for said in sentences(points(one), PARAMETERS)
     )
@@ -193,11 +193,11 @@ def test_a_finished_run_of_the_store(tmp_path):
 
     store = RunStore(tmp_path)
     (run,) = store.create([RunSettings(method="cdvft", **RACE)], None)
-    assert of_record(run) is None
+    assert from_run(run) is None
     store.set_state(run.id, "preparing")
     store.append(run.id, Started(2, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
     store.append(run.id, Done("finished", 2, 1.5, "accuracy", 0.75, 0.6, 64.0, 1000, 2_000_000, tmp_path))
-    found = of_record(store.get(run.id))
+    found = from_run(store.get(run.id))
     assert found
     assert (found.metric, found.evaluation_examples, found.steps, found.device) == (
         0.75,

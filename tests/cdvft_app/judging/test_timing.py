@@ -9,7 +9,7 @@ import pytest
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.judging.comparison import compare
-from cdvft_app.measuring.comparison_times import PRESS
+from cdvft_app.measuring.comparison_times import PRESS_MEASURE
 from cdvft_app.settings import InvalidChoice
 
 ROBERTA = {"model": "roberta-base", "methods": ["cdvft", "lora", "fourierft"]}
@@ -77,7 +77,7 @@ def test_nothing_is_matched_by_seconds_before_they_are_measured():
     for seconds in ({}, {"cdvft": 1.0}, {"cdvft": 1.0, "lora": {8: 1.0}}):  # one rank alone proves nothing
         page = shown(MATCHED, **seconds)
         assert page["table"][0]["unavailable"] is None
-        assert [line["unavailable"] for line in page["table"][1:]] == [PRESS, PRESS]
+        assert [line["unavailable"] for line in page["table"][1:]] == [PRESS_MEASURE, PRESS_MEASURE]
         assert page["rows"][1]["trainable_parameters"] is None
 
 

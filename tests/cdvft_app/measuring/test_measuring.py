@@ -23,7 +23,7 @@ SLOW = 60.0  # seconds that a process may take to be gone
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(module, "EVERY", 0.01)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
 
 
 def start(name, line=None, disturbed=lambda: False, **options):
@@ -83,7 +83,7 @@ def test_the_limit_ends_it():
 
 
 def test_nothing_begins_while_a_run_trains():
-    assert lines("asked", disturbed=lambda: True) == ([], module.TRAINS)
+    assert lines("asked", disturbed=lambda: True) == ([], module.RUN_IS_TRAINING)
 
 
 def test_a_run_that_begins_meanwhile_ends_it():

@@ -98,8 +98,9 @@ def test_a_sweep_of_before():
 
 
 def test_a_row_of_costs_is_a_method_whichever_names_its_settings_have():
-    assert flat.made("lora", {"lora_r": 4}) == flat.made("lora", {"r": 4}) == Lora(r=4)
-    assert flat.made("cdvft", {"m": 3, "block_size": None}) == Cdvft(m=3)
-    assert flat.flat(Lora(r=4), {"r": 4}) == {"lora_r": 4} and flat.flat(Cdvft(), {"m": 3}) == {"m": 3}
+    assert flat.method_of("lora", {"lora_r": 4}) == flat.method_of("lora", {"r": 4}) == Lora(r=4)
+    assert flat.method_of("cdvft", {"m": 3, "block_size": None}) == Cdvft(m=3)
+    assert flat.flat_values(Lora(r=4), {"r": 4}) == {"lora_r": 4}
+    assert flat.flat_values(Cdvft(), {"m": 3}) == {"m": 3}
     with pytest.raises(ValueError, match="lora_r"):
-        flat.made("dora", {"lora_r": 4})  # another method's
+        flat.method_of("dora", {"lora_r": 4})  # another method's

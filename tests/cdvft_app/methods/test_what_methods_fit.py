@@ -65,17 +65,17 @@ def test_a_rank_above_the_smaller_side_of_any_layer_adds_nothing(kind):
 
 def test_c3a_does_not_fit_conv1d_layers():
     conv1d = SimpleNamespace(name="c_attn", conv1d=True)
-    assert "c_attn is a Conv1D layer" in str(C3A.no_place([SimpleNamespace(name="other"), conv1d]))
-    assert C3A.no_place([SimpleNamespace(name="other", conv1d=False)]) is None
-    assert Lora.no_place([conv1d]) is None
+    assert "c_attn is a Conv1D layer" in str(C3A.unsupported_reason([SimpleNamespace(name="other"), conv1d]))
+    assert C3A.unsupported_reason([SimpleNamespace(name="other", conv1d=False)]) is None
+    assert Lora.unsupported_reason([conv1d]) is None
 
 
 def test_c3a_takes_the_greatest_common_divisor_where_nothing_was_chosen():
-    assert C3A().filled([NARROW, WIDE]).block_size == 4
-    assert C3A(block_size=2).filled([NARROW, WIDE]).block_size == 2
-    assert C3A().filled([]).block_size is None
-    assert C3A(block_size=2, learning_rate=0.1).elsewhere() == C3A(learning_rate=0.1)
-    assert Lora(r=3).filled([NARROW]) == Lora(r=3) == Lora(r=3).elsewhere()
+    assert C3A().with_layer_defaults([NARROW, WIDE]).block_size == 4
+    assert C3A(block_size=2).with_layer_defaults([NARROW, WIDE]).block_size == 2
+    assert C3A().with_layer_defaults([]).block_size is None
+    assert C3A(block_size=2, learning_rate=0.1).without_layer_defaults() == C3A(learning_rate=0.1)
+    assert Lora(r=3).with_layer_defaults([NARROW]) == Lora(r=3) == Lora(r=3).without_layer_defaults()
 
 
 def test_common_divisors_and_powers():
@@ -127,7 +127,7 @@ def test_values_for_an_equal_time_go_from_the_quickest_step_to_the_slowest(kind,
     ],
 )
 def test_along_what_costs_are_drawn(kind, shapes, growths):
-    drawn = {growth.setting: growth.values for growth in kind.growths(shapes)}
+    drawn = {growth.setting: growth.values for growth in kind.growth_axes(shapes)}
     assert {name: list(values) for name, values in drawn.items()} == {
         name: list(values) for name, values in growths.items()
     }
@@ -135,9 +135,9 @@ def test_along_what_costs_are_drawn(kind, shapes, growths):
 
 def test_blocks_so_small_that_there_are_too_many_are_not_drawn():
     large = cost.Shape("x", 4096, 2048)  # of 16 x 16: 256 * 128 = 32,768 blocks, twice as many as allowed
-    (_, blocks) = Cdvft.growths([large])
+    (_, blocks) = Cdvft.growth_axes([large])
     assert list(blocks.values) == [32, 64, 128, 256, 512, 1024, 2048, 4096]
-    (_, blocks) = Cdvft.growths([cost.Shape("x", 2048, 2048)])  # 16,384 blocks, just as many
+    (_, blocks) = Cdvft.growth_axes([cost.Shape("x", 2048, 2048)])  # 16,384 blocks, just as many
     assert list(blocks.values) == [16, 32, 64, 128, 256, 512, 1024, 2048]
 
 

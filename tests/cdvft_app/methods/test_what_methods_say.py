@@ -127,8 +127,8 @@ def test_the_ends_of_what_settings_may_be(kind, values):
 
 def test_what_is_its_own_and_what_decides_its_size():
     method = FourierFT(n=50, scaling=100.0, learning_rate=0.1)
-    assert method.chosen() == {"n": 50, "scaling": 100.0} and method.sizes() == {"n": 50}
-    assert Cdvft(m=3).sizes() == {"m": 3, "block_size": None} and Head().chosen() == {}
+    assert method.setting_values() == {"n": 50, "scaling": 100.0} and method.sizes() == {"n": 50}
+    assert Cdvft(m=3).sizes() == {"m": 3, "block_size": None} and Head().setting_values() == {}
     assert method.key == "fourierft" and method.model_dump()["method"] == "fourierft"
 
 

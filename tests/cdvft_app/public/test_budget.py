@@ -153,6 +153,18 @@ def test_fits_and_measurements_are_counted_one_at_a_time(store, clock):
     ]
 
 
+def test_waiting_for_others_costs_nothing(store, clock):
+    budget = Budget(store, clock)
+    with budget.spending("ada", "measurement") as waited:
+        for _ in range(3):
+            clock.now += 100
+            waited()
+        clock.now += 5
+    assert budget.balance("ada").left == 595
+    with budget.spending(None, "measurement") as waited:
+        waited()
+
+
 def test_new_tokens_make_no_new_visitor(store, clock, monkeypatch):
     monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "3")
     monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "6")

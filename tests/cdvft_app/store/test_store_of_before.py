@@ -13,7 +13,7 @@ from cdvft_app import catalog
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.methods import METHODS
 from cdvft_app.store.runs import RunStore
-from cdvft_app.sweep.group import outcome
+from cdvft_app.sweep.group import sweep_run
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.train.feed import Feed
 from cdvft_app.ui.train.run_view import poll
@@ -35,7 +35,7 @@ def race(store):
 
 
 def test_its_runs_have_their_methods_with_their_own_settings(race):
-    own = {key: run.settings.method.chosen() for key, run in race.items()}
+    own = {key: run.settings.method.setting_values() for key, run in race.items()}
     assert own == {
         "cdvft": {"m": 3, "block_size": 64, "alpha": 1.0, "init_weights": "zero_output"},
         "lora": {"r": 4},
@@ -76,7 +76,7 @@ def test_what_they_learned_is_drawn(store, race):
 
 def test_its_sweep_goes_on(store):
     (runs,) = store.groups(5, sweeps=True)
-    assert [outcome(run).values for run in runs] == [
+    assert [sweep_run(run).values for run in runs] == [
         {"m": 3, "block_size": 64, "learning_rates": 1.0},
         {"r": 4, "learning_rates": 3.33},
     ]

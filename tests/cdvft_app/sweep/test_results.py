@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cdvft_app.judging.sweep_results import Outcome, best, line, over_seeds, settings_of, table, varied
+from cdvft_app.judging.sweep_results import SweepRun, best, line, over_seeds, settings_of, table, varied
 from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.settings import RaceRequest
 from cdvft_app.sweep import SweepRequest
@@ -22,7 +22,7 @@ def outcomes(metric, methods=("cdvft",), ended=10**6, **lists):
     for place, settings in enumerate(runs):
         value = metric(settings) if place < ended else None
         state = "queued" if place >= ended else "failed" if value is None else "finished"
-        made.append(Outcome(settings, state, value, 1000 * m_of(settings), 2.0 + settings.seed))
+        made.append(SweepRun(settings, state, value, 1000 * m_of(settings), 2.0 + settings.seed))
     return made
 
 

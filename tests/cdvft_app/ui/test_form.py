@@ -94,7 +94,7 @@ def test_a_refused_comparison_names_the_fields_as_the_page_labels_them(
 ) -> None:
     values = dict.fromkeys(compare_form.FIELDS, "") | compare_form.START | typed
     with pytest.raises(InvalidChoice) as refused:
-        cost_table(parse_cost(compare_form.asked(values)))
+        cost_table(parse_cost(compare_form.cost_request(values)))
     said = form.in_words(str(refused.value), compare_form.LABELS)
     assert said.startswith(sentence) and "None" not in said
 

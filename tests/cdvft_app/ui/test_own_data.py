@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from cdvft_app.data import library
@@ -11,6 +12,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
+from cdvft_app.ui.train.own_data import own_data
 
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
 VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -66,3 +68,21 @@ def test_resume_finds_it_by_its_hash_and_not_by_what_others_gave(app: AppState, 
         assert refused is not None and "is not among your data here" in refused
         given(app, file.rename(file.with_name("renamed.csv")), "mine")
         assert actions.resume(app, [run.id], "mine") is None and app.store.state(run.id) == "queued"
+
+
+@pytest.mark.parametrize(
+    ("public", "said", "by_path"),
+    [("0", "A larger one by its path", True), ("1", "Kept for 3 hours after its last use", False)],
+)
+def test_how_long_it_is_kept_is_said_beside_the_upload(
+    app: AppState, monkeypatch: pytest.MonkeyPatch, public: str, said: str, by_path: bool
+) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", public)
+    monkeypatch.setenv("CDVFT_UPLOAD_HOURS", "3")
+    with gr.Blocks() as page:
+        own_data(app, gr.BrowserState("", storage_key="token"))
+    blocks = {
+        block.elem_id or str(block.value): block for block in page.blocks.values() if hasattr(block, "value")
+    }
+    assert any(said in str(block.value) for block in blocks.values())
+    assert blocks["own-path"].visible is by_path

@@ -137,13 +137,17 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
 
         return take
 
+    def measured_after_others() -> Iterator[dict[str, Any]]:
+        yield taking({"kind": "waiting", "place": 1})()
+        yield taking({"kind": "on"})()
+
     conversation = SimpleNamespace(alive=lambda: True, ask=taking(({"q": 1.0}, None)))
     monkeypatch.setattr(background, "Conversation", lambda *_: conversation)
     monkeypatch.setattr(Answering, "_answer", taking({"sides": []}))
     monkeypatch.setattr("cdvft_app.lessons.crossover.measured", taking({}))
     monkeypatch.setattr("cdvft_app.lessons.trial.trained", taking({}))
     monkeypatch.setattr(lab.children, "stream", lambda *_: iter([taking(lab.EMPTY)()]))
-    monkeypatch.setattr(measure, "measuring", lambda *_: (taking(told)() for told in [{"kind": "wait"}]))
+    monkeypatch.setattr(measure, "measuring", lambda *_: measured_after_others())
     with gr.Blocks() as page:
         factors.build(app)
         lab.lab(app)

@@ -1,18 +1,18 @@
-// Two dimensions of one method as a table whose cells deepen in one hue; every value is written in its cell.
+// Two dimensions of one method as a table whose cells are coloured by their values.
 
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
 
-/** @import { SweepCells, SweepGiven, SweepSpread } from "../../payloads.js" */
+/** @import { SweepCells, SweepResults, SweepSpread } from "../../payloads.js" */
 
-/** @typedef {SweepGiven["heatmaps"]} Heatmaps */
+/** @typedef {SweepResults["heatmaps"]} Heatmaps */
 
 const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast in light and in dark
 
 export class SweepHeatmap {
   constructor() {
     /** @type {keyof SweepCells} */
-    this.rest = "mean";
+    this.reduction = "mean";
     /** @type {Heatmaps} */
     this.heatmaps = [];
     /** @type {string | null} */
@@ -34,7 +34,7 @@ export class SweepHeatmap {
     );
   }
 
-  /** @param {SweepGiven} given */
+  /** @param {SweepResults} results */
   show({ heatmaps, metric_name: metric }) {
     const before = this.choice.value;
     this.heatmaps = heatmaps;
@@ -49,7 +49,7 @@ export class SweepHeatmap {
   redraw() {
     const heat = this.heatmaps.find(({ key }) => key === this.choice.value) ?? this.heatmaps[0];
     if (!heat) return;
-    const cells = heat.cells[this.rest];
+    const cells = heat.cells[this.reduction];
     const means = cells
       .flat()
       .filter((spread) => spread !== null)
@@ -83,7 +83,7 @@ export class SweepHeatmap {
       ),
     );
     const rest = heat.over_others
-      ? this.rest === "mean"
+      ? this.reduction === "mean"
         ? "A cell is the mean over all other settings and seeds."
         : "A cell is its best setting of the others, as the mean over seeds."
       : "A cell is the mean over seeds.";

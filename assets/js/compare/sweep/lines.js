@@ -5,7 +5,7 @@ import { isShare, metricText } from "../../shared/format.js";
 import { draw, onTheme } from "../../shared/plotly.js";
 import { tableUnder } from "../../shared/table.js";
 
-/** @import { SweepGiven, SweepPoints } from "../../payloads.js" */
+/** @import { SweepResults, SweepPoints } from "../../payloads.js" */
 /** @import { Layout, Styles } from "../../shared/plotly_types.js" */
 
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
@@ -20,8 +20,8 @@ export class SweepLines {
     this.styles = styles;
     this.base = layout;
     /** @type {keyof SweepPoints} */
-    this.rest = "mean";
-    /** @type {SweepGiven["lines"]} */
+    this.reduction = "mean";
+    /** @type {SweepResults["lines"]} */
     this.lines = [];
     /** @type {string | null} */
     this.metric = null;
@@ -39,7 +39,7 @@ export class SweepLines {
     onTheme(() => this.redraw());
   }
 
-  /** @param {SweepGiven} given */
+  /** @param {SweepResults} results */
   show({ lines, metric_name: metric }) {
     const before = this.choice.value;
     this.lines = lines;
@@ -51,13 +51,13 @@ export class SweepLines {
     this.redraw();
   }
 
-  get now() {
+  get current() {
     return this.lines.find(({ key }) => key === this.choice.value) ?? this.lines[0];
   }
 
   redraw() {
-    if (!this.now) return;
-    const { axis, ticks, series, key } = this.now;
+    if (!this.current) return;
+    const { axis, ticks, series, key } = this.current;
     const scale = isShare(this.metric) ? 100 : 1;
     const layout = structuredClone(this.base);
     Object.assign(layout.xaxis, {
@@ -78,7 +78,7 @@ export class SweepLines {
     });
     const several = new Set(series.map(({ method }) => method)).size > 1;
     const data = series.map(({ label, method, points }, index) => {
-      const shown = points[this.rest];
+      const shown = points[this.reduction];
       const style = this.styles[method];
       return {
         type: "scatter",
@@ -114,9 +114,9 @@ export class SweepLines {
   }
 
   numbers() {
-    const { axis = "", series = [] } = this.now ?? {};
+    const { axis = "", series = [] } = this.current ?? {};
     const rows = series.flatMap(({ label, points }) =>
-      points[this.rest].map((point) => ({ label, ...point })),
+      points[this.reduction].map((point) => ({ label, ...point })),
     );
     return {
       columns: ["Line", axis, "Mean", "Lowest seed", "Highest seed", "Runs"],

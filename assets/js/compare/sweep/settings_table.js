@@ -1,10 +1,10 @@
-// Every setting of a sweep with what it gave, the best first: long, and so folded.
+// The table of a sweep's settings with their scores, the best first; long, and so folded.
 
 import { h, setText, swatch } from "../../shared/dom.js";
 import { aligned, count, metricText } from "../../shared/format.js";
 import { exports } from "../../shared/export.js";
 
-/** @import { SweepGiven, SweepSetting } from "../../payloads.js" */
+/** @import { SweepResults, SweepSetting } from "../../payloads.js" */
 /** @import { Styles } from "../../shared/plotly_types.js" */
 
 export class SettingsTable {
@@ -30,7 +30,7 @@ export class SettingsTable {
     );
   }
 
-  /** @param {SweepGiven} given */
+  /** @param {SweepResults} results */
   show({ settings, metric_name: metric }) {
     this.settings = settings;
     this.metric = metric;

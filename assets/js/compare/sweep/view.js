@@ -1,4 +1,4 @@
-// The sweep's section: how far it is, what it says, its heatmap, its lines and its table. Fills in while it runs.
+// The sweep's section: progress, sentences, heatmap, lines and table, polled from the server while the sweep runs.
 
 import { find, h, paragraphs, segmented, setText } from "../../shared/dom.js";
 import { clock } from "../../shared/format.js";
@@ -17,8 +17,8 @@ import { SettingsTable } from "./settings_table.js";
  */
 /** @typedef {Ask<{group: string | null, token: string}, Done>} Act */
 
-const EVERY = 2000;
-const AT_REST = 10_000; // all runs are over, but another page may let it go on
+const POLL_MILLISECONDS = 2000;
+const IDLE_MILLISECONDS = 10_000; // all runs have ended, but another page may resume them
 const STATES = ["finished", "failed", "stopped", "interrupted", "running", "preparing", "stopping", "queued"];
 
 /**
@@ -83,7 +83,7 @@ export function mount({ element, props, server, watch }) {
     segmented("Recorded sweep", "sweep-recorded", props.recorded, props.recorded[0][0], showRecorded),
   );
   const seen = h("div", { class: "seen", "aria-live": "polite" });
-  const rests = segmented(
+  const reductionSwitch = segmented(
     "What stands for the settings that are not on an axis",
     "sweep-rest",
     /** @type {[keyof SweepCells, string][]} */ ([
@@ -91,8 +91,8 @@ export function mount({ element, props, server, watch }) {
       ["best", "Best of the rest"],
     ]),
     "mean",
-    (rest) => {
-      heatmap.rest = lines.rest = rest;
+    (reduction) => {
+      heatmap.reduction = lines.reduction = reduction;
       heatmap.redraw();
       lines.redraw();
     },
@@ -103,7 +103,7 @@ export function mount({ element, props, server, watch }) {
   const pictures = h(
     "div",
     { class: "sweep-pictures" },
-    h("div", { class: "chart-controls" }, rests),
+    h("div", { class: "chart-controls" }, reductionSwitch),
     h("div", { class: "sweep-pair" }, heatmap.node, lines.node),
     table.node,
   );
@@ -146,7 +146,7 @@ export function mount({ element, props, server, watch }) {
   }
 
   /** @param {SweepProgress} progress */
-  function tell({ runs, states, waiting, ended, seconds_left: left }) {
+  function showProgress({ runs, states, waiting, ended, seconds_left: left }) {
     const counts = STATES.filter((state) => states[state]).map((state) => `${states[state]} ${state}`);
     const time = left === null ? [] : [`about ${clock(left)} left`];
     setText(status, [`Sweep of ${runs} runs`, ...counts, ...time].join(" · "));
@@ -175,7 +175,7 @@ export function mount({ element, props, server, watch }) {
         }
         if (answer.shown) fill(answer.shown);
         known = answer.known;
-        tell(answer.progress);
+        showProgress(answer.progress);
         const {
           waiting,
           states: { stopped, interrupted },
@@ -193,7 +193,7 @@ export function mount({ element, props, server, watch }) {
         );
       }
     }
-    timer = setTimeout(() => poll(mine), again ? EVERY : AT_REST);
+    timer = setTimeout(() => poll(mine), again ? POLL_MILLISECONDS : IDLE_MILLISECONDS);
   }
 
   /** @param {string} recipe */
@@ -210,16 +210,16 @@ export function mount({ element, props, server, watch }) {
   /** @param {Act} call */
   async function act(call) {
     stop.disabled = goOn.disabled = true;
-    let refused;
+    let error;
     try {
-      refused = (await call({ group, token: props.value.token })).error;
+      error = (await call({ group, token: props.value.token })).error;
     } catch {
-      refused = "The server did not answer; try again in a moment.";
+      error = "The server did not answer; try again in a moment.";
     }
     stop.disabled = goOn.disabled = false;
     clearTimeout(timer);
     await poll(++generation);
-    if (refused) setText(status, refused);
+    if (error) setText(status, error);
   }
 
   /** @param {string | null} next */
@@ -243,10 +243,10 @@ export function mount({ element, props, server, watch }) {
   }
 
   watch("value", () => {
-    const asked = props.value.group;
-    if (asked && asked !== group) {
-      remember(asked);
-      watchGroup(asked);
+    const requested = props.value.group;
+    if (requested && requested !== group) {
+      remember(requested);
+      watchGroup(requested);
       head.scrollIntoView({ block: "start" });
     } else if (group) {
       // the token has come: whose sweep it is may be told now

@@ -1,17 +1,17 @@
-// Gradio's dropdowns: Tab goes on to the next field, and what is typed replaces the name that was chosen.
+// Fixes for Gradio's dropdowns: Tab moves to the next field, and a click selects the text to type over.
 
 /**
  * @param {EventTarget | null} target
  * @returns {target is HTMLInputElement}
  */
-const isChoice = (target) => target instanceof HTMLInputElement && target.matches("input[role=combobox]");
+const isDropdown = (target) => target instanceof HTMLInputElement && target.matches("input[role=combobox]");
 
-export function tendChoices() {
+export function improveDropdowns() {
   // Gradio takes any key for typing and opens the list again; where that scrolls, focus would get lost in it.
   window.addEventListener(
     "keydown",
     (event) => {
-      if (event.key !== "Tab" || !isChoice(event.target)) return;
+      if (event.key !== "Tab" || !isDropdown(event.target)) return;
       event.stopPropagation();
       for (const list of /** @type {NodeListOf<HTMLElement>} */ (
         document.querySelectorAll("ul[role=listbox]")
@@ -23,12 +23,12 @@ export function tendChoices() {
 
   // The keyboard selects the text by itself; a click sets the caret behind it.
   /** @type {HTMLInputElement | null} */
-  let entered = null;
+  let focused = null;
   window.addEventListener("focusin", (event) => {
-    entered = isChoice(event.target) ? event.target : null;
+    focused = isDropdown(event.target) ? event.target : null;
   });
   window.addEventListener("click", (event) => {
-    if (entered && event.target === entered) entered.select();
-    entered = null;
+    if (focused && event.target === focused) focused.select();
+    focused = null;
   });
 }

@@ -1,4 +1,4 @@
-// The Factors tab: chooses run and layer, loads one layer at a time, and keeps all views at the same step.
+// The Factors tab: choosing a run and a layer, loading one layer at a time, and all its views at the same snapshot.
 
 import { find, h, setText } from "../shared/dom.js";
 import { when } from "../shared/format.js";
@@ -11,7 +11,7 @@ import { Ranks } from "./ranks.js";
 import { RunChoice } from "./run_choice.js";
 import { saveButtons, saveVectors } from "./saving.js";
 import { Views } from "./views.js";
-import { described, payload } from "./words.js";
+import { layerCaption, payloadCaption } from "./captions.js";
 
 /** @import { FactorsFixed, OpenedRun, Overview as Numbers } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -23,10 +23,10 @@ const GONE =
 
 /** @param {Part<null, FactorsFixed, Questions>} part */
 export function mount({ element, props, server }) {
-  new Theatre(find(element, ".mount"), props, server).begin();
+  new FactorsTab(find(element, ".mount"), props, server).begin();
 }
 
-class Theatre {
+class FactorsTab {
   /** @type {OpenedRun | undefined} */
   run;
   /** @type {LayerData | undefined} */
@@ -67,7 +67,7 @@ class Theatre {
       (layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
       (layer) => this.answers.ask("images", { run: layer.run.id }),
     );
-    this.payload = h("p", { class: "quiet payload" });
+    this.payloadCaption = h("p", { class: "quiet payload" });
     this.layerPart = h(
       "div",
       { class: "layer-part" },
@@ -78,7 +78,7 @@ class Theatre {
       h(
         "div",
         { class: "factors-foot" },
-        this.payload,
+        this.payloadCaption,
         saveButtons((kind) => this.layer && saveVectors(this.layer, this.player.t, kind)),
       ),
     );
@@ -99,7 +99,7 @@ class Theatre {
     );
     place.replaceChildren(this.node);
     document.addEventListener("runs-changed", () => {
-      if (this.node.isConnected && this.choice.known.length) this.choice.list();
+      if (this.node.isConnected && this.choice.available.length) this.choice.list();
     });
   }
 
@@ -109,14 +109,14 @@ class Theatre {
       const asked = new URL(location.href).searchParams,
         { run, gone } = this.choice.first(asked.get("factors"));
       if (!run) {
-        this.say("No run keeps factors yet. Train a method with an adapter, and look here.");
+        this.showMessage("No run keeps factors yet. Train a method with an adapter, and look here.");
         return;
       }
       this.gone.hidden = !gone;
       this.module = asked.get("layer");
       await this.open(run.id);
     } catch (error) {
-      this.fail(error, () => this.begin());
+      this.showError(error, () => this.begin());
     }
   }
 
@@ -124,23 +124,23 @@ class Theatre {
    * @param {string | null} problem
    * @param {...(string | Node)} more
    */
-  say(problem, ...more) {
+  showMessage(problem, ...more) {
     this.problem.replaceChildren(problem ?? "", ...more);
     this.problem.hidden = !problem;
   }
 
   /**
-   * Say what went wrong, and offer `again` where the server did not refuse for good.
+   * Show an error, with a button for `again` unless the refusal is final.
    * @param {unknown} error
    * @param {() => void} again
    */
-  fail(error, again) {
+  showError(error, again) {
     const final = error instanceof Refusal && error.final;
     const retry = () => {
-      this.say(null);
+      this.showMessage(null);
       again();
     };
-    this.say(
+    this.showMessage(
       error instanceof Error ? error.message : String(error),
       ...(final
         ? []
@@ -154,7 +154,7 @@ class Theatre {
       const run = accepted(await this.server.open({ run: id }));
       this.run = run;
       this.answers.clear();
-      this.say(null);
+      this.showMessage(null);
       setText(
         this.origin,
         run.recorded
@@ -166,14 +166,14 @@ class Theatre {
       this.overview.show(run);
       this.overview.choose(this.module ?? "");
       await this.showLayer();
-      await this.learn(run);
+      await this.loadNumbers(run);
     } catch (error) {
-      this.fail(error, () => this.open(id));
+      this.showError(error, () => this.open(id));
     }
   }
 
   /**
-   * The layer to begin with; the last where the server cannot tell, which says why when it is asked for more.
+   * The layer that is shown first: the one that changed most, or the last where the server cannot compute that.
    * @param {OpenedRun} run
    */
   async mostChanged(run) {
@@ -184,10 +184,10 @@ class Theatre {
   }
 
   /**
-   * The numbers of all layers, which for large models come a few at a time, and the norms of W where they are had.
+   * Load the numbers of all layers, for large models a few at a time, and then the norms of W if the server has the model.
    * @param {OpenedRun} run
    */
-  async learn(run) {
+  async loadNumbers(run) {
     try {
       for (let first = 0, more = true; more && run === this.run;) {
         /** @type {Numbers} */
@@ -199,7 +199,7 @@ class Theatre {
     } catch (error) {
       if (run !== this.run) return;
       this.overview.end();
-      return this.fail(error, () => this.learn(run));
+      return this.showError(error, () => this.loadNumbers(run));
     }
     if (run !== this.run || run.layers.every(({ module }) => run.weights?.[module])) return;
     const answer = await this.answers.ask("weights", { run: run.id }).catch(() => null);
@@ -230,11 +230,13 @@ class Theatre {
       const other = chosen ? await this.answers.ask("open", { run: chosen }) : null;
       const beside = other ? ((await this.load(other, module)) ?? null) : null;
       if (!layer || run !== this.run || module !== this.module) return;
-      this.say(other && !beside ? `${other.label} has no ${module}, so nothing stands beside it.` : null);
+      this.showMessage(
+        other && !beside ? `${other.label} has no ${module}, so nothing stands beside it.` : null,
+      );
       const step = this.layer?.run === run ? this.layer.steps[this.player.t] : null;
       this.layer = layer;
       setText(this.heading, layer.depth === null ? layer.kind : `Layer ${layer.depth} · ${layer.kind}`);
-      setText(this.about, described(layer));
+      setText(this.about, layerCaption(layer));
       this.views.show(layer, beside);
       this.ranks.show(layer, run.weights?.[module]);
       this.forward.t = layer.steps.length - 1;
@@ -245,18 +247,18 @@ class Theatre {
       });
       if (step !== null) this.player.set(layer.nearest(step));
       this.forward.show(layer);
-      setText(this.payload, payload(layer, run.steps.length, performance.now() - began));
+      setText(this.payloadCaption, payloadCaption(layer, run.steps.length, performance.now() - began));
       this.node.dataset.layer = module;
       this.address();
       await this.compare(layer);
     } catch (error) {
       this.ranks.end();
-      this.fail(error, () => this.showLayer());
+      this.showError(error, () => this.showLayer());
     }
   }
 
   /**
-   * Singular values: this run's, then those of its race, or of the run beside it.
+   * Load singular values: this run's, then those of its race and of the run beside it.
    * @param {LayerData} layer
    */
   async compare(layer) {

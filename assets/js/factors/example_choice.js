@@ -1,4 +1,4 @@
-// What is followed through a layer: an example, and one token or patch of it. Texts and images build on this.
+// The base class of choosing an example, and one token or patch of it, to follow through a layer: texts and images.
 
 import { h } from "../shared/dom.js";
 import { accepted, Refusal } from "./answers.js";
@@ -7,10 +7,10 @@ import { decode } from "./data.js";
 /** @import { LayerInputs, Refused } from "../payloads.js" */
 /** @import { LayerData } from "./data.js" */
 
-/** @typedef {{x: Float32Array, output: number}} Followed one token's vector, and the norm of what the layer makes of it */
+/** @typedef {{x: Float32Array, output: number}} TokenInput one token's vector, and the norm of what the layer makes of it */
 
 /** @template Example */
-export class Choice {
+export class ExampleChoice {
   /** @type {LayerData | undefined} */
   layer;
   /** @type {number | null} */
@@ -18,9 +18,9 @@ export class Choice {
   group = ""; // tells the radio buttons of several choices apart
 
   /**
-   * `ask(layer, example)` gets what the layer receives; `ontake({x, output})` gets one token's vector.
+   * `ask(layer, example)` requests the layer's input; `ontake({x, output})` is called with one token's vector.
    * @param {(layer: LayerData, example: Example) => Promise<LayerInputs | Refused>} ask
-   * @param {(token: Followed) => void} ontake
+   * @param {(token: TokenInput) => void} ontake
    */
   constructor(ask, ontake) {
     this.ask = ask;
@@ -33,7 +33,7 @@ export class Choice {
   }
 
   /**
-   * Begin with a layer: nothing is chosen until an answer comes.
+   * Start with another layer: nothing is chosen until its input has come.
    * @param {LayerData} layer
    */
   begin(layer) {
@@ -57,8 +57,8 @@ export class Choice {
   }
 
   /**
-   * The answer of `ask()`, or null where it was refused or another layer is looked at by now. Whoever found the server
-   *  busy or away is offered `again`.
+   * The answer of `ask()`, or null if it was refused or another layer is shown by now. If the server was busy or did
+   * not answer, `again` is offered.
    * @template Answer
    * @param {() => Promise<Answer | Refused>} ask
    * @param {() => void} again
@@ -106,7 +106,7 @@ export class Choice {
   }
 
   /**
-   * What to offer of an example that has come.
+   * Show an example's tokens when its input has come.
    * @param {Example} _example
    * @param {LayerInputs} _answer
    */

@@ -1,4 +1,4 @@
-// A run and a layer in a line each.
+// One-line captions of a run, a layer, and the loading of a layer.
 
 import { count, when } from "../shared/format.js";
 
@@ -6,13 +6,13 @@ import { count, when } from "../shared/format.js";
 /** @import { LayerData } from "./data.js" */
 
 /** @param {InspectedRun} run */
-export const title = (run) =>
+export const runTitle = (run) =>
   [run.name, run.label, run.targets, run.recorded ? "recorded" : when(run.created ?? 0)]
     .filter(Boolean)
     .join(" · ");
 
 /** @param {LayerData} layer */
-export function described({ module, d_out, d_in, vectors, parameters }) {
+export function layerCaption({ module, d_out, d_in, vectors, parameters }) {
   const shape = vectors["circulant.0"]?.shape;
   const blocks = !shape
     ? ""
@@ -23,12 +23,12 @@ export function described({ module, d_out, d_in, vectors, parameters }) {
 }
 
 /**
- * What was sent of a layer, and how long it took.
+ * How much data of a layer was sent, and how long it took.
  * @param {LayerData} layer
  * @param {number} snapshots of the run
  * @param {number} milliseconds
  */
-export function payload({ steps, bytes }, snapshots, milliseconds) {
+export function payloadCaption({ steps, bytes }, snapshots, milliseconds) {
   const thinned =
     steps.length < snapshots ? `, one in ${Math.round(snapshots / steps.length)} of ${snapshots}` : "";
   return (

@@ -1,8 +1,7 @@
-"""How tables and sentences name a setting, a score and a difference of two scores."""
+"""How a sweep's tables and sentences name its settings, dimensions and values."""
 
 from __future__ import annotations
 
-from cdvft_app.catalog.entries import SHARES
 from cdvft_app.judging.sweep_results import RATES, Setting, Value
 from cdvft_app.methods import METHODS
 
@@ -12,29 +11,23 @@ def symbol(method: str, dimension: str) -> str:
     return "learning rate" if dimension == RATES else METHODS[method].settings()[dimension].symbol
 
 
-def gap(metric_name: str, difference: float) -> str:
-    if metric_name not in SHARES:
-        return f"{difference:.3f}"
-    return f"{100 * difference:.1f}\u00a0points"
-
-
-def value_text(method: str, dimension: str, value: Value) -> str:
+def value_label(method: str, dimension: str, value: Value) -> str:
     """m = 2, p = 384, learning rate × 0.3: how a table and a sentence name one value."""
     if dimension == RATES:
-        return f"learning\u00a0rate\u00a0{tick(method, dimension, value)}"
+        return f"learning\u00a0rate\u00a0{tick_label(method, dimension, value)}"
     shown = "automatic" if value is None else f"{value:,}"
     return f"{symbol(method, dimension)}\u00a0=\u00a0{shown}"
 
 
-def tick(method: str, dimension: str, value: Value) -> str:
-    """As `value_text`, but × 0.3 where what is multiplied stands beside it."""
-    return f"×\u00a0{value:g}" if dimension == RATES else value_text(method, dimension, value)
+def tick_label(method: str, dimension: str, value: Value) -> str:
+    """As `value_label`, but × 0.3 where what is multiplied stands beside it."""
+    return f"×\u00a0{value:g}" if dimension == RATES else value_label(method, dimension, value)
 
 
-def name(setting: Setting) -> str:
+def setting_label(setting: Setting) -> str:
     """CDVFT m = 2, p = 384, learning rate × 1; what is left to each layer is not named."""
     named = [
-        value_text(setting.method, dimension, value)
+        value_label(setting.method, dimension, value)
         for dimension, value in setting.values.items()
         if value is not None
     ]

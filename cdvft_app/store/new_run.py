@@ -1,4 +1,4 @@
-"""A new run's row in the history."""
+"""Inserts a new run into the history."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def insert(
     shared: Mapping[str, Any],
     process: str | None,
 ) -> RunRecord:
-    """Keep a queued run inside the caller's transaction; with `process`, one that this trains already.
+    """Insert a queued run inside the caller's transaction; with `process`, one that it trains already.
 
-    `shared` are the columns that all runs of its group have alike.
+    `shared` are the columns that are the same for all runs of its group.
     """
     run_id, now = secrets.token_hex(16), time.time()  # no id begins with "-", as options do
     values = {

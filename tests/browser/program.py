@@ -1,0 +1,58 @@
+"""`python app.py` in a process of its own, over a folder of runs: with real models and real data."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Page
+from ports import free_port
+from studio import fill_in
+from waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 180_000  # milliseconds, for what takes a few seconds on an idle machine
+
+
+class Program:
+    """`python app.py` in a process of its own."""
+
+    def __init__(self, runs: Path) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}/"
+        self.environment = {
+            **os.environ,
+            "RUNS_DIR": str(runs),
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": str(port),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL
+        )
+        wait_for(self._answers)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, "app.py ended"
+        try:
+            urllib.request.urlopen(self.url, timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def fill(page: Page, fold: str, values: dict[str, str]) -> None:
+    page.get_by_role("button", name=re.compile(f"^{fold}")).click()
+    for name, value in values.items():
+        fill_in(page.locator(f"#set-{name} input"), value)

@@ -1,0 +1,146 @@
+"""Data of one's own: from a file to a race that runs, as a visitor does it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import made
+import pytest
+from playwright.sync_api import Page, expect
+from program import PATIENCE, Program, fill
+from studio import Hold, Visit, axe_violations, start_race, status
+
+pytestmark = pytest.mark.browser
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """reviews.csv and faulty.csv, 500 labelled sentences of film reviews, and digits.zip, 60 pictures."""
+    folder, rows = tmp_path_factory.mktemp("files"), made.reviews(500)
+    made.clean_csv(folder / "reviews.csv", rows)
+    made.faulty_csv(folder / "faulty.csv", rows)
+    made.digits_zip(folder / "digits.zip")
+    return folder
+
+
+def give(page: Page, file: Path) -> str:
+    """Choose the file; what is then said of it."""
+    page.get_by_role("button", name="Your own data").click()
+    page.locator("#own-file input[type=file]").set_input_files(file)
+    found = page.locator("#own-found")
+    expect(found).to_contain_text("rows to learn from")
+    return found.inner_text()
+
+
+def learn(page: Page, title: str) -> None:
+    page.locator("#own-use").click()
+    expect(page.locator("#own-chosen")).to_contain_text(f"Learning from your data “{title}”")
+    expect(page.get_by_role("checkbox", name="Head only")).to_be_checked()
+
+
+def mine(page: Page) -> list[str]:
+    """The data that the page offers, which is this visitor's."""
+    if not page.locator("#own-mine").is_visible():
+        page.get_by_role("button", name="Your own data").click()
+    page.locator("#own-mine input").click()
+    offered = page.get_by_role("option").all_inner_texts()
+    page.keyboard.press("Escape")
+    return offered
+
+
+def test_every_fault_is_named_by_file_row_and_column(visit: Visit, files: Path) -> None:
+    page = visit(viewport=PHONE, color_scheme="dark")
+    said = give(page, files / "faulty.csv")
+    assert "Windows-1252 (Western), separated by semicolon" in said
+    for fault in (
+        "“faulty”, row 2: it has more values than the head has columns",
+        "“faulty”, row 3, column “verdict”: it has fewer values",
+        "“faulty”, row 4: a quotation mark is opened and never closed",
+        "“faulty”, row 5, column “review”: it is empty",
+        "“faulty”, row 6, column “verdict”: it is empty",
+        "Fewer than 8 rows to train on for “Good” (1)",
+        "“Good” and “good” differ in capitals only",
+        "2 rows have the same input as an earlier one",
+        "1 input comes with different labels",
+    ):
+        assert fault in said
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert not axe_violations(page, "#own-data")
+    learn(page, "faulty")
+    start_race(page, steps=5)
+    expect(status(page)).to_have_text("All 4 finished")
+
+
+def test_a_zip_of_pictures_is_raced_stopped_resumed_and_deleted(
+    visit: Visit, files: Path, hold: Hold
+) -> None:
+    hold(3)
+    page = visit()
+    assert "49 rows to learn from, 11 to evaluate on" in give(page, files / "digits.zip")
+    expect(page.locator("#own-found img")).to_have_count(12)
+    assert not axe_violations(page, "#own-data")
+    learn(page, "digits")
+    start_race(page, steps=6)
+    expect(status(page)).to_contain_text("CDVFT running · step 3 of 6")
+    page.locator("#stop").click()
+    expect(status(page)).to_have_text("All 4 stopped")
+
+    hold(None)
+    page.locator("#resume").click()
+    expect(status(page)).to_have_text("All 4 finished")
+    page.locator("#own-delete").click()
+    lost = page.locator("#own-sure")
+    expect(lost).to_contain_text("can then not be resumed, nor show examples: digits, Head only;")
+    page.locator("#own-really").click()
+    expect(page.locator("#own-shown")).to_be_hidden()
+    assert mine(page) == []
+    expect(page.locator("#counts")).to_contain_text("“digits” has been deleted here")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    running = Program(tmp_path)
+    running.start()
+    yield running
+    running.kill()
+
+
+class TestForReal:
+    """With the real model, in a process of its own."""
+
+    @pytest.fixture
+    def server(self, program: Program) -> Program:
+        return program
+
+    @pytest.mark.slow
+    def test_a_race_and_its_results_outlive_a_kill(self, visit: Visit, server: Program, files: Path) -> None:
+        page = visit()
+        said = give(page, files / "reviews.csv")
+        assert "CSV, UTF-8, separated by comma: 500 rows" in said and "Left out" not in said
+        assert "400 rows to learn from, 100 to evaluate on" in said
+        assert "learning rates are those of “Sentiment of film reviews”" in said
+        learn(page, "reviews")
+        for method in ("LoRA", "FourierFT"):
+            page.get_by_role("checkbox", name=method).uncheck()
+        fill(page, "More", {"evaluation_examples": "16", "max_length": "16"})
+        expect(page.locator("#counts")).to_contain_text("Head only 0")
+        start_race(page, steps=2)
+        expect(status(page)).to_have_text("All 2 finished", timeout=PATIENCE)
+        expect(page.locator("#run h2")).to_have_text("reviews")
+        expect(page.locator("#run")).to_contain_text(re.compile(r"Always answering “\w+”, the commonest"))
+
+        server.kill()
+        server.start()
+        page.reload()
+        expect(page.locator("#own-chosen")).to_contain_text("“reviews”: 400 rows, evaluated on 100")
+        assert mine(page) == ["reviews · 500 rows · 0.1 MB"]
+        asked = page.url.partition("?")[2]
+        stranger = visit("?" + asked)
+        expect(stranger.locator("#run")).to_contain_text("names a run that is not kept here")
+        assert mine(stranger) == []
+        page.goto(server.url + "?" + asked.replace("tab=train", "tab=use"))
+        page.locator("#use-show").get_by_text("All", exact=True).click(timeout=PATIENCE)
+        expect(page.locator("#use-rows tbody tr")).to_have_count(10, timeout=PATIENCE)
