@@ -23,9 +23,9 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.metrics import answers_measured
 from cdvft_app.tasks.prepare import prepare
+from cdvft_app.tasks.worked_examples import worked_examples
 
 RESULTS = Path(__file__).parent / "results"
-SHOWN = 3
 MAX_LENGTH = 512  # room for the examples
 
 
@@ -44,18 +44,14 @@ def main() -> None:
         seed=0,
     )
     task = cast(GenerationTask, prepare(plan, silent, never, rows).task)
-    pairs = list(zip(rows.train.inputs, rows.train.labels, strict=True))
-    by_fields = {answer.count("\n"): (prompt, answer) for prompt, answer in reversed(pairs)}
-    worked_examples = [*by_fields.values(), *(pair for pair in pairs if pair not in by_fields.values())][
-        :SHOWN
-    ]
-    found: dict[str, Any] = {"machine": machine(), "examples_shown": worked_examples}
-    for name, examples in (("told", ()), ("shown", worked_examples)):
+    shown = worked_examples(rows.train)
+    found: dict[str, Any] = {"machine": machine(), "examples_shown": shown}
+    for name, examples in (("told", ()), ("shown", shown)):
         task.shown = examples
         started = time.perf_counter()
         answers = [one.text or "" for one in task.predict(rows.evaluation.inputs)]
         seconds = time.perf_counter() - started
-        scores = answers_measured(answers, list(rows.evaluation.labels), plan.dataset.fields)
+        scores = answers_measured(answers, list(rows.evaluation.labels), plan.dataset)
         found[name] = {**scores, "seconds": round(seconds, 1), "answers": answers}
         print(name, scores, f"{seconds:.0f} s")
     file = RESULTS / f"untrained_{recipe}.json"

@@ -65,12 +65,21 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the model writes to the same prompts as training goes on; both in the same order."""
+    """What the model writes to the same prompts as training goes on; all in the order of the prompts.
+
+    `right` are the right answers where they are known, `wrong` the fields that an answer has otherwise.
+    `tokens` are an answer's pieces, each with the probability that the model gave it. `own` says that the
+    last prompt is the visitor's.
+    """
 
     step: int
     seconds: float
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
+    right: tuple[str | None, ...] = ()
+    wrong: tuple[tuple[str, ...], ...] = ()
+    tokens: tuple[tuple[tuple[str, float], ...], ...] = ()
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ from pydantic_core import ErrorDetails
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
 
 Schedule = Literal["linear", "cosine", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 USUAL_RACE = ("cdvft", "lora", "fourierft")
 MOST_COMPETITORS = 12
+MOST_PROMPT = 500
+"""Characters of a visitor's own prompt."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -83,7 +86,22 @@ class _Choices(BaseModel):
     warmup_ratio: float = Field(0.06, ge=0, le=0.5, strict=True)
     weight_decay: float = Field(0.0, ge=0, le=1, strict=True)
     seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
+    precision: Precision = Field(
+        "auto", description="of the arithmetic; bfloat16 also keeps a language model's frozen weights so"
+    )
+    bits: Literal[4, 8, 32] | None = Field(
+        None, description="of each frozen weight; 32: as they are; models that write only"
+    )
+    gradient_checkpointing: bool = Field(
+        False, strict=True, description="compute activations twice to keep fewer; models that write only"
+    )
+    gradient_accumulation: int | None = Field(
+        None, ge=1, le=64, strict=True, description="parts in which a step's batch is read"
+    )
     checkpoint_every: int = Field(50, ge=1, le=10_000, strict=True, description="steps between checkpoints")
+    own_prompt: str | None = Field(
+        None, max_length=MOST_PROMPT, description="answered while it trains; models that write only"
+    )
     all_gpus: bool = Field(False, strict=True, description="share each batch among all visible GPUs")
 
 

@@ -130,11 +130,14 @@ export interface Preparing {
   fraction: number | null;
 }
 
-/** What a model writes after so many steps; a prompt and its answer have the same place. */
+/** What a model writes after so many steps; a prompt and all of its answer have the same place. `right`: the answer that is, where it is known; `wrong`: the fields that differ from it. `tokens`: pieces of the answer, each with its probability. Runs of before have none of the three. */
 export interface Answers {
   step: number;
   prompts: string[];
   answers: string[];
+  right?: (string | null)[];
+  wrong?: string[][];
+  tokens?: [string, number][][];
 }
 
 /** New rows: a step is [step, seconds, loss], an evaluation [step, seconds, metric]. `answers` are of a model that writes, to the same prompts at each snapshot. */
@@ -487,6 +490,28 @@ export interface Drawing {
 export interface Seen {
   picture: string;
   said: string;
+}
+
+/** What one model writes: pieces with their probabilities; `method` None: it was not trained. `fields` and their `json` come with the end, where the answers of the data have fields. */
+export interface WrittenSide {
+  title: string;
+  note: string;
+  method: string | null;
+  pieces: [string, number][];
+  tokens: number;
+  seconds: number;
+  ended: boolean;
+  fields: Record<string, string>;
+  json: string;
+}
+
+/** `status` stands over the columns; `problem`: in place of them. `running`: more is to come. */
+export interface Writing {
+  prompt: string;
+  sides: WrittenSide[];
+  status: string;
+  problem: string;
+  running: boolean;
 }
 
 /** `factors`: the tints of the input diagonal, the circulant and the output diagonal. */

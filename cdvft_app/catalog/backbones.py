@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TextBackbone:
-    """A transformers encoder or decoder and its tokenizer; `commit` of the hub, where it came from there."""
+    """A transformers encoder and its tokenizer; `commit` of the hub, where it came from there."""
 
     model: nn.Module
     tokenizer: Any
@@ -62,58 +62,14 @@ def load_text_backbone(
             dtype=torch.float32,
             output_loading_info=True,
         )
-        _refuse_gaps(name for name in found["missing_keys"] if not name.startswith("pooler."))
+        refuse_gaps(name for name in found["missing_keys"] if not name.startswith("pooler."))
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        raise _unreadable(entry, error) from error
+        raise unreadable(entry, error) from error
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # no head here reads it, and unused parameters upset data-parallel training
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
         model.config.pad_token_id = tokenizer.pad_token_id
-    return TextBackbone(model, tokenizer, source.commit)
-
-
-def load_language_model(
-    entry: ModelEntry, progress: Progress = silent, should_stop: ShouldStop = never
-) -> TextBackbone:
-    """The entry's causal language model in float32, whole, and its tokenizer.
-
-    Raises:
-        DownloadFailed: it could not be had or loaded, or is none; says why and what to do.
-        DownloadStopped: `should_stop()` became true.
-    """
-    source = files_of(entry, progress, should_stop)
-    progress(None, f"Loading {entry.title}")
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        config = AutoConfig.from_pretrained(source.folder, **given)
-        if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or ()):
-            kinds = ", ".join(config.architectures or ()) or config.model_type
-            raise DownloadFailed(
-                f"{entry.title} is a {kinds}, which does not write text. "
-                "Choose a causal language model, such as Qwen/Qwen2.5-0.5B."
-            )
-        tokenizer = AutoTokenizer.from_pretrained(source.folder, **given)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source.folder,
-            config=config,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **given,
-        )
-        model, found = loaded
-        _refuse_gaps(found["missing_keys"])
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        raise _unreadable(entry, error) from error
-    if tokenizer.eos_token is None:
-        raise DownloadFailed(f"{entry.title} has no token that ends a text, so it cannot learn to stop.")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     return TextBackbone(model, tokenizer, source.commit)
 
 
@@ -149,14 +105,14 @@ def load_image_backbone(
             img_size=image_size,
         )
         with safe_open(weights, framework="pt") as opened:
-            _refuse_gaps(model.state_dict().keys() - opened.keys())
+            refuse_gaps(model.state_dict().keys() - opened.keys())
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError, SafetensorError) as error:
-        raise _unreadable(entry, error) from error
+        raise unreadable(entry, error) from error
     usual = timm.data.resolve_data_config(settings.get("pretrained_cfg", {}), model=model)
     return ImageBackbone(model, tuple(usual["mean"]), tuple(usual["std"]), source.commit)
 
 
-def _refuse_gaps(lacking: Iterable[str]) -> None:
+def refuse_gaps(lacking: Iterable[str]) -> None:
     """ValueError for parameters without weights: both libraries would start them at random and only warn."""
     names = sorted(lacking)
     if names:
@@ -171,6 +127,6 @@ def _timm_settings(folder: Path) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _unreadable(entry: ModelEntry, error: Exception) -> DownloadFailed:
+def unreadable(entry: ModelEntry, error: Exception) -> DownloadFailed:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return DownloadFailed(f"{entry.title} could not be loaded: {said[:300]}")

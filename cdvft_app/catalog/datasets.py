@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cdvft_app.catalog.answer_data import ANSWER_DATA
 from cdvft_app.catalog.entries import DatasetEntry, Metric
 
 _DIGITS = tuple("0123456789")
@@ -135,28 +136,7 @@ _ALL = (
         note="Handwritten digits of 8 x 8 pixels, inside scikit-learn; one in five is held out.",
         examples=1438,
     ),
-    DatasetEntry(
-        key="us_addresses",
-        title="US addresses, 615 labelled by hand",
-        kind="generation",
-        source="assets",
-        location="us_addresses",
-        config=None,
-        revision=None,
-        text_columns=("address",),
-        label_column=None,
-        labels=(),
-        metric="exact_match",
-        train_split="train",
-        evaluation_split="test",
-        licence="MIT, (c) 2014 The Atlanta Journal Constitution",
-        note="From the training data of usaddress; no street is both trained on and asked.",
-        examples=471,
-        mean_tokens=92,
-        most_tokens=119,
-        instruction="Fill in number, street, unit, city, state and zip, one a line.",
-        fields=("number", "street", "unit", "city", "state", "zip"),
-    ),
+    *ANSWER_DATA,
     _glue(
         key="sst2",
         title="SST-2",

@@ -10,7 +10,7 @@ from cdvft_app.methods import Method
 from cdvft_app.settings import OwnData
 
 Kind = Literal["text", "image", "generation"]
-Metric = Literal["accuracy", "matthews", "pearson", "exact_match"]
+Metric = Literal["accuracy", "matthews", "pearson", "exact_match", "chrf"]
 SHARES: tuple[Metric, ...] = ("accuracy", "exact_match")
 """Metrics that are a share of the evaluation rows, in 0..1: shown as per cent."""
 
@@ -86,8 +86,9 @@ class DatasetEntry:
     `examples` counts what there is to train on, None where unknown. `mean_tokens` and `most_tokens` are of
     its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
     counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
-    an answer of lines "name: value", empty where answers are free text. `own` says how data of one's
-    own is read.
+    an answer of lines "name: value", empty where answers are free text. `example` is an input to begin with
+    that is not in the data. Of answers with an `answer_mark` only what follows it is right or wrong. `own`
+    says how data of one's own is read.
     """
 
     key: str
@@ -111,6 +112,8 @@ class DatasetEntry:
     most_tokens: int | None = None
     instruction: str = ""
     fields: tuple[str, ...] = ()
+    example: str = ""
+    answer_mark: str = ""
     own: OwnData | None = None
 
 
@@ -135,7 +138,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model, a dataset and settings that are known to go together."""
+    """A model, a dataset and settings that are known to go together.
+
+    The last four are what a large model needs to fit; they are those of `RunSettings`.
+    """
 
     key: str
     title: str
@@ -152,6 +158,10 @@ class Recipe:
     image_size: int | None
     learning_rates: Mapping[str, float]
     expected: Expected = Expected()
+    bits: Literal[4, 8] | None = None
+    gradient_checkpointing: bool = False
+    gradient_accumulation: int = 1
+    precision: Literal["auto", "bfloat16"] = "auto"
 
     def learning_rate(self, method: Method) -> float:
         """The method's rate with its settings."""

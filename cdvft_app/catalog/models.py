@@ -46,6 +46,40 @@ def llama_layers(
 _FUSED = "timm keeps query, key and value in one layer, so the adapter sits on all three together."
 _BRANCH = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
 
+_GATED = "Gated: ask for access on its page of the hub, then log in here with `hf auth login`."
+
+
+def _writer(
+    *,
+    key: str,
+    title: str,
+    location: str,
+    layers: tuple[LinearGroup, ...],
+    parameters: int,
+    licence: str,
+    note: str = "",
+    max_length: int = 32_768,
+) -> ModelEntry:
+    """A causal language model of the hub."""
+    return ModelEntry(
+        key=key,
+        title=title,
+        kind="generation",
+        source="hub",
+        location=location,
+        revision="main",
+        layers=layers,
+        default_targets=("q_proj", "v_proj"),
+        pooling="none",
+        hidden_size=layers[0].d_in,
+        image_size=None,
+        parameters=parameters,
+        licence=licence,
+        note=f"{note} {_BRANCH}".strip(),
+        max_length=max_length,
+    )
+
+
 _ALL = (
     ModelEntry(
         key="minilm",
@@ -101,6 +135,50 @@ _ALL = (
         parameters=134_515_008,
         licence="Apache-2.0",
         note="A small language model, here with the rounded weights of its GGUF file (Q4_1), in float32.",
+        max_length=8192,
+    ),
+    _writer(
+        key="qwen25_05b",
+        title="Qwen2.5-0.5B",
+        location="Qwen/Qwen2.5-0.5B",
+        layers=llama_layers(hidden=896, intermediate=4864, depth=24, key_value=128),
+        parameters=494_032_768,
+        licence="Apache-2.0",
+    ),
+    _writer(
+        key="qwen25_7b",
+        title="Qwen2.5-7B",
+        location="Qwen/Qwen2.5-7B",
+        layers=llama_layers(hidden=3584, intermediate=18_944, depth=28, key_value=512),
+        parameters=7_615_616_512,
+        licence="Apache-2.0",
+    ),
+    _writer(
+        key="llama32_1b",
+        title="Llama-3.2-1B",
+        location="meta-llama/Llama-3.2-1B",
+        layers=llama_layers(hidden=2048, intermediate=8192, depth=16, key_value=512),
+        parameters=1_235_814_400,
+        licence="Llama 3.2 Community License",
+        note=_GATED,
+    ),
+    _writer(
+        key="llama32_3b",
+        title="Llama-3.2-3B",
+        location="meta-llama/Llama-3.2-3B",
+        layers=llama_layers(hidden=3072, intermediate=8192, depth=28, key_value=1024),
+        parameters=3_212_749_824,
+        licence="Llama 3.2 Community License",
+        note=_GATED,
+    ),
+    _writer(
+        key="llama3_8b",
+        title="Llama-3-8B",
+        location="meta-llama/Meta-Llama-3-8B",
+        layers=llama_layers(hidden=4096, intermediate=14_336, depth=32, key_value=1024),
+        parameters=8_030_261_248,
+        licence="Meta Llama 3 Community License",
+        note=_GATED,
         max_length=8192,
     ),
     ModelEntry(

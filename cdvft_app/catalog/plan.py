@@ -106,6 +106,7 @@ def resolve(settings: RunSettings) -> Plan:
         "evaluation_examples": min(evaluation_examples, _held_out(dataset) or evaluation_examples),
         "max_length": None,
         "image_size": None,
+        "own_prompt": (settings.own_prompt or "").strip() or None if model.kind == "generation" else None,
     }
     if model.kind != "image":
         length = settings.max_length or usual.get("max_length") or recipe.max_length or 128
@@ -118,6 +119,8 @@ def resolve(settings: RunSettings) -> Plan:
             f"{settings.method.title} trains a classifier head, and {model.title} writes its answers without "
             "one. Choose another method."
         )
+    settings = settings.model_copy(update=_light(settings, recipe))
+    _require_light(settings, model, settings.batch_size or recipe.batch_size)
     settings.method.require_fitting(groups)
     settings.method.require_useful(groups)
     rate = settings.method.learning_rate or recipe.learning_rate(settings.method)
@@ -163,6 +166,34 @@ def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, .
             names = ", ".join(layer.name for layer in model.layers)
             raise InvalidChoice(f"{model.title} has no linear layer {target!r}. It has {names}.")
     return tuple(layer for layer in model.layers if any(layer.matches(target) for target in targets))
+
+
+def _light(settings: RunSettings, recipe: Recipe) -> dict[str, object]:
+    """What saves memory, where a person chose nothing, as the recipe has it."""
+    whole = settings.method.key == "full"  # whose weights cannot be rounded
+    return {
+        "bits": settings.bits or (None if whole else recipe.bits),
+        "precision": recipe.precision if settings.precision == "auto" else settings.precision,
+        "gradient_checkpointing": settings.gradient_checkpointing or recipe.gradient_checkpointing,
+        "gradient_accumulation": settings.gradient_accumulation or recipe.gradient_accumulation,
+    }
+
+
+def _require_light(settings: RunSettings, model: ModelEntry, batch_size: int) -> None:
+    """InvalidChoice for ways to save memory that do not go with what is trained."""
+    for name in ("bits", "gradient_checkpointing"):
+        if getattr(settings, name) and model.kind != "generation":
+            raise InvalidChoice(f"{name} is for models that write; {model.title} needs none. Leave it out.")
+    if settings.bits in (4, 8) and settings.method.key == "full":
+        raise InvalidChoice(
+            f"bits: got {settings.bits}; {settings.method.title} trains every weight, and rounded ones "
+            "cannot be trained. Leave it out, or choose another method."
+        )
+    if (settings.gradient_accumulation or 1) > batch_size:
+        raise InvalidChoice(
+            f"gradient_accumulation: got {settings.gradient_accumulation}; a batch of {batch_size} has no "
+            "more parts than examples."
+        )
 
 
 def _max_length(model: ModelEntry, length: int) -> int:

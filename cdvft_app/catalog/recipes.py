@@ -6,6 +6,7 @@ Learning rates are each method's own: one shared rate would make any comparison 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import Expected, Kind, Recipe
@@ -139,6 +140,54 @@ def _images(*, key: str, model: str, epochs: float, evaluation_examples: int, se
     )
 
 
+def _written(
+    *,
+    key: str,
+    model: str,
+    dataset: str,
+    train_examples: int,
+    evaluation_examples: int,
+    max_length: int,
+    batch_size: int,
+    gradient_accumulation: int = 1,
+    bits: Literal[4, 8] | None = None,
+) -> Recipe:
+    """A language model of the hub: one pass over so many examples, in bfloat16, activations computed twice.
+
+    MetaMathQA's are those of PEFT's comparison of methods: 5,000 steps of 4, 768 tokens.
+    """
+    return Recipe(
+        key=key,
+        title=f"{DATASETS[dataset].title} with {MODELS[model].title}",
+        model=model,
+        dataset=dataset,
+        kind="generation",
+        offline=False,
+        targets=MODELS[model].default_targets,
+        epochs=1.0,
+        batch_size=batch_size,
+        train_examples=train_examples,
+        evaluation_examples=evaluation_examples,
+        max_length=max_length,
+        image_size=None,
+        learning_rates=_USUAL_RATES,
+        expected=Expected(source="not run here"),
+        bits=bits,
+        gradient_checkpointing=True,
+        gradient_accumulation=gradient_accumulation,
+        precision="bfloat16",
+    )
+
+
+_ALPACA: Mapping[str, Any] = {
+    "dataset": "alpaca", "train_examples": 20_000, "evaluation_examples": 500, "max_length": 512,
+    "batch_size": 16,
+}  # fmt: skip
+_METAMATH: Mapping[str, Any] = {
+    "dataset": "metamath", "train_examples": 20_000, "evaluation_examples": 500, "max_length": 768,
+    "batch_size": 4,
+}  # fmt: skip
+
 _ALL = (
     _offline(
         key="sentiment",
@@ -207,6 +256,12 @@ _ALL = (
     _images(key="dtd", model="vit_base", epochs=10, evaluation_examples=1_880, seconds_cpu2=12780),
     _images(key="pets", model="vit_base", epochs=10, evaluation_examples=3_669, seconds_cpu2=13726),
     _images(key="food101", model="dinov2_base", epochs=1, evaluation_examples=25_250, seconds_cpu2=52118),
+    _written(key="alpaca_qwen_05b", model="qwen25_05b", gradient_accumulation=2, **_ALPACA),
+    _written(key="alpaca_llama_1b", model="llama32_1b", gradient_accumulation=2, **_ALPACA),
+    _written(key="alpaca_llama_8b", model="llama3_8b", gradient_accumulation=4, bits=4, **_ALPACA),
+    _written(key="metamath_qwen_05b", model="qwen25_05b", **_METAMATH),
+    _written(key="metamath_llama_3b", model="llama32_3b", **_METAMATH),
+    _written(key="metamath_qwen_7b", model="qwen25_7b", bits=4, **_METAMATH),
 )
 
 RECIPES: Mapping[str, Recipe] = {recipe.key: recipe for recipe in _ALL}

@@ -14,6 +14,7 @@ import datasets
 import datasets.exceptions
 import numpy as np
 
+from cdvft_app.catalog.conversations import reader
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.pool import Pool, Pools
 
@@ -36,6 +37,8 @@ MOST_CLASSES = 1000
 def read_tables(entry: DatasetEntry, folder: Path, commit: str | None) -> Pools:
     """Rows of the files in a folder. ValueError says what is not as it must be."""
     train, evaluation = _splits(entry, folder)
+    if entry.kind == "generation":
+        return Pools(_answers(entry, train), _answers(entry, evaluation) if evaluation else None, (), commit)
     columns = _input_columns(entry, train)
     label = _label_column(entry, train)
     names, to_numbers = _labels(entry, train, label)
@@ -44,6 +47,15 @@ def read_tables(entry: DatasetEntry, folder: Path, commit: str | None) -> Pools:
         return Pool(_taker(entry, split, columns), to_numbers(split[label][:]))
 
     return Pools(pool(train), pool(evaluation) if evaluation is not None else None, names, commit)
+
+
+def _answers(entry: DatasetEntry, split: datasets.Dataset) -> Pool:
+    """Prompts and their answers; prompts are read when they are asked for, answers all at once."""
+    pair = (entry.text_columns[0], entry.label_column) if entry.text_columns and entry.label_column else None
+    read = reader(split.column_names, pair)
+    answers = np.empty(len(split), dtype=object)
+    answers[:] = [read(row)[1] for row in split]
+    return Pool(lambda places: [read(split[int(place)])[0] for place in places], answers)
 
 
 def _splits(entry: DatasetEntry, folder: Path) -> tuple[datasets.Dataset, datasets.Dataset | None]:

@@ -78,7 +78,7 @@ def dataset(key: str, kind: Kind) -> DatasetEntry:
         text_columns=(),
         label_column=None,
         labels=(),
-        metric="accuracy",
+        metric="chrf" if kind == "generation" else "accuracy",
         train_split="train",
         evaluation_split=None,
         licence="see its card",

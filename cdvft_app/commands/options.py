@@ -45,7 +45,15 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "warmup_ratio": (float, "Share of the steps over which the learning rate rises."),
     "weight_decay": (float, "AdamW's weight decay."),
     "seed": (int, "Decides the start values and the order of the data."),
+    "precision": (
+        str,
+        "Of the arithmetic: auto, float32, bfloat16 (a language model's frozen weights, too).",
+    ),
+    "bits": (int, "Models that write: 4 or 8 for each frozen weight; 32: as they are."),
+    "gradient_checkpointing": (bool, "Models that write: compute activations twice to keep fewer."),
+    "gradient_accumulation": (int, "Parts in which a step's batch is read."),
     "checkpoint_every": (int, "Steps between checkpoints."),
+    "own_prompt": (str, "Models that write: a prompt that is answered at each snapshot, beside four others."),
     "all_gpus": (bool, "Share each batch among all visible GPUs, a process each."),
 }
 SIZES = tuple(name for name, (key, own) in flat.FLAT.items() if METHODS[key].settings()[own].size)

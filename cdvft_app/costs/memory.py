@@ -27,6 +27,15 @@ def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
     own = row["gradient_bytes"] + row["optimizer_bytes"] + row["activation_bytes"]
     if row["method"] != "full":
         own += _FLOAT32 * row["trainable_parameters"]
+    kept = kept_per_token(row, shapes)
+    if row["method"] != "head" and shapes.output_layer:  # a generator's logits, and their softmax in the loss
+        kept += 2 * next(shape.d_out for shape in shapes.layers if shape.name == shapes.output_layer)
+    tokens = row["batch"] * row["sequence"]
+    return row["frozen_bytes"] + own + _FLOAT32 * tokens * kept
+
+
+def kept_per_token(row: Mapping[str, Any], shapes: ModelShapes) -> int:
+    """Numbers that the model keeps of a token for the backward pass, without logits and the method's own."""
     kept = 0
     if row["method"] != "head":
         layers = shapes.layers
@@ -39,10 +48,7 @@ def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
         kept = round(
             outputs + share * (shapes.attention_layers * shapes.attention_width + shapes.dropped + scores)
         )
-        if shapes.output_layer:  # a generator's logits, and their softmax in the loss
-            kept += 2 * next(shape.d_out for shape in layers if shape.name == shapes.output_layer)
-    tokens = row["batch"] * row["sequence"]
-    return row["frozen_bytes"] + own + _FLOAT32 * tokens * kept
+    return kept
 
 
 def total_bytes() -> int:

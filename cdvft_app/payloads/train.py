@@ -85,11 +85,18 @@ class Preparing(TypedDict):
 
 
 class Answers(TypedDict):
-    """What a model writes after so many steps; a prompt and its answer have the same place."""
+    """What a model writes after so many steps; a prompt and all of its answer have the same place.
+
+    `right`: the answer that is, where it is known; `wrong`: the fields that differ from it. `tokens`: pieces
+    of the answer, each with its probability. Runs of before have none of the three.
+    """
 
     step: int
     prompts: list[str]
     answers: list[str]
+    right: NotRequired[list[str | None]]
+    wrong: NotRequired[list[list[str]]]
+    tokens: NotRequired[list[list[tuple[str, float]]]]
 
 
 class RunRows(TypedDict):

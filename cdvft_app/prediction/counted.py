@@ -7,12 +7,16 @@ from typing import Any
 
 from cdvft import cost
 from cdvft_app.catalog import Plan
+from cdvft_app.costs.memory import kept_per_token
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.shapes import ModelShapes, model_shapes
+from cdvft_app.shapes.model_shapes import blocks
 from cdvft_app.training import schedule
 
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
+_BYTES_OF_BITS = {8: 1.0, 4: 0.516}
+"""Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
 _BACKBONE_PREFIXES = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none": ""}
 """The prefix of a layer's name in the trained model, by the model's `pooling`."""
 
@@ -55,7 +59,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
     examples = settings.train_examples
     steps = schedule.total_steps(settings, examples, processes)
     step = _cost(plan, min(settings.batch_size, examples), plan.dataset.mean_tokens)
-    share = schedule.batch_per_process(settings, processes)
+    share = schedule.examples_at_once(settings, processes)
     largest = _cost(plan, min(share, examples), plan.dataset.most_tokens)
     forward = step["frozen_forward_flops_per_step"] / step["batch"]
     if settings.method.key != "full":  # whose own FLOPs are gradients of weights
@@ -70,7 +74,9 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
         evaluation_flops=round(evaluated * forward),
-        step_bytes=largest["step_bytes"],
+        step_bytes=largest["step_bytes"]
+        - _spared_bytes(plan, shapes)
+        - _computed_again(plan, shapes, largest),
         processes=processes or schedule.processes(),
     )
 
@@ -89,6 +95,30 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
         labels=_outputs(plan) or _UNKNOWN_LABELS,
     )
     return cost_table(request)[0]
+
+
+def _spared_bytes(plan: Plan, shapes: ModelShapes) -> int:
+    """Of the frozen weights, where they are kept in less than float32's 4 bytes.
+
+    bitsandbytes rounds the weights of linear layers, and leaves embeddings and the output layer.
+    """
+    settings = plan.settings
+    if settings.method.key == "full" or plan.model.kind != "generation":
+        return 0
+    rounded = sum(shape.d_out * shape.d_in for shape in shapes.layers if shape.name != shapes.output_layer)
+    half = 2 if settings.precision == "bfloat16" else 4
+    each = _BYTES_OF_BITS.get(settings.bits or 32, half)
+    return round(rounded * (4 - each) + (shapes.total_parameters - rounded) * (4 - half))
+
+
+def _computed_again(plan: Plan, shapes: ModelShapes, row: dict[str, Any]) -> int:
+    """Bytes of activations that checkpointing does not keep: of all blocks but one, all but the input."""
+    width = plan.model.hidden_size
+    if not plan.settings.gradient_checkpointing or width is None:
+        return 0
+    many, kept = len(blocks(shapes.layers)), kept_per_token(row, shapes)
+    spared = max(kept - kept / many - many * width, 0)
+    return round(4 * row["batch"] * row["sequence"] * spared)
 
 
 def _outputs(plan: Plan) -> int | None:

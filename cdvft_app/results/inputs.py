@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cdvft_app.results.finished_run import FinishedRun
 MOST_INPUTS = 1000
 MOST_CHARACTERS = 10_000
 MOST_BYTES = 20 * 2**20
+HOTTEST, LONGEST_ANSWER = 2, 512
 MOST_PIXELS = 4096  # a side
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
@@ -47,6 +49,40 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
                 f"Text {place} has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read."
             )
     return list(zip(given, second, strict=True)) if pairs else list(given)
+
+
+def prompt(run: FinishedRun, given: object) -> str:
+    """A prompt for a race whose models write.
+
+    Raises:
+        ResultsError: why it cannot be answered.
+    """
+    if run.plan.model.kind != "generation":
+        raise ResultsError("The models of this race write nothing; they answer with a class or a number.")
+    if not isinstance(given, str) or not given.strip():
+        raise ResultsError("There is nothing to answer; write a prompt.")
+    (checked,) = texts(run, [given.strip()])
+    return checked
+
+
+def how_to_write(temperature: Any, length: Any, seed: Any) -> dict[str, float | int]:
+    """What a person chose for it, as numbers in their ranges.
+
+    Raises:
+        ResultsError: which ranges there are.
+    """
+    with suppress(TypeError, ValueError, OverflowError):
+        chosen = {"temperature": float(temperature), "length": int(length), "seed": int(seed)}
+        if (
+            0 <= chosen["temperature"] <= HOTTEST
+            and 1 <= chosen["length"] <= LONGEST_ANSWER
+            and 0 <= chosen["seed"] < 2**31
+        ):
+            return chosen
+    raise ResultsError(
+        f"Give a temperature from 0 to {HOTTEST}, a length from 1 to {LONGEST_ANSWER} tokens, and a seed of "
+        "0 or more."
+    )
 
 
 def picture(run: FinishedRun, data: bytes, name: str = "The image") -> Any:

@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.backbones import load_image_backbone, load_language_model, load_text_backbone
+from cdvft_app.catalog.backbones import load_image_backbone, load_text_backbone
 from cdvft_app.catalog.download import Progress
+from cdvft_app.catalog.language_models import load_language_model, open_language_model
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord
@@ -84,9 +85,14 @@ def _write_sentence_encoder(model: Any, record: TaskRecord, folder: Path) -> Non
 def write_base(plan: Plan, folder: Path, progress: Progress) -> None:
     """The pretrained model by itself, for who cannot get it elsewhere."""
     folder.mkdir()
-    if plan.model.kind != "image":
-        load_backbone = load_language_model if plan.model.kind == "generation" else load_text_backbone
-        text = load_backbone(plan.model, progress)
+    if plan.model.kind == "generation":
+        opened = open_language_model(plan.model, progress=progress)
+        writer: Any = load_language_model(plan.model, opened, progress)
+        writer.save_pretrained(folder)
+        opened.tokenizer.save_pretrained(folder)
+        return
+    if plan.model.kind == "text":
+        text = load_text_backbone(plan.model, progress)
         model: Any = text.model
         model.save_pretrained(folder)
         text.tokenizer.save_pretrained(folder)

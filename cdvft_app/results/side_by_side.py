@@ -37,10 +37,11 @@ class SideBySide:
 
     def answers(self, run_id: str, inputs: Sequence[Any]) -> list[Prediction]:
         """What the run answers for each input; texts, pairs or images by the task."""
-        return self.task.predict(inputs, partial(self._forward, self.changes[run_id]))
+        return self.task.predict(inputs, partial(self.forward, run_id))
 
-    def _forward(self, changed: Mapping[str, Tensor], **inputs: Tensor) -> Any:
-        return functional_call(self.task.model, dict(changed), args=(), kwargs=inputs)
+    def forward(self, run_id: str, **inputs: Tensor) -> Any:
+        """What the model gives with the run's changes in it: merged, so that they cost nothing."""
+        return functional_call(self.task.model, dict(self.changes[run_id]), args=(), kwargs=inputs)
 
 
 def load(runs: Sequence[FinishedRun], progress: Progress = silent) -> SideBySide:

@@ -85,7 +85,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
     KnownModel(
         "meta-llama/Meta-Llama-3-8B",
         "transformers",
-        ("llama-3-8b", "meta-llama/Llama-3-8B"),
+        ("llama-3-8b", "meta-llama/Llama-3-8B", "llama3_8b"),
         _llama(4096, 14_336, 32, 32, num_key_value_heads=8, vocab_size=128_256, max_position_embeddings=8192),
     ),
     KnownModel(
@@ -99,7 +99,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
     KnownModel(
         "meta-llama/Llama-3.2-1B",
         "transformers",
-        ("llama-3.2-1b-instruct", "meta-llama/Llama-3.2-1B-Instruct"),
+        ("llama-3.2-1b-instruct", "meta-llama/Llama-3.2-1B-Instruct", "llama32_1b"),
         _llama(
             2048,
             8192,
@@ -109,6 +109,39 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
             vocab_size=128_256,
             max_position_embeddings=131_072,
             tie_word_embeddings=True,
+        ),
+    ),
+    KnownModel(
+        "meta-llama/Llama-3.2-3B",
+        "transformers",
+        ("llama-3.2-3b-instruct", "meta-llama/Llama-3.2-3B-Instruct", "llama32_3b"),
+        _llama(
+            3072,
+            8192,
+            28,
+            24,
+            num_key_value_heads=8,
+            vocab_size=128_256,
+            max_position_embeddings=131_072,
+            tie_word_embeddings=True,
+        ),
+    ),
+    KnownModel(
+        "Qwen/Qwen2.5-0.5B",
+        "transformers",
+        ("qwen2.5-0.5b-instruct", "Qwen/Qwen2.5-0.5B-Instruct", "qwen25_05b"),
+        _like_llama(
+            "qwen2",
+            _llama(
+                896,
+                4864,
+                24,
+                14,
+                num_key_value_heads=2,
+                vocab_size=151_936,
+                max_position_embeddings=32_768,
+                tie_word_embeddings=True,
+            ),
         ),
     ),
     KnownModel(
@@ -125,7 +158,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
     KnownModel(
         "Qwen/Qwen2.5-7B",
         "transformers",
-        ("qwen2.5-7b-instruct", "Qwen/Qwen2.5-7B-Instruct"),
+        ("qwen2.5-7b-instruct", "Qwen/Qwen2.5-7B-Instruct", "qwen25_7b"),
         _like_llama(
             "qwen2",
             _llama(

@@ -180,12 +180,12 @@ class RunStore:
     ) -> tuple[list[dict[str, Any]], int]:
         """At most `limit` rows after the cursor `after`, oldest first, and the cursor to ask with next.
 
-        A row has `cursor`, `kind`, `step` (None where the event has none) and the event's other fields. A
-        training step that is not above the one before it means that the run was resumed there: rows read
-        earlier from that step on are void.
+        A row has `cursor`, `kind`, `step` (None: the event has none) and the event's other fields. A training
+        step not above the one before it means that the run was resumed there: what came from it on is void.
         """
         with self._database.reading() as connection:
-            return rows.after(connection, possible_id(run_id), after, kinds, limit)
+            found, cursor = rows.after(connection, possible_id(run_id), after, kinds, limit)
+            return self._viewer().rows(connection, possible_id(run_id), found), cursor
 
     def last_row(self, run_id: object) -> int:
         """The cursor of the run's latest row; 0 where it has none."""

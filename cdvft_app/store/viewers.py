@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cdvft_app.store.records import COLUMNS, RunRecord, record
 
@@ -17,7 +18,8 @@ class Viewer:
     Args:
         owner: the hash of the token by which it owns runs; None: it owns none.
         everything: whether it sees all runs: the app itself, a terminal, the operator.
-        name: the name that replaces a name of others' runs; None: names stay.
+        name: the name that replaces a name of others' runs, which then have nothing else that their owners
+            typed; None: all stays.
     """
 
     owner: str | None = None
@@ -36,13 +38,34 @@ class Viewer:
         query = f"SELECT {COLUMNS}, token_hash FROM runs WHERE {seen} AND {rest}"
         return [self._record(row) for row in connection.execute(query, (*owner, *values))]
 
+    def rows(
+        self, connection: sqlite3.Connection, run_id: str, found: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The rows of a run; where names are hidden, so is what its owner typed, with the answers to it."""
+        if not any(row.get("own") for row in found):
+            return found
+        owner = connection.execute("SELECT token_hash FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
+        if self._knows(owner):
+            return found
+        return [
+            {name: value[:-1] if isinstance(value, list) else value for name, value in row.items()}
+            if row.get("own")
+            else row
+            for row in found
+        ]
+
+    def _knows(self, owner: str | None) -> bool:
+        """Whether it is told what the owner of a run typed."""
+        return self.everything or self.name is None or (owner is not None and owner == self.owner)
+
     def _record(self, row: sqlite3.Row) -> RunRecord:
         columns = dict(row)
         owner = columns.pop("token_hash")
         found = record(columns)
-        if self.everything or self.name is None or (owner is not None and owner == self.owner):
+        if self.name is None or self._knows(owner):
             return found
-        return dataclasses.replace(found, name=self.name(found))
+        settings = found.settings.model_copy(update={"own_prompt": None})
+        return dataclasses.replace(found, name=self.name(found), settings=settings)
 
 
 EVERYTHING = Viewer(everything=True)

@@ -38,7 +38,8 @@ class Prediction:
 
     Of a classification: `label` is the most probable class, and `probabilities` those of all classes, in the
     order of the task's labels; they add up to 1. Of a regression: `value` is the number. Of an answer that
-    was written: `text`, and its `fields` where it has some. The rest is None or empty.
+    was written: `text`, its `fields` where it has some, and its pieces with the probability of each. The rest
+    is None or empty.
     """
 
     label: str | None
@@ -46,6 +47,7 @@ class Prediction:
     value: float | None
     text: str | None = None
     fields: Mapping[str, str] | None = None
+    tokens: tuple[tuple[str, float], ...] = ()
 
 
 class Task(ABC):
@@ -57,6 +59,7 @@ class Task(ABC):
         head: name of the head's module in `model`; None where none was put on.
         labels: the classes' names in the order of the outputs; empty where the answer is no class.
         commit: of the hub, where the model came from there.
+        notes: what a person should know of how inputs are prepared, in sentences.
     """
 
     name: ClassVar[str]
@@ -71,9 +74,9 @@ class Task(ABC):
     labels: tuple[str, ...]
     metric_name: Metric
     commit: str | None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    @abstractmethod
     def load(cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop) -> Task:
         """The plan's model with a freshly drawn head (from torch's global generator).
 
@@ -81,6 +84,17 @@ class Task(ABC):
             DownloadFailed: the model could not be had or read; says why and what to do.
             DownloadStopped: `should_stop()` became true.
         """
+        task = cls.open(plan, labels, progress, should_stop)
+        task.load_weights(plan, progress)
+        return task
+
+    @classmethod
+    @abstractmethod
+    def open(cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop) -> Task:
+        """The same as far as `examples` need it; a task may leave large weights to `load_weights`."""
+
+    def load_weights(self, plan: Plan, progress: Progress) -> None:  # noqa: B027 - most have theirs by then
+        """Read what `open` left; raises as `load` does."""
 
     @abstractmethod
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
@@ -143,6 +157,17 @@ class Task(ABC):
 
 
 @dataclass(frozen=True)
+class Watched:
+    """Prompts that are answered again and again while training, where the task writes.
+
+    `right` are their answers, None for the visitor's own prompt, which comes last.
+    """
+
+    prompts: tuple[str, ...] = ()
+    right: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A task with the examples of one run.
 
@@ -153,7 +178,7 @@ class Prepared:
         commits: of the hub, by title, for what came from there.
         baseline: how often the commonest class of the training rows is right on the evaluation rows, as a
             sentence; None without classes.
-        watched: evaluation inputs that are answered again and again while training, where the task writes.
+        watched: of the evaluation rows, and the visitor's own.
     """
 
     task: Task
@@ -163,4 +188,4 @@ class Prepared:
     lengths: list[int]
     commits: dict[str, str]
     baseline: str | None
-    watched: tuple[str, ...] = ()
+    watched: Watched = Watched()

@@ -9,7 +9,7 @@ are really written, token by token.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,14 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DynamicCache, EvalPrediction, PreTrainedModel
+from transformers import EvalPrediction, PreTrainedModel
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.backbones import TextBackbone, load_language_model
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.fields import read_fields
+from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
 from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task
 from cdvft_app.tasks.metrics import answers_measured
+from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, probability, tokens
 
 IGNORED = -100
 """The label of a place that is not learned, as torch and the Trainer have it."""
@@ -35,6 +36,10 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Answer:\n' }}{% endif %}"
 )
 """For models that come without a chat template."""
+NO_TEMPLATE = (
+    "The model has no chat template: instruction and prompt stand one below the other, then “Answer:”."
+)
+NO_PADDING = "The model has no token for padding; {end} stands in, and is learned where it ends an answer."
 
 
 class GenerationTask(Task):
@@ -42,6 +47,7 @@ class GenerationTask(Task):
 
     Attributes:
         shown: prompts with their answers that stand before every prompt, for a model that was not trained.
+        context: tokens of prompt and answer together that the model takes.
     """
 
     name = "text-generation"
@@ -52,28 +58,38 @@ class GenerationTask(Task):
     labels = ()
     model: PreTrainedModel
 
-    def __init__(self, plan: Plan, loaded: TextBackbone) -> None:
+    def __init__(self, plan: Plan, opened: OpenedLanguageModel) -> None:
         assert plan.settings.max_length is not None
         self.metric_name = plan.dataset.metric
-        self.commit = loaded.commit
+        self._opened, self.commit = opened, opened.commit
         self.max_length = plan.settings.max_length
+        self.dataset = plan.dataset
         self.instruction, self.fields = plan.dataset.instruction, plan.dataset.fields
         self.shown: Sequence[tuple[str, str]] = ()
-        self.tokenizer = loaded.tokenizer
+        self.tokenizer = opened.tokenizer
+        self.context = opened.context or self.max_length
+        self.end = int(self.tokenizer.eos_token_id)
+        self._takes_logits_to_keep = False
         if self.tokenizer.chat_template is None:
             self.tokenizer.chat_template = PLAIN_TEMPLATE
-        self.model = cast(PreTrainedModel, loaded.model)
-        self.model.config.use_cache = False  # for training; who writes asks for it
-        self.end = int(self.tokenizer.eos_token_id)
-        taken = inspect.signature(self.model.forward).parameters
-        self._takes_logits_to_keep = "logits_to_keep" in taken
-        self._cache = "cache" if "cache" in taken else "past_key_values"  # its name in earlier versions
+            self.notes += (NO_TEMPLATE,)
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+            self.notes += (NO_PADDING.format(end=self.tokenizer.eos_token),)
 
     @classmethod
-    def load(
+    def open(
         cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop
     ) -> GenerationTask:
-        return cls(plan, load_language_model(plan.model, progress, should_stop))
+        return cls(plan, open_language_model(plan.model, plan.settings.max_length, progress, should_stop))
+
+    def load_weights(self, plan: Plan, progress: Progress) -> None:
+        settings = plan.settings
+        half = settings.precision == "bfloat16" and settings.method.key != "full"
+        model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
+        self.model = cast(PreTrainedModel, model)
+        self.model.config.use_cache = False  # for training; who writes asks for it
+        self._takes_logits_to_keep = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
         """Token ids of prompts, and of their answers with the end as "labels".
@@ -86,7 +102,7 @@ class GenerationTask(Task):
             raise InvalidInput("Give a list of texts, also for a single one.")
         if any(not isinstance(text, str) for text in inputs):
             raise InvalidInput("Give texts only.")
-        found = [{"input_ids": self._prompt(text)} for text in inputs]
+        found = [{"input_ids": self._prompt(text, self.shown)} for text in inputs]
         if labels is None:
             for row in found:
                 self._check_length("This text", len(row["input_ids"]) + 1)
@@ -98,9 +114,9 @@ class GenerationTask(Task):
             self._check_length(f"Row {place} with its answer", len(row["input_ids"]) + len(row["labels"]))
         return found
 
-    def _prompt(self, text: str) -> list[int]:
+    def _prompt(self, text: str, shown: Sequence[tuple[str, str]]) -> list[int]:
         told = [{"role": "system", "content": self.instruction}] if self.instruction else []
-        for prompt, answer in self.shown:
+        for prompt, answer in shown:
             told += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         laid_out = self.tokenizer.apply_chat_template(
             [*told, {"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
@@ -165,73 +181,100 @@ class GenerationTask(Task):
         return outputs.logits[:, -labels.shape[1] - 1 : -1]
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
-        """Exact match, and F1 of the fields where answers have some."""
+        """Exact match; F1 of the fields where answers have some, chrF where they are free text."""
         given, wanted = (
             [self._text(row) for row in np.asarray(side)]
             for side in (evaluation.predictions, evaluation.label_ids)
         )
-        return answers_measured(given, wanted, self.fields)
+        return answers_measured(given, wanted, self.dataset)
 
     def _text(self, ids: Sequence[int] | np.ndarray) -> str:
         """Up to the first end; without one, a mark shows that it would have gone on."""
         kept = [int(one) for one in ids if one != IGNORED]
         if self.end in kept:
-            return self.tokenizer.decode(kept[: kept.index(self.end)], skip_special_tokens=True)
-        return self.tokenizer.decode(kept, skip_special_tokens=True) + "…"
+            return self._decode(kept[: kept.index(self.end)])
+        return self._decode(kept) + "…"
 
     def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
         """The answer to each text, by the most probable token each time."""
         examples = self.examples(inputs)
         order = sorted(range(len(examples)), key=lambda place: len(examples[place]["input_ids"]))
-        found: dict[int, str] = {}
+        found: dict[int, Prediction] = {}
         for start in range(0, len(order), AT_ONCE):
             places = order[start : start + AT_ONCE]
-            written = self.write(self.collate([examples[place] for place in places]), forward)
-            found |= {place: self._text(row) for place, row in zip(places, written.tolist(), strict=True)}
-        return [
-            Prediction(None, (), None, found[place], read_fields(found[place], self.fields) or None)
-            for place in range(len(examples))
-        ]
+            batch = self.collate([examples[place] for place in places])
+            steps = [
+                (token, probability(logits, token)) for token, logits in self._tokens(batch, forward=forward)
+            ]
+            ids, shares = (torch.stack(side, dim=1).tolist() for side in zip(*steps, strict=True))
+            for place, row, sure in zip(places, ids, shares, strict=True):
+                text = self._text(row)
+                found[place] = Prediction(
+                    None, (), None, text, read_fields(text, self.fields) or None, self._pieces(row, sure)
+                )
+        return [found[place] for place in range(len(examples))]
 
-    @torch.no_grad()
+    def _pieces(self, ids: Sequence[int], shares: Sequence[float]) -> tuple[tuple[str, float], ...]:
+        """The tokens up to the end as text, each with its probability."""
+        pieces = Pieces(self._decode)
+        last = ids.index(self.end) if self.end in ids else len(ids)
+        added = (pieces.add(*one) for one in zip(ids[:last], shares, strict=False))
+        return tuple(piece for piece in added if piece)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
     def write(self, inputs: dict[str, Tensor], forward: Callable[..., Any] | None = None) -> Tensor:
         """(B, T) tokens of the answers, greedily, each until its end or the longest that is allowed.
 
         A batch with "labels" has the right answers in its inputs, which are taken out first.
-
-        Keys and values of what was read are kept, so that each token costs one step of the model.
         """
         if "labels" in inputs:
             inputs = self.collate([{"input_ids": prompt} for prompt in _prompts(inputs)])
-        model = self.model
-        device = next(model.parameters()).device
-        mask = inputs["attention_mask"].to(device)
-        trained = model.training
-        model.eval()
-        given: dict[str, Any] = {
-            "input_ids": inputs["input_ids"].to(device),
-            "position_ids": inputs["position_ids"].to(device),
-        }
-        written: list[Tensor] = []
-        over = torch.zeros(len(mask), dtype=torch.bool, device=device)
-        given[self._cache] = cache = DynamicCache(config=model.config)
-        for _ in range(self.max_length - int(mask.sum(1).min())):
-            if self._takes_logits_to_keep:
-                given["logits_to_keep"] = 1
-            outputs: Any = (forward or model)(**given, attention_mask=mask, use_cache=True)
-            token = outputs.logits[:, -1].argmax(-1).masked_fill(over, self.end)
-            written.append(token)
-            over |= token == self.end
-            if over.all():
-                break
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            given = {
-                "input_ids": token[:, None],
-                "position_ids": given["position_ids"][:, -1:] + 1,
-                self._cache: cache,
-            }
-        model.train(trained)
-        return torch.stack(written, dim=1)
+        return torch.stack([token for token, _ in self._tokens(inputs, forward=forward)], dim=1)
+
+    def _tokens(
+        self,
+        inputs: dict[str, Tensor],
+        most: int | None = None,
+        forward: Callable[..., Any] | None = None,
+        sampling: Sampling = GREEDY,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The next token of each row, with its logits, again and again; `most` None: while there is room."""
+        room = self.max_length - int(inputs["attention_mask"].sum(1).min())
+        return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
+
+    def fitting(self, prompt: str, shown: Sequence[tuple[str, str]], most: int) -> Sequence[tuple[str, str]]:
+        """As many of these examples as fit before a prompt whose answer may have `most` tokens.
+
+        Raises:
+            InvalidInput: not even the prompt alone does.
+        """
+        room = self.context - most
+        alone = len(self._prompt(prompt, ()))
+        if alone > room:
+            raise InvalidInput(
+                f"This prompt has {alone:,} tokens. The model takes {self.context:,} with the answer, which "
+                f"may have {most:,}; shorten the prompt, or the answer's length."
+            )
+        counts = range(len(shown), -1, -1)
+        return shown[: next(count for count in counts if len(self._prompt(prompt, shown[:count])) <= room)]
+
+    def stream(
+        self,
+        prompt: str,
+        most: int,
+        sampling: Sampling,
+        forward: Callable[..., Any] | None = None,
+        shown: Sequence[tuple[str, str]] = (),
+    ) -> Iterator[tuple[str, float] | None]:
+        """The answer as it is written: for each token the piece of text that it completes, or None."""
+        pieces = Pieces(self._decode)
+        inputs = self.collate([{"input_ids": self._prompt(prompt, shown)}])
+        for token, logits in self._tokens(inputs, most, forward, sampling):
+            if int(token) == self.end:
+                return
+            yield pieces.add(int(token), float(probability(logits, token)))
 
     def save_config(self, folder: Path, whole: bool) -> None:
         """The tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.

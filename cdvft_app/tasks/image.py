@@ -39,7 +39,7 @@ class ImageTask(LabelledTask):
         self.model, self.head = model, model.pretrained_cfg["classifier"]
 
     @classmethod
-    def load(
+    def open(
         cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop
     ) -> ImageTask:
         assert plan.settings.image_size is not None

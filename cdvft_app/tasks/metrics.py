@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cdvft_app.catalog.entries import Metric
+from cdvft_app.catalog.entries import DatasetEntry, Metric
 from cdvft_app.catalog.fields import read_fields, same
 
 
@@ -28,16 +28,31 @@ def measure(metric: Metric, logits: Any, labels: Any) -> float:
     return float((classes == labels).mean())
 
 
-def answers_measured(given: Sequence[str], wanted: Sequence[str], fields: Sequence[str]) -> dict[str, float]:
+def answers_measured(given: Sequence[str], wanted: Sequence[str], dataset: DatasetEntry) -> dict[str, float]:
     """Answers against those that were wanted, each in 0..1.
 
-    exact_match is the share that is right in whole: as text, or, of answers with fields, in every field and
-    with none too many. Those also have field_f1, the harmonic mean of precision and recall over all pairs of
-    a field and its value, 0 where there are none.
+    exact_match is the share that is right in whole: as text, or what follows the data's mark, or, of answers
+    with fields, in every field and with none too many. Those also have field_f1, the harmonic mean of
+    precision and recall over all pairs of a field and its value, 0 where there are none. Where the data's
+    metric is chrf there is that, too: sacrebleu's chrF2 of all answers, a character n-gram F-score.
     """
-    if not fields:
-        right = [one.strip() == other.strip() for one, other in zip(given, wanted, strict=True)]
-        return {"exact_match": float(np.mean(right))}
+    if dataset.fields:
+        return _fields_measured(given, wanted, dataset.fields)
+    finals = [[_final(text, dataset.answer_mark) for text in side] for side in (given, wanted)]
+    measured = {"exact_match": float(np.mean([one == other for one, other in zip(*finals, strict=True)]))}
+    if dataset.metric == "chrf":
+        from sacrebleu.metrics.chrf import CHRF
+
+        measured["chrf"] = CHRF().corpus_score(list(given), [list(wanted)]).score / 100
+    return measured
+
+
+def _final(text: str, mark: str) -> str:
+    """What follows the last mark, or all where there is none; full stops at the end are forgiven."""
+    return text.rpartition(mark)[2].strip().rstrip(".") if mark else text.strip()
+
+
+def _fields_measured(given: Sequence[str], wanted: Sequence[str], fields: Sequence[str]) -> dict[str, float]:
     pairs = [
         [{(name, same(value)) for name, value in read_fields(text, fields).items()} for text in texts]
         for texts in (given, wanted)
@@ -49,3 +64,9 @@ def answers_measured(given: Sequence[str], wanted: Sequence[str], fields: Sequen
         "exact_match": float(np.mean([one == other for one, other in zip(told, true, strict=True)])),
         "field_f1": 2 * shared / total if total else 0.0,
     }
+
+
+def wrong_fields(given: str, wanted: str, fields: Sequence[str]) -> tuple[str, ...]:
+    """The fields that an answer has otherwise than the right one: another value, missing, or too many."""
+    told, true = read_fields(given, fields), read_fields(wanted, fields)
+    return tuple(name for name in fields if same(told.get(name, "")) != same(true.get(name, "")))

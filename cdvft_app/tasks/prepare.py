@@ -11,7 +11,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
 from cdvft_app.catalog.rows import Rows, load_rows
-from cdvft_app.tasks.base import Prepared, Task
+from cdvft_app.tasks.base import InvalidInput, Prepared, Task, Watched
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.image import ImageTask
 from cdvft_app.tasks.text import TextTask
@@ -21,7 +21,7 @@ TASKS: Mapping[Kind, type[Task]] = {"text": TextTask, "image": ImageTask, "gener
 
 
 WATCHED = 4
-"""Prompts whose answers are watched."""
+"""Prompts whose answers are watched, beside the visitor's own."""
 
 
 def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows | None = None) -> Prepared:
@@ -48,10 +48,12 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
             progress=progress,
             should_stop=should_stop,
         )
-    task = TASKS[plan.model.kind].load(plan, rows.labels, progress, should_stop)
+    task = TASKS[plan.model.kind].open(plan, rows.labels, progress, should_stop)
     progress(None, "Preparing the examples")
     train = task.examples(rows.train.inputs, rows.train.labels)
     evaluation = task.examples(rows.evaluation.inputs, rows.evaluation.labels)
+    watched = _watched(task, rows, settings.own_prompt) if task.writes else Watched()
+    task.load_weights(plan, progress)  # after all that can be refused
     lengths = task.lengths(evaluation)
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
     commits = {plan.model.title: task.commit, plan.dataset.title: rows.commit}
@@ -62,9 +64,20 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         evaluation_rows=by_length,
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
-        watched=tuple(rows.evaluation.inputs[:WATCHED]) if task.writes else (),
+        watched=watched,
         baseline=_baseline(rows),
     )
+
+
+def _watched(task: Task, rows: Rows, own: str | None) -> Watched:
+    prompts, right = tuple(rows.evaluation.inputs[:WATCHED]), tuple(rows.evaluation.labels[:WATCHED])
+    if own is None:
+        return Watched(prompts, right)
+    try:
+        task.examples([own])
+    except InvalidInput as error:
+        raise InvalidInput(f"The prompt of your own cannot be answered. {error}") from None
+    return Watched((*prompts, own), (*right, None))
 
 
 def _baseline(rows: Rows) -> str | None:

@@ -47,7 +47,7 @@ class TextTask(LabelledTask):
             setattr(self.model, backbone.base_model_prefix, backbone)
 
     @classmethod
-    def load(
+    def open(
         cls, plan: Plan, labels: tuple[str, ...], progress: Progress, should_stop: ShouldStop
     ) -> TextTask:
         return cls(plan, labels, load_text_backbone(plan.model, progress, should_stop))

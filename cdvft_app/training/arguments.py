@@ -25,15 +25,19 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
     """
     settings = plan.settings
     assert settings.method.learning_rate  # a plan is complete
-    per_process = schedule.batch_per_process(settings)
     total_steps = schedule.total_steps(settings, examples)
     cuda = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
     bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else bf16_on_cpu(plan)
+    if settings.precision != "auto":
+        bf16 = settings.precision == "bfloat16"
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=total_steps,
-        per_device_train_batch_size=per_process,
-        per_device_eval_batch_size=max(evaluation_batch, per_process),
+        per_device_train_batch_size=schedule.examples_at_once(settings),
+        per_device_eval_batch_size=max(evaluation_batch, schedule.examples_at_once(settings)),
+        gradient_accumulation_steps=settings.gradient_accumulation or 1,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},  # which passes a frozen input on
         learning_rate=settings.method.learning_rate,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=math.ceil(settings.warmup_ratio * total_steps),
@@ -42,7 +46,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         seed=settings.seed,
         use_cpu=bf16 and not cuda,  # else the Trainer refuses bfloat16 without a GPU
         bf16=bf16,
-        fp16=cuda and not bf16,
+        fp16=cuda and not bf16 and settings.precision == "auto",
         eval_strategy="steps",
         eval_steps=schedule.evaluation_every(total_steps),
         save_steps=settings.checkpoint_every,
@@ -80,6 +84,6 @@ def head_learning_rate(plan: Plan) -> float:
 
 
 def precision(arguments: TrainingArguments) -> str:
-    """What the arithmetic is in, as pages say it; weights are float32 in every case."""
+    """What the arithmetic is in, as pages say it; what is trained is float32 in every case."""
     mixed = "bfloat16" if arguments.bf16 else "float16" if arguments.fp16 else None
     return f"{mixed} mixed with float32" if mixed else "float32"

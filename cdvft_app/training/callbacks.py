@@ -97,6 +97,11 @@ def _word(value: float) -> str | None:
     return "not a number" if math.isnan(value) else "infinite" if math.isinf(value) else None
 
 
+def _perplexity(loss: float) -> str:
+    """e to the mean loss of an answer's tokens: among how many the model hesitates, in a sense."""
+    return f"{math.exp(loss):.3g}" if loss < 20 else "over 10⁸"
+
+
 class Reporter(TrainerCallback):
     """Turns what the Trainer does into events, and asks before every step whether to go on.
 
@@ -207,8 +212,10 @@ class Reporter(TrainerCallback):
         )
         self.emit(self.last_evaluation)
         self._tell_answers()
-        if self.final and (f1 := metrics.get("eval_field_f1")) is not None:
-            self.emit(Note(f"The answers that were written at the end: field F1 {f1:.3f}."))
+        if self.final and "eval_exact_match" in metrics:  # of a model that writes
+            f1 = metrics.get("eval_field_f1")
+            written = "" if f1 is None else f"The answers that were written at the end: field F1 {f1:.3f}. "
+            self.emit(Note(f"{written}Perplexity of the right answers: {_perplexity(loss)}."))
 
     def _tell_answers(self) -> None:
         answers = self.answer()

@@ -189,7 +189,14 @@ class Conversation:
         Raises:
             EOFError, OSError: the process has ended, or was ended here.
         """
-        self._words.send(question)
+        self.say(question)
+        return self.hear(seconds)
+
+    def say(self, words: Any) -> None:
+        self._words.send(words)
+
+    def hear(self, seconds: float) -> Any:
+        """What it says next; else as for `ask`."""
         if not self._words.poll(seconds):
             self.end()
             raise EOFError

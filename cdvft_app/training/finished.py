@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -46,8 +47,13 @@ def load_adapted(
 def load_frozen(
     plan: Plan, folder: Path, progress: Progress = silent, should_stop: ShouldStop = never
 ) -> Task:
-    """The task of a run, its model as it was before: pretrained, under a fresh head."""
+    """The task of a run, its model as it was before: pretrained, under a fresh head.
+
+    Weights that were rounded for training are whole here.
+    """
     transformers_log.disable_progress_bar()  # `progress` is told
+    if plan.settings.bits in (4, 8):  # rounded weights take no update
+        plan = replace(plan, settings=plan.settings.model_copy(update={"bits": None}))
     record = saved.read(folder)
     labels = record.labels if record else _labels(plan, progress, should_stop)
     return TASKS[plan.model.kind].load(plan, labels, progress, should_stop)

@@ -78,11 +78,11 @@ class RaceTrainer(Trainer):
         self._process = psutil.Process()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SeededLengthGroupedSampler:
-        batches = math.ceil(len(self.lengths) / self.args.train_batch_size)
-        steps_per_epoch = math.ceil(batches / self.args.world_size)
+        batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        steps_per_epoch = math.ceil(len(self.lengths) / batch)
         sampler = SeededRandomSampler if self.task.writes else SeededLengthGroupedSampler
         return sampler(
-            self.args.train_batch_size * self.args.world_size,
+            batch,
             self.lengths,
             self.args.seed,
             lambda: self.state.global_step // steps_per_epoch,
@@ -117,6 +117,7 @@ class RaceTrainer(Trainer):
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self.clock.start()
+        self._units = torch.zeros((), dtype=torch.int64, device=self.args.device)
         return super().get_batch_samples(*args, **kwargs)
 
     def compute_loss(
@@ -132,7 +133,7 @@ class RaceTrainer(Trainer):
         outputs = model(**inputs)
         loss = self.task.loss(outputs, labels)
         if model.training:
-            self._units = self.task.units(inputs)
+            self._units = self._units + self.task.units(inputs)
             self.peak_resident_bytes = max(self.peak_resident_bytes, self._process.memory_info().rss)
         return (loss, {"logits": self.task.kept(outputs, labels)}) if return_outputs else loss
 

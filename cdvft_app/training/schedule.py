@@ -45,6 +45,11 @@ def batch_per_process(settings: RunSettings, many: int | None = None) -> int:
     return max(1, settings.batch_size // (many or processes()))
 
 
+def examples_at_once(settings: RunSettings, many: int | None = None) -> int:
+    """Examples that each process reads together: a step's batch comes in `gradient_accumulation` parts."""
+    return max(1, batch_per_process(settings, many) // (settings.gradient_accumulation or 1))
+
+
 def total_steps(settings: RunSettings, examples: int, many: int | None = None) -> int:
     """Optimizer steps of a run on so many training examples; `many` as for `batch_per_process`."""
     assert settings.epochs

@@ -98,7 +98,8 @@ def count_parameters(model: nn.Module, head: str | None) -> tuple[int, int, int]
         if parameter.requires_grad:
             trained[is_head(name, head)] += parameter.numel()
         elif not is_head(name, head):
-            frozen += parameter.numel()
+            rounded = getattr(parameter, "quant_state", None)  # of two weights a byte
+            frozen += rounded.shape.numel() if rounded is not None else parameter.numel()
     adapter, classifier = trained[False], trained[True]
     base = frozen + classifier if isinstance(model, PeftModel) else frozen + classifier + adapter
     return adapter, classifier, base

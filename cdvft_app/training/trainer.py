@@ -36,7 +36,7 @@ from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import arguments, checkpoints, schedule, trainable
+from cdvft_app.training import arguments, checkpoints, schedule, trainable, watching
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.checkpoints import LAST_WRITTEN
 from cdvft_app.training.device import device_kind, device_name
@@ -125,8 +125,9 @@ def _prepare(
     transformers_log.disable_progress_bar()
     set_seed(plan.settings.seed)  # the head's start, the same for every method
     prepared = prepare(plan, progress, should_stop, rows)
-    for title, commit in prepared.commits.items():
-        emit(Note(f"{title}: commit {commit} of the hub."))
+    commits = [f"{title}: commit {commit} of the hub." for title, commit in prepared.commits.items()]
+    for note in (*prepared.task.notes, *commits):
+        emit(Note(note))
     if plan.settings.data and prepared.baseline:
         emit(Note(prepared.baseline))
     if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
@@ -192,10 +193,8 @@ class _Run:
 
     def _answer(self) -> Answers | None:
         """What the model writes to the watched prompts now; None for a task that does not write."""
-        if not self.watched:
-            return None
-        told = tuple(one.text or "" for one in self.task.predict(self.watched))
-        return Answers(self.trainer.state.global_step, self.clock.seconds, self.watched, told)
+        step, seconds = self.trainer.state.global_step, self.clock.seconds
+        return watching.answers(self.task, self.watched, self.plan.dataset.fields, step, seconds)
 
     def look_back(self) -> Path | None:
         """Bring step, clock and losses to the last whole checkpoint, and forget later snapshots."""

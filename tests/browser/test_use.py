@@ -17,8 +17,9 @@ from studio import Server, Visit, axe_violations
 from cdvft_app.catalog import MODELS, get_model, resolve
 from cdvft_app.catalog.rows import Rows
 from cdvft_app.results import held_out
-from cdvft_app.results.answering import Answering, _Asked
+from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.questions import Questions
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -61,7 +62,7 @@ def held_out_texts() -> Sequence[str]:
 
 def ask_here(self: Answering, question: str, **about: object) -> object:
     try:
-        return getattr(_Asked(RunStore(self._store.root)), question)(**about)
+        return getattr(Questions(RunStore(self._store.root)), question)(**about)
     except StoreError as error:
         raise ResultsError(str(error)) from None
 

@@ -89,7 +89,7 @@ def greys(count: int, seed: int) -> Split:
     return Split(images, labels)
 
 
-def causal(folder: Path, kind: str = "llama", template: bool = True) -> Path:
+def causal(folder: Path, kind: str = "llama", template: bool = True, hidden: int = 32) -> Path:
     """A random causal language model that reads bytes; with the chat template of SmolLM2, or with none."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -107,8 +107,13 @@ def causal(folder: Path, kind: str = "llama", template: bool = True) -> Path:
         )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-    sizes |= {"intermediate_size": 64, "max_position_embeddings": 256, "vocab_size": len(words) + 6}
+    sizes = {"hidden_size": hidden, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes |= {
+        "num_key_value_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 256,
+        "vocab_size": len(words) + 6,
+    }
     sizes |= {"eos_token_id": 0, "bos_token_id": 1, "initializer_range": 0.1}
     AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**sizes)).save_pretrained(folder)
     return folder

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { answersAt, snapshots } from "../../assets/js/train/answer_strip.js";
+import { fieldOf, lines } from "../../assets/js/shared/tokens.js";
+import { fieldNames, pace } from "../../assets/js/use/write.js";
 import { RunModel } from "../../assets/js/train/run_model.js";
 
 /** @import { Run } from "../../assets/js/train/run_model.js" */
@@ -50,4 +52,47 @@ test("what was answered after a step that is computed anew is void", () => {
     model.shown[0].answers?.map(({ step }) => step),
     [0, 4],
   );
+});
+
+test("an answer is told line by line, each piece with its probability", () => {
+  assert.deepEqual(
+    lines("a: 1\nb: 2…", [
+      ["a: 1\nb", 0.5],
+      [": 2", 1],
+    ]),
+    [
+      [["a: 1", 0.5]],
+      [
+        ["b", 0.5],
+        [": 2", 1],
+        ["…", null],
+      ],
+    ],
+  );
+  assert.deepEqual(lines("a: 1\nb", []), [[["a: 1", null]], [["b", null]]]);
+});
+
+test("the field of a line is what stands before its colon", () => {
+  assert.equal(
+    fieldOf([
+      ["Ci", 1],
+      ["ty: Ames: 1", 1],
+    ]),
+    "city",
+  );
+  assert.equal(fieldOf([["Sure, here it is", 1]]), "");
+});
+
+test("a column says how many tokens, and how fast", () => {
+  assert.equal(pace({ tokens: 0, seconds: 0, ended: false }), "…");
+  assert.equal(pace({ tokens: 1, seconds: 0.5, ended: false }), "1 token, 2.0 a second");
+  assert.equal(pace({ tokens: 40, seconds: 2, ended: true }), "40 tokens, 20 a second");
+  assert.equal(pace({ tokens: 0, seconds: 0, ended: true }), "");
+});
+
+test("the fields of all columns are named once", () => {
+  assert.deepEqual(fieldNames([{ fields: { city: "a" } }, { fields: { zip: "1", city: "b" } }]), [
+    "city",
+    "zip",
+  ]);
 });

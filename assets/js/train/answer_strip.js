@@ -1,8 +1,11 @@
-// What each method's model writes to the same prompts, at the snapshot that a slider points at.
+// What each method's model writes to the same prompts, at the snapshot that a slider or the curves' cursor points at.
 
 import { h, setText } from "../shared/dom.js";
+import { legend, written } from "../shared/tokens.js";
 
 /** @import { Run } from "./run_model.js" */
+
+const FRAME = 900; // milliseconds a snapshot, long enough to read a line or two
 
 /**
  * The steps of all snapshots, in their order.
@@ -21,11 +24,17 @@ export function snapshots(runs) {
 export const answersAt = (run, step) => (run.answers ?? []).filter((one) => one.step <= step).at(-1);
 
 export class AnswerStrip {
-  constructor() {
+  /** @param {(step: number | null) => void} onstep told which step is shown; null: the newest, as it comes */
+  constructor(onstep = () => {}) {
+    this.onstep = onstep;
     /** @type {Run[]} */
     this.runs = [];
     this.follows = true; // the newest snapshot, until somebody scrubs back
+    /** @type {number | null} */
+    this.cursor = null; // over the curves
     this.drawn = "";
+    /** @type {number | undefined} */
+    this.timer = undefined;
     this.step = h("output", { class: "at" });
     this.slider = h("input", {
       type: "range",
@@ -33,12 +42,18 @@ export class AnswerStrip {
       value: 0,
       "aria-label": "Snapshot whose answers are shown",
       oninput: () => {
-        this.follows = this.slider.value === this.slider.max;
-        this.draw();
+        this.pause();
+        this.set(Number(this.slider.value));
       },
     });
+    this.button = h(
+      "button",
+      { type: "button", class: "text-button", onclick: () => (this.playing ? this.pause() : this.play()) },
+      "Play",
+    );
     this.head = h("tr");
     this.body = h("tbody");
+    this.legend = h("div");
     const table = h(
       "div",
       { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": "Answers while training" },
@@ -48,8 +63,9 @@ export class AnswerStrip {
       "section",
       { class: "answers-while-training", hidden: true },
       h("h3", {}, "The answers change"),
-      h("div", { class: "scrub" }, this.slider, this.step),
+      h("div", { class: "scrub" }, this.button, this.slider, this.step),
       table,
+      this.legend,
     );
   }
 
@@ -57,15 +73,57 @@ export class AnswerStrip {
   show(race) {
     this.runs = race.filter((run) => run.answers?.length);
     this.node.hidden = this.runs.length === 0;
+    if (this.node.hidden) this.pause();
     const last = Math.max(0, snapshots(this.runs).length - 1);
     this.slider.max = String(last);
     if (this.follows) this.slider.value = String(last);
     this.draw();
   }
 
+  /** @param {number} place of a snapshot */
+  set(place) {
+    this.slider.value = String(place);
+    this.follows = this.slider.value === this.slider.max;
+    this.onstep(this.follows ? null : (snapshots(this.runs)[place] ?? null));
+    this.draw();
+  }
+
+  /**
+   * Show the answers at a step while the cursor is there; null: it has gone, and the slider counts again.
+   * @param {number | null} step
+   */
+  scrub(step) {
+    if (step !== null) this.pause();
+    this.cursor = step;
+    this.draw();
+  }
+
+  get playing() {
+    return this.timer !== undefined;
+  }
+
+  play() {
+    const last = Number(this.slider.max);
+    this.set(0);
+    this.timer = setInterval(() => {
+      const next = Number(this.slider.value) + 1;
+      if (next <= last && this.node.isConnected) this.set(next);
+      if (next >= last || !this.node.isConnected) this.pause();
+    }, FRAME);
+    setText(this.button, "Pause");
+  }
+
+  pause() {
+    clearInterval(this.timer);
+    this.timer = undefined;
+    setText(this.button, "Play");
+  }
+
   draw() {
     const steps = snapshots(this.runs);
-    const step = steps[Number(this.slider.value)] ?? 0;
+    const { cursor } = this;
+    const step =
+      cursor === null ? (steps[Number(this.slider.value)] ?? 0) : (steps.findLast((at) => at <= cursor) ?? 0);
     const said = this.runs.map((run) => answersAt(run, step));
     const drawn = JSON.stringify([step, this.runs.map((run) => run.label), said]);
     if (drawn === this.drawn) return;
@@ -73,18 +131,31 @@ export class AnswerStrip {
     const told = step === 0 ? "Before training" : `After step ${step}`;
     setText(this.step, told);
     this.slider.setAttribute("aria-valuetext", told);
-    const heads = ["Prompt", ...this.runs.map((run) => run.label)];
+    const { prompts = [], right } = this.runs[0]?.answers?.[0] ?? {};
+    const heads = ["Prompt", ...(right ? ["Right"] : []), ...this.runs.map((run) => run.label)];
     this.head.replaceChildren(...heads.map((text) => h("th", { scope: "col" }, text)));
-    const prompts = this.runs[0]?.answers?.[0].prompts ?? [];
     this.body.replaceChildren(
       ...prompts.map((prompt, place) =>
         h(
           "tr",
           {},
           h("th", { scope: "row" }, prompt),
-          said.map((one) => h("td", {}, one?.answers[place] ?? "…")),
+          right ? h("td", {}, right[place] ?? h("span", { class: "quiet" }, "your own")) : null,
+          said.map((one) =>
+            h(
+              "td",
+              {},
+              one?.answers[place] === undefined
+                ? "…"
+                : written(one.answers[place], one.tokens?.[place], one.wrong?.[place]),
+            ),
+          ),
         ),
       ),
+    );
+    const kept = said.some((one) => one?.tokens?.length);
+    this.legend.replaceChildren(
+      ...(kept ? [legend(said.some((one) => one?.wrong?.some((names) => names.length)))] : []),
     );
   }
 }

@@ -9,13 +9,20 @@ import { tableUnder } from "../shared/table.js";
 
 /** @import { Child } from "../shared/dom.js" */
 
-/** @import { Layout, Styles, Trace } from "../shared/plotly_types.js" */
+/** @import { Drawn, Layout, Styles, Trace } from "../shared/plotly_types.js" */
 /** @import { RunRows } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 /** @typedef {{quantity: string, axis: string, scale: string, smoothing: number}} View what the switches say */
 
 const MOST_POINTS = 4000;
+const MARK = {
+  type: "line",
+  yref: "paper",
+  y0: 0,
+  y1: 1,
+  line: { color: "var(--rule-strong)", width: 1, dash: "dot" },
+};
 
 /** @param {RunRows["steps"]} rows */
 const thin = (rows) =>
@@ -30,8 +37,9 @@ export class RunChart {
    * @param {Styles} styles
    * @param {Layout} layout
    * @param {string} id tells the switches of several charts apart
+   * @param {(step: number | null) => void} oncursor told the step under the pointer; null when it leaves
    */
-  constructor(styles, layout, id) {
+  constructor(styles, layout, id, oncursor = () => {}) {
     this.styles = styles;
     this.layout = layout;
     /** @type {View} */
@@ -41,8 +49,13 @@ export class RunChart {
     /** @type {Run[]} */
     this.runs = [];
     this.emptyText = "";
+    /** @type {number | null} */
+    this.marked = null; // a step with a line through it
     this.metricLabel = h("span", {}, "Accuracy");
+    /** @type {HTMLElement} */
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Learning curves" });
+    this.chart.addEventListener("pointermove", (event) => oncursor(this.stepAt(event.clientX)));
+    this.chart.addEventListener("pointerleave", () => oncursor(null));
     this.table = tableUnder(() => this.numbers(), "Curves of the race");
     this.slider = h("input", {
       type: "range",
@@ -116,6 +129,26 @@ export class RunChart {
     this.emptyText = emptyText;
     const metric = runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy";
     if (this.metricLabel.textContent !== metric) this.metricLabel.textContent = metric;
+    this.redraw();
+  }
+
+  /**
+   * The step under a place on the screen; null outside of the curves.
+   * @param {number} clientX
+   */
+  stepAt(clientX) {
+    const axis = /** @type {Drawn} */ (this.chart)._fullLayout?.xaxis;
+    if (!axis) return null;
+    const at = Number(axis.p2d(clientX - this.chart.getBoundingClientRect().left - axis._offset));
+    if (!(at >= 0)) return null;
+    if (this.view.axis === "steps") return at;
+    const last = this.runs.map((run) => run.steps.findLast(([, seconds]) => seconds <= at)?.[0] ?? 0);
+    return Math.max(0, ...last);
+  }
+
+  /** @param {number | null} step */
+  mark(step) {
+    this.marked = step;
     this.redraw();
   }
 
@@ -201,6 +234,8 @@ export class RunChart {
     // The frame stands still while the curves grow into it.
     const steps = Math.max(...this.runs.map((run) => run.total_steps ?? 0));
     if (axis === "steps" && steps > 0) layout.xaxis.range = [0, steps];
+    if (axis === "steps" && this.marked !== null)
+      layout.shapes = [{ ...MARK, x0: this.marked, x1: this.marked }];
     layout.uirevision = `${quantity}-${axis}-${scale}`;
     const empty = !data.some((trace) => trace.x?.length);
     this.empty.hidden = !empty;

@@ -106,9 +106,9 @@ export function mount({ element, props, server, trigger, watch }) {
     ),
   );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
-  const chart = new RunChart(props.lines, props.layout, element.id);
+  const strip = new AnswerStrip((step) => chart.mark(step));
+  const chart = new RunChart(props.lines, props.layout, element.id, (step) => strip.scrub(step));
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
-  const strip = new AnswerStrip();
   const cards = new Cards();
   const predicted = new Predicted(props.lines);
   const reproduce = new Reproduce();

@@ -9,7 +9,7 @@ from typing import Any
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.settings import USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
+from cdvft_app.settings import MOST_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
 from cdvft_app.ui.shared.texts import SETTINGS, counted
 
 MOST_TYPED = 120  # characters in a field
@@ -20,19 +20,21 @@ OWN = {name: METHODS[key].settings()[own] for name, (key, own) in FLAT.items()}
 NUMBERS = (
     *(name for name, one in OWN.items() if not one.choices),
     "epochs", "max_steps", "batch_size", "seed", "train_examples", "evaluation_examples", "max_length",
-    "image_size", "warmup_ratio", "weight_decay", "checkpoint_every",
+    "image_size", "warmup_ratio", "weight_decay", "bits", "gradient_accumulation", "checkpoint_every",
 )  # fmt: skip
-SWITCHES = ("all_gpus",)
+SWITCHES = ("all_gpus", "gradient_checkpointing")
+TYPED = ("own_prompt",)
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)
+LISTS = ("schedule", "precision")
 FIELDS = (
-    "recipe", "model", "dataset", "data", "methods", "target_modules", *CHOICES, "schedule", *NUMBERS, *RATES,
-    *SWITCHES,
+    "recipe", "model", "dataset", "data", "methods", "target_modules", *CHOICES, *LISTS, *NUMBERS, *RATES,
+    *SWITCHES, *TYPED,
 )  # fmt: skip
 LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
 """Where several values, with commas between them, race a method several times."""
 # Filled in where the recipe says nothing; an empty field means the recipe's own value.
 START: dict[str, Any] = {"recipe": "sentiment", "methods": list(USUAL_RACE), "schedule": "linear", "seed": 0}
-START |= dict.fromkeys(SWITCHES, False)
+START |= dict.fromkeys(SWITCHES, False) | {"precision": "auto"}
 START |= {name: one.default for name, one in OWN.items() if FLAT[name][0] == "cdvft" and one.default}
 AUTOMATIC = "automatic"  # in a list, what an empty field stands for
 LABELS = {
@@ -167,10 +169,12 @@ def remembered(kept: object) -> dict[str, Any]:
     for name in (*NUMBERS, *RATES):
         values[name] = text(values[name])[:MOST_TYPED]
     values["data"] = values["data"] if isinstance(values["data"], dict) else None
-    for name in ("model", "dataset", *CHOICES, "schedule"):
+    for name in ("model", "dataset", *CHOICES, *LISTS):
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
     for name in SWITCHES:
         values[name] = values[name] is True
+    for name in TYPED:
+        values[name] = text(values[name])[:MOST_PROMPT]
     return values if _go_together(values) else values | OF_ANOTHER
 
 
@@ -188,7 +192,7 @@ def stands_for(name: str) -> str:
     """What an empty field means, where no recipe says otherwise."""
     value = OWN[name].default if name in OWN else RaceRequest.model_fields[name].default
     if value is None:
-        return AUTOMATIC if name in OWN else "no limit"
+        return "no limit" if name == "max_steps" else AUTOMATIC
     return f"{value:g}"
 
 

@@ -27,10 +27,25 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "schedule": ("Schedule", "How the learning rate falls after warm-up."),
     "warmup_ratio": ("Warm-up", "Share of the steps in which the rate rises, 0 to 0.5."),
     "weight_decay": ("Weight decay", "Pulls trained numbers towards zero."),
+    "own_prompt": (
+        "A prompt of your own",
+        "Answered again and again while each method trains, beside four that were held out.",
+    ),
     "all_gpus": ("All visible GPUs", "Share each batch among them."),
+    "precision": ("Precision", "Automatic: bfloat16 for language models, where the processor has it."),
+    "bits": (
+        "Bits a frozen weight",
+        "4 or 8, where bitsandbytes is installed: a large model then fits. 32: as they are.",
+    ),
+    "gradient_checkpointing": (
+        "Checkpoint activations",
+        "Computes them twice in place of keeping them: less memory, longer steps.",
+    ),
+    "gradient_accumulation": ("Parts of a batch", "More need less memory, and learn the same."),
     "checkpoint_every": ("Checkpoint every", "Steps between points from which a stopped run can go on."),
 }
 
+PRECISION_CHOICES = [("automatic", "auto"), ("float32", "float32"), ("bfloat16", "bfloat16")]
 SCHEDULE_CHOICES = [("linear", "linear"), ("cosine", "cosine"), ("constant", "constant")]
 
 

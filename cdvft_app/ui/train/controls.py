@@ -11,6 +11,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
+from cdvft_app.settings import MOST_PROMPT
 from cdvft_app.training.schedule import gpus_to_choose
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.form import (
@@ -23,6 +24,7 @@ from cdvft_app.ui.shared.form import (
     RATE,
     RATES,
     START,
+    TYPED,
     number,
     stands_for,
     text,
@@ -34,6 +36,7 @@ from cdvft_app.ui.train.recipes import recipe_cards
 USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}
 USED_BY |= {RATE + method: method for method in METHODS}
 USED_BY |= {"image_size": "image", "max_length": "text"}  # and by models that write
+USED_BY |= dict.fromkeys((*TYPED, "bits", "gradient_checkpointing"), "generation")
 
 
 class Controls:
@@ -64,6 +67,17 @@ class Controls:
                 if name == "model":
                     self.model_said = gr.HTML(elem_id="model-said", apply_default_css=False)
 
+        label, hint = texts.SETTINGS["own_prompt"]
+        self.fields["own_prompt"] = gr.Textbox(
+            label=label,
+            info=hint,
+            lines=2,
+            max_lines=6,
+            max_length=MOST_PROMPT,
+            visible=in_use("own_prompt", START["methods"], recipe.kind),
+            elem_id="set-own_prompt",
+        )
+
     def how(self) -> None:
         self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")
         for name in _own("cdvft"):
@@ -86,7 +100,7 @@ class Controls:
         with gr.Accordion("Training: epochs, batch, seed", open=False, elem_classes=["fold"]):
             for name in ("epochs", "max_steps", "batch_size", "seed"):
                 self._number(name)
-            self._switch("all_gpus", gpus_to_choose())
+            self._switch("all_gpus", gpus_to_choose() > 0, f" ({gpus_to_choose()})")
         with gr.Accordion("Learning rates", open=False, elem_classes=["fold"]):
             gr.Markdown(
                 "One shared rate would make the race unfair, so each method has its own. "
@@ -107,6 +121,11 @@ class Controls:
             for name in ("warmup_ratio", "weight_decay", "train_examples", "evaluation_examples",
                          "max_length", "image_size", "checkpoint_every"):  # fmt: skip
                 self._number(name)
+            self._dropdown("precision", texts.PRECISION_CHOICES)
+            for name in ("bits", "gradient_accumulation"):
+                self._number(name)
+            usual = catalog.get_recipe(START["recipe"]).kind
+            self._switch("gradient_checkpointing", in_use("gradient_checkpointing", (), usual))
 
     def _number(self, name: str) -> None:
         label, hint = _words(name)
@@ -124,14 +143,14 @@ class Controls:
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
 
-    def _switch(self, name: str, gpus: int) -> None:
+    def _switch(self, name: str, visible: bool, more: str = "") -> None:
         label, hint = texts.SETTINGS[name]
         self.fields[name] = gr.Checkbox(
             value=START[name],
-            label=f"{label} ({gpus})",
+            label=label + more,
             info=hint,
             elem_id=f"set-{name}",
-            visible=gpus > 0,
+            visible=visible,
         )
 
     def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import orjson
 
-from cdvft_app.payloads.train import RunRows
+from cdvft_app.payloads.train import Answers, RunRows
 from cdvft_app.store.runs import RunStore
 
 MOST_ROWS = 2000
 KINDS = ("preparing", "step", "evaluation", "answers", "note")
+OF_ANSWERS = ("prompts", "answers", "right", "wrong", "tokens")
 MOST_KEPT = 64
 """Answers that are kept. Those who watch a run ask from its latest cursors, who comes from its first one."""
 
@@ -23,11 +24,14 @@ class Feed:
         self._store = store
         self._written = lru_cache(maxsize=MOST_KEPT)(self._write)
 
-    def after(self, run_id: str, cursor: int) -> tuple[RunRows, int, bool]:
-        """At most `MOST_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait."""
-        return self._written(run_id, cursor, self._store.last_row(run_id))
+    def after(self, run_id: str, cursor: int, own: bool) -> tuple[RunRows, int, bool]:
+        """At most `MOST_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait.
 
-    def _write(self, run_id: str, cursor: int, last: int) -> tuple[RunRows, int, bool]:
+        `own`: whether who asks now is told the prompt that the run's owner typed.
+        """
+        return self._written(run_id, cursor, self._store.last_row(run_id), own)
+
+    def _write(self, run_id: str, cursor: int, last: int, own: bool) -> tuple[RunRows, int, bool]:
         rows, cursor_now = self._store.rows(run_id, cursor, kinds=KINDS, limit=MOST_ROWS)
         written = {name: orjson.Fragment(orjson.dumps(value)) for name, value in rows_for_page(rows).items()}
         return cast(RunRows, written), cursor_now, len(rows) == MOST_ROWS
@@ -43,11 +47,14 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
         ],
         "notes": [{"text": row["text"], "level": row["level"]} for row in rows if row["kind"] == "note"],
     }
-    answers = [row for row in rows if row["kind"] == "answers"]
+    answers = [_answers(row) for row in rows if row["kind"] == "answers"]
     if answers:
-        found["answers"] = [
-            {"step": row["step"], "prompts": row["prompts"], "answers": row["answers"]} for row in answers
-        ]
+        found["answers"] = answers
     if preparing:
         found["preparing"] = {"text": preparing[-1]["text"], "fraction": preparing[-1]["fraction"]}
     return found
+
+
+def _answers(row: dict[str, Any]) -> Answers:
+    """As the page takes them; those of a version before have less."""
+    return cast(Answers, {"step": row["step"]} | {name: row[name] for name in OF_ANSWERS if row.get(name)})

@@ -44,6 +44,10 @@ def _expect(recipe: Recipe) -> str:
         parts.append(f"{about} {_duration(expected.seconds_cpu2)} a method on 2\u00a0CPU cores")
     if expected.seconds_gpu:
         parts.append(f"{_duration(expected.seconds_gpu)} on a GPU")
+    if expected.source == "not run here":
+        parts.append("not run here")
+    if "Gated" in (note := catalog.get_model(recipe.model).note):
+        parts.append(note.partition(". ")[0])
     metric = catalog.get_dataset(recipe.dataset).metric
     for method, value in expected.metric.items():
         if method == "cdvft":

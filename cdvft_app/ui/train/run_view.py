@@ -40,6 +40,7 @@ METRIC_TITLES = {
     "matthews": "Matthews",
     "pearson": "Pearson",
     "exact_match": "Exact match",
+    "chrf": "chrF",
 }
 
 
@@ -125,7 +126,7 @@ def poll(store: RunStore, feed: Feed, request: object) -> Response:
             answer["missing"].append(str(run_id)[:40])
             continue
         after = cursor if isinstance(cursor, int) else 0
-        rows, cursor_now, more = feed.after(run_id, after)
+        rows, cursor_now, more = feed.after(run_id, after, run.settings.own_prompt is not None)
         news: RunNews = {**current(run), **rows, "cursor": cursor_now, "more": more}
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)

@@ -20,47 +20,22 @@ def answers(inputs: Sequence[str], said: Mapping[str, Any]) -> str:
     Args:
         inputs: as they were given, or what stands for them.
         said: {"labels", "sides": [{"title", "note", "answers": [an answer]}]}, an answer being {"label",
-            "probabilities", "value", "text", "fields"}.
+            "probabilities", "value"}.
     """
     sides, labels = said["sides"], said["labels"]
     compared = [side for side in sides if not side["note"]]  # those that were trained
     parts = []
     for place, given in enumerate(inputs):
-        first = _told(compared[0]["answers"][place])
-        same = all(_told(side["answers"][place]) == first for side in compared)
+        first = compared[0]["answers"][place]["label"]
+        same = all(side["answers"][place]["label"] == first for side in compared)
         agreed = "" if same or first is None else '<p class="differ">The methods differ here.</p>'
-        heads: tuple[str, ...] = ("Method", "Answer", "How sure")
-        if sides[0]["answers"][place]["text"] is not None:
-            heads, rows = written(sides, place)
-        else:
-            rows = "".join(_row(side, side["answers"][place], labels, first) for side in sides)
+        rows = "".join(_row(side, side["answers"][place], labels, first) for side in sides)
+        heads = ("Method", "Answer", "How sure")
         parts.append(
             f"<section><h3>{escape(_cut(given))}</h3>{agreed}"
             f"{table('answers', f'Answers {place + 1}', heads, rows)}</section>"
         )
     return "".join(parts)
-
-
-def _told(answer: Mapping[str, Any]) -> Any:
-    """What two answers are compared by; None of numbers, which always differ."""
-    return answer["fields"] or answer["text"] or answer["label"]
-
-
-def written(sides: Sequence[Mapping[str, Any]], place: int) -> tuple[tuple[str, ...], str]:
-    """Heads and rows for answers that were written: a line a method; with fields, a column each.
-
-    An answer in which no field was found stands as it is, over all columns.
-    """
-    said = [(side, side["answers"][place]) for side in sides]
-    names = tuple(dict.fromkeys(name for _, answer in said for name in answer["fields"] or {}))
-    rows = ""
-    for side, answer in said:
-        cells = "".join(
-            f"<td>{escape(answer['fields'].get(name, '–'))}</td>" for name in names if answer["fields"]
-        )
-        whole = f'<td colspan="{len(names) or 1}" class="written">{escape(answer["text"])}</td>'
-        rows += f"<tr>{_name(side)}{cells or whole}</tr>"
-    return ("Method", *(names or ("Answer",))), rows
 
 
 def _name(side: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from cdvft_app.results import inputs
-from cdvft_app.results.answering import MOST_RUNS, Answering
+from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.questions import MOST_RUNS
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState

@@ -20,11 +20,11 @@ def build(
     answering: Answering,
     race: gr.Dropdown,
     *,
-    fields: tuple[gr.Textbox, gr.Textbox, gr.File],
+    fields: tuple[gr.Textbox, gr.Textbox, gr.File, gr.Textbox],
     take: gr.Button,
     asking: dict[str, Any],
 ) -> gr.HTML:
-    """Have the button `take` fill in the `fields`: texts, second texts, image.
+    """Have the button `take` fill in the `fields`: texts, second texts, image, prompt.
 
     `asking`: how a listener waits its turn. Returns where the row's label is told.
     """
@@ -41,9 +41,9 @@ def build(
                 image = downloads.new_file(f"row_{row['row']}.png")
                 image.write_bytes(row["image"])
         except (ResultsError, StoreError) as error:
-            return [*[gr.skip()] * 3, problem(str(error))]
+            return [*[gr.skip()] * 4, problem(str(error))]
         told = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
-        return [text, second, image and str(image), f'<p class="quiet">{told}</p>']
+        return [text, second, image and str(image), text, f'<p class="quiet">{told}</p>']
 
     take.click(filled, race, [*fields, said], show_progress_on=said, **asking)
     return said

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.results import recorded
+from cdvft_app.results import inputs, recorded
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find, prepare
@@ -18,7 +18,17 @@ from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
-from cdvft_app.ui.use import answers, downloads, drawing, endpoints, examples, one_example, publish, races
+from cdvft_app.ui.use import (
+    answers,
+    downloads,
+    drawing,
+    endpoints,
+    examples,
+    one_example,
+    publish,
+    races,
+    write,
+)
 from cdvft_app.ui.use.html import problem
 
 TITLE = "Use"
@@ -61,6 +71,7 @@ def build(app: AppState) -> OnVisit:
             second = gr.Textbox(
                 label="Second texts, one a line", lines=3, max_lines=12, visible=False, elem_id="use-second"
             )
+            at = write.Prompt()
             pad = drawing.pad()
             image = gr.File(
                 label="Image", file_types=["image"], visible=False, elem_id="use-image", height=120
@@ -70,7 +81,7 @@ def build(app: AppState) -> OnVisit:
                 ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
                 example = gr.Button("Take an example", elem_id="use-example")
             told = one_example.build(
-                app, answering, race, fields=(texts, second, image), take=example, asking=ASKING
+                app, answering, race, fields=(texts, second, image, at.prompt), take=example, asking=ASKING
             )
             said = gr.HTML(elem_id="use-answers", apply_default_css=False)
             examples.section(app, answering, race, ASKING)
@@ -98,15 +109,18 @@ def build(app: AppState) -> OnVisit:
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
         if not runs:
-            return [gr.update(visible=False), *[gr.skip()] * 6, "", "", "", "", gr.update(visible=False)]
-        text = runs[0].plan.model.kind != "image"
+            return [gr.update(visible=False), *[gr.skip()] * 10, "", "", "", "", gr.update(visible=False)]
+        kind = runs[0].plan.model.kind
+        text = kind == "text"
         named = [(one.label, one.record.id) for one in runs]
         return [
             gr.update(visible=True),
             gr.update(visible=text),
             gr.update(visible=text and takes_pairs(runs[0])),
             drawing.opened(runs[0]),
-            gr.update(visible=not text, value=None),
+            gr.update(visible=kind == "image", value=None),
+            gr.update(visible=kind != "generation"),
+            *at.opened(runs[0]),
             _quiet(races.first_needs(runs[0])),
             gr.update(choices=named, value=named[0][1]),
             "",
@@ -116,14 +130,31 @@ def build(app: AppState) -> OnVisit:
             gr.update(visible=False),
         ]
 
-    shown = [opened, texts, second, pad, image, waits, run, told, said, proved, refused, file]
+    shown = [
+        opened,
+        texts,
+        second,
+        pad,
+        image,
+        ask,
+        *at.outputs,
+        waits,
+        run,
+        told,
+        said,
+        proved,
+        refused,
+        file,
+    ]
     race.change(open_race, race, shown, **QUIET)
     race.focus(lambda: gr.update(**_offer(app)), None, race, **QUIET)
 
-    given = {texts, second, pad, image}
+    given = {texts, second, pad, image, at.prompt}
 
     def about(asked: FinishedRun, fields: dict[Any, Any]) -> dict[str, Any]:
         """What is in the fields, as the race of a run takes it; a chosen file counts before a drawing."""
+        if asked.plan.model.kind == "generation":
+            return {"texts": [inputs.prompt(asked, fields[at.prompt])], "second": [], "image": None}
         if asked.plan.model.kind != "image":
             return {"texts": _lines(fields[texts]), "second": _lines(fields[second]), "image": None}
         file = fields[image]
@@ -135,10 +166,10 @@ def build(app: AppState) -> OnVisit:
             runs = races.opened(app.store, fields[race])
             if not runs:
                 raise ResultsError("This race is no longer there; choose another one.")
-            inputs = about(runs[0], fields)
+            asked = about(runs[0], fields)
             prepare(runs[0], _words(progress))
-            found = answering.ask("answer", run_ids=[one.record.id for one in runs], **inputs)
-            shown = inputs["texts"] or ["Your image" if fields[image] else "Your drawing"]
+            found = answering.ask("answer", run_ids=[one.record.id for one in runs], **asked)
+            shown = asked["texts"] or ["Your image" if fields[image] else "Your drawing"]
             return answers.answers(shown, found)
 
         return [_or_problem(answer), ""]
@@ -150,15 +181,16 @@ def build(app: AppState) -> OnVisit:
             with suppress(ResultsError, StoreError):  # said where an answer is asked for
                 answering.ask("load", run_ids=[one.record.id for one in runs])
 
+    write.connect(app, answering, race, at, get_ready=get_ready, asking=ASKING)
     texts.focus(get_ready, race, None, **{**ASKING, "show_progress": "hidden"})
     gr.on([ask.click, texts.submit], ask_all, {race, *given}, [said, waits], show_progress_on=said, **ASKING)
 
     def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> str:
         def answer() -> str:
             one = find(app.store, fields[run])
-            inputs = about(one, fields)
+            asked = about(one, fields)
             prepare(one, _words(progress))
-            return answers.proof(answering.ask("prove", run_id=one.record.id, **inputs), "this adapter")
+            return answers.proof(answering.ask("prove", run_id=one.record.id, **asked), "this adapter")
 
         return _or_problem(answer)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog.entries import LinearGroup, ModelEntry
+from cdvft_app.catalog.entries import Expected, LinearGroup, ModelEntry
 from cdvft_app.catalog.wheels import WHEELS
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -46,7 +46,25 @@ TRANSFORMERS = {
         "num_hidden_layers": 30,
         "num_attention_heads": 9,
         "num_key_value_heads": 3,
+        "tie_word_embeddings": True,
     },
+}
+
+
+_LLAMA = {"model_type": "llama", "vocab_size": 128_256, "num_key_value_heads": 8}
+_QWEN = {"model_type": "qwen2"}
+TRANSFORMERS |= {
+    "llama32_1b": {**_LLAMA, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16}
+    | {"num_attention_heads": 32, "tie_word_embeddings": True},
+    "llama32_3b": {**_LLAMA, "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 28}
+    | {"num_attention_heads": 24, "tie_word_embeddings": True},
+    "llama3_8b": {**_LLAMA, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32}
+    | {"num_attention_heads": 32},
+    "qwen25_05b": {**_QWEN, "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24}
+    | {"num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151_936}
+    | {"tie_word_embeddings": True},
+    "qwen25_7b": {**_QWEN, "hidden_size": 3584, "intermediate_size": 18_944, "num_hidden_layers": 28}
+    | {"num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152_064},
 }
 
 
@@ -54,11 +72,13 @@ def _empty_model(entry: ModelEntry):
     """The entry's architecture without memory for its weights."""
     import timm
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
     with torch.device("meta"):
         if entry.key in TIMM:
             return timm.create_model(TIMM[entry.key], num_classes=0, img_size=entry.image_size)
+        if entry.kind == "generation":
+            return AutoModelForCausalLM.from_config(AutoConfig.for_model(**TRANSFORMERS[entry.key]))
         model = AutoModel.from_config(AutoConfig.for_model(**TRANSFORMERS[entry.key]))
         model.pooler = None
         return model
@@ -73,7 +93,7 @@ def test_layers_and_parameters_are_those_of_the_architecture(key: str) -> None:
     found = Counter(
         (re.sub(r"^.*?\.\d+\.", "", name), layer.out_features, layer.in_features)
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear)
+        if isinstance(layer, nn.Linear) and name != "lm_head"
     )
     assert found == {(group.name, group.d_out, group.d_in): group.count for group in entry.layers}
     assert entry.parameters == sum(parameter.numel() for parameter in model.parameters())
@@ -98,11 +118,11 @@ def test_revisions_are_commits_or_say_that_they_are_not(entry) -> None:
 def test_datasets_say_what_is_needed(entry) -> None:
     assert entry.metric == "pearson" or entry.kind != "text" or len(entry.labels) == 2
     assert (entry.metric == "pearson") <= (entry.labels == ())
-    assert (entry.metric == "exact_match") == (entry.kind == "generation")
+    assert (entry.metric in ("exact_match", "chrf")) == (entry.kind == "generation")
     assert all(field in entry.instruction for field in entry.fields)
     assert len(entry.text_columns) in ((1, 2) if entry.kind == "text" else (1,))
     assert entry.files is None or "{split}" in entry.files
-    assert (entry.files is not None) == (entry.source == "hub")
+    assert entry.kind == "generation" or (entry.files is not None) == (entry.source == "hub")
     assert entry.examples > 0
 
 
@@ -185,10 +205,50 @@ def test_what_a_recipe_promises_is_what_was_recorded(key: str) -> None:
 
 def test_how_long_a_hub_recipe_takes_is_what_was_recorded() -> None:
     recorded = json.loads((ROOT / "benchmarks/results/hub_times.json").read_text())["recipes"]
-    promised = {key: recipe for key, recipe in catalog.recipes().items() if not recipe.offline}
+    of_hub = {key: recipe for key, recipe in catalog.recipes().items() if not recipe.offline}
+    unrun = {key: recipe for key, recipe in of_hub.items() if recipe.kind == "generation"}
+    assert all(recipe.expected == Expected(source="not run here") for recipe in unrun.values())
+    promised = {key: recipe for key, recipe in of_hub.items() if key not in unrun}
     assert set(recorded) == set(promised)
     for key, recipe in promised.items():
         plan = catalog.resolve(RunSettings(recipe=key, method="cdvft"))
         assert recorded[key]["steps"] == total_steps(plan.settings, recipe.train_examples)
         assert recipe.expected.seconds_cpu2 == recorded[key]["seconds"]
         assert recipe.expected.at_most == (recipe.kind == "text")
+
+
+def test_large_models_come_with_what_lets_them_fit() -> None:
+    for key, bits in (("alpaca_llama_8b", 4), ("metamath_llama_3b", None)):
+        own = catalog.resolve(RunSettings(recipe=key, method="cdvft")).settings
+        assert (own.bits, own.precision, own.gradient_checkpointing) == (bits, "bfloat16", True)
+    chosen = RunSettings(recipe="alpaca_llama_8b", method="cdvft", bits=32, gradient_accumulation=1)
+    assert catalog.resolve(chosen).settings.model_dump(include={"bits", "gradient_accumulation"}) == {
+        "bits": 32,
+        "gradient_accumulation": 1,
+    }
+    assert catalog.resolve(RunSettings(recipe="alpaca_llama_8b", method="full")).settings.bits is None
+    usual = catalog.resolve(RunSettings(recipe="addresses", method="cdvft")).settings
+    assert (usual.bits, usual.precision, usual.gradient_checkpointing, usual.gradient_accumulation) == (
+        None,
+        "auto",
+        False,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ({"recipe": "sentiment", "bits": 4}, "bits is for models that write"),
+        ({"recipe": "mnist", "gradient_checkpointing": True}, "gradient_checkpointing is for models that"),
+        ({"recipe": "addresses", "method": "full", "bits": 8}, "got 8; Full fine-tuning trains every weight"),
+        (
+            {"recipe": "addresses", "batch_size": 4, "gradient_accumulation": 8},
+            "got 8; a batch of 4 has no more parts than examples",
+        ),
+        ({"recipe": "addresses", "max_length": 1024, "model": "roberta_base"}, "choose both of one kind"),
+    ],
+)
+def test_what_does_not_go_together_is_a_sentence(chosen: dict, sentence: str) -> None:
+    with pytest.raises(InvalidChoice, match=sentence):
+        catalog.resolve(RunSettings(**{"method": "cdvft", **chosen}))

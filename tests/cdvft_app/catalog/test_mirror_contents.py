@@ -121,16 +121,18 @@ def test_sentiment_means_what_its_labels_say() -> None:
 
 
 def test_the_language_model_has_every_weight_and_reads_its_own_chat_format() -> None:
-    from cdvft_app.catalog.backbones import load_language_model
+    from cdvft_app.catalog.language_models import load_language_model, open_language_model
 
     entry = catalog.get_model("smollm2")
-    loaded = load_language_model(entry)
-    assert sum(parameter.numel() for parameter in loaded.model.parameters()) == entry.parameters
-    told = loaded.tokenizer.apply_chat_template(
+    opened = open_language_model(entry)
+    model = load_language_model(entry, opened)
+    assert sum(parameter.numel() for parameter in model.parameters()) == entry.parameters
+    assert opened.context == entry.max_length
+    told = opened.tokenizer.apply_chat_template(
         [{"role": "user", "content": "What is the capital of France?"}],
         add_generation_prompt=True,
         return_tensors="pt",
     )
-    written = loaded.model.generate(**told, max_new_tokens=12, do_sample=False)
-    assert "Paris" in loaded.tokenizer.decode(written[0, told["input_ids"].shape[1] :])
-    assert loaded.tokenizer.tokenize("zip 78597") == ["zip", "Ġ", "7", "8", "5", "9", "7"]
+    written = model.generate(**told, max_new_tokens=12, do_sample=False)
+    assert "Paris" in opened.tokenizer.decode(written[0, told["input_ids"].shape[1] :])
+    assert opened.tokenizer.tokenize("zip 78597") == ["zip", "Ġ", "7", "8", "5", "9", "7"]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cdvft_app.catalog import resolve
-from cdvft_app.results import answering, inputs
+from cdvft_app.results import answering, inputs, questions
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.settings import RunSettings
@@ -47,7 +47,7 @@ def png(width: int = 8, height: int = 8) -> bytes:
 )
 def test_what_cannot_be_answered_is_a_sentence(run, texts, image, sentence):
     with pytest.raises(ResultsError, match=sentence):
-        answering._given(run, texts, [], image)
+        questions._given(run, texts, [], image)
 
 
 def test_an_image_in_base64_is_the_image():
@@ -59,7 +59,7 @@ def test_an_image_in_base64_is_the_image():
         inputs.decoded("no/base64!")
 
 
-class Questions:
+class Asking:
     """A connection with these questions, then silence."""
 
     def __init__(self, *asked: tuple[str, dict]) -> None:
@@ -81,20 +81,30 @@ def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_a
             raise failure
         return "proved"
 
-    monkeypatch.setattr(answering._Asked, "prove", prove)
-    words = Questions(*[("prove", {})] * 3)
+    monkeypatch.setattr(questions.Questions, "prove", prove)
+    words = Asking(*[("prove", {})] * 3)
     answering._serve(words, str(tmp_path), 0.0)
     full, failed, fine = words.said
-    assert full == (False, "There is no room left on this disk; free some space and try again.")
-    assert failed == (False, "It failed unexpectedly with RuntimeError: bad shape")
-    assert fine == (True, "proved")
+    assert full == ("refused", "There is no room left on this disk; free some space and try again.")
+    assert failed == ("refused", "It failed unexpectedly with RuntimeError: bad shape")
+    assert fine == ("answer", "proved")
 
 
 def test_it_ends_quietly_when_the_page_has_gone(tmp_path):
     def gone():
         raise EOFError
 
-    words = Questions(("prove", {}))
+    words = Asking(("prove", {}))
     words.recv = gone
     answering._serve(words, str(tmp_path), 0.0)
     assert words.said == []
+
+
+@pytest.mark.parametrize(
+    "how", [(-0.1, 8, 0), (2.1, 8, 0), (0, 0, 0), (0, 513, 0), (0, 8, -1), (0, 8, 2**31), (None, 8, 0),
+            (0, "x", 0), (0, 8, []), (float("nan"), 8, 0), (0, float("inf"), 0)],
+)  # fmt: skip
+def test_how_a_model_writes_has_ranges(how):
+    with pytest.raises(ResultsError, match="temperature from 0 to 2, a length from 1 to 512 tokens"):
+        inputs.how_to_write(*how)
+    assert inputs.how_to_write(0.5, 512.0, 3) == {"temperature": 0.5, "length": 512, "seed": 3}

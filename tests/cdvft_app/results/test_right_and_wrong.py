@@ -12,9 +12,9 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.results import answering, held_out
-from cdvft_app.results.answering import _Asked
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.held_out import chosen, example, told
+from cdvft_app.results.questions import Questions
 from cdvft_app.results.scores import class_scores, confusion, errors
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
@@ -122,7 +122,7 @@ def test_a_run_of_the_version_before_is_answered_afterwards(
     monkeypatch.setattr(answering, "find", lambda store, run_id: run)
     drawn = Rows(text_rows.train, text_rows.evaluation, text_rows.labels, None)
     monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: drawn)
-    asked = _Asked(store)
+    asked = Questions(store)
     with pytest.raises(ResultsError, match="keep no answers"):
         asked.rows([run.record.id], "all", None, 0)
     assert asked.evaluate(run.record.id, [run.record.id]) == 24

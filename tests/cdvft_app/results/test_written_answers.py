@@ -8,7 +8,8 @@ import gradio as gr
 import pytest
 
 from cdvft_app.results import answering
-from cdvft_app.results.answering import Answering, _Asked
+from cdvft_app.results.answering import Answering
+from cdvft_app.results.questions import Questions
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints
@@ -25,7 +26,7 @@ def run(learned, monkeypatch):
     """The same, asked in this process."""
     monkeypatch.setattr(answering, "find", lambda store, run_id: learned)
     monkeypatch.setattr(
-        Answering, "_answer", lambda self, question, about: getattr(_Asked(self._store), question)(**about)
+        Answering, "_answer", lambda self, question, about: getattr(Questions(self._store), question)(**about)
     )
     return learned
 

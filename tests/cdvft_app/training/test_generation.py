@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from listening import run
 from cdvft_app.catalog.download import DownloadFailed, never, silent
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.events import Answers, Evaluation, Note, TrainingFailed
+from cdvft_app.tasks import generation
 from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.prepare import prepare
+from cdvft_app.tasks.writing import Pieces, Sampling
 
 
 def rows(*pairs: tuple[str, str]) -> Rows:
@@ -89,7 +92,8 @@ def test_a_run_learns_to_write_the_fields_and_to_stop(learned):
     curve = [evaluation.metric for evaluation in heard.of(Evaluation)]
     assert curve[0] < 1.0 and len(curve) == 5
     assert any(
-        note.text == "The answers that were written at the end: field F1 1.000." for note in heard.of(Note)
+        note.text.startswith("The answers that were written at the end: field F1 1.000. Perplexity of")
+        for note in heard.of(Note)
     )
 
 
@@ -101,6 +105,54 @@ def test_the_same_prompts_are_answered_at_six_snapshots_and_the_answers_change(l
     right = tuple(answer_rows.evaluation.labels[:4])
     assert watched[0].answers != right
     assert watched[-1].answers == right
+    assert {one.right for one in watched} == {right}
+    assert any(watched[0].wrong) and not any(watched[-1].wrong)
+
+
+def test_answers_are_kept_with_the_probability_of_each_piece(learned):
+    _, heard, _ = learned
+    first, last = heard.of(Answers)[0], heard.of(Answers)[-1]
+    for one in (first, last):
+        for text, pieces in zip(one.answers, one.tokens, strict=True):
+            whole = text.rstrip("…\N{REPLACEMENT CHARACTER}")  # what it was cut off in is no piece
+            assert "".join(piece for piece, _ in pieces).rstrip("\N{REPLACEMENT CHARACTER}") == whole
+            assert all(0 <= share <= 1 for _, share in pieces)
+    sure = [np.mean([share for pieces in one.tokens for _, share in pieces]) for one in (first, last)]
+    assert sure[1] > 0.7 > sure[0], "what was learned is said with confidence"
+
+
+def test_a_visitor_s_own_prompt_is_answered_with_the_others(answer_plan, answer_rows, tmp_path):
+    plan = answer_plan("full", max_steps=2, own_prompt="  go go 2 ")
+    assert plan.settings.own_prompt == "go go 2"
+    heard, _ = run(plan, answer_rows, tmp_path)
+    watched = heard.of(Answers)
+    assert len(watched) == 3
+    for one in watched:
+        assert (one.prompts[-1], one.right[-1], one.wrong[-1], one.own) == ("go go 2", None, (), True)
+        assert len(one.answers) == len(one.tokens) == 5
+
+
+def test_a_prompt_of_one_s_own_that_is_too_long_is_refused(answer_plan, answer_rows, tmp_path):
+    with pytest.raises(TrainingFailed, match=r"prompt of your own cannot be answered\. This text has \d+"):
+        run(answer_plan(own_prompt="word " * 40), answer_rows, tmp_path)
+
+
+def test_a_character_of_several_tokens_is_one_piece(task):
+    pieces = Pieces(task._decode)
+    ids = task.tokenizer("é!", add_special_tokens=False).input_ids
+    assert len(ids) == 3
+    assert [pieces.add(one, 0.5) for one in ids] == [None, ("é", 0.25), ("!", 0.5)]
+
+
+def test_drawn_answers_follow_the_seed_and_the_temperature(task):
+    batch = task.collate(task.examples(["go go 2"]))
+
+    def written(**how):
+        return [int(token) for token, _ in task._tokens(batch, 12, sampling=Sampling(**how))]
+
+    assert written(temperature=1.0, seed=1) == written(temperature=1.0, seed=1)
+    assert written(temperature=1.0, seed=1) != written(temperature=1.0, seed=2)
+    assert written(temperature=1e-4, seed=1) == written(), "next to 0 the most probable is drawn"
 
 
 def test_a_finished_run_answers(learned, answer_plan):
@@ -155,3 +207,44 @@ def test_a_model_that_does_not_write_is_refused_before_its_weights_are_read(answ
     plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, title="An encoder"))
     with pytest.raises(DownloadFailed, match="An encoder is a BertModel, which does not write text"):
         prepare(plan, silent, never, PAIRS)
+
+
+def without(folder, *tokens):
+    """The tiny tokenizer in `folder` without these special tokens."""
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({name: value for name, value in config.items() if name not in tokens}))
+
+
+def test_nothing_is_loaded_of_what_cannot_be_trained(answer_plan, tmp_path, monkeypatch):
+    def load(*given, **more):
+        raise AssertionError("weights were read")
+
+    monkeypatch.setattr(generation, "load_language_model", load)
+    folder = tiny_models.causal(tmp_path)
+    for plan, pairs, sentence in (
+        (answer_plan(folder=folder), rows(("a" * 90, "n: 1")), "Row 1 with its answer has 1"),
+        (answer_plan(folder=folder), rows(("a", " ")), "Row 1 has an empty answer"),
+        (answer_plan(folder=folder, own_prompt="word " * 40), PAIRS, "prompt of your own cannot be answered"),
+        (
+            answer_plan(folder=folder, max_length=300),
+            PAIRS,
+            "max_length: got 300; .* at most 256",
+        ),
+    ):
+        with pytest.raises((InvalidInput, DownloadFailed), match=sentence):
+            prepare(plan, silent, never, pairs)
+    without(folder, "eos_token")
+    with pytest.raises(DownloadFailed, match="has no token that ends a text, so it cannot learn to stop"):
+        prepare(answer_plan(folder=folder), silent, never, PAIRS)
+
+
+def test_a_tokenizer_without_template_and_padding_is_told_of(answer_plan, tmp_path):
+    plan = answer_plan(folder=tiny_models.causal(tmp_path, template=False))
+    task = prepare(plan, silent, never, PAIRS).task
+    assert [note.partition(":")[0] for note in task.notes] == [
+        "The model has no chat template",
+        "The model has no token for padding; <|end|> stands in, and is learned where it ends an answer.",
+    ]
+    (prompt,) = task.examples(["go 7"])
+    assert task.tokenizer.decode(prompt["input_ids"]) == "Say it.\n\ngo 7\n\nAnswer:\n"

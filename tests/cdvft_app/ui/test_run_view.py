@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.events import Done, Evaluation, Note, Preparing, Started, Step
+from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Started, Step
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.state import AppState
@@ -206,3 +206,55 @@ def test_history_refuses_nonsense(app: AppState, request_: object) -> None:
     assert history.rename(app.store, request_)["error"]
     assert history.remove(app.store, request_)["error"]
     assert history.races(app.store, request_)["races"] == []
+
+
+WRITTEN = Answers(
+    3,
+    1.0,
+    ("p", "mine"),
+    ("n: 1", "n: 2"),
+    right=("n: 2", None),
+    wrong=(("n",), ()),
+    tokens=((("n: 1", 0.5),), (("n: 2", 0.25),)),
+    own=True,
+)
+
+
+def test_what_was_written_reaches_the_page_with_its_probabilities(app: AppState) -> None:
+    settings = catalog.resolve(RunSettings(recipe="addresses", method="lora", own_prompt="mine")).settings
+    run_id = app.store.create([settings], "mine")[0].id
+    app.store.append(run_id, WRITTEN)
+    with app.store._database.writing() as connection:  # as the version before kept it
+        before = json.dumps({"seconds": 1.0, "prompts": ["p"], "answers": ["n: 3"]})
+        connection.execute(
+            "INSERT INTO rows (run_id, kind, step, data) VALUES (?, 'answers', 5, ?)", (run_id, before)
+        )
+    (told,) = polled(app, {"cursors": {run_id: 0}})["runs"]
+    assert told["answers"] == [
+        {
+            "step": 3,
+            "prompts": ["p", "mine"],
+            "answers": ["n: 1", "n: 2"],
+            "right": ["n: 2", None],
+            "wrong": [["n"], []],
+            "tokens": [[["n: 1", 0.5]], [["n: 2", 0.25]]],
+        },
+        {"step": 5, "prompts": ["p"], "answers": ["n: 3"]},
+    ]
+
+
+def test_on_a_public_server_a_prompt_is_for_who_typed_it(app: AppState, monkeypatch: Any) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    settings = catalog.resolve(RunSettings(recipe="addresses", method="lora", own_prompt="mine")).settings
+    run_id = app.store.create([settings], "mine")[0].id
+    app.store.append(run_id, WRITTEN)
+    feed = Feed(app.store)
+    for token, prompts in (("mine", ["p", "mine"]), ("theirs", ["p"])):
+        with looking(token):
+            (told,) = json.loads(poll(app.store, feed, {"cursors": {run_id: 0}}).body)["runs"]
+            kept, _ = app.store.rows(run_id)
+        assert told["answers"][0]["prompts"] == kept[0]["prompts"] == prompts
+        assert ("own_prompt" in told["settings"]) == (token == "mine")
+        assert [len(told["answers"][0][name]) for name in ("answers", "right", "wrong", "tokens")] == [
+            len(prompts)
+        ] * 4

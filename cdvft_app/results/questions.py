@@ -1,0 +1,164 @@
+"""What can be asked of finished runs: answers, proof, exports, held-out rows; in a process of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cdvft_app.catalog.rows import Split
+from cdvft_app.results import held_out, inputs
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.store import predictions
+from cdvft_app.store.runs import RunStore
+
+MOST_RUNS = 6
+ROWS_A_PAGE = 10
+MOST_ANSWERED = 1024  # held-out rows, where a run kept no answers: what `answering.PATIENCE` has time for
+
+
+class Questions:
+    """What can be asked; holds the models of the race that was asked last.
+
+    `stopped` says whether what is streamed should end.
+    """
+
+    def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._store, self._stopped = store, stopped
+        self._examples: tuple[str, list[tuple[str, str]]] | None = None
+        self._held: tuple[tuple[str, ...], Any] | None = None
+        self._rows: tuple[object, Split] | None = None
+
+    def answer(
+        self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
+    ) -> dict[str, Any]:
+        """Every run's answer for every input, and the frozen model's under the first one's head."""
+        from cdvft_app.results.side_by_side import FROZEN
+
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        given = _given(runs[0], texts, second, image)
+        models = self._models(runs)
+        note = "the pretrained model, told the same"
+        if models.task.head is not None:
+            note = f"the pretrained model under the head of {runs[0].label}"
+        names = {FROZEN: ("Frozen", note, "head")}
+        names |= {run.record.id: (run.label, "", run.record.method) for run in runs}
+        return {
+            "labels": list(models.task.labels),
+            "sides": [
+                {
+                    "title": title,
+                    "note": note,
+                    "method": method,
+                    "answers": [asdict(one) for one in models.answers(run_id, given)],
+                }
+                for run_id, (title, note, method) in names.items()
+            ],
+        }
+
+    def load(self, run_ids: Sequence[str]) -> None:
+        """Make ready to answer, while somebody writes."""
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        self._models(runs)
+        if runs[0].plan.model.kind == "generation":
+            self._shown(runs[0])
+
+    def stream(
+        self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Every run's answer to a prompt, and the untrained model's, as they are written."""
+        from cdvft_app.results.writing import write
+        from cdvft_app.tasks.writing import Sampling
+
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        checked, models = inputs.prompt(runs[0], prompt), self._models(runs)
+        sampling = Sampling(temperature, seed)
+        shown = self._shown(runs[0])
+        return write(models, runs, shown, checked, most=length, sampling=sampling, stopped=self._stopped)
+
+    def _shown(self, run: FinishedRun) -> list[tuple[str, str]]:
+        from cdvft_app.results.writing import examples_of
+
+        if self._examples is None or self._examples[0] != run.record.id:
+            self._examples = run.record.id, examples_of(run)
+        return self._examples[1]
+
+    def prove(
+        self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None
+    ) -> dict[str, Any]:
+        from cdvft_app.results.proof import prove
+
+        run = find(self._store, run_id)
+        return asdict(prove(run, _given(run, texts, second, image)))
+
+    def export(self, run_id: str, form: str, rank: int, out: str) -> str:
+        """Write a zip."""
+        from cdvft_app.results.export import Export, write_zip
+        from cdvft_app.results.script import zip_script
+
+        run = find(self._store, run_id)
+        if form in ("script", "notebook"):
+            zip_script(run, form == "notebook", Path(out))
+        else:
+            write_zip(self._store, Export(run, form, rank), Path(out))  # type: ignore[arg-type]
+        return out
+
+    def write(self, run_id: str, out: str) -> None:
+        """Write a folder with the run as it was trained."""
+        from cdvft_app.results.export import Export, write_folder
+
+        write_folder(self._store, Export(find(self._store, run_id), "adapter"), Path(out))
+
+    def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
+        """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
+        runs = [find(self._store, run_id) for run_id in run_ids[:2]]
+        folders = [held_out.folder(self._store, run) for run in runs]
+        answers = [kept for folder in folders if (kept := predictions.read(folder))]
+        if len(answers) < len(runs):
+            raise ResultsError("These runs keep no answers for their rows.")
+        if not all(np.array_equal(one.rows, answers[0].rows) for one in answers):
+            raise ResultsError("These two did not answer the same rows.")
+        places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
+        page = places[start : start + ROWS_A_PAGE]
+        return {"count": len(places), "rows": held_out.told(self._held_out(runs[0]), answers, page)}
+
+    def example(self, run_id: str) -> dict[str, Any]:
+        """Any of the held-out rows; see `held_out.example`."""
+        run = find(self._store, run_id)
+        rows = self._held_out(run)
+        return held_out.example(rows, run.labels, random.randrange(len(rows)))
+
+    def evaluate(self, run_id: str, with_runs: Sequence[str]) -> int:
+        """Answer the held-out rows for a run that kept no answers, and keep them; how many."""
+        run = find(self._store, run_id)
+        models = self._models([find(self._store, one) for one in with_runs[:MOST_RUNS]])
+        folder = held_out.folder(self._store, run)
+        return held_out.answer(run, models, self._held_out(run), folder, MOST_ANSWERED)
+
+    def _held_out(self, run: FinishedRun) -> Split:
+        key = run.plan.dataset, run.plan.settings.evaluation_examples
+        if self._rows is None or self._rows[0] != key:
+            self._rows = key, held_out.load(run)
+        return self._rows[1]
+
+    def _models(self, runs: Sequence[FinishedRun]) -> Any:
+        from cdvft_app.results.side_by_side import load
+
+        key = tuple(run.record.id for run in runs)
+        if self._held is None or self._held[0] != key:
+            self._held = None  # its memory is free before the next is loaded
+            self._held = key, load(runs)
+        return self._held[1]
+
+
+def _given(run: FinishedRun, texts: Sequence[str], second: Sequence[str], image: bytes | None) -> list[Any]:
+    if image is not None:
+        return [inputs.picture(run, image)]
+    if run.plan.model.kind == "image" and not texts:
+        raise ResultsError("Choose an image first.")
+    return inputs.texts(run, texts, second)

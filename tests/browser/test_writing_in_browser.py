@@ -1,0 +1,172 @@
+"""Models that write, on the page: their answers side by side in Use, and how they change on the Train tab."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from studio import Server, Visit, axe_violations
+
+from cdvft_app.catalog import MODELS, get_model, resolve
+from cdvft_app.catalog.rows import Rows
+from cdvft_app.results.answering import Answering
+from cdvft_app.results.questions import Questions
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app"))  # where tiny models are made
+
+pytestmark = pytest.mark.browser
+STOPPED, HOLDS = threading.Event(), threading.Event()
+OWN = "go go go 2"
+
+
+def stream_here(self: Answering, question: str, **about: object) -> Iterator[object]:
+    """In this process; while it `HOLDS`, it waits after a few pieces until it is stopped."""
+    STOPPED.clear()
+    asked = Questions(RunStore(self._store.root), STOPPED.is_set)
+    for place, item in enumerate(getattr(asked, question)(**about)):
+        yield item
+        if HOLDS.is_set() and place > 2:
+            assert STOPPED.wait(60)
+
+
+@pytest.fixture(scope="module")
+def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The ids of a finished race of two methods on a tiny language model, which this process answers for."""
+    import tiny_models
+    from listening import run
+
+    folder = tiny_models.causal(tmp_path_factory.mktemp("llama"))
+    tiny = dataclasses.replace(get_model("smollm2"), source="local", location=str(folder))
+    rows = Rows(tiny_models.numbers(24, seed=1), tiny_models.numbers(8, seed=2), (), None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "smollm2", tiny)  # type: ignore[arg-type]
+        patch.setattr(Answering, "stream", stream_here)
+        patch.setattr(Answering, "ask", lambda self, question, **about: None)
+        patch.setattr(Answering, "stop", lambda self: STOPPED.set())
+        patch.setattr("cdvft_app.results.writing.load_rows", lambda entry, **asked: rows)
+        chosen = {
+            "recipe": "addresses",
+            "max_steps": 4,
+            "batch_size": 8,
+            "max_length": 128,
+            "own_prompt": OWN,
+        }
+        plans = [resolve(RunSettings(method=one, **chosen)) for one in ("cdvft", "lora")]
+        records = server.store.create([plan.settings for plan in plans], "somebody", "Numbers", "1:1")
+        for record, plan in zip(records, plans, strict=True):
+            heard, _ = run(plan, rows, server.store.make_folder(record.id))
+            for event in heard:
+                server.store.append(record.id, event)
+        yield ",".join(record.id for record in records)
+
+
+@pytest.fixture
+def page(visit: Visit, race: str) -> Page:
+    page = visit(f"?tab=use&run={race}", ready="#use-prompt textarea")
+    expect(page.locator("#use-prompt textarea")).to_have_value(OWN)
+    return page
+
+
+def write(page: Page) -> None:
+    page.get_by_role("button", name="Write", exact=True).click()
+
+
+def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> None:
+    expect(page.locator("#use-texts")).to_be_hidden()
+    write(page)
+    expect(page.locator("#use-written [data-ended]")).to_have_count(1)
+    columns = page.locator(".written-columns section")
+    assert [re.sub(r"\s+", " ", title) for title in columns.locator("h3").all_inner_texts()] == [
+        "Base told the same",
+        "Base with 1 example in its prompt",
+        "CDVFT",
+        "LoRA r = 8",
+    ]
+    for column in columns.all():
+        expect(column.locator(".pace")).to_have_text(re.compile(r"^\d+ tokens?, [\d.]+ a second$"))
+        expect(column.locator(".token").first).to_have_attribute("title", re.compile(r"^[\d.]+ %$"))
+
+
+def test_stop_ends_the_writing_and_keeps_what_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdvft_app.results.writing.TELL_EVERY", 0.0)
+    HOLDS.set()
+    try:
+        write(page)
+        stop = page.locator("#use-stop")
+        expect(stop).to_be_enabled()
+        stop.click()
+        expect(page.locator("#use-written [role=status]")).to_have_text("Stopped.")
+    finally:
+        HOLDS.clear()
+    expect(stop).to_be_disabled()
+    expect(page.locator(".written-columns .token").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [("  ", "There is nothing to answer"), ("word " * 60, r"tokens\. The model takes 256 with the answer")],
+)
+def test_a_prompt_that_cannot_be_answered_is_a_sentence(page: Page, prompt: str, sentence: str) -> None:
+    page.locator("#use-prompt textarea").fill(prompt)
+    write(page)
+    expect(page.locator("#use-written [role=alert]")).to_have_text(re.compile(sentence))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_columns_read_well_in_either_colour_and_on_a_phone(visit: Visit, race: str, scheme: str) -> None:
+    narrow = {"width": 390, "height": 844}
+    page = visit(f"?tab=use&run={race}", ready="#use-prompt textarea", color_scheme=scheme, viewport=narrow)
+    page.get_by_role("button", name="Temperature, length, seed").click()
+    write(page)
+    expect(page.locator("#use-written [data-ended]")).to_have_count(1)
+    assert not axe_violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_answers_follow_slider_cursor_and_play(visit: Visit, race: str) -> None:
+    page = visit(f"?run={race}")
+    strip = page.locator(".answers-while-training")
+    said, slider = strip.locator("output"), strip.get_by_role("slider")
+    expect(strip.locator("tbody tr")).to_have_count(5)
+    expect(strip.locator("thead th")).to_have_text(["Prompt", "Right", "CDVFT", "LoRA r\u00a0=\u00a08"])
+    expect(strip.locator("tbody tr").last.locator("th")).to_have_text(OWN)
+    expect(strip.locator("tbody tr").last.locator("td").first).to_have_text("your own")
+    expect(strip.locator(".token").first).to_have_attribute("title", re.compile("%$"))
+    expect(said).to_have_text("After step 4")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(said).to_have_text("Before training")
+    box = page.locator("#run .chart").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2)
+    expect(said).not_to_have_text("Before training")
+    page.mouse.move(box["x"], box["y"] - 40)
+    expect(said).to_have_text("Before training")
+    strip.get_by_role("button", name="Play").click()
+    expect(strip.get_by_role("button", name="Pause")).to_be_visible()
+    expect(said).to_have_text("After step 4")
+    expect(strip.get_by_role("button", name="Play")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_strip_reads_well_in_either_colour_and_on_a_phone(visit: Visit, race: str, scheme: str) -> None:
+    page = visit(f"?run={race}", color_scheme=scheme, viewport={"width": 390, "height": 844})
+    expect(page.locator(".answer-strip .token").first).to_be_visible()
+    assert not axe_violations(page, ".answers-while-training")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_prompt_of_one_s_own_is_asked_for_where_models_write(visit: Visit) -> None:
+    page = visit("")
+    own = page.get_by_label("A prompt of your own")
+    expect(own).to_be_hidden()
+    page.locator("label.recipe", has_text="Read addresses").click()
+    expect(own).to_be_visible()

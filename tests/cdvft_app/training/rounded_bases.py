@@ -1,0 +1,50 @@
+"""Trains a tiny causal model on bases of 4 and 8 bits and prints what came of it: for test_light_training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import tiny_models
+from listening import run
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from cdvft_app.catalog import get_model, resolve
+from cdvft_app.catalog.rows import Rows
+from cdvft_app.events import Started
+from cdvft_app.settings import RunSettings
+from cdvft_app.training import finished
+
+
+def moved(plan, folder: Path) -> float:
+    """The norms of all updates together, which start at zero."""
+    _, model = finished.load_adapted(plan, folder)
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    return sum(float(layer.get_delta_weight("default").norm()) for layer in layers)
+
+
+def main(folder: Path) -> None:
+    (folder / "model").mkdir()
+    model = tiny_models.causal(folder / "model", hidden=64)  # bitsandbytes rounds blocks of 64 weights
+    entry = dataclasses.replace(get_model("smollm2"), source="local", location=str(model))
+    rows = Rows(tiny_models.numbers(24, seed=1), tiny_models.numbers(8, seed=2), (), None)
+    told = {}
+    for method, bits in (("cdvft", 4), ("cdvft", 32), ("lora", 4), ("fourierft", 4), ("cdvft", 8)):
+        chosen = {"max_steps": 3, "batch_size": 8, "max_length": 128, "fourierft_n": 40, "lora_r": 2}
+        plan = resolve(RunSettings(recipe="addresses", method=method, bits=bits, **chosen))
+        plan = dataclasses.replace(plan, model=entry)
+        heard, done = run(plan, rows, folder / f"{method}{bits}")
+        (answer,) = finished.load(plan, done.adapter_folder).predict(["go go 1"])
+        told[f"{method} {bits}"] = {
+            "losses": list(heard.losses().values()),
+            "base": heard.of(Started)[0].base_parameters,
+            "answer": answer.text,
+            "moved": moved(plan, done.adapter_folder),
+        }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

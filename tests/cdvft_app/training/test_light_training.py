@@ -1,0 +1,104 @@
+"""What lets a large model fit: rounded weights, bfloat16, activations computed twice, batches in parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from listening import run
+
+from cdvft_app.catalog.download import DownloadFailed, never, silent
+from cdvft_app.events import Started
+from cdvft_app.prediction.counted import count
+from cdvft_app.tasks.prepare import prepare
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def losses(answer_plan, answer_rows, tmp_path_factory):
+    """`losses(**settings)`: of three steps."""
+
+    def of(**chosen):
+        plan = answer_plan(max_steps=3, learning_rate=0.05, **chosen)
+        heard, _ = run(plan, answer_rows, tmp_path_factory.mktemp("run"))
+        return list(heard.losses().values())
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def usual(losses):
+    return losses()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "tolerance"),
+    [({"gradient_checkpointing": True}, 1e-5), ({"gradient_accumulation": 4}, 0.05)],
+)
+def test_less_memory_learns_the_same(chosen, tolerance, usual, losses):
+    assert len(usual) == 3
+    assert losses(**chosen) == pytest.approx(usual, abs=tolerance)
+
+
+def test_in_bfloat16_frozen_weights_are_kept_so_and_trained_ones_not(answer_plan, answer_rows, tmp_path):
+    import torch
+
+    plan = answer_plan(max_steps=2, precision="bfloat16")
+    heard, done = run(plan, answer_rows, tmp_path)
+    assert heard.of(Started)[0].precision == "bfloat16 mixed with float32"
+    task = prepare(plan, silent, never, answer_rows).task
+    assert {one.dtype for one in task.model.parameters()} == {torch.bfloat16}
+    from safetensors.torch import load_file
+
+    kept = load_file(str(done.adapter_folder / "adapter_model.safetensors"))
+    assert {one.dtype for one in kept.values()} == {torch.float32}
+
+
+def test_rounded_weights_without_bitsandbytes_are_a_sentence(answer_plan, answer_rows, monkeypatch):
+    monkeypatch.setattr("cdvft_app.catalog.language_models.find_spec", lambda name: None)
+    with pytest.raises(DownloadFailed, match=r"4 bits need bitsandbytes: pip install .* or leave bits empty"):
+        prepare(answer_plan(bits=4), silent, never, answer_rows)
+
+
+def test_a_forecast_counts_what_is_spared(answer_plan):
+    def counted(**chosen):
+        return count(answer_plan("lora", **chosen)).step_bytes
+
+    whole, linear = counted(), 106_168_320  # of SmolLM2: 30 blocks of 3,538,944 weights
+    assert whole - counted(bits=8) == 3 * linear
+    assert whole - counted(precision="bfloat16") == 2 * 134_515_008
+    assert counted(bits=4) < counted(bits=8) < whole
+    assert counted(gradient_accumulation=4) < whole
+    assert counted(gradient_checkpointing=True) < 0.75 * whole
+
+
+@pytest.mark.mirror
+@pytest.mark.slow
+def test_a_causal_model_trains_on_a_base_of_4_or_8_bits_on_a_cpu(tmp_path):
+    """In a process with bitsandbytes, which PEFT would import in every other one as well."""
+    packages = tmp_path / "packages"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages)]
+    subprocess.run([*install, "bitsandbytes>=0.48,<1"], check=True)
+    here = Path(__file__).parent
+    paths = [packages, ROOT, here, here.parent]
+    done = subprocess.run(
+        [sys.executable, here / "rounded_bases.py", tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    for one in told.values():
+        assert len(one["losses"]) == 3 and one["moved"] > 1e-3
+        assert one["base"] == told["cdvft 32"]["base"], "a weight counts once, however many bits it has"
+        assert one["answer"]
+    first = {name: one["losses"][0] for name, one in told.items()}
+    assert first["cdvft 4"] != first["cdvft 32"] and first["cdvft 8"] != first["cdvft 32"]
+    assert first["cdvft 4"] == pytest.approx(first["cdvft 32"], rel=0.15)
