@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,18 +63,25 @@ def register(app: AppState) -> None:
         """The data that was uploaded with this token, with size and rows."""
         return {"datasets": [vars(record) for record in library.owned(app.store, _token(token))]}
 
-    def upload_dataset(rows: str, name: str = "pasted rows", token: str = "") -> dict[str, Any]:
+    def upload_dataset(
+        rows: str = "", name: str = "pasted rows", token: str = "", file: str = ""
+    ) -> dict[str, Any]:
         """Keep rows, the text of a CSV, TSV or JSONL file of up to 400,000 characters.
 
-        Without a token of before it gives a new one, which alone can use and delete the data.
+        Or a `file`, such as a zip of pictures: its bytes in base64, in a request of up to 1 MB. Without a
+        token of before it gives a new one, which alone can use and delete the data.
         """
         if not isinstance(rows, str) or len(rows) > MOST_PASTED or not isinstance(name, str):
             raise refusal(f"rows: give the text of a file, of at most {MOST_PASTED:,} characters.")
+        try:
+            content = b64decode(file, validate=True)
+        except (ValueError, TypeError):
+            raise refusal("file: give the bytes of a file in base64.") from None
         owner = _token(token or secrets.token_urlsafe(32))
 
         def give() -> DataRecord:
-            with as_file(None, rows, None) as file:
-                return library.give(app.store, file, owner, name, limits=limits())
+            with as_file(None, content or rows, None) as source:
+                return library.give(app.store, source, owner, name, limits=limits())
 
         record = _or_refusal(give)
         return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}

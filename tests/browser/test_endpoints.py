@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
+import made
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -102,6 +105,13 @@ def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
     assert lost["cannot_resume"] == ["scenes, CDVFT"]
 
 
+def test_a_zip_of_pictures_is_uploaded_as_base64(client: Client, tmp_path: Path) -> None:
+    pictures = b64encode(made.digits_zip(tmp_path / "digits.zip").read_bytes()).decode()
+    given = client.predict(file=pictures, name="digits", api_name="/upload_dataset")
+    said = client.predict(id=given["id"], token=given["token"], api_name="/describe_dataset")
+    assert (said["kind"], said["rows"], len(said["classes"]), said["recipe"]) == ("image", 60, 10, "mnist")
+
+
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "sentence"),
     [
@@ -134,6 +144,8 @@ def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
         ("/start", {"settings": [1, 2]}, "Settings must be one object"),
         ("/start", {"settings": "sentiment"}, "Settings must be one object"),
         ("/start", {"settings": None}, "Settings must be one object"),
+        ("/upload_dataset", {"file": "no base64!"}, "file: give the bytes of a file in base64"),
+        ("/upload_dataset", {}, "Choose a file first, or paste rows"),
         ("/state", {"run_id": "nobody"}, "there is no run 'nobody'"),
         ("/state", {"run_id": {"$ne": 1}}, "there is no run"),
         ("/state", {"run_id": "../history.sqlite"}, "there is no run"),

@@ -12,13 +12,13 @@ from cdvft_app.data.faults import DataRefused
 
 @contextmanager
 def as_file(uploaded: object, pasted: object, path: object) -> Iterator[Path]:
-    """The file that somebody gave: uploaded, pasted as rows, or named. DataRefused where it is none."""
+    """The file that somebody gave: uploaded, pasted as rows or bytes, or named. DataRefused for none."""
     if isinstance(uploaded, str) and uploaded:
         yield Path(uploaded)
-    elif isinstance(pasted, str) and pasted.strip():
+    elif isinstance(pasted, (str, bytes)) and pasted.strip():
         with tempfile.TemporaryDirectory(prefix="cdvft-") as folder:
             file = Path(folder) / "pasted rows.csv"
-            file.write_text(pasted, encoding="utf-8")
+            file.write_bytes(pasted if isinstance(pasted, bytes) else pasted.encode("utf-8", "replace"))
             yield file
     elif isinstance(path, str) and path.strip():
         yield Path(path.strip()).expanduser()

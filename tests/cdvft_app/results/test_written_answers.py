@@ -7,7 +7,7 @@ import json
 import gradio as gr
 import pytest
 
-from cdvft_app.results import answering
+from cdvft_app.results import questions
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.questions import Questions
 from cdvft_app.training.jobs import JobQueue
@@ -24,7 +24,7 @@ def learned(trained, answer_plan, answer_rows):
 @pytest.fixture
 def run(learned, monkeypatch):
     """The same, asked in this process."""
-    monkeypatch.setattr(answering, "find", lambda store, run_id: learned)
+    monkeypatch.setattr(questions, "find", lambda store, run_id: learned)
     monkeypatch.setattr(
         Answering, "_answer", lambda self, question, about: getattr(Questions(self._store), question)(**about)
     )
