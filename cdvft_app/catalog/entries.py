@@ -160,7 +160,7 @@ class Recipe:
     expected: Expected = Expected()
     bits: Literal[4, 8] | None = None
     gradient_checkpointing: bool = False
-    gradient_accumulation: int = 1
+    gradient_accumulation: int | None = None
     precision: Literal["auto", "bfloat16"] = "auto"
 
     def learning_rate(self, method: Method) -> float:

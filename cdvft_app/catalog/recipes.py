@@ -149,7 +149,7 @@ def _written(
     evaluation_examples: int,
     max_length: int,
     batch_size: int,
-    gradient_accumulation: int = 1,
+    gradient_accumulation: int | None = None,
     bits: Literal[4, 8] | None = None,
 ) -> Recipe:
     """A language model of the hub: one pass over so many examples, in bfloat16, activations computed twice.

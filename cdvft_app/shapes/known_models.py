@@ -85,7 +85,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
     KnownModel(
         "meta-llama/Meta-Llama-3-8B",
         "transformers",
-        ("llama-3-8b", "meta-llama/Llama-3-8B", "llama3_8b"),
+        ("llama-3-8b", "meta-llama/Llama-3-8B", "llama3_8b", "meta-llama/Llama-3-8B-Instruct"),
         _llama(4096, 14_336, 32, 32, num_key_value_heads=8, vocab_size=128_256, max_position_embeddings=8192),
     ),
     KnownModel(

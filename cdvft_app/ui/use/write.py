@@ -114,7 +114,7 @@ def connect(
             writers.discard(request.session_hash)
             work.close()
 
-    def stop(request: gr.Request) -> None:
+    def stop_writing(request: gr.Request) -> None:
         if request.session_hash in writers:
             answering.stop()
 
@@ -123,5 +123,5 @@ def connect(
         [at.write.click, at.prompt.submit], write, given, [at.view, at.stop],
         **{**asking, "show_progress": "hidden"},
     )  # fmt: skip
-    at.stop.click(stop, None, None, queue=False, show_progress="hidden", api_visibility="private")
+    at.stop.click(stop_writing, None, None, queue=False, show_progress="hidden", api_visibility="private")
     at.prompt.focus(get_ready, race, None, **{**asking, "show_progress": "hidden"})

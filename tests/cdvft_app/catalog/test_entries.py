@@ -232,7 +232,7 @@ def test_large_models_come_with_what_lets_them_fit() -> None:
         None,
         "auto",
         False,
-        1,
+        None,
     )
 
 
