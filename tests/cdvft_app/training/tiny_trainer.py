@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from cdvft_app import catalog
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.training import trainer
@@ -25,7 +27,7 @@ def save_model(folder: Path) -> None:
 def train(settings, emit, should_stop, folder, resume=False):
     location = str(folder.parents[2] / MODEL)
     model = dataclasses.replace(catalog.get_model("minilm"), source="local", location=location)
-    labels = [number % 2 for number in range(48)]
+    labels = np.arange(48) % 2
     texts = [f"{'film ' * (1 + 5 * number % 7)}{('bad', 'good')[number % 2]}" for number in range(48)]
     rows = Rows(Split(texts[:32], labels[:32]), Split(texts[32:], labels[32:]), ("bad", "good"), None)
     plan = dataclasses.replace(catalog.resolve(settings), model=model)
