@@ -37,7 +37,8 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         per_device_eval_batch_size=max(evaluation_batch, schedule.examples_at_once(settings)),
         gradient_accumulation_steps=settings.gradient_accumulation or 1,
         gradient_checkpointing=settings.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},  # which passes a frozen input on
+        # Not reentrant: that would pass no gradient on from a frozen input.
+        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
         learning_rate=settings.method.learning_rate,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=math.ceil(settings.warmup_ratio * total_steps),
