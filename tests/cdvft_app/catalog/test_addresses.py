@@ -72,7 +72,6 @@ def test_of_a_solution_the_answer_at_its_end_counts() -> None:
 
 
 def test_free_text_has_the_chrf_of_sacrebleu() -> None:
-    pytest.importorskip("sacrebleu")
     free = dataclasses.replace(TEXT, metric="chrf")
     wanted = ["the cat sat on the mat", "it rains"]
     assert answers_measured(wanted, wanted, free) == {"exact_match": 1.0, "chrf": pytest.approx(1.0)}
