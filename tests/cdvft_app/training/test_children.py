@@ -61,9 +61,10 @@ def test_a_child_that_is_killed_is_a_sentence():
 
 
 def test_silence_ends_it(monkeypatch):
+    next(stream(silent))  # the fork server is up from here on
+    monkeypatch.setattr(children, "SILENCE_SECONDS", 3.0)
     items = stream(silent)
     pid = next(items)
-    monkeypatch.setattr(children, "SILENCE_SECONDS", 0.1)
     with pytest.raises(ChildEnded, match="nothing was heard"):
         next(items)
     wait_for(lambda: gone(pid))
