@@ -193,7 +193,7 @@ def test_importing_the_catalogue_loads_no_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("key", ["sentiment", "mnist", "digits"])
+@pytest.mark.parametrize("key", ["sentiment", "mnist", "digits", "addresses"])
 def test_what_a_recipe_promises_is_what_was_recorded(key: str) -> None:
     recorded = json.loads((ROOT / "benchmarks/results/default_race.json").read_text())["summary"][key]
     promised = catalog.get_recipe(key).expected.metric
@@ -201,6 +201,13 @@ def test_what_a_recipe_promises_is_what_was_recorded(key: str) -> None:
     for method, value in promised.items():
         assert recorded[method]["seeds"] == 3
         assert value == recorded[method]["mean"]
+
+
+def test_what_the_untrained_model_reaches_is_what_was_recorded() -> None:
+    recorded = json.loads((ROOT / "benchmarks/results/untrained_addresses.json").read_text())
+    assert [*catalog.get_recipe("addresses").expected.untrained.values()] == [
+        recorded[given]["exact_match"] for given in ("told", "shown")
+    ]
 
 
 def test_how_long_a_hub_recipe_takes_is_what_was_recorded() -> None:
