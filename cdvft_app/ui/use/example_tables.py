@@ -142,7 +142,7 @@ def _scatter(title: str, method: str, answers: Predictions) -> str:
 
 
 def of_rows(found: Mapping[str, Any], titles: Sequence[str], labels: Sequence[str]) -> str:
-    """Rows with what was given, the label and each run's answer; see `held_out.told`."""
+    """Rows with what was given, the label and each run's answer; see `held_out.table_rows`."""
     if not found["rows"]:
         return '<p class="quiet">There is no such row.</p>'
     rows = "".join(

@@ -125,10 +125,10 @@ class Here:
     def alive(self):
         return self.thread.is_alive()
 
-    def say(self, words):
-        self.words.send(words)
+    def send(self, message):
+        self.words.send(message)
 
-    def hear(self, seconds):
+    def receive(self, seconds):
         assert self.words.poll(seconds)
         return self.words.recv()
 
@@ -139,7 +139,7 @@ def talk(tmp_path, monkeypatch):
     store = RunStore(tmp_path)
     (run,) = store.create([RunSettings(method="lora")], "secret")
     made = Answering(store)
-    made._talk = Here(str(tmp_path))
+    made._conversation = Here(str(tmp_path))
     yield made, {"run_ids": [run.id]}
     store.close()
 
