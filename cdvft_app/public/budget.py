@@ -83,19 +83,19 @@ class Budget:
 
 def _refusal(balance: Balance, promised: float, seconds: float) -> str:
     """The time asked for, what is left, what waits already, and what helps."""
-    sentences = [f"{spoken(balance.left)} of your {spoken(balance.whole)} of this server are left."]
+    sentences = [f"{duration(balance.left)} of your {duration(balance.whole)} of this server are left."]
     if seconds:
-        sentences.insert(0, f"This takes about {spoken(seconds)}.")
+        sentences.insert(0, f"This takes about {duration(seconds)}.")
     if promised:
-        sentences.append(f"What you have waiting takes about {spoken(promised)} of it.")
+        sentences.append(f"What you have waiting takes about {duration(promised)} of it.")
     if seconds and balance.left > promised:
         sentences.append("Lower the epochs or the examples.")
     if balance.renews is not None:
-        sentences.append(f"More comes back in {spoken(balance.renews)}.")
+        sentences.append(f"More comes back in {duration(balance.renews)}.")
     return " ".join(sentences)
 
 
-def spoken(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """45 s, 12 min, 3 h 20 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"
