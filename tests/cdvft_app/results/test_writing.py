@@ -60,7 +60,7 @@ def test_each_writes_what_it_writes_alone(race, models):
 
 
 def test_answers_come_piece_by_piece_and_stop_when_asked(race, models, monkeypatch):
-    monkeypatch.setattr("cdvft_app.results.writing.TELL_EVERY", 0.0)
+    monkeypatch.setattr("cdvft_app.results.writing.UPDATE_SECONDS", 0.0)
     whole = sides(models, race)
     lengths = [len(text(told[2])) for told in whole]
     assert lengths == sorted(lengths) and len(set(lengths)) > 5
