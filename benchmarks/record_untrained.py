@@ -47,7 +47,7 @@ def main() -> None:
     shown = worked_examples(rows.train)
     found: dict[str, Any] = {"machine": machine(), "examples_shown": shown}
     for name, examples in (("told", ()), ("shown", shown)):
-        task.shown = examples
+        task.shots = examples
         started = time.perf_counter()
         answers = [one.text or "" for one in task.predict(rows.evaluation.inputs)]
         seconds = time.perf_counter() - started

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from cdvft_app.catalog.entries import DatasetEntry
-
-_BRANCH = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
+from cdvft_app.catalog.entries import UNPINNED, DatasetEntry
 
 ANSWER_DATA = (
     DatasetEntry(
@@ -45,7 +43,7 @@ ANSWER_DATA = (
         train_split="train",
         evaluation_split=None,
         licence="CC BY-NC 4.0",
-        note=f"52,002 instructions with answers of a larger model; one in five is held out. {_BRANCH}",
+        note=f"52,002 instructions with answers of a larger model; one in five is held out. {UNPINNED}",
         examples=41_602,
         files="data/{split}-*.parquet",
     ),
@@ -65,7 +63,7 @@ ANSWER_DATA = (
         evaluation_split=None,
         licence="MIT",
         note="395,000 word problems with their solutions; one in five is held out, and of it the number at "
-        f"the end counts. {_BRANCH}",
+        f"the end counts. {UNPINNED}",
         examples=316_000,
         instruction="Solve the problem step by step, and end with “The answer is:” and the answer.",
         answer_mark="The answer is:",

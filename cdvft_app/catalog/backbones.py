@@ -128,5 +128,5 @@ def _timm_settings(folder: Path) -> dict[str, Any]:
 
 
 def unreadable(entry: ModelEntry, error: Exception) -> DownloadFailed:
-    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return DownloadFailed(f"{entry.title} could not be loaded: {said[:300]}")
+    message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return DownloadFailed(f"{entry.title} could not be loaded: {message[:300]}")

@@ -40,11 +40,11 @@ def reader(columns: Sequence[str], pair: tuple[str, str] | None = None) -> Calla
         )
     prompt, answer = pair
     if prompt == ALPACA[0] and "input" in columns:
-        return lambda row: (_told(row, "instruction", "input"), _told(row, answer))
-    return lambda row: (_told(row, prompt), _told(row, answer))
+        return lambda row: (_joined(row, "instruction", "input"), _joined(row, answer))
+    return lambda row: (_joined(row, prompt), _joined(row, answer))
 
 
-def _told(row: Row, *names: str) -> str:
+def _joined(row: Row, *names: str) -> str:
     return "\n\n".join(str(row[name]).strip() for name in names if str(row[name] or "").strip())
 
 
@@ -54,11 +54,11 @@ def _of_messages(row: Row) -> tuple[str, str]:
     Raises:
         ValueError: the conversation has no answer to a question.
     """
-    said = [(one.get("role"), str(one.get("content") or "").strip()) for one in row[MESSAGES] or ()]
-    last = max((place for place, (role, _) in enumerate(said) if role == "assistant"), default=0)
-    if not last or said[last - 1][0] != "user":
-        roles = ", ".join(str(role) for role, _ in said) or "none"
+    messages = [(one.get("role"), str(one.get("content") or "").strip()) for one in row[MESSAGES] or ()]
+    last = max((place for place, (role, _) in enumerate(messages) if role == "assistant"), default=0)
+    if not last or messages[last - 1][0] != "user":
+        roles = ", ".join(str(role) for role, _ in messages) or "none"
         raise ValueError(
             f"a conversation of {MESSAGES} has the roles {roles}; it must end with user and assistant."
         )
-    return said[last - 1][1], said[last][1]
+    return messages[last - 1][1], messages[last][1]

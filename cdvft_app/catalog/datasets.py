@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cdvft_app.catalog.answer_data import ANSWER_DATA
-from cdvft_app.catalog.entries import DatasetEntry, Metric
+from cdvft_app.catalog.entries import UNPINNED, DatasetEntry, Metric
 
 _DIGITS = tuple("0123456789")
-_BRANCH = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
 
 
 def _glue(
@@ -231,7 +230,7 @@ _ALL = (
         files="data/{split}-*.parquet",
         examples=3_680,
         licence="CC BY-SA 4.0",
-        note=f"37 breeds of cats and dogs. {_BRANCH}",
+        note=f"37 breeds of cats and dogs. {UNPINNED}",
     ),
     _images(
         key="food101",

@@ -1,4 +1,4 @@
-"""What a catalogue entry says. Plain frozen records; nothing here loads anything."""
+"""Catalogue entries: models, datasets and recipes as frozen records; nothing here loads anything."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Kind = Literal["text", "image", "generation"]
 Metric = Literal["accuracy", "matthews", "pearson", "exact_match", "chrf"]
 SHARES: tuple[Metric, ...] = ("accuracy", "exact_match")
 """Metrics that are a share of the evaluation rows, in 0..1: shown as per cent."""
+UNPINNED = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
+"""For the notes of entries whose commit is not known."""
 
 
 @dataclass(frozen=True)

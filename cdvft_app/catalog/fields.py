@@ -24,8 +24,8 @@ def read_fields(text: str, names: Sequence[str]) -> dict[str, str]:
     found = _json_fields(text, names)
     line = re.compile(rf"[\s\-*\d.]*({'|'.join(map(re.escape, names))})\**\s*:\s*\**\s*(.*?)\s*", re.I)
     for one in text.splitlines():
-        if (told := line.fullmatch(one)) and told[2]:
-            found.setdefault(told[1].lower(), told[2])
+        if (match := line.fullmatch(one)) and match[2]:
+            found.setdefault(match[1].lower(), match[2])
     return found
 
 
@@ -37,11 +37,11 @@ def _json_fields(text: str, names: Sequence[str]) -> dict[str, str]:
         values, _ = json.JSONDecoder().raw_decode(text[start:])
     except ValueError:
         return {}
-    said = {str(name).lower(): value for name, value in values.items()}
+    lowercased = {str(name).lower(): value for name, value in values.items()}
     return {
-        name: str(said[name]).strip()
+        name: str(lowercased[name]).strip()
         for name in names
-        if isinstance(said.get(name), str | int) and str(said[name]).strip()
+        if isinstance(lowercased.get(name), str | int) and str(lowercased[name]).strip()
     }
 
 

@@ -63,7 +63,7 @@ def fetch(request: dict[str, Any]) -> dict[str, Any]:
         return {"problem": "no_files", "text": ""}
     if request["limit"] is not None and missing > request["limit"]:
         return {"problem": "too_large", "text": f"{missing / 1e9:.1f} GB"}
-    say({"bytes": missing})
+    send({"bytes": missing})
     allowed, ignored = choice(kind, request["patterns"])
     folder = snapshot_download(  # by the branch's name, so that the cache knows it by that name too
         repository,
@@ -94,7 +94,7 @@ def name_problem(error: Exception) -> dict[str, Any]:
     return {"problem": problem, "text": f"{type(error).__name__}: {text}"[:300]}
 
 
-def say(message: dict[str, Any]) -> None:
+def send(message: dict[str, Any]) -> None:
     """One message to the parent process."""
     print(MARK + json.dumps(message), flush=True)
 
@@ -105,7 +105,7 @@ def main() -> None:
         answer = fetch(json.loads(sys.argv[1]))
     except Exception as error:  # whatever it is, the parent turns it into a sentence
         answer = name_problem(error)
-    say(answer)
+    send(answer)
 
 
 if __name__ == "__main__":

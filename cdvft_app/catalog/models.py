@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cdvft_app.catalog.entries import LinearGroup, ModelEntry
+from cdvft_app.catalog.entries import UNPINNED, LinearGroup, ModelEntry
 
 
 def bert_layers(hidden: int, intermediate: int, depth: int) -> tuple[LinearGroup, ...]:
@@ -44,7 +44,6 @@ def llama_layers(
 
 
 _FUSED = "timm keeps query, key and value in one layer, so the adapter sits on all three together."
-_BRANCH = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
 
 _GATED = "Gated: ask for access on its page of the hub, then log in here with `hf auth login`."
 
@@ -75,7 +74,7 @@ def _writer(
         image_size=None,
         parameters=parameters,
         licence=licence,
-        note=f"{note} {_BRANCH}".strip(),
+        note=f"{note} {UNPINNED}".strip(),
         max_length=max_length,
     )
 
@@ -227,7 +226,7 @@ _ALL = (
         image_size=224,
         parameters=85_798_656,
         licence="Apache-2.0",
-        note=f"{_FUSED} {_BRANCH}",
+        note=f"{_FUSED} {UNPINNED}",
         patch_size=16,
     ),
     ModelEntry(
@@ -244,7 +243,7 @@ _ALL = (
         image_size=224,
         parameters=303_301_632,
         licence="Apache-2.0",
-        note=f"{_FUSED} {_BRANCH}",
+        note=f"{_FUSED} {UNPINNED}",
         patch_size=16,
     ),
     ModelEntry(

@@ -1,4 +1,4 @@
-"""Rows of one's own data: the kept Arrow table, split so that nothing is on both sides."""
+"""Rows of uploaded data: the kept Arrow table, split so that no input is both trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ def divide(own: OwnData) -> Division:
         other_hashes, other_labels, _ = _columns(own, own.evaluation_sha256)
         evaluation = np.flatnonzero(~np.isnan(other_labels))
         unusable += int(np.isnan(other_labels).sum())
-        taken, of_evaluation = other_hashes[evaluation], other_labels[evaluation]
+        evaluation_hashes, evaluation_labels = other_hashes[evaluation], other_labels[evaluation]
     elif own.split:
         evaluation = np.flatnonzero(usable & sides)
-        taken, of_evaluation = hashes[evaluation], labels[evaluation]
+        evaluation_hashes, evaluation_labels = hashes[evaluation], labels[evaluation]
     else:
         evaluation = _held_out(np.flatnonzero(first), labels, own)
-        taken, of_evaluation = hashes[evaluation], labels[evaluation]
+        evaluation_hashes, evaluation_labels = hashes[evaluation], labels[evaluation]
     candidates = places if own.evaluation_sha256 else places[~sides[places]]
-    seen = np.isin(hashes[candidates], taken)
+    seen = np.isin(hashes[candidates], evaluation_hashes)
     if not own.split and not own.evaluation_sha256:  # rows that are evaluated on were drawn out of these
         dropped = int(seen.sum()) - len(evaluation)
     else:
@@ -81,7 +81,7 @@ def divide(own: OwnData) -> Division:
         train,
         evaluation,
         labels[train].astype(kind),
-        of_evaluation.astype(kind),
+        evaluation_labels.astype(kind),
         unusable,
         len(places) - int(first.sum()),
         dropped,
@@ -112,18 +112,18 @@ def _columns(own: OwnData, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndar
         raise ValueError(f"its columns are {', '.join(rows.column_names[1:])}; there is no {lacking.pop()}.")
     names = [f'r."{_quoted(name)}"' for name in own.inputs]
     if own.kind == "image":
-        given = [f"{name}.bytes" for name in names]
-        blank = " OR ".join(f"coalesce(octet_length({one}), 0) = 0" for one in given)
+        inputs = [f"{name}.bytes" for name in names]
+        blank = " OR ".join(f"coalesce(octet_length({one}), 0) = 0" for one in inputs)
     else:
-        given = [f"trim({name})" for name in names]
-        blank = " OR ".join(f"coalesce({one}, '') = ''" for one in given)
+        inputs = [f"trim({name})" for name in names]
+        blank = " OR ".join(f"coalesce({one}, '') = ''" for one in inputs)
     label = f'trim(r."{_quoted(own.label)}")'
     value = (
         f"nullif(list_position($labels, {label}), 0) - 1" if own.labels else f"try_cast({label} AS DOUBLE)"
     )
     side = f'lower(trim(r."{_quoted(own.split)}")) IN $names' if own.split else "false"
     query = (
-        f"SELECT hash({', '.join(given)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
+        f"SELECT hash({', '.join(inputs)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
         f" coalesce({side}, false) AS side FROM r"
     )
     values: dict[str, object] = {"labels": list(own.labels)} if own.labels else {}
@@ -159,12 +159,12 @@ def _taker(own: OwnData, sha256: str, places: np.ndarray):  # type: ignore[no-un
     rows = datasets.Dataset.from_file(str(data_folder() / sha256 / ROWS))
     if own.kind == "image":
         images = rows.cast_column(IMAGE, datasets.Image())
-        return lambda asked: images.select(places[asked])[IMAGE]
+        return lambda chosen: images.select(places[chosen])[IMAGE]
     if len(own.inputs) == 1:
-        return lambda asked: [text.strip() for text in rows.select(places[asked])[own.inputs[0]]]
+        return lambda chosen: [text.strip() for text in rows.select(places[chosen])[own.inputs[0]]]
 
-    def pairs(asked: np.ndarray) -> list[tuple[str, str]]:
-        first, second = (rows.select(places[asked])[name] for name in own.inputs)
+    def pairs(chosen: np.ndarray) -> list[tuple[str, str]]:
+        first, second = (rows.select(places[chosen])[name] for name in own.inputs)
         return [(one.strip(), two.strip()) for one, two in zip(first, second, strict=True)]
 
     return pairs

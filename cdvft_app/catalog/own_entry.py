@@ -20,7 +20,7 @@ def gone(title: str) -> str:
 
 
 def entry(own: OwnData) -> DatasetEntry:
-    """As what the catalogue has."""
+    """Uploaded data as a catalogue entry."""
     return DatasetEntry(
         key=f"own-{own.sha256[:12]}",
         title=own.title,

@@ -81,14 +81,14 @@ def resolve(settings: RunSettings) -> Plan:
     dataset = _dataset(settings, recipe)
     if model.kind != dataset.kind:
         raise InvalidChoice(
-            f"{model.title} takes {_things(model.kind)}, and {dataset.title} has {_things(dataset.kind)}; "
+            f"{model.title} takes {_inputs(model.kind)}, and {dataset.title} has {_inputs(dataset.kind)}; "
             "choose both of one kind."
         )
     if model.kind != recipe.kind:
         fitting = ", ".join(key for key, other in RECIPES.items() if other.kind == model.kind)
         raise InvalidChoice(
-            f"{recipe.title} is for {_things(recipe.kind)}, but {model.title} and {dataset.title} are for "
-            f"{_things(model.kind)}; choose one of {fitting}."
+            f"{recipe.title} is for {_inputs(recipe.kind)}, but {model.title} and {dataset.title} are for "
+            f"{_inputs(model.kind)}; choose one of {fitting}."
         )
     own_model = model.key == recipe.model
     targets = settings.target_modules or (recipe.targets if own_model else model.default_targets)
@@ -119,8 +119,8 @@ def resolve(settings: RunSettings) -> Plan:
             f"{settings.method.title} trains a classifier head, and {model.title} writes its answers without "
             "one. Choose another method."
         )
-    settings = settings.model_copy(update=_light(settings, recipe))
-    _require_light(settings, model, settings.batch_size or recipe.batch_size)
+    settings = settings.model_copy(update=_memory_settings(settings, recipe))
+    _check_memory_settings(settings, model, settings.batch_size or recipe.batch_size)
     settings.method.require_fitting(groups)
     settings.method.require_useful(groups)
     rate = settings.method.learning_rate or recipe.learning_rate(settings.method)
@@ -144,7 +144,7 @@ def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:
     return table[key]
 
 
-def _things(kind: Kind) -> str:
+def _inputs(kind: Kind) -> str:
     return {"text": "text", "image": "images", "generation": "prompts with answers"}[kind]
 
 
@@ -168,8 +168,8 @@ def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, .
     return tuple(layer for layer in model.layers if any(layer.matches(target) for target in targets))
 
 
-def _light(settings: RunSettings, recipe: Recipe) -> dict[str, object]:
-    """What saves memory, where a person chose nothing, as the recipe has it."""
+def _memory_settings(settings: RunSettings, recipe: Recipe) -> dict[str, object]:
+    """Settings that save memory: as chosen, else the recipe's."""
     whole = settings.method.key == "full"  # whose weights cannot be rounded
     return {
         "bits": settings.bits or (None if whole else recipe.bits),
@@ -179,7 +179,7 @@ def _light(settings: RunSettings, recipe: Recipe) -> dict[str, object]:
     }
 
 
-def _require_light(settings: RunSettings, model: ModelEntry, batch_size: int) -> None:
+def _check_memory_settings(settings: RunSettings, model: ModelEntry, batch_size: int) -> None:
     """InvalidChoice for ways to save memory that do not go with what is trained."""
     for name in ("bits", "gradient_checkpointing"):
         if getattr(settings, name) and model.kind != "generation":

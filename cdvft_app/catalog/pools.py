@@ -42,8 +42,8 @@ def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop)
     try:
         return read_tables(entry, source.folder, source.commit)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DownloadFailed(f"{entry.title} could not be read: {said[:400]}") from error
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DownloadFailed(f"{entry.title} could not be read: {message[:400]}") from error
 
 
 def _read_own(entry: DatasetEntry, progress: Progress) -> Pools:

@@ -52,8 +52,8 @@ def hub_status() -> HubStatus:
     if is_offline():
         return HubStatus(False, f"HF_HUB_OFFLINE is set, so the hub is not asked. {OFFLINE_RECIPES}")
     address = endpoint()
-    asked, status = _known.get(address, (0.0, None))
-    if status is None or time.monotonic() - asked > STATUS_KEPT:
+    asked_at, status = _known.get(address, (0.0, None))
+    if status is None or time.monotonic() - asked_at > STATUS_KEPT:
         status = _ask(address)
         _known[address] = (time.monotonic(), status)
     return status

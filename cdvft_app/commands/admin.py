@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cdvft_app.public.budget import spoken
+from cdvft_app.public.budget import duration
 from cdvft_app.public.operator import Operator
 from cdvft_app.store.runs import RunStore
 
@@ -27,7 +27,7 @@ def visitors() -> None:
     """Who took time of this server, and has runs that wait or train."""
     table = Table("visitor", "time", "training", "runs", box=None, header_style="bold")
     for one in _operator().visitors():
-        table.add_row(escape(one.visitor), spoken(one.seconds), spoken(one.training), str(one.runs))
+        table.add_row(escape(one.visitor), duration(one.seconds), duration(one.training), str(one.runs))
     Console(width=TABLE_WIDTH).print(table)
 
 

@@ -72,17 +72,17 @@ def setting_text(setting: dict[str, int | None]) -> str:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    shown = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
     for heading in ("method", "setting", *(heading for heading, _, _ in COLUMNS)):
-        words = heading in ("method", "setting")
-        shown.add_column(heading, justify="left" if words else "right", no_wrap=True)
+        is_text = heading in ("method", "setting")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     counted = [row for row in rows if not row["unavailable"]]
     for row in counted:
-        numbers = (written(row[field]) for _, field, written in COLUMNS)
-        shown.add_row(row["method"], setting_text(row["setting"]), *numbers)
+        numbers = (formatted(row[field]) for _, field, formatted in COLUMNS)
+        table.add_row(row["method"], setting_text(row["setting"]), *numbers)
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)
-    console.print(shown)
+    console.print(table)
     for row in rows:
         if row["unavailable"]:
             console.print(f"{row['method']}: {row['unavailable']}", highlight=False, markup=False)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cdvft_app.commands.findings import show, told
+from cdvft_app.commands.findings import print_progress, show
 from cdvft_app.commands.train import Evaluation, Json, Label, Text
 from cdvft_app.data import library
 from cdvft_app.data.inspect import inspect as inspected
@@ -32,8 +32,8 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Read a file and say what would be learned from it, and what is wrong with it."""
-    kept = keep(file, progress=told)
-    other = keep(evaluation, progress=told) if evaluation else None
+    kept = keep(file, progress=print_progress)
+    other = keep(evaluation, progress=print_progress) if evaluation else None
     try:
         looked = inspected(
             kept,

@@ -1,3 +1,3 @@
-"""What a command returns to the shell."""
+"""Exit codes of the commands."""
 
 FINISHED, FAILED, INVALID, STOPPED = 0, 1, 2, 130

@@ -13,7 +13,7 @@ from cdvft_app.data import library
 from cdvft_app.data.inspect import Inspection
 
 
-def told(fraction: float | None, text: str) -> None:
+def print_progress(fraction: float | None, text: str) -> None:
     """Progress on standard error."""
     typer.echo(f"{text}{'' if fraction is None else f' ({100 * fraction:.0f} %)'}", err=True)
 
@@ -43,28 +43,32 @@ def show(looked: Inspection) -> None:
 
 def lines(looked: Inspection) -> list[str]:
     """The findings, a sentence or two each."""
-    said = [*looked.notes]
+    found = [*looked.notes]
     if looked.problem:
-        return [*said, *(f"left out: {one}" for one in looked.faults), f"Cannot be learned: {looked.problem}"]
-    said.append(f"{looked.task.capitalize()}: {looked.why}")
+        return [
+            *found,
+            *(f"left out: {one}" for one in looked.faults),
+            f"Cannot be learned: {looked.problem}",
+        ]
+    found.append(f"{looked.task.capitalize()}: {looked.why}")
     for name, train, evaluation in looked.classes[:20]:
-        said.append(f"  {name[:60]}: {train:,} rows to train on, {evaluation:,} to evaluate on")
+        found.append(f"  {name[:60]}: {train:,} rows to train on, {evaluation:,} to evaluate on")
     if looked.data:
         data = looked.data
         held = "" if data.evaluation_sha256 or data.split else ", held out, the same share of each class"
-        said.append(f"{data.train_rows:,} rows to train on, {data.evaluation_rows:,} to evaluate on{held}")
+        found.append(f"{data.train_rows:,} rows to train on, {data.evaluation_rows:,} to evaluate on{held}")
     if looked.lengths:
         unit = "tokens" if looked.lengths.exact else "words and marks"
-        said.append(
+        found.append(
             f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.usual}, "
             f"longest {looked.lengths.longest}"
         )
     if looked.majority:
         name, share = looked.majority
-        said.append(
+        found.append(
             f"Always answering “{name}” is right in {100 * share:.1f} %: a score means what is above it."
         )
-    said += [f"left out: {one}" for one in looked.faults]
-    said += [f"mind: {one}" for one in looked.warnings]
-    said.append(library.because(library.nearest(looked.kept.kind)))
-    return said
+    found += [f"left out: {one}" for one in looked.faults]
+    found += [f"mind: {one}" for one in looked.warnings]
+    found.append(library.because(library.nearest(looked.kept.kind)))
+    return found

@@ -1,6 +1,6 @@
-"""The same without a page: `python -m cdvft_app COMMAND`.
+"""The command line: `python -m cdvft_app COMMAND`.
 
-Results go to standard output, progress and complaints to standard error. Exit codes: 0 finished, 1 failed,
+Results go to standard output, progress and errors to standard error. Exit codes: 0 finished, 1 failed,
 2 a choice that cannot be run, 130 stopped.
 """
 

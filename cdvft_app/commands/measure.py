@@ -32,13 +32,13 @@ def measure(
     store = RunStore.default()
     try:
         with closing(measuring(request, WaitingLine(), store.measurements.disturbed)) as lines:
-            for told in lines:
-                if told["kind"] == "begin":
-                    print(f"measuring {told['method']} {setting_text(told['setting'])}", file=sys.stderr)
-                elif told["kind"] == "refused":
-                    print(f"{told['method']}: {told['why']}", file=sys.stderr)
-                elif told["kind"] == "result":
-                    store.measurements.keep(told)
+            for update in lines:
+                if update["kind"] == "begin":
+                    print(f"measuring {update['method']} {setting_text(update['setting'])}", file=sys.stderr)
+                elif update["kind"] == "refused":
+                    print(f"{update['method']}: {update['why']}", file=sys.stderr)
+                elif update["kind"] == "result":
+                    store.measurements.keep(update)
     except MeasuringFailed as error:
         print(error, file=sys.stderr)
         raise typer.Exit(exit_codes.FAILED) from None
@@ -54,16 +54,16 @@ def measure(
 
 
 def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
-    shown = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
     for heading in ("method", "setting", "step", "quartiles", "steps", "peak memory", "others busy"):
-        shown.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=True)
     for row in rows:
         if found := row["measured"]:
             low, median, high = (amount("seconds", found[name]) for name in ("low", "seconds", "high"))
             numbers = (str(found["steps"]), amount("bytes", found["peak_bytes"]), f"{found['others']:.0%}")
-            shown.add_row(row["method"], setting_text(row["setting"]), median, f"{low} to {high}", *numbers)
+            table.add_row(row["method"], setting_text(row["setting"]), median, f"{low} to {high}", *numbers)
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)
-    console.print(shown)
+    console.print(table)
     for sentence in sentences:
         console.print(sentence, highlight=False)

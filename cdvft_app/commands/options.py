@@ -80,7 +80,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         )
 
     own = _own_parameters(command)
-    return _with(with_options, command, [*map(_option, OPTIONS), *own])
+    return _with_signature(with_options, command, [*map(_option, OPTIONS), *own])
 
 
 def with_cost_request(**more: str) -> Callable[..., Callable[..., None]]:
@@ -89,15 +89,15 @@ def with_cost_request(**more: str) -> Callable[..., Callable[..., None]]:
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def with_options(**values: Any) -> None:
-            given = {name: value for name in options if (value := values.pop(name)) is not None}
-            split = {name: given[name].split(",") for name in ("targets", "methods") if name in given}
-            command(parse_cost(given | split), **values)
+            chosen = {name: value for name in options if (value := values.pop(name)) is not None}
+            split = {name: chosen[name].split(",") for name in ("targets", "methods") if name in chosen}
+            command(parse_cost(chosen | split), **values)
 
         parameters = [
             _parameter(name, kind, meaning, None, required=name == "model")
             for name, (kind, meaning) in options.items()
         ]
-        return _with(with_options, command, [*parameters, *_own_parameters(command)])
+        return _with_signature(with_options, command, [*parameters, *_own_parameters(command)])
 
     return decorate
 
@@ -110,7 +110,7 @@ def with_sizes(command: Callable[..., None]) -> Callable[..., None]:
         command({name: value for name, value in chosen.items() if value is not None}, **values)
 
     sizes = [_parameter(name, str, f"{OPTIONS[name][1]} Values with commas.", None) for name in SIZES]
-    return _with(with_options, command, [*_own_parameters(command), *sizes])
+    return _with_signature(with_options, command, [*_own_parameters(command), *sizes])
 
 
 def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
@@ -119,7 +119,7 @@ def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
     return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in rest]
 
 
-def _with(
+def _with_signature(
     with_options: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
     """`with_options` with the name and words of `command`, and these parameters for typer to read."""
@@ -130,21 +130,21 @@ def _with(
 
 def _option(name: str) -> inspect.Parameter:
     kind, meaning = OPTIONS[name]
-    return _parameter(name, kind, meaning, _shown(name))
+    return _parameter(name, kind, meaning, _default_text(name))
 
 
 def _parameter(
-    name: str, kind: Any, meaning: str, shown: str | None, required: bool = False
+    name: str, kind: Any, meaning: str, default_text: str | None, required: bool = False
 ) -> inspect.Parameter:
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=typer.Option(... if required else None, help=meaning, show_default=shown or False),
+        default=typer.Option(... if required else None, help=meaning, show_default=default_text or False),
         annotation=kind if required else kind | None,
     )
 
 
-def _shown(name: str) -> str:
+def _default_text(name: str) -> str:
     """What leaving the option out means."""
     if name in flat.FLAT:
         key, own = flat.FLAT[name]
@@ -156,8 +156,8 @@ def _shown(name: str) -> str:
     return "the recipe's" if default is None else str(default)
 
 
-def _settings(given: dict[str, Any]) -> RunSettings:
+def _settings(chosen: dict[str, Any]) -> RunSettings:
     try:
-        return RunSettings.model_validate({"method": DEFAULT_METHOD, **given})
+        return RunSettings.model_validate({"method": DEFAULT_METHOD, **chosen})
     except ValidationError as error:
         raise InvalidChoice(explain(error)) from None

@@ -33,26 +33,26 @@ def predict(
 ) -> None:
     """Answer texts or images with what a run learned. With --json, one line of JSON an input."""
     run = find(RunStore.default(), run_id)
-    given: list[tuple[str, Any]] = []
+    named_inputs: list[tuple[str, Any]] = []
     if text:
-        given += zip(text, inputs.texts(run, text, second or []), strict=True)
+        named_inputs += zip(text, inputs.texts(run, text, second or []), strict=True)
     for path in image or []:
-        given.append((str(path), inputs.picture_file(run, path)))
+        named_inputs.append((str(path), inputs.picture_file(run, path)))
     if file:
-        given += ((f"row {place}", one) for place, one in enumerate(inputs.table(run, file), 1))
-    if not given:
+        named_inputs += ((f"row {place}", one) for place, one in enumerate(inputs.table(run, file), 1))
+    if not named_inputs:
         raise ResultsError("There is nothing to answer; give --text, --image or --file.")
 
     task, _ = load(run)
-    for (name, _), answer in zip(given, task.predict([one for _, one in given]), strict=True):
+    for (name, _), answer in zip(named_inputs, task.predict([one for _, one in named_inputs]), strict=True):
         of_labels = dict(zip(task.labels, answer.probabilities, strict=False))
         if as_json:
-            said: dict[str, Any] = (
+            result: dict[str, Any] = (
                 {"value": answer.value} if answer.label is None else {"label": answer.label}
             )
             if answer.text is not None:
-                said = {"text": answer.text, "fields": answer.fields}
-            print(json.dumps({"input": name, **said, "probabilities": of_labels}))
+                result = {"text": answer.text, "fields": answer.fields}
+            print(json.dumps({"input": name, **result, "probabilities": of_labels}))
         elif answer.text is not None:
             print(f"{name}\n{answer.text}\n")
         elif answer.label is None:

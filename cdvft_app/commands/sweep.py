@@ -63,10 +63,10 @@ def sweep(
     as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
 ) -> None:
     """Vary the methods' sizes, learning rates and seeds around one recipe. The same command again goes on."""
-    given = {key: value for key, value in locals().items() if value is not None}
+    options = {key: value for key, value in locals().items() if value is not None}
     budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
-    base = {key: given[key] for key in budget if key in given} | {"methods": methods.split(",")}
-    lists = sizes | {key: given[key] for key in ("learning_rates", "seeds") if key in given}
+    base = {key: options[key] for key in budget if key in options} | {"methods": methods.split(",")}
+    lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
     asked = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in asked.runs()]
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -75,13 +75,13 @@ def sweep(
     for plan in plans:
         admitted(plan, store, most_run_seconds())  # before the first one begins
     wanted = [plan.settings for plan in plans]
-    before = [] if again else _cut_off(store, wanted)
+    before = [] if again else _unfinished_sweep(store, wanted)
     runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].recipe.title}")
-    _tell(runs, as_json)
+    _print_results(runs, as_json)
     raise typer.Exit(exit_codes.STOPPED if stopped else exit_codes.FINISHED)
 
 
-def _cut_off(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
+def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
     """The runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
     for runs in store.groups(LOOKED_THROUGH, sweeps=True):
         busy = any(run.state in UNFINISHED for run in runs)
@@ -98,37 +98,37 @@ def _run_all(
     group_id = before[0].group_id if before else None
     ended = sum(run.state in ("finished", "failed") for run in known.values())
     if ended:
-        _say(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
+        _print_status(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
     for place, settings in enumerate(wanted, 1):
-        was = known.get(settings)
-        if was and was.state in ("finished", "failed"):
+        earlier_run = known.get(settings)
+        if earlier_run and earlier_run.state in ("finished", "failed"):
             continue
 
-        take = partial(_take, settings=settings, was=was, title=title, group_id=group_id)
+        take = partial(_take, settings=settings, earlier_run=earlier_run, title=title, group_id=group_id)
         try:
             with ProgressBar() as bar:
                 run = run_here(store, take, bar.listen)
         except KeyboardInterrupt:
-            _say("Interrupted; the same command goes on.")
+            _print_status("Interrupted; the same command goes on.")
             raise typer.Exit(exit_codes.STOPPED) from None
         group_id = run.group_id
-        _say(
+        _print_status(
             f"{place} of {len(wanted)}: {setting_label(_setting_of(run))}, "
-            f"seed {settings.seed}: {_ended(run)}"
+            f"seed {settings.seed}: {_outcome(run)}"
         )
         if run.state == "stopped":
-            _say("Stopped; the same command goes on.")
+            _print_status("Stopped; the same command goes on.")
             return store.group(group_id), True
     return store.group(group_id), False
 
 
 def _take(
-    store: RunStore, settings: RunSettings, was: RunRecord | None, title: str, group_id: str | None
+    store: RunStore, settings: RunSettings, earlier_run: RunRecord | None, title: str, group_id: str | None
 ) -> RunRecord:
-    """Take a run up that was cut off, or make it."""
+    """The earlier run, claimed again, or a new one."""
     process = this_process()
-    if was:
-        return store.leases.acquire(was.id, process)
+    if earlier_run:
+        return store.leases.acquire(earlier_run.id, process)
     forecasts = [admitted(catalog.resolve(settings), store, most_run_seconds())]
     return store.create([settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts)[
         0
@@ -139,19 +139,19 @@ def _setting_of(run: RunRecord) -> Setting:
     return settings_of([group.sweep_run(run)])[0]
 
 
-def _ended(run: RunRecord) -> str:
+def _outcome(run: RunRecord) -> str:
     if run.state != "finished" or run.metric is None:
         return f"{run.state}. {run.reason or ''}".strip()
     return f"{run.metric_name} {score(run.metric_name or '', run.metric)}, {run.seconds:.1f} s"
 
 
-def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
+def _print_results(runs: Sequence[RunRecord], as_json: bool) -> None:
     settings = settings_of([group.sweep_run(run) for run in runs])
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""
-    told = sentences(settings, metric_name, first.result.get("evaluation_examples"))
+    result_sentences = sentences(settings, metric_name, first.result.get("evaluation_examples"))
     if as_json:
-        answer = {"group_id": runs[0].group_id, "metric_name": metric_name, "sentences": told}
+        answer = {"group_id": runs[0].group_id, "metric_name": metric_name, "sentences": result_sentences}
         print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
         return
     table = Table(box=None, header_style="bold")
@@ -170,7 +170,7 @@ def _tell(runs: Sequence[RunRecord], as_json: bool) -> None:
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)
     console.print(table)
-    for sentence in told:
+    for sentence in result_sentences:
         console.print(sentence, markup=False, highlight=False)
 
 
@@ -189,5 +189,5 @@ def _facts(one: Setting) -> dict[str, Any]:
     }
 
 
-def _say(sentence: str) -> None:
+def _print_status(sentence: str) -> None:
     print(sentence, file=sys.stderr)

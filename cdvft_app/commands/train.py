@@ -19,7 +19,7 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
-from cdvft_app.commands.findings import lines, told
+from cdvft_app.commands.findings import lines, print_progress
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
@@ -83,8 +83,8 @@ def _on_own(
 ) -> RunSettings:
     """The settings on a file's rows, with the nearest measured recipe unless one was chosen."""
     store = RunStore.default()
-    record = library.give(store, file, None, progress=told)
-    other = library.give(store, evaluation, None, progress=told) if evaluation else None
+    record = library.give(store, file, None, progress=print_progress)
+    other = library.give(store, evaluation, None, progress=print_progress) if evaluation else None
     looked = library.look(store, record.id, None, inputs=text, label=label, evaluation=other and other.id)
     if rank() == 0:
         for line in lines(looked):

@@ -60,7 +60,7 @@ class _Dialect:
 
 
 def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
-    """A CSV or TSV file, checked; `work` is a folder for what lies between."""
+    """A CSV or TSV file, checked; `work` is a folder for the file as DuckDB reads it."""
     faults = Faults()
     lines = Lines(path, limits, progress, faults)
     clean = work / "clean.csv"
@@ -153,8 +153,8 @@ def _batches(
         for batch in connection.sql(query, params=values).to_arrow_reader(BATCH):
             own = pa.array(rows[place : place + len(batch)], pa.int64())
             place += len(batch)
-            taken = pa.RecordBatch.from_arrays([own, *batch.columns], names=[ROW, *dialect.names])
-            yield _short_enough(taken, dialect.names, faults, limits)
+            rows_read = pa.RecordBatch.from_arrays([own, *batch.columns], names=[ROW, *dialect.names])
+            yield _without_long_values(rows_read, dialect.names, faults, limits)
 
 
 def _rejected(connection: duckdb.DuckDBPyConnection, begins: array[int], faults: Faults) -> list[int]:
@@ -175,7 +175,7 @@ def _rejected(connection: duckdb.DuckDBPyConnection, begins: array[int], faults:
     return rejected
 
 
-def _short_enough(
+def _without_long_values(
     batch: pa.RecordBatch, names: Sequence[str], faults: Faults, limits: Limits
 ) -> pa.RecordBatch:
     """Without rows of which a value is too long."""

@@ -39,7 +39,7 @@ class Faults:
 
     def sentences(self, title: str = "") -> list[str]:
         """“reviews”, row 214, column “stars”: it is empty; 2 rows like it (301, 318). Give it a value."""
-        said = []
+        lines = []
         for kind, count in self.counts.items():
             what, advice, column = kind
             first, *others = self.found[kind]
@@ -53,8 +53,8 @@ class Faults:
                 named = ", ".join(f"{one:,}" if isinstance(one, int) else str(one) for one in others)
                 rest = ", …" if count - 1 > len(others) else ""
                 more = f"; {count - 1:,} {things}{'s' if count > 2 else ''} like it ({named}{rest})"
-            said.append(f"{where}: {what}{more}. {advice[:1].upper()}{advice[1:]}.")
-        return said
+            lines.append(f"{where}: {what}{more}. {advice[:1].upper()}{advice[1:]}.")
+        return lines
 
     def kept(self) -> list[dict[str, Any]]:
         """As JSON."""

@@ -1,4 +1,4 @@
-"""Look at kept data as it would be learned from: task, classes, lengths, split, and what to be warned of."""
+"""Inspect kept data: the task that it makes, its classes, lengths and split, and warnings."""
 
 from __future__ import annotations
 

@@ -87,10 +87,10 @@ def _object(line: str) -> dict[str, Any] | str:
     try:
         found = json.loads(line)
     except ValueError as error:
-        said = (
+        reason = (
             error.msg if isinstance(error, json.JSONDecodeError) else "no number of such a size can be read"
         )
-        return f"it is no JSON ({said[:1].lower()}{said[1:]})"
+        return f"it is no JSON ({reason[:1].lower()}{reason[1:]})"
     except RecursionError:
         return "it is nested too deeply"
     return found if isinstance(found, dict) else f"it holds {type(found).__name__} and no object"

@@ -74,7 +74,7 @@ def keep(path: Path, limits: Limits = LIMITS, progress: Progress = lambda fracti
 
 
 def find(sha256: str) -> Kept | None:
-    """What is kept of a file with this SHA-256, a word of which is nobody's path."""
+    """What is kept of a file with this SHA-256; None where nothing is, or it is damaged."""
     folder = data_folder() / sha256
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))

@@ -52,8 +52,8 @@ def lengths_of(data: OwnData, division: Division) -> Lengths:
         tokenizer = Tokenizer.from_file(str(file))
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        given = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-        counts = [len(one.ids) for one in tokenizer.encode_batch(given)]
+        tokenizer_inputs = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        counts = [len(one.ids) for one in tokenizer.encode_batch(tokenizer_inputs)]
     else:
         counts = [
             1 + sum(len(_WORDS.findall(text)) + 1 for text in texts) for texts in zip(*columns, strict=True)

@@ -1,4 +1,4 @@
-"""What data of one's own may be at most."""
+"""Limits on uploaded data: bytes, rows, columns, pictures; narrower on a public server."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A text file in any usual encoding, as UTF-8 lines that a parser can take.
 
 A file is UTF-8, UTF-16 by its mark, or else Windows-1252. In one that is UTF-8 but for some lines, those are
-read as Windows-1252, and said.
+read as Windows-1252 and listed in `mixed`.
 """
 
 from __future__ import annotations

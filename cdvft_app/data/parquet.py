@@ -85,15 +85,15 @@ def _batches(
         arrays: list[pa.Array] = []
         for name, column in zip(source.columns, (batch.column(one) for one in kept), strict=True):
             if name == IMAGE and source.kind == "image":
-                given = column.to_pylist()
-                for place, (number, one) in enumerate(zip(numbers, given, strict=True)):
+                values = column.to_pylist()
+                for place, (number, one) in enumerate(zip(numbers, values, strict=True)):
                     data = one and one.get("bytes")
                     wrong = check_picture(data or b"", limits)
                     if wrong:
                         source.faults.add(number, wrong, "give another picture", name)
                         whole[place] = False
                 pictures = [
-                    {"bytes": (one or {}).get("bytes"), "path": (one or {}).get("path")} for one in given
+                    {"bytes": (one or {}).get("bytes"), "path": (one or {}).get("path")} for one in values
                 ]
                 arrays.append(pa.array(pictures, source.schema().field(IMAGE).type))
             elif name in classes:
@@ -118,8 +118,8 @@ def _batches(
             if source.kind == "image"
             else pa.array(numbers, pa.int64())
         )
-        taken = pa.RecordBatch.from_arrays([own, *arrays], names=[ROW, *source.columns])
-        yield taken.filter(pa.array(whole))
+        rows_read = pa.RecordBatch.from_arrays([own, *arrays], names=[ROW, *source.columns])
+        yield rows_read.filter(pa.array(whole))
 
 
 def _is_picture(kind: pa.DataType) -> bool:

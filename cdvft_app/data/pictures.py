@@ -181,9 +181,9 @@ def _labels_of_table(
             f"{_short(tables[0].filename)} must have the columns file and label, a row for each picture; its "
             f"columns are {', '.join(map(str, columns)) or 'none'}."
         )
-    said = {str(row[named]).strip(): str(row.get(label) or "").strip() for row in rows}
+    by_name = {str(row[named]).strip(): str(row.get(label) or "").strip() for row in rows}
     return {
-        one.filename: said.get(one.filename) or said.get(PurePosixPath(one.filename).name, "")
+        one.filename: by_name.get(one.filename) or by_name.get(PurePosixPath(one.filename).name, "")
         for one in pictures
     }
 
@@ -193,10 +193,10 @@ def _splits(pictures: list[zipfile.ZipInfo]) -> dict[str, str]:
     names = (*TRAINING_NAMES, *EVALUATION_NAMES)
     splits = {}
     for one in pictures:
-        said = [part.lower() for part in PurePosixPath(one.filename).parts[:-1] if part.lower() in names]
-        if not said:
+        found = [part.lower() for part in PurePosixPath(one.filename).parts[:-1] if part.lower() in names]
+        if not found:
             return {}
-        splits[one.filename] = said[0]
+        splits[one.filename] = found[0]
     return splits if len({split in EVALUATION_NAMES for split in splits.values()}) == 2 else {}
 
 

@@ -1,4 +1,4 @@
-"""What to be warned of before learning from data: each a sentence that says what follows from it."""
+"""Warnings before training on data (imbalance, duplicates, label leaks), each with its consequence."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ def _leak(data: OwnData) -> Iterator[str]:
 
 def _contradictions(data: OwnData) -> Iterator[str]:
     """Equal inputs with different labels."""
-    given = ", ".join(
+    inputs = ", ".join(
         f"r.{quoted(name)}.bytes" if data.kind == "image" else f"trim(r.{quoted(name)})"
         for name in data.inputs
     )
     query = (
-        f"SELECT count(*) FROM (SELECT hash({given}) AS h FROM r WHERE trim(r.{quoted(data.label)}) <> ''"
+        f"SELECT count(*) FROM (SELECT hash({inputs}) AS h FROM r WHERE trim(r.{quoted(data.label)}) <> ''"
         f" GROUP BY h HAVING count(DISTINCT trim(r.{quoted(data.label)})) > 1)"
     )
     with connect(r=table(data.sha256)) as connection:

@@ -84,7 +84,9 @@ def measuring(
             raise MeasuringFailed(RUN_IS_TRAINING)
         end = time.monotonic() + limit
         try:
-            with closing(children.told(_measure, measure, request, limit, every=POLL_SECONDS)) as messages:
+            with closing(
+                children.messages(_measure, measure, request, limit, every=POLL_SECONDS)
+            ) as messages:
                 for message in messages:
                     yield message or {"kind": "on"}
                     if time.monotonic() > end:

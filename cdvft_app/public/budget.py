@@ -53,9 +53,9 @@ class Budget:
 
     @contextmanager
     def spending(self, visitor: str | None, what: str) -> Iterator[Callable[[], None]]:
-        """Count what is done meanwhile; one such thing at a time of each visitor.
+        """Charge the visitor for the time of this block; one such `what` at a time for each visitor.
 
-        Gives a call that says: until now it waited for others, which costs nothing.
+        Yields a function to call when the work begins: the wait for others before that costs nothing.
 
         Raises:
             OverBudget: nothing is left, or the visitor does the same already.
@@ -83,19 +83,19 @@ class Budget:
 
 def _refusal(balance: Balance, promised: float, seconds: float) -> str:
     """The time asked for, what is left, what waits already, and what helps."""
-    said = [f"{spoken(balance.left)} of your {spoken(balance.whole)} of this server are left."]
+    sentences = [f"{duration(balance.left)} of your {duration(balance.whole)} of this server are left."]
     if seconds:
-        said.insert(0, f"This takes about {spoken(seconds)}.")
+        sentences.insert(0, f"This takes about {duration(seconds)}.")
     if promised:
-        said.append(f"What you have waiting takes about {spoken(promised)} of it.")
+        sentences.append(f"What you have waiting takes about {duration(promised)} of it.")
     if seconds and balance.left > promised:
-        said.append("Lower the epochs or the examples.")
+        sentences.append("Lower the epochs or the examples.")
     if balance.renews is not None:
-        said.append(f"More comes back in {spoken(balance.renews)}.")
-    return " ".join(said)
+        sentences.append(f"More comes back in {duration(balance.renews)}.")
+    return " ".join(sentences)
 
 
-def spoken(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """45 s, 12 min, 3 h 20 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"

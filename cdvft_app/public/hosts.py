@@ -1,4 +1,4 @@
-"""Which names this server answers to: a page of elsewhere whose name leads here may not speak for a visitor.
+"""Which Host headers this server answers to, against DNS rebinding: a foreign page whose name leads here.
 
 Source: "DNS rebinding" in the OWASP web security testing guide; the check is that of Jupyter's servers.
 """
@@ -45,9 +45,9 @@ class AllowedHosts:
 
 
 def refusal(name: str) -> str:
-    shown = ascii(_without_port(name)[:MOST_QUOTED])
+    quoted = ascii(_without_port(name)[:MOST_QUOTED])
     return (
-        f"This server does not answer to the name {shown}. Whoever runs it can allow it: set CDVFT_HOSTS "
+        f"This server does not answer to the name {quoted}. Whoever runs it can allow it: set CDVFT_HOSTS "
         "to the name, with commas between several."
     )
 

@@ -19,10 +19,10 @@ EVERY_RUN = 10**9
 
 def is_operator(key: object) -> bool:
     """Whether this is CDVFT_OPERATOR_KEY; never without one. Compares in constant time."""
-    kept = mode().operator_key.get_secret_value()
-    if not kept or not isinstance(key, str):
+    operator_key = mode().operator_key.get_secret_value()
+    if not operator_key or not isinstance(key, str):
         return False
-    return hmac.compare_digest(key.encode("utf-8", "surrogatepass"), kept.encode())
+    return hmac.compare_digest(key.encode("utf-8", "surrogatepass"), operator_key.encode())
 
 
 @dataclass(frozen=True)

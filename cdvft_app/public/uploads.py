@@ -1,4 +1,4 @@
-"""What visitors upload goes after a while, and has a limit in all, so that nobody fills the disk."""
+"""Uploaded files: deleted after CDVFT_UPLOAD_HOURS, and limited in total, so that nobody fills the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished runs, asked from the page: in a process that holds the latest race, and goes when idle."""
+"""Questions from the page to finished runs: a process answers, keeps the latest race, and ends when idle."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ STOP = "stop"
 class Answering:
     """Takes one question at a time; whoever asks from several threads must wait their turn.
 
-    Only runs that `store` finds are asked: those that the visitor of the moment sees. `counted` holds while
-    a question is answered; what it raises is raised before.
+    Only runs that `store` finds can be asked: those that the current visitor sees. `counted` is entered
+    around each question, to count its time; what it raises comes before the question is asked.
     """
 
     def __init__(
@@ -33,118 +33,120 @@ class Answering:
     ) -> None:
         self._store = store
         self._counted = counted
-        self._talk: Conversation | None = None
+        self._conversation: Conversation | None = None
 
-    def ask(self, question: str, **about: Any) -> Any:
+    def ask(self, question: str, **arguments: Any) -> Any:
         """The answer of the question of that name in `Questions`, or its refusal.
 
         Raises:
             ResultsError, StoreError: with a sentence.
         """
-        self._require(about)
+        self._require(arguments)
         with self._counted():
-            return self._answer(question, about)
+            return self._answer(question, arguments)
 
-    def _answer(self, question: str, about: dict[str, Any]) -> Any:
-        self._say((question, about))
-        kind, said = self._hear()
+    def _answer(self, question: str, arguments: dict[str, Any]) -> Any:
+        self._send((question, arguments))
+        kind, answer = self._receive()
         if kind == "refused":
-            raise ResultsError(said)
-        return said
+            raise ResultsError(answer)
+        return answer
 
-    def stream(self, question: str, **about: Any) -> Generator[Any, None, None]:
+    def stream(self, question: str, **arguments: Any) -> Generator[Any, None, None]:
         """The items that the function `question` yields, as they come; closing it ends that.
 
         Raises:
             ResultsError, StoreError: with a sentence.
         """
-        self._require(about)
+        self._require(arguments)
         with self._counted():
-            self._say((question, about))
+            self._send((question, arguments))
             kind = ""
             try:
-                while (heard := self._hear())[0] == "item":
-                    yield heard[1]
-                kind, said = heard
+                while (message := self._receive())[0] == "item":
+                    yield message[1]
+                kind, answer = message
                 if kind == "refused":
-                    raise ResultsError(said)
+                    raise ResultsError(answer)
             finally:
-                if not kind and self._talk is not None:  # closed early: the next question waits for its end
-                    self._say(STOP)
-                    while self._hear()[0] == "item":
+                if not kind and self._conversation is not None:  # closed early
+                    self._send(STOP)
+                    while self._receive()[0] == "item":
                         pass
 
     def stop(self) -> None:
         """Let what is streamed come to its end now; where nothing is, nothing happens."""
-        if self._talk is not None and self._talk.alive():
-            self._say(STOP)
+        if self._conversation is not None and self._conversation.alive():
+            self._send(STOP)
 
-    def _require(self, about: dict[str, Any]) -> None:
-        for run_id in [about["run_id"]] if "run_id" in about else about["run_ids"]:
+    def _require(self, arguments: dict[str, Any]) -> None:
+        for run_id in [arguments["run_id"]] if "run_id" in arguments else arguments["run_ids"]:
             if recorded.get(run_id) is None and self._store.get(run_id) is None:
                 raise UnknownRun(no_run(run_id))
 
-    def _say(self, words: Any) -> None:
-        if self._talk is None or not self._talk.alive():
-            self._talk = Conversation(_serve, str(self._store.root), IDLE_SECONDS)
+    def _send(self, message: Any) -> None:
+        if self._conversation is None or not self._conversation.alive():
+            self._conversation = Conversation(_serve, str(self._store.root), IDLE_SECONDS)
         try:
-            self._talk.say(words)
+            self._conversation.send(message)
         except OSError:
-            raise self._gone() from None
+            raise self._process_ended() from None
 
-    def _hear(self) -> tuple[str, Any]:
-        assert self._talk is not None
+    def _receive(self) -> tuple[str, Any]:
+        assert self._conversation is not None
         try:
-            return self._talk.hear(PATIENCE)
+            return self._conversation.receive(PATIENCE)
         except (EOFError, OSError):
-            raise self._gone() from None
+            raise self._process_ended() from None
 
-    def _gone(self) -> ResultsError:
-        self._talk = None
+    def _process_ended(self) -> ResultsError:
+        self._conversation = None
         return ResultsError(
             "The process that answers has ended, most likely for want of memory. Try fewer runs."
         )
 
     def close(self) -> None:
-        if self._talk is not None:
-            self._talk.end()
+        if self._conversation is not None:
+            self._conversation.end()
 
 
-def _serve(words: Connection, root: str, idle: float) -> None:
-    """Answer until nobody has asked for `idle` seconds, or nobody is there who could.
+def _serve(connection: Connection, root: str, idle: float) -> None:
+    """Answer until no question has come for `idle` seconds, or the other end is closed.
 
-    What is said is ("answer" or "refused", what); what is streamed comes before as ("item", one), and
-    whatever is heard meanwhile says that it should end.
+    The last message for a question is ("answer" or "refused", value). A stream sends ("item", value) before
+    it, and ends early at whatever message comes meanwhile.
     """
     os.environ["RUNS_DIR"] = root  # data of one's own lies there
-    asked = Questions(RunStore(root), words.poll)
+    questions = Questions(RunStore(root), connection.poll)
     with suppress(EOFError):
-        while words.poll(idle):
-            if (heard := words.recv()) != STOP:  # else it came too late
-                words.send(_answered(asked, words, *heard))
+        while connection.poll(idle):
+            if (message := connection.recv()) != STOP:  # else it came too late
+                connection.send(_handle(questions, connection, *message))
 
 
-def _answered(asked: Questions, words: Connection, question: str, about: dict[str, Any]) -> tuple[str, Any]:
-    """The last that is said to a question: the answer, or else why there is none."""
+def _handle(
+    questions: Questions, connection: Connection, question: str, arguments: dict[str, Any]
+) -> tuple[str, Any]:
+    """The last message for a question: its answer, or why there is none."""
     try:
-        said = getattr(asked, question)(**about)
-        if isinstance(said, Iterator):
-            for item in said:
-                words.send(("item", item))
-            said = None
+        answer = getattr(questions, question)(**arguments)
+        if isinstance(answer, Iterator):
+            for item in answer:
+                connection.send(("item", item))
+            answer = None
     except (ResultsError, StoreError) as error:
         return "refused", str(error)
     except EOFError:
         raise
     except Exception as error:  # the next question can be another one
         traceback.print_exc()
-        return "refused", _why(error)
-    return "answer", said
+        return "refused", _failure_sentence(error)
+    return "answer", answer
 
 
-def _why(error: Exception) -> str:
-    """What a failure that nobody foresaw is called, in a sentence."""
+def _failure_sentence(error: Exception) -> str:
+    """A sentence on an unexpected error."""
     if no_room(error):
         return "There is no room left on this disk; free some space and try again."
-    said = " ".join(str(error).split())[:300] or "no message"
-    return f"It failed unexpectedly with {type(error).__name__}: {said}"
+    message = " ".join(str(error).split())[:300] or "no message"
+    return f"It failed unexpectedly with {type(error).__name__}: {message}"

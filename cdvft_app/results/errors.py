@@ -1,4 +1,4 @@
-"""How this room refuses."""
+"""The error of everything that is asked of finished runs, and full disks."""
 
 from __future__ import annotations
 

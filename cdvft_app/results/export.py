@@ -29,7 +29,7 @@ USUAL_RANK = 8
 
 @dataclass(frozen=True)
 class Export:
-    """Of a run what is wanted: "adapter" as it was trained, "merged" into a plain model, or "lora"."""
+    """A run and the form to export: "adapter" as trained, "merged" into a plain model, or "lora"."""
 
     run: FinishedRun
     form: Form

@@ -48,14 +48,14 @@ def load(run: FinishedRun) -> Split:
 
 
 def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path, most: int) -> int:
-    """Answer the rows now and keep that in the folder `out`; how many were answered, at `most`."""
+    """Answer at `most` rows and write the answers into the folder `out`; returns how many were answered."""
     if run.plan.model.kind == "generation":
         raise ResultsError(
             "Written answers are not compared row by row here; Try asks all methods side by side."
         )
     inputs = [held_out.inputs[place] for place in range(min(len(held_out), most))]
-    said = models.answers(run.record.id, inputs)
-    outputs = np.array([one.probabilities or (one.value,) for one in said], dtype=np.float32)
+    answered = models.answers(run.record.id, inputs)
+    outputs = np.array([one.probabilities or (one.value,) for one in answered], dtype=np.float32)
     places = np.arange(len(inputs))
     try:
         return predictions.write(out, places, held_out.labels[: len(inputs)], outputs)
@@ -87,8 +87,8 @@ def chosen(
     return np.array([place for place in np.argsort(order, kind="stable") if wanted[place]], dtype=np.int64)
 
 
-def told(held_out: Split, answers: Sequence[Predictions], places: np.ndarray) -> list[dict[str, Any]]:
-    """Rows as the page shows them: {"row", "given", "image", "label", "answers"}.
+def table_rows(held_out: Split, answers: Sequence[Predictions], places: np.ndarray) -> list[dict[str, Any]]:
+    """Rows of the page's table: {"row", "given", "image", "label", "answers"}.
 
     `given` is a text, a pair of texts as a list, or None beside an `image`, a small PNG as a data address.
 
@@ -103,9 +103,9 @@ def told(held_out: Split, answers: Sequence[Predictions], places: np.ndarray) ->
     return [
         {
             "row": int(first.rows[place]),
-            **_given(held_out.inputs[int(first.rows[place])]),
+            **_input_cell(held_out.inputs[int(first.rows[place])]),
             "label": first.labels[place].item(),
-            "answers": [_said(one, place) for one in answers],
+            "answers": [_answer_cell(one, place) for one in answers],
         }
         for place in places
     ]
@@ -117,25 +117,25 @@ def example(held_out: Split, labels: Sequence[str], place: int) -> dict[str, Any
     `image` is a PNG's bytes; what the row does not have is None. `row` counts from 1.
     """
     one, label = held_out.inputs[place], held_out.labels[place]
-    said = labels[int(label)] if labels else str(label)
-    told: dict[str, Any] = {"row": place + 1, "text": None, "second": None, "image": None, "label": said}
+    label_name = labels[int(label)] if labels else str(label)
+    row: dict[str, Any] = {"row": place + 1, "text": None, "second": None, "image": None, "label": label_name}
     if isinstance(one, str):
-        return told | {"text": one}
+        return row | {"text": one}
     if isinstance(one, tuple | list):
-        return told | {"text": one[0], "second": one[1]}
+        return row | {"text": one[0], "second": one[1]}
     from PIL import Image
 
-    return told | {"image": _png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
+    return row | {"image": _png(Image.fromarray(one) if isinstance(one, np.ndarray) else one)}
 
 
-def _said(answers: Predictions, place: int) -> dict[str, Any]:
+def _answer_cell(answers: Predictions, place: int) -> dict[str, Any]:
     outputs = answers.outputs[place]
     if len(outputs) == 1:
         return {"value": float(outputs[0])}
     return {"class": int(outputs.argmax()), "sure": float(outputs.max())}
 
 
-def _given(one: Any) -> dict[str, Any]:
+def _input_cell(one: Any) -> dict[str, Any]:
     if isinstance(one, str):
         return {"given": _cut(one), "image": None}
     if isinstance(one, tuple | list):

@@ -138,10 +138,10 @@ def table(run: FinishedRun, path: Path) -> list[Any]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"{path} is no CSV file in UTF-8: {error}.") from None
     column = "image" if run.plan.model.kind == "image" else "text"
-    wanted = [column, *(["second"] if takes_pairs(run) else [])]
-    lacking = [name for name in wanted if not rows or rows[0].get(name) is None]
+    columns = [column, *(["second"] if takes_pairs(run) else [])]
+    lacking = [name for name in columns if not rows or rows[0].get(name) is None]
     if lacking:
-        raise ResultsError(f"{path} needs rows under a head with the column {' and '.join(wanted)}.")
+        raise ResultsError(f"{path} needs rows under a head with the column {' and '.join(columns)}.")
     _check_count(len(rows))
     if column == "image":
         return [picture_file(run, path.parent / row["image"]) for row in rows]

@@ -1,4 +1,4 @@
-"""The lines that load an exported run and ask it, as its card shows them; a test runs each of them.
+"""The Python lines on a model card that load an exported run and predict with it; a test runs each of them.
 
 They are for the exported folder, and need what its requirements.txt names, and no app.
 """
@@ -20,30 +20,30 @@ def lines(record: TaskRecord, form: Form, weights: Weights) -> str:
     if form == "merged":
         weights = "whole"
     if record.task == "image-classification":
-        imports, model, asked = _image(record, weights)
+        imports, model, predict = _image(record, weights)
     elif record.task == "text-generation":
-        imports, model, asked = _written(record, weights)
+        imports, model, predict = _generation(record, weights)
     else:
-        imports, model, asked = _text(record, form, weights)
+        imports, model, predict = _text(record, form, weights)
     if weights == "adapter" and form == "adapter" and "import cdvft" not in imports:
         imports = ["import cdvft  # makes CDVFT known to PEFT", *imports]
-    return "\n".join([*imports, "", *model, "", *asked, _said(record)])
+    return "\n".join([*imports, "", *model, "", *predict, _print_line(record)])
 
 
 def _text(record: TaskRecord, form: Form, weights: Weights) -> tuple[list[str], list[str], list[str]]:
     cut = f"truncation=True, max_length={record.max_length}"
-    asked = [f'inputs = tokenizer("your text", {cut}, return_tensors="pt")', "with torch.no_grad():"]
+    predict = [f'inputs = tokenizer("your text", {cut}, return_tensors="pt")', "with torch.no_grad():"]
     tokenizer = 'tokenizer = AutoTokenizer.from_pretrained(".")'
     if form == "merged" and record.pooling == "mean":
         imports = ["import torch", _LOAD_FILE, "from transformers import AutoModel, AutoTokenizer"]
         model = [
             'encoder, head = AutoModel.from_pretrained(".").eval(), load_file("2_Dense/model.safetensors")'
         ]
-        asked += [
+        predict += [
             "    states = encoder(**inputs).last_hidden_state",
             '    logits = states.mean(1) @ head["linear.weight"].T + head["linear.bias"]',
         ]
-        return imports, [*model, tokenizer], asked
+        return imports, [*model, tokenizer], predict
     if record.pooling == "mean":
         kind = "MeanPooledForSequenceClassification"
         imports = [
@@ -59,8 +59,8 @@ def _text(record: TaskRecord, form: Form, weights: Weights) -> tuple[list[str], 
     else:
         revision = f', revision="{record.revision}"' if record.revision else ""
         base = f'"{record.base_model or BASE}"{revision}, num_labels={len(record.labels) or 1}'
-        model, imports = _onto(f"{kind}.from_pretrained({base})", weights, imports)
-    return imports, [*model, tokenizer], [*asked, "    logits = model(**inputs).logits"]
+        model, imports = _load_weights(f"{kind}.from_pretrained({base})", weights, imports)
+    return imports, [*model, tokenizer], [*predict, "    logits = model(**inputs).logits"]
 
 
 def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], list[str]]:
@@ -72,9 +72,9 @@ def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], 
         revision = f"@{record.revision}" if record.revision else ""
         base = f"hf_hub:{record.base_model}{revision}" if record.base_model else f"local-dir:{BASE}"
         options = f"pretrained=True, num_classes={len(record.labels)}, img_size={record.image_size}"
-        model, imports = _onto(f'timm.create_model("{base}", {options})', weights, imports)
+        model, imports = _load_weights(f'timm.create_model("{base}", {options})', weights, imports)
     size = record.image_size
-    asked = [
+    predict = [
         'prepared = json.load(open("config.json"))["pretrained_cfg"]',
         "transform = v2.Compose([",
         f"    v2.ToImage(), v2.Resize({size}, v2.InterpolationMode.BICUBIC), v2.CenterCrop({size}),",
@@ -84,33 +84,33 @@ def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], 
         "with torch.no_grad():",
         "    logits = model(inputs)",
     ]
-    return imports, model, asked
+    return imports, model, predict
 
 
-def _written(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], list[str]]:
+def _generation(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], list[str]]:
     imports = ["import torch", "from transformers import AutoModelForCausalLM, AutoTokenizer"]
     if weights == "whole":
         model = ['model = AutoModelForCausalLM.from_pretrained(".").eval()']
     else:
         revision = f', revision="{record.revision}"' if record.revision else ""
         base = f'AutoModelForCausalLM.from_pretrained("{record.base_model or BASE}"{revision})'
-        model, imports = _onto(base, weights, imports)
-    told = [{"role": "system", "content": record.instruction}] if record.instruction else []
-    asked = [
-        f"messages = {[*told, {'role': 'user', 'content': 'your text'}]!r}",
+        model, imports = _load_weights(base, weights, imports)
+    system = [{"role": "system", "content": record.instruction}] if record.instruction else []
+    predict = [
+        f"messages = {[*system, {'role': 'user', 'content': 'your text'}]!r}",
         "prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)",
         'inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
         "with torch.no_grad():",
         f"    written = model.generate(**inputs, max_new_tokens={record.max_length}, do_sample=False)",
         'answer = written[0, inputs["input_ids"].shape[1]:]',
     ]
-    return imports, [*model, 'tokenizer = AutoTokenizer.from_pretrained(".")'], asked
+    return imports, [*model, 'tokenizer = AutoTokenizer.from_pretrained(".")'], predict
 
 
 _LOAD_FILE = "from safetensors.torch import load_file"
 
 
-def _onto(base: str, weights: Weights, imports: list[str]) -> tuple[list[str], list[str]]:
+def _load_weights(base: str, weights: Weights, imports: list[str]) -> tuple[list[str], list[str]]:
     """Lines that put a run's weights onto its base, and the imports with theirs."""
     if weights == "adapter":
         model = [f"base = {base}", 'model = PeftModel.from_pretrained(base, ".").eval()']
@@ -119,7 +119,7 @@ def _onto(base: str, weights: Weights, imports: list[str]) -> tuple[list[str], l
     return model, [*imports, _LOAD_FILE]
 
 
-def _said(record: TaskRecord) -> str:
+def _print_line(record: TaskRecord) -> str:
     if record.task == "text-generation":
         return "print(tokenizer.decode(answer, skip_special_tokens=True))"
     if not record.labels:

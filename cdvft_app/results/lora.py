@@ -69,7 +69,7 @@ def write_lora(model: nn.Module, rank: int, folder: Path) -> Conversion:
     tensors = {name: tensor.detach().contiguous() for name, tensor in (factors | _head(model)).items()}
     save_file(tensors, str(folder / SAFETENSORS_WEIGHTS_NAME), metadata={"format": "pt"})
     config.save_pretrained(str(folder))
-    return _kept(updates, factors, rank)
+    return _conversion(updates, factors, rank)
 
 
 @torch.no_grad()
@@ -93,7 +93,9 @@ def _head(model: PeftModel) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in saved.items() if not name.startswith(adapted)}
 
 
-def _kept(updates: Mapping[str, torch.Tensor], factors: Mapping[str, torch.Tensor], rank: int) -> Conversion:
+def _conversion(
+    updates: Mapping[str, torch.Tensor], factors: Mapping[str, torch.Tensor], rank: int
+) -> Conversion:
     layers, energy, kept_energy = {}, 0.0, 0.0
     for name, update in updates.items():
         product = factors[f"{name}.lora_B.weight"].double() @ factors[f"{name}.lora_A.weight"].double()

@@ -25,13 +25,13 @@ MOST_ANSWERED = 1024  # held-out rows, where a run kept no answers: what `answer
 class Questions:
     """What can be asked; holds the models of the race that was asked last.
 
-    `stopped` says whether what is streamed should end.
+    `stopped()`: whether a stream should end now.
     """
 
     def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
         self._store, self._stopped = store, stopped
         self._examples: tuple[str, list[tuple[str, str]]] | None = None
-        self._held: tuple[tuple[str, ...], Any] | None = None
+        self._loaded: tuple[tuple[str, ...], Any] | None = None
         self._rows: tuple[object, Split] | None = None
 
     def answer(
@@ -41,7 +41,7 @@ class Questions:
         from cdvft_app.results.side_by_side import FROZEN
 
         runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
-        given = _given(runs[0], texts, second, image)
+        checked = _checked_inputs(runs[0], texts, second, image)
         models = self._models(runs)
         note = "the pretrained model, told the same"
         if models.task.head is not None:
@@ -55,7 +55,7 @@ class Questions:
                     "title": title,
                     "note": note,
                     "method": method,
-                    "answers": [asdict(one) for one in models.answers(run_id, given)],
+                    "answers": [asdict(one) for one in models.answers(run_id, checked)],
                 }
                 for run_id, (title, note, method) in names.items()
             ],
@@ -66,7 +66,7 @@ class Questions:
         runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
         self._models(runs)
         if runs[0].plan.model.kind == "generation":
-            self._shown(runs[0])
+            self._few_shot_examples(runs[0])
 
     def stream(
         self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
@@ -78,10 +78,10 @@ class Questions:
         runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
         checked, models = inputs.prompt(runs[0], prompt), self._models(runs)
         sampling = Sampling(temperature, seed)
-        shown = self._shown(runs[0])
-        return write(models, runs, shown, checked, most=length, sampling=sampling, stopped=self._stopped)
+        few_shot = self._few_shot_examples(runs[0])
+        return write(models, runs, few_shot, checked, most=length, sampling=sampling, stopped=self._stopped)
 
-    def _shown(self, run: FinishedRun) -> list[tuple[str, str]]:
+    def _few_shot_examples(self, run: FinishedRun) -> list[tuple[str, str]]:
         from cdvft_app.results.writing import examples_of
 
         if self._examples is None or self._examples[0] != run.record.id:
@@ -94,7 +94,7 @@ class Questions:
         from cdvft_app.results.proof import prove
 
         run = find(self._store, run_id)
-        return asdict(prove(run, _given(run, texts, second, image)))
+        return asdict(prove(run, _checked_inputs(run, texts, second, image)))
 
     def export(self, run_id: str, form: str, rank: int, out: str) -> str:
         """Write a zip."""
@@ -125,7 +125,7 @@ class Questions:
             raise ResultsError("These two did not answer the same rows.")
         places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
         page = places[start : start + ROWS_A_PAGE]
-        return {"count": len(places), "rows": held_out.told(self._held_out(runs[0]), answers, page)}
+        return {"count": len(places), "rows": held_out.table_rows(self._held_out(runs[0]), answers, page)}
 
     def example(self, run_id: str) -> dict[str, Any]:
         """Any of the held-out rows; see `held_out.example`."""
@@ -150,13 +150,15 @@ class Questions:
         from cdvft_app.results.side_by_side import load
 
         key = tuple(run.record.id for run in runs)
-        if self._held is None or self._held[0] != key:
-            self._held = None  # its memory is free before the next is loaded
-            self._held = key, load(runs)
-        return self._held[1]
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = None  # its memory is free before the next is loaded
+            self._loaded = key, load(runs)
+        return self._loaded[1]
 
 
-def _given(run: FinishedRun, texts: Sequence[str], second: Sequence[str], image: bytes | None) -> list[Any]:
+def _checked_inputs(
+    run: FinishedRun, texts: Sequence[str], second: Sequence[str], image: bytes | None
+) -> list[Any]:
     if image is not None:
         return [inputs.picture(run, image)]
     if run.plan.model.kind == "image" and not texts:

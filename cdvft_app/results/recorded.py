@@ -22,7 +22,7 @@ GROUP = "recorded"
 
 
 @lru_cache(maxsize=1)
-def _kept() -> dict[str, tuple[RunRecord, list[dict[str, Any]]]]:
+def _runs() -> dict[str, tuple[RunRecord, list[dict[str, Any]]]]:
     """Records and rows by the runs' ids; none where nothing was recorded."""
     file = FOLDER / "runs.json"
     if not file.is_file():
@@ -37,17 +37,17 @@ def _record(values: dict[str, Any]) -> RunRecord:
 
 def race() -> list[RunRecord]:
     """The recorded runs in the order of their race."""
-    return [record for record, _ in _kept().values()]
+    return [record for record, _ in _runs().values()]
 
 
 def get(run_id: object) -> RunRecord | None:
     """The recorded run of that id; None where it is none."""
-    return _kept()[run_id][0] if isinstance(run_id, str) and run_id in _kept() else None
+    return _runs()[run_id][0] if isinstance(run_id, str) and run_id in _runs() else None
 
 
 def rows(run_id: str) -> list[dict[str, Any]]:
     """Its steps and evaluations, as a store gives them."""
-    return _kept()[run_id][1]
+    return _runs()[run_id][1]
 
 
 def folder(record: RunRecord) -> Path:

@@ -20,7 +20,7 @@ TRAINING = ("transformers", "accelerate", "datasets", "scikit-learn")
 def write_requirements(
     kind: Kind, folder: Path, *, with_peft: bool, with_library: bool, training: bool = False
 ) -> None:
-    """`requirements.txt` for what is in the folder; `with_library`: and the wheel, which needs PEFT."""
+    """`requirements.txt` for what is in the folder; `with_library`: also this library's wheel."""
     of_peft = ("peft",) if with_peft or with_library else ()
     names = dict.fromkeys((*PACKAGES[kind], *of_peft, *(TRAINING if training else ())))
     lines = [f"{name}=={version(name).partition('+')[0]}" for name in names]

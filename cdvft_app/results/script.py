@@ -31,7 +31,7 @@ from cdvft_app.training import arguments, schedule
 
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
 CELL = "# %% "
-NOT_ASKED_FOR = {
+LEFT_OUT = {
     "base_model_name_or_path",
     "revision",
     "inference_mode",
@@ -132,13 +132,15 @@ def _method(run: FinishedRun) -> str:
     if run.weights != "adapter":
         return run.record.method
     config = PeftConfig.from_pretrained(str(run.folder))
-    given: Mapping[str, Any] = {
+    options: Mapping[str, Any] = {
         field.name: value
         for field in dataclasses.fields(config)
-        if field.name not in NOT_ASKED_FOR and (value := getattr(config, field.name)) != _default(field)
+        if field.name not in LEFT_OUT and (value := getattr(config, field.name)) != _default(field)
     }
-    said = [f"{key}={sorted(value) if isinstance(value, set) else value!r}" for key, value in given.items()]
-    return f"{type(config).__name__}({', '.join(said)})"
+    keywords = [
+        f"{key}={sorted(value) if isinstance(value, set) else value!r}" for key, value in options.items()
+    ]
+    return f"{type(config).__name__}({', '.join(keywords)})"
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

@@ -20,7 +20,7 @@ from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.worked_examples import worked_examples
 from cdvft_app.tasks.writing import Sampling
 
-TELL_EVERY = 0.1  # seconds
+UPDATE_SECONDS = 0.1
 TOO_LONG = "No example fits beside this prompt."
 
 
@@ -72,28 +72,34 @@ def write(
     """
     task = cast(GenerationTask, models.task)
     try:
-        shown = task.fitting(prompt, examples, most)
+        few_shot = task.fitting(prompt, examples, most)
     except InvalidInput as error:
         raise ResultsError(str(error)) from None
-    given = f"with {len(shown)} example{'s' if len(shown) > 1 else ''} in its prompt" if shown else TOO_LONG
-    sides = [Side("Base", "told the same", None), Side("Base", given, None, ended=not shown)]
+    note = (
+        f"with {len(few_shot)} example{'s' if len(few_shot) > 1 else ''} in its prompt"
+        if few_shot
+        else TOO_LONG
+    )
+    sides = [Side("Base", "told the same", None), Side("Base", note, None, ended=not few_shot)]
     sides += [Side(run.label, "", run.record.method) for run in runs]
-    ways = [(FROZEN, ()), (FROZEN, shown), *((run.record.id, ()) for run in runs)]
+    ways = [(FROZEN, ()), (FROZEN, few_shot), *((run.record.id, ()) for run in runs)]
     streams = [
         task.stream(prompt, most, sampling, partial(models.forward, key), examples) for key, examples in ways
     ]
-    told = 0.0
+    last_update = 0.0
     while not stopped() and not all(side.ended for side in sides):
         for side, stream in zip(sides, streams, strict=True):
             if not side.ended:
-                _go_on(side, stream)
-            if time.monotonic() - told >= TELL_EVERY:  # within a round: the first word is soon there
-                told = time.monotonic()
+                _write_token(side, stream)
+            if (
+                time.monotonic() - last_update >= UPDATE_SECONDS
+            ):  # within a round: the first word is soon there
+                last_update = time.monotonic()
                 yield [asdict(side) for side in sides]
-    yield [asdict(_read(side, task.fields)) for side in sides]
+    yield [asdict(_with_fields(side, task.fields)) for side in sides]
 
 
-def _go_on(side: Side, stream: Iterator[tuple[str, float] | None]) -> None:
+def _write_token(side: Side, stream: Iterator[tuple[str, float] | None]) -> None:
     """One token more."""
     began = time.perf_counter()
     try:
@@ -108,7 +114,7 @@ def _go_on(side: Side, stream: Iterator[tuple[str, float] | None]) -> None:
         side.pieces.append(piece)
 
 
-def _read(side: Side, names: Sequence[str]) -> Side:
+def _with_fields(side: Side, names: Sequence[str]) -> Side:
     """With the fields of what it wrote."""
     if not names or not side.pieces:
         return side

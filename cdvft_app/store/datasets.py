@@ -1,4 +1,4 @@
-"""Who has which data: a name for the bytes that somebody gave, which several may have given.
+"""Who owns which uploaded data: each owner's name for a file; several may have uploaded the same bytes.
 
 The rows themselves lie in a folder named by the SHA-256 of the bytes; who has them is told to nobody else.
 """
@@ -64,7 +64,7 @@ class Datasets:
                     " used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
-            return _one(connection, data_id, token)
+            return _require_data(connection, data_id, token)
 
     def of(self, token: str | None) -> list[DataRecord]:
         """The owner's, the latest first."""
@@ -75,7 +75,7 @@ class Datasets:
     def get(self, data_id: object, token: str | None) -> DataRecord:
         """The owner's data with this id, or `UnknownData`; another's is as unknown as none."""
         with self._database.reading() as connection:
-            return _one(connection, data_id, token)
+            return _require_data(connection, data_id, token)
 
     def has(self, token: str | None, sha256: str) -> bool:
         """Whether the owner gave these bytes."""
@@ -99,13 +99,13 @@ class Datasets:
         if not one_line(name):
             raise StoreError(f"A name needs at least one visible character; got {name[:40]!r}.")
         with self._database.writing() as connection:
-            found = _one(connection, data_id, token)
+            found = _require_data(connection, data_id, token)
             connection.execute("UPDATE datasets SET name = ? WHERE id = ?", (one_line(name), found.id))
 
     def delete(self, data_id: object, token: str | None) -> str | None:
         """Forget it; the SHA-256 of bytes that now nobody has, to be removed."""
         with self._database.writing() as connection:
-            found = _one(connection, data_id, token)
+            found = _require_data(connection, data_id, token)
             connection.execute("DELETE FROM datasets WHERE id = ?", (found.id,))
             query = "SELECT 1 FROM datasets WHERE sha256 = ?"
             return None if connection.execute(query, (found.sha256,)).fetchone() else found.sha256
@@ -122,14 +122,14 @@ class Datasets:
         What a run of the owner waits for, or learns from, is in use.
         """
         now = time.time()
-        waited_for = (
+        mark_in_use = (
             "UPDATE datasets SET used = ? WHERE EXISTS (SELECT 1 FROM runs WHERE runs.token_hash IS "
             f"datasets.token_hash AND state IN ({', '.join('?' * len(UNFINISHED))}) AND datasets.sha256 IN "
             "(json_extract(settings, '$.data.sha256'), json_extract(settings, '$.data.evaluation_sha256')))"
         )
         query = "DELETE FROM datasets WHERE used < ? RETURNING sha256"
         with self._database.writing() as connection:
-            connection.execute(waited_for, (now, *UNFINISHED))
+            connection.execute(mark_in_use, (now, *UNFINISHED))
             gone = {row["sha256"] for row in connection.execute(query, (now - 3600 * hours,)).fetchall()}
             kept = {row["sha256"] for row in connection.execute("SELECT sha256 FROM datasets").fetchall()}
         return sorted(gone - kept)
@@ -148,7 +148,7 @@ def _hash(token: str | None) -> str | None:
     return None if token is None else owners.token_hash(token)
 
 
-def _one(connection: sqlite3.Connection, data_id: object, token: str | None) -> DataRecord:
+def _require_data(connection: sqlite3.Connection, data_id: object, token: str | None) -> DataRecord:
     query = f"SELECT {COLUMNS} FROM datasets WHERE id = ? AND token_hash IS ?"
     row = connection.execute(query, (possible_id(data_id), _hash(token))).fetchone()
     if row is None:

@@ -80,9 +80,9 @@ def after(
 ) -> tuple[list[dict[str, Any]], int]:
     """At most `limit` rows after `cursor`, and the cursor of the last of them."""
     cursor = min(max(cursor, 0), LARGEST_CURSOR)
-    wanted = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
+    kind_condition = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
     found = connection.execute(
-        f"SELECT cursor, kind, step, data FROM rows WHERE run_id = ? AND cursor > ?{wanted}"
+        f"SELECT cursor, kind, step, data FROM rows WHERE run_id = ? AND cursor > ?{kind_condition}"
         " ORDER BY cursor LIMIT ?",
         (run_id, cursor, *(kinds or ()), max(limit, 0)),
     ).fetchall()

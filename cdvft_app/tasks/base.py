@@ -1,4 +1,4 @@
-"""What a task is: how rows become what a model takes, what is lost and won on them, and what it answers.
+"""What a task is: how rows become model inputs, its loss and metric, and its predictions.
 
 text.py, image.py and generation.py are the tasks there are. A further one is one file with a `Task` of its
 own and one line in prepare.py: the trainer asks for nothing that is not here.
@@ -102,7 +102,7 @@ class Task(ABC):
 
     @abstractmethod
     def lengths(self, examples: Examples) -> list[int]:
-        """What a batch is padded to grows with these: tokens of a text, 1 for an image."""
+        """Of each example, for batches of similar length: tokens of a text, 1 for an image."""
 
     @abstractmethod
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
@@ -110,15 +110,15 @@ class Task(ABC):
 
     @abstractmethod
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
-        """How much of what throughput counts is in a batch of inputs."""
+        """Tokens or images in a batch of inputs, as `throughput_unit` counts them."""
 
     @abstractmethod
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
-        """What training lowers: a batch's mean, from what the model gave."""
+        """The training loss: a batch's mean, of the model's outputs."""
 
     @abstractmethod
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
-        """What an evaluation keeps of what the model gave, one row an example."""
+        """What an evaluation keeps of the model's outputs, one row an example, for `measure`."""
 
     def write(self, inputs: dict[str, Tensor]) -> Tensor:
         """Answers to a batch of inputs, as `measure` takes them in place of what was kept; see `writes`."""

@@ -46,7 +46,7 @@ class GenerationTask(Task):
     """A causal language model of transformers, and its tokenizer.
 
     Attributes:
-        shown: prompts with their answers that stand before every prompt, for a model that was not trained.
+        shots: few-shot examples, (prompt, answer), put before every prompt, for a model that was not trained.
         context: tokens of prompt and answer together that the model takes.
     """
 
@@ -65,7 +65,7 @@ class GenerationTask(Task):
         self.max_length = plan.settings.max_length
         self.dataset = plan.dataset
         self.instruction, self.fields = plan.dataset.instruction, plan.dataset.fields
-        self.shown: Sequence[tuple[str, str]] = ()
+        self.shots: Sequence[tuple[str, str]] = ()
         self.tokenizer = opened.tokenizer
         self.context = opened.context or self.max_length
         self.end = int(self.tokenizer.eos_token_id)
@@ -102,7 +102,7 @@ class GenerationTask(Task):
             raise InvalidInput("Give a list of texts, also for a single one.")
         if any(not isinstance(text, str) for text in inputs):
             raise InvalidInput("Give texts only.")
-        found = [{"input_ids": self._prompt(text, self.shown)} for text in inputs]
+        found = [{"input_ids": self._prompt(text, self.shots)} for text in inputs]
         if labels is None:
             for row in found:
                 self._check_length("This text", len(row["input_ids"]) + 1)
@@ -114,12 +114,12 @@ class GenerationTask(Task):
             self._check_length(f"Row {place} with its answer", len(row["input_ids"]) + len(row["labels"]))
         return found
 
-    def _prompt(self, text: str, shown: Sequence[tuple[str, str]]) -> list[int]:
-        told = [{"role": "system", "content": self.instruction}] if self.instruction else []
-        for prompt, answer in shown:
-            told += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+    def _prompt(self, text: str, shots: Sequence[tuple[str, str]]) -> list[int]:
+        messages = [{"role": "system", "content": self.instruction}] if self.instruction else []
+        for prompt, answer in shots:
+            messages += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         laid_out = self.tokenizer.apply_chat_template(
-            [*told, {"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
+            [*messages, {"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
         )
         return self.tokenizer(laid_out, add_special_tokens=False).input_ids
 
@@ -166,27 +166,27 @@ class GenerationTask(Task):
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
         """Cross-entropy of the answers' tokens, their mean over the batch; in float32."""
-        logits = self._of_answers(outputs, labels)
+        logits = self._answer_logits(outputs, labels)
         learned = labels != IGNORED
         return F.cross_entropy(logits[learned].float(), labels[learned])
 
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
         """(B, K): the most probable token at each place of an answer, `IGNORED` elsewhere."""
-        told = self._of_answers(outputs, labels).argmax(-1)
-        return torch.where(labels == IGNORED, labels, told)
+        predicted = self._answer_logits(outputs, labels).argmax(-1)
+        return torch.where(labels == IGNORED, labels, predicted)
 
     @staticmethod
-    def _of_answers(outputs: Any, labels: Tensor) -> Tensor:
-        """(B, K, vocabulary): what the model says of each place from the one before it."""
+    def _answer_logits(outputs: Any, labels: Tensor) -> Tensor:
+        """(B, K, vocabulary): the logits that predict each token of the answers."""
         return outputs.logits[:, -labels.shape[1] - 1 : -1]
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
         """Exact match; F1 of the fields where answers have some, chrF where they are free text."""
-        given, wanted = (
+        predicted, expected = (
             [self._text(row) for row in np.asarray(side)]
             for side in (evaluation.predictions, evaluation.label_ids)
         )
-        return answers_measured(given, wanted, self.dataset)
+        return answers_measured(predicted, expected, self.dataset)
 
     def _text(self, ids: Sequence[int] | np.ndarray) -> str:
         """Up to the first end; without one, a mark shows that it would have gone on."""
@@ -207,10 +207,10 @@ class GenerationTask(Task):
                 (token, probability(logits, token)) for token, logits in self._tokens(batch, forward=forward)
             ]
             ids, shares = (torch.stack(side, dim=1).tolist() for side in zip(*steps, strict=True))
-            for place, row, sure in zip(places, ids, shares, strict=True):
+            for place, row, row_p in zip(places, ids, shares, strict=True):
                 text = self._text(row)
                 found[place] = Prediction(
-                    None, (), None, text, read_fields(text, self.fields) or None, self._pieces(row, sure)
+                    None, (), None, text, read_fields(text, self.fields) or None, self._pieces(row, row_p)
                 )
         return [found[place] for place in range(len(examples))]
 
@@ -244,21 +244,21 @@ class GenerationTask(Task):
         room = self.max_length - int(inputs["attention_mask"].sum(1).min())
         return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
 
-    def fitting(self, prompt: str, shown: Sequence[tuple[str, str]], most: int) -> Sequence[tuple[str, str]]:
+    def fitting(self, prompt: str, shots: Sequence[tuple[str, str]], most: int) -> Sequence[tuple[str, str]]:
         """As many of these examples as fit before a prompt whose answer may have `most` tokens.
 
         Raises:
             InvalidInput: not even the prompt alone does.
         """
         room = self.context - most
-        alone = len(self._prompt(prompt, ()))
-        if alone > room:
+        length = len(self._prompt(prompt, ()))
+        if length > room:
             raise InvalidInput(
-                f"This prompt has {alone:,} tokens. The model takes {self.context:,} with the answer, which "
+                f"This prompt has {length:,} tokens. The model takes {self.context:,} with the answer, which "
                 f"may have {most:,}; shorten the prompt, or the answer's length."
             )
-        counts = range(len(shown), -1, -1)
-        return shown[: next(count for count in counts if len(self._prompt(prompt, shown[:count])) <= room)]
+        counts = range(len(shots), -1, -1)
+        return shots[: next(count for count in counts if len(self._prompt(prompt, shots[:count])) <= room)]
 
     def stream(
         self,
@@ -266,11 +266,11 @@ class GenerationTask(Task):
         most: int,
         sampling: Sampling,
         forward: Callable[..., Any] | None = None,
-        shown: Sequence[tuple[str, str]] = (),
+        shots: Sequence[tuple[str, str]] = (),
     ) -> Iterator[tuple[str, float] | None]:
         """The answer as it is written: for each token the piece of text that it completes, or None."""
         pieces = Pieces(self._decode)
-        inputs = self.collate([{"input_ids": self._prompt(prompt, shown)}])
+        inputs = self.collate([{"input_ids": self._prompt(prompt, shots)}])
         for token, logits in self._tokens(inputs, most, forward, sampling):
             if int(token) == self.end:
                 return

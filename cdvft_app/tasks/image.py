@@ -102,20 +102,20 @@ class _Images(Dataset[dict[str, Any]]):
         return len(self.inputs)
 
     def __getitem__(self, place: int) -> dict[str, Any]:
-        example = {"x": self.transform(_picture(self.inputs[place]))}
+        example = {"x": self.transform(_checked_image(self.inputs[place]))}
         return example if self.labels is None else {**example, "labels": int(self.labels[place])}
 
 
-def _picture(given: Any) -> Image | np.ndarray:
-    if isinstance(given, Image):
-        return given.convert("RGB")
-    if not isinstance(given, np.ndarray):
-        came = type(given).__name__
-    elif given.dtype == np.uint8 and (given.ndim == 2 or given.shape[2:] == (3,)):
-        return given
+def _checked_image(image: Any) -> Image | np.ndarray:
+    if isinstance(image, Image):
+        return image.convert("RGB")
+    if not isinstance(image, np.ndarray):
+        got = type(image).__name__
+    elif image.dtype == np.uint8 and (image.ndim == 2 or image.shape[2:] == (3,)):
+        return image
     else:
-        came = f"an array of {given.dtype} {given.shape}"
-    raise InvalidInput(f"Got {came}; an image must be a PIL one, or a uint8 array (H, W) or (H, W, 3).")
+        got = f"an array of {image.dtype} {image.shape}"
+    raise InvalidInput(f"Got {got}; an image must be a PIL one, or a uint8 array (H, W) or (H, W, 3).")
 
 
 def squared(size: int) -> v2.Transform:

@@ -58,8 +58,8 @@ class LabelledTask(Task):
         found = []
         for start in range(0, len(examples), BATCH):
             batch = [examples[place] for place in range(start, min(start + BATCH, len(examples)))]
-            given = {name: tensor.to(device) for name, tensor in self.collate(batch).items()}
-            found.append(self.kept((forward or self.model)(**given)).cpu())
+            model_inputs = {name: tensor.to(device) for name, tensor in self.collate(batch).items()}
+            found.append(self.kept((forward or self.model)(**model_inputs)).cpu())
         self.model.train(trained)
         return torch.cat(found) if found else torch.empty(0, len(self.labels) or 1)
 

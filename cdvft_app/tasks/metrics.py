@@ -1,4 +1,4 @@
-"""How good predictions are, in numbers."""
+"""Metrics of a task's predictions: accuracy, correlations, exact match, field F1, chrF."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ def measure(metric: Metric, logits: Any, labels: Any) -> float:
     return float((classes == labels).mean())
 
 
-def answers_measured(given: Sequence[str], wanted: Sequence[str], dataset: DatasetEntry) -> dict[str, float]:
-    """Answers against those that were wanted, each in 0..1.
+def answers_measured(
+    predicted: Sequence[str], expected: Sequence[str], dataset: DatasetEntry
+) -> dict[str, float]:
+    """Metrics of predicted answers against the expected ones, each in 0..1.
 
     exact_match is the share that is right in whole: as text, or what follows the data's mark, or, of answers
     with fields, in every field and with none too many. Those also have field_f1, the harmonic mean of
@@ -37,13 +39,13 @@ def answers_measured(given: Sequence[str], wanted: Sequence[str], dataset: Datas
     metric is chrf there is that, too: sacrebleu's chrF2 of all answers, a character n-gram F-score.
     """
     if dataset.fields:
-        return _fields_measured(given, wanted, dataset.fields)
-    finals = [[_final(text, dataset.answer_mark) for text in side] for side in (given, wanted)]
+        return _fields_measured(predicted, expected, dataset.fields)
+    finals = [[_final(text, dataset.answer_mark) for text in side] for side in (predicted, expected)]
     measured = {"exact_match": float(np.mean([one == other for one, other in zip(*finals, strict=True)]))}
     if dataset.metric == "chrf":
         from sacrebleu.metrics.chrf import CHRF
 
-        measured["chrf"] = CHRF().corpus_score(list(given), [list(wanted)]).score / 100
+        measured["chrf"] = CHRF().corpus_score(list(predicted), [list(expected)]).score / 100
     return measured
 
 
@@ -52,21 +54,23 @@ def _final(text: str, mark: str) -> str:
     return text.rpartition(mark)[2].strip().rstrip(".") if mark else text.strip()
 
 
-def _fields_measured(given: Sequence[str], wanted: Sequence[str], fields: Sequence[str]) -> dict[str, float]:
+def _fields_measured(
+    predicted: Sequence[str], expected: Sequence[str], fields: Sequence[str]
+) -> dict[str, float]:
     pairs = [
         [{(name, same(value)) for name, value in read_fields(text, fields).items()} for text in texts]
-        for texts in (given, wanted)
+        for texts in (predicted, expected)
     ]
-    told, true = pairs
-    shared = sum(len(one & other) for one, other in zip(told, true, strict=True))
-    total = sum(map(len, told)) + sum(map(len, true))
+    found, right = pairs
+    shared = sum(len(one & other) for one, other in zip(found, right, strict=True))
+    total = sum(map(len, found)) + sum(map(len, right))
     return {
-        "exact_match": float(np.mean([one == other for one, other in zip(told, true, strict=True)])),
+        "exact_match": float(np.mean([one == other for one, other in zip(found, right, strict=True)])),
         "field_f1": 2 * shared / total if total else 0.0,
     }
 
 
-def wrong_fields(given: str, wanted: str, fields: Sequence[str]) -> tuple[str, ...]:
+def wrong_fields(predicted: str, expected: str, fields: Sequence[str]) -> tuple[str, ...]:
     """The fields that an answer has otherwise than the right one: another value, missing, or too many."""
-    told, true = read_fields(given, fields), read_fields(wanted, fields)
-    return tuple(name for name in fields if same(told.get(name, "")) != same(true.get(name, "")))
+    found, right = read_fields(predicted, fields), read_fields(expected, fields)
+    return tuple(name for name in fields if same(found.get(name, "")) != same(right.get(name, "")))

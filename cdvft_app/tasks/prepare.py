@@ -69,15 +69,15 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
     )
 
 
-def _watched(task: Task, rows: Rows, own: str | None) -> Watched:
+def _watched(task: Task, rows: Rows, own_prompt: str | None) -> Watched:
     prompts, right = tuple(rows.evaluation.inputs[:WATCHED]), tuple(rows.evaluation.labels[:WATCHED])
-    if own is None:
+    if own_prompt is None:
         return Watched(prompts, right)
     try:
-        task.examples([own])
+        task.examples([own_prompt])
     except InvalidInput as error:
         raise InvalidInput(f"The prompt of your own cannot be answered. {error}") from None
-    return Watched((*prompts, own), (*right, None))
+    return Watched((*prompts, own_prompt), (*right, None))
 
 
 def _baseline(rows: Rows) -> str | None:

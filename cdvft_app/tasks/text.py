@@ -35,14 +35,17 @@ class TextTask(LabelledTask):
         self.tokenizer = loaded.tokenizer
         self.pad = DataCollatorWithPadding(self.tokenizer)
         backbone: Any = loaded.model  # a transformers model
-        named: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"}
+        label_config: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"}
         if not self.regression:
             id2label = dict(enumerate(labels))
-            named = {"id2label": id2label, "label2id": {label: place for place, label in id2label.items()}}
+            label_config = {
+                "id2label": id2label,
+                "label2id": {label: place for place, label in id2label.items()},
+            }
         if plan.model.pooling == "mean":
-            self.model = MeanPooledForSequenceClassification.on(backbone, **named)
+            self.model = MeanPooledForSequenceClassification.on(backbone, **label_config)
         else:
-            backbone.config.update(named)
+            backbone.config.update(label_config)
             self.model = AutoModelForSequenceClassification.from_config(backbone.config)
             setattr(self.model, backbone.base_model_prefix, backbone)
 
@@ -89,7 +92,7 @@ class TextTask(LabelledTask):
             self.model.config.save_pretrained(folder)
 
 
-def _pair(given: Any) -> tuple[str, str]:
-    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 2:
-        raise InvalidInput(f"Got {str(given)[:80]!r} among pairs; each must be two texts.")
-    return given[0], given[1]
+def _pair(value: Any) -> tuple[str, str]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise InvalidInput(f"Got {str(value)[:80]!r} among pairs; each must be two texts.")
+    return value[0], value[1]

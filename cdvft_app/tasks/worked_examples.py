@@ -1,4 +1,4 @@
-"""Examples with their answers, to be shown to a model that was not trained."""
+"""Few-shot examples: training rows with their answers, put before the prompt of an untrained model."""
 
 from __future__ import annotations
 

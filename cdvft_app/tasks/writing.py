@@ -45,30 +45,30 @@ def tokens(
         forward: takes the model's inputs by name in place of `model`.
         sampling: how a token is chosen.
     """
-    taken = inspect.signature(model.forward).parameters
-    cache_name = "cache" if "cache" in taken else "past_key_values"  # its name in earlier versions
+    parameters = inspect.signature(model.forward).parameters
+    cache_name = "cache" if "cache" in parameters else "past_key_values"  # its name in earlier versions
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(sampling.seed)
     mask = inputs["attention_mask"].to(device)
-    given: dict[str, Any] = {name: inputs[name].to(device) for name in ("input_ids", "position_ids")}
-    given[cache_name] = cache = DynamicCache(config=model.config)
-    over = torch.zeros(len(mask), dtype=torch.bool, device=device)
+    model_inputs: dict[str, Any] = {name: inputs[name].to(device) for name in ("input_ids", "position_ids")}
+    model_inputs[cache_name] = cache = DynamicCache(config=model.config)
+    ended = torch.zeros(len(mask), dtype=torch.bool, device=device)
     trained = model.training
     model.eval()
     try:
         for _ in range(most):
-            if "logits_to_keep" in taken:
-                given["logits_to_keep"] = 1
-            outputs: Any = (forward or model)(**given, attention_mask=mask, use_cache=True)
+            if "logits_to_keep" in parameters:
+                model_inputs["logits_to_keep"] = 1
+            outputs: Any = (forward or model)(**model_inputs, attention_mask=mask, use_cache=True)
             logits = outputs.logits[:, -1]
-            token = _chosen(logits, sampling, generator).masked_fill(over, end)
+            token = _chosen(logits, sampling, generator).masked_fill(ended, end)
             yield token, logits
-            over |= token == end
-            if over.all():
+            ended |= token == end
+            if ended.all():
                 return
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            position = given["position_ids"][:, -1:] + 1
-            given = {"input_ids": token[:, None], "position_ids": position, cache_name: cache}
+            position = model_inputs["position_ids"][:, -1:] + 1
+            model_inputs = {"input_ids": token[:, None], "position_ids": position, cache_name: cache}
     finally:
         model.train(trained)
 

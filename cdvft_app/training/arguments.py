@@ -1,4 +1,4 @@
-"""Settings of transformers.Trainer: device and precision by what is there, every number by the plan."""
+"""TrainingArguments for transformers.Trainer: numbers from the plan, device and precision from here."""
 
 from __future__ import annotations
 
@@ -85,6 +85,6 @@ def head_learning_rate(plan: Plan) -> float:
 
 
 def precision(arguments: TrainingArguments) -> str:
-    """What the arithmetic is in, as pages say it; what is trained is float32 in every case."""
+    """The precision of the arithmetic, as pages show it; trained parameters are float32 in every case."""
     mixed = "bfloat16" if arguments.bf16 else "float16" if arguments.fp16 else None
     return f"{mixed} mixed with float32" if mixed else "float32"

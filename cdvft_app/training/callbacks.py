@@ -64,7 +64,7 @@ class LossWatch:
             TrainingFailed: with what happened and which learning rates to try.
         """
         if not math.isfinite(loss):
-            raise TrainingFailed(f"The loss is {_word(loss)} at step {step}. {self.advice()}")
+            raise TrainingFailed(f"The loss is {_non_finite_name(loss)} at step {step}. {self.advice()}")
         self.losses.append(loss)
         if len(self.losses) < 3 * self.window:
             return
@@ -86,19 +86,21 @@ class LossWatch:
         """What to try instead, in a sentence or two."""
         rate = self.learning_rate
         lower = f", or lower alpha ({self.alpha:g})" if self.alpha > 1 else ""
-        said = f"The learning rate {rate:g} is most likely too high; try {rate / 3:.2g}, or {rate / 10:.2g}"
+        sentence = (
+            f"The learning rate {rate:g} is most likely too high; try {rate / 3:.2g}, or {rate / 10:.2g}"
+        )
         usual = self.usual_rate
         own = f" The recipe's own rate is {usual:g}." if usual and usual < rate else ""
-        return f"{said}{lower}.{own}"
+        return f"{sentence}{lower}.{own}"
 
 
-def _word(value: float) -> str | None:
-    """What a value that is not finite is called; None for others."""
+def _non_finite_name(value: float) -> str | None:
+    """ "not a number" or "infinite"; None for a finite value."""
     return "not a number" if math.isnan(value) else "infinite" if math.isinf(value) else None
 
 
 def _perplexity(loss: float) -> str:
-    """e to the mean loss of an answer's tokens: among how many the model hesitates, in a sense."""
+    """exp(loss) of the mean loss of an answer's tokens; about how many tokens it hesitates among."""
     return f"{math.exp(loss):.3g}" if loss < 20 else "over 10⁸"
 
 
@@ -151,7 +153,7 @@ class Reporter(TrainerCallback):
         self.clock.stop()
         if state.global_step >= state.max_steps:
             control.should_evaluate = False  # the final evaluation follows
-        elif halted := self._of_all_processes(args, self.should_stop()):
+        elif halted := self._strongest_halt(args, self.should_stop()):
             self.halted = halted
             control.should_training_stop = control.should_save = True
             control.should_evaluate = False
@@ -201,11 +203,11 @@ class Reporter(TrainerCallback):
         assert metrics is not None
         loss, metric = metrics["eval_loss"], metrics[f"eval_{self.metric_name}"]
         if not (math.isfinite(loss) and math.isfinite(metric)):
-            shown = f"{100 * metric:.1f} %" if self.metric_name in SHARES else f"{metric:.3f}"
+            shown_metric = f"{100 * metric:.1f} %" if self.metric_name in SHARES else f"{metric:.3f}"
             raise TrainingFailed(
                 f"At the evaluation after step {state.global_step} the loss was "
-                f"{_word(loss) or f'{loss:.4g}'}, "
-                f"{self.metric_name} {_word(metric) or shown}. {self.watch.advice()}"
+                f"{_non_finite_name(loss) or f'{loss:.4g}'}, "
+                f"{self.metric_name} {_non_finite_name(metric) or shown_metric}. {self.watch.advice()}"
             )
         self.last_evaluation = Evaluation(
             state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final
@@ -235,10 +237,10 @@ class Reporter(TrainerCallback):
         self.emit(Snapshot(step, self.clock.seconds, file))
 
     @staticmethod
-    def _of_all_processes(args: TrainingArguments, halt: Halt) -> Halt:
-        """The most that any process of a data-parallel run was told: all leave the loop at the same step."""
+    def _strongest_halt(args: TrainingArguments, halt: Halt) -> Halt:
+        """The strongest `Halt` of all data-parallel processes, so that all leave at the same step."""
         if args.world_size == 1:
             return halt
-        told = torch.tensor(int(halt), device=args.device)
-        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
-        return Halt(int(told))
+        halt_value = torch.tensor(int(halt), device=args.device)
+        torch.distributed.all_reduce(halt_value, torch.distributed.ReduceOp.MAX)
+        return Halt(int(halt_value))

@@ -1,8 +1,8 @@
 """Child processes, forked from one that has imported the trainer and done nothing else.
 
 On Linux a fork server imports torch and its like once; it runs no tensor operation and never touches CUDA,
-neither of which survives a fork, so that each child has the libraries at once and shares their memory. Other
-systems' own libraries do not bear being forked: there each child imports for itself.
+neither of which survives a fork, so that each child has the libraries at once and shares their memory. On
+other systems forking is not safe with their own libraries: there each child imports for itself.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Child:
     """A process that calls `target(*arguments)`; both must be picklable."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        self._said, words = _context.Pipe(duplex=False)
-        self._process = _context.Process(target=_run, args=(words, target, arguments), daemon=True)
+        self._errors, connection = _context.Pipe(duplex=False)
+        self._process = _context.Process(target=_run, args=(connection, target, arguments), daemon=True)
         self._process.start()
-        words.close()
+        connection.close()
 
     def wait(self, seconds: float) -> bool:
         """Whether it has ended, after waiting up to so many seconds."""
@@ -61,13 +61,13 @@ class Child:
     def reason(self) -> str:
         """Why it ended early, in a sentence for the run's owner."""
         with suppress(EOFError, OSError):
-            if self._said.poll():
-                return self._said.recv()
-        return died(self._process.exitcode or 0)
+            if self._errors.poll():
+                return self._errors.recv()
+        return exit_sentence(self._process.exitcode or 0)
 
 
-def died(code: int) -> str:
-    """A sentence on an exit code as Python gives it: negative for a signal."""
+def exit_sentence(code: int) -> str:
+    """Why a process ended, from its exit code as Python gives it: negative for a signal."""
     if code == -signal.SIGKILL:
         return OUT_OF_MEMORY
     if code < 0:
@@ -99,14 +99,14 @@ def stream(work: Callable[..., Iterable[Item]], *arguments: Any) -> Generator[It
         ChildEnded: the child was killed, or said nothing for too long.
         Exception: what `work` raised.
     """
-    for item in told(_each, work, *arguments, every=SILENCE_SECONDS):
+    for item in messages(_send_items, work, *arguments, every=SILENCE_SECONDS):
         if item is None:
             raise ChildEnded(f"Ended because nothing was heard of it for {SILENCE_SECONDS:.0f} seconds.")
         yield item
 
 
-def told(work: Callable[..., None], *arguments: Any, every: float) -> Generator[Any, None, None]:
-    """What `work(tell, *arguments)` tells in a child, and None after `every` seconds without a word.
+def messages(work: Callable[..., None], *arguments: Any, every: float) -> Generator[Any, None, None]:
+    """Messages that `work(send, *arguments)` sends from a child, and None after `every` seconds without one.
 
     The child ends when the iterator is closed; else as for `stream`.
 
@@ -114,17 +114,17 @@ def told(work: Callable[..., None], *arguments: Any, every: float) -> Generator[
         ChildEnded: the child was killed.
         Exception: what `work` raised.
     """
-    heard, words = _context.Pipe(duplex=False)
-    process = _context.Process(target=_tell, args=(words, work, arguments), daemon=True)
+    receiver, connection = _context.Pipe(duplex=False)
+    process = _context.Process(target=_send_messages, args=(connection, work, arguments), daemon=True)
     process.start()
-    words.close()
+    connection.close()
     try:
         while True:
-            if not heard.poll(every):
+            if not receiver.poll(every):
                 yield None
                 continue
             try:
-                item, error = heard.recv()
+                item, error = receiver.recv()
             except EOFError:
                 process.join()
                 raise ChildEnded(
@@ -140,9 +140,9 @@ def told(work: Callable[..., None], *arguments: Any, every: float) -> Generator[
         process.join()
 
 
-def _each(tell: Callable[[Item], None], work: Callable[..., Iterable[Item]], *arguments: Any) -> None:
+def _send_items(send: Callable[[Item], None], work: Callable[..., Iterable[Item]], *arguments: Any) -> None:
     for item in work(*arguments):
-        tell(item)
+        send(item)
 
 
 def _begin() -> None:
@@ -151,23 +151,23 @@ def _begin() -> None:
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
 
 
-def _tell(words: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _send_messages(connection: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     _begin()
     try:
-        work(lambda item: words.send((item, None)), *arguments)
-        words.send((None, None))
+        work(lambda item: connection.send((item, None)), *arguments)
+        connection.send((None, None))
     except BrokenPipeError:
         return  # nobody listens any more
     except Exception as error:
-        words.send((None, error))
+        connection.send((None, error))
 
 
-def _run(words: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _run(connection: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     _begin()
     try:
         target(*arguments)
     except Exception as error:
-        words.send(str(error))
+        connection.send(str(error))
         raise
 
 
@@ -175,7 +175,7 @@ class Conversation:
     """A process that answers: `target(connection, *arguments)` receives questions and sends answers."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        self._words, theirs = _context.Pipe()
+        self._connection, theirs = _context.Pipe()
         self._process = _context.Process(target=_converse, args=(theirs, target, arguments), daemon=True)
         self._process.start()
         theirs.close()
@@ -189,24 +189,24 @@ class Conversation:
         Raises:
             EOFError, OSError: the process has ended, or was ended here.
         """
-        self.say(question)
-        return self.hear(seconds)
+        self.send(question)
+        return self.receive(seconds)
 
-    def say(self, words: Any) -> None:
-        self._words.send(words)
+    def send(self, message: Any) -> None:
+        self._connection.send(message)
 
-    def hear(self, seconds: float) -> Any:
-        """What it says next; else as for `ask`."""
-        if not self._words.poll(seconds):
+    def receive(self, seconds: float) -> Any:
+        """The next message from the process; else as for `ask`."""
+        if not self._connection.poll(seconds):
             self.end()
             raise EOFError
-        return self._words.recv()
+        return self._connection.recv()
 
     def end(self) -> None:
         self._process.kill()
         self._process.join()
 
 
-def _converse(words: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _converse(connection: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     _begin()
-    target(words, *arguments)
+    target(connection, *arguments)

@@ -27,20 +27,20 @@ def is_single_process_launch() -> bool:
     return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= set(os.environ) and "RANK" not in os.environ
 
 
-def launcher(many: int) -> list[str]:
+def launcher(count: int) -> list[str]:
     """What begins a command so that as many processes run what follows; on the CPU where there is no GPU."""
-    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(many),
+    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count),
             "--main_process_port", "0", "-m"]  # fmt: skip
 
 
 def lead(run: RunRecord, folder: Path) -> None:
     """Tell the other processes, which `follow`, what to train; the first one calls it before it trains."""
-    _shared((run.settings.model_dump(), str(folder), run.step > 0))
+    _broadcast((run.settings.model_dump(), str(folder), run.step > 0))
 
 
 def follow(should_stop: Callable[[], Halt], trainer: str = TRAINER) -> None:
     """Do the share of a process that is not the first in the first one's run."""
-    settings, folder, resume = _shared(None)
+    settings, folder, resume = _broadcast(None)
     train = pkgutil.resolve_name(trainer)
     with suppress(TrainingStopped, TrainingPaused):
         train(RunSettings(**settings), lambda event: None, should_stop, Path(folder), resume)
@@ -55,10 +55,10 @@ def disconnect() -> None:
         PartialState().destroy_process_group()
 
 
-def _shared(mine: Any) -> Any:
-    """What the first process has, in every process."""
+def _broadcast(value: Any) -> Any:
+    """The first process's `value`, in every process."""
     if processes() == 1:
-        return mine
+        return value
     import torch
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
@@ -66,4 +66,4 @@ def _shared(mine: Any) -> Any:
     if not torch.cuda.is_available():
         os.environ["ACCELERATE_USE_CPU"] = "true"  # the Trainer reads it, too: gloo instead of lone processes
     PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true")
-    return broadcast_object_list([mine])[0]
+    return broadcast_object_list([value])[0]

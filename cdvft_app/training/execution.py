@@ -106,7 +106,7 @@ def reason(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY
-    said = " ".join(str(error).split())[:300] or "no message"
-    if processes() > 1 and any(name in said for name in ("gloo", "NCCL")):  # what connects them
+    message = " ".join(str(error).split())[:300] or "no message"
+    if processes() > 1 and any(name in message for name in ("gloo", "NCCL")):  # what connects them
         return OTHER_ENDED
-    return f"Training ended unexpectedly with {type(error).__name__}: {said}"
+    return f"Training ended unexpectedly with {type(error).__name__}: {message}"

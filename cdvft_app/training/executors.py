@@ -20,7 +20,7 @@ import psutil
 
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.children import OUT_OF_MEMORY, Child, died
+from cdvft_app.training.children import OUT_OF_MEMORY, Child, exit_sentence
 from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.schedule import planned_processes
@@ -81,12 +81,12 @@ class Launched:
     """A launcher and the processes that it starts."""
 
     def __init__(self, command: list[str]) -> None:
-        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (as long as it)
+        self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (as long as it)
         self._launcher = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=self._complaints,
+            stderr=self._stderr,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # a terminal's Ctrl-C is for the page, which ends its own
         )
@@ -112,7 +112,7 @@ class Launched:
         psutil.wait_procs(list(self._started), timeout=5)  # longer only where nobody reaps them
 
     def reason(self) -> str:
-        self._complaints.seek(0)
-        if "SIGKILL" in self._complaints.read():  # of one of the processes, as torch's launcher tells it
+        self._stderr.seek(0)
+        if "SIGKILL" in self._stderr.read():  # of one of the processes, as torch's launcher tells it
             return OUT_OF_MEMORY
-        return died(self._launcher.returncode)
+        return exit_sentence(self._launcher.returncode)

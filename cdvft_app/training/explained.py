@@ -1,4 +1,4 @@
-"""What goes wrong in a run and can be expected to, in a sentence for the person who started it."""
+"""Expected errors of a run (downloads, input, memory) as sentences for the person who started it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from cdvft_app.tasks.base import InvalidInput
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
-def left_early(should_stop: Callable[[], Halt]) -> Exception:
-    """How a run ends that is asked to before its first step."""
+def halt_exception(should_stop: Callable[[], Halt]) -> Exception:
+    """What ends a run that is asked to stop or pause before its first step."""
     return TrainingPaused() if should_stop() is Halt.PAUSE else TrainingStopped()
 
 
@@ -26,7 +26,7 @@ def explained(settings: RunSettings, should_stop: Callable[[], Halt]) -> Iterato
     try:
         yield
     except DownloadStopped:
-        raise left_early(should_stop) from None
+        raise halt_exception(should_stop) from None
     except (DownloadFailed, InvalidInput) as error:
         raise TrainingFailed(str(error)) from error
     except (MemoryError, RuntimeError) as error:

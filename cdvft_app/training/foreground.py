@@ -59,7 +59,7 @@ def run_here(
         ended = store.get(run.id)
     data_parallel.disconnect()
     assert ended is not None
-    webhook.tell(ended)
+    webhook.notify(ended)
     return ended
 
 

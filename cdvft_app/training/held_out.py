@@ -28,7 +28,7 @@ class HeldOut:
         return self._task.measure(evaluation)
 
     def keep(self, folder: Path) -> str | None:
-        """Write the answers of the last evaluation; a sentence where the disk does not take them.
+        """Write the answers of the last evaluation; returns a sentence where they cannot be written.
 
         Of a task that writes nothing is kept: its answers are neither classes nor numbers.
         """

@@ -177,15 +177,15 @@ class JobQueue:
             traceback.print_exc()
             outcome = "failed", str(error)
         self._settle(run, outcome)
-        self._tell(run.id)
+        self._notify_webhook(run.id)
 
-    def _tell(self, run_id: str) -> None:
+    def _notify_webhook(self, run_id: str) -> None:
         """The operator's webhook, beside the next run."""
-        if not webhook.wanted():
+        if not webhook.is_configured():
             return
         with suppress(StoreError):
             ended = self._store.get(run_id)
-            threading.Thread(target=webhook.tell, args=(ended,), name="webhook", daemon=True).start()
+            threading.Thread(target=webhook.notify, args=(ended,), name="webhook", daemon=True).start()
 
     def _limit(self, run: RunRecord) -> float | None:
         """Seconds that the run may take: by the server's limit, and by what its visitor has left."""

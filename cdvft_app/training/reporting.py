@@ -1,4 +1,4 @@
-"""Who else is told of a run's losses: what CDVFT_REPORT_TO names, if its package is installed."""
+"""Which trackers get a run's losses: those that CDVFT_REPORT_TO names, if their packages are installed."""
 
 from __future__ import annotations
 

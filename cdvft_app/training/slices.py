@@ -17,7 +17,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.execution import TRAINER, execute
 
-LEFT = "The page that this run trained through was closed. Resume goes on from the last checkpoint."
+PAGE_CLOSED = "The page that this run trained through was closed. Resume goes on from the last checkpoint."
 TrainSlice = Callable[[str, str, float, str], bool]
 
 
@@ -98,7 +98,7 @@ class Driven:
 
     def __init__(self, train: Callable[[], bool], idle_seconds: float) -> None:
         self._train, self._idle_seconds = train, idle_seconds
-        self._reason = LEFT
+        self._reason = PAGE_CLOSED
         self._free: queue.SimpleQueue[float] = queue.SimpleQueue()  # while nobody trains: since when
         self._free.put(time.monotonic())
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()

@@ -11,11 +11,11 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import Executor
 from cdvft_app.training.limits import out_of_time
 from cdvft_app.training.patience import patience
-from cdvft_app.training.worker import GONE
+from cdvft_app.training.worker import PROGRAM_ENDED
 
-EVERY = 0.5  # seconds between two looks at the store; the end of the process is seen at once
+POLL_SECONDS = 0.5  # between two looks at the store; the end of the process is seen at once
 CLOSING_SECONDS = 30.0
-UNHEARD = "It did not stop when asked and was ended. What it had at its last checkpoint is kept."
+DID_NOT_STOP = "It did not stop when asked and was ended. What it had at its last checkpoint is kept."
 
 Outcome = tuple[str, str]
 
@@ -41,7 +41,7 @@ def supervise(
     """
     execution = executor(store, run, limit)
     watch = _Watch(store, run, limit)
-    while not execution.wait(EVERY):
+    while not execution.wait(POLL_SECONDS):
         with suppress(StoreError):  # a busy or full disk says nothing of the run
             if overdue := watch.overdue(closing()):
                 execution.end()
@@ -50,36 +50,36 @@ def supervise(
 
 
 class _Watch:
-    """What was heard of a run, and since when."""
+    """When a run last wrote an event, and since when it has been asked to stop."""
 
     def __init__(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
         self._store, self._id, self._limit = store, run.id, limit
         self._patience = patience(run.forecast)
-        self._begun = self._heard = time.monotonic()
+        self._started = self._last_event = time.monotonic()
         self._cursor = 0
-        self._asked: float | None = None  # since when it should stop
-        self._closing: float | None = None  # since when the program ends
+        self._stopping_since: float | None = None  # time.monotonic()
+        self._closing_since: float | None = None  # time.monotonic()
 
     def overdue(self, closing: bool) -> Outcome | None:
         """Why the run has to be ended now, and in what state; None while it may go on."""
         now, state = time.monotonic(), self._store.state(self._id)
-        if closing and self._closing is None:
-            self._closing = now
+        if closing and self._closing_since is None:
+            self._closing_since = now
             if state in ("preparing", "running"):
                 self._store.ask_to_stop(self._id)
-        if state == "stopping" and self._asked is None:
-            self._asked = now
+        if state == "stopping" and self._stopping_since is None:
+            self._stopping_since = now
         before = self._cursor
         _, self._cursor = self._store.rows(self._id, before)
         if self._cursor != before:
-            self._heard = now
-        if self._closing is not None and now - self._closing > CLOSING_SECONDS:
-            return "interrupted", GONE
-        if self._asked is not None and now - self._asked > self._patience:
-            return "stopped", UNHEARD
-        if self._limit is not None and now - self._begun > self._limit + self._patience:
+            self._last_event = now
+        if self._closing_since is not None and now - self._closing_since > CLOSING_SECONDS:
+            return "interrupted", PROGRAM_ENDED
+        if self._stopping_since is not None and now - self._stopping_since > self._patience:
+            return "stopped", DID_NOT_STOP
+        if self._limit is not None and now - self._started > self._limit + self._patience:
             return "failed", out_of_time(self._limit)
-        if now - self._heard > self._patience:
+        if now - self._last_event > self._patience:
             return "failed", hangs(self._patience)
         return None
 

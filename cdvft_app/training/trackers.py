@@ -1,4 +1,4 @@
-"""transformers.Trainer's own callbacks for trackers, such that none of them can cost a run."""
+"""transformers' callbacks for trackers (TensorBoard, trackio), wrapped so that their errors end no run."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ def trackers(names: tuple[str, ...], folder: Path, emit: Callable[[Event], None]
         tracker = kind()
         if isinstance(tracker, TensorBoardCallback):
             tracker.logging_dir = str(folder / FOLDER)  # its usual place goes with the checkpoints
-        made.append(Spared(name, tracker, emit))
+        made.append(FailSafe(name, tracker, emit))
     return made
 
 
-class Spared(TrainerCallback):
+class FailSafe(TrainerCallback):
     """Hands a tracker what it logs until it fails once."""
 
     def __init__(self, name: str, tracker: TrainerCallback, emit: Callable[[Event], None]) -> None:
         self._name, self._tracker, self._emit = name, tracker, emit
         self._trained = self._failed = False
 
-    def on_train_begin(self, *told: Any, **more: Any) -> None:
-        self._tell("on_train_begin", *told, **more)
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self._call("on_train_begin", *args, **kwargs)
 
-    def on_log(self, *told: Any, **more: Any) -> None:
-        self._tell("on_log", *told, **more)
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        self._call("on_log", *args, **kwargs)
 
-    def on_train_end(self, *told: Any, **more: Any) -> None:
+    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
         self._trained = True  # the final evaluation follows
 
-    def on_evaluate(self, *told: Any, **more: Any) -> None:
+    def on_evaluate(self, *args: Any, **kwargs: Any) -> None:
         if self._trained:
-            self._tell("on_train_end", *told, **more)
+            self._call("on_train_end", *args, **kwargs)
 
-    def _tell(self, event: str, *told: Any, **more: Any) -> None:
+    def _call(self, event: str, *args: Any, **kwargs: Any) -> None:
         if self._failed:
             return
         try:
-            getattr(self._tracker, event)(*told, **more)
+            getattr(self._tracker, event)(*args, **kwargs)
         except Exception as error:  # whatever a package of others raises
             self._failed = True
             _log.warning("%s failed", self._name, exc_info=error)
-            said = f"{self._name} failed ({type(error).__name__}) and is told nothing more of this run."
-            self._emit(Note(said, "warning"))
+            sentence = f"{self._name} failed ({type(error).__name__}) and is told nothing more of this run."
+            self._emit(Note(sentence, "warning"))

@@ -40,7 +40,7 @@ from cdvft_app.training import arguments, checkpoints, schedule, trainable, watc
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.checkpoints import LAST_WRITTEN
 from cdvft_app.training.device import device_kind, device_name
-from cdvft_app.training.explained import explained, left_early
+from cdvft_app.training.explained import explained, halt_exception
 from cdvft_app.training.held_out import HeldOut
 from cdvft_app.training.loop import RaceTrainer
 from cdvft_app.training.reporting import report_to
@@ -95,16 +95,16 @@ def train_plan(
     rows: Rows | None = None,
 ) -> Done:
     """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
-    tell = emit if os.environ.get("RANK", "0") == "0" else _ignore
+    send = emit if os.environ.get("RANK", "0") == "0" else _ignore
     with explained(plan.settings, should_stop):
-        prepared = _prepare(plan, rows, tell, should_stop)
+        prepared = _prepare(plan, rows, send, should_stop)
         set_seed(plan.settings.seed)  # the method's start
         model = trainable.build(plan.settings, prepared.task.model, prepared.task.head)
         trainable.name_base(model, *plan.model.base(prepared.task.commit))
         run = _Run(
-            plan=plan, prepared=prepared, model=model, folder=folder, emit=tell, should_stop=should_stop
+            plan=plan, prepared=prepared, model=model, folder=folder, emit=send, should_stop=should_stop
         )
-        checkpoint = run.look_back() if resume else None
+        checkpoint = run.restore() if resume else None
         run.announce()
         run.train(checkpoint)
         return run.finish()
@@ -119,7 +119,7 @@ def _prepare(
     def progress(fraction: float | None, text: str) -> None:
         emit(Preparing(text, fraction))
         if should_stop():
-            raise left_early(should_stop)
+            raise halt_exception(should_stop)
 
     transformers_log.set_verbosity_error()
     transformers_log.disable_progress_bar()
@@ -196,8 +196,8 @@ class _Run:
         step, seconds = self.trainer.state.global_step, self.clock.seconds
         return watching.answers(self.task, self.watched, self.plan.dataset.fields, step, seconds)
 
-    def look_back(self) -> Path | None:
-        """Bring step, clock and losses to the last whole checkpoint, and forget later snapshots."""
+    def restore(self) -> Path | None:
+        """Restore step, clock and losses of the last whole checkpoint, and remove later snapshots."""
         whole, damaged = checkpoints.newest(self.folder / CHECKPOINTS)
         for path in damaged:
             step = path.name.rpartition("-")[2]

@@ -13,8 +13,8 @@ def answers(task: Task, watched: Watched, fields: Sequence[str], step: int, seco
     """All prompts answered at once, None where there are none; `fields` are the names in an answer."""
     if not watched.prompts:
         return None
-    said = task.predict(watched.prompts)
-    texts = tuple(one.text or "" for one in said)
+    predictions = task.predict(watched.prompts)
+    texts = tuple(one.text or "" for one in predictions)
     return Answers(
         step=step,
         seconds=seconds,
@@ -25,6 +25,6 @@ def answers(task: Task, watched: Watched, fields: Sequence[str], step: int, seco
             () if right is None else wrong_fields(text, right, fields)
             for text, right in zip(texts, watched.right, strict=True)
         ),
-        tokens=tuple(one.tokens for one in said),
+        tokens=tuple(one.tokens for one in predictions),
         own=None in watched.right,
     )

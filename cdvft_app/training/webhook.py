@@ -21,18 +21,18 @@ SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-class _Stay(HTTPRedirectHandler):
-    """Goes nowhere but to the address that the operator named."""
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows no redirect: only the address that the operator named gets the request."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-def wanted() -> bool:
+def is_configured() -> bool:
     return bool(os.environ.get(NAME))
 
 
-def tell(run: RunRecord) -> None:
+def notify(run: RunRecord) -> None:
     """Post the run's facts, if the operator named an address; never raises."""
     address = os.environ.get(NAME, "")
     if not address:
@@ -44,7 +44,7 @@ def tell(run: RunRecord) -> None:
     data = json.dumps(facts(run)).encode()
     request = Request(address, data, {"Content-Type": "application/json", "User-Agent": "cdvft-studio"})
     try:
-        with build_opener(_Stay).open(request, timeout=SECONDS):
+        with build_opener(_NoRedirects).open(request, timeout=SECONDS):
             pass
     except HTTPError as error:  # the address may hold a secret: only its host is named
         _log.warning("%s: %s answered %d to the end of run %s.", NAME, parts.hostname, error.code, run.id)

@@ -1,4 +1,4 @@
-"""What a run's own process does: it trains the one run that it was started for, and says so to the store.
+"""The process of one run: trains the run that it was started for, and writes its events to the store.
 
 python -m cdvft_app.training.worker ARGUMENTS   # JSON of `work`'s; `accelerate launch` starts several
 """
@@ -24,7 +24,7 @@ from cdvft_app.training.limits import out_of_time
 from cdvft_app.training.patience import patience
 
 SPARE_SECONDS = 30  # beyond the patience of the supervisor, who can say why
-GONE = "The program ended while this run was training. Resume goes on from its last checkpoint."
+PROGRAM_ENDED = "The program ended while this run was training. Resume goes on from its last checkpoint."
 
 
 def work(root: str, run_id: str, limit: float | None = None, trainer: str = TRAINER) -> None:
@@ -62,12 +62,12 @@ class Halts:
     """
 
     def __init__(self, run: RunRecord, limit: float | None) -> None:
-        self.outcome = ("interrupted", GONE)
+        self.outcome = ("interrupted", PROGRAM_ENDED)
         self._supervisor = run.process
         self._limit = limit
         self._since = time.monotonic()
         self._patience = round(patience(run.forecast)) + SPARE_SECONDS
-        self._told = False
+        self._terminated = False
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def __call__(self) -> Halt:
@@ -76,10 +76,10 @@ class Halts:
         if self._limit is not None and time.monotonic() - self._since > self._limit:
             self.outcome = ("failed", out_of_time(self._limit))
             return Halt.PAUSE
-        return Halt.PAUSE if self._told or alive(self._supervisor) is False else Halt.NO
+        return Halt.PAUSE if self._terminated or alive(self._supervisor) is False else Halt.NO
 
     def _on_signal(self, number: int, frame: Any) -> None:
-        self._told = True
+        self._terminated = True
 
 
 def main(root: str, run_id: str, limit: float | None, trainer: str) -> None:

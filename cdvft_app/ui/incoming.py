@@ -1,4 +1,4 @@
-"""What every request passes before a handler sees it."""
+"""ASGI middleware of every request: limits on bodies, and lone surrogates replaced in JSON."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class BoundedBodies:
             await self._app(scope, receive, send)
             return
         most = MOST_UPLOADED if is_upload(scope) else MOST_BYTES
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > most:
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > most:
             await _refuse(TOO_LARGE.format(most / 1e6), scope, receive, send)
             return
         folder = Path(scope["app"].uploaded_file_dir)
-        if is_upload(scope) and (full := await to_thread.run_sync(uploads.refusal, folder, int(said))):
+        if is_upload(scope) and (full := await to_thread.run_sync(uploads.refusal, folder, int(length))):
             await _refuse(full, scope, receive, send)
             return
         read, answered = 0, False
@@ -65,7 +65,7 @@ class BoundedBodies:
 
 
 class _TooLarge(Exception):
-    """More came than was said."""
+    """The body is longer than its content-length."""
 
 
 async def _refuse(sentence: str, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cdvft_app.payloads.page import ServerOverview, ServerRun, Standing
-from cdvft_app.public.budget import Budget, spoken
+from cdvft_app.public.budget import Budget, duration
 from cdvft_app.public.operator import Operator, is_operator
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -21,11 +21,11 @@ def standing(budget: Budget) -> Standing | None:
     if who is None:
         return None
     balance = budget.balance(who)
-    left = f"{spoken(balance.left)} of your {spoken(balance.whole)} of training are left."
-    renews = f" More comes back in {spoken(balance.renews)}." if balance.renews is not None else ""
+    left = f"{duration(balance.left)} of your {duration(balance.whole)} of training are left."
+    renews = f" More comes back in {duration(balance.renews)}." if balance.renews is not None else ""
     kind = {"account": "your account", "code": "your code", "address": "your network address"}
     return {
-        "short": f"{spoken(balance.left)} left",
+        "short": f"{duration(balance.left)} left",
         "text": (UNKNOWN_CODE if unknown_code() else "") + left + renews,
         "visitor": kind[who.partition(" ")[0]],
     }
@@ -58,8 +58,8 @@ def operate(store: RunStore, asked: object) -> ServerOverview:
         "visitors": [
             {
                 "visitor": one.visitor,
-                "spent": spoken(one.seconds),
-                "training": spoken(one.training),
+                "spent": duration(one.seconds),
+                "training": duration(one.training),
                 "runs": one.runs,
             }
             for one in operator.visitors()

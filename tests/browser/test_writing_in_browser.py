@@ -96,7 +96,7 @@ def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> N
 
 
 def test_stop_ends_the_writing_and_keeps_what_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdvft_app.results.writing.TELL_EVERY", 0.0)
+    monkeypatch.setattr("cdvft_app.results.writing.UPDATE_SECONDS", 0.0)
     HOLDS.set()
     try:
         write(page)

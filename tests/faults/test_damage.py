@@ -14,7 +14,7 @@ from cdvft_app.store import snapshots
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.processes import machine
 from cdvft_app.store.runs import RunStore
-from cdvft_app.ui.shared.state import _kept_secret
+from cdvft_app.ui.shared.state import _load_secret
 
 RUN = RunSettings(method="cdvft")
 FILES = ["history.sqlite", "history.sqlite-wal", "history.sqlite-shm", "runs/*/run.json", "runs/*/rows.jsonl",
@@ -31,7 +31,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file_is_mended(tmp_path: Path, name: str, damage: str) -> None:
     store = RunStore(tmp_path)
-    _kept_secret(tmp_path)
+    _load_secret(tmp_path)
     (run,) = store.create([RUN], "secret", process=f"999999999:1.00@{machine()}")
     store.append(run.id, Started(4, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
     folder = store.folder(run.id)
@@ -57,8 +57,8 @@ def test_a_damaged_file_is_mended(tmp_path: Path, name: str, damage: str) -> Non
     assert {1, 3, 4} <= set(snapshots.steps(folder))
     (new,) = again.create([RUN], "secret")
     assert (
-        again.folder(new.id).is_dir() and len(_kept_secret(tmp_path)) in (16, 32)
+        again.folder(new.id).is_dir() and len(_load_secret(tmp_path)) in (16, 32)
     ) or name == "browser-secret"
     again.close()
-    assert _kept_secret(tmp_path)
+    assert _load_secret(tmp_path)
     assert list(examine(tmp_path)) == []

@@ -124,13 +124,13 @@ export class AnswerStrip {
     const { cursor } = this;
     const step =
       cursor === null ? (steps[Number(this.slider.value)] ?? 0) : (steps.findLast((at) => at <= cursor) ?? 0);
-    const said = this.runs.map((run) => answersAt(run, step));
-    const drawn = JSON.stringify([step, this.runs.map((run) => run.label), said]);
+    const answers = this.runs.map((run) => answersAt(run, step));
+    const drawn = JSON.stringify([step, this.runs.map((run) => run.label), answers]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    const told = step === 0 ? "Before training" : `After step ${step}`;
-    setText(this.step, told);
-    this.slider.setAttribute("aria-valuetext", told);
+    const caption = step === 0 ? "Before training" : `After step ${step}`;
+    setText(this.step, caption);
+    this.slider.setAttribute("aria-valuetext", caption);
     const { prompts = [], right } = this.runs[0]?.answers?.[0] ?? {};
     const heads = ["Prompt", ...(right ? ["Right"] : []), ...this.runs.map((run) => run.label)];
     this.head.replaceChildren(...heads.map((text) => h("th", { scope: "col" }, text)));
@@ -141,7 +141,7 @@ export class AnswerStrip {
           {},
           h("th", { scope: "row" }, prompt),
           right ? h("td", {}, right[place] ?? h("span", { class: "quiet" }, "your own")) : null,
-          said.map((one) =>
+          answers.map((one) =>
             h(
               "td",
               {},
@@ -153,9 +153,9 @@ export class AnswerStrip {
         ),
       ),
     );
-    const kept = said.some((one) => one?.tokens?.length);
+    const kept = answers.some((one) => one?.tokens?.length);
     this.legend.replaceChildren(
-      ...(kept ? [legend(said.some((one) => one?.wrong?.some((names) => names.length)))] : []),
+      ...(kept ? [legend(answers.some((one) => one?.wrong?.some((names) => names.length)))] : []),
     );
   }
 }

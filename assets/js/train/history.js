@@ -35,7 +35,7 @@ function outcome(run) {
 /** @param {Part<{token: string}, Styled, HistoryServer>} part */
 export function mount({ element, props, server, watch }) {
   const list = h("ol", { class: "races" });
-  const said = h("p", { class: "quiet", role: "status" });
+  const message = h("p", { class: "quiet", role: "status" });
   const more = h(
     "button",
     {
@@ -55,7 +55,7 @@ export function mount({ element, props, server, watch }) {
   let shown = "";
   let editing = false; // a name is being typed, or a deletion confirmed: the list waits
   const heading = h("h2", { tabindex: "-1" }, "History");
-  find(element, ".mount").replaceChildren(heading, said, list, more);
+  find(element, ".mount").replaceChildren(heading, message, list, more);
 
   // The view says what it shows: a visitor's last race stands in no address.
   const selected = () => {
@@ -77,9 +77,9 @@ export function mount({ element, props, server, watch }) {
   async function act(call) {
     try {
       const { error } = await call; // nothing at all where the server failed: caught below
-      said.textContent = error ?? "";
+      message.textContent = error ?? "";
     } catch {
-      said.textContent = "The server did not answer; try again in a moment.";
+      message.textContent = "The server did not answer; try again in a moment.";
     }
     await quit();
   }
@@ -122,7 +122,7 @@ export function mount({ element, props, server, watch }) {
         onclick: async () => {
           const gone = ids(race);
           await act(server.remove({ group: race.group, token: props.value.token }));
-          if (!said.textContent && selected().some((id) => gone.includes(id)))
+          if (!message.textContent && selected().some((id) => gone.includes(id)))
             open(selected().filter((id) => !gone.includes(id)));
         },
       },
@@ -290,8 +290,8 @@ export function mount({ element, props, server, watch }) {
     more.hidden = !answer.more;
     element.classList.toggle("empty", answer.races.length === 0);
     if (answer.races.length === 0)
-      said.textContent = "Every race is kept here: reopen it, lay it over another, rename or delete it.";
-    else if (said.textContent.startsWith("Every race")) said.textContent = "";
+      message.textContent = "Every race is kept here: reopen it, lay it over another, rename or delete it.";
+    else if (message.textContent.startsWith("Every race")) message.textContent = "";
   }
 
   watch("value", refresh);

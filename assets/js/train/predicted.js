@@ -38,7 +38,7 @@ const QUANTITIES = [
  * @param {number | null | undefined} value
  * @param {number} [largest]
  */
-function said(kind, value, largest) {
+function formatted(kind, value, largest) {
   if (value === null || value === undefined) return "–";
   const end = largest ?? value;
   return kind === "seconds" && end >= 100
@@ -59,7 +59,11 @@ const isPromised = (run) => Boolean(run.forecast);
 function range({ low, high }, kind) {
   return low === high
     ? null
-    : h("span", { class: "range" }, `${said(kind, low, high).replace(/ min$/, "")} to ${said(kind, high)}`);
+    : h(
+        "span",
+        { class: "range" },
+        `${formatted(kind, low, high).replace(/ min$/, "")} to ${formatted(kind, high)}`,
+      );
 }
 
 /**
@@ -87,10 +91,10 @@ function line(run, [key, title, kind, hint]) {
     h(
       "td",
       { title: promised?.how ?? "Nothing was promised: nothing had run on this device before." },
-      said(kind, promised?.value),
+      formatted(kind, promised?.value),
       promised ? range(promised, kind) : null,
     ),
-    h("td", {}, said(kind, run[key])),
+    h("td", {}, formatted(kind, run[key])),
     h(
       "td",
       { class: state, title: state ? "Outside the range that was promised." : null },
@@ -105,11 +109,11 @@ function line(run, [key, title, kind, hint]) {
  * @param {Promised} run
  */
 function reasons(run) {
-  const told = QUANTITIES.flatMap(([key, title]) => {
+  const entries = QUANTITIES.flatMap(([key, title]) => {
     const promised = run.forecast[key];
     return promised ? [h("dt", {}, title), h("dd", {}, promised.how)] : [];
   });
-  return h("div", { class: "reasons" }, h("h4", {}, run.label), h("dl", {}, told));
+  return h("div", { class: "reasons" }, h("h4", {}, run.label), h("dl", {}, entries));
 }
 
 export class Predicted {

@@ -148,13 +148,13 @@ export class Cards {
     const key = JSON.stringify(runs.map((run) => [run.id, run.state, run.reason, run.notes.length]));
     if (key === this.key) return;
     this.key = key;
-    const said = outcome(runs);
+    const sentence = outcome(runs);
     const notes = runs.flatMap((run) => run.notes.map((note) => ({ run, note })));
     const different = notes.filter(
       ({ note }, index) => notes.findIndex(({ note: other }) => other.text === note.text) === index,
     );
     this.node.replaceChildren(
-      ...(said ? [h("p", { class: "outcome" }, said)] : []),
+      ...(sentence ? [h("p", { class: "outcome" }, sentence)] : []),
       ...Object.values(
         Object.groupBy(
           runs.filter((run) => run.state === "failed"),

@@ -147,7 +147,7 @@ export function statusText(runs) {
   }
   /** @param {string} state */
   const count = (state) => runs.filter((run) => run.state === state).length;
-  const said = [...FINAL]
+  const parts = [...FINAL]
     .filter(count)
     .map((state) =>
       count(state) < runs.length
@@ -156,6 +156,6 @@ export function statusText(runs) {
           ? `all ${runs.length} ${state}`
           : state,
     );
-  const text = said.join(" · ");
+  const text = parts.join(" · ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

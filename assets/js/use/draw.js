@@ -11,7 +11,7 @@ const PEN = 3; // half its width, in entries: a stroke as wide as those of the d
 /** @param {Part<Drawing, object, {seen: Ask<Drawing, Seen>}>} part */
 export function mount({ element, props, server, watch }) {
   const seen = h("img", { hidden: true, width: 140, height: 140 });
-  const said = h("p", { class: "quiet", role: "status" });
+  const caption = h("p", { class: "quiet", role: "status" });
   let race = props.value.race;
 
   const onchange = async () => {
@@ -25,13 +25,13 @@ export function mount({ element, props, server, watch }) {
   const show = (answer) => {
     seen.hidden = !answer;
     if (answer) Object.assign(seen, { src: answer.picture, alt: answer.said });
-    setText(said, answer ? answer.said : "What the models will see stands here.");
+    setText(caption, answer ? answer.said : "What the models will see stands here.");
   };
   const pad = new Pad({ label: "A digit to draw.", reach: PEN, onchange });
   const clear = h("button", { type: "button", class: "act", onclick: () => pad.fill(() => 0) }, "Clear");
   find(element, ".mount").replaceChildren(
     h("p", { class: "draw-head" }, "Draw a digit by mouse, finger, or arrow keys and space bar."),
-    h("div", { class: "draw-place" }, pad.node, h("div", { class: "draw-seen" }, seen, said, clear)),
+    h("div", { class: "draw-place" }, pad.node, h("div", { class: "draw-seen" }, seen, caption, clear)),
   );
   show(null);
   watch("value", () => {

@@ -68,11 +68,11 @@ export function mount({ element, props, watch }) {
   /** @param {WrittenSide[]} sides */
   function drawFields(sides) {
     const names = fieldNames(sides);
-    const told = names.length ? sides : [];
+    const shown = names.length ? sides : [];
     /** @param {string} text */
     const head = (text) => h("th", { scope: "col" }, text);
     fields.replaceChildren(
-      ...(told.length
+      ...(shown.length
         ? [
             h("h3", {}, "Fields"),
             h(
@@ -85,7 +85,7 @@ export function mount({ element, props, watch }) {
                 h(
                   "tbody",
                   {},
-                  told.map((side) =>
+                  shown.map((side) =>
                     h(
                       "tr",
                       {},
@@ -101,7 +101,7 @@ export function mount({ element, props, watch }) {
                 ),
               ),
             ),
-            ...told
+            ...shown
               .filter((side) => side.json)
               .map((side) =>
                 h(

@@ -1,4 +1,4 @@
-"""What a race would train and take, said before it starts, CDVFT's blocks, and what cannot be."""
+"""HTML shown before a race starts: trained parameters, time and memory, and CDVFT's blocks."""
 
 from __future__ import annotations
 

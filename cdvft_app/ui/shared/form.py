@@ -175,10 +175,10 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = values[name] is True
     for name in TYPED:
         values[name] = text(values[name])[:MOST_PROMPT]
-    return values if _go_together(values) else values | OF_ANOTHER
+    return values if _is_runnable(values) else values | OF_ANOTHER
 
 
-def _go_together(values: Mapping[str, Any]) -> bool:
+def _is_runnable(values: Mapping[str, Any]) -> bool:
     """Whether recipe, model, data and layers can be run with each other, whatever the numbers are."""
     chosen = {name: values[name] for name in ("recipe", *OF_ANOTHER)}
     try:

@@ -1,4 +1,4 @@
-"""Time and memory of a race, said before it starts; a warning where the memory is not there."""
+"""Predicted time and memory of a race as HTML, with a warning where memory will not do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an endpoint says no."""
+"""The error by which a named endpoint refuses a request."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class AppState:
 
     @classmethod
     def make(cls, store: RunStore, queue: JobQueue) -> AppState:
-        return cls(store.seen_by(viewer), queue, _kept_secret(store.root))
+        return cls(store.seen_by(viewer), queue, _load_secret(store.root))
 
     def foretell(self, plans: Sequence[Plan]) -> list[Prediction | None]:
         """What is promised of each run, by what the latest ones, and measured steps, took here."""
@@ -51,7 +51,7 @@ class OnVisit:
     outputs: Sequence[Any]
 
 
-def _kept_secret(folder: Path) -> str:
+def _load_secret(folder: Path) -> str:
     """The key to what browsers remember. It is kept with the runs, so that a restart forgets no owner."""
     file = folder / SECRET_FILE
     if file.is_file() and not file.stat().st_size:

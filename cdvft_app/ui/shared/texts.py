@@ -1,4 +1,4 @@
-"""The words of the Train tab: one plain sentence for each choice."""
+"""Labels and hints of the Train tab's settings: one plain sentence for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file that somebody gave, however it came."""
+"""Uploaded, pasted or named data as a file on disk."""
 
 from __future__ import annotations
 

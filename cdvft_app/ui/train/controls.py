@@ -1,4 +1,4 @@
-"""The controls of the Train tab, made and arranged; what their values mean is in `form`."""
+"""The Train tab's form as Gradio components; ui/shared/form.py says what their values mean."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ from cdvft_app.ui.shared.form import (
 )
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.train.recipes import recipe_cards
+
+# Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
+# Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
 
 # Controls that only one method uses, or only one kind of data.
 USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}
@@ -65,7 +74,7 @@ class Controls:
                     **choices(name, recipe),
                 )
                 if name == "model":
-                    self.model_said = gr.HTML(elem_id="model-said", apply_default_css=False)
+                    self.model_info = gr.HTML(elem_id="model-said", apply_default_css=False)
 
         label, hint = texts.SETTINGS["own_prompt"]
         self.fields["own_prompt"] = gr.Textbox(
@@ -80,7 +89,7 @@ class Controls:
 
     def how(self) -> None:
         self.fields["methods"] = method_chips(START["methods"], *texts.SETTINGS["methods"], "set-methods")
-        for name in _own("cdvft"):
+        for name in _fields_of("cdvft"):
             if name not in CHOICES:
                 self._number(name)
 
@@ -112,7 +121,7 @@ class Controls:
                 self._number(RATE + method)
         with gr.Accordion("More", open=False, elem_classes=["fold"]):
             for method in METHODS:
-                for name in _own(method):
+                for name in _fields_of(method):
                     if name in CHOICES:
                         self._dropdown(name, list(OWN[name].choices))
                     elif method != "cdvft":  # whose numbers stand above
@@ -128,7 +137,7 @@ class Controls:
             self._switch("gradient_checkpointing", in_use("gradient_checkpointing", (), usual))
 
     def _number(self, name: str) -> None:
-        label, hint = _words(name)
+        label, hint = _label_and_hint(name)
         # Not gr.Number: inside a fold it makes an empty field 0, and it cannot be typed 1e-3 into.
         self.fields[name] = gr.Textbox(
             value=text(START.get(name)),
@@ -154,7 +163,7 @@ class Controls:
         )
 
     def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:
-        label, hint = _words(name)
+        label, hint = _label_and_hint(name)
         self.fields[name] = gr.Dropdown(
             options,
             value=START[name],
@@ -165,12 +174,12 @@ class Controls:
         )
 
 
-def _own(method: str) -> list[str]:
+def _fields_of(method: str) -> list[str]:
     return [name for name, (key, _) in FLAT.items() if key == method]
 
 
-def _words(name: str) -> tuple[str, str | None]:
-    """Label and hint of a control; CDVFT's own stand under its title already."""
+def _label_and_hint(name: str) -> tuple[str, str | None]:
+    """Label and hint of a control."""
     if name in RATES:
         method = METHODS[name.removeprefix(RATE)]
         return method.title, method.rate_hint
@@ -206,8 +215,8 @@ def targets(model: str, recipe: Recipe) -> dict[str, Any]:
     entry = catalog.get_model(model, recipe.kind)
     usual = recipe.targets if model == recipe.model else entry.default_targets
     names = list(dict.fromkeys([*usual, *(layer.name for layer in entry.layers)]))
-    taken = {layer.name for target in usual for layer in entry.layers if layer.matches(target)}
-    return {"choices": [name for name in names if name in usual or name not in taken], "value": list(usual)}
+    matched = {layer.name for target in usual for layer in entry.layers if layer.matches(target)}
+    return {"choices": [name for name in names if name in usual or name not in matched], "value": list(usual)}
 
 
 def placeholder(name: str, recipe: Recipe, m: object = START["m"]) -> str:

@@ -1,4 +1,4 @@
-"""The rows of runs as JSON: read, shaped and written down once for all who watch."""
+"""The rows of runs as JSON for the page, cached so that all who watch a run share one answer."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from cdvft_app.store.runs import RunStore
 
 MOST_ROWS = 2000
 KINDS = ("preparing", "step", "evaluation", "answers", "note")
-OF_ANSWERS = ("prompts", "answers", "right", "wrong", "tokens")
+ANSWER_FIELDS = ("prompts", "answers", "right", "wrong", "tokens")
 MOST_KEPT = 64
-"""Answers that are kept. Those who watch a run ask from its latest cursors, who comes from its first one."""
+"""Answers in the cache. Watchers ask from a run's latest cursors, newcomers from its first one."""
 
 
 class Feed:
-    """What to tell of runs after a cursor. An answer is kept by the run's last row: one more ends it."""
+    """Rows of runs after a cursor. Answers are cached by the run's last row: a new row makes a new one."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._written = lru_cache(maxsize=MOST_KEPT)(self._write)
+        self._cached_rows = lru_cache(maxsize=MOST_KEPT)(self._write)
 
     def after(self, run_id: str, cursor: int, own: bool) -> tuple[RunRows, int, bool]:
         """At most `MOST_ROWS` rows as JSON for orjson; the cursor to ask with next; whether more wait.
 
         `own`: whether who asks now is told the prompt that the run's owner typed.
         """
-        return self._written(run_id, cursor, self._store.last_row(run_id), own)
+        return self._cached_rows(run_id, cursor, self._store.last_row(run_id), own)
 
     def _write(self, run_id: str, cursor: int, last: int, own: bool) -> tuple[RunRows, int, bool]:
         rows, cursor_now = self._store.rows(run_id, cursor, kinds=KINDS, limit=MOST_ROWS)
-        written = {name: orjson.Fragment(orjson.dumps(value)) for name, value in rows_for_page(rows).items()}
-        return cast(RunRows, written), cursor_now, len(rows) == MOST_ROWS
+        parts = {name: orjson.Fragment(orjson.dumps(value)) for name, value in rows_for_page(rows).items()}
+        return cast(RunRows, parts), cursor_now, len(rows) == MOST_ROWS
 
 
 def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
@@ -57,4 +57,4 @@ def rows_for_page(rows: list[dict[str, Any]]) -> RunRows:
 
 def _answers(row: dict[str, Any]) -> Answers:
     """As the page takes them; those of a version before have less."""
-    return cast(Answers, {"step": row["step"]} | {name: row[name] for name in OF_ANSWERS if row.get(name)})
+    return cast(Answers, {"step": row["step"]} | {name: row[name] for name in ANSWER_FIELDS if row.get(name)})

@@ -70,8 +70,8 @@ def _run(run: RunRecord, race: list[RunRecord]) -> RaceRun:
 def _counted(runs: list[RunRecord]) -> str:
     """A sweep's many runs in half a line."""
     states = Counter(run.state for run in runs)
-    told = [f"{states[state]} {state}" for state in STATES if state in states]
-    return " · ".join([f"{len(runs)} runs", *reversed(told)])
+    counts = [f"{states[state]} {state}" for state in STATES if state in states]
+    return " · ".join([f"{len(runs)} runs", *reversed(counts)])
 
 
 def rename(store: RunStore, request: object) -> Done:

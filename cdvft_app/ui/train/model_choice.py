@@ -15,16 +15,10 @@ from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.typed_models import described
 from cdvft_app.ui.shared.forecast import problem
-from cdvft_app.ui.train.controls import targets
+from cdvft_app.ui.train.controls import QUIET, targets
 
 MOST_LAYERS = 12
 FLOAT32 = 4  # bytes
-QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "always_last",
-}
 THINGS = {"text": "reads text", "image": "sees images", "generation": "writes text"}
 
 

@@ -16,7 +16,8 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import own_data_view as view
-from cdvft_app.ui.train.own_data import QUIET, OwnDataPanel, look, own_data
+from cdvft_app.ui.train.controls import QUIET
+from cdvft_app.ui.train.own_data import OwnDataPanel, look, own_data
 
 MOST_QUOTED = 80
 OfRecipe = Callable[[object, Any, "OwnData | None"], list[Any]]
@@ -43,7 +44,7 @@ def own_choice(app: AppState, token: gr.BrowserState) -> OwnChoice:
     return OwnChoice(panel, line, back)
 
 
-def told(data: Mapping[str, Any] | None) -> list[Any]:
+def choice_updates(data: Mapping[str, Any] | None) -> list[Any]:
     """The values of `OwnChoice.parts` when the form holds this data."""
     return [view.chosen(data), gr.update(visible=bool(data))]
 
@@ -75,12 +76,12 @@ def connect(
     """Let its buttons fill the form: `of_recipe` gives `with_recipe` their values; `then` follows each."""
 
     def without(key: object, m: Any) -> list[Any]:
-        return [*of_recipe(key, m, None), None, *told(None)]
+        return [*of_recipe(key, m, None), None, *choice_updates(None)]
 
     for event in (at["recipe"].input, own.back.click):
         then(event(without, [at["recipe"], at["m"]], [*with_recipe, at["data"], *own.parts], **QUIET))
     then(own.panel.removed)  # it may be what the form learns from
-    then(at["dataset"].input(lambda: [None, *told(None)], None, [at["data"], *own.parts], **QUIET))
+    then(at["dataset"].input(lambda: [None, *choice_updates(None)], None, [at["data"], *own.parts], **QUIET))
 
     # It brings the nearest measured recipe, and the head alone into the race, to be beaten.
     def learn(*given: Any) -> list[Any]:
@@ -91,7 +92,7 @@ def connect(
             return [view.problem(str(error)), *[gr.skip()] * (len(with_recipe) + 5)]
         recipe, value = library.nearest(data.kind), data.model_dump(mode="json")
         raced = [*methods, *({"head"} - set(methods))]
-        return ["", recipe.key, *of_recipe(recipe.key, m, data), value, *told(value), raced]
+        return ["", recipe.key, *of_recipe(recipe.key, m, data), value, *choice_updates(value), raced]
 
     then(
         own.panel.use.click(

@@ -19,6 +19,7 @@ from cdvft_app.ui.shared.texts import counted
 from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import own_data_view as view
+from cdvft_app.ui.train.controls import QUIET
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
 MOST_NAME = 120
@@ -27,12 +28,6 @@ KEPT = "Kept here until you delete it; only this browser sees it and trains on i
 KEPT_PUBLIC = "Kept for {hours} after its last use; only this browser sees it and trains on it."
 # Each visitor's call by itself; reading a large file takes seconds.
 SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_visibility": "private"}
-QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "always_last",
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ class OwnDataPanel:
 def offer(app: AppState, token: str, value: str | None = None) -> dict[str, Any]:
     """The visitor's data for a list."""
     records = library.owned(app.store, token)
-    choices = [(view.named(record), record.id) for record in records]
+    choices = [(view.choice_label(record), record.id) for record in records]
     known = {record.id for record in records}
     return {
         "choices": choices,

@@ -21,13 +21,13 @@ CELL, MOST_COLUMNS, MOST_CLASSES = 90, 6, 12
 SIDE = 56  # pixels of a thumbnail
 
 
-def named(record: DataRecord) -> str:
+def choice_label(record: DataRecord) -> str:
     """reviews · 500 rows · 0.1 MB"""
     size = f"{record.bytes / 1e6:.1f} MB" if record.bytes >= 50_000 else f"{record.bytes / 1e3:.1f} kB"
-    return f"{record.name} · {record.rows:,} {_things(record.kind)} · {size}"
+    return f"{record.name} · {record.rows:,} {_unit(record.kind)} · {size}"
 
 
-def _things(kind: str) -> str:
+def _unit(kind: str) -> str:
     return "pictures" if kind == "image" else "rows"
 
 
@@ -36,7 +36,7 @@ def inspection(looked: Inspection) -> str:
     kept, parts = looked.kept, []
     read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
     parts.append(
-        f'<p class="quiet">{escape(", ".join(filter(None, read)))}: {kept.rows:,} {_things(kept.kind)}</p>'
+        f'<p class="quiet">{escape(", ".join(filter(None, read)))}: {kept.rows:,} {_unit(kept.kind)}</p>'
     )
     parts.append(_pictures(looked) if kept.kind == "image" else _rows(looked))
     if looked.problem:
@@ -178,8 +178,8 @@ def _lengths(looked: Inspection) -> str:
 def _bars(title: str, rows: list[tuple[str, float, str]]) -> str:
     items = "".join(
         f"<li><span>{_cell(name)}</span>"
-        f'<span class="bar" style="--share:{share:.3f}" aria-hidden="true"></span><span>{told}</span></li>'
-        for name, share, told in rows
+        f'<span class="bar" style="--share:{share:.3f}" aria-hidden="true"></span><span>{text}</span></li>'
+        for name, share, text in rows
     )
     return f'<h3>{escape(title)}</h3><ul class="own-bars" role="list">{items}</ul>'
 

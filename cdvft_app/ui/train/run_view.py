@@ -50,13 +50,13 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
     `race` are the runs of its group, from whose labels its own must differ; of a sweep's many, none.
     """
     runs = [one for one in race if one.id == run.id or one.method == run.method] or [run]
-    told = labels([one.settings.method for one in runs])
+    race_labels = labels([one.settings.method for one in runs])
     place = next(place for place, one in enumerate(runs) if one.id == run.id)
     recipe = catalog.recipes().get(run.settings.recipe)
     return {
         "group": run.group_id,
         "method": run.method,
-        "label": told[place],
+        "label": race_labels[place],
         "twin": place,
         "summary": " · ".join(
             ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]

@@ -25,22 +25,14 @@ from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
 from cdvft_app.ui.train import model_choice, own_choice
-from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder, targets
+from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.own_data import offer
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
 
 TITLE = "Train"
 LOOKED_THROUGH = 50  # races, the latest, for the best to show to who has run none
-GONE = "The address names a run that is not kept here; it may have been deleted. This is another one."
-# Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
-# Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
-QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "always_last",
-}
+NOT_KEPT = "The address names a run that is not kept here; it may have been deleted. This is another one."
 
 
 def build(app: AppState) -> OnVisit:
@@ -146,7 +138,7 @@ def build(app: AppState) -> OnVisit:
     rate = f"{form.RATE}cdvft"
     at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
 
-    model_choice.connect(at, controls.others, controls.model_said, filled_for)
+    model_choice.connect(at, controls.others, controls.model_info, filled_for)
 
     def of_methods(methods: list[str], key: object) -> list[Any]:
         recipe = _recipe(key)
@@ -213,7 +205,7 @@ def build(app: AppState) -> OnVisit:
         return [
             *(_set(brought.get(name), form_values[name]) for name in form.FIELDS),
             [recipe.key, model],
-            *own_choice.told(form_values["data"]),
+            *own_choice.choice_updates(form_values["data"]),
         ]
 
     def reused(shown_value: Any, mine: str) -> list[Any]:
@@ -256,12 +248,12 @@ def _first_shown(app: AppState, asked: str, token: str) -> RunView:
     runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
-    view = _unasked(app, token)
-    view["refused"] = GONE if asked else None
+    view = _default_view(app, token)
+    view["refused"] = NOT_KEPT if asked else None
     return view
 
 
-def _unasked(app: AppState, token: str) -> RunView:
+def _default_view(app: AppState, token: str) -> RunView:
     last = app.store.groups(1, token, sweeps=False)
     if last:
         return shown([run.id for run in last[0]], "last", token)

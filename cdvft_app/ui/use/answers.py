@@ -1,4 +1,4 @@
-"""What the Use tab shows: answers side by side, and what was proved, as HTML."""
+"""HTML of the Use tab: answers side by side, and the checks of an adapter."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ MOST_CLASSES = 3  # of an answer, the likeliest
 MOST_OF_INPUT = 160  # characters that head an answer
 
 
-def answers(inputs: Sequence[str], said: Mapping[str, Any]) -> str:
+def answers(inputs: Sequence[str], found: Mapping[str, Any]) -> str:
     """A table for each input: every method's answer, with the likeliest classes as bars.
 
     Args:
         inputs: as they were given, or what stands for them.
-        said: {"labels", "sides": [{"title", "note", "answers": [an answer]}]}, an answer being {"label",
+        found: {"labels", "sides": [{"title", "note", "answers": [an answer]}]}, an answer being {"label",
             "probabilities", "value"}.
     """
-    sides, labels = said["sides"], said["labels"]
+    sides, labels = found["sides"], found["labels"]
     compared = [side for side in sides if not side["note"]]  # those that were trained
     parts = []
-    for place, given in enumerate(inputs):
+    for place, input_text in enumerate(inputs):
         first = compared[0]["answers"][place]["label"]
         same = all(side["answers"][place]["label"] == first for side in compared)
         agreed = "" if same or first is None else '<p class="differ">The methods differ here.</p>'
         rows = "".join(_row(side, side["answers"][place], labels, first) for side in sides)
         heads = ("Method", "Answer", "How sure")
         parts.append(
-            f"<section><h3>{escape(_cut(given))}</h3>{agreed}"
+            f"<section><h3>{escape(_cut(input_text))}</h3>{agreed}"
             f"{table('answers', f'Answers {place + 1}', heads, rows)}</section>"
         )
     return "".join(parts)
@@ -59,9 +59,9 @@ def _row(side: Mapping[str, Any], answer: Mapping[str, Any], labels: Sequence[st
     return f"<tr{kind}>{name}<td><b>{escape(answer['label'])}</b>{mark}</td><td><ul>{bars}</ul></td></tr>"
 
 
-def proof(said: Mapping[str, Any], title: str) -> str:
+def proof(found: Mapping[str, Any], title: str) -> str:
     """The promises with their differences, and what the file holds."""
-    *promises, learned = said["checks"]
+    *promises, learned = found["checks"]
     rows = "".join(
         f"<tr><th scope='row'>{escape(check['promise'])}</th><td>{_difference(check['difference'])}</td>"
         f"<td>{_verdict(check)}</td></tr>"
@@ -69,15 +69,15 @@ def proof(said: Mapping[str, Any], title: str) -> str:
     )
     tensors = "".join(
         f"<tr><td>{escape(name)}</td><td>{' × '.join(map(str, shape))}</td><td>{numbers:,}</td></tr>"
-        for name, shape, numbers in said["tensors"]
+        for name, shape, numbers in found["tensors"]
     )
-    total = sum(numbers for _, _, numbers in said["tensors"])
-    numbers = f"{len(said['tensors'])} tensors, {total:,} numbers"
+    total = sum(numbers for _, _, numbers in found["tensors"])
+    numbers = f"{len(found['tensors'])} tensors, {total:,} numbers"
     return (
         f"{table('proof', f'What {title} promises', ('Promise', 'Largest difference', 'Kept'), rows)}"
         f'<p class="quiet">Between logits of up to {promises[0]["size"]:.2f}, in float32. '
         f"What was learned moves them by {learned['difference']:.2f}.</p>"
-        f"<details><summary>The file: {amount('bytes', said['file_bytes'])}, {numbers}</summary>"
+        f"<details><summary>The file: {amount('bytes', found['file_bytes'])}, {numbers}</summary>"
         f"{table('tensors', 'Tensors', ('Tensor', 'Shape', 'Numbers'), tensors)}</details>"
     )
 

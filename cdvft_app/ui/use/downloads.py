@@ -1,4 +1,4 @@
-"""Where zips are written that are taken home: Gradio copies what it serves, and the originals are swept."""
+"""Temporary files for download: Gradio copies what it serves, and originals are deleted after an hour."""
 
 from __future__ import annotations
 

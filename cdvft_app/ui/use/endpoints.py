@@ -47,7 +47,7 @@ def register(app: AppState, answering: Answering) -> None:
             raise refusal("Give either texts or an image.")
         about = {"texts": texts or [], "second": second or [], "image": _image(image)}
         with looking(token):
-            return _asked(answering, "answer", run_ids=run_ids, **about)
+            return _ask_or_refuse(answering, "answer", run_ids=run_ids, **about)
 
     def export(
         run_id: str,
@@ -68,7 +68,7 @@ def register(app: AppState, answering: Answering) -> None:
         except ResultsError as error:
             raise refusal(str(error)) from None
         with looking(token):
-            _asked(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out))
+            _ask_or_refuse(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out))
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
     for call in (predict, export):
@@ -92,7 +92,7 @@ def _image(given: object) -> bytes | None:
         raise refusal(str(error)) from None
 
 
-def _asked(answering: Answering, question: str, **about: Any) -> Any:
+def _ask_or_refuse(answering: Answering, question: str, **about: Any) -> Any:
     try:
         return answering.ask(question, **about)
     except (ResultsError, StoreError) as error:

@@ -16,19 +16,19 @@ from cdvft_app.ui.use.html import scrolling, table
 
 MOST_CLASSES = 20  # that are drawn as a matrix
 MOST_CONFUSED = 20  # pairs of classes, where there are more
-Named = tuple[str, str, Predictions]
+RunAnswers = tuple[str, str, Predictions]
 """Of a run: what it is called, its method's key, and what it answered."""
 
 
-def of_classes(runs: Sequence[Named], labels: Sequence[str], paired: Paired | None) -> str:
+def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], paired: Paired | None) -> str:
     """A confusion matrix a run, the scores of each class, and the paired test in a sentence."""
     counted = [scores.confusion(answers) for _, _, answers in runs]
     matrices = "".join(_matrix(one, matrix, labels) for one, matrix in zip(runs, counted, strict=True))
-    tested = _tested(runs, paired) if len(runs) > 1 else ""
+    tested = _paired_test(runs, paired) if len(runs) > 1 else ""
     return f'{tested}<div class="matrices">{matrices}</div>{_per_class(runs, counted, labels)}'
 
 
-def _tested(runs: Sequence[Named], paired: Paired | None) -> str:
+def _paired_test(runs: Sequence[RunAnswers], paired: Paired | None) -> str:
     if paired is None:
         return '<p class="quiet">These two did not answer the same rows, so no row tells them apart.</p>'
     (first, _, _), (second, _, _) = runs
@@ -40,7 +40,7 @@ def _tested(runs: Sequence[Named], paired: Paired | None) -> str:
     )
 
 
-def _matrix(run: Named, counted: np.ndarray, labels: Sequence[str]) -> str:
+def _matrix(run: RunAnswers, counted: np.ndarray, labels: Sequence[str]) -> str:
     title, method, answers = run
     right, rows = int(answers.correct.sum()), len(answers.labels)
     heading = f"<h3>{escape(title)}: {right:,} of {rows:,} right ({100 * right / rows:.1f}\u00a0%)</h3>"
@@ -78,7 +78,7 @@ def _confused(title: str, counted: np.ndarray, labels: Sequence[str]) -> str:
     return table("confused", f"What {title} confuses most often", ("Label", "Answer", "Rows"), rows)
 
 
-def _per_class(runs: Sequence[Named], counted: Sequence[np.ndarray], labels: Sequence[str]) -> str:
+def _per_class(runs: Sequence[RunAnswers], counted: Sequence[np.ndarray], labels: Sequence[str]) -> str:
     of_runs = [scores.class_scores(matrix) for matrix in counted]
     above = "".join(f'<th scope="colgroup" colspan="3">{escape(title)}</th>' for title, _, _ in runs)
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Precision", "Recall", "F1")) * len(runs)
@@ -108,7 +108,7 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}\u00a0%"
 
 
-def of_numbers(runs: Sequence[Named]) -> str:
+def of_numbers(runs: Sequence[RunAnswers]) -> str:
     """The errors of each run of a regression, and its answers against the labels."""
     rows, drawn = "", ""
     for title, method, answers in runs:
@@ -126,12 +126,12 @@ SIDE = 240  # pixels
 
 
 def _scatter(title: str, method: str, answers: Predictions) -> str:
-    labels, said = answers.labels[:MOST_POINTS], answers.outputs[:MOST_POINTS, 0]
-    low, high = float(min(labels.min(), said.min())), float(max(labels.max(), said.max()))
+    labels, outputs = answers.labels[:MOST_POINTS], answers.outputs[:MOST_POINTS, 0]
+    low, high = float(min(labels.min(), outputs.min())), float(max(labels.max(), outputs.max()))
     scale = SIDE / ((high - low) or 1.0)
     dots = "".join(
         f'<circle cx="{scale * (label - low):.1f}" cy="{SIDE - scale * (answer - low):.1f}" r="2"/>'
-        for label, answer in zip(labels.tolist(), said.tolist(), strict=True)
+        for label, answer in zip(labels.tolist(), outputs.tolist(), strict=True)
     )
     about = f"Answers of {title} against labels, from {low:.3g} to {high:.3g}; on the line they agree"
     return (
@@ -142,7 +142,7 @@ def _scatter(title: str, method: str, answers: Predictions) -> str:
 
 
 def of_rows(found: Mapping[str, Any], titles: Sequence[str], labels: Sequence[str]) -> str:
-    """Rows with what was given, the label and each run's answer; see `held_out.told`."""
+    """Rows with what was given, the label and each run's answer; see `held_out.table_rows`."""
     if not found["rows"]:
         return '<p class="quiet">There is no such row.</p>'
     rows = "".join(

@@ -78,7 +78,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         runs = _chosen(app, group_id, chosen)
         if runs and runs[0].plan.model.kind == "generation":
             return [OF_CLASSIFIERS, *[gr.update(visible=False)] * 3, gr.skip(), gr.skip()]
-        kept = [(run.label, run.record.method, _kept(app, run)) for run in runs]
+        kept = [(run.label, run.record.method, _predictions(app, run)) for run in runs]
         named = [(title, method, answers) for title, method, answers in kept if answers]
         lacking, regression = len(named) < len(kept), bool(runs) and not runs[0].labels
         which = [one for one in (SHOWN_OF_NUMBERS if regression else SHOWN) if _possible(one[1], len(runs))]
@@ -123,10 +123,10 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
             return [problem(str(error)), 0, gr.update(visible=False), gr.skip(), gr.skip()]
         count, last = found["count"], min(at + ROWS_A_PAGE, found["count"])
         head = f'<p class="quiet">{at + 1:,} to {last:,} of {count:,} rows</p>' if count else ""
-        said = example_tables.of_rows(found, [run.label for run in runs], runs[0].labels)
+        table = example_tables.of_rows(found, [run.label for run in runs], runs[0].labels)
         more = last < count
         return [
-            head + said, at, gr.update(visible=at > 0 or more),
+            head + table, at, gr.update(visible=at > 0 or more),
             gr.update(interactive=at > 0), gr.update(interactive=more),
         ]  # fmt: skip
 
@@ -151,7 +151,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         runs = races.opened(app.store, group_id)
         try:
             for run in runs:
-                if _kept(app, run) is None:
+                if _predictions(app, run) is None:
                     ids = [each.record.id for each in runs]
                     answering.ask("evaluate", run_id=run.record.id, with_runs=ids)
         except (ResultsError, StoreError) as error:
@@ -165,7 +165,7 @@ def _possible(show: str, runs: int) -> bool:
     return show != "disagree" or runs > 1
 
 
-def _scores(runs: Sequence[FinishedRun], named: Sequence[example_tables.Named]) -> str:
+def _scores(runs: Sequence[FinishedRun], named: Sequence[example_tables.RunAnswers]) -> str:
     if not runs[0].labels:
         return example_tables.of_numbers(named)
     test = paired.compare(named[0][2], named[1][2]) if len(named) > 1 else None
@@ -178,5 +178,5 @@ def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[
     return [runs[run_id] for run_id in dict.fromkeys(run_ids) if isinstance(run_id, str) and run_id in runs]
 
 
-def _kept(app: AppState, run: FinishedRun) -> predictions.Predictions | None:
+def _predictions(app: AppState, run: FinishedRun) -> predictions.Predictions | None:
     return predictions.read(held_out.folder(app.store, run))

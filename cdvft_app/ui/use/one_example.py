@@ -26,9 +26,9 @@ def build(
 ) -> gr.HTML:
     """Have the button `take` fill in the `fields`: texts, second texts, image, prompt.
 
-    `asking`: how a listener waits its turn. Returns where the row's label is told.
+    `asking`: how a listener waits its turn. Returns the component that shows the row's label.
     """
-    said = gr.HTML(elem_id="use-example-said", apply_default_css=False)
+    message = gr.HTML(elem_id="use-example-said", apply_default_css=False)
 
     def filled(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
@@ -42,8 +42,8 @@ def build(
                 image.write_bytes(row["image"])
         except (ResultsError, StoreError) as error:
             return [*[gr.skip()] * 4, problem(str(error))]
-        told = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
-        return [text, second, image and str(image), text, f'<p class="quiet">{told}</p>']
+        sentence = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
+        return [text, second, image and str(image), text, f'<p class="quiet">{sentence}</p>']
 
-    take.click(filled, race, [*fields, said], show_progress_on=said, **asking)
-    return said
+    take.click(filled, race, [*fields, message], show_progress_on=message, **asking)
+    return message

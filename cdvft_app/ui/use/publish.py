@@ -65,7 +65,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
     if has_login():
         gr.LoginButton(elem_id="push-login")
     push = gr.Button("Push", elem_id="push")
-    said = gr.HTML(elem_id="push-said", apply_default_css=False)
+    message = gr.HTML(elem_id="push-said", apply_default_css=False)
     folder = gr.State(None)  # of the adapter, between the two steps
     given: set[Any] = {run, name, private, replace, token}
 
@@ -104,8 +104,8 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
         def upload(fields: dict[Any, Any]) -> list[Any]:  # type: ignore[misc]
             return uploaded(fields, _stripped(fields[token]))
 
-    asked = push.click(write_it, given, [said, folder], show_progress_on=said, **asking)
-    asked.then(upload, {*given, folder}, [said, token, folder], show_progress_on=said, **PUSHING)
+    asked = push.click(write_it, given, [message, folder], show_progress_on=message, **asking)
+    asked.then(upload, {*given, folder}, [message, token, folder], show_progress_on=message, **PUSHING)
 
 
 def pushed(folder: Path, name: str, token: str, *, private: bool, existing: bool) -> str:

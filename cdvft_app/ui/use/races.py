@@ -52,7 +52,7 @@ def first_needs(run: FinishedRun) -> str:
     return f"The first question fetches {what}, once." if what else ""
 
 
-def asked_for(store: RunStore, run_ids: str) -> str | None:
+def race_of_run(store: RunStore, run_ids: str) -> str | None:
     """The race of the first run in an address's `run`; None where there is none."""
     first = run_ids.partition(",")[0]
     if first == recorded.GROUP:

@@ -80,10 +80,10 @@ def build(app: AppState) -> OnVisit:
             with gr.Row():
                 ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
                 example = gr.Button("Take an example", elem_id="use-example")
-            told = one_example.build(
+            example_message = one_example.build(
                 app, answering, race, fields=(texts, second, image, at.prompt), take=example, asking=ASKING
             )
-            said = gr.HTML(elem_id="use-answers", apply_default_css=False)
+            answered = gr.HTML(elem_id="use-answers", apply_default_css=False)
             examples.section(app, answering, race, ASKING)
             gr.HTML("<h2>One of them</h2>", apply_default_css=False)
             run = gr.Radio([], label="Method", elem_id="use-run")
@@ -145,8 +145,8 @@ def build(app: AppState) -> OnVisit:
         run,
         of_labels,
         form,
-        told,
-        said,
+        example_message,
+        answered,
         proved,
         refused,
         file,
@@ -172,7 +172,7 @@ def build(app: AppState) -> OnVisit:
             if not runs:
                 raise ResultsError("This race is no longer there; choose another one.")
             asked = about(runs[0], fields)
-            prepare(runs[0], _words(progress))
+            prepare(runs[0], _progress_to(progress))
             found = answering.ask("answer", run_ids=[one.record.id for one in runs], **asked)
             shown = asked["texts"] or ["Your image" if fields[image] else "Your drawing"]
             return answers.answers(shown, found)
@@ -188,13 +188,20 @@ def build(app: AppState) -> OnVisit:
 
     write.connect(app, answering, race, at, get_ready=get_ready, asking=ASKING)
     texts.focus(get_ready, race, None, **{**ASKING, "show_progress": "hidden"})
-    gr.on([ask.click, texts.submit], ask_all, {race, *given}, [said, waits], show_progress_on=said, **ASKING)
+    gr.on(
+        [ask.click, texts.submit],
+        ask_all,
+        {race, *given},
+        [answered, waits],
+        show_progress_on=answered,
+        **ASKING,
+    )
 
     def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> str:
         def answer() -> str:
             one = find(app.store, fields[run])
             asked = about(one, fields)
-            prepare(one, _words(progress))
+            prepare(one, _progress_to(progress))
             return answers.proof(answering.ask("prove", run_id=one.record.id, **asked), "this adapter")
 
         return _or_problem(answer)
@@ -203,7 +210,7 @@ def build(app: AppState) -> OnVisit:
 
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
-            prepare(find(app.store, run_id), _words(progress))
+            prepare(find(app.store, run_id), _progress_to(progress))
             out = downloads.new_file(f"{kind}.zip")
             made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
         except (ResultsError, StoreError) as error:
@@ -220,7 +227,7 @@ def build(app: AppState) -> OnVisit:
     def visited(request: gr.Request) -> Any:
         offer, asked = _offer(app), request.query_params.get("run", "")
         groups = [group_id for _, group_id in offer["choices"]]
-        wanted = races.asked_for(app.store, asked) if asked else next(iter(groups), None)
+        wanted = races.race_of_run(app.store, asked) if asked else next(iter(groups), None)
         return gr.update(**offer, value=wanted) if wanted in groups else gr.update(**offer)
 
     return OnVisit(visited, [], [race])
@@ -237,7 +244,7 @@ def _forms(kind: str) -> list[tuple[str, str]]:
     return [form for form in FORMS if kind != "generation" or form[1] not in ("script", "notebook")]
 
 
-def _words(bar: gr.Progress) -> Callable[[float | None, str], None]:
+def _progress_to(bar: gr.Progress) -> Callable[[float | None, str], None]:
     """Tells Gradio's bar, which writes the share by itself."""
     return lambda fraction, text: bar(fraction, desc=text if fraction is None else text.rpartition(", ")[0])
 

@@ -34,8 +34,8 @@ def test_a_refusal_is_a_sentence_and_the_next_question_is_heard(asked):
 def test_a_process_that_is_killed_is_said_and_replaced(asked):
     with pytest.raises(ResultsError, match=UNFINISHED):
         asked.ask("answer", **asked.about)
-    asked._talk._process.kill()
-    asked._talk._process.join()
+    asked._conversation._process.kill()
+    asked._conversation._process.join()
     with pytest.raises(ResultsError, match=UNFINISHED):
         asked.ask("answer", **asked.about)
 
@@ -53,5 +53,5 @@ def test_it_goes_when_nobody_asks(asked, monkeypatch):
     monkeypatch.setattr(answering, "IDLE_SECONDS", 0.01)
     with pytest.raises(ResultsError):
         asked.ask("answer", **asked.about)
-    asked._talk._process.join(60)
-    assert not asked._talk.alive()
+    asked._conversation._process.join(60)
+    assert not asked._conversation.alive()

@@ -47,7 +47,7 @@ def png(width: int = 8, height: int = 8) -> bytes:
 )
 def test_what_cannot_be_answered_is_a_sentence(run, texts, image, sentence):
     with pytest.raises(ResultsError, match=sentence):
-        questions._given(run, texts, [], image)
+        questions._checked_inputs(run, texts, [], image)
 
 
 def test_an_image_in_base64_is_the_image():

@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.results import held_out, questions
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.held_out import chosen, example, told
+from cdvft_app.results.held_out import chosen, example, table_rows
 from cdvft_app.results.questions import Questions
 from cdvft_app.results.scores import class_scores, confusion, errors
 from cdvft_app.store import predictions
@@ -75,7 +75,7 @@ def test_errors_of_a_regression():
 def test_rows_come_with_what_was_given():
     labels = np.array([0, 0, 1, 1])
     texts = Split(["x" * 700, "b", "c", "d"], labels)
-    first, second = told(texts, [FIRST, SECOND], np.array([0, 3]))
+    first, second = table_rows(texts, [FIRST, SECOND], np.array([0, 3]))
     assert first["given"] == "x" * 600 + "…"
     assert second == {
         "row": 3,
@@ -85,9 +85,9 @@ def test_rows_come_with_what_was_given():
         "answers": [{"class": 0, "sure": pytest.approx(0.6)}] * 2,
     }
     picture = Split([Image.new("L", (8, 8))] * 4, labels)
-    (row,) = told(picture, [FIRST], np.array([1]))
+    (row,) = table_rows(picture, [FIRST], np.array([1]))
     assert row["given"] is None and row["image"].startswith("data:image/png;base64,")
-    (pair,) = told(Split([("a", "b")] * 4, labels), [FIRST], np.array([1]))
+    (pair,) = table_rows(Split([("a", "b")] * 4, labels), [FIRST], np.array([1]))
     assert pair["given"] == ["a", "b"]
 
 
@@ -107,9 +107,9 @@ def test_a_row_is_an_example_as_it_could_be_given():
 
 def test_data_that_has_changed_is_not_shown_beside_old_answers():
     with pytest.raises(ResultsError, match="The data has changed"):
-        told(Split(["a"] * 4, np.array([1, 0, 1, 1])), [FIRST], np.array([0]))
+        table_rows(Split(["a"] * 4, np.array([1, 0, 1, 1])), [FIRST], np.array([0]))
     with pytest.raises(ResultsError, match="The data has changed"):
-        told(Split(["a"], np.array([0])), [FIRST], np.array([0]))
+        table_rows(Split(["a"], np.array([0])), [FIRST], np.array([0]))
 
 
 def test_a_run_of_the_version_before_is_answered_afterwards(

@@ -60,7 +60,7 @@ def test_each_writes_what_it_writes_alone(race, models):
 
 
 def test_answers_come_piece_by_piece_and_stop_when_asked(race, models, monkeypatch):
-    monkeypatch.setattr("cdvft_app.results.writing.TELL_EVERY", 0.0)
+    monkeypatch.setattr("cdvft_app.results.writing.UPDATE_SECONDS", 0.0)
     whole = sides(models, race)
     lengths = [len(text(told[2])) for told in whole]
     assert lengths == sorted(lengths) and len(set(lengths)) > 5
@@ -125,10 +125,10 @@ class Here:
     def alive(self):
         return self.thread.is_alive()
 
-    def say(self, words):
-        self.words.send(words)
+    def send(self, message):
+        self.words.send(message)
 
-    def hear(self, seconds):
+    def receive(self, seconds):
         assert self.words.poll(seconds)
         return self.words.recv()
 
@@ -139,7 +139,7 @@ def talk(tmp_path, monkeypatch):
     store = RunStore(tmp_path)
     (run,) = store.create([RunSettings(method="lora")], "secret")
     made = Answering(store)
-    made._talk = Here(str(tmp_path))
+    made._conversation = Here(str(tmp_path))
     yield made, {"run_ids": [run.id]}
     store.close()
 

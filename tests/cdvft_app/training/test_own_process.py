@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def start(store, monkeypatch):
     """`start("name of a fake trainer")`: a queue whose runs it trains, each in a process of its own."""
-    monkeypatch.setattr(supervision, "EVERY", 0.02)
+    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.02)
     queues = []
 
     def make(trainer, workers=1):

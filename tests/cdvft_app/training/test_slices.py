@@ -17,7 +17,7 @@ RUN = RunSettings(method="cdvft", max_steps=40)
 @pytest.fixture
 def start(store, monkeypatch):
     """`start(trainer, **options)`: slices, and a queue that trains in them."""
-    monkeypatch.setattr(supervision, "EVERY", 0.02)
+    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.02)
     queues = []
 
     def make(trainer, **options):

@@ -70,7 +70,7 @@ def test_what_the_address_refuses_is_one_line_without_its_path(hook, ended, stat
     heard, answers = hook
     answers["status"] = status
     with caplog.at_level(logging.WARNING):
-        webhook.tell(ended)
+        webhook.notify(ended)
     assert len(heard) == 1 and len(caplog.records) == 1
     said = caplog.records[0].getMessage()
     assert f"127.0.0.1 answered {status}" in said and ended.id in said and "secret-path" not in said
@@ -82,12 +82,12 @@ def test_what_the_address_refuses_is_one_line_without_its_path(hook, ended, stat
 def test_an_address_that_is_none_or_away_is_one_line(monkeypatch, ended, address, caplog):
     monkeypatch.setenv("CDVFT_WEBHOOK", address)
     with caplog.at_level(logging.WARNING):
-        webhook.tell(ended)
+        webhook.notify(ended)
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith("CDVFT_WEBHOOK") and "secret" not in said
 
 
 def test_without_an_address_nobody_is_told(monkeypatch, ended, caplog):
     monkeypatch.delenv("CDVFT_WEBHOOK", raising=False)
-    webhook.tell(ended)
-    assert not caplog.records and not webhook.wanted()
+    webhook.notify(ended)
+    assert not caplog.records and not webhook.is_configured()
