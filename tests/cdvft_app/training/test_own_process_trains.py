@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="finds the child by /proc"),
 ]
-RUN = RunSettings(method="cdvft", max_steps=60, batch_size=8, checkpoint_every=5)
+RUN = RunSettings(method="cdvft", max_steps=160, batch_size=8, checkpoint_every=5)
 
 
 @pytest.fixture
@@ -78,11 +78,11 @@ def test_killed_stopped_and_resumed_it_makes_the_losses_of_one_piece(runs):
     wait_for(lambda: store.get(broken).step >= 25)
     queue.stop(broken, "a")
     run = wait(store, broken, *FINAL)
-    assert run.state == "stopped" and run.step < 60
+    assert run.state == "stopped" and run.step < RUN.max_steps
     assert (store.folder(broken) / run.result["adapter_folder"] / "adapter_model.safetensors").is_file()
     queue.resume(broken, "a")
     assert wait(store, broken, *FINAL).state == "finished"
-    assert losses(store, broken) == losses(store, whole) and len(losses(store, whole)) == 60
+    assert losses(store, broken) == losses(store, whole) and len(losses(store, whole)) == RUN.max_steps
     assert store.get(broken).metric == store.get(whole).metric
 
 
