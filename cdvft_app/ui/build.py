@@ -51,7 +51,7 @@ def build(app: AppState) -> gr.Blocks:
 
         page.load(tab_in_address, None, tabs, api_visibility="private", queue=False)
         for visit in filter(None, visits):
-            page.load(
+            loaded = page.load(
                 visit.call,
                 visit.inputs,
                 visit.outputs,
@@ -59,6 +59,8 @@ def build(app: AppState) -> gr.Blocks:
                 queue=False,
                 show_progress="hidden",
             )
+            if visit.then:
+                visit.then(loaded)
         api.register(app)
     return page
 

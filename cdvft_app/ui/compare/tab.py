@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -36,6 +37,7 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.form import in_words, stands_for, text
 from cdvft_app.ui.shared.method_chips import method_chips
+from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
@@ -80,8 +82,9 @@ def build(app: AppState) -> OnVisit | None:
         except (InvalidChoice, StoreError) as error:
             return {"shown": None, "problem": in_words(str(error), LABELS)}
 
-    gr.on([field.change for field in fields], compared, asking, view, trigger_mode="always_last", **QUIET)
-    panel.kept(compared, asking, view, trigger_mode="always_last", **QUIET)
+    comparing = Newest(compared, asking, [view])
+    for event in (partial(gr.on, [field.change for field in fields]), panel.kept):
+        comparing.listen(event, trigger_mode="always_last", **QUIET)
     measure.connect(app, panel, asking, values)
 
     # A model has its own layers, and takes tokens or pixels. Gradio sends `input` also when a field is left.

@@ -44,11 +44,12 @@ class AppState:
 
 @dataclass(frozen=True)
 class OnVisit:
-    """What a tab does when somebody opens the page: `call(*inputs)` fills `outputs`."""
+    """What a tab does when the page is opened: `call(*inputs)` fills `outputs`; `then` gets the event."""
 
     call: Callable[..., Any]
     inputs: Sequence[Any]
     outputs: Sequence[Any]
+    then: Callable[[Any], None] | None = None
 
 
 def _load_secret(folder: Path) -> str:

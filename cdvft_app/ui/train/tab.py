@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -21,6 +22,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared import actions, form, texts
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.forecast import forecast, problem
+from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
@@ -94,12 +96,15 @@ def build(app: AppState) -> OnVisit:
             return problem(away), said.blocks, gr.Button(interactive=False), asked
         return said.counts, said.blocks, gr.Button(interactive=True), asked
 
-    form_outputs = [counts, blocks, start, kept]
     asking = [*fields, filled_for]
-    gr.on([field.change for field in fields], typed, asking, form_outputs, **QUIET)
-    controls.fields["recipe"].hub_changed(typed, asking, form_outputs, **QUIET)
+    counting = Newest(typed, asking, [counts, blocks, start, kept])
 
-    view.run_ended(typed, asking, form_outputs, **QUIET)
+    def then(event: Any) -> None:
+        counting.listen(event.then, **QUIET)
+
+    counting.listen(partial(gr.on, [field.change for field in fields]), **QUIET)
+    counting.listen(controls.fields["recipe"].hub_changed, **QUIET)
+    counting.listen(view.run_ended, **QUIET)
 
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
@@ -125,9 +130,6 @@ def build(app: AppState) -> OnVisit:
         *(at[name] for name in varying),
         filled_for,
     ]
-
-    def then(event: Any) -> None:
-        event.then(typed, asking, form_outputs, **QUIET)
 
     own_choice.connect(app, own, at, token, of_recipe=of_recipe, with_recipe=with_recipe, then=then)
 
@@ -228,7 +230,7 @@ def build(app: AppState) -> OnVisit:
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
     outputs = [*asking, *own.parts, own.panel.mine, view, history, token]
-    return OnVisit(visited, [token, kept], outputs)
+    return OnVisit(visited, [token, kept], outputs, then)
 
 
 def _recipe(key: object) -> Recipe | None:

@@ -1,0 +1,44 @@
+"""A form that is asked again before it has answered: only the answer to its newest request is shown.
+
+Gradio's trigger mode "always_last" holds a request back once the one before it is on its way. Those that come
+while the values of that one are gathered go out beside it, and their answers arrive in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+_NUMBERED = (
+    "(...values) => [...values.slice(0, -1), (window.cdvftRequests = (window.cdvftRequests ?? 0) + 1)]"
+)
+
+
+NUMBER = "newest request"
+
+
+class Newest:
+    """`answer(*inputs)` for `outputs`, as Gradio takes it; skipped where the same page has asked meanwhile.
+
+    The page numbers its requests, since those that are under way together are begun in any order, too.
+    """
+
+    def __init__(self, answer: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        self._answer = answer
+        self._inputs = [*inputs, gr.State({NUMBER: 0}), gr.Number(visible=False)]
+        self._outputs = [*outputs]
+
+    def listen(self, event: Callable[..., Any], **options: Any) -> Any:
+        """Let a listener such as `field.change` ask."""
+        return event(self.answered, self._inputs, self._outputs, js=_NUMBERED, **options)
+
+    def answered(self, *values: Any) -> Any:
+        """The answer to inputs, after which come what the page's session keeps and this request's number."""
+        *inputs, page, number = values
+        page[NUMBER] = max(page[NUMBER], number or 0)
+        answer = self._answer(*inputs)
+        if (number or 0) >= page[NUMBER]:
+            return answer
+        return [gr.skip()] * len(self._outputs) if len(self._outputs) > 1 else gr.skip()
