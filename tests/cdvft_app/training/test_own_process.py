@@ -191,18 +191,8 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
     assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step
 
 
-EARLIER: set[int] = set()
-
-
-@pytest.fixture(autouse=True)
-def leave_earlier_processes():
-    """What other tests of this worker left to idle, such as a process that answers, trains nothing here."""
-    EARLIER.clear()
-    EARLIER.update([one.pid for one in trainers()])
-
-
 def trainers():
     """Descendants that train: what the fork server started, not itself nor a browser of other tests."""
     us = psutil.Process()
     found = [one for one in us.children(recursive=True) if one.parent() != us and one.is_running()]
-    return [one for one in found if one.exe() == us.exe() and one.pid not in EARLIER]
+    return [one for one in found if one.exe() == us.exe()]

@@ -17,8 +17,10 @@ from gradio.state_holder import SessionState
 from starlette.testclient import TestClient
 
 from cdvft_app.catalog import libraries
+from cdvft_app.inspection import background
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training.children import Conversation
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui import api
 from cdvft_app.ui.build import build
@@ -150,7 +152,23 @@ def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Studio) -> 
     assert 10_000 < each < 100e6 / launch_arguments()["state_session_capacity"]
 
 
-def test_server_functions_answer_anything(studio: Studio) -> None:
+@pytest.fixture
+def no_process_left(monkeypatch) -> Iterator[None]:
+    """The processes that compute for Factors end with the test; other tests count what they started."""
+    begun: list[Conversation] = []
+
+    class Recorded(Conversation):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            begun.append(self)
+
+    monkeypatch.setattr(background, "Conversation", Recorded)
+    yield
+    for conversation in begun:
+        conversation.end()
+
+
+def test_server_functions_answer_anything(studio: Studio, no_process_left) -> None:
     asked = [*VALUES, *({name: value} for name in NAMES for value in (LONE, [{}]))]
     asked += [{"cursors": {studio.run.id: 2**70, LONE: {}}, "token": LONE}]
     asked += [{"run": "recorded-cdvft", name: LONE} for name in ("module", "image")]
