@@ -1,10 +1,11 @@
-"""Race the methods as the app does by default, over three seeds, and write down what came out.
+"""Race the methods as the app does by default, over five seeds, and write down what came out.
 
-    python -m benchmarks.default_race [--recipes sentiment mnist] [--methods cdvft lora ...] [--seeds 0 1 2]
+    python -m benchmarks.default_race [--recipes sentiment mnist] [--methods cdvft ...] [--seeds 0 1 2 3 4]
 
 Every run is the recipe's own: its learning rates, its evaluation rows. Runs follow one another in one
 process. Writes benchmarks/results/default_race.json after every run; run again to go on where it was cut off.
-A run is done again when its settings in the catalogue have changed.
+A run is done again when its settings in the catalogue have changed. `wrong` holds the evaluation rows that a
+classifier got wrong, so that methods can be compared row by row.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
     from cdvft_app.catalog import resolve
     from cdvft_app.events import Started, Step
     from cdvft_app.settings import RunSettings
+    from cdvft_app.store import predictions
     from cdvft_app.training.arguments import head_learning_rate
     from cdvft_app.training.trainer import train_plan
 
@@ -44,6 +46,7 @@ def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
     began = time.perf_counter()
     try:
         done = train_plan(plan, emit, lambda: False, folder)
+        kept = predictions.read(folder)
     finally:
         shutil.rmtree(folder)
     started = next(event for event in events if isinstance(event, Started))
@@ -56,6 +59,7 @@ def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
         "head_learning_rate": head_learning_rate(plan),
         "metric_name": done.metric_name,
         "metric": done.metric,
+        **({"rows": len(kept.rows), "wrong": kept.rows[~kept.correct].tolist()} if kept else {}),
         "trainable_parameters": started.trainable_parameters,
         "head_parameters": started.head_parameters,
         "steps": done.step,
@@ -80,6 +84,7 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
         run["recipe"] == recipe
         and RunSettings.model_validate(run["settings"]) == plan.settings
         and run["head_learning_rate"] == head_learning_rate(plan)
+        and ("wrong" in run or run["metric_name"] != "accuracy")
     )
 
 
@@ -105,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=["sentiment", "mnist"])
     parser.add_argument("--methods", nargs="+", default=["cdvft", "lora", "fourierft"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     chosen = parser.parse_args()
     record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     runs, ran_on = record.get("runs", []), machines(record.get("machines", []))
