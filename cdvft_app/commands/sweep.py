@@ -67,8 +67,8 @@ def sweep(
     budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
     base = {key: options[key] for key in budget if key in options} | {"methods": methods.split(",")}
     lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
-    asked = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
-    plans = [catalog.resolve(settings) for settings in asked.runs()]
+    request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
+    plans = [catalog.resolve(settings) for settings in request.runs()]
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
     store = RunStore.default()

@@ -32,7 +32,7 @@ class Mode(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    asked: Literal["auto", "1", "0"] = Field("auto", alias="CDVFT_PUBLIC")
+    setting: Literal["auto", "1", "0"] = Field("auto", alias="CDVFT_PUBLIC")
     space: str = Field("", alias="SPACE_ID")
     space_host: str = Field("", alias="SPACE_HOST")
     oauth_secret: SecretStr = Field(SecretStr(""), alias="OAUTH_CLIENT_SECRET")
@@ -49,8 +49,8 @@ class Mode(BaseModel):
 
     @property
     def public(self) -> bool:
-        if self.asked != "auto":
-            return self.asked == "1"
+        if self.setting != "auto":
+            return self.setting == "1"
         return bool(self.space) or self.shared or not _loopback(self.bound_to)
 
     @property

@@ -46,8 +46,8 @@ def build(app: AppState) -> gr.Blocks:
                 item.select(None, js=_TAB_TO_ADDRESS % name)
 
         def tab_in_address(request: gr.Request) -> gr.Tabs:
-            asked = request.query_params.get("tab", names[0])
-            return gr.Tabs(selected=asked if asked in names else names[0])
+            name = request.query_params.get("tab", names[0])
+            return gr.Tabs(selected=name if name in names else names[0])
 
         page.load(tab_in_address, None, tabs, api_visibility="private", queue=False)
         for visit in filter(None, visits):

@@ -29,31 +29,31 @@ def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
     "data" is {"id", "token"}, and where the guess is wrong "text" (a list of columns), "label" (a column),
     and "evaluation" (the id of other rows). What names no recipe gets the nearest measured one.
     """
-    asked = settings.get("data") if isinstance(settings, dict) else None
-    if not isinstance(settings, dict) or asked is None:
+    data = settings.get("data") if isinstance(settings, dict) else None
+    if not isinstance(settings, dict) or data is None:
         return settings, None
-    if not isinstance(asked, dict) or set(asked) - {*WORDS}:
+    if not isinstance(data, dict) or set(data) - {*WORDS}:
         raise refusal(f"data: it is an object of {', '.join(WORDS)}; /upload_dataset gives id and token.")
-    token = _token(asked.get("token"))
-    text = asked.get("text") or []
+    token = _token(data.get("token"))
+    text = data.get("text") or []
     text = [text] if isinstance(text, str) else text
     if not isinstance(text, list) or not all(
-        isinstance(one, str) for one in [*text, asked.get("label") or ""]
+        isinstance(one, str) for one in [*text, data.get("label") or ""]
     ):
         raise refusal("data: text is a list of columns, label is a column.")
     looked = _or_refusal(
         lambda: library.look(
             app.store,
-            asked.get("id"),
+            data.get("id"),
             token,
             inputs=text,
-            label=asked.get("label") or None,
-            evaluation=asked.get("evaluation"),
+            label=data.get("label") or None,
+            evaluation=data.get("evaluation"),
         )
     )
-    data = _or_refusal(lambda: library.chosen(looked))
-    recipe = library.nearest(data.kind).key
-    return {"recipe": recipe, **settings, "data": data.model_dump(mode="json")}, token
+    own = _or_refusal(lambda: library.chosen(looked))
+    recipe = library.nearest(own.kind).key
+    return {"recipe": recipe, **settings, "data": own.model_dump(mode="json")}, token
 
 
 def register(app: AppState) -> None:
@@ -90,12 +90,12 @@ def register(app: AppState) -> None:
         id: str, token: str, text: list[str] | None = None, label: str = "", evaluation: str = ""
     ) -> dict[str, Any]:
         """What would be learned from it: columns, task, classes, split, faults, warnings."""
-        asked: Mapping[str, Any] = {
+        roles: Mapping[str, Any] = {
             "inputs": text or [],
             "label": label or None,
             "evaluation": evaluation or None,
         }
-        return facts(_or_refusal(lambda: library.look(app.store, id, _token(token), **asked)))
+        return facts(_or_refusal(lambda: library.look(app.store, id, _token(token), **roles)))
 
     def delete_dataset(id: str, token: str) -> dict[str, Any]:
         """Delete it; `cannot_resume` names the runs that then lose their rows."""

@@ -31,15 +31,15 @@ def standing(budget: Budget) -> Standing | None:
     }
 
 
-def operate(store: RunStore, asked: object) -> ServerOverview:
+def operate(store: RunStore, request: object) -> ServerOverview:
     """{"key", "act", "run"}: do what the operator asks, if anything, and tell how things stand then.
 
     `act` is stop, delete, hide, show or clear; `key` is compared at every call.
     """
-    asked = asked if isinstance(asked, dict) else {}
-    if not is_operator(asked.get("key")):
+    fields = request if isinstance(request, dict) else {}
+    if not is_operator(fields.get("key")):
         return {"error": WRONG_KEY, "visitors": [], "runs": []}
-    operator, error, run_id = Operator.of(store), None, asked.get("run")
+    operator, error, run_id = Operator.of(store), None, fields.get("run")
     acts = {
         "stop": operator.stop,
         "delete": operator.delete,
@@ -47,7 +47,7 @@ def operate(store: RunStore, asked: object) -> ServerOverview:
         "show": lambda run_id: operator.hide(run_id, False),
         "clear": lambda _: operator.clear(),
     }
-    act = asked.get("act")
+    act = fields.get("act")
     try:
         if isinstance(act, str) and act in acts:
             acts[act](run_id if isinstance(run_id, str) else "")

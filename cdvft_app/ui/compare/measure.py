@@ -26,7 +26,7 @@ from cdvft_app.store.measurements import KEY
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare.form import LABELS
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.form import in_words
+from cdvft_app.ui.shared.form import with_titles
 from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -78,7 +78,7 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
                 yield progress.value("on", progress.text(bounded=request.match == "seconds_per_step"))
         yield progress.value("done", progress.end())
     except (InvalidChoice, MeasuringFailed, StoreError) as error:
-        yield progress.value("failed", in_words(str(error), LABELS))
+        yield progress.value("failed", with_titles(str(error), LABELS))
 
 
 def row_facts(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:

@@ -22,7 +22,7 @@ from cdvft_app.ui.compare.form import SIZES
 from cdvft_app.ui.compare.sweep_form import FIELDS, LABELS, START, WORDS, request
 from cdvft_app.ui.compare.sweep_view import chosen, sweep_view
 from cdvft_app.ui.shared.forecast import problem
-from cdvft_app.ui.shared.form import in_words, stands_for
+from cdvft_app.ui.shared.form import stands_for, with_titles
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
@@ -49,7 +49,7 @@ def section(app: AppState) -> None:
         try:
             return _promise(app, values), gr.Button(interactive=True)
         except InvalidChoice as error:
-            return problem(in_words(str(error), LABELS)), gr.Button(interactive=False)
+            return problem(with_titles(str(error), LABELS)), gr.Button(interactive=False)
 
     gr.on(
         [fold.expand, *(field.change for field in fields)],
@@ -71,7 +71,7 @@ def section(app: AppState) -> None:
         try:
             group = start_sweep(app, dict(zip(FIELDS, inputs, strict=True)), own_token)
         except (InvalidChoice, QueueFull, StoreError) as error:
-            return gr.skip(), problem(in_words(str(error), LABELS)), own_token
+            return gr.skip(), problem(with_titles(str(error), LABELS)), own_token
         return chosen(group, own_token), gr.skip(), own_token
 
     start.click(
@@ -89,9 +89,9 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     plans = _plans(app, values)
     require_own(app.store, plans[0].settings.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
-    foretold = _predictions(app, plans)
-    admit(zip(plans, foretold, strict=True), app.queue.most_seconds)
-    forecasts = [prediction.facts() if prediction else None for prediction in foretold]
+    predictions = _predictions(app, plans)
+    admit(zip(plans, predictions, strict=True), app.queue.most_seconds)
+    forecasts = [prediction.facts() if prediction else None for prediction in predictions]
     title = f"Sweep: {plans[0].recipe.title}"
     chosen = [plan.settings for plan in plans]
     ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())
@@ -120,7 +120,7 @@ def _predictions(app: AppState, plans: Sequence[Plan]) -> list[Prediction | None
         for plan in plans
     ]
     different = dict(zip(alike, plans, strict=True))
-    predictions = dict(zip(different, app.foretell(list(different.values())), strict=True))
+    predictions = dict(zip(different, app.predict(list(different.values())), strict=True))
     return [predictions[one] for one in alike]
 
 

@@ -21,7 +21,7 @@ from cdvft_app.sweep.payload import payload
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.shared.actions import resume_one
 from cdvft_app.ui.shared.component import ASSETS, component
-from cdvft_app.ui.shared.form import in_words
+from cdvft_app.ui.shared.form import with_titles
 from cdvft_app.ui.shared.state import AppState
 
 ENDED_EARLY = ("stopped", "interrupted")  # a failed run would fail again
@@ -73,7 +73,7 @@ def _each(
             if run.state in states:
                 act(run.id, token)
     except (InvalidChoice, StoreError, QueueFull) as error:
-        return {"error": in_words(str(error))}
+        return {"error": with_titles(str(error))}
     return {"error": None}
 
 

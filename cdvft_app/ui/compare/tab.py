@@ -35,7 +35,7 @@ from cdvft_app.ui.compare.form import (
 )
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.fold import settings_fold
-from cdvft_app.ui.shared.form import in_words, stands_for, text
+from cdvft_app.ui.shared.form import stands_for, text, with_titles
 from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.refusal import refusal
@@ -80,7 +80,7 @@ def build(app: AppState) -> OnVisit | None:
         try:
             return {"shown": _compare(app, values(*inputs)), "problem": None}
         except (InvalidChoice, StoreError) as error:
-            return {"shown": None, "problem": in_words(str(error), LABELS)}
+            return {"shown": None, "problem": with_titles(str(error), LABELS)}
 
     comparing = Newest(compared, asking, [view])
     for event in (partial(gr.on, [field.change for field in fields]), panel.kept):

@@ -16,7 +16,7 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RESUMABLE, UNFINISHED
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.shared.form import in_words, label, race
+from cdvft_app.ui.shared.form import label, race, with_titles
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -41,9 +41,9 @@ def submit(
     plans = [catalog.resolve(settings) for settings in request.runs()]
     require_own(app.store, request.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])
-    foretold = app.foretell(plans)
-    admit(zip(plans, foretold, strict=True), app.queue.most_seconds)
-    promised = [made.facts() if made else None for made in foretold]
+    predictions = app.predict(plans)
+    admit(zip(plans, predictions, strict=True), app.queue.most_seconds)
+    promised = [made.facts() if made else None for made in predictions]
     chosen = [plan.settings for plan in plans]
     return app.queue.submit(
         chosen,
@@ -61,7 +61,7 @@ def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[st
     try:
         return submit(app, race(values), token), None
     except (InvalidChoice, QueueFull, StoreError) as error:
-        return [], in_words(str(error))
+        return [], with_titles(str(error))
 
 
 def stop(app: AppState, ids: Sequence[str], token: str) -> str | None:
@@ -141,5 +141,5 @@ def _each(app: AppState, ids: Any, token: str, act: Any) -> str | None:
         try:
             act(run_id, token)
         except (InvalidChoice, StoreError, QueueFull) as error:
-            return in_words(str(error))
+            return with_titles(str(error))
     return None

@@ -52,16 +52,16 @@ OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "m
 def race(values: Mapping[str, Any]) -> RaceRequest:
     """What the controls ask for, or `InvalidChoice`. Empty fields are left to the recipe."""
     empty: tuple[Any, ...] = (None, "", [], {})
-    asked = {name: value for name, value in values.items() if name in FIELDS and value not in empty}
-    if "data" in asked:
-        asked.pop("dataset", None)
-    chosen = asked.pop("methods", ())
+    filled = {name: value for name, value in values.items() if name in FIELDS and value not in empty}
+    if "data" in filled:
+        filled.pop("dataset", None)
+    chosen = filled.pop("methods", ())
     if not chosen:
         raise InvalidChoice("Choose at least one method to race.")
-    own = {name: asked.pop(name) for name in (*OWN, *RATES) if name in asked}
-    asked |= {name: number(asked[name]) for name in NUMBERS if name in asked}
+    own = {name: filled.pop(name) for name in (*OWN, *RATES) if name in filled}
+    filled |= {name: number(filled[name]) for name in NUMBERS if name in filled}
     methods = sorted(chosen, key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
-    return parse_race(asked | {"methods": [one for key in methods for one in _competitors(key, own)]})
+    return parse_race(filled | {"methods": [one for key in methods for one in _competitors(key, own)]})
 
 
 def _competitors(key: str, typed: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ def applied(values: Mapping[str, Any], filled_for: object) -> dict[str, Any]:
     return {**values}
 
 
-def in_words(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
+def with_titles(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
     """A refusal in the page's words: fields by their labels, models, data and recipes by their titles."""
 
     def titles(listed: re.Match[str]) -> str:

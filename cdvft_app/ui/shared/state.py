@@ -36,7 +36,7 @@ class AppState:
     def make(cls, store: RunStore, queue: JobQueue) -> AppState:
         return cls(store.seen_by(viewer), queue, _load_secret(store.root))
 
-    def foretell(self, plans: Sequence[Plan]) -> list[Prediction | None]:
+    def predict(self, plans: Sequence[Plan]) -> list[Prediction | None]:
         """What is promised of each run, by what the latest ones, and measured steps, took here."""
         finished, measured = self.store.finished(LEARNED_FROM), self.store.measurements.all()
         return [predict(plan, finished, measured, planned_processes(plan.settings)) for plan in plans]

@@ -26,12 +26,12 @@ def races(store: RunStore, request: object) -> Races:
 
     One of which a run is `training` cannot be deleted.
     """
-    asked = request if isinstance(request, dict) else {}
-    limit = asked.get("limit")
+    fields = request if isinstance(request, dict) else {}
+    limit = fields.get("limit")
     limit = min(max(limit, 1), MOST_RACES) if isinstance(limit, int) else 12
     groups = store.groups(limit + 1)
     return {
-        "races": [_race(store, runs, asked.get("token")) for runs in groups[:limit]],
+        "races": [_race(store, runs, fields.get("token")) for runs in groups[:limit]],
         "more": len(groups) > limit,
     }
 
@@ -77,9 +77,9 @@ def _counted(runs: list[RunRecord]) -> str:
 def rename(store: RunStore, request: object) -> Done:
     """{"group", "name", "token"}: a new name for each run, if the token owns it."""
 
-    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+    def change(runs: list[RunRecord], fields: dict[str, Any]) -> None:
         for run in runs:
-            store.rename(run.id, str(asked.get("name", "")), asked["token"])
+            store.rename(run.id, str(fields.get("name", "")), fields["token"])
 
     return _changed(store, request, change)
 
@@ -87,9 +87,9 @@ def rename(store: RunStore, request: object) -> Done:
 def set_private(store: RunStore, request: object) -> Done:
     """{"group", "private", "token"}: whether nobody but the owner sees the race's runs."""
 
-    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+    def change(runs: list[RunRecord], fields: dict[str, Any]) -> None:
         for run in runs:
-            store.set_private(run.id, asked.get("private") is True, asked["token"])
+            store.set_private(run.id, fields.get("private") is True, fields["token"])
 
     return _changed(store, request, change)
 
@@ -97,23 +97,23 @@ def set_private(store: RunStore, request: object) -> Done:
 def remove(store: RunStore, request: object) -> Done:
     """{"group", "token"}: delete all runs of a race or sweep, if the token owns them and none trains."""
 
-    def change(runs: list[RunRecord], asked: dict[str, Any]) -> None:
+    def change(runs: list[RunRecord], fields: dict[str, Any]) -> None:
         # One that trains is refused; it comes first, so that then nothing is deleted.
         for run in sorted(runs, key=lambda run: run.state not in ACTIVE):
-            store.delete(run.id, asked["token"])
+            store.delete(run.id, fields["token"])
 
     return _changed(store, request, change)
 
 
 def _changed(store: RunStore, request: object, change: Any) -> Done:
-    asked = request if isinstance(request, dict) else {}
-    if not isinstance(asked.get("token"), str):
+    fields = request if isinstance(request, dict) else {}
+    if not isinstance(fields.get("token"), str):
         return {"error": "The request carries no token; reload the page."}
-    runs = store.group(asked.get("group"))
+    runs = store.group(fields.get("group"))
     if not runs:
         return {"error": "There is no such race; it may have been deleted. Reload the page."}
     try:
-        change(runs, asked)
+        change(runs, fields)
     except StoreError as error:
         return {"error": str(error)}
     return {"error": None}

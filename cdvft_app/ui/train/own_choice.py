@@ -66,22 +66,33 @@ def readable(data: object) -> OwnData | None:
 def connect(
     app: AppState,
     own: OwnChoice,
-    at: Mapping[str, Any],
+    field: Mapping[str, Any],
     token: gr.BrowserState,
     *,
-    of_recipe: OfRecipe,
-    with_recipe: Sequence[Any],
-    then: Callable[[Any], Any],
+    recipe_updates: OfRecipe,
+    recipe_outputs: Sequence[Any],
+    recount_after: Callable[[Any], Any],
 ) -> None:
-    """Let its buttons fill the form: `of_recipe` gives `with_recipe` their values; `then` follows each."""
+    """Let its buttons fill the form: `recipe_updates` gives `recipe_outputs` their values.
+
+    `recount_after` follows each event.
+    """
 
     def without(key: object, m: Any) -> list[Any]:
-        return [*of_recipe(key, m, None), None, *choice_updates(None)]
+        return [*recipe_updates(key, m, None), None, *choice_updates(None)]
 
-    for event in (at["recipe"].input, own.back.click):
-        then(event(without, [at["recipe"], at["m"]], [*with_recipe, at["data"], *own.parts], **QUIET))
-    then(own.panel.removed)  # it may be what the form learns from
-    then(at["dataset"].input(lambda: [None, *choice_updates(None)], None, [at["data"], *own.parts], **QUIET))
+    for event in (field["recipe"].input, own.back.click):
+        recount_after(
+            event(
+                without, [field["recipe"], field["m"]], [*recipe_outputs, field["data"], *own.parts], **QUIET
+            )
+        )
+    recount_after(own.panel.removed)  # it may be what the form learns from
+    recount_after(
+        field["dataset"].input(
+            lambda: [None, *choice_updates(None)], None, [field["data"], *own.parts], **QUIET
+        )
+    )
 
     # It brings the nearest measured recipe, and the head alone into the race, to be beaten.
     def learn(*given: Any) -> list[Any]:
@@ -89,16 +100,23 @@ def connect(
         try:
             data = library.chosen(look(app, chosen, token_of(mine)))
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), *[gr.skip()] * (len(with_recipe) + 5)]
+            return [view.problem(str(error)), *[gr.skip()] * (len(recipe_outputs) + 5)]
         recipe, value = library.nearest(data.kind), data.model_dump(mode="json")
         raced = [*methods, *({"head"} - set(methods))]
-        return ["", recipe.key, *of_recipe(recipe.key, m, data), value, *choice_updates(value), raced]
+        return ["", recipe.key, *recipe_updates(recipe.key, m, data), value, *choice_updates(value), raced]
 
-    then(
+    recount_after(
         own.panel.use.click(
             learn,
-            [*own.panel.chosen, token, at["m"], at["methods"]],
-            [own.panel.said, at["recipe"], *with_recipe, at["data"], *own.parts, at["methods"]],
+            [*own.panel.chosen, token, field["m"], field["methods"]],
+            [
+                own.panel.message,
+                field["recipe"],
+                *recipe_outputs,
+                field["data"],
+                *own.parts,
+                field["methods"],
+            ],
             **QUIET,
         )
     )

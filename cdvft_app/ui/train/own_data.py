@@ -42,7 +42,7 @@ class OwnDataPanel:
     label: gr.Dropdown
     evaluation: gr.Dropdown
     use: gr.Button
-    said: gr.HTML
+    message: gr.HTML
     removed: Any
 
     @property
@@ -105,7 +105,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         )
         with gr.Row(elem_classes=["own-buttons"]):
             read = gr.Button("Read the rows", elem_id="own-read")
-        said = gr.HTML(elem_id="own-said", apply_default_css=False)
+        message = gr.HTML(elem_id="own-said", apply_default_css=False)
         mine = gr.Dropdown([], label="Your data", info=NONE_YET, elem_id="own-mine", value=None)
         with gr.Column(visible=False, elem_id="own-shown") as shown:
             found = gr.HTML(elem_id="own-found", apply_default_css=False)
@@ -130,11 +130,11 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
                 rename = gr.Button("Rename", elem_id="own-rename")
                 delete = gr.Button("Delete …", elem_id="own-delete")
             sure = gr.HTML(visible=False, elem_id="own-sure", apply_default_css=False)
-            with gr.Row(visible=False, elem_classes=["own-buttons"]) as asked:
+            with gr.Row(visible=False, elem_classes=["own-buttons"]) as confirm:
                 really = gr.Button("Delete it", variant="stop", elem_id="own-really")
                 keep = gr.Button("Keep it", elem_id="own-keep")
 
-    parts = [shown, found, text, label, evaluation, use, name, sure, asked]
+    parts = [shown, found, text, label, evaluation, use, name, sure, confirm]
 
     def blank() -> list[Any]:
         return [
@@ -145,9 +145,9 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             gr.update(visible=False),
         ]
 
-    def whole(data_id: object, said_of: Sequence[Any], mine_token: str) -> list[Any]:
+    def whole(data_id: object, columns_of: Sequence[Any], mine_token: str) -> list[Any]:
         """Everything the panel shows of a piece of data, with the columns as said or guessed."""
-        looked = look(app, [data_id, *said_of], mine_token)
+        looked = look(app, [data_id, *columns_of], mine_token)
         record = app.store.datasets.get(data_id, mine_token)
         names = list(looked.kept.columns)
         others = [(one.name, one.id) for one in app.store.datasets.of(mine_token) if one.kind == record.kind]
@@ -159,7 +159,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             gr.update(choices=names, value=looked.roles.label),
             gr.update(
                 choices=[("A held-out share", ""), *(one for one in others if one[1] != record.id)],
-                value=said_of[2] or "",
+                value=columns_of[2] or "",
             ),
             gr.update(interactive=looked.data is not None),
             record.name,
@@ -184,7 +184,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             return [view.problem(str(error)), gr.skip(), *[gr.skip()] * len(parts), owner, *[gr.skip()] * 3]
         return ["", gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
 
-    outputs = [said, mine, *parts, token, file, pasted, path]
+    outputs = [message, mine, *parts, token, file, pasted, path]
     reading: dict[str, Any] = {**SLOW, "show_progress_on": mine}  # Gradio would draw it on each output
     read.click(given, [file, pasted, path, token], outputs, **reading)
     file.upload(given, [file, pasted, path, token], outputs, **reading)
@@ -197,7 +197,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         except (DataRefused, StoreError) as error:
             return [view.problem(str(error)), *blank()]
 
-    mine.input(opened, [mine, token], [said, *parts], **SLOW, show_progress_on=found)
+    mine.input(opened, [mine, token], [message, *parts], **SLOW, show_progress_on=found)
 
     def mapped(data_id: object, columns: Any, label_of: Any, other: Any, mine_token: object) -> list[Any]:
         try:
@@ -217,7 +217,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             return [view.problem(str(error)), gr.skip()]
         return ["", gr.update(**offer(app, owner, record.id))]
 
-    gr.on([rename.click, name.submit], renamed, [mine, name, token], [said, mine], **QUIET)
+    gr.on([rename.click, name.submit], renamed, [mine, name, token], [message, mine], **QUIET)
 
     def asking(data_id: object, mine_token: object) -> list[Any]:
         try:
@@ -226,8 +226,8 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             return [gr.update(value=view.problem(str(error)), visible=True), gr.update(visible=False)]
         return [gr.update(value=view.losses(lost), visible=True), gr.update(visible=True)]
 
-    delete.click(asking, [mine, token], [sure, asked], **QUIET)
-    keep.click(lambda: [gr.update(visible=False)] * 2, None, [sure, asked], **QUIET)
+    delete.click(asking, [mine, token], [sure, confirm], **QUIET)
+    keep.click(lambda: [gr.update(visible=False)] * 2, None, [sure, confirm], **QUIET)
 
     def deleted(data_id: object, mine_token: object) -> list[Any]:
         owner = token_of(mine_token)
@@ -237,5 +237,5 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             return [view.problem(str(error)), gr.update(**offer(app, owner)), *blank()]
         return ["", gr.update(**offer(app, owner)), *blank()]
 
-    removed = really.click(deleted, [mine, token], [said, mine, *parts], **QUIET)
-    return OwnDataPanel(mine, text, label, evaluation, use, said, removed)
+    removed = really.click(deleted, [mine, token], [message, mine, *parts], **QUIET)
+    return OwnDataPanel(mine, text, label, evaluation, use, message, removed)

@@ -31,7 +31,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.form import in_words, summary
+from cdvft_app.ui.shared.form import summary, with_titles
 from cdvft_app.ui.train.feed import Feed
 
 MOST_RUNS = 32
@@ -89,7 +89,7 @@ def current(run: RunRecord) -> RunNow:
         "id": run.id,
         "name": run.name,
         "state": cast(RunState, run.state),
-        "reason": run.reason and in_words(run.reason),
+        "reason": run.reason and with_titles(run.reason),
         "step": run.step,
         "total_steps": run.total_steps,
         "trainable_parameters": run.trainable_parameters,
@@ -115,10 +115,10 @@ def poll(store: RunStore, feed: Feed, request: object) -> Response:
     {"cursors": {run id: cursor}, "token"} are untrusted input. FastAPI would look at every number of an
     answer that is no response yet.
     """
-    asked = request if isinstance(request, dict) else {}
-    cursors = asked.get("cursors")
+    fields = request if isinstance(request, dict) else {}
+    cursors = fields.get("cursors")
     known = dict(list(cursors.items())[:MOST_RUNS]) if isinstance(cursors, dict) else {}
-    stoppable = buttons(store, [*known], str(asked.get("token", ""))).stop
+    stoppable = buttons(store, [*known], str(fields.get("token", ""))).stop
     answer: RunsPoll = {"runs": [], "missing": [], "stoppable": stoppable}
     for run_id, cursor in known.items():
         run = store.get(run_id)

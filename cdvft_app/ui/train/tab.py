@@ -75,31 +75,31 @@ def build(app: AppState) -> OnVisit:
     start_recipe = catalog.get_recipe(form.START["recipe"])
     filled_for = gr.JSON([start_recipe.key, start_recipe.model], visible=False)
 
-    def values(given: tuple[Any, ...]) -> dict[str, Any]:
-        *of_fields, filled = given
-        asked = dict(zip(form.FIELDS, of_fields, strict=True))
+    def form_values(given: tuple[Any, ...]) -> dict[str, Any]:
+        *typed, filled_for_now = given
+        chosen = dict(zip(form.FIELDS, typed, strict=True))
         # These components hand on whatever came, which must be refused in words that can be sent.
-        asked["recipe"] = str(asked["recipe"])
-        asked["data"] = own_choice.as_chosen(asked["data"])
-        return form.applied(asked, filled)
+        chosen["recipe"] = str(chosen["recipe"])
+        chosen["data"] = own_choice.as_chosen(chosen["data"])
+        return form.applied(chosen, filled_for_now)
 
     # While one types: counts, blocks, whether Start can be pressed.
-    def typed(*given: Any) -> tuple[Any, ...]:
-        asked = values(given)
+    def recount(*given: Any) -> tuple[Any, ...]:
+        chosen = form_values(given)
         try:
-            plans = [catalog.resolve(settings) for settings in form.race(asked).runs()]
-            said = forecast(plans, app.foretell(plans))
+            plans = [catalog.resolve(settings) for settings in form.race(chosen).runs()]
+            estimate = forecast(plans, app.predict(plans))
         except InvalidChoice as error:
-            return problem(form.in_words(str(error))), "", gr.Button(interactive=False), asked
+            return problem(form.with_titles(str(error))), "", gr.Button(interactive=False), chosen
         away = out_of_reach([plans[0].model, plans[0].dataset])
         if away:
-            return problem(away), said.blocks, gr.Button(interactive=False), asked
-        return said.counts, said.blocks, gr.Button(interactive=True), asked
+            return problem(away), estimate.blocks, gr.Button(interactive=False), chosen
+        return estimate.counts, estimate.blocks, gr.Button(interactive=True), chosen
 
-    asking = [*fields, filled_for]
-    counting = Newest(typed, asking, [counts, blocks, start, kept])
+    form_inputs = [*fields, filled_for]
+    counting = Newest(recount, form_inputs, [counts, blocks, start, kept])
 
-    def then(event: Any) -> None:
+    def recount_after(event: Any) -> None:
         counting.listen(event.then, **QUIET)
 
     counting.listen(partial(gr.on, [field.change for field in fields]), **QUIET)
@@ -109,10 +109,10 @@ def build(app: AppState) -> OnVisit:
     # A recipe brings its own model, data and layers, and what empty fields stand for.
     varying = [name for name in form.FIELDS if name in (*form.OF_RECIPE, *form.RATES)]
 
-    def of_recipe(key: object, m: Any, data: OwnData | None = None) -> list[Any]:
+    def recipe_updates(key: object, m: Any, data: OwnData | None = None) -> list[Any]:
         recipe = _recipe(key)
         if recipe is None:
-            return [gr.skip()] * len(with_recipe)
+            return [gr.skip()] * len(recipe_outputs)
         mine = {name: f"{value:g}" for name, value in (starting_values(data, recipe) if data else {}).items()}
         return [
             gr.update(**choices("model", recipe)),
@@ -122,119 +122,129 @@ def build(app: AppState) -> OnVisit:
             [recipe.key, recipe.model],
         ]
 
-    at = controls.fields
-    with_recipe = [
-        at["model"],
-        at["dataset"],
-        at["target_modules"],
-        *(at[name] for name in varying),
+    field = controls.fields
+    recipe_outputs = [
+        field["model"],
+        field["dataset"],
+        field["target_modules"],
+        *(field[name] for name in varying),
         filled_for,
     ]
 
-    own_choice.connect(app, own, at, token, of_recipe=of_recipe, with_recipe=with_recipe, then=then)
+    own_choice.connect(
+        app,
+        own,
+        field,
+        token,
+        recipe_updates=recipe_updates,
+        recipe_outputs=recipe_outputs,
+        recount_after=recount_after,
+    )
 
-    def of_m(key: object, m: Any) -> Any:
+    def rate_hint(key: object, m: Any) -> Any:
         recipe = _recipe(key)
         return gr.update(placeholder=placeholder(rate, recipe, m)) if recipe else gr.skip()
 
     rate = f"{form.RATE}cdvft"
-    at["m"].input(of_m, [at["recipe"], at["m"]], at[rate], **QUIET)
+    field["m"].input(rate_hint, [field["recipe"], field["m"]], field[rate], **QUIET)
 
-    model_choice.connect(at, controls.others, controls.model_info, filled_for)
+    model_choice.connect(field, controls.others, controls.model_info, filled_for)
 
-    def of_methods(methods: list[str], key: object) -> list[Any]:
+    def used_fields(methods: list[str], key: object) -> list[Any]:
         recipe = _recipe(key)
         if recipe is None:
             return [gr.skip()] * len(USED_BY)
         return [gr.update(visible=in_use(name, methods, recipe.kind)) for name in USED_BY]
 
     gr.on(
-        [at["methods"].change, at["recipe"].change],
-        of_methods,
-        [at["methods"], at["recipe"]],
-        [at[name] for name in USED_BY],
+        [field["methods"].change, field["recipe"].change],
+        used_fields,
+        [field["methods"], field["recipe"]],
+        [field[name] for name in USED_BY],
         **QUIET,
     )
 
     # The buttons. Every one of them asks the store again; what the page believes decides nothing.
-    def ids_of(shown_value: Any) -> list[str]:
+    def run_ids_of(shown_value: Any) -> list[str]:
         runs = shown_value.get("runs") if isinstance(shown_value, dict) else None
         return [run for run in runs if isinstance(run, str)][:MOST_RUNS] if isinstance(runs, list) else []
 
-    def states(shown_value: Any, mine: str) -> tuple[Any, ...]:
-        able = actions.buttons(app.store, ids_of(shown_value), mine)
+    def button_states(shown_value: Any, mine: str) -> tuple[Any, ...]:
+        able = actions.buttons(app.store, run_ids_of(shown_value), mine)
         return gr.Button(interactive=able.stop), gr.Button(interactive=able.resume), _reason(able.reason)
 
-    view.run_state(states, [view, token], [stop, resume, reason], **QUIET)
+    view.run_state(button_states, [view, token], [stop, resume, reason], **QUIET)
 
     def started(mine: str, *given: Any) -> tuple[Any, ...]:
         mine = token_of(mine)
-        ids, refused = actions.start(app, values(given), mine)
+        ids, refused = actions.start(app, form_values(given), mine)
         if refused:
             return gr.skip(), _reason(refused, "problem"), mine
         return shown(ids, "new", mine, time.time_ns()), "", mine
 
     clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
-    start.click(started, [token, *asking], [view, reason, token], **clicked)
+    start.click(started, [token, *form_inputs], [view, reason, token], **clicked)
 
-    def acting(act: Any, in_view: bool = False) -> Any:
-        def acted(shown_value: Any, mine: str) -> tuple[Any, ...]:
-            ids = ids_of(shown_value)
+    def handler(act: Any, in_view: bool = False) -> Any:
+        def handle(shown_value: Any, mine: str) -> tuple[Any, ...]:
+            ids = run_ids_of(shown_value)
             refused = act(app, ids, mine)
             again = shown(ids, "chosen", mine, time.time_ns())
             if refused and in_view:
                 again["refused"] = refused
-                return again, *states(again, mine)
+                return again, *button_states(again, mine)
             if refused:
                 return again, gr.skip(), gr.skip(), _reason(refused, "problem")
-            return again, *states(again, mine)
+            return again, *button_states(again, mine)
 
-        return acted
+        return handle
 
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
-        button.click(acting(act), [view, token], [view, stop, resume, reason], **clicked)
-    view.stop_runs(acting(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked)
+        button.click(handler(act), [view, token], [view, stop, resume, reason], **clicked)
+    view.stop_runs(
+        handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
+    )
 
     # Settings out of what the browser kept, or out of a race that is shown; and the model they are for.
-    def filled(form_values: dict[str, Any]) -> list[Any]:
-        recipe = catalog.get_recipe(form_values["recipe"])
-        data = own_choice.readable(form_values["data"])
-        *updates, _ = of_recipe(recipe.key, form_values["m"], data)
-        brought = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
-        model = form_values["model"] or recipe.model
-        with suppress(InvalidChoice):  # `typed` says what is wrong with it
-            brought["target_modules"] = gr.update(**targets(model, recipe))
+    def fill(values: dict[str, Any]) -> list[Any]:
+        recipe = catalog.get_recipe(values["recipe"])
+        data = own_choice.readable(values["data"])
+        *updates, _ = recipe_updates(recipe.key, values["m"], data)
+        updates_of = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
+        model = values["model"] or recipe.model
+        with suppress(InvalidChoice):  # `recount` says what is wrong with it
+            updates_of["target_modules"] = gr.update(**targets(model, recipe))
         return [
-            *(_set(brought.get(name), form_values[name]) for name in form.FIELDS),
+            *(_set(updates_of.get(name), values[name]) for name in form.FIELDS),
             [recipe.key, model],
-            *own_choice.choice_updates(form_values["data"]),
+            *own_choice.choice_updates(values["data"]),
         ]
 
-    def reused(shown_value: Any, mine: str) -> list[Any]:
-        first = next(filter(None, map(app.store.get, ids_of(shown_value))), None)
+    def use_settings(shown_value: Any, mine: str) -> list[Any]:
+        first = next(filter(None, map(app.store.get, run_ids_of(shown_value))), None)
         if first is None:
             return [gr.skip()] * (len(fields) + 3)
-        values_of = form.from_runs(run.settings for run in app.store.group(first.group_id))
+        settings_of_race = form.from_runs(run.settings for run in app.store.group(first.group_id))
         if not is_own(app.store, first.settings.data, token_of(mine)):
-            values_of["data"] = None
-        return filled(form.remembered(values_of))
+            settings_of_race["data"] = None
+        return fill(form.remembered(settings_of_race))
 
-    then(view.use_settings(reused, [view, token], [*asking, *own.parts], **QUIET))
+    recount_after(view.use_settings(use_settings, [view, token], [*form_inputs, *own.parts], **QUIET))
 
     # A visit: who it is, what the form held, and which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = token_of(mine)
         first = _first_shown(app, request.query_params.get("run", ""), mine)
         mine_now = gr.update(**offer(app, mine))
-        return [*filled(form.remembered(kept_form)), mine_now, first, {"token": mine}, mine]
+        return [*fill(form.remembered(kept_form)), mine_now, first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
-    outputs = [*asking, *own.parts, own.panel.mine, view, history, token]
-    return OnVisit(visited, [token, kept], outputs, then)
+    outputs = [*form_inputs, *own.parts, own.panel.mine, view, history, token]
+    return OnVisit(visited, [token, kept], outputs, recount_after)
 
 
 def _recipe(key: object) -> Recipe | None:
-    """The recipe of that key; None for anything else, of which `typed` says what is wrong with it."""
+    """The recipe of that key; None for anything else, of which `recount` says what is wrong with it."""
     return catalog.recipes().get(key) if isinstance(key, str) else None
 
 
@@ -245,13 +255,13 @@ def _set(update: dict[str, Any] | None, value: Any) -> Any:
     return gr.update(**{**update, "value": value}) if value else update
 
 
-def _first_shown(app: AppState, asked: str, token: str) -> RunView:
+def _first_shown(app: AppState, run_ids: str, token: str) -> RunView:
     """The runs in the address; else the visitor's last race, the best one here, or a recorded one."""
-    runs = [run_id for run_id in asked.split(",")[:MOST_RUNS] if app.store.get(run_id)]
+    runs = [run_id for run_id in run_ids.split(",")[:MOST_RUNS] if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
     view = _default_view(app, token)
-    view["refused"] = NOT_KEPT if asked else None
+    view["refused"] = NOT_KEPT if run_ids else None
     return view
 
 

@@ -44,14 +44,14 @@ def picture(value: object, dataset: str) -> bytes | None:
     return drawing.digit(drawn, dataset) if drawn and dataset in drawing.SIDES else None
 
 
-def seen(asked: object) -> Seen | None:
+def seen(request: object) -> Seen | None:
     """What a model gets of the drawing; None for what is no drawing."""
-    given: dict[str, Any] = asked if isinstance(asked, dict) else {}
-    key, side = given.get("dataset"), given.get("side")
+    fields: dict[str, Any] = request if isinstance(request, dict) else {}
+    key, side = fields.get("dataset"), fields.get("side")
     if key not in drawing.SIDES or not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
         return None
     try:
-        digit = drawing.digit(given.get("drawing"), key)
+        digit = drawing.digit(fields.get("drawing"), key)
     except ResultsError:
         return None
     own, data = drawing.SIDES[key], catalog.get_dataset(key).title.partition(",")[0]

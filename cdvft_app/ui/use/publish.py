@@ -104,8 +104,10 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
         def upload(fields: dict[Any, Any]) -> list[Any]:  # type: ignore[misc]
             return uploaded(fields, _stripped(fields[token]))
 
-    asked = push.click(write_it, given, [message, folder], show_progress_on=message, **asking)
-    asked.then(upload, {*given, folder}, [message, token, folder], show_progress_on=message, **PUSHING)
+    written_event = push.click(write_it, given, [message, folder], show_progress_on=message, **asking)
+    written_event.then(
+        upload, {*given, folder}, [message, token, folder], show_progress_on=message, **PUSHING
+    )
 
 
 def pushed(folder: Path, name: str, token: str, *, private: bool, existing: bool) -> str:

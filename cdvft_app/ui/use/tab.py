@@ -156,14 +156,14 @@ def build(app: AppState) -> OnVisit:
 
     given = {texts, second, pad, image, at.prompt}
 
-    def about(asked: FinishedRun, fields: dict[Any, Any]) -> dict[str, Any]:
+    def about(finished: FinishedRun, fields: dict[Any, Any]) -> dict[str, Any]:
         """What is in the fields, as the race of a run takes it; a chosen file counts before a drawing."""
-        if asked.plan.model.kind == "generation":
-            return {"texts": [inputs.prompt(asked, fields[at.prompt])], "second": [], "image": None}
-        if asked.plan.model.kind != "image":
+        if finished.plan.model.kind == "generation":
+            return {"texts": [inputs.prompt(finished, fields[at.prompt])], "second": [], "image": None}
+        if finished.plan.model.kind != "image":
             return {"texts": _lines(fields[texts]), "second": _lines(fields[second]), "image": None}
         file = fields[image]
-        own = Path(file).read_bytes() if file else drawing.picture(fields[pad], asked.plan.dataset.key)
+        own = Path(file).read_bytes() if file else drawing.picture(fields[pad], finished.plan.dataset.key)
         return {"texts": [], "second": [], "image": own}
 
     def ask_all(fields: dict[Any, Any], progress: Any = PROGRESS) -> list[str]:
@@ -171,10 +171,10 @@ def build(app: AppState) -> OnVisit:
             runs = races.opened(app.store, fields[race])
             if not runs:
                 raise ResultsError("This race is no longer there; choose another one.")
-            asked = about(runs[0], fields)
+            question = about(runs[0], fields)
             prepare(runs[0], _progress_to(progress))
-            found = answering.ask("answer", run_ids=[one.record.id for one in runs], **asked)
-            shown = asked["texts"] or ["Your image" if fields[image] else "Your drawing"]
+            found = answering.ask("answer", run_ids=[one.record.id for one in runs], **question)
+            shown = question["texts"] or ["Your image" if fields[image] else "Your drawing"]
             return answers.answers(shown, found)
 
         return [_or_problem(answer), ""]
@@ -200,9 +200,9 @@ def build(app: AppState) -> OnVisit:
     def prove_one(fields: dict[Any, Any], progress: Any = PROGRESS) -> str:
         def answer() -> str:
             one = find(app.store, fields[run])
-            asked = about(one, fields)
+            question = about(one, fields)
             prepare(one, _progress_to(progress))
-            return answers.proof(answering.ask("prove", run_id=one.record.id, **asked), "this adapter")
+            return answers.proof(answering.ask("prove", run_id=one.record.id, **question), "this adapter")
 
         return _or_problem(answer)
 
@@ -225,9 +225,9 @@ def build(app: AppState) -> OnVisit:
     gr.on([form.change, run.change], other_form, form, [rank, refused, file], **QUIET)
 
     def visited(request: gr.Request) -> Any:
-        offer, asked = _offer(app), request.query_params.get("run", "")
+        offer, run_id = _offer(app), request.query_params.get("run", "")
         groups = [group_id for _, group_id in offer["choices"]]
-        wanted = races.race_of_run(app.store, asked) if asked else next(iter(groups), None)
+        wanted = races.race_of_run(app.store, run_id) if run_id else next(iter(groups), None)
         return gr.update(**offer, value=wanted) if wanted in groups else gr.update(**offer)
 
     return OnVisit(visited, [], [race])

@@ -96,12 +96,12 @@ def test_advice_names_who_leads_and_that_quality_was_not_measured():
 
 def test_the_time_of_a_step_is_foretold_until_it_is_measured():
     rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR[:2]}))
-    foretold = {"cdvft": Estimate(3.0, 2.0, 4.0, "as one run here"), "lora": Estimate(2.0, 1.5, 3.0, "so")}
-    _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
+    predictions = {"cdvft": Estimate(3.0, 2.0, 4.0, "as one run here"), "lora": Estimate(2.0, 1.5, 3.0, "so")}
+    _, _, step, _ = advice(rows, lambda row: predictions[row["method"]])
     assert step.endswith("On this machine it would take 1.5 s to 4.0 s: as one run here.")
     for row in rows:
         row["measured"] = {"seconds": 1.0, "low": 0.9, "high": 1.1, "device": "a CPU"}
-    _, _, step, _ = advice(rows, lambda row: foretold[row["method"]])
+    _, _, step, _ = advice(rows, lambda row: predictions[row["method"]])
     assert "On this machine" not in step
     assert step.endswith("takes 1.00 s: 1 times LoRA r\u00a0=\u00a08's (within the spread).")
 

@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path)
 
 
-def foretell(store: RunStore, **settings: Any) -> Prediction:
+def predict_run(store: RunStore, **settings: Any) -> Prediction:
     plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
     made = predict(plan, store.finished(), store.measurements.all())
     assert made is not None
@@ -43,7 +43,7 @@ def finish(
 ) -> RunRecord:
     """A run of these settings that took so long."""
     plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
-    promised = foretell(store, **settings)
+    promised = predict_run(store, **settings)
     (run,) = store.create([plan.settings], "secret", forecasts=[promised.facts()])
     steps = promised.counted.steps
     store.set_state(run.id, "preparing")
@@ -57,7 +57,7 @@ def finish(
 
 
 def test_without_runs_it_is_a_rough_guess_and_says_so(store: RunStore) -> None:
-    made = foretell(store)
+    made = predict_run(store)
     assert made.seconds and made.whole_seconds
     assert made.seconds.high == pytest.approx(9 * made.seconds.low)
     assert "rough guess" in made.seconds.how
@@ -68,11 +68,11 @@ def test_without_runs_it_is_a_rough_guess_and_says_so(store: RunStore) -> None:
 def test_two_runs_of_the_same_kind_decide(store: RunStore) -> None:
     finish(store, 40.0)
     finish(store, 50.0)
-    seconds = foretell(store).seconds
+    seconds = predict_run(store).seconds
     assert seconds and seconds.value == pytest.approx(45.0)
     assert seconds.low <= 40.0 and seconds.high >= 50.0
     assert "the last 2 runs of the same method on the same model and data" in seconds.how
-    longer = foretell(store, epochs=4.0).seconds
+    longer = predict_run(store, epochs=4.0).seconds
     assert longer and longer.value == pytest.approx(90.0)
 
 
@@ -87,36 +87,36 @@ def test_two_runs_of_the_same_kind_decide(store: RunStore) -> None:
 )
 def test_the_nearest_run_decides(store: RunStore, earlier: dict[str, Any], words: str) -> None:
     finish(store, 10.0, **earlier)
-    seconds = foretell(store).seconds
+    seconds = predict_run(store).seconds
     assert seconds and words in seconds.how
     farther = seconds.high / seconds.value
     finish(store, 77.0)
-    nearest = foretell(store).seconds
+    nearest = predict_run(store).seconds
     assert nearest and nearest.value == pytest.approx(77.0)
     assert nearest.high / nearest.value < farther
 
 
 def test_a_few_steps_of_another_model_teach_nothing(store: RunStore) -> None:
-    before = foretell(store).seconds
+    before = predict_run(store).seconds
     finish(store, 0.5, recipe="digits", max_steps=2)
-    assert foretell(store).seconds == before
+    assert predict_run(store).seconds == before
     finish(store, 14.0, recipe="digits")
-    after = foretell(store).seconds
+    after = predict_run(store).seconds
     assert before and after and after != before and "as one run of other models" in after.how
 
 
 def test_what_another_device_took_teaches_nothing(store: RunStore) -> None:
-    before = foretell(store)
+    before = predict_run(store)
     finish(store, 1.0, device="NVIDIA H100")
-    assert foretell(store) == before
+    assert predict_run(store) == before
 
 
 def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
     small = finish(store, 40.0, peak=1_500_000_000)
-    again = foretell(store).peak_memory_bytes
+    again = predict_run(store).peak_memory_bytes
     assert again.value == pytest.approx(1_500_000_000)
     assert again.low < again.value < again.high
-    larger = foretell(store, batch_size=128)
+    larger = predict_run(store, batch_size=128)
     assert small.forecast
     more = larger.step_bytes.value - 1.13 * small.forecast["counted"]["step_bytes"]
     assert larger.peak_memory_bytes.value == pytest.approx(again.value + more)
@@ -136,7 +136,7 @@ def ended_after(run: RunRecord, whole: float) -> RunRecord:
     return dataclasses.replace(run, ended=run.started + whole)
 
 
-def foretell_from(run: RunRecord, **settings: Any) -> tuple[Estimate, Estimate]:
+def predict_from(run: RunRecord, **settings: Any) -> tuple[Estimate, Estimate]:
     made = predict(catalog.resolve(RunSettings(**{"method": "cdvft", **settings})), [run])
     assert made and made.seconds and made.whole_seconds
     return made.seconds, made.whole_seconds
@@ -146,23 +146,23 @@ def foretell_from(run: RunRecord, **settings: Any) -> tuple[Estimate, Estimate]:
 def test_the_same_run_again_is_promised_what_it_took(store: RunStore, settings: dict[str, Any]) -> None:
     """Though evaluations at the pace of so few steps would have taken longer than all of it."""
     run = ended_after(finish(store, 17.2, **settings), 102.1)
-    seconds, whole = foretell_from(run, **settings)
+    seconds, whole = predict_from(run, **settings)
     assert seconds.value == pytest.approx(17.2) and whole.value == pytest.approx(102.1)
     assert seconds.low < 17.2 <= seconds.high and whole.low < 102.1 < whole.high
 
 
 def test_a_short_run_leaves_the_range_of_a_long_one_wide(store: RunStore) -> None:
     """A default run took 39 s of training, 60 s in all; ten steps took 9 s, the first ones 6 of them."""
-    seconds, whole = foretell_from(ended_after(finish(store, 9.0, max_steps=10), 30.0))
+    seconds, whole = predict_from(ended_after(finish(store, 9.0, max_steps=10), 30.0))
     assert seconds.low < 39.0 < seconds.high
     assert whole.low < 60.0 < whole.high
     many = finish(store, 39.0)
-    assert foretell(store).seconds == foretell_from(many)[0]  # the ten steps no longer count
+    assert predict_run(store).seconds == predict_from(many)[0]  # the ten steps no longer count
 
 
 def test_more_evaluations_take_longer_and_loading_does_not(store: RunStore) -> None:
     run = ended_after(finish(store, 40.0, evaluation_examples=256), 60.0)
-    whole = {many: foretell_from(run, evaluation_examples=many)[1] for many in (256, 512)}
+    whole = {many: predict_from(run, evaluation_examples=many)[1] for many in (256, 512)}
     assert whole[256].value == pytest.approx(60.0)
     assert 60.0 < whole[512].value < 80.0
     assert whole[512].low <= 60.0 and whole[512].high >= 80.0
@@ -177,11 +177,11 @@ def observations_of(run: RunRecord) -> Any:
 def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdvft_app.prediction.predicting.device_kind", lambda: "cuda")
     monkeypatch.setattr("cdvft_app.prediction.predicting.device_name", lambda kind, many=None: "some GPU")
-    made = foretell(store)
+    made = predict_run(store)
     assert made.seconds is None and made.whole_seconds is None
     assert made.peak_memory_bytes.value == made.step_bytes.value
     store.measurements.keep(measurement(0.2, 100e9, device="some GPU"))
-    measured = foretell(store).seconds
+    measured = predict_run(store).seconds
     assert measured and measured.value == pytest.approx(made.counted.training_flops * 0.2 / 100e9)
 
 
@@ -202,21 +202,21 @@ def measurement(seconds: float, flops: float, device: str = HERE, **about: Any) 
 def test_a_measured_step_teaches_the_pace(store: RunStore) -> None:
     store.measurements.keep(measurement(0.5, 100e9))
     store.measurements.keep(measurement(9.9, 100e9, device="another"))
-    made = foretell(store)
+    made = predict_run(store)
     assert made.seconds and made.whole_seconds and "one measured step of the same method" in made.seconds.how
     assert made.seconds.value == pytest.approx(made.counted.training_flops * 0.5 / 100e9)
     assert made.whole_seconds.value > made.seconds.value
     finish(store, 77.0)
-    nearest = foretell(store).seconds  # a run of the same data comes first
+    nearest = predict_run(store).seconds  # a run of the same data comes first
     assert nearest and nearest.value == pytest.approx(77.0)
     finish(store, 30.0, recipe="sentiment", dataset="someone/texts")
-    both = foretell(store, recipe="sentiment", dataset="other/texts").seconds
+    both = predict_run(store, recipe="sentiment", dataset="other/texts").seconds
     assert both and "as the last 2 runs and one measured step" in both.how
 
 
 def test_what_other_programs_took_is_left_open(store: RunStore) -> None:
     store.measurements.keep(measurement(0.5, 100e9, others=0.8))
-    seconds = foretell(store).seconds
+    seconds = predict_run(store).seconds
     assert seconds and seconds.low == pytest.approx(0.2 * seconds.value)
 
 

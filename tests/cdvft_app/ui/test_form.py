@@ -75,7 +75,7 @@ def test_race_refuses(typed: dict[str, Any], sentence: str) -> None:
 def test_a_refusal_names_the_fields_as_the_page_labels_them(typed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidChoice) as refused:
         [catalog.resolve(settings) for settings in form.race(EMPTY | typed).runs()]
-    assert form.in_words(str(refused.value)).startswith(sentence)
+    assert form.with_titles(str(refused.value)).startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_refused_comparison_names_the_fields_as_the_page_labels_them(
     values = dict.fromkeys(compare_form.FIELDS, "") | compare_form.START | typed
     with pytest.raises(InvalidChoice) as refused:
         cost_table(parse_cost(compare_form.cost_request(values)))
-    said = form.in_words(str(refused.value), compare_form.LABELS)
+    said = form.with_titles(str(refused.value), compare_form.LABELS)
     assert said.startswith(sentence) and "None" not in said
 
 
@@ -113,7 +113,7 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
 ) -> None:
     with pytest.raises(InvalidChoice) as refused:
         sweep_form.request(sweep_form.START | typed).runs()
-    assert form.in_words(str(refused.value), sweep_form.LABELS).startswith(sentence)
+    assert form.with_titles(str(refused.value), sweep_form.LABELS).startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
 def test_a_refusal_calls_things_by_their_titles(typed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidChoice) as refused:
         [catalog.resolve(settings) for settings in form.race(EMPTY | typed).runs()]
-    said = form.in_words(str(refused.value))
+    said = form.with_titles(str(refused.value))
     assert said.startswith(sentence)
     assert not {"minilm", "vit_small", "rotten_tomatoes", "lora_r"} & set(re.findall(r"\w+", said))
 
