@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 import zipfile
 from pathlib import Path
@@ -60,6 +61,18 @@ def faulty_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
         ),
     ]
     path.write_bytes("\r\n".join(lines).encode("cp1252", "replace"))
+    return path
+
+
+def answers_jsonl(path: Path, count: int = 60, seed: int = 0) -> Path:
+    """Instructions with their answers, of one word: what a thing in a sentence is of."""
+    drawn = random.Random(seed)
+    kinds = {"spoon": "steel", "table": "oak", "window": "glass", "shirt": "cotton"}
+    with path.open("w", encoding="utf-8") as file:
+        for place in range(count):
+            thing = drawn.choice([*kinds])
+            asked = {"instruction": "What is it made of?", "input": f"The {thing} in room {place}."}
+            file.write(json.dumps({**asked, "output": kinds[thing]}) + "\n")
     return path
 
 

@@ -29,7 +29,7 @@ def reader(columns: Sequence[str], pair: tuple[str, str] | None = None) -> Calla
         ValueError: no layout fits; says which are known.
     """
     if MESSAGES in columns:
-        return _of_messages
+        return of_messages
     if pair is None:
         known = (ALPACA, *PAIRS)
         pair = next((one for one in known if set(one) <= set(columns)), None)
@@ -40,15 +40,16 @@ def reader(columns: Sequence[str], pair: tuple[str, str] | None = None) -> Calla
         )
     prompt, answer = pair
     if prompt == ALPACA[0] and "input" in columns:
-        return lambda row: (_joined(row, "instruction", "input"), _joined(row, answer))
-    return lambda row: (_joined(row, prompt), _joined(row, answer))
+        return lambda row: (joined(row, "instruction", "input"), joined(row, answer))
+    return lambda row: (joined(row, prompt), joined(row, answer))
 
 
-def _joined(row: Row, *names: str) -> str:
+def joined(row: Row, *names: str) -> str:
+    """What these columns hold, an empty line between; one that is empty is left out."""
     return "\n\n".join(str(row[name]).strip() for name in names if str(row[name] or "").strip())
 
 
-def _of_messages(row: Row) -> tuple[str, str]:
+def of_messages(row: Row) -> tuple[str, str]:
     """The last answer of a conversation, and what the user asked right before it.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.own_entry import ROWS
 from cdvft_app.catalog.pool import Pool, Pools
 from cdvft_app.places import data_folder
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 ROW = "__row__"  # the column that says where in the file a row stood
 IMAGE = "image"  # the column of the pictures
-HELD_OUT = 5  # one row in so many is kept for evaluation, where the data has no split of its own
 TRAINING_NAMES = ("train", "training")
 EVALUATION_NAMES = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation")
 
@@ -94,16 +94,26 @@ def read_own(own: OwnData) -> Pools:
     if not len(division.train) or not len(division.evaluation):
         raise ValueError("no rows are left to train on or to evaluate on.")
     other = own.evaluation_sha256 or own.sha256
+    train_labels, evaluation_labels = division.train_labels, division.evaluation_labels
+    if own.kind == "generation":
+        train_labels = _answers(own, own.sha256, division.train)
+        evaluation_labels = _answers(own, other, division.evaluation)
     return Pools(
-        Pool(_taker(own, own.sha256, division.train), division.train_labels),
-        Pool(_taker(own, other, division.evaluation), division.evaluation_labels),
+        Pool(_taker(own, own.sha256, division.train), train_labels),
+        Pool(_taker(own, other, division.evaluation), evaluation_labels),
         own.labels,
     )
 
 
+def _answers(own: OwnData, sha256: str, places: np.ndarray) -> np.ndarray:
+    """The answers in these rows, as text."""
+    column = table(sha256).column(own.label).to_pylist()
+    return np.array([column[place].strip() for place in places], dtype=object)
+
+
 def _columns(own: OwnData, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each row: a hash of its input, its class or target (nan: none, or no input), and whether it is of
-    the evaluation split."""
+    """Of each row: a hash of its input, its class or target (nan: none, or no input; 0 for an answer that is
+    written), and whether it is of the evaluation split."""
     import duckdb
 
     rows = table(sha256)
@@ -115,12 +125,15 @@ def _columns(own: OwnData, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndar
         inputs = [f"{name}.bytes" for name in names]
         blank = " OR ".join(f"coalesce(octet_length({one}), 0) = 0" for one in inputs)
     else:
-        inputs = [f"trim({name})" for name in names]
-        blank = " OR ".join(f"coalesce({one}, '') = ''" for one in inputs)
+        inputs = [f"coalesce(trim({name}), '')" for name in names]
+        either = " AND " if own.kind == "generation" else " OR "  # a part of a prompt may be empty
+        blank = either.join(f"{one} = ''" for one in inputs)
     label = f'trim(r."{_quoted(own.label)}")'
-    value = (
-        f"nullif(list_position($labels, {label}), 0) - 1" if own.labels else f"try_cast({label} AS DOUBLE)"
-    )
+    value = f"try_cast({label} AS DOUBLE)"
+    if own.labels:
+        value = f"nullif(list_position($labels, {label}), 0) - 1"
+    elif own.kind == "generation":
+        value = f"CASE WHEN {label} <> '' THEN 0 END"
     side = f'lower(trim(r."{_quoted(own.split)}")) IN $names' if own.split else "false"
     query = (
         f"SELECT hash({', '.join(inputs)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
@@ -142,12 +155,12 @@ def _quoted(name: str) -> str:
 
 
 def _held_out(places: np.ndarray, labels: np.ndarray, own: OwnData) -> np.ndarray:
-    """One in `HELD_OUT` of these places, of each class by itself; at least one where a class has two."""
+    """The share `own.held_out` of these places, of each class by itself; of two at least one."""
     random = np.random.default_rng(own.split_seed)
     kept = []
     for value in range(len(own.labels)) if own.labels else [None]:
         of_class = places if value is None else places[labels[places] == value]
-        count = round(len(of_class) / HELD_OUT) or min(len(of_class) // 2, 1)
+        count = round(own.held_out * len(of_class)) or min(len(of_class) // 2, 1)
         kept.append(random.permutation(of_class)[:count])
     return np.sort(np.concatenate(kept))
 
@@ -160,6 +173,8 @@ def _taker(own: OwnData, sha256: str, places: np.ndarray):  # type: ignore[no-un
     if own.kind == "image":
         images = rows.cast_column(IMAGE, datasets.Image())
         return lambda chosen: images.select(places[chosen])[IMAGE]
+    if own.kind == "generation":
+        return lambda chosen: [joined(row, *own.inputs) for row in rows.select(places[chosen])]
     if len(own.inputs) == 1:
         return lambda chosen: [text.strip() for text in rows.select(places[chosen])[own.inputs[0]]]
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cdvft_app.catalog.entries import DatasetEntry, Recipe
 from cdvft_app.places import data_folder
 from cdvft_app.settings import OwnData
 
 ROWS = "rows.arrow"
 MOST_EPOCHS = 10
+LONGEST = {"text": 256, "generation": 512}  # tokens, unless somebody asks for more
+
+
+def folder(own: OwnData) -> Path:
+    """Where its rows are, and what else is known of them; it goes when they are deleted."""
+    return data_folder() / own.sha256
 
 
 def is_kept(own: OwnData) -> bool:
@@ -29,10 +37,10 @@ def entry(own: OwnData) -> DatasetEntry:
         location=own.sha256,
         config=None,
         revision=None,
-        text_columns=own.inputs,
+        text_columns=own.inputs[:1] if own.kind == "generation" else own.inputs,  # its parts are one text
         label_column=own.label,
         labels=own.labels,
-        metric="accuracy" if own.labels else "pearson",
+        metric=own.metric or ("accuracy" if own.labels else "pearson"),
         train_split="train",
         evaluation_split="evaluation",
         licence="your own data; whether it may be passed on you know",
@@ -52,5 +60,5 @@ def starting_values(own: OwnData, recipe: Recipe) -> dict[str, float | int]:
         "evaluation_examples": min(recipe.evaluation_examples, own.evaluation_rows),
     }
     if own.usual_length and recipe.max_length:
-        values["max_length"] = min(max(-(-own.usual_length // 16) * 16, 16), 256)
+        values["max_length"] = min(max(-(-own.usual_length // 16) * 16, 16), LONGEST[own.kind])
     return values

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cdvft_app.commands.findings import print_progress, show
-from cdvft_app.commands.train import Evaluation, Json, Label, Text
+from cdvft_app.commands.train import Answer, Evaluation, HeldOut, Json, Label, Prompt, SplitSeed, Text
 from cdvft_app.data import library
 from cdvft_app.data.inspect import inspect as inspected
 from cdvft_app.data.keep import keep
@@ -28,6 +28,10 @@ def inspect(
     *,
     text: Text = None,
     label: Label = None,
+    prompt: Prompt = None,
+    answer: Answer = None,
+    held_out: HeldOut = None,
+    split_seed: SplitSeed = 0,
     evaluation: Evaluation = None,
     as_json: Json = False,
 ) -> None:
@@ -38,8 +42,8 @@ def inspect(
         looked = inspected(
             kept,
             file.stem,
-            inputs=text or (),
-            label=label,
+            **library.read_roles(text or [], label, prompt or [], answer),
+            **library.read_split(None if held_out is None else 100 * held_out, split_seed),
             evaluation=other,
             evaluation_title=evaluation.stem if evaluation else "",
         )

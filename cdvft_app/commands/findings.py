@@ -26,8 +26,9 @@ def show(looked: Inspection) -> None:
     table = Table(box=None, header_style="bold")
     for heading in ("column", "used as", "type", "missing", "different"):
         table.add_column(heading, no_wrap=True)
-    used: dict[str | None, str] = {name: "input" for name in looked.roles.inputs}
-    used |= {looked.roles.label: "label"} | ({looked.roles.split: "split"} if looked.roles.split else {})
+    reads, told = ("prompt", "answer") if looked.roles.writes else ("input", "label")
+    used: dict[str | None, str] = {name: reads for name in looked.roles.inputs}
+    used |= {looked.roles.label: told} | ({looked.roles.split: "split"} if looked.roles.split else {})
     for column in looked.columns:
         row: list[Any] = [
             used.get(column.name, ""),
@@ -55,10 +56,13 @@ def lines(looked: Inspection) -> list[str]:
         found.append(f"  {name[:60]}: {train:,} rows to train on, {evaluation:,} to evaluate on")
     if looked.data:
         data = looked.data
-        held = "" if data.evaluation_sha256 or data.split else ", held out, the same share of each class"
+        of_each = " of each class" if data.labels else ""
+        held = f", held out, {100 * data.held_out:g} %{of_each} by seed {data.split_seed}"
+        held = "" if data.evaluation_sha256 or data.split else held
         found.append(f"{data.train_rows:,} rows to train on, {data.evaluation_rows:,} to evaluate on{held}")
     if looked.lengths:
         unit = "tokens" if looked.lengths.exact else "words and marks"
+        unit += ", prompt and answer together" if looked.roles.writes else ""
         found.append(
             f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.usual}, "
             f"longest {looked.lengths.longest}"
@@ -70,5 +74,5 @@ def lines(looked: Inspection) -> list[str]:
         )
     found += [f"left out: {one}" for one in looked.faults]
     found += [f"mind: {one}" for one in looked.warnings]
-    found.append(library.because(library.nearest(looked.kept.kind)))
+    found.append(library.because(library.nearest(looked.kind)))
     return found

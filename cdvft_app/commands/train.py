@@ -35,6 +35,7 @@ from cdvft_app.training.limits import most_run_seconds
 from cdvft_app.training.schedule import processes, visible_gpus
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
+HOW = ("--text", "--label", "--prompt", "--answer", "--eval", "--held-out", "--split-seed")
 OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
 
 
@@ -46,6 +47,16 @@ Text = Annotated[
     list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")
 ]
 Label = Annotated[str | None, typer.Option(help="Column of the label.")]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(help="Column of the prompt, for answers that are written; give it twice for two parts."),
+]
+Answer = Annotated[str | None, typer.Option(help="Column of the answer that is to be written.")]
+HeldOut = Annotated[
+    float | None,
+    typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
+]
+SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
 Evaluation = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
 
 
@@ -57,13 +68,19 @@ def train(
     data: File = None,
     text: Text = None,
     label: Label = None,
+    prompt: Prompt = None,
+    answer: Answer = None,
     evaluation: Evaluation = None,
+    held_out: HeldOut = None,
+    split_seed: SplitSeed = 0,
 ) -> None:
     """Train one method on one recipe, or on --data of your own. Ctrl-C stops it and keeps the adapter."""
+    roles = library.read_roles(text or [], label, prompt or [], answer)
+    split = library.read_split(None if held_out is None else 100 * held_out, split_seed)
     if data:
-        settings = _on_own(settings, data, text or [], label, evaluation)
-    elif text or label or evaluation:
-        raise InvalidChoice("--text, --label and --eval say how --data is read; give that, too.")
+        settings = _on_own(settings, data, evaluation, roles | split)
+    elif text or label or prompt or answer or evaluation or held_out or split_seed:
+        raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")
     plan = catalog.resolve(settings)
     require_in_reach([plan.model, plan.dataset])
     if settings.all_gpus and processes() == 1 and visible_gpus() > 1:
@@ -78,19 +95,18 @@ def train(
     _run(take, as_json)
 
 
-def _on_own(
-    settings: RunSettings, file: Path, text: list[str], label: str | None, evaluation: Path | None
-) -> RunSettings:
+def _on_own(settings: RunSettings, file: Path, evaluation: Path | None, read: dict[str, Any]) -> RunSettings:
     """The settings on a file's rows, with the nearest measured recipe unless one was chosen."""
     store = RunStore.default()
     record = library.give(store, file, None, progress=print_progress)
     other = library.give(store, evaluation, None, progress=print_progress) if evaluation else None
-    looked = library.look(store, record.id, None, inputs=text, label=label, evaluation=other and other.id)
+    looked = library.look(store, record.id, None, evaluation=other and other.id, **read)
     if rank() == 0:
         for line in lines(looked):
             typer.echo(line, err=True)
-    recipe = settings.recipe if "recipe" in settings.model_fields_set else library.nearest(record.kind).key
-    return settings.model_copy(update={"data": library.chosen(looked), "recipe": recipe})
+    data = library.chosen(looked)
+    recipe = settings.recipe if "recipe" in settings.model_fields_set else library.nearest(data.kind).key
+    return settings.model_copy(update={"data": data, "recipe": recipe})
 
 
 def resume(run_id: str, as_json: Json = False) -> None:

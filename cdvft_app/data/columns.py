@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,10 @@ LABEL_NAMES = (
     "label", "labels", "class", "category", "target", "sentiment", "stars", "rating", "score", "intent",
     "topic", "emotion", "fine_label", "coarse_label", "gold", "y",
 )  # fmt: skip
-PROMPTS = ("prompt", "instruction", "question", "input")
-ANSWERS = ("answer", "response", "completion", "output", "answers")
+INSTRUCTIONS = ("instruction", "prompt")  # beside an answer in many ways of writing they say what it is for
+PROMPTS = (*INSTRUCTIONS, "question", "query", "input", "source")
+MORE_OF_PROMPT = ("input", "context")
+ANSWERS = ("output", "completion", "response", "answer", "answers", "target")
 SPLITS = ("split", "set", "fold", "subset")
 MOST_CLASSES = 1000
 USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
@@ -46,11 +48,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns are the inputs, the label, and the split; None and empty where none was found."""
+    """Which columns are the inputs, the label, and the split; None and empty where none was found.
+
+    Of data that `writes` they are the prompt, or its parts, and the answer.
+    """
 
     inputs: tuple[str, ...]
     label: str | None
     split: str | None
+    writes: bool = False
 
 
 def connect(**tables: Any) -> duckdb.DuckDBPyConnection:
@@ -101,24 +107,58 @@ def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None, count
     return tuple(found)
 
 
-def guess(kept: Kept, columns: Sequence[Column]) -> Roles:
-    """By usual names first, then by what the columns hold."""
+def guess(kept: Kept, columns: Sequence[Column], writes: bool | None = None) -> Roles:
+    """By usual names first, then by what the columns hold; `writes` None: that is guessed, too."""
     by_name = {column.name.lower(): column for column in reversed(columns)}
     split = next(
         (by_name[name].name for name in SPLITS if name in by_name and by_name[name].distinct <= 5), None
     )
-    label = _label(kept, columns, by_name, split)
     if kept.kind == "image":
-        return Roles((IMAGE,), label, split)
-    others = [column for column in columns if column.name not in (label, split) and column.type == "text"]
-    known = {column.name.lower(): column.name for column in reversed(others)}
+        return Roles((IMAGE,), _label(kept, columns, by_name, split), split)
+    others = [column for column in columns if column.name != split and column.type == "text"]
+    known = {column.name.lower(): column for column in reversed(others)}
+    if writes or (writes is None and _is_written(kept, known, by_name)):
+        return Roles(*_prompt_and_answer(others, known), split, True)
+    label = _label(kept, columns, by_name, split)
+    others = [column for column in others if column.name != label]
+    names = {column.name.lower(): column.name for column in reversed(others)}
     for pair in PAIRS:
-        if set(pair) <= set(known):
-            return Roles(tuple(known[name] for name in pair), label, split)
-    named = next((known[name] for name in TEXT_NAMES if name in known), None)
+        if set(pair) <= set(names):
+            return Roles(tuple(names[name] for name in pair), label, split)
+    named = next((names[name] for name in TEXT_NAMES if name in names), None)
     longest = max(others, key=lambda column: column.mean_characters, default=None)
     text = named or (longest.name if longest else None)
     return Roles((text,) if text else (), label, split)
+
+
+def _is_written(kept: Kept, texts: Mapping[str, Column], every: Mapping[str, Column]) -> bool:
+    """Whether it looks as if answers were to be written: columns of prompts and of many different answers.
+
+    A question with an answer and a label asks for the label, an instruction with its answer does not.
+    """
+    few = min(USUAL_CLASSES, kept.rows // 2)
+    answered = [name for name in ANSWERS if name in texts and texts[name].distinct > few]
+    if not answered or not set(PROMPTS) & (set(texts) - set(answered)):
+        return False
+    labelled = any(name in every and name not in answered for name in LABEL_NAMES)
+    return not labelled or any(name in texts for name in INSTRUCTIONS)
+
+
+def _prompt_and_answer(
+    texts: Sequence[Column], known: Mapping[str, Column]
+) -> tuple[tuple[str, ...], str | None]:
+    """The columns of the prompt's parts and of the answer: by name, else the first text and the last."""
+    prompt = next((known[name].name for name in (*PROMPTS, *TEXT_NAMES) if name in known), None)
+    answer = next(
+        (known[name].name for name in ANSWERS if name in known and known[name].name != prompt), None
+    )
+    left = [column.name for column in texts if column.name not in (prompt, answer)]
+    prompt = prompt or (left.pop(0) if left else None)
+    answer = answer or (left.pop() if left else None)
+    more = next((known[name].name for name in MORE_OF_PROMPT if name in known), None)
+    if prompt and more and more not in (prompt, answer) and prompt.lower() in INSTRUCTIONS:
+        return (prompt, more), answer
+    return ((prompt,) if prompt else ()), answer
 
 
 def _label(
@@ -134,12 +174,6 @@ def _label(
         if 2 <= column.distinct <= most and column.name not in (split, IMAGE) and column.mean_characters < 40
     ]
     return min(few, key=lambda column: (column.missing, column.distinct)).name if few else None
-
-
-def is_prompt_and_answer(columns: Sequence[Column]) -> bool:
-    """Whether it is made to learn answers in free text from."""
-    names = {column.name.lower() for column in columns if column.distinct > USUAL_CLASSES}
-    return bool(names & set(PROMPTS)) and bool(names & set(ANSWERS))
 
 
 def preview(kept: Kept, count: int) -> list[dict[str, Any]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from cdvft_app.catalog import own
+from cdvft_app.catalog.entries import Kind
 from cdvft_app.catalog.own import Division, divide, table
 from cdvft_app.data.columns import (
     MOST_CLASSES,
@@ -18,17 +19,18 @@ from cdvft_app.data.columns import (
     columns_of,
     connect,
     guess,
-    is_prompt_and_answer,
     quoted,
 )
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.keep import Kept, faults_of
 from cdvft_app.data.lengths import Lengths, lengths_of
 from cdvft_app.data.warnings import warnings_of
-from cdvft_app.settings import OwnData
+from cdvft_app.data.written import scored_by
+from cdvft_app.settings import HELD_OUT, OwnData
 
 MOST_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
 FEWEST_ROWS = 8
+Task = Literal["classification", "regression", "generation", "none"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Inspection:
     kept: Kept
     columns: tuple[Column, ...]
     roles: Roles
-    task: Literal["classification", "regression", "none"]
+    task: Task
     why: str
     faults: tuple[str, ...]
     notes: tuple[str, ...]
@@ -55,6 +57,11 @@ class Inspection:
     majority: tuple[str, float] | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> Kind:
+        """Of what is learned."""
+        return "generation" if self.roles.writes else self.kept.kind
+
 
 def inspect(
     kept: Kept,
@@ -62,19 +69,22 @@ def inspect(
     *,
     inputs: Sequence[str] = (),
     label: str | None = None,
+    writes: bool | None = None,
     evaluation: Kept | None = None,
     evaluation_title: str = "",
+    held_out: float = HELD_OUT,
     split_seed: int = 0,
 ) -> Inspection:
-    """What would be learned from it, with `inputs` and `label` as said, else as guessed.
+    """What would be learned from it, with `inputs`, `label` and `writes` as said, else as guessed.
 
+    `inputs` and `label` are prompt and answer where it `writes`, which is asking for the answer in words.
     Faults are named with the title of the file they are in.
 
     Raises:
         DataRefused: a column that was said is not there.
     """
     columns = columns_of(kept)
-    roles = roles_of(kept, inputs, label)
+    roles = roles_of(kept, inputs, label, writes)
     files = [(title, kept, faults_of(kept))]
     if evaluation:
         files.append((evaluation_title, evaluation, faults_of(evaluation)))
@@ -82,21 +92,28 @@ def inspect(
         kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), _left_out(files)
     )
     if roles.label is None or not roles.inputs:
-        return dataclasses.replace(looked, problem=_no_roles(kept, columns, roles))
-    labels, why, problem = _task(kept, columns, roles)
-    task: Literal["classification", "regression"] = "classification" if labels else "regression"
-    looked = dataclasses.replace(looked, task=task, why=why)
-    if problem:
-        return dataclasses.replace(looked, problem=problem)
+        return dataclasses.replace(looked, problem=_no_roles(columns, roles))
+    labels: tuple[str, ...] = ()
+    metric = None
+    if roles.writes:
+        metric, why = scored_by(kept, roles, columns)
+        looked = dataclasses.replace(looked, task="generation", why=why)
+    else:
+        labels, why, problem = _task(kept, columns, roles)
+        looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
+        if problem:
+            return dataclasses.replace(looked, problem=problem)
     data = OwnData(
         sha256=kept.sha256,
         evaluation_sha256=evaluation.sha256 if evaluation else None,
         title=title,
-        kind=kept.kind,
+        kind=looked.kind,
         inputs=roles.inputs,
         label=roles.label,
         labels=labels,
+        metric=metric,
         split=None if evaluation else roles.split,
+        held_out=held_out,
         split_seed=split_seed,
         train_rows=1,
         evaluation_rows=1,
@@ -122,13 +139,13 @@ def inspect(
             problem=f"{len(division.train):,} rows are left to train on and {len(division.evaluation):,} to "
             f"evaluate on; at least {FEWEST_ROWS} and 1 are needed.",
         )
-    lengths = lengths_of(data, division) if kept.kind == "text" else None
+    lengths = lengths_of(data, division) if data.kind != "image" else None
     data = data.model_copy(
         update={
             "train_rows": len(division.train),
             "evaluation_rows": len(division.evaluation),
             "mean_length": lengths.mean if lengths else None,
-            "usual_length": lengths.usual if lengths else None,
+            "usual_length": lengths and (lengths.longest if data.metric else lengths.usual),
         }
     )
     classes = _classes(labels, division)
@@ -146,8 +163,10 @@ def _left_out(files: Sequence[tuple[str, Kept, Faults]]) -> int:
     return sum(faults.count for _, _, faults in files)
 
 
-def roles_of(kept: Kept, inputs: Sequence[str], label: str | None) -> Roles:
+def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool | None = None) -> Roles:
     """Which columns are what, as said or guessed; `DataRefused` where one that was said is not there."""
+    if writes and kept.kind == "image":
+        raise DataRefused("Pictures have no prompts; their classes can be learned.")
     columns = columns_of(kept)
     names = [column.name for column in columns]
     for name in (*inputs, *([label] if label else [])):
@@ -157,22 +176,19 @@ def roles_of(kept: Kept, inputs: Sequence[str], label: str | None) -> Roles:
         raise DataRefused(
             f"“{label}” cannot be both what is read and what is to be answered; choose two columns."
         )
-    found = guess(kept, columns)
+    found = guess(kept, columns, writes)
     if label and not inputs and label in found.inputs:
-        found = guess(kept, [column for column in columns if column.name != label])
+        rest = [column for column in columns if column.name != label]
+        found = dataclasses.replace(found, inputs=guess(kept, rest, found.writes).inputs)
     if inputs and not label and found.label in inputs:
-        found = dataclasses.replace(
-            found, label=guess(kept, [one for one in columns if one.name not in inputs]).label
-        )
-    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split)
+        rest = [one for one in columns if one.name not in inputs]
+        found = dataclasses.replace(found, label=guess(kept, rest, found.writes).label)
+    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split, found.writes)
 
 
-def _no_roles(kept: Kept, columns: Sequence[Column], roles: Roles) -> str:
-    if is_prompt_and_answer(columns):
-        return (
-            "It looks like prompts with answers in free text, which can be learned here from the catalogue's "
-            "data only. A column with a few different values can be learned as a label."
-        )
+def _no_roles(columns: Sequence[Column], roles: Roles) -> str:
+    if roles.writes:
+        return "It needs two columns of text, one for the prompt and one for the answer. Say which ones."
     if not roles.inputs:
         return "No column holds text to read. Say which one by its name."
     names = ", ".join(f"{column.name} ({column.distinct:,} different values)" for column in columns[:10])
@@ -193,7 +209,8 @@ def _task(kept: Kept, columns: Sequence[Column], roles: Roles) -> tuple[tuple[st
         return (
             (),
             "",
-            f"{name} has {many} in {kept.rows:,} rows: it names rows, not classes. Choose another label.",
+            f"{name} has {many} in {kept.rows:,} rows: it names rows, not classes. Choose another label"
+            f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
         )
     with connect(r=table(kept.sha256)) as connection:
         query = f"SELECT DISTINCT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r WHERE v IS NOT NULL"
@@ -214,24 +231,30 @@ def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:
                 raise DataRefused(
                     f"The rows to evaluate on have no column “{name}”; name it as in the others."
                 )
-            if name == own.IMAGE and data.kind == "image":
-                continue
-            value = f"coalesce(trim(r.{quoted(name)}), '')"
-            wrong: list[tuple[str, str, str]] = [
-                (f"{value} = ''", "it is empty", "give it a value, or drop the row")
-            ]
-            if name == data.label and data.labels:
-                unknown = f"{value} <> '' AND NOT list_contains($labels, {value})"
-                wrong.append((unknown, "no row to train on has this label", "check how it is written"))
-            elif name == data.label:
-                wrong.append(
-                    (f"{value} <> '' AND try_cast({value} AS DOUBLE) IS NULL", "it is no number", "write one")
-                )
-            for condition, what, advice in wrong:
-                values = {"labels": list(data.labels)} if "$labels" in condition else {}
-                query = f"SELECT {row} FROM r WHERE {condition} LIMIT 100000"
-                for (number,) in connection.execute(query, values).fetchall():
-                    faults.add(number, what, advice, name)
+        for condition, what, advice, name in _conditions(data):
+            values = {"labels": list(data.labels)} if "$labels" in condition else {}
+            query = f"SELECT {row} FROM r WHERE {condition} LIMIT 100000"
+            for (number,) in connection.execute(query, values).fetchall():
+                faults.add(number, what, advice, name)
+
+
+def _conditions(data: OwnData) -> Iterator[tuple[str, str, str, str]]:
+    """What makes a row useless, as SQL on the table r: a condition, what is wrong, what to do, the column."""
+    values = {name: f"coalesce(trim(r.{quoted(name)}), '')" for name in (*data.inputs, data.label)}
+    empty = "it is empty", "give it a value, or drop the row"
+    if data.kind == "generation":  # a part of a prompt may be empty
+        yield " AND ".join(f"{values[name]} = ''" for name in data.inputs), *empty, data.inputs[0]
+    elif data.kind == "text":
+        for name in data.inputs:
+            yield f"{values[name]} = ''", *empty, name
+    label = values[data.label]
+    yield f"{label} = ''", *empty, data.label
+    if data.labels:
+        unknown = f"{label} <> '' AND NOT list_contains($labels, {label})"
+        yield unknown, "no row to train on has this label", "check how it is written", data.label
+    elif data.kind != "generation":
+        amount = f"{label} <> '' AND try_cast({label} AS DOUBLE) IS NULL"
+        yield amount, "it is no number", "write one", data.label
 
 
 def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int, int], ...]:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdvft_app.catalog.conversations import MESSAGES
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.lines import NAMES, Lines
+from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
 from cdvft_app.data.source import BATCH, Progress, Source
 
 if TYPE_CHECKING:
@@ -35,8 +37,10 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
         )
     if len(columns) > limits.columns:
         raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
-    source = Source("JSONL", "text", tuple(columns), lambda: _batches(source, lines, limits), faults=faults)
+    names = without_messages(columns) if MESSAGES in columns else tuple(columns)
+    source = Source("JSONL", "text", names, lambda: _batches(source, lines, limits), faults=faults)
     source.encoding = NAMES[lines.encoding]
+    source.notes += [NOTE] if MESSAGES in columns else []
     return source
 
 
@@ -60,6 +64,12 @@ def _batches(source: Source, lines: Lines, limits: Limits) -> Iterator[pa.Record
         if not isinstance(found, dict):
             source.faults.add(number, found, "write one JSON object in each line")
             continue
+        if MESSAGES not in source.columns and MESSAGES in found:
+            pair = asked_and_answered(found[MESSAGES])
+            if pair is None:
+                source.faults.add(number, *WRONG, MESSAGES)
+                continue
+            found |= dict(zip((PROMPT, ANSWER), pair, strict=True))
         values = [_text(found.get(name)) for name in source.columns]
         long = [
             name

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from cdvft_app.catalog import get_recipe
 from cdvft_app.catalog.entries import Kind, Recipe
+from cdvft_app.data.columns import Roles
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
 from cdvft_app.data.keep import Kept, find, forget, keep
@@ -15,15 +17,14 @@ from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.limits import limits as limits_now
 from cdvft_app.data.source import Progress
 from cdvft_app.public import uploads
-from cdvft_app.settings import OwnData
+from cdvft_app.settings import HELD_OUT, LEAST_HELD_OUT, MOST_HELD_OUT, OwnData
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.viewers import EVERYTHING
 
 # The measured recipe that data of a kind takes its model, batch and rates from.
-NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist"}
-
+NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist", "generation": "addresses"}
 
 LOOKED = 4  # inspections that are kept, of up to 50 MB each
 
@@ -98,10 +99,12 @@ def look(
     *,
     inputs: Sequence[str] = (),
     label: str | None = None,
+    writes: bool | None = None,
     evaluation: object = None,
+    held_out: float = HELD_OUT,
     split_seed: int = 0,
 ) -> Inspection:
-    """What would be learned from one's own data.
+    """What would be learned from one's own data; see `inspect`.
 
     Raises:
         UnknownData: the asker has none with this id.
@@ -112,25 +115,60 @@ def look(
     if other and other.kind != record.kind:
         raise DataRefused("The rows to evaluate on must be of the same kind as those to train on.")
     files = tuple((one.name, _found(one.sha256, one.name).sha256) for one in (record, other) if one)
-    roles = roles_of(_found(record.sha256, record.name), inputs, label)  # said or guessed, it is one answer
-    return _looked(files, roles.inputs, roles.label, split_seed)
+    kept = _found(record.sha256, record.name)
+    roles = roles_of(kept, inputs, label, writes)  # said or guessed, it is one answer
+    return _looked(files, roles, held_out, split_seed)
 
 
 @lru_cache(maxsize=LOOKED)
-def _looked(
-    files: tuple[tuple[str, str], ...], inputs: tuple[str, ...], label: str | None, split_seed: int
-) -> Inspection:
+def _looked(files: tuple[tuple[str, str], ...], roles: Roles, held_out: float, split_seed: int) -> Inspection:
     """`look` at files by name and SHA-256; of a large one it takes half a minute, and is asked for again."""
     (name, kept), *others = [(name, _found(sha256, name)) for name, sha256 in files]
     other_name, other = others[0] if others else ("", None)
     return inspect(
         kept,
         name,
-        inputs=inputs,
-        label=label,
+        inputs=roles.inputs,
+        label=roles.label,
+        writes=roles.writes,
         evaluation=other,
         evaluation_title=other_name,
+        held_out=held_out,
         split_seed=split_seed,
+    )
+
+
+def read_roles(
+    text: Sequence[str], label: str | None, prompt: Sequence[str], answer: str | None
+) -> dict[str, Any]:
+    """`inputs`, `label` and `writes` of `look`; with a prompt or an answer, something is to be written.
+
+    Raises:
+        DataRefused: both were given.
+    """
+    labelled, written = bool(text or label), bool(prompt or answer)
+    if labelled and written:
+        raise DataRefused("Give text and label, or prompt and answer; not some of each.")
+    writes = True if written else False if labelled else None
+    return {"inputs": [*text, *prompt][:2], "label": label or answer or None, "writes": writes}
+
+
+def read_split(share: object, seed: object) -> dict[str, Any]:
+    """`held_out` and `split_seed` of `look`, as they were typed, the share in per cent; empty: as usual.
+
+    Raises:
+        DataRefused: which ranges there are.
+    """
+    try:
+        percent = float(str(share)) if str(share or "").strip() else 100 * HELD_OUT
+        number = int(str(seed)) if str(seed or "").strip() else 0
+        if 100 * LEAST_HELD_OUT <= percent <= 100 * MOST_HELD_OUT and 0 <= number < 2**31:
+            return {"held_out": percent / 100, "split_seed": number}
+    except ValueError:
+        pass
+    raise DataRefused(
+        f"The held-out share must be from {100 * LEAST_HELD_OUT:g} to {100 * MOST_HELD_OUT:g} %, and the "
+        "seed of the split a whole number of 0 or more."
     )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdvft_app.catalog.conversations import MESSAGES
 from cdvft_app.catalog.own import IMAGE, ROW
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.limits import Limits
+from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
 from cdvft_app.data.pictures import check_picture
 from cdvft_app.data.source import Progress, Source
 
@@ -46,17 +48,20 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
         for field in schema
         if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
     ]
-    left_out = [field.name for field in schema if field.name not in (*plain, *pictures[:1])]
-    if not plain:
+    talks = [field.name for field in schema if field.name == MESSAGES and pa.types.is_list(field.type)]
+    left_out = [field.name for field in schema if field.name not in (*plain, *pictures[:1], *talks)]
+    if not plain and not talks:
         raise DataRefused("None of its columns holds text or numbers.")
-    kept = [*pictures[:1], *(name for name in plain if name != IMAGE)]
+    kept = [*pictures[:1], *(name for name in plain if name != IMAGE), *talks]
     classes = _class_names(schema)
+    names = without_messages(kept) if talks else kept
     source = Source(
         "Parquet",
         "image" if pictures else "text",
-        tuple(IMAGE if name in pictures else name for name in kept),
+        tuple(IMAGE if name in pictures else name for name in names),
         lambda: _batches(source, file=file, kept=kept, classes=classes, limits=limits, progress=progress),
     )
+    source.notes += [NOTE] if talks else []
     if left_out:
         source.notes.append(
             f"Left out, since they hold neither text nor numbers: {', '.join(left_out[:10])}."
@@ -83,7 +88,17 @@ def _batches(
         progress(row / total, f"Reading row {row:,}")
         whole = [True] * len(batch)
         arrays: list[pa.Array] = []
-        for name, column in zip(source.columns, (batch.column(one) for one in kept), strict=True):
+        columns = {one: batch.column(one) for one in kept}
+        if MESSAGES in columns:
+            pairs = [asked_and_answered(one) for one in columns.pop(MESSAGES).to_pylist()]
+            for place, (number, pair) in enumerate(zip(numbers, pairs, strict=True)):
+                if pair is None:
+                    source.faults.add(number, *WRONG, MESSAGES)
+                    whole[place] = False
+            for side, name in enumerate((PROMPT, ANSWER)):
+                columns[name] = pa.array([pair and pair[side] for pair in pairs], pa.string())
+        for name in source.columns:
+            column = columns[kept[0] if name == IMAGE and source.kind == "image" else name]
             if name == IMAGE and source.kind == "image":
                 values = column.to_pylist()
                 for place, (number, one) in enumerate(zip(numbers, values, strict=True)):

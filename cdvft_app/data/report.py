@@ -11,13 +11,14 @@ from cdvft_app.data.library import because, nearest
 
 
 def facts(looked: Inspection) -> dict[str, Any]:
-    """Lengths are in tokens; `cut` is the share of the rows that are longer than `max_length`."""
+    """Lengths are in tokens; `cut` is the share of the rows that are longer than `max_length`: texts are cut
+    there, prompts with answers left out."""
     kept, data, lengths = looked.kept, looked.data, looked.lengths
-    recipe = nearest(kept.kind)
+    recipe = nearest(looked.kind)
     return {
         "sha256": kept.sha256,
         "format": kept.format,
-        "kind": kept.kind,
+        "kind": looked.kind,
         "encoding": kept.encoding,
         "separator": kept.separator,
         "rows": kept.rows,
@@ -35,7 +36,10 @@ def facts(looked: Inspection) -> dict[str, Any]:
         ],
         "train_rows": data.train_rows if data else 0,
         "evaluation_rows": data.evaluation_rows if data else 0,
+        "metric": data and data.metric,
         "held_out": bool(data and not data.split and not data.evaluation_sha256),
+        "held_out_share": data and data.held_out,
+        "split_seed": data and data.split_seed,
         "duplicates": looked.division.doubled if looked.division else 0,
         "lengths": lengths
         and {

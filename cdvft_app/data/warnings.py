@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from cdvft_app.catalog.own import Division, table
+from cdvft_app.catalog.own_entry import LONGEST
 from cdvft_app.data.columns import connect, quoted
 from cdvft_app.data.lengths import Lengths
 from cdvft_app.settings import OwnData
@@ -35,7 +36,8 @@ def warnings_of(
             f"Fewer than {FEW_OF_CLASS} rows to train on for {', '.join(few[:NAMED])}{more}: "
             f"{'it is' if len(few) == 1 else 'they are'} hardly learned. Give more rows, or join classes."
         )
-    if data.labels and len(division.evaluation) < FEW_TO_EVALUATE:
+    right_or_wrong = data.labels or data.metric == "exact_match"
+    if right_or_wrong and len(division.evaluation) < FEW_TO_EVALUATE:
         doubt = 100 * 1.96 * math.sqrt(0.25 / len(division.evaluation))
         yield (
             f"{len(division.evaluation)} rows to evaluate on: a score near 50 % is known to ± {doubt:.0f} "
@@ -51,7 +53,13 @@ def warnings_of(
             f"{division.dropped:,} that are evaluated on are left out of the training."
         )
     yield from _contradictions(data)
-    if lengths and lengths.longest > 512:
+    most = LONGEST["generation"]
+    if data.kind == "generation" and lengths and (over := lengths.share_over(most)):
+        yield (
+            f"{100 * over:.1f} % of the rows have more than {most} tokens, prompt and answer together, and "
+            "are left out unless the length is raised: cut, an answer would teach to stop in its middle."
+        )
+    elif data.kind == "text" and lengths and lengths.longest > 512:
         yield (
             f"The longest text has {lengths.longest:,} tokens; models here read 512 at most, and the rest is "
             "cut."
@@ -92,7 +100,7 @@ def _leak(data: OwnData) -> Iterator[str]:
 def _contradictions(data: OwnData) -> Iterator[str]:
     """Equal inputs with different labels."""
     inputs = ", ".join(
-        f"r.{quoted(name)}.bytes" if data.kind == "image" else f"trim(r.{quoted(name)})"
+        f"r.{quoted(name)}.bytes" if data.kind == "image" else f"coalesce(trim(r.{quoted(name)}), '')"
         for name in data.inputs
     )
     query = (
@@ -104,6 +112,7 @@ def _contradictions(data: OwnData) -> Iterator[str]:
     if found and found[0]:
         many = found[0] > 1
         yield (
-            f"{found[0]:,} input{'s come' if many else ' comes'} with different labels: nobody can be right "
+            f"{found[0]:,} input{'s come' if many else ' comes'} with different "
+            f"{'answers' if data.kind == 'generation' else 'labels'}: nobody can be right "
             f"on {'them' if many else 'it'} each time."
         )

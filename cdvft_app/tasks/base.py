@@ -25,6 +25,10 @@ class InvalidInput(ValueError):
     """Something that this task cannot predict for; the text is a sentence for the person who gave it."""
 
 
+class TooLong(InvalidInput):
+    """It has more tokens than the run takes, and cannot be cut."""
+
+
 class Examples(Protocol):
     """A map-style dataset, as torch's DataLoader takes it."""
 

@@ -23,7 +23,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.fields import read_fields
 from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
-from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task
+from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong
 from cdvft_app.tasks.metrics import answers_measured
 from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, probability, tokens
 
@@ -95,8 +95,8 @@ class GenerationTask(Task):
         """Token ids of prompts, and of their answers with the end as "labels".
 
         Raises:
-            InvalidInput: a prompt is no text, an answer is empty, or both are longer than allowed: cut, an
-                answer would teach to stop in its middle.
+            InvalidInput: a prompt is no text, or an answer is empty.
+            TooLong: both are longer than allowed: cut, an answer would teach to stop in its middle.
         """
         if isinstance(inputs, str):
             raise InvalidInput("Give a list of texts, also for a single one.")
@@ -125,7 +125,7 @@ class GenerationTask(Task):
 
     def _check_length(self, what: str, length: int) -> None:
         if length > self.max_length:
-            raise InvalidInput(
+            raise TooLong(
                 f"{what} has {length:,} tokens; at most {self.max_length:,} are taken (max_length). "
                 "Raise that, or leave out what is longer."
             )
@@ -224,14 +224,16 @@ class GenerationTask(Task):
     def _decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def write(self, inputs: dict[str, Tensor], forward: Callable[..., Any] | None = None) -> Tensor:
-        """(B, T) tokens of the answers, greedily, each until its end or the longest that is allowed.
+    def write(
+        self, inputs: dict[str, Tensor], forward: Callable[..., Any] | None = None, most: int | None = None
+    ) -> Tensor:
+        """(B, T) tokens of the answers, greedily, each until its end, or `most`, or the longest allowed.
 
         A batch with "labels" has the right answers in its inputs, which are taken out first.
         """
         if "labels" in inputs:
             inputs = self.collate([{"input_ids": prompt} for prompt in _prompts(inputs)])
-        return torch.stack([token for token, _ in self._tokens(inputs, forward=forward)], dim=1)
+        return torch.stack([token for token, _ in self._tokens(inputs, most, forward)], dim=1)
 
     def _tokens(
         self,

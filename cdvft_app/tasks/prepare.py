@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Subset
@@ -10,8 +12,8 @@ from torch.utils.data import Subset
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.rows import Rows, load_rows
-from cdvft_app.tasks.base import InvalidInput, Prepared, Task, Watched
+from cdvft_app.catalog.rows import Rows, Split, load_rows
+from cdvft_app.tasks.base import Examples, InvalidInput, Prepared, Task, TooLong, Watched
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.image import ImageTask
 from cdvft_app.tasks.text import TextTask
@@ -50,9 +52,9 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         )
     task = TASKS[plan.model.kind].open(plan, rows.labels, progress, should_stop)
     progress(None, "Preparing the examples")
-    train = task.examples(rows.train.inputs, rows.train.labels)
-    evaluation = task.examples(rows.evaluation.inputs, rows.evaluation.labels)
-    watched = _watched(task, rows, settings.own_prompt) if task.writes else Watched()
+    train, _ = _usable(task, rows.train, "train on")
+    evaluation, evaluated = _usable(task, rows.evaluation, "evaluate on")
+    watched = _watched(task, rows, evaluated[:WATCHED], settings.own_prompt) if task.writes else Watched()
     task.load_weights(plan, progress)  # after all that can be refused
     lengths = task.lengths(evaluation)
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
@@ -61,7 +63,7 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
         task=task,
         train=train,
         evaluation=Subset(evaluation, by_length),  # type: ignore[arg-type]
-        evaluation_rows=by_length,
+        evaluation_rows=[evaluated[place] for place in by_length],
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,
@@ -69,8 +71,26 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
     )
 
 
-def _watched(task: Task, rows: Rows, own_prompt: str | None) -> Watched:
-    prompts, right = tuple(rows.evaluation.inputs[:WATCHED]), tuple(rows.evaluation.labels[:WATCHED])
+def _usable(task: Task, split: Split, purpose: str) -> tuple[Examples, Sequence[int]]:
+    """The rows as examples, and their places; without those that are too long, which is noted."""
+    with suppress(TooLong):
+        return task.examples(split.inputs, split.labels), range(len(split))
+    found: dict[int, dict[str, Any]] = {}
+    for place in range(len(split)):
+        with suppress(TooLong):
+            found[place] = task.examples(split.inputs[place : place + 1], split.labels[place : place + 1])[0]
+    if not found:
+        task.examples(split.inputs, split.labels)  # says how long they are
+    task.notes += (
+        f"{len(split) - len(found):,} of {len(split):,} rows to {purpose} are longer than the run takes and "
+        "left out; raise the length to take them.",
+    )
+    return list(found.values()), list(found)
+
+
+def _watched(task: Task, rows: Rows, places: Sequence[int], own_prompt: str | None) -> Watched:
+    prompts = tuple(rows.evaluation.inputs[place] for place in places)
+    right = tuple(rows.evaluation.labels[place] for place in places)
     if own_prompt is None:
         return Watched(prompts, right)
     try:

@@ -45,6 +45,7 @@ from cdvft_app.training.held_out import HeldOut
 from cdvft_app.training.loop import RaceTrainer
 from cdvft_app.training.reporting import report_to
 from cdvft_app.training.trackers import trackers
+from cdvft_app.training.untrained import untrained
 
 CHECKPOINTS, ADAPTER = "checkpoints", "adapter"
 
@@ -130,6 +131,8 @@ def _prepare(
         emit(Note(note))
     if plan.settings.data and prepared.baseline:
         emit(Note(prepared.baseline))
+    if plan.settings.data and prepared.task.writes and schedule.processes() == 1:
+        emit(Note(untrained(plan, prepared, progress)))
     if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
         progress(None, "Loading CDVFT's compiled kernel")
         library()  # may have to compile it, which is no part of a step's time

@@ -11,6 +11,7 @@ import gradio as gr
 
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.data.report import facts
 from cdvft_app.store.datasets import DataRecord
@@ -20,14 +21,17 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.typed_rows import as_file
 
 TOGETHER = 4
-WORDS = ("id", "token", "text", "label", "evaluation")
+WORDS = (
+    "id", "token", "text", "label", "prompt", "answer", "evaluation", "held_out_percent", "split_seed",
+)  # fmt: skip
 
 
 def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
     """Settings of /start with their "data" as a run needs it, and its owner's token, None without data.
 
-    "data" is {"id", "token"}, and where the guess is wrong "text" (a list of columns), "label" (a column),
-    and "evaluation" (the id of other rows). What names no recipe gets the nearest measured one.
+    "data" is {"id", "token"}, and where the guess is wrong "text" (a list of columns) and "label" (a column),
+    or "prompt" and "answer" in their place for what is to be written, "evaluation" (the id of other rows),
+    "held_out_percent" and "split_seed". What names no recipe gets the nearest measured one.
     """
     data = settings.get("data") if isinstance(settings, dict) else None
     if not isinstance(settings, dict) or data is None:
@@ -35,22 +39,7 @@ def chosen(app: AppState, settings: object) -> tuple[Any, str | None]:
     if not isinstance(data, dict) or set(data) - {*WORDS}:
         raise refusal(f"data: it is an object of {', '.join(WORDS)}; /upload_dataset gives id and token.")
     token = _token(data.get("token"))
-    text = data.get("text") or []
-    text = [text] if isinstance(text, str) else text
-    if not isinstance(text, list) or not all(
-        isinstance(one, str) for one in [*text, data.get("label") or ""]
-    ):
-        raise refusal("data: text is a list of columns, label is a column.")
-    looked = _or_refusal(
-        lambda: library.look(
-            app.store,
-            data.get("id"),
-            token,
-            inputs=text,
-            label=data.get("label") or None,
-            evaluation=data.get("evaluation"),
-        )
-    )
+    looked = _looked(app, data, token)
     own = _or_refusal(lambda: library.chosen(looked))
     recipe = library.nearest(own.kind).key
     return {"recipe": recipe, **settings, "data": own.model_dump(mode="json")}, token
@@ -86,16 +75,26 @@ def register(app: AppState) -> None:
         record = _or_refusal(give)
         return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}
 
-    def describe_dataset(
-        id: str, token: str, text: list[str] | None = None, label: str = "", evaluation: str = ""
+    def describe_dataset(  # noqa: PLR0917 - Gradio hands arguments over by their places
+        id: str,
+        token: str,
+        text: list[str] | None = None,
+        label: str = "",
+        evaluation: str = "",
+        prompt: list[str] | None = None,
+        answer: str = "",
+        held_out_percent: float | None = None,
+        split_seed: int = 0,
     ) -> dict[str, Any]:
-        """What would be learned from it: columns, task, classes, split, faults, warnings."""
-        roles: Mapping[str, Any] = {
-            "inputs": text or [],
-            "label": label or None,
-            "evaluation": evaluation or None,
-        }
-        return facts(_or_refusal(lambda: library.look(app.store, id, _token(token), **roles)))
+        """What would be learned from it: columns, task, classes, split, faults, warnings.
+
+        With `prompt` and `answer` in place of text and label: what would be learned to be written.
+        """
+        data: Mapping[str, Any] = {
+            "id": id, "text": text, "label": label, "evaluation": evaluation, "prompt": prompt,
+            "answer": answer, "held_out_percent": held_out_percent, "split_seed": split_seed,
+        }  # fmt: skip
+        return facts(_looked(app, data, _token(token)))
 
     def delete_dataset(id: str, token: str) -> dict[str, Any]:
         """Delete it; `cannot_resume` names the runs that then lose their rows."""
@@ -111,6 +110,27 @@ def register(app: AppState) -> None:
             concurrency_limit=TOGETHER,
             concurrency_id="data_api",
         )
+
+
+def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
+    """What would be learned from data as it is described in a request."""
+    columns = {name: data.get(name) or [] for name in ("text", "prompt")}
+    columns = {name: [one] if isinstance(one, str) else one for name, one in columns.items()}
+    names = [data.get("label") or "", data.get("answer") or ""]
+    if not all(isinstance(one, list) for one in columns.values()) or not all(
+        isinstance(one, str) for one in [*columns["text"], *columns["prompt"], *names]
+    ):
+        raise refusal("data: text and prompt are lists of columns, label and answer are each a column.")
+    return _or_refusal(
+        lambda: library.look(
+            app.store,
+            data.get("id"),
+            token,
+            **library.read_roles(columns["text"], names[0], columns["prompt"], names[1]),
+            evaluation=data.get("evaluation") or None,
+            **library.read_split(data.get("held_out_percent"), data.get("split_seed")),
+        )
+    )
 
 
 def _token(given: object) -> str:

@@ -94,7 +94,7 @@ def connect(
         )
     )
 
-    # It brings the nearest measured recipe, and the head alone into the race, to be beaten.
+    # It brings the nearest measured recipe, and into the race the head alone, if there is one, to be beaten.
     def learn(*given: Any) -> list[Any]:
         *chosen, mine, m, methods = given
         try:
@@ -102,7 +102,8 @@ def connect(
         except (DataRefused, StoreError) as error:
             return [view.problem(str(error)), *[gr.skip()] * (len(recipe_outputs) + 5)]
         recipe, value = library.nearest(data.kind), data.model_dump(mode="json")
-        raced = [*methods, *({"head"} - set(methods))]
+        with_head = set() if data.kind == "generation" else {"head"}
+        raced = [*(one for one in methods if one != "head" or with_head), *(with_head - set(methods))]
         return ["", recipe.key, *recipe_updates(recipe.key, m, data), value, *choice_updates(value), raced]
 
     recount_after(

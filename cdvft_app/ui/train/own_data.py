@@ -13,6 +13,7 @@ from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.limits import MOST_PASTED, limits
+from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.texts import counted
@@ -26,6 +27,13 @@ MOST_NAME = 120
 NONE_YET = "You have given none yet."
 KEPT = "Kept here until you delete it; only this browser sees it and trains on it."
 KEPT_PUBLIC = "Kept for {hours} after its last use; only this browser sees it and trains on it."
+LABEL, ANSWER = "label", "answer"
+TASKS = [("A class or an amount", LABEL), ("An answer in words", ANSWER)]
+TEXT: dict[str, Any] = {"label": "Text", "info": "Two columns make a pair."}
+PROMPT: dict[str, Any] = {"label": "Prompt", "info": "Of two columns the second is put below the first."}
+OF_LABEL: dict[str, Any] = {"label": "Label", "info": "What is to be told."}
+OF_ANSWER: dict[str, Any] = {"label": "Answer", "info": "What is to be written."}
+GUESSED: list[Any] = [None, [], None, None, f"{100 * HELD_OUT:g}", "0"]  # the mapping of new data
 # Each visitor's call by itself; reading a large file takes seconds.
 SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_visibility": "private"}
 
@@ -34,20 +42,18 @@ SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_v
 class OwnDataPanel:
     """`use` is the button that takes what is shown as what is learned from; `mine` is the list.
 
-    `removed` is the event of something being deleted.
+    `mapping` are the fields that say what is what. `removed` is the event of something being deleted.
     """
 
     mine: gr.Dropdown
-    text: gr.Dropdown
-    label: gr.Dropdown
-    evaluation: gr.Dropdown
+    mapping: list[Any]
     use: gr.Button
     message: gr.HTML
     removed: Any
 
     @property
     def chosen(self) -> list[Any]:
-        return [self.mine, self.text, self.label, self.evaluation]
+        return [self.mine, *self.mapping]
 
 
 def offer(app: AppState, token: str, value: str | None = None) -> dict[str, Any]:
@@ -69,10 +75,17 @@ def _kept() -> str:
 
 def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
     """What would be learned from what the panel's fields say. DataRefused, StoreError: with a sentence."""
-    data_id, text, label, evaluation = chosen
-    inputs = [name for name in text if isinstance(name, str)][:2] if isinstance(text, list) else []
-    named = label if isinstance(label, str) and label else None
-    return library.look(app.store, data_id, token, inputs=inputs, label=named, evaluation=evaluation or None)
+    data_id, task, text, label, evaluation, share, seed = chosen
+    return library.look(
+        app.store,
+        data_id,
+        token,
+        inputs=[name for name in text if isinstance(name, str)][:2] if isinstance(text, list) else [],
+        label=label if isinstance(label, str) and label else None,
+        writes=None if task not in (LABEL, ANSWER) else task == ANSWER,
+        evaluation=evaluation or None,
+        **library.read_split(share, seed),
+    )
 
 
 def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
@@ -109,21 +122,30 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         mine = gr.Dropdown([], label="Your data", info=NONE_YET, elem_id="own-mine", value=None)
         with gr.Column(visible=False, elem_id="own-shown") as shown:
             found = gr.HTML(elem_id="own-found", apply_default_css=False)
-            text = gr.Dropdown(
-                [],
-                multiselect=True,
-                max_choices=2,
-                label="Text",
-                info="Two columns make a pair.",
-                elem_id="own-text",
-            )
-            label = gr.Dropdown([], label="Label", info="What is to be told.", elem_id="own-label")
+            task = gr.Radio(TASKS, label="What is learned", elem_id="own-task")
+            text = gr.Dropdown([], multiselect=True, max_choices=2, elem_id="own-text", **TEXT)
+            label = gr.Dropdown([], elem_id="own-label", **OF_LABEL)
             evaluation = gr.Dropdown(
                 [],
                 label="Evaluate on",
                 info="Another file of yours; else a share is held out.",
                 elem_id="own-evaluation",
             )
+            with gr.Row(visible=False) as split:
+                share = gr.Textbox(
+                    label="Held out, in %",
+                    info="Of the rows, to evaluate on. Fewer rows make a less sure score.",
+                    max_lines=1,
+                    max_length=10,
+                    elem_id="own-share",
+                )
+                seed = gr.Textbox(
+                    label="Seed of the split",
+                    info="Another one holds out other rows; how far scores move with it is luck.",
+                    max_lines=1,
+                    max_length=10,
+                    elem_id="own-seed",
+                )
             use = gr.Button("Learn from this", variant="primary", elem_id="own-use")
             name = gr.Textbox(label="Name", max_lines=1, max_length=MOST_NAME, elem_id="own-name")
             with gr.Row(elem_classes=["own-buttons"]):
@@ -134,33 +156,44 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
                 really = gr.Button("Delete it", variant="stop", elem_id="own-really")
                 keep = gr.Button("Keep it", elem_id="own-keep")
 
-    parts = [shown, found, text, label, evaluation, use, name, sure, confirm]
+    mapping = [task, text, label, evaluation, share, seed]
+    parts = [shown, found, *mapping, split, use, name, sure, confirm]
 
     def blank() -> list[Any]:
         return [
             gr.update(visible=False),
             "",
-            *[gr.skip()] * 5,
+            *[gr.skip()] * 9,
             gr.update(visible=False),
             gr.update(visible=False),
         ]
 
-    def whole(data_id: object, columns_of: Sequence[Any], mine_token: str) -> list[Any]:
+    def whole(data_id: object, mapping_of: Sequence[Any], mine_token: str) -> list[Any]:
         """Everything the panel shows of a piece of data, with the columns as said or guessed."""
-        looked = look(app, [data_id, *columns_of], mine_token)
+        looked = look(app, [data_id, *mapping_of], mine_token)
         record = app.store.datasets.get(data_id, mine_token)
         names = list(looked.kept.columns)
         others = [(one.name, one.id) for one in app.store.datasets.of(mine_token) if one.kind == record.kind]
-        is_text = looked.kept.kind == "text"
+        is_text, writes = looked.kept.kind == "text", looked.roles.writes
+        *_, evaluation_of, share_of, seed_of = mapping_of
         return [
             gr.update(visible=True),
             view.inspection(looked),
-            gr.update(choices=names, value=list(looked.roles.inputs), visible=is_text),
-            gr.update(choices=names, value=looked.roles.label),
+            gr.update(value=ANSWER if writes else LABEL, visible=is_text),
+            gr.update(
+                choices=names,
+                value=list(looked.roles.inputs),
+                visible=is_text,
+                **(PROMPT if writes else TEXT),
+            ),
+            gr.update(choices=names, value=looked.roles.label, **(OF_ANSWER if writes else OF_LABEL)),
             gr.update(
                 choices=[("A held-out share", ""), *(one for one in others if one[1] != record.id)],
-                value=columns_of[2] or "",
+                value=evaluation_of or "",
             ),
+            share_of,
+            seed_of,
+            gr.update(visible=view.is_held_out(looked)),
             gr.update(interactive=looked.data is not None),
             record.name,
             gr.update(visible=False),
@@ -179,7 +212,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             with as_file(uploaded, rows, local if private else None) as source:
                 record = library.give(app.store, source, owner, limits=limits(), progress=told)
             told(None, "Looking at what is in it")
-            filled = whole(record.id, [[], None, None], owner)
+            filled = whole(record.id, GUESSED, owner)
         except (DataRefused, StoreError) as error:
             return [view.problem(str(error)), gr.skip(), *[gr.skip()] * len(parts), owner, *[gr.skip()] * 3]
         return ["", gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
@@ -193,21 +226,36 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         if not data_id:
             return ["", *blank()]
         try:
-            return ["", *whole(data_id, [[], None, None], token_of(mine_token))]
+            return ["", *whole(data_id, GUESSED, token_of(mine_token))]
         except (DataRefused, StoreError) as error:
             return [view.problem(str(error)), *blank()]
 
     mine.input(opened, [mine, token], [message, *parts], **SLOW, show_progress_on=found)
 
-    def mapped(data_id: object, columns: Any, label_of: Any, other: Any, mine_token: object) -> list[Any]:
+    def mapped(*given_now: Any) -> list[Any]:
+        *chosen, mine_token = given_now
         try:
-            looked = look(app, [data_id, columns, label_of, other], token_of(mine_token))
+            looked = look(app, chosen, token_of(mine_token))
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), gr.update(interactive=False)]
-        return [view.inspection(looked), gr.update(interactive=looked.data is not None)]
+            return [view.problem(str(error)), gr.skip(), gr.update(interactive=False)]
+        return [
+            view.inspection(looked),
+            gr.update(visible=view.is_held_out(looked)),
+            gr.update(interactive=looked.data is not None),
+        ]
 
-    chosen = [mine, text, label, evaluation]
-    gr.on([text.input, label.input, evaluation.input], mapped, [*chosen, token], [found, use], **QUIET)
+    changed = [one.input for one in (text, label, evaluation, share, seed)]
+    gr.on(changed, mapped, [mine, *mapping, token], [found, split, use], **QUIET)
+
+    # What is learned decides which columns are likely.
+    def of_task(data_id: object, wanted: object, *rest: Any) -> list[Any]:
+        other, share_of, seed_of, mine_token = rest
+        try:
+            return ["", *whole(data_id, [wanted, [], None, other, share_of, seed_of], token_of(mine_token))]
+        except (DataRefused, StoreError) as error:
+            return [view.problem(str(error)), *[gr.skip()] * len(parts)]
+
+    task.input(of_task, [mine, task, evaluation, share, seed, token], [message, *parts], **QUIET)
 
     def renamed(data_id: object, new: str, mine_token: object) -> list[Any]:
         owner = token_of(mine_token)
@@ -238,4 +286,4 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         return ["", gr.update(**offer(app, owner)), *blank()]
 
     removed = really.click(deleted, [mine, token], [message, mine, *parts], **QUIET)
-    return OwnDataPanel(mine, text, label, evaluation, use, message, removed)
+    return OwnDataPanel(mine, mapping, use, message, removed)

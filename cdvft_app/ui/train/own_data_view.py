@@ -47,7 +47,7 @@ def inspection(looked: Inspection) -> str:
         parts.append(_classes(looked) + _lengths(looked))
     parts.append(_list("Left out", looked.faults) + _list("Mind", [*looked.notes, *looked.warnings]))
     if looked.data:
-        parts.append(f'<p class="quiet">{escape(because(nearest(kept.kind)))}</p>')
+        parts.append(f'<p class="quiet">{escape(because(nearest(looked.kind)))}</p>')
     return f'<div class="own-found">{"".join(parts)}</div>'
 
 
@@ -74,7 +74,14 @@ def problem(sentence: str) -> str:
     return f'<p class="problem" role="alert">{escape(sentence)}</p>'
 
 
+def is_held_out(looked: Inspection) -> bool:
+    """Whether the rows to evaluate on are drawn out of the others."""
+    return bool(looked.data and not looked.data.split and not looked.data.evaluation_sha256)
+
+
 def _task(looked: Inspection) -> str:
+    if looked.task == "generation":
+        return "Prompts with answers that are written."
     if looked.task == "regression":
         return "An amount."
     things = (
@@ -89,9 +96,9 @@ def _split(looked: Inspection) -> str:
     data = looked.data
     if data is None:
         return ""
-    held = (
-        "held out, the same share of each class" if not (data.split or data.evaluation_sha256) else "as given"
-    )
+    of_each = " of each class" if data.labels else ""
+    held = f"held out, {100 * data.held_out:g} %{of_each} by seed {data.split_seed}"
+    held = held if is_held_out(looked) else "as given"
     floor = ""
     if looked.majority:
         name, share = looked.majority
@@ -169,10 +176,13 @@ def _lengths(looked: Inspection) -> str:
         for name, share in zip(names, lengths.bars, strict=True)
         if share
     ]
-    limit = int(starting_values(looked.data, nearest("text"))["max_length"])
+    limit = int(starting_values(looked.data, nearest(looked.kind))["max_length"])
     unit = "tokens" if lengths.exact else "words and marks"
-    cut = f'<p class="quiet">{100 * lengths.share_over(limit):.1f} % are cut at {limit}.</p>'
-    return _bars(f"Length in {unit}", rows) + cut
+    over = f"{100 * lengths.share_over(limit):.1f} %"
+    written = looked.data.kind == "generation"
+    cut = f"{over} are longer than {limit} and left out." if written else f"{over} are cut at {limit}."
+    what = " of prompt and answer" if written else ""
+    return _bars(f"Length{what} in {unit}", rows) + f'<p class="quiet">{cut}</p>'
 
 
 def _bars(title: str, rows: list[tuple[str, float, str]]) -> str:

@@ -26,7 +26,7 @@ from cdvft_app.payloads.train import (
     WholeRun,
     Why,
 )
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import HELD_OUT, RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
@@ -144,8 +144,14 @@ def _options(settings: RunSettings) -> dict[str, Any]:
     options = flat.write_run(settings)
     if settings.data:
         own = settings.data
-        inputs = {"text": list(own.inputs)} if own.kind == "text" else {}
-        options |= {"data": own.title, **inputs, "label": own.label}
+        columns: dict[str, dict[str, Any]] = {
+            "text": {"text": list(own.inputs), "label": own.label},
+            "image": {"label": own.label},
+            "generation": {"prompt": list(own.inputs), "answer": own.label},
+        }
+        split = {"held_out": own.held_out} if own.held_out != HELD_OUT else {}
+        split |= {"split_seed": own.split_seed} if own.split_seed else {}
+        options |= {"data": own.title, **columns[own.kind], **split}
     return options
 
 

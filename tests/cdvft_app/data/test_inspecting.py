@@ -100,7 +100,6 @@ def test_the_task_follows_from_the_label(tmp_path, head, rows, task, why):
 @pytest.mark.parametrize(
     "head, rows, why",
     [
-        ("prompt,answer", [(f"p {n}", f"a {n}") for n in range(120)], "from the catalogue's data only"),
         ("text,label", [(f"t{n}", f"l{n}") for n in range(40)], "names rows, not classes"),
         ("text,label", [(f"t{n}", "same") for n in range(40)], "label"),
         ("text,label", [("a", "x"), ("b", "y"), ("c", "x")], "rows are left to train on"),

@@ -189,12 +189,24 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(answer_plan, answer
     ("pairs", "sentence"),
     [
         ((("a", "n: 1"), ("b", " ")), "Row 2 has an empty answer"),
-        ((("a" * 90, "n: 1"), ("b", "n: 2")), "Row 1 with its answer has 1"),
+        ((("a" * 90, "n: 1"), ("b" * 90, "n: 2")), "Row 1 with its answer has 1"),
     ],
 )
 def test_rows_that_cannot_be_learned_are_named(pairs, sentence, answer_plan, tmp_path):
     with pytest.raises(TrainingFailed, match=sentence):
         run(answer_plan(), rows(*pairs), tmp_path)
+
+
+def test_rows_that_are_too_long_are_left_out_and_counted(answer_plan):
+    prepared = prepare(
+        answer_plan(), silent, never, rows(("go 1", "n: 1"), ("a" * 90, "n: 1"), ("b 2", "n: 2"))
+    )
+    assert len(prepared.train) == len(prepared.evaluation) == 2
+    assert sorted(prepared.evaluation_rows) == [0, 2] and prepared.watched.prompts == ("go 1", "b 2")
+    assert prepared.task.notes == tuple(
+        f"1 of 3 rows to {purpose} are longer than the run takes and left out; raise the length to take them."
+        for purpose in ("train on", "evaluate on")
+    )
 
 
 def test_prompts_that_are_too_long_are_refused(task):

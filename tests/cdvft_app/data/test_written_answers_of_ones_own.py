@@ -1,0 +1,134 @@
+"""Prompts and answers of one's own: guessed, mapped, split, counted, and read by a run."""
+
+from __future__ import annotations
+
+import json
+
+import made
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cdvft_app.catalog import mirror, resolve
+from cdvft_app.catalog.own import read_own
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.inspect import inspect
+from cdvft_app.data.keep import keep
+from cdvft_app.data.library import read_roles
+from cdvft_app.data.report import facts
+from cdvft_app.settings import RunSettings
+
+
+def looked(path, **said):
+    return inspect(keep(path), path.stem, **said)
+
+
+def table_of(tmp_path, head, rows):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([head, *(",".join(map(str, row)) for row in rows)]))
+    return path
+
+
+@pytest.mark.parametrize(
+    "head, row, inputs, label",
+    [
+        ("prompt,completion", "p{0},c{0}", ("prompt",), "completion"),
+        ("question,answer", "q{0},a{0}", ("question",), "answer"),
+        ("instruction,input,output", "i{0},x{0},o{0}", ("instruction", "input"), "output"),
+        ("instruction,context,response,category", "i{0},,r{0},open", ("instruction",), "response"),
+    ],
+)
+def test_prompt_and_answer_are_guessed_by_their_usual_names(tmp_path, head, row, inputs, label):
+    found = looked(table_of(tmp_path, head, [row.format(n).split(",") for n in range(40)]))
+    assert (found.task, found.roles.inputs, found.roles.label) == ("generation", inputs, label)
+    assert found.data.kind == "generation" and found.problem is None
+
+
+@pytest.mark.parametrize(
+    "head, rows",
+    [
+        ("question,answer", [(f"q{n}", "yes" if n % 2 else "no") for n in range(40)]),
+        ("question,answer,label", [(f"q{n}", f"a{n}", n % 2) for n in range(40)]),
+    ],
+)
+def test_a_few_answers_or_a_label_beside_them_make_classes(tmp_path, head, rows):
+    assert looked(table_of(tmp_path, head, rows)).task == "classification"
+
+
+def test_the_columns_can_be_said_and_classes_can_be_written(tmp_path):
+    path = table_of(tmp_path, "a,b,kind", [(f"x{n}", f"y{n}", f"k{n % 3}") for n in range(40)])
+    found = looked(path, **read_roles([], None, ["b"], "kind"))
+    assert (found.data.inputs, found.data.label, found.data.labels) == (("b",), "kind", ())
+    assert (
+        resolve(RunSettings(recipe="addresses", method="lora", data=found.data)).dataset.metric
+        == "exact_match"
+    )
+    with pytest.raises(DataRefused, match="text and label, or prompt and answer"):
+        read_roles(["a"], None, [], "kind")
+
+
+def test_short_answers_are_right_or_wrong_and_long_ones_alike(tmp_path):
+    short = looked(table_of(tmp_path, "prompt,answer", [(f"p{n}", f"a{n}") for n in range(40)])).data
+    long = looked(table_of(tmp_path, "prompt,answer", [(f"p{n}", f"a{n} " * 30) for n in range(40)])).data
+    assert (short.metric, long.metric) == ("exact_match", "chrf")
+
+
+def test_a_prompt_has_its_parts_below_each_other_and_nothing_is_on_both_sides(tmp_path):
+    rows = [(f"Do {n // 2}.", "" if n % 4 else "With this.", f"done {n}") for n in range(80)]
+    found = looked(table_of(tmp_path, "instruction,input,output", [*rows, ("", "", "x"), ("Do 9.", "", "")]))
+    assert found.faults == (
+        "“rows”, row 82, column “instruction”: it is empty. Give it a value, or drop the row.",
+        "“rows”, row 83, column “output”: it is empty. Give it a value, or drop the row.",
+    )
+    pools = read_own(found.data)
+    sides = [set(pool.take(np.arange(len(pool.labels)))) for pool in (pools.train, pools.evaluation)]
+    assert not sides[0] & sides[1]
+    assert {"Do 0.\n\nWith this.", "Do 0."} <= sides[0] | sides[1]
+    place = int(np.flatnonzero(pools.train.labels == pools.train.labels[0])[0])
+    answer = str(pools.train.labels[place])
+    assert pools.train.take(np.array([place]))[0].startswith(f"Do {int(answer.split()[1]) // 2}.")
+
+
+def conversation(place, *, ends=True):
+    turns = [("system", "Be short."), ("user", "Hello"), ("assistant", "Hi"), ("user", f"What is {place}?")]
+    turns += [("assistant", f"It is {place}.")] if ends else []
+    return [{"role": role, "content": content} for role, content in turns]
+
+
+def test_conversations_give_their_last_answer_and_its_question(tmp_path):
+    talks = [conversation(place, ends=place != 3) for place in range(20)]
+    lines, table = tmp_path / "talks.jsonl", tmp_path / "talks.parquet"
+    lines.write_text("\n".join(json.dumps({"messages": talk}) for talk in [*talks, "no conversation"]))
+    pq.write_table(pa.table({"messages": talks, "id": list(range(20))}), table)
+    for path, rows in ((lines, ["row 4", "row 21"]), (table, ["row 4"])):
+        found = looked(path)
+        assert found.roles.inputs == ("prompt",) and found.roles.label == "answer"
+        pools = read_own(found.data)
+        assert len(pools.train.labels) + len(pools.evaluation.labels) == 19
+        asked = pools.train.take(np.arange(2))
+        assert [f"What is {answer[6:-1]}?" for answer in pools.train.labels[:2]] == asked
+        (fault,) = found.faults
+        assert rows[0] in fault and fault.count("like it") == len(rows) - 1 and "messages" in fault
+        assert "the last answer is learned" in found.notes[0]
+
+
+def test_what_is_longer_than_a_model_reads_is_counted(tmp_path):
+    rows = [(f"p{n}", "word " * (700 if n < 4 else 5)) for n in range(40)]
+    found = looked(table_of(tmp_path, "prompt,answer", rows))
+    assert facts(found)["max_length"] == 512 and 0 < facts(found)["cut"] < 0.2
+    assert any("more than 512 tokens" in one and "left out" in one for one in found.warnings)
+
+
+@pytest.mark.skipif(not mirror.is_ready("smollm2_135m"), reason="SmolLM2 is not in the cache")
+def test_tokens_are_counted_as_the_run_counts_them(tmp_path):
+    from cdvft_app.catalog.rows import load_rows
+    from cdvft_app.tasks.generation import GenerationTask
+
+    found = looked(made.answers_jsonl(tmp_path / "made_of.jsonl"))
+    plan = resolve(RunSettings(recipe="addresses", method="lora", data=found.data))
+    task = GenerationTask.open(plan, (), lambda fraction, text: None, lambda: False)
+    rows = load_rows(plan.dataset, train_examples=1000, evaluation_examples=8, seed=0)
+    lengths = task.lengths(task.examples(rows.train.inputs, rows.train.labels))
+    assert sorted(lengths) == sorted(found.lengths.tokens) and found.lengths.exact
+    assert plan.settings.max_length >= max(lengths)
