@@ -27,12 +27,16 @@ class TextBackbone:
 
 @dataclass(frozen=True)
 class ImageBackbone:
-    """A timm model that gives features (B, d); `mean` and `std` normalise its inputs in 0..1 by channel."""
+    """A timm model that gives features (B, d); `mean` and `std` normalise its inputs in 0..1 by channel.
+
+    `is_sized`: it was built for one size of images, timm's `img_size`; others take any.
+    """
 
     model: nn.Module
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     commit: str | None
+    is_sized: bool = True
 
 
 def load_text_backbone(
@@ -96,20 +100,22 @@ def load_image_backbone(
             "timm/vit_small_patch16_224.augreg_in21k."
         )
     weights = str(source.folder / "model.safetensors")
+    known = timm.get_pretrained_cfg(architecture)
+    is_sized = known is None or bool(known.fixed_input_size)
     try:
         model = timm.create_model(
             architecture,
             pretrained=True,
             pretrained_cfg_overlay={"file": weights},
             num_classes=0,
-            img_size=image_size,
+            **({"img_size": image_size} if is_sized else {}),
         )
         with safe_open(weights, framework="pt") as opened:
             refuse_gaps(model.state_dict().keys() - opened.keys())
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError, SafetensorError) as error:
         raise unreadable(entry, error) from error
     usual = timm.data.resolve_data_config(settings.get("pretrained_cfg", {}), model=model)
-    return ImageBackbone(model, tuple(usual["mean"]), tuple(usual["std"]), source.commit)
+    return ImageBackbone(model, tuple(usual["mean"]), tuple(usual["std"]), source.commit, is_sized)
 
 
 def refuse_gaps(lacking: Iterable[str]) -> None:

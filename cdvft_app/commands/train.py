@@ -24,7 +24,8 @@ from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
 from cdvft_app.prediction import admit_again, admitted
-from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings import InvalidChoice, OwnData, RunSettings
+from cdvft_app.shapes.typed_models import describe_typed
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -78,9 +79,14 @@ def train(
     roles = library.read_roles(text or [], label, prompt or [], answer)
     split = library.read_split(None if held_out is None else 100 * held_out, split_seed)
     if data:
-        settings = _on_own(settings, data, evaluation, roles | split)
+        own = own_data(data, evaluation, roles | split)
+        known = "recipe" in settings.model_fields_set
+        recipe = settings.recipe if known else library.nearest(own.kind).key
+        settings = settings.model_copy(update={"data": own, "recipe": recipe})
     elif text or label or prompt or answer or evaluation or held_out or split_seed:
         raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")
+    if not settings.target_modules:
+        describe_typed(settings.model, settings.recipe)
     plan = catalog.resolve(settings)
     require_in_reach([plan.model, plan.dataset])
     if settings.all_gpus and processes() == 1 and visible_gpus() > 1:
@@ -95,8 +101,8 @@ def train(
     _run(take, as_json)
 
 
-def _on_own(settings: RunSettings, file: Path, evaluation: Path | None, read: dict[str, Any]) -> RunSettings:
-    """The settings on a file's rows, with the nearest measured recipe unless one was chosen."""
+def own_data(file: Path, evaluation: Path | None, read: dict[str, Any]) -> OwnData:
+    """What is learned from a file, which is kept; what was found in it is printed."""
     store = RunStore.default()
     record = library.give(store, file, None, progress=print_progress)
     other = library.give(store, evaluation, None, progress=print_progress) if evaluation else None
@@ -104,9 +110,7 @@ def _on_own(settings: RunSettings, file: Path, evaluation: Path | None, read: di
     if rank() == 0:
         for line in lines(looked):
             typer.echo(line, err=True)
-    data = library.chosen(looked)
-    recipe = settings.recipe if "recipe" in settings.model_fields_set else library.nearest(data.kind).key
-    return settings.model_copy(update={"data": data, "recipe": recipe})
+    return library.chosen(looked)
 
 
 def resume(run_id: str, as_json: Json = False) -> None:

@@ -131,7 +131,8 @@ def _source(path: Path, work: Path, limits: Limits, progress: Progress) -> Sourc
         return read_json_lines(path, limits, progress)
     if name.endswith(ENDINGS):
         raise DataRefused(
-            "One picture is no data to learn from. Give a zip with one folder of pictures a class."
+            "One picture is no data to learn from. Give several, named by their class as cat_01.png, with a "
+            "CSV of labels, or as a zip with one folder a class."
         )
     if name.endswith(".json"):
         raise DataRefused("One whole JSON document is not read. Write one JSON object in each line (JSONL).")

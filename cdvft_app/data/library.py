@@ -179,6 +179,20 @@ def chosen(looked: Inspection) -> OwnData:
     return looked.data
 
 
+def last_learned(store: RunStore, data_id: object, token: str | None) -> OwnData:
+    """What one's latest run on it learned from, read as it was then; without one, as guessed.
+
+    Raises:
+        UnknownData, DataRefused: as `look` and `chosen`.
+    """
+    record = store.datasets.get(data_id, token)
+    every = store.seen_by(lambda: EVERYTHING)  # they are the owner's, who need not be who looks now
+    for run in filter(None, map(every.get, store.datasets.runs_on(record.sha256, token))):
+        if run.settings.data and run.settings.data.sha256 == record.sha256:
+            return run.settings.data
+    return chosen(look(store, data_id, token))
+
+
 def is_own(store: RunStore, data: OwnData | None, token: str | None) -> bool:
     """Whether the asker gave all that it needs; so it is where it is none of one's own."""
     return data is None or all(store.datasets.has(token, sha256) for sha256 in data.files)

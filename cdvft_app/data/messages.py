@@ -13,8 +13,8 @@ NOTE = (
     "what came earlier is left out."
 )
 WRONG = (
-    "it does not end with a question of the user and an answer of the assistant",
-    "end it so, or drop the row",
+    "it has no answer of the assistant to a question of the user",
+    "give it one, or drop the row",
 )
 
 

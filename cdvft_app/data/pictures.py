@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import stat
 import warnings
 import zipfile
@@ -72,7 +73,11 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
             f"“{path.name}” holds no pictures. Give a zip with one folder of pictures a class; a table alone "
             "is given as it is, not zipped."
         )
-    labels = _labels_of_table(archive, tables, pictures, limits) if tables else _labels_of_folders(pictures)
+    labels, by_name = {}, False
+    if tables:
+        labels = _labels_of_table(archive, tables, pictures, limits)
+    else:
+        labels, by_name = _labels_of_folders_or_names(pictures)
     splits = _splits(pictures)
     columns = (IMAGE, LABEL, *((SPLIT,) if splits else ()))
 
@@ -88,6 +93,12 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
         )
 
     source = Source("zip of pictures", "image", columns, read, faults=faults)
+    if by_name:
+        example = PurePosixPath(next(iter(labels))).name
+        source.notes.append(
+            f"The classes are what the files' names begin with: {_short(example)} is of "
+            f"“{next(iter(labels.values()))}”."
+        )
     return source
 
 
@@ -141,17 +152,27 @@ def _short(name: str) -> str:
     return f"“{printable if len(printable) <= 80 else printable[:77] + '...'}”"
 
 
-def _labels_of_folders(pictures: list[zipfile.ZipInfo]) -> dict[str, str]:
-    """The name of the folder that each picture lies in."""
+def _labels_of_folders_or_names(pictures: list[zipfile.ZipInfo]) -> tuple[dict[str, str], bool]:
+    """The name of each picture's folder, or what its own begins with; and whether it is that."""
     labels = {one.filename: PurePosixPath(one.filename).parent.name for one in pictures}
     classes = {label for label in labels.values() if label}
-    if len(classes) < 2 or classes <= {*TRAINING_NAMES, *EVALUATION_NAMES}:
-        where = f"in one folder, {_short(classes.pop())}" if len(classes) == 1 else "in no folders of classes"
-        raise DataRefused(
-            f"The pictures lie {where}, so they have no labels. Put each class into a folder of its own, or "
-            "add a CSV with the columns file and label."
-        )
-    return labels
+    if len(classes) >= 2 and not classes <= {*TRAINING_NAMES, *EVALUATION_NAMES}:
+        return labels, False
+    beginnings = {one.filename: _beginning(PurePosixPath(one.filename).stem) for one in pictures}
+    if all(beginnings.values()) and 2 <= len({*beginnings.values()}) <= len(pictures) / 2:
+        return beginnings, True
+    where = f"in one folder, {_short(classes.pop())}" if len(classes) == 1 else "in no folders of classes"
+    raise DataRefused(
+        f"The pictures lie {where}, and their names do not begin with a class and end in a number, as "
+        "cat_01.png does, so they have no labels. Name them so, put each class into a folder of its own, or "
+        "add a CSV with the columns file and label."
+    )
+
+
+def _beginning(name: str) -> str:
+    """“cat” of cat_01, cat-1, cat.1, cat (1) and cat1; nothing where no number follows."""
+    found = re.fullmatch(r"(.*?[^\W\d_])[\W_]*\d+\W*", name)
+    return found[1] if found else ""
 
 
 def _labels_of_table(

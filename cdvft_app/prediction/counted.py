@@ -43,7 +43,7 @@ class Counted:
 
 
 def count(plan: Plan, processes: int | None = None) -> Counted | None:
-    """None for a model whose layers are unknown until it is loaded.
+    """None for a model whose layers are unknown until it is loaded, or see different numbers of tokens.
 
     So many processes share each batch; None: as many as a launcher started.
 
@@ -52,7 +52,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
     """
     settings = plan.settings
     parameters = plan.trainable_parameters()
-    if not plan.model.layers or parameters is None:
+    if not plan.model.layers or parameters is None or not plan.model.is_countable:
         return None
     assert settings.batch_size and settings.train_examples and settings.evaluation_examples
     shapes = model_shapes(plan.model.key, settings.image_size)

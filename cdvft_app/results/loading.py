@@ -71,7 +71,8 @@ def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], 
     else:
         revision = f"@{record.revision}" if record.revision else ""
         base = f"hf_hub:{record.base_model}{revision}" if record.base_model else f"local-dir:{BASE}"
-        options = f"pretrained=True, num_classes={len(record.labels)}, img_size={record.image_size}"
+        options = f"pretrained=True, num_classes={len(record.labels)}"
+        options += f", img_size={record.image_size}" if record.is_sized else ""
         model, imports = _load_weights(f'timm.create_model("{base}", {options})', weights, imports)
     size = record.image_size
     predict = [

@@ -97,7 +97,7 @@ def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, r
         pairs=not isinstance(rows.train.inputs[0], str),
         metric=plan.dataset.metric,
         method=_method(run),
-        settings=_settings(plan, rows, base or BASE, revision),
+        settings=_settings(plan, rows, base or BASE, revision, task is None or task.is_sized),
     )
     write_requirements(plan.model.kind, folder, with_peft=True, with_library=True, training=True)
     if notebook:
@@ -106,11 +106,13 @@ def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, r
         (folder / SCRIPT).write_text(text, encoding="utf-8")
 
 
-def _settings(plan: Plan, rows: Rows, base: str, revision: str | None) -> dict[str, Any]:
+def _settings(plan: Plan, rows: Rows, base: str, revision: str | None, is_sized: bool) -> dict[str, Any]:
     """The constants at the top of the script."""
     own = plan.settings
     steps = schedule.total_steps(own, len(rows.train))
-    image = {"IMAGE_SIZE": own.image_size} if plan.model.kind == "image" else {"MAX_LENGTH": own.max_length}
+    image: dict[str, Any] = {"MAX_LENGTH": own.max_length}
+    if plan.model.kind == "image":
+        image = {"IMAGE_SIZE": own.image_size, "SIZED": {"img_size": own.image_size} if is_sized else {}}
     return {
         "BASE": base,
         "REVISION": revision,

@@ -145,11 +145,11 @@ HEAD = "classifier"
 }
 
 _IMAGE_MODEL = """
-# %% The model: a vision transformer under a linear head
+# %% The model: a timm model under a linear head
 set_seed(SEED)  # the head's start
 hub = f"hf_hub:{BASE}@{REVISION}" if REVISION else f"hf_hub:{BASE}"
 model = timm.create_model(
-    "local-dir:base" if BASE == "base" else hub, pretrained=True, num_classes=0, img_size=IMAGE_SIZE
+    "local-dir:base" if BASE == "base" else hub, pretrained=True, num_classes=0, **SIZED
 )
 usual = timm.data.resolve_data_config({}, model=model)
 model.reset_classifier(len(LABELS))

@@ -15,7 +15,7 @@ from cdvft_app.catalog.plan import hub_ids_allowed
 from cdvft_app.catalog.reachability import OFFLINE_RECIPES, hub_status
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import known_models
-from cdvft_app.shapes.model_shapes import Kind
+from cdvft_app.shapes.model_shapes import Kind, NotPlain
 
 _LARGEST_CONFIG_BYTES = 1_000_000
 _LARGEST_DEPTH = 512
@@ -67,9 +67,10 @@ def _timm(name: str, architecture: str, image_size: int | None) -> Architecture:
     with torch.device("meta"):
         model: Any = timm.create_model(architecture, pretrained=False, num_classes=0)
     if not _is_plain_vit(model):
-        raise InvalidChoice(
+        raise NotPlain(
             f"{architecture} is not a plain vision transformer: its layers see different numbers of tokens, "
-            "which this count does not follow. Choose a ViT, DeiT, BEiT, EVA or DINOv2 model."
+            "which this count does not follow. Choose a ViT, DeiT, BEiT, EVA or DINOv2 model.",
+            architecture,
         )
     if image_size is not None:
         _require_whole_patches(name, image_size, model.patch_embed.patch_size[0])

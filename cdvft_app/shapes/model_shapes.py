@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from cdvft.cost import Shape
+from cdvft_app.catalog.entries import LinearGroup
 from cdvft_app.settings import InvalidChoice
 
 Kind = Literal["text", "generation", "image"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's word for every linear layer but the output layer."""
+
+
+class NotPlain(InvalidChoice):
+    """A model whose layers do not all see the same tokens, so that its costs are not counted by formula.
+
+    `architecture` is timm's name where timm builds it.
+    """
+
+    def __init__(self, sentence: str, architecture: str | None = None) -> None:
+        super().__init__(sentence)
+        self.architecture = architecture
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,17 @@ class ModelShapes:
 
 def name_in_block(shape: Shape) -> str:
     """Such as attention.self.query."""
-    return re.split(r"\.\d+\.", shape.name)[-1]
+    return _in_block(shape.name)
+
+
+def _in_block(name: str) -> str:
+    return re.split(r"\.\d+\.", name)[-1]
+
+
+def grouped(layers: Iterable[tuple[str, int, int]]) -> tuple[LinearGroup, ...]:
+    """Layers, (name, d_out, d_in), of one name within their blocks and of one shape together."""
+    counted = Counter((_in_block(name), d_out, d_in) for name, d_out, d_in in layers)
+    return tuple(LinearGroup(*group, count) for group, count in counted.items())
 
 
 def matches(name: str, target: str) -> bool:

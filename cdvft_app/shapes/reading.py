@@ -9,9 +9,8 @@ from transformers.pytorch_utils import Conv1D
 
 from cdvft.cost import Shape
 from cdvft.model import DEFAULT_TARGETS
-from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.architectures import build
-from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes, blocks, matches
+from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes, NotPlain, blocks, matches
 
 _SAME_INPUT = (
     {"query", "key", "value"},
@@ -54,9 +53,10 @@ def read_shapes(name: str, image_size: int | None) -> ModelShapes:
     )
     depth = len(blocks(layers))
     if depth != facts["attention_layers"] or len(layers) < _FEWEST_LAYERS_A_BLOCK * depth:
-        raise InvalidChoice(
+        raise NotPlain(
             f"{architecture.name} has blocks that share their weights, or whose attention is not made of "
-            "linear layers: this count does not follow it. Choose a plain transformer."
+            "linear layers: this count does not follow it. Choose a plain transformer.",
+            None if config else architecture.model.pretrained_cfg["architecture"],
         )
     convolutions = tuple(
         Shape(path, module.out_channels, module.weight[0].numel(), bias=module.bias is not None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 
 from cdvft.cost import Shape
+from cdvft_app import catalog
 from cdvft_app.catalog import typed
 from cdvft_app.catalog.entries import Kind, LinearGroup, ModelEntry
 from cdvft_app.shapes import ModelShapes, model_shapes
-from cdvft_app.shapes.model_shapes import name_in_block
+from cdvft_app.shapes.model_shapes import NotPlain, grouped
 
 RGB = 3
 
@@ -24,7 +24,14 @@ def described(key: str, kind: Kind) -> ModelEntry:
     entry = typed.model(key, kind)
     if entry.layers:
         return entry
-    shapes = model_shapes(entry.location)
+    try:
+        shapes = model_shapes(entry.location)
+    except NotPlain as error:
+        if error.architecture is None:
+            raise
+        entry = _of_timm(entry, error.architecture)
+        typed.remember(kind, entry)
+        return entry
     # What writes can also be read by a head.
     fitting: Kind = "text" if (shapes.kind, kind) == ("generation", "text") else shapes.kind
     entry = dataclasses.replace(
@@ -42,11 +49,27 @@ def described(key: str, kind: Kind) -> ModelEntry:
     return entry
 
 
+def describe_typed(model: str | None, recipe: str) -> None:
+    """Let the catalogue know a model that was typed in for a recipe, so that its usual layers can be taken.
+
+    Raises:
+        InvalidChoice: as `described`.
+    """
+    known = catalog.recipes().get(recipe)
+    if known is not None and model and model not in catalog.models():
+        described(model, known.kind)
+
+
 def groups(shapes: ModelShapes) -> tuple[LinearGroup, ...]:
     """Layers of one name within their blocks and of one shape together; a writer's output layer apart."""
     inner = [shape for shape in shapes.layers if shape.name != shapes.output_layer]
-    counted = Counter((name_in_block(shape), shape.d_out, shape.d_in) for shape in inner)
-    return tuple(LinearGroup(*group, count) for group, count in counted.items())
+    return grouped((shape.name, shape.d_out, shape.d_in) for shape in inner)
+
+
+def _of_timm(entry: ModelEntry, architecture: str) -> ModelEntry:
+    from cdvft_app.shapes.timm_layers import timm_entry  # it loads torch
+
+    return timm_entry(entry, architecture)
 
 
 def _patch(convolutions: tuple[Shape, ...]) -> int | None:

@@ -37,6 +37,7 @@ class ImageTask(LabelledTask):
         model: Any = loaded.model  # timm's own methods and settings
         model.reset_classifier(len(labels))
         self.model, self.head = model, model.pretrained_cfg["classifier"]
+        self.is_sized = loaded.is_sized
 
     @classmethod
     def open(
@@ -74,7 +75,7 @@ class ImageTask(LabelledTask):
             "architecture": model.pretrained_cfg["architecture"],
             "num_classes": len(self.labels),
             "num_features": model.num_features,
-            "model_args": {"img_size": self.size},
+            "model_args": {"img_size": self.size} if self.is_sized else {},
             "label_names": list(self.labels),
             "pretrained_cfg": {
                 "input_size": [3, self.size, self.size],

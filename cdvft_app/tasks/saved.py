@@ -23,8 +23,8 @@ class TaskRecord(BaseModel):
 
     `task` is as the hub names it. `labels` are in the order of the outputs, empty for a regression.
     `base_model` and `revision` say where the pretrained weights come from, None where nobody else can fetch
-    them. `head` is the name of the head's module, None without one. `instruction` and `fields` are of answers
-    that are written.
+    them. `head` is the name of the head's module, None without one. `is_sized`: timm builds the model for
+    `image_size`. `instruction` and `fields` are of answers that are written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +37,7 @@ class TaskRecord(BaseModel):
     head: str | None
     max_length: int | None
     image_size: int | None
+    is_sized: bool = True
     instruction: str = ""
     fields: tuple[str, ...] = ()
 
@@ -53,6 +54,7 @@ def describe(task: Task, plan: Plan) -> TaskRecord:
         head=task.head,
         max_length=plan.settings.max_length,
         image_size=plan.settings.image_size,
+        is_sized=getattr(task, "is_sized", True),
         instruction=plan.dataset.instruction,
         fields=plan.dataset.fields,
     )

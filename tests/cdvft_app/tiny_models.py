@@ -57,13 +57,14 @@ def roberta(folder: Path) -> Path:
     return _text_folder(folder, RobertaModel(config))
 
 
-def vit(folder: Path) -> Path:
+def vit(folder: Path, architecture: str = "test_vit") -> Path:
+    """A random model of timm."""
     torch.manual_seed(0)
-    model = timm.create_model("test_vit", num_classes=0)
+    model = timm.create_model(architecture, num_classes=0)
     save_file(model.state_dict(), folder / "model.safetensors")
     normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
     (folder / "config.json").write_text(
-        json.dumps({"architecture": "test_vit", "pretrained_cfg": normalisation})
+        json.dumps({"architecture": architecture, "pretrained_cfg": normalisation})
     )
     return folder
 

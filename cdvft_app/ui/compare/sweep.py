@@ -12,6 +12,8 @@ from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.sources import out_of_reach, require_in_reach
 from cdvft_app.costs.quantities import duration
+from cdvft_app.data import library
+from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.library import require_own
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
@@ -28,6 +30,7 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
 
+THE_RECIPES = "The recipe's"
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -38,23 +41,29 @@ def section(app: AppState) -> None:
     controls: dict[str, Any] = {}
     fold = gr.Accordion("Run a sweep of your own", open=False, elem_classes=["fold"], elem_id="sweep-form")
     with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
-        _controls(controls)
+        own = _controls(controls)
         counted = f'<p class="promise">{_count(request(START).count())}</p>'
         promise = gr.HTML(counted, elem_id="sweep-promise", apply_default_css=False)
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
     fields = [controls[name] for name in FIELDS]
 
-    def update_promise(*inputs: Any) -> tuple[Any, Any]:
+    def values_of(own_token: str, data_id: object, inputs: Sequence[Any]) -> dict[str, Any]:
         values = dict(zip(FIELDS, inputs, strict=True))
+        if data_id:
+            values["data"] = library.last_learned(app.store, data_id, own_token).model_dump(mode="json")
+        return values
+
+    def update_promise(own_token: str, data_id: object, *inputs: Any) -> tuple[Any, Any]:
         try:
-            return _promise(app, values), gr.Button(interactive=True)
-        except InvalidChoice as error:
+            promised = _promise(app, values_of(token_of(own_token), data_id, inputs))
+            return promised, gr.Button(interactive=True)
+        except (InvalidChoice, DataRefused, StoreError) as error:
             return problem(with_titles(str(error), LABELS)), gr.Button(interactive=False)
 
     gr.on(
-        [fold.expand, *(field.change for field in fields)],
+        [fold.expand, own.change, *(field.change for field in fields)],
         update_promise,
-        fields,
+        [token, own, *fields],
         [promise, start],
         trigger_mode="always_last",
         **QUIET,
@@ -66,16 +75,38 @@ def section(app: AppState) -> None:
     used = [controls[name] for name in SIZES]
     controls["methods"].change(show_sizes, controls["methods"], used, **QUIET)
 
-    def submit(own_token: str, *inputs: Any) -> tuple[Any, Any, str]:
+    # One's own data as it is now, and the recipe that goes with it.
+    def offer_data(own_token: str) -> Any:
+        mine = [(one.name, one.id) for one in library.owned(app.store, token_of(own_token))]
+        return gr.update(choices=[(THE_RECIPES, ""), *mine], visible=bool(mine))
+
+    fold.expand(offer_data, token, own, **QUIET)
+
+    def fitting_recipe(data_id: object, own_token: str) -> Any:
+        if not data_id:
+            return gr.skip()
+        try:
+            data = library.last_learned(app.store, data_id, token_of(own_token))
+        except (DataRefused, StoreError):
+            return gr.skip()  # `update_promise` says why
+        return library.nearest(data.kind).key
+
+    own.input(fitting_recipe, [own, token], controls["recipe"], **QUIET)
+
+    def submit(own_token: str, data_id: object, *inputs: Any) -> tuple[Any, Any, str]:
         own_token = token_of(own_token)
         try:
-            group = start_sweep(app, dict(zip(FIELDS, inputs, strict=True)), own_token)
-        except (InvalidChoice, QueueFull, StoreError) as error:
+            group = start_sweep(app, values_of(own_token, data_id, inputs), own_token)
+        except (InvalidChoice, DataRefused, QueueFull, StoreError) as error:
             return gr.skip(), problem(with_titles(str(error), LABELS)), own_token
         return chosen(group, own_token), gr.skip(), own_token
 
     start.click(
-        submit, [token, *fields], [view, promise, token], concurrency_limit=8, **(QUIET | {"queue": True})
+        submit,
+        [token, own, *fields],
+        [view, promise, token],
+        concurrency_limit=8,
+        **(QUIET | {"queue": True}),
     )
     token.change(lambda own_token: chosen(None, str(own_token)), token, view, **QUIET)
 
@@ -92,7 +123,7 @@ def start_sweep(app: AppState, values: Mapping[str, Any], token: str) -> str:
     predictions = _predictions(app, plans)
     admit(zip(plans, predictions, strict=True), app.queue.most_seconds)
     forecasts = [prediction.facts() if prediction else None for prediction in predictions]
-    title = f"Sweep: {plans[0].recipe.title}"
+    title = f"Sweep: {plans[0].title}"
     chosen = [plan.settings for plan in plans]
     ids = app.queue.submit(chosen, token, title, sweep=True, forecasts=forecasts, visitor=visitor())
     first = app.store.get(ids[0])
@@ -148,11 +179,16 @@ def _count(runs: int) -> str:
     return "<b>1 run</b>" if runs == 1 else f"<b>{runs} runs</b>, one after the other"
 
 
-def _controls(controls: dict[str, Any]) -> None:
+def _controls(controls: dict[str, Any]) -> gr.Dropdown:
+    """Lay them out, by name in `controls`; returns the list of one's own data."""
     label, hint = WORDS["recipe"]
     recipes = [(recipe.title, recipe.key) for recipe in catalog.recipes().values()]
     controls["recipe"] = gr.Dropdown(
         recipes, value=START["recipe"], label=label, info=hint, elem_id="sweep-recipe"
+    )
+    label, hint = WORDS["data"]
+    own = gr.Dropdown(
+        [(THE_RECIPES, "")], value="", label=label, info=hint, visible=False, elem_id="sweep-data"
     )
     controls["methods"] = method_chips(START["methods"], *WORDS["methods"], "sweep-methods")
     for name in FIELDS[2:]:
@@ -169,3 +205,4 @@ def _controls(controls: dict[str, Any]) -> None:
             max_length=100,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
+    return own

@@ -34,6 +34,7 @@ def _hint(name: str) -> str:
 # Label and hint of each control; names are those of SweepRequest and RaceRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
     "recipe": ("Recipe", "Model and data that all runs share."),
+    "data": ("Data", "The recipe's, or your own, read as in your latest race on it."),
     "methods": ("Methods", "Each is crossed with what it uses."),
     **{name: (OWN[name].long, _hint(name)) for name in SIZES},
     "learning_rates": (
@@ -51,11 +52,15 @@ LABELS |= {"learning_rate": "Learning rate", "seed": LABELS["seeds"]}  # of one 
 
 
 def request(values: Mapping[str, Any]) -> SweepRequest:
-    """The `SweepRequest` of the controls' values, or `InvalidChoice`. Empty fields mean the recipe's."""
+    """The `SweepRequest` of the controls' values, or `InvalidChoice`.
+
+    Empty fields mean the recipe's; "data" is one's own, as a run needs it.
+    """
     methods = values.get("methods") or []
     if not methods:
         raise InvalidChoice("Choose at least one method to vary.")
     base = {name: number(values[name]) for name in BUDGET if values.get(name) not in (None, "")}
+    base |= {"data": values["data"]} if values.get("data") else {}
     base |= {"recipe": values.get("recipe"), "methods": [name for name in METHODS if name in methods]}
     used = [name for name in LISTS if name not in FLAT or FLAT[name][0] in methods]
     lists = {name: numbers(typed) for name in used if isinstance(typed := values.get(name), str)}

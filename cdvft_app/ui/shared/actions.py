@@ -12,6 +12,7 @@ from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest
+from cdvft_app.shapes.typed_models import describe_typed
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RESUMABLE, UNFINISHED
@@ -38,6 +39,8 @@ def submit(
     Raises:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
+    if not request.target_modules:
+        describe_typed(request.model, request.recipe)
     plans = [catalog.resolve(settings) for settings in request.runs()]
     require_own(app.store, request.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])

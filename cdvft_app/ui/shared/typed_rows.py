@@ -8,13 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.folders import packed_files
+from cdvft_app.data.limits import limits
 
 
 @contextmanager
 def as_file(uploaded: object, pasted: object, path: object) -> Iterator[Path]:
-    """The file that somebody gave: uploaded, pasted as rows or bytes, or named. DataRefused for none."""
-    if isinstance(uploaded, str) and uploaded:
-        yield Path(uploaded)
+    """The file that somebody gave: uploaded, several pictures as one zip, pasted as rows or bytes, or named.
+
+    Raises:
+        DataRefused: there is none, or several that do not go together.
+    """
+    files = [uploaded] if isinstance(uploaded, str) else uploaded if isinstance(uploaded, list) else []
+    paths = [Path(one) for one in files if isinstance(one, str) and one]
+    if len(paths) > 1:
+        with packed_files(paths, limits()) as whole:
+            yield whole
+    elif paths:
+        yield paths[0]
     elif isinstance(pasted, (str, bytes)) and pasted.strip():
         with tempfile.TemporaryDirectory(prefix="cdvft-") as folder:
             file = Path(folder) / "pasted rows.csv"

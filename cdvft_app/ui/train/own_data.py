@@ -13,6 +13,7 @@ from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.limits import MOST_PASTED, limits
+from cdvft_app.data.pictures import ENDINGS
 from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.state import AppState
@@ -93,13 +94,14 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
     private = catalog.hub_ids_allowed()
     with gr.Accordion("Your own data", open=False, elem_classes=["fold"], elem_id="own-data"):
         file = gr.File(
-            label="CSV, TSV, JSONL, Parquet, or a zip of pictures",
-            file_types=[".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".zip"],
+            label="CSV, TSV, JSONL, Parquet, a zip of pictures, or several pictures",
+            file_count="multiple",
+            file_types=[".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".zip", *ENDINGS],
             elem_id="own-file",
             height=150,
         )
         larger = " A larger one by its path, below." if private else f" {_kept()}"
-        gr.HTML(f'<p class="quiet">A file of up to 8 MB.{larger}</p>', apply_default_css=False)
+        gr.HTML(f'<p class="quiet">Up to 8 MB a file.{larger}</p>', apply_default_css=False)
         pasted = gr.Textbox(
             label="Or paste rows",
             info="With a first line of names, as out of a spreadsheet.",

@@ -14,6 +14,7 @@ import pytest
 
 from cdvft_app.catalog.own import table
 from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.folders import packed_files
 from cdvft_app.data.keep import faults_of, find, keep
 from cdvft_app.data.limits import Limits
 from cdvft_app.places import data_folder
@@ -233,6 +234,52 @@ def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_p
     assert keep(tmp_path / "moved") == kept
     with pytest.raises(DataRefused, match="2 pictures and 0 MB; at most 1"):
         keep(tmp_path / "moved", Limits(members=1))
+
+
+@pytest.fixture
+def loose(tmp_path):
+    """`loose(names)`: files with these names in no folders of classes."""
+
+    def make(*names):
+        files = [tmp_path / name for name in names]
+        for value, file in enumerate(files):
+            file.write_bytes(made.picture(value))
+        return files
+
+    return make
+
+
+@pytest.mark.parametrize("pattern", ["{}_{}.png", "{}-0{}.png", "{}.{}.png", "{} ({}).png", "{}{}.png"])
+def test_several_pictures_have_the_classes_that_their_names_begin_with(loose, pattern):
+    files = loose(*(pattern.format(kind, n) for kind in ("black cat", "dog2x") for n in (1, 2, 13)))
+    with packed_files(files[::-1], Limits()) as whole, packed_files(files, Limits()) as again:
+        assert whole.read_bytes() == again.read_bytes() and whole.stem == "6 pictures"
+        kept = keep(whole)
+    assert [row[1] for row in values(kept)] == ["black cat"] * 3 + ["dog2x"] * 3
+    assert "what the files' names begin with" in kept.notes[0]
+
+
+def test_several_pictures_may_have_a_table_of_labels(loose, tmp_path):
+    files = loose("a.png", "b.png")
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\na.png,cat\nb.png,dog\n")
+    with packed_files([*files, table], Limits()) as whole:
+        assert [row[1] for row in values(keep(whole))] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (("a.png", "b.png", "c.png"), "names do not begin with a class and end in a number"),
+        (("cat_1.png", "cat_2.png"), "in no folders of classes"),
+        (("IMG_1.png", "IMG_2.png", "DSC_3.png"), "no labels"),
+        (("a.csv", "b.csv"), "Several tables cannot be read at once"),
+        (("a_1.png", "a_2.png", "rows.parquet"), "“rows.parquet” is no picture"),
+    ],
+)
+def test_several_files_that_are_no_labelled_pictures_are_refused(loose, names, why):
+    with pytest.raises(DataRefused, match=why), packed_files(loose(*names), Limits()) as whole:
+        keep(whole)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):

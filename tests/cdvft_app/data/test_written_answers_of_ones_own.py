@@ -90,14 +90,14 @@ def test_a_prompt_has_its_parts_below_each_other_and_nothing_is_on_both_sides(tm
     assert pools.train.take(np.array([place]))[0].startswith(f"Do {int(answer.split()[1]) // 2}.")
 
 
-def conversation(place, *, ends=True):
+def conversation(place, *, answered=True):
     turns = [("system", "Be short."), ("user", "Hello"), ("assistant", "Hi"), ("user", f"What is {place}?")]
-    turns += [("assistant", f"It is {place}.")] if ends else []
+    turns = [*turns, ("assistant", f"It is {place}.")] if answered else turns[:2]
     return [{"role": role, "content": content} for role, content in turns]
 
 
 def test_conversations_give_their_last_answer_and_its_question(tmp_path):
-    talks = [conversation(place, ends=place != 3) for place in range(20)]
+    talks = [conversation(place, answered=place != 3) for place in range(20)]
     lines, table = tmp_path / "talks.jsonl", tmp_path / "talks.parquet"
     lines.write_text("\n".join(json.dumps({"messages": talk}) for talk in [*talks, "no conversation"]))
     pq.write_table(pa.table({"messages": talks, "id": list(range(20))}), table)
@@ -114,7 +114,7 @@ def test_conversations_give_their_last_answer_and_its_question(tmp_path):
 
 
 def test_what_is_longer_than_a_model_reads_is_counted(tmp_path):
-    rows = [(f"p{n}", "word " * (700 if n < 4 else 5)) for n in range(40)]
+    rows = [(f"p{n}", f"{n} word " * (350 if n < 4 else 5)) for n in range(40)]
     found = looked(table_of(tmp_path, "prompt,answer", rows))
     assert facts(found)["max_length"] == 512 and 0 < facts(found)["cut"] < 0.2
     assert any("more than 512 tokens" in one and "left out" in one for one in found.warnings)

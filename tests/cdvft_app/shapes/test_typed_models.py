@@ -44,8 +44,37 @@ def test_what_writes_is_read_by_a_head_where_text_is_asked_for():
     assert described("HuggingFaceTB/SmolLM2-135M", "generation").pooling == "none"
 
 
+@pytest.mark.parametrize(
+    ("name", "targets", "size", "step"),
+    [
+        ("convnext_tiny", ("mlp.fc1", "mlp.fc2"), 224, 32),
+        ("swin_tiny_patch4_window7_224", ("attn.qkv",), 224, 32),
+        ("pvt_v2_b0", ("attn.q", "attn.kv"), 224, 32),
+        ("mixer_b16_224", ("fc1", "fc2"), 224, 16),
+    ],
+)
+def test_any_timm_model_with_linear_layers_has_targets_of_its_own(name, targets, size, step):
+    found = described(f"timm/{name}", "image")
+    assert (found.default_targets, found.image_size, found.patch_size) == (targets, size, step)
+    assert found.licence and not found.is_countable
+    settings = RunSettings(recipe="mnist", method="cdvft", model=f"timm/{name}")
+    plan = catalog.resolve(settings)
+    assert plan.settings.image_size == size and plan.trainable_parameters() > 0
+
+
+def test_the_layers_of_a_convnext_are_counted_by_shape():
+    found = described("timm/convnext_tiny", "image")
+    widths, depths = (96, 192, 384, 768), (3, 3, 9, 3)
+    assert {(one.name, one.d_out, one.d_in, one.count) for one in found.layers} == {
+        *(("mlp.fc1", 4 * width, width, depth) for width, depth in zip(widths, depths, strict=True)),
+        *(("mlp.fc2", width, 4 * width, depth) for width, depth in zip(widths, depths, strict=True)),
+    }
+
+
 def test_what_cannot_be_says_why():
-    with pytest.raises(InvalidChoice, match="not a plain vision transformer"):
+    with pytest.raises(InvalidChoice, match="resnet18 has no linear layer to adapt: its 20 layers are conv"):
         described("timm/resnet18", "image")
+    with pytest.raises(InvalidChoice, match="deit_tiny_distilled_patch16_224 has several classifiers"):
+        described("timm/deit_tiny_distilled_patch16_224", "image")
     with pytest.raises(InvalidChoice, match=r"its config\.json is not in the hub's cache"):
         described("owner/nothing", "text")

@@ -43,7 +43,7 @@ def test_a_typed_model_is_told_of_before_anything_is_downloaded(hub_says, found,
     [
         (TYPED, "sentiment", About("mit", 5, False), "no weights as safetensors"),
         (TYPED, "mnist", None, "reads text, and this recipe is for a model that sees images"),
-        ("timm/resnet18", "mnist", None, "not a plain vision transformer"),
+        ("timm/resnet18", "mnist", None, "no linear layer to adapt"),
         ("owner/../x", "sentiment", None, "is not a hub id"),
     ],
 )

@@ -8,7 +8,10 @@ import gradio as gr
 import pytest
 
 from cdvft_app.data import library
-from cdvft_app.store.records import RunRecord
+from cdvft_app.store.datasets import UnknownData
+from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.ui.compare.sweep import start_sweep
+from cdvft_app.ui.compare.sweep_form import START
 from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
@@ -49,6 +52,27 @@ def test_a_race_and_a_sweep_on_it_are_the_owners_alone(app: AppState, file: Path
     assert app.store.get(sweep) is None
     with looking("mine"):
         assert [run.id for run in app.store.history()] == [sweep, race.id]
+
+
+def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owner(
+    app: AppState, file: Path
+) -> None:
+    mine, data = given(app, file, "mine")
+    assert library.last_learned(app.store, mine, "mine").split_seed == 0
+    raced(app, data | {"split_seed": 7}, "mine")
+    again = library.last_learned(app.store, mine, "mine")
+    assert again.split_seed == 7
+    values = START | {"data": again.model_dump(mode="json"), "m": "2", "learning_rates": "1", "seeds": "0, 1"}
+    with pytest.raises(StoreError, match="is not among your data here"):
+        start_sweep(app, values, "yours")
+    with looking("mine"):
+        group = start_sweep(app, values, "mine")
+        runs = app.store.group(group)
+    assert {run.name for run in runs} == {"Sweep: scenes"} and len(runs) == 2
+    assert all(run.private and run.settings.data == again for run in runs)
+    assert not app.store.group(group)
+    with pytest.raises(UnknownData):
+        library.last_learned(app.store, mine, "yours")
 
 
 def test_nobody_else_starts_on_it_even_knowing_its_hash(app: AppState, file: Path) -> None:
