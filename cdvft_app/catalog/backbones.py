@@ -103,17 +103,22 @@ def load_image_backbone(
     known = timm.get_pretrained_cfg(architecture)
     is_sized = known is None or bool(known.fixed_input_size)
     try:
-        model = timm.create_model(
+        size: dict[str, Any] = {"img_size": image_size} if is_sized else {}
+        model: Any = timm.create_model(
             architecture,
             pretrained=True,
             pretrained_cfg_overlay={"file": weights},
             num_classes=0,
-            **({"img_size": image_size} if is_sized else {}),
+            **size,
         )
         with safe_open(weights, framework="pt") as opened:
             refuse_gaps(model.state_dict().keys() - opened.keys())
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError, SafetensorError) as error:
         raise unreadable(entry, error) from error
+    if not isinstance(model.pretrained_cfg.get("classifier"), str):  # such as DeiT's distilled ones
+        raise DownloadFailed(
+            f"{entry.title} has not one classifier, in whose place a head could be put. Choose another model."
+        )
     usual = timm.data.resolve_data_config(settings.get("pretrained_cfg", {}), model=model)
     return ImageBackbone(model, tuple(usual["mean"]), tuple(usual["std"]), source.commit, is_sized)
 

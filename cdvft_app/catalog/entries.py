@@ -10,6 +10,7 @@ from cdvft_app.methods import Method
 from cdvft_app.settings import OwnData
 
 Kind = Literal["text", "image", "generation"]
+KINDS: tuple[Kind, ...] = ("text", "image", "generation")
 Metric = Literal["accuracy", "matthews", "pearson", "exact_match", "chrf"]
 SHARES: tuple[Metric, ...] = ("accuracy", "exact_match")
 """Metrics that are a share of the evaluation rows, in 0..1: shown as per cent."""

@@ -131,7 +131,8 @@ def resolve(settings: RunSettings) -> Plan:
 
 def _dataset(settings: RunSettings, recipe: Recipe) -> DatasetEntry:
     if settings.data is None:
-        return get_dataset(settings.dataset or recipe.dataset, recipe.kind)
+        found = get_dataset(settings.dataset or recipe.dataset, recipe.kind)
+        return typed.of_hub(found, settings)
     if settings.dataset is not None:
         raise InvalidChoice(f"dataset: got {settings.dataset!r} beside data of your own; give one of them.")
     return own_entry.entry(settings.data)

@@ -31,6 +31,7 @@ TEXT_COLUMNS = (
 IMAGE_COLUMNS = (("image",), ("img",))
 LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "category", "class")
 EVALUATION_SPLITS = ("validation", "test", "dev", "valid", "val", "eval")
+USUAL_SPLIT = "train"  # where there is none, the first one is trained on
 MOST_CLASSES = 1000
 
 
@@ -70,6 +71,9 @@ def _splits(entry: DatasetEntry, folder: Path) -> tuple[datasets.Dataset, datase
             found = datasets.load_dataset(str(folder), name=entry.config)
     except datasets.exceptions.DatasetsError as error:
         raise ValueError(str(error.__cause__ or error)) from error
+    for name in (entry.train_split, entry.evaluation_split):
+        if name not in (None, USUAL_SPLIT) and name not in found:
+            raise ValueError(f"it has no split {name!r}; its splits are {', '.join(found)}.")
     train = entry.train_split if entry.train_split in found else next(iter(found))
     usual = (entry.evaluation_split,) if entry.evaluation_split else EVALUATION_SPLITS
     evaluation = next((name for name in usual if name in found and name != train), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Literal
 
 from cdvft_app.catalog.entries import DatasetEntry, Kind, ModelEntry
 from cdvft_app.public.mode import mode
-from cdvft_app.settings import InvalidChoice
+from cdvft_app.settings import InvalidChoice, RunSettings
 
 # Of models of which only the name is known.
 _TARGETS: Mapping[Kind, tuple[str, ...]] = {
@@ -82,6 +83,38 @@ def dataset(key: str, kind: Kind) -> DatasetEntry:
         train_split="train",
         evaluation_split=None,
         licence="see its card",
+    )
+
+
+# Settings that say which part of a dataset of the hub is read, and as of when.
+OF_HUB = ("dataset_config", "train_split", "evaluation_split", "dataset_revision")
+
+
+def of_hub(entry: DatasetEntry, settings: RunSettings) -> DatasetEntry:
+    """The dataset with the config, splits and revision that the settings name.
+
+    Raises:
+        InvalidChoice: it is one of the catalogue, which has its own; or one split is named twice.
+    """
+    named = {name: value for name in OF_HUB if (value := getattr(settings, name)) is not None}
+    if not named:
+        return entry
+    if "/" not in entry.key:
+        raise InvalidChoice(
+            f"{next(iter(named))}: got {next(iter(named.values()))!r}; {entry.title} has its own. It can be "
+            "given for a dataset that is named by its hub id."
+        )
+    train = settings.train_split or entry.train_split
+    if train == settings.evaluation_split:
+        raise InvalidChoice(
+            f"evaluation_split: got {train!r}, which is trained on; name another one, or leave it out."
+        )
+    return dataclasses.replace(
+        entry,
+        config=settings.dataset_config,
+        train_split=train,
+        evaluation_split=settings.evaluation_split,
+        revision=settings.dataset_revision or entry.revision,
     )
 
 

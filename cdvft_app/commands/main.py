@@ -18,6 +18,7 @@ from cdvft_app.commands.doctor import doctor
 from cdvft_app.commands.export import export
 from cdvft_app.commands.history import delete, runs
 from cdvft_app.commands.measure import measure
+from cdvft_app.commands.models import models
 from cdvft_app.commands.predict import predict
 from cdvft_app.commands.push import push
 from cdvft_app.commands.sweep import sweep
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (cost, measure, sweep, train, resume, runs, predict, export, push, delete, doctor):
+for command in (cost, measure, models, sweep, train, resume, runs, predict, export, push, delete, doctor):
     app.command()(command)
 app.add_typer(admin, name="admin")
 app.add_typer(data_commands.app, name="data")

@@ -29,6 +29,10 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "method": (str, f"One of {', '.join(METHODS)}."),
     "model": (str, "A model of the catalogue, or a hub id."),
     "dataset": (str, "A dataset of the catalogue, or a hub id."),
+    "dataset_config": (str, "Of a dataset by its hub id: the configuration."),
+    "train_split": (str, "Of the same: the split to train on."),
+    "evaluation_split": (str, "Of the same: the split to evaluate on."),
+    "dataset_revision": (str, "Of the same: branch, tag or commit; the run keeps the commit."),
     "target_modules": (list[str], "Names of the layers that get an adapter; give it once a name."),
     **{
         name: (METHODS[key].settings()[own].kind, help_of(key, own)) for name, (key, own) in flat.FLAT.items()

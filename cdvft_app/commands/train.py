@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from cdvft_app import catalog
+from cdvft_app.catalog.pinned import pinned
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.findings import lines, print_progress
@@ -85,6 +86,7 @@ def train(
         settings = settings.model_copy(update={"data": own, "recipe": recipe})
     elif text or label or prompt or answer or evaluation or held_out or split_seed:
         raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")
+    settings = pinned(settings)
     if not settings.target_modules:
         describe_typed(settings.model, settings.recipe)
     plan = catalog.resolve(settings)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdvft_app import catalog
+from cdvft_app.catalog.typed import OF_HUB
 from cdvft_app.costs.quantities import Kind
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
@@ -77,7 +78,7 @@ class Outcome:
         return (
             self.recorded,
             settings.model,
-            settings.data or settings.dataset,
+            settings.data or (settings.dataset, *(getattr(settings, name) for name in OF_HUB)),
             self.metric_name,
             self.evaluation_examples,
             *budget,

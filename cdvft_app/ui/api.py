@@ -9,7 +9,9 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.catalog.entries import KINDS, Kind
 from cdvft_app.settings import InvalidChoice, parse_race
+from cdvft_app.shapes import model_search
 from cdvft_app.store.records import NotOwner, RunRecord, StoreError
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui import data_endpoints
@@ -81,6 +83,20 @@ def state(app: AppState, run_id: object, cursor: object = 0, token: object = "")
     }
 
 
+def search_models(name: object = "", kind: object = "text") -> dict[str, Any]:
+    """Models with these words in their names: what is here first, then known ones, then the hub's.
+
+    Each has the `key` that settings take as "model". `message` says so where the hub does not answer.
+    """
+    if not isinstance(name, str):
+        raise refusal(f"name: got {_quoted(name)}; it is a part of a model's name.")
+    wanted: Kind | None = next((one for one in KINDS if one == kind), None)
+    if wanted is None:
+        raise refusal(f"kind: got {_quoted(kind)}; it is one of {', '.join(KINDS)}.")
+    found, message = model_search.search_models(name, wanted)
+    return {"models": [asdict(one) for one in found], "message": message}
+
+
 def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
     """Stop a run of one's own; a run that trains ends within two steps and keeps its adapter."""
     if not isinstance(token, str):
@@ -124,5 +140,11 @@ def register(app: AppState) -> None:
     def _stop(run_id: str, token: str) -> dict[str, Any]:
         return stop(app, run_id, token)
 
-    for call, endpoint in ((_recipes, recipes), (_start, start), (_state, state), (_stop, stop)):
+    def _search_models(name: str = "", kind: str = "text") -> dict[str, Any]:
+        return search_models(name, kind)
+
+    endpoints = (
+        (_recipes, recipes), (_search_models, search_models), (_start, start), (_state, state), (_stop, stop)
+    )  # fmt: skip
+    for call, endpoint in endpoints:
         gr.api(call, api_name=endpoint.__name__, api_description=endpoint.__doc__, concurrency_limit=TOGETHER)

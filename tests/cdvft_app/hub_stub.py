@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +20,9 @@ class Hub:
         self.status: int | None = None
         self.repositories: dict[str, bool] = {}  # whether it is private
         self.files: dict[str, bytes] = {}
+        self.commits: dict[str, str] = {}  # of datasets, by owner/name@revision
+        self.models: list[dict[str, Any]] = []  # what a search finds
+        self.searched: list[str] = []
         self.tokens: set[str | None] = set()
         self.address = ""
 
@@ -81,14 +84,30 @@ def hub() -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             stub.tokens.add(self.headers.get("Authorization"))
+            if self.path.startswith("/api/models?"):
+                stub.searched.append(self.path)
+                return self.answer(stub.models)
+            if self.path.startswith("/api/datasets/"):
+                asked = self.path.removeprefix("/api/datasets/").partition("?")[0]
+                return self.dataset(*asked.split("/revision/"))
             self.answer({"sha": "0" * 40, "siblings": [], "id": "x"})
 
         do_HEAD = do_GET
 
-        def answer(self, value: Any, status: int = 200) -> None:
+        def dataset(self, name: str, revision: str = "main") -> None:
+            commit = stub.commits.get(f"{name}@{revision}")
+            if commit:
+                return self.answer({"id": name, "sha": commit, "siblings": []})
+            known = any(one.startswith(f"{name}@") for one in stub.commits)
+            code = "RevisionNotFound" if known else "RepoNotFound"
+            self.answer({"error": code}, 404, {"X-Error-Code": code})
+
+        def answer(self, value: Any, status: int = 200, more: Mapping[str, str] = {}) -> None:
             data = json.dumps(value).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            for name, text in more.items():
+                self.send_header(name, text)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

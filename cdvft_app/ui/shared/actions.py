@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from cdvft_app import catalog
+from cdvft_app.catalog.pinned import pinned
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
 from cdvft_app.prediction import admit, admit_again
@@ -39,6 +40,7 @@ def submit(
     Raises:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
+    request = pinned(request)
     if not request.target_modules:
         describe_typed(request.model, request.recipe)
     plans = [catalog.resolve(settings) for settings in request.runs()]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cdvft_app import catalog
+from cdvft_app.catalog.typed import OF_HUB
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MOST_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
@@ -24,11 +25,12 @@ NUMBERS = (
 )  # fmt: skip
 SWITCHES = ("all_gpus", "gradient_checkpointing")
 TYPED = ("own_prompt",)
+HUB = OF_HUB  # beside a dataset that is named by its hub id
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)
 LISTS = ("schedule", "precision")
 FIELDS = (
     "recipe", "model", "dataset", "data", "methods", "target_modules", *CHOICES, *LISTS, *NUMBERS, *RATES,
-    *SWITCHES, *TYPED,
+    *SWITCHES, *TYPED, *HUB,
 )  # fmt: skip
 LISTED = (*(name for name in NUMBERS if name in OWN), *RATES)
 """Where several values, with commas between them, race a method several times."""
@@ -46,6 +48,7 @@ LABELS = {
 _KEYS = re.compile(r"(?<=hoose one of )[\w, ]+?(?= or a hub id|\.)")
 # A model, data, one's own among them, and layers that are left to the recipe.
 OF_ANOTHER: dict[str, Any] = {"model": None, "dataset": None, "data": None, "target_modules": []}
+OF_ANOTHER |= dict.fromkeys(HUB, "")
 OF_RECIPE = ("epochs", "batch_size", "train_examples", "evaluation_examples", "max_length", "image_size")
 
 
@@ -55,6 +58,8 @@ def race(values: Mapping[str, Any]) -> RaceRequest:
     filled = {name: value for name, value in values.items() if name in FIELDS and value not in empty}
     if "data" in filled:
         filled.pop("dataset", None)
+    if "/" not in str(filled.get("dataset", "")):
+        filled = {name: value for name, value in filled.items() if name not in HUB}
     chosen = filled.pop("methods", ())
     if not chosen:
         raise InvalidChoice("Choose at least one method to race.")
@@ -173,7 +178,7 @@ def remembered(kept: object) -> dict[str, Any]:
         values[name] = values[name] if isinstance(values[name], str) else START.get(name)
     for name in SWITCHES:
         values[name] = values[name] is True
-    for name in TYPED:
+    for name in (*TYPED, *HUB):
         values[name] = text(values[name])[:MOST_PROMPT]
     return values if _is_runnable(values) else values | OF_ANOTHER
 

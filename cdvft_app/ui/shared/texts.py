@@ -10,6 +10,10 @@ TAGLINE = "Fine-tune with circulant and diagonal vectors"
 SETTINGS: dict[str, tuple[str, str]] = {
     "model": ("Model", "The pretrained network that stays frozen."),
     "dataset": ("Data", "The labelled examples to learn from."),
+    "dataset_config": ("Configuration", "Of the dataset, where it has several."),
+    "train_split": ("Split to train on", "Empty: train."),
+    "evaluation_split": ("Split to evaluate on", "Empty: validation or test, else a share is held out."),
+    "dataset_revision": ("Revision", "Branch, tag or commit. The run keeps the commit it stood at."),
     "methods": (
         "Race",
         "Each method trains on the same data, in the same order, from the same start. "

@@ -16,6 +16,7 @@ from cdvft_app.training.schedule import gpus_to_choose
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.form import (
     CHOICES,
+    HUB,
     LABELS,
     LISTED,
     MOST_TYPED,
@@ -30,6 +31,7 @@ from cdvft_app.ui.shared.form import (
     text,
 )
 from cdvft_app.ui.shared.method_chips import method_chips
+from cdvft_app.ui.train.model_finder import ModelFinder
 from cdvft_app.ui.train.recipes import recipe_cards
 
 # Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
@@ -74,7 +76,13 @@ class Controls:
                     **choices(name, recipe),
                 )
                 if name == "model":
+                    self.finder = ModelFinder()
                     self.model_info = gr.HTML(elem_id="model-said", apply_default_css=False)
+            with gr.Column(visible=False, elem_id="of-hub") as self.of_hub:
+                for name in HUB:
+                    self._text(name)
+            of_id = {**QUIET, "fn": lambda key: gr.update(visible="/" in str(key or ""))}
+            self.fields["dataset"].change(inputs=self.fields["dataset"], outputs=self.of_hub, **of_id)
 
         label, hint = texts.SETTINGS["own_prompt"]
         self.fields["own_prompt"] = gr.Textbox(
@@ -149,6 +157,17 @@ class Controls:
             visible=in_use(name, START["methods"], catalog.get_recipe(START["recipe"]).kind),
             max_lines=1,
             max_length=MOST_TYPED if name in LISTED else 20,
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+        )
+
+    def _text(self, name: str) -> None:
+        label, hint = texts.SETTINGS[name]
+        self.fields[name] = gr.Textbox(
+            label=label,
+            info=hint,
+            max_lines=1,
+            max_length=MOST_TYPED,
+            elem_id=f"set-{name}",
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
 

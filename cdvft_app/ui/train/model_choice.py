@@ -16,6 +16,7 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.typed_models import described
 from cdvft_app.ui.shared.forecast import problem
 from cdvft_app.ui.train.controls import QUIET, targets
+from cdvft_app.ui.train.model_finder import ModelFinder, find
 
 MOST_LAYERS = 12
 FLOAT32 = 4  # bytes
@@ -81,8 +82,10 @@ def _quiet(sentence: str) -> str:
     return f'<p class="quiet" role="status">{escape(sentence)}</p>'
 
 
-def connect(at: Mapping[str, Any], fold: gr.Accordion, line: gr.HTML, filled_for: gr.JSON) -> None:
-    """Say what is known of the model in the field, and offer its layers once one is chosen."""
+def connect(
+    at: Mapping[str, Any], fold: gr.Accordion, line: gr.HTML, filled_for: gr.JSON, finder: ModelFinder
+) -> None:
+    """Say what is known of the model in the field, and offer its layers once one is chosen or found."""
 
     def of_model(model: str, key: str, filled: object) -> Any:
         if filled == [key, model]:
@@ -95,7 +98,11 @@ def connect(at: Mapping[str, Any], fold: gr.Accordion, line: gr.HTML, filled_for
         except InvalidChoice:
             return gr.skip(), gr.skip()  # `said` says what is wrong with it
 
-    at["model"].input(
-        of_model, [at["model"], at["recipe"], filled_for], [at["target_modules"], filled_for], **QUIET
-    )
+    offer = of_model, [at["model"], at["recipe"], filled_for], [at["target_modules"], filled_for]
+    at["model"].input(*offer, **QUIET)
+    search: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 4, "show_progress": "minimal"}
+    listed = [finder.found, finder.message]
+    gr.on([finder.search.click, finder.text.submit], find, [finder.text, at["recipe"]], listed, **search)
+    finder.found.input(lambda key: key, finder.found, at["model"], **QUIET).then(*offer, **QUIET)
+    at["recipe"].input(lambda: [gr.update(visible=False), ""], None, listed, **QUIET)
     gr.on([fold.expand, at["model"].change], said, [at["model"], at["recipe"]], line, **QUIET)

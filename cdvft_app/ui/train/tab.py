@@ -148,7 +148,7 @@ def build(app: AppState) -> OnVisit:
     rate = f"{form.RATE}cdvft"
     field["m"].input(rate_hint, [field["recipe"], field["m"]], field[rate], **QUIET)
 
-    model_choice.connect(field, controls.others, controls.model_info, filled_for)
+    model_choice.connect(field, controls.others, controls.model_info, filled_for, controls.finder)
 
     def used_fields(methods: list[str], key: object) -> list[Any]:
         recipe = _recipe(key)

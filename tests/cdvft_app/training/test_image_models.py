@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -10,17 +11,26 @@ import torch
 from listening import run
 
 from cdvft_app import catalog
+from cdvft_app.catalog.backbones import load_image_backbone
+from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.events import Started
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes.typed_models import described
 from cdvft_app.training import finished
 
 
+def test_a_model_with_two_classifiers_is_refused(tmp_path):
+    folder = tiny_models.vit(tmp_path, "deit_tiny_distilled_patch16_224")
+    entry = dataclasses.replace(catalog.get_model("vit_small"), source="local", location=str(folder))
+    with pytest.raises(DownloadFailed, match="has not one classifier"):
+        load_image_backbone(dataclasses.replace(entry, architecture=None), 32)
+
+
 @pytest.mark.parametrize(
     ("architecture", "targets", "size"),
     [
         ("test_convnext", ("mlp.fc1", "mlp.fc2"), 64),
-        ("deit_tiny_patch16_224", ("attn.qkv",), 32),
+        ("deit_tiny_patch16_224", ("qkv",), 32),
     ],
 )
 def test_a_model_in_a_folder_is_trained_by_its_own_layers(architecture, targets, size, tmp_path, image_rows):

@@ -22,7 +22,7 @@ def test_public_endpoints(app: AppState) -> None:
     page = build(app)
     public = {call.api_name: call for call in page.fns.values() if call.api_visibility == "public"}
     assert public.keys() - {"cost"} == {"recipes", "start", "state", "stop", "predict", "export"} | {
-        "datasets", "upload_dataset", "describe_dataset", "delete_dataset",
+        "datasets", "upload_dataset", "describe_dataset", "delete_dataset", "search_models",
     }  # fmt: skip
     in_turn = {name for name, call in public.items() if call.concurrency_limit == 1}
     assert in_turn == {"predict", "export"}, "one model in memory answers them, one after another"

@@ -10,12 +10,31 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
+from cdvft_app.settings.own_data import HELD_OUT, LEAST_HELD_OUT, MOST_HELD_OUT, Name, OwnData
+
+__all__ = [
+    "HELD_OUT",
+    "LEAST_HELD_OUT",
+    "MOST_COMPETITORS",
+    "MOST_HELD_OUT",
+    "MOST_PROMPT",
+    "USUAL_RACE",
+    "InvalidChoice",
+    "Name",
+    "OwnData",
+    "RaceRequest",
+    "RunSettings",
+    "explain",
+    "parse_race",
+    "relabelled",
+    "require_distinct",
+]
 
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -24,58 +43,6 @@ USUAL_RACE = ("cdvft", "lora", "fourierft")
 MOST_COMPETITORS = 12
 MOST_PROMPT = 500
 """Characters of a visitor's own prompt."""
-LEAST_HELD_OUT, HELD_OUT, MOST_HELD_OUT = 0.05, 0.2, 0.5
-"""Share of the rows that is kept for evaluation, where data has no split of its own."""
-
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class OwnData(BaseModel):
-    """Data of one's own, and how it is read: all that a run must know of it, but for the rows.
-
-    The rows are found by the SHA-256 of the file they came in. `inputs` are the columns of the text, of the
-    two texts of a pair, of the image, or of the parts of a prompt; `label` is that of the class, the number
-    or the answer. `labels` are the classes in the order of the outputs, empty without classes. `metric` is of
-    answers that are written. `split` is the column that says which rows are for evaluation; without it and
-    without a second file the share `held_out` of the rows is, drawn by `split_seed`. The numbers were counted
-    when it was chosen; the lengths are in tokens, those of a prompt with its answer.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: Sha256
-    evaluation_sha256: Sha256 | None = None
-    title: Name
-    kind: Literal["text", "image", "generation"]
-    inputs: tuple[Name, ...] = Field(min_length=1, max_length=2)
-    label: Name
-    labels: tuple[Name, ...] = Field((), max_length=1000)
-    metric: Literal["exact_match", "chrf"] | None = None
-    split: Name | None = None
-    held_out: float = Field(HELD_OUT, ge=LEAST_HELD_OUT, le=MOST_HELD_OUT, allow_inf_nan=False)
-    split_seed: int = Field(0, ge=0, le=2**31 - 1, strict=True)
-    train_rows: int = Field(ge=1, le=10**8, strict=True)
-    evaluation_rows: int = Field(ge=1, le=10**8, strict=True)
-    mean_length: int | None = Field(None, ge=1, le=10**6, strict=True)
-    usual_length: int | None = Field(
-        None, ge=1, le=10**6, strict=True, description="of 19 of 20, or of all that write"
-    )
-
-    @model_validator(mode="after")
-    def _is_of_one_kind(self) -> OwnData:
-        if (self.kind == "generation") != (self.metric is not None) or (self.metric and self.labels):
-            raise ValueError(
-                "metric is given for written answers, which have no labels, and for nothing else"
-            )
-        return self
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The SHA-256 of each file that it needs."""
-        return tuple(filter(None, (self.sha256, self.evaluation_sha256)))
 
 
 class _Choices(BaseModel):
@@ -84,6 +51,10 @@ class _Choices(BaseModel):
     recipe: Name = "sentiment"
     model: Name | None = Field(None, description="None: the recipe's")
     dataset: Name | None = Field(None, description="None: the recipe's")
+    dataset_config: Name | None = Field(None, description="of a dataset that is named by its hub id")
+    train_split: Name | None = Field(None, description="of the same; None: train")
+    evaluation_split: Name | None = Field(None, description="of the same; None: the usual one")
+    dataset_revision: Name | None = Field(None, description="of the same: branch, tag or commit; None: main")
     data: OwnData | None = Field(None, description="one's own, in place of a dataset")
     target_modules: tuple[Name, ...] | None = Field(
         None, min_length=1, max_length=32, description="None: the recipe's"

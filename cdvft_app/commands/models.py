@@ -1,0 +1,41 @@
+"""`python -m cdvft_app models`: find a model by a part of its name."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cdvft_app.catalog.entries import KINDS, Kind
+from cdvft_app.methods import InvalidChoice
+from cdvft_app.shapes.model_search import search_models
+
+WHERE = {"offline": "here offline", "listed": "hub, in the list", "known": "hub, known", "hub": "hub"}
+
+
+def models(
+    name: Annotated[str, typer.Argument(help="A part of the name; several words must all be in it.")] = "",
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON in place of a table.")] = False,
+) -> None:
+    """Find a model: those that are here first, then known ones, then the hub's, if it answers."""
+    wanted: Kind | None = next((one for one in KINDS if one == kind), None)
+    if wanted is None:
+        raise InvalidChoice(f"kind: got {kind!r}; it must be one of {', '.join(KINDS)}.")
+    found, message = search_models(name, wanted)
+    if message:
+        typer.echo(message, err=True)
+    if as_json:
+        print(json.dumps([vars(one) for one in found]))
+        return
+    table = Table(box=None, header_style="bold")
+    for heading in ("model", "title", "parameters", "downloads", "where"):
+        table.add_column(heading, no_wrap=True)
+    for one in found:
+        numbers = (f"{number:,}" if number else "" for number in (one.parameters, one.downloads))
+        table.add_row(escape(one.key), escape(one.title), *numbers, WHERE[one.where])
+    Console().print(table)
