@@ -38,6 +38,7 @@ class CDVFTConfig(peft.PeftConfig):
         backend: how layers compute, to the same result. "fft": transforms of the input, by a compiled kernel
             where there is one. "merged": a dense update as scratch. "reference": plain torch operations left
             to autograd. "auto": the faster of the first two for each shape and number of tokens.
+        m_pattern: numbers of diagonals that differ from `m`, by layer name or regular expression.
         block_size_pattern: block sizes that differ from `block_size`, by layer name or regular expression.
         alpha_pattern: alphas that differ from `alpha`, by layer name or regular expression.
         bias: "none", "all", or "cdvft_only" (those of the adapted layers): the biases to train.
@@ -59,6 +60,7 @@ class CDVFTConfig(peft.PeftConfig):
     exclude_modules: list[str] | set[str] | str | None = None
     init_weights: bool | str = True
     backend: Backend = "auto"
+    m_pattern: dict[str, int] = field(default_factory=dict)
     block_size_pattern: dict[str, int] = field(default_factory=dict)
     alpha_pattern: dict[str, float] = field(default_factory=dict)
     bias: str = "none"
@@ -71,16 +73,13 @@ class CDVFTConfig(peft.PeftConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = CDVFTPeftType.CDVFT
-        if not _is_whole(self.m) or self.m < 2:
-            raise ValueError(
-                f"m is {self.m!r}, but the number of diagonals must be a whole number of at least 2. "
-                "Use m=2 for two diagonals around one circulant, the usual choice."
-            )
+        _check_m("m", self.m)
         _check_alpha("alpha", self.alpha)
         if self.block_size is not None:
             _check_block_size("block_size", self.block_size)
-        for name, check in (("block_size_pattern", _check_block_size), ("alpha_pattern", _check_alpha)):
-            self._check_pattern(name, check)
+        self._check_pattern("m_pattern", _check_m)
+        self._check_pattern("block_size_pattern", _check_block_size)
+        self._check_pattern("alpha_pattern", _check_alpha)
         self._check_choices()
         self._check_targets()
 
@@ -135,6 +134,14 @@ class CDVFTConfig(peft.PeftConfig):
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_m(name: str, value: object) -> None:
+    if not _is_whole(value) or value < 2:  # type: ignore[operator]
+        raise ValueError(
+            f"{name} is {value!r}, but the number of diagonals must be a whole number of at least 2. "
+            "Use m=2 for two diagonals around one circulant, the usual choice."
+        )
 
 
 def _check_block_size(name: str, value: object) -> None:

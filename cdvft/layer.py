@@ -16,6 +16,7 @@ from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.config import CDVFTConfig
 from cdvft.kernels import Backend, adapted_linear, cd_linear, is_autocast_on
+from cdvft.kernels.decoding import Prepared, can_decode, decode, prepare
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
@@ -36,6 +37,7 @@ class CDVFTLayer(BaseTunerLayer):
         self.cdvft_circulants = nn.ModuleDict()  # adapter -> ParameterList of m - 1 blocks of vectors
         self.cdvft_alpha: dict[str, float] = {}
         self.cdvft_backend: dict[str, Backend] = {}
+        self._prepared: dict[str, Prepared | None] = {}
         self._disable_adapters = False
         self.merged_adapters = []
         dense: Any = self.get_base_layer()
@@ -45,23 +47,23 @@ class CDVFTLayer(BaseTunerLayer):
         else:
             self.in_features, self.out_features = dense.in_features, dense.out_features
 
-    def update_layer(
-        self, adapter_name: str, config: CDVFTConfig, block_size: int | None, alpha: float
-    ) -> None:
+    def update_layer(self, adapter_name: str, config: CDVFTConfig) -> None:
         """Add an adapter to this layer, trainable if it is active and not for inference only.
+
+        Of the configuration m, block size and alpha are this layer's: its patterns are not looked at.
 
         Raises:
             ValueError: if the block size does not suit the layer.
         """
         d_out, d_in = self.out_features, self.in_features
-        parts = partitions(d_out, d_in, config.m, block_size)
+        parts = partitions(d_out, d_in, config.m, config.block_size)
         options: dict[str, Any] = {"dtype": torch.float32, "device": self.weight.device}
         diagonals = [torch.ones(size, **options) for size in (d_in, *[d_out] * (config.m - 1))]
         circulants = [torch.empty(part.q1, part.q2, part.p, **options) for part in parts]
         _initialize(diagonals, circulants, config.init_weights)
         self.cdvft_diagonals[adapter_name] = nn.ParameterList(diagonals)
         self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)
-        self.cdvft_alpha[adapter_name] = float(alpha)
+        self.cdvft_alpha[adapter_name] = float(config.alpha)
         self.cdvft_backend[adapter_name] = config.backend
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
@@ -146,18 +148,11 @@ class CDVFTLayer(BaseTunerLayer):
 class CDVFTLinear(nn.Module, CDVFTLayer):
     """A frozen nn.Linear or Conv1D with CDVFT adapters."""
 
-    def __init__(
-        self,
-        base_layer: nn.Module,
-        adapter_name: str,
-        config: CDVFTConfig,
-        block_size: int | None,
-        alpha: float,
-    ) -> None:
+    def __init__(self, base_layer: nn.Module, adapter_name: str, config: CDVFTConfig) -> None:
         super().__init__()
         CDVFTLayer.__init__(self, base_layer)
         self._active_adapter = adapter_name
-        self.update_layer(adapter_name, config, block_size, alpha)
+        self.update_layer(adapter_name, config)
 
     def forward(self, x: Tensor, *args: Any, adapter_names: list[str] | None = None, **kwargs: Any) -> Tensor:
         """W x + b + sum over active adapters of alpha dW x; with `adapter_names`, each row by its own.
@@ -177,6 +172,8 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         if adapters and not (args or kwargs) and _is_plain(base) and not is_autocast_on(x.device.type):
             weight = base.weight.T if self.weight_is_transposed else base.weight
             first = adapters.pop(0)
+            if not adapters and (prepared := self._prepared_for(x, weight, first)):
+                return decode(x, weight, base.bias, prepared, self.cdvft_alpha[first])
             result = adapted_linear(x, weight, base.bias, self.factors(first), self.cdvft_backend[first])
             dtype = x.dtype
         else:
@@ -185,6 +182,17 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         for adapter in adapters:
             result = result + cd_linear(x, *self.factors(adapter), self.cdvft_backend[adapter])
         return result.to(dtype)
+
+    def _prepared_for(self, x: Tensor, weight: Tensor, adapter: str) -> Prepared | None:
+        """What `decode` needs, made anew when the adapter's vectors are others; None where it cannot."""
+        if self.cdvft_backend[adapter] not in ("auto", "fft") or not can_decode(x, weight):
+            return None
+        lists: Any = self.cdvft_diagonals[adapter], self.cdvft_circulants[adapter]
+        vectors = [vector for one in lists for vector in one._parameters.values()]
+        prepared = self._prepared.get(adapter)
+        if prepared is None or not prepared.is_for(vectors):
+            prepared = self._prepared[adapter] = prepare(x, self.factors(adapter))
+        return prepared
 
     def _check_mixed_batch(self, x: Tensor, adapter_names: list[str]) -> None:
         if len(x) != len(adapter_names):

@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,13 +25,22 @@ from cdvft.layer import BASE_ONLY, CDVFTLayer, CDVFTLinear
 from cdvft.registration import PREFIX
 
 # Query and value as transformers names them before and since version 5; absent names match nothing.
-VISION_TARGETS = ["query", "value", "q_proj", "v_proj"]
+QUERY_AND_VALUE = ["query", "value", "q_proj", "v_proj"]
 DEFAULT_TARGETS: dict[str, Any] = {
+    **dict.fromkeys(
+        ("beit", "clip", "deit", "dinov2", "siglip", "siglip2", "smollm3", "swin", "vit", "whisper"),
+        QUERY_AND_VALUE,
+    ),
+    "phi3": ["qkv_proj"],
+    "modernbert": ["Wqkv"],
+    "convnext": ["pwconv1", "pwconv2"],
+    "convnextv2": ["pwconv1", "pwconv2"],
     **TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
-    "vit": VISION_TARGETS,
-    "dinov2": VISION_TARGETS,
 }
-"""Layers adapted by default, by model type: those that PEFT gives LoRA; query and value of vision models."""
+"""Layers adapted by default, by model type: those that PEFT gives LoRA, where it has any.
+
+Elsewhere query and value, or the one layer that makes both; of ConvNeXt, which has neither, what is linear.
+"""
 
 
 class CDVFTModel(BaseTuner):
@@ -55,18 +65,19 @@ class CDVFTModel(BaseTuner):
         except NoMatchingPeftModuleError as error:
             raise NoMatchingPeftModuleError(f"{error} {_advice(model)}") from None
         config: Any = self.peft_config[adapter_name]
-        unmatched = [
-            pattern
-            for pattern in config.block_size_pattern
-            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in self.targeted_module_names)
-        ]
-        if unmatched:
-            warnings.warn(
-                "The following block_size_pattern keys did not match any targeted module and were ignored: "
-                f"{unmatched}. Targeted are {sorted(self.targeted_module_names)}.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        for name in ("m_pattern", "block_size_pattern"):  # PEFT itself does so for alpha_pattern
+            unmatched = [
+                pattern
+                for pattern in getattr(config, name)
+                if not any(re.match(rf"(.*\.)?({pattern})$", module) for module in self.targeted_module_names)
+            ]
+            if unmatched:
+                warnings.warn(
+                    f"The following {name} keys did not match any targeted module and were ignored: "
+                    f"{unmatched}. Targeted are {sorted(self.targeted_module_names)}.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def _prepare_adapter_config(self, peft_config: peft.PeftConfig, model_config: dict) -> peft.PeftConfig:
         try:
@@ -90,14 +101,18 @@ class CDVFTModel(BaseTuner):
         def setting(pattern: dict[str, Any], default: Any) -> Any:
             return pattern.get(get_pattern_key(list(pattern), current_key), default)
 
-        block_size = setting(peft_config.block_size_pattern, peft_config.block_size)
-        alpha = setting(peft_config.alpha_pattern, peft_config.alpha)
+        own = replace(
+            peft_config,
+            m=setting(peft_config.m_pattern, peft_config.m),
+            block_size=setting(peft_config.block_size_pattern, peft_config.block_size),
+            alpha=setting(peft_config.alpha_pattern, peft_config.alpha),
+        )
         try:
             if isinstance(target, CDVFTLayer):
-                target.update_layer(adapter_name, peft_config, block_size, alpha)
+                target.update_layer(adapter_name, own)
                 return
             _check_supported(target, peft_config)
-            wrapped = CDVFTLinear(target, adapter_name, peft_config, block_size, alpha)
+            wrapped = CDVFTLinear(target, adapter_name, own)
         except ValueError as error:
             raise ValueError(f"Layer {current_key!r}: {error}") from None
         if adapter_name not in self.active_adapters:
@@ -113,6 +128,24 @@ class CDVFTModel(BaseTuner):
             super()._replace_module(parent, child_name, new_module, child)
         else:
             setattr(parent, child_name, new_module)
+
+    def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
+        """PEFT's, and a warning where the base's dtype is asked for: the vectors are float32 all the same."""
+        super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype)
+        dtypes = {
+            str(layer.get_base_layer().weight.dtype).removeprefix("torch.")
+            for layer in self.model.modules()
+            if isinstance(layer, CDVFTLayer) and adapter_name in layer.cdvft_diagonals
+        }
+        half = dtypes & {"bfloat16", "float16"}
+        if half and not autocast_adapter_dtype:
+            warnings.warn(
+                f"autocast_adapter_dtype=False asks for vectors in {' and '.join(sorted(half))}, but CDVFT "
+                "keeps them in float32: there is no bfloat16 FFT, and rounding would lose small updates. "
+                "Leave it out.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _check_merge_allowed(self) -> None:
         """Besides PEFT's warnings: give adapted layers a weight of their own where it is shared.

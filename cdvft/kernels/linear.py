@@ -101,7 +101,7 @@ def _adapted(
     dtype = _arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
-    if backend == "reference" or _is_transformed():
+    if backend == "reference" or is_transformed():
         return _reference(x, weight, bias, Factors(diagonals, circulants, factors.alpha))
     engine = native if native.supports(x, circulants) else chunked
     plan = Plan(backend == "merged", backend == "merged")
@@ -115,7 +115,13 @@ def _adapted(
             device=x.device.type,
         )
     call = _Call(engine, plan, len(diagonals), factors.alpha)
-    return _Adapted.apply(x, weight, bias, call, *diagonals, *circulants)
+    tensors = (*diagonals, *circulants)
+    given = (t for t in (x, weight, bias, *tensors) if t is not None)
+    if torch.is_grad_enabled() and any(t.requires_grad for t in given):
+        return _Adapted.apply(x, weight, bias, call, *tensors)
+    return _forward(
+        x, weight, bias, call, tensors
+    )  # entering autograd would cost as much as decoding a token
 
 
 def _check(x: Tensor, factors: Factors) -> None:
@@ -135,7 +141,7 @@ def _check(x: Tensor, factors: Factors) -> None:
             )
 
 
-def _is_transformed() -> bool:
+def is_transformed() -> bool:
     """Whether torch compiles, traces, vmaps or differentiates forward, which only its own operations can."""
     return (
         torch.compiler.is_compiling()
@@ -162,8 +168,29 @@ class _Call(NamedTuple):
         return Factors(tensors[: self.m], tensors[self.m :], self.alpha)
 
 
+def _forward(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, call: _Call, tensors: Sequence[Tensor]
+) -> Tensor:
+    """W x + b + alpha dW x, without a weight alpha dW x alone; knows nothing of gradients."""
+    factors = call.factors(tensors)
+    rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
+    with _without_autocast(x):
+        if call.plan.merged_forward:
+            rows = rows.to(_product_dtype(x, dtype))
+            matrix = merged.merged_weight(weight, factors)
+            y = F.linear(rows, matrix.to(rows.dtype), bias).to(dtype)
+        else:
+            if weight is None:
+                y = rows.new_zeros(len(rows), d_out, dtype=dtype)
+            else:
+                y = F.linear(rows, weight, bias)
+            call.engine.forward_(y, rows, factors)
+    # Not a view for autograd, so that later operations may write into it, as into any layer's output.
+    return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], d_out])
+
+
 class _Adapted(torch.autograd.Function):
-    """x (..., d_in) -> W x + b + alpha dW x, without a weight alpha dW x alone."""
+    """`_forward` with its gradients."""
 
     @staticmethod
     def forward(
@@ -171,21 +198,7 @@ class _Adapted(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight, *tensors)
         ctx.call = call
-        factors = call.factors(tensors)
-        rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
-        with _without_autocast(x):
-            if call.plan.merged_forward:
-                rows = rows.to(_product_dtype(x, dtype))
-                matrix = merged.merged_weight(weight, factors)
-                y = F.linear(rows, matrix.to(rows.dtype), bias).to(dtype)
-            else:
-                if weight is None:
-                    y = rows.new_zeros(len(rows), d_out, dtype=dtype)
-                else:
-                    y = F.linear(rows, weight, bias)
-                call.engine.forward_(y, rows, factors)
-        # Not a view for autograd, so that later operations may write into it, as into any layer's output.
-        return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], d_out])
+        return _forward(x, weight, bias, call, tensors)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:

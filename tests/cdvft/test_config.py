@@ -60,7 +60,9 @@ def test_errors_name_the_value_what_is_allowed_and_what_to_do(
     assert remedy in message
 
 
-@pytest.mark.parametrize(("pattern", "value"), [("block_size_pattern", 0), ("alpha_pattern", 0.0)])
+@pytest.mark.parametrize(
+    ("pattern", "value"), [("m_pattern", 1), ("block_size_pattern", 0), ("alpha_pattern", 0.0)]
+)
 def test_errors_in_patterns_name_the_entry(pattern: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"^{pattern}\['query'\] is {value!r}, but "):
         CDVFTConfig(**{pattern: {"query": value}})
@@ -96,6 +98,7 @@ def test_a_saved_configuration_comes_back(tmp_path, init_weights) -> None:
         block_size=16,
         target_modules=["query", "value"],
         init_weights=init_weights,
+        m_pattern={"value": 4},
         block_size_pattern={"query": 8},
         alpha_pattern={"value": 2.0},
         bias="cdvft_only",

@@ -23,13 +23,13 @@ def conv1d(d_out: int, d_in: int) -> nn.Module:
 def adapted(base: nn.Module, *, seed: int = 0, dtype: torch.dtype = torch.float64, **settings) -> CDVFTLinear:
     torch.manual_seed(seed)
     config = CDVFTConfig(**{"init_weights": False, **settings})
-    layer = CDVFTLinear(base, "default", config, config.block_size, config.alpha)
+    layer = CDVFTLinear(base, "default", config)
     return layer.to(dtype)
 
 
 def add(layer: CDVFTLinear, name: str, **settings) -> None:
     config = CDVFTConfig(**{"init_weights": False, **settings})
-    layer.update_layer(name, config, config.block_size, config.alpha)
+    layer.update_layer(name, config)
     layer.to(layer.weight.dtype)
 
 
@@ -125,8 +125,8 @@ def test_merged_lists_are_not_shared() -> None:
 def test_merging_into_half_precision_rounds_once(dtype: torch.dtype) -> None:
     base = linear(16, 16).to(dtype)
     weight = base.weight.detach().clone()
-    layer = CDVFTLinear(base, "default", CDVFTConfig(init_weights=False), None, 1.0)
-    layer.update_layer("other", CDVFTConfig(init_weights=False), None, 1.0)
+    layer = CDVFTLinear(base, "default", CDVFTConfig(init_weights=False))
+    layer.update_layer("other", CDVFTConfig(init_weights=False))
     layer.set_adapter(["default", "other"])
     exact = weight.double() + sum(dense_update(layer, name).double() for name in ("default", "other"))
     layer.merge()
@@ -138,7 +138,7 @@ def test_merging_into_half_precision_rounds_once(dtype: torch.dtype) -> None:
 def test_vectors_stay_float32_on_a_half_base_and_a_tiny_update_still_counts(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     base = linear(64, 64, bias=False).to(dtype)
-    layer = CDVFTLinear(base, "default", CDVFTConfig(init_weights=False), None, 1.0)
+    layer = CDVFTLinear(base, "default", CDVFTConfig(init_weights=False))
     assert {p.dtype for n, p in layer.named_parameters() if "cdvft_" in n} == {torch.float32}
     ratio = base.weight.float().norm() / dense_update(layer, "default").norm()
     layer.cdvft_alpha["default"] = 1e-3 * ratio.item()

@@ -44,6 +44,44 @@ def test_default_targets(request: pytest.FixtureRequest, architecture: str, suff
     assert len(layers) == 2 * len(suffixes)
 
 
+@pytest.mark.parametrize(
+    ("kind", "targets"),
+    [
+        ("Phi3", {"qkv_proj"}),
+        ("SmolLM3", {"q_proj", "v_proj"}),
+        ("Qwen3", {"q_proj", "v_proj"}),
+        ("Gemma2", {"q_proj", "v_proj"}),
+        ("ModernBert", {"Wqkv"}),
+        ("CLIP", {"q_proj", "v_proj"}),
+        ("Siglip", {"q_proj", "v_proj"}),
+        ("Whisper", {"q_proj", "v_proj"}),
+        ("ConvNextV2", {"pwconv1", "pwconv2"}),
+        ("DeiT", {"q_proj", "v_proj"}),
+        ("Swin", {"q_proj", "v_proj"}),
+    ],
+)
+def test_default_targets_of_current_architectures(kind: str, targets: set[str]) -> None:
+    """Built without weights, as large as the architecture is by default."""
+    with torch.device("meta"):
+        model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")())
+        layers = adapted_layers(get_peft_model(model, CDVFTConfig()))
+    assert {name.rsplit(".", 1)[-1] for name in layers} == targets
+
+
+def test_vectors_stay_float32_against_the_wish_to_take_the_dtype_of_the_base_and_say_so(bert) -> None:
+    base = bert.model().bfloat16()
+    with pytest.warns(UserWarning, match=r"autocast_adapter_dtype=False.*float32.*no bfloat16 FFT") as told:
+        model = get_peft_model(base, CDVFTConfig(), autocast_adapter_dtype=False)
+    assert len([w for w in told if "autocast_adapter_dtype" in str(w.message)]) == 1
+    vectors = [p for name, p in model.named_parameters() if "cdvft_" in name]
+    assert vectors and all(p.dtype == torch.float32 for p in vectors)
+
+
+def test_nothing_is_said_of_dtypes_where_the_base_is_float32(bert, recwarn) -> None:
+    get_peft_model(bert.model(), CDVFTConfig(), autocast_adapter_dtype=False)
+    assert not [w for w in recwarn if "autocast_adapter_dtype" in str(w.message)]
+
+
 def test_default_targets_of_vision_models_are_query_and_value() -> None:
     layers = adapted_layers(get_peft_model(vit(), CDVFTConfig()))
     assert len(layers) == 2
@@ -74,6 +112,7 @@ def test_patterns_by_layer(bert) -> None:
         target_modules=["query", "value", "dense"],
         exclude_modules=["pooler.dense"],
         block_size=24,
+        m_pattern={"query": 3, r"layer\.0\.output\.dense": 4},
         block_size_pattern={"value": 8, r"layer\.1\.output\.dense": 5},
         alpha_pattern={"layer.0.attention.self.query": 2.5},
         alpha=0.5,
@@ -87,11 +126,13 @@ def test_patterns_by_layer(bert) -> None:
         diagonals, circulants, alpha = layer.factors("default")
         assert circulants[0].shape[-1] == p
         assert alpha == (2.5 if name == "layer.0.attention.self.query" else 0.5)
+        m = 3 if name.endswith("query") else 4 if name == "layer.0.output.dense" else 2
+        assert (len(diagonals), len(circulants)) == (m, m - 1)
         count = sum(t.numel() for t in (*diagonals, *circulants))
-        assert count == parameter_count(layer.out_features, layer.in_features, 2, p)
+        assert count == parameter_count(layer.out_features, layer.in_features, m, p)
 
 
-@pytest.mark.parametrize("pattern", ["block_size_pattern", "alpha_pattern"])
+@pytest.mark.parametrize("pattern", ["m_pattern", "block_size_pattern", "alpha_pattern"])
 def test_a_pattern_that_matches_nothing_warns(bert, pattern: str) -> None:
     with pytest.warns(RuntimeWarning, match=rf"{pattern} keys did not match.*ignored: \['nowhere'\]"):
         get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], **{pattern: {"nowhere": 4}}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -44,6 +44,21 @@ def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
     """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out) contiguous."""
     _call("cdvft_forward", x, factors, [y])
+
+
+def prepared_forward(factors: Factors) -> Callable[[Tensor, Tensor, int, float], None]:
+    """`forward_` for vectors that stay where they are: of y, x, tokens and alpha, y and x in one piece."""
+    stages, address = _stages(factors.diagonals, factors.circulants), factors.diagonals[-1].data_ptr()
+    count, width = len(factors.circulants), len(factors.diagonals[0])
+    compiled = library()
+    assert compiled is not None
+    forward = compiled.cdvft_forward
+
+    def add(y: Tensor, x: Tensor, tokens: int, alpha: float) -> None:
+        if not forward(stages, count, tokens, x.data_ptr(), width, address, alpha, y.data_ptr(), 1):
+            raise _no_memory(factors.diagonals)
+
+    return add
 
 
 def backward(
@@ -86,27 +101,36 @@ def supports_merging(weight: Tensor, factors: Factors) -> bool:
 
 
 def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None]) -> None:
-    """Call a C function with every circulant's struct `stage`, of 8-byte fields, and its other arguments."""
+    """Call a C function with the factors and its other arguments."""
     x = _as_float32(x)
     if x.stride(1) != 1 or x.stride(0) < x.shape[1]:
         x = x.contiguous()
     diagonals = [a.contiguous() for a in factors.diagonals]
     circulants = [c.contiguous() for c in factors.circulants]
-    fields: list[int] = []
-    for a, after, c in zip(diagonals, diagonals[1:], circulants, strict=False):
-        plan = _plan(c.shape[2])
-        fields += (a.numel(), after.numel(), *c.shape, *plan.addresses, a.data_ptr(), c.data_ptr(), 0)
     compiled, tokens = library(), x.shape[0]
     assert compiled is not None and all(t is None or t.is_contiguous() for t in others)
     done = getattr(compiled, name)(
-        (ctypes.c_int64 * len(fields))(*fields), len(circulants), tokens, x.data_ptr(), x.stride(0),
+        _stages(diagonals, circulants), len(circulants), tokens, x.data_ptr(), x.stride(0),
         diagonals[-1].data_ptr(), factors.alpha, *(None if t is None else t.data_ptr() for t in others),
         _threads(compiled, tokens),
     )  # fmt: skip
     if not done:
-        raise MemoryError(
-            f"No memory for the scratch of a layer with diagonals of {[len(a) for a in diagonals]}."
-        )
+        raise _no_memory(diagonals)
+
+
+def _stages(diagonals: Sequence[Tensor], circulants: Sequence[Tensor]) -> ctypes.Array[ctypes.c_int64]:
+    """Each circulant's struct `stage`, of 8-byte fields."""
+    fields: list[int] = []
+    for a, after, c in zip(diagonals, diagonals[1:], circulants, strict=False):
+        plan = _plan(c.shape[2])
+        fields += (a.numel(), after.numel(), *c.shape, *plan.addresses, a.data_ptr(), c.data_ptr(), 0)
+    return (ctypes.c_int64 * len(fields))(*fields)
+
+
+def _no_memory(diagonals: Sequence[Tensor]) -> MemoryError:
+    return MemoryError(
+        f"No memory for the scratch of a layer with diagonals of {[len(a) for a in diagonals]}."
+    )
 
 
 def _threads(compiled: ctypes.CDLL, rows: int) -> int:

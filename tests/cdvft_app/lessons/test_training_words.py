@@ -122,9 +122,7 @@ def fft_is_refused(dtype: torch.dtype, length: int = 768) -> bool:
 
 def layer(dtype: torch.dtype) -> CDVFTLinear:
     torch.manual_seed(0)
-    return CDVFTLinear(
-        nn.Linear(64, 64, dtype=dtype), "default", CDVFTConfig(m=2, init_weights=False), None, 1.0
-    )
+    return CDVFTLinear(nn.Linear(64, 64, dtype=dtype), "default", CDVFTConfig(m=2, init_weights=False))
 
 
 def vectors_stay_float32() -> bool:
