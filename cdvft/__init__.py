@@ -14,13 +14,15 @@ import wrapt
 
 from cdvft.registration import register
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from cdvft.circulant import Factors
     from cdvft.config import CDVFTConfig
     from cdvft.layer import CDVFTLayer, CDVFTLinear
     from cdvft.model import CDVFTModel
 
-__all__ = ["CDVFTConfig", "CDVFTLayer", "CDVFTLinear", "CDVFTModel", "Factors"]
+__all__ = ["CDVFTConfig", "CDVFTLayer", "CDVFTLinear", "CDVFTModel", "Factors", "__version__"]
 
 _MODULES = {
     "CDVFTConfig": "config",

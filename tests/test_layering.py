@@ -70,6 +70,7 @@ APP = {
         "training",
         "store",
         "events",
+        "ui.serving",
     },
     "__main__": {"commands"},
     "ui": CHOICES

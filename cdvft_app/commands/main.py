@@ -1,4 +1,4 @@
-"""The command line: `python -m cdvft_app COMMAND`.
+"""The command line: `cdvft COMMAND`, or `python -m cdvft_app COMMAND` from a checkout.
 
 Results go to standard output, progress and errors to standard error. Exit codes: 0 finished, 1 failed,
 2 a choice that cannot be run, 130 stopped.
@@ -21,6 +21,7 @@ from cdvft_app.commands.measure import measure
 from cdvft_app.commands.models import models
 from cdvft_app.commands.predict import predict
 from cdvft_app.commands.push import push
+from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
 from cdvft_app.data.faults import DataRefused
@@ -36,13 +37,15 @@ app = typer.Typer(
 )
 for command in (cost, measure, models, sweep, train, resume, runs, predict, export, push, delete, doctor):
     app.command()(command)
+app.command("app")(serve)
 app.add_typer(admin, name="admin")
 app.add_typer(data_commands.app, name="data")
 
 
-def main() -> None:
+def main(name: str = "python -m cdvft_app") -> None:
+    """Run the command line; `name` is what its help calls it."""
     try:
-        app(prog_name="python -m cdvft_app")
+        app(prog_name=name)
     except InvalidChoice as error:
         typer.echo(relabelled(str(error), _option), err=True)
         sys.exit(exit_codes.INVALID)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors import safe_open
 
+from cdvft_app import ASSETS
 from cdvft_app.methods import ADAPTERS
 from cdvft_app.payloads.factors import Overview, SingularValues, SourceFacts
 from cdvft_app.settings import RunSettings
@@ -26,7 +27,7 @@ from cdvft_app.store import snapshots
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
-RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded_factors"
+RECORDED = ASSETS / "recorded_factors"
 MOST_RACES = 20
 MOST_LOSSES = 800
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from typing_extensions import NotRequired, get_original_bases, is_typeddict
 
+from cdvft_app import ASSETS
 from cdvft_app.payloads import compare, factors, learn, page, shared, train, use
 
-FILE = Path(__file__).resolve().parents[2] / "assets" / "js" / "payloads.d.ts"
+FILE = ASSETS / "js" / "payloads.d.ts"
 MODULES = (shared, page, train, compare, use, factors, learn)
 HEAD = """// What Python sends to the scripts: written by cdvft_app/payloads/typescript.py, do not edit.
 

@@ -12,10 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cdvft_app import ASSETS
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "recorded_adapters"
+FOLDER = ASSETS / "recorded_adapters"
 ANSWERS = "answers"  # in a run's folder: what it answered for the held-out rows
 GROUP = "recorded"
 """The race's group, and what stands for its runs in an address."""

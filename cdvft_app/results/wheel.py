@@ -14,7 +14,9 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-VERSION = "0.1.0"
+import cdvft
+
+VERSION = cdvft.__version__
 REQUIRES = ("torch>=2.6,<3", "peft>=0.21,<0.22", "wrapt>=2.1,<3")
 NAME = f"cdvft-{VERSION}-py3-none-any.whl"
 SUFFIXES = (".py", ".c", ".h", ".typed")

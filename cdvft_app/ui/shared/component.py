@@ -11,9 +11,8 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app import ASSETS
 from cdvft_app.ui.shared.viewing import looking
-
-ASSETS = Path(__file__).resolve().parents[3] / "assets"
 
 _ON_LOAD = """/* {events} */
 const address = new URL({address!r}, document.baseURI);

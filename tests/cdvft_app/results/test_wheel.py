@@ -39,7 +39,7 @@ def test_it_asks_for_what_the_project_asks_for():
     project = (ROOT / "pyproject.toml").read_text()
     found = re.search(r"^dependencies = \[(.*)\]$", project, re.MULTILINE)
     assert found and [one.strip(' "') for one in re.findall(r'"[^"]*"', found[1])] == list(wheel.REQUIRES)
-    assert f'version = "{wheel.VERSION}"' in project
+    assert 'version = {attr = "cdvft.__version__"}' in project
 
 
 def test_requirements_pin_what_is_installed_and_bring_the_library(tmp_path):

@@ -1,0 +1,16 @@
+"""The console script `cdvft`: the same commands as `python -m cdvft_app`, or what to install for them."""
+
+from __future__ import annotations
+
+import sys
+
+from cdvft_app.commands import exit_codes
+
+
+def main() -> None:
+    try:
+        from cdvft_app.commands.main import main as commands
+    except ModuleNotFoundError as error:  # pip installs the script with the library alone, too
+        print(f"The commands need {error.name}, which is missing: pip install 'cdvft[app]'", file=sys.stderr)
+        sys.exit(exit_codes.INVALID)
+    commands("cdvft")
