@@ -662,13 +662,21 @@ export interface Question {
   right: number;
 }
 
-export interface LessonFixed {
-  question: Question;
+export interface QuestionsFixed {
+  questions: Question[];
 }
 
-/** Key and title of each lesson. */
+/** A lesson; `last` is its last question, with which it counts as answered. */
+export interface ContentsEntry {
+  key: string;
+  title: string;
+  last: string;
+}
+
+/** `formerly` has today's keys of lessons by those of before. */
 export interface ContentsFixed {
-  lessons: [string, string][];
+  lessons: ContentsEntry[];
+  formerly: Record<string, string>;
 }
 
 /** The best product found: relative error, and vectors in the order in which they apply to the input. */
@@ -695,7 +703,7 @@ export interface RecordedFits {
   date: string;
 }
 
-export interface ReachFixed extends LessonFixed {
+export interface ReachFixed {
   recorded: RecordedFits;
 }
 

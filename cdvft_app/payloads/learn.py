@@ -14,14 +14,23 @@ class Question(TypedDict):
     right: int
 
 
-class LessonFixed(TypedDict):
-    question: Question
+class QuestionsFixed(TypedDict):
+    questions: list[Question]
+
+
+class ContentsEntry(TypedDict):
+    """A lesson; `last` is its last question, with which it counts as answered."""
+
+    key: str
+    title: str
+    last: str
 
 
 class ContentsFixed(TypedDict):
-    """Key and title of each lesson."""
+    """`formerly` has today's keys of lessons by those of before."""
 
-    lessons: list[tuple[str, str]]
+    lessons: list[ContentsEntry]
+    formerly: dict[str, str]
 
 
 class RecordedFit(TypedDict):
@@ -54,7 +63,7 @@ class RecordedFits(TypedDict):
     date: str
 
 
-class ReachFixed(LessonFixed):
+class ReachFixed(TypedDict):
     recorded: RecordedFits
 
 

@@ -26,70 +26,112 @@ def opened(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
     return page, lesson
 
 
+def revealed(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
+    """The same, without a guess."""
+    page, lesson = opened(visit, key, **options)
+    lesson.get_by_role("button", name="Show me without a guess").click()
+    return page, lesson
+
+
 def test_every_lesson_ends_in_a_layer_that_is_recorded() -> None:
     assert {lesson.real_layer.run for lesson in LESSONS} <= {*recorded_keys()}
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=KEYS)
-def test_dragging_changes_picture_and_numbers_and_the_question_answers(visit: Visit, lesson) -> None:
+def test_the_question_comes_first_and_then_dragging_changes_picture_and_numbers(visit: Visit, lesson) -> None:
     page, part = opened(visit, lesson.key)
     expect(part.locator(".katex").first).to_be_visible()
-    numbers = part.locator(".figures, .shapes").first
+    veiled, reasons = part.locator(".veiled").first, part.locator(".lesson-reasons").first
+    expect(veiled).to_have_attribute("inert", "")
+    expect(reasons).to_be_hidden()
+    asked = server_calls(page)
+    for question in lesson.questions:
+        fieldset = part.locator(".question:visible")
+        wrong = next(at for at in range(len(question.answers)) if at != question.right)
+        fieldset.locator("input").nth(wrong).check()
+        expect(fieldset.locator(".feedback")).to_contain_text("Not quite. " + question.answers[wrong][1])
+        expect(part.locator(".veiled")).to_have_count(0)
+        fieldset.locator("input").nth(question.right).check()
+        expect(fieldset.locator(".feedback")).to_contain_text("Yes. ")
+        if question is not lesson.questions[-1]:
+            part.get_by_role("button", name="Next").click()
+    expect(reasons).to_be_visible()
+    expect(page.locator("#lessons a[aria-current]")).to_have_class("answered")
+
+    numbers = part.locator(".figures, .shapes, .by-hand").first
     before, pictures = numbers.inner_text(), part.evaluate(PICTURES)
     handle = part.get_by_role("slider").first
-    asked = server_calls(page)
     handle.focus()
     for _ in range(4):
-        page.keyboard.press({"1": "ArrowLeft", "7": "End"}.get(lesson.key, "ArrowRight"))
+        page.keyboard.press("End" if lesson.key == "breaking" else "ArrowRight")
+    if lesson.key == "rank":
+        page.keyboard.press("0")
     assert numbers.inner_text() != before
     after = part.evaluate(PICTURES)
     assert len(after) >= 1
-    assert after != pictures
-    # The server is asked by buttons and released sliders alone, as in the second half of lesson 7.
-    assert not asked or lesson.key == "7"
-
-    wrong = next(at for at in range(len(lesson.question.answers)) if at != lesson.question.right)
-    answers = part.locator(".question input")
-    answers.nth(wrong).check()
-    expect(part.locator(".feedback")).to_contain_text("Not quite. " + lesson.question.answers[wrong][1])
-    answers.nth(lesson.question.right).check()
-    expect(part.locator(".feedback")).to_contain_text("Yes. ")
-    expect(page.locator("#lessons a[aria-current]")).to_have_class("answered")
+    assert after != pictures or lesson.key == "fft"  # whose curves are not of what is multiplied
+    # The server is asked by buttons and released sliders alone, as in the second half of this lesson.
+    assert not asked or lesson.key == "breaking"
+    expect(page).to_have_url(re.compile(rf"lesson={lesson.key}&answer=[-\d]+&values="))
 
 
-def test_pointer_drags_a_number_of_c(visit: Visit) -> None:
-    page, part = opened(visit, "1")
-    track = part.locator(".bar").nth(6).locator(".bar-track").bounding_box()
+def rank_shown(part: Locator) -> Locator:
+    return part.locator(".machine-matrix dd").first
+
+
+def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
+    """By pointer, keyboard and address: zeros of a diagonal, of FFT(c), and a state that a link keeps."""
+    page, part = opened(visit, "rank", reduced_motion="reduce")
+    part.locator(".question input").nth(0).check()
+    expect(rank_shown(part)).to_have_text("7 of 8")  # the machine does what was asked, at once
+    expect(part.get_by_role("slider", name="a₁ 2")).to_have_attribute("aria-valuetext", "0")
+    expect(part.get_by_role("button", name="Play the wave")).to_be_visible()
+
+    track = part.get_by_role("slider", name="a₃ 6").locator(".bar-track").bounding_box()
     assert track
     height = track["y"] + track["height"] / 2
-    page.mouse.move(track["x"] + track["width"] / 2, height)
+    page.mouse.move(track["x"] + 0.2 * track["width"], height)
     page.mouse.down()
-    page.mouse.move(track["x"] + 0.9 * track["width"], height, steps=4)
+    page.mouse.move(track["x"] + 0.5 * track["width"], height, steps=4)
     page.mouse.up()
-    expect(part.get_by_role("slider", name="c 6")).to_have_attribute("aria-valuenow", "0.8")
-    expect(part.locator(".figures")).to_contain_text("c₆, framed")
+    expect(part.get_by_role("slider", name="a₃ 6")).to_have_attribute("aria-valuenow", "0")
+    expect(rank_shown(part)).to_have_text("7 of 8")
+
+    part.get_by_role("button", name="As at first").click()
+    expect(rank_shown(part)).to_have_text("8 of 8")
+    part.get_by_role("slider", name="FFT(c), 2 turns, a pair").press("0")
+    expect(rank_shown(part)).to_have_text("6 of 8")
+    part.get_by_role("slider", name="FFT(c), alternating, one value").press("Delete")
+    expect(rank_shown(part)).to_have_text("5 of 8")
+    page.reload()
+    expect(rank_shown(part)).to_have_text("5 of 8", timeout=30_000)
+    expect(part.locator(".question input").nth(0)).to_be_checked()
+    part.get_by_role("button", name="LoRA, r = 1").click()
+    expect(rank_shown(part)).to_have_text("1 of 8")
 
 
 def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
-    page, _ = opened(visit, "3")
-    expect(page.locator("#lesson-1")).to_be_hidden()
-    page.get_by_role("link", name=re.compile(LESSONS[3].title + " →")).click()
-    expect(page.locator("#lesson-4 h2")).to_be_visible()
-    assert "tab=learn&lesson=4" in page.url
+    page, part = opened(visit, "fft")
+    part.locator(".question input").first.check()
+    expect(page.locator("#lesson-rank")).to_be_hidden()
+    page.get_by_role("link", name=re.compile(LESSONS[2].title + " →")).click()
+    expect(page.locator("#lesson-reach h2")).to_be_visible()
+    assert page.url.endswith("tab=learn&lesson=reach")
     page.go_back()
-    expect(page.locator("#lesson-3 h2")).to_be_visible()
-    page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[4].title).click()
-    expect(page.locator("#lesson-5 h2")).to_be_visible()
+    expect(page.locator("#lesson-fft h2")).to_be_visible()
+    page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[3].title).click()
+    expect(page.locator("#lesson-blocks h2")).to_be_visible()
     page.reload()
-    expect(page.locator("#lesson-5 h2")).to_be_visible(timeout=30_000)
-    page.locator("#lesson-5").get_by_role(
+    expect(page.locator("#lesson-blocks h2")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Show me without a guess").click()
+    page.locator("#lesson-blocks").get_by_role(
         "link", name="circulant blocks of a layer that is not square"
     ).click()
     expect(page.locator("#factors-run")).to_have_value("recorded-blocks", timeout=30_000)
 
 
-def test_every_curve_of_lesson_4_is_named_and_looks_its_own(visit: Visit) -> None:
-    _, part = opened(visit, "4")
+def test_every_curve_of_longer_products_is_named_and_looks_its_own(visit: Visit) -> None:
+    _, part = revealed(visit, "reach")
     keys, names = part.locator(".swatch-key"), part.locator(".segmented label")
     expect(keys).to_have_text(names.all_inner_texts())
     strokes = part.locator(".swatch-key line")
@@ -105,20 +147,20 @@ def test_every_curve_of_lesson_4_is_named_and_looks_its_own(visit: Visit) -> Non
 def test_work_is_counted_as_the_library_counts(visit: Visit) -> None:
     from cdvft.cost.flops import complex_products, real_fft_flops
 
-    _, part = opened(visit, "2")
+    _, part = opened(visit, "fft")
     expected = 2 * real_fft_flops(768) + complex_products(768 // 2 + 1, 1)
     expect(part.locator(".figures")).to_contain_text(f"{expected:,.0f}")
 
 
 def test_crossover_is_measured_on_this_machine(visit: Visit) -> None:
-    page, part = opened(visit, "2")
+    page, part = revealed(visit, "fft")
     page.get_by_role("button", name="Measure on this server").click()
     expect(part.locator(".measured p")).to_contain_text("On this server, CPU", timeout=60_000)
     expect(part.locator(".measured canvas").first).to_be_visible()
 
 
 def test_too_high_a_rate_is_caught_and_named(visit: Visit) -> None:
-    _, part = opened(visit, "7")
+    _, part = revealed(visit, "breaking")
     rate = part.get_by_label("learning rate")
     rate.scroll_into_view_if_needed()
     expect(part.locator(".outcome")).to_contain_text("All 200 steps done", timeout=60_000)
@@ -158,7 +200,7 @@ def test_fits_a_phone(visit: Visit) -> None:
 
 
 def test_forced_colours_leave_data_its_own(visit: Visit) -> None:
-    _, part = opened(visit, "1", forced_colors="active")
+    _, part = opened(visit, "rank", forced_colors="active")
     fill = "(bar) => getComputedStyle(bar).backgroundColor"
     assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(0, 114, 178)"
 
@@ -197,9 +239,9 @@ def losses(start: list[np.ndarray], wanted: np.ndarray) -> tuple[np.ndarray, np.
     return seen[0], seen[-1]
 
 
-def test_lesson_6_counts_how_often_the_right_start_ends_lower(visit: Visit) -> None:
+def test_the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower(visit: Visit) -> None:
     """It seldom does, on such layers: what a zero buys is the beginning, and the page says so."""
-    _, part = opened(visit, "6")
+    _, part = revealed(visit, "start")
     part.locator(".verdict-of-many").scroll_into_view_if_needed()
     trials = np.arange(100) * 10
     place = (np.arange(12)[:, None] - np.arange(12)) % 12

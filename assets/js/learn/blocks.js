@@ -1,14 +1,14 @@
-// Lesson 5: rectangles are made of p x p circulant blocks; what p costs and what it reaches.
+// Rectangles are made of p x p circulant blocks; what p costs and what it reaches.
 
 import { h } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
 import { BlockCirculant } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
 
-/** @import { LessonFixed } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
 const OUT = 48,
@@ -66,8 +66,10 @@ function best(target, p) {
   return { blocks, error: Math.sqrt(missed / all) };
 }
 
-/** @param {Part<null, LessonFixed>} part */
-export function mount({ element, props }) {
+/** @param {Part<null>} part */
+export function mount({ element }) {
+  const kept = keptState(element, "values"),
+    usual = kept.number(0, 7, 0, SIZES.length - 1);
   const target = normals(OUT * IN, 21),
     readout = numbers();
   const fits = SIZES.map((p) => best(target, p));
@@ -112,14 +114,14 @@ export function mount({ element, props }) {
   };
   renderLesson(
     element,
-    props,
     slider({
       label: "p, side of a block",
       min: 0,
       max: SIZES.length - 1,
-      value: 7,
+      value: usual,
       valueText: (place) => String(SIZES[place]),
       oninput: follow,
+      onchange: (place) => kept.set(0, place),
     }),
     drawn.node,
     readout.node,
@@ -130,5 +132,5 @@ export function mount({ element, props }) {
       "A random matrix has no structure to find: its error only says how many of its entries the blocks' numbers are enough for. It is fitted in your browser, by averaging along wrapped diagonals.",
     ),
   );
-  follow(7);
+  follow(usual);
 }

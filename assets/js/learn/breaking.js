@@ -1,24 +1,29 @@
-// Lesson 7: a Fourier transform with too few digits, and a learning rate that is too high for a real training.
+// A Fourier transform with too few digits, and a learning rate that is too high for a real training.
 
 import { find, h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
+import { whenRevealed } from "./revealing.js";
 import { roundedProduct } from "./rounding.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { LessonFixed, Trial, Unmeasured } from "../payloads.js" */
+/** @import { Trial, Unmeasured } from "../payloads.js" */
 
 const D = 256;
 /** @type {Record<number, string | undefined>} by the bits after the point */
 const NAMES = { 23: "float32", 10: "float16", 7: "bfloat16" };
 const RATES = [0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 1];
 
-/** @param {Part<null, LessonFixed, {trial: Ask<{rate: number}, Trial | Unmeasured>}>} part */
-export function mount({ element, props, server }) {
+/** @param {Part<null, object, {trial: Ask<{rate: number}, Trial | Unmeasured>}>} part */
+export function mount({ element, server }) {
   find(element, ".mount").classList.add("breaking");
+  const kept = keptState(element, "values"),
+    dropped = kept.number(0, 0, 0, 19),
+    chosen = kept.number(1, 3, 0, RATES.length - 1);
   const c = normals(D, 61).map((value, k) => value * Math.exp(-k / 20)),
     x = normals(D, 62);
   const truth = circulantTimes(c, x),
@@ -103,9 +108,16 @@ export function mount({ element, props, server }) {
   );
   renderLesson(
     element,
-    props,
     h("h3", { class: "half" }, "Too few digits"),
-    slider({ label: "bits after the point", min: 0, max: 19, value: 0, valueText: words, oninput: round }),
+    slider({
+      label: "bits after the point",
+      min: 0,
+      max: 19,
+      value: dropped,
+      valueText: words,
+      oninput: round,
+      onchange: (left) => kept.set(0, left),
+    }),
     panel("Error of 64 numbers of circ(c) x, logarithmic (grey: their true size)", product.node).node,
     readout.node,
     note,
@@ -114,20 +126,23 @@ export function mount({ element, props, server }) {
       label: "learning rate",
       min: 0,
       max: RATES.length - 1,
-      value: 3,
+      value: chosen,
       valueText: (place) => String(RATES[place]),
       oninput: () => {},
-      onchange: train,
+      onchange: (place) => {
+        kept.set(1, place);
+        train(place);
+      },
     }),
     frame.node,
     outcome,
   );
-  round(0);
+  round(dropped);
   const seen = new IntersectionObserver(([{ isIntersecting }]) => {
     // the first training when somebody looks
     if (!isIntersecting) return;
     seen.disconnect();
-    train(3);
+    train(chosen);
   });
-  seen.observe(losses.node);
+  whenRevealed(element, () => seen.observe(losses.node));
 }

@@ -8,18 +8,29 @@ import { remembered } from "./progress.js";
 
 /** @param {Part<null, ContentsFixed>} part */
 export function mount({ element, props }) {
-  const { lessons } = props,
-    keys = lessons.map(([key]) => key),
+  const { lessons, formerly } = props,
+    keys = lessons.map(({ key }) => key),
     container = /** @type {HTMLElement} */ (element.closest(".learn"));
   const requested = () => {
-    const key = new URL(location.href).searchParams.get("lesson") ?? location.hash.replace("#lesson-", "");
+    const given = new URL(location.href).searchParams.get("lesson") ?? location.hash.replace("#lesson-", "");
+    const key = formerly[given] ?? given;
     return keys.includes(key) ? key : keys[0];
+  };
+  /** Give a lesson of before its name of today, so that what it keeps in the address finds it. */
+  const renameLesson = () => {
+    const url = new URL(location.href),
+      given = url.searchParams.get("lesson");
+    if (!given || !formerly[given]) return;
+    url.searchParams.set("lesson", formerly[given]);
+    history.replaceState(history.state, "", url.href.replaceAll("%2C", ","));
   };
   /** @param {string} key */
   const address = (key) => {
     const url = new URL(location.href);
     url.searchParams.set("tab", "learn");
     url.searchParams.set("lesson", key);
+    url.searchParams.delete("values");
+    url.searchParams.delete("answer");
     url.hash = "";
     return url.href.replaceAll("%2C", ",");
   };
@@ -33,9 +44,9 @@ export function mount({ element, props }) {
   const links = keys.map((key, index) =>
     h(
       "a",
-      { href: address(key), onclick: go(key), title: lessons[index][1] },
-      h("span", { class: "place", "aria-hidden": "true" }, /^\d$/.test(key) ? key : "∗"),
-      h("span", {}, lessons[index][1]),
+      { href: address(key), onclick: go(key), title: lessons[index].title },
+      h("span", { class: "place", "aria-hidden": "true" }, lessons[index].last ? index + 1 : "∗"),
+      h("span", {}, lessons[index].title),
     ),
   );
   find(element, ".mount").replaceChildren(
@@ -64,11 +75,12 @@ export function mount({ element, props }) {
     if (link.hidden) return;
     link.dataset.key = keys[index];
     link.href = address(keys[index]);
-    link.textContent = sign < 0 ? `← ${lessons[index][1]}` : `${lessons[index][1]} →`;
+    link.textContent = sign < 0 ? `← ${lessons[index].title}` : `${lessons[index].title} →`;
   };
   const pager = h("nav", { class: "pager", "aria-label": "Next lesson" }, before, after);
 
   function show() {
+    renameLesson();
     const key = requested(),
       index = keys.indexOf(key);
     container.dataset.lesson = key;
@@ -80,7 +92,9 @@ export function mount({ element, props }) {
     container.querySelector(".pager-place")?.replaceChildren(pager);
   }
   const markAnswered = () =>
-    links.forEach((link, index) => link.classList.toggle("answered", remembered().includes(keys[index])));
+    links.forEach((link, index) =>
+      link.classList.toggle("answered", remembered().includes(lessons[index].last)),
+    );
   const whileConnected = (/** @type {() => void} */ act) => () => {
     if (element.isConnected) act();
   };

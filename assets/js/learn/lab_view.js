@@ -123,6 +123,7 @@ export function mount({ element, props, watch }) {
 
   /** @type {"idle" | "running" | "stopping"} from Stop until Gradio has ended the event, no other can begin */
   let state = "idle";
+  let seenOnce = false; // the chart library is fetched for who comes to the lab, and not for the lessons
   const show = () => {
     if (state !== "running" && props.value?.running) return; // what was on its way when somebody pressed Stop
     if (!props.value?.running) become("idle");
@@ -137,7 +138,7 @@ export function mount({ element, props, watch }) {
     setText(status, unbroken(message ?? ""));
     setText(sentence, unbroken(verdict ?? ""));
     result.hidden = !fits?.length;
-    if (!fits?.length) return;
+    if (!fits?.length || !seenOnce) return;
     chart.show(
       [
         ...bands(fits),
@@ -189,4 +190,11 @@ export function mount({ element, props, watch }) {
   on("lab-failed", "running", "idle", "The fit failed; press Fit to try again");
   on("lab-ended", "stopping", "idle", "Stopped; what was found is shown");
   show();
+  const arrival = new IntersectionObserver(([{ isIntersecting }]) => {
+    if (!isIntersecting) return;
+    arrival.disconnect();
+    seenOnce = true;
+    show();
+  });
+  arrival.observe(element);
 }

@@ -1,22 +1,30 @@
-// The components of lessons: slider, large numbers, framed picture, question.
+// The components of lessons: slider, large numbers, framed picture.
 
 import { find, h, setText } from "../shared/dom.js";
-import { remember, remembered } from "./progress.js";
+import { veil } from "./revealing.js";
 
 /** @import { Child } from "../shared/dom.js" */
-/** @import { LessonFixed, Question } from "../payloads.js" */
 
 /**
- * Render a lesson's picture and its question.
+ * Render a lesson's picture, veiled until the lesson's question is answered.
  * @param {HTMLElement} element
- * @param {LessonFixed} props
  * @param {...Child} picture
  */
-export function renderLesson(element, props, ...picture) {
-  find(element, ".mount").replaceChildren(
-    h("div", { class: "lesson-picture" }, picture),
-    question(props.question),
-  );
+export function renderLesson(element, ...picture) {
+  const node = h("div", { class: "lesson-picture" }, picture);
+  find(element, ".mount").replaceChildren(node);
+  veil(element, node);
+}
+
+/**
+ * Render a lesson's picture of which only some parts are veiled.
+ * @param {HTMLElement} element
+ * @param {HTMLElement[]} veiled
+ * @param {...Child} picture
+ */
+export function renderOpen(element, veiled, ...picture) {
+  find(element, ".mount").replaceChildren(h("div", { class: "lesson-picture" }, picture));
+  veiled.forEach((node) => veil(element, node));
 }
 
 /**
@@ -77,35 +85,4 @@ export function panel(title, ...inside) {
   const caption = h("figcaption", {}, title);
   const node = h("figure", { class: "panel" }, caption, inside);
   return { node, retitle: (/** @type {string} */ text) => setText(caption, text) };
-}
-
-/**
- * One question, several answers, each with what to say to whoever gives it.
- * @param {Question} question
- */
-function question({ key, prompt, answers, right }) {
-  const feedback = h("p", { class: "feedback", role: "status" });
-  /** @param {number} index */
-  const choose = (index) => {
-    feedback.className = `feedback ${index === right ? "right" : "wrong"}`;
-    feedback.replaceChildren(h("b", {}, index === right ? "Yes. " : "Not quite. "), answers[index][1]);
-    if (index === right) remember(key);
-  };
-  return h(
-    "fieldset",
-    { class: "question" },
-    h("legend", {}, prompt),
-    answers.map(([text], index) =>
-      h(
-        "label",
-        {},
-        h("input", { type: "radio", name: `question-${key}`, value: index, onchange: () => choose(index) }),
-        h("span", {}, text),
-      ),
-    ),
-    feedback,
-    remembered().includes(key)
-      ? h("p", { class: "quiet answered" }, "You have answered this one before.")
-      : null,
-  );
 }

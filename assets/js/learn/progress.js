@@ -1,11 +1,22 @@
 // The questions that this browser has answered, kept in its storage; each new one dispatches an event.
 
 const KEY = "cdvft-lessons";
+/** Questions as they were called when lessons had numbers. @type {Record<string, string | undefined>} */
+const FORMERLY = {
+  2: "fft",
+  3: "rank-full",
+  4: "reach",
+  5: "blocks",
+  6: "start",
+  7: "breaking",
+  8: "shapes",
+};
 
 /** @returns {string[]} */
 export function remembered() {
   try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "[]") ?? [];
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.map((key) => FORMERLY[key] ?? key) : [];
   } catch {
     return [];
   }

@@ -1,10 +1,11 @@
-// Lesson 4: what m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py).
+// What m factors reach, on small matrices that were really fitted (see benchmarks/record_lesson_factors.py).
 
 import { h, segmented, swatch } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 
 /** @import { Part } from "../shared/part.js" */
@@ -37,8 +38,9 @@ export function mount({ element, props }) {
     },
   });
   const keys = h("p", { class: "keys" });
-  let target = targets[0],
-    m = 2;
+  const kept = keptState(element, "values");
+  let target = targets[kept.number(1, 0, 0, targets.length - 1)],
+    m = kept.number(0, 2, 1, target.fits.length);
 
   const show = () => {
     const fit = target.fits[m - 1],
@@ -86,7 +88,6 @@ export function mount({ element, props }) {
 
   renderLesson(
     element,
-    props,
     h(
       "div",
       { class: "choice" },
@@ -97,6 +98,7 @@ export function mount({ element, props }) {
         target.key,
         (key) => {
           target = targets.find((one) => one.key === key) ?? target;
+          kept.set(1, targets.indexOf(target));
           show();
         },
       ),
@@ -112,6 +114,7 @@ export function mount({ element, props }) {
         m = value;
         show();
       },
+      onchange: (value) => kept.set(0, value),
     }),
     h("div", { class: "three" }, wanted.node, got.node, missed.node),
     panel("Error as m grows, for all four targets", keys, errors.node).node,

@@ -1,10 +1,11 @@
-// Lesson 8: four methods, one budget: what a change of weights looks like, and which rank it has.
+// Four methods, one budget: what a change of weights looks like, and which rank it has.
 
 import { h } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { keptState } from "./kept_state.js";
 import { panel, renderLesson, slider } from "./parts.js";
 import { normals, uniform } from "./random.js";
 import { effectiveRank, rank, singularValues } from "./singular.js";
@@ -12,7 +13,6 @@ import { effectiveRank, rank, singularValues } from "./singular.js";
 /** @import { Matrix } from "../shared/circulant.js" */
 /** @import { Series } from "../shared/line_drawing.js" */
 
-/** @import { LessonFixed } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
 const D = 32,
@@ -92,8 +92,10 @@ const METHODS = [
   ["c3a", "C3A", c3a, [8, 3, 2, 3]],
 ];
 
-/** @param {Part<null, LessonFixed>} part */
-export function mount({ element, props }) {
+/** @param {Part<null>} part */
+export function mount({ element }) {
+  const kept = keptState(element, "values"),
+    usual = kept.number(0, 0, 0, BUDGETS.length - 1);
   const cards = METHODS.map(([key, title]) => {
     const picture = new Heatmap({ label: `ΔW of ${title}` });
     const said = { knob: h("span", {}), used: h("dd", {}), rank: h("dd", {}), even: h("dd", {}) };
@@ -142,14 +144,14 @@ export function mount({ element, props }) {
   };
   renderLesson(
     element,
-    props,
     slider({
       label: "budget, trained numbers for a 32 × 32 layer",
       min: 0,
       max: BUDGETS.length - 1,
-      value: 0,
+      value: usual,
       valueText: (place) => `${BUDGETS[place]} of ${count(D * D)}`,
       oninput: follow,
+      onchange: (place) => kept.set(0, place),
     }),
     h(
       "div",
@@ -165,5 +167,5 @@ export function mount({ element, props }) {
         "The effective rank says about how many directions carry the change: r if r singular values are equal and the others zero, less the more uneven they are.",
     ),
   );
-  follow(0);
+  follow(usual);
 }

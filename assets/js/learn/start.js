@@ -1,12 +1,13 @@
-// Lesson 6: exactly one factor starts at zero. Gradient descent on a small layer, run in the browser.
+// Exactly one factor starts at zero. Gradient descent on a small layer, run in the browser.
 
 import { h, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 import { normals } from "./random.js";
+import { whenRevealed } from "./revealing.js";
 
-/** @import { LessonFixed } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
 const D = 12,
@@ -107,8 +108,10 @@ const verdict = ({ lower, first }) =>
   "the untouched layer, on average: so much worse than no change at all, before the first step. " +
   "And neither reaches 0, though the wanted change is of the same form: descent stays in the valley it began in.";
 
-/** @param {Part<null, LessonFixed>} part */
-export function mount({ element, props }) {
+/** @param {Part<null>} part */
+export function mount({ element }) {
+  const kept = keptState(element, "values"),
+    usual = kept.number(0, 1, 0, CHOICES.length - 1);
   const target = targetChange(41);
   const runs = CHOICES.map((_, zeros) => descend(zeros, target)),
     readout = numbers();
@@ -157,14 +160,14 @@ export function mount({ element, props }) {
   );
   renderLesson(
     element,
-    props,
     slider({
       label: "vectors that start at zero",
       min: 0,
       max: 3,
-      value: 1,
+      value: usual,
       valueText: (zeros) => CHOICES[zeros],
       oninput: follow,
+      onchange: (zeros) => kept.set(0, zeros),
     }),
     panel("Loss (grey: the other three starts)", loss.node).node,
     h(
@@ -188,11 +191,11 @@ export function mount({ element, props }) {
       `Gradient descent on one ${D} × ${D} layer, run in your browser; the wanted change is a product of the same form.`,
     ),
   );
-  follow(1);
+  follow(usual);
   const seen = new IntersectionObserver(async ([{ isIntersecting }]) => {
     if (!isIntersecting) return;
     seen.disconnect();
     setText(fair, verdict(await tally()));
   });
-  seen.observe(fair);
+  whenRevealed(element, () => seen.observe(fair));
 }

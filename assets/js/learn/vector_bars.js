@@ -1,74 +1,119 @@
-// A vector with entries to drag: horizontal bars around zero, or strokes across them; keys work too.
+// Numbers to drag: horizontal bars from zero; keys work too, and 0 or a double click makes a number zero.
 
-import { h } from "../shared/dom.js";
+import { h, setText } from "../shared/dom.js";
+import { short } from "../shared/format.js";
 
-/** @param {number} value */
-const clamp = (value) => Math.min(1, Math.max(-1, Math.round(value * 100) / 100));
+const SNAP = 0.04; // of the range: so near, a dragged number becomes zero
 
 /**
- * `values` in -1..1 are changed in place; `onchange(k)` follows every change, `onpoint(k)` every touched bar.
- * @param {{values: Float64Array, name: string, onchange: (k: number) => void, onpoint: (k: number) => void}} options
+ * @typedef {object} Bar
+ * @property {string} name beside the bar
+ * @property {string} label for screen readers
+ * @property {number} low
+ * @property {number} high
  */
-export function vectorBars({ values, name, onchange, onpoint }) {
-  const tracks = Array.from(values, () =>
-    h("span", { class: "bar-track" }, h("span", { class: "bar-fill" })),
-  );
-  const bars = Array.from(values, (_, k) =>
+
+/**
+ * `values` are changed in place; `onchange(k)` follows every change by the visitor, `onsettle()` the end of a drag or a
+ * key, `onpoint(k)` every touched bar. `draw()` shows values that were changed elsewhere; `mark(k)` frames a bar.
+ * @param {{values: Float64Array, bars: Bar[], label: string, text?: (value: number) => string,
+ *   onchange: (k: number) => void, onsettle?: () => void, onpoint?: (k: number) => void}} options
+ */
+export function vectorBars({
+  values,
+  bars: given,
+  label,
+  text = short,
+  onchange,
+  onsettle = () => {},
+  onpoint = () => {},
+}) {
+  const tracks = given.map(() => h("span", { class: "bar-track" }, h("span", { class: "bar-fill" })));
+  const numbers = given.map(() => h("span", { class: "bar-number", "aria-hidden": "true" }));
+  const bars = given.map((bar, k) =>
     h(
       "div",
       {
         class: "bar",
         role: "slider",
         tabindex: k ? -1 : 0,
-        "aria-label": `${name} ${k}`,
-        "aria-valuemin": -1,
-        "aria-valuemax": 1,
+        "aria-label": bar.label,
+        "aria-valuemin": bar.low,
+        "aria-valuemax": bar.high,
         "aria-orientation": "horizontal",
       },
-      h("span", { class: "bar-name", "aria-hidden": "true" }, name, h("sub", {}, k)),
+      h("span", { class: "bar-name", "aria-hidden": "true" }, bar.name),
       tracks[k],
+      numbers[k],
     ),
   );
-  const node = h(
-    "div",
-    { class: "vector-bars", role: "group", "aria-label": `The numbers of ${name}` },
-    bars,
-  );
-  /** @param {number} k */
-  const draw = (k) => {
-    bars[k].setAttribute("aria-valuenow", String(values[k]));
-    bars[k].style.setProperty("--from", `${50 + 50 * Math.min(0, values[k])}%`);
-    bars[k].style.setProperty("--long", `${50 * Math.abs(values[k])}%`);
-    bars[k].classList.toggle("negative", values[k] < 0);
-  };
+  const node = h("div", { class: "vector-bars", role: "group", "aria-label": label }, bars);
+
+  const draw = () =>
+    given.forEach(({ low, high }, k) => {
+      const value = values[k],
+        part = (/** @type {number} */ at) => (100 * (Math.min(high, Math.max(low, at)) - low)) / (high - low);
+      const said = text(value);
+      if (numbers[k].textContent === said && bars[k].ariaValueText === said) return;
+      bars[k].setAttribute("aria-valuenow", String(Math.round(1000 * value) / 1000));
+      bars[k].setAttribute("aria-valuetext", said);
+      bars[k].style.setProperty("--zero", `${part(0)}%`);
+      bars[k].style.setProperty("--from", `${Math.min(part(0), part(value))}%`);
+      bars[k].style.setProperty("--long", `${Math.abs(part(value) - part(0))}%`);
+      bars[k].classList.toggle("negative", value < 0);
+      bars[k].classList.toggle("is-zero", said === text(0));
+      setText(numbers[k], said);
+    });
   /**
    * @param {number} k
    * @param {number} value
    */
   const set = (k, value) => {
-    values[k] = clamp(value);
-    draw(k);
+    const { low, high } = given[k],
+      rounded = Math.round(100 * Math.min(high, Math.max(low, value))) / 100;
+    values[k] = rounded;
     onpoint(k);
     onchange(k);
+    draw();
   };
+  /** @param {PointerEvent | MouseEvent} event */
+  const under = (event) => {
+    const box = node.getBoundingClientRect();
+    const place = Math.floor(((event.clientY - box.top) / box.height) * values.length);
+    return Math.min(values.length - 1, Math.max(0, place));
+  };
+  /** @type {number | null} */
+  let dragged = null;
   /** @param {PointerEvent} event */
   const point = (event) => {
-    const box = node.getBoundingClientRect();
-    const k = Math.min(
-      values.length - 1,
-      Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * values.length)),
-    );
-    const track = tracks[k].getBoundingClientRect();
-    set(k, ((event.clientX - track.left) / track.width) * 2 - 1);
-    return k;
+    dragged ??= under(event);
+    const { low, high } = given[dragged],
+      track = tracks[dragged].getBoundingClientRect();
+    const value = low + ((event.clientX - track.left) / track.width) * (high - low);
+    set(dragged, Math.abs(value) < SNAP * (high - low) ? 0 : value);
+    return dragged;
   };
   node.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     node.setPointerCapture(event.pointerId);
     event.preventDefault();
-    focus(point(event));
+    focus(under(event));
+    if (event.target instanceof Element && event.target.closest(".bar-track")) point(event);
   });
   node.addEventListener("pointermove", (event) => {
-    if (node.hasPointerCapture(event.pointerId)) point(event);
+    if (dragged !== null && node.hasPointerCapture(event.pointerId)) point(event);
+    else if (event.pointerType === "mouse" && !event.buttons) onpoint(under(event));
+  });
+  const drop = () => {
+    if (dragged === null) return;
+    dragged = null;
+    onsettle();
+  };
+  node.addEventListener("pointerup", drop);
+  node.addEventListener("pointercancel", drop);
+  node.addEventListener("dblclick", (event) => {
+    set(under(event), 0);
+    onsettle();
   });
   /** @param {number} k */
   const focus = (k) => {
@@ -78,21 +123,33 @@ export function vectorBars({ values, name, onchange, onpoint }) {
     bars[k].focus({ preventScroll: true });
   };
   bars.forEach((bar, k) => {
+    const { low, high } = given[k];
     bar.addEventListener("focus", () => onpoint(k));
     bar.addEventListener("keydown", (event) => {
-      const step = event.shiftKey ? 0.25 : 0.05;
+      const step = (event.shiftKey ? 0.125 : 0.025) * (high - low);
       /** @type {Record<string, number | undefined>} */
-      const wanted = { ArrowRight: values[k] + step, ArrowLeft: values[k] - step, Home: -1, End: 1 };
+      const wanted = {
+        ArrowRight: values[k] + step,
+        ArrowLeft: values[k] - step,
+        Home: low,
+        End: high,
+        0: 0,
+        Delete: 0,
+      };
       /** @type {Record<string, number | undefined>} */
       const places = { ArrowDown: k + 1, ArrowUp: k - 1 };
       const to = wanted[event.key],
         other = places[event.key];
-      if (to !== undefined) set(k, to);
-      else if (other !== undefined) focus((other + values.length) % values.length);
+      if (to !== undefined) {
+        set(k, to);
+        onsettle();
+      } else if (other !== undefined) focus((other + values.length) % values.length);
       else return;
       event.preventDefault();
     });
-    draw(k);
   });
-  return node;
+  draw();
+  const mark = (/** @type {number | null} */ k) =>
+    bars.forEach((bar, at) => bar.classList.toggle("marked", at === k));
+  return { node, draw, mark };
 }

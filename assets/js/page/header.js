@@ -20,11 +20,15 @@ const stored = () => {
 const system = matchMedia("(prefers-color-scheme: dark)");
 const theme = () => stored() ?? (system.matches ? "dark" : "light");
 
+/** ?embed=1: what is looked at alone, without the page's head, for slides and notebooks. */
+const embed = new URL(location.href).searchParams.get("embed") === "1";
+
 /** @param {Part<HeaderView, ServerMode, {where: Ask<object, string>} & ServerCalls>} part */
 export function mount({ element, props, server, watch }) {
   const rememberViewer = () => props.value.viewer && setCookie("cdvft-viewer", props.value.viewer);
   watch("value", rememberViewer);
   rememberViewer();
+  document.documentElement.classList.toggle("embed", embed);
   const label = h("span", {}, "");
   const button = h(
     "button",

@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.catalog import libraries
-from cdvft_app.payloads.learn import Crossover, Trial, Unmeasured
+from cdvft_app.payloads.learn import ContentsEntry, Crossover, Trial, Unmeasured
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.ui.learn.lab import lab
-from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
 from cdvft_app.ui.shared.component import ASSETS, component
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
@@ -35,7 +35,12 @@ def build(app: AppState) -> None:
     with gr.Row(elem_classes=["learn"]):
         component(
             "learn/contents.js",
-            lessons=[*((lesson.key, lesson.title) for lesson in LESSONS), ("lab", "Lab: fit a matrix")],
+            lessons=[
+                *(_entry(lesson.key, lesson.title, lesson.questions[-1].key) for lesson in LESSONS),
+                _entry("lab", "Lab: fit a matrix"),
+                _entry(teaching.KEY, teaching.TITLE),
+            ],
+            formerly={former: lesson.key for lesson in LESSONS for former in lesson.formerly},
             elem_classes=("contents",),
             elem_id="lessons",
         )
@@ -43,25 +48,44 @@ def build(app: AppState) -> None:
             for lesson in LESSONS:
                 _lesson(lesson, calls.get(lesson.module, {}))
             lab(app)
+            with gr.Column(elem_id=f"lesson-{teaching.KEY}", elem_classes=["teaching"]):
+                gr.Markdown(teaching.text(LESSONS), elem_classes=["lesson-text"])
             gr.HTML('<div class="pager-place"></div>', apply_default_css=False)
+
+
+def _entry(key: str, title: str, last: str = "") -> ContentsEntry:
+    return {"key": key, "title": title, "last": last}
 
 
 def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]]) -> None:
     with gr.Column(elem_id=f"lesson-{lesson.key}", elem_classes=["lesson"]):
-        gr.Markdown(f"## {lesson.title}\n{lesson.text}", latex_delimiters=LATEX, elem_classes=["lesson-text"])
+        with gr.Column(elem_classes=["lesson-words"]):
+            gr.Markdown(
+                f"## {lesson.title}\n{lesson.text}", latex_delimiters=LATEX, elem_classes=["lesson-text"]
+            )
+            component("learn/question.js", questions=[_asked(question) for question in lesson.questions])
+            gr.Markdown(
+                lesson.reasons, latex_delimiters=LATEX, elem_classes=["lesson-text", "lesson-reasons"]
+            )
+            _real_layer(lesson.real_layer)
         component(
             f"learn/{lesson.module}.js",
             server_functions=calls,
             elem_classes=("lesson-play",),
-            question={"key": lesson.key, **asdict(lesson.question)},
             **_recorded(lesson.module),
         )
-        seen = lesson.real_layer
-        gr.HTML(
-            f'<p class="real-layer">Now in a real layer: <a href="?tab=factors&factors=recorded-{seen.run}">'
-            f"{escape(seen.look_at)}</a>.</p>",
-            apply_default_css=False,
-        )
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    return {name: value for name, value in asdict(question).items() if name != "checks"}
+
+
+def _real_layer(seen: RealLayer) -> None:
+    gr.HTML(
+        f'<p class="real-layer">Now in a real layer: <a href="?tab=factors&factors=recorded-{seen.run}">'
+        f"{escape(seen.look_at)}</a>.</p>",
+        apply_default_css=False,
+    )
 
 
 def _recorded(module: str) -> dict[str, Any]:
@@ -98,4 +122,4 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
 
         return pool.answering(measure)
 
-    return {"convolution": {"crossover": measuring(crossover)}, "breaking": {"trial": measuring(trial)}}
+    return {"products": {"crossover": measuring(crossover)}, "breaking": {"trial": measuring(trial)}}

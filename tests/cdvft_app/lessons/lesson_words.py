@@ -7,24 +7,26 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 
-from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question
 
 Holds = Callable[[], bool]
 LESSON = {lesson.key: lesson for lesson in LESSONS}
+QUESTION = {question.key: question for lesson in LESSONS for question in lesson.questions}
 
 
-def graded(lesson: Lesson, true: dict[str, Holds]) -> tuple[list[bool], list[bool]]:
+def graded(question: Question, true: dict[str, Holds]) -> tuple[list[bool], list[bool]]:
     """Which answers are true by computation, and which is graded as right; `true` goes by the answers."""
-    answers = [answer for answer, _ in lesson.question.answers]
+    answers = [answer for answer, _ in question.answers]
     assert set(true) == set(answers)
     return [bool(true[answer]()) for answer in answers], [
-        place == lesson.question.right for place in range(len(answers))
+        place == question.right for place in range(len(answers))
     ]
 
 
 def words(lesson: Lesson) -> str:
-    """Text and replies, a line each, blanks made one."""
-    said = [lesson.text, *(reply for _, reply in lesson.question.answers)]
+    """Text, replies and reasons, a line each, blanks made one."""
+    replies = [reply for question in lesson.questions for _, reply in question.answers]
+    said = [lesson.text, *replies, lesson.reasons]
     return "\n".join(" ".join(part.split()) for part in said)
 
 
@@ -43,9 +45,10 @@ def word_tests(
     say_nothing: Mapping[str, set[str]],
     true: Mapping[str, dict[str, Holds]],
 ) -> tuple[Callable[..., None], ...]:
-    """Three tests of some lessons, by their keys: what is quoted holds, nothing else claims, grades are true.
+    """Three tests of some lessons: what is quoted holds, nothing else claims, grades are true.
 
-    `hold` and `true` compute sentences and answers; `say_nothing` has the sentences that need no computing.
+    `hold` computes sentences by the keys of lessons, `true` answers by those of questions; `say_nothing` has
+    the sentences that need no computing.
     """
 
     @pytest.mark.parametrize(("key", "said"), [(key, said) for key in hold for said in hold[key]])
@@ -59,7 +62,7 @@ def word_tests(
 
     @pytest.mark.parametrize("key", true)
     def graded_truly(key: str) -> None:
-        computed, right = graded(LESSON[key], true[key])
-        assert computed == right, f"Lesson {key} grades {right}, but computing gives {computed}"
+        computed, right = graded(QUESTION[key], true[key])
+        assert computed == right, f"Question {key} grades {right}, but computing gives {computed}"
 
     return holds, complete, graded_truly

@@ -1,4 +1,4 @@
-"""Lessons 4, 5 and 8, sentence by sentence: what products, blocks and four methods reach is computed."""
+"""Two lessons, sentence by sentence: what longer products and blocks reach is computed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ from test_low_rank_words import TRUE as OF_LOW_RANK
 from test_low_rank_words import (
     fills_few_dimensions,
     generic_rank_is_full,
-    lora_is_smaller_nowhere,
-    product,
     random,
     rank,
     rank_one_is_reached,
-    smaller_on_every_change,
 )
 from torch import Tensor
 
 from cdvft import cost
 from cdvft.approximate import (
     factors_needed,
-    fit_block_circulant,
-    fit_fourierft,
     fit_low_rank,
     make_target,
 )
@@ -31,7 +26,7 @@ from cdvft.blocks import parameter_count, partition
 from cdvft.circulant import block_circulant, block_circulant_matmul, cd_product, circulant
 from cdvft_app.ui.learn.tab import _recorded
 
-# Lesson 4: the recorded fits that its plot shows
+# Longer products: the recorded fits that its plot shows
 RECORDED = {one["key"]: one for one in _recorded("reach")["recorded"]["targets"]}
 
 
@@ -59,6 +54,13 @@ def longer_products_reach_more() -> bool:
     return dimension(7, 2) < dimension(7, 3) and all(one == sorted(one, reverse=True) for one in errors)
 
 
+def is_the_product_of_all_factors() -> bool:
+    vectors = random(5, 6)
+    a1, c2, a3, c4, a5 = vectors
+    written = torch.diag(a5) @ circulant(c4) @ torch.diag(a3) @ circulant(c2) @ torch.diag(a1)
+    return torch.allclose(cd_product([a1, a3, a5], [c2, c4]), written)
+
+
 def lora_is_exact_from_the_rank_on() -> bool:
     change = random(16, 3) @ random(3, 16, seed=1)
     fit = fit_low_rank(change, 3)
@@ -70,7 +72,7 @@ def low_rank_target_takes_eight_n() -> bool:
     return rank(target) == 4 and fit_low_rank(target, 4).parameters == 8 * 10
 
 
-# Lesson 5
+# Blocks
 
 
 def blocks(d_out: int, d_in: int, p: int) -> tuple[Tensor, Tensor]:
@@ -138,71 +140,24 @@ def halving(d_out: int = 48, d_in: int = 64, p: int = 16) -> float:
     return numbers(d_out, d_in, p // 2) / numbers(d_out, d_in, p)
 
 
-# Lesson 8: 96 numbers for a 32 x 32 layer
-D, BUDGET = 32, 96
-
-
-def wave(u: int, v: int) -> Tensor:
-    values = torch.zeros(D, D, dtype=torch.float64)
-    values[u, v] = 1
-    return torch.fft.ifft2(values).real * D * D
-
-
-def waves_are_spread() -> bool:
-    """Half of a wave's entries at least are not zero."""
-    places = [(u, v) for u in range(0, D, 4) for v in range(0, D, 3)]
-    return all(int((wave(u, v).abs() > 1e-9).sum()) >= D * D // 2 for u, v in places)
-
-
-def is_a_sum_of_waves() -> bool:
-    fit = fit_fourierft(random(D, D), BUDGET)
-    places, values = fit.factors
-    summed = sum((value * wave(*place) / D**2 for place, value in zip(places.tolist(), values, strict=True)))
-    return len(values) == BUDGET and torch.allclose(torch.as_tensor(summed), fit.dense)
-
-
-def c3a_repeats_along_a_diagonal() -> bool:
-    _, dense = blocks(D, D, 16)
-    return torch.equal(dense[1:16, 1:16], dense[:15, :15])
-
-
 def cdvft_scales_rows_and_columns() -> bool:
-    c, dense = blocks(D, D, 16)
-    a1, a3 = random(D), random(D, seed=1)
+    c, dense = blocks(32, 32, 16)
+    a1, a3 = random(32), random(32, seed=1)
     return torch.allclose(cd_product([a1, a3], [c]), a3[:, None] * dense * a1)
 
 
-def each_method_has_its_change() -> bool:
-    """For each, a change that it reaches with 96 numbers and the others, but for special cases, do not."""
-    u, v = random(D), random(D, seed=1)
-    a_wave = sum(wave(*place) for place in fit_fourierft(u[:, None] * v, BUDGET).factors[0][:9].tolist())
-    scaled = product(*random(3, D))
-    c3a_needs = fit_block_circulant(scaled, D).error, fit_low_rank(scaled, 1).error
-    return (
-        fit_low_rank(torch.outer(u, v), 1).error < 1e-12 < fit_block_circulant(torch.outer(u, v), D).error
-        and fit_fourierft(torch.as_tensor(a_wave), BUDGET).error < 1e-9
-        and fit_block_circulant(circulant(u), D).error < 1e-12 < fit_low_rank(circulant(u), 1).error
-        and min(c3a_needs) > 0.1
-    )
-
-
-def equal_budgets_are_not_equal_cost() -> bool:
-    """Once a step, whatever the tokens, FourierFT pays more FLOPs than dW has entries, and no other does."""
-    layer = [cost.Shape("x", 1024, 1024)]
-    sizes = {"lora": {"r": 1}, "c3a": {"block_size": 512}, "cdvft": {"m": 2}, "fourierft": {"n": 3072}}
-    fixed = {
-        method: cost.estimate(method, layer, batch=1, sequence=1, **size).forward_flops_fixed
-        for method, size in sizes.items()
-    }
-    return fixed.pop("fourierft") > 1024**2 > 10 * max(fixed.values())
-
-
 HOLD = {
-    "4": {
+    "reach": {
         "Full rank is not everything: most matrices are no product of this form.": lambda: (
             fills_few_dimensions(10)
         ),
-        "Longer products reach more of them.": longer_products_reach_more,
+        "Longer products, of $m$ diagonals around $m - 1$ circulants, reach more of them": (
+            longer_products_reach_more
+        ),
+        "$$\\begin{aligned} \\Delta W = {} & \\mathrm{diag}(a_{2m-1})\\,\\mathrm{circ}(c_{2m-2}) \\cdots "
+        "\\\\ & \\cdots \\mathrm{circ}(c_2)\\,\\mathrm{diag}(a_1) \\end{aligned}$$": (
+            is_the_product_of_all_factors
+        ),
         "proved that $2n - 1$ such factors, $m = n$, are enough for a generic complex": lambda: all(
             factors_needed(n)[1] == n for n in range(2, 20)
         ),
@@ -218,9 +173,10 @@ HOLD = {
         "But every matrix of rank 1 is among them: let c be all ones.": lambda: rank_one_is_reached(10),
         "3n − 2 dimensions out of n².": lambda: dimension(7, 2) == 3 * 7 - 2,
     },
-    "5": {
+    "blocks": {
         "blocks, each a circulant of its own, $q_1 = \\lceil d_{out}/p \\rceil$ rows of $q_2 = \\lceil "
         "d_{in}/p \\rceil$": each_block_is_a_circulant,
+        "Each output block adds up those of its row": is_the_sum_over_blocks,
         "h_i = \\sum_j \\mathrm{IFFT}\\big(\\mathrm{FFT}(c_{ij}) \\odot \\mathrm{FFT}(x_j)\\big)": (
             is_the_sum_over_blocks
         ),
@@ -236,52 +192,24 @@ HOLD = {
         ),
         "So do the blocks. But each new block holds only half as much.": lambda: halving() == 4 / 2,
     },
-    "8": {
-        "full freedom in a few directions, nothing outside. Rank $r$.": lambda: (
-            rank(fit_low_rank(random(D, D), 3).dense) == 3
-        ),
-        "a sum of $n$ plane waves": is_a_sum_of_waves,
-        "each spread over the whole matrix": waves_are_spread,
-        "circulant blocks without diagonals, the same pattern all along a diagonal": (
-            c3a_repeats_along_a_diagonal
-        ),
-        "circulant blocks whose rows and columns each have a scale": cdvft_scales_rows_and_columns,
-        "Which one fits depends on the change that a task needs.": each_method_has_its_change,
-        "Equal budgets are not equal cost either: LoRA, C3A and CDVFT work on the vector $x$, FourierFT "
-        "makes a $d \\times d$ matrix every step.": equal_budgets_are_not_equal_cost,
-        "96 numbers cannot give all 1,024 entries independently. No method can.": lambda: (
-            BUDGET < D * D == 1024
-        ),
-        "No smaller one where the change has rank 1: both reach it.": lambda: not smaller_on_every_change(),
-        "LoRA, with r = 1 here, comes closer nowhere": lora_is_smaller_nowhere,
-        "with more numbers it is exact once r reaches the rank": lora_is_exact_from_the_rank_on,
-        "LoRA spends 64 on each rank.": lambda: fit_low_rank(random(D, D), 1).parameters == 64,
-        "CDVFT touches all 32 directions, in circulant patterns.": lambda: generic_rank_is_full(D),
-    },
 }
 # What is wanted, named, or left open, and nothing that could be false.
 SAY_NOTHING = {
-    "4": {
+    "reach": {
         "Counting tells what is too few:",
         "For the small $m$ that one trains, **we know of no useful bound on the error**.",
         "So it has to be measured.",
         "Whether a task needs just those, experiments must tell.",
     },
-    "5": {"Most layers are not square, and one circulant may say too little."},
-    "8": {
-        "Give four methods the same number of trained numbers, and look at what they can say with it.",
-        "- **LoRA**, $\\Delta W = BA$:",
-        "- **FourierFT**:",
-        "- **C3A**:",
-        "- **CDVFT**:",
-    },
+    "blocks": {"Most layers are not square, and one circulant may say too little."},
 }
-TRUE = OF_LOW_RANK | {
-    "5": {
+TRUE = {
+    "reach": OF_LOW_RANK["reach"],
+    "blocks": {
         "They double": lambda: halving() == 2,
         "They stay the same": lambda: halving() == 1,
         "They become four times as many": lambda: halving() == 4,
-    }
+    },
 }
 
 

@@ -1,4 +1,4 @@
-"""Low rank, computed: CDVFT with m = 2 beside LoRA, for lessons 4 and 8, the fits and the README."""
+"""Low rank, computed: CDVFT with m = 2 beside LoRA, for two lessons, the fits and the README."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def smaller_on_every_change() -> bool:
 
 # Of each answer, whether it is true. A question's right answer is the true one, and no other is.
 TRUE: dict[str, dict[str, Callable[[], bool]]] = {
-    "4": {
+    "reach": {
         "Every matrix, only less exactly": lambda: counting_bound(10, 2).may_fill,
         "Only matrices of low rank": lambda: not generic_rank_is_full(10),
         "A thin set of matrices, mostly of full rank": lambda: (
             generic_rank_is_full(10) and fills_few_dimensions(10)
         ),
     },
-    "8": {
+    "shapes": {
         "Every 32 × 32 matrix": lambda: 96 >= 32 * 32,
         "A smaller error on any task": smaller_on_every_change,
         "Full rank, at the price of a fixed pattern": lambda: generic_rank_is_full(32) and 96 // 64 == 1,

@@ -1,4 +1,4 @@
-"""Lessons 6 and 7, sentence by sentence: gradients at a start of zeros, few digits, and rates too high."""
+"""Two lessons, sentence by sentence: gradients at a start of zeros, few digits, and rates too high."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def trained(vectors: list[Tensor], steps: int) -> list[Tensor]:
     return [vector.detach() for vector in vectors]
 
 
-# Lesson 6
+# The start
 
 
 def gradient_is_the_formula() -> bool:
@@ -82,7 +82,7 @@ def one_zero_moves_first_and_the_others_follow() -> bool:
     return moving(vectors) == {"a3"} and moving(trained(vectors, 1)) == set(NAMES)
 
 
-# Lesson 7
+# Breaking it
 
 
 def rounded_fft_error(bits: int, d: int = 256) -> float:
@@ -163,7 +163,7 @@ def the_next_step_is_larger() -> bool:
 
 
 def three_vectors_are_really_trained() -> bool:
-    run = trial.trained(0.03)
+    run = trial.trained(0.03, seconds=600)  # the machine may be busy
     return trial.D == 64 and len(run["losses"]) == trial.STEPS and run["losses"][-1] < run["losses"][0]
 
 
@@ -172,7 +172,7 @@ def same_watch() -> bool:
 
 
 HOLD = {
-    "6": {
+    "start": {
         "A product is zero as soon as one factor is.": a_product_is_zero_as_soon_as_one_factor_is,
         "The gradient of one vector is made of **all the others**": gradient_is_the_formula,
         "\\frac{\\partial \\mathcal{L}}{\\partial a_3} = \\sum_{\\text{tokens}} \\frac{\\partial "
@@ -195,8 +195,10 @@ HOLD = {
             "a1" not in moving(start("a3", "c"))
         ),
     },
-    "7": {
-        "bfloat16, with 7 bits after the point": lambda: torch.finfo(torch.bfloat16).eps == 2**-7,
+    "breaking": {
+        "Large models calculate in bfloat16, with 7 bits after the point.": lambda: (
+            torch.finfo(torch.bfloat16).eps == 2**-7
+        ),
         "A Fourier transform adds all $d$ numbers up in $\\log_2 d$ rounds, and every round rounds.": (
             every_round_rounds
         ),
@@ -223,20 +225,20 @@ HOLD = {
     },
 }
 SAY_NOTHING = {
-    "6": {
+    "start": {
         "Fine-tuning should begin at the pretrained model, with $\\Delta W = 0$.",
-        "So why not set them all to zero?",
+        "So why not set several of the three vectors to zero?",
         "Because of the product rule.",
     },
-    "7": {"What you start here is no recording:"},
+    "breaking": {"What you start here is no recording:"},
 }
 TRUE = {
-    "6": {
+    "start": {
         "It is slow at first, then catches up": lambda: not stays_for_ever("a3", "c"),
         "Nothing, for ever": lambda: stays_for_ever("a3", "c"),
         "It moves only the input diagonal": lambda: moving(start("a3", "c")) == {"a1"},
     },
-    "7": {
+    "breaking": {
         "bfloat16, like the model": lambda: not is_made_in_float32_and_cast_back(),
         "float32": lambda: is_made_in_float32_and_cast_back() and vectors_stay_float32(),
         "It makes no difference": lambda: rounded_fft_error(7) < 10 * rounded_fft_error(23),

@@ -180,7 +180,7 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
 
     return {
         "factors": told(weights, run=run.id),
-        "crossover": told(lessons["convolution"]["crossover"]),
+        "crossover": told(lessons["products"]["crossover"]),
         "trial": told(lessons["breaking"]["trial"]),
         "fit": lambda: anyio.run(fitted),
         "measure": measured,

@@ -1,16 +1,14 @@
-// Lesson 2: the product with a circulant is a convolution, and the FFT makes it cheap.
+// The product with a circulant, by hand: row by row, and by FFT; then what both cost at any length, counted and timed.
 
 import { h, setText } from "../shared/dom.js";
 import { count, short } from "../shared/format.js";
-import { circulantTimes } from "../shared/circulant.js";
-import { magnitude, rfft } from "../shared/fft.js";
 import { LinePlot } from "../shared/line_plot.js";
+import { handCalculation, MOST_PRODUCTS } from "./hand_calculation.js";
+import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
-import { uniform } from "./random.js";
 
-/** @import { Numbers } from "../shared/fft.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Crossover, LessonFixed, Unmeasured } from "../payloads.js" */
+/** @import { Crossover, Unmeasured } from "../payloads.js" */
 
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
@@ -20,46 +18,10 @@ export const work = {
   fft: (/** @type {number} */ d) => 2 * 2.5 * d * Math.log2(d) + 6 * (Math.floor(d / 2) + 1),
 };
 
-/**
- * A step with noise, and a bell of a sixteenth of the length, centred at place 0 and summing to 1.
- * @param {number} d
- */
-function example(d) {
-  const next = uniform(5);
-  const x = Float64Array.from(
-    { length: d },
-    (_, i) => (i > d / 4 && i < 0.7 * d ? 1 : 0) + 0.5 * (next() - 0.5),
-  );
-  const bell = Float64Array.from({ length: d }, (_, k) =>
-    Math.exp(-0.5 * (Math.min(k, d - k) / (d / 20)) ** 2),
-  );
-  const sum = bell.reduce((a, b) => a + b, 0);
-  return { x, c: bell.map((value) => value / sum) };
-}
-
-/**
- * circ(c) x by its definition, d^2 multiplications.
- * @param {Numbers} c
- * @param {Numbers} x
- */
-function byRows(c, x) {
-  const d = x.length,
-    y = new Float64Array(d);
-  for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) y[i] += c[i >= j ? i - j : i - j + d] * x[j];
-  return y;
-}
-
-/** @param {Part<null, LessonFixed, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
-export function mount({ element, props, server }) {
-  const readout = numbers();
-  const [before, waves, after] = [
-    ["x, a vector", "The numbers of x"],
-    ["|FFT(c)|, what becomes of each wave", "Size of the eigenvalues of circ(c)"],
-    ["circ(c) x", "The numbers of the product"],
-  ].map(([title, label]) => {
-    const plot = new LinePlot({ label, height: 132 });
-    return { plot, node: panel(title, plot.node).node };
-  });
+/** @param {Part<null, object, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
+export function mount({ element, server }) {
+  const readout = numbers(),
+    kept = keptState(element, "values");
   const costs = new LinePlot({
     label: "Work of one product against d",
     height: 250,
@@ -89,22 +51,7 @@ export function mount({ element, props, server }) {
   const measured = h("div", { class: "measured" }, h("div", { class: "act-row" }, button, said));
 
   const follow = (/** @type {number} */ place) => {
-    const d = SIZES[place],
-      { x, c } = example(d),
-      y = circulantTimes(c, x),
-      truth = byRows(c, x);
-    const error = truth.reduce((most, value, i) => Math.max(most, Math.abs(value - y[i])), 0);
-    before.plot.show([{ y: x, color: "var(--ink-soft)" }], { low: -0.4, high: 1.4, xTitle: "place" });
-    waves.plot.show([{ y: magnitude(rfft(c)).slice(0, 24), color: "var(--factor-circulant)", width: 2 }], {
-      low: 0,
-      high: 1.1,
-      xTitle: "turns of the wave",
-    });
-    after.plot.show([{ y, color: "var(--method-cdvft)", width: 2 }], {
-      low: -0.4,
-      high: 1.4,
-      xTitle: "place",
-    });
+    const d = SIZES[place];
     costs.show(
       [
         {
@@ -130,7 +77,6 @@ export function mount({ element, props, server }) {
       [count(work.dense(d)), "FLOPs row by row"],
       [count(Math.round(work.fft(d))), "FLOPs by FFT"],
       [`${short((100 * work.fft(d)) / work.dense(d))} %`, "of the work row by row"],
-      [short(error), "largest difference between the two results, both computed just now"],
     ]);
   };
 
@@ -165,21 +111,25 @@ export function mount({ element, props, server }) {
     button.disabled = false;
   }
 
+  const first = kept.number(1, SIZES.indexOf(768), 0, SIZES.length - 1);
   renderLesson(
     element,
-    props,
+    handCalculation({
+      value: kept.number(0, 0, 0, MOST_PRODUCTS),
+      onsettle: (done) => kept.set(0, done),
+    }),
     slider({
-      label: "d",
+      label: "d, length of the vector",
       min: 0,
       max: SIZES.length - 1,
-      value: 11,
+      value: first,
       valueText: (place) => count(SIZES[place]),
       oninput: follow,
+      onchange: (place) => kept.set(1, place),
     }),
-    h("div", { class: "three" }, before.node, waves.node, after.node),
     panel("Work of one product; FFT(c) is counted as known, since it serves every x", costs.node).node,
     readout.node,
     measured,
   );
-  follow(11);
+  follow(first);
 }

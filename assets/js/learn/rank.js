@@ -1,0 +1,154 @@
+// The rank machine: three vectors of 8 numbers and c's waves to drag, and what becomes of the matrix and its rank.
+
+import { h, setText } from "../shared/dom.js";
+import { short } from "../shared/format.js";
+import { circulantEntry } from "../shared/circulant.js";
+import { Heatmap } from "../shared/heatmap.js";
+import { keptState } from "./kept_state.js";
+import { D, matrixOf, measure, onlyWaves, wavesLeft } from "./machine.js";
+import { CAPTIONS, machineBars, NAMES, twoDigits } from "./machine_bars.js";
+import { ABOUT, decoded, encoded, generic, ORDER } from "./machine_states.js";
+import { numbers, panel, renderOpen, slider } from "./parts.js";
+import { lessonOf } from "./revealing.js";
+import { singularView } from "./singular_view.js";
+import { tween } from "./tween.js";
+import { wavePlayer } from "./wave_player.js";
+
+/** @import { Vectors } from "./machine.js" */
+/** @import { Answered } from "./question.js" */
+/** @import { Part } from "../shared/part.js" */
+
+/** @param {Part<null>} part */
+export function mount({ element }) {
+  const kept = keptState(element, "values"),
+    vectors = decoded([0, 1, 2].map(kept.at)) ?? generic();
+  const ones = () => new Float64Array(D).fill(1);
+  const readout = numbers(),
+    formula = h("p", { class: "quiet entry-formula" }),
+    singular = singularView(),
+    player = wavePlayer(element.id);
+  const picture = new Heatmap({
+    label: "The matrix diag(a₃) circ(c) diag(a₁)",
+    onmove: (place) => place && point(place),
+  });
+
+  const show = () => {
+    const { rank, values, nonzero } = measure(vectors);
+    picture.show(matrixOf(vectors), { limit: 2 });
+    readout.set([
+      [`${rank} of ${D}`, "rank of the matrix"],
+      [
+        `${nonzero.a1}, ${nonzero.waves}, ${nonzero.a3}`,
+        `numbers of a₁, of FFT(c) and of a₃ that are not zero, of ${D} each`,
+      ],
+      [
+        rank === D ? short(values[D - 1] / values[0]) : "0",
+        "smallest singular value against the largest: so much less does its direction count",
+      ],
+    ]);
+    singular.show(values);
+    player.show(vectors.c);
+    point(picture.cursor ?? { i: 3, j: 1 });
+  };
+  const keep = () => kept.set(0, ...encoded(vectors));
+  const { bars, size, angle, draw, mark } = machineBars({
+    vectors,
+    onchange: show,
+    onsettle: keep,
+    onwave: player.choose,
+  });
+
+  /** @param {{i: number, j: number}} place */
+  function point(place) {
+    const { i, j } = place,
+      k = (i - j + D) % D,
+      entry = vectors.a3[i] * circulantEntry(vectors.c, i, j) * vectors.a1[j];
+    mark(place);
+    setText(
+      formula,
+      `The entry in row ${i}, column ${j}: ${NAMES.a3}[${i}] · c[${k}] · ${NAMES.a1}[${j}] = ` +
+        `${twoDigits(vectors.a3[i])} · ${twoDigits(vectors.c[k])} · ${twoDigits(vectors.a1[j])} = ${twoDigits(entry)}`,
+    );
+  }
+
+  /**
+   * Move to other vectors.
+   * @param {Partial<Vectors>} to
+   */
+  const go = (to) => {
+    const from = { a1: vectors.a1.slice(), c: vectors.c.slice(), a3: vectors.a3.slice() };
+    tween((part) => {
+      for (const name of ORDER) {
+        const goal = to[name];
+        if (goal)
+          vectors[name].set(
+            from[name].map((value, k) => (part < 1 ? value + part * (goal[k] - value) : goal[k])),
+          );
+      }
+      draw();
+      show();
+      if (part === 1) keep();
+    });
+  };
+  lessonOf(element).addEventListener("lesson-answer", (event) => {
+    const about = ABOUT[/** @type {Answered} */ (event).detail.key];
+    if (about) go(about());
+  });
+  /**
+   * @param {string} text
+   * @param {() => Partial<Vectors>} to
+   */
+  const preset = (text, to) => h("button", { type: "button", class: "act", onclick: () => go(to()) }, text);
+
+  const rest = h(
+    "div",
+    { class: "lesson-picture" },
+    singular.node,
+    h(
+      "div",
+      { class: "two spectrum" },
+      panel("FFT(c): how much each wave is scaled. c is real, so k and 8 − k go together.", size.node).node,
+      panel("… and by what angle the pairs are moved", angle.node).node,
+    ),
+    slider({
+      label: "values of FFT(c) that are left",
+      min: 0,
+      max: D,
+      value: D,
+      valueText: (left) => `${left} of ${D}`,
+      oninput: (left) => {
+        vectors.c.set(onlyWaves(generic().c, wavesLeft(left)));
+        draw();
+        show();
+      },
+      onchange: keep,
+    }),
+    player.node,
+  );
+  renderOpen(
+    element,
+    [readout.node, rest],
+    h(
+      "div",
+      { class: "machine-vectors" },
+      ORDER.map((name) => panel(CAPTIONS[name], bars[name].node).node),
+    ),
+    h("p", { class: "quiet machine-hint" }, "Drag a bar. Double click it, or press 0 on it, and it is zero."),
+    h(
+      "div",
+      { class: "machine-matrix" },
+      panel("ΔW = diag(a₃) circ(c) diag(a₁)", picture.node).node,
+      readout.node,
+    ),
+    formula,
+    h(
+      "div",
+      { class: "act-row presets" },
+      preset("As at first", generic),
+      preset("c all ones: LoRA, r = 1", () => ({ c: ones() })),
+      preset("Diagonals all ones", () => ({ a1: ones(), a3: ones() })),
+    ),
+    rest,
+  );
+  show();
+}

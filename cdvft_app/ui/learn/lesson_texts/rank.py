@@ -1,0 +1,100 @@
+"""The rank machine: what three vectors make, and what takes rank away."""
+
+from cdvft_app.ui.learn.lesson_texts.lesson import Lesson, Question, RealLayer
+
+RANK = Lesson(
+    "rank",
+    "The rank machine",
+    "rank",
+    r"""
+Three vectors of 8 numbers make this 8 × 8 matrix. $c$ fills it diagonal by diagonal, around the edges;
+$a_1$ scales its columns and $a_3$ its rows:
+
+$$\Delta W_{ij} = a_3[i]\;c[(i-j) \bmod 8]\;a_1[j]$$
+
+Its **rank** counts the independent directions in what comes out: 8 at first.
+""",
+    (
+        Question(
+            "rank-zero",
+            "One number of a₁ becomes zero. What will the rank be?",
+            (
+                ("8, as before", "A zero in a₁ empties a column, and an empty column gives no direction."),
+                ("7, one less", "One column is empty. The other seven are still independent."),
+                ("0", "Only one column is empty. Seven others are left."),
+            ),
+            1,
+            "A diagonal factor scales one place each; its zero costs one direction.",
+        ),
+        Question(
+            "rank-both",
+            "That zero stays, and one number of a₃ becomes zero too. And now?",
+            (
+                (
+                    "6, two less",
+                    "A row and a column are empty, but the 7 × 7 matrix that is left still has rank 7.",
+                ),
+                ("7, as before", "A row is empty too. Seven rows and seven columns are left, of rank 7."),
+                ("8, full again", "A zero takes directions away. It gives none back."),
+            ),
+            1,
+            "Ranks are no sums: zeros at both ends can take the same direction.",
+        ),
+        Question(
+            "rank-pair",
+            "a₁ and a₃ have no zeros again. In c, the wave with one turn is silenced. What will the rank be?",
+            (
+                (
+                    "7, one less",
+                    "c is real, so this wave has two values of FFT(c), 1 and 7, and both are zero now.",
+                ),
+                (
+                    "6, two less",
+                    "c is real, so values 1 and 7 of FFT(c) go together. Only the constant and the "
+                    "alternating wave have one value each.",
+                ),
+                ("8, as before", "What goes in as that wave comes out as nothing."),
+            ),
+            1,
+            "The rank of a circulant is read off FFT(c), where waves of real vectors come in pairs.",
+        ),
+        Question(
+            "rank-full",
+            "Why can 3d numbers give a change of full rank?",
+            (
+                (
+                    "Because the three factors are large enough to hold every matrix",
+                    "They are not: 3d numbers cannot describe all d² entries. Full rank is not full freedom.",
+                ),
+                (
+                    "Because a product of invertible matrices is invertible, however few numbers they hold",
+                    "Rank counts independent directions, not stored numbers. A diagonal or a circulant "
+                    "without a zero eigenvalue touches all d directions.",
+                ),
+                (
+                    "Because training adds more numbers",
+                    "Training changes the 3d numbers; it adds none.",
+                ),
+            ),
+            1,
+            "Rank is not freedom: few numbers can touch all directions in a fixed pattern.",
+        ),
+    ),
+    r"""
+**Waves.** $\mathrm{circ}(c)$ treats all places alike: a wave that goes in comes out as the same wave, scaled
+and moved along by $\mathrm{FFT}(c)_k$. Where $a_1$ and $a_3$ have no zero, the rank is the number of values
+of $\mathrm{FFT}(c)$ that are not zero. With zeros in all three it is at most the smallest of the three
+counts. A zero in $c$ itself empties a diagonal, and need not change the rank.
+
+**LoRA.** With $c$ all ones the matrix is $a_3 a_1^\top$: so every matrix of rank 1, all that LoRA has with
+$r = 1$, is one of these.
+
+**Singular values** $\sigma_k$ say how much the matrix stretches each of 8 perpendicular directions. The rank
+counts those above zero. One that is small against the largest is a direction that hardly counts: full rank
+is cheap.
+
+**Full rank is not free choice.** The matrices fill $3d - 2$ dimensions of $d^2$: here 22 of 64.
+""",
+    RealLayer("cdvft", "both diagonals, the circulant, and the singular values of their product"),
+    ("1", "3"),
+)

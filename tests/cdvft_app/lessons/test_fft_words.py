@@ -1,0 +1,150 @@
+"""The lesson on the product by FFT, sentence by sentence: what is said of waves and work is computed."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from lesson_words import word_tests
+from torch import Tensor
+
+from cdvft.circulant import circulant, circulant_matmul
+from cdvft.cost.flops import complex_products, real_fft_flops
+
+D = 12
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def wave(k: int, d: int = D) -> Tensor:
+    """exp(2 pi i k n / d), n = 0 ... d - 1."""
+    return torch.exp(2j * math.pi * k * torch.arange(d, dtype=torch.float64) / d)
+
+
+def work(d: int) -> float:
+    """FLOPs of circ(c) x by FFT with FFT(c) known, as the lesson's numbers count them."""
+    return 2 * real_fft_flops(d) + complex_products(d // 2 + 1, 1)
+
+
+def slides_multiplies_and_adds() -> bool:
+    """sum_k c_k x shifted by k; also "A circulant adds up shifted copies of x"."""
+    c, x = random(D), random(D, seed=1)
+    slid = sum((c[k] * x.roll(k) for k in range(D)), torch.zeros(D, dtype=x.dtype))
+    return torch.allclose(circulant(c) @ x, slid)
+
+
+def is_a_sum_of_waves() -> bool:
+    x = random(D)
+    summed = sum((value * wave(k) / D for k, value in enumerate(torch.fft.fft(x))), 0 * wave(0))
+    return torch.allclose(summed.real, x) and bool(summed.imag.abs().max() < 1e-12)
+
+
+def fft_grows_as_d_log_d() -> bool:
+    per_step = {real_fft_flops(d) / (d * math.log2(d)) for d in (16, 256, 4096)}
+    return max(per_step) - min(per_step) < 1e-9 and max(per_step) < 5
+
+
+def a_wave_stays_a_wave() -> bool:
+    """Its eigenvalue FFT(c)_k makes it larger or smaller by its size, and moves it by its phase."""
+    c = random(D)
+    values = torch.fft.fft(c)
+    kept = all(torch.allclose(circulant(c).to(values.dtype) @ wave(k), values[k] * wave(k)) for k in range(D))
+    shifted = all(torch.allclose(wave(k).roll(1), wave(k) * wave(k)[-1]) for k in range(D))
+    return kept and shifted
+
+
+def is_diagonal_among_waves() -> bool:
+    c = random(D)
+    basis = torch.stack([wave(k) for k in range(D)], dim=1) / D**0.5
+    seen = basis.conj().T @ circulant(c).to(basis.dtype) @ basis
+    return torch.allclose(seen, torch.diag(torch.fft.fft(c)))
+
+
+def is_fft_multiply_back() -> bool:
+    c, x = random(D), random(D, seed=1)
+    by_fft = torch.fft.ifft(torch.fft.fft(c) * torch.fft.fft(x)).real
+    return torch.allclose(circulant(c) @ x, by_fft) and torch.allclose(circulant_matmul(x, c), by_fft)
+
+
+def multiplications(d: int) -> tuple[int, int]:
+    """Of a real FFT of length d, a power of two, by radix 2, and of the product of two half spectra.
+
+    Of a butterfly's factors exp(-2 pi i k / d) only those count that are no 1, -1, i or -i; real input needs
+    the k under d / 4 alone, since the others are conjugates. At an eighth of a turn both parts of the factor
+    are sqrt(1/2), which takes two multiplications; others take four.
+    """
+    if d <= 4:
+        inside = 0
+    else:
+        own = sum(2 if 8 * k == d else 4 for k in range(1, d // 4 + 1) if 4 * k != d)
+        inside = own + 2 * multiplications(d // 2)[0]
+    return inside, 2 + 4 * (d // 2 - 1)
+
+
+def eight_numbers() -> tuple[int, int, int]:
+    """Multiplications of the FFT, the product, and the way back, which undoes the same butterflies."""
+    transform, product = multiplications(8)
+    return transform, product, transform
+
+
+def a_pair_of_waves_takes_four() -> bool:
+    """(a + ib)(x + iy): a x, b y, a y and b x, of which none is another's multiple."""
+    a, b, x, y = random(4).tolist()
+    return complex(a, b) * complex(x, y) == complex(a * x - b * y, a * y + b * x)
+
+
+HOLD = {
+    "fft": {
+        "Row by row, $\\mathrm{circ}(c)\\,x$ takes $d$ multiplications for each of $d$ rows.": lambda: (
+            circulant(random(D)).shape == (D, D)
+        ),
+        "The other way writes $x$ as a sum of waves, scales each, and goes back": lambda: (
+            is_a_sum_of_waves() and is_fft_multiply_back()
+        ),
+        "\\mathrm{circ}(c)\\,x = \\mathrm{IFFT}\\big(\\mathrm{FFT}(c) \\odot "
+        "\\mathrm{FFT}(x)\\big)": is_fft_multiply_back,
+        "One a wave is too few: a pair of waves has a size and a place, and takes four.": (
+            a_pair_of_waves_takes_four
+        ),
+        "2 for the FFT of x, 14 to scale its waves, and 2 for the way back.": lambda: (
+            eight_numbers() == (2, 14, 2)
+        ),
+        "That is row by row. The FFT of 8 numbers takes 2, and so does the way back.": lambda: (
+            eight_numbers()[::2] == (2, 2) and 8 * 8 == 64
+        ),
+        "A circulant adds up shifted copies of $x$": slides_multiplies_and_adds,
+        "a shifted wave is the same wave, moved along. So it cannot mix waves: it only makes each one larger "
+        "or smaller, and moves it.": a_wave_stays_a_wave,
+        "In the basis of waves it is a **diagonal** matrix, and the numbers $\\mathrm{FFT}(c)$ are its "
+        "eigenvalues.": is_diagonal_among_waves,
+        "A fast Fourier transform takes about $d \\log_2 d$ steps.": fft_grows_as_d_log_d,
+        "That is row by row, where work grows as d².": lambda: 4096**2 / 256**2 == 256,
+        "By FFT it grows as d log₂ d.": fft_grows_as_d_log_d,
+        "16 times the length, and log₂ d grows from 8 to 12: 16 × 12 / 8 = 24.": lambda: (
+            (4096 / 256, math.log2(256), math.log2(4096), 16 * 12 / 8) == (16, 8, 12, 24)
+        ),
+        "The length gives 16, but log₂ d grows too, from 8 to 12.": lambda: work(4096) / work(256) > 20,
+    },
+}
+# Sentences that say what is wanted or named, and nothing that could be false.
+SAY_NOTHING = {
+    "fft": {
+        "Why waves?",
+    },
+}
+TRUE = {
+    "fft-eight": {
+        answer: lambda answer=answer: sum(eight_numbers()) == int(answer) for answer in ("8", "18", "64")
+    },
+    "fft": {
+        answer: lambda ratio=ratio: math.isclose(work(4096) / work(256), ratio, rel_tol=0.1)
+        for answer, ratio in (("256 times", 256), ("About 24 times", 24), ("16 times", 16))
+    },
+}
+
+
+test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
+    HOLD, SAY_NOTHING, TRUE
+)

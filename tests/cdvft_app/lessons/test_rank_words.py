@@ -1,0 +1,272 @@
+"""The rank machine, sentence by sentence: what is said of diagonals around a circulant, and of rank."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from lesson_words import word_tests
+from test_low_rank_words import product, random, rank
+from torch import Tensor
+
+from cdvft.blocks import parameter_count
+from cdvft.circulant import circulant
+
+D = 12
+
+
+def with_zero(vector: Tensor) -> Tensor:
+    return torch.cat([vector[:-1], torch.zeros(1, dtype=vector.dtype)])
+
+
+def entry_is_a_product_of_three() -> bool:
+    a3, c, a1 = random(3, D)
+    dense = torch.diag(a3) @ circulant(c) @ torch.diag(a1)
+    return all(math.isclose(dense[i, j], a3[i] * c[(i - j) % D] * a1[j]) for i in range(D) for j in range(D))
+
+
+def factors_are_inverted() -> bool:
+    a3, c, a1 = random(3, D)
+    back = torch.fft.irfft(1 / torch.fft.rfft(c), n=D)
+    inverse = product(1 / a1, back, 1 / a3)
+    return torch.allclose(inverse @ product(a3, c, a1), torch.eye(D, dtype=c.dtype), atol=1e-9)
+
+
+def singular_values_are_stretches() -> bool:
+    change = product(*random(3, D))
+    u, sizes, vh = torch.linalg.svd(change)
+    summed = sum((size * torch.outer(a, b) for size, a, b in zip(sizes, u.T, vh, strict=True)), 0 * change)
+    perpendicular = torch.allclose(vh @ vh.T, torch.eye(D, dtype=change.dtype))
+    stretched = torch.allclose((change @ vh.T).norm(dim=0), sizes)
+    return torch.allclose(summed, change) and perpendicular and stretched
+
+
+def rank_counts_singular_values_above_zero() -> bool:
+    change = product(with_zero(random(D)), *random(2, D, seed=1))
+    sizes = torch.linalg.svdvals(change)
+    return rank(change) == int((sizes > 1e-12 * sizes[0]).sum()) == D - 1
+
+
+def holds_every_matrix() -> bool:
+    """Whether as many directions are free as a matrix has entries."""
+    jacobian = torch.autograd.functional.jacobian(lambda v: product(*v), random(3, D))
+    return rank(jacobian.reshape(D * D, 3 * D)) == D * D
+
+
+def touches_all_directions() -> bool:
+    return all(rank(matrix) == D for matrix in (torch.diag(random(D)), circulant(random(D))))
+
+
+def training_adds_numbers() -> bool:
+    vectors = random(3, D).requires_grad_()
+    before = vectors.numel()
+    optimizer = torch.optim.SGD([vectors], lr=0.01)
+    product(*vectors).square().sum().backward()
+    optimizer.step()
+    return vectors.numel() != before or before != parameter_count(D, D)
+
+
+def fills_diagonals_around_the_edges() -> bool:
+    """Each number of c stands once in every row and every column, where i - j is its place modulo 8."""
+    places = circulant(torch.arange(8))
+    return all(
+        (places == k).sum(0).eq(1).all() and (places == k).sum(1).eq(1).all() and places[k, 0] == k
+        for k in range(8)
+    )
+
+
+def scales_columns_and_rows() -> bool:
+    a3, c, a1 = random(3, 8)
+    inside = circulant(c)
+    return all(
+        torch.allclose(product(a3, c, a1)[:, k], a1[k] * a3 * inside[:, k])
+        and torch.allclose(product(a3, c, a1)[k], a3[k] * inside[k] * a1)
+        for k in range(8)
+    )
+
+
+def machine(zeros_a1: int = 0, zeros_a3: int = 0, silent: tuple[int, ...] = (), seed: int = 0) -> Tensor:
+    """A machine of drawn vectors: its first numbers of a1 and last of a3 zero, waves of c silenced."""
+    a3, c, a1 = random(3, 8, seed=seed)
+    half = torch.fft.rfft(c)
+    half[list(silent)] = 0
+    a1[:zeros_a1] = 0
+    a3[8 - zeros_a3 :] = 0
+    return product(a3, torch.fft.irfft(half, n=8), a1)
+
+
+def ranks(**zeros: object) -> set[int]:
+    return {rank(machine(**zeros, seed=seed)) for seed in range(20)}  # type: ignore[arg-type]
+
+
+def a_column_empties_and_seven_are_left() -> bool:
+    one = machine(zeros_a1=1)
+    return not one[:, 0].any() and rank(one[:, 1:]) == 7
+
+
+def seven_by_seven_has_rank_seven() -> bool:
+    both = machine(zeros_a1=1, zeros_a3=1)
+    return not both[:, 0].any() and not both[7].any() and rank(both[:7, 1:]) == 7
+
+
+def zeros_give_no_rank_back() -> bool:
+    return all(
+        rank(machine(i + 1, j)) <= rank(machine(i, j)) and rank(machine(i, j + 1)) <= rank(machine(i, j))
+        for i in range(4)
+        for j in range(4)
+    )
+
+
+def waves_of_real_vectors_are_pairs() -> bool:
+    """FFT(c)_k and FFT(c)_(8-k) are conjugates; of 0 and of 4 each is its own."""
+    values = torch.fft.fft(random(8))
+    paired = all(torch.allclose(values[k], values[8 - k].conj()) for k in range(1, 8))
+    return paired and [k for k in range(8) if -k % 8 == k] == [0, 4]
+
+
+def a_silenced_wave_comes_out_as_nothing() -> bool:
+    half = torch.fft.rfft(random(8))
+    half[1] = 0
+    turn = 2 * math.pi * torch.arange(8, dtype=torch.float64) / 8
+    out = [circulant(torch.fft.irfft(half, n=8)) @ wave for wave in (turn.cos(), turn.sin())]
+    return all(float(one.abs().max()) < 1e-12 for one in out)
+
+
+def a_wave_stays_that_wave() -> bool:
+    c = random(8)
+    turn = 2 * math.pi * torch.arange(8, dtype=torch.float64) / 8
+    waves = [torch.exp(1j * k * turn) for k in range(8)]
+    values = torch.fft.fft(c)
+    return all(
+        torch.allclose(circulant(c).to(wave.dtype) @ wave, value * wave)
+        for wave, value in zip(waves, values, strict=True)
+    )
+
+
+def rank_is_the_number_of_waves() -> bool:
+    silenced = {(): 8, (0,): 7, (4,): 7, (1,): 6, (0, 4): 6, (0, 1, 2): 3, (0, 1, 2, 4): 2, (1, 2, 3): 2}
+    return all(ranks(silent=waves) == {left} for waves, left in silenced.items())
+
+
+def rank_is_at_most_the_smallest_count() -> bool:
+    return all(
+        rank(machine(i, j, waves)) <= min(8 - i, 8 - j, 8 - silent)
+        for i in range(4)
+        for j in range(4)
+        for waves, silent in (((), 0), ((0,), 1), ((1,), 2), ((1, 2), 4))
+    )
+
+
+def a_zero_in_c_need_not_change_the_rank() -> bool:
+    a3, c, a1 = random(3, 8)
+    dense = product(a3, with_zero(c), a1)
+    emptied = all(dense[(j + 7) % 8, j] == 0 for j in range(8))
+    return emptied and rank(dense) == 8
+
+
+def ones_give_all_of_rank_one() -> bool:
+    """LoRA with r = 1 is B A of a column and a row, and so is this."""
+    column, row = random(8), random(8, seed=1)
+    return torch.allclose(product(column, torch.ones(8).double(), row), column[:, None] @ row[None, :])
+
+
+def free_directions(d: int = 8) -> int:
+    return rank(torch.autograd.functional.jacobian(lambda v: product(*v), random(3, d)).reshape(d * d, 3 * d))
+
+
+HOLD = {
+    "rank": {
+        "Three vectors of 8 numbers make this 8 × 8 matrix.": lambda: (
+            product(*random(3, 8)).shape == (8, 8) and parameter_count(8, 8, m=2) == 3 * 8
+        ),
+        "$c$ fills it diagonal by diagonal, around the edges": fills_diagonals_around_the_edges,
+        "$a_1$ scales its columns and $a_3$ its rows": scales_columns_and_rows,
+        "\\Delta W_{ij} = a_3[i]\\;c[(i-j) \\bmod 8]\\;a_1[j]": entry_is_a_product_of_three,
+        "Its **rank** counts the independent directions in what comes out: 8 at first.": lambda: (
+            ranks() == {8}
+        ),
+        "A zero in a₁ empties a column, and an empty column gives no direction.": (
+            a_column_empties_and_seven_are_left
+        ),
+        "One column is empty. The other seven are still independent.": a_column_empties_and_seven_are_left,
+        "Only one column is empty. Seven others are left.": a_column_empties_and_seven_are_left,
+        "A row and a column are empty, but the 7 × 7 matrix that is left still has rank 7.": (
+            seven_by_seven_has_rank_seven
+        ),
+        "A row is empty too. Seven rows and seven columns are left, of rank 7.": (
+            seven_by_seven_has_rank_seven
+        ),
+        "A zero takes directions away. It gives none back.": zeros_give_no_rank_back,
+        "c is real, so this wave has two values of FFT(c), 1 and 7, and both are zero now.": (
+            waves_of_real_vectors_are_pairs
+        ),
+        "c is real, so values 1 and 7 of FFT(c) go together. Only the constant and the alternating wave have "
+        "one value each.": waves_of_real_vectors_are_pairs,
+        "What goes in as that wave comes out as nothing.": a_silenced_wave_comes_out_as_nothing,
+        "a wave that goes in comes out as the same wave, scaled and moved along by "
+        "$\\mathrm{FFT}(c)_k$.": a_wave_stays_that_wave,
+        "Where $a_1$ and $a_3$ have no zero, the rank is the number of values of $\\mathrm{FFT}(c)$ that are "
+        "not zero.": rank_is_the_number_of_waves,
+        "With zeros in all three it is at most the smallest of the three counts.": (
+            rank_is_at_most_the_smallest_count
+        ),
+        "A zero in $c$ itself empties a diagonal, and need not change the rank.": (
+            a_zero_in_c_need_not_change_the_rank
+        ),
+        "With $c$ all ones the matrix is $a_3 a_1^\\top$: so every matrix of rank 1, all that LoRA has with "
+        "$r = 1$, is one of these.": ones_give_all_of_rank_one,
+        "**Singular values** $\\sigma_k$ say how much the matrix stretches each of 8 perpendicular "
+        "directions.": singular_values_are_stretches,
+        "The rank counts those above zero.": rank_counts_singular_values_above_zero,
+        "The matrices fill $3d - 2$ dimensions of $d^2$: here 22 of 64.": lambda: (
+            free_directions() == 3 * 8 - 2 == 22 and 8**2 == 64
+        ),
+        "They are not: 3d numbers cannot describe all d² entries.": lambda: not holds_every_matrix(),
+        "Full rank is not full freedom.": lambda: not holds_every_matrix(),
+        "**Full rank is not free choice.**": lambda: not holds_every_matrix(),
+        "Rank counts independent directions, not stored numbers.": lambda: (
+            rank(product(*random(3, D))) == D and parameter_count(D, D) < D * D
+        ),
+        "A diagonal or a circulant without a zero eigenvalue touches all d directions.": (
+            touches_all_directions
+        ),
+        "Training changes the 3d numbers; it adds none.": lambda: not training_adds_numbers(),
+    },
+}
+# Sentences that say what is wanted or named, and nothing that could be false.
+SAY_NOTHING = {
+    "rank": {
+        "**Waves.** $\\mathrm{circ}(c)$ treats all places alike:",
+        "One that is small against the largest is a direction that hardly counts:",
+        "full rank is cheap.",
+    },
+}
+TRUE = {
+    "rank-zero": {
+        "8, as before": lambda: ranks(zeros_a1=1) == {8},
+        "7, one less": lambda: ranks(zeros_a1=1) == {7},
+        "0": lambda: ranks(zeros_a1=1) == {0},
+    },
+    "rank-both": {
+        "6, two less": lambda: ranks(zeros_a1=1, zeros_a3=1) == {6},
+        "7, as before": lambda: ranks(zeros_a1=1, zeros_a3=1) == {7},
+        "8, full again": lambda: ranks(zeros_a1=1, zeros_a3=1) == {8},
+    },
+    "rank-pair": {
+        "7, one less": lambda: ranks(silent=(1,)) == {7},
+        "6, two less": lambda: ranks(silent=(1,)) == {6},
+        "8, as before": lambda: ranks(silent=(1,)) == {8},
+    },
+    "rank-full": {
+        "Because the three factors are large enough to hold every matrix": holds_every_matrix,
+        "Because a product of invertible matrices is invertible, however few numbers they hold": lambda: (
+            factors_are_inverted() and parameter_count(D, D) < D * D
+        ),
+        "Because training adds more numbers": training_adds_numbers,
+    },
+}
+
+
+test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
+    HOLD, SAY_NOTHING, TRUE
+)

@@ -1,0 +1,115 @@
+"""The lesson on four shapes of change, sentence by sentence: what each method reaches is computed."""
+
+from __future__ import annotations
+
+import torch
+from lesson_words import word_tests
+from test_forms_words import blocks, cdvft_scales_rows_and_columns, lora_is_exact_from_the_rank_on
+from test_low_rank_words import TRUE as OF_LOW_RANK
+from test_low_rank_words import (
+    generic_rank_is_full,
+    lora_is_smaller_nowhere,
+    product,
+    random,
+    rank,
+    smaller_on_every_change,
+)
+from torch import Tensor
+
+from cdvft import cost
+from cdvft.approximate import fit_block_circulant, fit_fourierft, fit_low_rank
+from cdvft.circulant import circulant
+
+# 96 numbers for a 32 x 32 layer
+D, BUDGET = 32, 96
+
+
+def wave(u: int, v: int) -> Tensor:
+    values = torch.zeros(D, D, dtype=torch.float64)
+    values[u, v] = 1
+    return torch.fft.ifft2(values).real * D * D
+
+
+def waves_are_spread() -> bool:
+    """Half of a wave's entries at least are not zero."""
+    places = [(u, v) for u in range(0, D, 4) for v in range(0, D, 3)]
+    return all(int((wave(u, v).abs() > 1e-9).sum()) >= D * D // 2 for u, v in places)
+
+
+def is_a_sum_of_waves() -> bool:
+    fit = fit_fourierft(random(D, D), BUDGET)
+    places, values = fit.factors
+    summed = sum((value * wave(*place) / D**2 for place, value in zip(places.tolist(), values, strict=True)))
+    return len(values) == BUDGET and torch.allclose(torch.as_tensor(summed), fit.dense)
+
+
+def c3a_repeats_along_a_diagonal() -> bool:
+    _, dense = blocks(D, D, 16)
+    return torch.equal(dense[1:16, 1:16], dense[:15, :15])
+
+
+def each_method_has_its_change() -> bool:
+    """For each, a change that it reaches with 96 numbers and the others, but for special cases, do not."""
+    u, v = random(D), random(D, seed=1)
+    a_wave = sum(wave(*place) for place in fit_fourierft(u[:, None] * v, BUDGET).factors[0][:9].tolist())
+    scaled = product(*random(3, D))
+    c3a_needs = fit_block_circulant(scaled, D).error, fit_low_rank(scaled, 1).error
+    return (
+        fit_low_rank(torch.outer(u, v), 1).error < 1e-12 < fit_block_circulant(torch.outer(u, v), D).error
+        and fit_fourierft(torch.as_tensor(a_wave), BUDGET).error < 1e-9
+        and fit_block_circulant(circulant(u), D).error < 1e-12 < fit_low_rank(circulant(u), 1).error
+        and min(c3a_needs) > 0.1
+    )
+
+
+def equal_budgets_are_not_equal_cost() -> bool:
+    """Once a step, whatever the tokens, FourierFT pays more FLOPs than dW has entries, and no other does."""
+    layer = [cost.Shape("x", 1024, 1024)]
+    sizes = {"lora": {"r": 1}, "c3a": {"block_size": 512}, "cdvft": {"m": 2}, "fourierft": {"n": 3072}}
+    fixed = {
+        method: cost.estimate(method, layer, batch=1, sequence=1, **size).forward_flops_fixed
+        for method, size in sizes.items()
+    }
+    return fixed.pop("fourierft") > 1024**2 > 10 * max(fixed.values())
+
+
+HOLD = {
+    "shapes": {
+        "full freedom in a few directions, nothing outside. Rank $r$.": lambda: (
+            rank(fit_low_rank(random(D, D), 3).dense) == 3
+        ),
+        "a sum of $n$ plane waves": is_a_sum_of_waves,
+        "each spread over the whole matrix": waves_are_spread,
+        "circulant blocks without diagonals, the same pattern all along a diagonal": (
+            c3a_repeats_along_a_diagonal
+        ),
+        "circulant blocks whose rows and columns each have a scale": cdvft_scales_rows_and_columns,
+        "Which one fits depends on the change that a task needs.": each_method_has_its_change,
+        "Equal budgets are not equal cost either: LoRA, C3A and CDVFT work on the vector $x$, FourierFT "
+        "makes a $d \\times d$ matrix every step.": equal_budgets_are_not_equal_cost,
+        "96 numbers cannot give all 1,024 entries independently. No method can.": lambda: (
+            BUDGET < D * D == 1024
+        ),
+        "No smaller one where the change has rank 1: both reach it.": lambda: not smaller_on_every_change(),
+        "LoRA, with r = 1 here, comes closer nowhere": lora_is_smaller_nowhere,
+        "with more numbers it is exact once r reaches the rank": lora_is_exact_from_the_rank_on,
+        "LoRA spends 64 on each rank.": lambda: fit_low_rank(random(D, D), 1).parameters == 64,
+        "CDVFT touches all 32 directions, in circulant patterns.": lambda: generic_rank_is_full(D),
+    },
+}
+# What is wanted, named, or left open, and nothing that could be false.
+SAY_NOTHING = {
+    "shapes": {
+        "Give methods the same number of trained numbers, and look at what they can say with it.",
+        "- **LoRA**, $\\Delta W = BA$:",
+        "- **FourierFT**:",
+        "- **C3A**:",
+        "- **CDVFT**:",
+    },
+}
+TRUE = {"shapes": OF_LOW_RANK["shapes"]}
+
+
+test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
+    HOLD, SAY_NOTHING, TRUE
+)
