@@ -255,3 +255,20 @@ def test_the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower(vis
         timeout=60_000,
     )
     expect(part.locator(".verdict-of-many")).to_contain_text(f"began at {first:.3g} times that of")
+
+
+def test_a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(visit: Visit) -> None:
+    page, part = revealed(visit, "reach", viewport={"width": 900, "height": 700})
+    expect(page.locator(".masthead")).to_be_visible()
+    page.goto(page.url + "&embed=1&values=4")
+    expect(part.locator(".figures dd").nth(1)).to_have_text("70 of 100", timeout=30_000)  # m = 4
+    for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
+        expect(page.locator(around).first).to_be_hidden()
+    page.context.set_offline(True)
+    try:
+        part.get_by_role("button", name="Show me without a guess").click()
+        part.get_by_role("slider").first.press("ArrowRight")
+        expect(part.locator(".figures dd").nth(1)).to_have_text("90 of 100")
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
+    finally:
+        page.context.set_offline(False)

@@ -115,6 +115,10 @@ class FactorsTab {
       this.gone.hidden = !gone;
       this.module = asked.get("layer");
       await this.open(run.id);
+      const parts = new Map(
+        Object.entries({ vectors: this.views, ranks: this.ranks, forward: this.forward }),
+      );
+      parts.get(asked.get("show") ?? "")?.node.scrollIntoView();
     } catch (error) {
       this.showError(error, () => this.begin());
     }

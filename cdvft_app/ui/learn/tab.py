@@ -81,9 +81,9 @@ def _asked(question: Question) -> dict[str, Any]:
 
 
 def _real_layer(seen: RealLayer) -> None:
+    address = f"?tab=factors&factors=recorded-{seen.run}&show={seen.part}"
     gr.HTML(
-        f'<p class="real-layer">Now in a real layer: <a href="?tab=factors&factors=recorded-{seen.run}">'
-        f"{escape(seen.look_at)}</a>.</p>",
+        f'<p class="real-layer">Now in a real layer: <a href="{address}">{escape(seen.look_at)}</a>.</p>',
         apply_default_css=False,
     )
 

@@ -45,6 +45,6 @@ cannot mix waves: it only makes each one larger or smaller, and moves it. In the
 **diagonal** matrix, and the numbers $\mathrm{FFT}(c)$ are its eigenvalues. A fast Fourier transform takes
 about $d \log_2 d$ steps.
 """,
-    RealLayer("cdvft", "one token on its way through FFT, product and inverse FFT"),
+    RealLayer("cdvft", "forward", "one token on its way through FFT, product and inverse FFT"),
     ("2",),
 )

@@ -46,7 +46,7 @@ measured.
 LoRA is exact as soon as its $r$ reaches a target's rank, with $2rn$ numbers: Low rank, of rank 4, with $8n$.
 For the permutation the search ends far off, which does not prove that nothing is closer.
 """,
-    RealLayer("cdvft", "the singular values of a trained ΔW, beside those of other methods"),
+    RealLayer("cdvft", "ranks", "the singular values of a trained ΔW, beside those of other methods"),
     ("4",),
 )
 
@@ -88,7 +88,7 @@ $$h_i = \sum_j \mathrm{IFFT}\big(\mathrm{FFT}(c_{ij}) \odot \mathrm{FFT}(x_j)\bi
 Where $p$ does not divide, the last blocks hang over the edge: the input is padded with zeros and the output
 cut. **Drag $p$** to one that does not, such as 28.
 """,
-    RealLayer("blocks", "the circulant blocks of a layer that is not square"),
+    RealLayer("blocks", "vectors", "the circulant blocks of a layer that is not square"),
     ("5",),
 )
 
@@ -132,6 +132,6 @@ Give methods the same number of trained numbers, and look at what they can say w
 Which one fits depends on the change that a task needs. Equal budgets are not equal cost either: LoRA, C3A
 and CDVFT work on the vector $x$, FourierFT makes a $d \times d$ matrix every step.
 """,
-    RealLayer("lora", "the same layer changed by LoRA, FourierFT, C3A and CDVFT, in numbers"),
+    RealLayer("lora", "ranks", "the same layer changed by LoRA, FourierFT, C3A and CDVFT, in numbers"),
     ("8",),
 )

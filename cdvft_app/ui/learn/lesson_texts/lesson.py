@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class Question:
 
 @dataclass(frozen=True)
 class RealLayer:
-    """Where Factors shows it in a trained model: a recorded run by its key, and what to look at."""
+    """Where Factors shows it in a trained model: a recorded run by its key, the part, and what to look at."""
 
     run: str
+    part: Literal["overview", "vectors", "ranks", "forward"]
     look_at: str
 
 

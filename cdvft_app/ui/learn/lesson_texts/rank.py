@@ -95,6 +95,6 @@ is cheap.
 
 **Full rank is not free choice.** The matrices fill $3d - 2$ dimensions of $d^2$: here 22 of 64.
 """,
-    RealLayer("cdvft", "both diagonals, the circulant, and the singular values of their product"),
+    RealLayer("cdvft", "ranks", "both diagonals, the circulant, and the singular values of their product"),
     ("1", "3"),
 )

@@ -42,7 +42,7 @@ Let $a_3$ start at zero. If $c_2$ or $a_1$ is zero too, this gradient is zero, a
 else's: nothing ever moves. With $a_3$ alone at zero, it moves first, and then the others can follow. With
 no zero, the model is already changed at random before it has seen an example.
 """,
-    RealLayer("cdvft", "which vector is zero at step 0, and how the others follow it"),
+    RealLayer("cdvft", "vectors", "which vector is zero at step 0, and how the others follow it"),
     ("6",),
 )
 
@@ -80,6 +80,6 @@ large, $\Delta W$ is eight times as large, and the next step is larger still. Wh
 recording: this server really trains three vectors of 64 numbers by gradient descent, and the same watch
 looks at the loss that ends a race on the Train tab. **Drag** the rate up, and let go.
 """,
-    RealLayer("cdvft", "the loss over the steps of a run whose rate was not too high"),
+    RealLayer("cdvft", "overview", "the loss over the steps of a run whose rate was not too high"),
     ("7",),
 )
