@@ -26,7 +26,7 @@ export function handCalculation({ value, onsettle }) {
     fft = byFft(C, X);
   const said = h("p", { class: "quiet hand-said", role: "status" });
   const cells = (/** @type {number} */ many) =>
-    Array.from({ length: many }, () => h("span", { class: "cell" }));
+    Array.from({ length: many }, () => h("span", { class: "hand-cell" }));
   const ways = [
     { ...rows, cells: cells(rows.steps.length), counter: h("b", {}), now: h("p", { class: "quiet" }) },
     { ...fft, cells: cells(fft.steps.length), counter: h("b", {}), now: h("p", { class: "quiet" }) },
@@ -37,7 +37,7 @@ export function handCalculation({ value, onsettle }) {
     for (const { steps, cells, counter, now } of ways) {
       const made = Math.min(done, steps.length);
       cells.forEach((cell, at) => {
-        cell.className = `cell${at < made ? " done" : ""}${at === made - 1 ? " last" : ""}`;
+        cell.className = `hand-cell${at < made ? " done" : ""}${at === made - 1 ? " last" : ""}`;
       });
       setText(counter, String(made));
       const { left, right } = steps[Math.max(0, made - 1)];
@@ -114,7 +114,7 @@ export function handCalculation({ value, onsettle }) {
         "div",
         { class: "panel" },
         h("p", { class: "caption" }, left.counter, ` of ${left.steps.length}: row by row, c[i − j] x[j]`),
-        h("div", { class: "cells by-rows" }, left.cells),
+        h("div", { class: "hand-cells by-rows" }, left.cells),
         left.now,
       ),
       h(
@@ -125,9 +125,9 @@ export function handCalculation({ value, onsettle }) {
           const many = fft.steps.filter((step) => step.stage === stage).length;
           return h(
             "div",
-            { class: "stage" },
+            { class: "hand-stage" },
             h("span", {}, title),
-            h("div", { class: "cells" }, right.cells.slice(at, (at += many))),
+            h("div", { class: "hand-cells" }, right.cells.slice(at, (at += many))),
           );
         }),
         right.now,

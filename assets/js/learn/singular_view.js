@@ -37,7 +37,7 @@ export function singularView() {
   });
   const node = h(
     "div",
-    { class: "two" },
+    { class: "two spectrum" },
     panel(
       `Singular values: how much each of ${D} perpendicular directions is stretched`,
       ...bars.map((bar) => bar.node),
