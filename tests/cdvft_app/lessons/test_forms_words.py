@@ -166,7 +166,9 @@ HOLD = {
             lora_is_exact_from_the_rank_on
         ),
         "Low rank, of rank 4, with $8n$.": low_rank_target_takes_eight_n,
-        "For the permutation the search ends far off": lambda: recorded_error("permutation", 8) > 0.1,
+        "For the permutation the search ends 45 % off with $m = 5$, and finds it with $m = 8$.": lambda: (
+            round(100 * recorded_error("permutation", 5)) == 45 and recorded_error("permutation", 8) < 1e-9
+        ),
         "Almost no matrix is such a product": lambda: fills_few_dimensions(10),
         "for Random, the search with m = 2 found nothing near.": lambda: recorded_error("gaussian", 2) > 0.5,
         "They are mostly of full rank.": lambda: generic_rank_is_full(10),
@@ -196,6 +198,7 @@ HOLD = {
 # What is wanted, named, or left open, and nothing that could be false.
 SAY_NOTHING = {
     "reach": {
+        "Where a search ends far off, something closer may still be there.",
         "Counting tells what is too few:",
         "For the small $m$ that one trains, **we know of no useful bound on the error**.",
         "So it has to be measured.",
