@@ -119,17 +119,25 @@ def _keep_trainable(model: nn.Module) -> None:
 
 
 def _rounding(bits: int | None, dtype: Any) -> Any:
-    """How bitsandbytes rounds, on CUDA and on CPUs."""
-    import torch
-    from transformers import BitsAndBytesConfig
+    """How bitsandbytes rounds, on CUDA and on CPUs; without it torchao serves for 8 bits.
 
-    if find_spec("bitsandbytes") is None:
-        raise DownloadFailed(
-            f'Weights in {bits} bits need bitsandbytes: pip install "bitsandbytes>=0.48", '
-            "or leave bits empty."
-        )
+    torchao's 4 bits bring no gradient back on a CPU, and need a library of kernels of their own.
+    """
+    import torch
+    from transformers import BitsAndBytesConfig, TorchAoConfig
+
     if torch.backends.mps.is_available():
         raise DownloadFailed(f"Apple GPUs have no weights in {bits} bits yet. Leave bits empty.")
+    if find_spec("bitsandbytes") is None and bits == 8 and find_spec("torchao"):
+        from torchao.quantization import Int8WeightOnlyConfig
+
+        return TorchAoConfig(Int8WeightOnlyConfig())
+    if find_spec("bitsandbytes") is None:
+        other = ' (or "torchao")' if bits == 8 else ""
+        raise DownloadFailed(
+            f'Weights in {bits} bits need bitsandbytes: pip install "bitsandbytes>=0.48"{other}, '
+            "or leave bits empty."
+        )
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(

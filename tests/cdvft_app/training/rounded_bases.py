@@ -1,4 +1,4 @@
-"""Trains a tiny causal model on bases of 4 and 8 bits and prints what came of it: for test_light_training."""
+"""Trains a tiny causal model on rounded bases (method:bits ...) and prints what came of it: for a test."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def moved(plan, folder: Path) -> float:
     return sum(float(layer.get_delta_weight("default").norm()) for layer in layers)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, cases: list[str]) -> None:
     (folder / "model").mkdir()
     model = tiny_models.causal(folder / "model", hidden=64)  # bitsandbytes rounds blocks of 64 weights
     entry = dataclasses.replace(get_model("smollm2"), source="local", location=str(model))
     rows = Rows(tiny_models.numbers(24, seed=1), tiny_models.numbers(8, seed=2), (), None)
     told = {}
-    for method, bits in (("cdvft", 4), ("cdvft", 32), ("lora", 4), ("fourierft", 4), ("cdvft", 8)):
+    for method, bits in ((case.partition(":")[0], int(case.partition(":")[2])) for case in cases):
         chosen = {"max_steps": 3, "batch_size": 8, "max_length": 128, "fourierft_n": 40, "lora_r": 2}
         plan = resolve(RunSettings(recipe="addresses", method=method, bits=bits, **chosen))
         plan = dataclasses.replace(plan, model=entry)
@@ -47,4 +47,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
