@@ -86,7 +86,7 @@ def _read_addresses(entry: DatasetEntry) -> Pools:
         answers = np.array([answer_lines(row, entry.fields) for row in of_split], dtype=object)
         return Pool(lambda places: [of_split[place]["address"] for place in places], answers)
 
-    return Pools(pool("train"), pool("test"), ())
+    return Pools(pool(entry.train_split), pool(entry.evaluation_split or "test"), ())
 
 
 ASSETS_READERS: dict[str, Callable[[DatasetEntry], Pools]] = {"us_addresses": _read_addresses}
