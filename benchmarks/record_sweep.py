@@ -1,14 +1,16 @@
-"""Vary every method's settings on the two offline recipes, and write down what came out.
+"""Vary every method's settings on offline recipes, and write down what came out.
 
-    python -m benchmarks.record_sweep [--recipes sentiment mnist] [--seeds 0 1 2]
+    python -m benchmarks.record_sweep [--recipes sentiment mnist addresses] [--seeds 0 1 2]
 
 The grid: CDVFT m 2, 3, 4 by p 384, 128, 48; LoRA r 2, 8, 32; FourierFT n 250, 1000, 4000; C3A b 384, 128,
 48; the head alone and full fine-tuning; each at 0.3, 1 and 3 times the recipe's learning rate for the method.
+Of `addresses`, whose layers are 576 x 576 and 192 x 576: p 192, 64, 16, and CDVFT, LoRA and FourierFT alone.
 All of seed 0 comes first, then all of seed 1, then of seed 2, so that what was cut off is a whole smaller
 sweep. The budget is small (see BUDGETS). Only metrics are kept: of a shared machine seconds mean nothing.
 
 Writes benchmarks/results/sweep_RECIPE.json after every run; run again to go on where it was cut off. Two
-processes may record one recipe each. `--publish` makes assets/recorded_sweep.json of both for the page.
+processes may record one recipe each. `--publish` makes assets/recorded_sweep.json for the page of those that
+are recorded.
 """
 
 from __future__ import annotations
@@ -30,20 +32,22 @@ ROOT = Path(__file__).resolve().parents[1]
 BUDGETS: dict[str, dict[str, Any]] = {
     "sentiment": {"train_examples": 512, "evaluation_examples": 533, "epochs": 2.0},
     "mnist": {"train_examples": 300, "evaluation_examples": 500, "epochs": 2.0},
+    "addresses": {"train_examples": 200, "evaluation_examples": 96, "epochs": 1.0},
 }
-
-
-RECORDED = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
+ADAPTERS = ("cdvft", "lora", "fourierft")
+METHODS = dict.fromkeys(BUDGETS, (*ADAPTERS, "c3a", "head", "full")) | {"addresses": ADAPTERS}
+BLOCKS = dict.fromkeys(BUDGETS, (384, 128, 48)) | {"addresses": (192, 64, 16)}
+"""Of CDVFT and C3A: whole numbers of them fill every layer."""
 
 
 def grid(recipe: str, seeds: tuple[int, ...] = (0, 1, 2)) -> SweepRequest:
     return SweepRequest(
-        base=RaceRequest(recipe=recipe, methods=RECORDED, **BUDGETS[recipe]),
+        base=RaceRequest(recipe=recipe, methods=METHODS[recipe], **BUDGETS[recipe]),
         m=(2, 3, 4),
-        block_size=(384, 128, 48),
+        block_size=BLOCKS[recipe],
         lora_r=(2, 8, 32),
         fourierft_n=(250, 1000, 4000),
-        c3a_block_size=(384, 128, 48),
+        c3a_block_size=BLOCKS[recipe],
         learning_rates=(0.3, 1, 3),
         seeds=seeds,
     )
@@ -53,9 +57,9 @@ def run(settings: RunSettings) -> Run:
     """Train, and evaluate once at the end; a run that fails keeps its reason and has no metric."""
     from cdvft_app.catalog import resolve
     from cdvft_app.events import Started, TrainingFailed
-    from cdvft_app.training import arguments, trainer
+    from cdvft_app.training import schedule, trainer
 
-    arguments.EVALUATIONS = 1
+    schedule.EVALUATIONS = 1
     started: list[Started] = []
     folder = Path(tempfile.mkdtemp())
     result: Run = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
@@ -119,11 +123,13 @@ def keep(recipe: str, runs: list[Run]) -> None:
 
 def publish() -> None:
     """What the page shows: of each recipe the whole seeds, or all there is while there is none."""
-    from cdvft_app.catalog import get_recipe
+    from cdvft_app.catalog import get_dataset, get_recipe
     from cdvft_app.ui.compare.sweep_view import FILE
 
     sweeps = {}
     for recipe, budget in BUDGETS.items():
+        if not results(recipe).is_file():
+            continue
         kept = json.loads(results(recipe).read_text())
         wanted = grid(recipe)
         a_seed = wanted.count() // len(wanted.seeds)
@@ -134,10 +140,9 @@ def publish() -> None:
         base = {"recipe": recipe, **budget}
         sweeps[recipe] = {
             "title": get_recipe(recipe).title,
-            "origin": "{train_examples} training examples · {epochs:g} epochs · "
-            "{evaluation_examples} evaluation examples".format(**budget),
+            "origin": _origin(**budget),
             "recorded": f"on {kept['day']}, {kept['machine']['cpu']}, torch {kept['machine']['torch']}",
-            "metric_name": "accuracy",
+            "metric_name": get_dataset(get_recipe(recipe).dataset).metric,
             "base": base,
             "runs": [
                 {
@@ -153,9 +158,14 @@ def publish() -> None:
     print(f"Wrote {FILE.name}: {FILE.stat().st_size:,} bytes.")
 
 
+def _origin(train_examples: int, evaluation_examples: int, epochs: float) -> str:
+    passes = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
+    return f"{train_examples} training examples · {passes} · {evaluation_examples} evaluation examples"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--recipes", nargs="+", choices=tuple(BUDGETS), default=tuple(BUDGETS))
+    parser.add_argument("--recipes", nargs="+", choices=tuple(BUDGETS), default=("sentiment", "mnist"))
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
     parser.add_argument("--publish", action="store_true", help="record nothing, write what the page shows")
     chosen = parser.parse_args()
