@@ -72,6 +72,13 @@ export interface Estimate {
   how: string;
 }
 
+/** How often a run is evaluated, and the seconds of one evaluation and of the last one. */
+export interface Evaluating {
+  times: number;
+  seconds: number;
+  last_seconds: number;
+}
+
 /** A run's forecast; None: nothing is known of this device yet. */
 export interface Forecast {
   trainable_parameters: Estimate;
@@ -79,6 +86,7 @@ export interface Forecast {
   seconds: Estimate | null;
   whole_seconds: Estimate | null;
   peak_memory_bytes: Estimate;
+  evaluating?: Evaluating | null;
 }
 
 /** What does not change while a run is watched; `created` is in seconds since 1970. */

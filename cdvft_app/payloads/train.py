@@ -22,6 +22,14 @@ class Estimate(TypedDict):
     how: str
 
 
+class Evaluating(TypedDict):
+    """How often a run is evaluated, and the seconds of one evaluation and of the last one."""
+
+    times: int
+    seconds: float
+    last_seconds: float
+
+
 class Forecast(TypedDict):
     """A run's forecast; None: nothing is known of this device yet."""
 
@@ -30,6 +38,7 @@ class Forecast(TypedDict):
     seconds: Estimate | None
     whole_seconds: Estimate | None
     peak_memory_bytes: Estimate
+    evaluating: NotRequired[Evaluating | None]  # forecasts of before have none
 
 
 class RunLasting(TypedDict):

@@ -14,6 +14,8 @@ from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.shapes.model_shapes import blocks
 from cdvft_app.training import schedule
 
+WRITTEN = 3.0
+"""An evaluation with answers written takes as long as so many that only read them."""
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
 _BYTES_OF_BITS = {8: 1.0, 4: 0.516}
 """Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
@@ -27,8 +29,8 @@ class Counted:
 
     `adapter_bytes` are the file's, with the classifier head, if there is one, where `head_in_file` (its size
     is unknown as long as the number of classes is). FLOPs are the model's and the method's together: of one
-    step, of all steps, and of all evaluations. `step_bytes` are one process's for its largest step, without
-    the program itself.
+    step, of all steps, of all evaluations, and of the last of these. `step_bytes` are one process's for its
+    largest step, without the program itself.
     """
 
     steps: int
@@ -38,6 +40,7 @@ class Counted:
     step_flops: int
     training_flops: int
     evaluation_flops: int
+    final_evaluation_flops: int
     step_bytes: int
     processes: int
 
@@ -64,7 +67,8 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
     forward = step["frozen_forward_flops_per_step"] / step["batch"]
     if settings.method.key != "full":  # whose own FLOPs are gradients of weights
         forward += step["forward_flops_per_step"] / step["batch"]
-    evaluated = schedule.evaluations(steps) * settings.evaluation_examples
+    evaluation = settings.evaluation_examples * forward
+    final = evaluation * (WRITTEN if plan.model.kind == "generation" else 1)
     head = _head(plan)
     return Counted(
         steps=steps,
@@ -73,7 +77,8 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         head_in_file=bool(head) or plan.model.pooling == "none",
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
-        evaluation_flops=round(evaluated * forward),
+        evaluation_flops=round((schedule.evaluations(steps) - 1) * evaluation + final),
+        final_evaluation_flops=round(final),
         step_bytes=largest["step_bytes"]
         - _spared_bytes(plan, shapes)
         - _computed_again(plan, shapes, largest),

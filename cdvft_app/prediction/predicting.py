@@ -20,6 +20,7 @@ from cdvft_app.prediction.observations import (
 )
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
+from cdvft_app.training import schedule
 from cdvft_app.training.device import cpu_threads, device_kind, device_name
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
@@ -35,11 +36,21 @@ _PROGRAM = Estimate(0.7e9, 0.5e9, 1.2e9, _ROUGH_GUESS)
 
 
 @dataclass(frozen=True)
+class Evaluating:
+    """How often a run is evaluated, and the seconds of one evaluation and of the last one."""
+
+    times: int
+    seconds: float
+    last_seconds: float
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A run's forecast, as the page shows it before the run and the store keeps it.
 
     `seconds` are those of training steps alone, as `Done` measures them; `whole_seconds` go from the first
-    loading to the end, with evaluations. Both are None on a GPU on which nothing has run or been measured.
+    loading to the end, with evaluations, which `evaluating` has by themselves. All three are None on a GPU on
+    which nothing has run or been measured.
     """
 
     device: str
@@ -49,6 +60,7 @@ class Prediction:
     seconds: Estimate | None
     whole_seconds: Estimate | None
     peak_memory_bytes: Estimate
+    evaluating: Evaluating | None
 
     @property
     def step_bytes(self) -> Estimate:
@@ -105,6 +117,7 @@ def predict(
         seconds=seconds,
         whole_seconds=pace and seconds and _whole(seconds, overhead or _rough_overhead(counted, pace)),
         peak_memory_bytes=_peak(counted, program),
+        evaluating=_evaluating(counted, pace) if pace else None,
     )
 
 
@@ -185,6 +198,13 @@ def _rough_overhead(counted: Counted, pace: Estimate) -> Estimate:
         flops * getattr(pace, name) + getattr(_LOADING, name) for name in ("low", "value", "high")
     )
     return Estimate(value, low, high, _LOADING.how)
+
+
+def _evaluating(counted: Counted, pace: Estimate) -> Evaluating:
+    """Evaluations at training's pace."""
+    times, last = schedule.evaluations(counted.steps), counted.final_evaluation_flops
+    others = (counted.evaluation_flops - last) / max(times - 1, 1)
+    return Evaluating(times, others * pace.value, last * pace.value)
 
 
 def _whole(training: Estimate, overhead: Estimate) -> Estimate:

@@ -76,6 +76,19 @@ function taken(rows, news, steps) {
 export const shownRace = (runs) => runs.filter((run) => run.group === runs[0].group);
 
 /**
+ * Seconds of the evaluations that are still to come, the last one with them; 0 where nothing was promised of them.
+ * @param {Run} run
+ */
+function evaluatingLeft({ forecast, evaluations }) {
+  const {
+    times,
+    seconds,
+    last_seconds: last,
+  } = forecast?.evaluating ?? { times: 1, seconds: 0, last_seconds: 0 };
+  return last + seconds * Math.max(0, times - 1 - evaluations.length);
+}
+
+/**
  * Seconds of training until the run ends, from its own pace; null before it has one.
  * @param {Run} run
  */
@@ -99,12 +112,13 @@ export function raceSecondsLeft(runs) {
   if (left === null || !last) return null;
   const training = last[1] + left,
     promised = active?.forecast?.seconds?.value;
+  const evaluating = active && promised ? (evaluatingLeft(active) * training) / promised : 0;
   return runs
     .filter((run) => run.state === "queued")
     .reduce((sum, { forecast }) => {
       const { seconds, whole_seconds: whole } = forecast ?? {};
       return sum + (promised && seconds ? ((whole ?? seconds).value * training) / promised : training);
-    }, left);
+    }, left + evaluating);
 }
 
 /**

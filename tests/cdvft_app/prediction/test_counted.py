@@ -94,6 +94,14 @@ def test_evaluations_are_forward_passes() -> None:
     assert counted and plan.settings.batch_size == 16
     forward = 5 * 320 / 16 * counted.step_flops  # head only: hardly any backward pass
     assert counted.evaluation_flops == pytest.approx(forward, rel=1e-3)
+    assert 5 * counted.final_evaluation_flops == pytest.approx(counted.evaluation_flops)
+
+
+def test_the_last_evaluation_of_a_model_that_writes_counts_as_three() -> None:
+    counted = count(catalog.resolve(RunSettings(method="lora", recipe="addresses")))
+    assert counted
+    others = counted.evaluation_flops - counted.final_evaluation_flops
+    assert counted.final_evaluation_flops == pytest.approx(3 * others / 4)
 
 
 def test_a_head_whose_classes_are_unknown_is_left_out() -> None:
