@@ -14,6 +14,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from cdvft_app.store import written_answers
+from cdvft_app.store.written_answers import WrittenAnswers
+
 FILE = "predictions.safetensors"
 MOST_ROWS = 20_000
 MOST_NUMBERS = 4 * 2**20  # 16 MiB of outputs
@@ -65,3 +68,8 @@ def read(folder: Path) -> Predictions | None:
     return (
         Predictions(**kept) if set(kept) == NAMES and len({len(one) for one in kept.values()}) == 1 else None
     )
+
+
+def read_either(folder: Path) -> Predictions | WrittenAnswers | None:
+    """The predictions of a run, or the answers of one that writes: both have rows, labels and correct."""
+    return read(folder) or written_answers.read(folder)

@@ -54,6 +54,15 @@ class Prediction:
     tokens: tuple[tuple[str, float], ...] = ()
 
 
+@dataclass(frozen=True)
+class WrittenAnswer:
+    """An answer beside the right one, and its own scores by the names of the metrics."""
+
+    text: str
+    expected: str
+    scores: dict[str, float]
+
+
 class Task(ABC):
     """A backbone with a head, and what goes in and comes out of it.
 
@@ -71,6 +80,8 @@ class Task(ABC):
     throughput_unit: ClassVar[str]
     evaluation_batch: ClassVar[int] = 64
     """Examples that are evaluated at once, at least."""
+    written_batch: ClassVar[int] = 0
+    """Examples that `write` answers at once."""
     writes: ClassVar[bool] = False
     """Whether the last evaluation has answers written by `write`, where those before ask for one pass."""
     model: nn.Module
@@ -116,6 +127,10 @@ class Task(ABC):
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
         """Tokens or images in a batch of inputs, as `throughput_unit` counts them."""
 
+    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
+        """What `model`, which is the task's own with a method, gives for a batch without its labels."""
+        return model(**inputs)
+
     @abstractmethod
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
         """The training loss: a batch's mean, of the model's outputs."""
@@ -126,6 +141,10 @@ class Task(ABC):
 
     def write(self, inputs: dict[str, Tensor]) -> Tensor:
         """Answers to a batch of inputs, as `measure` takes them in place of what was kept; see `writes`."""
+        raise NotImplementedError
+
+    def written(self, evaluation: EvalPrediction) -> list[WrittenAnswer]:
+        """What `write` gave in an evaluation, row by row; of a task that `writes` only."""
         raise NotImplementedError
 
     def outputs(self, kept: Tensor) -> Tensor:
@@ -178,6 +197,7 @@ class Prepared:
     Attributes:
         evaluation: similar lengths side by side, so that batches have little padding.
         evaluation_rows: for each of them its place among the rows as they were loaded.
+        evaluation_inputs: their inputs, where the task writes.
         lengths: of the training examples.
         commits: of the hub, by title, for what came from there.
         baseline: how often the commonest class of the training rows is right on the evaluation rows, as a
@@ -189,6 +209,7 @@ class Prepared:
     train: Examples
     evaluation: Examples
     evaluation_rows: list[int]
+    evaluation_inputs: list[Any]
     lengths: list[int]
     commits: dict[str, str]
     baseline: str | None

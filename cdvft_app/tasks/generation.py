@@ -8,14 +8,14 @@ are really written, token by token.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EvalPrediction, PreTrainedModel
 
@@ -23,12 +23,11 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.fields import read_fields
 from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
-from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong
-from cdvft_app.tasks.metrics import answers_measured
-from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, probability, tokens
+from cdvft_app.tasks import shared_prefix
+from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong, WrittenAnswer
+from cdvft_app.tasks.metrics import answers_measured, each_answer_measured
+from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, merged, prompts_of, tokens
 
-IGNORED = -100
-"""The label of a place that is not learned, as torch and the Trainer have it."""
 AT_ONCE = 32
 """Answers that are written at once."""
 PLAIN_TEMPLATE = (
@@ -53,6 +52,7 @@ class GenerationTask(Task):
     name = "text-generation"
     throughput_unit = "tokens/s"
     evaluation_batch = 16  # each place of an answer has a logit for every word of the vocabulary
+    written_batch = AT_ONCE
     writes = True
     head = None
     labels = ()
@@ -89,7 +89,9 @@ class GenerationTask(Task):
         model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
         self.model = cast(PreTrainedModel, model)
         self.model.config.use_cache = False  # for training; who writes asks for it
-        self._takes_logits_to_keep = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        self._takes_logits_to_keep = shared_prefix.takes(self.model, "logits_to_keep")
+        checkpointing = settings.gradient_checkpointing
+        self._reads_whole = shared_prefix.must_read_whole(self.model.config, checkpointing)
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
         """Token ids of prompts, and of their answers with the end as "labels".
@@ -164,29 +166,42 @@ class GenerationTask(Task):
         """Tokens without padding."""
         return inputs["attention_mask"].sum()
 
+    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
+        """On a CPU, whose time goes with the tokens, what all prompts begin with is read once."""
+        alike = inputs["input_ids"].device.type == "cpu" and not (model.training and self._reads_whole)
+        prefix = shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1)) if alike else 0
+        return shared_prefix.forward(model, self.model, inputs, prefix) if prefix else model(**inputs)
+
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
         """Cross-entropy of the answers' tokens, their mean over the batch; in float32."""
-        logits = self._answer_logits(outputs, labels)
+        logits = self.answer_logits(outputs, labels)
         learned = labels != IGNORED
         return F.cross_entropy(logits[learned].float(), labels[learned])
 
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
         """(B, K): the most probable token at each place of an answer, `IGNORED` elsewhere."""
-        predicted = self._answer_logits(outputs, labels).argmax(-1)
+        predicted = self.answer_logits(outputs, labels).argmax(-1)
         return torch.where(labels == IGNORED, labels, predicted)
 
     @staticmethod
-    def _answer_logits(outputs: Any, labels: Tensor) -> Tensor:
+    def answer_logits(outputs: Any, labels: Tensor) -> Tensor:
         """(B, K, vocabulary): the logits that predict each token of the answers."""
         return outputs.logits[:, -labels.shape[1] - 1 : -1]
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
         """Exact match; F1 of the fields where answers have some, chrF where they are free text."""
-        predicted, expected = (
-            [self._text(row) for row in np.asarray(side)]
-            for side in (evaluation.predictions, evaluation.label_ids)
-        )
-        return answers_measured(predicted, expected, self.dataset)
+        return answers_measured(*self._texts(evaluation), self.dataset)
+
+    def written(self, evaluation: EvalPrediction) -> list[WrittenAnswer]:
+        predicted, expected = self._texts(evaluation)
+        scores = each_answer_measured(predicted, expected, self.dataset)
+        return [WrittenAnswer(*row) for row in zip(predicted, expected, scores, strict=True)]
+
+    def _texts(self, evaluation: EvalPrediction) -> tuple[list[str], list[str]]:
+        """The predicted answers, and the right ones."""
+        sides = (np.asarray(evaluation.predictions), np.asarray(evaluation.label_ids))
+        predicted, expected = ([self._text(row) for row in side] for side in sides)
+        return predicted, expected
 
     def _text(self, ids: Sequence[int] | np.ndarray) -> str:
         """Up to the first end; without one, a mark shows that it would have gone on."""
@@ -200,18 +215,16 @@ class GenerationTask(Task):
         examples = self.examples(inputs)
         order = sorted(range(len(examples)), key=lambda place: len(examples[place]["input_ids"]))
         found: dict[int, Prediction] = {}
-        for start in range(0, len(order), AT_ONCE):
-            places = order[start : start + AT_ONCE]
-            batch = self.collate([examples[place] for place in places])
-            steps = [
-                (token, probability(logits, token)) for token, logits in self._tokens(batch, forward=forward)
-            ]
-            ids, shares = (torch.stack(side, dim=1).tolist() for side in zip(*steps, strict=True))
-            for place, row, row_p in zip(places, ids, shares, strict=True):
-                text = self._text(row)
-                found[place] = Prediction(
-                    None, (), None, text, read_fields(text, self.fields) or None, self._pieces(row, row_p)
-                )
+        with nullcontext() if forward else merged(self.model):
+            for start in range(0, len(order), AT_ONCE):
+                places = order[start : start + AT_ONCE]
+                batch = self.collate([examples[place] for place in places])
+                steps = zip(*self._tokens(batch, forward=forward), strict=True)
+                ids, shares = (torch.stack(side, dim=1).tolist() for side in steps)
+                for place, row, row_p in zip(places, ids, shares, strict=True):
+                    text = self._text(row)
+                    fields = read_fields(text, self.fields) or None
+                    found[place] = Prediction(None, (), None, text, fields, self._pieces(row, row_p))
         return [found[place] for place in range(len(examples))]
 
     def _pieces(self, ids: Sequence[int], shares: Sequence[float]) -> tuple[tuple[str, float], ...]:
@@ -224,16 +237,15 @@ class GenerationTask(Task):
     def _decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def write(
-        self, inputs: dict[str, Tensor], forward: Callable[..., Any] | None = None, most: int | None = None
-    ) -> Tensor:
+    def write(self, inputs: dict[str, Tensor], most: int | None = None) -> Tensor:
         """(B, T) tokens of the answers, greedily, each until its end, or `most`, or the longest allowed.
 
         A batch with "labels" has the right answers in its inputs, which are taken out first.
         """
         if "labels" in inputs:
-            inputs = self.collate([{"input_ids": prompt} for prompt in _prompts(inputs)])
-        return torch.stack([token for token, _ in self._tokens(inputs, most, forward)], dim=1)
+            inputs = self.collate([{"input_ids": prompt} for prompt in prompts_of(inputs)])
+        with merged(self.model):
+            return torch.stack([token for token, _ in self._tokens(inputs, most)], dim=1)
 
     def _tokens(
         self,
@@ -242,7 +254,7 @@ class GenerationTask(Task):
         forward: Callable[..., Any] | None = None,
         sampling: Sampling = GREEDY,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The next token of each row, with its logits, again and again; `most` None: while there is room."""
+        """Next tokens and their probabilities, again and again; `most` None: while there is room."""
         room = self.max_length - int(inputs["attention_mask"].sum(1).min())
         return tokens(self.model, inputs, end=self.end, most=most or room, forward=forward, sampling=sampling)
 
@@ -273,10 +285,10 @@ class GenerationTask(Task):
         """The answer as it is written: for each token the piece of text that it completes, or None."""
         pieces = Pieces(self._decode)
         inputs = self.collate([{"input_ids": self._prompt(prompt, shots)}])
-        for token, logits in self._tokens(inputs, most, forward, sampling):
+        for token, share in self._tokens(inputs, most, forward, sampling):
             if int(token) == self.end:
                 return
-            yield pieces.add(int(token), float(probability(logits, token)))
+            yield pieces.add(int(token), float(share))
 
     def save_config(self, folder: Path, whole: bool) -> None:
         """The tokenizer with its chat template; of a whole model its config, for AutoModelForCausalLM.
@@ -286,12 +298,3 @@ class GenerationTask(Task):
         self.tokenizer.save_pretrained(folder)
         if whole:
             self.model.config.save_pretrained(folder)
-
-
-def _prompts(batch: dict[str, Tensor]) -> list[list[int]]:
-    """The rows of a batch without padding and answers."""
-    found = []
-    for ids, mask, labels in zip(batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True):
-        row = ids[mask.bool()].tolist()
-        found.append(row[: len(row) - int((labels != IGNORED).sum())])
-    return found

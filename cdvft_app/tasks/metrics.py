@@ -38,15 +38,41 @@ def answers_measured(
     precision and recall over all pairs of a field and its value, 0 where there are none. Where the data's
     metric is chrf there is that, too: sacrebleu's chrF2 of all answers, a character n-gram F-score.
     """
+    measured = {"exact_match": float(np.mean(_exact(predicted, expected, dataset)))}
     if dataset.fields:
-        return _fields_measured(predicted, expected, dataset.fields)
-    finals = [[_final(text, dataset.answer_mark) for text in side] for side in (predicted, expected)]
-    measured = {"exact_match": float(np.mean([one == other for one, other in zip(*finals, strict=True)]))}
-    if dataset.metric == "chrf":
-        from sacrebleu.metrics.chrf import CHRF
-
-        measured["chrf"] = CHRF().corpus_score(list(predicted), [list(expected)]).score / 100
+        counted = _shared_pairs(predicted, expected, dataset.fields)
+        measured["field_f1"] = _f1(*np.sum(counted, axis=0))
+    elif dataset.metric == "chrf":
+        measured["chrf"] = _chrf().corpus_score(list(predicted), [list(expected)]).score / 100
     return measured
+
+
+def each_answer_measured(
+    predicted: Sequence[str], expected: Sequence[str], dataset: DatasetEntry
+) -> list[dict[str, float]]:
+    """The same metrics of each answer by itself: exact_match is 0 or 1, field_f1 and chrf are the row's own.
+
+    Only exact_match of all rows is the mean of these.
+    """
+    scores: dict[str, Sequence[float]] = {"exact_match": _exact(predicted, expected, dataset)}
+    if dataset.fields:
+        scores["field_f1"] = [_f1(*one) for one in _shared_pairs(predicted, expected, dataset.fields)]
+    elif dataset.metric == "chrf":
+        metric = _chrf()
+        scores["chrf"] = [
+            metric.sentence_score(one, [other]).score / 100
+            for one, other in zip(predicted, expected, strict=True)
+        ]
+    return [dict(zip(scores, map(float, row), strict=True)) for row in zip(*scores.values(), strict=True)]
+
+
+def _exact(predicted: Sequence[str], expected: Sequence[str], dataset: DatasetEntry) -> list[bool]:
+    """Whether each answer is right in whole."""
+    if dataset.fields:
+        shared = _shared_pairs(predicted, expected, dataset.fields)
+        return [2 * both == total for both, total in shared]
+    mark = dataset.answer_mark
+    return [_final(one, mark) == _final(other, mark) for one, other in zip(predicted, expected, strict=True)]
 
 
 def _final(text: str, mark: str) -> str:
@@ -54,20 +80,25 @@ def _final(text: str, mark: str) -> str:
     return text.rpartition(mark)[2].strip().rstrip(".") if mark else text.strip()
 
 
-def _fields_measured(
+def _shared_pairs(
     predicted: Sequence[str], expected: Sequence[str], fields: Sequence[str]
-) -> dict[str, float]:
-    pairs = [
+) -> list[tuple[int, int]]:
+    """Of each row: pairs of a field and its value that both answers have, and how many both have together."""
+    found, right = (
         [{(name, same(value)) for name, value in read_fields(text, fields).items()} for text in texts]
         for texts in (predicted, expected)
-    ]
-    found, right = pairs
-    shared = sum(len(one & other) for one, other in zip(found, right, strict=True))
-    total = sum(map(len, found)) + sum(map(len, right))
-    return {
-        "exact_match": float(np.mean([one == other for one, other in zip(found, right, strict=True)])),
-        "field_f1": 2 * shared / total if total else 0.0,
-    }
+    )
+    return [(len(one & other), len(one) + len(other)) for one, other in zip(found, right, strict=True)]
+
+
+def _f1(shared: int, total: int) -> float:
+    return float(2 * shared / total) if total else 0.0
+
+
+def _chrf() -> Any:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
 
 
 def wrong_fields(predicted: str, expected: str, fields: Sequence[str]) -> tuple[str, ...]:

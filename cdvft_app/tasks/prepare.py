@@ -58,12 +58,14 @@ def prepare(plan: Plan, progress: Progress, should_stop: ShouldStop, rows: Rows 
     task.load_weights(plan, progress)  # after all that can be refused
     lengths = task.lengths(evaluation)
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
+    in_order = [evaluated[place] for place in by_length]
     commits = {plan.model.title: task.commit, plan.dataset.title: rows.commit}
     return Prepared(
         task=task,
         train=train,
         evaluation=Subset(evaluation, by_length),  # type: ignore[arg-type]
-        evaluation_rows=[evaluated[place] for place in by_length],
+        evaluation_rows=in_order,
+        evaluation_inputs=[rows.evaluation.inputs[place] for place in in_order] if task.writes else [],
         lengths=task.lengths(train),
         commits={title: commit for title, commit in commits.items() if commit},
         watched=watched,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
+
+from cdvft_app.tasks import shared_prefix
+
+IGNORED = -100
+"""The label of a place that is not learned, as torch and the Trainer have it."""
+STILL_WRITING = 0.75
+"""Where no more than this share of a batch still writes, the others are left out: copying has its price."""
 
 
 @dataclass(frozen=True)
@@ -33,44 +41,80 @@ def tokens(
     forward: Callable[..., Any] | None = None,
     sampling: Sampling = GREEDY,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The next tokens (B,) of a batch, and the logits (B, vocabulary) that each was chosen by.
+    """The next tokens (B,) of a batch, and the probability (B,) that the model gave each at temperature 1.
 
-    Keys and values of what was read are kept, so that each token costs one step of the model.
+    Keys and values of what was read are kept, so that each token costs one step of the model. A row that has
+    ended goes on with `end`; once a quarter of the rows have, the others go on without them.
 
     Args:
         model: is in evaluation mode while it writes.
         inputs: a batch whose rows end together: input_ids, attention_mask and position_ids.
-        end: the token that ends an answer; a row that has ended goes on with it.
+        end: the token that ends an answer.
         most: tokens at most.
         forward: takes the model's inputs by name in place of `model`.
         sampling: how a token is chosen.
     """
-    parameters = inspect.signature(model.forward).parameters
-    cache_name = "cache" if "cache" in parameters else "past_key_values"  # its name in earlier versions
+    cache_name, call = shared_prefix.cache_argument(model), forward or model
+    more = {"logits_to_keep": 1} if shared_prefix.takes(model, "logits_to_keep") else {}
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(sampling.seed)
-    mask = inputs["attention_mask"].to(device)
-    model_inputs: dict[str, Any] = {name: inputs[name].to(device) for name in ("input_ids", "position_ids")}
-    model_inputs[cache_name] = cache = DynamicCache(config=model.config)
-    ended = torch.zeros(len(mask), dtype=torch.bool, device=device)
+    inputs = {name: inputs[name].to(device) for name in ("input_ids", "attention_mask", "position_ids")}
+    cache = DynamicCache(config=model.config)
+    rows = torch.arange(len(inputs["input_ids"]), device=device)  # those that the batch still has
+    written, shares = torch.full_like(rows, end), torch.ones(len(rows), device=device)
+    ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
     trained = model.training
     model.eval()
     try:
+        if prefix := shared_prefix.common_prefix(inputs):
+            shared, inputs = shared_prefix.split(inputs, prefix)
+            cache = shared_prefix.read(call, model, shared, len(rows))
+        mask = inputs.pop("attention_mask")
+        model_inputs: dict[str, Any] = inputs
         for _ in range(most):
-            if "logits_to_keep" in parameters:
-                model_inputs["logits_to_keep"] = 1
-            outputs: Any = (forward or model)(**model_inputs, attention_mask=mask, use_cache=True)
+            model_inputs |= {"attention_mask": mask, cache_name: cache}
+            outputs: Any = call(**model_inputs, **more, use_cache=True)
             logits = outputs.logits[:, -1]
             token = _chosen(logits, sampling, generator).masked_fill(ended, end)
-            yield token, logits
-            ended |= token == end
+            yield written.index_copy(0, rows, token), shares.index_copy(0, rows, _probability(logits, token))
+            ended = ended | (token == end)
             if ended.all():
                 return
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
             position = model_inputs["position_ids"][:, -1:] + 1
-            model_inputs = {"input_ids": token[:, None], "position_ids": position, cache_name: cache}
+            going = (~ended).nonzero()[:, 0]
+            if len(going) <= STILL_WRITING * len(ended):
+                cache.batch_select_indices(going)
+                token, mask, position, rows, ended = (
+                    one[going] for one in (token, mask, position, rows, ended)
+                )
+            model_inputs = {"input_ids": token[:, None], "position_ids": position}
     finally:
         model.train(trained)
+
+
+@contextmanager
+def merged(model: nn.Module) -> Iterator[None]:
+    """Adapters' updates stand in the weights meanwhile, so that a token costs what it costs without adapter.
+
+    Afterwards the very same weights are back, not those from which the update was taken out again. Weights in
+    less than float32 stay as they are: rounded, the sum would be another model.
+    """
+    layers: list[Any] = [one for one in model.modules() if isinstance(one, BaseTunerLayer) and not one.merged]
+    weights = [layer.get_base_layer().weight for layer in layers]
+    if any(weight.dtype != torch.float32 or type(weight.data) is not Tensor for weight in weights):
+        yield
+        return
+    kept = [weight.data for weight in weights]
+    try:
+        for layer, weight in zip(layers, weights, strict=True):
+            weight.data = weight.data.clone()  # some methods add in place
+            layer.merge()
+        yield
+    finally:
+        for layer, data in zip(layers, kept, strict=True):
+            layer.get_base_layer().weight.data = data
+            layer.merged_adapters.clear()
 
 
 def _chosen(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
@@ -80,9 +124,17 @@ def _chosen(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> T
     return torch.multinomial(shares, 1, generator=generator).squeeze(-1)
 
 
-def probability(logits: Tensor, token: Tensor) -> Tensor:
-    """(B,): what the model itself gave the tokens, at temperature 1."""
+def _probability(logits: Tensor, token: Tensor) -> Tensor:
     return logits.float().softmax(-1).gather(-1, token[:, None]).squeeze(-1)
+
+
+def prompts_of(batch: dict[str, Tensor]) -> list[list[int]]:
+    """The rows of a batch without padding, and without the answers that "labels" has."""
+    found = []
+    for ids, mask, labels in zip(batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True):
+        row = ids[mask.bool()].tolist()
+        found.append(row[: len(row) - int((labels != IGNORED).sum())])
+    return found
 
 
 class Pieces:

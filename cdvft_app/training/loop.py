@@ -130,19 +130,35 @@ class RaceTrainer(Trainer):
         """The task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
         inputs = dict(inputs)
         labels = inputs.pop("labels")
-        outputs = model(**inputs)
+        outputs = self.task.forward(model, inputs, labels)
         loss = self.task.loss(outputs, labels)
         if model.training:
             self._units = self._units + self.task.units(inputs)
             self.peak_resident_bytes = max(self.peak_resident_bytes, self._process.memory_info().rss)
         return (loss, {"logits": self.task.kept(outputs, labels)}) if return_outputs else loss
 
+    def write_answers(self) -> None:
+        """From now on evaluations have answers written, of more rows at once than logits have room for."""
+        self.answers_are_written = True
+        most = max(self.task.written_batch, self.args.per_device_eval_batch_size)
+        self.args.per_device_eval_batch_size = most
+
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """With `answers_are_written`, what the task writes stands in place of what it keeps."""
-        loss, kept, labels = super().prediction_step(model, inputs, *args, **kwargs)
-        if self.answers_are_written:
-            kept = self.task.write(inputs)
-        return loss, kept, labels
+        if not self.answers_are_written:
+            return super().prediction_step(model, inputs, *args, **kwargs)
+        inputs = self._prepare_inputs(inputs)
+        rows, most = len(inputs["labels"]), self.task.evaluation_batch
+        loss = torch.zeros((), device=self.args.device)
+        for start in range(0, rows, most):
+            part = {
+                name: one[start : start + most] if isinstance(one, torch.Tensor) else one
+                for name, one in inputs.items()
+            }
+            of_part, _, _ = super().prediction_step(model, part, True)
+            assert of_part is not None  # there are labels
+            loss += of_part * len(part["labels"]) / rows
+        return loss, self.task.write(inputs), inputs["labels"]
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Leaves the random numbers as they were, so that how often one evaluates changes no history."""

@@ -158,7 +158,7 @@ class _Run:
         self.batch_size = plan.settings.batch_size
         self.plan, self.task, self.model, self.watched = plan, prepared.task, model, prepared.watched
         self.train_examples, self.evaluation_examples = len(prepared.train), len(prepared.evaluation)
-        self.held_out = HeldOut(self.task, prepared.evaluation_rows)
+        self.held_out = HeldOut(self.task, prepared.evaluation_rows, prepared.evaluation_inputs)
         self.folder, self.emit = folder, emit
         self.clock = Clock()
         self.watch = LossWatch(
@@ -250,7 +250,8 @@ class _Run:
         if self.reporter.halted is Halt.PAUSE:
             raise TrainingPaused
         self.reporter.final = True
-        self.trainer.answers_are_written = self.task.writes
+        if self.task.writes:
+            self.trainer.write_answers()
         self.trainer.evaluate()
         evaluation = self.reporter.last_evaluation
         assert evaluation is not None

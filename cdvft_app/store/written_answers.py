@@ -1,0 +1,96 @@
+"""What a finished run wrote to the held-out prompts, in one file of JSON lines in the run's folder.
+
+A line is a `WrittenRow`; they ascend by row. Scores of a row, each in 0..1, are named as the metrics of all
+rows are: exact_match, and field_f1 or chrf where the data has it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+FILE = "written_answers.jsonl"
+MOST_ROWS = 20_000
+MOST_OF_TEXT = 8_000  # characters of a prompt or an answer
+MOST_CHARACTERS = 16 * 2**20  # of all rows
+
+
+class WrittenRow(BaseModel):
+    """A prompt, its place among the evaluation rows as they were loaded, the right and the written answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    row: int
+    prompt: str
+    expected: str
+    written: str
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class WrittenAnswers:
+    """The answers to N prompts."""
+
+    entries: tuple[WrittenRow, ...]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(N) ascending."""
+        return np.array([one.row for one in self.entries], dtype=np.int64)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N) the right answers as text."""
+        return np.array([one.expected for one in self.entries], dtype=object)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """(N) whether the written answer is the right one."""
+        return self.scores("exact_match") == 1
+
+    def scores(self, name: str) -> np.ndarray:
+        """(N) the score of each row.
+
+        Raises:
+            KeyError: the rows have no score of that name.
+        """
+        return np.array([one.scores[name] for one in self.entries], dtype=np.float64)
+
+
+def write(folder: Path, entries: Iterable[WrittenRow]) -> int:
+    """Save answers, in any order; of a large set those of the first rows, which were drawn at random.
+
+    Long texts are cut, after they were scored. Returns how many rows were kept.
+    """
+    lines: list[str] = []
+    room = MOST_CHARACTERS
+    for one in sorted(entries, key=lambda entry: entry.row)[:MOST_ROWS]:
+        texts = {name: _cut(getattr(one, name)) for name in ("prompt", "expected", "written")}
+        line = one.model_copy(update=texts).model_dump_json()
+        room -= len(line)
+        if room < 0:
+            break
+        lines.append(line + "\n")
+    unfinished = folder / f"{FILE}.unfinished"
+    unfinished.write_text("".join(lines), encoding="utf-8")
+    os.replace(unfinished, folder / FILE)
+    return len(lines)
+
+
+def read(folder: Path) -> WrittenAnswers | None:
+    """What `write` saved; None where no such file can be read, as for runs of earlier versions."""
+    try:
+        *lines, rest = (folder / FILE).read_text(encoding="utf-8").split("\n")
+        entries = tuple(WrittenRow.model_validate_json(line) for line in lines)
+    except (OSError, ValueError, ValidationError):
+        return None
+    return None if rest else WrittenAnswers(entries)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]}…"

@@ -1,0 +1,51 @@
+"""Answers that were written are kept row by row, and no more of them than there is room for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cdvft_app.store import predictions, written_answers
+from cdvft_app.store.written_answers import WrittenRow
+
+
+def row(place: int, right: bool = True, written: str = "n: 1") -> WrittenRow:
+    scores = {"exact_match": float(right), "field_f1": 1.0 if right else 0.5}
+    return WrittenRow(row=place, prompt=f"go {place}", expected="n: 1", written=written, scores=scores)
+
+
+def test_answers_come_back_in_the_order_of_their_rows(tmp_path):
+    assert (
+        written_answers.write(tmp_path, [row(5), row(2, right=False), row(3, written="a\nb — “ü”\u2028c")])
+        == 3
+    )
+    found = written_answers.read(tmp_path)
+    assert found.rows.tolist() == [2, 3, 5]
+    assert found.correct.tolist() == [False, True, True]
+    assert found.scores("field_f1").tolist() == [0.5, 1.0, 1.0]
+    assert found.labels.tolist() == ["n: 1"] * 3
+    assert found.entries[1].written == "a\nb — “ü”\u2028c"
+    assert predictions.read_either(tmp_path) == found
+
+
+def test_of_a_classifier_its_predictions_are_found(tmp_path):
+    assert predictions.read_either(tmp_path) is None
+    predictions.write(tmp_path, np.arange(2), np.array([0, 1]), np.eye(2))
+    assert predictions.read_either(tmp_path).correct.tolist() == [True, True]
+
+
+def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(written_answers, "MOST_ROWS", 3)
+    monkeypatch.setattr(written_answers, "MOST_OF_TEXT", 8)
+    assert written_answers.write(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 3
+    found = written_answers.read(tmp_path)
+    assert found.rows.tolist() == [1, 2, 3] and {one.written for one in found.entries} == {"xxxxxxxx…"}
+    line = len((tmp_path / written_answers.FILE).read_text().splitlines()[0])
+    monkeypatch.setattr(written_answers, "MOST_CHARACTERS", 2 * line)
+    assert written_answers.write(tmp_path, [row(place, written="x" * 20) for place in (4, 3, 2, 1)]) == 2
+
+
+@pytest.mark.parametrize("text", ["{", '{"row": 1}\n', "[]\n", "\n"])
+def test_a_damaged_file_is_as_none(tmp_path, text):
+    (tmp_path / written_answers.FILE).write_text(text)
+    assert written_answers.read(tmp_path) is None

@@ -1,0 +1,94 @@
+"""What all prompts begin with is read once: loss and gradients are those of reading every row whole."""
+
+from __future__ import annotations
+
+import pytest
+import tiny_models
+import torch
+
+from cdvft_app.catalog.download import never, silent
+from cdvft_app.tasks import shared_prefix
+from cdvft_app.tasks.prepare import prepare
+from cdvft_app.training import trainable
+
+BEGIN = "<|start|>s Say it.<|end|><|start|>u "  # a token a letter, and one each for what is in <| |>
+
+
+def batch_of(task, rows):
+    examples = task.examples(rows.train.inputs[:5], rows.train.labels[:5])
+    return task.collate([examples[place] for place in range(5)])
+
+
+def gradients(task, model, batch):
+    labels = batch["labels"]
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    model.zero_grad()
+    loss = task.loss(task.forward(model, inputs, labels), labels)
+    loss.backward()
+    named = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
+    return loss.detach(), named
+
+
+@pytest.fixture
+def plan(answer_plan, tmp_path):
+    """`plan(kind, method)`: on a tiny model of that architecture."""
+
+    def make(kind, method, **more):
+        targets = {"target_modules": ("attn.c_proj",)} if kind == "gpt2" else {}
+        return answer_plan(method, folder=tiny_models.causal(tmp_path, kind), **targets, **more)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "case", [("llama", "cdvft"), ("llama", "full"), ("qwen2", "lora"), ("gpt2", "fourierft")]
+)
+def test_loss_and_gradients_are_those_of_whole_rows(case, plan, answer_rows, monkeypatch):
+    plan = plan(*case)
+    task = prepare(plan, silent, never, answer_rows).task
+    model = trainable.build(plan.settings, task.model, task.head)
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    model.double().eval()  # without GPT-2's dropout
+    read = []
+    forward = shared_prefix.forward
+    monkeypatch.setattr(shared_prefix, "forward", lambda *given: read.append(given[-1]) or forward(*given))
+    shared, by_shared = gradients(task, model, batch_of(task, answer_rows))
+    monkeypatch.setattr(shared_prefix, "common_prefix", lambda *given: 0)
+    whole, by_whole = gradients(task, model, batch_of(task, answer_rows))
+    letters = zip(*answer_rows.train.inputs[:5], strict=False)  # each a token
+    alike = next(place for place, here in enumerate(letters) if len(set(here)) > 1)
+    assert alike > 3 and read == [len(task.tokenizer(BEGIN).input_ids) + alike]
+    torch.testing.assert_close(shared, whole, rtol=0, atol=1e-12)
+    assert by_shared.keys() == by_whole.keys() and by_whole
+    for name, gradient in by_whole.items():
+        torch.testing.assert_close(by_shared[name], gradient, rtol=0, atol=1e-10)
+
+
+def test_a_prefix_never_takes_a_whole_prompt_and_is_worth_a_pass():
+    ids = torch.arange(1, 21).repeat(3, 1)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    assert shared_prefix.common_prefix(inputs) == 19
+    assert shared_prefix.common_prefix(inputs, torch.tensor([2, 8, 3])) == 11, "a prompt of 12"
+    assert shared_prefix.common_prefix(inputs, torch.tensor([2, 12, 3])) == 0, "too few are left"
+    ids[1, 9] = 99
+    assert shared_prefix.common_prefix(inputs) == 9
+    padded = {"input_ids": ids, "attention_mask": ids.new_ones(ids.shape)}
+    padded["attention_mask"][0, :2] = 0  # row 0 begins two places later, with a 3
+    assert shared_prefix.common_prefix(padded) == 0
+    one = {name: value[:1] for name, value in inputs.items()}
+    assert shared_prefix.common_prefix(one) == 0
+
+
+@pytest.mark.parametrize(("kind", "checkpointing"), [("llama", True), ("gpt2", False)])
+def test_training_reads_whole_rows_where_a_shared_pass_would_differ(
+    kind, checkpointing, plan, answer_rows, monkeypatch
+):
+    """Where activations are computed twice, and where dropout draws, as GPT-2's does."""
+    task = prepare(plan(kind, "lora", gradient_checkpointing=checkpointing), silent, never, answer_rows).task
+    monkeypatch.setattr(shared_prefix, "forward", lambda *given: pytest.fail("a prefix was shared"))
+    batch = batch_of(task, answer_rows)
+    labels = batch.pop("labels")
+    task.forward(task.model.train(), batch, labels)
