@@ -5,7 +5,7 @@
 Every run is the recipe's own: its learning rates, its evaluation rows. Runs follow one another in one
 process. Writes benchmarks/results/default_race.json after every run; run again to go on where it was cut off.
 A run is done again when its settings in the catalogue have changed. `wrong` holds the evaluation rows that a
-classifier got wrong, so that methods can be compared row by row.
+run got wrong (a class, or an answer that it wrote), so that methods can be compared row by row.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
     began = time.perf_counter()
     try:
         done = train_plan(plan, emit, lambda: False, folder)
-        kept = predictions.read(folder)
+        kept = predictions.read_either(folder)
     finally:
         shutil.rmtree(folder)
     started = next(event for event in events if isinstance(event, Started))
@@ -84,7 +84,7 @@ def same(run: dict[str, Any], recipe: str, method: str, seed: int) -> bool:
         run["recipe"] == recipe
         and RunSettings.model_validate(run["settings"]) == plan.settings
         and run["head_learning_rate"] == head_learning_rate(plan)
-        and ("wrong" in run or run["metric_name"] != "accuracy")
+        and ("wrong" in run or run["metric_name"] not in ("accuracy", "exact_match"))
     )
 
 

@@ -19,6 +19,7 @@ from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.written_answers import WrittenAnswers
 
 SIGNIFICANCE_LEVEL = 0.05
 """The test's significance level: a difference counts where p is below it."""
@@ -51,8 +52,12 @@ def mcnemar(first_alone: int, second_alone: int) -> float:
     return min(1.0, 2 * total / 2**pairs)
 
 
-def compare(first: Predictions, second: Predictions) -> Paired | None:
-    """Of two classifiers; None where they did not answer the same rows."""
+Answers = Predictions | WrittenAnswers
+"""Of which each row is right or wrong: of a classifier, or of a model that writes."""
+
+
+def compare(first: Answers, second: Answers) -> Paired | None:
+    """Of two runs; None where they did not answer the same rows."""
     if not (np.array_equal(first.rows, second.rows) and np.array_equal(first.labels, second.labels)):
         return None
     one, other = first.correct, second.correct
@@ -62,7 +67,7 @@ def compare(first: Predictions, second: Predictions) -> Paired | None:
 def of_runs(store: RunStore, first: str, second: str) -> Paired | None:
     """Of two runs by their ids; None where one of them keeps no answers, or for other rows."""
     try:
-        one, other = (predictions.read(store.folder(run_id)) for run_id in (first, second))
+        one, other = (predictions.read_either(store.folder(run_id)) for run_id in (first, second))
     except StoreError:  # the recorded race, or a run that was deleted meanwhile
         return None
     return compare(one, other) if one and other else None

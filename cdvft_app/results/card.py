@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html import escape
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
@@ -14,9 +15,12 @@ from cdvft_app.judging.run_flops import extra_flops
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import Form, lines
 from cdvft_app.results.lora import Conversion
+from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.tasks.saved import TaskRecord
 
 CURVE = "loss.png"
+SHOWN = 4  # held-out prompts
+MOST_OF_TEXT = 400  # characters of a prompt or an answer
 CITATION = """\
 @inproceedings{ding2025cdvft,
   title     = {Parameter-Efficient Fine-Tuning with Circulant and Diagonal Vectors},
@@ -29,9 +33,18 @@ CITATION = """\
 
 
 def card(
-    run: FinishedRun, task: TaskRecord, form: Form, conversion: Conversion | None = None, curve: bool = False
+    run: FinishedRun,
+    task: TaskRecord,
+    form: Form,
+    *,
+    conversion: Conversion | None = None,
+    curve: bool = False,
+    written: WrittenAnswers | None = None,
 ) -> ModelCard:
-    """The card of a run exported in this form; `curve`: whether the loss lies beside it as a picture."""
+    """The card of a run exported in this form.
+
+    `curve`: whether the loss lies beside it as a picture; `written`: what it wrote to the held-out prompts.
+    """
     title = f"{run.label} on {run.plan.model.title}: {run.plan.dataset.title}"
     parts = [
         f"# {title}",
@@ -44,6 +57,7 @@ def card(
         "## How well it does, and what it cost",
         _table(run),
         f"![Loss of each step, its moving mean, and of the evaluations]({CURVE})" if curve else "",
+        _answers(written) if written and written.entries else "",
         "## What it was trained on",
         _sources(run, task),
         "All settings of the run:",
@@ -194,6 +208,23 @@ def _table(run: FinishedRun) -> str:
             )
         )
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _answers(written: WrittenAnswers) -> str:
+    """The first of the held-out rows, which were drawn at random: no row is chosen for its answer."""
+    rows = [
+        f"| {_cell(one.prompt)} | {_cell(one.expected)} | {_cell(one.written)} | {'yes' if right else 'no'} |"
+        for one, right in zip(written.entries[:SHOWN], written.correct, strict=False)
+    ]
+    right = f"{int(written.correct.sum()):,} of {len(written.entries):,}"
+    head = f"Answers to {right} held-out prompts are right in whole. The first of these prompts:"
+    return "\n".join([head, "", "| Prompt | Right answer | Written | Right |", "|---|---|---|---|", *rows])
+
+
+def _cell(text: str) -> str:
+    """A text of several lines inside a table of Markdown."""
+    cut = text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]}…"
+    return "<br>".join(escape(line).replace("|", "\\|") for line in cut.splitlines())
 
 
 def _sources(run: FinishedRun, task: TaskRecord) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
+from cdvft_app.results import held_out
 from cdvft_app.results.card import CURVE, card
 from cdvft_app.results.curve import write_curve
 from cdvft_app.results.errors import ResultsError, no_room
@@ -19,6 +20,7 @@ from cdvft_app.results.loading import BASE, Form
 from cdvft_app.results.lora import write_lora
 from cdvft_app.results.merged import write_base, write_merged
 from cdvft_app.results.requirements import write_requirements
+from cdvft_app.store import written_answers
 from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.saved import TaskRecord
@@ -101,7 +103,8 @@ def _write(store: RunStore, export: Export, folder: Path, progress: Progress) ->
     )
     rows = losses(store, run)
     drawn = write_curve(rows, run.colour, f"{run.label}: loss, evaluations as circles", folder / CURVE)
-    card(run, task, form, conversion, drawn).save(folder / "README.md")
+    written = written_answers.read(held_out.folder(store, run))
+    card(run, task, form, conversion=conversion, curve=drawn, written=written).save(folder / "README.md")
 
 
 def _needs_cdvft(export: Export, task: TaskRecord) -> bool:

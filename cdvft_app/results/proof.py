@@ -17,8 +17,13 @@ from torch import Tensor, nn
 from cdvft.layer import CDVFTLayer
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, load
+from cdvft_app.tasks.base import Task
+from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.labelled import LabelledTask
 from cdvft_app.training import finished, trainable
+
+WRITTEN = 32
+"""Tokens of an answer at which models are compared, at most."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,8 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
     if run.weights != "adapter":
         raise ResultsError(f"{run.label} has no adapter, so there is nothing to merge or to switch off.")
     task, model = load(run)
-    if not isinstance(task, LabelledTask):
-        raise ResultsError("Models that write are not proved here: the proof compares scores of labels.")
     adapted = cast(PeftModel, model)
-
-    def logits(of: nn.Module) -> Tensor:
-        return task.logits(inputs, of.eval())
-
+    logits = _logits_of(task, inputs)
     learned = logits(adapted)
     with adapted.disable_adapter():
         switched_off = logits(adapted)
@@ -85,6 +85,24 @@ def prove(run: FinishedRun, inputs: Sequence[Any]) -> Proof:
         shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
     tensors = tuple((name, shape, int(torch.tensor(shape).prod())) for name, shape in shapes.items())
     return Proof(checks, file.stat().st_size, tensors)
+
+
+def _logits_of(task: Task, inputs: Sequence[Any]) -> Callable[[nn.Module], Tensor]:
+    """What gives a model's logits for the inputs: of the labels, or of each token of its answers."""
+    if isinstance(task, LabelledTask):
+        return lambda of: task.logits(inputs, of.eval())
+    assert isinstance(task, GenerationTask)
+    examples = task.examples(inputs)
+    prompts = [examples[place] for place in range(len(examples))]
+    answers = task.write(task.collate(prompts), WRITTEN).tolist()
+    batch = task.collate([{**one, "labels": row} for one, row in zip(prompts, answers, strict=True)])
+    labels = batch.pop("labels")
+
+    @torch.no_grad()
+    def of_answers(model: nn.Module) -> Tensor:
+        return task.answer_logits(model.eval()(**batch), labels).float()
+
+    return of_answers
 
 
 def _by_fft(adapted: nn.Module, logits: Callable[[nn.Module], Tensor]) -> list[tuple[str, Tensor, Tensor]]:

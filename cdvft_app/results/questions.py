@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from cdvft_app.catalog.rows import Split
-from cdvft_app.results import held_out, inputs
+from cdvft_app.results import held_out, inputs, written_rows
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.written_answers import WrittenAnswers
 
 MOST_RUNS = 6
 ROWS_A_PAGE = 10
@@ -118,11 +120,14 @@ class Questions:
         """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
         runs = [find(self._store, run_id) for run_id in run_ids[:2]]
         folders = [held_out.folder(self._store, run) for run in runs]
-        answers = [kept for folder in folders if (kept := predictions.read(folder))]
-        if len(answers) < len(runs):
+        kept = [found for folder in folders if (found := predictions.read_either(folder))]
+        if len(kept) < len(runs):
             raise ResultsError("These runs keep no answers for their rows.")
-        if not all(np.array_equal(one.rows, answers[0].rows) for one in answers):
+        if not all(np.array_equal(one.rows, kept[0].rows) for one in kept):
             raise ResultsError("These two did not answer the same rows.")
+        if written := [one for one in kept if isinstance(one, WrittenAnswers)]:
+            return _written_page(written, show, start, runs[0])
+        answers = [one for one in kept if isinstance(one, Predictions)]
         places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
         page = places[start : start + ROWS_A_PAGE]
         return {"count": len(places), "rows": held_out.table_rows(self._held_out(runs[0]), answers, page)}
@@ -138,6 +143,8 @@ class Questions:
         run = find(self._store, run_id)
         models = self._models([find(self._store, one) for one in with_runs[:MOST_RUNS]])
         folder = held_out.folder(self._store, run)
+        if run.plan.model.kind == "generation":
+            return written_rows.answer(run, models, self._held_out(run), folder)
         return held_out.answer(run, models, self._held_out(run), folder, MOST_ANSWERED)
 
     def _held_out(self, run: FinishedRun) -> Split:
@@ -154,6 +161,14 @@ class Questions:
             self._loaded = None  # its memory is free before the next is loaded
             self._loaded = key, load(runs)
         return self._loaded[1]
+
+
+def _written_page(
+    answers: Sequence[WrittenAnswers], show: str, start: int, run: FinishedRun
+) -> dict[str, Any]:
+    places = written_rows.chosen(show, answers[0], answers[1] if len(answers) > 1 else None)
+    page = places[start : start + ROWS_A_PAGE]
+    return {"count": len(places), "rows": written_rows.table_rows(answers, page, run.plan.dataset)}
 
 
 def _checked_inputs(

@@ -18,11 +18,20 @@ TRAINING = ("transformers", "accelerate", "datasets", "scikit-learn")
 
 
 def write_requirements(
-    kind: Kind, folder: Path, *, with_peft: bool, with_library: bool, training: bool = False
+    kind: Kind,
+    folder: Path,
+    *,
+    with_peft: bool,
+    with_library: bool,
+    training: bool = False,
+    more: tuple[str, ...] = (),
 ) -> None:
-    """`requirements.txt` for what is in the folder; `with_library`: also this library's wheel."""
+    """`requirements.txt` for what is in the folder; `with_library`: also this library's wheel.
+
+    `more` are further packages that it needs.
+    """
     of_peft = ("peft",) if with_peft or with_library else ()
-    names = dict.fromkeys((*PACKAGES[kind], *of_peft, *(TRAINING if training else ())))
+    names = dict.fromkeys((*PACKAGES[kind], *of_peft, *(TRAINING if training else ()), *more))
     lines = [f"{name}=={version(name).partition('+')[0]}" for name in names]
     if with_library:
         wheel.write_wheel(folder / wheel.NAME)

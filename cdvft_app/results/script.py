@@ -19,8 +19,7 @@ from peft import PeftConfig
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.rows import Rows, Split, load_rows
-from cdvft_app.results import script_text
-from cdvft_app.results.errors import ResultsError
+from cdvft_app.results import script_of_writers, script_text
 from cdvft_app.results.export import appearing, pack
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import BASE
@@ -70,11 +69,6 @@ def zip_script(run: FinishedRun, notebook: bool, out: Path, progress: Progress =
 
 def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, rows: Rows | None) -> None:
     plan, settings = run.plan, run.plan.settings
-    if plan.model.pooling == "none":
-        raise ResultsError(
-            "Scripts are written for classifiers only, so far. Take this run home as an adapter, as LoRA or "
-            "merged, or train it again by the command line on its card on the Train tab."
-        )
     assert settings.train_examples and settings.evaluation_examples
     rows = rows or load_rows(
         plan.dataset,
@@ -90,41 +84,84 @@ def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, r
     base, revision = (task.base_model, task.revision) if task else plan.model.base(None)
     if base is None:
         write_base(plan, folder / BASE, progress)
-    text = script_text.write(
-        title=f"{run.label} on {plan.model.title}: {plan.dataset.title}",
-        kind=plan.model.kind,
-        pooling=plan.model.pooling,
-        pairs=not isinstance(rows.train.inputs[0], str),
-        metric=plan.dataset.metric,
-        method=_method(run),
-        settings=_settings(plan, rows, base or BASE, revision, task is None or task.is_sized),
+    sized = task is None or task.is_sized
+    text = _text(run, rows, _settings(run, rows, base or BASE, revision), sized)
+    write_requirements(
+        plan.model.kind, folder, with_peft=True, with_library=True, training=True, more=_packages(plan)
     )
-    write_requirements(plan.model.kind, folder, with_peft=True, with_library=True, training=True)
     if notebook:
         (folder / NOTEBOOK).write_text(json.dumps(_notebook(text), indent=1), encoding="utf-8")
     else:
         (folder / SCRIPT).write_text(text, encoding="utf-8")
 
 
-def _settings(plan: Plan, rows: Rows, base: str, revision: str | None, is_sized: bool) -> dict[str, Any]:
-    """The constants at the top of the script."""
+def _text(run: FinishedRun, rows: Rows, constants: dict[str, Any], is_sized: bool) -> str:
+    """The script; `is_sized`: whether an image model is told the images' size."""
+    plan = run.plan
+    title = f"{run.label} on {plan.model.title}: {plan.dataset.title}"
+    if plan.model.pooling == "none":
+        return script_of_writers.write(
+            title=title,
+            dataset=plan.dataset,
+            method=_method(run),
+            settings=constants | _of_writers(plan),
+            bits=plan.settings.bits if plan.settings.bits in (4, 8) else None,
+        )
+    return script_text.write(
+        title=title,
+        kind=plan.model.kind,
+        pooling=plan.model.pooling,
+        pairs=not isinstance(rows.train.inputs[0], str),
+        metric=plan.dataset.metric,
+        method=_method(run),
+        settings=constants | _of_classifiers(plan, rows, is_sized),
+    )
+
+
+def _packages(plan: Plan) -> tuple[str, ...]:
+    """What the script of a run needs and others do not."""
+    chrf = ("sacrebleu",) if plan.dataset.metric == "chrf" else ()
+    return (*chrf, *(("bitsandbytes",) if plan.settings.bits in (4, 8) else ()))
+
+
+def _of_classifiers(plan: Plan, rows: Rows, is_sized: bool) -> dict[str, Any]:
+    """What only their scripts name."""
     own = plan.settings
-    steps = schedule.total_steps(own, len(rows.train))
     image: dict[str, Any] = {"MAX_LENGTH": own.max_length}
     if plan.model.kind == "image":
         image = {"IMAGE_SIZE": own.image_size, "SIZED": {"img_size": own.image_size} if is_sized else {}}
     return {
-        "BASE": base,
-        "REVISION": revision,
         "LABELS": list(rows.labels),
         **image,
+        "HEAD_LEARNING_RATE": arguments.head_learning_rate(plan),
+    }
+
+
+def _of_writers(plan: Plan) -> dict[str, Any]:
+    own = plan.settings
+    return {
+        "INSTRUCTION": plan.dataset.instruction,
+        "MAX_LENGTH": own.max_length,
+        "GRADIENT_ACCUMULATION": own.gradient_accumulation or 1,
+        "GRADIENT_CHECKPOINTING": own.gradient_checkpointing,
+        "PRECISION": own.precision,
+        "HALF": own.precision == "bfloat16" and own.method.key != "full",
+    }
+
+
+def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> dict[str, Any]:
+    """The constants that stand at the top of every script."""
+    own = run.plan.settings
+    steps = run.record.total_steps or schedule.total_steps(own, len(rows.train))
+    return {
+        "BASE": base,
+        "REVISION": revision,
         "SEED": own.seed,
         "STEPS": steps,
         "WARMUP_STEPS": math.ceil(own.warmup_ratio * steps),
         "SCHEDULE": "constant_with_warmup" if own.schedule == "constant" else own.schedule,
         "BATCH_SIZE": own.batch_size,
         "LEARNING_RATE": own.method.learning_rate,
-        "HEAD_LEARNING_RATE": arguments.head_learning_rate(plan),
         "WEIGHT_DECAY": own.weight_decay,
     }
 

@@ -24,14 +24,15 @@ def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], paired: Paired
     """A confusion matrix a run, the scores of each class, and the paired test in a sentence."""
     counted = [scores.confusion(answers) for _, _, answers in runs]
     matrices = "".join(_matrix(one, matrix, labels) for one, matrix in zip(runs, counted, strict=True))
-    tested = _paired_test(runs, paired) if len(runs) > 1 else ""
+    tested = paired_test(runs, paired) if len(runs) > 1 else ""
     return f'{tested}<div class="matrices">{matrices}</div>{_per_class(runs, counted, labels)}'
 
 
-def _paired_test(runs: Sequence[RunAnswers], paired: Paired | None) -> str:
+def paired_test(runs: Sequence[tuple[str, str, object]], paired: Paired | None) -> str:
+    """Of the first two runs: which rows each alone got right, and whether that shows a difference."""
     if paired is None:
         return '<p class="quiet">These two did not answer the same rows, so no row tells them apart.</p>'
-    (first, _, _), (second, _, _) = runs
+    first, second = (title for title, *_ in runs)
     verdict = "a difference" if paired.differ else "no difference beyond chance"
     return (
         f"<p>{escape(first)} alone is right on {paired.first_alone:,} of {paired.rows:,} rows, "

@@ -8,21 +8,29 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.judging import paired
-from cdvft_app.results import held_out
+from cdvft_app.results import held_out, written_rows
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.questions import MOST_ANSWERED, ROWS_A_PAGE
 from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.use import example_tables, races
+from cdvft_app.ui.use import example_tables, races, written_tables
 from cdvft_app.ui.use.html import problem
 
 SHOWN = (
     ("Surest mistakes", "mistakes"),
     ("The two disagree", "disagree"),
     ("Surely right", "right"),
+    ("All", "all"),
+)
+SHOWN_OF_ANSWERS = (
+    ("Mistakes, the worst first", "mistakes"),
+    ("Only one is right", "disagree"),
+    ("Right", "right"),
     ("All", "all"),
 )
 SHOWN_OF_NUMBERS = (
@@ -33,11 +41,7 @@ SHOWN_OF_NUMBERS = (
 )
 NONE_KEPT = (
     '<p class="quiet">These runs kept no answers for the held-out rows; those of an earlier version did not. '
-    f"The rows can be answered now, the first {MOST_ANSWERED:,} at most.</p>"
-)
-OF_CLASSIFIERS = (
-    '<p class="quiet">Only labels are compared row by row. These models write: ask them above, and read '
-    "their score over all held-out rows on the Train tab.</p>"
+    "The rows can be answered now, the first {most:,} at most.</p>"
 )
 TEST = r"""Rows that both get right, or both wrong, do not say which method is better. Of the others, $b$ are
 right with the first alone and $c$ with the second alone. Were both equally good, $b$ would be as the heads of
@@ -76,20 +80,20 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
     def shown(group_id: object, chosen: Sequence[object], labels: bool) -> list[Any]:
         """The scores of the chosen runs; `labels`: fill the choice of labels, too."""
         runs = _chosen(app, group_id, chosen)
-        if runs and runs[0].plan.model.kind == "generation":
-            return [OF_CLASSIFIERS, *[gr.update(visible=False)] * 3, gr.skip(), gr.skip()]
-        kept = [(run.label, run.record.method, _predictions(app, run)) for run in runs]
-        named = [(title, method, answers) for title, method, answers in kept if answers]
-        lacking, regression = len(named) < len(kept), bool(runs) and not runs[0].labels
-        which = [one for one in (SHOWN_OF_NUMBERS if regression else SHOWN) if _possible(one[1], len(runs))]
+        named = [(run.label, run.record.method, kept) for run in runs if (kept := _predictions(app, run))]
+        writes = bool(runs) and runs[0].plan.model.kind == "generation"
+        lacking, regression = len(named) < len(runs), bool(runs) and not (writes or runs[0].labels)
+        shows = SHOWN_OF_ANSWERS if writes else SHOWN_OF_NUMBERS if regression else SHOWN
+        which = [one for one in shows if _possible(one[1], len(runs))]
         offered = [("Any", -1), *((name, place) for place, name in enumerate(runs[0].labels))] if runs else []
+        none_kept = NONE_KEPT.format(most=written_rows.MOST_ANSWERED if writes else MOST_ANSWERED)
         return [
-            NONE_KEPT if lacking else _scores(runs, named) if runs else "",
+            none_kept if lacking else _scores(runs, named) if runs else "",
             gr.update(visible=lacking and bool(runs)),
             gr.update(visible=bool(runs) and not lacking),
             gr.update(visible=len(runs) > 1 and not regression),
             gr.update(choices=which, value=None) if labels else gr.skip(),
-            gr.update(choices=offered, value=-1, visible=not regression) if labels else gr.skip(),
+            gr.update(choices=offered, value=-1, visible=not (regression or writes)) if labels else gr.skip(),
         ]
 
     def open_race(group_id: object) -> list[Any]:
@@ -123,7 +127,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
             return [problem(str(error)), 0, gr.update(visible=False), gr.skip(), gr.skip()]
         count, last = found["count"], min(at + ROWS_A_PAGE, found["count"])
         head = f'<p class="quiet">{at + 1:,} to {last:,} of {count:,} rows</p>' if count else ""
-        table = example_tables.of_rows(found, [run.label for run in runs], runs[0].labels)
+        table = _rows(found, runs)
         more = last < count
         return [
             head + table, at, gr.update(visible=at > 0 or more),
@@ -165,11 +169,24 @@ def _possible(show: str, runs: int) -> bool:
     return show != "disagree" or runs > 1
 
 
-def _scores(runs: Sequence[FinishedRun], named: Sequence[example_tables.RunAnswers]) -> str:
-    if not runs[0].labels:
-        return example_tables.of_numbers(named)
+def _scores(
+    runs: Sequence[FinishedRun], named: Sequence[tuple[str, str, Predictions | WrittenAnswers]]
+) -> str:
+    written = [(title, key, one) for title, key, one in named if isinstance(one, WrittenAnswers)]
+    answered = [(title, key, one) for title, key, one in named if isinstance(one, Predictions)]
+    if answered and not runs[0].labels:
+        return example_tables.of_numbers(answered)
     test = paired.compare(named[0][2], named[1][2]) if len(named) > 1 else None
-    return example_tables.of_classes(named, runs[0].labels, test)
+    if written:
+        return written_tables.of_answers(written, runs[0].plan.dataset.fields, test)
+    return example_tables.of_classes(answered, runs[0].labels, test)
+
+
+def _rows(found: dict[str, Any], runs: Sequence[FinishedRun]) -> str:
+    titles = [run.label for run in runs]
+    if runs[0].plan.model.kind == "generation":
+        return written_tables.of_rows(found, titles, runs[0].plan.dataset.fields)
+    return example_tables.of_rows(found, titles, runs[0].labels)
 
 
 def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[FinishedRun]:
@@ -178,5 +195,5 @@ def _chosen(app: AppState, group_id: object, run_ids: Sequence[object]) -> list[
     return [runs[run_id] for run_id in dict.fromkeys(run_ids) if isinstance(run_id, str) and run_id in runs]
 
 
-def _predictions(app: AppState, run: FinishedRun) -> predictions.Predictions | None:
-    return predictions.read(held_out.folder(app.store, run))
+def _predictions(app: AppState, run: FinishedRun) -> Predictions | WrittenAnswers | None:
+    return predictions.read_either(held_out.folder(app.store, run))

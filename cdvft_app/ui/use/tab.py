@@ -87,13 +87,12 @@ def build(app: AppState) -> OnVisit:
             examples.section(app, answering, race, ASKING)
             gr.HTML("<h2>One of them</h2>", apply_default_css=False)
             run = gr.Radio([], label="Method", elem_id="use-run")
-            with gr.Column() as of_labels:  # the proof compares their scores
-                gr.HTML(
-                    "<h3>Prove</h3><p class='hint'>Merged, switched off and saved, on what is above.</p>",
-                    apply_default_css=False,
-                )
-                prove = gr.Button("Prove it", elem_id="use-prove")
-                proved = gr.HTML(elem_id="use-proof", apply_default_css=False)
+            gr.HTML(
+                "<h3>Prove</h3><p class='hint'>Merged, switched off and saved, on what is above.</p>",
+                apply_default_css=False,
+            )
+            prove = gr.Button("Prove it", elem_id="use-prove")
+            proved = gr.HTML(elem_id="use-proof", apply_default_css=False)
             gr.HTML("<h3>Take home</h3>", apply_default_css=False)
             form = gr.Radio(list(FORMS), value="adapter", label="As", elem_id="use-form")
             rank = gr.Number(
@@ -110,7 +109,7 @@ def build(app: AppState) -> OnVisit:
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
         if not runs:
-            return [gr.update(visible=False), *[gr.skip()] * 12, "", "", "", "", gr.update(visible=False)]
+            return [gr.update(visible=False), *[gr.skip()] * 10, "", "", "", "", gr.update(visible=False)]
         kind = runs[0].plan.model.kind
         text = kind == "text"
         named = [(one.label, one.record.id) for one in runs]
@@ -124,8 +123,7 @@ def build(app: AppState) -> OnVisit:
             *at.opened(runs[0]),
             _quiet(races.first_needs(runs[0])),
             gr.update(choices=named, value=named[0][1]),
-            gr.update(visible=kind != "generation"),
-            gr.update(choices=_forms(kind), value="adapter"),
+            gr.update(value="adapter"),
             "",
             "",
             "",
@@ -143,7 +141,6 @@ def build(app: AppState) -> OnVisit:
         *at.outputs,
         waits,
         run,
-        of_labels,
         form,
         example_message,
         answered,
@@ -237,11 +234,6 @@ def _offer(app: AppState) -> dict[str, Any]:
     offered = races.choices(app.store)
     own = any(group_id != recorded.GROUP for _, group_id in offered)
     return {"choices": offered, "info": READY if own else ONLY_RECORDED if offered else NONE_YET}
-
-
-def _forms(kind: str) -> list[tuple[str, str]]:
-    """In what forms a run of this kind of model is taken home; scripts are written for classifiers."""
-    return [form for form in FORMS if kind != "generation" or form[1] not in ("script", "notebook")]
 
 
 def _progress_to(bar: gr.Progress) -> Callable[[float | None, str], None]:

@@ -24,6 +24,7 @@ from cdvft_app.results.export import Export, write_folder, write_zip
 from cdvft_app.training import finished
 
 TEXT = "the plot the film good a very fine film"
+PROMPT = "go go go 2"
 PICTURE = np.arange(0, 144, dtype=np.uint8).reshape(12, 12)
 
 
@@ -35,13 +36,16 @@ class OfNoHub(ModelEntry):
 
 
 @pytest.fixture(scope="module")
-def runs(request, trained, text_plan, image_plan, roberta_folder):
+def runs(request, trained, roberta_folder):
     """Each kind of run that a test asks for, trained once."""
     made = {}
 
     def run(kind: str, method: str):
         if (kind, method) not in made:
-            plan = (image_plan if kind == "image" else text_plan)(method, max_steps=4, learning_rate=0.1)
+            name = kind if kind in ("image", "answer") else "text"
+            rows, make = (request.getfixturevalue(f"{name}_{what}") for what in ("rows", "plan"))
+            rate = 0.005 if (kind, method) == ("answer", "full") else 0.1
+            plan = make(method, max_steps=4, learning_rate=rate)
             if kind == "first token":
                 model = dataclasses.replace(
                     get_model("roberta_base"), source="local", location=str(roberta_folder)
@@ -49,7 +53,6 @@ def runs(request, trained, text_plan, image_plan, roberta_folder):
                 plan = dataclasses.replace(plan, model=model)
             if kind == "image":
                 plan = dataclasses.replace(plan, model=OfNoHub(**vars(plan.model)))
-            rows = request.getfixturevalue("image_rows" if kind == "image" else "text_rows")
             made[kind, method] = trained(plan, rows)
         return made[kind, method]
 
@@ -114,6 +117,31 @@ def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_
     if form == "merged":
         assert not any(word in lines_of(folder) for word in ("peft", "cdvft"))
         assert not list(folder.glob("*.whl")) and not list(folder.glob("adapter*"))
+
+
+@pytest.mark.parametrize(
+    ("method", "form"),
+    [
+        ("cdvft", "adapter"),
+        ("cdvft", "merged"),
+        ("lora", "lora"),
+        ("fourierft", "merged"),
+        ("full", "merged"),
+    ],
+)
+def test_the_lines_on_the_card_write_the_run_s_own_answer(method, form, runs, store, tmp_path):
+    run = runs("answer", method)
+    write_folder(store, Export(run, form, 2), tmp_path / "out")
+    names: dict = {}
+    with contextlib.chdir(tmp_path / "out"), contextlib.redirect_stdout(None):
+        exec(lines_of(tmp_path / "out").replace("your text", PROMPT), names)
+    task = finished.load(run.plan, run.folder)
+    examples = task.examples([PROMPT])
+    expected = task.write(task.collate([examples[0]]))[0].tolist()
+    assert len(set(expected)) > 1 and names["answer"].tolist()[: len(expected)] == expected
+    needs_peft = any(word in lines_of(tmp_path / "out") for word in ("peft", "cdvft"))
+    assert needs_peft == (form != "merged")
+    assert ("peft==" in (tmp_path / "out" / "requirements.txt").read_text()) == needs_peft
 
 
 def test_a_zip_is_loaded_without_the_app(runs, store, tmp_path):

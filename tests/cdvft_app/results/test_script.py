@@ -20,6 +20,7 @@ from cdvft_app.catalog import get_model, resolve
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.script import write_script
 from cdvft_app.settings import RunSettings
+from cdvft_app.store import written_answers
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,13 +46,18 @@ def losses(store, run) -> list[float]:
         ("text", "full"),
         ("first token", "cdvft"),
         ("image", "cdvft"),
+        ("answer", "cdvft"),
+        ("answer", "lora"),
+        ("answer", "full"),
+        ("answer in parts", "fourierft"),
     ],
 )
 def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_path):
     kind, method = case
-    rows = request.getfixturevalue("image_rows" if kind == "image" else "text_rows")
-    make = request.getfixturevalue("image_plan" if kind == "image" else "text_plan")
-    plan = make(method, max_steps=12, weight_decay=0.1, seed=3)
+    name = kind.partition(" ")[0] if kind != "first token" else "text"
+    rows, make = (request.getfixturevalue(f"{name}_{what}") for what in ("rows", "plan"))
+    parts = {"gradient_accumulation": 2, "gradient_checkpointing": True} if kind == "answer in parts" else {}
+    plan = make(method, max_steps=12, weight_decay=0.1, seed=3, **parts)
     if kind == "first token":
         folder = str(request.getfixturevalue("roberta_folder"))
         model = dataclasses.replace(get_model("roberta_base"), source="local", location=folder)
@@ -62,12 +68,16 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
     write_script(run, False, tmp_path / "out", rows=rows)
     text = (tmp_path / "out" / "train.py").read_text()
     assert "cdvft_app" not in text
-    assert ("cdvft" in text) == (method == "cdvft" or kind == "text")
+    assert ("import cdvft" in text or "from cdvft" in text) == (method == "cdvft" or kind == "text")
     names = ran(tmp_path / "out", text)
     expected = losses(store, run)
     assert len(expected) == 12 and len({round(loss, 4) for loss in expected}) > 6
     assert names["losses"] == pytest.approx(expected, abs=1e-5)
-    assert names["trainer"].evaluate()["eval_metric"] == pytest.approx(run.record.metric)
+    again = names["metric"] if name == "answer" else names["trainer"].evaluate()["eval_metric"]
+    assert again == pytest.approx(run.record.metric)
+    if name == "answer":
+        kept = written_answers.read(store.folder(run.record.id))
+        assert names["answers"] == [one.written.removesuffix("…") for one in kept.entries]
     if method in ("cdvft", "lora"):
         kept, again = (
             load_file(folder / "adapter_model.safetensors")

@@ -82,6 +82,28 @@ def test_an_adapter_keeps_its_promises(race, method):
     assert sum(numbers for _, _, numbers in proof.tensors) == trainable
 
 
+@pytest.mark.parametrize("method", ["cdvft", "fourierft"])
+def test_an_adapter_that_writes_keeps_its_promises_at_each_token_of_its_answer(
+    method, trained, answer_plan, answer_rows, monkeypatch
+):
+    run = trained(answer_plan(method, max_steps=6, learning_rate=0.1), answer_rows)
+    *kept, learned = prove(run, ["go go go 2"]).checks
+    assert len(kept) == 3 + (method == "cdvft")
+    assert all(check.difference < 1e-5 * max(1, check.size) for check in kept)
+    assert learned.difference > 1e-2
+    whole, loaded = finished.load_frozen, []
+
+    def shaken(*given):
+        loaded.append(whole(*given))
+        if len(loaded) == 2:  # the first one gets the adapter
+            loaded[1].model.lm_head.weight.data *= 1.01
+        return loaded[-1]
+
+    monkeypatch.setattr(finished, "load_frozen", shaken)
+    _, off, again, *_ = prove(run, ["go go go 2"]).checks
+    assert min(off.difference, again.difference) > 1e-3, "another frozen model is found out"
+
+
 def test_a_broken_promise_shows(race, monkeypatch):
     from cdvft.layer import CDVFTLayer
 

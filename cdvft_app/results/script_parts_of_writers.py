@@ -1,0 +1,255 @@
+"""The parts of the script that trains a model to write again; words in capitals are replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DATA = """
+# %% The rows
+rows = load_dataset("parquet", data_files={"train": "train.parquet", "evaluation": "evaluation.parquet"})
+tokenizer = AutoTokenizer.from_pretrained(BASE, revision=REVISION)
+if tokenizer.chat_template is None:
+    tokenizer.chat_template = PLAIN_TEMPLATE
+END = tokenizer.eos_token_id
+PADDING = END if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+IGNORED = -100
+
+
+def encoded(row):
+    told = [{"role": "system", "content": INSTRUCTION}] if INSTRUCTION else []
+    told += [{"role": "user", "content": row["text"]}]
+    text = tokenizer.apply_chat_template(told, add_generation_prompt=True, tokenize=False)
+    prompt = tokenizer(text, add_special_tokens=False).input_ids
+    return {"prompt": prompt, "answer": [*tokenizer(row["labels"], add_special_tokens=False).input_ids, END]}
+
+
+def fits(row):
+    return len(row["prompt"]) + len(row["answer"]) <= MAX_LENGTH
+
+
+data = rows.map(encoded, remove_columns=["text"]).filter(fits)
+
+
+def padded(rows, filler):
+    longest = max(map(len, rows))
+    return torch.tensor([[filler] * (longest - len(row)) + row for row in rows])
+
+
+def collate(examples):
+    \"\"\"Rows that end together; labels are those of the last places, of the answers alone.\"\"\"
+    whole = [example["prompt"] + example["answer"] for example in examples]
+    mask = padded([[1] * len(row) for row in whole], 0)
+    return {
+        "input_ids": padded(whole, PADDING),
+        "attention_mask": mask,
+        "position_ids": (mask.cumsum(1) - 1).clamp(min=0),
+        "labels": padded([example["answer"] for example in examples], IGNORED),
+    }
+"""
+
+MODEL = """
+# %% The model
+cuda = torch.cuda.is_available()
+cpu = torch.cpu.get_capabilities()
+if PRECISION == "auto":
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else bool(
+        cpu.get("avx512_bf16") or cpu.get("amx_bf16")
+    )
+else:
+    bf16 = PRECISION == "bfloat16"
+model = AutoModelForCausalLM.from_pretrained(
+    BASE, revision=REVISION, dtype=torch.bfloat16 if HALF else torch.float32ROUNDING
+)
+model.config.use_cache = False
+UNPACKED"""
+
+ROUNDING: Mapping[int | None, str] = {
+    None: "",
+    8: ", quantization_config=BitsAndBytesConfig(load_in_8bit=True)",
+    4: """,
+    quantization_config=BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if HALF else torch.float32,
+    ),""",
+}
+
+UNPACKED = """for layer in model.modules():  # packed on a CPU, these weights would bring no gradient back
+    if hasattr(layer, "support_avx512bf16_for_cpu"):
+        layer.support_avx512bf16_for_cpu = False
+"""
+
+ADAPTER = """
+# %% What is trained
+set_seed(SEED)  # the adapter's start
+model = get_peft_model(model, METHOD)
+model.print_trainable_parameters()
+"""
+
+FULL = """
+# %% What is trained: everything
+set_seed(SEED)
+model.requires_grad_(True)
+"""
+
+TRAINER = """
+# %% Training
+READS_WHOLE = GRADIENT_CHECKPOINTING or any(
+    isinstance(value, float) and value > 0 for name, value in model.config.to_dict().items() if "drop" in name
+)
+
+
+def read(model, inputs, labels):
+    \"\"\"On a CPU, what all prompts begin with is read once: its keys and values serve all rows.\"\"\"
+    ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
+    most = int((mask.sum(1) - (labels != IGNORED).sum(1)).min()) - 1
+    begins = torch.stack([row[kept][: max(most, 0)] for row, kept in zip(ids, mask)])
+    prefix = int((begins == begins[0]).all(0).long().cumprod(0).sum())
+    if READS_WHOLE or ids.device.type != "cpu" or len(ids) < 2 or prefix < 8:
+        return model(**inputs)
+    cache = DynamicCache(config=model.config)
+    model(input_ids=begins[:1, :prefix], CACHE_NAME=cache, use_cache=True)
+    cache.batch_repeat_interleave(len(ids))
+    padding = (~mask).sum(1, keepdim=True)
+    rest = (torch.arange(ids.shape[1]) >= padding + prefix).long()[:, prefix:]
+    return model(
+        input_ids=ids[:, prefix:],
+        attention_mask=torch.cat([rest.new_ones(len(ids), prefix), rest], 1),
+        position_ids=(rest.cumsum(1) - 1).clamp(min=0) + prefix,
+        CACHE_NAME=cache,
+        use_cache=True,
+    )
+
+
+class Order(torch.utils.data.Sampler):
+    \"\"\"Examples in a random order that follows from seed and epoch.\"\"\"
+
+    def __len__(self):
+        return len(data["train"])
+
+    def __iter__(self):
+        epoch = trainer.state.global_step // math.ceil(len(self) / BATCH_SIZE)
+        generator = torch.Generator().manual_seed(SEED + 1_000_003 * epoch)
+        return iter(torch.randperm(len(self), generator=generator).tolist())
+
+
+class AnswersOnly(Trainer):
+    \"\"\"The loss is the cross-entropy of the answers' tokens, each predicted by the place before it.\"\"\"
+
+    def _get_train_sampler(self, *_):
+        return Order()
+
+    def compute_loss(self, model, inputs, return_outputs=False, **_):
+        labels = inputs.pop("labels")
+        outputs = read(model, inputs, labels)
+        logits = outputs.logits[:, -labels.shape[1] - 1 : -1]
+        learned = labels != IGNORED
+        loss = F.cross_entropy(logits[learned].float(), labels[learned])
+        return (loss, {"logits": logits.argmax(-1)}) if return_outputs else loss
+
+
+trainer = AnswersOnly(
+    model=model,
+    args=TrainingArguments(
+        output_dir="checkpoints",
+        max_steps=STEPS,
+        per_device_train_batch_size=BATCH_SIZE // GRADIENT_ACCUMULATION,
+        gradient_accumulation_steps=GRADIENT_ACCUMULATION,
+        gradient_checkpointing=GRADIENT_CHECKPOINTING,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if GRADIENT_CHECKPOINTING else None,
+        learning_rate=LEARNING_RATE,
+        lr_scheduler_type=SCHEDULE,
+        warmup_steps=WARMUP_STEPS,
+        weight_decay=WEIGHT_DECAY,
+        max_grad_norm=1.0,
+        seed=SEED,
+        use_cpu=bf16 and not cuda,
+        bf16=bf16,
+        fp16=cuda and not bf16 and PRECISION == "auto",
+        logging_steps=1,
+        save_strategy="no",
+        label_names=["labels"],
+        remove_unused_columns=False,
+        report_to="none",
+        dataloader_pin_memory=cuda,
+    ),
+    train_dataset=data["train"],
+    data_collator=collate,
+)
+trainer.model_accepts_loss_kwargs = False  # the loss is a batch's mean
+trainer.train()
+losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+print("first losses:", losses[:10])
+"""
+
+FIELDS = """
+# %% What makes an answer right: every field, and none too many
+LINE = re.compile(rf"[\\s\\-*\\d.]*({'|'.join(map(re.escape, FIELDS))})\\**\\s*:\\s*\\**\\s*(.*?)\\s*", re.I)
+
+
+def read(answer):
+    found = {}
+    for line in answer.splitlines():
+        if (match := LINE.fullmatch(line)) and match[2]:
+            found.setdefault(match[1].lower(), match[2].lower().strip(" ,."))
+    return found
+
+
+def measure(written, expected):
+    return sum(read(one) == read(other) for one, other in zip(written, expected)) / len(expected)
+"""
+
+TEXT = """
+# %% What makes an answer right
+def final(answer):
+    return answer.rpartition(ANSWER_MARK)[2].strip().rstrip(".") if ANSWER_MARK else answer.strip()
+
+
+def measure(written, expected):
+    return sum(final(one) == final(other) for one, other in zip(written, expected)) / len(expected)
+"""
+
+CHRF = """
+# %% How near an answer comes
+def measure(written, expected):
+    return CHRF().corpus_score(written, [list(expected)]).score / 100
+"""
+
+WRITTEN = """
+
+# %% Answers to the evaluation rows, written token by token
+model.eval()
+model.config.use_cache = True
+order = sorted(range(len(data["evaluation"])), key=lambda place: len(data["evaluation"][place]["prompt"]))
+written = {}
+for start in range(0, len(order), 16):
+    places = order[start : start + 16]
+    prompts = [data["evaluation"][place]["prompt"] for place in places]
+    ids = padded(prompts, PADDING).to(model.device)
+    mask = padded([[1] * len(one) for one in prompts], 0).to(model.device)
+    with torch.no_grad():
+        tokens = model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=MAX_LENGTH - min(map(len, prompts)),
+            do_sample=False,
+            pad_token_id=END,
+            eos_token_id=END,
+        )[:, ids.shape[1] :]
+    written |= dict(zip(places, tokenizer.batch_decode(tokens, skip_special_tokens=True)))
+answers = [written[place] for place in range(len(order))]
+metric = measure(answers, data["evaluation"]["labels"])
+print("evaluation:", metric)
+"""
+
+SAVED_ADAPTER = """
+# %% What was learned
+model.save_pretrained("adapter")
+"""
+
+SAVED_WHOLE = """
+# %% What was learned
+model.save_pretrained("trained")
+tokenizer.save_pretrained("trained")
+"""

@@ -1,0 +1,116 @@
+"""Right and wrong of models that write: which rows are shown, what is marked, and who alone is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cdvft_app.judging import paired
+from cdvft_app.results import held_out, questions, written_rows
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.export import Export, write_folder
+from cdvft_app.results.questions import Questions
+from cdvft_app.store import written_answers
+from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
+from cdvft_app.ui.use import written_tables
+
+FIELDS = ("n", "kind")
+RIGHT = ("n: 1", "n: 2\nkind: even", "n: 1", "n: 2\nkind: even")
+
+
+def answers(*scored: tuple[str, float]) -> WrittenAnswers:
+    rows = zip(RIGHT, scored, strict=True)
+    return WrittenAnswers(
+        tuple(
+            WrittenRow(
+                row=place,
+                prompt=f"go {place}",
+                expected=expected,
+                written=text,
+                scores={"exact_match": float(f1 == 1), "field_f1": f1},
+            )
+            for place, (expected, (text, f1)) in enumerate(rows)
+        )
+    )
+
+
+FIRST = answers(("n: 1", 1.0), ("n: 2", 2 / 3), ("<b>chat", 0.0), ("n: 2\nkind: even", 1.0))
+SECOND = answers(("n: 3", 0.0), ("n: 2\nkind: even", 1.0), ("n: 4", 0.0), ("n: 2\nkind: even", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("show", "rows"), [("mistakes", [2, 1]), ("right", [0, 3]), ("disagree", [0, 1]), ("all", [0, 1, 2, 3])]
+)
+def test_the_worst_mistakes_come_first(show, rows):
+    assert written_rows.chosen(show, FIRST, SECOND).tolist() == rows
+
+
+def test_who_alone_is_right_is_counted_by_mcnemar():
+    found = paired.compare(FIRST, SECOND)
+    assert (found.rows, found.first_alone, found.second_alone, found.p_value) == (4, 1, 1, 1.0)
+    other = WrittenAnswers(SECOND.entries[:3])
+    assert paired.compare(FIRST, other) is None
+
+
+def test_mistakes_are_counted_by_field():
+    assert written_rows.mistakes_by_field(FIRST, FIELDS) == {"n": 1, "kind": 1}
+    text = written_tables.of_answers([("A", "cdvft", FIRST), ("B", "lora", SECOND)], FIELDS, None)
+    assert "2 of 4 (50.0\u00a0%)" in text and "<td>0.667</td>" in text  # (1 + 2/3 + 0 + 1) / 4
+    assert '<th scope="row">kind</th><td>1</td><td>0</td>' in text
+
+
+def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answer_plan):
+    dataset = answer_plan().dataset
+    rows = written_rows.table_rows([FIRST, SECOND], np.array([1, 2]), dataset)
+    assert [row["row"] for row in rows] == [1, 2]
+    assert rows[0]["answers"] == [
+        {"text": "n: 2", "correct": False, "wrong": ["kind"]},
+        {"text": "n: 2\nkind: even", "correct": True, "wrong": []},
+    ]
+    text = written_tables.of_rows({"rows": rows}, ["A", "B"], FIELDS)
+    assert '<td class="wrong">n: 2<br><b>kind:</b>' in text and "missing</span>" in text
+    assert "&lt;b&gt;chat" in text and "<b>chat" not in text
+    assert '<td class="wrong"><b>n: 4</b> <span class="mark">✗</span>' in text
+
+
+@pytest.fixture(scope="module")
+def run(trained, answer_plan, answer_rows):
+    """A run that has learned a part of the task."""
+    return trained(answer_plan("full", epochs=4.0, learning_rate=5e-3), answer_rows)
+
+
+def test_a_run_keeps_what_its_final_evaluation_read(run, store, answer_rows):
+    kept = written_answers.read(store.folder(run.record.id))
+    assert kept.rows.tolist() == list(range(12))
+    assert kept.correct.mean() == pytest.approx(run.record.metric)
+    assert [one.prompt for one in kept.entries] == answer_rows.evaluation.inputs
+    assert kept.labels.tolist() == answer_rows.evaluation.labels.tolist()
+    asked = Questions(store)
+    asked._loaded = None
+    again = [one.text for one in asked._models([run]).answers(run.record.id, answer_rows.evaluation.inputs)]
+    assert [one.written for one in kept.entries] == again
+
+
+def test_a_run_of_the_version_before_is_answered_afterwards(run, store, answer_rows, monkeypatch):
+    folder = store.folder(run.record.id)
+    kept = written_answers.read(folder)
+    (folder / written_answers.FILE).unlink()
+    monkeypatch.setattr(questions, "find", lambda store, run_id: run)
+    monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: answer_rows)
+    asked = Questions(store)
+    with pytest.raises(ResultsError, match="keep no answers"):
+        asked.rows([run.record.id], "all", None, 0)
+    assert asked.evaluate(run.record.id, [run.record.id]) == 12
+    assert written_answers.read(folder) == kept
+    found = asked.rows([run.record.id], "all", None, 10)
+    assert (found["count"], [row["row"] for row in found["rows"]]) == (12, [10, 11])
+    assert found["rows"][0]["prompt"] == answer_rows.evaluation.inputs[10]
+
+
+def test_the_card_shows_the_first_prompts_whatever_was_written(run, store, tmp_path):
+    write_folder(store, Export(run, "adapter"), tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    kept = written_answers.read(store.folder(run.record.id))
+    assert f"Answers to {int(kept.correct.sum())} of 12 held-out prompts are right in whole." in text
+    shown = [line for line in text.splitlines() if line.startswith("| go ")]
+    assert [line.split(" | ")[0][2:] for line in shown] == [one.prompt for one in kept.entries[:4]]
