@@ -101,12 +101,12 @@ READS_WHOLE = GRADIENT_CHECKPOINTING or any(
 
 
 def read(model, inputs, labels):
-    \"\"\"On a CPU, what all prompts begin with is read once: its keys and values serve all rows.\"\"\"
+    \"\"\"In float32 on a CPU, what all prompts begin with is read once: keys and values serve all rows.\"\"\"
     ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
     most = int((mask.sum(1) - (labels != IGNORED).sum(1)).min()) - 1
     begins = torch.stack([row[kept][: max(most, 0)] for row, kept in zip(ids, mask)])
     prefix = int((begins == begins[0]).all(0).long().cumprod(0).sum())
-    if READS_WHOLE or ids.device.type != "cpu" or len(ids) < 2 or prefix < 8:
+    if READS_WHOLE or cuda or bf16 or len(ids) < 2 or prefix < 8:
         return model(**inputs)
     cache = DynamicCache(config=model.config)
     model(input_ids=begins[:1, :prefix], CACHE_NAME=cache, use_cache=True)

@@ -167,9 +167,9 @@ class GenerationTask(Task):
         return inputs["attention_mask"].sum()
 
     def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
-        """On a CPU, whose time goes with the tokens, what all prompts begin with is read once."""
-        alike = inputs["input_ids"].device.type == "cpu" and not (model.training and self._reads_whole)
-        prefix = shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1)) if alike else 0
+        """Where it pays, what all prompts begin with is read once."""
+        pays = shared_prefix.pays(inputs["input_ids"]) and not (model.training and self._reads_whole)
+        prefix = shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1)) if pays else 0
         return shared_prefix.forward(model, self.model, inputs, prefix) if prefix else model(**inputs)
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:

@@ -92,6 +92,11 @@ def cache_argument(base: PreTrainedModel | type[PreTrainedModel]) -> str:
     return "cache" if takes(base, "cache") else "past_key_values"  # its name in earlier versions
 
 
+def pays(ids: Tensor) -> bool:
+    """On a CPU in float32, whose time goes with the tokens; in bfloat16 each pass casts all weights again."""
+    return ids.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
+
 def must_read_whole(config: Any, checkpointing: bool) -> bool:
     """Whether training needs one pass over whole rows.
 

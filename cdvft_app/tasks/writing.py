@@ -66,7 +66,8 @@ def tokens(
     trained = model.training
     model.eval()
     try:
-        if prefix := shared_prefix.common_prefix(inputs):
+        prefix = shared_prefix.common_prefix(inputs) if shared_prefix.pays(inputs["input_ids"]) else 0
+        if prefix:
             shared, inputs = shared_prefix.split(inputs, prefix)
             cache = shared_prefix.read(call, model, shared, len(rows))
         mask = inputs.pop("attention_mask")

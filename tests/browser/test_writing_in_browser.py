@@ -127,6 +127,11 @@ def test_the_columns_read_well_in_either_colour_and_on_a_phone(visit: Visit, rac
     page.get_by_role("button", name="Temperature, length, seed").click()
     write(page)
     expect(page.locator("#use-written [data-ended]")).to_have_count(1)
+    scores = page.locator("#use-scores")
+    expect(scores.locator("tbody").first.locator("tr")).to_have_text(
+        [re.compile("^CDVFT"), re.compile("^LoRA")]
+    )
+    expect(scores.locator("tbody").first).to_contain_text(re.compile(r"\d of 8 \("))
     assert not axe_violations(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 

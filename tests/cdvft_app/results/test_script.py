@@ -47,7 +47,7 @@ def losses(store, run) -> list[float]:
         ("first token", "cdvft"),
         ("image", "cdvft"),
         ("answer", "cdvft"),
-        ("answer", "lora"),
+        ("answer in float32", "lora"),
         ("answer", "full"),
         ("answer in parts", "fourierft"),
     ],
@@ -56,8 +56,11 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
     kind, method = case
     name = kind.partition(" ")[0] if kind != "first token" else "text"
     rows, make = (request.getfixturevalue(f"{name}_{what}") for what in ("rows", "plan"))
-    parts = {"gradient_accumulation": 2, "gradient_checkpointing": True} if kind == "answer in parts" else {}
-    plan = make(method, max_steps=12, weight_decay=0.1, seed=3, **parts)
+    more = {
+        "answer in parts": {"gradient_accumulation": 2, "gradient_checkpointing": True},
+        "answer in float32": {"precision": "float32"},
+    }
+    plan = make(method, max_steps=12, weight_decay=0.1, seed=3, **more.get(kind, {}))
     if kind == "first token":
         folder = str(request.getfixturevalue("roberta_folder"))
         model = dataclasses.replace(get_model("roberta_base"), source="local", location=folder)
