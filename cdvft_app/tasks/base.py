@@ -127,8 +127,11 @@ class Task(ABC):
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
         """Tokens or images in a batch of inputs, as `throughput_unit` counts them."""
 
-    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
-        """What `model`, which is the task's own with a method, gives for a batch without its labels."""
+    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, mixed: bool = False) -> Any:
+        """What `model`, which is the task's own with a method, gives for a batch without its labels.
+
+        `mixed`: each call casts the weights to half precision first.
+        """
         return model(**inputs)
 
     @abstractmethod

@@ -166,10 +166,10 @@ class GenerationTask(Task):
         """Tokens without padding."""
         return inputs["attention_mask"].sum()
 
-    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
+    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, mixed: bool = False) -> Any:
         """Where it pays, what all prompts begin with is read once."""
-        pays = shared_prefix.pays(inputs["input_ids"]) and not (model.training and self._reads_whole)
-        prefix = shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1)) if pays else 0
+        whole = mixed or (model.training and self._reads_whole) or inputs["input_ids"].device.type != "cpu"
+        prefix = 0 if whole else shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1))
         return shared_prefix.forward(model, self.model, inputs, prefix) if prefix else model(**inputs)
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 In a causal model keys and values of the first P tokens follow from these alone. They are computed for one row
 and given to all B rows of a batch, so that (B - 1) P tokens are not read again; gradients flow back through
-them from every row. The same in exact arithmetic as reading every row whole.
+them from every row. The same in exact arithmetic as reading every row whole. It pays on a CPU in float32,
+whose time goes with the tokens; in half precision each pass casts all weights again.
 """
 
 from __future__ import annotations
@@ -90,11 +91,6 @@ def takes(base: PreTrainedModel | type[PreTrainedModel], argument: str) -> bool:
 
 def cache_argument(base: PreTrainedModel | type[PreTrainedModel]) -> str:
     return "cache" if takes(base, "cache") else "past_key_values"  # its name in earlier versions
-
-
-def pays(ids: Tensor) -> bool:
-    """On a CPU in float32, whose time goes with the tokens; in bfloat16 each pass casts all weights again."""
-    return ids.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def must_read_whole(config: Any, checkpointing: bool) -> bool:

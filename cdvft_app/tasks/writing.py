@@ -66,7 +66,7 @@ def tokens(
     trained = model.training
     model.eval()
     try:
-        prefix = shared_prefix.common_prefix(inputs) if shared_prefix.pays(inputs["input_ids"]) else 0
+        prefix = shared_prefix.common_prefix(inputs) if device.type == "cpu" else 0
         if prefix:
             shared, inputs = shared_prefix.split(inputs, prefix)
             cache = shared_prefix.read(call, model, shared, len(rows))

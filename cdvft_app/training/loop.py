@@ -130,7 +130,7 @@ class RaceTrainer(Trainer):
         """The task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
         inputs = dict(inputs)
         labels = inputs.pop("labels")
-        outputs = self.task.forward(model, inputs, labels)
+        outputs = self.task.forward(model, inputs, labels, mixed=self.args.bf16 or self.args.fp16)
         loss = self.task.loss(outputs, labels)
         if model.training:
             self._units = self._units + self.task.units(inputs)

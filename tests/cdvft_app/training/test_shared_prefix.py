@@ -63,10 +63,12 @@ def test_loss_and_gradients_are_those_of_whole_rows(case, plan, answer_rows, mon
     letters = zip(*answer_rows.train.inputs[:5], strict=False)  # each a token
     alike = next(place for place, here in enumerate(letters) if len(set(here)) > 1)
     assert alike > 3 and read == [len(task.tokenizer(BEGIN).input_ids) + alike]
-    torch.testing.assert_close(shared, whole, rtol=0, atol=1e-12)
+    near = 1e-12 if case[0] == "gpt2" else 1e-6  # norms and rotations of the others are float32's
+    torch.testing.assert_close(shared, whole, rtol=near, atol=0)
     assert by_shared.keys() == by_whole.keys() and by_whole
     for name, gradient in by_whole.items():
-        torch.testing.assert_close(by_shared[name], gradient, rtol=0, atol=1e-10)
+        largest = float(gradient.abs().max())
+        torch.testing.assert_close(by_shared[name], gradient, rtol=0, atol=near * max(largest, 1e-3))
 
 
 def test_a_prefix_never_takes_a_whole_prompt_and_is_worth_a_pass():
