@@ -14,6 +14,7 @@ from cdvft_app.catalog.entries import KINDS, Kind
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.shapes.model_search import search_models
 
+TABLE_WIDTH = 110
 WHERE = {"offline": "here offline", "listed": "hub, in the list", "known": "hub, known", "hub": "hub"}
 
 
@@ -36,6 +37,8 @@ def models(
     for heading in ("model", "title", "parameters", "downloads", "where"):
         table.add_column(heading, no_wrap=True)
     for one in found:
-        numbers = (f"{number:,}" if number else "" for number in (one.parameters, one.downloads))
-        table.add_row(escape(one.key), escape(one.title), *numbers, WHERE[one.where])
-    Console().print(table)
+        title = one.title if one.title != one.key else ""
+        size = f"{one.parameters / 1e6:,.1f} M" if one.parameters else ""
+        downloads = f"{one.downloads:,}" if one.downloads else ""
+        table.add_row(escape(one.key), escape(title), size, downloads, WHERE[one.where])
+    Console(width=TABLE_WIDTH).print(table)

@@ -66,10 +66,15 @@ def timm_entry(entry: ModelEntry, architecture: str) -> ModelEntry:
         hidden_size=model.num_features,
         image_size=size,
         parameters=sum(one.numel() for one in model.parameters()),
-        licence=model.pretrained_cfg.get("license") or entry.licence,
+        licence=entry.licence if entry.source == "local" else _licence(model) or entry.licence,
         patch_size=max(reductions, default=USUAL_REDUCTION),
         is_countable=False,
     )
+
+
+def _licence(model: Any) -> str | None:
+    """Of the weights that timm has for it."""
+    return model.pretrained_cfg.get("license")
 
 
 def usual_targets(layers: Sequence[LinearGroup]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import made
 import pytest
 from playwright.sync_api import Page, expect
 from program import PATIENCE, Program, fill
-from studio import Hold, Visit, axe_violations, start_race, status
+from studio import Hold, Visit, axe_violations, fill_in, start_race, status
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
@@ -98,6 +98,35 @@ def test_a_zip_of_pictures_is_raced_stopped_resumed_and_deleted(
     expect(page.locator("#own-shown")).to_be_hidden()
     assert mine(page) == []
     expect(page.locator("#counts")).to_contain_text("“digits” has been deleted here")
+
+
+def test_prompts_with_answers_are_mapped_by_a_click_and_a_model_is_found_by_its_name(
+    visit: Visit, tmp_path: Path
+) -> None:
+    page = visit(viewport=PHONE, color_scheme="dark")
+    assert "Texts into 4 classes" in give(page, made.answers_jsonl(tmp_path / "made_of.jsonl"))
+    page.get_by_label("An answer in words").check()
+    found = page.locator("#own-found")
+    expect(found).to_contain_text("Prompts with answers that are written.")
+    expect(found).to_contain_text("right is what is written exactly so (exact match)")
+    seed = page.locator("#own-seed").get_by_role("textbox")
+    fill_in(seed, "3")
+    expect(found).to_contain_text("held out, 20 % by seed 3")
+    assert not axe_violations(page, "#own-data")
+    page.locator("#own-use").click()
+    expect(page.locator("#own-chosen")).to_contain_text("Learning from your data “made_of”: 48 rows")
+    expect(page.get_by_role("checkbox", name="Head only")).not_to_be_checked()
+
+    page.get_by_role("button", name="Another model or other data").click()
+    page.locator("#find-model").get_by_role("textbox").fill("llama")
+    page.keyboard.press("Enter")
+    first = page.locator("#found-models").get_by_role("radio").first
+    first.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#set-model input")).to_have_value(re.compile("Llama"))
+    expect(page.locator("#model-said")).to_contain_text("million parameters")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert not axe_violations(page, "#choose")
 
 
 @pytest.fixture

@@ -11,13 +11,19 @@ from cdvft_app.prediction import Prediction
 from cdvft_app.training.device import device_kind, free_bytes
 
 WIDE = 4.0  # a range whose end is so many times its beginning and more is said as a range
+UNKNOWN = "Time and memory are not known beforehand: the layers of {} see different numbers of tokens."
 
 
 def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
-    """HTML; empty where nothing can be promised."""
+    """HTML; empty where nothing is known of the model yet."""
     known = [(plan, made) for plan, made in zip(plans, promised, strict=True) if made]
     if not known:
-        return ""
+        model = plans[0].model
+        return (
+            ""
+            if model.is_countable
+            else f'<p class="outlook quiet">{UNKNOWN.format(escape(model.title))}</p>'
+        )
     free = free_bytes(device_kind())
     largest_plan, largest = max(known, key=lambda pair: pair[1].peak_memory_bytes.value)
     peak = largest.peak_memory_bytes

@@ -174,27 +174,17 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         """Everything the panel shows of a piece of data, with the columns as said or guessed."""
         looked = look(app, [data_id, *mapping_of], mine_token)
         record = app.store.datasets.get(data_id, mine_token)
-        names = list(looked.kept.columns)
         others = [(one.name, one.id) for one in app.store.datasets.of(mine_token) if one.kind == record.kind]
-        is_text, writes = looked.kept.kind == "text", looked.roles.writes
-        *_, evaluation_of, share_of, seed_of = mapping_of
         return [
             gr.update(visible=True),
             view.inspection(looked),
-            gr.update(value=ANSWER if writes else LABEL, visible=is_text),
-            gr.update(
-                choices=names,
-                value=list(looked.roles.inputs),
-                visible=is_text,
-                **(PROMPT if writes else TEXT),
-            ),
-            gr.update(choices=names, value=looked.roles.label, **(OF_ANSWER if writes else OF_LABEL)),
+            gr.update(value=ANSWER if looked.roles.writes else LABEL, visible=looked.kept.kind == "text"),
+            *_columns(looked),
             gr.update(
                 choices=[("A held-out share", ""), *(one for one in others if one[1] != record.id)],
-                value=evaluation_of or "",
+                value=mapping_of[3] or "",
             ),
-            share_of,
-            seed_of,
+            *mapping_of[4:],
             gr.update(visible=view.is_held_out(looked)),
             gr.update(interactive=looked.data is not None),
             record.name,
@@ -251,13 +241,17 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
 
     # What is learned decides which columns are likely.
     def of_task(data_id: object, wanted: object, *rest: Any) -> list[Any]:
-        other, share_of, seed_of, mine_token = rest
+        *split_of, mine_token = rest
         try:
-            return ["", *whole(data_id, [wanted, [], None, other, share_of, seed_of], token_of(mine_token))]
+            looked = look(app, [data_id, wanted, [], None, *split_of], token_of(mine_token))
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), *[gr.skip()] * len(parts)]
+            return [view.problem(str(error)), *[gr.skip()] * 3, gr.update(interactive=False)]
+        able = gr.update(interactive=looked.data is not None)
+        return [view.inspection(looked), *_columns(looked), gr.update(visible=view.is_held_out(looked)), able]
 
-    task.input(of_task, [mine, task, evaluation, share, seed, token], [message, *parts], **QUIET)
+    task.input(
+        of_task, [mine, task, evaluation, share, seed, token], [found, text, label, split, use], **QUIET
+    )
 
     def renamed(data_id: object, new: str, mine_token: object) -> list[Any]:
         owner = token_of(mine_token)
@@ -289,3 +283,14 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
 
     removed = really.click(deleted, [mine, token], [message, mine, *parts], **QUIET)
     return OwnDataPanel(mine, mapping, use, message, removed)
+
+
+def _columns(looked: Inspection) -> list[Any]:
+    """The fields of the columns that are read and told."""
+    names, roles = list(looked.kept.columns), looked.roles
+    of_text, of_label = (PROMPT, OF_ANSWER) if roles.writes else (TEXT, OF_LABEL)
+    is_text = looked.kept.kind == "text"
+    return [
+        gr.update(choices=names, value=list(roles.inputs), visible=is_text, **of_text),
+        gr.update(choices=names, value=roles.label, **of_label),
+    ]
