@@ -65,7 +65,7 @@ class _Choices(BaseModel):
     max_steps: int | None = Field(None, ge=1, le=100_000, strict=True)
     batch_size: int | None = Field(None, ge=1, le=512, strict=True)
     train_examples: int | None = Field(None, ge=8, le=1_000_000, strict=True)
-    evaluation_examples: int | None = Field(None, ge=8, le=100_000, strict=True)
+    evaluation_examples: int | None = Field(None, ge=1, le=100_000, strict=True)
     max_length: int | None = Field(None, ge=4, le=1024, strict=True, description="tokens; text only")
     image_size: int | None = Field(None, ge=14, le=518, strict=True, description="pixels; images only")
     schedule: Schedule = "linear"

@@ -236,7 +236,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             gr.update(interactive=looked.data is not None),
         ]
 
-    changed = [one.input for one in (text, label, evaluation, share, seed)]
+    changed = [*(one.input for one in (text, label, evaluation)), share.change, seed.change]
     gr.on(changed, mapped, [mine, *mapping, token], [found, split, use], **QUIET)
 
     # What is learned decides which columns are likely.

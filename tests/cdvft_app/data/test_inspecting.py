@@ -110,6 +110,13 @@ def test_what_cannot_be_learned_says_why(tmp_path, head, rows, why):
     assert found.data is None and why in found.problem
 
 
+def test_few_rows_to_evaluate_on_make_a_run_that_can_be_kept(tmp_path):
+    data = looked(made.clean_csv(tmp_path / "few.csv", made.sentences(20))).data
+    settings = resolve(RunSettings(method="lora", data=data)).settings
+    assert settings.evaluation_examples == 4
+    assert RunSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
 def test_warnings_that_matter(tmp_path):
     rows = [(f"t{n} is spam" if n % 2 else f"t{n} is fine", "spam" if n % 2 else "fine") for n in range(60)]
     assert "name of its own label" in " ".join(looked(table_of(tmp_path, "text,label", rows)).warnings)
