@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from cdvft_app.catalog import hub
 from cdvft_app.catalog.reachability import hub_status
+from cdvft_app.catalog.typed import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 
 SECONDS_TO_ANSWER = 5.0
@@ -25,6 +26,8 @@ def pinned(choice: Choice) -> Choice:
     """
     dataset, revision = choice.dataset, choice.dataset_revision
     if choice.data or dataset is None or "/" not in dataset or _COMMIT.fullmatch(revision or ""):
+        return choice
+    if not hub_ids_allowed():  # who resolves it refuses it
         return choice
     commit = _commit(dataset, revision)
     return choice.model_copy(update={"dataset_revision": commit}) if commit else choice

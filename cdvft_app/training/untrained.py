@@ -44,9 +44,8 @@ def untrained(plan: Plan, prepared: Prepared, progress: Progress) -> str:
             file.write_text(json.dumps({"score": score}), encoding="utf-8")
     number = f"{100 * score:.1f} %" if task.metric_name in SHARES else f"{score:.3f}"
     name = {"exact_match": "exact match", "chrf": "chrF"}[task.metric_name]
-    return (
-        f"The same model without training, told the same: {name} {number}, on {rows} of the evaluation rows."
-    )
+    where = f"on {rows} of {len(prepared.evaluation)} evaluation rows"
+    return f"The same model without training, told the same: {name} {number}, {where}."
 
 
 def _measured(plan: Plan, prepared: Prepared, task: GenerationTask, progress: Progress) -> float:

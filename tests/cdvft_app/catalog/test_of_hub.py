@@ -41,6 +41,12 @@ def test_what_the_hub_does_not_have_is_refused() -> None:
         pinned(settings(dataset="ada/none"))
 
 
+def test_a_public_server_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setattr(pinning, "_commit", pytest.fail)
+    assert pinned(settings()) == settings()
+
+
 def test_without_a_hub_the_copy_that_is_here_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert pinned(settings(dataset_revision="v2")).dataset_revision == "v2"
