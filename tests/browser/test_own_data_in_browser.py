@@ -111,6 +111,7 @@ def test_prompts_with_answers_are_mapped_by_a_click_and_a_model_is_found_by_its_
     expect(found).to_contain_text("right is what is written exactly so (exact match)")
     seed = page.locator("#own-seed").get_by_role("textbox")
     fill_in(seed, "3")
+    seed.press("Tab")
     expect(found).to_contain_text("held out, 20 % by seed 3")
     assert not axe_violations(page, "#own-data")
     page.locator("#own-use").click()

@@ -236,7 +236,8 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             gr.update(interactive=looked.data is not None),
         ]
 
-    changed = [*(one.input for one in (text, label, evaluation)), share.change, seed.change]
+    changed = [one.input for one in (text, label, evaluation, share, seed)]
+    changed += [share.blur, seed.blur]  # what is typed while the field is being shown has no input event
     gr.on(changed, mapped, [mine, *mapping, token], [found, split, use], **QUIET)
 
     # What is learned decides which columns are likely.
