@@ -5,6 +5,9 @@ import { count, when } from "../shared/format.js";
 /** @import { InspectedRun } from "../payloads.js" */
 /** @import { LayerData } from "./data.js" */
 
+export const GONE =
+  "The address names a run that keeps no factors here; it may have been deleted. This is another one.";
+
 /** @param {InspectedRun} run */
 export const runTitle = (run) =>
   [run.name, run.label, run.targets, run.recorded ? "recorded" : when(run.created ?? 0)]

@@ -10,6 +10,8 @@ import { runTitle } from "./captions.js";
 /** @param {InspectedRun} run */
 const option = (run) => h("option", { value: run.id }, runTitle(run));
 
+const MOST_COMPANIONS = 4;
+
 export class RunChoice {
   /** @type {InspectedRun[]} every run that has snapshots */
   available = [];
@@ -74,9 +76,10 @@ export class RunChoice {
    * @param {OpenedRun} run
    */
   companions({ id, group, method }) {
-    return this.available.filter(
+    const others = this.available.filter(
       (other) =>
         other.id !== id && (other.id === this.beside || (other.group === group && other.method !== method)),
     );
+    return others.slice(0, MOST_COMPANIONS);
   }
 }
