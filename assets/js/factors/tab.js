@@ -17,7 +17,6 @@ import { GONE, layerCaption, payloadCaption } from "./captions.js";
 /** @import { Part } from "../shared/part.js" */
 /** @import { Questions } from "./answers.js" */
 
-
 /** @param {Part<null, FactorsFixed, Questions>} part */
 export function mount({ element, props, server }) {
   new FactorsTab(find(element, ".mount"), props, server).begin();

@@ -10,7 +10,7 @@ import { exports } from "../shared/export.js";
 /** @import { Run } from "./run_model.js" */
 
 /** @typedef {Run & {forecast: Forecast}} Promised */
-/** @typedef {Exclude<keyof Forecast, "device" | "counted">} Key */
+/** @typedef {Exclude<keyof Forecast, "device" | "counted" | "evaluating">} Key */
 /** @typedef {readonly [key: Key, title: string, kind: Kind, hint: string]} Quantity */
 
 /** @type {Quantity[]} */
