@@ -303,3 +303,28 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     (kept,) = json.loads(command("data", "list", "--json")[1])
     code, output, _ = command("data", "delete", kept["id"])
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
+
+
+def test_answers_are_written_where_prompt_and_answer_are_named(command, tmp_path):
+    file = tmp_path / "asked.csv"
+    file.write_text("asked,told\n" + "".join(f"where is {n},at {n % 3}\n" for n in range(60)))
+    how = ("--data", file, "--prompt", "asked", "--answer", "told", "--held-out", 0.25, "--split-seed", 3)
+    code, output, errors = command("train", *how, "--max-steps", 2, "--json")
+    assert code == 0 and "15 to evaluate on, held out, 25 % by seed 3" in errors
+    run = RunStore(tmp_path).get(json.loads(output)["run_id"])
+    own = run.settings.data
+    assert (run.settings.recipe, own.kind, own.metric) == ("addresses", "generation", "exact_match")
+    assert (own.inputs, own.label, own.held_out, own.split_seed) == (("asked",), "told", 0.25, 3)
+    code, output, errors = command("train", "--answer", "told")
+    assert code == exit_codes.INVALID and "--held-out, --split-seed say how --data is read" in errors
+    code, output, errors = command("data", "inspect", file, "--held-out", 0.9)
+    assert code == exit_codes.FAILED and "The held-out share must be from 5 to 50 %" in errors
+
+
+def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    code, output, errors = command("models", "smol", "--kind", "generation", "--json")
+    assert code == 0 and "HF_HUB_OFFLINE is set" in errors
+    assert json.loads(output)[0]["key"] == "smollm2"
+    code, output, errors = command("models", "--kind", "sound")
+    assert code == exit_codes.INVALID and "it must be one of text, image, generation" in errors

@@ -124,3 +124,13 @@ def test_bad_options_are_sentences(command, tmp_path, options, sentence):
     code, output, errors = command("sweep", *options)
     assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
     assert RunStore(tmp_path).history() == []
+
+
+def test_a_sweep_runs_on_data_of_ones_own(command, trained, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))
+    code, _, errors = command("sweep", "--data", str(file), "--m", "2,3", "--seeds", "0")
+    assert code == 0, errors
+    first, second = trained["settings"]
+    assert first.data == second.data and first.data.title == "mine" and first.recipe == "sentiment"
+    assert {run.name for run in RunStore(tmp_path).history()} == {"Sweep: mine"}
