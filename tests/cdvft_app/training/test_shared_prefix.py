@@ -63,7 +63,7 @@ def test_loss_and_gradients_are_those_of_whole_rows(case, plan, answer_rows, mon
     letters = zip(*answer_rows.train.inputs[:5], strict=False)  # each a token
     alike = next(place for place, here in enumerate(letters) if len(set(here)) > 1)
     assert alike > 3 and read == [len(task.tokenizer(BEGIN).input_ids) + alike]
-    near = 1e-12 if case[0] == "gpt2" else 1e-6  # norms and rotations of the others are float32's
+    near = 1e-12 if case[0] == "gpt2" else 1e-5  # norms and rotations of the others are float32's
     torch.testing.assert_close(shared, whole, rtol=near, atol=0)
     assert by_shared.keys() == by_whole.keys() and by_whole
     for name, gradient in by_whole.items():
