@@ -5,17 +5,22 @@ import { when } from "../shared/format.js";
 import { accepted, Answers, Refusal } from "./answers.js";
 import { LayerData } from "./data.js";
 import { Forward } from "./forward.js";
+import * as link from "./link.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { Ranks } from "./ranks.js";
 import { RunChoice } from "./run_choice.js";
 import { saveButtons, saveVectors } from "./saving.js";
 import { Views } from "./views.js";
-import { GONE, layerCaption, payloadCaption } from "./captions.js";
+import { layerCaption, payloadCaption } from "./captions.js";
 
 /** @import { FactorsFixed, OpenedRun, Overview as Numbers } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 /** @import { Questions } from "./answers.js" */
+
+const MOST_COMPANIONS = 4;
+const GONE =
+  "The address names a run that keeps no factors here; it may have been deleted. This is another one.";
 
 /** @param {Part<null, FactorsFixed, Questions>} part */
 export function mount({ element, props, server }) {
@@ -102,18 +107,19 @@ class FactorsTab {
   async begin() {
     try {
       await this.choice.list();
-      const asked = new URL(location.href).searchParams,
-        { run, gone } = this.choice.first(asked.get("factors"));
+      const asked = link.asked(),
+        { run, gone } = this.choice.first(asked.run);
       if (!run) {
         this.showMessage("No run keeps factors yet. Train a method with an adapter, and look here.");
         return;
       }
       this.gone.hidden = !gone;
-      this.module = asked.get("layer");
+      this.module = asked.layer;
       await this.open(run.id);
-      const parts = { vectors: this.views, ranks: this.ranks, forward: this.forward };
-      for (const [name, part] of Object.entries(parts))
-        if (name === asked.get("show")) part.node.scrollIntoView();
+      const parts = new Map(
+        Object.entries({ vectors: this.views, ranks: this.ranks, forward: this.forward }),
+      );
+      parts.get(asked.part ?? "")?.node.scrollIntoView();
     } catch (error) {
       this.showError(error, () => this.begin());
     }
@@ -248,7 +254,7 @@ class FactorsTab {
       this.forward.show(layer);
       setText(this.payloadCaption, payloadCaption(layer, run.steps.length, performance.now() - began));
       this.node.dataset.layer = module;
-      this.address();
+      link.keep(run.id, module);
       await this.compare(layer);
     } catch (error) {
       this.ranks.end();
@@ -264,7 +270,7 @@ class FactorsTab {
     const own = await this.answers.ask("singular", { run: layer.run.id, module: layer.module });
     if (layer !== this.layer) return;
     this.ranks.take(own);
-    for (const companion of this.choice.companions(layer.run)) {
+    for (const companion of this.choice.companions(layer.run).slice(0, MOST_COMPANIONS)) {
       try {
         const opened = await this.answers.ask("open", { run: companion.id });
         const same = await this.load(opened, layer.module);
@@ -287,13 +293,5 @@ class FactorsTab {
     this.ranks.at(t);
     this.forward.at(t);
     this.overview.at(run.steps.indexOf(layer.steps[t]));
-  }
-
-  /** A link that leads back to this run and layer. */
-  address() {
-    const address = new URL(location.href);
-    address.searchParams.set("factors", this.run?.id ?? "");
-    address.searchParams.set("layer", this.module ?? "");
-    history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
   }
 }

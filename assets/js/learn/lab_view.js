@@ -123,7 +123,6 @@ export function mount({ element, props, watch }) {
 
   /** @type {"idle" | "running" | "stopping"} from Stop until Gradio has ended the event, no other can begin */
   let state = "idle";
-  let seenOnce = false; // the chart library is fetched for who comes to the lab, and not for the lessons
   const show = () => {
     if (state !== "running" && props.value?.running) return; // what was on its way when somebody pressed Stop
     if (!props.value?.running) become("idle");
@@ -138,7 +137,7 @@ export function mount({ element, props, watch }) {
     setText(status, unbroken(message ?? ""));
     setText(sentence, unbroken(verdict ?? ""));
     result.hidden = !fits?.length;
-    if (!fits?.length || !seenOnce) return;
+    if (!fits?.length) return;
     chart.show(
       [
         ...bands(fits),
@@ -190,11 +189,4 @@ export function mount({ element, props, watch }) {
   on("lab-failed", "running", "idle", "The fit failed; press Fit to try again");
   on("lab-ended", "stopping", "idle", "Stopped; what was found is shown");
   show();
-  const arrival = new IntersectionObserver(([{ isIntersecting }]) => {
-    if (!isIntersecting) return;
-    arrival.disconnect();
-    seenOnce = true;
-    show();
-  });
-  arrival.observe(element);
 }

@@ -57,12 +57,40 @@ const CONFIG = {
 /** @type {WeakMap<HTMLElement, Figure | null>} charts that a pointer is dragging on, each with the figure that waits */
 const held = new WeakMap();
 
+const FIRST_TAB_SECONDS = 1; // how long a link's tab may take to come
+
+/**
+ * Until an element has a place on the page, so that nobody fetches the library for charts of tabs not looked at.
+ *
+ * Where a link names a tab, Gradio shows the first one until the server has answered: its charts wait a moment longer.
+ * @param {HTMLElement} element
+ * @returns {Promise<void>}
+ */
+function shown(element) {
+  const asked = new URL(location.href).searchParams.get("tab"),
+    passing = asked !== null && !element.closest(`#tab-${CSS.escape(asked)}`);
+  return new Promise((resolve) => {
+    const observer = new ResizeObserver(() => {
+      if (!element.clientWidth) return;
+      const look = () => {
+        if (!element.clientWidth) return;
+        observer.disconnect();
+        resolve();
+      };
+      if (passing) setTimeout(look, 1000 * FIRST_TAB_SECONDS);
+      else look();
+    });
+    observer.observe(element);
+  });
+}
+
 /**
  * Draw or update in place. `layout.uirevision` keeps zoom and pan while it stays the same.
  * @param {HTMLElement} element
  * @param {Figure} figure
  */
 export async function draw(element, figure) {
+  if (!window.Plotly) await shown(element);
   const Plotly = await plotly();
   if (!element.isConnected) return;
   if (held.has(element)) {
