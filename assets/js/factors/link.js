@@ -21,3 +21,10 @@ export function keep(run, layer) {
   address.searchParams.set("layer", layer);
   history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
 }
+
+/**
+ * Scroll to the part that a link names, if there is one of that name.
+ * @param {string | null} part
+ * @param {Record<string, {node: HTMLElement} | undefined>} parts
+ */
+export const goTo = (part, parts) => parts[part ?? ""]?.node.scrollIntoView();

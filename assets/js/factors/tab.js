@@ -34,6 +34,8 @@ class FactorsTab {
   layer;
   /** @type {string | null} the layer's name */
   module = null;
+  /** @type {string | null} what a link wants to be seen first */
+  part = null;
 
   /**
    * @param {HTMLElement} place
@@ -115,11 +117,8 @@ class FactorsTab {
       }
       this.gone.hidden = !gone;
       this.module = asked.layer;
+      this.part = asked.part;
       await this.open(run.id);
-      const parts = new Map(
-        Object.entries({ vectors: this.views, ranks: this.ranks, forward: this.forward }),
-      );
-      parts.get(asked.part ?? "")?.node.scrollIntoView();
     } catch (error) {
       this.showError(error, () => this.begin());
     }
@@ -255,6 +254,8 @@ class FactorsTab {
       setText(this.payloadCaption, payloadCaption(layer, run.steps.length, performance.now() - began));
       this.node.dataset.layer = module;
       link.keep(run.id, module);
+      link.goTo(this.part, { vectors: this.views, ranks: this.ranks, forward: this.forward });
+      this.part = null;
       await this.compare(layer);
     } catch (error) {
       this.ranks.end();
