@@ -12,15 +12,11 @@ import { Ranks } from "./ranks.js";
 import { RunChoice } from "./run_choice.js";
 import { saveButtons, saveVectors } from "./saving.js";
 import { Views } from "./views.js";
-import { layerCaption, payloadCaption } from "./captions.js";
+import { GONE, layerCaption, payloadCaption } from "./captions.js";
 
 /** @import { FactorsFixed, OpenedRun, Overview as Numbers } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 /** @import { Questions } from "./answers.js" */
-
-const MOST_COMPANIONS = 4;
-const GONE =
-  "The address names a run that keeps no factors here; it may have been deleted. This is another one.";
 
 /** @param {Part<null, FactorsFixed, Questions>} part */
 export function mount({ element, props, server }) {
@@ -271,7 +267,7 @@ class FactorsTab {
     const own = await this.answers.ask("singular", { run: layer.run.id, module: layer.module });
     if (layer !== this.layer) return;
     this.ranks.take(own);
-    for (const companion of this.choice.companions(layer.run).slice(0, MOST_COMPANIONS)) {
+    for (const companion of this.choice.companions(layer.run)) {
       try {
         const opened = await this.answers.ask("open", { run: companion.id });
         const same = await this.load(opened, layer.module);
