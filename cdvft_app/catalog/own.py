@@ -10,8 +10,8 @@ import numpy as np
 from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.own_entry import ROWS
 from cdvft_app.catalog.pool import Pool, Pools
-from cdvft_app.places import data_folder
 from cdvft_app.settings import OwnData
+from cdvft_app.store.location import data_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

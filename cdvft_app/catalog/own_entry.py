@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cdvft_app.catalog.entries import DatasetEntry, Recipe
-from cdvft_app.places import data_folder
 from cdvft_app.settings import OwnData
+from cdvft_app.store.location import data_folder
 
 ROWS = "rows.arrow"
 MOST_EPOCHS = 10

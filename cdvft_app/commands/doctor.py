@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from cdvft_app.commands import exit_codes
-from cdvft_app.places import runs_folder
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.doctor import backup as backed_up
 from cdvft_app.store.doctor import examine
 from cdvft_app.store.doctor import restore as restored
+from cdvft_app.store.location import runs_folder
 
 
 def doctor(

@@ -20,7 +20,7 @@ from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import ENDINGS, read_pictures
 from cdvft_app.data.source import Progress, Source
-from cdvft_app.places import data_folder
+from cdvft_app.store.location import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20

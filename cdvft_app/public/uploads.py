@@ -8,8 +8,8 @@ from contextlib import suppress
 from os import stat_result
 from pathlib import Path
 
-from cdvft_app.places import data_folder
 from cdvft_app.public.mode import mode
+from cdvft_app.store.location import data_folder
 
 
 def sweep(folder: Path) -> int:

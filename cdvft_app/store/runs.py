@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from cdvft_app.events import Done, Event, Started
-from cdvft_app.places import runs_folder
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, new_run, owners, records, rows, states, waiting
 from cdvft_app.store.database import Database, store_errors
@@ -24,6 +23,7 @@ from cdvft_app.store.datasets import Datasets
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
+from cdvft_app.store.location import runs_folder
 from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.records import IllegalTransition, NotOwner, RunRecord, StoreError, UnknownRun
 from cdvft_app.store.spending import Spending

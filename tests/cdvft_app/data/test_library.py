@@ -11,9 +11,9 @@ from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.limits import Limits, limits
-from cdvft_app.places import data_folder
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.datasets import UnknownData
+from cdvft_app.store.location import data_folder
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 

@@ -17,7 +17,7 @@ from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.folders import packed_files
 from cdvft_app.data.keep import faults_of, find, keep
 from cdvft_app.data.limits import Limits
-from cdvft_app.places import data_folder
+from cdvft_app.store.location import data_folder
 
 
 def written(tmp_path, text, name="rows.csv", encoding="utf-8"):
