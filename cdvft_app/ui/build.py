@@ -22,12 +22,14 @@ TABS: tuple[ModuleType, ...] = (train, compare, use, factors, learn)
 
 # Keeps the address in step with the tab that is looked at, so that a link leads back to it. Gradio selects
 # the first tab before `tab_in_address` has answered; that must not overwrite what the address asks for.
+# What it returns is the value of the tab's part of `seen`.
 _TAB_TO_ADDRESS = """() => {
   const address = new URL(location.href), first = !window.tabWasSelected;
   window.tabWasSelected = true;
-  if (first && address.searchParams.has("tab")) return;
+  if (first && address.searchParams.has("tab")) return true;
   address.searchParams.set("tab", "%s");
   history.replaceState(history.state, "", address.href.replaceAll("%%2C", ","));
+  return true;
 }"""
 
 
@@ -38,20 +40,26 @@ def build(app: AppState) -> gr.Blocks:
         title=texts.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as page:
         header(app)
+        seen = {name: gr.Checkbox(False, visible=False) for name in names}
         with gr.Tabs(elem_id="tabs", selected=names[0]) as tabs:
             visits = []
             for tab, name in zip(TABS, names, strict=True):
                 with gr.Tab(tab.TITLE, id=name, elem_id=f"tab-{name}") as item:
-                    visits.append(tab.build(app))
-                item.select(None, js=_TAB_TO_ADDRESS % name)
+                    visit = tab.build(app)
+                item.select(None, None, seen[name], js=_TAB_TO_ADDRESS % name)
+                # Every event costs the browser time for each field that one before it filled, so that tabs
+                # are filled when they are first seen, but for the one that a page begins with.
+                visits.append((page.load if name == names[0] else seen[name].change, visit))
 
         def tab_in_address(request: gr.Request) -> gr.Tabs:
             name = request.query_params.get("tab", names[0])
             return gr.Tabs(selected=name if name in names else names[0])
 
         page.load(tab_in_address, None, tabs, api_visibility="private", queue=False)
-        for visit in filter(None, visits):
-            loaded = page.load(
+        for begins, visit in visits:
+            if visit is None:
+                continue
+            filled = begins(
                 visit.call,
                 visit.inputs,
                 visit.outputs,
@@ -60,7 +68,7 @@ def build(app: AppState) -> gr.Blocks:
                 show_progress="hidden",
             )
             if visit.then:
-                visit.then(loaded)
+                visit.then(filled)
         api.register(app)
     return page
 

@@ -44,7 +44,7 @@ class AppState:
 
 @dataclass(frozen=True)
 class OnVisit:
-    """What a tab does when the page is opened: `call(*inputs)` fills `outputs`; `then` gets the event."""
+    """What a tab does when it is first seen: `call(*inputs)` fills `outputs`; `then` gets the event."""
 
     call: Callable[..., Any]
     inputs: Sequence[Any]

@@ -43,6 +43,15 @@ def test_tabs_name_themselves() -> None:
     assert all(callable(tab.build) for tab in TABS)
 
 
+def test_only_the_first_tab_is_filled_when_the_page_opens(app: AppState) -> None:
+    """Each event costs the browser time for every field that one before it has filled."""
+    events = [(event, call) for call in build(app).fns.values() for _, event in call.targets]
+    opening = {call.fn.__module__ for event, call in events if event == "load" and call.fn}
+    assert opening == {"cdvft_app.ui.build", "cdvft_app.ui.train.tab"}
+    later = [call.fn.__module__ for event, call in events if call.fn and call.fn.__name__ == "visited"]
+    assert sorted(later) == [f"cdvft_app.ui.{tab}.tab" for tab in ("compare", "train", "use")]
+
+
 def test_head_names_files_that_exist() -> None:
     head = launch_arguments()["head"]
     assert str(plotly_script()) in head
