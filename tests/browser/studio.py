@@ -10,7 +10,7 @@ from pathlib import Path
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, as app.py does
 
 import fake_training
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import DEFAULT_OPTIONS, Axe
 from gradio.context import Context
 from in_process import InProcess
 from playwright.sync_api import Locator, Page, Request, expect
@@ -36,9 +36,30 @@ FLAGS = [
 ]
 
 
+DARK = "document.body.classList.contains('dark')"
+TRANSITIONS_ENDED = """() => Promise.allSettled(
+  document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished))"""
+
+
 def axe_violations(page: Page, context: str | None = None) -> list[str]:
-    """What axe finds wrong on the page, or in `context` (a selector): the rule, and where."""
-    found = Axe().run(page, context=context)
+    """What axe finds wrong on the page, or in `context` (a selector): the rule, and where.
+
+    Every rule is tried in the colours that the page has, and those about colours in the others, too.
+    """
+    dark = page.evaluate(DARK)
+    found = _axe(page, context)
+    for scheme in ("light", "dark") if dark else ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(f"{DARK} === {str(scheme == 'dark').lower()}")
+        two_frames(page)
+        page.evaluate(TRANSITIONS_ENDED)
+        if (scheme == "dark") != dark:
+            found += [f"{scheme}: {one}" for one in _axe(page, context, runOnly=["cat.color"])]
+    return found
+
+
+def _axe(page: Page, context: str | None, **options: object) -> list[str]:
+    found = Axe().run(page, context=context, options={**DEFAULT_OPTIONS, **options})
     return [f"{v['id']}: {[node['html'][:160] for node in v['nodes']]}" for v in found.response["violations"]]
 
 

@@ -176,9 +176,8 @@ def test_a_size_that_is_not_used_cannot_be_chosen_and_says_why(visit: Visit, tmp
     expect(page.locator("#lab-size")).to_contain_text("Size n of drawings")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_axe_violation(visit: Visit, scheme: str) -> None:
-    page = opened(visit, color_scheme=scheme)
+def test_no_axe_violation(visit: Visit) -> None:
+    page = opened(visit)
     for target in (None, "What a run changed", "A drawing of mine", "A file of mine"):
         if target:
             choose(page, "Target", target)

@@ -128,9 +128,8 @@ def test_a_finished_race_fills_the_costs(visit: Visit) -> None:
     expect(page.locator("#cost-race-took")).to_contain_text("CDVFT 20.0 s, 1.00 GB")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_axe_violation(visit: Visit, scheme: str) -> None:
-    page = outcomes(visit, color_scheme=scheme)
+def test_no_axe_violation(visit: Visit) -> None:
+    page = outcomes(visit)
     page.locator("#outcomes summary").click()
     assert not axe_violations(page, "#outcomes")
 
