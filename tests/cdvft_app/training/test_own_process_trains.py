@@ -91,22 +91,19 @@ def test_all_visible_gpus_share_a_run_that_the_page_started(runs, monkeypatch):
     monkeypatch.delenv("CDVFT_PROCESSES", raising=False)
     monkeypatch.setattr(schedule, "visible_gpus", lambda: 2)
     store, queue = runs(as_planned)
-    typed = {"max_steps": "60", "batch_size": "8", "checkpoint_every": "5"}
-    asked = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"], **typed}
+    typed = {"max_steps": "400", "batch_size": "8", "checkpoint_every": "5"}
+    chosen = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"], **typed}
     app = AppState.make(store, queue)
-    (run_id,), refused = actions.start(app, asked | {"all_gpus": True}, "a")
+    (run_id,), refused = actions.start(app, chosen | {"all_gpus": True}, "a")
     assert refused is None and store.get(run_id).forecast["device"].endswith("2 processes")
-    (killed,), refused = actions.start(app, asked | {"all_gpus": True}, "a")
-    assert refused is None
     wait_for(lambda: store.get(run_id).step >= 12)
+    kill_a_trainer()
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "failed" and "memory ran out" in run.reason
+    wait_for(lambda: not launched_for(run_id))
+    queue.resume(run_id, "a")
+    wait_for(lambda: store.get(run_id).step >= 25)
     queue.stop(run_id, "a")
     run = wait(store, run_id, *FINAL)
-    assert run.state == "stopped" and run.step < 60 and run.device.endswith("2 processes")
-    wait_for(lambda: store.get(killed).step >= 3)
-    kill_a_trainer()
-    run = wait(store, killed, *FINAL)
-    assert run.state == "failed" and "memory ran out" in run.reason
-    wait_for(lambda: not launched_for(killed))
-    queue.resume(run_id, "a")
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.step) == ("finished", 60) and list(losses(store, run_id)) == [*range(1, 61)]
+    assert run.state == "stopped" and 25 <= run.step < 400 and run.device.endswith("2 processes")
+    assert list(losses(store, run_id)) == [*range(1, run.step + 1)]
