@@ -13,7 +13,7 @@ from typing import Any
 
 from cdvft_app.costs.paper import paper_rows
 from cdvft_app.costs.request import parse_cost
-from cdvft_app.judging.comparison import compare
+from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.shapes import model_shapes
 from cdvft_app.shapes.known_models import KNOWN_MODELS
 from cdvft_app.ui.compare.form import COSTS, START, cost_request
@@ -35,9 +35,11 @@ def models() -> list[dict[str, Any]]:
 
 
 def costs() -> dict[str, Any]:
+    first = parse_cost(cost_request(START))
     return {
         "models": models(),
-        "first": compare(parse_cost(cost_request(START))),
+        "first": compare(first),
+        "growth": grown(first),
         "paper": [asdict(row) for row in paper_rows()],
     }
 

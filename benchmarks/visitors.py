@@ -42,14 +42,14 @@ class Page:
         request = {"data": list(values), "fn_index": found["id"], "trigger_id": target_id}
         return self._post("/gradio_api/run/predict", request)["data"]
 
-    def inputs(self, kind: str, fills: str) -> list[Any]:
-        """The input values of the page's own event of this kind that updates the component `fills`."""
+    def inputs(self, target: str, kind: str, fills: str) -> list[Any]:
+        """The values that the page begins with, of the inputs of this event that updates `fills`."""
         values = {one["id"]: one["props"].get("value") for one in self.config["components"]}
         place = self._place(fills)
         found = next(
             one
             for one in self.config["dependencies"]
-            if [0, kind] in one["targets"] and place in one["outputs"]
+            if [self._place(target), kind] in one["targets"] and place in one["outputs"]
         )
         return [values[one] for one in found["inputs"]]
 
@@ -84,7 +84,7 @@ def poll(page: Page, cursors: dict[str, int]) -> None:
 
 
 def open_compare(page: Page) -> None:
-    page.event(None, "load", *page.inputs("load", "costs"), fills="costs")
+    page.event("compare-pages", "turned", *page.inputs("compare-pages", "turned", "costs"), fills="costs")
     for flops in (False, True):
         page.serve("outcomes", "outcomes", {"chosen": None, "flops": flops})
 

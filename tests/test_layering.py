@@ -50,6 +50,7 @@ APP = {
     },
     "measuring": CHOICES | {"costs", "training"},
     "judging": CHOICES | {"costs", "measuring", "prediction", "figures", "store"},
+    "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES | {"costs", "store", "training.schedule", "training.device"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
@@ -59,6 +60,7 @@ APP = {
     | {
         "costs",
         "data",
+        "decision",
         "judging",
         "measuring",
         "prediction",
@@ -73,7 +75,7 @@ APP = {
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
-    | {"data", "results", "public"}
+    | {"data", "decision", "results", "public"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device"}
     | {"training.schedule", "events"},
 }

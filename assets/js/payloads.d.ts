@@ -241,6 +241,10 @@ export interface HubReach {
   text: string;
 }
 
+export interface PagesFixed {
+  pages: [string, string][];
+}
+
 export interface Quantity {
   key: string;
   title: string;
@@ -248,22 +252,35 @@ export interface Quantity {
   kind: "count" | "bytes" | "flops" | "seconds";
 }
 
-/** A method's line of the table, by the quantities' keys; `refused`: why it cannot be measured here. */
-export interface CostLine {
+/** A column; `unavailable`: why it does not fit this model, `refused`: why it cannot be measured. */
+export interface AskedMethod {
   method: string;
   label: string;
-  unavailable: null;
-  texts: Record<string, string>;
-  hints: Record<string, string>;
+  unavailable: string | null;
   refused: string | null;
-  assumption: string;
 }
 
-/** A method that does not fit this model, and why. */
-export interface UnavailableLine {
-  method: string;
-  label: string;
-  unavailable: string;
+/** A row of the answer: a text for each method, None where there is none; `best` marks who has least. */
+export interface Answer {
+  key: string;
+  title: string;
+  hint: string;
+  texts: (string | null)[];
+  best: boolean[];
+}
+
+/** What part of a step's bytes hold, for each available method. */
+export interface MemoryTerm {
+  title: string;
+  formula: string;
+  texts: string[];
+}
+
+export interface Device {
+  title: string;
+  bandwidth: string;
+  bfloat16: string;
+  source: string;
 }
 
 /** Where and when (seconds since 1970) steps were measured; `others`: other programs' largest share. */
@@ -272,14 +289,6 @@ export interface Circumstances {
   first: number;
   last: number;
   others: number;
-}
-
-/** The competitor that needs least of a quantity. */
-export interface Winner {
-  what: string;
-  method: string;
-  label: string;
-  text: string;
 }
 
 /** A competitor's costs by quantity at each x; None where it does not fit. */
@@ -301,20 +310,21 @@ export interface Growth {
   series: GrowthLine[];
 }
 
-/** One comparison of methods on a model. */
+/** The answer to one request: its sentence and table, and what stands behind them. */
 export interface Costs {
   request: Record<string, unknown>;
   title: string;
   subtitle: string;
-  targets: string[];
-  advice: string[];
-  sentences: Record<string, string[]>;
-  winners: Winner[];
-  columns: Quantity[];
-  table: (CostLine | UnavailableLine)[];
+  sentence: string;
+  matched: string[];
+  methods: AskedMethod[];
+  answers: Answer[];
+  memory: MemoryTerm[];
   measured: Circumstances | null;
+  sentences: Record<string, string[]>;
+  columns: Quantity[];
   bars: Record<string, Figure | null>;
-  growth: Growth[];
+  devices: Device[];
   assumptions: string[];
   rows: Record<string, unknown>[];
 }
@@ -322,6 +332,19 @@ export interface Costs {
 /** A comparison, or why there is none. */
 export interface CostsView {
   shown: Costs | null;
+  problem: string | null;
+}
+
+/** How costs grow along each axis, on a model; `quantities` are those that can be drawn. */
+export interface GrowthCurves {
+  title: string;
+  quantities: Quantity[];
+  growth: Growth[];
+}
+
+/** The curves, or why there are none. */
+export interface GrowthView {
+  shown: GrowthCurves | null;
   problem: string | null;
 }
 

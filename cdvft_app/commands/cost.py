@@ -1,12 +1,10 @@
-"""`python -m cdvft_app cost`: the cost of each method on a model, without its weights or a network."""
+"""`python -m cdvft_app cost`: which method to take for a model, without its weights or a network."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -14,41 +12,43 @@ from rich.console import Console
 from rich.table import Table
 
 from cdvft_app.commands.options import with_cost_request
-from cdvft_app.costs.quantities import amount, percent
+from cdvft_app.costs.devices import HERE, KEYS
+from cdvft_app.costs.memory import PRECISIONS
 from cdvft_app.costs.request import CostRequest
-from cdvft_app.costs.table import cost_table
-from cdvft_app.judging.advice import advice
+from cdvft_app.costs.sentences import label
+from cdvft_app.decision.comparison import Decision, decide
+from cdvft_app.training.device import device_kind, total_bytes
 
 TABLE_WIDTH = 120
-# Heading, field of the row, and how it is written.
-COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("parameters", "trainable_parameters", partial(amount, "count")),
-    ("of the model", "trainable_share", percent),
-    ("file", "adapter_bytes", partial(amount, "bytes")),
-    ("added a step", "flops_per_step", partial(amount, "flops")),
-    ("with the model's", "total_flops_per_step", partial(amount, "flops")),
-    ("memory in all", "step_bytes", partial(amount, "bytes")),
-)
 
 
 @with_cost_request(
+    device=f"Where it should train: {', '.join(KEYS)}.",
+    precision=f"Of the frozen weights: {', '.join(PRECISIONS)}.",
+    aim="What matters most: file, memory, time, many (adapters at once), or quality.",
     match="Set each size to equal CDVFT's trainable_parameters or flops_per_step.",
     convention="real_fft, or asymptotic as in papers.",
 )
 def cost(
     request: CostRequest,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    checkpointing: Annotated[bool, typer.Option(help="Compute activations twice to keep fewer.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object, with all numbers.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all numbers, a line a method.")] = False,
 ) -> None:
-    """What each method costs on a model: parameters, file, FLOPs and memory. Nothing is downloaded."""
-    rows = cost_table(request)
+    """Which method to take for a model, in a sentence and a table. Nothing is downloaded."""
+    made = decide(request.model_copy(update={"gradient_checkpointing": checkpointing}), _here(request))
     if as_json:
-        print(json.dumps(rows))
+        print(json.dumps(made.facts()))
     elif as_csv:
-        _write_csv(rows)
+        _write_csv(made.facts()["rows"])
     else:
-        _show(rows)
+        _show(made)
+
+
+def _here(request: CostRequest) -> int | None:
+    """This device's memory where it is asked about: a GPU's is known to torch alone, which takes seconds."""
+    return total_bytes(device_kind()) if request.device == HERE else None
 
 
 def _write_csv(rows: list[dict[str, Any]]) -> None:
@@ -71,25 +71,21 @@ def setting_text(setting: dict[str, int | None]) -> str:
     return " ".join(f"{name}={'auto' if value is None else value}" for name, value in setting.items())
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, header_style="bold")
-    for heading in ("method", "setting", *(heading for heading, _, _ in COLUMNS)):
-        is_text = heading in ("method", "setting")
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
-    counted = [row for row in rows if not row["unavailable"]]
-    for row in counted:
-        numbers = (formatted(row[field]) for _, field, formatted in COLUMNS)
-        table.add_row(row["method"], setting_text(row["setting"]), *numbers)
+def _show(made: Decision) -> None:
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)
+    console.print(made.sentence, highlight=False, markup=False)
+    table = Table(box=None, header_style="bold")
+    table.add_column("Method", no_wrap=True)
+    for answer in made.answers:
+        table.add_column(answer["title"], justify="right", no_wrap=True)
+    for number, row in enumerate(made.rows):
+        table.add_row(label(row), *(answer["texts"][number] or "–" for answer in made.answers))
     console.print(table)
-    for row in rows:
+    for row in made.rows:
         if row["unavailable"]:
             console.print(f"{row['method']}: {row['unavailable']}", highlight=False, markup=False)
-    if counted:
-        step = f"{counted[0]['batch']} x {counted[0]['sequence']} tokens"
-        console.print(f"{counted[0]['model']}, a training step of {step}.", highlight=False)
-    for sentence in advice(rows):
+    for sentence in made.known.quality.sentences:
         console.print(sentence, highlight=False)
-    for sentence in dict.fromkeys(text for row in rows for text in row["assumptions"] or ()):
+    for sentence in dict.fromkeys(text for row in made.rows for text in row["assumptions"] or ()):
         console.print(sentence, style="dim", highlight=False)

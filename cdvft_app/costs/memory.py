@@ -3,35 +3,111 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
 from cdvft_app.shapes import ModelShapes
+from cdvft_app.shapes.model_shapes import blocks
 
 _FLOAT32 = 4
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
 
+@dataclass(frozen=True)
+class Precision:
+    """How a step's numbers are held: bits of a frozen linear layer's weight, and bytes of all others.
+
+    `half` is the arithmetic's: its activations and the weights that are not rounded have two bytes for four.
+    Adapters, their gradients and AdamW's moments stay float32, as PEFT and CDVFT's FFT have them.
+    """
+
+    bits: Literal[32, 16, 8, 4]
+    half: bool
+
+
+FLOAT32 = Precision(32, half=False)
+PRECISIONS: dict[str, Precision] = {
+    "float32": FLOAT32,
+    "bfloat16": Precision(16, half=True),
+    "8bit": Precision(8, half=True),
+    "4bit": Precision(4, half=True),
+}
+_BYTES_OF_BITS = {8: 1.0, 4: 0.516}
+"""Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Bytes of one training step by what they hold, without the program itself and its libraries."""
+
+    weights: int
+    adapter: int
+    gradients: int
+    moments: int
+    adapter_inputs: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        return sum(asdict(self).values())
+
+
 def training_bytes(row: Mapping[str, Any], shapes: ModelShapes) -> int:
-    """Weights, gradients, AdamW's moments and activations in float32, without the libraries themselves.
+    """All that a step in float32 needs, see `step_memory`."""
+    return step_memory(row, shapes).total
+
+
+def step_memory(
+    row: Mapping[str, Any],
+    shapes: ModelShapes,
+    precision: Precision = FLOAT32,
+    checkpointing: bool = False,
+) -> StepMemory:
+    """Weights, gradients, AdamW's moments and activations of a step, by formula.
 
     Beside what a method's own layers keep (the cost table's `activation_bytes`) the model keeps, from the
     first trained layer on, the output of each linear layer, which a norm, an activation or attention reads
     again in the backward pass, and attention's output. Dropout keeps what it multiplied by. Fused attention
     keeps no scores; attention with dropout, which a CPU cannot fuse, keeps them, their dropout, and the
-    product of both (a GPU needs less). Head-only training keeps nothing of the model.
+    product of both (a GPU needs less). Head-only training keeps nothing of the model. A generator's logits
+    stand twice, once more in half precision, whose loss is computed in float32.
+
+    With checkpointing every block keeps its input alone, and one block at a time all the rest.
+    Rounded to 8 or 4 bits are the weights of linear layers but the output's, as bitsandbytes does it; full
+    fine-tuning has all weights in float32.
     """
-    own = row["gradient_bytes"] + row["optimizer_bytes"] + row["activation_bytes"]
-    if row["method"] != "full":
-        own += _FLOAT32 * row["trainable_parameters"]
-    kept = kept_per_token(row, shapes)
-    if row["method"] != "head" and shapes.output_layer:  # a generator's logits, and their softmax in the loss
-        kept += 2 * next(shape.d_out for shape in shapes.layers if shape.name == shapes.output_layer)
-    tokens = row["batch"] * row["sequence"]
-    return row["frozen_bytes"] + own + _FLOAT32 * tokens * kept
+    full, number = row["method"] == "full", 2 if precision.half else _FLOAT32
+    tokens, kept = row["batch"] * row["sequence"], kept_per_token(row, shapes)
+    own: float = row["activation_bytes"]
+    if checkpointing and kept:
+        many = len(blocks(shapes.layers)) or 1
+        kept = min(kept, round(kept / many) + many * shapes.hidden_size)
+        own /= many
+    logits = 0
+    if row["method"] != "head" and shapes.output_layer:
+        outputs = next(shape.d_out for shape in shapes.layers if shape.name == shapes.output_layer)
+        logits = tokens * outputs * (2 * _FLOAT32 + (number if precision.half else 0))
+    return StepMemory(
+        weights=_FLOAT32 * shapes.total_parameters if full else _frozen_bytes(shapes, precision),
+        adapter=0 if full else _FLOAT32 * row["trainable_parameters"],
+        gradients=row["gradient_bytes"],
+        moments=row["optimizer_bytes"],
+        adapter_inputs=round(own),
+        activations=number * tokens * kept,
+        logits=logits,
+    )
+
+
+def _frozen_bytes(shapes: ModelShapes, precision: Precision) -> int:
+    other = 2 if precision.half else _FLOAT32
+    rounded = sum(shape.weights for shape in shapes.layers if shape.name != shapes.output_layer)
+    each = _BYTES_OF_BITS.get(precision.bits, other)
+    return round(each * rounded + other * (shapes.total_parameters - rounded))
 
 
 def kept_per_token(row: Mapping[str, Any], shapes: ModelShapes) -> int:

@@ -7,10 +7,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cdvft.cost import Convention
+from cdvft_app.costs.devices import HERE
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
 from cdvft_app.settings import MOST_COMPETITORS, Name, explain, require_distinct
 
 Quantity = Literal["trainable_parameters", "flops_per_step", "seconds_per_step"]
+DeviceKey = Literal["here", "t4", "l4", "rtx4090", "a100-40", "a100-80", "h100"]
+PrecisionKey = Literal["float32", "bfloat16", "8bit", "4bit"]
+Aim = Literal["file", "memory", "time", "many", "quality"]
 
 
 class CostRequest(BaseModel):
@@ -31,6 +35,10 @@ class CostRequest(BaseModel):
     labels: int = Field(default=2, ge=1, le=100_000, strict=True, description="outputs of the head")
     match: Quantity | None = Field(default=None, description="set sizes so that this equals CDVFT's")
     convention: Convention = "real_fft"
+    device: DeviceKey = Field(default=HERE, description="the one that should train it")
+    precision: PrecisionKey = Field(default="float32", description="of the frozen weights and the arithmetic")
+    gradient_checkpointing: bool = Field(default=False, strict=True)
+    aim: Aim = Field(default="file", description="what matters most")
 
     @model_validator(mode="before")
     @classmethod

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cdvft_app.costs.quantities import Kind, Row, added_memory, amount, frozen_flops, percent, times
+from cdvft_app.costs.quantities import Row, added_memory, amount, frozen_flops, percent, times
 from cdvft_app.methods import ADAPTERS, METHODS, flat
-from cdvft_app.payloads.compare import Winner
 
 _SMALL = 0.05  # of the frozen model's FLOPs
 TOLERANCE = 0.015  # relative; closer than this, two amounts are called alike
@@ -39,46 +38,10 @@ def sentences(rows: Sequence[Row]) -> dict[str, list[str]]:
     return {key: [sentence for sentence in own if sentence] for key, own in by_quantity.items()}
 
 
-def winners(rows: Sequence[Row]) -> list[Winner]:
-    """The adapter that needs least of each quantity, and those level with it; full and head-only left out."""
-    available = [row for row in rows if not row["unavailable"] and row["method"] in ADAPTERS]
-    if len(available) < 2:
-        return []
-    whose = ", of adapters" if any(row["method"] not in ADAPTERS for row in rows) else ""
-    quantities: tuple[tuple[str, Callable[[Row], float], Kind], ...] = (
-        ("Fewest parameters", lambda row: row["trainable_parameters"], "count"),
-        ("Fewest extra FLOPs", lambda row: row["flops_per_step"], "flops"),
-        ("Least extra memory", added_memory, "bytes"),
-    )
-    found = [
-        _winner(what + whose, least(available, value), amount(kind, min(map(value, available))))
-        for what, value, kind in quantities
-    ]
-    timed = [row for row in available if row.get("measured")]
-    if len(timed) > 1:
-        found.append(_fastest(timed))
-    return found
-
-
 def least(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Row]:
     """The row with the least, and those level with it."""
     best = min(rows, key=value)
     return [best, *(row for row in rows if row is not best and value(row) < (1 + TOLERANCE) * value(best))]
-
-
-def _winner(what: str, rows: Sequence[Row], text: str) -> Winner:
-    best, *level = rows
-    text_of_label = (
-        f"{label(best)}, level with {joined([label(row) for row in level])}" if level else label(best)
-    )
-    return {"what": what, "method": best["method"], "label": text_of_label, "text": text}
-
-
-def _fastest(rows: Sequence[Row]) -> Winner:
-    """The shortest median step, or a draw where the spread of another reaches below it."""
-    best = min(rows, key=lambda row: row["measured"]["seconds"])
-    level = [row for row in rows if row is not best and row["measured"]["low"] <= best["measured"]["high"]]
-    return _winner("Fastest step", [best, *level], amount("seconds", best["measured"]["seconds"]))
 
 
 def _only_one(row: Row) -> str:

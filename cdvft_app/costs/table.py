@@ -27,9 +27,8 @@ MEASURED_ONLY = (
 _MODEL_ASSUMPTIONS = (
     "The frozen model counts 2 FLOPs a weight and token forward, and as many backward down to the first "
     "adapted layer; attention looks at all tokens, and its backward counts 2.5 times its forward.",
-    "The memory of a whole step is float32: the model's weights, what the method adds, and the outputs that "
-    "its layers keep for the backward pass. None are computed again to save memory, and the program itself "
-    "comes on top.",
+    "The memory of a whole step is the model's weights, what the method adds, and the outputs that its "
+    "layers keep for the backward pass; the program itself comes on top.",
     "A classification head is trained by every method, and counted by none but head only.",
 )
 
@@ -51,6 +50,7 @@ class CostRow:
     setting: dict[str, int | None] | None = None
     targets: list[str] | None = None
     adapted_layers: int | None = None
+    adapted_weights: int | None = None
     batch: int | None = None
     sequence: int | None = None
     convention: cost.Convention | None = None
@@ -123,6 +123,7 @@ class _Table:
             setting=complete.sizes(),
             targets=list(self.targets) if adapted else [],
             adapted_layers=len(adapted),
+            adapted_weights=sum(shape.weights for shape in adapted),
             trainable_share=found.trainable_parameters / self.shapes.total_parameters,
             head_parameters=sum(shape.weights + shape.d_out for shape in self._head()),
             frozen_forward_flops_per_step=forward,

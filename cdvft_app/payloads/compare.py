@@ -11,6 +11,10 @@ from cdvft_app.payloads.shared import Charted, Figure, Kind, Method
 Choice = tuple[str, str]  # key and title
 
 
+class PagesFixed(TypedDict):
+    pages: list[Choice]
+
+
 class Quantity(TypedDict):
     key: str
     title: str
@@ -18,24 +22,38 @@ class Quantity(TypedDict):
     kind: Kind
 
 
-class CostLine(TypedDict):
-    """A method's line of the table, by the quantities' keys; `refused`: why it cannot be measured here."""
+class AskedMethod(TypedDict):
+    """A column; `unavailable`: why it does not fit this model, `refused`: why it cannot be measured."""
 
     method: Method
     label: str
-    unavailable: None
-    texts: dict[str, str]
-    hints: dict[str, str]
+    unavailable: str | None
     refused: str | None
-    assumption: str
 
 
-class UnavailableLine(TypedDict):
-    """A method that does not fit this model, and why."""
+class Answer(TypedDict):
+    """A row of the answer: a text for each method, None where there is none; `best` marks who has least."""
 
-    method: Method
-    label: str
-    unavailable: str
+    key: str
+    title: str
+    hint: str
+    texts: list[str | None]
+    best: list[bool]
+
+
+class MemoryTerm(TypedDict):
+    """What part of a step's bytes hold, for each available method."""
+
+    title: str
+    formula: str
+    texts: list[str]
+
+
+class Device(TypedDict):
+    title: str
+    bandwidth: str
+    bfloat16: str
+    source: str
 
 
 class Circumstances(TypedDict):
@@ -45,15 +63,6 @@ class Circumstances(TypedDict):
     first: float
     last: float
     others: float
-
-
-class Winner(TypedDict):
-    """The competitor that needs least of a quantity."""
-
-    what: str
-    method: Method
-    label: str
-    text: str
 
 
 class GrowthLine(TypedDict):
@@ -78,20 +87,21 @@ class Growth(TypedDict):
 
 
 class Costs(TypedDict):
-    """One comparison of methods on a model."""
+    """The answer to one request: its sentence and table, and what stands behind them."""
 
     request: dict[str, Any]
     title: str
     subtitle: str
-    targets: list[str]
-    advice: list[str]
-    sentences: dict[str, list[str]]
-    winners: list[Winner]
-    columns: list[Quantity]
-    table: list[CostLine | UnavailableLine]
+    sentence: str
+    matched: list[str]
+    methods: list[AskedMethod]
+    answers: list[Answer]
+    memory: list[MemoryTerm]
     measured: Circumstances | None
+    sentences: dict[str, list[str]]
+    columns: list[Quantity]
     bars: dict[str, Figure | None]
-    growth: list[Growth]
+    devices: list[Device]
     assumptions: list[str]
     rows: list[dict[str, Any]]
 
@@ -100,6 +110,21 @@ class CostsView(TypedDict):
     """A comparison, or why there is none."""
 
     shown: Costs | None
+    problem: str | None
+
+
+class GrowthCurves(TypedDict):
+    """How costs grow along each axis, on a model; `quantities` are those that can be drawn."""
+
+    title: str
+    quantities: list[Quantity]
+    growth: list[Growth]
+
+
+class GrowthView(TypedDict):
+    """The curves, or why there are none."""
+
+    shown: GrowthCurves | None
     problem: str | None
 
 

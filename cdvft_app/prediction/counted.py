@@ -7,18 +7,15 @@ from typing import Any
 
 from cdvft import cost
 from cdvft_app.catalog import Plan
-from cdvft_app.costs.memory import kept_per_token
+from cdvft_app.costs.memory import Precision, step_memory
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.shapes import ModelShapes, model_shapes
-from cdvft_app.shapes.model_shapes import blocks
 from cdvft_app.training import schedule
 
 WRITTEN = 3.0
 """An evaluation with answers written takes as long as so many that only read them."""
 _UNKNOWN_LABELS = 2  # where the data will say how many classes: they hardly change FLOPs and memory
-_BYTES_OF_BITS = {8: 1.0, 4: 0.516}
-"""Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
 _BACKBONE_PREFIXES = {"mean": "backbone.", "cls": "roberta.", "timm": "", "none": ""}
 """The prefix of a layer's name in the trained model, by the model's `pooling`."""
 
@@ -77,11 +74,9 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         head_in_file=bool(head) or plan.model.pooling == "none",
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
-        evaluation_flops=round((schedule.evaluations(steps) - 1) * evaluation + final),
+evaluation_flops=round((schedule.evaluations(steps) - 1) * evaluation + final),
         final_evaluation_flops=round(final),
-        step_bytes=largest["step_bytes"]
-        - _spared_bytes(plan, shapes)
-        - _computed_again(plan, shapes, largest),
+        step_bytes=_step_bytes(plan, shapes, largest),
         processes=processes or schedule.processes(),
     )
 
@@ -102,28 +97,13 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
     return cost_table(request)[0]
 
 
-def _spared_bytes(plan: Plan, shapes: ModelShapes) -> int:
-    """Of the frozen weights, where they are kept in less than float32's 4 bytes.
-
-    bitsandbytes rounds the weights of linear layers, and leaves embeddings and the output layer.
-    """
+def _step_bytes(plan: Plan, shapes: ModelShapes, row: dict[str, Any]) -> int:
+    """Models that write alone are held in fewer bits, or checkpointed."""
     settings = plan.settings
-    if settings.method.key == "full" or plan.model.kind != "generation":
-        return 0
-    rounded = sum(shape.d_out * shape.d_in for shape in shapes.layers if shape.name != shapes.output_layer)
-    half = 2 if settings.precision == "bfloat16" else 4
-    each = _BYTES_OF_BITS.get(settings.bits or 32, half)
-    return round(rounded * (4 - each) + (shapes.total_parameters - rounded) * (4 - half))
-
-
-def _computed_again(plan: Plan, shapes: ModelShapes, row: dict[str, Any]) -> int:
-    """Bytes of activations that checkpointing does not keep: of all blocks but one, all but the input."""
-    width = plan.model.hidden_size
-    if not plan.settings.gradient_checkpointing or width is None:
-        return 0
-    many, kept = len(blocks(shapes.layers)), kept_per_token(row, shapes)
-    spared = max(kept - kept / many - many * width, 0)
-    return round(4 * row["batch"] * row["sequence"] * spared)
+    if plan.model.kind != "generation":
+        return row["step_bytes"]
+    precision = Precision(settings.bits or 32, half=settings.precision == "bfloat16")
+    return step_memory(row, shapes, precision, settings.gradient_checkpointing).total
 
 
 def _outputs(plan: Plan) -> int | None:

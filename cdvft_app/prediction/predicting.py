@@ -124,13 +124,15 @@ def predict(
 def step_seconds(
     row: Mapping[str, Any], finished: Iterable[RunRecord], measured: Iterable[Mapping[str, Any]]
 ) -> Estimate | None:
-    """The seconds of one step of a cost table's row here, as if its memory were there; see `predict`."""
+    """The seconds of a step of a cost table's row here; None where nothing like it ran or was measured.
+
+    As if its memory were there; see `predict`.
+    """
     kind = device_kind()
     device = device_name(kind)
     observations = [*observed_runs(finished, device, GROWTH.value), *_measured(measured, device)]
     flops = row["total_flops_per_step"]
-    rough = _rough_pace(cpu_threads()) if kind == "cpu" else None
-    pace = _pace(settings_of(row), observations, flops, MANY_STEPS, rough)
+    pace = _pace(settings_of(row), observations, flops, MANY_STEPS, None)
     return pace and Estimate(flops * pace.value, flops * pace.low, flops * pace.high, pace.how)
 
 

@@ -1,10 +1,11 @@
-"""ASGI middleware of every request: limits on bodies, and lone surrogates replaced in JSON."""
+"""ASGI middleware of every request: limits on bodies, lone surrogates in JSON, and the address of a page."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from anyio import to_thread
 from starlette.responses import JSONResponse
@@ -75,6 +76,30 @@ async def _refuse(sentence: str, scope: Scope, receive: Receive, send: Send) -> 
 
 def is_upload(scope: Scope) -> bool:
     return scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/gradio_api/upload")
+
+
+class PageOfATab:
+    """Hides `page` of the address from Gradio: here it is a tab's page, there one of several Blocks.
+
+    Gradio answers 500 where it knows no Blocks of that name.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] == "http"
+            and scope["method"] in ("GET", "HEAD")
+            and b"page" in scope["query_string"]
+        ):
+            others = [part for part in scope["query_string"].split(b"&") if not _names_page(part)]
+            scope = {**scope, "query_string": b"&".join(others)}
+        await self._app(scope, receive, send)
+
+
+def _names_page(parameter: bytes) -> bool:
+    return unquote_to_bytes(parameter.partition(b"=")[0]) == b"page"
 
 
 class WellFormedText:

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 
 from cdvft_app.figures import palette
 from cdvft_app.public.hosts import AllowedHosts
-from cdvft_app.ui.incoming import BoundedBodies, WellFormedText
+from cdvft_app.ui.incoming import BoundedBodies, PageOfATab, WellFormedText
 from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
 
 MOST_SESSIONS = 170  # whose controls' values Gradio keeps; whoever was away longest begins anew
@@ -109,6 +109,8 @@ def launch_arguments() -> dict[str, Any]:
         "max_file_size": "8mb",
         "state_session_capacity": MOST_SESSIONS,
         "app_kwargs": {
-            "middleware": [Middleware(part) for part in (AllowedHosts, BoundedBodies, WellFormedText)]
+            "middleware": [
+                Middleware(part) for part in (AllowedHosts, BoundedBodies, PageOfATab, WellFormedText)
+            ]
         },
     }

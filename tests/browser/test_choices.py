@@ -31,7 +31,7 @@ class Choice(NamedTuple):
 
 
 CHOICES = [
-    Choice("compare", "cost-model", "cost-race", "cost-targets"),
+    Choice("compare", "cost-model", "cost-device", "cost-targets"),
     Choice("train", "set-model", "set-dataset", "set-target_modules"),
 ]
 in_both_tabs = pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.tab)
@@ -39,7 +39,9 @@ in_both_tabs = pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: cho
 
 def opened(visit: Visit, tab: str) -> Page:
     if tab == "compare":
-        return visit("?tab=compare", ready="#costs h2")
+        page = visit("?tab=compare", ready="#costs h2")
+        page.get_by_role("button", name="Methods, sizes, layers").click()
+        return page
     page = visit()
     page.get_by_role("button", name="Another model").click()
     return page
@@ -89,7 +91,7 @@ def test_a_race_that_has_finished_is_on_offer(visit: Visit, server: Server) -> N
     started = server.queue.submit(runs, "somebody", "finished")
     page = visit("?run=" + ",".join(started))
     expect(status(page)).to_have_text("All 3 finished", timeout=WAIT)
-    page = visit("?tab=compare", ready="#costs h2")
+    page = opened(visit, "compare")
     expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
 
 

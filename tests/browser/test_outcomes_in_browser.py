@@ -42,7 +42,7 @@ def finish(server: Server, seed: int) -> None:
 
 
 def outcomes(visit: Visit, **options: object) -> Page:
-    page = visit("?tab=compare", ready="#outcomes .seen p", **options)
+    page = visit("?tab=compare&page=results", ready="#outcomes .seen p", **options)
     page.locator("#outcomes .chart svg").first.wait_for(timeout=WAIT)
     return page
 
@@ -64,8 +64,12 @@ def test_the_recorded_race_until_own_runs_finish(visit: Visit, server: Server) -
     expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
     expect(page.locator("#outcomes .origin")).to_contain_text("recorded on 24 November 2026")
     assert drawn(page).keys() == {"CDVFT", "LoRA", "FourierFT"}
+    page.get_by_role("link", name="Decide").click()
+    page.get_by_role("button", name="Methods, sizes, layers").click()
     page.locator("#cost-race input").click()
     expect(page.locator("#cost-race")).to_contain_text("None has finished here yet.")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Results").click()
     for seed in range(3):
         finish(server, seed)
     page.evaluate("document.dispatchEvent(new CustomEvent('runs-changed'))")
@@ -82,7 +86,8 @@ def test_the_recorded_race_until_own_runs_finish(visit: Visit, server: Server) -
 
 def test_axes_change_points_and_sentences(visit: Visit) -> None:
     page = outcomes(visit)
-    seen = page.locator("#outcomes .seen")
+    seen = page.locator("#outcomes .seen")  # first the shortest answer, then each method, folded
+    seen = page.locator("#outcomes .mount")
     expect(seen).to_contain_text(
         "LoRA r\u00a0=\u00a08 reaches 92.0\u00a0%, a tie with CDVFT m\u00a0=\u00a02 at 92.5\u00a0%, "
         "with 4.80 times the parameters"
@@ -117,14 +122,13 @@ def test_the_table_and_the_file(visit: Visit) -> None:
 
 
 def test_a_finished_race_fills_the_costs(visit: Visit) -> None:
-    page = outcomes(visit)
+    page = visit("?tab=compare", ready="#costs h2")
+    page.get_by_role("button", name="Methods, sizes, layers").click()
     page.locator("#cost-race input").click()
     page.get_by_role("option", name="Three digits").first.click()
     expect(page.locator("#costs h2").first).to_have_text("timm/vit_small_patch14_dinov2", timeout=WAIT)
     expect(page.locator("#costs .origin")).to_contain_text("16 × 26 tokens a step")
-    expect(page.locator("#costs .costs-table tbody tr").locator("td.parameters")).to_have_text(
-        ["46,080", "221,184", "24,000"]
-    )
+    expect(page.locator("#costs .answers tr.parameters td")).to_have_text(["46,080", "221,184", "24,000"])
     expect(page.locator("#cost-race-took")).to_contain_text("CDVFT 20.0 s, 1.00 GB")
 
 

@@ -16,15 +16,7 @@ export class BarChart {
     this.chart = h("div", { class: "chart", role: "group", "aria-label": "Cost of each method as bars" });
     this.empty = h("p", { class: "quiet undrawn", hidden: true });
     this.seen = h("div", { class: "seen", "aria-live": "polite" });
-    this.node = h(
-      "section",
-      { class: "part-of" },
-      h("h3", {}, "Side by side, with the frozen model as yardstick"),
-      this.controls,
-      this.chart,
-      this.empty,
-      this.seen,
-    );
+    this.node = h("section", { class: "part-of" }, this.controls, this.chart, this.empty, this.seen);
     onTheme(() => this.redraw());
   }
 
@@ -67,7 +59,7 @@ export class BarChart {
     draw(this.chart, figure).catch((error) => {
       this.chart.hidden = true;
       this.empty.hidden = false;
-      this.empty.textContent = `The chart is not shown: ${error.message}. Its numbers are in the table above.`;
+      this.empty.textContent = `The chart is not shown: ${error.message}. Its numbers can be saved below.`;
     });
   }
 }

@@ -1,22 +1,39 @@
 // The growth of costs: curves that the server computed, and a marker to drag along them.
 
-import { h, segmented, setText, swatch } from "../shared/dom.js";
+import { find, h, segmented, setText, swatch } from "../shared/dom.js";
 import { amount, count, times } from "../shared/format.js";
 import { draw, NARROW, onTheme, resolve } from "../shared/plotly.js";
+import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 
-/** @import { Costs, Growth } from "../payloads.js" */
-/** @import { Kind } from "../shared/format.js" */
+/** @import { Charted, Growth, GrowthCurves, GrowthView, Quantity } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
 /** @import { Drawn, Layout, Styles } from "../shared/plotly_types.js" */
 
-/** @type {[string, string][]} */
-const QUANTITIES = [
-  ["parameters", "Parameters"],
-  ["flops", "Extra FLOPs"],
-  ["memory", "Extra memory"],
-];
+/** @param {Part<GrowthView, Charted>} part */
+export function mount({ element, props, watch }) {
+  const title = h("h2", {});
+  const problem = h("p", { class: "problem", role: "alert" });
+  const chart = new GrowthChart(props.lines, props.layout, element.id);
+  find(element, ".mount").replaceChildren(h("div", { class: "run-head" }, title), problem, chart.node);
+  /** @type {GrowthView | null} */
+  let drawn = null;
 
-export class GrowthChart {
+  function show() {
+    if (!isShown(element) || drawn === props.value) return;
+    drawn = props.value;
+    const { shown, problem: refused } = drawn;
+    setText(problem, refused ?? "");
+    setText(title, shown?.title ?? "");
+    chart.node.hidden = !shown?.growth.length;
+    if (shown?.growth.length) chart.show(shown);
+  }
+
+  watch("value", show);
+  whenShown(element, show);
+}
+
+class GrowthChart {
   /**
    * @param {Styles} styles
    * @param {Layout} layout
@@ -28,8 +45,8 @@ export class GrowthChart {
     this.id = id;
     /** @type {Growth[]} */
     this.growth = [];
-    /** @type {Record<string, Kind>} by quantity */
-    this.kinds = {};
+    /** @type {Quantity[]} */
+    this.described = [];
     this.offered = "";
     this.axis = "tokens";
     this.quantity = "flops";
@@ -50,7 +67,6 @@ export class GrowthChart {
     this.node = h(
       "section",
       { class: "part-of" },
-      h("h3", {}, "How it grows"),
       h("div", { class: "chart-controls" }, this.quantities, this.axes),
       this.chart,
       h("label", { class: "marker" }, h("span", {}, "Marker"), this.slider, this.place),
@@ -65,16 +81,16 @@ export class GrowthChart {
     });
   }
 
-  /** @param {Costs} costs */
-  show({ growth, columns }) {
+  /** @param {GrowthCurves} curves */
+  show({ growth, quantities }) {
     this.growth = growth;
+    this.described = quantities;
     if (!this.quantities.firstChild) {
-      const hints = Object.fromEntries(columns.map(({ key, hint }) => [key, hint]));
       this.quantities.append(
         segmented(
           "Quantity that grows",
           `grows-${this.id}`,
-          QUANTITIES.map(([key, title]) => [key, title, hints[key]]),
+          quantities.map(({ key, title, hint }) => [key, title, hint]),
           this.quantity,
           (key) => {
             this.quantity = key;
@@ -83,9 +99,6 @@ export class GrowthChart {
         ),
       );
     }
-    this.kinds = Object.fromEntries(columns.map(({ key, kind }) => [key, kind]));
-    this.node.hidden = growth.length === 0;
-    if (growth.length === 0) return;
     const keys = growth.map(({ key }) => key);
     if (!keys.includes(this.axis)) this.axis = keys[0];
     const offered = keys.join();
@@ -107,8 +120,10 @@ export class GrowthChart {
     this.reset();
   }
 
-  get quantityTitle() {
-    return QUANTITIES.find(([key]) => key === this.quantity)?.[1] ?? "";
+  get drawnQuantity() {
+    const found = this.described.find(({ key }) => key === this.quantity);
+    if (!found) throw new Error(`${this.quantity} does not grow`);
+    return found;
   }
 
   get current() {
@@ -164,7 +179,7 @@ export class GrowthChart {
     if (NARROW.matches && widest >= 1000) layout.xaxis.dtick = Math.ceil(Math.log10(widest) / 5);
     Object.assign(layout.yaxis, {
       type: "log",
-      title: { text: this.quantityTitle, standoff: 6 },
+      title: { text: this.drawnQuantity.title, standoff: 6 },
       exponentformat: "SI",
       nticks: 6,
     });
@@ -207,7 +222,7 @@ export class GrowthChart {
           {},
           swatch(this.styles[method]),
           h("span", {}, label),
-          h("b", {}, value === null ? "does not fit" : amount(this.kinds[this.quantity], value)),
+          h("b", {}, value === null ? "does not fit" : amount(this.drawnQuantity.kind, value)),
           h("span", { class: "quiet" }, ratio),
         );
       }),
@@ -215,16 +230,13 @@ export class GrowthChart {
   }
 
   numbers() {
-    const { x, series, title } = this.current;
+    const { x, series, title } = this.current,
+      { kind, title: quantity } = this.drawnQuantity;
     const values = series.flatMap((one) =>
       x.map((value, index) => ({ label: one.label, value, cost: one.costs[this.quantity][index] })),
     );
-    const rows = values.map(({ label, value, cost }) => [
-      label,
-      count(value),
-      amount(this.kinds[this.quantity], cost),
-    ]);
-    return { columns: ["Method", title, this.quantityTitle], rows, values: values.map(Object.values) };
+    const rows = values.map(({ label, value, cost }) => [label, count(value), amount(kind, cost)]);
+    return { columns: ["Method", title, quantity], rows, values: values.map(Object.values) };
   }
 }
 

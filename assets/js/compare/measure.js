@@ -7,7 +7,13 @@ import { find, h, setText } from "../shared/dom.js";
 
 /** @param {Part<Measuring>} part */
 export function mount({ element, props, trigger, watch }) {
-  const start = h("button", { type: "button", class: "primary", onclick: begin }, "Measure on this machine");
+  const hint =
+    "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
+  const start = h(
+    "button",
+    { type: "button", class: "primary", title: hint, onclick: begin },
+    "Measure on this machine",
+  );
   const cancel = h("button", { type: "button", class: "secondary", disabled: true, onclick: stop }, "Cancel");
   const text = h("p", { class: "quiet", role: "status" });
   const done = h("span");
@@ -22,8 +28,6 @@ export function mount({ element, props, trigger, watch }) {
     },
     done,
   );
-  const hint =
-    "A few seconds a method, more for a large model. Nothing is downloaded, and the weights are random: time does not care.";
   find(element, ".mount").replaceChildren(h("div", { class: "go-buttons" }, start, cancel), bar, text);
   let cancelling = false; // what still arrives between Cancel and its answer is not shown
   let kept = 0;
@@ -51,7 +55,7 @@ export function mount({ element, props, trigger, watch }) {
     bar.setAttribute("aria-valuenow", String(Math.round(100 * fraction)));
     done.style.width = `${100 * fraction}%`;
     text.className = state === "failed" ? "problem" : "quiet";
-    setText(text, message || hint);
+    setText(text, message);
   }
 
   watch("value", () => {

@@ -3,6 +3,7 @@
 import { find, h, paragraphs, segmented, setText, swatch } from "../shared/dom.js";
 import { exports } from "../shared/export.js";
 import { draw, onTheme } from "../shared/plotly.js";
+import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 
 /** @import { NoOutcomes, Outcomes, Styled } from "../payloads.js" */
@@ -30,6 +31,8 @@ export function mount({ element, props, server }) {
   });
   const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
   const seen = h("div", { class: "seen", "aria-live": "polite" });
+  const others = h("div", { class: "seen" });
+  const more = h("details", { class: "as-table" }, h("summary", {}, "Each method in words"), others);
   const table = tableUnder(() => {
     const { columns, rows } = shown ?? { columns: [], rows: [] };
     const onFront = (/** @type {string[]} */ front) => (front.includes(axis) ? "yes" : "no");
@@ -48,6 +51,7 @@ export function mount({ element, props, server }) {
     legend,
     hint,
     seen,
+    more,
     table.details,
     h(
       "div",
@@ -67,6 +71,7 @@ export function mount({ element, props, server }) {
 
   /** Ask for the runs, first without FLOPs, whose formulas the server may still be loading. */
   async function refresh() {
+    if (!isShown(element)) return; // asked for once it is
     const mine = ++asking;
     for (const flops of shown ? [true] : [false, true]) {
       let answer;
@@ -133,7 +138,10 @@ export function mount({ element, props, server }) {
     const counting = axis === "flops" && !shown.counted;
     for (const node of [chart, legend, hint]) node.hidden = !figure;
     setText(hint, shown.axes.find(({ key }) => key === axis)?.hint ?? "");
-    seen.replaceChildren(...paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]));
+    const [first, ...rest] = paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]);
+    seen.replaceChildren(first);
+    others.replaceChildren(...rest);
+    more.hidden = rest.length === 0;
     table.refresh();
     if (!figure) return;
     draw(chart, figure).catch((error) => {
@@ -144,9 +152,6 @@ export function mount({ element, props, server }) {
 
   onTheme(redraw);
   document.addEventListener("runs-changed", refresh);
-  // Runs may also come from elsewhere: look again whenever the section comes into view.
-  new IntersectionObserver(([entry]) => {
-    if (entry.isIntersecting) refresh();
-  }).observe(element);
-  refresh();
+  // Runs may also come from elsewhere: look again whenever the page is turned to this section.
+  whenShown(element, refresh);
 }

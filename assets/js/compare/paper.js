@@ -3,6 +3,7 @@
 import { find, h } from "../shared/dom.js";
 import { exports } from "../shared/export.js";
 import { aligned, count } from "../shared/format.js";
+import { whenShown } from "../shared/shown.js";
 
 /** @import { PaperRow } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -15,7 +16,6 @@ const HEADS = [
   ["Ours", "Recomputed here from the shapes of the layers", "value"],
   ["Unit", ""],
   ["Verdict", "Ours, rounded as the paper rounds, against what it prints"],
-  ["Why", ""],
 ];
 
 /** @param {number | null} value */
@@ -27,14 +27,20 @@ const recomputed = ({ published, recomputed: value }) =>
 
 /** @param {Part<PaperRow[]>} part */
 export function mount({ element, props }) {
-  const rows = props.value;
-  // A reason that many rows of a topic share is said once.
-  /**
-   * @param {PaperRow} row
-   * @param {number} index
-   * @param {PaperRow[]} own
-   */
-  const line = (row, index, own) =>
+  let drawn = false;
+  whenShown(element, () => {
+    if (!drawn) draw(element, props.value);
+    drawn = true;
+  });
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {PaperRow[]} rows
+ */
+function draw(element, rows) {
+  /** @param {PaperRow} row */
+  const line = (row) =>
     h(
       "tr",
       {},
@@ -43,21 +49,25 @@ export function mount({ element, props }) {
       h("td", { class: "value recomputed" }, recomputed(row)),
       h("td", { class: "unit" }, row.unit),
       h("td", { class: `verdict ${row.verdict.split(" ")[0]}` }, MARKS[row.verdict] ?? row.verdict),
-      h("td", { class: "why" }, own.findIndex(({ why }) => why === row.why) === index ? row.why : ""),
     );
+  // A reason that many rows share is said once.
+  /** @param {PaperRow[]} some */
+  const reasons = (some) =>
+    [...new Set(some.map(({ why }) => why))].map((why) => {
+      const about = some.filter((row) => row.why === why).map(({ quantity }) => quantity);
+      return h("p", {}, h("b", {}, `${[...new Set(about)].join("; ")}. `), why);
+    });
   /**
    * @param {PaperRow[]} some
    * @param {string} topic
    */
-  const group = (some, topic) => {
-    const own = some.filter((row) => row.topic === topic);
-    return h(
+  const group = (some, topic) =>
+    h(
       "tbody",
       {},
       h("tr", { class: "topic" }, h("th", { scope: "rowgroup", colspan: HEADS.length }, topic)),
-      own.map(line),
+      some.filter((row) => row.topic === topic).map(line),
     );
-  };
   /**
    * @param {string} name
    * @param {PaperRow[]} some
@@ -88,17 +98,20 @@ export function mount({ element, props }) {
   const one = rows.filter((row) => row.published === null);
   find(element, ".mount").replaceChildren(
     h("h2", {}, "The paper's figures beside ours"),
-    h(
-      "p",
-      { class: "quiet" },
-      `${rows[0].source}; the full text could not be had. Where its figure is not known to us, there is nothing to compare.`,
-    ),
+    h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had.`),
     table("The paper's figures beside ours", both),
+    h(
+      "details",
+      { class: "as-table" },
+      h("summary", {}, "Why equal, why different"),
+      h("div", { class: "seen" }, reasons(both)),
+    ),
     h(
       "details",
       { class: "as-table" },
       h("summary", {}, `Without a known figure of the paper: ${one.length} more rows`),
       table("Rows without a known figure of the paper", one),
+      h("div", { class: "seen" }, reasons(one)),
     ),
     exports("paper", () => rows.map((row) => ({ ...row }))),
   );

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from cdvft_app.costs.devices import GPUS, HERE
+from cdvft_app.decision.fit import PRECISION_TITLES
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.ui.shared.component import ASSETS
@@ -16,7 +18,8 @@ COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py
 
 SIZES = tuple(name for name, one in OWN.items() if one.size)
 NUMBERS = (*SIZES, "batch", "sequence", "image_size")
-FIELDS = ("model", "targets", "methods", *NUMBERS, "match", "convention")
+CHOICES = ("device", "precision", "aim")
+FIELDS = ("model", "targets", "methods", *NUMBERS, "match", "convention", *CHOICES, "gradient_checkpointing")
 START: dict[str, Any] = {
     "model": "FacebookAI/roberta-base",
     "targets": ["query", "value"],
@@ -26,6 +29,10 @@ START: dict[str, Any] = {
     "sequence": 128,
     "match": "",
     "convention": "real_fft",
+    "device": HERE,
+    "precision": "float32",
+    "aim": "file",
+    "gradient_checkpointing": False,
 }
 
 
@@ -37,13 +44,17 @@ def _hint(name: str) -> str:
 
 # Label and hint of each control; names are those of CostRequest.
 WORDS: dict[str, tuple[str, str | None]] = {
-    "model": ("Model", "Only its shape is read: nothing is downloaded."),
+    "model": ("Model", None),
+    "device": ("Device", None),
+    "precision": ("Precision", None),
+    "gradient_checkpointing": ("Checkpoint activations", None),
+    "aim": ("What matters most", None),
     "targets": ("Layers", "Which linear layers get an adapter."),
     "methods": ("Methods", None),
     **{name: (OWN[name].long, _hint(name)) for name in SIZES},
-    "batch": ("Batch", "Sequences or images a step."),
-    "sequence": ("Length", "Tokens in each. Empty: usual ones; images have their own."),
-    "image_size": ("Image size", "Pixels, each side. Empty: the model's."),
+    "batch": ("Batch", None),
+    "sequence": ("Length, tokens", None),
+    "image_size": ("Image size, pixels", None),
     "match": ("Match by", "Sets r, n and b as close to CDVFT as they come."),
     "convention": ("Count", "With real FFTs, or in the style of papers."),
 }
@@ -53,6 +64,15 @@ MATCHES = [
     ("equal parameters", "trainable_parameters"),
     ("equal FLOPs", "flops_per_step"),
     ("equal seconds", "seconds_per_step"),
+]
+DEVICES = [("this one", HERE), *((gpu.title, gpu.key) for gpu in GPUS)]
+PRECISIONS = [(title, key) for key, title in PRECISION_TITLES.items()]
+AIMS = [
+    ("a small file", "file"),
+    ("little memory", "memory"),
+    ("short steps", "time"),
+    ("many adapters at once", "many"),
+    ("quality on runs like it", "quality"),
 ]
 CONVENTIONS = [("as it runs", "real_fft"), ("as in papers", "asymptotic")]
 
@@ -66,7 +86,7 @@ def recorded() -> dict[str, Any]:
 def cost_request(values: Mapping[str, Any]) -> dict[str, Any]:
     """The controls' values as those of a `CostRequest`, which has defaults for empty fields."""
     parsed = {name: number(value) if name in NUMBERS else value for name, value in values.items()}
-    filled_in = {name: value for name, value in parsed.items() if value not in (None, "", [])}
+    filled_in = {name: value for name, value in parsed.items() if value not in (None, "", [], False)}
     return filled_in | {"methods": [name for name in METHODS if name in (parsed.get("methods") or ())]}
 
 

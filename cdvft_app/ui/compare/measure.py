@@ -17,13 +17,13 @@ from cdvft_app.measuring.background import (
     WaitingLine,
     device_here,
     measuring,
-    too_large,
 )
 from cdvft_app.payloads.compare import Measuring
 from cdvft_app.prediction import step_seconds
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.measurements import KEY
 from cdvft_app.store.records import StoreError
+from cdvft_app.training.device import device_kind, total_bytes
 from cdvft_app.ui.compare.form import LABELS
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import with_titles
@@ -81,8 +81,8 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
         yield progress.value("failed", with_titles(str(error), LABELS))
 
 
-def row_facts(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], Any]]:
-    """Functions of a comparison's rows: the kept measurement, why it cannot be measured, and a forecast."""
+def known_here(app: AppState, request: CostRequest) -> dict[str, Any]:
+    """What a decision asks of this machine: its memory, the kept measurement of a row, and a forecast."""
     device = device_here()
     store = app.store
     finished, measurements = store.finished(LEARNED_FROM), store.measurements.all()
@@ -92,8 +92,8 @@ def row_facts(app: AppState, request: CostRequest) -> dict[str, Callable[[Any], 
 
     counted_as_run = request.convention == "real_fft"
     return {
+        "here_bytes": total_bytes(device_kind()),
         "lookup": lookup,
-        "too_large": too_large,
         "step_seconds": lambda row: step_seconds(row, finished, measurements) if counted_as_run else None,
     }
 

@@ -1,4 +1,4 @@
-"""The section "Does the choice matter?": the results of a sweep, and the form that starts one."""
+"""The page "Settings that matter": the form that starts a sweep, and the results of one."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 
 
 def section(app: AppState) -> None:
-    """Lay the section out and connect it."""
+    """Lay the page out and connect it."""
     token = visitor_token(app)
-    view = sweep_view(app, elem_id="sweep")
     controls: dict[str, Any] = {}
     fold = gr.Accordion("Run a sweep of your own", open=False, elem_classes=["fold"], elem_id="sweep-form")
     with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
@@ -45,6 +44,7 @@ def section(app: AppState) -> None:
         counted = f'<p class="promise">{_count(request(START).count())}</p>'
         promise = gr.HTML(counted, elem_id="sweep-promise", apply_default_css=False)
         start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
+    view = sweep_view(app, elem_id="sweep")
     fields = [controls[name] for name in FIELDS]
 
     def values_of(own_token: str, data_id: object, inputs: Sequence[Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import { find, h, paragraphs, segmented, setText } from "../../shared/dom.js";
 import { clock } from "../../shared/format.js";
+import { isShown, whenShown } from "../../shared/shown.js";
 import { SweepHeatmap } from "./heatmap.js";
 import { SweepLines } from "./lines.js";
 import { SettingsTable } from "./settings_table.js";
@@ -116,8 +117,8 @@ export function mount({ element, props, server, watch }) {
     status,
     bar,
     h("p", { class: "sweep-actions" }, stop, goOn, back),
-    seen,
     pictures,
+    h("details", { class: "as-table" }, h("summary", {}, "In words"), seen),
   );
 
   /** @type {string | null} the sweep that is watched */
@@ -127,9 +128,11 @@ export function mount({ element, props, server, watch }) {
   /** @type {number | undefined} */
   let timer;
   let generation = 0;
+  let filled = false;
 
   /** @param {SweepShown} shown */
   function fill(shown) {
+    filled = true;
     title.hidden = Boolean(shown.recorded);
     setText(title, shown.title);
     setText(
@@ -160,7 +163,7 @@ export function mount({ element, props, server, watch }) {
   /** @param {number} mine */
   async function poll(mine) {
     let again = true;
-    if (!document.hidden) {
+    if (!document.hidden && isShown(element)) {
       try {
         const answer = await server.sweep({ group, token: props.value.token, known });
         if (mine !== generation) return;
@@ -231,15 +234,22 @@ export function mount({ element, props, server, watch }) {
     stop.hidden = goOn.hidden = back.hidden = true;
     choice.hidden = bar.hidden = false;
     setText(status, "");
-    if (group) return poll(generation);
-    bar.hidden = true;
-    setText(
-      status,
-      "A recorded sweep, not run here; its seconds were not kept, since other work shared the machine.",
-    );
-    if (props.first) fill(props.first);
-    const first = choice.querySelector("input");
-    if (first) first.checked = true;
+    filled = false;
+    if (!group) {
+      bar.hidden = true;
+      setText(status, "A recorded sweep, not run here.");
+      const first = choice.querySelector("input");
+      if (first) first.checked = true;
+    }
+    look();
+  }
+
+  /** Draw the recorded sweep, or ask for the watched one, if this page is looked at. */
+  function look() {
+    if (!isShown(element)) return;
+    clearTimeout(timer);
+    if (group) poll(++generation);
+    else if (props.first && !filled) fill(props.first);
   }
 
   watch("value", () => {
@@ -249,13 +259,9 @@ export function mount({ element, props, server, watch }) {
       watchGroup(requested);
       head.scrollIntoView({ block: "start" });
     } else if (group) {
-      // the token has come: whose sweep it is may be told now
-      clearTimeout(timer);
-      generation += 1;
-      poll(generation);
+      look(); // the token has come: whose sweep it is may be told now
     }
   });
-  const linked = new URL(location.href).searchParams.get("sweep");
-  watchGroup(linked);
-  if (linked) requestAnimationFrame(() => head.scrollIntoView({ block: "start" }));
+  whenShown(element, look);
+  watchGroup(new URL(location.href).searchParams.get("sweep"));
 }

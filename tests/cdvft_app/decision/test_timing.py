@@ -8,7 +8,7 @@ import pytest
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.judging.comparison import compare
+from cdvft_app.decision.comparison import compare
 from cdvft_app.measuring.comparison_times import PRESS_MEASURE
 from cdvft_app.settings import InvalidChoice
 
@@ -35,25 +35,25 @@ def store(**seconds):
 
 
 def shown(values, **seconds):
-    return json.loads(json.dumps(compare(parse_cost(values), store(**seconds))))
+    return json.loads(json.dumps(compare(parse_cost(values), lookup=store(**seconds))))
 
 
 def test_a_row_has_its_time_in_table_bars_sentences_and_file():
     page = shown(ROBERTA, cdvft=1.0, lora={8: 0.8})
-    ours, lora, fourierft = page["table"]
-    assert (ours["texts"]["seconds"], ours["texts"]["peak"], lora["texts"]["seconds"]) == (
-        "1.00 s",
-        "1.00 GB",
-        "800 ms",
+    step = page["answers"][-1]
+    assert (step["key"], step["texts"], step["best"]) == (
+        "seconds",
+        ["1.00 s", "800 ms", None],
+        [False, True, False],
     )
-    assert ours["hints"]["seconds"].startswith("Median of 9 steps, half of which took 990 ms to 1.01 s;")
-    assert "seconds" not in fourierft["texts"] and fourierft["hints"]["peak"].startswith("Not measured")
+    assert page["sentence"].endswith("and its step is not measured here.")  # FourierFT's
+    hovers = json.dumps(page["bars"]["seconds"]["data"], ensure_ascii=False)
+    assert "Median of 9 steps, half of which took 990 ms to 1.01 s;" in hovers
     (said,) = page["sentences"]["seconds"]
-    assert said in page["advice"][2] and said == (
+    assert said == (
         "Measured on CPU, 2 threads, a step with CDVFT m\u00a0=\u00a02 takes 1.00 s: "
         "1.25 times LoRA r\u00a0=\u00a08's."
     )
-    assert page["winners"][-1]["what"] == "Fastest step" and page["winners"][-1]["method"] == "lora"
     assert (
         len(page["bars"]["seconds"]["data"]) == len(page["bars"]["peak"]["data"]) == 3
     )  # and the model's own
@@ -62,8 +62,8 @@ def test_a_row_has_its_time_in_table_bars_sentences_and_file():
 
 
 def test_what_is_too_large_says_so_in_its_row():
-    page = compare(parse_cost(ROBERTA), store(cdvft=1.0), lambda row: f"{row['method']} is too large.")
-    assert [line["refused"] for line in page["table"]] == [
+    page = compare(parse_cost(ROBERTA), lambda row: f"{row['method']} is too large.", lookup=store(cdvft=1.0))
+    assert [one["refused"] for one in page["methods"]] == [
         None,
         "lora is too large.",
         "fourierft is too large.",
@@ -76,26 +76,26 @@ MATCHED = {**ROBERTA, "match": "seconds_per_step"}
 def test_nothing_is_matched_by_seconds_before_they_are_measured():
     for seconds in ({}, {"cdvft": 1.0}, {"cdvft": 1.0, "lora": {8: 1.0}}):  # one rank alone proves nothing
         page = shown(MATCHED, **seconds)
-        assert page["table"][0]["unavailable"] is None
-        assert [line["unavailable"] for line in page["table"][1:]] == [PRESS_MEASURE, PRESS_MEASURE]
+        assert page["methods"][0]["unavailable"] is None
+        assert [one["unavailable"] for one in page["methods"][1:]] == [PRESS_MEASURE, PRESS_MEASURE]
         assert page["rows"][1]["trainable_parameters"] is None
 
 
 def test_the_closest_time_is_matched_and_what_cannot_be_is_said():
     ranks = {2**k: 0.5 + 2**k / 128 for k in range(10)}
     page = shown(MATCHED, cdvft=1.0, lora=ranks, fourierft={1: 1.9})
-    assert [line["label"] for line in page["table"][1:]] == [
+    assert [one["label"] for one in page["methods"][1:]] == [
         "LoRA r\u00a0=\u00a064",
         "FourierFT n\u00a0=\u00a01",
     ]
-    assert page["advice"][:2] == [
+    assert page["matched"] == [
         "LoRA r\u00a0=\u00a064 comes closest of the values tried, with 1 times CDVFT's step time.",
         "No match by time: even FourierFT n\u00a0=\u00a01 takes 1.90 times CDVFT's step.",
     ]
     level = shown(MATCHED, cdvft=1.0, fourierft={10**k: 0.995 + 0.002 * k for k in range(6)})
-    assert "but all 6 are level within the spread" in level["advice"][0]
+    assert "but all 6 are level within the spread" in level["matched"][0]
     quick = shown(MATCHED, cdvft=9.0, lora=ranks)
-    assert "even LoRA r\u00a0=\u00a0512 takes only 0.500 times" in quick["advice"][0]
+    assert "even LoRA r\u00a0=\u00a0512 takes only 0.500 times" in quick["matched"][0]
 
 
 def test_a_table_that_only_counts_refuses_seconds():
@@ -110,5 +110,5 @@ def test_a_ladder_of_one_value_is_matched_or_not(tmp_path):
     asked = {**MATCHED, "model": str(tmp_path), "methods": ["cdvft", "c3a"], "sequence": 8}
     assert (
         "even C3A b\u00a0=\u00a017 takes 2 times CDVFT's step"
-        in shown(asked, cdvft=1.0, c3a={17: 2.0})["advice"][0]
+        in shown(asked, cdvft=1.0, c3a={17: 2.0})["matched"][0]
     )

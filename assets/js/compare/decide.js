@@ -1,0 +1,185 @@
+// The answer to which method to take: one sentence, one table, and folded below what stands behind them.
+
+import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
+import { exports } from "../shared/export.js";
+import { isShown, whenShown } from "../shared/shown.js";
+import { BarChart } from "./bars.js";
+import { Age } from "./measured_when.js";
+
+/** @import { Costs, CostsView, Styled } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
+/** @param {Part<CostsView, Styled>} part */
+export function mount({ element, props, watch }) {
+  const title = h("h2", {});
+  const origin = h("p", { class: "origin" });
+  const problem = h("p", { class: "problem", role: "alert" });
+  const sentence = h("p", { class: "answer", "aria-live": "polite" });
+  const table = h("table", { class: "scoreboard answers" });
+  const unavailable = h("div", { class: "quiet age" });
+  const why = h("div", { class: "seen" });
+  const memory = h("table", { class: "numbers" });
+  const devices = h("table", { class: "numbers" });
+  const bars = new BarChart(element.id);
+  const assumptions = h("ul", { class: "assumptions" });
+  const age = new Age();
+  /** @type {CostsView | null} */
+  let drawn = null;
+
+  const barsFold = fold("In bars, with the frozen model as yardstick", bars.node);
+  barsFold.addEventListener("toggle", () => {
+    if (barsFold.open && props.value.shown) bars.show(props.value.shown);
+  });
+  const answer = h(
+    "div",
+    {},
+    h("div", { class: "run-head" }, title, origin),
+    sentence,
+    scrolled("What each method needs", table),
+    unavailable,
+    h(
+      "div",
+      { class: "answer-folds" },
+      fold("Why", why, scrolled("Memory of a step", memory)),
+      barsFold,
+      fold("What is assumed", assumptions, scrolled("Devices", devices), age.node),
+      fold(
+        "Save",
+        exports("costs", () => props.value.shown?.rows ?? []),
+      ),
+    ),
+  );
+  find(element, ".mount").replaceChildren(problem, answer);
+
+  /** @param {Costs} shown */
+  function fillTable({ methods, answers }) {
+    table.style.setProperty("--methods", String(methods.length));
+    table.replaceChildren(
+      h("caption", { class: "hidden-text" }, "What each method needs"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("td", {}),
+          methods.map(({ method, label }) =>
+            h(
+              "th",
+              { scope: "col" },
+              h("span", { class: "method-cell" }, swatch(props.lines[method]), h("span", {}, label)),
+            ),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        answers.map(({ key, title: name, hint, texts, best }) =>
+          h(
+            "tr",
+            { class: key },
+            h("th", { scope: "row", title: hint }, name),
+            texts.map((text, at) =>
+              h("td", { class: best[at] ? "best" : null }, text?.replace(/(\d) /g, "$1\u00a0") ?? "–"),
+            ),
+          ),
+        ),
+      ),
+    );
+    const reasons = methods.flatMap(({ label, unavailable: reason, refused }) =>
+      reason ? `${label}: ${reason}` : refused ? `${label} cannot be measured here. ${refused}` : [],
+    );
+    const missing = methods.filter((one) => one.unavailable);
+    unavailable.replaceChildren(...missing.map((one) => h("p", {}, `${one.label}: ${one.unavailable}`)));
+    return reasons;
+  }
+
+  /** @param {Costs} shown */
+  function fillMemory({ memory: terms, rows, methods }) {
+    const available = methods.filter(({ unavailable: reason }) => !reason);
+    fillNumbers(
+      memory,
+      "Memory of a step",
+      ["Memory of a step", ...available.map(({ label }) => label), "Formula"],
+      rows.length ? terms.map(({ title: name, formula, texts }) => [name, ...texts, formula]) : [],
+    );
+  }
+
+  function show() {
+    if (!isShown(element) || drawn === props.value) return;
+    drawn = props.value;
+    const { shown, problem: refused } = drawn;
+    setText(problem, refused ?? "");
+    answer.hidden = !shown; // what was answered before was about something else
+    if (!shown) return;
+    setText(title, shown.title);
+    setText(origin, shown.subtitle);
+    sentence.replaceChildren(...paragraphs([shown.sentence])[0].childNodes);
+    const reasons = fillTable(shown);
+    const said = ["parameters", "flops", "memory", "seconds", "quality"];
+    why.replaceChildren(
+      ...paragraphs([...shown.matched, ...said.flatMap((key) => shown.sentences[key] ?? []), ...reasons]),
+    );
+    fillMemory(shown);
+    if (barsFold.open) bars.show(shown);
+    age.show(shown.measured);
+    assumptions.replaceChildren(...shown.assumptions.map((text) => h("li", {}, text)));
+    fillNumbers(
+      devices,
+      "Devices",
+      ["Device", "Bandwidth", "bfloat16", "Source"],
+      shown.devices.map((one) => [one.title, one.bandwidth, one.bfloat16, one.source]),
+    );
+  }
+
+  watch("value", show);
+  whenShown(element, show);
+}
+
+/**
+ * @param {string} summary
+ * @param {...Node} children
+ */
+const fold = (summary, ...children) =>
+  h("details", { class: "as-table" }, h("summary", {}, summary), children);
+
+/**
+ * @param {string} label
+ * @param {HTMLTableElement} table
+ */
+const scrolled = (label, table) =>
+  h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": label }, table);
+
+/**
+ * @param {HTMLTableElement} table
+ * @param {string} caption
+ * @param {string[]} heads
+ * @param {string[][]} rows
+ */
+function fillNumbers(table, caption, heads, rows) {
+  table.replaceChildren(
+    h("caption", { class: "hidden-text" }, caption),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        heads.map((head) => h("th", { scope: "col" }, head)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      rows.map(([first, ...rest]) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, first),
+          rest.map((text) => h("td", {}, text.replace(/(\d) /g, "$1\u00a0"))),
+        ),
+      ),
+    ),
+  );
+}

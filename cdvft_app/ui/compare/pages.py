@@ -1,0 +1,31 @@
+"""The pages of the Compare tab: a row of links, each with its address (?tab=compare&page=growth)."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from cdvft_app.ui.shared.component import component
+
+PAGES = (
+    ("decide", "Decide"),
+    ("growth", "Growth"),
+    ("results", "Results"),
+    ("settings", "Settings that matter"),
+    ("paper", "The paper"),
+)
+
+
+def links() -> gr.HTML:
+    """The links; the value is the key of the page that is looked at, and `turned` tells of another."""
+    return component(
+        "compare/pages.js",
+        PAGES[0][0],
+        pages=PAGES,
+        events=("turned",),
+        elem_id="compare-pages",
+    )
+
+
+def on(*keys: str) -> list[str]:
+    """The classes of what only these pages show."""
+    return ["compare-page", *(f"on-{key}" for key in keys)]
