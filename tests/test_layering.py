@@ -51,7 +51,8 @@ APP = {
     "measuring": CHOICES | {"costs", "training"},
     "judging": CHOICES | {"costs", "measuring", "prediction", "figures", "store"},
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
-    "prediction": CHOICES | {"costs", "store", "training.schedule", "training.device"},
+    "prediction": CHOICES
+    | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
     "lessons": {"training", "events", "payloads", "cdvft"},

@@ -335,6 +335,10 @@ export interface CostsView {
   problem: string | null;
 }
 
+export interface CostsFixed extends Styled {
+  first: CostsView;
+}
+
 /** How costs grow along each axis, on a model; `quantities` are those that can be drawn. */
 export interface GrowthCurves {
   title: string;
@@ -346,6 +350,10 @@ export interface GrowthCurves {
 export interface GrowthView {
   shown: GrowthCurves | null;
   problem: string | null;
+}
+
+export interface GrowthFixed extends Charted {
+  first: GrowthView;
 }
 
 /** The measuring panel: `fraction` is its progress, `kept` the number of new measurements. */

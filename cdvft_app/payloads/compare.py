@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
-from cdvft_app.payloads.shared import Charted, Figure, Kind, Method
+from cdvft_app.payloads.shared import Charted, Figure, Kind, Method, Styled
 
 Choice = tuple[str, str]  # key and title
 
@@ -113,6 +113,10 @@ class CostsView(TypedDict):
     problem: str | None
 
 
+class CostsFixed(Styled):
+    first: CostsView
+
+
 class GrowthCurves(TypedDict):
     """How costs grow along each axis, on a model; `quantities` are those that can be drawn."""
 
@@ -126,6 +130,10 @@ class GrowthView(TypedDict):
 
     shown: GrowthCurves | None
     problem: str | None
+
+
+class GrowthFixed(Charted):
+    first: GrowthView
 
 
 class Measuring(TypedDict):

@@ -74,7 +74,7 @@ def count(plan: Plan, processes: int | None = None) -> Counted | None:
         head_in_file=bool(head) or plan.model.pooling == "none",
         step_flops=step["total_flops_per_step"],
         training_flops=steps * step["total_flops_per_step"],
-evaluation_flops=round((schedule.evaluations(steps) - 1) * evaluation + final),
+        evaluation_flops=round((schedule.evaluations(steps) - 1) * evaluation + final),
         final_evaluation_flops=round(final),
         step_bytes=_step_bytes(plan, shapes, largest),
         processes=processes or schedule.processes(),

@@ -20,7 +20,7 @@ from cdvft_app.prediction.observations import (
 )
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
-from cdvft_app.training import schedule
+from cdvft_app.training import calibration, schedule
 from cdvft_app.training.device import cpu_threads, device_kind, device_name
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
@@ -30,6 +30,8 @@ GROWTH = Estimate(1.13, 1.0, 1.25, "and 13 % on top, as measured")
 # threads of one idle machine (x86-64); loading took 1 to 4 s, and 10 s more where libraries came first.
 _RATE, _ROUGHLY = 65e9, 3.0
 _COMPARABLE = 1000.0  # a step so many times smaller is mostly overhead: its pace is not a larger one's
+_LAYER_AWAY = 2.0
+_CALIBRATED = "by two seconds of one layer that were measured here, as nothing like it has ended here yet"
 _ROUGH_GUESS = "a rough guess from another machine, as nothing like it has ended here yet"
 _LOADING = Estimate(4.0, 1.0, 30.0, _ROUGH_GUESS)
 _PROGRAM = Estimate(0.7e9, 0.5e9, 1.2e9, _ROUGH_GUESS)
@@ -163,6 +165,8 @@ def _exact(value: float, how: str) -> Estimate:
 
 def _rough_pace(threads: int) -> Estimate:
     """On a CPU; a GPU's pace is unknown until something has run or been measured on it."""
+    if calibrated := calibration.measured_pace():
+        return Estimate(calibrated, calibrated / _LAYER_AWAY, calibrated * _LAYER_AWAY, _CALIBRATED)
     pace = 1 / (_RATE * threads)
     return Estimate(pace, pace / _ROUGHLY, pace * _ROUGHLY, _ROUGH_GUESS)
 

@@ -19,7 +19,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
-from cdvft_app.training import webhook
+from cdvft_app.training import calibration, webhook
 from cdvft_app.training.executors import Executor, as_planned
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.limits import most_run_seconds, whole_number
@@ -206,9 +206,13 @@ class JobQueue:
                 return
 
 
-def warm_up() -> threading.Thread:
-    """Import the heavy libraries beside the page, so that the first forecast comes sooner."""
-    thread = threading.Thread(target=libraries.load, name="warm-up", daemon=True)
+def warm_up(calibrate: bool = False) -> threading.Thread:
+    """Import the heavy libraries beside the page, so that the first forecast comes sooner.
+
+    With `calibrate` this machine's pace is measured then, where no run and no step tells it.
+    """
+    load = calibration.measure if calibrate else libraries.load
+    thread = threading.Thread(target=load, name="warm-up", daemon=True)
     thread.start()
     return thread
 

@@ -36,7 +36,7 @@ def main() -> None:
     queue.start()
     time.sleep(2)  # a page that is opened at once draws before the heavy imports take the processor
     children.prepare()
-    warm_up()
+    warm_up(calibrate=not store.finished(1) and not store.measurements.any())
     try:
         page.block_thread()
     finally:

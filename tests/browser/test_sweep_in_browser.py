@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 def compare(visit: Visit, **options: object) -> Page:
-    page = visit("?tab=compare&page=settings", ready="#sweep table.heat td", **options)
+    page = visit("?tab=compare&page=settings", ready="#sweep table.heat tbody td", **options)
     page.locator("#sweep .chart svg").first.wait_for()
     return page
 
@@ -74,7 +74,7 @@ def test_a_sweep_runs_and_is_found_again(visit: Visit, hold: Hold) -> None:
     expect(page.locator("#sweep table.heat tbody td")).to_have_text(["80.0 %"] * 4)
     assert re.search(r"[?&]sweep=[0-9a-f]{32}", page.url)
 
-    other = visit(page.url.split("/")[-1], ready="#sweep table.heat td")
+    other = visit(page.url.split("/")[-1], ready="#sweep table.heat tbody td")
     expect(other.locator("#sweep .status")).to_have_text("Sweep of 8 runs · 8 finished")
     other.get_by_role("button", name="Show the recorded sweeps").click()
     expect(other.locator("#sweep .origin")).to_contain_text("Recorded on")
@@ -116,7 +116,7 @@ def test_what_cannot_be_is_said_beside_the_button(visit: Visit) -> None:
 
 
 def test_a_link_to_a_sweep_that_is_gone(visit: Visit) -> None:
-    page = visit(f"?tab=compare&sweep={'0' * 32}", ready="#sweep table.heat td")
+    page = visit(f"?tab=compare&sweep={'0' * 32}", ready="#sweep table.heat tbody td")
     expect(page.locator("#sweep .status")).to_contain_text("is not there; it may have been deleted")
     expect(page.locator("#sweep table.heat tbody td").first).to_be_visible()
     assert "sweep=" not in page.url

@@ -118,16 +118,16 @@ test("each state is waiting, at work or over", () => {
 });
 
 test("at two seconds a step ten more steps take twenty seconds", () => {
-  assert.equal(raceSecondsLeft([run("a", 10)]), 20);
+  assert.deepEqual(raceSecondsLeft([run("a", 10)]), { low: 20, value: 20, high: 20 });
 });
 
 test("a pace that has changed counts as it is now", () => {
   const slow = run("a", 100, { total_steps: 110 });
   slow.steps = slow.steps.map(([step], k) => [step, k < 50 ? step : 50 + 5 * (step - 50), 1]);
-  assert.equal(raceSecondsLeft([slow]), 50);
+  assert.equal(raceSecondsLeft([slow]).value, 50);
 });
 
-test("nobody knows how long it takes before the first steps, or while nothing trains", () => {
+test("nobody knows how long it takes before the first steps, or while nothing trains, without a promise", () => {
   assert.equal(raceSecondsLeft([run("a", 2)]), null);
   assert.equal(raceSecondsLeft([run("a", 10, { state: "preparing" })]), null);
   assert.equal(raceSecondsLeft([run("a", 10, { total_steps: null })]), null);
@@ -137,7 +137,9 @@ test("nobody knows how long it takes before the first steps, or while nothing tr
 test("who waits takes as long as the one that trains, where nothing was promised", () => {
   // 20 left of the first, which takes 40 in all; 40 for each of the two that wait
   const waiting = ["b", "c"].map((id) => news(id, [], { state: "queued" }));
-  assert.equal(raceSecondsLeft([run("a", 10), ...waiting]), 100);
+  const { low, value, high } = raceSecondsLeft([run("a", 10), ...waiting]);
+  assert.equal(value, 100);
+  assert.ok(low > 60 && low < 100 && high > 100 && high < 140, `${low} to ${high}`);
 });
 
 test("promises of those that wait are stretched as this one's came out", () => {
@@ -147,7 +149,7 @@ test("promises of those that wait are stretched as this one's came out", () => {
     news("b", [], { state: "queued", forecast: promise(30) }),
     news("c", [], { state: "queued", forecast: promise(30, 35) }),
   ];
-  assert.equal(raceSecondsLeft([first, ...waiting]), 20 + 60 + 70);
+  assert.equal(raceSecondsLeft([first, ...waiting]).value, 20 + 60 + 70);
 });
 
 test("evaluations still to come take their time, stretched as training came out", () => {
@@ -162,7 +164,23 @@ test("evaluations still to come take their time, stretched as training came out"
 });
 
 test("runs that are over add no time", () => {
-  assert.equal(raceSecondsLeft([run("a", 20, { state: "finished" }), run("b", 10)]), 20);
+  assert.equal(raceSecondsLeft([run("a", 20, { state: "finished" }), run("b", 10)]).value, 20);
+});
+
+test("the range of a whole race narrows, from what was promised to what has been seen here", () => {
+  const promise = () => ({
+    seconds: { value: 40, low: 10, high: 160 },
+    whole_seconds: { value: 50, low: 12, high: 200 },
+  });
+  const second = news("b", [], { state: "queued", forecast: promise() });
+  const preparing = news("a", [], { state: "preparing", forecast: promise() });
+  const before = raceSecondsLeft([preparing, second]);
+  assert.deepEqual(before, { low: 24, value: 100, high: 400 });
+  const begun = raceSecondsLeft([run("a", 10, { forecast: promise() }), second]); // takes 40, as promised
+  assert.equal(begun.value, 70);
+  assert.ok(begun.low > before.low && begun.high < 100);
+  const alone = raceSecondsLeft([run("a", 20, { state: "finished" }), run("b", 10, { forecast: promise() })]);
+  assert.equal(alone.low, alone.high);
 });
 
 test("a race is as far as its runs on average; one that is over is done, whatever its steps", () => {
@@ -189,7 +207,7 @@ for (const [what, runs, text] of [
   [
     "with another to come",
     [run("a", 10), news("b", [], { state: "queued" })],
-    "A running · step 10 of 20 · 1:00 left for all 2 · next: B",
+    "A running · step 10 of 20 · 0:49 to 1:16 left for all 2 · next: B",
   ],
   ["at its last evaluation", [run("a", 20)], "A running · step 20 of 20 · evaluating"],
   [

@@ -6,10 +6,10 @@ import { isShown, whenShown } from "../shared/shown.js";
 import { BarChart } from "./bars.js";
 import { Age } from "./measured_when.js";
 
-/** @import { Costs, CostsView, Styled } from "../payloads.js" */
+/** @import { Costs, CostsFixed, CostsView } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
-/** @param {Part<CostsView, Styled>} part */
+/** @param {Part<CostsView | null, CostsFixed>} part */
 export function mount({ element, props, watch }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
@@ -23,12 +23,14 @@ export function mount({ element, props, watch }) {
   const bars = new BarChart(element.id);
   const assumptions = h("ul", { class: "assumptions" });
   const age = new Age();
+  const current = () => props.value ?? props.first;
   /** @type {CostsView | null} */
   let drawn = null;
 
   const barsFold = fold("In bars, with the frozen model as yardstick", bars.node);
   barsFold.addEventListener("toggle", () => {
-    if (barsFold.open && props.value.shown) bars.show(props.value.shown);
+    const { shown } = current();
+    if (barsFold.open && shown) bars.show(shown);
   });
   const answer = h(
     "div",
@@ -45,7 +47,7 @@ export function mount({ element, props, watch }) {
       fold("What is assumed", assumptions, scrolled("Devices", devices), age.node),
       fold(
         "Save",
-        exports("costs", () => props.value.shown?.rows ?? []),
+        exports("costs", () => current().shown?.rows ?? []),
       ),
     ),
   );
@@ -107,8 +109,8 @@ export function mount({ element, props, watch }) {
   }
 
   function show() {
-    if (!isShown(element) || drawn === props.value) return;
-    drawn = props.value;
+    if (!isShown(element) || drawn === current()) return;
+    drawn = current();
     const { shown, problem: refused } = drawn;
     setText(problem, refused ?? "");
     answer.hidden = !shown; // what was answered before was about something else
@@ -176,7 +178,7 @@ function fillNumbers(table, caption, heads, rows) {
         h(
           "tr",
           {},
-          h("th", { scope: "row" }, first),
+          h("th", { scope: "row" }, first.replace(/(\d) /g, "$1\u00a0")),
           rest.map((text) => h("td", {}, text.replace(/(\d) /g, "$1\u00a0"))),
         ),
       ),

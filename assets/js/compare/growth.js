@@ -6,11 +6,11 @@ import { draw, NARROW, onTheme, resolve } from "../shared/plotly.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 
-/** @import { Charted, Growth, GrowthCurves, GrowthView, Quantity } from "../payloads.js" */
+/** @import { Growth, GrowthCurves, GrowthFixed, GrowthView, Quantity } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 /** @import { Drawn, Layout, Styles } from "../shared/plotly_types.js" */
 
-/** @param {Part<GrowthView, Charted>} part */
+/** @param {Part<GrowthView | null, GrowthFixed>} part */
 export function mount({ element, props, watch }) {
   const title = h("h2", {});
   const problem = h("p", { class: "problem", role: "alert" });
@@ -20,8 +20,9 @@ export function mount({ element, props, watch }) {
   let drawn = null;
 
   function show() {
-    if (!isShown(element) || drawn === props.value) return;
-    drawn = props.value;
+    const current = props.value ?? props.first;
+    if (!isShown(element) || drawn === current) return;
+    drawn = current;
     const { shown, problem: refused } = drawn;
     setText(problem, refused ?? "");
     setText(title, shown?.title ?? "");

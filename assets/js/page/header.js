@@ -3,6 +3,7 @@
 import { find, h } from "../shared/dom.js";
 import { setCookie, showServerMode } from "./server.js";
 import { improveDropdowns } from "./dropdowns.js";
+import { followHistory } from "./tabs_in_history.js";
 import { labelForScreenReaders } from "./gradio_parts.js";
 
 /** @import { HeaderView, ServerMode } from "../payloads.js" */
@@ -58,6 +59,7 @@ export function mount({ element, props, server, watch }) {
   apply();
   showServerMode(find(element, ".mode-place"), props, server);
   improveDropdowns();
+  followHistory();
   labelForScreenReaders();
   // This may import torch on the server, which would slow down the loading of the page.
   const chip = find(element, ".chip");

@@ -100,26 +100,58 @@ function secondsLeft(run) {
   return Math.max(0, (run.total_steps - last[0]) * pace);
 }
 
+const SPREAD = 1.4; // as the forecast leaves it open for other methods on the same model (prediction/observations.py)
+const ONE_VALUE = 1.1; // a range whose end is not so many times its beginning is said as one value
+
+/** @typedef {{low: number, value: number, high: number}} Range */
+
 /**
- * Seconds until the last run of the race ends; null before the one that trains has a pace. One that waits takes what was
- * promised of it, times what this one's training takes against its own promise; without promises, as long as this one.
+ * Seconds until the last run of the race ends; null before the one that trains has a pace, if nothing was promised of it.
+ * One that waits takes what was promised of it, times what this one's training takes against its own promise; without
+ * promises, as long as this one. The range narrows: from the promises', to what this machine's pace leaves open, to none.
  * @param {Run[]} runs
+ * @returns {Range | null}
  */
 export function raceSecondsLeft(runs) {
   const active = runs.find(isActive),
     last = active?.steps.at(-1),
     left = active ? secondsLeft(active) : null;
-  if (left === null || !last) return null;
+  const waiting = runs.filter((run) => run.state === "queued");
+  if (left === null || !last) {
+    const promises = [active, ...waiting].map((run) => run?.forecast?.whole_seconds);
+    const begun = active && (active.state === "preparing" || active.steps.length === 0);
+    return begun && promises.every(Boolean) ? sum(/** @type {Range[]} */ (promises)) : null;
+  }
   const training = last[1] + left,
     promised = active?.forecast?.seconds?.value;
   const evaluating = active && promised ? (evaluatingLeft(active) * training) / promised : 0;
-  return runs
-    .filter((run) => run.state === "queued")
-    .reduce((sum, { forecast }) => {
-      const { seconds, whole_seconds: whole } = forecast ?? {};
-      return sum + (promised && seconds ? ((whole ?? seconds).value * training) / promised : training);
-    }, left + evaluating);
+  const others = waiting.map(({ forecast }) => {
+    const promise = forecast?.whole_seconds ?? forecast?.seconds;
+    const value = promised && promise ? (promise.value * training) / promised : training;
+    const low = Math.max(value / SPREAD, Math.min(promise?.low ?? 0, value));
+    const high = Math.min(value * SPREAD, Math.max(promise?.high ?? Infinity, value));
+    return { low, value, high };
+  });
+  const own = left + evaluating;
+  return sum([{ low: own, value: own, high: own }, ...others]);
 }
+
+/**
+ * @param {Range[]} ranges
+ * @returns {Range}
+ */
+const sum = (ranges) =>
+  ranges.reduce(
+    (all, one) => ({ low: all.low + one.low, value: all.value + one.value, high: all.high + one.high }),
+    { low: 0, value: 0, high: 0 },
+  );
+
+/**
+ * 0:50, or 0:40 to 1:10.
+ * @param {Range} range
+ */
+const rangeText = ({ low, value, high }) =>
+  high < ONE_VALUE * low || clock(low) === clock(high) ? clock(value) : `${clock(low)} to ${clock(high)}`;
 
 /**
  * How far the whole race is, 0..1.
@@ -129,6 +161,12 @@ export function progress(runs) {
   const done = runs.map((run) => (isFinal(run) ? 1 : run.total_steps ? run.step / run.total_steps : 0));
   return done.reduce((sum, value) => sum + value, 0) / Math.max(1, runs.length);
 }
+
+/**
+ * @param {Range} left
+ * @param {number} waiting
+ */
+const leftText = (left, waiting) => `${rangeText(left)} left${waiting ? ` for all ${waiting + 1}` : ""}`;
 
 /**
  * The status line, in words.
@@ -142,13 +180,14 @@ export function statusText(runs) {
     if (active.state === "preparing" && active.preparing) {
       const { text, fraction } = active.preparing;
       parts.push(fraction === null ? text : `${text}, ${Math.round(100 * fraction)} %`);
+      const left = raceSecondsLeft(runs);
+      if (left) parts.push(leftText(left, waiting.length));
     } else if (active.total_steps) {
       parts.push(`step ${active.step} of ${active.total_steps}`);
       const left = raceSecondsLeft(runs);
       if (active.step >= active.total_steps) parts.push("evaluating");
       else if (active.state === "stopping") parts.push("a last evaluation follows");
-      else if (left !== null)
-        parts.push(`${clock(left)} left${waiting.length ? ` for all ${waiting.length + 1}` : ""}`);
+      else if (left !== null) parts.push(leftText(left, waiting.length));
     }
     if (waiting.length) parts.push(`next: ${waiting[0].label}`);
     return parts.join(" · ");

@@ -86,7 +86,9 @@ def recorded() -> dict[str, Any]:
 def cost_request(values: Mapping[str, Any]) -> dict[str, Any]:
     """The controls' values as those of a `CostRequest`, which has defaults for empty fields."""
     parsed = {name: number(value) if name in NUMBERS else value for name, value in values.items()}
-    filled_in = {name: value for name, value in parsed.items() if value not in (None, "", [], False)}
+    filled_in = {
+        name: value for name, value in parsed.items() if value not in (None, "", []) and value is not False
+    }
     return filled_in | {"methods": [name for name in METHODS if name in (parsed.get("methods") or ())]}
 
 

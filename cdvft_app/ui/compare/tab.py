@@ -51,14 +51,14 @@ def build(app: AppState) -> OnVisit | None:
         with gr.Column(elem_classes=["watch", *pages.on("decide")]):
             view = component(
                 "compare/decide.js",
-                {"shown": recorded()["first"], "problem": None},
+                first={"shown": recorded()["first"], "problem": None},
                 lines=curves.lines(),
                 elem_id="costs",
             )
         with gr.Column(elem_classes=["watch", *pages.on("growth")]):
             growth = component(
                 "compare/growth.js",
-                {"shown": recorded()["growth"], "problem": None},
+                first={"shown": recorded()["growth"], "problem": None},
                 lines=curves.lines(),
                 layout=curves.layout(),
                 elem_id="growth",

@@ -31,7 +31,7 @@ def card(recipe: Recipe) -> RecipeCard:
         "about": f"{model.title} on {data.title}" if recipe.offline else "",
         "expect": _expect(recipe),
         "paper": recipe.expected.paper,
-        "expect_source": f"Source: {recipe.expected.source}",
+        "expect_source": _source(recipe),
     }
 
 
@@ -39,11 +39,6 @@ def _expect(recipe: Recipe) -> str:
     expected = recipe.expected
     epochs = counted(recipe.epochs, "epoch").replace(" ", "\u00a0")
     parts = [f"{recipe.train_examples:,}\u00a0examples, {epochs}"]
-    if expected.seconds_cpu2:
-        about = "at most about" if expected.at_most else "about"
-        parts.append(f"{about} {_duration(expected.seconds_cpu2)} a method on 2\u00a0CPU cores")
-    if expected.seconds_gpu:
-        parts.append(f"{_duration(expected.seconds_gpu)} on a GPU")
     if expected.source == "not run here":
         parts.append("not run here")
     if "Gated" in (note := catalog.get_model(recipe.model).note):
@@ -54,6 +49,18 @@ def _expect(recipe: Recipe) -> str:
             shown = f"{100 * value:.1f}\u00a0%" if metric in SHARES else f"{value:.3f}"
             parts.append(f"{METHODS[method].title} reaches {shown}")
     return " · ".join(parts)
+
+
+def _source(recipe: Recipe) -> str:
+    """Where the numbers are from, and what a run took there: what it takes here is said in one place."""
+    expected = recipe.expected
+    about = "at most about" if expected.at_most else "about"
+    taken = [
+        f"A run took {about} {_duration(seconds)} on {where}."
+        for seconds, where in ((expected.seconds_cpu2, "2 CPU cores"), (expected.seconds_gpu, "a GPU"))
+        if seconds
+    ]
+    return " ".join([f"Source: {expected.source}.", *taken])
 
 
 def _duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from cdvft_app.prediction import Estimate, Prediction, predict, step_seconds
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training import calibration
 from cdvft_app.training.device import device_name
 
 HERE = device_name("cpu")
@@ -107,6 +108,21 @@ def test_a_few_steps_of_another_model_teach_nothing(store: RunStore) -> None:
     finish(store, 14.0, recipe="digits")
     after = predict_run(store).seconds
     assert before and after and after != before and "as one run of other models" in after.how
+
+
+def test_two_seconds_here_stand_for_a_first_run(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    guess = predict_run(store).seconds
+    monkeypatch.setattr(calibration, "SECONDS", 0.0)
+    monkeypatch.setattr(calibration, "_found", [])
+    pace = calibration.measure()
+    assert calibration.measured_pace() == pace > 0
+    made = predict_run(store)
+    assert guess and made.seconds and "measured here" in made.seconds.how
+    assert made.seconds.value == pytest.approx(pace * made.counted.training_flops)
+    assert made.seconds.high / made.seconds.low < guess.high / guess.low
+    finish(store, 14.0)
+    learned = predict_run(store).seconds
+    assert learned and learned.value == pytest.approx(14.0)  # a run that ended knows better
 
 
 def test_what_another_device_took_teaches_nothing(store: RunStore) -> None:

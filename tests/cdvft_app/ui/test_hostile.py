@@ -24,7 +24,7 @@ from cdvft_app.training.children import Conversation
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui import api
 from cdvft_app.ui.build import build
-from cdvft_app.ui.incoming import well_formed
+from cdvft_app.ui.incoming import PageOfATab, well_formed
 from cdvft_app.ui.shared.pool import Pool, in_threads
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.theme import launch_arguments
@@ -114,6 +114,27 @@ def test_a_link_by_which_the_server_is_shared_is_answered(studio, monkeypatch) -
     assert studio.client.get("/gradio_api/app_id", headers=asked).status_code == 403
     monkeypatch.setattr(studio.page, "share_url", "https://abc.gradio.live")
     assert studio.client.get("/gradio_api/app_id", headers=asked).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "handed_on"),
+    [
+        (b"tab=compare&page=growth", b"tab=compare"),
+        (b"page=../x&tab=train", b"tab=train"),
+        (b"p%61ge=nothing", b""),
+        (b"pages=1&page=", b"pages=1"),
+        (b"", b""),
+    ],
+)
+def test_a_page_of_a_tab_is_no_other_page_of_gradios(asked: bytes, handed_on: bytes) -> None:
+    heard: list[bytes] = []
+
+    async def gradio(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(scope["query_string"])
+
+    scope = {"type": "http", "method": "GET", "query_string": asked}
+    asyncio.run(PageOfATab(gradio)(scope, None, None))  # type: ignore[arg-type]
+    assert heard == [handed_on]
 
 
 @pytest.mark.parametrize("route", ["queue/join", "run/predict", "component_server", "call/start"])
