@@ -155,12 +155,12 @@ test("promises of those that wait are stretched as this one's came out", () => {
 test("evaluations still to come take their time, stretched as training came out", () => {
   const evaluating = { times: 5, seconds: 3, last_seconds: 7 };
   const first = run("a", 10, { forecast: { seconds: { value: 20 }, evaluating } }); // takes 40: twice as long
-  assert.equal(raceSecondsLeft([first]), 20 + 2 * (4 * 3 + 7));
+  assert.equal(raceSecondsLeft([first]).value, 20 + 2 * (4 * 3 + 7));
   first.evaluations = [
     [4, 8, 1, 0.5],
     [8, 16, 1, 0.5],
   ];
-  assert.equal(raceSecondsLeft([first]), 20 + 2 * (2 * 3 + 7));
+  assert.equal(raceSecondsLeft([first]).value, 20 + 2 * (2 * 3 + 7));
 });
 
 test("runs that are over add no time", () => {
