@@ -132,7 +132,7 @@ def test_numbers_follow_the_settings_and_the_old_answer_goes_with_what_is_unknow
     expect(numbers.nth(1)).to_have_text("147,456")
     expect(page.locator("#costs .problem")).to_have_text("")
     choose(page, "cost-match", "equal parameters")
-    expect(page.locator("#costs .answers thead")).to_contain_text("LoRA r\u00a0=\u00a04", timeout=WAIT)
+    expect(page.locator("#costs .answers thead")).to_contain_text("LoRA r\u00a0=\u00a03", timeout=WAIT)
     expect(numbers.nth(2)).to_have_text("92,160")
 
 
@@ -156,7 +156,7 @@ def test_eight_billion_weights_on_a_card_are_answered_in_a_sentence(visit: Visit
     expect(page.locator("#costs h2")).to_have_text("meta-llama/Meta-Llama-3-8B", timeout=WAIT)
     choose(page, "cost-device", "RTX 4090 (24 GB)")
     expect(said).to_contain_text(
-        "and an RTX 4090 with 24\u00a0GB is smaller. In 4 bit with checkpointing it takes"
+        "and an RTX 4090 with 24\u00a0GB is smaller. In 8 bit with checkpointing it takes"
     )
     choose(page, "cost-precision", "4 bit")
     page.locator("#cost-gradient_checkpointing input").check()

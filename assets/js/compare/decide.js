@@ -27,7 +27,7 @@ export function mount({ element, props, watch }) {
   /** @type {CostsView | null} */
   let drawn = null;
 
-  const barsFold = fold("In bars, with the frozen model as yardstick", bars.node);
+  const barsFold = fold("In bars", bars.node);
   barsFold.addEventListener("toggle", () => {
     const { shown } = current();
     if (barsFold.open && shown) bars.show(shown);
