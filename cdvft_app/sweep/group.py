@@ -8,7 +8,7 @@ from statistics import mean
 
 from cdvft_app import catalog
 from cdvft_app.judging.sweep_results import SweepRun
-from cdvft_app.payloads.compare import SweepProgress, SweepShown
+from cdvft_app.payloads.sweeps import SweepProgress, SweepShown
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.states import FINAL, UNFINISHED
 from cdvft_app.sweep.payload import payload

@@ -23,7 +23,7 @@ from cdvft_app.judging.sweep_results import (
 )
 from cdvft_app.judging.sweep_sentences import sentences
 from cdvft_app.methods import METHODS
-from cdvft_app.payloads.compare import (
+from cdvft_app.payloads.sweeps import (
     SweepHeatmap,
     SweepLines,
     SweepPoint,

@@ -11,8 +11,8 @@ import gradio as gr
 
 from cdvft_app.figures import curves
 from cdvft_app.judging.sweep_results import SweepRun
-from cdvft_app.payloads.compare import SweepAnswer, SweepShown, SweepView
 from cdvft_app.payloads.shared import Done
+from cdvft_app.payloads.sweeps import SweepAnswer, SweepShown, SweepView
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.states import UNFINISHED
