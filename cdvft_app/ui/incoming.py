@@ -88,11 +88,7 @@ class PageOfATab:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == "http"
-            and scope["method"] in ("GET", "HEAD")
-            and b"page" in scope["query_string"]
-        ):
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             others = [part for part in scope["query_string"].split(b"&") if not _names_page(part)]
             scope = {**scope, "query_string": b"&".join(others)}
         await self._app(scope, receive, send)

@@ -14,7 +14,7 @@ from cdvft_app.public.hosts import AllowedHosts
 from cdvft_app.ui.incoming import BoundedBodies, PageOfATab, WellFormedText
 from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
 
-MOST_SESSIONS = 170  # whose controls' values Gradio keeps; whoever was away longest begins anew
+MOST_SESSIONS = 140  # whose controls' values Gradio keeps; whoever was away longest begins anew
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
