@@ -12,7 +12,7 @@ from cdvft_app.catalog.datasets import DATASETS
 from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
 from cdvft_app.catalog.models import MODELS
 from cdvft_app.catalog.recipes import RECIPES
-from cdvft_app.catalog.rows import HELD_OUT
+from cdvft_app.catalog.rows import ONE_HELD_OUT_IN
 from cdvft_app.catalog.typed import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RunSettings
 
@@ -155,7 +155,7 @@ def _held_out(dataset: DatasetEntry) -> int | None:
         return dataset.own.evaluation_rows
     if dataset.evaluation_split or dataset.examples is None:
         return None
-    return dataset.examples // (HELD_OUT - 1)
+    return dataset.examples // (ONE_HELD_OUT_IN - 1)
 
 
 def _groups(model: ModelEntry, targets: tuple[str, ...]) -> tuple[LinearGroup, ...]:

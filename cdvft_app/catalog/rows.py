@@ -12,7 +12,9 @@ from cdvft_app.catalog.entries import DatasetEntry
 if TYPE_CHECKING:
     import numpy as np
 
-HELD_OUT = 5  # one row in so many is kept for evaluation, where the data has no split of its own for it
+ONE_HELD_OUT_IN = (
+    5  # one row in so many is kept for evaluation, where the data has no split of its own for it
+)
 EVALUATION_SEED = 0  # evaluation rows are the same for every run, whatever its seed
 
 
@@ -56,7 +58,7 @@ def load_rows(
     """Rows of a dataset, drawn at random: training ones by `seed`, evaluation ones always the same.
 
     Where there are fewer rows than asked for, all are taken. Data without an evaluation split gives one row
-    in `HELD_OUT` to evaluation, always the same ones, and none of them is trained on.
+    in `ONE_HELD_OUT_IN` to evaluation, always the same ones, and none of them is trained on.
 
     Raises:
         DownloadFailed: it could not be had or read; says why and what to do.
@@ -69,7 +71,7 @@ def load_rows(
     pools = read_pools(entry, progress, should_stop)
     train, evaluation = pools.train, pools.evaluation or pools.train
     order = np.random.default_rng(EVALUATION_SEED).permutation(len(evaluation.labels))
-    held_out = len(order) // HELD_OUT
+    held_out = len(order) // ONE_HELD_OUT_IN
     if pools.evaluation is None:
         order, trainable = order[:held_out], order[held_out:]
     else:

@@ -21,7 +21,7 @@ PRELOADED = ["cdvft_app.training.trainer"]
 OOM_SCORE = "500"  # who is killed first where memory runs out: a child, and never the page
 SILENCE_SECONDS = 120.0
 Item = TypeVar("Item")
-OUT_OF_MEMORY = (
+KILLED = (
     "The training process was killed, most likely because memory ran out. Lower the batch size, or the "
     "length or size of the inputs, or choose a smaller model; Resume goes on from the last checkpoint."
 )
@@ -69,7 +69,7 @@ class Child:
 def exit_sentence(code: int) -> str:
     """Why a process ended, from its exit code as Python gives it: negative for a signal."""
     if code == -signal.SIGKILL:
-        return OUT_OF_MEMORY
+        return KILLED
     if code < 0:
         with suppress(ValueError):
             return (

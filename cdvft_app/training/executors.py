@@ -20,7 +20,7 @@ import psutil
 
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.children import OUT_OF_MEMORY, Child, exit_sentence
+from cdvft_app.training.children import KILLED, Child, exit_sentence
 from cdvft_app.training.data_parallel import launcher
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.schedule import planned_processes
@@ -114,5 +114,5 @@ class Launched:
     def reason(self) -> str:
         self._stderr.seek(0)
         if "SIGKILL" in self._stderr.read():  # of one of the processes, as torch's launcher tells it
-            return OUT_OF_MEMORY
+            return KILLED
         return exit_sentence(self._launcher.returncode)

@@ -12,7 +12,7 @@ from cdvft_app.events import Halt, TrainingFailed, TrainingPaused, TrainingStopp
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.base import InvalidInput
 
-OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+OUT_OF_MEMORY_PHRASES = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def halt_exception(should_stop: Callable[[], Halt]) -> Exception:
@@ -31,7 +31,7 @@ def explained(settings: RunSettings, should_stop: Callable[[], Halt]) -> Iterato
         raise TrainingFailed(str(error)) from error
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
+        if not known and not any(words in str(error).lower() for words in OUT_OF_MEMORY_PHRASES):
             raise
         images = settings.image_size is not None
         size = f"{settings.image_size} pixels" if images else f"{settings.max_length} tokens"

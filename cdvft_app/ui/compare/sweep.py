@@ -23,15 +23,15 @@ from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.compare.form import SIZES
 from cdvft_app.ui.compare.sweep_form import FIELDS, LABELS, START, WORDS, request
 from cdvft_app.ui.compare.sweep_view import chosen, sweep_view
-from cdvft_app.ui.shared.forecast import problem
 from cdvft_app.ui.shared.form import stands_for, with_titles
 from cdvft_app.ui.shared.method_chips import method_chips
+from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
 
 THE_RECIPES = "The recipe's"
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def section(app: AppState) -> None:

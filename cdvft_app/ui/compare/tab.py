@@ -32,11 +32,11 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.form import with_titles
 from cdvft_app.ui.shared.newest import Newest
+from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
 TITLE = "Compare"
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def build(app: AppState) -> OnVisit | None:

@@ -99,7 +99,3 @@ def _blocks(plans: Sequence[Plan]) -> str:
         )
     rest = len(by_shape) - MOST_SHAPES
     return "".join(drawn) + (f'<p class="quiet">and {rest} more shapes</p>' if rest > 0 else "")
-
-
-def problem(sentence: str) -> str:
-    return f'<p class="problem" role="alert">{escape(sentence)}</p>'

@@ -13,7 +13,7 @@ from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MOST_PROMPT
 from cdvft_app.training.schedule import gpus_to_choose
-from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared import quiet, texts
 from cdvft_app.ui.shared.form import (
     CHOICES,
     HUB,
@@ -34,14 +34,8 @@ from cdvft_app.ui.shared.method_chips import method_chips
 from cdvft_app.ui.train.model_finder import ModelFinder
 from cdvft_app.ui.train.recipes import recipe_cards
 
-# Answers come while one types; they are nobody's API, and no spinner covers what is being changed.
 # Gradio's own trigger mode, "once", would drop what is sent while an answer is under way.
-QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "always_last",
-}
+QUIET: dict[str, Any] = {**quiet.QUIET, "trigger_mode": "always_last"}
 
 # Controls that only one method uses, or only one kind of data.
 USED_BY: dict[str, str] = {name: key for name, (key, _) in FLAT.items()}

@@ -14,7 +14,7 @@ from cdvft_app.catalog.hub_about import About, about
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.typed_models import described
-from cdvft_app.ui.shared.forecast import problem
+from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.train.controls import QUIET, targets
 from cdvft_app.ui.train.model_finder import ModelFinder, find
 

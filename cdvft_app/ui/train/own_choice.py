@@ -13,6 +13,7 @@ from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.settings import OwnData
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import own_data_view as view
@@ -100,7 +101,7 @@ def connect(
         try:
             data = library.chosen(look(app, chosen, token_of(mine)))
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), *[gr.skip()] * (len(recipe_outputs) + 5)]
+            return [problem(str(error)), *[gr.skip()] * (len(recipe_outputs) + 5)]
         recipe, value = library.nearest(data.kind), data.model_dump(mode="json")
         with_head = set() if data.kind == "generation" else {"head"}
         raced = [*(one for one in methods if one != "head" or with_head), *(with_head - set(methods))]

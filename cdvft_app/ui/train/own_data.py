@@ -16,6 +16,7 @@ from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.data.pictures import ENDINGS
 from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.texts import counted
 from cdvft_app.ui.shared.typed_rows import as_file
@@ -206,7 +207,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             told(None, "Looking at what is in it")
             filled = whole(record.id, GUESSED, owner)
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), gr.skip(), *[gr.skip()] * len(parts), owner, *[gr.skip()] * 3]
+            return [problem(str(error)), gr.skip(), *[gr.skip()] * len(parts), owner, *[gr.skip()] * 3]
         return ["", gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
 
     outputs = [message, mine, *parts, token, file, pasted, path]
@@ -220,7 +221,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         try:
             return ["", *whole(data_id, GUESSED, token_of(mine_token))]
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), *blank()]
+            return [problem(str(error)), *blank()]
 
     mine.input(opened, [mine, token], [message, *parts], **SLOW, show_progress_on=found)
 
@@ -229,7 +230,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         try:
             looked = look(app, chosen, token_of(mine_token))
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), gr.skip(), gr.update(interactive=False)]
+            return [problem(str(error)), gr.skip(), gr.update(interactive=False)]
         return [
             view.inspection(looked),
             gr.update(visible=view.is_held_out(looked)),
@@ -246,7 +247,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         try:
             looked = look(app, [data_id, wanted, [], None, *split_of], token_of(mine_token))
         except (DataRefused, StoreError) as error:
-            return [view.problem(str(error)), *[gr.skip()] * 3, gr.update(interactive=False)]
+            return [problem(str(error)), *[gr.skip()] * 3, gr.update(interactive=False)]
         able = gr.update(interactive=looked.data is not None)
         return [view.inspection(looked), *_columns(looked), gr.update(visible=view.is_held_out(looked)), able]
 
@@ -259,7 +260,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         try:
             record = library.rename(app.store, data_id, str(new), owner)
         except StoreError as error:
-            return [view.problem(str(error)), gr.skip()]
+            return [problem(str(error)), gr.skip()]
         return ["", gr.update(**offer(app, owner, record.id))]
 
     gr.on([rename.click, name.submit], renamed, [mine, name, token], [message, mine], **QUIET)
@@ -268,7 +269,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         try:
             lost = library.losses(app.store, data_id, token_of(mine_token))
         except StoreError as error:
-            return [gr.update(value=view.problem(str(error)), visible=True), gr.update(visible=False)]
+            return [gr.update(value=problem(str(error)), visible=True), gr.update(visible=False)]
         return [gr.update(value=view.losses(lost), visible=True), gr.update(visible=True)]
 
     delete.click(asking, [mine, token], [sure, confirm], **QUIET)
@@ -279,7 +280,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         try:
             library.remove(app.store, data_id, owner)
         except StoreError as error:
-            return [view.problem(str(error)), gr.update(**offer(app, owner)), *blank()]
+            return [problem(str(error)), gr.update(**offer(app, owner)), *blank()]
         return ["", gr.update(**offer(app, owner)), *blank()]
 
     removed = really.click(deleted, [mine, token], [message, mine, *parts], **QUIET)

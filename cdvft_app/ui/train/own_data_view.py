@@ -15,6 +15,7 @@ from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.lengths import EDGES
 from cdvft_app.data.library import because, nearest
 from cdvft_app.store.datasets import DataRecord
+from cdvft_app.ui.shared.problem import problem
 
 ROWS_SHOWN, PICTURES_SHOWN = 5, 12
 CELL, MOST_COLUMNS, MOST_CLASSES = 90, 6, 12
@@ -68,10 +69,6 @@ def losses(runs: list[str]) -> str:
     more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
     names = escape("; ".join(runs[:5]) + more)
     return f'<p role="alert">Delete it? These can then not be resumed, nor show examples: {names}.</p>'
-
-
-def problem(sentence: str) -> str:
-    return f'<p class="problem" role="alert">{escape(sentence)}</p>'
 
 
 def is_held_out(looked: Inspection) -> bool:

@@ -21,8 +21,9 @@ from cdvft_app.settings import InvalidChoice, OwnData
 from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared import actions, form, texts
 from cdvft_app.ui.shared.fold import settings_fold
-from cdvft_app.ui.shared.forecast import forecast, problem
+from cdvft_app.ui.shared.forecast import forecast
 from cdvft_app.ui.shared.newest import Newest
+from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token

@@ -17,9 +17,10 @@ from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.written_answers import WrittenAnswers
+from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import example_tables, races, written_tables
-from cdvft_app.ui.use.html import problem
 
 SHOWN = (
     ("Surest mistakes", "mistakes"),
@@ -50,7 +51,6 @@ $b + c$ fair coins, so the exact McNemar test takes
 $$p = \min\Big(1,\; 2 \sum_{k=0}^{\min(b, c)} \binom{b + c}{k} \, 2^{-(b + c)}\Big).$$
 
 A difference is called one where $p < 0.05$: by chance alone, one pair of equal methods in twenty would be."""
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict[str, Any]) -> None:

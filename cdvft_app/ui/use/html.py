@@ -18,7 +18,3 @@ def scrolling(label: str, content: str) -> str:
     return (
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="{escape(label)}">{content}</div>'
     )
-
-
-def problem(sentence: str) -> str:
-    return f'<p class="problem" role="alert">{escape(sentence)}</p>'

@@ -16,7 +16,7 @@ import gradio as gr
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.use.html import problem
+from cdvft_app.ui.shared.problem import problem
 
 Write = Callable[[str, Path], None]
 """Puts a run's adapter, by its id, into a folder that is not there yet."""

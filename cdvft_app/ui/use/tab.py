@@ -16,6 +16,8 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.use import (
@@ -29,7 +31,6 @@ from cdvft_app.ui.use import (
     races,
     write,
 )
-from cdvft_app.ui.use.html import problem
 
 TITLE = "Use"
 NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
@@ -53,7 +54,6 @@ ASKING: dict[str, Any] = {
     "show_progress": "minimal",
 }
 PROGRESS = gr.Progress()  # shows what `prepare` tells it over the handler's outputs
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def build(app: AppState) -> OnVisit:
