@@ -36,6 +36,7 @@ FLAGS = [
 ]
 
 
+ON_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}  # all that run by default
 DARK = "document.body.classList.contains('dark')"
 TRANSITIONS_ENDED = """() => Promise.allSettled(
   document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished))"""
@@ -54,7 +55,7 @@ def axe_violations(page: Page, context: str | None = None) -> list[str]:
         two_frames(page)
         page.evaluate(TRANSITIONS_ENDED)
         if (scheme == "dark") != dark:
-            found += [f"{scheme}: {one}" for one in _axe(page, context, runOnly=["cat.color"])]
+            found += [f"{scheme}: {one}" for one in _axe(page, context, runOnly=ON_COLOURS)]
     return found
 
 
