@@ -1,0 +1,171 @@
+"""What two sides' results say about their difference: its size, a two-sided p, an interval at any confidence.
+
+`over_rows` speaks of the very runs: which rows were asked is chance, the runs are what they are. `over_seeds`
+speaks of the methods: other seeds would have given other runs as well. `unpaired` is for runs that kept no
+answers row by row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy import stats
+
+from cdvft_app.catalog.entries import SHARES
+from cdvft_app.judging.row_scores import Numbers, RowScores, metric
+from cdvft_app.judging.two_level import Mean, of_difference
+
+Value = TypeVar("Value")
+Seeds = Mapping[int, Sequence[Value]]
+"""What the runs of each seed gave, the seeds ascending."""
+Interval = tuple[float, float]
+RESAMPLES = 1999
+MOST_RESAMPLED = 2000  # rows; of more, the jackknife's normal interval is as good, and quick
+_BATCH = 2_000_000  # numbers that are looked up at once
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`interval` is of a confidence in 0..1. `alone`: how many rows one run alone has right, of two."""
+
+    size: float
+    p: float
+    interval: Callable[[float], Interval]
+    alone: tuple[int, int] | None = None
+
+
+def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Evidence:
+    """Two sides with a run or several each, all of the same rows.
+
+    One run each that is right or wrong: exact McNemar. Else rows are exchanged between the sides for p, and
+    drawn again for a BCa bootstrap interval; of many rows the jackknife gives both.
+    """
+    one, other = first[0], second[0]
+    if len(first) == len(second) == 1 and one.right_or_wrong and other.right_or_wrong:
+        right, also = one.terms[:, 0] > 0, other.terms[:, 0] > 0
+        return mcnemar(len(right), int((right & ~also).sum()), int((also & ~right).sum()))
+    sides = [_terms(side) for side in (first, second)]
+    if len(one.rows) <= MOST_RESAMPLED and sides[0].shape == sides[1].shape:
+        return _resampled(one.kind, *sides)
+    over = over_seeds({0: first}, {0: second})
+    return Evidence(over.size, over.p, over.interval)
+
+
+def over_seeds(first: Seeds[RowScores], second: Seeds[RowScores]) -> Mean:
+    """Two methods, a run or several for each seed, all of the same rows."""
+    sides = [
+        np.stack([np.mean([run.pseudo_values for run in runs], 0) for runs in side.values()])
+        for side in (first, second)
+    ]
+    one, other = (
+        float(np.mean([np.mean([run.score for run in runs]) for runs in side.values()]))
+        for side in (first, second)
+    )
+    return replace(of_difference(sides[0], sides[1], first.keys() == second.keys()), size=one - other)
+
+
+def mcnemar(rows: int, first_alone: int, second_alone: int) -> Evidence:
+    """The exact McNemar test, and Clopper and Pearson's interval turned into one of the difference.
+
+    Of n = b + c rows that one run alone has right, b would follow Binomial(n, ½) were both equally good. With
+    π the share b / n and s = n / N how often they differ, the difference is s (2π − 1): the interval goes
+    from the least to the greatest of it over Clopper and Pearson's intervals of π and of s. It leaves out 0
+    exactly where p < 1 − confidence, and has a width where n is 0, too.
+    Source: Q. McNemar, Psychometrika 12 (1947), 153 to 157.
+    """
+    differ = first_alone + second_alone
+
+    def interval(confidence: float) -> Interval:
+        often = _clopper_pearson(differ, rows, confidence)
+        low, high = (2 * share - 1 for share in _clopper_pearson(first_alone, differ, confidence))
+        return low * often[low < 0], high * often[high > 0]
+
+    p = float(stats.binomtest(first_alone, differ).pvalue) if differ else 1.0
+    return Evidence((first_alone - second_alone) / rows, p, interval, alone=(first_alone, second_alone))
+
+
+def _clopper_pearson(count: int, of: int, confidence: float) -> Interval:
+    if of == 0:
+        return 0.0, 1.0
+    found = stats.binomtest(count, of).proportion_ci(confidence, "exact")
+    return float(found.low), float(found.high)
+
+
+def _terms(side: Sequence[RowScores]) -> Numbers:
+    """(N, runs, k); of means, a side's runs are as good as one run of their means."""
+    terms = np.stack([run.terms for run in side], 1)
+    return terms.mean(1, keepdims=True) if side[0].kind == "mean" else terms
+
+
+def _resampled(kind: Any, first: Numbers, second: Numbers) -> Evidence:
+    """Of the terms (N, runs, k) of two sides."""
+    rows, runs, _ = first.shape
+    stacked, beside = np.concatenate([first, second]), np.concatenate([first, second], 1)
+    batch = max(1, _BATCH // beside.size)
+
+    def exchanged(mine: Any, theirs: Any, axis: int) -> Numbers:
+        sides = (metric(kind, stacked[places].sum(-3), rows).mean(-1) for places in (mine, theirs))
+        return np.subtract(*sides)
+
+    def drawn(places: Any, axis: int) -> Numbers:
+        scores = metric(kind, beside[places].sum(-3), places.shape[-1])  # BCa's jackknife leaves one out
+        return scores[..., :runs].mean(-1) - scores[..., runs:].mean(-1)
+
+    every = np.arange(rows)
+    tested = stats.permutation_test(
+        (every, rows + every), exchanged, permutation_type="samples", vectorized=True, batch=batch,
+        n_resamples=RESAMPLES, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    size = float(tested.statistic)
+
+    def interval(confidence: float) -> Interval:
+        if not np.ptp(first.mean(1) - second.mean(1), axis=0).any():
+            return size, size
+        found = stats.bootstrap(
+            (every,), drawn, vectorized=True, batch=batch, n_resamples=RESAMPLES, method="BCa",
+            confidence_level=confidence, rng=np.random.default_rng(0),
+        ).confidence_interval  # fmt: skip
+        return float(found.low), float(found.high)
+
+    return Evidence(size, float(tested.pvalue), interval)
+
+
+def standard_error(metric_name: str, score: float, rows: int | None) -> float | None:
+    """Of a score over `rows` rows, by chance in which were asked; None for a metric without a formula.
+
+    A share p with k of N rows right has √(p̃ (1 − p̃) / (N + 4)), p̃ = (k + 2) / (N + 4), which is not 0 where
+    all are right; a correlation r about (1 − r²) / √(N − 1). Source: A. Agresti, B. A. Coull, The American
+    Statistician 52 (1998), 119 to 126.
+    """
+    if not rows or rows < 2:
+        return None
+    if metric_name in SHARES:
+        near = (score * rows + 2) / (rows + 4)
+        return math.sqrt(near * (1 - near) / (rows + 4))
+    return (1 - score**2) / math.sqrt(rows - 1) if metric_name in ("matthews", "pearson") else None
+
+
+def unpaired(
+    metric_name: str, rows: int | None, first: Seeds[float], second: Seeds[float]
+) -> tuple[Mean, Mean | None] | None:
+    """Of scores alone: the difference of the very runs, and over seeds where there are two of each or more.
+
+    None for a metric whose errors have no formula. The rows' part is that of two samples of rows, which is
+    wider than need be where both sides answered the same ones.
+    """
+    sides = [np.array([np.mean(scores) for scores in side.values()]) for side in (first, second)]
+    errors = [standard_error(metric_name, float(side.mean()), rows) for side in sides]
+    if rows is None or None in errors:
+        return None
+    of_rows = float(sum(error**2 for error in errors if error is not None))
+    size, freedom = float(sides[0].mean() - sides[1].mean()), rows - 1
+    alone = Mean(size, 0.0, of_rows, 0.0, 1, 1, freedom)
+    if min(map(len, sides)) < 2:
+        return alone, None
+    same = first.keys() == second.keys()
+    over = of_difference(sides[0][:, None], sides[1][:, None], same)
+    return alone, replace(over, of_rows=of_rows, rest=0.0, freedom_of_rows=freedom)

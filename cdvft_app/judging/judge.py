@@ -1,0 +1,265 @@
+"""Who is ahead: the one judge. Every sentence, mark, band and file about it comes from `judge`.
+
+It knows what it judges. Over five seeds of each side or more it speaks of methods (`two_level`), over fewer
+of these very runs, by the rows that they answered (`evidence`). A family of pairs is judged together and
+corrected once, by Holm's step-down: with p₁ ≤ p₂ ≤ … of k pairs, pᵢ counts against α / (k − i + 1), up to the
+first that is not below it; the pairs from there on keep that one's divisor. The interval of a pair has the
+confidence 1 − α / divisor, so that interval and p agree. Source: S. Holm, A simple sequentially rejective
+multiple test procedure, Scandinavian Journal of Statistics 6 (1979), 65 to 70.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from cdvft_app.judging.evidence import Evidence, over_rows, over_seeds, unpaired
+from cdvft_app.judging.row_scores import RowScores
+from cdvft_app.judging.two_level import Mean
+from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, Verdict, Word
+
+Value = TypeVar("Value")
+MOST_MORE = 50  # times the rows there are; more than that is no advice
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's score over `rows` evaluation rows. `answers`: row by row; None where they were not kept."""
+
+    seed: int
+    metric: float
+    rows: int | None
+    answers: RowScores | None = None
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """All runs of one setting, or of all settings that share what is judged."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the seeds' means."""
+        by_seed = _by_seed(self.runs, lambda run: run.metric)
+        return float(np.mean([np.mean(scores) for scores in by_seed.values()]))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The best of `first` against the best of `second`, or its lowest with `lowest`; often one of each."""
+
+    first: tuple[Contestant, ...]
+    second: tuple[Contestant, ...]
+    lowest: bool = False
+
+    @property
+    def choices(self) -> int:
+        """From how many pairs of contestants the judged one is chosen."""
+        pairs = {frozenset((id(one), id(other))) for one in self.first for other in self.second}
+        return sum(len(pair) > 1 for pair in pairs) or 1
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A pair before the family is looked at."""
+
+    first: Contestant
+    second: Contestant
+    about: Literal["runs", "methods"]
+    evidence: Evidence | Mean | None
+    spread: Mean | None
+    rows: int | None
+    paired: bool
+    chosen: Literal["other rows", "all"] | None
+    choices: int
+
+    @property
+    def p(self) -> float:
+        return 1.0 if self.evidence is None else min(1.0, self.choices * self.evidence.p)
+
+
+def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) -> list[Verdict]:
+    """The verdicts on pairs that are judged together, in their order.
+
+    Args:
+        pairs: whose sides all have a finished run.
+        metric_name: accuracy, exact_match, matthews, pearson, or another whose rows have a score each.
+        family: how many pairs were to be judged, where some of them have no runs; they count as well.
+    """
+    judged = [_look(pair, metric_name) for pair in pairs]
+    count = max(family or 0, len(judged))
+    found = zip(judged, holm([one.p for one in judged], count), strict=True)
+    return [_verdict(one, metric_name, p, divisor, count) for one, (p, divisor) in found]
+
+
+def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:
+    """Of each its corrected p, and the divisor of α for its interval; `family` counts those left out."""
+    found: dict[int, tuple[float, int]] = {}
+    corrected, kept = 0.0, 0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
+        corrected = max(corrected, min(1.0, (family - rank) * p_values[place]))
+        kept = kept or (family - rank if corrected >= SIGNIFICANCE_LEVEL else 0)
+        found[place] = (corrected, kept or family - rank)
+    return [found[place] for place in range(len(p_values))]
+
+
+def half_of(rows: np.ndarray) -> np.ndarray:
+    """(N) the rows on which the best setting is chosen; it is judged on the others.
+
+    By the highest bit of 64 of row × ⌊2⁶⁴ / φ⌋, the same for every run: half of any stretch of rows.
+    Source: D. E. Knuth, The Art of Computer Programming 3, 6.4.
+    """
+    return (rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(63) == 0
+
+
+def _look(pair: Pair, metric_name: str) -> _Judged:
+    first, second, chosen = _choose(pair)
+    runs = (*first.runs, *second.runs)
+    scores = [_by_seed(one.runs, lambda run: run.metric) for one in (first, second)]
+    least = min(map(len, scores))
+    about: Literal["runs", "methods"] = "methods" if least >= METHODS_FROM else "runs"
+    answers = _common([first, second])
+    evidence: Evidence | Mean | None = None
+    spread: Mean | None = None
+    if answers is not None:
+        one, other = (_by_seed(side.runs, answers.__getitem__) for side in (first, second))
+        spread = over_seeds(one, other) if least > 1 else None
+        evidence = spread if about == "methods" else over_rows(_flat(one), _flat(other))
+        rows: int | None = len(next(iter(answers.values())).rows)
+    else:
+        rows = min(run.rows or 0 for run in runs) or None
+        if found := unpaired(metric_name, rows, *scores):
+            alone, spread = found
+            evidence = spread if about == "methods" else alone
+    choices = pair.choices if chosen == "all" else 1
+    return _Judged(first, second, about, evidence, spread, rows, answers is not None, chosen, choices)
+
+
+def _choose(pair: Pair) -> tuple[Contestant, Contestant, Literal["other rows", "all"] | None]:
+    """The contestants that are judged, with the rows on which they are; and how they were chosen."""
+    if len(pair.first) == len(pair.second) == 1:
+        return pair.first[0], pair.second[0], None
+    answers = _common((*pair.first, *pair.second))
+    if answers is None:
+        return *_extremes(pair, lambda one: one.mean), "all"
+    on_half = half_of(next(iter(answers.values())).rows)
+    first, second = _extremes(pair, lambda one: _at(one, on_half).mean)
+    return _at(first, ~on_half), _at(second, ~on_half), "other rows"
+
+
+def _extremes(pair: Pair, score: Callable[[Contestant], float]) -> tuple[Contestant, Contestant]:
+    scores = {one: score(one) for one in (*pair.first, *pair.second)}
+    first = max(pair.first, key=scores.__getitem__)
+    others = [one for one in pair.second if one is not first]
+    return first, (min if pair.lowest else max)(others, key=scores.__getitem__)
+
+
+def _at(one: Contestant, chosen: np.ndarray) -> Contestant:
+    parts = [(run, run.answers.at(chosen)) for run in one.runs if run.answers is not None]
+    runs = [replace(run, metric=part.score, rows=len(part.rows), answers=part) for run, part in parts]
+    return replace(one, runs=tuple(runs))
+
+
+def _common(contestants: Sequence[Contestant]) -> dict[Run, RowScores] | None:
+    """What each run answered; None unless all kept their answers and answered the same rows."""
+    answers = {run: run.answers for one in contestants for run in one.runs if run.answers is not None}
+    first, *others = [run.answers for one in contestants for run in one.runs]
+    same = first is not None and all(other is not None and first.same_rows(other) for other in others)
+    return answers if same else None
+
+
+def _by_seed(runs: Sequence[Run], value: Callable[[Run], Value]) -> dict[int, list[Value]]:
+    found: dict[int, list[Value]] = {seed: [] for seed in sorted({run.seed for run in runs})}
+    for run in runs:
+        found[run.seed].append(value(run))
+    return found
+
+
+def _flat(by_seed: Mapping[int, Sequence[Value]]) -> list[Value]:
+    return [value for values in by_seed.values() for value in values]
+
+
+def _verdict(one: _Judged, metric_name: str, p: float, divisor: int, family: int) -> Verdict:
+    confidence = 1 - SIGNIFICANCE_LEVEL / (divisor * one.choices)
+    size = one.first.mean - one.second.mean
+    verdict = Verdict(
+        first=one.first.label,
+        second=one.second.label,
+        word="not shown",
+        about=one.about,
+        metric_name=metric_name,
+        size=size,
+        low=None,
+        high=None,
+        confidence=confidence,
+        p=None,
+        rows=one.rows,
+        seeds=(_seeds(one.first), _seeds(one.second)),
+        paired=one.paired,
+        family=family,
+        chosen=one.chosen,
+    )
+    if one.evidence is None:
+        return verdict
+    low, high = one.evidence.interval(confidence)
+    word = _word(low, high, p)
+    more_rows, more_seeds = _more(one, low, high, confidence) if word == "not shown" else (None, None)
+    return replace(
+        verdict,
+        word=word,
+        size=one.evidence.size,
+        low=low,
+        high=high,
+        p=p,
+        alone=one.evidence.alone if isinstance(one.evidence, Evidence) else None,
+        more_rows=more_rows,
+        more_seeds=more_seeds,
+    )
+
+
+def _word(low: float, high: float, p: float) -> Word:
+    """A difference wants both: the test and the interval, which a bootstrap does not make of one piece."""
+    if p < SIGNIFICANCE_LEVEL and not low <= 0 <= high:
+        return "ahead" if low > 0 else "behind"
+    return "as good" if low > -MARGIN and high < MARGIN else "not shown"
+
+
+def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int | None, int | None]:
+    """About how many more rows, and more seeds of each side, if the difference stays what it is.
+
+    The interval must come to leave out 0, or to lie within the margin, whichever is nearer. It narrows with
+    the root of the rows; of seeds see `Mean.seeds_for`.
+    """
+    assert one.evidence is not None
+    size = one.evidence.size
+    inner, outer = (size - low, high - size) if size > 0 else (high - size, size - low)
+    room = max(abs(size), MARGIN - abs(size))
+    half = inner if room == abs(size) else max(inner, outer)
+    seeds = min(_seeds(one.first), _seeds(one.second))
+    more_seeds = None
+    if one.spread is not None:
+        enough = one.spread.seeds_for(room, confidence, max(seeds + 1, METHODS_FROM))
+        more_seeds = None if enough is None else enough - seeds
+    elif seeds < METHODS_FROM:
+        more_seeds = METHODS_FROM - seeds
+    more_rows = None
+    if one.rows and (one.about == "runs" or more_seeds is None):
+        factor = (half / room) ** 2
+        more_rows = _rounded(one.rows * (factor - 1)) if factor < MOST_MORE else None
+    return more_rows, more_seeds
+
+
+def _rounded(count: float) -> int:
+    """Up, to two digits: no more is known of it."""
+    digits = 10 ** max(math.floor(math.log10(max(count, 1))) - 1, 0)
+    return max(1, math.ceil(count / digits) * digits)
+
+
+def _seeds(one: Contestant) -> int:
+    return len({run.seed for run in one.runs})
