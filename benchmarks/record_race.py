@@ -2,7 +2,8 @@
 
     python -m benchmarks.record_race RUN_ID ...   writes assets/recorded_race.json
 
-Rows are kept as the page polls them; losses and seconds are rounded to what a chart can show.
+Rows are kept as the page polls them; losses and seconds are rounded to what a chart can show. `wrong` holds
+the evaluation rows, of `rows`, that a run got wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import platform
 import sys
 import time
 
+from cdvft_app.store import predictions
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.recorded import FILE
 from cdvft_app.ui.train.feed import Feed
@@ -35,6 +37,8 @@ def main(ids: list[str]) -> None:
             sys.exit(
                 f"Run {run['id']} is {run['state']}; only finished runs of a few thousand rows are recorded."
             )
+        if kept := predictions.read(store.folder(run["id"])):  # by which the page's first verdict is paired
+            run |= {"rows": len(kept.rows), "wrong": kept.rows[~kept.correct].tolist()}
         run["steps"], run["evaluations"] = rounded(run["steps"]), rounded(run["evaluations"])
     day = time.strftime("%d %B %Y", time.localtime(answer["runs"][0]["created"]))
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores"

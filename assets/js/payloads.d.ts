@@ -64,6 +64,31 @@ export interface ServerOverview {
   runs: ServerRun[];
 }
 
+/** `first` is `word` of or as `second`; see cdvft_app/judging/verdict.py. The last three are its text. */
+export interface Verdict {
+  first: string;
+  second: string;
+  word: "ahead" | "behind" | "as good" | "not shown";
+  about: "runs" | "methods";
+  metric_name: string;
+  size: number;
+  low: number | null;
+  high: number | null;
+  confidence: number;
+  p: number | null;
+  rows: number | null;
+  seeds: [number, number];
+  paired: boolean;
+  family: number;
+  chosen: "other rows" | "all" | null;
+  alone: [number, number] | null;
+  more_rows: number | null;
+  more_seeds: number | null;
+  result: string;
+  settled_by: string;
+  basis: string;
+}
+
 /** A forecast number with its range; `how` is a sentence on where it comes from. */
 export interface Estimate {
   value: number;
@@ -173,6 +198,13 @@ export interface RunsPoll {
   runs: (RunNews | WholeRun)[];
   missing: string[];
   stoppable?: boolean;
+}
+
+/** What the judge says of a race; `leaders` are runs that are ahead of another and behind none. */
+export interface RaceVerdict {
+  sentences: string[];
+  verdicts: Verdict[];
+  leaders: string[];
 }
 
 /** `recorded`: when and where. */
@@ -394,6 +426,7 @@ export interface Comparison {
   axes: Axis[];
   figures: Record<string, Figure | null>;
   sentences: Record<string, string[]>;
+  verdicts: Verdict[];
   methods: string[];
   columns: string[];
   rows: OutcomeRow[];
@@ -477,6 +510,7 @@ export interface SweepResults {
   heatmaps: SweepHeatmap[];
   lines: SweepLines[];
   sentences: string[];
+  verdicts: Verdict[];
 }
 
 /** A sweep of the store, or one that was `recorded` (when and where); `created` in seconds since 1970. */

@@ -23,13 +23,15 @@ from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, own_data
 from cdvft_app.data import library
-from cdvft_app.judging.outcome_sentences import score
+from cdvft_app.judging import words
+from cdvft_app.judging.score_text import score
 from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
-from cdvft_app.judging.sweep_sentences import sentences
+from cdvft_app.judging.sweep_sentences import family_of, sentences
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.family import compared_pairs
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -91,7 +93,7 @@ def sweep(
     wanted = [plan.settings for plan in plans]
     before = [] if again else _unfinished_sweep(store, wanted)
     runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].title}")
-    _print_results(runs, as_json)
+    _print_results(runs, store, as_json)
     raise typer.Exit(exit_codes.STOPPED if stopped else exit_codes.FINISHED)
 
 
@@ -110,6 +112,7 @@ def _run_all(
     """Train what has not ended; returns the sweep's runs, and whether somebody stopped it."""
     known = {run.settings: run for run in before}
     group_id = before[0].group_id if before else None
+    family = compared_pairs(wanted, sweep=True)
     ended = sum(run.state in ("finished", "failed") for run in known.values())
     if ended:
         _print_status(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.")
@@ -118,7 +121,9 @@ def _run_all(
         if earlier_run and earlier_run.state in ("finished", "failed"):
             continue
 
-        take = partial(_take, settings=settings, earlier_run=earlier_run, title=title, group_id=group_id)
+        take = partial(
+            _take, settings=settings, earlier_run=earlier_run, title=title, group_id=group_id, family=family
+        )
         try:
             with ProgressBar() as bar:
                 run = run_here(store, take, bar.listen)
@@ -137,16 +142,23 @@ def _run_all(
 
 
 def _take(
-    store: RunStore, settings: RunSettings, earlier_run: RunRecord | None, title: str, group_id: str | None
+    store: RunStore,
+    *,
+    settings: RunSettings,
+    earlier_run: RunRecord | None,
+    title: str,
+    group_id: str | None,
+    family: int,
 ) -> RunRecord:
     """The earlier run, claimed again, or a new one."""
     process = this_process()
     if earlier_run:
         return store.leases.acquire(earlier_run.id, process)
     forecasts = [admitted(catalog.resolve(settings), store, most_run_seconds())]
-    return store.create([settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts)[
-        0
-    ]
+    (run,) = store.create(
+        [settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts, family=family
+    )
+    return run
 
 
 def _setting_of(run: RunRecord) -> Setting:
@@ -159,13 +171,20 @@ def _outcome(run: RunRecord) -> str:
     return f"{run.metric_name} {score(run.metric_name or '', run.metric)}, {run.seconds:.1f} s"
 
 
-def _print_results(runs: Sequence[RunRecord], as_json: bool) -> None:
-    settings = settings_of([group.sweep_run(run) for run in runs])
+def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) -> None:
+    judged_runs = [group.sweep_run(run, store) for run in runs]
+    settings = settings_of(judged_runs)
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""
-    result_sentences = sentences(settings, metric_name, first.result.get("evaluation_examples"))
+    family = family_of(judged_runs, metric_name, first.family)
+    result_sentences = sentences(settings, family)
     if as_json:
-        answer = {"group_id": runs[0].group_id, "metric_name": metric_name, "sentences": result_sentences}
+        answer = {
+            "group_id": runs[0].group_id,
+            "metric_name": metric_name,
+            "sentences": result_sentences,
+            "verdicts": words.payload([*family.between.values(), *family.along.values()]),
+        }
         print(json.dumps(answer | {"settings": [_facts(one) for one in settings]}))
         return
     table = Table(box=None, header_style="bold")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from itertools import combinations
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.costs.sentences import joined
+from cdvft_app.judging.judge import Contestant, Pair, Run, judge
+from cdvft_app.judging.score_text import score
+from cdvft_app.judging.words import counted
 from cdvft_app.methods import METHODS
 
 
@@ -35,14 +38,15 @@ def quality(kind: str, methods: Sequence[str]) -> Quality:
     sentences, ahead = [], set()
     for race in races:
         raced = {method: race.expected.metric[method] for method in methods if method in race.expected.metric}
-        best = max(raced, key=raced.__getitem__)
-        typical = mean(raced.values())
-        chance = 2 * math.sqrt(2 * typical * (1 - typical) / race.evaluation_examples)
-        second = sorted(raced.values())[-2]
-        ahead.add(best if raced[best] - second > chance else None)
+        metric = catalog.get_dataset(race.dataset).metric
+        best = _ahead(raced, metric, race.evaluation_examples)
+        ahead.add(best)
+        scores = joined(
+            [f"{METHODS[method].title} has {score(metric, value)}" for method, value in raced.items()]
+        )
+        verdict = f"{METHODS[best].title} is ahead" if best else "none is shown to be ahead"
         sentences.append(
-            f"On {race.title} {joined([_score(method, score) for method, score in raced.items()])}; the rows "
-            f"asked explain gaps up to {100 * chance:.1f} points."
+            f"On {race.title} {scores}; {verdict}, over {counted(race.evaluation_examples, 'row')}."
         )
     absent = [
         METHODS[method].title
@@ -65,5 +69,13 @@ def _races(kind: str) -> list[Recipe]:
     return [race for race in races if len(race.expected.metric) > 1]
 
 
-def _score(method: str, score: float) -> str:
-    return f"{METHODS[method].title} has {100 * score:.1f} %"
+def _ahead(scores: Mapping[str, float], metric: str, rows: int) -> str | None:
+    """The method that the judge calls ahead of each other; of scores alone, as no rows are kept of a recipe."""
+    sides = {key: Contestant(key, (Run(0, value, rows),)) for key, value in scores.items()}
+    verdicts = judge([Pair((sides[one],), (sides[other],)) for one, other in combinations(sides, 2)], metric)
+    won = Counter(
+        one.first if one.word == "ahead" else one.second
+        for one in verdicts
+        if one.word in ("ahead", "behind")
+    )
+    return next((key for key in sides if won[key] == len(sides) - 1), None)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy import stats
 
 from cdvft_app.catalog.entries import SHARES
 from cdvft_app.judging.row_scores import Numbers, RowScores, metric
 from cdvft_app.judging.two_level import Mean, of_difference
+from cdvft_app.judging.verdict import METHODS_FROM
 
 Value = TypeVar("Value")
 Seeds = Mapping[int, Sequence[Value]]
@@ -77,6 +77,8 @@ def mcnemar(rows: int, first_alone: int, second_alone: int) -> Evidence:
     exactly where p < 1 − confidence, and has a width where n is 0, too.
     Source: Q. McNemar, Psychometrika 12 (1947), 153 to 157.
     """
+    from scipy import stats
+
     differ = first_alone + second_alone
 
     def interval(confidence: float) -> Interval:
@@ -89,6 +91,8 @@ def mcnemar(rows: int, first_alone: int, second_alone: int) -> Evidence:
 
 
 def _clopper_pearson(count: int, of: int, confidence: float) -> Interval:
+    from scipy import stats
+
     if of == 0:
         return 0.0, 1.0
     found = stats.binomtest(count, of).proportion_ci(confidence, "exact")
@@ -103,6 +107,8 @@ def _terms(side: Sequence[RowScores]) -> Numbers:
 
 def _resampled(kind: Any, first: Numbers, second: Numbers) -> Evidence:
     """Of the terms (N, runs, k) of two sides."""
+    from scipy import stats
+
     rows, runs, _ = first.shape
     stacked, beside = np.concatenate([first, second]), np.concatenate([first, second], 1)
     batch = max(1, _BATCH // beside.size)
@@ -147,6 +153,26 @@ def standard_error(metric_name: str, score: float, rows: int | None) -> float | 
         near = (score * rows + 2) / (rows + 4)
         return math.sqrt(near * (1 - near) / (rows + 4))
     return (1 - score**2) / math.sqrt(rows - 1) if metric_name in ("matthews", "pearson") else None
+
+
+def of_score(
+    metric_name: str, rows: int | None, scores: Seeds[float], answers: Seeds[RowScores] | None
+) -> Mean | None:
+    """One side's score with its error, over seeds from five on; None where that is not known."""
+    values = np.array([np.mean(own) for own in scores.values()])
+    if answers is not None:
+        nothing = {
+            seed: [replace(one, terms=0 * one.terms) for one in own[:1]] for seed, own in answers.items()
+        }
+        found = over_seeds(answers, nothing)
+    else:
+        error = standard_error(metric_name, float(values.mean()), rows)
+        if error is None or rows is None:
+            return None
+        found = of_difference(values[:, None], 0 * values[:, None], paired=True)
+        found = replace(found, of_rows=error**2, rest=0.0, freedom_of_rows=rows - 1)
+    found = replace(found, size=float(values.mean()))
+    return found if len(values) >= METHODS_FROM else replace(found, of_seeds=0.0, rest=0.0)
 
 
 def unpaired(

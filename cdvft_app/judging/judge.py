@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from cdvft_app.judging.evidence import Evidence, over_rows, over_seeds, unpaired
+from cdvft_app.judging.evidence import Evidence, of_score, over_rows, over_seeds, unpaired
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.two_level import Mean
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, Verdict, Word
@@ -98,6 +98,22 @@ def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) ->
     return [_verdict(one, metric_name, p, divisor, count) for one, (p, divisor) in found]
 
 
+def band(one: Contestant, metric_name: str) -> tuple[float, float] | None:
+    """The 95 % interval of a side's own score, as a chart draws it: two that overlap may well differ.
+
+    Over seeds and rows from five seeds on, else over rows; None where its error is not known.
+    """
+    answers = _common([one])
+    rows = min(run.rows or 0 for run in one.runs) or None
+    found = of_score(
+        metric_name,
+        rows,
+        _by_seed(one.runs, lambda run: run.metric),
+        None if answers is None else _by_seed(one.runs, answers.__getitem__),
+    )
+    return found and found.interval(1 - SIGNIFICANCE_LEVEL)
+
+
 def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:
     """Of each its corrected p, and the divisor of α for its interval; `family` counts those left out."""
     found: dict[int, tuple[float, int]] = {}
@@ -143,8 +159,8 @@ def _look(pair: Pair, metric_name: str) -> _Judged:
 
 def _choose(pair: Pair) -> tuple[Contestant, Contestant, Literal["other rows", "all"] | None]:
     """The contestants that are judged, with the rows on which they are; and how they were chosen."""
-    if len(pair.first) == len(pair.second) == 1:
-        return pair.first[0], pair.second[0], None
+    if pair.choices == 1:
+        return *_extremes(pair, lambda one: one.mean), None
     answers = _common((*pair.first, *pair.second))
     if answers is None:
         return *_extremes(pair, lambda one: one.mean), "all"

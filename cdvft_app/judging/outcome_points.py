@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 from cdvft_app.costs.sentences import label
+from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.outcomes import AXES, Comparison, Outcome
+from cdvft_app.judging.row_scores import RowScores
+from cdvft_app.judging.sweep_results import setting_key, setting_values
 from cdvft_app.methods import METHODS, ORDER, Method
 
-_SHARED = ("schedule", "warmup_ratio", "weight_decay")
 _PREFIXES = {
     "learning_rate": "rate ",
     "warmup_ratio": "warm-up ",
@@ -31,9 +34,6 @@ class Span:
     def of(cls, values: Sequence[float]) -> Span:
         return cls(fmean(values), min(values), max(values))
 
-    def overlaps(self, other: Span) -> bool:
-        return self.low <= other.high and other.low <= self.high
-
 
 @dataclass(frozen=True)
 class Point:
@@ -46,6 +46,18 @@ class Point:
     metric: Span
     amounts: Mapping[str, Span | None]
 
+    @cached_property
+    def band(self) -> tuple[float, float]:
+        """The judge's 95 % interval of its score; from the lowest to the highest where that is not known."""
+        first = self.outcomes[0]
+        runs = tuple(
+            Run(one.settings.seed, one.metric, one.evaluation_examples, one.answers) for one in self.outcomes
+        )
+        return band(Contestant(self.label, runs), first.metric_name) or (self.metric.low, self.metric.high)
+
+    def answers_of(self, run_id: str) -> RowScores | None:
+        return next((one.answers for one in self.outcomes if one.id == run_id), None)
+
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(sorted({outcome.settings.seed for outcome in self.outcomes}))
@@ -55,7 +67,7 @@ def points(comparison: Comparison) -> list[Point]:
     """One point a setting, by method and then by parameters."""
     settings: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in comparison.outcomes:
-        settings.setdefault((outcome.method, *_setting(outcome).values()), []).append(outcome)
+        settings.setdefault(setting_key(outcome.settings), []).append(outcome)
     varied = _varied(comparison.outcomes)
     all_points = [_point(own, varied) for own in settings.values()]
     return sorted(
@@ -82,22 +94,11 @@ def best(placed: Sequence[Point], method: str) -> Point | None:
     return max((p for p in placed if p.method == method), key=lambda p: p.metric.mean, default=None)
 
 
-def _setting(outcome: Outcome) -> dict[str, object]:
-    """The settings that the run's method uses, but the seed."""
-    settings, method = outcome.settings, outcome.settings.method
-    return {
-        **method.setting_values(),
-        **({"target_modules": settings.target_modules} if method.adapter else {}),
-        "learning_rate": method.learning_rate,
-        **{name: getattr(settings, name) for name in _SHARED},
-    }
-
-
 def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
     """By method, the settings beside its size that are not the same in all its runs."""
     seen: dict[str, dict[str, set[object]]] = {}
     for outcome in outcomes:
-        for name, value in _setting(outcome).items():
+        for name, value in setting_values(outcome.settings).items():
             seen.setdefault(outcome.method, {}).setdefault(name, set()).add(value)
     return {
         key: {name for name, values in own.items() if len(values) > 1}
@@ -112,7 +113,7 @@ def _point(outcomes: Sequence[Outcome], varied: Mapping[str, set[str]]) -> Point
     sizes = method.sizes()
     extra = [
         _setting_text(method, name, value)
-        for name, value in _setting(first).items()
+        for name, value in setting_values(first.settings).items()
         if name in varied[first.method]
     ]
     amounts = {axis.key: [outcome.amounts.get(axis.key) for outcome in outcomes] for axis in AXES}

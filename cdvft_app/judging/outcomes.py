@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog.typed import OF_HUB
 from cdvft_app.costs.quantities import Kind
+from cdvft_app.judging import kept_answers
+from cdvft_app.judging.row_scores import RowScores, of_wrong
+from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,10 @@ AXES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One finished run. `amounts` are its costs by axis, None where they were not measured or counted."""
+    """One finished run. `amounts` are its costs by axis, None where they were not measured or counted.
+
+    `sweep` and `family` as of a `RunRecord`; `answers` row by row, None where they were not kept.
+    """
 
     id: str
     group_id: str
@@ -59,6 +66,9 @@ class Outcome:
     device: str
     amounts: Mapping[str, float | None]
     recorded: bool = False
+    sweep: bool = False
+    family: int | None = None
+    answers: RowScores | None = field(default=None, compare=False)
 
     @property
     def method(self) -> str:
@@ -133,6 +143,30 @@ def from_run(run: RunRecord) -> Outcome | None:
             "seconds": run.seconds,
             "memory": run.result.get("peak_memory_bytes"),
         },
+        sweep=run.sweep,
+        family=run.family,
+    )
+
+
+def with_answers(outcomes: Iterable[Outcome], store: RunStore) -> list[Outcome]:
+    """The same outcomes with what the store's runs answered row by row."""
+    return [
+        one if one.recorded else replace(one, answers=kept_answers.of_run(store, one.id, one.metric_name))
+        for one in outcomes
+    ]
+
+
+def judged_run(one: Outcome) -> SweepRun:
+    """The outcome as the judge takes it."""
+    parameters = one.amounts.get("parameters")
+    return SweepRun(
+        one.settings,
+        "finished",
+        one.metric,
+        None if parameters is None else int(parameters),
+        one.amounts.get("seconds"),
+        one.evaluation_examples,
+        one.answers,
     )
 
 
@@ -155,6 +189,7 @@ def from_recorded_race(row: Mapping[str, Any]) -> Outcome:
             "memory": row.get("peak_memory_bytes"),
         },
         recorded=True,
+        answers=of_wrong(row["rows"], row["wrong"]) if "wrong" in row else None,
     )
 
 

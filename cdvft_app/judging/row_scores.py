@@ -104,11 +104,11 @@ _METRICS: dict[Kind, Callable[[Numbers, Numbers], Numbers]] = {
 }
 
 
-def of_scores(scores: ArrayLike, rows: ArrayLike | None = None) -> RowScores:
+def of_scores(scores: ArrayLike, rows: ArrayLike | None = None, labels: NDArray | None = None) -> RowScores:
     """A score a row, a bool for right or wrong or a number, whose mean is the metric."""
     values = np.asarray(scores, dtype=np.float64)
     at = np.arange(len(values)) if rows is None else np.asarray(rows, dtype=np.int64)
-    return RowScores(at, values[:, None], "mean")
+    return RowScores(at, values[:, None], "mean", labels)
 
 
 def of_wrong(rows: int, wrong: Sequence[int]) -> RowScores:

@@ -6,12 +6,13 @@ All numbers here are means, extremes and counts of measured metrics; runs that h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import mean, median
 from typing import Literal
 
 from cdvft_app import catalog
+from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.methods import ORDER
 from cdvft_app.settings import RunSettings
 
@@ -24,13 +25,18 @@ Reduction = Literal["mean", "best"]
 
 @dataclass(frozen=True)
 class SweepRun:
-    """One run of a sweep: its settings and its result. `metric` is None unless it finished."""
+    """One run: its settings and its result. `metric` is None unless it finished, over `rows` rows.
+
+    `answers`: what it answered row by row; None where that was not kept.
+    """
 
     settings: RunSettings
     state: str
     metric: float | None
     parameters: int | None
     seconds: float | None = None
+    rows: int | None = None
+    answers: RowScores | None = field(default=None, compare=False)
 
     @property
     def ended(self) -> bool:
@@ -86,6 +92,22 @@ def rate_multiple(settings: RunSettings) -> float | None:
     if recipe is None or method.learning_rate is None:
         return None if recipe is None else 1.0
     return float(f"{method.learning_rate / recipe.learning_rates[method.key]:.3g}")
+
+
+def setting_values(settings: RunSettings) -> dict[str, object]:
+    """The values that the run's method uses, by name: all that tells its settings apart, but the seed."""
+    method = settings.method
+    return {
+        **method.setting_values(),
+        **({"target_modules": settings.target_modules} if method.adapter else {}),
+        "learning_rate": method.learning_rate,
+        **{name: getattr(settings, name) for name in ("schedule", "warmup_ratio", "weight_decay")},
+    }
+
+
+def setting_key(settings: RunSettings) -> tuple[object, ...]:
+    """The same for all seeds of one setting."""
+    return (settings.method.key, *setting_values(settings).values())
 
 
 def settings_of(runs: Sequence[SweepRun]) -> list[Setting]:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Values = NDArray[np.float64]
 MOST_SEEDS = 100  # that anybody would be told to train
@@ -50,12 +49,16 @@ class Mean:
     @property
     def p(self) -> float:
         """Two-sided, of the mean being 0."""
+        from scipy import stats  # a second of loading, which the page's start need not wait for
+
         if not self.variance:
             return 1.0 if self.size == 0 else 0.0
         return float(2 * stats.t.sf(abs(self.size) / np.sqrt(self.variance), self.freedom))
 
     def half(self, confidence: float) -> float:
         """Half the interval's width."""
+        from scipy import stats
+
         return float(stats.t.ppf((1 + confidence) / 2, self.freedom) * np.sqrt(self.variance))
 
     def interval(self, confidence: float) -> tuple[float, float]:

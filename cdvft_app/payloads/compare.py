@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from cdvft_app.payloads.judging import Verdict
 from cdvft_app.payloads.shared import Charted, Figure, Kind, Method, Styled
 
 Choice = tuple[str, str]  # key and title
@@ -177,6 +178,7 @@ class Comparison(TypedDict):
     axes: list[Axis]
     figures: dict[str, Figure | None]
     sentences: dict[str, list[str]]
+    verdicts: list[Verdict]
     methods: list[Method]
     columns: list[str]
     rows: list[OutcomeRow]

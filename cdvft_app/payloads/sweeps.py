@@ -7,6 +7,7 @@ from typing import Any
 from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads.compare import Choice
+from cdvft_app.payloads.judging import Verdict
 from cdvft_app.payloads.shared import Charted, Method
 
 
@@ -78,6 +79,7 @@ class SweepResults(TypedDict):
     heatmaps: list[SweepHeatmap]
     lines: list[SweepLines]
     sentences: list[str]
+    verdicts: list[Verdict]
 
 
 class SweepShown(SweepResults):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
+from cdvft_app.payloads.judging import Verdict
 from cdvft_app.payloads.shared import Method
 
 RunState = Literal[
@@ -139,6 +140,14 @@ class RunsPoll(TypedDict):
     runs: list[RunNews | WholeRun]
     missing: list[str]
     stoppable: NotRequired[bool]
+
+
+class RaceVerdict(TypedDict):
+    """What the judge says of a race; `leaders` are runs that are ahead of another and behind none."""
+
+    sentences: list[str]
+    verdicts: list[Verdict]
+    leaders: list[str]
 
 
 class RecordedRace(RunsPoll):

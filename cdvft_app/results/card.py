@@ -9,9 +9,13 @@ from html import escape
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from cdvft_app.costs.quantities import amount
-from cdvft_app.judging.outcome_sentences import METRICS, score, standard_error
+from cdvft_app.judging import words
+from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.outcomes import from_run
+from cdvft_app.judging.race import JudgedRace
 from cdvft_app.judging.run_flops import extra_flops
+from cdvft_app.judging.score_text import metric_title, score
+from cdvft_app.judging.words import counted
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import Form, lines
 from cdvft_app.results.lora import Conversion
@@ -40,10 +44,12 @@ def card(
     conversion: Conversion | None = None,
     curve: bool = False,
     written: WrittenAnswers | None = None,
+    race: JudgedRace | None = None,
 ) -> ModelCard:
     """The card of a run exported in this form.
 
-    `curve`: whether the loss lies beside it as a picture; `written`: what it wrote to the held-out prompts.
+    `curve`: whether the loss lies beside it as a picture; `written`: what it wrote to the held-out prompts;
+    `race`: what it ran in, as it is judged, None where it ran alone.
     """
     title = f"{run.label} on {run.plan.model.title}: {run.plan.dataset.title}"
     parts = [
@@ -55,7 +61,8 @@ def card(
         _block("python", lines(task, form, run.weights)),
         *_hints(run, task, form),
         "## How well it does, and what it cost",
-        _table(run),
+        _table(run, race),
+        *(words.sentences(race.about(run.record.id)) if race else ()),
         f"![Loss of each step, its moving mean, and of the evaluations]({CURVE})" if curve else "",
         _answers(written) if written and written.entries else "",
         "## What it was trained on",
@@ -155,20 +162,19 @@ def _hints(run: FinishedRun, task: TaskRecord, form: Form) -> list[str]:
     return hints
 
 
-def _table(run: FinishedRun) -> str:
+def _table(run: FinishedRun, race: JudgedRace | None) -> str:
     record, result = run.record, run.record.result
     rows: list[tuple[str, str]] = []
     if record.metric is not None and record.metric_name is not None:
         examples = result.get("evaluation_examples")
-        error = standard_error(record.metric_name, record.metric, examples)
-        doubt = f" ± {score(record.metric_name, error)}" if error is not None else ""
-        over = f" (standard error over {examples:,} evaluation rows)" if doubt else ""
-        rows.append(
-            (
-                METRICS[record.metric_name].capitalize(),
-                score(record.metric_name, record.metric) + doubt + over,
-            )
+        point = race.points.get(record.id) if race else None
+        own = Run(
+            record.settings.seed, record.metric, examples, point.answers_of(record.id) if point else None
         )
+        interval = band(Contestant(run.label, (own,)), record.metric_name)
+        ends = " to ".join(score(record.metric_name, end) for end in interval or ())
+        over = f" (95 % interval {ends}, over {counted(examples, 'evaluation row')})" if ends else ""
+        rows.append((metric_title(record.metric_name), score(record.metric_name, record.metric) + over))
     rows.append(("Seed", f"{record.settings.seed}, one run: with another seed the score differs"))
     if record.trainable_parameters is not None:
         of = f" of {result['base_parameters']:,}" if result.get("base_parameters") else ""

@@ -104,7 +104,10 @@ def _write(store: RunStore, export: Export, folder: Path, progress: Progress) ->
     rows = losses(store, run)
     drawn = write_curve(rows, run.colour, f"{run.label}: loss, evaluations as circles", folder / CURVE)
     written = written_answers.read(held_out.folder(store, run))
-    card(run, task, form, conversion=conversion, curve=drawn, written=written).save(folder / "README.md")
+    made = card(
+        run, task, form, conversion=conversion, curve=drawn, written=written, race=held_out.judged(store, run)
+    )
+    made.save(folder / "README.md")
 
 
 def _needs_cdvft(export: Export, task: TaskRecord) -> bool:

@@ -12,12 +12,16 @@ import numpy as np
 
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.rows import Split, load_rows
+from cdvft_app.judging import kept_answers
+from cdvft_app.judging.race import JudgedRace, judged_race
+from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.scores import residuals
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -30,6 +34,18 @@ THUMBNAIL = 72  # pixels
 def folder(store: RunStore, run: FinishedRun) -> Path:
     """Where the run's answers are kept."""
     return run.folder / recorded.ANSWERS if recorded.get(run.record.id) else store.folder(run.record.id)
+
+
+def judged(store: RunStore, run: FinishedRun) -> JudgedRace | None:
+    """The run's race, as the judge sees it; None where it ran alone."""
+    record = run.record
+    race = recorded.race() if recorded.get(record.id) else store.group(record.group_id)
+
+    def answers(one: RunRecord) -> RowScores | None:
+        kept = recorded.folder(one) / recorded.ANSWERS if recorded.get(one.id) else store.folder(one.id)
+        return kept_answers.of_folder(kept, one.metric_name or "")
+
+    return judged_race(race, answers)
 
 
 def load(run: FinishedRun) -> Split:

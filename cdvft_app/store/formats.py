@@ -87,5 +87,7 @@ CREATE TABLE turns (visitor TEXT PRIMARY KEY, taken REAL NOT NULL)""",
     used REAL NOT NULL
 );
 CREATE UNIQUE INDEX datasets_owner ON datasets (token_hash, sha256)""",
+    # How many pairs are compared in the run's group; NULL: of before, as many as its runs make.
+    11: "ALTER TABLE runs ADD COLUMN family INTEGER",
 }
 VERSION = max(LATER)

@@ -41,7 +41,7 @@ class RunRecord:
     relative to the run's folder. `process` names who holds its lease, `epoch` counts its leases.
     `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
     `visitor` is whose seconds it spends on a public server. Only its owner sees a run that is `private`, by
-    the owner's wish, or `hidden`, by the operator's.
+    the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares.
     """
 
     id: str
@@ -71,6 +71,7 @@ class RunRecord:
     visitor: str | None
     private: bool
     hidden: bool
+    family: int | None = None  # runs of before, and recorded ones
 
     @property
     def whole_seconds(self) -> float | None:

@@ -20,6 +20,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, new_run, owners, records, rows, states, waiting
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.datasets import Datasets
+from cdvft_app.store.family import compared_pairs
 from cdvft_app.store.folders import Folders
 from cdvft_app.store.identifiers import no_run, one_line, possible_id
 from cdvft_app.store.leases import Leases
@@ -78,12 +79,13 @@ class RunStore:
         group_id: str | None = None,
         visitor: str | None = None,
         private: bool = False,
+        family: int | None = None,
     ) -> list[RunRecord]:
         """One group of queued runs, in order. With `process` they skip the queue: it trains them now.
 
         `forecasts` are what was promised of them, in the same order; missing ones are None. With `group_id`
-        they join that group. On a public server their seconds are counted for `visitor`. Nobody but the owner
-        sees those that are `private`.
+        they join that group, of which `family` is how many pairs all its runs compare. On a public server
+        their seconds are counted for `visitor`. Nobody but the owner sees those that are `private`.
         """
         shared = {
             "group_id": group_id or secrets.token_hex(16),
@@ -91,6 +93,7 @@ class RunStore:
             "sweep": sweep,
             "visitor": visitor,
             "private": private,
+            "family": compared_pairs(settings, sweep) if family is None else family,
         }
         with self._database.writing() as connection:
             made = [

@@ -7,29 +7,34 @@ from collections.abc import Sequence
 from statistics import mean
 
 from cdvft_app import catalog
+from cdvft_app.judging import kept_answers
 from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.sweeps import SweepProgress, SweepShown
 from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL, UNFINISHED
 from cdvft_app.sweep.payload import payload
 
 
-def sweep_run(run: RunRecord) -> SweepRun:
+def sweep_run(run: RunRecord, store: RunStore | None = None) -> SweepRun:
+    """As the judge takes it, with what it answered row by row if the `store` that keeps it is given."""
+    answers = store and run.metric_name and kept_answers.of_run(store, run.id, run.metric_name)
     return SweepRun(
         settings=run.settings,
         state=run.state,
         metric=run.metric if run.state == "finished" else None,
         parameters=run.trainable_parameters,
         seconds=run.seconds,
+        rows=run.result.get("evaluation_examples"),
+        answers=answers or None,
     )
 
 
-def results(runs: Sequence[RunRecord]) -> SweepShown:
+def results(runs: Sequence[RunRecord], store: RunStore) -> SweepShown:
     """The results of one sweep's runs as the page shows them."""
     first = next((run for run in runs if run.state == "finished"), runs[0])
-    evaluated = first.result.get("evaluation_examples")
     return {
-        **payload([sweep_run(run) for run in runs], first.metric_name, evaluated),
+        **payload([sweep_run(run, store) for run in runs], first.metric_name, first.family),
         "title": runs[0].name,
         "origin": origin(runs[0]),
         "device": first.device,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import cast
 
+from cdvft_app.judging import words
 from cdvft_app.judging.sweep_labels import RATES, setting_label, symbol, tick_label, value_label
 from cdvft_app.judging.sweep_results import (
     Reduction,
@@ -21,7 +22,7 @@ from cdvft_app.judging.sweep_results import (
     table,
     varied,
 )
-from cdvft_app.judging.sweep_sentences import sentences
+from cdvft_app.judging.sweep_sentences import family_of, sentences
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.sweeps import (
     SweepHeatmap,
@@ -35,11 +36,10 @@ from cdvft_app.payloads.sweeps import (
 Series = Mapping[str, tuple[str, Sequence[Setting]]]
 
 
-def payload(
-    runs: Sequence[SweepRun], metric_name: str | None, evaluation_examples: int | None
-) -> SweepResults:
-    """Everything that the page shows of these runs, except their progress."""
+def payload(runs: Sequence[SweepRun], metric_name: str | None, compared: int | None = None) -> SweepResults:
+    """Everything that the page shows of these runs, except progress; `compared` as `RunRecord.family`."""
     settings = settings_of(runs)
+    family = family_of(runs, metric_name or "", compared)
     methods = list(dict.fromkeys(one.method for one in settings))
     by_method = {method: [one for one in settings if one.method == method] for method in methods}
     return {
@@ -50,7 +50,8 @@ def payload(
             *_rate_lines(by_method),
             *(one for method in methods for one in _lines(method, by_method[method])),
         ],
-        "sentences": sentences(settings, metric_name or "", evaluation_examples),
+        "sentences": sentences(settings, family),
+        "verdicts": words.payload([*family.between.values(), *family.along.values()]),
     }
 
 

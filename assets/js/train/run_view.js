@@ -12,14 +12,14 @@ import { isActive, isFinal, progress, RunModel, shownRace, statusText } from "./
 import { Scoreboard } from "./scoreboard.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Charted, RunsPoll, RunView } from "../payloads.js" */
+/** @import { Charted, RaceVerdict, RunsPoll, RunView } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 const EVERY = 1000;
 const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
 /** @type {Partial<Record<RunView["kind"], string>>} what is shown while nobody asked for a race */
 const UNASKED = { last: "The last race here", best: "The best race here" };
-const RECORDED = "recorded"; // what stands for the runs of the recorded race in an address
+const RECORDED = /** @type {const} */ ("recorded"); // what stands for the runs of the recorded race in an address
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
 /** @param {string[]} ids to be put into the address, so that a refresh or another device finds them */
@@ -41,7 +41,7 @@ function useAddress(ids) {
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
 
 /**
- * @param {Part<RunView, Charted, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>}>} part
+ * @param {Part<RunView, Charted, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[] | "recorded"}, RaceVerdict>}>} part
  */
 export function mount({ element, props, server, trigger, watch }) {
   const title = h("h2", {});
@@ -136,6 +136,7 @@ export function mount({ element, props, server, trigger, watch }) {
   let known = "";
   let generation = 0;
   let ended = 0; // how many of these runs are over: what they took teaches the next forecast
+  let judged = ""; // of which runs the verdict is shown, or asked for
   let announced = false; // that these runs are what one came for: settings fold once, not at every change of state
 
   const unasked = () => props.value.kind in UNASKED;
@@ -160,6 +161,30 @@ export function mount({ element, props, server, trigger, watch }) {
     setText(aloud, runs.length && !props.value.recorded ? statusText(shownRace(runs)) : "");
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
     document.dispatchEvent(new CustomEvent("runs-changed"));
+  }
+
+  /**
+   * Ask once for the verdict on a race that is over; until then none is shown.
+   * @param {Run[]} race
+   */
+  async function judge(race) {
+    const over = race.length > 1 && race.every(isFinal) ? race.map((run) => run.id).join() : "";
+    if (over === judged) return;
+    judged = over;
+    board.leaders = [];
+    cards.verdict = [];
+    if (!over) return;
+    const runs = props.value.recorded ? RECORDED : over.split(",");
+    try {
+      const verdict = await server.verdict({ runs });
+      if (over !== judged) return;
+      board.leaders = verdict.leaders;
+      cards.verdict = verdict.sentences;
+      board.show(model.shown);
+      cards.show(model.shown);
+    } catch {
+      judged = ""; // asked again when something changes
+    }
   }
 
   /** @param {boolean} changed */
@@ -208,6 +233,7 @@ export function mount({ element, props, server, trigger, watch }) {
     notice.see(first?.name ?? "", recorded ? [] : race);
     done.style.width = `${part}%`;
     strip.show(race);
+    judge(race);
     board.show(runs);
     cards.show(runs);
     predicted.show(runs);

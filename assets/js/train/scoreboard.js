@@ -30,6 +30,8 @@ export class Scoreboard {
     this.styles = styles;
     this.ontoggle = ontoggle;
     this.rows = new Map();
+    /** @type {string[]} runs that the judge calls ahead of another and behind none */
+    this.leaders = [];
     this.body = h("tbody");
     this.heads = Object.fromEntries(
       COLUMNS.map(([key, title, hint]) => [key, h("th", { scope: "col", title: hint, class: key }, title)]),
@@ -57,12 +59,7 @@ export class Scoreboard {
         row.line.remove();
         this.rows.delete(id);
       }
-    const values = runs
-      .filter((run) => run.state !== "failed")
-      .map((run) => run.metric)
-      .filter((value) => value !== null);
-    const tasks = new Set(runs.map(({ settings }) => `${settings?.recipe} ${settings?.dataset}`)); // scores of two tasks are no contest
-    const best = values.length > 1 && tasks.size === 1 ? Math.max(...values) : null;
+    const tasks = new Set(runs.map(({ settings }) => `${settings?.recipe} ${settings?.dataset}`));
     setText(this.heads.metric, runs.find((run) => run.metric_title)?.metric_title ?? "Accuracy");
     this.node.hidden = runs.length === 0;
     const untrained = tasks.size === 1 ? (runs.find((run) => run.untrained)?.untrained ?? "") : "";
@@ -70,7 +67,7 @@ export class Scoreboard {
     this.untrained.hidden = !untrained;
     for (const run of runs) {
       if (!this.rows.has(run.id)) this.rows.set(run.id, this.row(run));
-      this.fill(this.rows.get(run.id), run, best);
+      this.fill(this.rows.get(run.id), run);
     }
   }
 
@@ -110,16 +107,15 @@ export class Scoreboard {
   /**
    * @param {BoardRow} row
    * @param {Run} run
-   * @param {number | null} best
    */
-  fill({ line, cells, label, state }, run, best) {
+  fill({ line, cells, label, state }, run) {
     const running = ["preparing", "running", "stopping"].includes(run.state);
     line.className = `${run.state}${run.overlay ? " overlay" : ""}`;
     setText(label, run.label);
     setText(state, run.overlay ?? (run.state === "finished" ? "" : run.state));
     const metric = metricText(run.metric_name, run.metric);
     setText(cells.metric, metric || (running ? "…" : "–"));
-    cells.metric.classList.toggle("best", best !== null && run.state !== "failed" && run.metric === best);
+    cells.metric.classList.toggle("best", this.leaders.includes(run.id));
     setText(cells.parameters, count(run.trainable_parameters) || "–");
     cells.parameters.title =
       run.trainable_parameters === null

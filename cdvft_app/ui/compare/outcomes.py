@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,9 +12,9 @@ import gradio as gr
 from cdvft_app.catalog.entries import SHARES
 from cdvft_app.costs.quantities import amount
 from cdvft_app.figures import curves, pareto
-from cdvft_app.judging import paired
+from cdvft_app.judging import words
 from cdvft_app.judging.outcome_points import Point, Span, front, points
-from cdvft_app.judging.outcome_sentences import METRICS, difference, score, sentences, standard_error
+from cdvft_app.judging.outcome_sentences import family_of, sentences
 from cdvft_app.judging.outcomes import (
     AXES,
     Axis,
@@ -23,8 +23,10 @@ from cdvft_app.judging.outcomes import (
     comparisons,
     from_recorded_race,
     from_run,
+    with_answers,
 )
 from cdvft_app.judging.run_flops import with_flops
+from cdvft_app.judging.score_text import metric_title, score
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes
 from cdvft_app.store.runs import RunStore
@@ -58,15 +60,16 @@ def outcomes(app: AppState, request: object) -> Outcomes | NoOutcomes:
     if not offered:
         return {"choices": []}
     chosen = next((one for one in offered if one.key == values.get("chosen")), offered[0])
+    known = with_answers(chosen.outcomes, app.store)
     count_flops = values.get("flops") is True
-    counted = Comparison(tuple(with_flops(chosen.outcomes))) if count_flops else chosen
+    counted = Comparison(tuple(with_flops(known) if count_flops else known))
     return {
         "choices": [(one.key, one.title) for one in offered],
         "chosen": chosen.key,
         "recorded": chosen.outcomes[0].recorded,
         "origin": f"recorded {origin}" if chosen.outcomes[0].recorded else chosen.outcomes[0].device,
-        "counted": counted is not chosen,
-        **_view(app.store, counted),
+        "counted": count_flops,
+        **_view(counted),
     }
 
 
@@ -79,26 +82,24 @@ def _finished(store: RunStore) -> tuple[list[Outcome], str | None]:
     return [*own, *map(from_recorded_race, race["runs"])], race["recorded"]
 
 
-def _view(store: RunStore, comparison: Comparison) -> Compared:
+def _view(comparison: Comparison) -> Compared:
     all_points = points(comparison)
-    of_runs = cache(partial(paired.of_runs, store))  # each axis asks for the same pairs
+    family = family_of(all_points)
     fronts = {axis.key: front(all_points, axis.key) for axis in AXES}
     first = comparison.outcomes[0]
-    what = METRICS.get(first.metric_name, first.metric_name)
+    what = metric_title(first.metric_name)
     rows = f"{first.evaluation_examples:,} rows" if first.evaluation_examples else "rows"
     return {
-        "subtitle": f"{what[:1].upper()}{what[1:]} on {rows} that were not trained on",
+        "subtitle": f"{what} on {rows} that were not trained on",
         "axes": [{"key": axis.key, "title": axis.title, "hint": axis.hint} for axis in AXES],
         "figures": {axis.key: _figure(comparison, all_points, axis, fronts[axis.key]) for axis in AXES},
-        "sentences": {
-            axis.key: sentences(all_points, axis, lambda one, other: of_runs(one.id, other.id))
-            for axis in AXES
-        },
+        "sentences": {axis.key: sentences(all_points, axis, family) for axis in AXES},
+        "verdicts": words.payload([*family.between.values(), *family.along.values()]),
         "methods": list(dict.fromkeys(point.method for point in all_points)),
         "columns": [
             "Setting",
             "Seeds",
-            what.capitalize(),
+            what,
             "Lowest to highest",
             *(axis.title for axis in AXES),
         ],
@@ -128,7 +129,7 @@ def _figure(
             method=point.method,
             label=escape(point.label),
             x=(span.mean, span.low, span.high),
-            y=(scale * point.metric.mean, scale * point.metric.low, scale * point.metric.high),
+            y=(scale * point.metric.mean, *(scale * end for end in point.band)),
             hover=_hover(point),
             front=point in members,
             joined=best[point.method, point.size] is point,
@@ -136,7 +137,7 @@ def _figure(
         for point in all_points
         if (span := point.amounts.get(axis.key))
     ]
-    what = METRICS.get(name, name).capitalize()
+    what = metric_title(name)
     return pareto.figure(
         marks,
         f"{axis.title}, bytes" if axis.kind == "bytes" else axis.title,
@@ -147,12 +148,12 @@ def _figure(
 
 def _hover(point: Point) -> str:
     name = point.outcomes[0].metric_name
-    error = standard_error(name, point.metric.mean, point.outcomes[0].evaluation_examples)
-    plus_minus = f" ± {difference(name, error)} by chance in the rows asked" if error is not None else ""
+    low, high = (score(name, end) for end in point.band)
+    band = f", 95 % interval {low} to {high}" if low != high else ""
     known = [(axis, span) for axis in AXES if (span := point.amounts.get(axis.key))]
     lines = [
         f"<b>{escape(point.label)}</b>",
-        f"{_range(name, point.metric)}{plus_minus}",
+        f"{_range(name, point.metric)}{band}",
         _seeds(point),
         *(f"{axis.title}: {amount(axis.kind, span.mean)}" for axis, span in known),
     ]

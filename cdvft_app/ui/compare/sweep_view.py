@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.figures import curves
+from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.sweep_results import SweepRun
 from cdvft_app.payloads.shared import Done
 from cdvft_app.payloads.sweeps import SweepAnswer, SweepShown, SweepView
@@ -42,7 +43,7 @@ def sweep(app: AppState, request: object) -> SweepAnswer:
     ended = ",".join(f"{run.position}{run.state}" for run in runs if run.state not in UNFINISHED)
     mine = app.store.owner(runs[0].id, request.get("token"))
     answer: SweepAnswer = {"progress": group.progress(runs), "mine": mine, "known": ended}
-    return answer if request.get("known") == ended else {**answer, "shown": group.results(runs)}
+    return answer if request.get("known") == ended else {**answer, "shown": group.results(runs, app.store)}
 
 
 def stop(app: AppState, request: object) -> Done:
@@ -100,11 +101,13 @@ def _recorded(recipe: str) -> SweepShown:
             state="failed" if run["metric"] is None else "finished",
             metric=run["metric"],
             parameters=run["trainable_parameters"],
+            rows=run.get("rows", one["base"]["evaluation_examples"]),
+            answers=of_wrong(run["rows"], run["wrong"]) if "wrong" in run else None,
         )
         for run in one["runs"]
     ]
     return {
-        **payload(runs, one["metric_name"], one["base"]["evaluation_examples"]),
+        **payload(runs, one["metric_name"]),
         "title": one["title"],
         "origin": one["origin"],
         "recorded": one["recorded"],

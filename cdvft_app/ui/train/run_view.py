@@ -13,10 +13,14 @@ from fastapi import Response
 from cdvft_app import catalog
 from cdvft_app.costs.sentences import joined
 from cdvft_app.figures import curves
-from cdvft_app.judging.outcome_sentences import score
+from cdvft_app.judging import kept_answers, words
+from cdvft_app.judging.outcomes import from_recorded_race
+from cdvft_app.judging.race import judged_outcomes, judged_race
+from cdvft_app.judging.score_text import metric_title, score
 from cdvft_app.methods import flat, labels
 from cdvft_app.payloads.train import (
     Forecast,
+    RaceVerdict,
     RunLasting,
     RunNews,
     RunNow,
@@ -32,16 +36,11 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary, with_titles
+from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.train.feed import Feed
 
 MOST_RUNS = 32
-METRIC_TITLES = {
-    "accuracy": "Accuracy",
-    "matthews": "Matthews",
-    "pearson": "Pearson",
-    "exact_match": "Exact match",
-    "chrf": "chrF",
-}
+RECORDED = "recorded"  # what stands for the runs of the recorded race
 
 
 def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
@@ -97,7 +96,7 @@ def current(run: RunRecord) -> RunNow:
         "base_parameters": run.result.get("base_parameters"),
         "evaluation_examples": run.result.get("evaluation_examples"),
         "metric_name": run.metric_name,
-        "metric_title": METRIC_TITLES.get(run.metric_name or "", run.metric_name),
+        "metric_title": metric_title(run.metric_name, short=True) if run.metric_name else None,
         "metric": run.metric,
         "seconds": run.seconds,
         "examples_per_second": run.result.get("examples_per_second"),
@@ -132,6 +131,33 @@ def poll(store: RunStore, feed: Feed, request: object) -> Response:
             news["place"] = store.queue_place(run_id)
         answer["runs"].append(news if after else _whole(store, run, news))
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def verdict(store: RunStore, request: object) -> RaceVerdict:
+    """{"runs": their ids, or "recorded"}: what the judge says of them once they have ended; untrusted input.
+
+    Runs of several races are not compared here.
+    """
+    asked = request.get("runs") if isinstance(request, dict) else None
+    if asked == RECORDED:
+        race = recorded()
+        judged = judged_outcomes([from_recorded_race(run) for run in race["runs"]]) if race else None
+    else:
+        ids = asked[:MOST_RUNS] if isinstance(asked, list) else []
+        first = store.get(ids[0]) if ids else None
+        runs = store.group(first.group_id) if first and not first.sweep else []
+        judged = judged_race(runs, lambda run: kept_answers.of_run(store, run.id, run.metric_name or ""))
+    if judged is None:
+        return {"sentences": [], "verdicts": [], "leaders": []}
+    between = list(judged.family.between.values())
+    beaten = {
+        one.second if one.word == "ahead" else one.first for one in between if one.word in ("ahead", "behind")
+    }
+    ahead = {
+        one.first if one.word == "ahead" else one.second for one in between if one.word in ("ahead", "behind")
+    }
+    leaders = [run for run, point in judged.points.items() if point.label in ahead - beaten]
+    return {"sentences": judged.sentences, "verdicts": words.payload(between), "leaders": leaders}
 
 
 def _whole(store: RunStore, run: RunRecord, news: RunNews) -> WholeRun:
@@ -171,7 +197,10 @@ def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
         "train/run_view.js",
         shown([], "last", ""),
         events=("run_state", "run_ended", "stop_runs", "use_settings"),
-        server_functions={"poll": partial(poll, store, Feed(store))},
+        server_functions={
+            "poll": partial(poll, store, Feed(store)),
+            "verdict": partial(verdict, store),
+        },
         lines=curves.lines(),
         layout=curves.layout(),
         **arguments,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cdvft_app.judging.outcome_sentences import p_text
-from cdvft_app.judging.paired import SIGNIFICANCE_LEVEL, Paired
+from cdvft_app.judging import words
+from cdvft_app.judging.verdict import Verdict
 from cdvft_app.results import scores
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.ui.use.html import scrolling, table
@@ -20,25 +20,32 @@ RunAnswers = tuple[str, str, Predictions]
 """Of a run: what it is called, its method's key, and what it answered."""
 
 
-def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], paired: Paired | None) -> str:
-    """A confusion matrix a run, the scores of each class, and the paired test in a sentence."""
+def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], verdict: Verdict | None) -> str:
+    """A confusion matrix a run, the scores of each class, and the judge's verdict on the first two."""
     counted = [scores.confusion(answers) for _, _, answers in runs]
     matrices = "".join(_matrix(one, matrix, labels) for one, matrix in zip(runs, counted, strict=True))
-    tested = paired_test(runs, paired) if len(runs) > 1 else ""
+    tested = judged(runs, verdict) if len(runs) > 1 else ""
     return f'{tested}<div class="matrices">{matrices}</div>{_per_class(runs, counted, labels)}'
 
 
-def paired_test(runs: Sequence[tuple[str, str, object]], paired: Paired | None) -> str:
-    """Of the first two runs: which rows each alone got right, and whether that shows a difference."""
-    if paired is None:
-        return '<p class="quiet">These two did not answer the same rows, so no row tells them apart.</p>'
-    first, second = (title for title, *_ in runs)
-    verdict = "a difference" if paired.differ else "no difference beyond chance"
-    return (
-        f"<p>{escape(first)} alone is right on {paired.first_alone:,} of {paired.rows:,} rows, "
-        f"{escape(second)} alone on {paired.second_alone:,}: <b>{verdict}</b> "
-        f"({p_text(paired)}; below {SIGNIFICANCE_LEVEL:g} counts).</p>"
-    )
+def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> str:
+    """How often each of two alone is right, and what the judge of their race says of them."""
+    (first, _, one), (second, _, other) = runs[:2]
+    parts = []
+    if np.array_equal(one.rows, other.rows) and np.array_equal(one.labels, other.labels):
+        alone = int((one.correct & ~other.correct).sum()), int((other.correct & ~one.correct).sum())
+        parts.append(
+            f"<p>{escape(first)} alone is right on {alone[0]:,} of {len(one.rows):,} rows, "
+            f"{escape(second)} alone on {alone[1]:,}.</p>"
+        )
+    else:
+        parts.append('<p class="quiet">These two did not answer the same rows.</p>')
+    if verdict:
+        parts += [
+            f"<p><b>{escape(words.result(verdict))}</b> {escape(words.settled_by(verdict))}</p>",
+            f'<p class="quiet">{escape(" ".join(words.basis(verdict)))}</p>',
+        ]
+    return "".join(parts)
 
 
 def _matrix(run: RunAnswers, counted: np.ndarray, labels: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.judging import paired
 from cdvft_app.results import held_out, written_rows
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
@@ -50,7 +49,9 @@ $b + c$ fair coins, so the exact McNemar test takes
 
 $$p = \min\Big(1,\; 2 \sum_{k=0}^{\min(b, c)} \binom{b + c}{k} \, 2^{-(b + c)}\Big).$$
 
-A difference is called one where $p < 0.05$: by chance alone, one pair of equal methods in twenty would be."""
+All pairs of a race are judged together, by Holm: a difference is called one where $p$, times the pairs that
+are still open, is below 0.05. So at most one race of equal methods in twenty has any. From five seeds of each
+method on, seeds and rows are judged together."""
 
 
 def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict[str, Any]) -> None:
@@ -88,7 +89,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         offered = [("Any", -1), *((name, place) for place, name in enumerate(runs[0].labels))] if runs else []
         none_kept = NONE_KEPT.format(most=written_rows.MOST_ANSWERED if writes else MOST_ANSWERED)
         return [
-            none_kept if lacking else _scores(runs, named) if runs else "",
+            none_kept if lacking else _scores(app, runs, named) if runs else "",
             gr.update(visible=lacking and bool(runs)),
             gr.update(visible=bool(runs) and not lacking),
             gr.update(visible=len(runs) > 1 and not regression),
@@ -170,16 +171,19 @@ def _possible(show: str, runs: int) -> bool:
 
 
 def _scores(
-    runs: Sequence[FinishedRun], named: Sequence[tuple[str, str, Predictions | WrittenAnswers]]
+    app: AppState,
+    runs: Sequence[FinishedRun],
+    named: Sequence[tuple[str, str, Predictions | WrittenAnswers]],
 ) -> str:
     written = [(title, key, one) for title, key, one in named if isinstance(one, WrittenAnswers)]
     answered = [(title, key, one) for title, key, one in named if isinstance(one, Predictions)]
     if answered and not runs[0].labels:
         return example_tables.of_numbers(answered)
-    test = paired.compare(named[0][2], named[1][2]) if len(named) > 1 else None
+    race = held_out.judged(app.store, runs[0]) if len(runs) > 1 else None
+    verdict = race.between(runs[0].record.id, runs[1].record.id) if race else None
     if written:
-        return written_tables.of_answers(written, runs[0].plan.dataset.fields, test)
-    return example_tables.of_classes(answered, runs[0].labels, test)
+        return written_tables.of_answers(written, runs[0].plan.dataset.fields, verdict)
+    return example_tables.of_classes(answered, runs[0].labels, verdict)
 
 
 def _rows(found: dict[str, Any], runs: Sequence[FinishedRun]) -> str:

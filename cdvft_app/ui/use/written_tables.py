@@ -7,10 +7,10 @@ from html import escape
 from typing import Any
 
 from cdvft_app.catalog.fields import read_fields
-from cdvft_app.judging.paired import Paired
+from cdvft_app.judging.verdict import Verdict
 from cdvft_app.results.written_rows import mistakes_by_field
 from cdvft_app.store.written_answers import WrittenAnswers
-from cdvft_app.ui.use.example_tables import paired_test
+from cdvft_app.ui.use.example_tables import judged
 from cdvft_app.ui.use.html import table
 
 MOST_OF_TEXT = 600  # characters
@@ -20,14 +20,14 @@ RunWritten = tuple[str, str, WrittenAnswers]
 """Of a run: what it is called, its method's key, and what it wrote."""
 
 
-def of_answers(runs: Sequence[RunWritten], fields: Sequence[str], paired: Paired | None) -> str:
-    """How many answers of each run are right, the paired test in a sentence, and the mistakes by field."""
+def of_answers(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdict | None) -> str:
+    """How many answers of each run are right, the judge's verdict, and the mistakes by field."""
     rows = "".join(
         f'<tr><th scope="row">{escape(title)}</th>{_counts(answers)}</tr>' for title, _, answers in runs
     )
     names = [name for name in SCORES if name in runs[0][2].entries[0].scores] if runs[0][2].entries else []
     heads = ("Method", "Right", *(f"{SCORES[name]}, mean of the rows" for name in names))
-    tested = paired_test(runs, paired) if len(runs) > 1 else ""
+    tested = judged(runs, verdict) if len(runs) > 1 else ""
     return f"{tested}{table('errors', 'Right answers', heads, rows)}{_by_field(runs, fields)}"
 
 

@@ -1,0 +1,66 @@
+"""One race or sweep of the history, judged: for the race's own view, Use, and a run's model card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cdvft_app.judging import words
+from cdvft_app.judging.families import Family
+from cdvft_app.judging.outcome_points import Point, points
+from cdvft_app.judging.outcome_sentences import family_of
+from cdvft_app.judging.outcomes import Comparison, Outcome, from_run
+from cdvft_app.judging.row_scores import RowScores
+from cdvft_app.judging.verdict import Verdict
+from cdvft_app.store.records import RunRecord
+
+Answers = Callable[[RunRecord], RowScores | None]
+"""What a run answered row by row."""
+
+
+@dataclass(frozen=True)
+class JudgedRace:
+    """The verdicts on the finished runs of one group; `points` are its settings by their runs' ids."""
+
+    family: Family
+    points: Mapping[str, Point]
+
+    def between(self, first: str, second: str) -> Verdict | None:
+        """On two runs by their ids; None where these two are not compared with each other."""
+        one, other = (self.points[run].label if run in self.points else "" for run in (first, second))
+        for verdict in self.family.between.values():
+            if {verdict.first, verdict.second} == {one, other} and one != other:
+                return verdict if verdict.first == one else verdict.turned
+        return None
+
+    def about(self, run: str) -> list[Verdict]:
+        """On the run of that id against each other, from its side."""
+        point = self.points.get(run)
+        if point is None:
+            return []
+        pairs = [one if one.first == point.label else one.turned for one in self.family.between.values()]
+        return [one for one in pairs if one.first == point.label]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdicts on CDVFT, or on all where it did not take part."""
+        keys = {key for pair in self.family.between for key in pair}
+        return words.sentences(
+            self.family.against("cdvft") if "cdvft" in keys else list(self.family.between.values())
+        )
+
+
+def judged_race(records: Sequence[RunRecord], answers: Answers) -> JudgedRace | None:
+    """Of the runs of one group; None unless two of its settings have finished."""
+    by_id = {record.id: record for record in records}
+    found = [outcome for record in records if (outcome := from_run(record))]
+    return judged_outcomes([replace(one, answers=answers(by_id[one.id])) for one in found])
+
+
+def judged_outcomes(outcomes: Sequence[Outcome]) -> JudgedRace | None:
+    """Of outcomes with their answers."""
+    placed = points(Comparison(tuple(outcomes))) if outcomes else []
+    if len(placed) < 2 or len({outcome.metric_name for outcome in outcomes}) > 1:
+        return None
+    by_run = {outcome.id: point for point in placed for outcome in point.outcomes}
+    return JudgedRace(family_of(placed), by_run)

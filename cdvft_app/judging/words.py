@@ -1,0 +1,122 @@
+"""The judge's sentences: one table of them, and the nouns that are counted in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from cdvft_app.judging.score_text import difference, number
+from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
+from cdvft_app.payloads import judging as payloads
+
+SENTENCES = {
+    "ahead": "{first} is ahead of {second} by {size} ({low} to {high}).",
+    "behind": "{first} is behind {second} by {size} ({low} to {high}).",
+    "as good": "{first} is as good as {second} within {margin} ({low} to {high}).",
+    "not shown": "Not shown: {first} has {size} {more} than {second} ({low} to {high}).",
+    "unknown": "Not shown: {first} has {size} {more} than {second}, and how sure that is cannot be told.",
+    "runs": "These are {runs}, not the methods: from {methods} of each on, methods are compared.",
+    "methods": "Over {first_seeds} and {second_seeds}, seeds and rows together.",
+    "same rows": "Compared row by row over {rows}",
+    "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
+    "interval": "{where}; the brackets hold the difference with {confidence} confidence{family}.",
+    "family": ", {pairs} judged together",
+    "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
+    "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
+    "more rows": "About {more_rows} would settle it.",
+    "more seeds": "About {more_seeds} of each would settle it.",
+    "front of one": "{who} has the highest {what} with {least}.",
+    "front": "On the front of {what} against {noun}: {who}.",
+    "long front": "On the front of {what} against {noun}: {settings}, from {first} to {last}.",
+    "one setting": "{who} is the only setting drawn. Train another method on the same data to compare.",
+    "nothing known": "No {noun} are known of these runs.",
+    "nothing measured": "Nobody measured the memory of these runs.",
+    "failed": "Left out, because a run failed: {settings}.",
+    "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",
+}
+NOUNS = {
+    "row": "rows",
+    "evaluation row": "evaluation rows",
+    "seed": "seeds",
+    "pair": "pairs",
+    "run": "runs",
+    "more row": "more rows",
+    "more seed": "more seeds",
+    "setting": "settings",
+    "more": "more",
+}
+
+
+def counted(count: int, noun: str) -> str:
+    """0 rows, 1 row, 1,024 rows."""
+    return f"{count:,} {noun if count == 1 else NOUNS[noun]}"
+
+
+def result(verdict: Verdict) -> str:
+    """Who is ahead, by how much; the interval is of the difference that is named."""
+    name, key = verdict.metric_name, verdict.word
+    stated = verdict if verdict.size >= 0 or key == "as good" else verdict.turned
+    known = stated.low is not None and stated.high is not None
+    return SENTENCES[key if known else "unknown"].format(
+        first=verdict.first,
+        second=verdict.second,
+        size=difference(name, verdict.size),
+        margin=difference(name, MARGIN).replace("1.0", "1"),
+        more="more" if verdict.size >= 0 else "less",
+        low=number(name, stated.low or 0.0),
+        high=number(name, stated.high or 0.0),
+    )
+
+
+def settled_by(verdict: Verdict) -> str:
+    """How many more rows or seeds would settle it; empty where it is settled, or no number is known."""
+    rows, seeds = verdict.more_rows, verdict.more_seeds
+    key = "more of both" if rows and seeds else "more rows" if rows else "more seeds" if seeds else ""
+    if not key:
+        return ""
+    return SENTENCES[key].format(
+        more_rows=counted(rows or 0, "more row"), more_seeds=counted(seeds or 0, "more seed")
+    )
+
+
+def basis(verdict: Verdict) -> list[str]:
+    """What stands behind it: of what it speaks, over which rows, in which family, how it was chosen."""
+    first_seeds, second_seeds = (counted(count, "seed") for count in verdict.seeds)
+    about = SENTENCES[verdict.about].format(
+        runs=counted(sum(verdict.seeds), "run"),
+        methods=counted(METHODS_FROM, "seed"),
+        first_seeds=first_seeds,
+        second_seeds=second_seeds,
+    )
+    where = SENTENCES["same rows" if verdict.paired else "own rows"].format(
+        rows=counted(verdict.rows or 0, "row")
+    )
+    family = SENTENCES["family"].format(pairs=counted(verdict.family, "pair")) if verdict.family > 1 else ""
+    confidence = f"{100 * verdict.confidence:.3g}\u00a0%"
+    interval = SENTENCES["interval"].format(where=where, confidence=confidence, family=family)
+    known = [] if verdict.low is None else [interval]
+    return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
+
+
+def sentence(verdict: Verdict) -> str:
+    """All of it."""
+    return " ".join(filter(None, [result(verdict), settled_by(verdict), *basis(verdict)]))
+
+
+def sentences(verdicts: Iterable[Verdict]) -> list[str]:
+    """One sentence a verdict, then once what stands behind them."""
+    known = list(verdicts)
+    behind = dict.fromkeys(text for verdict in known for text in basis(verdict))
+    return (
+        [*(" ".join(filter(None, [result(one), settled_by(one)])) for one in known), " ".join(behind)]
+        if known
+        else []
+    )
+
+
+def payload(verdicts: Sequence[Verdict]) -> list[payloads.Verdict]:
+    """As the page's scripts and the files get them."""
+    return [
+        {**asdict(one), "result": result(one), "settled_by": settled_by(one), "basis": " ".join(basis(one))}  # type: ignore[typeddict-item]
+        for one in verdicts
+    ]

@@ -1,0 +1,102 @@
+"""One set of runs, shown by every reader of the judge: the verdict is the same everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from cdvft_app.events import Done, Started
+from cdvft_app.judging import words
+from cdvft_app.results import held_out
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import predictions
+from cdvft_app.store.runs import RunStore
+from cdvft_app.sweep import group
+from cdvft_app.ui.compare.outcomes import outcomes
+from cdvft_app.ui.train.run_view import verdict
+from cdvft_app.ui.use import example_tables
+
+ROWS = 1000
+RIGHT = {"cdvft": 900, "lora": 840, "fourierft": 890}
+
+
+class App:
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
+
+
+def finished_race(folder: Path, *, sweep: bool) -> tuple[RunStore, list[str]]:
+    """Three methods on the same rows; the first 840 rows are easy for all of them."""
+    store = RunStore(folder)
+    settings = [
+        RunSettings(recipe="mnist", method=method, model="vit", dataset="mnist", batch_size=32)
+        for method in RIGHT
+    ]
+    runs = store.create(settings, None, "A race", sweep=sweep)
+    for run, right in zip(runs, RIGHT.values(), strict=True):
+        store.set_state(run.id, "preparing")
+        store.append(run.id, Started(2, 9, 770, 9, "CPU, 2 threads", "fp32", 64, ROWS, "accuracy"))
+        store.append(run.id, Done("finished", 2, 1.5, "accuracy", right / ROWS, 0.6, 64.0, 9, 9, folder))
+        classes = (np.arange(ROWS) >= right).astype(int)
+        predictions.write(
+            store.folder(run.id), np.arange(ROWS), np.zeros(ROWS, dtype=int), np.eye(2)[classes]
+        )
+    return store, [run.id for run in runs]
+
+
+def test_every_reader_gives_the_same_verdict(tmp_path):
+    store, ids = finished_race(tmp_path, sweep=False)
+    on_train = verdict(store, {"runs": ids})
+    compared = outcomes(App(store), {})
+    assert [one["word"] for one in on_train["verdicts"]] == ["ahead", "not shown", "behind"]
+    assert json.dumps(compared["verdicts"]) == json.dumps(on_train["verdicts"])
+    shown = [one["result"] for one in on_train["verdicts"]]
+    assert on_train["leaders"] == [ids[0], ids[2]]
+    for sentences in (on_train["sentences"], compared["sentences"]["parameters"][1:]):
+        assert sentences[0] == shown[0]
+        assert sentences[1].startswith(shown[1])
+    run = FinishedRun(store.get(ids[0]), None, store.folder(ids[0]))
+    race = held_out.judged(store, run)
+    kept = [(name, name, predictions.read(store.folder(one))) for name, one in zip(RIGHT, ids, strict=True)]
+    in_use = example_tables.judged(kept[:2], race.between(ids[0], ids[1]))
+    assert (
+        f"<b>{shown[0]}</b>" in in_use
+        and "cdvft alone is right on 60 of 1,000 rows, lora alone on 0." in in_use
+    )
+    assert [words.result(one) for one in race.about(ids[0])] == shown[:2], "on the model card"
+    assert words.result(race.between(ids[1], ids[0])).startswith(
+        "LoRA r\u00a0=\u00a08 is behind CDVFT m\u00a0=\u00a02"
+    )
+
+
+def test_a_sweep_of_the_same_runs_says_the_same_in_its_own_view_and_among_the_results(tmp_path):
+    store, ids = finished_race(tmp_path, sweep=True)
+    shown = group.results([store.get(one) for one in ids], store)["verdicts"]
+    compared = outcomes(App(store), {})["verdicts"]
+    told = ("word", "size", "low", "high", "p", "family", "rows", "seeds", "more_rows", "more_seeds")
+    assert [[one[name] for name in told] for one in shown] == [
+        [one[name] for name in told] for one in compared
+    ]
+
+
+def test_a_run_that_is_deleted_changes_no_verdict_of_the_others(tmp_path):
+    store, ids = finished_race(tmp_path, sweep=False)
+    before = verdict(store, {"runs": ids})["verdicts"]
+    assert store.get(ids[0]).family == 3
+    store.remove(ids[2])
+    (after,) = verdict(store, {"runs": ids[:2]})["verdicts"]
+    assert after["family"] == 3
+    assert (after["word"], after["size"]) == (before[0]["word"], before[0]["size"])
+
+
+def test_the_recorded_race_is_paired_and_says_the_same_on_train_and_in_compare(tmp_path):
+    on_train = verdict(RunStore(tmp_path), {"runs": "recorded"})
+    compared = outcomes(App(RunStore(tmp_path)), {})
+    assert json.dumps(on_train["verdicts"]) == json.dumps(compared["verdicts"])
+    assert {one["word"] for one in on_train["verdicts"]} == {"not shown"}
+    assert all(one["paired"] and one["rows"] == 1024 for one in on_train["verdicts"])
+    assert verdict(RunStore(tmp_path), {"runs": ["no such run"]})["verdicts"] == []
+    assert verdict(RunStore(tmp_path), None)["sentences"] == []

@@ -1,0 +1,91 @@
+"""The judge's sentences: their grammar at 0, 1 and many, and one verdict wherever the same runs are shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from cdvft_app.judging.verdict import Verdict
+from cdvft_app.judging.words import NOUNS, counted, sentence, sentences
+
+VERDICT = Verdict(
+    first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
+    high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 1), paired=True, family=1, alone=(80, 50),
+)  # fmt: skip
+
+
+def test_counts_agree_with_their_nouns():
+    assert [counted(count, "row") for count in (0, 1, 2, 1024)] == ["0 rows", "1 row", "2 rows", "1,024 rows"]
+    assert "Sweep of 1 runs" not in counted(1, "run") == "1 run"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5, 1024])
+def test_every_sentence_agrees_at_0_1_and_many(number):
+    words = ("ahead", "behind", "as good", "not shown")
+    for word, about, paired, chosen in product(
+        words, ("runs", "methods"), (True, False), (None, "other rows", "all")
+    ):
+        text = sentence(
+            replace(
+                VERDICT,
+                word=word,
+                about=about,
+                paired=paired,
+                chosen=chosen,
+                rows=number,
+                seeds=(number, number),
+                family=number,
+                more_rows=number,
+                more_seeds=number,
+            )
+        )
+        assert not re.search(r"\b1 (rows|seeds|pairs|runs|more rows|more seeds|points)\b", text), text
+        assert not re.search(r"\b(?!1\b)[\d,]+ (row|seed|pair|run|more row|more seed)\b", text), text
+        assert not re.search(r"[{}]|None| {2}|\.\.| ,", text), text
+        assert text.endswith(".") and text[0].isupper()
+    assert set(NOUNS) >= {"row", "seed", "pair", "run"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0)."),
+        (
+            {"word": "behind", "size": -0.01, "low": -0.018, "high": -0.002},
+            "CDVFT is behind LoRA by 1.0 point (0.2 to 1.8).",
+        ),
+        (
+            {"word": "as good", "size": -0.001, "low": -0.006, "high": 0.004},
+            "CDVFT is as good as LoRA within 1 point (−0.6 to 0.4).",
+        ),
+        (
+            {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
+            "Not shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
+            "About 3,100 more rows would settle it.",
+        ),
+        (
+            {"word": "not shown", "low": None, "high": None, "p": None},
+            "Not shown: CDVFT has 3.0 points more than LoRA, and how sure that is cannot be told.",
+        ),
+        (
+            {"metric_name": "pearson", "word": "as good", "size": 0.002, "low": -0.001, "high": 0.005},
+            "CDVFT is as good as LoRA within 0.010 (−0.001 to 0.005).",
+        ),
+    ],
+)
+def test_results_in_words(changed, said):
+    assert sentences([replace(VERDICT, **changed)])[0] == said
+
+
+def test_what_stands_behind_verdicts_is_said_once():
+    *_, behind = sentences([VERDICT, replace(VERDICT, second="FourierFT")])
+    assert behind == (
+        "These are 2 runs, not the methods: from 5 seeds of each on, methods are compared. Compared row by "
+        "row over 1,024 rows; the brackets hold the difference with 95\u00a0% confidence."
+    )
+    family = sentence(replace(VERDICT, family=3, confidence=1 - 0.05 / 3, about="methods", seeds=(5, 8)))
+    assert "Over 5 seeds and 8 seeds, seeds and rows together." in family
+    assert "with 98.3\u00a0% confidence, 3 pairs judged together." in family
