@@ -70,7 +70,7 @@ def _races(kind: str) -> list[Recipe]:
 
 
 def _ahead(scores: Mapping[str, float], metric: str, rows: int) -> str | None:
-    """The method that the judge calls ahead of each other; of scores alone, as no rows are kept of a recipe."""
+    """The method that the judge calls ahead of each other; of scores alone, for a recipe keeps no rows."""
     sides = {key: Contestant(key, (Run(0, value, rows),)) for key, value in scores.items()}
     verdicts = judge([Pair((sides[one],), (sides[other],)) for one, other in combinations(sides, 2)], metric)
     won = Counter(

@@ -11,7 +11,6 @@ from studio import Hold, Server, Visit, fill_in, start_race, status, steps_at_mo
 from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.ui.shared.component import ASSETS, address
 
 pytestmark = pytest.mark.browser
 
@@ -161,21 +160,6 @@ def test_failure_is_a_card(visit: Visit) -> None:
     expect(page.locator("#set-learning_rate-cdvft input")).to_have_value("9.5")
     expect(status(page)).to_have_text("2 finished · 1 failed")
     expect(page.locator("#history .race").first).to_contain_text(re.compile(r"CDVFT failed at step \dLoRA"))
-
-
-OUTCOMES = """async ([file, others]) => {
-  const { outcome } = await import(new URL(file, document.baseURI).href);
-  const common = { state: "finished", metric_name: "accuracy", evaluation_examples: 500 };
-  const run = (method, metric) => ({ ...common, method, metric, label: method });
-  return others.map(([method, metric]) => outcome([run("cdvft", 0.85), run(method, metric)]));
-}"""
-
-
-def test_a_gap_too_wide_for_methods_alone_is_doubted(visit: Visit) -> None:
-    others = [("lora", 0.175), ("lora", 0.83), ("head", 0.5)]
-    said = visit().evaluate(OUTCOMES, [address(ASSETS / "js/train/run_cards.js"), others])
-    assert ["has hardly learned yet" in sentence for sentence in said] == [True, False, False]
-    assert said[1].startswith("cdvft ended 2.0 points above lora. One seed and 500 held-out examples")
 
 
 def test_a_race_that_made_no_step_has_no_axes(visit: Visit, server: Server) -> None:

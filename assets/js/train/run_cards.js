@@ -33,7 +33,9 @@ const WIDE =
  */
 export function outcome(runs, verdict) {
   const scores = runs
-    .filter((run) => run.state === "finished" && !run.overlay && run.method !== "head" && isShare(run.metric_name))
+    .filter(
+      (run) => run.state === "finished" && !run.overlay && run.method !== "head" && isShare(run.metric_name),
+    )
     .flatMap(({ metric }) => (metric === null ? [] : [metric]));
   const wide = verdict.length > 0 && Math.max(...scores) - Math.min(...scores) >= TOO_WIDE;
   return wide ? [...verdict, WIDE] : verdict;

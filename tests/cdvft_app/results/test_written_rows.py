@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cdvft_app.judging import paired
+from cdvft_app.judging import kept_answers
+from cdvft_app.judging.evidence import over_rows
 from cdvft_app.results import held_out, questions, written_rows
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.export import Export, write_folder
@@ -45,11 +46,17 @@ def test_the_worst_mistakes_come_first(show, rows):
     assert written_rows.chosen(show, FIRST, SECOND).tolist() == rows
 
 
-def test_who_alone_is_right_is_counted_by_mcnemar():
-    found = paired.compare(FIRST, SECOND)
-    assert (found.rows, found.first_alone, found.second_alone, found.p_value) == (4, 1, 1, 1.0)
-    other = WrittenAnswers(SECOND.entries[:3])
-    assert paired.compare(FIRST, other) is None
+def test_the_judge_reads_what_was_written(tmp_path):
+    folders = [tmp_path / name for name in ("first", "second", "fewer")]
+    for folder, one in zip(folders, (FIRST, SECOND, WrittenAnswers(SECOND.entries[:3])), strict=True):
+        folder.mkdir()
+        written_answers.write(folder, one.entries)
+    first, second, fewer = (kept_answers.of_folder(folder, "exact_match") for folder in folders)
+    found = over_rows([first], [second])
+    assert (found.alone, found.p) == ((1, 1), 1.0)
+    assert not first.same_rows(fewer)
+    assert kept_answers.of_folder(folders[0], "field_f1").score == pytest.approx((1 + 2 / 3 + 0 + 1) / 4)
+    assert kept_answers.of_folder(folders[0], "chrf") is None
 
 
 def test_mistakes_are_counted_by_field():

@@ -152,7 +152,10 @@ export function mount({ element, props, server, watch }) {
   function showProgress({ runs, states, waiting, ended, seconds_left: left }) {
     const counts = STATES.filter((state) => states[state]).map((state) => `${states[state]} ${state}`);
     const time = left === null ? [] : [`about ${clock(left)} left`];
-    setText(status, [runs === 1 ? "Sweep of 1 run" : `Sweep of ${runs} runs`, ...counts, ...time].join(" · "));
+    setText(
+      status,
+      [runs === 1 ? "Sweep of 1 run" : `Sweep of ${runs} runs`, ...counts, ...time].join(" · "),
+    );
     const part = Math.round((100 * ended) / runs);
     bar.hidden = false;
     bar.classList.toggle("idle", waiting === 0);
