@@ -77,11 +77,11 @@ export interface Verdict {
   confidence: number;
   p: number | null;
   rows: number | null;
-  seeds: [number, number];
+  seeds: number[];
   paired: boolean;
   family: number;
   chosen: "other rows" | "all" | null;
-  alone: [number, number] | null;
+  alone: number[] | null;
   more_rows: number | null;
   more_seeds: number | null;
   result: string;

@@ -93,7 +93,9 @@ def of_difference(first: Values, second: Values, paired: bool) -> Mean:
     sides = [first - second] if paired else [first, second]
     variances = [_variance(side.mean(1)) for side in sides]
     freedoms = [len(side) - 1 for side in sides]
-    below = sum(variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True))
+    below = sum(
+        variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True) if variance
+    )
     return Mean(
         size,
         sum(variances),

@@ -117,6 +117,13 @@ def sentences(verdicts: Iterable[Verdict]) -> list[str]:
 def payload(verdicts: Sequence[Verdict]) -> list[payloads.Verdict]:
     """As the page's scripts and the files get them."""
     return [
-        {**asdict(one), "result": result(one), "settled_by": settled_by(one), "basis": " ".join(basis(one))}  # type: ignore[typeddict-item]
+        {
+            **asdict(one),
+            "seeds": list(one.seeds),
+            "alone": None if one.alone is None else list(one.alone),
+            "result": result(one),
+            "settled_by": settled_by(one),
+            "basis": " ".join(basis(one)),
+        }  # type: ignore[typeddict-item]
         for one in verdicts
     ]

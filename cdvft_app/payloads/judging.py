@@ -21,11 +21,11 @@ class Verdict(TypedDict):
     confidence: float
     p: float | None
     rows: int | None
-    seeds: tuple[int, int]
+    seeds: list[int]
     paired: bool
     family: int
     chosen: Literal["other rows", "all"] | None
-    alone: tuple[int, int] | None
+    alone: list[int] | None
     more_rows: int | None
     more_seeds: int | None
     result: str

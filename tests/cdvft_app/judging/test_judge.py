@@ -166,9 +166,8 @@ def test_the_best_of_many_is_chosen_on_other_rows_than_it_is_judged_on():
         400 - on_half.sum(),
         "not shown",
     )
-    assert (
-        found.size == chosen.runs[0].answers.at(~on_half).score - rival[0].runs[0].answers.at(~on_half).score
-    )
+    scores = [one.runs[0].answers.at(~on_half).score for one in (chosen, rival[0])]
+    assert found.size == pytest.approx(scores[0] - scores[1])
     without = tuple(replace(one, runs=tuple(replace(run, answers=None) for run in one.runs)) for one in many)
     (unpaired,) = judge([Pair(without, rival)], "accuracy")
     assert (unpaired.first, unpaired.chosen, unpaired.confidence) == (best.label, "all", 1 - 0.05 / 20)

@@ -20,7 +20,7 @@ from cdvft_app.ui.train.run_view import verdict
 from cdvft_app.ui.use import example_tables
 
 ROWS = 1000
-RIGHT = {"cdvft": 900, "lora": 840, "fourierft": 890}
+RIGHT = {"cdvft": 900, "lora": 840, "fourierft": 896}
 
 
 class App:
