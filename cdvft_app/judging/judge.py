@@ -111,7 +111,7 @@ def band(one: Contestant, metric_name: str) -> tuple[float, float] | None:
         _by_seed(one.runs, lambda run: run.metric),
         None if answers is None else _by_seed(one.runs, answers.__getitem__),
     )
-    return found and found.interval(1 - SIGNIFICANCE_LEVEL)
+    return found.interval(1 - SIGNIFICANCE_LEVEL) if found else None
 
 
 def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import cast
 
 from cdvft_app.judging.score_text import difference, number
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
@@ -117,13 +118,16 @@ def sentences(verdicts: Iterable[Verdict]) -> list[str]:
 def payload(verdicts: Sequence[Verdict]) -> list[payloads.Verdict]:
     """As the page's scripts and the files get them."""
     return [
-        {
-            **asdict(one),
-            "seeds": list(one.seeds),
-            "alone": None if one.alone is None else list(one.alone),
-            "result": result(one),
-            "settled_by": settled_by(one),
-            "basis": " ".join(basis(one)),
-        }  # type: ignore[typeddict-item]
+        cast(
+            payloads.Verdict,
+            asdict(one)
+            | {
+                "seeds": list(one.seeds),
+                "alone": None if one.alone is None else list(one.alone),
+                "result": result(one),
+                "settled_by": settled_by(one),
+                "basis": " ".join(basis(one)),
+            },
+        )
         for one in verdicts
     ]

@@ -173,7 +173,7 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
         )
         interval = band(Contestant(run.label, (own,)), record.metric_name)
         ends = " to ".join(score(record.metric_name, end) for end in interval or ())
-        over = f" (95 % interval {ends}, over {counted(examples, 'evaluation row')})" if ends else ""
+        over = f" (95 % interval {ends}, over {counted(examples or 0, 'evaluation row')})" if ends else ""
         rows.append((metric_title(record.metric_name), score(record.metric_name, record.metric) + over))
     rows.append(("Seed", f"{record.settings.seed}, one run: with another seed the score differs"))
     if record.trainable_parameters is not None:

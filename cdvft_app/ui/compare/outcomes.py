@@ -129,7 +129,7 @@ def _figure(
             method=point.method,
             label=escape(point.label),
             x=(span.mean, span.low, span.high),
-            y=(scale * point.metric.mean, *(scale * end for end in point.band)),
+            y=(scale * point.metric.mean, scale * point.band[0], scale * point.band[1]),
             hover=_hover(point),
             front=point in members,
             joined=best[point.method, point.size] is point,
