@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cdvft.layer import CDVFTLayer, CDVFTLinear
     from cdvft.model import CDVFTModel
 
-__all__ = ["CDVFTConfig", "CDVFTLayer", "CDVFTLinear", "CDVFTModel", "Factors", "__version__"]
+__all__ = ["CDVFTConfig", "CDVFTLayer", "CDVFTLinear", "CDVFTModel", "Factors"]
 
 _MODULES = {
     "CDVFTConfig": "config",

@@ -32,7 +32,7 @@ class Choice(NamedTuple):
 
 CHOICES = [
     Choice("compare", "cost-model", "cost-device", "cost-targets"),
-    Choice("train", "set-model", "set-dataset", "set-target_modules"),
+    Choice("train", "set-model", "find-model", "set-target_modules"),
 ]
 in_both_tabs = pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.tab)
 

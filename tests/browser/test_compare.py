@@ -354,7 +354,7 @@ def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
     expect(said).to_contain_text(re.compile(r"Measuring LoRA.*, 2 of 2, about \d+ s left"), timeout=WAIT)
     expect(said).to_contain_text(re.compile(r"Done: 2 step times on \w+"), timeout=WAIT)
     seconds = answer(page, "seconds")
-    expect(seconds).to_have_text([re.compile(r"\d m?s$")] * 2)
+    expect(seconds).to_have_text([re.compile(r"\d\sm?s$")] * 2)
     expect(age).to_contain_text("measured just now on")
     expect(page.locator("#costs .answer")).to_contain_text(re.compile(r"and its step takes [\d.]+\sm?s here"))
     page.locator("#costs summary", has_text="In bars").click()

@@ -183,7 +183,7 @@ def test_fits_a_phone(visit: Visit) -> None:
     links = page.get_by_role("navigation", name="Lessons")
     for key, lesson in zip(KEYS, LESSONS, strict=True):
         links.get_by_role("link", name=lesson.title, exact=True).click()
-        expect(page.locator(f"#lesson-{key} .question")).to_be_visible()
+        expect(page.locator(f"#lesson-{key} .question").first).to_be_visible()
         beyond = page.evaluate(
             """() => [...document.querySelectorAll("main *")]
                  .filter((node) => !node.closest("svg, .hidden-text, .katex-display, .katex-mathml")

@@ -22,6 +22,7 @@ def run(method: str, state: str, group: str = "own", **facts: Any) -> dict[str, 
         "step": 0,
         "total_steps": None,
         "steps": [],
+        "evaluations": [],
     } | facts
 
 

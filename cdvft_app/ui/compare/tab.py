@@ -131,7 +131,10 @@ def build(app: AppState) -> OnVisit | None:
     gr.api(asked, api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
 
     # The page begins with what is recorded; its links ask for more once the tab is looked at.
-    return OnVisit(lambda: finished_races.offer(app.store), [], [race[0]])
+    def visited() -> Any:
+        return finished_races.offer(app.store)
+
+    return OnVisit(visited, [], [race[0]])
 
 
 _ENDPOINT = (

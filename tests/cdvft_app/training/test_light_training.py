@@ -71,7 +71,8 @@ def test_a_forecast_counts_what_is_spared(answer_plan):
 
     whole, linear = counted(), 106_168_320  # of SmolLM2: 30 blocks of 3,538,944 weights
     assert whole - counted(bits=8) == 3 * linear
-    assert whole - counted(precision="bfloat16") == 2 * 134_515_008
+    # Two bytes of each weight, and half of the activations; logits are kept in both precisions.
+    assert 2 * 134_515_008 < whole - counted(precision="bfloat16") < whole / 2
     assert counted(bits=4) < counted(bits=8) < whole
     assert counted(gradient_accumulation=4) < whole
     assert counted(gradient_checkpointing=True) < 0.75 * whole

