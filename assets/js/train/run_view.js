@@ -2,6 +2,8 @@
 
 import { scrollUpTo, find, h, setText } from "../shared/dom.js";
 import { when } from "../shared/format.js";
+import { RECORDED, remember, useAddress } from "./address.js";
+import { Judged } from "./judged.js";
 import { Notice } from "./notice.js";
 import { Predicted } from "./predicted.js";
 import { AnswerStrip } from "./answer_strip.js";
@@ -19,23 +21,7 @@ const EVERY = 1000;
 const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
 /** @type {Partial<Record<RunView["kind"], string>>} what is shown while nobody asked for a race */
 const UNASKED = { last: "The last race here", best: "The best race here" };
-const RECORDED = /** @type {const} */ ("recorded"); // what stands for the runs of the recorded race in an address
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
-
-/** @param {string[]} ids to be put into the address, so that a refresh or another device finds them */
-function remember(ids) {
-  const address = new URL(location.href);
-  ids.length ? address.searchParams.set("run", ids.join(",")) : address.searchParams.delete("run");
-  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
-}
-
-/** @param {string[]} ids where these runs can be used */
-function useAddress(ids) {
-  const address = new URL(location.href);
-  address.searchParams.set("tab", "use");
-  address.searchParams.set("run", ids.join(","));
-  return address.href.replaceAll("%2C", ",");
-}
 
 /** @param {Run} run */
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
@@ -130,13 +116,21 @@ export function mount({ element, props, server, trigger, watch }) {
   );
 
   let model = new RunModel([]);
+  const judged = new Judged(
+    (asked) => server.verdict(asked),
+    ({ leaders, sentences }) => {
+      board.leaders = leaders;
+      cards.verdict = sentences;
+      board.show(model.shown);
+      cards.show(model.shown);
+    },
+  );
   /** @type {number | undefined} */
   let timer;
   let begun = false;
   let known = "";
   let generation = 0;
   let ended = 0; // how many of these runs are over: what they took teaches the next forecast
-  let judged = ""; // of which runs the verdict is shown, or asked for
   let announced = false; // that these runs are what one came for: settings fold once, not at every change of state
 
   const unasked = () => props.value.kind in UNASKED;
@@ -161,30 +155,6 @@ export function mount({ element, props, server, trigger, watch }) {
     setText(aloud, runs.length && !props.value.recorded ? statusText(shownRace(runs)) : "");
     trigger("run_state", { states: Object.fromEntries(runs.map((run) => [run.id, run.state])) });
     document.dispatchEvent(new CustomEvent("runs-changed"));
-  }
-
-  /**
-   * Ask once for the verdict on a race that is over; until then none is shown.
-   * @param {Run[]} race
-   */
-  async function judge(race) {
-    const over = race.length > 1 && race.every(isFinal) ? race.map((run) => run.id).join() : "";
-    if (over === judged) return;
-    judged = over;
-    board.leaders = [];
-    cards.verdict = [];
-    if (!over) return;
-    const runs = props.value.recorded ? RECORDED : over.split(",");
-    try {
-      const verdict = await server.verdict({ runs });
-      if (over !== judged) return;
-      board.leaders = verdict.leaders;
-      cards.verdict = verdict.sentences;
-      board.show(model.shown);
-      cards.show(model.shown);
-    } catch {
-      judged = ""; // asked again when something changes
-    }
   }
 
   /** @param {boolean} changed */
@@ -233,7 +203,7 @@ export function mount({ element, props, server, trigger, watch }) {
     notice.see(first?.name ?? "", recorded ? [] : race);
     done.style.width = `${part}%`;
     strip.show(race);
-    judge(race);
+    judged.see(race, Boolean(recorded));
     board.show(runs);
     cards.show(runs);
     predicted.show(runs);

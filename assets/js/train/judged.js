@@ -1,0 +1,43 @@
+// The verdict on a race that is over, asked once; until then there is none.
+
+import { RECORDED } from "./address.js";
+import { isFinal } from "./run_model.js";
+
+/** @import { Ask } from "../shared/part.js" */
+/** @import { RaceVerdict } from "../payloads.js" */
+/** @import { Run } from "./run_model.js" */
+
+/** @type {Pick<RaceVerdict, "leaders" | "sentences">} */
+const NONE = { leaders: [], sentences: [] };
+
+export class Judged {
+  /** of which runs the verdict is shown, or asked for */
+  over = "";
+
+  /**
+   * @param {Ask<{runs: string[] | "recorded"}, RaceVerdict>} ask
+   * @param {(verdict: typeof NONE) => void} show
+   */
+  constructor(ask, show) {
+    this.ask = ask;
+    this.show = show;
+  }
+
+  /**
+   * @param {Run[]} race
+   * @param {boolean} recorded
+   */
+  async see(race, recorded) {
+    const over = race.length > 1 && race.every(isFinal) ? race.map((run) => run.id).join() : "";
+    if (over === this.over) return;
+    this.over = over;
+    this.show(NONE);
+    if (!over) return;
+    try {
+      const verdict = await this.ask({ runs: recorded ? RECORDED : over.split(",") });
+      if (over === this.over) this.show(verdict);
+    } catch {
+      this.over = ""; // asked again when something changes
+    }
+  }
+}
