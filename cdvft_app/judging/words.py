@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
@@ -93,7 +94,9 @@ def basis(verdict: Verdict) -> list[str]:
         rows=counted(verdict.rows or 0, "row")
     )
     family = SENTENCES["family"].format(pairs=counted(verdict.family, "pair")) if verdict.family > 1 else ""
-    confidence = f"{100 * verdict.confidence:.3g}\u00a0%"
+    error = 100 * (1 - verdict.confidence)
+    kept = round(error, 1 - math.floor(math.log10(error)))  # never 100 %, of however many pairs
+    confidence = f"{100 - kept:g}\u00a0%"
     interval = SENTENCES["interval"].format(where=where, confidence=confidence, family=family)
     known = [] if verdict.low is None else [interval]
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]

@@ -28,7 +28,9 @@ def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
     expect(page.locator("#sweep .origin")).to_contain_text(
         re.compile(r"Recorded on .* 512 training examples")
     )
-    expect(page.locator("#sweep .seen")).to_contain_text("moves CDVFT")
+    expect(page.locator("#sweep .seen")).to_contain_text(
+        "CDVFT with learning rate × 1 is ahead of CDVFT with learning rate × 3"
+    )
     cells = page.locator("#sweep table.heat tbody td")
     expect(cells).to_have_count(9)
     before = cells.all_inner_texts()

@@ -89,3 +89,5 @@ def test_what_stands_behind_verdicts_is_said_once():
     family = sentence(replace(VERDICT, family=3, confidence=1 - 0.05 / 3, about="methods", seeds=(5, 8)))
     assert "Over 5 seeds and 8 seeds, seeds and rows together." in family
     assert "with 98.3\u00a0% confidence, 3 pairs judged together." in family
+    many = sentence(replace(VERDICT, family=180, confidence=1 - 0.05 / 180))
+    assert "with 99.972\u00a0% confidence" in many, "never rounded to certainty"
