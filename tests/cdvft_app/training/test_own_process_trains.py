@@ -51,10 +51,11 @@ def losses(store, run_id):
 
 
 def kill_a_trainer():
-    """The last of the processes that this one has started by way of another one."""
+    """The youngest of the processes that this one has started by way of another one."""
     us = psutil.Process()
     indirect = [one for started in us.children() for one in started.children(recursive=True)]
-    (*_, trainer) = [one for one in indirect if one.exe() == us.exe()]  # no browser of other tests
+    ours = [one for one in indirect if one.exe() == us.exe()]  # no browser of other tests
+    trainer = max(ours, key=lambda one: one.create_time())
     os.kill(trainer.pid, signal.SIGKILL)
 
 
