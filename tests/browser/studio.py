@@ -85,12 +85,13 @@ def two_frames(page: Page) -> None:
 
 
 def server_calls(page: Page) -> list[str]:
-    """What the page asks the server from now on, but for where it runs: its head asks that once and late."""
+    """What the page asks the server from now on, but for what it asks once and late."""
     asked: list[str] = []
 
     def keep(request: Request) -> None:
         said = request.post_data or ""
-        if "component_server" in request.url and '"fn_name":"where"' not in said:
+        late = any(f'"fn_name":"{name}"' in said for name in ("where", "verdict"))
+        if "component_server" in request.url and not late:
             asked.append(said)
 
     page.on("request", keep)
