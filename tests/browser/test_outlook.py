@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import fake_training
 import pytest
 from playwright.sync_api import Page, expect
 from studio import Visit, axe_violations, fill_in
@@ -58,6 +59,7 @@ def test_a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(
     monkeypatch.setattr(
         predicting, "device_name", lambda kind, many=None: "CPU, fake"
     )  # where the fake runs are trained
+    monkeypatch.setattr(fake_training, "WAIT", 0.03)  # so long that starting is little of a run's time
     page = visit()
     expect(page.locator("#run .predicted")).to_contain_text("Started without a forecast: CDVFT, LoRA")
     finished(page)
