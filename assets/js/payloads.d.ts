@@ -509,6 +509,7 @@ export interface SweepResults {
   settings: SweepSetting[];
   heatmaps: SweepHeatmap[];
   lines: SweepLines[];
+  answer: string;
   sentences: string[];
   verdicts: Verdict[];
 }

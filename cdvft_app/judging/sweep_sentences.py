@@ -21,6 +21,13 @@ def family_of(runs: Sequence[SweepRun], metric_name: str, family: int | None = N
     )
 
 
+def answer(family: Family) -> str:
+    """Which of CDVFT's settings are shown to matter; empty where none was varied."""
+    along = [verdict for (method, _), verdict in family.along.items() if method == "cdvft"]
+    decided = [words.result(verdict) for verdict in along if verdict.word in ("ahead", "behind")]
+    return " ".join(decided) if decided or not along else words.SENTENCES["no setting"]
+
+
 def sentences(settings: Sequence[Setting], family: Family) -> list[str]:
     """The verdicts on CDVFT, or all where it did not take part; empty until two settings have finished."""
     methods = {key for pair in family.between for key in pair}

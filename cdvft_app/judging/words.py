@@ -21,7 +21,7 @@ SENTENCES = {
     "methods": "Over {first_seeds} and {second_seeds}, seeds and rows together.",
     "same rows": "Compared row by row over {rows}",
     "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
-    "interval": "{where}; the brackets hold the difference with {confidence} confidence{family}.",
+    "interval": "{where}; the brackets hold the difference with {least}{confidence} confidence{family}.",
     "family": ", {pairs} judged together",
     "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
@@ -33,6 +33,7 @@ SENTENCES = {
     "one setting": "{who} is the only setting drawn. Train another method on the same data to compare.",
     "nothing known": "No {noun} are known of these runs.",
     "nothing measured": "Nobody measured the memory of these runs.",
+    "no setting": "No value of a setting of CDVFT is shown to be better than another.",
     "failed": "Left out, because a run failed: {settings}.",
     "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",
 }
@@ -81,8 +82,11 @@ def settled_by(verdict: Verdict) -> str:
     )
 
 
-def basis(verdict: Verdict) -> list[str]:
-    """What stands behind it: of what it speaks, over which rows, in which family, how it was chosen."""
+def basis(verdict: Verdict, least: float | None = None) -> list[str]:
+    """What stands behind it: of what it speaks, over which rows, in which family, how it was chosen.
+
+    `least`: the least confidence of several verdicts, said in place of its own.
+    """
     first_seeds, second_seeds = (counted(count, "seed") for count in verdict.seeds)
     about = SENTENCES[verdict.about].format(
         runs=counted(sum(verdict.seeds), "run"),
@@ -94,10 +98,12 @@ def basis(verdict: Verdict) -> list[str]:
         rows=counted(verdict.rows or 0, "row")
     )
     family = SENTENCES["family"].format(pairs=counted(verdict.family, "pair")) if verdict.family > 1 else ""
-    error = 100 * (1 - verdict.confidence)
+    error = 100 * (1 - (least or verdict.confidence))
     kept = round(error, 1 - math.floor(math.log10(error)))  # never 100 %, of however many pairs
     confidence = f"{100 - kept:g}\u00a0%"
-    interval = SENTENCES["interval"].format(where=where, confidence=confidence, family=family)
+    interval = SENTENCES["interval"].format(
+        where=where, least="at least " if least else "", confidence=confidence, family=family
+    )
     known = [] if verdict.low is None else [interval]
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
 
@@ -110,7 +116,9 @@ def sentence(verdict: Verdict) -> str:
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:
     """One sentence a verdict, then once what stands behind them."""
     known = list(verdicts)
-    behind = dict.fromkeys(text for verdict in known for text in basis(verdict))
+    confidences = {verdict.confidence for verdict in known}
+    least = min(confidences) if len(confidences) > 1 else None
+    behind = dict.fromkeys(text for verdict in known for text in basis(verdict, least))
     return (
         [*(" ".join(filter(None, [result(one), settled_by(one)])) for one in known), " ".join(behind)]
         if known

@@ -78,6 +78,7 @@ class SweepResults(TypedDict):
     settings: list[SweepSetting]
     heatmaps: list[SweepHeatmap]
     lines: list[SweepLines]
+    answer: str
     sentences: list[str]
     verdicts: list[Verdict]
 

@@ -22,7 +22,7 @@ from cdvft_app.judging.sweep_results import (
     table,
     varied,
 )
-from cdvft_app.judging.sweep_sentences import family_of, sentences
+from cdvft_app.judging.sweep_sentences import answer, family_of, sentences
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.sweeps import (
     SweepHeatmap,
@@ -50,6 +50,7 @@ def payload(runs: Sequence[SweepRun], metric_name: str | None, compared: int | N
             *_rate_lines(by_method),
             *(one for method in methods for one in _lines(method, by_method[method])),
         ],
+        "answer": answer(family),
         "sentences": sentences(settings, family),
         "verdicts": words.payload([*family.between.values(), *family.along.values()]),
     }

@@ -86,6 +86,8 @@ def test_what_stands_behind_verdicts_is_said_once():
         "These are 2 runs, not the methods: from 5 seeds of each on, methods are compared. Compared row by "
         "row over 1,024 rows; the brackets hold the difference with 95\u00a0% confidence."
     )
+    *_, of_both = sentences([VERDICT, replace(VERDICT, second="FourierFT", confidence=0.99)])
+    assert of_both.count("brackets") == 1 and "with at least 95\u00a0% confidence" in of_both
     family = sentence(replace(VERDICT, family=3, confidence=1 - 0.05 / 3, about="methods", seeds=(5, 8)))
     assert "Over 5 seeds and 8 seeds, seeds and rows together." in family
     assert "with 98.3\u00a0% confidence, 3 pairs judged together." in family

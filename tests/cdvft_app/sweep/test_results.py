@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from cdvft_app.judging.sweep_results import SweepRun, best, line, over_seeds, settings_of, table, varied
-from cdvft_app.judging.sweep_sentences import family_of, sentences
+from cdvft_app.judging.sweep_sentences import answer, family_of, sentences
 from cdvft_app.settings import RaceRequest
 from cdvft_app.sweep import SweepRequest
 from cdvft_app.sweep.payload import payload
@@ -101,6 +101,16 @@ def test_the_page_gets_all_of_it_as_json():
 def say(metric, rows=4000, **lists):
     runs = [replace(run, rows=rows) for run in outcomes(metric, **lists)]
     return "\n".join(sentences(settings_of(runs), family_of(runs, "accuracy"))).replace("\u00a0", " ")
+
+
+def test_the_answer_names_only_what_is_shown_to_matter():
+    runs = [replace(run, rows=4000) for run in outcomes(by_m, **GRID)]
+    said = answer(family_of(runs, "accuracy")).replace("\u00a0", " ")
+    assert said.startswith("CDVFT with m = 3 is ahead of CDVFT with m = 2 by 10.0 points (")
+    assert "p = 48" not in said
+    level = [replace(run, rows=4000) for run in outcomes(lambda one: 0.7, **GRID)]
+    assert answer(family_of(level, "accuracy")).startswith("No value of a setting of CDVFT is shown")
+    assert answer(family_of([], "accuracy")) == ""
 
 
 def test_the_ends_of_each_dimension_are_judged():

@@ -83,6 +83,7 @@ export function mount({ element, props, server, watch }) {
     { class: "chart-controls" },
     segmented("Recorded sweep", "sweep-recorded", props.recorded, props.recorded[0][0], showRecorded),
   );
+  const answer = h("p", { class: "answer", role: "status" });
   const seen = h("div", { class: "seen", "aria-live": "polite" });
   const reductionSwitch = segmented(
     "What stands for the settings that are not on an axis",
@@ -112,6 +113,7 @@ export function mount({ element, props, server, watch }) {
   find(element, ".mount").replaceChildren(
     head,
     choice,
+    answer,
     title,
     origin,
     status,
@@ -141,6 +143,7 @@ export function mount({ element, props, server, watch }) {
         .filter(Boolean)
         .join(" · "),
     );
+    setText(answer, shown.answer);
     seen.replaceChildren(...paragraphs(shown.sentences));
     pictures.hidden = shown.settings.length === 0;
     heatmap.show(shown);
