@@ -102,7 +102,7 @@ def test_axes_change_points_and_sentences(visit: Visit) -> None:
     expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
     choose_axis(page, "Peak memory")
     expect(page.locator("#outcomes .seen").first).to_have_text("Nobody measured the memory of these runs.")
-    expect(page.locator("#outcomes summary", has_text="Each method in words")).to_be_hidden()
+    expect(page.locator("#outcomes summary", has_text="In words")).to_be_hidden()
 
 
 def test_the_table_and_the_file(visit: Visit) -> None:

@@ -9,6 +9,8 @@ import { tableUnder } from "../shared/table.js";
 /** @import { NoOutcomes, Outcomes, Styled } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
+const UNFOLDED = 2; // sentences; more would not leave the first screen short
+
 /**
  * @param {Part<null, Styled, {outcomes: Ask<{chosen: string | null, flops: boolean}, Outcomes | NoOutcomes>}>} part
  */
@@ -32,7 +34,7 @@ export function mount({ element, props, server }) {
   const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
   const seen = h("div", { class: "seen", "aria-live": "polite" });
   const others = h("div", { class: "seen" });
-  const more = h("details", { class: "as-table" }, h("summary", {}, "Each method in words"), others);
+  const more = h("details", { class: "as-table" }, h("summary", {}, "In words"), others);
   const table = tableUnder(() => {
     const { columns, rows } = shown ?? { columns: [], rows: [] };
     const onFront = (/** @type {string[]} */ front) => (front.includes(axis) ? "yes" : "no");
@@ -138,10 +140,11 @@ export function mount({ element, props, server }) {
     const counting = axis === "flops" && !shown.counted;
     for (const node of [chart, legend, hint]) node.hidden = !figure;
     setText(hint, shown.axes.find(({ key }) => key === axis)?.hint ?? "");
-    const [first, ...rest] = paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]);
-    seen.replaceChildren(first);
-    others.replaceChildren(...rest);
-    more.hidden = rest.length === 0;
+    const all = paragraphs(counting ? ["Counting FLOPs …"] : shown.sentences[axis]);
+    // A front of points says nothing of chance: the first verdict stands beside it.
+    seen.replaceChildren(...all.splice(0, UNFOLDED));
+    others.replaceChildren(...all);
+    more.hidden = all.length === 0;
     table.refresh();
     if (!figure) return;
     draw(chart, figure).catch((error) => {

@@ -87,6 +87,7 @@ export class SweepHeatmap {
         ? "A cell is the mean over all other settings and seeds."
         : "A cell is its best setting of the others, as the mean over seeds."
       : "A cell is the mean over seeds.";
-    this.note.textContent = `${rest} Only what all cells have counts; the deeper, the better.`;
+    this.note.textContent = `${rest} Deeper is better.`;
+    this.note.title = "Only settings that all cells have count.";
   }
 }

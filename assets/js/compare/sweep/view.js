@@ -115,12 +115,12 @@ export function mount({ element, props, server, watch }) {
     choice,
     answer,
     title,
-    origin,
     status,
     bar,
     h("p", { class: "sweep-actions" }, stop, goOn, back),
     pictures,
     h("details", { class: "as-table" }, h("summary", {}, "In words"), seen),
+    origin,
   );
 
   /** @type {string | null} the sweep that is watched */
@@ -243,7 +243,6 @@ export function mount({ element, props, server, watch }) {
     filled = false;
     if (!group) {
       bar.hidden = true;
-      setText(status, "A recorded sweep, not run here.");
       const first = choice.querySelector("input");
       if (first) first.checked = true;
     }
