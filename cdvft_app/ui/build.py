@@ -20,8 +20,15 @@ from cdvft_app.ui.use import tab as use
 # Its place in the address is its folder's name: ?tab=train. Tabs know nothing of each other.
 TABS: tuple[ModuleType, ...] = (train, compare, use, factors, learn)
 
+# By the page and not by the server: each event after one that has `tabs` for an output would let the browser
+# copy the state of everything within them.
+_OPEN_TAB_IN_ADDRESS = """() => {
+  const name = new URL(location.href).searchParams.get("tab") ?? "";
+  document.querySelector(`#tabs [role=tab][data-tab-id="${CSS.escape(name)}"]`)?.click();
+}"""
+
 # Keeps the address in step with the tab that is looked at, so that a link leads back to it. Gradio selects
-# the first tab before `tab_in_address` has answered; that must not overwrite what the address asks for.
+# the first tab before the one in the address; that must not overwrite what the address asks for.
 # What it returns is the value of the tab's part of `seen`.
 _TAB_TO_ADDRESS = """() => {
   const address = new URL(location.href), first = !window.tabWasSelected;
@@ -41,7 +48,7 @@ def build(app: AppState) -> gr.Blocks:
     ) as page:
         header(app)
         seen = {name: gr.Checkbox(False, visible=False) for name in names}
-        with gr.Tabs(elem_id="tabs", selected=names[0]) as tabs:
+        with gr.Tabs(elem_id="tabs", selected=names[0]):
             visits = []
             for tab, name in zip(TABS, names, strict=True):
                 with gr.Tab(tab.TITLE, id=name, elem_id=f"tab-{name}") as item:
@@ -51,11 +58,7 @@ def build(app: AppState) -> gr.Blocks:
                 # are filled when they are first seen, but for the one that a page begins with.
                 visits.append((page.load if name == names[0] else seen[name].change, visit))
 
-        def tab_in_address(request: gr.Request) -> gr.Tabs:
-            name = request.query_params.get("tab", names[0])
-            return gr.Tabs(selected=name if name in names else names[0])
-
-        page.load(tab_in_address, None, tabs, api_visibility="private", queue=False)
+        page.load(None, js=_OPEN_TAB_IN_ADDRESS)
         for begins, visit in visits:
             if visit is None:
                 continue

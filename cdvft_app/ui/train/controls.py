@@ -80,6 +80,7 @@ class Controls:
 
         label, hint = texts.SETTINGS["own_prompt"]
         self.fields["own_prompt"] = gr.Textbox(
+            "",
             label=label,
             info=hint,
             lines=2,
@@ -157,6 +158,7 @@ class Controls:
     def _text(self, name: str) -> None:
         label, hint = texts.SETTINGS[name]
         self.fields[name] = gr.Textbox(
+            "",
             label=label,
             info=hint,
             max_lines=1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -83,9 +83,18 @@ def _quiet(sentence: str) -> str:
 
 
 def connect(
-    at: Mapping[str, Any], fold: gr.Accordion, line: gr.HTML, filled_for: gr.JSON, finder: ModelFinder
+    at: Mapping[str, Any],
+    fold: gr.Accordion,
+    line: gr.HTML,
+    filled_for: gr.JSON,
+    finder: ModelFinder,
+    *,
+    recount_after: Callable[[Any], Any],
 ) -> None:
-    """Say what is known of the model in the field, and offer its layers once one is chosen or found."""
+    """Say what is known of the model in the field, and offer its layers once one is chosen or found.
+
+    `recount_after` follows each event that fills the form.
+    """
 
     def of_model(model: str, key: str, filled: object) -> Any:
         if filled == [key, model]:
@@ -99,10 +108,11 @@ def connect(
             return gr.skip(), gr.skip()  # `said` says what is wrong with it
 
     offer = of_model, [at["model"], at["recipe"], filled_for], [at["target_modules"], filled_for]
-    at["model"].input(*offer, **QUIET)
+    recount_after(at["model"].input(*offer, **QUIET))
     search: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 4, "show_progress": "minimal"}
     listed = [finder.found, finder.message]
     gr.on([finder.search.click, finder.text.submit], find, [finder.text, at["recipe"]], listed, **search)
-    finder.found.input(lambda key: key, finder.found, at["model"], **QUIET).then(*offer, **QUIET)
+    chosen = finder.found.input(lambda key: key, finder.found, at["model"], **QUIET)
+    recount_after(chosen.then(*offer, **QUIET))
     at["recipe"].input(lambda: [gr.update(visible=False), ""], None, listed, **QUIET)
     gr.on([fold.expand, at["model"].change], said, [at["model"], at["recipe"]], line, **QUIET)

@@ -84,7 +84,8 @@ def build(app: AppState) -> OnVisit:
         chosen["data"] = own_choice.as_chosen(chosen["data"])
         return form.applied(chosen, filled_for_now)
 
-    # While one types: counts, blocks, whether Start can be pressed.
+    # While one types: counts, blocks, whether Start can be pressed. What fills fields by itself asks once it
+    # has filled all, in place of once for each of them. (A Textbox tells of `input` only by a key's press.)
     def recount(*given: Any) -> tuple[Any, ...]:
         chosen = form_values(given)
         try:
@@ -103,7 +104,12 @@ def build(app: AppState) -> OnVisit:
     def recount_after(event: Any) -> None:
         counting.listen(event.then, **QUIET)
 
-    counting.listen(partial(gr.on, [field.change for field in fields]), **QUIET)
+    by_hand = [
+        field.change if isinstance(field, gr.Textbox) else field.input
+        for name, field in controls.fields.items()
+        if name != "data"
+    ]
+    counting.listen(partial(gr.on, by_hand), **QUIET)
     counting.listen(controls.fields["recipe"].hub_changed, **QUIET)
     counting.listen(view.run_ended, **QUIET)
 
@@ -149,7 +155,14 @@ def build(app: AppState) -> OnVisit:
     rate = f"{form.RATE}cdvft"
     field["m"].input(rate_hint, [field["recipe"], field["m"]], field[rate], **QUIET)
 
-    model_choice.connect(field, controls.others, controls.model_info, filled_for, controls.finder)
+    model_choice.connect(
+        field,
+        controls.others,
+        controls.model_info,
+        filled_for,
+        controls.finder,
+        recount_after=recount_after,
+    )
 
     def used_fields(methods: list[str], key: object) -> list[Any]:
         recipe = _recipe(key)
