@@ -124,7 +124,7 @@ def keep(recipe: str, runs: list[Run]) -> None:
 def publish() -> None:
     """What the page shows: of each recipe the whole seeds, or all there is while there is none."""
     from cdvft_app.catalog import get_dataset, get_recipe
-    from cdvft_app.ui.compare.sweep_view import FILE
+    from cdvft_app.sweep.recorded import FILE
 
     sweeps = {}
     for recipe, budget in BUDGETS.items():

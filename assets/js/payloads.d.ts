@@ -445,6 +445,26 @@ export interface Outcomes extends Comparison, NoOutcomes {
   counted: boolean;
 }
 
+/** A doubt and its answer; `figure` shows it, `label` says what the figure shows, `behind` why. `methods` are those that the figure draws. `command` records it again; `again` are the forms of Train with these settings, each the query of an address and its title. */
+export interface EvidenceFigure {
+  key: string;
+  doubt: string;
+  answer: string;
+  figure: Figure | null;
+  label: string;
+  methods: string[];
+  behind: string[];
+  columns: string[];
+  rows: unknown[][];
+  source: string;
+  command: string;
+  again: [string, string][];
+}
+
+export interface EvidenceFixed extends Styled {
+  figures: EvidenceFigure[];
+}
+
 /** A metric over seeds, taken from so many runs. */
 export interface SweepSpread {
   mean: number;

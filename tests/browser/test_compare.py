@@ -185,10 +185,13 @@ def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tupl
     page = compare(visit, viewport={"width": width, "height": height})
     points = {"Decide": ("#costs .answers", "tbody td"), "Growth": ("#growth .chart", "svg"),
               "Results": ("#outcomes .chart", "svg"), "The paper": ("#paper table", "td.paper"),
-              "Settings that matter": ("#sweep table.heat", "tbody td")}  # fmt: skip
+              "Settings that matter": ("#sweep table.heat", "tbody td"),
+              "Evidence": ("#evidence .chart", "svg")}  # fmt: skip
     for name, (point, inside) in points.items():
         page.get_by_role("link", name=name).click()
         page.locator(f"{point} {inside}").first.wait_for(timeout=WAIT)
+        if name == "Evidence":
+            expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
         words = page.locator("#tab-compare").evaluate(WORDS)
         assert 10 < len(words) <= 120, (name, len(words), " ".join(words))
         box = page.locator(point).first.bounding_box()
@@ -258,8 +261,15 @@ def test_the_paper_is_beside_ours(visit: Visit) -> None:
 
 def test_no_axe_violation(visit: Visit) -> None:
     page = compare(visit)
-    for name, part in (("Decide", "#costs"), ("Growth", "#growth"), ("The paper", "#paper")):
+    for name, part in (
+        ("Decide", "#costs"),
+        ("Growth", "#growth"),
+        ("Evidence", "#evidence"),
+        ("The paper", "#paper"),
+    ):
         page.get_by_role("link", name=name).click()
+        if name == "Evidence":
+            expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
         for fold in page.locator(f"{part} summary").all():
             fold.click()
         assert not axe_violations(page)

@@ -18,7 +18,7 @@ def compare(visit: Visit, **options: object) -> Page:
 
 
 def fill(page: Page, **values: str) -> None:
-    page.get_by_role("button", name="Run a sweep of your own").click()
+    page.get_by_role("button", name="Run your own sweep").click()
     for name, value in values.items():
         fill_in(page.locator(f"#sweep-{name} input"), value)
 
@@ -126,7 +126,7 @@ def test_a_link_to_a_sweep_that_is_gone(visit: Visit) -> None:
 
 def test_no_axe_violation(visit: Visit) -> None:
     page = compare(visit)
-    page.get_by_role("button", name="Run a sweep of your own").click()
+    page.get_by_role("button", name="Run your own sweep").click()
     for fold in page.locator("#sweep summary").all():
         fold.click()
     assert not axe_violations(page, "#sweep, #sweep-form")
@@ -134,6 +134,6 @@ def test_no_axe_violation(visit: Visit) -> None:
 
 def test_fits_a_phone(visit: Visit) -> None:
     page = compare(visit, viewport={"width": 390, "height": 844})
-    page.get_by_role("button", name="Run a sweep of your own").click()
+    page.get_by_role("button", name="Run your own sweep").click()
     page.get_by_role("button", name="Start the sweep").wait_for()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

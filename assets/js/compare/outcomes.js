@@ -58,7 +58,7 @@ export function mount({ element, props, server }) {
     h(
       "div",
       { class: "every-run" },
-      "Every run with its settings:",
+      "Each run with settings:",
       exports("runs", () => shown?.runs ?? []),
     ),
   );

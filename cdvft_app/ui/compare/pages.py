@@ -11,6 +11,7 @@ PAGES = (
     ("growth", "Growth"),
     ("results", "Results"),
     ("settings", "Settings that matter"),
+    ("evidence", "Evidence"),
     ("paper", "The paper"),
 )
 

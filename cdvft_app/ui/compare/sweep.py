@@ -38,7 +38,7 @@ def section(app: AppState) -> None:
     """Lay the page out and connect it."""
     token = visitor_token(app)
     controls: dict[str, Any] = {}
-    fold = gr.Accordion("Run a sweep of your own", open=False, elem_classes=["fold"], elem_id="sweep-form")
+    fold = gr.Accordion("Run your own sweep", open=False, elem_classes=["fold"], elem_id="sweep-form")
     with fold, gr.Column(elem_classes=["choose", "sweep-form"]):
         own = _controls(controls)
         counted = f'<p class="promise">{_count(request(START).count())}</p>'

@@ -1,4 +1,4 @@
-"""The Compare tab: a page that decides, growth of costs, finished runs' scores, sweeps, and the paper."""
+"""The Compare tab: a page that decides, growth of costs, finished runs, sweeps, evidence, the paper."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ def build(app: AppState) -> OnVisit | None:
         outcomes.section(app)
     with gr.Column(elem_classes=pages.on("settings")):
         sweep.section(app)
+    with gr.Column(elem_classes=pages.on("evidence")):
+        component("compare/evidence.js", lines=curves.lines(), elem_id="evidence")
     with gr.Column(elem_classes=pages.on("paper")):
         component("compare/paper.js", recorded()["paper"], elem_id="paper")
     fields = [controls[name] for name in FIELDS]

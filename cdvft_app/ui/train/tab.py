@@ -19,7 +19,7 @@ from cdvft_app.data.library import is_own
 from cdvft_app.payloads.train import RunView
 from cdvft_app.settings import InvalidChoice, OwnData
 from cdvft_app.store.records import RunRecord
-from cdvft_app.ui.shared import actions, form, texts
+from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.forecast import forecast
 from cdvft_app.ui.shared.newest import Newest
@@ -245,16 +245,23 @@ def build(app: AppState) -> OnVisit:
 
     recount_after(view.use_settings(use_settings, [view, token], [*form_inputs, *own.parts], **QUIET))
 
-    # A visit: who it is, what the form held, and which runs the address names.
+    # A visit: who it is, what the form holds by the address or held before, which runs the address names.
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = token_of(mine)
+        asked = form_address.values(request.query_params)
         first = _first_shown(app, request.query_params.get("run", ""), mine)
         mine_now = gr.update(**offer(app, mine))
-        return [*fill(form.remembered(kept_form)), mine_now, first, {"token": mine}, mine]
+        held = form.remembered(kept_form if asked is None else asked)
+        return [*fill(held), mine_now, first, {"token": mine}, mine]
 
     # The fields come first: once the view knows the visitor, what is typed must not be overwritten.
     outputs = [*form_inputs, *own.parts, own.panel.mine, view, history, token]
-    return OnVisit(visited, [token, kept], outputs, recount_after)
+
+    def filled(event: Any) -> None:
+        recount_after(event)
+        event.then(None, None, None, js=form_address.FORGET)
+
+    return OnVisit(visited, [token, kept], outputs, filled)
 
 
 def _recipe(key: object) -> Recipe | None:

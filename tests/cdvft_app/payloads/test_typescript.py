@@ -12,6 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads import typescript
 from cdvft_app.payloads.compare import Costs, PaperRow
+from cdvft_app.payloads.evidence import EvidenceFigure
 from cdvft_app.payloads.learn import LabView, RecordedFits
 from cdvft_app.payloads.train import RecordedRace
 
@@ -70,6 +71,7 @@ def test_a_payload_extends_what_it_is_made_from():
         ("costs.json", ("paper",), list[PaperRow]),
         ("lesson_factors.json", (), RecordedFits),
         ("recorded_fit.json", (), LabView),
+        ("evidence.json", (), list[EvidenceFigure]),
     ],
 )
 def test_what_was_recorded_is_what_the_scripts_expect(file: str, inside: tuple[str, ...], payload: Any):

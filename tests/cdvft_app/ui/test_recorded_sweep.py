@@ -8,8 +8,7 @@ import pytest
 
 from benchmarks import record_sweep
 from cdvft_app.settings import RaceRequest
-from cdvft_app.sweep import SweepRequest
-from cdvft_app.ui.compare import sweep_view
+from cdvft_app.sweep import SweepRequest, recorded
 
 
 @pytest.fixture
@@ -23,9 +22,9 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepRequest:
     monkeypatch.setattr(record_sweep, "BUDGETS", {"sentiment": record_sweep.BUDGETS["sentiment"]})
     monkeypatch.setattr(record_sweep, "grid", lambda recipe: small)
     monkeypatch.setattr(record_sweep, "results", lambda recipe: tmp_path / f"{recipe}.json")
-    monkeypatch.setattr(sweep_view, "FILE", tmp_path / "recorded.json")
-    for cached in (sweep_view._file, sweep_view._recorded):
-        monkeypatch.setattr(sweep_view, cached.__name__, cached.__wrapped__)
+    monkeypatch.setattr(recorded, "FILE", tmp_path / "recorded.json")
+    for cached in (recorded.sweeps, recorded._shown):
+        monkeypatch.setattr(recorded, cached.__name__, cached.__wrapped__)
     return small
 
 
@@ -36,7 +35,7 @@ def test_only_whole_seeds_are_published(recording: SweepRequest, ended: int, pub
     record_sweep.keep("sentiment", runs)
     assert record_sweep.recorded("sentiment") == runs
     record_sweep.publish()
-    shown = sweep_view.recorded("sentiment")
+    shown = recorded.shown("sentiment")
     assert shown is not None
     assert sum(one["spread"]["runs"] for one in shown["settings"]) == published
     assert shown["settings"][0]["spread"]["mean"] == 0.7123
@@ -51,6 +50,6 @@ def test_a_failed_run_is_published_as_failed(recording: SweepRequest) -> None:
     ]
     record_sweep.keep("sentiment", runs)
     record_sweep.publish()
-    shown = sweep_view.recorded("sentiment")
+    shown = recorded.shown("sentiment")
     assert shown is not None
     assert [(one["failed"], one["spread"] is None) for one in shown["settings"]] == [(1, True), (0, False)]

@@ -6,10 +6,11 @@ import pytest
 
 from cdvft_app.prediction import admission
 from cdvft_app.settings import InvalidChoice
+from cdvft_app.sweep import recorded
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.compare.sweep import _promise, start_sweep
 from cdvft_app.ui.compare.sweep_form import START, request
-from cdvft_app.ui.compare.sweep_view import go_on, recipes, recorded, stop, sweep
+from cdvft_app.ui.compare.sweep_view import go_on, stop, sweep
 
 
 def test_the_form_starts_with_a_sweep_that_can_be(app):
@@ -103,9 +104,9 @@ def test_a_race_is_no_sweep(app):
 
 
 def test_the_recorded_sweeps_are_drawn():
-    assert [key for key, _ in recipes()][:2] == ["sentiment", "mnist"]
-    for recipe, _ in recipes():
-        shown = recorded(recipe)
+    assert [key for key, _ in recorded.recipes()][:2] == ["sentiment", "mnist"]
+    for recipe, _ in recorded.recipes():
+        shown = recorded.shown(recipe)
         assert shown["sentences"] and shown["heatmaps"] and shown["lines"]
         assert {"recorded", "origin", "title"} <= set(shown)
-    assert recorded("poetry") is None and recorded(["sentiment"]) is None
+    assert recorded.shown("poetry") is None and recorded.shown(["sentiment"]) is None

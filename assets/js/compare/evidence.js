@@ -1,0 +1,78 @@
+// Doubts about the method and what is recorded: a figure each, with why, numbers and settings below it.
+
+import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
+import { draw, NARROW, onTheme } from "../shared/plotly.js";
+import { whenShown } from "../shared/shown.js";
+import { tableUnder } from "../shared/table.js";
+
+/** @import { EvidenceFigure, Styled } from "../payloads.js" */
+/** @import { Part } from "../shared/part.js" */
+
+const FILE = new URL("../../evidence.json", import.meta.url); // written by benchmarks/record_evidence.py
+
+/** @param {Part<null, Styled>} part */
+export function mount({ element, props }) {
+  const said = h("p", { class: "quiet", role: "status" });
+  const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
+  const figures = h("div", { class: "figures" });
+  find(element, ".mount").replaceChildren(h("h2", {}, "Seven doubts"), said, legend, figures);
+  let asked = false;
+  whenShown(element, async () => {
+    if (asked) return;
+    asked = true;
+    try {
+      const answer = await fetch(FILE);
+      if (!answer.ok) throw new Error(String(answer.status));
+      show(await answer.json());
+      setText(said, "");
+    } catch {
+      asked = false;
+      setText(said, "The figures could not be loaded; turn to another page and back to try again.");
+    }
+  });
+
+  /** @param {EvidenceFigure[]} shown */
+  function show(shown) {
+    const methods = [...new Set(shown.flatMap((one) => one.methods))];
+    legend.replaceChildren(
+      ...methods.map((method) =>
+        h("li", {}, swatch(props.lines[method]), h("span", {}, props.lines[method].label)),
+      ),
+    );
+    figures.replaceChildren(...shown.map(card));
+  }
+}
+
+/** @param {EvidenceFigure} one */
+function card(one) {
+  const chart = one.figure && h("div", { class: "chart", role: "group", "aria-label": one.label });
+  const table = tableUnder(() => one, one.label);
+  const redraw = () => {
+    if (!chart || !one.figure) return;
+    const { layout } = one.figure;
+    const narrow = NARROW.matches ? { ...layout, xaxis: { ...layout.xaxis, nticks: 4 } } : layout;
+    draw(chart, { ...one.figure, layout: narrow }).catch((error) => {
+      chart.textContent = `The figure is not shown: ${error.message}. Its numbers are in the table below.`;
+    });
+  };
+  onTheme(redraw);
+  redraw();
+  return h(
+    "section",
+    { id: `evidence-${one.key}` },
+    h("h3", {}, one.doubt),
+    h("p", { class: "said" }, one.answer),
+    chart,
+    h(
+      "details",
+      { class: "as-table" },
+      h("summary", { "aria-label": `Why: ${one.doubt}` }, "Why"),
+      h("div", { class: "seen" }, paragraphs(one.behind)),
+      one.again.map(([query, title]) =>
+        h("p", {}, h("a", { href: `?${query}` }, "Open in Train with these settings"), ` · ${title}`),
+      ),
+      table.details,
+      h("p", { class: "origin" }, one.source, " · ", h("code", {}, one.command)),
+    ),
+  );
+}

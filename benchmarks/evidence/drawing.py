@@ -1,0 +1,62 @@
+"""What the figures of the evidence page have in common: files, quiet axes, lines and marks of methods."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.figures import curves
+from cdvft_app.figures.palette import METHOD_STYLES
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def read(name: str) -> dict[str, Any]:
+    """A record of benchmarks/results."""
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def figure(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any], **layout: Any) -> dict[str, Any]:
+    """Small, without legend or tools: what is drawn stands above it, the numbers below."""
+    whole = curves.layout()
+    whole["xaxis"] |= {"rangemode": "normal", "showspikes": False} | x
+    whole["yaxis"] |= y
+    whole |= {"hovermode": "closest", "dragmode": False, "margin": {"l": 48, "r": 10, "t": 22, "b": 36}}
+    return {"data": data, "layout": whole | layout, "config": {"displayModeBar": "hover"}}
+
+
+def axis(title: str, log: bool = False, **more: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": {"text": title, "standoff": 6}, "nticks": 5}
+    return found | ({"type": "log", "dtick": 1, "exponentformat": "power"} if log else {}) | more
+
+
+def name_of_y(text: str) -> dict[str, Any]:
+    """An axis' name above it, where it may be longer than the figure is high."""
+    return {
+        "text": text, "xref": "paper", "yref": "paper", "x": 0, "y": 1,
+        "xanchor": "left", "yanchor": "bottom", "showarrow": False, "xshift": -40, "yshift": 2,
+    }  # fmt: skip
+
+
+def of_method(method: str, x: Sequence[Any], y: Sequence[Any], mode: str, **more: Any) -> dict[str, Any]:
+    """A trace in the method's colour, dash and marker."""
+    style = METHOD_STYLES[method]
+    return {
+        "type": "scatter", "mode": mode, "name": style.label, "x": list(x), "y": list(y),
+        "line": style.line(method),
+        "marker": {"color": f"var(--method-{method})", "symbol": style.symbol, "size": 7},
+    } | more  # fmt: skip
+
+
+def thin_line(x: Sequence[Any], y: Sequence[Any]) -> dict[str, Any]:
+    """What is compared with: a bound, a base, equality."""
+    return {
+        "type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "hoverinfo": "skip",
+        "line": {"color": "var(--ink-soft)", "width": 1, "dash": "dot"},
+    }  # fmt: skip
+
+
+def of_machine(machine: dict[str, Any], day: str) -> str:
+    return f"{day}, {machine['cpu']}, torch {machine['torch']}"

@@ -1,0 +1,86 @@
+"""Doubt: what theory is there for few factors?"""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, read, thin_line
+from cdvft_app.payloads.evidence import EvidenceFigure
+
+DRAWN = ("gaussian", 64, "star", "random 64 × 64"), ("low_rank", 64, "diamond", "rank 4, 64 × 64")
+
+
+def few_factors() -> EvidenceFigure:
+    """The error of the best fit that was found, by m, beside what counting and the theorem say."""
+    record = read("fit_matrix.json")
+    least, enough = record["bound"]["factors_needed"]
+    side = record["bound"]["rows"][0]["n"]
+    series = [("circle", f"random {side} × {side}", by_m(record["bound"]["rows"]))]
+    series += [(symbol, title, by_m(rows_of(record, name, n))) for name, n, symbol, title in DRAWN]
+    data = [thin_line([least, least], [0, 100]), thin_line([1, enough], [0, 0])]
+    for symbol, title, errors in series:
+        trace = of_method("cdvft", errors, [value for value, _, _ in errors.values()], "lines+markers")
+        trace["marker"] |= {"symbol": symbol}
+        data.append(
+            trace
+            | {
+                "name": title,
+                "error_y": {
+                    "type": "data", "symmetric": False, "thickness": 1, "width": 3,
+                    "array": [high - value for value, _, high in errors.values()],
+                    "arrayminus": [value - low for value, low, _ in errors.values()],
+                },
+                "hovertemplate": f"{title}: m = %{{x}}, %{{y:.1f}} % off<extra></extra>",
+            }
+        )  # fmt: skip
+    two = round(by_m(rows_of(record, "gaussian", 64))[2][0])
+    return {
+        "key": "factors",
+        "doubt": "Are few factors enough?",
+        "answer": f"Unproven: m = 2 leaves {two}\u00a0% of a random 64 × 64 matrix.",
+        "figure": figure(
+            data,
+            axis("m", tickvals=list(range(1, enough + 1))),
+            axis("", range=[-4, 104]),
+            annotations=[name_of_y("error, %")],
+        ),
+        "label": "Error of the best fit found, by the number of diagonals m",
+        "methods": ["cdvft"],
+        "behind": [
+            "m = n factors reach a generic complex n × n matrix (Huhtanen and Perämäki, 2015); counting says "
+            f"that fewer than (n + 2) / 2 cannot: the dotted line, m = {least} of {enough} at n = {side}. No "
+            "useful bound on the error is known in between.",
+            "With m = 2 every matrix of rank 1, every circulant and every diagonal is exact, and generic "
+            "vectors give full rank with 3n numbers, but not freely chosen entries.",
+            "The points are errors of fits found by search, means over the targets' seeds with lowest and "
+            "highest; circles: random 10 × 10, stars: random 64 × 64, diamonds: rank 4. What training needs "
+            "is not what a matrix needs: see the settings.",
+        ],
+        "columns": ["Target", "m", "Numbers of n × n", "Error, %", "Lowest", "Highest"],
+        "rows": [
+            [title, m, f"{numbers(record, title, m)}", *(round(one, 2) for one in found)]
+            for _, title, errors in series
+            for m, found in errors.items()
+        ],
+        "source": of_machine(record["machine"], record["date"]),
+        "command": record["command"],
+        "again": [],
+    }
+
+
+def rows_of(record: dict[str, Any], target: str, n: int) -> list[dict[str, Any]]:
+    return [row for row in record["rows"] if (row["target"], row["n"]) == (target, n)]
+
+
+def by_m(rows: list[dict[str, Any]]) -> dict[int, tuple[float, float, float]]:
+    """By m the mean, lowest and highest error in percent."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["m"], []).append(100 * row["fits"]["circulant_diagonal"]["error"])
+    return {m: (mean(errors), min(errors), max(errors)) for m, errors in found.items()}
+
+
+def numbers(record: dict[str, Any], title: str, m: int) -> str:
+    side = int(title.rsplit(maxsplit=1)[-1])
+    return f"{(2 * m - 1) * side:,} of {side * side:,}"

@@ -1,0 +1,42 @@
+"""The recorded races of benchmarks/results/default_race.json, as the judge takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.evidence.drawing import read
+from cdvft_app.judging.families import Family, judged
+from cdvft_app.judging.row_scores import of_wrong
+from cdvft_app.judging.sweep_results import SweepRun
+from cdvft_app.methods import METHODS
+from cdvft_app.settings import RunSettings
+
+ADAPTERS = ("cdvft", "lora", "fourierft")
+
+
+def record() -> dict[str, Any]:
+    return read("default_race.json")
+
+
+def recorded_runs(recipe: str) -> list[dict[str, Any]]:
+    """The adapters' runs of one recipe, as they are recorded."""
+    return [run for run in record()["runs"] if run["recipe"] == recipe and run["method"] in ADAPTERS]
+
+
+def settings_of_run(run: dict[str, Any]) -> RunSettings:
+    return RunSettings.model_validate(run["settings"])
+
+
+def family_of_race(recipe: str) -> Family:
+    """The verdicts on them, each method against each other."""
+    runs = []
+    for run in recorded_runs(recipe):
+        settings = settings_of_run(run)
+        rows = run.get("rows", settings.evaluation_examples)
+        answers = of_wrong(run["rows"], run["wrong"]) if "wrong" in run else None
+        runs.append(
+            SweepRun(settings, "finished", run["metric"], run["trainable_parameters"], None, rows, answers)
+        )
+    return judged(
+        runs, recorded_runs(recipe)[0]["metric_name"], lambda one: METHODS[one.settings.method.key].title
+    )

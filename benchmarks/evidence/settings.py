@@ -1,0 +1,125 @@
+"""Doubt: were the settings ever varied?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.evidence.drawing import axis, figure, name_of_y
+from cdvft_app.judging import words
+from cdvft_app.judging.families import Family
+from cdvft_app.judging.score_text import number
+from cdvft_app.judging.sweep_labels import symbol, tick_label
+from cdvft_app.judging.sweep_results import Setting, line, settings_of, varied
+from cdvft_app.judging.sweep_sentences import family_of
+from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.sweep import recorded
+from cdvft_app.ui.shared import form_address
+
+SHORT = {"m": "m", "block_size": "p", "learning_rates": "rate", "seed": "seed"}
+KINDS = {
+    "sentiment": ("text", "circle"),
+    "mnist": ("images", "square"),
+    "addresses": ("generation", "diamond"),
+}
+
+
+def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
+    """Of each dimension of CDVFT its values with their mean score over all else alike; the seeds last."""
+    found = {}
+    for name in varied(settings):
+        spreads = line(settings, name, "mean")
+        found[name] = [(tick_label("cdvft", name, value), one.mean) for value, one in spreads if one]
+    seeds: dict[int, list[float]] = {}
+    for one in settings:
+        for run in one.runs:
+            if run.metric is not None:
+                seeds.setdefault(run.settings.seed, []).append(run.metric)
+    found["seed"] = [(f"seed {seed}", sum(scores) / len(scores)) for seed, scores in seeds.items()]
+    return found
+
+
+def shown(families: dict[str, Family]) -> str:
+    """Which dimensions are shown to matter, and on what: the judge's words, gathered."""
+    decided: dict[str, list[str]] = {}
+    for recipe, family in families.items():
+        for (method, name), verdict in family.along.items():
+            if method == "cdvft" and verdict.word in ("ahead", "behind"):
+                decided.setdefault(SHORT[name], []).append(KINDS[recipe][0])
+    listed = ", ".join(f"{name} ({', '.join(kinds)})" for name, kinds in decided.items())
+    return f"Shown to matter: {listed}." if listed else "None is shown to matter."
+
+
+def settings_that_matter() -> EvidenceFigure:
+    """How far each setting moves CDVFT's score, in points, on every recorded sweep."""
+    families, data, rows, again = {}, [], [], []
+    behind = ["Drawn are points of score between the best and the worst mean along a setting, over all else."]
+    for recipe, title in recorded.recipes():
+        sweep = recorded.sweeps()[recipe]
+        runs = recorded.runs(recipe)
+        families[recipe] = family = family_of(runs, sweep["metric_name"])
+        own = [one for one in settings_of(runs) if one.method == "cdvft"]
+        kind, mark = KINDS[recipe]
+        found = effects(own)
+        sizes = {name: spread_of(values) for name, values in found.items()}
+        data.append(trace(kind, mark, sweep["metric_name"], sizes))
+        for name, values in found.items():
+            rows += [[title, name_of(name), tick, round(score, 4)] for tick, score in values]
+        along = [one for (method, _), one in family.along.items() if method == "cdvft"]
+        behind += [f"{title}: {' '.join(words.result(one) for one in along)}"]
+        behind += [text for text in words.sentences(along)[-1:] if text not in behind]
+        again.append(best_again(own, title))
+    missing = [kind for recipe, (kind, _) in KINDS.items() if recipe not in families]
+    if missing:
+        behind.append(
+            f"No sweep of {' or '.join(missing)} is recorded: python -m benchmarks.record_sweep "
+            "--recipes addresses, then --publish."
+        )
+    sweeps = recorded.sweeps().values()
+    return {
+        "key": "settings",
+        "doubt": "Were settings varied?",
+        "answer": shown(families),
+        "figure": figure(
+            data,
+            axis("points", rangemode="tozero"),
+            {"autorange": "reversed", "ticks": ""},
+            annotations=[name_of_y("○ text  □ images")],
+        ),
+        "label": "By how much each setting of CDVFT moves the score",
+        "methods": ["cdvft"],
+        "behind": behind,
+        "columns": ["Sweep", "Setting", "Value", "Mean score over all else"],
+        "rows": rows,
+        "source": "; ".join(f"{one['title']}: {one['origin']}, recorded {one['recorded']}" for one in sweeps),
+        "command": "python -m benchmarks.record_sweep, then --publish",
+        "again": again,
+    }
+
+
+def name_of(dimension: str) -> str:
+    return dimension if dimension == "seed" else symbol("cdvft", dimension)
+
+
+def spread_of(values: list[tuple[str, float]]) -> float:
+    scores = [score for _, score in values]
+    return max(scores) - min(scores)
+
+
+def trace(kind: str, mark: str, metric: str, sizes: dict[str, float]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": kind,
+        "x": [round(100 * size, 2) for size in sizes.values()],
+        "y": [SHORT[name] for name in sizes],
+        "marker": {"color": "var(--method-cdvft)", "symbol": mark, "size": 10},
+        "text": [number(metric, size) for size in sizes.values()],
+        "hovertemplate": f"{kind}, %{{y}}: %{{text}} points<extra></extra>",
+        "cliponaxis": False,
+    }
+
+
+def best_again(settings: list[Setting], title: str) -> tuple[str, str]:
+    """The form for the best setting's first seed."""
+    best = max((one for one in settings if one.spread), key=lambda one: one.spread.mean if one.spread else 0)
+    return form_address.query([best.runs[0].settings]), f"{title}: the best of these settings"

@@ -1,0 +1,49 @@
+"""Write assets/evidence.json: the figures of Compare's page of evidence, from what is recorded.
+
+    python -m benchmarks.record_evidence
+
+Nothing is measured and nothing trained: numbers come from benchmarks/results and the recorded sweeps,
+verdicts from cdvft_app.judging. A test does the same and compares.
+"""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.evidence.factors import few_factors
+from benchmarks.evidence.generation import writing
+from benchmarks.evidence.many import many_adapters
+from benchmarks.evidence.reach import layers_and_architectures
+from benchmarks.evidence.settings import settings_that_matter
+from benchmarks.evidence.step_time import time_and_flops, where_it_loses
+from cdvft_app import ASSETS
+from cdvft_app.payloads.evidence import EvidenceFigure
+
+FILE = ASSETS / "evidence.json"
+FIGURES = (
+    few_factors,
+    settings_that_matter,
+    writing,
+    time_and_flops,
+    where_it_loses,
+    many_adapters,
+    layers_and_architectures,
+)
+
+
+def evidence() -> list[EvidenceFigure]:
+    return [figure() for figure in FIGURES]
+
+
+def text() -> str:
+    """The file's contents."""
+    return json.dumps(evidence(), separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    FILE.write_text(text(), encoding="utf-8")
+    print(f"Wrote {FILE.name}: {FILE.stat().st_size:,} bytes.")
+
+
+if __name__ == "__main__":
+    main()

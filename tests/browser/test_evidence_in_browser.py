@@ -1,0 +1,30 @@
+"""The page of evidence in Chromium: a figure's reasons and numbers, and its settings opened in Train."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+from studio import Visit
+
+pytestmark = pytest.mark.browser
+
+WAIT = 60_000
+
+
+def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> None:
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    figure = page.locator("#evidence-settings")
+    figure.locator("summary", has_text="Why").click()
+    expect(figure).to_contain_text("python -m benchmarks.record_sweep")
+    figure.locator("summary", has_text="Show as table").click()
+    with page.expect_download() as saved:
+        figure.get_by_role("button", name="Save By how much each setting", exact=False).first.click()
+    assert "Sentiment of film reviews,m," in saved.value.path().read_text()
+    figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
+    expect(page.locator("#set-m input")).to_have_value("3", timeout=WAIT)
+    expect(page.locator("#counts")).to_contain_text("CDVFT", timeout=WAIT)
+    expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
+    page.wait_for_function("() => !location.search.includes('recipe')")  # the form is the visitor's now
+    page.locator("#set-m input").fill("2")
+    page.reload()
+    expect(page.locator("#set-m input")).to_have_value("2", timeout=WAIT)
