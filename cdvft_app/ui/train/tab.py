@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from html import escape
@@ -16,26 +15,22 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.own_entry import starting_values
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data.library import is_own
-from cdvft_app.payloads.train import RunView
 from cdvft_app.settings import InvalidChoice, OwnData
-from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.forecast import forecast
 from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
-from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
 from cdvft_app.ui.train import model_choice, own_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
+from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.own_data import offer
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
 
 TITLE = "Train"
-LOOKED_THROUGH = 50  # races, the latest, for the best to show to who has run none
-NOT_KEPT = "The address names a run that is not kept here; it may have been deleted. This is another one."
 
 
 def build(app: AppState) -> OnVisit:
@@ -249,7 +244,7 @@ def build(app: AppState) -> OnVisit:
     def visited(mine: str, kept_form: Any, request: gr.Request) -> list[Any]:
         mine = token_of(mine)
         asked = form_address.values(request.query_params)
-        first = _first_shown(app, request.query_params.get("run", ""), mine)
+        first = first_shown(app, request.query_params.get("run", ""), mine)
         mine_now = gr.update(**offer(app, mine))
         held = form.remembered(kept_form if asked is None else asked)
         return [*fill(held), mine_now, first, {"token": mine}, mine]
@@ -274,39 +269,6 @@ def _set(update: dict[str, Any] | None, value: Any) -> Any:
     if update is None:
         return value
     return gr.update(**{**update, "value": value}) if value else update
-
-
-def _first_shown(app: AppState, run_ids: str, token: str) -> RunView:
-    """The runs in the address; else the visitor's last race, the best one here, or a recorded one."""
-    runs = [run_id for run_id in run_ids.split(",")[:MOST_RUNS] if app.store.get(run_id)]
-    if runs:
-        return shown(runs, "linked", token)
-    view = _default_view(app, token)
-    view["refused"] = NOT_KEPT if run_ids else None
-    return view
-
-
-def _default_view(app: AppState, token: str) -> RunView:
-    last = app.store.groups(1, token, sweeps=False)
-    if last:
-        return shown([run.id for run in last[0]], "last", token)
-    best = _best(app.store.groups(LOOKED_THROUGH, sweeps=False))
-    if best:
-        return shown([run.id for run in best], "best", token)
-    race = recorded()
-    if race is None:
-        return shown([], "last", token)
-    ids = [run["id"] for run in race["runs"]]
-    return {**shown(ids, "last", token), "recorded": race["recorded"], "rows": race}
-
-
-def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:
-    """Of the races that finished the one with the most methods, among those the best score; the latest first.
-
-    Empty where none finished.
-    """
-    whole = [race for race in races if all(run.state == "finished" for run in race)]
-    return max(whole, key=lambda race: (len(race), max(run.metric or 0.0 for run in race)), default=())
 
 
 def _reason(text: str, kind: str = "quiet") -> str:

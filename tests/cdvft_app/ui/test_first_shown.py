@@ -12,7 +12,7 @@ from cdvft_app.events import Done, Evaluation, Started, Step
 from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.shared import recorded
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.train.tab import _first_shown
+from cdvft_app.ui.train.first_shown import first_shown
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +42,15 @@ def finish(app: AppState, run_id: str, score: float = 0.75) -> None:
 
 
 def test_nothing_yet(app: AppState) -> None:
-    assert _first_shown(app, "", "mine")["runs"] == []
+    assert first_shown(app, "", "mine")["runs"] == []
 
 
 def test_linked_before_own_before_anybodys(app: AppState) -> None:
     mine, other = race(app, "mine"), race(app, "other")
-    assert _first_shown(app, "", "mine")["runs"] == mine
+    assert first_shown(app, "", "mine")["runs"] == mine
     app.store.create([catalog.resolve(one).settings for one in RaceRequest().runs()], "mine", sweep=True)
-    assert _first_shown(app, "", "mine")["runs"] == mine, "a sweep is no race to watch"
-    linked = _first_shown(app, f"{other[1]},nobody,../x", "mine")
+    assert first_shown(app, "", "mine")["runs"] == mine, "a sweep is no race to watch"
+    linked = first_shown(app, f"{other[1]},nobody,../x", "mine")
     assert (linked["runs"], linked["kind"]) == ([other[1]], "linked")
 
 
@@ -62,18 +62,18 @@ def test_a_newcomer_sees_the_best_race_that_finished(app: AppState) -> None:
             finish(app, run_id, score)
     finish(app, aborted[0], 0.9)
     app.store.set_state(aborted[1], "stopped")
-    shown = _first_shown(app, "", "stranger")
+    shown = first_shown(app, "", "stranger")
     assert (shown["runs"], shown["kind"]) == (good, "best")
-    assert _first_shown(app, waiting[0], "stranger")["runs"] == waiting[:1]
-    assert _first_shown(app, "", "somebody")["kind"] == "last"
+    assert first_shown(app, waiting[0], "stranger")["runs"] == waiting[:1]
+    assert first_shown(app, "", "somebody")["kind"] == "last"
 
 
 def test_somebodys_aborted_race_is_nobody_elses_first_view(app: AppState) -> None:
     stopped = race(app, "somebody")
     for run_id in stopped:
         app.store.set_state(run_id, "stopped")
-    assert _first_shown(app, "", "stranger")["runs"] == []
-    assert _first_shown(app, "", "somebody")["runs"] == stopped
+    assert first_shown(app, "", "stranger")["runs"] == []
+    assert first_shown(app, "", "somebody")["runs"] == stopped
 
 
 def test_a_recorded_race_until_there_is_one(
@@ -87,13 +87,13 @@ def test_a_recorded_race_until_there_is_one(
     with pytest.raises(SystemExit, match="unknown: nobody"):
         record_race.main(["nobody"])
     record_race.main(ids[:1])
-    assert _first_shown(app, "", "mine")["recorded"] is None
+    assert first_shown(app, "", "mine")["recorded"] is None
 
     for run_id in ids:
         if app.store.state(run_id) == "queued":
             app.store.set_state(run_id, "stopped")
         app.store.delete(run_id, "mine")
-    shown = _first_shown(app, "", "mine")
+    shown = first_shown(app, "", "mine")
     assert shown["runs"] == ids[:1]
     assert "CPU" in shown["recorded"]
     (run,) = shown["rows"]["runs"]

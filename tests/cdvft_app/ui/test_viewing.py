@@ -19,9 +19,9 @@ from cdvft_app.ui.server import standing
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train.feed import Feed
+from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import races
 from cdvft_app.ui.train.run_view import poll
-from cdvft_app.ui.train.tab import _first_shown
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def shows(app: AppState, run) -> list[bool]:
         known,
         bool(races(app.store, {})["races"]),
         bool(json.loads(poll(app.store, Feed(app.store), {"cursors": {run.id: 0}}).body)["runs"]),
-        run.id in _first_shown(app, run.id, "")["runs"],
+        run.id in first_shown(app, run.id, "")["runs"],
         bool(finished_races.choices(app.store)),
         bool(finished_races.measured(app.store, run.group_id)),
     ]

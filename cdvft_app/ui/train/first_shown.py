@@ -1,0 +1,47 @@
+"""Which runs the Train tab shows to a visitor at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cdvft_app.payloads.train import RunView
+from cdvft_app.store.records import RunRecord
+from cdvft_app.ui.shared.recorded import recorded
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train.run_view import MOST_RUNS, shown
+
+LOOKED_THROUGH = 50  # races, the latest, for the best to show to who has run none
+NOT_KEPT = "The address names a run that is not kept here; it may have been deleted. This is another one."
+
+
+def first_shown(app: AppState, run_ids: str, token: str) -> RunView:
+    """The runs in the address; else the visitor's last race, the best one here, or a recorded one."""
+    runs = [run_id for run_id in run_ids.split(",")[:MOST_RUNS] if app.store.get(run_id)]
+    if runs:
+        return shown(runs, "linked", token)
+    view = _default_view(app, token)
+    view["refused"] = NOT_KEPT if run_ids else None
+    return view
+
+
+def _default_view(app: AppState, token: str) -> RunView:
+    last = app.store.groups(1, token, sweeps=False)
+    if last:
+        return shown([run.id for run in last[0]], "last", token)
+    best = _best(app.store.groups(LOOKED_THROUGH, sweeps=False))
+    if best:
+        return shown([run.id for run in best], "best", token)
+    race = recorded()
+    if race is None:
+        return shown([], "last", token)
+    ids = [run["id"] for run in race["runs"]]
+    return {**shown(ids, "last", token), "recorded": race["recorded"], "rows": race}
+
+
+def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:
+    """Of the races that finished the one with the most methods, among those the best score; the latest first.
+
+    Empty where none finished.
+    """
+    whole = [race for race in races if all(run.state == "finished" for run in race)]
+    return max(whole, key=lambda race: (len(race), max(run.metric or 0.0 for run in race)), default=())
