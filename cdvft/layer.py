@@ -17,6 +17,7 @@ from cdvft.circulant import Factors, cd_product
 from cdvft.config import CDVFTConfig
 from cdvft.kernels import Backend, adapted_linear, cd_linear, is_autocast_on
 from cdvft.kernels.decoding import Prepared, can_decode, decode, prepare
+from cdvft.kernels.many import Share, add_by_row
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
@@ -65,7 +66,9 @@ class CDVFTLayer(BaseTunerLayer):
         self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)
         self.cdvft_alpha[adapter_name] = float(config.alpha)
         self.cdvft_backend[adapter_name] = config.backend
-        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+        trains = adapter_name in self.active_adapters and not config.inference_mode
+        for vectors in (self.cdvft_diagonals, self.cdvft_circulants):
+            vectors[adapter_name].requires_grad_(trains)
 
     def _move_adapter_to_device_of_base_layer(
         self, adapter_name: str, device: torch.device | None = None
@@ -89,7 +92,7 @@ class CDVFTLayer(BaseTunerLayer):
             )
         diagonals: Any = self.cdvft_diagonals[adapter]
         circulants: Any = self.cdvft_circulants[adapter]
-        return Factors(list(diagonals), list(circulants), self.cdvft_alpha[adapter])
+        return Factors(_tensors(diagonals), _tensors(circulants), self.cdvft_alpha[adapter])
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """alpha dW in float32 or wider, laid out as the base weight: (d_out, d_in), transposed for Conv1D."""
@@ -164,8 +167,8 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             self._check_mixed_batch(x, adapter_names)
         if self.disable_adapters and self.merged:
             self.unmerge()
-        if adapter_names is not None:
-            return self._add_by_row(self.base_layer(x, *args, **kwargs), x, adapter_names)
+        if adapter_names is not None and not self.disable_adapters:
+            return add_by_row(self.base_layer(x, *args, **kwargs), x, self._shares(adapter_names))
         active = [] if self.disable_adapters or self.merged else self.active_adapters
         adapters = [adapter for adapter in active if adapter in self.cdvft_circulants]
         base: Any = self.base_layer
@@ -207,15 +210,26 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
                 f"first. Merged are {self.merged_adapters}."
             )
 
-    def _add_by_row(self, result: Tensor, x: Tensor, adapter_names: list[str]) -> Tensor:
-        for adapter in sorted(set(adapter_names) & set(self.cdvft_circulants)):
-            rows = torch.tensor([name == adapter for name in adapter_names], device=x.device)
-            shifted = result[rows] + cd_linear(x[rows], *self.factors(adapter), self.cdvft_backend[adapter])
-            result = result.masked_scatter(rows.view(-1, *[1] * (x.dim() - 1)), shifted.to(result.dtype))
-        return result
+    def _shares(self, adapter_names: list[str]) -> list[Share]:
+        """The rows of each adapter that this layer has."""
+        known = self.cdvft_circulants
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(adapter_names):
+            if name in known:
+                rows.setdefault(name, []).append(row)
+        return [Share(self.factors(name), self.cdvft_backend[name], own) for name, own in rows.items()]
 
     def __repr__(self) -> str:
         return "cdvft." + super().__repr__()
+
+
+def _tensors(vectors: nn.ParameterList) -> list[Tensor]:
+    """Its entries past `ParameterList`'s slow look-up: a batch asks a layer for many adapters' vectors."""
+    own = vectors._parameters
+    try:
+        return [own[str(place)] for place in range(len(vectors))]  # type: ignore[misc]
+    except KeyError:  # sharding leaves plain tensors in their places
+        return list(vectors)
 
 
 def _is_plain(base: nn.Module) -> bool:

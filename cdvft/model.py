@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import peft
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from peft.utils.error import NoMatchingPeftModuleError
-from peft.utils.other import AuxiliaryTrainingWrapper, get_pattern_key
+from peft.utils.other import get_pattern_key
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.config import CDVFTConfig
-from cdvft.layer import BASE_ONLY, CDVFTLayer, CDVFTLinear
+from cdvft.layer import CDVFTLayer, CDVFTLinear
+from cdvft.mixed_batches import check_adapter_names, check_known, handed_out, trainable
 from cdvft.registration import PREFIX
 
 # Query and value as transformers names them before and since version 5; absent names match nothing.
@@ -53,6 +53,7 @@ class CDVFTModel(BaseTuner):
     prefix = PREFIX
     tuner_layer_cls = CDVFTLayer
     target_module_mapping = DEFAULT_TARGETS
+    _trains_by_row = False
 
     def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
         """Wrap the targets of an adapter; says what could be targeted where nothing was.
@@ -167,47 +168,30 @@ class CDVFTModel(BaseTuner):
         if names is None:
             yield
             return
-        self._check_adapter_names(names)
-        # Beam search repeats each input; an encoder still sees the inputs as they came.
-        beams = kwargs.get("num_beams") or 1
-        encoder = self.model.get_encoder() if beams > 1 and hasattr(self.model, "get_encoder") else None
-        unrepeated = set() if encoder in (None, self.model) else set(encoder.modules())
-        repeated = [name for name in names for _ in range(beams)]
-        handles = [
-            module.register_forward_pre_hook(
-                partial(_pass_adapter_names, names=names if module in unrepeated else repeated),
-                with_kwargs=True,
-            )
-            for module in self.modules()
-            if isinstance(module, (CDVFTLayer, AuxiliaryTrainingWrapper))
-        ]
-        try:
+        check_adapter_names(self, names, self._trains_by_row)
+        with handed_out(self, names, kwargs.get("num_beams") or 1):
             yield
+
+    @contextmanager
+    def training_by_row(self, adapter_names: Sequence[str]) -> Iterator[None]:
+        """Within it `adapter_names` is allowed in training too; the adapters named here train, nothing else.
+
+            with model.base_model.training_by_row(["a", "b"]):
+                model(**batch, adapter_names=["a", "b", "b", "a"]).loss.backward()
+
+        Every adapter gets the gradients of its own rows, as if they were trained one after the other. PEFT
+        has no name for this: its LoRA takes `adapter_names` in inference only.
+
+        Raises:
+            ValueError: if an adapter is unknown; in a forward pass, if gradient checkpointing is on.
+        """
+        check_known(self, adapter_names)
+        self._trains_by_row = True
+        try:
+            with trainable(self, adapter_names):
+                yield
         finally:
-            for handle in handles:
-                handle.remove()
-
-    def _check_adapter_names(self, names: list[str]) -> None:
-        if self.training:
-            raise ValueError(
-                "Cannot pass `adapter_names` when the model is in training mode. Call .eval() first."
-            )
-        unknown = sorted(set(names) - set(self.peft_config) - {BASE_ONLY})
-        if unknown:
-            raise ValueError(
-                f"Trying to infer with non-existing adapter(s): {', '.join(unknown)}. "
-                f"Name any of {sorted(self.peft_config)}, or {BASE_ONLY!r} for the bare model."
-            )
-
-
-def _pass_adapter_names(
-    module: nn.Module, args: Any, kwargs: dict[str, Any], names: list[str]
-) -> tuple[Any, dict[str, Any]]:
-    if isinstance(module, AuxiliaryTrainingWrapper):
-        # An adapter without a head of its own uses the model's.
-        own = module._get_available_adapters()
-        names = [name if name in own else BASE_ONLY for name in names]
-    return args, {**kwargs, "adapter_names": names}
+            self._trains_by_row = False
 
 
 def _check_supported(target: nn.Module, config: CDVFTConfig) -> None:

@@ -5,6 +5,7 @@
     native     transforms of a few tokens at a time, by a C library compiled on first use
     chunked    the same with torch's own transforms, on any device
     merged     the dense update as scratch
+    many       another adapter in every row of a batch
     reference  plain torch operations and autograd, in `linear` itself: slow, for tests of the others
 """
 

@@ -74,7 +74,7 @@ def adapted_linear(
         y = torch.addmm(start.to(x.dtype).reshape(-1, len(weight)), x.reshape(-1, x.shape[-1]), weight.T)
         return y.view(start.shape)
     trains = weight.requires_grad or (bias is not None and bias.requires_grad)
-    if trains or not weight.dtype == x.dtype == _arithmetic_dtype(x, factors):
+    if trains or not weight.dtype == x.dtype == arithmetic_dtype(x, factors):
         return F.linear(x, weight, bias) + _adapted(x, None, None, factors, backend)
     return _adapted(x, weight, bias, factors, backend)
 
@@ -98,7 +98,7 @@ def _adapted(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Factors, backend: Backend
 ) -> Tensor:
     _check(x, factors)
-    dtype = _arithmetic_dtype(x, factors)
+    dtype = arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
     if backend == "reference" or is_transformed():
@@ -151,7 +151,8 @@ def is_transformed() -> bool:
     )
 
 
-def _arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:
+def arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:
+    """float64 where the input or a vector has it, else float32."""
     wide = any(t.dtype == torch.float64 for t in (x, *factors.diagonals, *factors.circulants))
     return torch.float64 if wide else torch.float32
 

@@ -1,0 +1,100 @@
+"""Batches whose rows name an adapter of their own by PEFT's `adapter_names`: who is told and who may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
+
+from cdvft.layer import BASE_ONLY, CDVFTLayer
+
+
+@contextmanager
+def handed_out(tuner: nn.Module, names: Sequence[str], beams: int = 1) -> Iterator[None]:
+    """Hand the names to every adapted layer and trained head for one forward or generate call.
+
+    Beam search repeats each input; an encoder still sees the inputs as they came.
+    """
+    model: Any = tuner.model
+    encoder = model.get_encoder() if beams > 1 and hasattr(model, "get_encoder") else None
+    unrepeated = set() if encoder in (None, model) else set(encoder.modules())
+    repeated = [name for name in names for _ in range(beams)]
+    with ExitStack() as handles:
+        for module in _receivers(model):
+            hook = partial(_pass_adapter_names, names=names if module in unrepeated else repeated)
+            handles.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        yield
+
+
+def check_adapter_names(tuner: Any, names: Sequence[str], trains_by_row: bool) -> None:
+    """Check the names of one call, within `training_by_row` or outside it.
+
+    Raises:
+        ValueError: if an adapter is unknown, or the model trains and its rows may not.
+    """
+    if tuner.training and not trains_by_row:
+        raise ValueError(
+            "Cannot pass `adapter_names` when the model is in training mode. Call .eval() first, or train "
+            "within `with model.base_model.training_by_row(adapter_names):`."
+        )
+    if tuner.training and any(getattr(m, "gradient_checkpointing", False) for m in tuner.model.modules()):
+        raise ValueError(
+            "Cannot pass `adapter_names` in training with gradient checkpointing, which calls the layers "
+            "again without them. Call model.gradient_checkpointing_disable() first."
+        )
+    check_known(tuner, names)
+
+
+def check_known(tuner: Any, names: Sequence[str]) -> None:
+    """Check that the model has these adapters.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    unknown = sorted(set(names) - set(tuner.peft_config) - {BASE_ONLY})
+    if unknown:
+        raise ValueError(
+            f"Trying to infer with non-existing adapter(s): {', '.join(unknown)}. "
+            f"Name any of {sorted(tuner.peft_config)}, or {BASE_ONLY!r} for the bare model."
+        )
+
+
+@contextmanager
+def trainable(tuner: Any, names: Sequence[str]) -> Iterator[None]:
+    """Of all that is trainable in the model, only these adapters' vectors and heads; afterwards as before."""
+    before = [(parameter, parameter.requires_grad) for parameter in tuner.parameters()]
+    try:
+        for parameter, _ in before:
+            parameter.requires_grad_(False)
+        tuner.set_requires_grad(names)
+        yield
+    finally:
+        for parameter, flag in before:
+            parameter.requires_grad_(flag)
+
+
+def _receivers(model: nn.Module) -> Iterator[nn.Module]:
+    """Adapted layers and trained heads, without a visit to the vectors of thousands of adapters."""
+    waiting, seen = [model], set()
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if isinstance(module, (CDVFTLayer, AuxiliaryTrainingWrapper)):
+            yield module
+        waiting.extend([module.base_layer] if isinstance(module, CDVFTLayer) else module.children())
+
+
+def _pass_adapter_names(
+    module: nn.Module, args: Any, kwargs: dict[str, Any], names: Sequence[str]
+) -> tuple[Any, dict[str, Any]]:
+    if isinstance(module, AuxiliaryTrainingWrapper):
+        # An adapter without a head of its own uses the model's.
+        own = module._get_available_adapters()
+        names = [name if name in own else BASE_ONLY for name in names]
+    return args, {**kwargs, "adapter_names": names}

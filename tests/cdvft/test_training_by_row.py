@@ -1,0 +1,82 @@
+"""Several adapters trained in one batch: every adapter learns from its own rows alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from peft import get_peft_model
+
+from cdvft import CDVFTConfig
+
+ROWS = ["a", "b", "__base__", "a"]
+
+
+@pytest.fixture
+def two(bert) -> Any:
+    """Two adapters with heads of their own, and one that nobody asks for; b is not active."""
+    settings = {"target_modules": ["query", "value"], "init_weights": False}
+    model = get_peft_model(bert.model(), CDVFTConfig(**settings, modules_to_save=["classifier"]), "a")
+    model.add_adapter("b", CDVFTConfig(**settings, m=3, modules_to_save=["classifier"]))
+    model.add_adapter("idle", CDVFTConfig(**settings))
+    return model
+
+
+def gradients(model: Any) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def of(found: dict[str, torch.Tensor], adapter: str) -> dict[str, torch.Tensor]:
+    return {name: grad for name, grad in found.items() if f".{adapter}." in name}
+
+
+def test_gradients_are_those_of_each_adapter_on_its_own_rows(bert, two) -> None:
+    with two.base_model.training_by_row(["a", "b"]):
+        two.train()
+        for module in two.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        bert.outputs(two, adapter_names=ROWS).square().sum().backward()
+        found = gradients(two)
+    assert {name for name in found if ".idle." in name or "base_layer" in name} == set()
+    for adapter in ("a", "b"):
+        two.zero_grad()
+        two.set_adapter(adapter)
+        outputs = bert.outputs(two)
+        outputs[[row for row, name in enumerate(ROWS) if name == adapter]].square().sum().backward()
+        expected = of(gradients(two), adapter)
+        assert len(expected) == len(of(found, adapter)) > 8
+        for name, grad in expected.items():
+            torch.testing.assert_close(of(found, adapter)[name], grad)
+
+
+def test_what_trained_before_trains_again_afterwards(bert, two) -> None:
+    before = {name for name, p in two.named_parameters() if p.requires_grad}
+    with two.base_model.training_by_row(["b"]):
+        inside = {name for name, p in two.named_parameters() if p.requires_grad}
+    assert inside and all(".b." in name for name in inside)
+    assert {name for name, p in two.named_parameters() if p.requires_grad} == before
+    with pytest.raises(ValueError, match=r"in training mode\. Call \.eval\(\) first, or train within"):
+        bert.outputs(two.train(), adapter_names=ROWS)
+
+
+def test_refusals(bert, two) -> None:
+    with (
+        pytest.raises(ValueError, match=r"non-existing adapter\(s\): c\. Name any of \['a', 'b', 'idle'\]"),
+        two.base_model.training_by_row(["c"]),
+    ):
+        pass
+    two.gradient_checkpointing_enable()
+    with (
+        two.base_model.training_by_row(["a"]),
+        pytest.raises(ValueError, match=r"gradient checkpointing.*gradient_checkpointing_disable\(\)"),
+    ):
+        bert.outputs(two.train(), adapter_names=ROWS)
+
+
+def test_disabled_adapters_leave_a_mixed_batch_to_the_base(bert, two) -> None:
+    two.eval()
+    with two.disable_adapter():
+        expected = bert.outputs(two)
+        torch.testing.assert_close(bert.outputs(two, adapter_names=ROWS), expected)
