@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import peft  # noqa: F401 - whole, before its parts: another thread may still be importing it
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from peft.utils import quantization_extra_repr
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -18,12 +17,14 @@ from cdvft.config import CDVFTConfig
 from cdvft.kernels import Backend, adapted_linear, cd_linear, is_autocast_on
 from cdvft.kernels.decoding import Prepared, can_decode, decode, prepare
 from cdvft.kernels.many import Share, add_by_row
+from cdvft.merging import MergeableLayer
+from cdvft.quantized import device_of, quantization_of
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
 
 
-class CDVFTLayer(BaseTunerLayer):
+class CDVFTLayer(MergeableLayer):
     """The adapters of one layer and the weight update that each of them stands for.
 
     Vectors are float32 whatever the dtype of the base layer.
@@ -32,13 +33,17 @@ class CDVFTLayer(BaseTunerLayer):
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
     other_param_names = ("cdvft_alpha", "cdvft_backend")
 
-    def __init__(self, base_layer: nn.Module) -> None:
+    def __init__(
+        self, base_layer: nn.Module, get_apply_tensor_subclass: Callable[[], Any] | None = None
+    ) -> None:
         self.base_layer = base_layer
+        self.quantization_backend = quantization_of(self.get_base_layer(), get_apply_tensor_subclass)
         self.cdvft_diagonals = nn.ModuleDict()  # adapter -> ParameterList of m vectors
         self.cdvft_circulants = nn.ModuleDict()  # adapter -> ParameterList of m - 1 blocks of vectors
         self.cdvft_alpha: dict[str, float] = {}
         self.cdvft_backend: dict[str, Backend] = {}
         self._prepared: dict[str, Prepared | None] = {}
+        self.merge_error: float | None = None
         self._disable_adapters = False
         self.merged_adapters = []
         dense: Any = self.get_base_layer()
@@ -58,7 +63,7 @@ class CDVFTLayer(BaseTunerLayer):
         """
         d_out, d_in = self.out_features, self.in_features
         parts = partitions(d_out, d_in, config.m, config.block_size)
-        options: dict[str, Any] = {"dtype": torch.float32, "device": self.weight.device}
+        options: dict[str, Any] = {"dtype": torch.float32, "device": device_of(self.get_base_layer())}
         diagonals = [torch.ones(size, **options) for size in (d_in, *[d_out] * (config.m - 1))]
         circulants = [torch.empty(part.q1, part.q2, part.p, **options) for part in parts]
         _initialize(diagonals, circulants, config.init_weights)
@@ -77,7 +82,11 @@ class CDVFTLayer(BaseTunerLayer):
         for name in self.adapter_layer_names:
             vectors = getattr(self, name)
             if adapter_name in vectors and not any(p.is_meta for p in vectors[adapter_name]):
-                vectors[adapter_name].to(device or self.weight.device)
+                vectors[adapter_name].to(device or device_of(self.get_base_layer()))
+
+    def has(self, adapter: str) -> bool:
+        """Whether this layer has that adapter."""
+        return adapter in self.cdvft_circulants
 
     def factors(self, adapter: str) -> Factors:
         """The vectors of an adapter, as they are trained.
@@ -101,59 +110,23 @@ class CDVFTLayer(BaseTunerLayer):
         delta = alpha * cd_product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
         return delta.T if self.weight_is_transposed else delta
 
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Add alpha dW of the named adapters (by default the active ones) to the base weight.
-
-        The sum is taken in float32 or wider and rounded to the base's dtype once.
-
-        Raises:
-            ValueError: if the base weight is quantized or, with `safe_merge`, if the sum is not finite. The
-                base weight is then left as it was.
-        """
-        names = [n for n in check_adapters_to_merge(self, adapter_names) if n in self.cdvft_circulants]
-        if not names:
-            return
-        merged = self._shifted_base_weight(names, sign=1)
-        if safe_merge and not torch.isfinite(merged).all():
-            raise ValueError(
-                f"NaNs detected in the merged weights. The adapter {', '.join(names)} seems to be "
-                "broken: every entry must be finite. Train at a lower learning rate, or load a sound one."
-            )
-        self.set_base_weight(merged)
-        self.merged_adapters.extend(names)
-
-    def unmerge(self) -> None:
-        """Take the merged adapters out of the base weight again, exact up to one rounding to its dtype."""
-        if not self.merged:
-            warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
-            return
-        self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
-        self.merged_adapters.clear()
-
-    @torch.no_grad()
-    def _shifted_base_weight(self, adapters: Sequence[str], sign: int) -> Tensor:
-        weight = self.get_base_weight()
-        if not weight.dtype.is_floating_point or weight.dtype.itemsize < 2:
-            raise ValueError(
-                f"The base weight is stored as {weight.dtype}, but an adapter merges into float16, bfloat16, "
-                "float32 or float64 only. Keep the adapter separate, or merge into an unquantized base model."
-            )
-        shifted = weight.to(torch.promote_types(weight.dtype, torch.float32), copy=True)
-        for adapter in adapters:
-            shifted += sign * self.get_delta_weight(adapter).to(shifted)
-        return shifted.to(weight.dtype)
-
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
         """Always: the update is added to the weight, so a matrix of low rank can approximate it."""
         return True
 
 
 class CDVFTLinear(nn.Module, CDVFTLayer):
-    """A frozen nn.Linear or Conv1D with CDVFT adapters."""
+    """A frozen nn.Linear, Conv1D or quantized layer with CDVFT adapters."""
 
-    def __init__(self, base_layer: nn.Module, adapter_name: str, config: CDVFTConfig) -> None:
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter_name: str,
+        config: CDVFTConfig,
+        get_apply_tensor_subclass: Callable[[], Any] | None = None,
+    ) -> None:
         super().__init__()
-        CDVFTLayer.__init__(self, base_layer)
+        CDVFTLayer.__init__(self, base_layer, get_apply_tensor_subclass)
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config)
 
@@ -221,6 +194,9 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
 
     def __repr__(self) -> str:
         return "cdvft." + super().__repr__()
+
+    def extra_repr(self) -> str:
+        return quantization_extra_repr(self)
 
 
 def _tensors(vectors: nn.ParameterList) -> list[Tensor]:

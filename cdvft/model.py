@@ -12,7 +12,7 @@ from typing import Any
 
 import peft
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_quantization_kwargs
 from peft.utils.error import NoMatchingPeftModuleError
 from peft.utils.other import get_pattern_key
 from torch import nn
@@ -22,6 +22,7 @@ from transformers.pytorch_utils import Conv1D
 from cdvft.config import CDVFTConfig
 from cdvft.layer import CDVFTLayer, CDVFTLinear
 from cdvft.mixed_batches import check_adapter_names, check_known, handed_out, trainable
+from cdvft.quantized import SUPPORTED, is_quantized_linear, quantization_of, tell_merge_errors
 from cdvft.registration import PREFIX
 
 # Query and value as transformers names them before and since version 5; absent names match nothing.
@@ -113,7 +114,7 @@ class CDVFTModel(BaseTuner):
                 target.update_layer(adapter_name, own)
                 return
             _check_supported(target, peft_config)
-            wrapped = CDVFTLinear(target, adapter_name, own)
+            wrapped = CDVFTLinear(target, adapter_name, own, **get_quantization_kwargs(self.model))
         except ValueError as error:
             raise ValueError(f"Layer {current_key!r}: {error}") from None
         if adapter_name not in self.active_adapters:
@@ -136,7 +137,9 @@ class CDVFTModel(BaseTuner):
         dtypes = {
             str(layer.get_base_layer().weight.dtype).removeprefix("torch.")
             for layer in self.model.modules()
-            if isinstance(layer, CDVFTLayer) and adapter_name in layer.cdvft_diagonals
+            if isinstance(layer, CDVFTLayer)
+            and adapter_name in layer.cdvft_diagonals
+            and layer.quantization_backend is None
         }
         half = dtypes & {"bfloat16", "float16"}
         if half and not autocast_adapter_dtype:
@@ -156,10 +159,31 @@ class CDVFTModel(BaseTuner):
         super()._check_merge_allowed()
         owners = Counter(id(p) for module in self.model.modules() for p in module.parameters(recurse=False))
         for module in self.model.modules():
-            if isinstance(module, CDVFTLayer):
+            if isinstance(module, CDVFTLayer) and module.quantization_backend is None:
                 dense: Any = module.get_base_layer()
                 if owners[id(dense.weight)] > 1:
                     dense.weight = nn.Parameter(dense.weight.detach().clone(), dense.weight.requires_grad)
+
+    def merge_adapter(self, adapter_names: list[str] | None = None, safe_merge: bool = False) -> None:
+        """PEFT's; warns of what quantized base weights lose of the update."""
+        super().merge_adapter(adapter_names, safe_merge)
+        tell_merge_errors(self._adapted_layers())
+
+    def _unload_and_optionally_merge(
+        self,
+        merge: bool = True,
+        progressbar: bool = False,
+        safe_merge: bool = False,
+        adapter_names: list[str] | None = None,
+    ) -> Any:
+        """PEFT's; warns of what quantized base weights lose of the update."""
+        layers = self._adapted_layers()
+        unloaded: Any = super()._unload_and_optionally_merge(merge, progressbar, safe_merge, adapter_names)
+        tell_merge_errors(layers)
+        return unloaded
+
+    def _adapted_layers(self) -> dict[str, CDVFTLayer]:
+        return {name: layer for name, layer in self.model.named_modules() if isinstance(layer, CDVFTLayer)}
 
     @contextmanager
     def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
@@ -196,12 +220,14 @@ class CDVFTModel(BaseTuner):
 
 def _check_supported(target: nn.Module, config: CDVFTConfig) -> None:
     dense = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
+    if quantization_of(dense) is not None:
+        return
     # nn.MultiheadAttention reads its projection's weight and never calls it: an adapter would be ignored.
     if not isinstance(dense, (nn.Linear, Conv1D)) or isinstance(dense, NonDynamicallyQuantizableLinear):
         raise ValueError(
             f"Target module of type {type(dense).__name__} is not supported. CDVFT adapts nn.Linear "
-            "and transformers' Conv1D, both outside nn.MultiheadAttention. Take it out of target_modules, or "
-            "name it in exclude_modules."
+            "and transformers' Conv1D, both outside nn.MultiheadAttention, and linear layers quantized by "
+            f"{', '.join(SUPPORTED)}. Take it out of target_modules, or name it in exclude_modules."
         )
     if config.fan_in_fan_out is not None and config.fan_in_fan_out != isinstance(dense, Conv1D):
         warnings.warn(
@@ -213,6 +239,10 @@ def _check_supported(target: nn.Module, config: CDVFTConfig) -> None:
 
 
 def _advice(model: nn.Module) -> str:
-    layers = (name for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D)))
+    layers = (
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D)) or is_quantized_linear(module)
+    )
     names = sorted({name.rsplit(".", 1)[-1] for name in layers})
     return f"Linear layers of this model are named {names}: put some of them into target_modules."

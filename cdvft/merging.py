@@ -1,0 +1,87 @@
+"""Adding updates to a frozen weight and taking them out again, quantized or not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from torch import Tensor
+
+from cdvft.quantized import check_mergeable, lay_out_for_reading, relative_error
+
+
+class MergeableLayer(BaseTunerLayer):
+    """A layer whose adapters can be added to its base weight."""
+
+    merge_error: float | None
+
+    def has(self, adapter: str) -> bool:
+        """Whether this layer has that adapter."""
+        raise NotImplementedError
+
+    def get_base_weight(self) -> Tensor:
+        """The base weight, dequantized where it is quantized."""
+        lay_out_for_reading(self.get_base_layer())
+        return super().get_base_weight()
+
+    def get_delta_weight(self, adapter: str) -> Tensor:
+        """An adapter's update, laid out as the base weight."""
+        raise NotImplementedError
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Add alpha dW of the named adapters (by default the active ones) to the base weight.
+
+        The sum is taken in float32 or wider and rounded once, to the base's dtype or its quantized values.
+        What the latter did to the update stands in `merge_error`: its norm over the update's.
+
+        Raises:
+            ValueError: if the base weight is quantized in a way that cannot be merged into or, with
+                `safe_merge`, if the sum is not finite. The base weight is then left as it was.
+        """
+        names = [n for n in check_adapters_to_merge(self, adapter_names) if self.has(n)]
+        if not names:
+            return
+        merged = self._shifted_base_weight(names, sign=1)
+        if safe_merge and not torch.isfinite(merged).all():
+            raise ValueError(
+                f"NaNs detected in the merged weights. The adapter {', '.join(names)} seems to be "
+                "broken: every entry must be finite. Train at a lower learning rate, or load a sound one."
+            )
+        before = None if self.quantization_backend is None else self.get_base_weight()
+        self.set_base_weight(merged)
+        if before is not None:
+            self.merge_error = relative_error(self.get_base_weight(), merged, before)
+        self.merged_adapters.extend(names)
+
+    def unmerge(self) -> None:
+        """Take the merged adapters out of the base weight again.
+
+        Exact up to one rounding to its dtype or quantized values.
+        """
+        if not self.merged:
+            warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
+            return
+        self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
+        self.merged_adapters.clear()
+        self.merge_error = None
+
+    @torch.no_grad()
+    def _shifted_base_weight(self, adapters: Sequence[str], sign: int) -> Tensor:
+        check_mergeable(self.quantization_backend)
+        try:
+            weight = self.get_base_weight()
+        except NotImplementedError as error:  # some of torchao's weights are for forward passes only
+            raise ValueError(
+                f"{error} Keep the adapter separate, or merge into an unquantized base."
+            ) from None
+        if not weight.dtype.is_floating_point or weight.dtype.itemsize < 2:
+            raise ValueError(
+                f"The base weight is stored as {weight.dtype}, but an adapter merges into float16, bfloat16, "
+                "float32 or float64 only. Keep the adapter separate, or merge into an unquantized base model."
+            )
+        shifted = weight.to(torch.promote_types(weight.dtype, torch.float32), copy=True)
+        for adapter in adapters:
+            shifted += sign * self.get_delta_weight(adapter).to(shifted)
+        return shifted.to(weight.dtype)

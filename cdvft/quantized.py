@@ -1,0 +1,108 @@
+"""Frozen layers with quantized weights: PEFT's backends for them, and what merging costs there."""
+
+from __future__ import annotations
+
+import statistics
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from peft.utils import resolve_quantization_backend
+from peft.utils.quantization_utils import QuantizationBackend
+from torch import Tensor, nn
+
+SUPPORTED = ("bnb 4bit", "bnb 8bit", "torchao", "hqq", "gptq", "awq")
+"""PEFT's names of the backends whose layers can be adapted; all but the last two can be merged into."""
+
+
+def quantization_of(
+    dense: nn.Module, get_apply_tensor_subclass: Callable[[], Any] | None = None
+) -> QuantizationBackend | None:
+    """PEFT's backend for a layer with a quantized weight, None for others.
+
+    Args:
+        dense: the frozen layer
+        get_apply_tensor_subclass: how torchao quantizes again, from transformers' TorchAoConfig; without it,
+            as after `torchao.quantize_`, layers can be adapted and not merged into
+
+    Raises:
+        ValueError: if the backend is none of `SUPPORTED`.
+    """
+    known = get_apply_tensor_subclass or _unknown
+    backend = resolve_quantization_backend(dense, get_apply_tensor_subclass=known)
+    if backend is None:
+        return None
+    if backend.backend_name not in SUPPORTED:
+        raise ValueError(
+            f"The weight is quantized by {backend.backend_name}, but CDVFT adapts layers quantized by "
+            f"{', '.join(SUPPORTED)}. Load the base model with one of those, or unquantized."
+        )
+    if backend.backend_name == "torchao" and known is _unknown:
+        backend.supports_merge = False
+    return backend
+
+
+def is_quantized_linear(module: nn.Module) -> bool:
+    """Whether a supported backend holds this module's weight."""
+    try:
+        return quantization_of(module) is not None
+    except ValueError:
+        return False
+
+
+def device_of(dense: Any) -> torch.device:
+    """Where a layer's weight lies, under whatever name its backend keeps it."""
+    held = (getattr(dense, name, None) for name in ("weight", "qweight", "W_q"))
+    return next(weight.device for weight in held if weight is not None)
+
+
+def check_mergeable(backend: QuantizationBackend | None) -> None:
+    """Check that a weight can be read, shifted and quantized again.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    if backend is not None and not backend.supports_merge:
+        raise ValueError(
+            f"The base weight is quantized by {backend.backend_name} in a way that cannot be done again. An "
+            "adapter merges into bnb 4bit, bnb 8bit and hqq, and into torchao where transformers' "
+            "TorchAoConfig loaded the model. Keep the adapter separate, or merge into an unquantized base."
+        )
+
+
+def lay_out_for_reading(dense: Any) -> None:
+    """Undo what bitsandbytes does to 4 bit weights in its first forward pass of evaluation on some CPUs.
+
+    It orders them for AVX-512 then, which its own dequantization does not know: merging would read noise. Its
+    `state_dict` puts them in order in place.
+    """
+    state = getattr(getattr(dense, "weight", None), "quant_state", None)
+    if getattr(state, "packing_format_for_cpu", False):
+        dense.state_dict()
+
+
+def relative_error(stored: Tensor, wanted: Tensor, before: Tensor) -> float:
+    """What rounding did to an update: |stored - wanted| / |wanted - before|, in the Frobenius norm."""
+    return ((stored - wanted).float().norm() / (wanted - before).float().norm()).item()
+
+
+def tell_merge_errors(layers: Mapping[str, Any]) -> None:
+    """Warn once of how much of the updates was lost where weights are quantized; say nothing elsewhere."""
+    errors = {name: layer.merge_error for name, layer in layers.items() if layer.merge_error is not None}
+    if not errors:
+        return
+    worst = max(errors, key=lambda name: errors[name])
+    kinds = sorted({layers[name].quantization_backend.backend_name for name in errors})
+    warnings.warn(
+        f"Merged into weights quantized by {', '.join(kinds)}: rounding to their values changed the update "
+        f"by {statistics.median(errors.values()):.1%} of its norm in the median layer and by "
+        f"{errors[worst]:.1%} in {worst!r}. Unmerging rounds again. Keep the adapter separate where that is "
+        "too much.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _unknown() -> Any:
+    raise ValueError("How this weight was quantized is not known.")

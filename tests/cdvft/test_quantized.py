@@ -1,0 +1,197 @@
+"""Frozen layers with quantized weights: adapted, trained, saved, loaded, merged with the error told.
+
+`Rounded` stands in for the packages, so that this runs everywhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from peft.utils.quantization_utils import ForwardOnlyQuantizationBackend, QuantizationBackend
+from torch import Tensor, nn
+
+from cdvft import CDVFTConfig, CDVFTLinear, quantized
+
+D = 24
+
+
+class Rounded(nn.Module):
+    """A linear layer, no nn.Linear, whose weight is kept in whole numbers and one scale a row."""
+
+    def __init__(self, weight: Tensor, most: int = 127) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.most = most
+        self.store(weight)
+
+    def store(self, weight: Tensor) -> None:
+        self.scale = weight.abs().amax(1, keepdim=True) / self.most
+        self.qweight = nn.Parameter((weight / self.scale).round().to(torch.int8), requires_grad=False)
+
+    def dequantized(self) -> Tensor:
+        return self.qweight * self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.dequantized().T
+
+
+class RoundedBackend(QuantizationBackend):
+    supports_merge = True
+    backend_name = "hqq"
+    layer_type = "linear"
+
+    def get_base_weight(self, base_layer: Any) -> Tensor:
+        return base_layer.dequantized()
+
+    def set_base_weight(self, peft_layer: Any, weight_data: Tensor) -> None:
+        peft_layer.get_base_layer().store(weight_data)
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> QuantizationBackend:
+    """What PEFT answers for a `Rounded` layer."""
+    one = RoundedBackend()
+    real = quantized.resolve_quantization_backend
+    monkeypatch.setattr(
+        quantized,
+        "resolve_quantization_backend",
+        lambda layer, **more: one if isinstance(layer, Rounded) else real(layer, **more),
+    )
+    return one
+
+
+class Net(nn.Module):
+    def __init__(self, most: int = 127) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.query = Rounded(torch.randn(D, D), most)
+        self.head = nn.Linear(D, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.query(x)))
+
+
+def adapted(net: nn.Module | None = None, **settings: object) -> PeftModel:
+    options = {"target_modules": ["query"], "init_weights": False, "alpha": 0.3, **settings}
+    return get_peft_model(net or Net(), CDVFTConfig(**options))
+
+
+def inputs() -> Tensor:
+    return torch.randn(5, D, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_update_is_added_to_what_the_quantized_layer_gives(backend: QuantizationBackend) -> None:
+    model = adapted()
+    layer = model.base_model.model.query
+    assert isinstance(layer, CDVFTLinear)
+    x = inputs()
+    expected = x @ (layer.base_layer.dequantized() + layer.get_delta_weight("default")).T
+    torch.testing.assert_close(layer(x), expected)
+    assert model.get_model_status().quantization_backend == "hqq"
+    assert "hqq" in repr(model)
+
+
+def test_trained_saved_and_loaded(backend: QuantizationBackend, tmp_path: Any) -> None:
+    model = adapted(init_weights=True, alpha=1.0)
+    before = copy.deepcopy(model.base_model.model.query.base_layer.state_dict())
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    target, losses = torch.randint(3, (5,), generator=torch.Generator().manual_seed(2)), []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(inputs()), target)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+    after = model.base_model.model.query.base_layer.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(Net(), tmp_path)
+    torch.testing.assert_close(again(inputs()), model(inputs()))
+
+
+@pytest.mark.parametrize(("most", "low", "high"), [(127, 0.001, 0.2), (7, 0.05, 1.0)])
+def test_merging_says_what_rounding_did_to_the_update(
+    backend: QuantizationBackend, most: int, low: float, high: float
+) -> None:
+    model = adapted(Net(most))
+    layer = model.base_model.model.query
+    weight, delta = layer.base_layer.dequantized(), layer.get_delta_weight("default").detach()
+    with pytest.warns(UserWarning, match=r"quantized by hqq: rounding.* changed the update by") as told:
+        model.merge_adapter()
+    lost = (layer.base_layer.dequantized() - weight - delta).norm() / delta.norm()
+    assert low < lost < high
+    assert layer.merge_error == pytest.approx(lost.item(), rel=1e-4)
+    sentence = next(str(w.message) for w in told if "rounding" in str(w.message))
+    assert f"{lost:.1%} of its norm in the median layer and by {lost:.1%} in 'query'" in sentence
+    model.unmerge_adapter()
+    assert layer.merge_error is None
+    step = layer.base_layer.scale.max()
+    assert (layer.base_layer.dequantized() - weight).abs().max() <= 1.01 * step  # rounded twice
+
+
+def test_merged_and_unloaded_tells_it_too(backend: QuantizationBackend) -> None:
+    model = adapted()
+    expected = model(inputs())
+    with pytest.warns(UserWarning, match=r"by \d+\.\d% in 'query'"):
+        plain = model.merge_and_unload()
+    assert isinstance(plain.query, Rounded)
+    torch.testing.assert_close(plain(inputs()), expected, atol=0.1, rtol=0.1)
+
+
+def test_nothing_is_told_where_nothing_is_quantized() -> None:
+    net = nn.Sequential()
+    net.add_module("query", nn.Linear(D, D))
+    model = adapted(net)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.merge_adapter()
+    assert model.base_model.model.query.merge_error is None
+
+
+def test_a_broken_adapter_is_refused_before_anything_is_rounded(backend: QuantizationBackend) -> None:
+    model = adapted()
+    layer = model.base_model.model.query
+    layer.cdvft_diagonals["default"][0].data[0] = torch.nan
+    before = layer.base_layer.dequantized()
+    with pytest.raises(ValueError, match="NaNs detected in the merged weights"):
+        model.merge_adapter(safe_merge=True)
+    assert torch.equal(layer.base_layer.dequantized(), before)
+
+
+def test_what_cannot_be_quantized_again_can_be_adapted_and_not_merged(
+    backend: QuantizationBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        quantized, "resolve_quantization_backend", lambda *_, **__: ForwardOnlyQuantizationBackend("gptq")
+    )
+    model = adapted()
+    model(inputs()).sum().backward()
+    with pytest.raises(
+        ValueError, match=r"quantized by gptq.*merges into bnb 4bit, bnb 8bit and hqq.*Keep the"
+    ):
+        model.merge_adapter()
+
+
+def test_a_backend_that_nobody_tried_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        quantized, "resolve_quantization_backend", lambda *_, **__: ForwardOnlyQuantizationBackend("eetq")
+    )
+    with pytest.raises(
+        ValueError, match=r"'query'.*quantized by eetq, but.*bnb 4bit, bnb 8bit, torchao, hqq"
+    ):
+        adapted()
+
+
+def test_a_second_adapter_lies_where_the_weight_lies(backend: QuantizationBackend) -> None:
+    model = adapted()
+    model.add_adapter("other", CDVFTConfig(target_modules=["query"], init_weights=False))
+    mixed = model.eval()(inputs(), adapter_names=["default", "other", "__base__", "other", "default"])
+    for row, name in enumerate(["default", "other"]):
+        model.set_adapter(name)
+        torch.testing.assert_close(mixed[row], model(inputs())[row])
