@@ -19,17 +19,29 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from cdvft.circulant import Factors
     from cdvft.config import CDVFTConfig
+    from cdvft.conv2d import CDVFTConv2d
+    from cdvft.hotswap import hotswap_adapter
     from cdvft.layer import CDVFTLayer, CDVFTLinear
     from cdvft.model import CDVFTModel
 
-__all__ = ["CDVFTConfig", "CDVFTLayer", "CDVFTLinear", "CDVFTModel", "Factors"]
+__all__ = [
+    "CDVFTConfig",
+    "CDVFTConv2d",
+    "CDVFTLayer",
+    "CDVFTLinear",
+    "CDVFTModel",
+    "Factors",
+    "hotswap_adapter",
+]
 
 _MODULES = {
     "CDVFTConfig": "config",
+    "CDVFTConv2d": "conv2d",
     "CDVFTLayer": "layer",
     "CDVFTLinear": "layer",
     "CDVFTModel": "model",
     "Factors": "circulant",
+    "hotswap_adapter": "hotswap",
 }
 _SUBMODULES = {"blocks", "circulant", "config", "cost", "factors", "kernels", "layer", "model"}
 

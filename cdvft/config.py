@@ -41,8 +41,15 @@ class CDVFTConfig(peft.PeftConfig):
         m_pattern: numbers of diagonals that differ from `m`, by layer name or regular expression.
         block_size_pattern: block sizes that differ from `block_size`, by layer name or regular expression.
         alpha_pattern: alphas that differ from `alpha`, by layer name or regular expression.
+        cdvft_dropout: share of the entries of x that are hidden from the update in training; W sees them all.
+            The circulant spreads the others over the whole output, as LoRA's first matrix does.
         bias: "none", "all", or "cdvft_only" (those of the adapted layers): the biases to train.
         modules_to_save: layers besides the adapted ones to train and save, such as a new head.
+        trainable_token_indices: tokens whose embeddings are trained and saved besides, as a list or by the
+            name of the embedding.
+        ensure_weight_tying: whether an output embedding that shares the input embedding's weight shares what
+            `modules_to_save` or `trainable_token_indices` train of it.
+        target_parameters: refused; the experts of a mixture are parameters and no layers.
         layers_to_transform: indexes of the layers to adapt, where `target_modules` is a list.
         layers_pattern: name of the list of layers that those indexes count.
         fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
@@ -63,8 +70,12 @@ class CDVFTConfig(peft.PeftConfig):
     m_pattern: dict[str, int] = field(default_factory=dict)
     block_size_pattern: dict[str, int] = field(default_factory=dict)
     alpha_pattern: dict[str, float] = field(default_factory=dict)
+    cdvft_dropout: float = 0.0
     bias: str = "none"
     modules_to_save: list[str] | None = None
+    trainable_token_indices: list[int] | dict[str, list[int]] | None = None
+    ensure_weight_tying: bool = False
+    target_parameters: list[str] | None = None
     layers_to_transform: list[int] | int | None = None
     layers_pattern: list[str] | str | None = None
     fan_in_fan_out: bool | None = None
@@ -80,6 +91,7 @@ class CDVFTConfig(peft.PeftConfig):
         self._check_pattern("m_pattern", _check_m)
         self._check_pattern("block_size_pattern", _check_block_size)
         self._check_pattern("alpha_pattern", _check_alpha)
+        _check_dropout("cdvft_dropout", self.cdvft_dropout)
         self._check_choices()
         self._check_targets()
 
@@ -114,6 +126,12 @@ class CDVFTConfig(peft.PeftConfig):
             )
 
     def _check_targets(self) -> None:
+        if self.target_parameters:
+            raise ValueError(
+                f"target_parameters is {self.target_parameters!r}, but CDVFT adapts layers and no "
+                "parameters, so that the experts of a mixture stay as they are. Name layers, such as those "
+                "of attention, in target_modules, or adapt the experts by LoRA."
+            )
         for name in ("target_modules", "exclude_modules"):
             if isinstance(getattr(self, name), list):
                 setattr(self, name, set(getattr(self, name)))
@@ -162,4 +180,12 @@ def _check_alpha(name: str, value: object) -> None:
         raise ValueError(
             f"{name} is {value!r}, but the scale of the update must be a finite number other than 0. "
             "Use 1.0, the usual choice."
+        )
+
+
+def _check_dropout(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise ValueError(
+            f"{name} is {value!r}, but the share of dropped entries must be a number from 0 up to, not "
+            "including, 1. Use 0.0 to drop nothing."
         )

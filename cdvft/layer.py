@@ -9,6 +9,7 @@ import peft  # noqa: F401 - whole, before its parts: another thread may still be
 import torch
 from peft.utils import quantization_extra_repr
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.blocks import partitions
@@ -31,7 +32,7 @@ class CDVFTLayer(MergeableLayer):
     """
 
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
-    other_param_names = ("cdvft_alpha", "cdvft_backend")
+    other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_terms")
 
     def __init__(
         self, base_layer: nn.Module, get_apply_tensor_subclass: Callable[[], Any] | None = None
@@ -42,6 +43,8 @@ class CDVFTLayer(MergeableLayer):
         self.cdvft_circulants = nn.ModuleDict()  # adapter -> ParameterList of m - 1 blocks of vectors
         self.cdvft_alpha: dict[str, float] = {}
         self.cdvft_backend: dict[str, Backend] = {}
+        self.cdvft_dropout: dict[str, float] = {}
+        self.cdvft_terms: dict[str, dict[str, float]] = {}  # a sum of adapters -> their weights
         self._prepared: dict[str, Prepared | None] = {}
         self.merge_error: float | None = None
         self._disable_adapters = False
@@ -50,6 +53,8 @@ class CDVFTLayer(MergeableLayer):
         self.weight_is_transposed = isinstance(dense, Conv1D)
         if self.weight_is_transposed:
             self.in_features, self.out_features = dense.nx, dense.nf
+        elif isinstance(dense, nn.Conv2d):
+            self.in_features, self.out_features = dense.in_channels, dense.out_channels
         else:
             self.in_features, self.out_features = dense.in_features, dense.out_features
 
@@ -71,6 +76,7 @@ class CDVFTLayer(MergeableLayer):
         self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)
         self.cdvft_alpha[adapter_name] = float(config.alpha)
         self.cdvft_backend[adapter_name] = config.backend
+        self.cdvft_dropout[adapter_name] = config.cdvft_dropout
         trains = adapter_name in self.active_adapters and not config.inference_mode
         for vectors in (self.cdvft_diagonals, self.cdvft_circulants):
             vectors[adapter_name].requires_grad_(trains)
@@ -85,11 +91,17 @@ class CDVFTLayer(MergeableLayer):
                 vectors[adapter_name].to(device or device_of(self.get_base_layer()))
 
     def has(self, adapter: str) -> bool:
-        """Whether this layer has that adapter."""
-        return adapter in self.cdvft_circulants
+        """Whether this layer has that adapter, or a part of it where it stands for several."""
+        return bool(self.terms(adapter))
 
-    def factors(self, adapter: str) -> Factors:
-        """The vectors of an adapter, as they are trained.
+    def terms(self, adapter: str) -> list[tuple[str, float]]:
+        """The adapters of this layer that one stands for, and their weights: itself, a sum's, or none."""
+        if adapter in self.cdvft_circulants:
+            return [(adapter, 1.0)]
+        return list(self.cdvft_terms.get(adapter, {}).items())
+
+    def factors(self, adapter: str, weight: float = 1.0) -> Factors:
+        """The vectors of an adapter, as they are trained; alpha times a weight.
 
         Raises:
             ValueError: if this layer has no such adapter.
@@ -101,13 +113,12 @@ class CDVFTLayer(MergeableLayer):
             )
         diagonals: Any = self.cdvft_diagonals[adapter]
         circulants: Any = self.cdvft_circulants[adapter]
-        return Factors(_tensors(diagonals), _tensors(circulants), self.cdvft_alpha[adapter])
+        return Factors(_tensors(diagonals), _tensors(circulants), weight * self.cdvft_alpha[adapter])
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """alpha dW in float32 or wider, laid out as the base weight: (d_out, d_in), transposed for Conv1D."""
-        diagonals, circulants, alpha = self.factors(adapter)
-        dtype = torch.promote_types(diagonals[0].dtype, torch.float32)
-        delta = alpha * cd_product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
+        delta = sum(_dense(self.factors(*term)) for term in self.terms(adapter) or [(adapter, 1.0)])
+        assert isinstance(delta, Tensor)
         return delta.T if self.weight_is_transposed else delta
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
@@ -141,23 +152,33 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         if self.disable_adapters and self.merged:
             self.unmerge()
         if adapter_names is not None and not self.disable_adapters:
-            return add_by_row(self.base_layer(x, *args, **kwargs), x, self._shares(adapter_names))
+            return add_by_row(self._base(x, *args, **kwargs), x, self._shares(adapter_names))
         active = [] if self.disable_adapters or self.merged else self.active_adapters
-        adapters = [adapter for adapter in active if adapter in self.cdvft_circulants]
+        terms = [term for adapter in active for term in self.terms(adapter)]
         base: Any = self.base_layer
-        if adapters and not (args or kwargs) and _is_plain(base) and not is_autocast_on(x.device.type):
+        in_one_step = terms and not (args or kwargs) and _is_plain(base) and not self._drops(terms)
+        if in_one_step and not is_autocast_on(x.device.type):
             weight = base.weight.T if self.weight_is_transposed else base.weight
-            first = adapters.pop(0)
-            if not adapters and (prepared := self._prepared_for(x, weight, first)):
-                return decode(x, weight, base.bias, prepared, self.cdvft_alpha[first])
-            result = adapted_linear(x, weight, base.bias, self.factors(first), self.cdvft_backend[first])
+            first, share = terms.pop(0)
+            if not terms and (prepared := self._prepared_for(x, weight, first)):
+                return decode(x, weight, base.bias, prepared, share * self.cdvft_alpha[first])
+            factors, backend = self.factors(first, share), self.cdvft_backend[first]
+            result = adapted_linear(x, weight, base.bias, factors, backend)
             dtype = x.dtype
         else:
-            result = base(x, *args, **kwargs)
+            result = self._base(x, *args, **kwargs)
             dtype = result.dtype
-        for adapter in adapters:
-            result = result + cd_linear(x, *self.factors(adapter), self.cdvft_backend[adapter])
+        for adapter, share in terms:
+            kept = F.dropout(x, self.cdvft_dropout[adapter], self.training)
+            result = result + cd_linear(kept, *self.factors(adapter, share), self.cdvft_backend[adapter])
         return result.to(dtype)
+
+    def _base(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return self.base_layer(x, *args, **kwargs)
+
+    def _drops(self, terms: list[tuple[str, float]]) -> bool:
+        """Whether an update sees an input of its own, with entries dropped."""
+        return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in terms)
 
     def _prepared_for(self, x: Tensor, weight: Tensor, adapter: str) -> Prepared | None:
         """What `decode` needs, made anew when the adapter's vectors are others; None where it cannot."""
@@ -184,13 +205,12 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             )
 
     def _shares(self, adapter_names: list[str]) -> list[Share]:
-        """The rows of each adapter that this layer has."""
-        known = self.cdvft_circulants
-        rows: dict[str, list[int]] = {}
+        """The rows of each adapter that this layer has, and its weight there."""
+        rows: dict[tuple[str, float], list[int]] = {}
         for row, name in enumerate(adapter_names):
-            if name in known:
-                rows.setdefault(name, []).append(row)
-        return [Share(self.factors(name), self.cdvft_backend[name], own) for name, own in rows.items()]
+            for term in self.terms(name):
+                rows.setdefault(term, []).append(row)
+        return [Share(self.factors(*term), self.cdvft_backend[term[0]], own) for term, own in rows.items()]
 
     def __repr__(self) -> str:
         return "cdvft." + super().__repr__()
@@ -206,6 +226,13 @@ def _tensors(vectors: nn.ParameterList) -> list[Tensor]:
         return [own[str(place)] for place in range(len(vectors))]  # type: ignore[misc]
     except KeyError:  # sharding leaves plain tensors in their places
         return list(vectors)
+
+
+def _dense(factors: Factors) -> Tensor:
+    """alpha dW in float32 or wider: (d_out, d_in)."""
+    diagonals, circulants, alpha = factors
+    dtype = torch.promote_types(diagonals[0].dtype, torch.float32)
+    return alpha * cd_product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
 
 
 def _is_plain(base: nn.Module) -> bool:

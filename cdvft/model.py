@@ -7,41 +7,22 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import peft
-from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_quantization_kwargs
+from peft.tuners.lora import LoraModel
+from peft.tuners.tuners_utils import BaseTuner
+from peft.utils import get_quantization_kwargs
 from peft.utils.error import NoMatchingPeftModuleError
-from peft.utils.other import get_pattern_key
 from torch import nn
-from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
-from transformers.pytorch_utils import Conv1D
 
-from cdvft.config import CDVFTConfig
+from cdvft.conv2d import CDVFTConv2d
 from cdvft.layer import CDVFTLayer, CDVFTLinear
 from cdvft.mixed_batches import check_adapter_names, check_known, handed_out, trainable
-from cdvft.quantized import SUPPORTED, is_quantized_linear, quantization_of, tell_merge_errors
+from cdvft.quantized import tell_merge_errors
 from cdvft.registration import PREFIX
-
-# Query and value as transformers names them before and since version 5; absent names match nothing.
-QUERY_AND_VALUE = ["query", "value", "q_proj", "v_proj"]
-DEFAULT_TARGETS: dict[str, Any] = {
-    **dict.fromkeys(
-        ("beit", "clip", "deit", "dinov2", "siglip", "siglip2", "smollm3", "swin", "vit", "whisper"),
-        QUERY_AND_VALUE,
-    ),
-    "phi3": ["qkv_proj"],
-    "modernbert": ["Wqkv"],
-    "convnext": ["pwconv1", "pwconv2"],
-    "convnextv2": ["pwconv1", "pwconv2"],
-    **TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
-}
-"""Layers adapted by default, by model type: those that PEFT gives LoRA, where it has any.
-
-Elsewhere query and value, or the one layer that makes both; of ConvNeXt, which has neither, what is linear.
-"""
+from cdvft.targets import DEFAULT_TARGETS, advice, check_matched, check_supported, settings_of_layer
+from cdvft.weighted import add_weighted, check_deletable, check_savable
 
 
 class CDVFTModel(BaseTuner):
@@ -60,13 +41,16 @@ class CDVFTModel(BaseTuner):
         """Wrap the targets of an adapter; says what could be targeted where nothing was.
 
         Raises:
-            ValueError: if no layer matches, or one that matches is unsupported or of unsuitable size.
+            ValueError: if a name matches no layer, or one that matches is unsupported or of unsuitable size.
         """
+        config: Any = self.peft_config[adapter_name]
+        named = config.target_modules
+        if isinstance(named, (list, set)) and kwargs.get("state_dict") is None:
+            check_matched(named, model)
         try:
             super().inject_adapter(model, adapter_name, *args, **kwargs)
         except NoMatchingPeftModuleError as error:
-            raise NoMatchingPeftModuleError(f"{error} {_advice(model)}") from None
-        config: Any = self.peft_config[adapter_name]
+            raise NoMatchingPeftModuleError(f"{error} {advice(model)}") from None
         for name in ("m_pattern", "block_size_pattern"):  # PEFT itself does so for alpha_pattern
             unmatched = [
                 pattern
@@ -87,7 +71,7 @@ class CDVFTModel(BaseTuner):
         except ValueError as error:
             kind = model_config.get("model_type")
             raise ValueError(
-                f"{error}: there is no default for model type {kind!r}. {_advice(self.model)}"
+                f"{error}: there is no default for model type {kind!r}. {advice(self.model)}"
             ) from None
 
     def _create_and_replace(  # noqa: PLR0917 - PEFT's signature
@@ -100,21 +84,14 @@ class CDVFTModel(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        def setting(pattern: dict[str, Any], default: Any) -> Any:
-            return pattern.get(get_pattern_key(list(pattern), current_key), default)
-
-        own = replace(
-            peft_config,
-            m=setting(peft_config.m_pattern, peft_config.m),
-            block_size=setting(peft_config.block_size_pattern, peft_config.block_size),
-            alpha=setting(peft_config.alpha_pattern, peft_config.alpha),
-        )
+        own = settings_of_layer(peft_config, current_key)
         try:
             if isinstance(target, CDVFTLayer):
                 target.update_layer(adapter_name, own)
                 return
-            _check_supported(target, peft_config)
-            wrapped = CDVFTLinear(target, adapter_name, own, **get_quantization_kwargs(self.model))
+            check_supported(target, peft_config)
+            wrapper = CDVFTConv2d if isinstance(target, nn.Conv2d) else CDVFTLinear
+            wrapped = wrapper(target, adapter_name, own, **get_quantization_kwargs(self.model))
         except ValueError as error:
             raise ValueError(f"Layer {current_key!r}: {error}") from None
         if adapter_name not in self.active_adapters:
@@ -163,6 +140,63 @@ class CDVFTModel(BaseTuner):
                 dense: Any = module.get_base_layer()
                 if owners[id(dense.weight)] > 1:
                     dense.weight = nn.Parameter(dense.weight.detach().clone(), dense.weight.requires_grad)
+
+    def _add_modules_to_save_to_tie(self, peft_config: Any, tied_weight_keys: list[str]) -> None:
+        """LoRA's way: the input embedding is trained, and what shares its weight shares the trained one."""
+        lora: Any = LoraModel
+        lora._add_modules_to_save_to_tie(self, peft_config, tied_weight_keys)
+
+    def _add_targets_to_tie(self, peft_config: Any, tied_weight_keys: list[str]) -> None:
+        raise ValueError(
+            f"ensure_weight_tying is True and target_modules names an embedding or a layer tied to it "
+            f"({sorted(tied_weight_keys)}), but CDVFT adapts no embeddings. Train them by modules_to_save or "
+            "trainable_token_indices, or leave ensure_weight_tying out."
+        )
+
+    def add_weighted_adapter(
+        self,
+        adapters: Sequence[str],
+        weights: Sequence[float],
+        adapter_name: str,
+        combination_type: str = "cat",
+    ) -> None:
+        """Add an adapter whose update is sum_i w_i dW_i of others, exactly, and stays so as they change.
+
+        It has no vectors of its own: it is active, merged, named in a mixed batch or converted to LoRA as
+        any other, and cannot be saved. `peft.convert_to_lora(model, 0.99, adapter_name)` makes a LoRA
+        adapter of it that keeps 99 % of its energy.
+
+        Args:
+            adapters: names; other sums may be among them
+            weights: one each
+            adapter_name: of the sum
+            combination_type: "cat", PEFT's name of the exact sum
+
+        Raises:
+            ValueError: if a name or weight does not fit, or another combination is asked for.
+        """
+        if combination_type != "cat":
+            raise ValueError(
+                f"combination_type is {combination_type!r}, but sums are exact here: 'cat' is the only one. "
+                "For a low rank, convert the sum by peft.convert_to_lora(model, rank, adapter_name)."
+            )
+        add_weighted(self, adapters, weights, adapter_name)
+
+    def delete_adapter(self, adapter_name: str) -> None:
+        """PEFT's; refuses to delete what a sum needs.
+
+        Raises:
+            ValueError: if the adapter is unknown, merged, or part of a sum.
+        """
+        check_deletable(self, adapter_name)
+        super().delete_adapter(adapter_name)
+
+    @classmethod
+    def _get_adapter_state_dict(
+        cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        check_savable(model, adapter_name)
+        return super()._get_adapter_state_dict(model, config, adapter_name, *args, **kwargs)
 
     def merge_adapter(self, adapter_names: list[str] | None = None, safe_merge: bool = False) -> None:
         """PEFT's; warns of what quantized base weights lose of the update."""
@@ -216,33 +250,3 @@ class CDVFTModel(BaseTuner):
                 yield
         finally:
             self._trains_by_row = False
-
-
-def _check_supported(target: nn.Module, config: CDVFTConfig) -> None:
-    dense = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
-    if quantization_of(dense) is not None:
-        return
-    # nn.MultiheadAttention reads its projection's weight and never calls it: an adapter would be ignored.
-    if not isinstance(dense, (nn.Linear, Conv1D)) or isinstance(dense, NonDynamicallyQuantizableLinear):
-        raise ValueError(
-            f"Target module of type {type(dense).__name__} is not supported. CDVFT adapts nn.Linear "
-            "and transformers' Conv1D, both outside nn.MultiheadAttention, and linear layers quantized by "
-            f"{', '.join(SUPPORTED)}. Take it out of target_modules, or name it in exclude_modules."
-        )
-    if config.fan_in_fan_out is not None and config.fan_in_fan_out != isinstance(dense, Conv1D):
-        warnings.warn(
-            f"fan_in_fan_out is set to {config.fan_in_fan_out} but the target module is "
-            f"`{type(dense).__name__}`. Setting fan_in_fan_out to {not config.fan_in_fan_out}.",
-            stacklevel=2,
-        )
-        config.fan_in_fan_out = not config.fan_in_fan_out
-
-
-def _advice(model: nn.Module) -> str:
-    layers = (
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, (nn.Linear, Conv1D)) or is_quantized_linear(module)
-    )
-    names = sorted({name.rsplit(".", 1)[-1] for name in layers})
-    return f"Linear layers of this model are named {names}: put some of them into target_modules."

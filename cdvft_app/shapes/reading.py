@@ -8,7 +8,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.cost import Shape
-from cdvft.model import DEFAULT_TARGETS
+from cdvft.targets import DEFAULT_TARGETS
 from cdvft_app.shapes.architectures import build
 from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes, NotPlain, blocks, matches
 

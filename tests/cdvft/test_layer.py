@@ -253,7 +253,7 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.lin = nn.Linear(6, 6)
-        self.conv = nn.Conv2d(1, 1, 1)
+        self.conv = nn.Conv2d(1, 1, 3)
         self.emb = nn.Embedding(3, 4)
         self.attention = nn.MultiheadAttention(4, 2)
 

@@ -1,0 +1,74 @@
+"""A saved adapter in the place of a loaded one: the same parameters with other values, nothing compiled anew.
+
+PEFT's `peft.utils.hotswap` does so for LoRA alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peft
+from peft.utils import load_peft_weights
+
+from cdvft.config import CDVFTConfig
+from cdvft.layer import CDVFTLayer
+from cdvft.targets import settings_of_layer
+
+
+def hotswap_adapter(
+    model: peft.PeftModel,
+    model_name_or_path: str,
+    adapter_name: str = "default",
+    torch_device: str | None = None,
+    **kwargs: Any,
+) -> None:
+    """Replace the values of a loaded adapter by those of a saved one, in place.
+
+        cdvft.hotswap_adapter(model, "path/of/another", adapter_name="default")
+
+    Args:
+        model: with the loaded adapter
+        model_name_or_path: folder or hub id of an adapter of the same layers, m and block sizes
+        adapter_name: the loaded adapter, which keeps its name
+        torch_device: where the file is read to; None for where the vectors lie
+        kwargs: what `PeftConfig.from_pretrained` and `load_peft_weights` take, such as `revision`
+
+    Raises:
+        ValueError: if the two do not fit, or the loaded adapter is merged; nothing is then changed.
+    """
+    config = peft.PeftConfig.from_pretrained(model_name_or_path, **kwargs)
+    if not isinstance(config, CDVFTConfig):
+        raise ValueError(
+            f"{model_name_or_path!r} is an adapter of type {config.peft_type.value}, but the loaded one is "
+            "CDVFT's. Load it under a name of its own by model.load_adapter."
+        )
+    base: Any = model.base_model.model
+    layers = {name: one for name, one in base.named_modules() if isinstance(one, CDVFTLayer)}
+    if any(adapter_name in layer.merged_adapters for layer in layers.values()):
+        raise ValueError(f"Adapter {adapter_name!r} is merged. Call model.unmerge_adapter() first.")
+    device = torch_device or str(next(model.parameters()).device)
+    saved = load_peft_weights(model_name_or_path, device=device, **kwargs)
+    loaded = peft.get_peft_model_state_dict(model, adapter_name=adapter_name)
+    _check_alike(
+        {name: tuple(value.shape) for name, value in saved.items()},
+        {name: tuple(value.shape) for name, value in loaded.items()},
+    )
+    peft.set_peft_model_state_dict(model, saved, adapter_name=adapter_name)
+    for name, layer in layers.items():
+        if adapter_name in layer.cdvft_alpha:
+            layer.cdvft_alpha[adapter_name] = float(settings_of_layer(config, name).alpha)
+    held: Any = model.peft_config[adapter_name]
+    held.alpha, held.alpha_pattern = config.alpha, config.alpha_pattern
+
+
+def _check_alike(saved: dict[str, tuple[int, ...]], loaded: dict[str, tuple[int, ...]]) -> None:
+    if saved == loaded:
+        return
+    names = sorted(saved.keys() | loaded.keys())
+    different = [name for name in names if saved.get(name) != loaded.get(name)]
+    there, here = saved.get(different[0], "none"), loaded.get(different[0], "none")
+    raise ValueError(
+        f"The saved adapter does not fit in {len(different)} of {len(names)} tensors: {different[0]} has "
+        f"shape {there} there and {here} here. Both need the same layers, m and block sizes. Load it under a "
+        "name of its own by model.load_adapter."
+    )

@@ -1,0 +1,109 @@
+"""Which layers are adapted by default, which can be, and with which of a configuration's settings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from peft.utils.other import get_pattern_key
+from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from transformers.pytorch_utils import Conv1D
+
+from cdvft.config import CDVFTConfig
+from cdvft.conv2d import is_pointwise
+from cdvft.quantized import SUPPORTED, is_quantized_linear, quantization_of
+
+# Query and value as transformers names them before and since version 5; absent names match nothing.
+QUERY_AND_VALUE = ["query", "value", "q_proj", "v_proj"]
+DEFAULT_TARGETS: dict[str, Any] = {
+    **dict.fromkeys(
+        ("beit", "clip", "deit", "dinov2", "siglip", "siglip2", "smollm3", "swin", "vit", "whisper"),
+        QUERY_AND_VALUE,
+    ),
+    "phi3": ["qkv_proj"],
+    "modernbert": ["Wqkv"],
+    "convnext": ["pwconv1", "pwconv2"],
+    "convnextv2": ["pwconv1", "pwconv2"],
+    **TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
+}
+"""Layers adapted by default, by model type: those that PEFT gives LoRA, where it has any.
+
+Elsewhere query and value, or the one layer that makes both; of ConvNeXt, which has neither, what is linear.
+"""
+
+
+def settings_of_layer(config: CDVFTConfig, name: str) -> CDVFTConfig:
+    """The configuration with the m, block size and alpha that its patterns give the layer of this name."""
+
+    def setting(pattern: dict[str, Any], default: Any) -> Any:
+        return pattern.get(get_pattern_key(list(pattern), name), default)
+
+    return replace(
+        config,
+        m=setting(config.m_pattern, config.m),
+        block_size=setting(config.block_size_pattern, config.block_size),
+        alpha=setting(config.alpha_pattern, config.alpha),
+    )
+
+
+def check_supported(target: nn.Module, config: CDVFTConfig) -> None:
+    """Check a layer that `target_modules` matches.
+
+    Raises:
+        ValueError: if it is none that can be adapted.
+    """
+    dense = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
+    if quantization_of(dense) is not None:
+        return
+    # nn.MultiheadAttention reads its projection's weight and never calls it: an adapter would be ignored.
+    linear = isinstance(dense, (nn.Linear, Conv1D)) or is_pointwise(dense)
+    if not linear or isinstance(dense, NonDynamicallyQuantizableLinear):
+        raise ValueError(
+            f"Target module of type {type(dense).__name__} is not supported. CDVFT adapts nn.Linear and "
+            "transformers' Conv1D, both outside nn.MultiheadAttention, nn.Conv2d with 1 x 1 kernels, stride "
+            f"1, no padding and no groups, and layers quantized by {', '.join(SUPPORTED)}. Take it out of "
+            "target_modules, or name it in exclude_modules."
+        )
+    if config.fan_in_fan_out is not None and config.fan_in_fan_out != isinstance(dense, Conv1D):
+        warnings.warn(
+            f"fan_in_fan_out is set to {config.fan_in_fan_out} but the target module is "
+            f"`{type(dense).__name__}`. Setting fan_in_fan_out to {not config.fan_in_fan_out}.",
+            stacklevel=2,
+        )
+        config.fan_in_fan_out = not config.fan_in_fan_out
+
+
+def check_matched(names: Collection[str], model: nn.Module) -> None:
+    """Check that every name in a list of targets is a module's, where some are: PEFT ignores the others.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    modules = [name for name, _ in model.named_modules()]
+    missing = [name for name in sorted(names) if not any(_ends_with(module, name) for module in modules)]
+    if not missing or len(missing) == len(names):  # PEFT itself refuses where none matches
+        return
+    parameters = [name for name, _ in model.named_parameters()]
+    of_experts = [name for name in missing if any(_ends_with(parameter, name) for parameter in parameters)]
+    why = f" {of_experts} are parameters, as experts have them, and no layers." if of_experts else ""
+    raise ValueError(f"target_modules {missing} not found in the base model.{why} {advice(model)}")
+
+
+def _ends_with(path: str, name: str) -> bool:
+    return path == name or path.endswith(f".{name}")
+
+
+def advice(model: nn.Module) -> str:
+    """The names that `target_modules` could hold, as a sentence."""
+    layers = (
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D)) or is_quantized_linear(module)
+    )
+    names = sorted({name.rsplit(".", 1)[-1] for name in layers})
+    return f"Linear layers of this model are named {names}: put some of them into target_modules."

@@ -1,0 +1,83 @@
+"""An adapter that is the weighted sum of others, exactly: it applies them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from cdvft.layer import CDVFTLayer
+
+OF_ITS_OWN = ("modules_to_save", "trainable_token_indices")
+
+
+def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], adapter_name: str) -> None:
+    """Make `adapter_name` stand for sum_i w_i dW_i in every layer that has one of the adapters.
+
+    Raises:
+        ValueError: if names or weights do not fit, or an adapter trains more than vectors.
+    """
+    if len(adapters) != len(weights) or not adapters:
+        raise ValueError(
+            f"Got {len(adapters)} adapters and {len(weights)} weights, but every adapter needs one weight."
+        )
+    configurations = tuner.peft_config
+    if adapter_name in configurations:
+        raise ValueError(f"There is an adapter {adapter_name!r} already. Choose another name for the sum.")
+    for name in adapters:
+        if name not in configurations:
+            raise ValueError(f"There is no adapter {name!r}. Name any of {sorted(configurations)}.")
+        more = [key for key in OF_ITS_OWN if getattr(configurations[name], key)]
+        more += ["bias"] if configurations[name].bias != "none" else []
+        if more:
+            raise ValueError(
+                f"Adapter {name!r} trains more than its vectors ({', '.join(more)}), which have no exact sum."
+                " Name adapters without those."
+            )
+    for layer in tuner.model.modules():
+        if isinstance(layer, CDVFTLayer):
+            terms: dict[str, float] = {}
+            for name, weight in zip(adapters, weights, strict=True):
+                for part, share in layer.terms(name):
+                    terms[part] = terms.get(part, 0.0) + float(weight) * share
+            if terms:
+                layer.cdvft_terms[adapter_name] = terms
+    configurations[adapter_name] = replace(configurations[adapters[0]], inference_mode=True)
+
+
+def check_deletable(tuner: Any, adapter_name: str) -> None:
+    """Check that no sum needs this adapter.
+
+    Raises:
+        ValueError: if one does.
+    """
+    sums = sorted(
+        {
+            name
+            for layer in tuner.model.modules()
+            if isinstance(layer, CDVFTLayer)
+            for name, terms in layer.cdvft_terms.items()
+            if adapter_name in terms
+        }
+    )
+    if sums:
+        raise ValueError(f"Adapter {adapter_name!r} is part of {', '.join(sums)}. Delete the sum first.")
+
+
+def check_savable(model: Any, adapter_name: str) -> None:
+    """Check that an adapter has vectors to save.
+
+    Raises:
+        ValueError: if it stands for others.
+    """
+    layers = (layer for layer in model.modules() if isinstance(layer, CDVFTLayer))
+    terms = next(
+        (layer.cdvft_terms[adapter_name] for layer in layers if adapter_name in layer.cdvft_terms), None
+    )
+    if terms is not None:
+        parts = ", ".join(f"{weight:g} x {name}" for name, weight in terms.items())
+        raise ValueError(
+            f"Adapter {adapter_name!r} applies others ({parts}) and has no vectors to save. Save those with "
+            "selected_adapters, or the sum as LoRA: peft.save_as_lora(path, model, rank=0.99, "
+            f"adapter_name={adapter_name!r}) keeps 99 % of its energy."
+        )

@@ -1,0 +1,67 @@
+"""A saved adapter in the place of a loaded one: the same parameters with other values, or a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+
+import cdvft
+from cdvft import CDVFTConfig
+
+SETTINGS = {"target_modules": ["query", "value"], "init_weights": False}
+
+
+@pytest.fixture
+def saved(bert, tmp_path) -> Any:
+    """Folder of an adapter, and the outputs of a model that loads it in the ordinary way."""
+
+    def save(config: Any) -> tuple[str, torch.Tensor]:
+        torch.manual_seed(7)
+        get_peft_model(bert.model(), config).save_pretrained(tmp_path / "saved")
+        ordinary = PeftModel.from_pretrained(bert.model(), tmp_path / "saved").eval()
+        return str(tmp_path / "saved"), bert.outputs(ordinary)
+
+    return save
+
+
+def test_outputs_are_those_of_the_saved_adapter_and_parameters_stay(bert, saved) -> None:
+    pattern = {"layer.1.attention.self.value": -3.0}
+    path, expected = saved(CDVFTConfig(**SETTINGS, alpha=2.5, alpha_pattern=pattern))
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS), "own").eval()
+    before = {name: (id(p), p.data_ptr()) for name, p in model.named_parameters()}
+    assert not torch.allclose(bert.outputs(model), expected)
+    cdvft.hotswap_adapter(model, path, "own")
+    torch.testing.assert_close(bert.outputs(model), expected)
+    assert {name: (id(p), p.data_ptr()) for name, p in model.named_parameters()} == before
+    config = model.peft_config["own"]
+    assert (config.alpha, config.alpha_pattern) == (2.5, pattern)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (CDVFTConfig(**SETTINGS, m=3), r"cdvft_\w+\.2? ?.*same layers, m and block sizes"),
+        (CDVFTConfig(**SETTINGS, block_size=8), r"shape \(3, 3, 8\) there and \(1, 1, 24\) here"),
+        (CDVFTConfig(init_weights=False, target_modules=["query"]), r"does not fit in 6 of 12 tensors"),
+        (LoraConfig(target_modules=["query", "value"]), "is an adapter of type LORA.*model.load_adapter"),
+    ],
+    ids=["m", "blocks", "layers", "LoRA"],
+)
+def test_what_does_not_fit_is_refused_and_changes_nothing(bert, saved, other: Any, message: str) -> None:
+    path, _ = saved(other)
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS)).eval()
+    expected = bert.outputs(model)
+    with pytest.raises(ValueError, match=message):
+        cdvft.hotswap_adapter(model, path)
+    torch.testing.assert_close(bert.outputs(model), expected)
+
+
+def test_a_merged_adapter_is_not_swapped(bert, saved) -> None:
+    path, _ = saved(CDVFTConfig(**SETTINGS))
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS)).eval()
+    model.merge_adapter()
+    with pytest.raises(ValueError, match=r"'default' is merged\. Call model\.unmerge_adapter\(\) first"):
+        cdvft.hotswap_adapter(model, path)

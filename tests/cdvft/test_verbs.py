@@ -1,0 +1,200 @@
+"""What PEFT's other methods can be asked for: sums of adapters, dropout, tokens, tied weights, refusals."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from peft import PeftModel, convert_to_lora, get_peft_model, inject_adapter_in_model
+from peft.utils import set_peft_model_state_dict
+from torch import nn
+
+from cdvft import CDVFTConfig, CDVFTLinear
+
+SETTINGS: dict[str, Any] = {"target_modules": ["query", "value"], "init_weights": False}
+
+
+@pytest.fixture
+def three(bert) -> Any:
+    """Adapters of several m and layers: b has no value layer."""
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS), "a")
+    model.add_adapter("b", CDVFTConfig(init_weights=False, target_modules=["query"], m=3, alpha=0.5))
+    model.add_adapter("c", CDVFTConfig(**SETTINGS, block_size=8))
+    return model.eval()
+
+
+def layers(model: nn.Module) -> dict[str, CDVFTLinear]:
+    return {name: one for name, one in model.named_modules() if isinstance(one, CDVFTLinear)}
+
+
+def test_a_sum_is_exact_active_merged_and_in_a_mixed_batch(bert, three) -> None:
+    three.add_weighted_adapter(["a", "b"], [2.0, -0.5], "sum")
+    by_hand = bert.model()
+    for name, layer in layers(three).items():
+        path = name.removeprefix("base_model.model.")
+        update = 2 * layer.get_delta_weight("a")
+        if "query" in name:
+            update -= 0.5 * layer.get_delta_weight("b")
+        torch.testing.assert_close(layer.get_delta_weight("sum"), update)
+        by_hand.get_submodule(path).weight.data += update.detach()
+    expected = bert.outputs(by_hand)
+    alone = {}
+    for name in ("a", "c", "sum"):
+        three.set_adapter(name)
+        alone[name] = bert.outputs(three)
+    torch.testing.assert_close(alone["sum"], expected)
+    rows = ["sum", "a", "c", "sum"]
+    mixed = bert.outputs(three, adapter_names=rows)
+    for row, name in enumerate(rows):
+        torch.testing.assert_close(mixed[row], alone[name][row])
+    three.set_adapter("sum")
+    torch.testing.assert_close(bert.outputs(copy.deepcopy(three).merge_and_unload()), expected)
+    three.merge_adapter()
+    three.unmerge_adapter()
+    torch.testing.assert_close(bert.outputs(three), expected)
+
+
+def test_a_sum_follows_its_parts_and_sums_of_sums_are_flat(bert, three) -> None:
+    three.add_weighted_adapter(["a", "c"], [1.0, 1.0], "both")
+    three.add_weighted_adapter(["both", "a"], [0.5, 0.25], "nested")
+    layer = next(iter(layers(three).values()))
+    assert dict(layer.terms("nested")) == {"a": 0.75, "c": 0.5}
+    before = layer.get_delta_weight("nested")
+    layer.cdvft_diagonals["a"][-1].data.zero_()
+    torch.testing.assert_close(layer.get_delta_weight("nested"), 0.5 * layer.get_delta_weight("c"))
+    assert not torch.allclose(layer.get_delta_weight("nested"), before)
+
+
+def test_a_sum_becomes_lora_with_the_energy_asked_for(bert, three) -> None:
+    three.add_weighted_adapter(["a", "b"], [1.0, 1.0], "sum")
+    three.delete_adapter("c")
+    three.set_adapter("sum")
+    expected = bert.outputs(three)
+    config, weights = convert_to_lora(three, rank=0.999999, adapter_name="sum")
+    lora = inject_adapter_in_model(config, bert.model())
+    set_peft_model_state_dict(lora, weights)
+    torch.testing.assert_close(bert.outputs(lora.eval()), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
+    three.add_weighted_adapter(["a", "b"], [1.0, 2.0], "sum")
+    with pytest.raises(
+        ValueError, match=r"'sum' applies others \(1 x a, 2 x b\).*selected_adapters.*save_as_lora"
+    ):
+        three.save_pretrained(tmp_path)
+    three.save_pretrained(tmp_path, selected_adapters=["a"])
+    with pytest.raises(ValueError, match=r"'a' is part of sum\. Delete the sum first"):
+        three.delete_adapter("a")
+    three.delete_adapter("sum")
+    three.delete_adapter("a")
+    with pytest.raises(ValueError, match=r"combination_type is 'ties', but sums are exact.*convert_to_lora"):
+        three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "other", combination_type="ties")
+    with pytest.raises(ValueError, match=r"Got 2 adapters and 1 weights"):
+        three.add_weighted_adapter(["b", "c"], [1.0], "other")
+    with pytest.raises(ValueError, match=r"There is no adapter 'x'\. Name any of \['b', 'c'\]"):
+        three.add_weighted_adapter(["b", "x"], [1.0, 1.0], "other")
+    with pytest.raises(ValueError, match=r"There is an adapter 'c' already"):
+        three.add_weighted_adapter(["b"], [1.0], "c")
+    three.add_adapter("head", CDVFTConfig(**SETTINGS, modules_to_save=["classifier"]))
+    with pytest.raises(ValueError, match=r"'head' trains more than its vectors \(modules_to_save\)"):
+        three.add_weighted_adapter(["b", "head"], [1.0, 1.0], "other")
+
+
+def test_dropout_hides_entries_from_the_update_alone_and_only_in_training() -> None:
+    torch.manual_seed(0)
+    config = CDVFTConfig(target_modules=["0"], init_weights=False, cdvft_dropout=0.25)
+    model = get_peft_model(nn.Sequential(nn.Linear(64, 64)), config)
+    layer, x = model.base_model.model[0], torch.randn(400, 64)
+    whole = layer.base_layer(x) + x @ layer.get_delta_weight("default").T
+    torch.testing.assert_close(model.eval()(x), whole)
+    torch.manual_seed(3)
+    kept = nn.functional.dropout(x, 0.25)
+    expected = layer.base_layer(x) + kept @ layer.get_delta_weight("default").T
+    torch.manual_seed(3)
+    torch.testing.assert_close(model.train()(x), expected, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(expected, whole)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, True, "0.1", None])
+def test_dropout_is_a_share(value: object) -> None:
+    with pytest.raises(ValueError, match=r"cdvft_dropout is .*, but.*from 0 up to, not including, 1"):
+        CDVFTConfig(cdvft_dropout=value)
+
+
+def test_trained_tokens_are_saved_and_come_back(llama, tmp_path) -> None:
+    config = CDVFTConfig(
+        target_modules=["q_proj"], init_weights=False, trainable_token_indices=[3, 7], task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(llama.model(), config)
+    trained = [name for name, p in model.named_parameters() if p.requires_grad and "trainable_tokens" in name]
+    assert len(trained) == 1
+    delta = model.get_parameter(trained[0])
+    assert delta.shape == (2, 24)
+    delta.data += 1.0
+    expected = llama.outputs(model.eval())
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(llama.model(), tmp_path).eval()
+    torch.testing.assert_close(llama.outputs(again), expected)
+    torch.testing.assert_close(llama.outputs(again.merge_and_unload()), expected)
+
+
+@pytest.mark.parametrize(
+    "trained", [{"modules_to_save": ["embed_tokens"]}, {"trainable_token_indices": [1, 2]}]
+)
+def test_tied_embeddings_stay_tied(tmp_path, trained: dict[str, Any]) -> None:
+    shape = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    base = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(vocab_size=50, **shape, num_key_value_heads=1, tie_word_embeddings=True)
+    )
+    config = CDVFTConfig(
+        target_modules=["q_proj"],
+        init_weights=False,
+        ensure_weight_tying=True,
+        task_type="CAUSAL_LM",
+        **trained,
+    )
+    model = get_peft_model(base, config)
+    tokens = torch.arange(1, 8)[None]
+    model(input_ids=tokens, labels=tokens).loss.backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(0.1 * parameter.grad)
+    merged = model.eval().merge_and_unload()
+    torch.testing.assert_close(merged.lm_head.weight, merged.model.embed_tokens.weight)
+
+
+def test_tying_an_adapter_of_an_embedding_is_refused(gpt2) -> None:
+    with pytest.raises(
+        ValueError, match=r"ensure_weight_tying is True.*CDVFT adapts no embeddings.*modules_to_save"
+    ):
+        get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], ensure_weight_tying=True))
+
+
+class Experts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(8, 8)
+        self.gate_up_proj = nn.Parameter(torch.randn(4, 16, 8))
+
+
+def test_a_name_that_matches_nothing_is_an_error_beside_names_that_match() -> None:
+    with pytest.raises(
+        ValueError, match=r"target_modules \['gate_up_proj'\] not found.*\['gate_up_proj'\] are param"
+    ):
+        get_peft_model(Experts(), CDVFTConfig(target_modules=["q_proj", "gate_up_proj"]))
+    with pytest.raises(
+        ValueError, match=r"\['w_proj'\] not found in the base model\. Linear layers.*'q_proj'"
+    ):
+        get_peft_model(Experts(), CDVFTConfig(target_modules=["q_proj", "w_proj"]))
+
+
+def test_experts_are_refused_in_a_sentence() -> None:
+    with pytest.raises(
+        ValueError, match=r"target_parameters is \['gate_up_proj'\], but CDVFT adapts layers.*LoRA"
+    ):
+        CDVFTConfig(target_modules=["q_proj"], target_parameters=["gate_up_proj"])
