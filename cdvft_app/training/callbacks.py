@@ -18,9 +18,6 @@ from cdvft_app.methods import Method
 from cdvft_app.store import snapshots
 from cdvft_app.training import checkpoints, trainable
 
-SNAPSHOTS = 20
-"""How many snapshots a run writes after the one at step 0."""
-
 
 @dataclass
 class Clock:
@@ -139,8 +136,10 @@ class Reporter(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self.snapshot_steps = {round(part * state.max_steps / SNAPSHOTS) for part in range(SNAPSHOTS + 1)}
         self.snapshots_kept = state.is_world_process_zero
+        vectors = trainable.vectors(kwargs["model"], self.method) if self.snapshots_kept else {}
+        size = sum(4 * vector.numel() for vector in vectors.values())
+        self.snapshot_steps = snapshots.planned(state.max_steps, size)
         if state.global_step == 0:
             self._snapshot(0, kwargs["model"])
             self._tell_answers()

@@ -108,25 +108,44 @@ def test_heatmap_by_keyboard_tells_each_entry(visit: Visit, runs: dict[str, Sour
     update = page.locator(".heatmap").nth(1)
     update.focus()
     page.keyboard.press("ArrowDown")
-    said = page.locator(".heatmaps .panel").nth(3).locator(".under")
+    said = page.locator(".heatmaps .panel").nth(1).locator(".under")
     expect(said).to_contain_text(
         f"ΔW[{10 // 2 + 1}, {7 // 2}] = α · a₃[6] · c₂ of block (1, 0)[3] · a₁[3] = 0.5 ×"
     )
     assert number(said.inner_text().rpartition("= ")[2]) == pytest.approx(float(truth[6, 3]), rel=6e-3)
-    expect(page.locator(".heatmaps .panel").nth(2).locator(".under")).to_contain_text(
+    expect(page.locator(".heatmaps .panel").nth(0).locator(".under")).to_contain_text(
         "circ(c₂)[6, 3] = c₂ of block"
+    )
+    parts = page.locator(".vectors .under")
+    expect(parts).to_have_text(
+        [re.compile(r"^a₁\[3\] ="), re.compile(r"^c₂\[11\] ="), re.compile(r"^a₃\[6\] =")]
     )
     whole = update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()")
     page.keyboard.press("+")
     assert update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()") != whole
     page.keyboard.press("Escape")
     assert update.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()") == whole
+    scrub(page, 1)
+    page.wait_for_url(re.compile(r"step=1&entry=6,3"))
+    page.reload()
+    expect(said).to_contain_text("ΔW[6, 3]")  # the address leads back to step and entry
+    expect(page.locator(".player .readout")).to_contain_text("step 1 of 3")
+    moduli = page.locator(".spectra .line-plot").first
+    curve = page.locator(".vectors canvas:first-child").nth(1)
+    plain = curve.evaluate("(canvas) => canvas.toDataURL()")
+    moduli.focus()
+    page.keyboard.press("ArrowRight")
+    assert curve.evaluate("(canvas) => canvas.toDataURL()") != plain  # the frequency's wave lies over c
 
 
 def test_two_runs_beside_each_other(visit: Visit, runs: dict[str, Source]) -> None:
     page = opened(visit, runs["square"])
     page.locator("#factors-beside").select_option(runs["lora"].id)
     expect(page.get_by_role("figure").filter(has_text="ΔW of LoRA")).to_be_visible()
+    ends = page.locator(".heatmaps .scale span:last-child")
+    for scale in ("This step", "Whole run"):
+        page.locator(".heat-controls .segmented label", has_text=scale).click()
+        assert ends.nth(1).inner_text() == ends.nth(2).inner_text() != "", "one scale of colours"
     run = runs["lora"]
     [layer] = layers.layers(run)
     rank = numbers.singular(run, layer)["effective_rank"][-1]

@@ -42,6 +42,8 @@ def test_step_through_ends_in_the_dense_product(visit: Visit, run: str, titles: 
     for title in titles[1:]:
         following.press("Enter")
         expect(stage.locator("[aria-current=step]")).to_have_text(title)
+        if title == "× FFT(c₂)":
+            expect(stage.locator(".part-name:visible")).to_have_text(["in", "× FFT(c₂)", "out"])
     expect(following).to_be_disabled()
     verdict = stage.locator(".verdict").inner_text()
     error, largest = map(number, re.findall(r"(?:difference|value) is (.+?)[,.] ", verdict))

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { accepted, Answers, Refusal } from "../../assets/js/factors/answers.js";
-import { changes } from "../../assets/js/factors/changes.js";
+import { changes, meaning } from "../../assets/js/factors/changes.js";
 import { colorLimit, LayerData, sizeOf, symbol } from "../../assets/js/factors/data.js";
+import { partsOfEntry } from "../../assets/js/factors/entries.js";
 import { ordered } from "../../assets/js/factors/overview.js";
 import { difference, stages } from "../../assets/js/factors/stages.js";
+import { waveOf } from "../../assets/js/factors/waves.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "../../assets/js/factors/updates.js";
-import { Dense } from "../../assets/js/shared/circulant.js";
+import { BlockCirculant, Dense } from "../../assets/js/shared/circulant.js";
 import { assertClose, entries, irregular, product } from "./numbers.js";
 
 const base64 = (values, Kind = Float32Array) => Buffer.from(Kind.from(values).buffer).toString("base64");
@@ -91,6 +93,63 @@ test("a change that the server computed is drawn as it came", () => {
   assert.equal(found.parameters, 7);
 });
 
+test("between two snapshots each number lies on the line from one to the other", () => {
+  const found = layer(),
+    [before, after] = [1, 2].map((t) => Array.from(found.at("diagonal.0", t)));
+  assertClose(
+    found.at("diagonal.0", 1.25),
+    before.map((value, k) => 0.75 * value + 0.25 * after[k]),
+    1e-6,
+  );
+  assert.equal(found.stepAt(1.25), 9); // from 5 to 20
+  assert.equal(found.stepAt(2), 20);
+});
+
+test("the update between two snapshots is that of the vectors there", () => {
+  const found = layer(),
+    [a1, c, a3] = found.order.map((name) => Array.from(found.at(name, 1.5)));
+  const expected = Array.from({ length: 16 }, (_, at) => {
+    const i = at >> 2,
+      j = at % 4;
+    return 0.5 * a3[i] * c[(i - j + 4) % 4] * a1[j];
+  });
+  assertClose(entries(found.update(1.5)), expected, 1e-6);
+});
+
+test("an update that is kept whole moves straight from one snapshot to the next", () => {
+  const facts = { ...FACTS, d_out: 1, d_in: 2 };
+  const vectors = { update: stack([1, 2], [0, 2, 4, 2]) };
+  const answer = { ...facts, vectors, steps: [0, 4], bytes: 1, trained: 2, texts: [] };
+  const found = new LayerData(answer, facts, { ...RUN, method: "vera" });
+  assert.deepEqual(entries(found.update(0.25)), [1, 2]);
+  assert.equal(found.stepAt(0.25), 1);
+});
+
+test("an entry's parts are the column's number, the row's, and the circulant's of their difference", () => {
+  assert.deepEqual(partsOfEntry(layer(), 0, 1, 3), {
+    "diagonal.0": 3,
+    "circulant.0": 2,
+    "diagonal.1": 1,
+  });
+});
+
+for (const [q1, q2, p] of [
+  [1, 1, 6],
+  [1, 1, 5],
+  [2, 1, 4],
+])
+  test(`the waves of all frequencies add up to the numbers of c, ${q1} × ${q2} blocks of ${p}`, () => {
+    const c = Float64Array.from(irregular(q1 * q2 * p, 4)),
+      circulant = new BlockCirculant(c, q1, q2, p, q1 * p, q2 * p),
+      each = (p >> 1) + 1;
+    const sum = new Float64Array(c.length);
+    for (let k = 0; k < q1 * q2 * each; k++)
+      waveOf(circulant, k).forEach((value, j) => (sum[j] += Number.isNaN(value) ? 0 : value));
+    assertClose(sum, c, 1e-6);
+    const drawn = Array.from(waveOf(circulant, each - 1)).filter((value) => !Number.isNaN(value));
+    assert.equal(drawn.length, p);
+  });
+
 test("before the first step a zero diagonal makes the change zero", () => {
   assert.ok(entries(layer().update(0)).every((value) => value === 0));
   assert.ok(entries(layer().update(1)).some((value) => value !== 0));
@@ -127,6 +186,22 @@ test("the stages lead from x to alpha times the change of x, as entry by entry",
   assert.deepEqual(
     found.map(({ title }) => title),
     ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check"],
+  );
+  for (const { input, factor, numbers } of found.filter((stage) => stage.factor?.numbers))
+    assertClose(
+      numbers,
+      Array.from(input.numbers, (value, k) => value * factor.numbers[k]),
+      1e-12,
+    );
+  const turned = found.find(({ title }) => title === "× FFT(c₂)");
+  assertClose(
+    turned.spectrum.modulus,
+    turned.input.spectrum.modulus.map((value, k) => value * turned.factor.spectrum.modulus[k]),
+    1e-9,
+  );
+  assert.ok(
+    found.slice(1, -1).every(({ input }) => input),
+    "each stage says what comes in",
   );
   const expected = product(entries(layer().update(2)), x, 4, 4, 1);
   assertClose(last.numbers, expected, 1e-6);
@@ -165,6 +240,17 @@ test("in a sentence: where the change is largest and smallest, the medians, and 
       "The median change of a layer is 6 % for its value weights and 1.50 % for its query weights. " +
       "The changes have an effective rank of 2 to 3.4 out of 4; LoRA with r = 8 reaches 8 at most.",
   );
+});
+
+test("the size of a change in words, beside the other run of the race", () => {
+  assert.equal(
+    meaning([0.5, 0.3, 0.4], { label: "LoRA r = 8", ratios: [0.1, 0.3] }),
+    "A change of 40 % of ‖W‖, the median layer's, moves what the layer puts out by about 40 % of its length, " +
+      "for inputs of no particular direction; LoRA r = 8 of the same race: 20 %.",
+  );
+  assert.match(meaning([0.5], null), /direction\.$/);
+  assert.equal(meaning([0.5, null], null), "", "nothing is said while a norm is unknown");
+  assert.match(meaning([0.5], { label: "LoRA", ratios: [null] }), /direction\.$/);
 });
 
 test("without the norms of the weights the change's own is said", () => {

@@ -72,4 +72,15 @@ export class Answers {
     if (!this.#kept.has(key)) this.#kept.set(key, accepted(await question(asked)));
     return /** @type {any} */ (this.#kept.get(key));
   }
+
+  /**
+   * The layer that is shown first: the one that changed most, or the last where the server cannot compute that.
+   * @param {OpenedRun} run
+   */
+  async mostChanged(run) {
+    const last = run.layers[run.layers.length - 1].module;
+    if (run.layers.length === 1) return last;
+    const answer = await this.ask("most_changed", { run: run.id }).catch(() => null);
+    return answer?.module ?? last;
+  }
 }

@@ -30,6 +30,29 @@ const size = ({ ratio, norm }) => ratio ?? norm ?? 0;
 const name = ({ depth, kind }) => (depth === null ? `${kind} weights` : `${kind} weights of layer ${depth}`);
 
 /**
+ * What the size of a change means, beside that of another run of the race.
+ * @param {(number | null)[]} ratios of all its layers: the change's norm over the weights'
+ * @param {{label: string, ratios: (number | null)[]} | null} other
+ */
+export function meaning(ratios, other) {
+  const own = middle(ratios),
+    theirs = other && middle(other.ratios);
+  if (own === null) return "";
+  const said =
+    `A change of ${percent(own)} of ‖W‖, the median layer's, moves what the layer puts out by about ` +
+    `${percent(own)} of its length, for inputs of no particular direction`;
+  return other && typeof theirs === "number"
+    ? `${said}; ${other.label} of the same race: ${percent(theirs)}.`
+    : `${said}.`;
+}
+
+/** @param {(number | null)[]} ratios */
+function middle(ratios) {
+  const known = ratios.filter((ratio) => ratio !== null);
+  return known.length && known.length === ratios.length ? median(known) : null;
+}
+
+/**
  * @param {OpenedRun} run
  * @param {Changed[]} layers all of them
  * @param {boolean} relative whether the norms of all weights are known

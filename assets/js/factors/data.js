@@ -31,6 +31,30 @@ export const decode = (base64) => new Float32Array(bytes(base64));
 export const nearestIndex = (numbers, value) =>
   numbers.reduce((best, one, at) => (Math.abs(one - value) < Math.abs(numbers[best] - value) ? at : best), 0);
 
+/**
+ * @param {ArrayLike<number>} one
+ * @param {ArrayLike<number>} other
+ * @param {number} part of the way from one to the other
+ */
+function blend(one, other, part) {
+  const found = new Float32Array(one.length);
+  for (let k = 0; k < found.length; k++) found[k] = one[k] + part * (other[k] - one[k]);
+  return found;
+}
+
+/**
+ * All entries of a matrix, row by row.
+ * @param {Update} matrix
+ */
+function entries(matrix) {
+  if (matrix instanceof CirculantDiagonal) return matrix.dense().values;
+  if (matrix instanceof Dense) return matrix.values;
+  const every = (/** @type {number} */ n) => Int32Array.from({ length: n }, (_, k) => k),
+    out = new Float32Array(matrix.rows * matrix.cols);
+  matrix.sample(every(matrix.rows), every(matrix.cols), out);
+  return out;
+}
+
 export class LayerData {
   /**
    * `answer` is the server's `layer`; `facts` the layer's own of `open`; `method` and label the run's.
@@ -67,14 +91,17 @@ export class LayerData {
   }
 
   /**
-   * The vector's numbers at the snapshot t.
+   * The vector's numbers at the snapshot t; between two snapshots on the line from one to the other.
    * @param {string} name
    * @param {number} t
    */
   at(name, t) {
     const { stack, size } = this.vectors[name],
-      place = Math.min(t, stack.length / size - 1);
-    return stack.subarray(place * size, (place + 1) * size);
+      place = Math.min(t, stack.length / size - 1),
+      before = Math.floor(place);
+    const now = stack.subarray(before * size, (before + 1) * size);
+    if (place === before) return now;
+    return blend(now, stack.subarray((before + 1) * size, (before + 2) * size), place - before);
   }
 
   /**
@@ -116,8 +143,10 @@ export class LayerData {
   /**
    * The layer's weight update at t.
    * @param {number} t
+   * @returns {Update}
    */
   update(t) {
+    if (!Number.isInteger(t)) return this.#between(t);
     let matrix = this.built.get(t);
     if (!matrix) {
       matrix = this.#build(t);
@@ -125,6 +154,17 @@ export class LayerData {
       for (const [oldest] of this.built) if (this.built.size > KEPT) this.built.delete(oldest);
     }
     return matrix;
+  }
+
+  /**
+   * Of what is rebuilt in no time the update of the vectors between two snapshots, else between both updates.
+   * @param {number} t
+   * @returns {Update}
+   */
+  #between(t) {
+    if (this.order.length === 3) return this.#build(t);
+    const [before, after] = [Math.floor(t), Math.ceil(t)].map((at) => entries(this.update(at)));
+    return new Dense(blend(before, after, t - Math.floor(t)), this.d_out, this.d_in);
   }
 
   /** @param {number} t */
@@ -150,6 +190,16 @@ export class LayerData {
   get block() {
     const vector = this.vectors["circulant.0"] ?? this.vectors.kernel;
     return vector && vector.shape[0] * vector.shape[1] > 1 ? vector.shape[2] : null;
+  }
+
+  /**
+   * The training step at t, which may lie between two snapshots.
+   * @param {number} t
+   */
+  stepAt(t) {
+    const before = this.steps[Math.floor(t)],
+      after = this.steps[Math.ceil(t)];
+    return Math.round(before + (t - Math.floor(t)) * (after - before));
   }
 
   /**
@@ -188,8 +238,8 @@ export function sizeOf(matrix, most = 512) {
  * The colour scale's end: three times the root mean square, or the largest entry where that is less.
  * @param {Matrix} matrix
  */
-export const colorLimit = (matrix) => {
-  const { rms, largest } = sizeOf(matrix);
+export const colorLimit = (matrix, most = 512) => {
+  const { rms, largest } = sizeOf(matrix, most);
   return Math.min(largest, 3 * rms);
 };
 

@@ -23,8 +23,13 @@ export class EigenViews {
   /** @type {{y: number[], phases: number[], each: number} | undefined} blocks one after another */
   #spectrum;
 
-  /** @param {(what: string) => string} fileName */
-  constructor(fileName) {
+  /**
+   * `onfrequency(k)` is called with the frequency under the pointer, or null.
+   * @param {(what: string) => string} fileName
+   * @param {(k: number | null) => void} onfrequency
+   */
+  constructor(fileName, onfrequency) {
+    this.onfrequency = onfrequency;
     this.moduli = this.#panel("|FFT(c)|", "Modulus", () => fileName("moduli"));
     this.phases = this.#panel("Phase", "Phase", () => fileName("phases"), "coloured as above");
     this.node = h("div", { class: "spectra" }, this.moduli.node, this.phases.node);
@@ -74,6 +79,7 @@ export class EigenViews {
       one.view.point(k, false);
       one.say(text);
     }
+    this.onfrequency(text ? k : null);
   }
 
   /** @param {number | null} k */

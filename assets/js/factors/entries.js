@@ -44,6 +44,24 @@ export function explainUpdate(layer, t, i, j) {
 }
 
 /**
+ * Which number of each vector goes into the entry (i, j): the column's of the first diagonal, the row's of the last,
+ * and the one of the shown circulant. Of more than two diagonals every number between takes part: none is named.
+ * @param {LayerData} layer
+ * @param {number} number_ of the circulant that is shown
+ * @param {number} i
+ * @param {number} j
+ * @returns {Record<string, number>}
+ */
+export function partsOfEntry(layer, number_, i, j) {
+  const { order } = layer;
+  if (!order.length) return {};
+  const ends = { [order[0]]: j, [order[order.length - 1]]: i };
+  return order.length > 3
+    ? ends
+    : { ...ends, [`circulant.${number_}`]: layer.circulant(number_, 0).place(i, j) };
+}
+
+/**
  * circ(c)[i, j].
  * @param {LayerData} layer
  * @param {number} number_

@@ -11,7 +11,7 @@ import { TextChoice } from "./text_choice.js";
 /** @import { Images, LayerInputs, Refused } from "../payloads.js" */
 /** @import { TokenInput } from "./example_choice.js" */
 /** @import { LayerData } from "./data.js" */
-/** @import { Stage } from "./stages.js" */
+/** @import { Signal, Stage } from "./stages.js" */
 
 // The two ways to the last stage: [words, line]. The wide line lies under the thin one.
 /** @type {[string, {color: string, width: number}][]} */
@@ -21,6 +21,46 @@ const WAYS = [
 ];
 
 const none = new Float64Array();
+
+/**
+ * @param {LinePlot} plot
+ * @param {Signal} signal
+ * @param {string} color
+ * @param {number | null} block
+ */
+function draw(plot, { numbers = none, spectrum }, color, block) {
+  if (!spectrum) return plot.show([{ y: numbers, color, width: 1.4 }], { blocks: block, xTitle: "place" });
+  const { modulus, phases, each } = spectrum;
+  plot.show([{ y: modulus, phases, color: "var(--factor-circulant)" }], {
+    low: 0,
+    blocks: modulus.length > each ? each : null,
+    xTitle: "frequency; height the modulus, colour the phase",
+  });
+}
+
+/**
+ * A signal beside the stage's own, with its name; nothing where there is none.
+ * @param {string} label
+ */
+function part(label) {
+  const name = h("p", { class: "part-name" }),
+    plot = new LinePlot({ label, height: 200 }),
+    node = h("div", { hidden: true }, name, plot.node);
+  return {
+    node,
+    /**
+     * @param {Signal | undefined} signal
+     * @param {string} text
+     * @param {string} color
+     */
+    show(signal, text, color) {
+      node.hidden = !signal;
+      if (!signal) return;
+      setText(name, text);
+      draw(plot, signal, color, null);
+    },
+  };
+}
 
 export class Forward {
   /**
@@ -63,6 +103,9 @@ export class Forward {
       height: 200,
       onmove: (k) => setText(this.cursorText, this.#cursorText(k) || "\u00a0"),
     });
+    this.input = part("What comes in");
+    this.factor = part("What it is multiplied by");
+    this.result = h("p", { class: "part-name" });
     this.cursorText = h("p", { class: "under" }, "\u00a0");
     this.legend = h(
       "p",
@@ -82,8 +125,13 @@ export class Forward {
         h("div", { class: "stage-buttons" }, this.back, this.next),
       ),
       this.shape,
-      this.plot.node,
-      this.cursorText,
+      h(
+        "div",
+        { class: "stage-parts" },
+        this.input.node,
+        this.factor.node,
+        h("div", {}, this.result, this.plot.node, this.cursorText),
+      ),
       this.legend,
       this.verdict,
       this.table.details,
@@ -161,14 +209,11 @@ export class Forward {
     setText(this.formula, stage.formula);
     setText(this.text, stage.text);
     setText(this.shape, stage.shape);
-    const { numbers = none, spectrum, before, block } = stage;
-    if (spectrum) {
-      this.plot.show([{ y: spectrum.modulus, phases: spectrum.phases, color: "var(--factor-circulant)" }], {
-        low: 0,
-        blocks: spectrum.modulus.length > spectrum.each ? spectrum.each : null,
-        xTitle: "frequency; height the modulus, colour the phase",
-      });
-    } else if (stage.check && before) {
+    const { numbers = none, before, block = null, input, factor } = stage;
+    this.input.show(input, "in", "var(--ink-soft)");
+    this.factor.show(factor, `× ${factor?.title}`, "var(--factor-output)");
+    setText(this.result, input ? "out" : "");
+    if (stage.check && before) {
       const [[, fft], [, whole]] = WAYS;
       this.plot.show(
         [
@@ -177,15 +222,7 @@ export class Forward {
         ],
         { xTitle: "place" },
       );
-    } else {
-      this.plot.show(
-        [
-          ...(before ? [{ y: before, color: "var(--rule-strong)", opacity: 0.6, width: 1 }] : []),
-          { y: numbers, color: "var(--method-cdvft)", width: 1.4 },
-        ],
-        { blocks: block, xTitle: before ? "place; the thin line is what came in" : "place" },
-      );
-    }
+    } else draw(this.plot, stage, "var(--method-cdvft)", block);
     this.verdict.hidden = this.legend.hidden = !stage.check;
     if (stage.check && before && this.token) {
       const { error, largest } = difference(numbers, before),

@@ -3,7 +3,7 @@
 import { h, segmented, setText } from "../shared/dom.js";
 import { short, unbroken } from "../shared/format.js";
 import { tableUnder } from "../shared/table.js";
-import { changes, percent } from "./changes.js";
+import { changes, meaning, percent } from "./changes.js";
 import { symbol } from "./data.js";
 
 /** @import { Layer, LayerNumbers, OpenedRun } from "../payloads.js" */
@@ -26,11 +26,14 @@ export class Overview {
     this.run = undefined;
     this.quantity = "size";
     this.sentence = h("p", { class: "sentence", "aria-live": "polite" });
+    this.meaning = h("p", { class: "quiet meaning" });
+    /** @type {{label: string, layers: LayerNumbers[]} | null} another run of the race, to compare sizes with */
+    this.rival = null;
     this.switch = h("div", { class: "overview-switch" });
     this.ended = false; // whether no more numbers will come
     this.cells = h("div", { class: "cells" });
     this.table = tableUnder(() => this.numbers(), "All layers in numbers");
-    this.node = h("div", { class: "overview" }, this.switch, this.cells, this.table.details);
+    this.node = h("div", { class: "overview" }, this.switch, this.cells, this.meaning, this.table.details);
   }
 
   /** @param {OpenedRun} run */
@@ -38,6 +41,7 @@ export class Overview {
     this.run = run;
     this.t = run.steps.length - 1;
     this.found.clear();
+    this.rival = null;
     this.ended = false;
     const vectors = run.method === "cdvft" ? 2 * run.m - 1 : 0;
     /** @type {[string, string, string][]} */
@@ -130,6 +134,7 @@ export class Overview {
   /** Update sentence and cells, as after the norms of the frozen weights have come. */
   refresh() {
     setText(this.sentence, unbroken(this.summary()));
+    setText(this.meaning, unbroken(this.#meaning()));
     this.largest = null;
     this.paint();
   }
@@ -216,6 +221,21 @@ export class Overview {
     return known.length < run.layers.length
       ? `Looking at ${run.layers.length} layers: ${known.length} done.`
       : changes(run, known, this.relative);
+  }
+
+  #meaning() {
+    const { run, rival } = this;
+    if (!run) return "";
+    const last = (/** @type {LayerNumbers} */ { module, norm }) => {
+      const weight = run.weights?.[module],
+        size = norm[norm.length - 1];
+      return weight && size !== null ? size / weight : null;
+    };
+    const other = rival && { label: rival.label, ratios: rival.layers.map(last) };
+    return meaning(
+      run.layers.map(({ module }) => this.numbersOf(module, run.steps.length - 1)?.ratio ?? null),
+      other,
+    );
   }
 
   numbers() {

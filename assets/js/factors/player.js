@@ -6,7 +6,8 @@ import { LinePlot } from "../shared/line_plot.js";
 import { smoothed } from "../shared/smoothing.js";
 import { nearestIndex } from "./data.js";
 
-const FRAME = 220; // milliseconds a snapshot
+const WHOLE = 7000; // milliseconds for all snapshots,
+const EACH = [90, 300]; // with at least, and at most, so many for one
 const LEFT = 46,
   RIGHT = 8; // as LinePlot has them, so that slider and curve agree
 /** @type {Record<string, number | undefined>} */
@@ -14,17 +15,20 @@ const MOVES = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, ArrowLeft: -1, ArrowDown: 
 
 export class Player {
   /**
-   * `onstep(t)` is called with the snapshot that is shown.
+   * `onstep(t)` is called with the snapshot that is shown, while it plays for every frame `onframe(t)` with a place
+   * between two of them.
    * @param {(t: number) => void} onstep
+   * @param {(t: number) => void} onframe
    */
-  constructor(onstep) {
+  constructor(onstep, onframe) {
     this.onstep = onstep;
+    this.onframe = onframe;
     this.steps = [0];
     /** @type {number[][]} */
     this.losses = [];
     this.t = 0;
-    /** @type {number | undefined} */
-    this.timer = undefined;
+    /** @type {number | undefined} the next frame, while it plays */
+    this.frame = undefined;
     this.plot = new LinePlot({
       label: "Training loss; the cursor is the snapshot that is shown",
       height: (width) => (width < 420 ? 56 : 92),
@@ -107,24 +111,36 @@ export class Player {
   }
 
   get playing() {
-    return this.timer !== undefined;
+    return this.frame !== undefined;
   }
 
   play() {
-    if (this.t >= this.steps.length - 1) this.set(0);
-    this.timer = setInterval(() => {
-      if (this.t >= this.steps.length - 1 || !this.node.isConnected) {
-        this.pause();
-        return;
-      }
-      this.set(this.t + 1);
-    }, FRAME);
+    const last = this.steps.length - 1;
+    if (this.t >= last) this.set(0);
+    const each = Math.min(EACH[1], Math.max(EACH[0], WHOLE / Math.max(1, last))),
+      still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    let before = this.t,
+      began = performance.now() - each * before;
+    const draw = (/** @type {number} */ now) => {
+      if (!this.node.isConnected) return this.pause();
+      if (this.t !== before) began = now - each * this.t; // somebody moved the slider meanwhile
+      const at = Math.min(last, Math.max(this.t, (now - began) / each));
+      if (Math.floor(at) > this.t) this.set(Math.floor(at));
+      else if (!still && at > this.t) this.onframe(at);
+      before = this.t;
+      if (at >= last) return this.pause();
+      this.frame = requestAnimationFrame(draw);
+    };
+    this.frame = requestAnimationFrame(draw);
     setText(this.button, "Pause");
   }
 
+  /** Stop at the snapshot that was reached. */
   pause() {
-    clearInterval(this.timer);
-    this.timer = undefined;
+    if (this.frame === undefined) return;
+    cancelAnimationFrame(this.frame);
+    this.frame = undefined;
     setText(this.button, "Play");
+    this.onframe(this.t);
   }
 }

@@ -66,6 +66,15 @@ export class RunChoice {
     this.others.replaceChildren(h("option", { value: "" }, "nothing"), ...[...race, ...rest].map(option));
   }
 
+  /**
+   * Of the same race the run to compare sizes with: LoRA's, of LoRA's own CDVFT's.
+   * @param {OpenedRun} run
+   */
+  rival({ group, method }) {
+    const wanted = method === "lora" ? "cdvft" : "lora";
+    return this.available.find((other) => other.group === group && other.method === wanted) ?? null;
+  }
+
   /** The run beside, if any. */
   get beside() {
     return this.others.value || null;

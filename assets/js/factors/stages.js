@@ -22,6 +22,8 @@ const join = (pieces, length) =>
 
 /** @typedef {{modulus: number[], phases: number[], each: number}} Polar one half spectrum of `each` after another */
 
+/** @typedef {{numbers?: Float64Array, spectrum?: Polar}} Signal one of the two */
+
 /**
  * @typedef {object} Stage
  * @property {string} title
@@ -30,7 +32,9 @@ const join = (pieces, length) =>
  * @property {string} shape in words
  * @property {Float64Array} [numbers] either these,
  * @property {Polar} [spectrum] or this
- * @property {Float64Array} [before] what came in, where it can be drawn beside
+ * @property {Signal} [input] what came in
+ * @property {Signal & {title: string}} [factor] what it was multiplied by, number by number
+ * @property {Float64Array} [before] of the last one: the same by the stages before
  * @property {number | null} [block] the length of a piece, where there are several
  * @property {boolean} [check] the last one: `numbers` were found entry by entry
  */
@@ -70,13 +74,16 @@ export function stages(layer, t, x, word) {
       shape: `${count(x.length)} numbers`,
     },
   ];
+  /** @param {Numbers} vector */
+  const float64 = (vector) => Float64Array.from(vector);
   let y = product(diagonals[0], x);
   found.push({
     title: `${symbol(0)} ⊙ x`,
     formula: `y₁ = ${symbol(0)} ⊙ x`,
     text: "The input diagonal scales each number by its own.",
     numbers: y,
-    before: input,
+    input: { numbers: input },
+    factor: { title: symbol(0), numbers: float64(diagonals[0]) },
     shape: `${count(y.length)} numbers`,
   });
   circulants.forEach((circulant, number) => {
@@ -94,6 +101,7 @@ export function stages(layer, t, x, word) {
         formula: `y = (y₁, …, y${subscript(q2)})`,
         text: `The ${count(previous.length)} numbers are cut into ${q2} pieces of ${count(p)}${q2 * p > previous.length ? ", the last filled up with zeros" : ""}.`,
         numbers: join(pieces, q2 * p),
+        input: { numbers: previous },
         block: p,
         shape: `${q2} × ${count(p)} numbers`,
       });
@@ -102,6 +110,7 @@ export function stages(layer, t, x, word) {
       formula: q2 > 1 ? "Yⱼ = FFT(yⱼ)" : "Y = FFT(y)",
       text: `The Fourier transform ${q2 > 1 ? "of each piece " : ""}takes the numbers to frequencies, in about p log₂ p steps in place of p², where p = ${count(p)}.`,
       spectrum: polar(inputs),
+      input: { numbers: join(pieces, q2 * p) },
       shape: `${q2 > 1 ? `${q2} × ` : ""}${count(half)} complex numbers`,
     });
     const spectra = circulant.spectra();
@@ -115,6 +124,8 @@ export function stages(layer, t, x, word) {
         ? `Each of the ${q1} × ${q2} blocks multiplies frequency by frequency, and the ${q2} products of a row of blocks are added: ${q1} ${q1 > 1 ? "spectra" : "spectrum"} instead of ${q1 * q2} small matrices.`
         : "In frequencies a circulant is a diagonal: one complex multiplication for each replaces the whole matrix.",
       spectrum: polar(products),
+      input: { spectrum: polar(inputs) },
+      factor: { title: `FFT(${c})`, spectrum: polar(spectra) },
       shape: `${q1 > 1 ? `${q1} × ` : ""}${count(half)} complex numbers`,
     });
     const back = join(
@@ -126,6 +137,7 @@ export function stages(layer, t, x, word) {
       formula: blocks ? "yᵢ = IFFT(Zᵢ)" : "y = IFFT(Z)",
       text: `Back to numbers: this is circ(${c}) y, and no matrix was built.${q1 > 1 ? ` The ${q1} pieces stand one under the other${q1 * p > circulant.rows ? ", cut to the layer's size" : ""}.` : ""}`,
       numbers: back,
+      input: { spectrum: polar(products) },
       block: q1 > 1 ? p : null,
       shape: q1 > 1 ? `${q1} × ${count(p)} numbers` : `${count(p)} numbers`,
     });
@@ -138,7 +150,8 @@ export function stages(layer, t, x, word) {
           ? "The output diagonal scales each output."
           : "A diagonal in between, before the next circulant.",
       numbers: y,
-      before: back,
+      input: { numbers: back },
+      factor: { title: a, numbers: float64(diagonals[number + 1]) },
       shape: `${count(y.length)} numbers`,
     });
   });
@@ -150,6 +163,7 @@ export function stages(layer, t, x, word) {
     formula: `α ΔW x, α = ${alpha}`,
     text: "The scale, and the layer adds this to W x.",
     numbers: scaled,
+    input: { numbers: y },
     shape: `${count(scaled.length)} numbers`,
   });
   found.push({

@@ -1,18 +1,20 @@
 // The Factors tab: choosing a run and a layer, loading one layer at a time, and all its views at the same snapshot.
 
 import { find, h, setText } from "../shared/dom.js";
-import { when } from "../shared/format.js";
-import { accepted, Answers, Refusal } from "./answers.js";
+import { fullScreenButton } from "../shared/full_screen.js";
+import { accepted, Answers } from "./answers.js";
 import { LayerData } from "./data.js";
 import { Forward } from "./forward.js";
 import * as link from "./link.js";
+import { isTraining, Live } from "./live.js";
+import { Message } from "./message.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { Ranks } from "./ranks.js";
 import { RunChoice } from "./run_choice.js";
 import { saveButtons, saveVectors } from "./saving.js";
 import { Views } from "./views.js";
-import { GONE, layerCaption, payloadCaption } from "./captions.js";
+import { GONE, layerCaption, originCaption, payloadCaption } from "./captions.js";
 
 /** @import { FactorsFixed, OpenedRun, Overview as Numbers } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -30,8 +32,8 @@ class FactorsTab {
   layer;
   /** @type {string | null} the layer's name */
   module = null;
-  /** @type {string | null} what a link wants to be seen first */
-  part = null;
+  /** @type {ReturnType<typeof link.asked> | null} what a link wants to be seen first */
+  wanted = null;
 
   /**
    * @param {HTMLElement} place
@@ -52,15 +54,18 @@ class FactorsTab {
     );
     this.origin = h("p", { class: "origin" });
     this.gone = h("p", { class: "notice", role: "status", hidden: true }, GONE);
-    this.problem = h("p", { class: "problem", role: "status", hidden: true });
+    this.problem = new Message();
     this.overview = new Overview((module) => {
       this.module = module;
       this.showLayer();
     });
-    this.player = new Player((t) => this.at(t));
+    this.player = new Player(
+      (t) => this.at(t),
+      (t) => this.views.at(t),
+    );
     this.heading = h("h2", { class: "layer-name" });
     this.about = h("p", { class: "quiet layer-about" });
-    this.views = new Views();
+    this.views = new Views((entry) => link.point(this.shownStep, entry));
     this.ranks = new Ranks(props.lines);
     this.forward = new Forward(
       (layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
@@ -81,22 +86,29 @@ class FactorsTab {
         saveButtons((kind) => this.layer && saveVectors(this.layer, this.player.t, kind)),
       ),
     );
+    /** @type {HTMLElement} */
     this.node = h(
       "section",
       { class: "factors", "aria-label": "What each layer learned" },
       h(
         "div",
         { class: "factors-head" },
-        h("div", {}, h("h2", {}, "What each layer learned"), this.origin),
+        h(
+          "div",
+          {},
+          h("h2", {}, "What each layer learned"),
+          this.origin,
+          fullScreenButton(() => this.node),
+        ),
         this.choice.node,
       ),
       this.gone,
-      this.problem,
-      this.overview.sentence,
-      this.overview.node,
+      this.problem.node,
+      h("div", { class: "at-a-glance" }, this.overview.sentence, this.overview.node),
       this.layerPart,
     );
     place.replaceChildren(this.node);
+    this.live = new Live(this.node, server.open, (run) => this.grown(run));
     document.addEventListener("runs-changed", () => {
       if (this.node.isConnected && this.choice.available.length) this.choice.list();
     });
@@ -108,44 +120,16 @@ class FactorsTab {
       const asked = link.asked(),
         { run, gone } = this.choice.first(asked.run);
       if (!run) {
-        this.showMessage("No run keeps factors yet. Train a method with an adapter, and look here.");
+        this.problem.show("No run keeps factors yet. Train a method with an adapter, and look here.");
         return;
       }
       this.gone.hidden = !gone;
       this.module = asked.layer;
-      this.part = asked.part;
+      this.wanted = asked;
       await this.open(run.id);
     } catch (error) {
-      this.showError(error, () => this.begin());
+      this.problem.error(error, () => this.begin());
     }
-  }
-
-  /**
-   * @param {string | null} problem
-   * @param {...(string | Node)} more
-   */
-  showMessage(problem, ...more) {
-    this.problem.replaceChildren(problem ?? "", ...more);
-    this.problem.hidden = !problem;
-  }
-
-  /**
-   * Show an error, with a button for `again` unless the refusal is final.
-   * @param {unknown} error
-   * @param {() => void} again
-   */
-  showError(error, again) {
-    const final = error instanceof Refusal && error.final;
-    const retry = () => {
-      this.showMessage(null);
-      again();
-    };
-    this.showMessage(
-      error instanceof Error ? error.message : String(error),
-      ...(final
-        ? []
-        : [" ", h("button", { type: "button", class: "text-button", onclick: retry }, "Try again")]),
-    );
   }
 
   /** @param {string} id of a run */
@@ -154,33 +138,32 @@ class FactorsTab {
       const run = accepted(await this.server.open({ run: id }));
       this.run = run;
       this.answers.clear();
-      this.showMessage(null);
-      setText(
-        this.origin,
-        run.recorded
-          ? `Recorded ${run.recorded} · not run here`
-          : [run.summary, when(run.created ?? 0)].filter(Boolean).join(" · "),
-      );
+      this.problem.show(null);
+      setText(this.origin, originCaption(run));
       this.choice.offer(run);
-      if (!run.layers.some(({ module }) => module === this.module)) this.module = await this.mostChanged(run);
+      if (!run.layers.some(({ module }) => module === this.module))
+        this.module = await this.answers.mostChanged(run);
       this.overview.show(run);
       this.overview.choose(this.module ?? "");
       await this.showLayer();
       await this.loadNumbers(run);
+      this.live.follow(run);
     } catch (error) {
-      this.showError(error, () => this.open(id));
+      this.problem.error(error, () => this.open(id));
     }
   }
 
   /**
-   * The layer that is shown first: the one that changed most, or the last where the server cannot compute that.
+   * The run that is followed has new snapshots, which the layer shows; all other numbers wait until it has ended.
    * @param {OpenedRun} run
    */
-  async mostChanged(run) {
-    const last = run.layers[run.layers.length - 1].module;
-    if (run.layers.length === 1) return last;
-    const answer = await this.answers.ask("most_changed", { run: run.id }).catch(() => null);
-    return answer?.module ?? last;
+  async grown(run) {
+    if (!isTraining(run)) return this.open(run.id);
+    this.run = run;
+    this.answers.clear();
+    setText(this.origin, originCaption(run));
+    await this.showLayer();
+    this.live.follow(run);
   }
 
   /**
@@ -199,15 +182,22 @@ class FactorsTab {
     } catch (error) {
       if (run !== this.run) return;
       this.overview.end();
-      return this.showError(error, () => this.loadNumbers(run));
+      return this.problem.error(error, () => this.loadNumbers(run));
     }
-    if (run !== this.run || run.layers.every(({ module }) => run.weights?.[module])) return;
-    const answer = await this.answers.ask("weights", { run: run.id }).catch(() => null);
-    if (!answer || run !== this.run) return;
-    run.weights = answer.weights;
-    this.overview.refresh();
-    this.ranks.weight = answer.weights[this.module ?? ""];
-    this.ranks.draw();
+    if (run === this.run && !run.layers.every(({ module }) => run.weights?.[module])) {
+      const answer = await this.answers.ask("weights", { run: run.id }).catch(() => null);
+      if (!answer || run !== this.run) return;
+      run.weights = answer.weights;
+      this.overview.refresh();
+      this.ranks.weight = answer.weights[this.module ?? ""];
+      this.ranks.draw();
+    }
+    const rival = isTraining(run) ? null : this.choice.rival(run),
+      found = rival && (await this.answers.ask("overview", { run: rival.id, first: 0 }).catch(() => null));
+    if (rival && found && run === this.run) {
+      this.overview.rival = { label: rival.label, layers: found.layers };
+      this.overview.refresh();
+    }
   }
 
   /**
@@ -230,10 +220,10 @@ class FactorsTab {
       const other = chosen ? await this.answers.ask("open", { run: chosen }) : null;
       const beside = other ? ((await this.load(other, module)) ?? null) : null;
       if (!layer || run !== this.run || module !== this.module) return;
-      this.showMessage(
+      this.problem.show(
         other && !beside ? `${other.label} has no ${module}, so nothing stands beside it.` : null,
       );
-      const step = this.layer?.run === run ? this.layer.steps[this.player.t] : null;
+      const step = this.wanted ? this.wanted.step : this.layer?.run.id === run.id ? this.shownStep : null;
       this.layer = layer;
       setText(this.heading, layer.depth === null ? layer.kind : `Layer ${layer.depth} · ${layer.kind}`);
       setText(this.about, layerCaption(layer));
@@ -250,13 +240,24 @@ class FactorsTab {
       setText(this.payloadCaption, payloadCaption(layer, run.steps.length, performance.now() - began));
       this.node.dataset.layer = module;
       link.keep(run.id, module);
-      link.goTo(this.part, { vectors: this.views, ranks: this.ranks, forward: this.forward });
-      this.part = null;
-      await this.compare(layer);
+      link.goTo(this.wanted?.part ?? null, {
+        vectors: this.views,
+        ranks: this.ranks,
+        forward: this.forward,
+      });
+      if (this.wanted?.entry) this.views.pointAt(this.wanted.entry);
+      this.wanted = null;
+      if (!isTraining(run)) await this.compare(layer);
     } catch (error) {
       this.ranks.end();
-      this.showError(error, () => this.showLayer());
+      this.problem.error(error, () => this.showLayer());
     }
+  }
+
+  /** The step that is shown; null at the last one, which a run that trains moves on. */
+  get shownStep() {
+    const { t, steps } = this.player;
+    return this.layer && t < steps.length - 1 ? this.layer.stepAt(t) : null;
   }
 
   /**
@@ -290,5 +291,6 @@ class FactorsTab {
     this.ranks.at(t);
     this.forward.at(t);
     this.overview.at(run.steps.indexOf(layer.steps[t]));
+    link.point(this.shownStep, this.views.entry);
   }
 }

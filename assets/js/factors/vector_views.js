@@ -5,6 +5,7 @@ import { short } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { symbol } from "./data.js";
 import { panel } from "./panels.js";
+import { waveOf } from "./waves.js";
 
 /** @import { LayerData } from "./data.js" */
 /** @import { Panel } from "./panels.js" */
@@ -17,10 +18,27 @@ export const TINTS = {
   last: "var(--factor-output)",
 };
 
+/**
+ * Where an axis over all snapshots begins and ends.
+ * @param {ArrayLike<number>} stack
+ */
+function range(stack) {
+  let low = Infinity,
+    high = -Infinity;
+  for (let k = 0; k < stack.length; k++) {
+    if (stack[k] < low) low = stack[k];
+    if (stack[k] > high) high = stack[k];
+  }
+  const pad = 0.04 * (high - low || 1);
+  return { low: low - pad, high: high + pad };
+}
+
 export class VectorViews {
   /** @type {Curve[]} */
   curves = [];
   t = 0;
+  /** @type {{vector: string, k: number} | null} a frequency of a circulant, whose wave is drawn */
+  frequency = null;
 
   constructor() {
     this.node = h("div", { class: "row vectors" });
@@ -31,7 +49,14 @@ export class VectorViews {
    * @param {(symbol: string) => string} fileName
    */
   show(layer, fileName) {
+    const same = this.layer?.run.id === layer.run.id && this.layer.module === layer.module;
     this.layer = layer;
+    if (same) {
+      // one that trains has a snapshot more
+      for (const curve of this.curves) Object.assign(curve, range(layer.vectors[curve.vector].stack));
+      return;
+    }
+    this.frequency = null;
     this.curves = layer.order.map((vector, place) => this.#curve(layer, vector, place, fileName));
     this.node.replaceChildren(...this.curves.map(({ node }) => node));
   }
@@ -59,22 +84,8 @@ export class VectorViews {
       }),
       { name: () => fileName(`${circulant ? "c" : "a"}${place + 1}`), note },
     );
-    let low = Infinity,
-      high = -Infinity;
-    for (const value of stack) {
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
-    const pad = 0.04 * (high - low || 1),
-      color = circulant ? TINTS.circulant : place === 0 ? TINTS.first : TINTS.last;
-    return {
-      ...one,
-      vector,
-      color,
-      low: low - pad,
-      high: high + pad,
-      blocks: blocks ? shape[2] : null,
-    };
+    const color = circulant ? TINTS.circulant : place === 0 ? TINTS.first : TINTS.last;
+    return { ...one, ...range(stack), vector, color, blocks: blocks ? shape[2] : null };
   }
 
   /**
@@ -89,16 +100,48 @@ export class VectorViews {
     return now === undefined ? "" : `${symbol(place)}[${k}] = ${short(now)}, at the start ${short(start)}`;
   }
 
+  /**
+   * Mark an entry of each vector that is named, and say it; null marks none.
+   * @param {Record<string, number> | null} places
+   */
+  light(places) {
+    this.curves.forEach((curve, place) => {
+      const k = places?.[curve.vector] ?? null;
+      curve.view.point(k, false);
+      curve.say(this.#entry(curve.vector, place, k));
+    });
+  }
+
+  /**
+   * Draw the wave of one frequency over its circulant's numbers; null draws none.
+   * @param {number} number of the circulant
+   * @param {number | null} k as in the list of its eigenvalues
+   */
+  wave(number, k) {
+    this.frequency = k === null ? null : { vector: `circulant.${number}`, k };
+    this.at(this.t);
+  }
+
   /** @param {number} t */
   at(t) {
     this.t = t;
+    const { layer, frequency } = this;
+    if (!layer) return;
     for (const { vector, color, low, high, blocks, view } of this.curves) {
-      const { layer } = this;
-      if (!layer) return;
+      const lit = frequency?.vector === vector;
       view.show(
         [
           { y: layer.at(vector, 0), color: "var(--rule-strong)", opacity: 0.55, width: 1 },
-          { y: layer.at(vector, t), color },
+          { y: layer.at(vector, t), color, opacity: lit ? 0.5 : 1 },
+          ...(lit
+            ? [
+                {
+                  y: waveOf(layer.circulant(Number(vector.split(".")[1]), t), frequency.k),
+                  color: "var(--ink)",
+                  width: 1.6,
+                },
+              ]
+            : []),
         ],
         { low, high, blocks },
       );

@@ -6,7 +6,7 @@ import { Heatmap } from "../shared/heatmap.js";
 import { link, zoomButtons } from "../shared/heatmap_controls.js";
 import { colorLimit, symbol } from "./data.js";
 import { EigenViews, largestModulus } from "./eigen_views.js";
-import { explainCirculant, explainUpdate } from "./entries.js";
+import { explainCirculant, explainUpdate, partsOfEntry } from "./entries.js";
 import { panel, scaleBar } from "./panels.js";
 import { VectorViews } from "./vector_views.js";
 
@@ -15,6 +15,8 @@ import { VectorViews } from "./vector_views.js";
 /** @import { LayerData } from "./data.js" */
 
 /** @typedef {"circulant" | "update" | "beside"} Which of the heatmaps */
+
+const EVERY_SNAPSHOT = 160; // rows and columns that are looked at for the colour scale of a whole run
 
 const LABELS = {
   circulant: "Heatmap of the circulant; arrow keys move the cursor, plus and minus zoom",
@@ -30,15 +32,20 @@ export class Views {
   t = 0;
   fixed = true; // the colour scale: over the whole run, or at this step
   number = 0; // of the circulant that is shown
-  runLimits = { circulant: 1, update: 1, beside: 1 };
+  runLimits = { circulant: 1, update: 1 };
   largestModulus = 1;
 
-  constructor() {
+  /**
+   * `onentry(entry)` is called with the entry under the cursor, or null.
+   * @param {(entry: Place | null) => void} onentry
+   */
+  constructor(onentry) {
+    this.onentry = onentry;
     const fileName = (/** @type {string} */ what) => this.fileName(what);
     this.vectors = new VectorViews();
-    this.eigenvalues = new EigenViews(fileName);
+    this.eigenvalues = new EigenViews(fileName, (k) => this.vectors.wave(this.number, k));
     const heatmap = (/** @type {Which} */ which, /** @type {string} */ title) =>
-      panel(title, new Heatmap({ label: LABELS[which], onmove: (cursor) => this.point(cursor) }), {
+      panel(title, new Heatmap({ label: LABELS[which], onmove: (cursor) => this.#moved(cursor) }), {
         name: () => fileName(which),
       });
     this.heatmaps = {
@@ -66,27 +73,20 @@ export class Views {
       },
     );
     this.which = h("span", {});
-    this.row = h(
+    this.row = h("div", { class: "row heatmaps" }, circulant.node, update.node, beside.node);
+    const controls = h(
       "div",
-      { class: "row heatmaps" },
-      this.eigenvalues.node,
-      circulant.node,
-      update.node,
-      beside.node,
+      { class: "heat-controls" },
+      zoomButtons(update.view),
+      h("span", { class: "quiet" }, "Colours over"),
+      colors,
+      this.which,
     );
     this.node = h(
       "div",
       { class: "views" },
       this.vectors.node,
-      h(
-        "div",
-        { class: "heat-controls" },
-        zoomButtons(update.view),
-        h("span", { class: "quiet" }, "Colours over"),
-        colors,
-        this.which,
-      ),
-      this.row,
+      h("div", { class: "matrices" }, controls, this.row, this.eigenvalues.node),
     );
   }
 
@@ -96,15 +96,17 @@ export class Views {
    * @param {LayerData | null} beside
    */
   show(layer, beside) {
+    const grown = this.layer?.run.id === layer.run.id && this.layer.module === layer.module;
     this.layer = layer;
     this.other = beside;
     const cdvft = layer.method === "cdvft";
     this.vectors.node.hidden = this.eigenvalues.node.hidden = !cdvft;
     this.heatmaps.circulant.node.hidden = !cdvft;
     this.heatmaps.beside.node.hidden = !beside;
-    this.row.classList.toggle("four", cdvft && Boolean(beside));
-    this.number = 0;
+    this.row.classList.toggle("three", cdvft && Boolean(beside));
     this.vectors.show(layer, (what) => this.fileName(what));
+    if (grown) return this.#limits(layer);
+    this.number = 0;
     const circulants = layer.order.length >> 1;
     this.which.replaceChildren(
       ...(circulants > 1
@@ -137,12 +139,14 @@ export class Views {
       );
     const both = Math.max(
       ...(this.other ? [layer, this.other] : [layer]).map((one) =>
-        over(one, (t) => colorLimit(one.update(t))),
+        over(one, (t) => colorLimit(one.update(t), EVERY_SNAPSHOT)),
       ),
     );
-    this.runLimits = { update: both, beside: both, circulant: 1 };
+    this.runLimits = { update: both, circulant: 1 };
     if (!layer.order.length) return;
-    this.runLimits.circulant = over(layer, (t) => colorLimit(layer.circulant(this.number, t)));
+    this.runLimits.circulant = over(layer, (t) =>
+      colorLimit(layer.circulant(this.number, t), EVERY_SNAPSHOT),
+    );
     this.largestModulus = over(layer, (t) => largestModulus(layer.circulant(this.number, t)));
   }
 
@@ -160,18 +164,25 @@ export class Views {
     if (layer.order.length) {
       const circulant = layer.circulant(this.number, t);
       this.eigenvalues.show(circulant, this.number, 1.05 * this.largestModulus);
-      this.#heat("circulant", circulant, layer.block);
+      this.#heat(
+        "circulant",
+        circulant,
+        layer.block,
+        this.fixed ? this.runLimits.circulant : colorLimit(circulant),
+      );
       circulants.title(`circ(${symbol(2 * this.number + 1)})`);
       circulants.note(layer.block ? "in each block one column, shifted" : "one column, shifted");
     }
-    this.#heat("update", layer.update(t), layer.block);
+    const at = other?.nearest(layer.stepAt(t)) ?? 0,
+      both = [layer.update(t), ...(other ? [other.update(at)] : [])],
+      limit = this.fixed ? this.runLimits.update : Math.max(...both.map((one) => colorLimit(one)));
+    this.#heat("update", both[0], layer.block, limit);
     update.title(other ? `ΔW of ${layer.run.label}` : "ΔW");
     update.note(layer.method === "cdvft" ? "its rows and columns scaled" : `${layer.d_out} × ${layer.d_in}`);
     if (other) {
-      const at = other.nearest(layer.steps[t]);
       beside.title(`ΔW of ${other.run.label}`);
-      beside.note(`step ${other.steps[at]}`);
-      this.#heat("beside", other.update(at), other.block);
+      beside.note(`step ${other.steps[at]}, colours as those of ${layer.run.label}`);
+      this.#heat("beside", both[1], other.block, limit);
     }
     this.point(update.view.cursor);
   }
@@ -180,11 +191,31 @@ export class Views {
    * @param {Which} which
    * @param {Matrix} matrix
    * @param {number | null} block
+   * @param {number} limit
    */
-  #heat(which, matrix, block) {
-    const limit = this.fixed ? this.runLimits[which] : colorLimit(matrix);
+  #heat(which, matrix, block, limit) {
     this.heatmaps[which].view.show(matrix, { limit, blocks: block === null ? null : { p: block } });
     this.bars[which].set(short(limit));
+  }
+
+  /** @param {Place | null} cursor */
+  #moved(cursor) {
+    this.point(cursor);
+    this.onentry(cursor);
+  }
+
+  /** The entry under the cursor, or null. */
+  get entry() {
+    return this.heatmaps.update.view.cursor;
+  }
+
+  /**
+   * Put the cursor at an entry of the update, if it has one there.
+   * @param {Place} entry
+   */
+  pointAt(entry) {
+    const { matrix } = this.heatmaps.update.view;
+    if (matrix && entry.i < matrix.rows && entry.j < matrix.cols) this.heatmaps.update.view.setCursor(entry);
   }
 
   /**
@@ -196,6 +227,7 @@ export class Views {
       { circulant, update, beside } = this.heatmaps;
     if (!cursor || !layer) {
       for (const view of [circulant, update, beside]) view.say("");
+      this.vectors.light(null);
       return;
     }
     const { i, j } = cursor,
@@ -203,14 +235,15 @@ export class Views {
     if (layer.order.length)
       circulant.say(inside(circulant.view) ? explainCirculant(layer, this.number, t, i, j) : "");
     update.say(inside(update.view) ? explainUpdate(layer, t, i, j) : "");
+    this.vectors.light(inside(update.view) ? partsOfEntry(layer, this.number, i, j) : null);
     if (other)
-      beside.say(inside(beside.view) ? explainUpdate(other, other.nearest(layer.steps[t]), i, j) : "");
+      beside.say(inside(beside.view) ? explainUpdate(other, other.nearest(layer.stepAt(t)), i, j) : "");
   }
 
   /** @param {string} what */
   fileName(what) {
     const { layer } = this;
-    const name = layer ? `${layer.run.label}_${layer.module}_step_${layer.steps[this.t]}` : "layer";
+    const name = layer ? `${layer.run.label}_${layer.module}_step_${layer.stepAt(this.t)}` : "layer";
     return `${name.replace(/[^\w.-]+/g, "_")}_${what}`;
   }
 }

@@ -1,6 +1,7 @@
 // The list of lessons: shows one at a time, and keeps it in the address (?tab=learn&lesson=3).
 
 import { find, h } from "../shared/dom.js";
+import { fullScreenButton } from "../shared/full_screen.js";
 import { remembered } from "./progress.js";
 
 /** @import { ContentsFixed } from "../payloads.js" */
@@ -59,6 +60,7 @@ export function mount({ element, props }) {
         links.map((link) => h("li", {}, link)),
       ),
     ),
+    fullScreenButton(() => container),
   );
 
   const before = h("a", { class: "before" }),

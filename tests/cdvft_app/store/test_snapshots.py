@@ -61,3 +61,16 @@ def test_only_whole_files_count_and_later_ones_can_be_forgotten(tmp_path):
     (tmp_path / "snapshots" / "step-five.safetensors").write_bytes(b"")
     snapshots.remove_after(tmp_path, 1)
     assert snapshots.steps(tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "bytes_each", "count"),
+    [(1000, 55_000, 51), (1000, 2**21, 41), (1000, 4 * 2**20, 21), (128, 55_000, 51), (10, 55_000, 11)],
+)
+def test_a_run_keeps_its_vectors_about_every_two_percent_within_80_mebibytes(steps, bytes_each, count):
+    planned = snapshots.planned(steps, bytes_each)
+    assert len(planned) == count
+    assert {0, steps} <= planned and max(planned) == steps
+    assert (count - 1) * bytes_each <= 80 * 2**20
+    gaps = [later - one for one, later in zip(sorted(planned), sorted(planned)[1:], strict=False)]
+    assert max(gaps) - min(gaps) <= 1

@@ -68,9 +68,9 @@ def test_snapshots_follow_their_step_and_span_the_run(whole):
 
 
 def test_a_stopped_run_ends_with_a_snapshot(text_plan, text_rows, tmp_path):
-    _, done = run(text_plan(epochs=6.0), text_rows, tmp_path, stop_after=3)
+    _, done = run(text_plan(epochs=18.0), text_rows, tmp_path, stop_after=3)
     assert done.step == 4
-    assert snapshots.steps(tmp_path) == [0, 2, 4]  # of 48 steps, every 2.4th, and the last
+    assert snapshots.steps(tmp_path) == [0, 3, 4]  # of 144 steps, every 2.88th, and the last
 
 
 def test_vectors_too_large_to_keep_are_said_once(text_plan, text_rows, tmp_path, monkeypatch):
