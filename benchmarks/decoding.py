@@ -48,28 +48,34 @@ def model() -> LlamaForCausalLM:
     ).eval()
 
 
-def decoder(one: Any) -> Callable[[], None]:
+def decoder(one: Any, device: torch.device | str = "cpu") -> Callable[[], None]:
     """One more token at each call; begins again before the cache is long, so that every token costs alike."""
     state: dict[str, Any] = {"left": 0}
 
     @torch.no_grad()
     def step() -> None:
         if state["left"] == 0:
-            prompt = torch.arange(PROMPT)[None]
+            prompt = torch.arange(PROMPT, device=device)[None]
             state.update(left=32, cache=one(input_ids=prompt, use_cache=True).past_key_values)
-        token = torch.tensor([[7]])
+        token = torch.tensor([[7]], device=device)
         state["cache"] = one(input_ids=token, past_key_values=state["cache"], use_cache=True).past_key_values
         state["left"] -= 1
 
     return step
 
 
-def measure(targets: Any, seconds: float) -> dict[str, Any]:
-    steps = {"no adapter": decoder(model())}
-    steps |= {name: decoder(get_peft_model(model(), make(targets)).eval()) for name, make in METHODS.items()}
+def decoders(targets: Any, device: torch.device | str = "cpu") -> dict[str, Callable[[], None]]:
+    """The bare model and every method, each with a token behind it."""
+    models = {"no adapter": model()}
+    models |= {name: get_peft_model(model(), make(targets)).eval() for name, make in METHODS.items()}
+    steps = {name: decoder(one.to(device), device) for name, one in models.items()}
     for step in steps.values():
         step()
-    rounds = interleave(steps, seconds, least=15)
+    return steps
+
+
+def measure(targets: Any, seconds: float) -> dict[str, Any]:
+    rounds = interleave(decoders(targets), seconds, least=15)
     return {
         "rounds": rounds.count,
         "milliseconds_without": round(1e3 * rounds.median("no adapter"), 2),

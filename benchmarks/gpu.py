@@ -1,93 +1,189 @@
-"""The layer's speed on a CUDA or MPS device, timed by the device's own events.
+"""Everything that is to be known of a CUDA or MPS device, in one command: `make gpu`.
 
-    python -m benchmarks.gpu [--dtypes float32 bfloat16]
+    python -m benchmarks.gpu [--device cuda] [--parts layers steps memory decoding launches race]
 
-Methods take turns as in `benchmarks.speed`: the frozen layer, LoRA, FourierFT, C3A and every way of CDVFT.
-Prints the ratios and writes benchmarks/results/gpu.json. Until somebody has run it, `cdvft.kernels.rule` has
-only estimates for these devices.
+Frozen, LoRA, FourierFT, C3A and CDVFT take turns in one process, timed by the device's own events: one
+layer by every engine and way, whole training steps, decoding. Memory, launches by the profiler and
+operators by a dispatch mode follow, and real races on the embedded recipes (clocks and power stand beside
+each part). First `calibrate` lets the rule learn the device. Writes benchmarks/results/gpu_<device>.json
+and .md.
+
+`--device cpu` is the dry run: every part once on its smallest case, so that the day a GPU is at hand
+nothing but the clock is missing. Its numbers mean nothing, and it writes nothing unless `--to` names a
+folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import layers
+from benchmarks import decoding, device_clock, layers, steps
+from benchmarks.default_race import race
+from benchmarks.device_clock import timed
+from benchmarks.gpu_tables import markdown
+from benchmarks.machine import machine
 from benchmarks.rounds import Rounds, interleave
 
 RESULTS = Path(__file__).parent / "results"
-CASES = [
-    layers.Case(d_out, d_in, tokens, ways=True)
-    for d_out, d_in in ((384, 384), (768, 768), (1024, 1024), (4096, 4096), (3072, 768), (768, 3072))
-    for tokens in (256, 2048, 8192)
-]
+WIDTHS = ((768, 768), (1024, 1024), (2048, 2048), (4096, 4096), (3072, 768), (768, 3072))
+TOKENS = (256, 2048, 8192)
+RACES = ("sentiment", "addresses")
+RACERS = ("cdvft", "lora", "fourierft", "c3a", "head")
 
 
-def device() -> torch.device | None:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps") if torch.backends.mps.is_available() else None
+class Part:
+    """A part of the record: what it measures on a device, within so many seconds a case."""
+
+    def __init__(self, device: torch.device, seconds: float) -> None:
+        self.device, self.seconds, self.dry = device, seconds, device.type == "cpu"
+
+    def rounds(self, candidates: dict[str, Callable[[], None]]) -> Rounds:
+        runs = {name: timed(run, self.device) for name, run in candidates.items()}
+        return interleave(runs, seconds=self.seconds, least=1 if self.dry else 10)
+
+    def cases(self) -> list[tuple[layers.Case, torch.dtype]]:
+        if self.dry:
+            return [(layers.Case(256, 256, 32, ways=True), torch.float32)]
+        return [
+            (layers.Case(d_out, d_in, tokens, ways=True), dtype)
+            for dtype in (torch.bfloat16, torch.float32)
+            for d_out, d_in in WIDTHS
+            for tokens in TOKENS
+        ]
+
+    def layers(self) -> list[dict[str, Any]]:
+        """One layer, forward and backward."""
+        found = []
+        for case, dtype in self.cases():
+            candidates = layers.candidates(case, self.device, dtype)
+            rounds = self.rounds(candidates)
+            found.append(
+                {**case.record(), "title": case.title, "dtype": str(dtype), **_times(rounds, "base")}
+            )
+            _say(f"{case.title}, {case.tokens} tokens, {dtype}", found[-1], "base")
+        return found
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Whole training steps: forward, loss, backward, AdamW."""
+        found = []
+        for model in self._models():
+            rounds = self.rounds(steps.candidates(model, self.device))
+            found.append({"title": model.title, **_times(rounds, "frozen")})
+            _say(model.title, found[-1], "frozen")
+        return found
+
+    def memory(self) -> list[dict[str, Any]]:
+        """Peak of one layer's pass beyond what lay there, and bytes kept for backward beyond the input."""
+        found = []
+        for case, dtype in self.cases():
+            runs = layers.candidates(replace(case, ways=False), self.device, dtype)
+            peaks = {name: device_clock.peak_bytes(run, self.device) for name, run in runs.items()}
+            found.append({**case.record(), "title": case.title, "dtype": str(dtype), "peak_bytes": peaks})
+        return found
+
+    def launches(self) -> list[dict[str, Any]]:
+        """Kernels that a training step launches, and operators of torch that it consists of."""
+        found = []
+        for model in self._models()[:2]:
+            counts: dict[str, Any] = {}
+            for name, step in steps.candidates(model, self.device).items():
+                step()
+                with device_clock.Operators() as operators:
+                    step()
+                counts[name] = {
+                    "operators": operators.count, "launches": device_clock.launches(step, self.device)
+                }  # fmt: skip
+            found.append({"title": model.title, "counts": counts})
+        return found
+
+    def decoding(self) -> list[dict[str, Any]]:
+        """One token at a time."""
+        found = []
+        for title, targets in list(decoding.TARGETS.items())[: 1 if self.dry else None]:
+            rounds = self.rounds(decoding.decoders(targets, self.device))
+            found.append({"title": f"SmolLM2-135M shape, {title}", **_times(rounds, "no adapter")})
+        return found
+
+    def race(self) -> list[dict[str, Any]]:
+        """Real runs as the page starts them; on the dry run none."""
+        return [] if self.dry else [race(recipe, method, seed=0) for recipe in RACES for method in RACERS]
+
+    def _models(self) -> tuple[steps.Model, ...]:
+        return (steps.DRY,) if self.dry else steps.MODELS
 
 
-def timed(run: Callable[[], object]) -> Callable[[], float]:
-    """The same call, giving the seconds between two events of the device around it."""
-    module: Any = torch.cuda if torch.cuda.is_available() else torch.mps
-    event = torch.cuda.Event if torch.cuda.is_available() else torch.mps.event.Event
+PARTS = ("layers", "steps", "memory", "launches", "decoding", "race")
 
-    def call() -> float:
-        start, end = event(enable_timing=True), event(enable_timing=True)
-        start.record()
-        run()
-        end.record()
-        module.synchronize()
-        return start.elapsed_time(end) / 1e3
 
-    return call
+def measure(device: torch.device, parts: list[str], seconds: float) -> dict[str, Any]:
+    """The record of a device."""
+    start = time.monotonic()
+    record: dict[str, Any] = {
+        "machine": machine(), "device": device_clock.describe(device), "dry_run": device.type == "cpu"
+    }  # fmt: skip
+    part = Part(device, seconds)
+    states = {"start": device_clock.state(device)}
+    for name in parts:
+        record[name] = getattr(part, name)()
+        states[name] = device_clock.state(device)
+    record |= {"states_after": states, "minutes": round((time.monotonic() - start) / 60, 1)}
+    return record
+
+
+def _times(rounds: Rounds, reference: str) -> dict[str, Any]:
+    return {
+        "rounds": rounds.count,
+        "seconds": {name: rounds.median(name) for name in rounds.seconds},
+        "ratios": {name: vars(rounds.ratio(name, reference)) for name in rounds.seconds if name != reference},
+    }
+
+
+def _say(title: str, entry: dict[str, Any], reference: str) -> None:
+    over = ", ".join(f"{name} {ratio['median']:.2f}" for name, ratio in entry["ratios"].items())
+    print(f"{title}: {1e6 * entry['seconds'][reference]:.0f} us {reference}; {over}", flush=True)
+
+
+def slug(name: str) -> str:
+    """'NVIDIA H100 80GB HBM3' -> 'nvidia_h100_80gb_hbm3': every kind of device keeps a record of its own."""
+    return "_".join(re.findall(r"[a-z0-9]+", name.lower())) or "unknown"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--dtypes", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16", "float16"]
-    )
+    parser.add_argument("--device", choices=["cuda", "mps", "cpu"], help="default: what is at hand")
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--seconds", type=float, default=2, help="a case of a layer, step or decoder")
+    parser.add_argument("--to", type=Path, help="the folder to write to")
     arguments = parser.parse_args()
-    target = device()
-    if target is None:
-        print("No CUDA or MPS device is at hand: nothing was measured.")
+    device = torch.device(arguments.device) if arguments.device else device_clock.at_hand()
+    if device is None:
+        print("No CUDA or MPS device is at hand: nothing was measured. `--device cpu` is a dry run.")
         return
     warnings.simplefilter("ignore")
-    name = torch.cuda.get_device_name() if target.type == "cuda" else "Apple MPS"
-    record: dict[str, Any] = {"device": name, "torch": torch.__version__, "layers": []}
-    for dtype in arguments.dtypes:
-        for case in CASES:
-            candidates = layers.candidates(case, target, getattr(torch, dtype))
-            rounds = interleave({n: timed(run) for n, run in candidates.items()}, seconds=2, least=10)
-            entry = {
-                **case.record(),
-                "dtype": dtype,
-                "seconds": {n: rounds.median(n) for n in rounds.seconds},
-            }
-            entry["over_base"] = {n: vars(rounds.ratio(n, "base")) for n in rounds.seconds}
-            record["layers"].append(entry)
-            _print_case(case, dtype, rounds)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "gpu.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def _print_case(case: layers.Case, dtype: str, rounds: Rounds) -> None:
-    over = ", ".join(f"{n} {rounds.ratio(n, 'base').median:.2f}" for n in rounds.seconds if n != "base")
-    print(
-        f"{case.title}, {case.tokens} tokens, {dtype}: {1e6 * rounds.median('base'):.0f} us frozen; {over}",
-        flush=True,
-    )
+    dry = device.type == "cpu"
+    record = measure(device, arguments.parts, 0 if dry else arguments.seconds)
+    print("\n" + markdown(record))
+    to = arguments.to or (None if dry else RESULTS)
+    if to is None:
+        print("A dry run: nothing is written.")
+        return
+    to.mkdir(parents=True, exist_ok=True)
+    path = to / f"gpu_{slug(record['device']['name'])}"
+    path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    path.with_suffix(".md").write_text(markdown(record))
+    print(f"Written: {path}.json and .md.")
 
 
 if __name__ == "__main__":

@@ -15,14 +15,12 @@ from peft import C3AConfig, FourierFTConfig, LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig
-from cdvft.kernels import linear, native
+from cdvft.blocks import Partition, partitions
+from cdvft.kernels import linear, native, rule
 from cdvft.kernels.rule import Plan
+from cdvft.kernels.selection import Selection, engines, selections
 
-WAYS = {
-    "cdvft, transforms": Plan(merged_forward=False, merged_gradients=False),
-    "cdvft, merged forward": Plan(merged_forward=True, merged_gradients=False),
-    "cdvft, merged": Plan(merged_forward=True, merged_gradients=True),
-}
+WAYS = {f"cdvft, {way}": rule.WAYS[way] for way in ("transforms", "merged forward", "merged")}
 
 
 @dataclass(frozen=True)
@@ -124,20 +122,34 @@ def candidates(
                 parameter.data = parameter.data.to(dtype)
         found[method] = pass_through(layer, x, grad)
     if case.ways:
+        if x.device.type != "cpu":
+            circulants = [torch.empty(part.q1, part.q2, part.p, device=device) for part in _parts(case)]
+            return found | {
+                f"cdvft, {way.key}": _with(found["cdvft"], lambda *_, way=way, **__: way)
+                for way in selections(x, circulants)
+            }
         found |= {name: _with_plan(found["cdvft"], plan) for name, plan in WAYS.items()}
         found["cdvft, no compiler"] = _without_native(found["cdvft"])
     return found
 
 
+def _parts(case: Case) -> tuple[Partition, ...]:
+    return partitions(case.d_out, case.d_in, case.m, case.block_size)
+
+
 def _with_plan(run: Callable[[], None], plan: Plan) -> Callable[[], None]:
-    rule = linear.choose
+    return _with(run, lambda x, _, circulants, **__: Selection(engines(x, circulants)[0], plan))
 
-    def planned() -> None:
-        linear.choose = lambda *_, **__: plan  # type: ignore[assignment]
+
+def _with(run: Callable[[], None], choice: Callable[..., Selection]) -> Callable[[], None]:
+    select = linear.select
+
+    def chosen() -> None:
+        linear.select = choice
         run()
-        linear.choose = rule
+        linear.select = select
 
-    return planned
+    return chosen
 
 
 def _without_native(run: Callable[[], None]) -> Callable[[], None]:

@@ -94,6 +94,10 @@ MODELS = (
         8,
     ),
 )
+DRY = Model(
+    "a tiny encoder, 2 x 128 tokens", _bert(384, 1, 12), ("query", "value"), "bert.embeddings", _tokens(2), 2
+)
+"""For dry runs alone."""
 METHODS: dict[str, Callable[[list[str]], Any]] = {
     "lora": lambda targets: LoraConfig(r=8, target_modules=targets),
     "fourierft": lambda targets: FourierFTConfig(n_frequency=1000, target_modules=targets),
@@ -102,10 +106,11 @@ METHODS: dict[str, Callable[[list[str]], Any]] = {
 }
 
 
-def candidates(model: Model) -> dict[str, Callable[[], None]]:
+def candidates(model: Model, device: torch.device | str = "cpu") -> dict[str, Callable[[], None]]:
     """A step a method; "frozen" is the limit: gradients reach the embeddings, only the head trains."""
     torch.manual_seed(1)
-    inputs, labels = model.inputs(), torch.randint(0, 2, (model.batch,))
+    inputs = {name: tensor.to(device) for name, tensor in model.inputs().items()}
+    labels = torch.randint(0, 2, (model.batch,), device=device)
     found = {}
     for method in ("frozen", *METHODS):
         torch.manual_seed(0)
@@ -124,7 +129,7 @@ def candidates(model: Model) -> dict[str, Callable[[], None]]:
         for name, parameter in net.named_parameters():
             if name in heads:
                 parameter.requires_grad_(True)
-        found[method] = _step(net, inputs, labels)
+        found[method] = _step(net.to(device), inputs, labels)
     return found
 
 

@@ -84,7 +84,7 @@ def markdown(record: dict[str, Any]) -> str:
     for threads in record["threads"]:
         entries = [e for e in record["layers"] if e["threads"] == threads]
         lines += ["", f"## One layer, forward and backward, {threads} thread{'s' * (threads > 1)}", ""]
-        lines += _table(
+        lines += table(
             [
                 "layer",
                 "tokens",
@@ -109,12 +109,12 @@ def markdown(record: dict[str, Any]) -> str:
         ways = [e for e in entries if "cdvft, no compiler" in e["seconds"]]
         lines += ["", "Ways of CDVFT over the frozen layer:", ""]
         names = [name for name in (ways[0]["seconds"] if ways else ()) if name.startswith("cdvft")]
-        lines += _table(
+        lines += table(
             ["layer", "tokens", *("chosen" if n == "cdvft" else n.removeprefix("cdvft, ") for n in names)],
             [[e["title"], e["tokens"], *(_ratio(e, f"{n} / base") for n in names)] for e in ways],
         )
     lines += ["", "## Training steps", ""]
-    lines += _table(
+    lines += table(
         ["model", "threads", "LoRA / frozen", "CDVFT / frozen", "/ LoRA", "/ FourierFT", "/ C3A"],
         [
             [
@@ -127,7 +127,7 @@ def markdown(record: dict[str, Any]) -> str:
         ],
     )
     lines += ["", "## Memory of one pass, 512 tokens: bytes kept a token beyond the input; peak in MB", ""]
-    lines += _table(
+    lines += table(
         ["width", *record["memory"][0]["peak_bytes"]],
         [
             [
@@ -141,7 +141,7 @@ def markdown(record: dict[str, Any]) -> str:
         ],
     )
     lines += ["", "## What CDVFT adds to a layer, microseconds a token, 1 thread", ""]
-    lines += _table(
+    lines += table(
         ["layer", "tokens", "frozen", "1.12 allows", "W + alpha dW", "gradients", "in cache", "a call"],
         [
             [
@@ -159,7 +159,7 @@ def markdown(record: dict[str, Any]) -> str:
     )  # fmt: skip
     if record["growth"]:
         lines += ["", "## Growth: exponents of the added time (of the whole time for the frozen layer)", ""]
-        lines += _table(
+        lines += table(
             ["with", "threads", *record["growth"][0]["exponents"]],
             [[g["with"], g["threads"], *g["exponents"].values()] for g in record["growth"]],
         )
@@ -168,7 +168,7 @@ def markdown(record: dict[str, Any]) -> str:
         f"- {_name(miss)}: {miss['best']} was faster, by {miss['loss']}" for miss in record["rule"]
     ] or ["Nowhere by more than 3 %."]
     lines += ["", "## Targets", ""]
-    lines += _table(
+    lines += table(
         ["part", "ratio", "at most", "cases", "worst", "missed (and what adding nothing would give)"],
         [
             [
@@ -190,6 +190,6 @@ def _ratio(entry: Entry, name: str) -> str:
     return f"{ratio['median']:.3f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
-def _table(head: list[str], rows: list[list[Any]]) -> list[str]:
+def table(head: list[str], rows: list[list[Any]]) -> list[str]:
     cells = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(str(c) for c in row) + " |" for row in cells]

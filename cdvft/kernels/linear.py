@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -18,8 +17,9 @@ from torch.autograd import forward_ad as fwAD
 from torch.nn import functional as F
 
 from cdvft.circulant import Factors, block_circulant_matmul
-from cdvft.kernels import chunked, merged, native
-from cdvft.kernels.rule import Backend, Plan, choose
+from cdvft.kernels import fused, merged
+from cdvft.kernels.rule import Backend
+from cdvft.kernels.selection import Selection, select
 
 
 def cd_linear(
@@ -50,7 +50,7 @@ def cd_linear(
 
 
 def adapted_linear(
-    x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors, backend: Backend = "auto"
+    x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors, backend: Backend | Selection = "auto"
 ) -> Tensor:
     """(W + alpha dW) x + b in one step: the update is added in place, or to the weight in scratch.
 
@@ -63,18 +63,17 @@ def adapted_linear(
         weight: (d_out, d_in)
         bias: (d_out)
         factors: as `cd_linear` takes them
-        backend: "auto", "fft", "merged" or "reference"
+        backend: "auto", "fft", "merged" or "reference"; or what carries it out
 
     Returns:
         (..., d_out), in the dtype of x if the weight has it too, otherwise in that of the arithmetic
     """
     if x.dtype == weight.dtype in (torch.bfloat16, torch.float16):
-        update = _adapted(x, None, None, factors, backend)
+        update = _adapted(x, None, None, factors, backend, rounded=True)
         start = update if bias is None else update + bias
         y = torch.addmm(start.to(x.dtype).reshape(-1, len(weight)), x.reshape(-1, x.shape[-1]), weight.T)
         return y.view(start.shape)
-    trains = weight.requires_grad or (bias is not None and bias.requires_grad)
-    if trains or not weight.dtype == x.dtype == arithmetic_dtype(x, factors):
+    if is_apart(x, weight, bias, factors):
         return F.linear(x, weight, bias) + _adapted(x, None, None, factors, backend)
     return _adapted(x, weight, bias, factors, backend)
 
@@ -94,27 +93,34 @@ def _reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: F
     return update if weight is None else F.linear(x, weight, bias) + update
 
 
+def is_apart(x: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors) -> bool:
+    """Whether `adapted_linear` applies the update by itself, not within the product with the weight."""
+    trains = weight.requires_grad or (bias is not None and bias.requires_grad)
+    return trains or not weight.dtype == x.dtype == arithmetic_dtype(x, factors)
+
+
 def _adapted(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Factors, backend: Backend
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    factors: Factors,
+    backend: Backend | Selection,
+    *,
+    rounded: bool = False,
 ) -> Tensor:
+    """`rounded`: the update may come in the dtype of x, where that is what its engine writes."""
     _check(x, factors)
     dtype = arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
     if backend == "reference" or is_transformed():
         return _reference(x, weight, bias, Factors(diagonals, circulants, factors.alpha))
-    engine = native if native.supports(x, circulants) else chunked
-    plan = Plan(backend == "merged", backend == "merged")
-    if backend == "auto":
-        plan = choose(
-            tuple(c.shape for c in circulants),
-            tuple(a.numel() for a in diagonals),
-            tokens=x.shape[:-1].numel(),
-            apart=weight is None,
-            engine="native" if engine is native else "chunked",
-            device=x.device.type,
-        )
-    call = _Call(engine, plan, len(diagonals), factors.alpha)
+    selection = (
+        backend
+        if isinstance(backend, Selection)
+        else select(x, diagonals, circulants, apart=weight is None, backend=backend)
+    )
+    call = _Call(selection, len(diagonals), factors.alpha, rounded)
     tensors = (*diagonals, *circulants)
     given = (t for t in (x, weight, bias, *tensors) if t is not None)
     if torch.is_grad_enabled() and any(t.requires_grad for t in given):
@@ -160,10 +166,10 @@ def arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:
 class _Call(NamedTuple):
     """What forward and backward of one call share besides the tensors that autograd saves."""
 
-    engine: ModuleType
-    plan: Plan
+    selection: Selection
     m: int
     alpha: float
+    rounded: bool
 
     def factors(self, tensors: Sequence[Tensor]) -> Factors:
         return Factors(tensors[: self.m], tensors[self.m :], self.alpha)
@@ -176,16 +182,18 @@ def _forward(
     factors = call.factors(tensors)
     rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
     with _without_autocast(x):
-        if call.plan.merged_forward:
+        if call.selection.plan.merged_forward:
             rows = rows.to(_product_dtype(x, dtype))
             matrix = merged.merged_weight(weight, factors)
             y = F.linear(rows, matrix.to(rows.dtype), bias).to(dtype)
+        elif weight is None and call.rounded and call.selection.engine == "fused":
+            y = fused.update(rows, factors)
         else:
             if weight is None:
                 y = rows.new_zeros(len(rows), d_out, dtype=dtype)
             else:
                 y = F.linear(rows, weight, bias)
-            call.engine.forward_(y, rows, factors)
+            call.selection.transforms.forward_(y, rows, factors)
     # Not a view for autograd, so that later operations may write into it, as into any layer's output.
     return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], d_out])
 
@@ -212,18 +220,20 @@ class _Adapted(torch.autograd.Function):
             return first, None, None, None, *others
         rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
         with _without_autocast(x):
-            if call.plan.merged_gradients:
+            if call.selection.plan.merged_gradients:
                 products = _product_dtype(x, tensors[0].dtype)
                 rows, grad_rows = rows.to(products), grad_rows.to(products)
                 if needs_x:
                     grad_x = grad_rows @ merged.merged_weight(weight, factors).to(products)
                 grads = merged.backward(rows, grad_rows, factors)
+            elif weight is None and call.selection.engine == "fused":
+                grad_x, grads = fused.gradients(rows, grad_rows, factors, needs_x)
             else:
                 if needs_x:
                     grad_x = (
                         rows.new_zeros(rows.shape, dtype=grad.dtype) if weight is None else grad_rows @ weight
                     )
-                grads = call.engine.backward(rows, grad_rows, factors, grad_x)
+                grads = call.selection.transforms.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
 

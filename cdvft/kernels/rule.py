@@ -48,10 +48,16 @@ MEASURED = {
 }
 """On the CPU, by what carries out the transforms."""
 
-ESTIMATED = Rates(transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6)
-"""On a GPU with tensor cores. Not measured: from an H100's published rates (a linear layer of width 768 on
-8,192 tokens takes about 32 us forward and backward in bfloat16, unfused transforms 7 times as long).
-`python -m benchmarks.gpu` measures it.
+ESTIMATED = {
+    "chunked": Rates(
+        transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
+    ),
+    "fused": Rates(transform=1.5e-4, product=0, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6),
+}
+"""On a GPU with tensor cores, by what carries out the transforms. Not measured: from an H100's published
+rates. A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16,
+unfused transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 135
+TFLOP/s of tf32. `calibration.calibrate` measures a model's layers on a device, `make gpu` many.
 """
 
 
@@ -61,6 +67,15 @@ class Plan:
 
     merged_forward: bool
     merged_gradients: bool
+
+
+WAYS = {
+    "transforms": Plan(merged_forward=False, merged_gradients=False),
+    "merged forward": Plan(merged_forward=True, merged_gradients=False),
+    "merged": Plan(merged_forward=True, merged_gradients=True),
+    "merged gradients": Plan(merged_forward=False, merged_gradients=True),
+}
+"""Every plan by its name."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -80,12 +95,12 @@ def choose(
         sizes: lengths of the m diagonals: d_in, then d_out
         tokens: rows of the input
         apart: whether the update is applied by itself, so that a dense one costs products of its own
-        engine: "native" or "chunked", what would carry out the transforms
+        engine: "native", "fused" or "chunked", what would carry out the transforms
         device: torch's name of the device's type
     """
     if device == "mps":  # torch's complex numbers are slow there, matrix products fast
         return Plan(merged_forward=True, merged_gradients=True)
-    rates = MEASURED[engine] if device == "cpu" else ESTIMATED
+    rates = (MEASURED if device == "cpu" else ESTIMATED)[engine]
     elements = products = 0.0
     for q1, q2, p in circulants:
         elements += (q1 + q2) * p * math.log2(2 * p)

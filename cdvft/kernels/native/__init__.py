@@ -28,17 +28,28 @@ MAX_ENTRIES = 1 << 20
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """Whether this library can take them: float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout.
+    """Whether this library can take them."""
+    return obstacle(x, circulants) is None
 
-    Not while a dispatch mode (a FLOP counter, fake tensors) is active, which would not see its operations.
+
+def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
+    """Why this library cannot take them; None where it can.
+
+    It takes float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout. Not while a dispatch mode (a
+    FLOP counter, fake tensors) is active, which would not see its operations.
     """
-    return (
-        x.device.type == "cpu"
-        and circulants[0].dtype == torch.float32
-        and all(c.numel() <= MAX_ENTRIES and _radixes(c.shape[-1]) is not None for c in circulants)
-        and not is_in_torch_dispatch_mode()
-        and library() is not None
-    )
+    if x.device.type != "cpu":
+        return "it runs on the CPU alone"
+    if circulants[0].dtype != torch.float32:
+        return "it calculates in float32 alone"
+    for c in circulants:
+        if c.numel() > MAX_ENTRIES:
+            return f"a circulant of more than {MAX_ENTRIES:,} numbers is too large for it"
+        if _radixes(c.shape[-1]) is None:
+            return f"block size {c.shape[-1]} has a prime factor above 7"
+    if is_in_torch_dispatch_mode():
+        return "a dispatch mode of torch watches operations"
+    return None if library() is not None else "there is no C compiler, or CDVFT_NATIVE is 0"
 
 
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:

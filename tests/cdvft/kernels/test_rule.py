@@ -39,8 +39,19 @@ def ask(
         (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 2048, "p": 16}),
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 0}),
         (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "apart": True}),
-        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda"}),
-        (Plan(True, True), {"d_out": 1024, "d_in": 1024, "tokens": 8192, "device": "cuda"}),
+        (
+            Plan(True, True),
+            {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda", "engine": "chunked"},
+        ),
+        (
+            Plan(True, True),
+            {"d_out": 1024, "d_in": 1024, "tokens": 8192, "device": "cuda", "engine": "chunked"},
+        ),
+        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda", "engine": "fused"}),
+        (
+            Plan(False, False),
+            {"d_out": 4096, "d_in": 4096, "tokens": 8192, "device": "cuda", "engine": "fused"},
+        ),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 1, "device": "mps"}),
     ],
 )

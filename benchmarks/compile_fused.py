@@ -1,0 +1,178 @@
+"""Compiles the fused kernels for GPUs without having one, and records registers, spills and shared memory.
+
+    python -m benchmarks.compile_fused [--widths 768 4096] [--targets 90] [--to FOLDER]
+
+Triton compiles for any device, and its wheel brings ptxas and cuobjdump. Nothing here runs on a GPU, and
+nothing is timed. Writes benchmarks/results/fused_kernels.json and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import table
+from cdvft.kernels import fused
+from cdvft.kernels.fused.plan import ROWS, Plan, plan_for
+
+RESULTS = Path(__file__).parent / "results"
+WIDTHS = (256, 384, 512, 576, 768, 896, 1024, 1152, 1536, 2048, 3072, 4096)
+TARGETS = {80: "A100", 89: "L4, RTX 4090", 90: "H100"}
+DTYPES = {"bf16": "tf32", "fp32": "tf32x3"}
+"""Inputs, and how products are rounded for them: see `cdvft.kernels.fused.operators.precision`."""
+POINTERS = ("out", "x", "grad", "grad_x", "shares", "first", "last", "c", "spectrum", "tables")
+INPUTS = ("out", "x", "grad", "grad_x")
+
+
+def digest() -> str:
+    """Of what is compiled, so that a record tells whether it is of these kernels."""
+    folder = Path(fused.__file__).parent
+    sources = [(folder / name).read_bytes() for name in ("dft.py", "device.py", "plan.py")]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()[:16]
+
+
+def compiled(kernel: str, shape: Plan, target: int, dtype: str) -> dict[str, Any]:
+    """What one kernel takes of a multiprocessor, for one width, compute capability and dtype of the input."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from cdvft.kernels.fused import device
+
+    function = device.update_kernel if kernel == "update" else device.gradients_kernel
+    values = {
+        "RADIX": shape.radix, "ROWS": shape.rows, "COLUMNS": shape.columns, "N1": ROWS,
+        "N2": shape.tile_columns, "GROUP": shape.group, "ADD": dtype == "fp32", "NEEDS_X": True,
+        "INPUT": kernel != "gradients by last and c", "OUTPUT": kernel != "gradients by x and first",
+        "PRECISION": DTYPES[dtype],
+    }  # fmt: skip
+    types = {name: f"*{dtype if name in INPUTS else 'fp32'}" for name in POINTERS}
+    types |= {"alpha": "fp32", "tokens": "i32", "zero": "i32"} | dict.fromkeys(values, "constexpr")
+    names = function.arg_names
+    source = ASTSource(
+        function,
+        signature={name: types[name] for name in names},
+        constexprs={(names.index(name),): value for name, value in values.items() if name in names},
+        attrs={
+            (names.index(name),): [["tt.divisibility", 16]] for name in (*POINTERS, "zero") if name in names
+        },
+    )
+    built = triton.compile(
+        source, target=GPUTarget("cuda", target, 32), options={"num_warps": shape.warps, "num_stages": 1}
+    )
+    used = _resource_usage(built.asm["cubin"])
+    return {
+        "kernel": kernel, "width": shape.width, "target": f"sm_{target}", "dtype": dtype,
+        "warps": shape.warps, "waste": shape.waste,
+        "registers": used["REG"], "stack_bytes": used["STACK"], "shared_bytes": built.metadata.shared,
+        "spills_in_loop": _spills_in_loops(built.asm["cubin"]),
+    }  # fmt: skip
+
+
+def kernels(shape: Plan) -> tuple[str, ...]:
+    """What is launched for a width."""
+    both = ("gradients by x and first", "gradients by last and c")
+    return ("update", *(both if shape.split else ("gradients",)))
+
+
+def _tool(name: str, cubin: bytes, *options: str) -> str:
+    """What one of the tools in Triton's wheel says of a compiled kernel."""
+    import triton
+
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / name
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        command = [str(tool), *options, file.name]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _resource_usage(cubin: bytes) -> dict[str, int]:
+    """What cuobjdump tells of the function; a stack is where registers spill to."""
+    fields = _tool("cuobjdump", cubin, "--dump-resource-usage").strip().splitlines()[-1].split()
+    return {
+        name: int(value) for name, _, value in (field.partition(":") for field in fields) if value.isdigit()
+    }
+
+
+def _spills_in_loops(cubin: bytes) -> int:
+    """Instructions on spilled registers between a label and a jump back to it: paid for each group of tokens.
+
+    The others are paid once a program, before its loop or after it.
+    """
+    lines = _tool("nvdisasm", cubin, "-c").splitlines()
+    labels = {line.strip().rstrip(":"): n for n, line in enumerate(lines) if re.match(r"\s*\.L_x_\d+:", line)}
+    spilled = [n for n, line in enumerate(lines) if re.search(r"\b(STL|LDL)\b", line)]
+    inside: set[int] = set()
+    for n, line in enumerate(lines):
+        jump = re.search(r"BRA `\((\.L_x_\d+)\)", line)
+        if jump and labels[jump[1]] < n - 1:  # a kernel ends with a jump to itself
+            inside |= {at for at in spilled if labels[jump[1]] <= at <= n}
+    return len(inside)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--widths", nargs="+", type=int, default=WIDTHS)
+    parser.add_argument("--targets", nargs="+", type=int, default=tuple(TARGETS), choices=tuple(TARGETS))
+    parser.add_argument("--dtypes", nargs="+", default=tuple(DTYPES), choices=tuple(DTYPES))
+    parser.add_argument("--to", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    found = []
+    for width in arguments.widths:
+        shape = plan_for(width)
+        assert shape is not None, f"no plan for {width}"
+        for kernel in kernels(shape):
+            for dtype in arguments.dtypes:
+                for target in arguments.targets:
+                    found.append(compiled(kernel, shape, target, dtype))
+                    print(*found[-1].values(), flush=True)
+    record = {"source": digest(), "triton": importlib.metadata.version("triton"), "kernels": found}
+    arguments.to.mkdir(exist_ok=True)
+    (arguments.to / "fused_kernels.json").write_text(json.dumps(record, indent=1) + "\n")
+    (arguments.to / "fused_kernels.md").write_text(markdown(record))
+
+
+def markdown(record: dict[str, Any]) -> str:
+    found = record["kernels"]
+    spilling, looping = ([k for k in found if k[key]] for key in ("stack_bytes", "spills_in_loop"))
+    head = [
+        "kernel",
+        "width",
+        "masked",
+        "input",
+        "warps",
+        *(f"sm_{n} ({name})" for n, name in TARGETS.items()),
+    ]
+    rows: dict[tuple[Any, ...], dict[str, str]] = {}
+    for k in found:
+        said = f"{k['registers']} registers, {k['shared_bytes'] / 1024:.0f} KB"
+        if k["stack_bytes"]:
+            said += f", spills {k['stack_bytes']} bytes, {k['spills_in_loop']} in the loop"
+        row = (k["kernel"], k["width"], f"{k['waste']:.0%}", k["dtype"], k["warps"])
+        rows.setdefault(row, {})[k["target"]] = said
+    lines = [
+        "# The fused kernels, compiled without a GPU",
+        "",
+        f"By `python -m benchmarks.compile_fused` with Triton {record['triton']}: registers a thread and "
+        "shared memory a program. No GPU has run or timed any of them.",
+        "",
+        f"Of {len(found)} kernels {len(spilling)} spill registers, {len(looping)} of them inside the loop "
+        'over tokens (instructions "in the loop"); the others once a program, before or after it.',
+        "",
+        *table(head, [[*row, *(cells.get(f"sm_{n}", "") for n in TARGETS)] for row, cells in rows.items()]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Times every way of every engine on a model's own layers, so that measured times choose."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cdvft.circulant import Factors
+from cdvft.kernels import timings
+from cdvft.kernels.linear import adapted_linear, is_apart
+from cdvft.kernels.selection import Selection, selections
+from cdvft.kernels.timings import Case, Seconds, case_of
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = 3
+"""Rounds at least, whatever the time."""
+
+
+def calibrate(model: nn.Module, tokens: int, seconds: float = 3.0) -> dict[Case, Seconds]:
+    """Time each way of each engine, forward and backward, for the shapes of a model's adapted layers.
+
+    What is found chooses from then on, in this process and later ones, for numbers of tokens with the same
+    nearest power of two, on this device with this driver and version of torch: `timings` keeps it. The
+    layers' own weights take part, with input and vectors of random numbers; the model stays as it was.
+
+    Args:
+        model: with CDVFT adapters, where it will run
+        tokens: batch times sequence length
+        seconds: to spend on all shapes together; more where three rounds take longer
+
+    Returns:
+        median seconds by case and way
+
+    Raises:
+        ValueError: if the model has no such layer, or tokens is not positive.
+    """
+    if tokens < 1:
+        raise ValueError(f"tokens is {tokens}, but must be at least 1: batch size times sequence length.")
+    layers = {_case(layer, tokens): layer for layer in _layers(model)}
+    if not layers:
+        raise ValueError(
+            "The model has no CDVFT adapter on a layer whose weight is of floating point: call "
+            "get_peft_model first. Layers of quantized weights are not calibrated."
+        )
+    found = {}
+    for case, layer in layers.items():
+        found[case] = _timed(layer, tokens, seconds / len(layers))
+        timings.keep(case, layer.weight.device, found[case])
+    return found
+
+
+def problem(layer: Any, tokens: int) -> tuple[Tensor, Tensor, Tensor | None, Factors]:
+    """An input and vectors of random numbers of the layer's shapes and dtypes; its weight and bias."""
+    base, factors = layer.get_base_layer(), layer.factors(next(iter(layer.cdvft_circulants)))
+    weight = base.weight.T if layer.weight_is_transposed else base.weight
+    x = torch.randn(tokens, layer.in_features, device=weight.device).to(weight.dtype)
+
+    def alike(vectors: Any) -> list[Tensor]:
+        return [torch.randn_like(v).requires_grad_() for v in vectors]
+
+    vectors = Factors(alike(factors.diagonals), alike(factors.circulants), factors.alpha)
+    return x.requires_grad_(), weight.detach(), base.bias, vectors
+
+
+def _layers(model: nn.Module) -> Iterator[Any]:
+    for layer in model.modules():
+        if getattr(layer, "cdvft_circulants", None) and layer.weight.dtype.is_floating_point:
+            yield layer
+
+
+def _case(layer: Any, tokens: int) -> Case:
+    x, weight, bias, factors = problem(layer, tokens)
+    return case_of(x, factors.diagonals, factors.circulants, apart=is_apart(x, weight, bias, factors))
+
+
+def _timed(layer: Any, tokens: int, seconds: float) -> Seconds:
+    """Median seconds of a pass by each way, all in turns, in a fresh order every round."""
+    x, weight, bias, factors = problem(layer, tokens)
+    grad = torch.randn(tokens, layer.out_features, device=x.device).to(x.dtype)
+    inputs = [x, *factors.diagonals, *factors.circulants]
+    found: dict[Selection, list[float]] = {}
+
+    def run(way: Selection) -> None:
+        torch.autograd.grad(adapted_linear(x, weight, bias, factors, way), inputs, grad)
+
+    for way in selections(x, factors.circulants):
+        try:
+            run(way)  # compiles what is compiled on first use
+            found[way] = []
+        except Exception as error:  # whatever a compiler or a driver says: the way is not for this device
+            logger.warning("%s does not run on %s and will not be chosen: %s", way.key, x.device, error)
+    order, end = random.Random(0), time.monotonic() + seconds
+    while time.monotonic() < end or len(next(iter(found.values()))) < ROUNDS:
+        for way in order.sample(list(found), len(found)):
+            found[way].append(_seconds(functools.partial(run, way), x.device))
+    return {way.key: statistics.median(times) for way, times in found.items()}
+
+
+def _seconds(run: Callable[[], None], device: torch.device) -> float:
+    """By events of the device, where it has them."""
+    if device.type != "cuda":
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    first.record()
+    run()
+    last.record()
+    last.synchronize()
+    return first.elapsed_time(last) / 1e3

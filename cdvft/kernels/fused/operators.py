@@ -1,0 +1,152 @@
+"""Launches of the kernels, and the same as operators of torch, which torch.compile and export see into.
+
+A pass is two launches forward (the circulant's spectrum, the update) and three backward (spectrum,
+gradients, the sum of the programs' shares; one more where `Plan.split`).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import triton_op, wrap_triton
+
+from cdvft.kernels.fused.device import gradients_kernel, spectrum_kernel, update_kernel
+from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
+from cdvft.kernels.fused.tables import tables
+
+PROGRAMS_ELSEWHERE = 3
+"""Where no device tells: in Triton's interpreter, whose programs run one after another."""
+
+
+def update(
+    x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float, out: Tensor | None = None
+) -> Tensor:
+    """alpha diag(last) circ(c) diag(first) x in the dtype of x, or added to `out` in place.
+
+    Args:
+        x: (tokens, d), in one piece: float32, bfloat16 or float16
+        first: (d), float32, as c and last
+        alpha: scale of the update
+        out: (tokens, d), in one piece
+
+    Returns:
+        (tokens, d)
+    """
+    plan, add = _plan(x), out is not None
+    y = torch.empty_like(x) if out is None else out
+    if len(x):
+        spectrum, constants = _spectrum(c, plan), tables(plan, x.device)
+        wrap_triton(update_kernel)[(_programs(x, plan),)](
+            y, x, first, last, spectrum, constants, alpha, len(x), 0,
+            *_geometry(plan), GROUP=plan.group, ADD=add, PRECISION=precision(x.dtype),
+            num_warps=plan.warps, num_stages=1,
+        )  # fmt: skip
+    return y
+
+
+def gradients(
+    x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float,
+    grad_x: Tensor | None, needs_x: bool = True,
+) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Gradients by x, first, last and c, given that by the update.
+
+    Args:
+        x, first, c, last, alpha: as `update` took them
+        grad: (tokens, d), in one piece
+        grad_x: (tokens, d), in one piece, to which the gradient by x is added; None for a fresh one
+        needs_x: False to leave the gradient by x out
+
+    Returns:
+        by x, of the dtype of x, or `grad_x`; by first, last, c: (d), float32
+    """
+    plan, programs, add = _plan(x), _programs(x, _plan(x)), grad_x is not None
+    if grad_x is None and needs_x:
+        grad_x = torch.empty_like(x)
+    shape = (programs * plan.group, 3, plan.width)
+    shares = x.new_empty(shape, dtype=torch.float32) if len(x) else x.new_zeros(shape, dtype=torch.float32)
+    if len(x):
+        spectrum, constants = _spectrum(c, plan), tables(plan, x.device)
+        for by_input, by_output in ((True, False), (False, True)) if plan.split else ((True, True),):
+            wrap_triton(gradients_kernel)[(programs,)](
+                x if grad_x is None else grad_x, shares, x, grad, first, last, spectrum, constants, alpha,
+                len(x), 0, *_geometry(plan), GROUP=plan.group, INPUT=by_input, OUTPUT=by_output,
+                NEEDS_X=needs_x, ADD=add, PRECISION=precision(x.dtype),
+            num_warps=plan.warps, num_stages=1,
+            )  # fmt: skip
+    by_first, by_last, by_c = shares.sum(0)
+    return grad_x, by_first, by_last, by_c
+
+
+@triton_op("cdvft::update", mutates_args=())
+def update_operator(x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float) -> Tensor:
+    """`update` as an operator of torch, with its gradient."""
+    return update(x, first, c, last, alpha)
+
+
+@triton_op("cdvft::update_gradients", mutates_args=())
+def gradients_operator(
+    x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`gradients` as an operator of torch, by x, first, last and c."""
+    by_x, by_first, by_last, by_c = gradients(x, grad, first, c, last, alpha, None)
+    assert by_x is not None
+    return by_x, by_first.clone(), by_last.clone(), by_c.clone()  # an operator's outputs share no memory
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.alpha = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, first, c, last = ctx.saved_tensors
+    by_x, by_first, by_last, by_c = gradients_operator(x, grad.contiguous(), first, c, last, ctx.alpha)
+    return by_x, by_first, by_c, by_last, None
+
+
+update_operator.register_autograd(_backward, setup_context=_keep)
+
+
+def precision(dtype: torch.dtype) -> str:
+    """How the products of the DFT are rounded, in Triton's words.
+
+    Half-precision inputs are rounded by more than tf32's 5e-4 already. For float32 torch's own setting holds:
+    three tf32 products, as exact as float32, unless `torch.set_float32_matmul_precision` allows one.
+    """
+    exact = dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest"
+    return "tf32x3" if exact else "tf32"
+
+
+def _plan(x: Tensor) -> Plan:
+    plan = plan_for(x.shape[-1])
+    if plan is None:
+        raise ValueError(f"No tiles hold a transform of length {x.shape[-1]}: ask `supports` first.")
+    return plan
+
+
+def _geometry(plan: Plan) -> tuple[int, ...]:
+    return plan.radix, plan.rows, plan.columns, ROWS, plan.tile_columns
+
+
+def _spectrum(c: Tensor, plan: Plan) -> Tensor:
+    spectrum = c.new_empty(2 * plan.entries)
+    wrap_triton(spectrum_kernel)[(1,)](
+        spectrum, c, tables(plan, c.device), *_geometry(plan), num_warps=plan.warps, num_stages=1
+    )
+    return spectrum
+
+
+def _programs(x: Tensor, plan: Plan) -> int:
+    """Programs that loop over the groups of tokens: as many as run at once, or one a group."""
+    groups, resident = -(-len(x) // (2 * plan.group)), PROGRAMS_ELSEWHERE
+    if x.device.type == "cuda":
+        resident = _multiprocessors(x.device) * programs_per_multiprocessor(plan)
+    return max(1, min(groups, resident))
+
+
+@functools.lru_cache
+def _multiprocessors(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).multi_processor_count

@@ -1,0 +1,116 @@
+"""Times measured on this machine, by which engines and ways are chosen; kept in the user's cache.
+
+A file for each device, driver, version of torch and, on the CPU, number of threads. Nothing is measured
+unless `calibration.calibrate` is called; where nothing was measured, `rule` estimates.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+Seconds = Mapping[str, float]
+"""Of a pass forward and backward, by "engine, way", such as "native, merged forward"."""
+
+
+class Case(NamedTuple):
+    """What a time on a device depends on.
+
+    circulants: q1, q2, p of each
+    sizes: lengths of the diagonals
+    tokens: to the nearest power of two
+    apart: whether the update is applied by itself
+    dtype: of the input
+    """
+
+    circulants: tuple[tuple[int, ...], ...]
+    sizes: tuple[int, ...]
+    tokens: int
+    apart: bool
+    dtype: str
+
+
+def case_of(x: Tensor, diagonals: Sequence[Tensor], circulants: Sequence[Tensor], *, apart: bool) -> Case:
+    """The case of an input (..., d_in) and an adapter's vectors."""
+    tokens = x.shape[:-1].numel()
+    nearest = 1 << round(math.log2(tokens)) if tokens else 0
+    shapes = tuple(tuple(c.shape) for c in circulants)
+    return Case(shapes, tuple(a.numel() for a in diagonals), nearest, apart, str(x.dtype))
+
+
+def measured(case: Case, device: torch.device) -> Seconds | None:
+    """Seconds of each way on this machine; None where they were not measured."""
+    return _table(device, torch.get_num_threads()).get(case)
+
+
+def keep(case: Case, device: torch.device, seconds: Seconds) -> Path:
+    """Keep what was measured, for this process and later ones; the file."""
+    table = {**_table(device, torch.get_num_threads()), case: seconds}
+    record = {"machine": machine(device), "cases": [{**c._asdict(), "seconds": s} for c, s in table.items()]}
+    path = _path(device)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(record, indent=1) + "\n")
+    fresh.replace(path)  # atomic: processes that start together all find a whole file
+    _table.cache_clear()
+    return path
+
+
+def forget(device: torch.device) -> None:
+    """Drop what was measured on a device, here and in the cache."""
+    _path(device).unlink(missing_ok=True)
+    _table.cache_clear()
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What times depend on besides the case."""
+    versions = {"torch": torch.__version__}
+    if device.type == "cuda":
+        built: Any = torch._C  # of which only builds for CUDA have it
+        name, driver = torch.cuda.get_device_name(device), built._cuda_getDriverVersion()
+        return {"device": "cuda", "name": name, "driver": driver, **versions}
+    return {"device": device.type, "name": _processor(), "threads": torch.get_num_threads(), **versions}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _path(device: torch.device) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdvft" / "timings"
+    digest = hashlib.sha256(json.dumps(machine(device), sort_keys=True).encode()).hexdigest()
+    return cache / f"{digest[:16]}.json"
+
+
+@functools.lru_cache
+def _table(device: torch.device, threads: int) -> dict[Case, Seconds]:
+    """What the cache holds for a device; `threads` tells tables in memory apart, as `machine` does files."""
+    path = _path(device)
+    try:
+        return {_case(found): found["seconds"] for found in json.loads(path.read_text())["cases"]}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logger.warning("The times in %s cannot be read, so that estimates choose: %s", path, error)
+        return {}
+
+
+def _case(found: dict[str, Any]) -> Case:
+    shapes, sizes = tuple(map(tuple, found["circulants"])), tuple(found["sizes"])
+    return Case(shapes, sizes, found["tokens"], found["apart"], found["dtype"])

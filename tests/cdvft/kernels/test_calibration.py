@@ -1,0 +1,201 @@
+"""What calibration measures chooses, is kept for this machine alone, and is explained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from peft import get_peft_model
+from torch import nn
+
+from cdvft import CDVFTConfig
+from cdvft.kernels import calibrate, explain, linear, native, timings
+from cdvft.kernels.rule import WAYS
+from cdvft.kernels.selection import Selection, select, selections
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Nothing was measured before, and the compiled library is loaded already."""
+    native.library()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    timings._table.cache_clear()
+    yield
+    timings._table.cache_clear()
+
+
+def model(d_out: int = 24, d_in: int = 24, **options) -> nn.Module:
+    torch.manual_seed(0)
+    bare = nn.Sequential(nn.Linear(d_in, d_out), nn.ReLU(), nn.Linear(d_out, d_out))
+    return get_peft_model(bare, CDVFTConfig(target_modules=["0", "2"], **options)).base_model.model
+
+
+def pretended(layer, tokens: int, fastest: str) -> None:
+    """Keeps times by which one way is the fastest."""
+    x, factors = torch.empty(tokens, layer.in_features), layer.factors("default")
+    case = timings.case_of(x, factors.diagonals, factors.circulants, apart=False)
+    keys = [s.key for s in selections(x, factors.circulants)]
+    assert fastest in keys
+    timings.keep(case, CPU, {key: 0.001 if key == fastest else 0.002 for key in keys})
+
+
+def selected(layer, tokens: int) -> Selection:
+    factors = layer.factors("default")
+    x = torch.empty(tokens, layer.in_features)
+    return select(x, factors.diagonals, factors.circulants, apart=False, backend="auto")
+
+
+def test_every_way_of_every_engine_is_timed_once_a_shape_and_nothing_is_changed() -> None:
+    adapted = model(d_out=48)
+    before = {name: tensor.clone() for name, tensor in adapted.state_dict().items()}
+    found = calibrate(adapted, 64, seconds=0.01)
+    assert {case.sizes for case in found} == {(24, 48), (48, 48)}
+    ways = {"native, transforms", "native, merged forward", "native, merged gradients", "native, merged"} | {
+        "chunked, transforms", "chunked, merged forward", "chunked, merged gradients"
+    }  # fmt: skip
+    for seconds in found.values():
+        assert set(seconds) == ways
+        assert min(seconds.values()) > 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in adapted.state_dict().items())
+    assert all(p.grad is None for p in adapted.parameters())
+
+
+@pytest.mark.parametrize("fastest", ["chunked, merged forward", "native, transforms", "native, merged"])
+def test_the_fastest_way_that_was_measured_serves(fastest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = model()[0]
+    pretended(layer, 64, fastest)
+    assert selected(layer, 64).key == fastest
+    seen = []
+    forward = linear._forward
+    monkeypatch.setattr(
+        linear, "_forward", lambda *args: seen.append(args[3].selection.key) or forward(*args)
+    )
+    layer(torch.randn(64, 24))
+    assert seen == [fastest]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "is_measured"), [(46, True), (64, True), (90, True), (45, False), (91, False)]
+)
+def test_times_hold_for_about_as_many_tokens(tokens: int, is_measured: bool) -> None:
+    layer = model()[0]
+    pretended(layer, 64, "chunked, merged forward")
+    assert (selected(layer, tokens).key == "chunked, merged forward") is is_measured
+    assert explain(layer, tokens).measured is is_measured
+
+
+def test_times_are_kept_for_later_processes_of_the_same_machine_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = model()[0]
+    pretended(layer, 64, "chunked, transforms")
+    timings._table.cache_clear()  # as in another process
+    assert selected(layer, 64).key == "chunked, transforms"
+    machine = timings.machine(CPU)
+    for change in ({"torch": "0.1"}, {"name": "another processor"}, {"threads": 99}):
+        with monkeypatch.context() as patch:
+            patch.setattr(timings, "machine", lambda _, change=change: machine | change)
+            timings._table.cache_clear()
+            assert not explain(layer, 64).measured
+    timings._table.cache_clear()
+    timings.forget(CPU)
+    assert not explain(layer, 64).measured
+
+
+def test_an_engine_that_cannot_serve_any_more_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = model()[0]
+    pretended(layer, 64, "native, transforms")
+    monkeypatch.setattr(native, "supports", lambda *_: False)
+    assert selected(layer, 64).engine == "chunked"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"cases": [{}]}', "[]"])
+def test_a_file_that_cannot_be_read_leaves_the_choice_to_the_rule(
+    content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = model()[0]
+    by_rule = selected(layer, 64)
+    pretended(layer, 64, "chunked, transforms")
+    timings._path(CPU).write_text(content)
+    timings._table.cache_clear()
+    assert selected(layer, 64) == by_rule
+    assert "cannot be read" in caplog.text
+
+
+def test_the_file_says_which_machine_was_measured() -> None:
+    pretended(model()[0], 64, "chunked, transforms")
+    record = json.loads(timings._path(CPU).read_text())
+    assert record["machine"]["torch"] == torch.__version__
+    assert record["machine"]["threads"] == torch.get_num_threads()
+    assert record["cases"][0]["tokens"] == 64
+
+
+def test_explain_says_which_engine_and_why() -> None:
+    layer = model()[0]
+    before = explain(layer, 64)
+    assert (before.engine, before.measured, before.seconds) == ("native", False, {})
+    assert "rates that were measured on another processor" in str(before)
+    pretended(layer, 64, "native, merged forward")
+    after = explain(layer, 64)
+    assert (after.engine, after.merged_forward, after.merged_gradients) == ("native", True, False)
+    assert after.measured
+    said = str(after)
+    assert said.startswith(
+        "Gradients by the compiled C library; forward through the dense update W + alpha dW."
+    )
+    assert "native, merged forward 1 ms, " in said
+    assert "Not by the fused Triton kernel: it runs on CUDA devices alone." in said
+
+
+@pytest.mark.parametrize(
+    ("options", "engine", "said"),
+    [
+        ({"backend": "reference"}, "reference", "backend='reference'"),
+        ({"backend": "fft"}, "native", "backend='fft'"),
+        ({"backend": "merged"}, "native", "through the dense update"),
+        (
+            {"block_size": 11},
+            "chunked",
+            "Not by the compiled C library: block size 11 has a prime factor above 7",
+        ),
+    ],
+)
+def test_explain_knows_the_configuration(options: dict, engine: str, said: str) -> None:
+    found = explain(model(**options)[0], 64)
+    assert found.engine == engine
+    assert said in str(found)
+    assert not found.measured
+
+
+def test_what_has_no_adapter_is_refused() -> None:
+    with pytest.raises(ValueError, match="a layer with a CDVFT adapter is needed; this one has none"):
+        explain(nn.Linear(2, 2), 64)
+    with pytest.raises(ValueError, match="adapter 'other', but"):
+        explain(model()[0], 64, "other")
+    with pytest.raises(ValueError, match="call get_peft_model first"):
+        calibrate(nn.Linear(2, 2), 64)
+    with pytest.raises(ValueError, match="tokens is 0"):
+        calibrate(model(), 0)
+
+
+def test_a_way_that_fails_on_the_device_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cdvft.kernels import chunked
+
+    def fails(*_):
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(chunked, "forward_", fails)
+    (seconds,) = calibrate(model(), 32, seconds=0.01).values()
+    assert "chunked, transforms" not in seconds
+    assert "chunked, merged forward" in seconds
+    assert "no kernel image is available" in caplog.text
+
+
+def test_every_plan_has_a_name() -> None:
+    assert len({(p.merged_forward, p.merged_gradients) for p in WAYS.values()}) == len(WAYS) == 4

@@ -1,0 +1,129 @@
+"""The fused kernels in Triton's interpreter, value and gradients, against the method in float64."""
+
+from __future__ import annotations
+
+import os
+import platform
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor
+
+from cdvft.circulant import Factors, cd_product
+from cdvft.kernels import cd_linear_reference, fused
+
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+ALPHA = 0.7
+DENSE = 1024
+"""Widths up to this one are checked against the dense matrix, wider ones against transforms in float64."""
+
+
+@pytest.fixture(scope="module")
+def operators() -> ModuleType:
+    """The launches, interpreted: Triton decides when the kernels are first imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "TRITON_INTERPRET", "1")
+        from cdvft.kernels.fused import operators
+
+        return operators
+
+
+def tensors(width: int, tokens: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    """x, the gradient of the output, first, c and last, in float64, but of values that `dtype` has."""
+    generator = torch.Generator().manual_seed(width + tokens)
+    sizes = [(tokens, width), (tokens, width), (width,), (width,), (width,)]
+    found = [torch.randn(*size, generator=generator, dtype=torch.float64) for size in sizes]
+    found[3] /= width**0.5
+    return [t.to(dtype if i < 2 else torch.float32).double() for i, t in enumerate(found)]
+
+
+def expected(x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor) -> list[Tensor]:
+    """The update, and the gradients by x, first, last and c."""
+    leaves = [t.clone().requires_grad_() for t in (x, first, last, c)]
+    x, first, last, c = leaves
+    if c.numel() <= DENSE:
+        out = ALPHA * x @ cd_product([first, last], [c]).T
+    else:
+        out = cd_linear_reference(x, [first, last], [c.view(1, 1, -1)], ALPHA)
+    return [out, *torch.autograd.grad(out, leaves, grad)]
+
+
+def far(found: Tensor | None, truth: Tensor) -> float:
+    assert found is not None
+    return float((found.detach().double() - truth.detach()).norm() / truth.detach().norm())
+
+
+# every radix and number of columns; then masked ones; 13 tokens: programs with several groups of tokens
+@pytest.mark.parametrize(
+    ("width", "tokens"),
+    [
+        *[(256, 13), (256, 1), (512, 4), (768, 5), (1024, 3), (1536, 3), (2048, 3), (3072, 3), (4096, 3)],
+        *[(24, 13), (192, 5), (384, 3), (576, 3), (640, 2), (896, 3), (1152, 3)],
+    ],
+)
+def test_value_and_gradients_are_those_of_the_method(operators: ModuleType, width: int, tokens: int) -> None:
+    x, grad, first, c, last = given = tensors(width, tokens)
+    truth = expected(*given)
+    x, grad, first, c, last = (t.float() for t in given)
+    found = [
+        operators.update(x, first, c, last, ALPHA),
+        *operators.gradients(x, grad, first, c, last, ALPHA, None),
+    ]
+    assert [far(a, b) < 1e-6 for a, b in zip(found, truth, strict=True)] == [True] * 5
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_inputs_are_rounded_once(operators: ModuleType, dtype: torch.dtype) -> None:
+    given = tensors(256, 5, dtype)
+    truth = expected(*given)
+    x, grad = (t.to(dtype) for t in given[:2])
+    first, c, last = (t.float() for t in given[2:])
+    update = operators.update(x, first, c, last, ALPHA)
+    by_x, *by_vectors = operators.gradients(x, grad, first, c, last, ALPHA, None)
+    assert update.dtype == by_x.dtype == dtype
+    assert torch.equal(update, truth[0].to(dtype)) or far(update, truth[0]) < torch.finfo(dtype).eps / 2
+    assert far(by_x, truth[1]) < torch.finfo(dtype).eps / 2
+    assert all(far(a, b) < 1e-6 for a, b in zip(by_vectors, truth[2:], strict=True))
+
+
+def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(operators: ModuleType) -> None:
+    given = tensors(256, 7)
+    truth = expected(*given)
+    x, grad, first, c, last = (t.float() for t in given)
+    factors = Factors([first, last], [c.view(1, 1, -1)], ALPHA)
+    y, by_x = torch.ones_like(x), torch.ones_like(x)
+    fused.forward_(y, x.mT.contiguous().mT, factors)  # a view: its rows are not in one piece
+    diagonals, circulants = fused.backward(x, grad, factors, by_x)
+    alone = fused.backward(x, grad, factors, None)
+    assert far(y - 1, truth[0]) < 1e-6
+    assert far(by_x - 1, truth[1]) < 1e-6
+    assert circulants[0].shape == (1, 1, 256)
+    for found in ((diagonals, circulants), alone):
+        (by_first, by_last), (by_c,) = found
+        assert far(by_first, truth[2]) < 1e-6
+        assert far(by_last, truth[3]) < 1e-6
+        assert far(by_c.view(-1), truth[4]) < 1e-6
+
+
+def test_no_tokens_give_no_update_and_gradients_of_zero(operators: ModuleType) -> None:
+    x, grad, first, c, last = (t.float() for t in tensors(256, 0))
+    assert operators.update(x, first, c, last, ALPHA).shape == (0, 256)
+    by_x, *by_vectors = operators.gradients(x, grad, first, c, last, ALPHA, None)
+    assert by_x.shape == (0, 256)
+    assert [bool(v.any()) for v in by_vectors] == [False] * 3
+
+
+def test_programs_shares_are_added_in_the_same_order_each_time(operators: ModuleType) -> None:
+    x, grad, first, c, last = (t.float() for t in tensors(256, 13))
+    once, again = (operators.gradients(x, grad, first, c, last, ALPHA, None) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def test_the_operator_of_torch_has_the_gradients(operators: ModuleType) -> None:
+    given = tensors(256, 3)
+    truth = expected(*given)
+    x, grad, first, c, last = (t.float().requires_grad_() for t in given)
+    out = torch.ops.cdvft.update(x, first, c, last, ALPHA)
+    found = [out, *torch.autograd.grad(out, (x, first, last, c), grad)]
+    assert all(far(a, b) < 1e-6 for a, b in zip(found, truth, strict=True))

@@ -1,0 +1,89 @@
+"""Which widths the fused kernels take, in which tiles, at which cost."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cdvft.kernels import fused
+from cdvft.kernels.fused.plan import ROWS, Plan, plan_for
+from cdvft.kernels.fused.tables import tables
+
+
+@pytest.mark.parametrize(
+    ("width", "plan"),
+    [
+        (256, Plan(1, 16, 16, 16)),
+        (512, Plan(2, 16, 16, 16)),
+        (768, Plan(3, 16, 16, 16)),
+        (1024, Plan(2, 16, 32, 32)),
+        (1536, Plan(3, 16, 32, 32)),
+        (2048, Plan(2, 16, 64, 64)),
+        (3072, Plan(3, 16, 64, 64)),
+        (4096, Plan(4, 16, 64, 64)),
+    ],
+)
+def test_powers_of_two_and_three_times_these_fill_their_tiles(width: int, plan: Plan) -> None:
+    assert plan_for(width) == plan
+    assert plan.width == plan.entries == width
+    assert plan.waste == 0
+
+
+@pytest.mark.parametrize(("width", "waste"), [(384, 1 / 4), (576, 1 / 4), (896, 1 / 8), (1152, 1 / 4)])
+def test_other_widths_are_masked_inside_larger_tiles_and_the_waste_is_said(width: int, waste: float) -> None:
+    plan = plan_for(width)
+    assert plan is not None
+    assert plan.width == width
+    assert plan.waste == pytest.approx(waste)
+
+
+@pytest.mark.parametrize("width", [1021, 4100, 5120, 11008])
+def test_primes_and_what_is_too_wide_are_for_other_engines(width: int) -> None:
+    assert plan_for(width) is None
+    assert not fused.supports_shapes([torch.empty(1, 1, width)], width)
+
+
+def test_a_transform_costs_its_matrix_products() -> None:
+    plan = plan_for(768)
+    assert plan is not None
+    # for two tokens 3 parts of two complex products of 16 x 16 x 16, each four real ones of 2 x 16^3
+    assert 2 * plan.flops == 3 * 2 * 4 * 2 * 16**3
+
+
+@pytest.mark.parametrize("width", [256, 640, 768])
+def test_the_tables_transform(width: int) -> None:
+    plan = plan_for(width)
+    assert plan is not None
+    flat, at = tables(plan, torch.device("cpu")).double(), 0
+    assert flat.numel() == plan.table_entries
+    radix, n1, n2 = plan.radix, plan.rows, plan.columns
+
+    def following(rows: int, columns: int) -> torch.Tensor:
+        nonlocal at
+        both = flat[at : at + 2 * rows * columns].view(2, rows, columns)
+        at += 2 * rows * columns
+        return torch.complex(both[0], both[1])
+
+    left = [following(ROWS, ROWS)[:n1, :n1] for _ in range(radix)]
+    twiddle = [following(ROWS, plan.tile_columns)[:n1, :n2] for _ in range(radix)]
+    right = following(plan.tile_columns, plan.tile_columns)[:n2, :n2]
+    x = torch.randn(width, dtype=torch.complex128)
+    outputs = torch.fft.fft(x.view(radix, n1, n2), dim=0)
+    parts = [((left[s] @ outputs[s]) * twiddle[s]) @ right for s in range(radix)]
+    spectrum = torch.stack([part.T.flatten() for part in parts], dim=-1).flatten()  # R (k1 + n1 k2) + s
+    torch.testing.assert_close(spectrum, torch.fft.fft(x), rtol=1e-5, atol=1e-5)
+
+
+def test_every_warp_of_a_program_has_columns_of_its_own() -> None:
+    for width in range(16, 4097, 16):
+        plan = plan_for(width)
+        if plan is not None:
+            assert plan.warps in (4, 8)
+            assert plan.group * plan.tile_columns == 8 * plan.warps > ROWS
+
+
+def test_it_is_for_cuda_alone() -> None:
+    assert not fused.supports(torch.empty(1, 256), [torch.empty(1, 1, 256)])
+    assert fused.supports_shapes([torch.empty(1, 1, 256)], 256)
+    assert not fused.supports_shapes([torch.empty(2, 2, 128)], 256)
+    assert not fused.supports_shapes([torch.empty(1, 1, 256)] * 2, 256)
