@@ -61,6 +61,6 @@ mutants: $(STAMP) ## break the arithmetic 1,685 times: does a test notice? about
 bench: $(STAMP) ## speed side by side, ratios measured in one run
 	$(BIN)/python -m benchmarks.speed
 
-gpu: $(STAMP) ## the checks that need a CUDA or MPS device
+gpu: $(STAMP) ## everything on a CUDA or MPS device: tests, layers, steps, memory, launches, decoding, races
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python -m benchmarks.gpu

@@ -38,12 +38,12 @@ METHODS: dict[str, Callable[[Any], Any]] = {
 PROMPT = 32
 
 
-def model() -> LlamaForCausalLM:
+def model(layers: int = 30, vocabulary: int = 49152) -> LlamaForCausalLM:
     torch.manual_seed(0)
-    shape = {"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3}
+    shape = {"num_hidden_layers": layers, "num_attention_heads": 9, "num_key_value_heads": 3}
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=49152, hidden_size=576, intermediate_size=1536, tie_word_embeddings=True, **shape
+            vocab_size=vocabulary, hidden_size=576, intermediate_size=1536, tie_word_embeddings=True, **shape
         )
     ).eval()
 
@@ -64,10 +64,10 @@ def decoder(one: Any, device: torch.device | str = "cpu") -> Callable[[], None]:
     return step
 
 
-def decoders(targets: Any, device: torch.device | str = "cpu") -> dict[str, Callable[[], None]]:
+def decoders(targets: Any, device: torch.device | str = "cpu", **size: int) -> dict[str, Callable[[], None]]:
     """The bare model and every method, each with a token behind it."""
-    models = {"no adapter": model()}
-    models |= {name: get_peft_model(model(), make(targets)).eval() for name, make in METHODS.items()}
+    models = {"no adapter": model(**size)}
+    models |= {name: get_peft_model(model(**size), make(targets)).eval() for name, make in METHODS.items()}
     steps = {name: decoder(one.to(device), device) for name, one in models.items()}
     for step in steps.values():
         step()

@@ -5,8 +5,8 @@
 Frozen, LoRA, FourierFT, C3A and CDVFT take turns in one process, timed by the device's own events: one
 layer by every engine and way, whole training steps, decoding. Memory, launches by the profiler and
 operators by a dispatch mode follow, and real races on the embedded recipes (clocks and power stand beside
-each part). First `calibrate` lets the rule learn the device. Writes benchmarks/results/gpu_<device>.json
-and .md.
+each part). CDVFT is timed by every engine and way, and as the rule chooses, which knows estimates alone.
+Writes benchmarks/results/gpu_<device>.json and .md.
 
 `--device cpu` is the dry run: every part once on its smallest case, so that the day a GPU is at hand
 nothing but the clock is missing. Its numbers mean nothing, and it writes nothing unless `--to` names a
@@ -110,7 +110,8 @@ class Part:
         """One token at a time."""
         found = []
         for title, targets in list(decoding.TARGETS.items())[: 1 if self.dry else None]:
-            rounds = self.rounds(decoding.decoders(targets, self.device))
+            size = {"layers": 1, "vocabulary": 64} if self.dry else {}
+            rounds = self.rounds(decoding.decoders(targets, self.device, **size))
             found.append({"title": f"SmolLM2-135M shape, {title}", **_times(rounds, "no adapter")})
         return found
 

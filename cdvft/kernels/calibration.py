@@ -48,8 +48,8 @@ def calibrate(model: nn.Module, tokens: int, seconds: float = 3.0) -> dict[Case,
     layers = {_case(layer, tokens): layer for layer in _layers(model)}
     if not layers:
         raise ValueError(
-            "The model has no CDVFT adapter on a layer whose weight is of floating point: call "
-            "get_peft_model first. Layers of quantized weights are not calibrated."
+            "The model has no CDVFT adapter on a linear layer whose weight is of floating point: call "
+            "get_peft_model first. Convolutions and layers of quantized weights are not calibrated."
         )
     found = {}
     for case, layer in layers.items():
@@ -72,9 +72,12 @@ def problem(layer: Any, tokens: int) -> tuple[Tensor, Tensor, Tensor | None, Fac
 
 
 def _layers(model: nn.Module) -> Iterator[Any]:
+    layer: Any
     for layer in model.modules():
-        if getattr(layer, "cdvft_circulants", None) and layer.weight.dtype.is_floating_point:
-            yield layer
+        if getattr(layer, "cdvft_circulants", None):
+            weight = layer.weight
+            if weight.dtype.is_floating_point and weight.dim() == 2:
+                yield layer
 
 
 def _case(layer: Any, tokens: int) -> Case:

@@ -73,7 +73,7 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
     if backend == "reference":
         return Explanation("reference", False, False, False, {}, {}, _CONFIGURED.format(backend))
     factors, base = layer.factors(adapter), layer.get_base_layer()
-    weight = base.weight.T if layer.weight_is_transposed else base.weight
+    weight = base.weight.T if layer.weight_is_transposed else base.weight.flatten(1)  # of a convolution
     dtype = weight.dtype if weight.dtype.is_floating_point else torch.float32  # of quantized layers unknown
     x = torch.empty(1, layer.in_features, dtype=dtype, device=weight.device).expand(tokens, -1)
     apart, vectors = is_apart(x, weight, base.bias, factors), (factors.diagonals, factors.circulants)

@@ -114,7 +114,11 @@ def _adapted(
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
     if backend == "reference" or is_transformed():
-        return _reference(x, weight, bias, Factors(diagonals, circulants, factors.alpha))
+        vectors = Factors(diagonals, circulants, factors.alpha)
+        if torch.compiler.is_compiling() and backend in ("auto", "fft") and fused.supports(x, circulants):
+            update = fused.update(x.reshape(-1, x.shape[-1]), vectors).view(x.shape).to(dtype)
+            return update if weight is None else F.linear(x, weight, bias) + update
+        return _reference(x, weight, bias, vectors)
     selection = (
         backend
         if isinstance(backend, Selection)

@@ -12,7 +12,6 @@ it before `supports` has found it.
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 from collections.abc import Sequence
 
@@ -44,7 +43,7 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
         return "it takes one square circulant of a width that has a plan"
     if x.dtype not in DTYPES or circulants[0].dtype != torch.float32:
         return "it takes float32, bfloat16 and float16 alone"
-    if not is_available():
+    if not AVAILABLE:
         return "Triton 3.7 or later is not installed"
     return None if _has_tensor_cores(x.device) else "the device's compute capability is below 8.0"
 
@@ -54,8 +53,7 @@ def supports_shapes(circulants: Sequence[Tensor], d_in: int) -> bool:
     return len(circulants) == 1 and circulants[0].shape == (1, 1, d_in) and plan_for(d_in) is not None
 
 
-@functools.lru_cache
-def is_available() -> bool:
+def _is_available() -> bool:
     """Whether Triton is installed, in a version that the kernels were compiled with."""
     try:
         found = importlib.metadata.version("triton")
@@ -65,16 +63,19 @@ def is_available() -> bool:
     return (int(major), int(minor)) >= OLDEST_TRITON
 
 
-@functools.lru_cache
+AVAILABLE = _is_available()
+"""Found once: torch.compile does not read what looks for packages."""
+
+
 def _has_tensor_cores(device: torch.device) -> bool:
-    return torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.cuda.get_device_properties(device).major >= 8
 
 
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
     """y += alpha dW x in place; x (tokens, d), y (tokens, d) contiguous."""
     from cdvft.kernels.fused import operators
 
-    if is_in_torch_dispatch_mode():
+    if _is_watched():
         y += update(x, factors)
     else:
         operators.update(x.contiguous(), *_vectors(factors), factors.alpha, out=y)
@@ -84,8 +85,7 @@ def update(x: Tensor, factors: Factors) -> Tensor:
     """alpha dW x in the dtype of x: (tokens, d)."""
     from cdvft.kernels.fused import operators
 
-    # Modes that watch torch's operators (FLOP counters, fake tensors) see the registered one.
-    run = operators.update_operator if is_in_torch_dispatch_mode() else operators.update
+    run = operators.update_operator if _is_watched() else operators.update
     return run(x.contiguous(), *_vectors(factors), factors.alpha)
 
 
@@ -93,7 +93,7 @@ def backward(
     x: Tensor, grad: Tensor, factors: Factors, grad_x: Tensor | None
 ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """Gradients by diagonals and circulants, given that by alpha dW x; adds that by x to `grad_x`, if any."""
-    if not is_in_torch_dispatch_mode():
+    if not _is_watched():
         return _gradients(x, grad, factors, grad_x, needs_x=grad_x is not None)[1]
     by_x, found = gradients(x, grad, factors, needs_x=True)
     if grad_x is not None:
@@ -108,7 +108,7 @@ def gradients(
     """Gradients by x, in its dtype, or None if not needed; by diagonals and circulants."""
     from cdvft.kernels.fused import operators
 
-    if not is_in_torch_dispatch_mode():
+    if not _is_watched():
         return _gradients(x, grad, factors, None, needs_x)
     by_x, first, last, c = operators.gradients_operator(
         x.contiguous(), grad.contiguous(), *_vectors(factors), factors.alpha
@@ -125,6 +125,11 @@ def _gradients(
         x.contiguous(), grad.contiguous(), *_vectors(factors), factors.alpha, grad_x, needs_x
     )
     return by_x, ([first, last], [c.view(1, 1, -1)])
+
+
+def _is_watched() -> bool:
+    """Whether a compiler, FLOP counter or fake tensors watch, which see registered operators alone."""
+    return torch.compiler.is_compiling() or is_in_torch_dispatch_mode()
 
 
 def _vectors(factors: Factors) -> tuple[Tensor, Tensor, Tensor]:

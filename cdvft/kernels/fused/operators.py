@@ -110,6 +110,18 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 update_operator.register_autograd(_backward, setup_context=_keep)
 
 
+@update_operator.register_fake
+def _update_shapes(x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float) -> Tensor:
+    return torch.empty_like(x)
+
+
+@gradients_operator.register_fake
+def _gradient_shapes(
+    x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return torch.empty_like(x), torch.empty_like(first), torch.empty_like(last), torch.empty_like(c)
+
+
 def precision(dtype: torch.dtype) -> str:
     """How the products of the DFT are rounded, in Triton's words.
 

@@ -8,10 +8,12 @@ from types import ModuleType
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import cd_linear_reference, fused
+from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference, fused, native
+from cdvft.kernels.selection import select
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
 ALPHA = 0.7
@@ -127,3 +129,73 @@ def test_the_operator_of_torch_has_the_gradients(operators: ModuleType) -> None:
     out = torch.ops.cdvft.update(x, first, c, last, ALPHA)
     found = [out, *torch.autograd.grad(out, (x, first, last, c), grad)]
     assert all(far(a, b) < 1e-6 for a, b in zip(found, truth, strict=True))
+
+
+@pytest.fixture
+def anywhere(operators: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule takes the kernel for one that this device can run, as on CUDA."""
+    monkeypatch.setattr(fused, "supports", lambda _, circulants: circulants[0].shape[-1] == 256)
+    monkeypatch.setattr(native, "supports", lambda *_: False)
+
+
+class Layer(nn.Module):
+    """An adapted linear layer of float32, by "fft"."""
+
+    def __init__(self, vectors: list[Tensor]) -> None:
+        super().__init__()
+        self.vectors = nn.ParameterList(v.float() for v in vectors)
+        self.register_buffer("weight", torch.eye(256))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, c, last = self.vectors
+        factors = Factors([first, last], [c.view(1, 1, -1)], ALPHA)
+        return adapted_linear(x, self.weight, None, factors, "fft")
+
+
+def test_compile_and_export_see_the_operator_and_its_gradients(anywhere: None) -> None:
+    given = tensors(256, 6)
+    truth = expected(*given)
+    layer, x = Layer(given[2:]), given[0].float().view(2, 3, 256)
+    graph = torch.export.export(layer, (x,)).graph
+    assert [node.target for node in graph.nodes].count(torch.ops.cdvft.update.default) == 1
+    torch._dynamo.reset()
+    x.requires_grad_()
+    out = torch.compile(layer, backend="eager", fullgraph=True)(x)
+    assert far((out - x).view(6, 256), truth[0]) < 1e-6
+    found = torch.autograd.grad(out, [x, *layer.vectors], given[1].float().view(2, 3, 256))
+    expectations = [truth[1] + given[1], truth[2], truth[4], truth[3]]
+    assert all(far(a.view_as(b), b) < 1e-6 for a, b in zip(found, expectations, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_layer_is_served_by_the_kernel(anywhere: None, dtype: torch.dtype) -> None:
+    given = tensors(256, 5, dtype)
+    x, grad = given[0].to(dtype).requires_grad_(), given[1].to(dtype)
+    truth = expected(*given)
+    vectors = [v.float().requires_grad_() for v in given[2:]]
+    factors = Factors([vectors[0], vectors[2]], [vectors[1].view(1, 1, -1)], ALPHA)
+    assert select(x, *factors[:2], apart=dtype != torch.float32, backend="fft").engine == "fused"
+    out = adapted_linear(x, torch.eye(256, dtype=dtype), None, factors, "fft")
+    found = torch.autograd.grad(out, [x, *vectors], grad)
+    expectations = [truth[1] + given[1], truth[2], truth[4], truth[3]]
+    close = 1e-6 if dtype == torch.float32 else 4e-3
+    assert out.dtype == dtype
+    assert far(out, truth[0] + given[0]) < close
+    assert [far(a, b) < close for a, b in zip(found, expectations, strict=True)] == [True] * 4
+
+
+def test_a_mode_that_watches_sees_one_operator(anywhere: None) -> None:
+    seen: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    given = tensors(256, 3)
+    first, c, last = (v.float() for v in given[2:])
+    factors = Factors([first, last], [c.view(1, 1, -1)], ALPHA)
+    with Watch():
+        out = cd_linear(given[0].float(), *factors, "fft")
+    assert far(out, expected(*given)[0]) < 1e-6
+    assert seen.count("cdvft.update.default") == 1

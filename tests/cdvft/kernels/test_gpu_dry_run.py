@@ -1,0 +1,76 @@
+"""`make gpu` without a GPU: every part of it runs, so that the day there is one only the clock is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import gpu
+from benchmarks.gpu_tables import markdown, targets
+
+METHODS = {"lora", "fourierft", "c3a", "cdvft"}
+
+
+@pytest.fixture(scope="module")
+def record() -> dict:
+    parts = [part for part in gpu.PARTS if part != "race"]
+    return gpu.measure(torch.device("cpu"), parts, seconds=0)
+
+
+def test_every_part_compares_every_method(record: dict) -> None:
+    (layer,), (step,), (memory,), (counted,), (decoded,) = (
+        record[part] for part in ("layers", "steps", "memory", "launches", "decoding")
+    )
+    assert set(layer["ratios"]) > METHODS
+    assert set(step["ratios"]) == METHODS
+    assert set(memory["peak_bytes"]) > METHODS
+    assert set(counted["counts"]) > METHODS
+    assert {"LoRA r = 8", "CDVFT m = 2"} < set(decoded["ratios"])
+    assert min(layer["seconds"].values()) > 0
+
+
+def test_operators_are_counted_and_launches_unknown(record: dict) -> None:
+    counts = record["launches"][0]["counts"]
+    assert counts["cdvft"]["operators"] > counts["frozen"]["operators"] > 10
+    assert {count["launches"] for count in counts.values()} == {None}
+
+
+def test_a_dry_run_says_so_and_claims_no_target(record: dict) -> None:
+    said = markdown(record)
+    assert "A dry run on a CPU: these numbers mean nothing." in said
+    assert "## Targets" not in said
+    assert "## A step of a tiny encoder" in said
+
+
+def test_nothing_is_written_unless_a_folder_is_named(
+    record: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(gpu, "measure", lambda *_: record)
+    monkeypatch.setattr(gpu, "RESULTS", tmp_path / "official")
+    monkeypatch.setattr("sys.argv", ["gpu", "--device", "cpu"])
+    gpu.main()
+    assert "nothing is written" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["gpu", "--device", "cpu", "--to", str(tmp_path / "mine")])
+    gpu.main()
+    assert not (tmp_path / "official").exists()
+    assert json.loads((tmp_path / "mine" / "gpu_cpu.json").read_text())["dry_run"]
+    assert (tmp_path / "mine" / "gpu_cpu.md").read_text().startswith("# Measured on: CPU")
+
+
+def test_targets_are_held_against_what_was_measured() -> None:
+    seconds = {"base": 1.0, "lora": 2.0, "fourierft": 5.0, "c3a": 5.0, "cdvft": 1.8}
+    layer = {"d_in": 768, "d_out": 768, "tokens": 8192, "dtype": "torch.bfloat16", "seconds": seconds}
+    step = {"title": "RoBERTa", "seconds": {"lora": 1.0, "cdvft": 0.99}}
+    assert targets({"layers": [layer, {**layer, "tokens": 256}], "steps": [step]}) == [
+        ["added time at 768, over lora's", 0.7, "0.80", "missed"],
+        ["added time at 768, over fourierft's", 0.25, "0.20", "met"],
+        ["added time at 768, over c3a's", 0.25, "0.20", "met"],
+        ["step of RoBERTa, over lora's", 1.0, "0.99", "met"],
+    ]
+
+
+def test_every_kind_of_device_keeps_a_record_of_its_own() -> None:
+    assert gpu.slug("NVIDIA H100 80GB HBM3") == "nvidia_h100_80gb_hbm3"
