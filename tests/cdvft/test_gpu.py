@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import adapted_linear
+from cdvft.kernels import adapted_linear, cd_linear, fused
 from cdvft.kernels.rule import BACKENDS
 
 pytestmark = pytest.mark.gpu
@@ -40,7 +40,15 @@ def layer(d_out: int, d_in: int, m: int, p: int | None, tokens: int) -> list[Ten
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "shape",
-    [(768, 768, 2, None, 300), (768, 3072, 2, None, 64), (256, 192, 3, 64, 33), (64, 64, 2, 8, 1)],
+    [
+        *[(768, 768, 2, None, 300), (768, 3072, 2, None, 64), (256, 192, 3, 64, 33), (64, 64, 2, 8, 1)],
+        *[
+            (256, 256, 2, None, 1),
+            (896, 896, 2, None, 77),
+            (1024, 1024, 2, None, 5),
+            (4096, 4096, 2, None, 9),
+        ],
+    ],
     ids=str,
 )
 def test_agrees_with_the_dense_product(
@@ -60,3 +68,18 @@ def test_agrees_with_the_dense_product(
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     for a, b in zip(found, expected, strict=True):
         assert (a.cpu().double() - b).norm() <= tolerance * b.norm()
+
+
+def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device) -> None:
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+        pytest.skip("the fused kernel is for CUDA devices from compute capability 8.0 on")
+    x = torch.empty(1, 768, device=device)
+    assert fused.obstacle(x, [torch.empty(1, 1, 768, device=device)]) is None
+
+
+def test_gradients_of_the_fused_kernel_are_the_same_each_time(device: torch.device) -> None:
+    x, grad, _, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 1000))
+    leaves = [t.requires_grad_() for t in (x, *vectors)]
+    out = cd_linear(x, leaves[1:3], leaves[3:], ALPHA, "fft")
+    once, again = (torch.autograd.grad(out, leaves, grad, retain_graph=True) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))

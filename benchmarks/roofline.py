@@ -1,0 +1,135 @@
+"""What the fused kernel would take on a GPU by published rates: bytes and FLOPs counted, nothing measured.
+
+    python -m benchmarks.roofline [--tokens 8192]
+
+A pass takes at least as long as its bytes take to pass memory, and as its products take on the tensor cores.
+Inputs and outputs count, and for each program DFT tables, spectrum, vectors, and the shares of the vectors'
+gradients, written and read again. LoRA's are the tensors that PEFT's layer passes through memory.
+Writes benchmarks/results/fused_roofline.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.tables import table
+from cdvft.kernels.fused.plan import Plan, plan_for, programs_per_multiprocessor
+
+RESULT = Path(__file__).parent / "results" / "fused_roofline.md"
+WIDTHS = (256, 512, 768, 896, 1024, 1536, 2048, 3072, 4096)
+LORA_BYTES = 30
+"""A token and entry of the width, forward 14 and backward 16, in bfloat16."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Published rates, times the shares of them that large kernels reach.
+
+    bandwidth: bytes a second
+    bf16, tf32: FLOPs a second of large products
+    share: what products of 16 rows reach of tf32
+    """
+
+    name: str
+    multiprocessors: int
+    bandwidth: float
+    bf16: float
+    tf32: float
+    share: float = 0.45
+
+
+DEVICES = (
+    Device("H100", 132, 0.85 * 3.35e12, 600e12, 300e12),
+    Device("A100", 108, 0.85 * 2.0e12, 220e12, 110e12),
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Bytes that pass memory, and FLOPs of products."""
+
+    bytes: float
+    flops: float
+
+    def seconds(self, device: Device) -> float:
+        """The longer of the two."""
+        return max(self.bytes / device.bandwidth, self.flops / (device.share * device.tf32))
+
+
+def passes(plan: Plan, tokens: int, device: Device, itemsize: int = 2) -> tuple[Work, Work]:
+    """Forward and backward of the update alone, added to what the frozen layer writes."""
+    programs = min(-(-tokens // (2 * plan.group)), device.multiprocessors * programs_per_multiprocessor(plan))
+    constants = 4 * (plan.table_entries + 2 * plan.entries + 2 * plan.width) * programs
+    shares = 2 * 4 * 3 * plan.width * plan.group * programs
+    data = itemsize * tokens * plan.width
+    transforms = 5 if plan.split else 4
+    reads = 4 if plan.split else 2  # x and the gradient, twice in two passes
+    return (
+        Work(3 * data + constants, 2 * plan.flops * tokens),
+        Work((reads + 2) * data + (1 + plan.split) * constants + shares, transforms * plan.flops * tokens),
+    )
+
+
+def frozen_seconds(width: int, tokens: int, device: Device) -> float:
+    """W x and W^T g in bfloat16."""
+    moved = 2 * (2 * tokens * width + width * width)
+    return 2 * max(2 * tokens * width**2 / device.bf16, moved / device.bandwidth)
+
+
+def row(width: int, tokens: int, device: Device) -> list[str]:
+    """A width's row of the table."""
+    plan = plan_for(width)
+    assert plan is not None
+    both = passes(plan, tokens, device)
+    added, frozen = sum(work.seconds(device) for work in both), frozen_seconds(width, tokens, device)
+    lora = LORA_BYTES * tokens * width / device.bandwidth
+    bound = [
+        "products" if w.flops / (device.share * device.tf32) > w.bytes / device.bandwidth else "bytes"
+        for w in both
+    ]
+    return [
+        device.name,
+        str(width),
+        f"{plan.waste:.0%}",
+        *(f"{work.bytes / tokens:,.0f}" for work in both),
+        *(f"{work.flops / tokens / 1e3:,.0f}" for work in both),
+        " / ".join(bound),
+        f"{1e6 * frozen:.0f}",
+        f"+{added / frozen:.0%}",
+        f"+{lora / frozen:.0%}",
+        f"{added / lora:.2f}",
+    ]
+
+
+def markdown(tokens: int) -> str:
+    head = [
+        "device", "width", "masked", "bytes a token forward", "backward", "kFLOP a token forward", "backward",
+        "limit", "frozen, us", "fused adds", "LoRA r = 8 adds", "over LoRA",
+    ]  # fmt: skip
+    lines = [
+        "# The fused kernel by published rates",
+        "",
+        f"**Estimates for {tokens:,} tokens in bfloat16, not measurements: no GPU has run the kernel.** "
+        "Bytes and FLOPs are counted (`python -m benchmarks.roofline`), tables and partial sums included; "
+        "rates are the data sheets' times 0.85 for memory and 0.45 for tf32 products of 16 rows, which is a "
+        "guess. Launches are not in it.",
+        "",
+        *table(head, [row(width, tokens, device) for device in DEVICES for width in WIDTHS]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tokens", type=int, default=8192)
+    text = markdown(parser.parse_args().tokens)
+    RESULT.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The estimates for GPUs count what the kernel moves and multiplies, and say what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.roofline import DEVICES, RESULT, frozen_seconds, markdown, passes
+from cdvft.kernels.fused.plan import plan_for
+
+(H100,) = (device for device in DEVICES if device.name == "H100")
+
+
+def test_forward_and_backward_transform_twice_and_four_times() -> None:
+    plan = plan_for(768)
+    assert plan is not None
+    forward, backward = passes(plan, 1000, H100)
+    one = 1000 * 4 * 768 * (16 + 16)  # three parts, in each 8 x 16 x 16 x (16 + 16) for two tokens
+    assert (forward.flops, backward.flops) == (2 * one, 4 * one)
+
+
+def test_gradients_in_two_passes_cost_a_fifth_transform_and_read_twice() -> None:
+    plan = plan_for(4096)
+    assert plan is not None and plan.split
+    forward, backward = passes(plan, 8192, H100)
+    assert backward.flops == 2.5 * forward.flops
+    assert backward.bytes > 6 * 2 * 8192 * 4096
+
+
+@pytest.mark.parametrize("tokens", [2, 8192, 1 << 20])
+def test_bytes_are_those_of_the_data_and_what_each_program_needs_beside_it(tokens: int) -> None:
+    plan = plan_for(768)
+    assert plan is not None
+    forward, backward = passes(plan, tokens, H100)
+    x = 2 * tokens * 768
+    programs = min(-(-tokens // 4), 132 * 2)  # of four tokens a group, two on a multiprocessor
+    tables = 4 * (2 * (3 * 16 * 32 + 16 * 16) + 2 * 768 + 2 * 768) * programs
+    assert forward.bytes == 3 * x + tables
+    assert backward.bytes == 4 * x + tables + 2 * 4 * 3 * 768 * 2 * programs
+
+
+def test_the_frozen_layer_takes_what_its_products_take() -> None:
+    assert frozen_seconds(768, 8192, H100) == pytest.approx(2 * 2 * 8192 * 768**2 / 600e12)
+
+
+def test_the_record_is_what_the_counts_give_now_and_claims_no_measurement() -> None:
+    assert RESULT.read_text() == markdown(8192)
+    assert "not measurements: no GPU has run the kernel" in RESULT.read_text()
