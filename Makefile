@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install run chromium node test check check-python check-scripts conformance bench gpu mutants
+.PHONY: install run static chromium node test check check-python check-scripts conformance bench gpu mutants
 
 $(RUN_STAMP): requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ install: $(STAMP) ## .venv with everything, and the data of the first recipe
 run: $(RUN_STAMP) ## the page, with a recipe that trains offline
 	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
 	$(BIN)/python app.py
+
+static: $(RUN_STAMP) ## build/static: lessons and what is recorded as plain files; STUDIO=https://... links to a running studio
+	$(BIN)/python -m cdvft_app.ui.static
 
 chromium:
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \

@@ -67,6 +67,12 @@ class ReachFixed(TypedDict):
     recorded: RecordedFits
 
 
+class ProductsFixed(TypedDict):
+    """`where` the product is measured: "on this server"."""
+
+    where: str
+
+
 class Crossover(TypedDict):
     """Microseconds of a product row by row and by FFT, by length."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from typing_extensions import NotRequired, TypedDict
 
 from cdvft_app.payloads.judging import Verdict
-from cdvft_app.payloads.shared import Method
+from cdvft_app.payloads.shared import Charted, Method
 
 RunState = Literal[
     "queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"
@@ -154,6 +154,12 @@ class RecordedRace(RunsPoll):
     """`recorded`: when and where."""
 
     recorded: str
+
+
+class RunViewFixed(Charted):
+    """`invitation` stands beside a recorded race."""
+
+    invitation: str
 
 
 Why = Literal["linked", "new", "chosen", "last", "best"]  # the last two: nobody asked for a run

@@ -85,7 +85,7 @@ def theme() -> gr.themes.Base:
 def stylesheets() -> list[Path]:
     """In the order in which they hold: the page's, the shared ones, each tab's, contrast themes' last."""
     styles = ASSETS / "css"
-    rooms = [room for room in styles.iterdir() if room.is_dir()]
+    rooms = [room for room in styles.iterdir() if room.is_dir() and room.name != "static"]
     rooms.sort(key=lambda room: (room.name != "page", room.name != "shared", room.name))
     return [sheet for room in rooms for sheet in sorted(room.glob("*.css"))] + [styles / "forced_colors.css"]
 

@@ -57,7 +57,7 @@ export function mount({ element, server }) {
   const outcome = h(
     "div",
     { class: "outcome", role: "status" },
-    h("p", { class: "quiet" }, "This server trains a small layer …"),
+    h("p", { class: "quiet" }, "A small layer is trained …"),
   );
   const frame = panel("Training loss, logarithmic", losses.node);
   let asked = 0;

@@ -8,7 +8,7 @@ import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, slider } from "./parts.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Crossover, Unmeasured } from "../payloads.js" */
+/** @import { Crossover, ProductsFixed, Unmeasured } from "../payloads.js" */
 
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
@@ -18,8 +18,8 @@ export const work = {
   fft: (/** @type {number} */ d) => 2 * 2.5 * d * Math.log2(d) + 6 * (Math.floor(d / 2) + 1),
 };
 
-/** @param {Part<null, object, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
-export function mount({ element, server }) {
+/** @param {Part<null, ProductsFixed, {crossover: Ask<object, Crossover | Unmeasured>}>} part */
+export function mount({ element, props, server }) {
   const readout = numbers(),
     kept = keptState(element, "values");
   const costs = new LinePlot({
@@ -46,7 +46,7 @@ export function mount({ element, server }) {
   const button = h(
     "button",
     { type: "button", class: "act", onclick: measure },
-    "Measure on this server, about 2 s",
+    `Measure ${props.where}, about 2 s`,
   );
   const measured = h("div", { class: "measured" }, h("div", { class: "act-row" }, button, said));
 

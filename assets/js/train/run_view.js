@@ -14,7 +14,7 @@ import { isActive, isFinal, progress, RunModel, shownRace, statusText } from "./
 import { Scoreboard } from "./scoreboard.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Charted, RaceVerdict, RunsPoll, RunView } from "../payloads.js" */
+/** @import { RaceVerdict, RunsPoll, RunView, RunViewFixed } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
 
 const EVERY = 1000;
@@ -27,7 +27,7 @@ const AT_REST = 10_000; // all runs are over, but another page may resume or ren
 const keepsWeights = (run) => run.state === "finished" || (run.state === "stopped" && run.step > 0);
 
 /**
- * @param {Part<RunView, Charted, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[] | "recorded"}, RaceVerdict>}>} part
+ * @param {Part<RunView, RunViewFixed, {poll: Ask<{cursors: Record<string, number>, token: string}, RunsPoll>, verdict: Ask<{runs: string[] | "recorded"}, RaceVerdict>}>} part
  */
 export function mount({ element, props, server, trigger, watch }) {
   const title = h("h2", {});
@@ -189,7 +189,7 @@ export function mount({ element, props, server, trigger, watch }) {
       status,
       first
         ? recorded
-          ? "A recorded race, not run here. Press Start to run your own."
+          ? `A recorded race, not run here. ${props.invitation}`
           : statusText(race)
         : "Choose on the left and press Start. The first point comes within seconds.",
     );

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any
 
 import gradio as gr
@@ -18,7 +18,7 @@ from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.shared.component import ASSETS, component
 from cdvft_app.ui.shared.pool import Closable, in_threads
-from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 
 EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
@@ -40,8 +40,8 @@ seconds; larger ones stop after a minute with the best found by then.
 LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
 
 
-def lab(app: AppState) -> None:
-    """Lay the lab out and connect it."""
+def lab(app: AppState) -> OnVisit:
+    """Lay the lab out and connect it; a visit chooses what the address names (&target=toeplitz&n=32)."""
     hidden = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Column(elem_id="lesson-lab", elem_classes=["lab"]):
         gr.Markdown(TEXT, latex_delimiters=LATEX, elem_classes=["lesson-text"])
@@ -172,6 +172,21 @@ def lab(app: AppState) -> None:
         None, None, None, js="() => { document.dispatchEvent(new Event('lab-failed')); }",
         queue=False, api_visibility="private",
     )  # fmt: skip
+
+    def visited(request: gr.Request) -> list[Any]:
+        return asked_for(request.query_params)
+
+    return OnVisit(visited, [], [name, size])
+
+
+def asked_for(address: Mapping[str, str]) -> list[Any]:
+    """Target and size as an address names them; what it does not name, or is not offered, is left."""
+    target, n = address.get("target"), address.get("n", "")
+    known = {key for _, key in TARGETS} - {*OWN}
+    return [
+        target if target in known else gr.skip(),
+        int(n) if n in map(str, SIZES) else gr.skip(),
+    ]
 
 
 def _recorded() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from html import escape
 from typing import Any
@@ -17,7 +17,7 @@ from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
 from cdvft_app.ui.shared.component import ASSETS, component
 from cdvft_app.ui.shared.pool import Pool
-from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 
 TITLE = "Learn"
@@ -29,9 +29,19 @@ LATEX: list[dict[str, str | bool]] = [
 ]
 
 
-def build(app: AppState) -> None:
+def build(app: AppState) -> OnVisit:
     """Lay the tab out. All of it runs in the browser, except measurements and the lab's fits."""
-    calls = server_functions(app)
+    visits: list[OnVisit] = []
+    lay_out(server_functions(app), lambda: visits.append(lab(app)))
+    return visits[0]
+
+
+def lay_out(
+    calls: Mapping[str, Mapping[str, Callable[[object], Any]]],
+    lay_out_lab: Callable[[], None],
+    measured_where: str = "on this server",
+) -> None:
+    """The contents, the lessons with their server functions by module, the lab and the teachers' page."""
     with gr.Row(elem_classes=["learn"]):
         component(
             "learn/contents.js",
@@ -46,8 +56,8 @@ def build(app: AppState) -> None:
         )
         with gr.Column(elem_classes=["lessons"]):
             for lesson in LESSONS:
-                _lesson(lesson, calls.get(lesson.module, {}))
-            lab(app)
+                _lesson(lesson, dict(calls.get(lesson.module, {})), measured_where)
+            lay_out_lab()
             with gr.Column(elem_id=f"lesson-{teaching.KEY}", elem_classes=["teaching"]):
                 gr.Markdown(teaching.text(LESSONS), elem_classes=["lesson-text"])
             gr.HTML('<div class="pager-place"></div>', apply_default_css=False)
@@ -57,7 +67,7 @@ def _entry(key: str, title: str, last: str = "") -> ContentsEntry:
     return {"key": key, "title": title, "last": last}
 
 
-def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]]) -> None:
+def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_where: str) -> None:
     with gr.Column(elem_id=f"lesson-{lesson.key}", elem_classes=["lesson"]):
         with gr.Column(elem_classes=["lesson-words"]):
             gr.Markdown(
@@ -71,8 +81,9 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]]) -> None:
         component(
             f"learn/{lesson.module}.js",
             server_functions=calls,
+            elem_id=f"play-{lesson.key}",
             elem_classes=("lesson-play",),
-            **_recorded(lesson.module),
+            **_fixed(lesson.module, measured_where),
         )
 
 
@@ -88,7 +99,9 @@ def _real_layer(seen: RealLayer) -> None:
     )
 
 
-def _recorded(module: str) -> dict[str, Any]:
+def _fixed(module: str, measured_where: str) -> dict[str, Any]:
+    if module == "products":
+        return {"where": measured_where}
     if module != "reach":
         return {}
     # Written by benchmarks/record_lesson_factors.py.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 
@@ -22,6 +24,19 @@ import(address.href).then(
   (part) => part.mount({{element, props: both, server, trigger, watch}}),
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
 """
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a component was made of: its script, value, unchanging props, and the markup around `.mount`."""
+
+    module: str
+    value: Any
+    fixed: Mapping[str, Any]
+    html: str
+
+
+_parts: WeakKeyDictionary[gr.HTML, Part] = WeakKeyDictionary()
 
 
 def plotly_script() -> Path:
@@ -58,7 +73,7 @@ def component(
     # They go into the script: Gradio loses those of a part whose value is set before its tab is first seen.
     own = inspect.signature(gr.HTML.__init__).parameters
     fixed = {name: value for name, value in props.items() if name not in own}
-    return gr.HTML(
+    made = gr.HTML(
         value,
         html_template=html,
         # Gradio knows an event of one's own by its quoted name in this text.
@@ -72,6 +87,13 @@ def component(
         elem_classes=["part", *elem_classes],
         **{name: value for name, value in props.items() if name in own},
     )
+    _parts[made] = Part(module, value, fixed, html)
+    return made
+
+
+def part_of(made: gr.HTML) -> Part | None:
+    """What `component` made it of; None for other HTML."""
+    return _parts.get(made)
 
 
 def _named(name: str, call: Callable[[object], Any]) -> Callable[[object], Any]:

@@ -8,7 +8,7 @@ from cdvft_app.payloads.train import RunView
 from cdvft_app.store.records import RunRecord
 from cdvft_app.ui.shared.recorded import recorded
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.train.run_view import MOST_RUNS, shown
+from cdvft_app.ui.train.run_view import MOST_RUNS, shown, shown_recorded
 
 LOOKED_THROUGH = 50  # races, the latest, for the best to show to who has run none
 NOT_KEPT = "The address names a run that is not kept here; it may have been deleted. This is another one."
@@ -32,10 +32,7 @@ def _default_view(app: AppState, token: str) -> RunView:
     if best:
         return shown([run.id for run in best], "best", token)
     race = recorded()
-    if race is None:
-        return shown([], "last", token)
-    ids = [run["id"] for run in race["runs"]]
-    return {**shown(ids, "last", token), "recorded": race["recorded"], "rows": race}
+    return shown_recorded(race, token) if race else shown([], "last", token)
 
 
 def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:

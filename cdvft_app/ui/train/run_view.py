@@ -21,6 +21,7 @@ from cdvft_app.methods import flat, labels
 from cdvft_app.payloads.train import (
     Forecast,
     RaceVerdict,
+    RecordedRace,
     RunLasting,
     RunNews,
     RunNow,
@@ -186,8 +187,21 @@ def shown(runs: list[str], kind: Why, token: str, serial: int = 0) -> RunView:
     return {"runs": runs, "kind": kind, "token": token, "serial": serial, "recorded": None, "rows": None}
 
 
-def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
+def shown_recorded(race: RecordedRace, token: str) -> RunView:
+    """A `run_view`'s value: the recorded race."""
+    ids = [run["id"] for run in race["runs"]]
+    return {**shown(ids, "last", token), "recorded": race["recorded"], "rows": race}
+
+
+def run_view(
+    store: RunStore,
+    first: RunView | None = None,
+    invitation: str = "Press Start to run your own.",
+    **arguments: Any,
+) -> gr.HTML:
     """Status, curves, scoreboard and cards of the runs in its value (see `shown`).
+
+    It begins with `first`; `invitation` stands beside a recorded race.
 
     Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, `run_ended`
     when one of them ended while it was watched, `stop_runs` from where the Stop button has scrolled away, and
@@ -195,7 +209,7 @@ def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
     """
     return component(
         "train/run_view.js",
-        shown([], "last", ""),
+        first or shown([], "last", ""),
         events=("run_state", "run_ended", "stop_runs", "use_settings"),
         server_functions={
             "poll": partial(poll, store, Feed(store)),
@@ -203,5 +217,6 @@ def run_view(store: RunStore, **arguments: Any) -> gr.HTML:
         },
         lines=curves.lines(),
         layout=curves.layout(),
+        invitation=invitation,
         **arguments,
     )

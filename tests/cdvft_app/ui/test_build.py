@@ -47,9 +47,10 @@ def test_only_the_first_tab_is_filled_when_the_page_opens(app: AppState) -> None
     """Each event costs the browser time for every field that one before it has filled."""
     events = [(event, call) for call in build(app).fns.values() for _, event in call.targets]
     opening = {call.fn.__module__ for event, call in events if event == "load" and call.fn}
-    assert opening == {"cdvft_app.ui.build", "cdvft_app.ui.train.tab"}
+    assert opening == {"cdvft_app.ui.train.tab"}
     later = [call.fn.__module__ for event, call in events if call.fn and call.fn.__name__ == "visited"]
-    assert sorted(later) == [f"cdvft_app.ui.{tab}.tab" for tab in ("compare", "train", "use")]
+    filled = ("compare.tab", "learn.lab", "train.tab", "use.tab")
+    assert sorted(later) == [f"cdvft_app.ui.{place}" for place in filled]
 
 
 def test_head_names_files_that_exist() -> None:

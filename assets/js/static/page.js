@@ -1,0 +1,94 @@
+// The page of plain files: shows the tab of the address, and mounts its parts with the answers that were kept.
+
+import { appearance } from "../shared/appearance.js";
+import { find, h } from "../shared/dom.js";
+import { answering, read } from "./answers.js";
+import { measureHere } from "./crossover.js";
+import { addLinks } from "./studio.js";
+
+/** @import { StaticPage, StaticPart } from "../payloads.js" */
+
+/** KaTeX as Gradio brings it; cdvft_app/ui/static/scripts.py gives it this name. */
+const KATEX = "katex";
+/** Questions that this browser answers by itself, by their names. */
+const COMPUTED = { crossover: measureHere };
+
+find(document, ".theme-place").replaceChildren(appearance());
+setFormulas();
+const page = /** @type {StaticPage} */ (await read("page"));
+/** @type {Set<string>} tabs whose parts are there */
+const mounted = new Set();
+
+const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(".static-tabs a"));
+for (const link of links)
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+    event.preventDefault();
+    history.pushState(null, "", link.href);
+    show();
+  });
+window.addEventListener("popstate", show);
+show();
+
+function show() {
+  const asked = new URL(location.href).searchParams.get("tab") ?? "",
+    tab = page.tabs.includes(asked) ? asked : page.tabs[0];
+  for (const link of links) {
+    if (new URL(link.href).searchParams.get("tab") === tab) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  for (const name of page.tabs) find(document, `#tab-${name}`).hidden = name !== tab;
+  if (mounted.has(tab)) return;
+  mounted.add(tab);
+  for (const part of page.parts) if (part.tab === tab) mount(part);
+}
+
+/** @param {StaticPart} part */
+async function mount(part) {
+  const element = find(document, `[data-part="${part.id}"]`);
+  let { value } = part;
+  /** @type {(() => void)[]} */
+  const watchers = [];
+  const props = {
+    ...part.fixed,
+    get value() {
+      return value;
+    },
+    set value(next) {
+      value = next;
+    },
+  };
+  document.addEventListener("fill-part", (event) => {
+    const { id, value: next } = /** @type {CustomEvent<{id: string, value: unknown}>} */ (event).detail;
+    if (id !== part.id) return;
+    value = next;
+    watchers.forEach((changed) => changed());
+  });
+  try {
+    const script = await import(`cdvft/${part.module}`);
+    script.mount({
+      element,
+      props,
+      server: { ...answering(part.answers), ...COMPUTED },
+      trigger: () => {},
+      watch: (/** @type {string} */ _property, /** @type {() => void} */ changed) => watchers.push(changed),
+    });
+    if (page.studio) addLinks(element, page.studio, part.links);
+  } catch (error) {
+    element.replaceChildren(
+      h(
+        "p",
+        { class: "problem", role: "status" },
+        "A part of the page could not be loaded; reload the page.",
+      ),
+    );
+    throw error;
+  }
+}
+
+/** Formulas in the texts, which Gradio's Markdown would set. */
+async function setFormulas() {
+  const { default: katex } = await import(KATEX);
+  for (const formula of document.querySelectorAll(".formula"))
+    katex.render(formula.textContent, formula, { displayMode: formula.classList.contains("display") });
+}

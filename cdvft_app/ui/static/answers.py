@@ -1,0 +1,113 @@
+"""What a server would answer to the parts of the page, computed when the page is made: an answer a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cdvft_app.inspection import examples, sources
+from cdvft_app.inspection.sources import RecordedRun
+from cdvft_app.payloads.factors import LayerVectors
+from cdvft_app.payloads.static import KeptAnswers
+from cdvft_app.store.runs import RunStore
+from cdvft_app.sweep import recorded as sweep_recordings
+from cdvft_app.ui.compare import outcomes, sweep_view
+from cdvft_app.ui.factors.tab import Questions
+from cdvft_app.ui.shared.component import ASSETS
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train import run_view
+
+LESSONS = ASSETS / "recorded_lessons.json"  # written by benchmarks/record_lessons.py
+_OTHER_EXAMPLE = {
+    "error": "No model is loaded here: only examples that were recorded for this layer can be followed. "
+    "The studio reads any.",
+    "busy": False,
+}
+_NOT_KEPT = {
+    "error": "This page of plain files has no answer to that; the studio computes it.",
+    "busy": False,
+}
+
+Argument = Mapping[str, Any]
+
+
+@dataclass
+class Kept:
+    """`files`: JSON by the name of the file that holds it; `of`: a part's answers, by its element's id."""
+
+    files: dict[str, Any] = field(default_factory=dict)
+    of: dict[str, dict[str, KeptAnswers]] = field(default_factory=dict)
+
+    def add(self, part: str, question: str, found: Iterable[tuple[Argument, Any]], otherwise: Any) -> None:
+        """Keep a part's answers to one question, and what is said to every other argument."""
+        names: dict[str, str] = {}
+        for place, (argument, answer) in enumerate(found):
+            names[spelled(argument)] = name = f"{part}/{question}-{place}"
+            self.files[name] = answer
+        self.of.setdefault(part, {})[question] = {"files": names, "otherwise": otherwise}
+
+
+def spelled(argument: Argument) -> str:
+    """An argument as `assets/js/static/answers.js` spells it."""
+    return json.dumps(sorted(argument.items()), separators=(",", ":"), ensure_ascii=False)
+
+
+def compute(app: AppState) -> Kept:
+    """All answers; `app` is over a store without runs, so that recorded ones are all there is."""
+    kept = Kept()
+    _factors(kept, app.store)
+    judged = {"runs": run_view.RECORDED}
+    kept.add("run", "verdict", [(judged, run_view.verdict(app.store, judged))], _NOT_KEPT)
+    asked: list[Argument] = [{"recorded": key} for key, _ in sweep_recordings.recipes()]
+    kept.add("sweep", "sweep", [(one, sweep_view.sweep(app, one)) for one in asked], {"missing": True})
+    asked = [{"chosen": None, "flops": flops} for flops in (False, True)]
+    shown = [(one, outcomes.outcomes(app, one)) for one in asked]
+    for key, _ in shown[0][1]["choices"]:
+        by_name: Argument = {"chosen": key, "flops": True}
+        shown.append((by_name, outcomes.outcomes(app, by_name)))
+    kept.add("outcomes", "outcomes", shown, {"choices": []})
+    recorded = json.loads(LESSONS.read_text(encoding="utf-8"))
+    trials = [({"rate": one["rate"]}, one) for one in recorded["trials"]]
+    kept.add("play-breaking", "trial", trials, _NOT_KEPT)
+    fits = [({"target": one["target"], "n": str(one["n"])}, one["view"]) for one in recorded["fits"]]
+    kept.add("lab-form", "fit", fits, _NOT_KEPT)
+    return kept
+
+
+def _factors(kept: Kept, store: RunStore) -> None:
+    questions = Questions(store)
+    runs = questions.runs({})
+    opened = {run["id"]: questions.open({"run": run["id"]}) for run in runs["runs"]}
+    by_run = [({"run": run}, facts) for run, facts in opened.items()]
+    layers: list[Argument] = [
+        {"run": run, "module": layer["module"]} for run, facts in opened.items() for layer in facts["layers"]
+    ]
+    vectors = [(asked, questions.layer({**asked})) for asked in layers]
+    pictured = [asked for asked, facts in by_run if facts["kind"] == "image"]
+    kept.add("factors", "runs", [({}, runs)], _NOT_KEPT)
+    kept.add("factors", "open", by_run, _NOT_KEPT)
+    kept.add("factors", "layer", vectors, _NOT_KEPT)
+    kept.add("factors", "most_changed", [(one, questions.most_changed(one)) for one, _ in by_run], _NOT_KEPT)
+    kept.add("factors", "singular", [(asked, questions.singular({**asked})) for asked in layers], _NOT_KEPT)
+    overviews = [({**one, "first": 0}, questions.overview(one)) for one, _ in by_run]
+    kept.add("factors", "overview", overviews, _NOT_KEPT)
+    kept.add("factors", "weights", [], _NOT_KEPT)
+    kept.add("factors", "images", [(asked, questions.images(asked)) for asked in pictured], _NOT_KEPT)
+    kept.add("factors", "inputs", _inputs(store, vectors), _OTHER_EXAMPLE)
+
+
+def _inputs(
+    store: RunStore, vectors: Iterable[tuple[Argument, LayerVectors]]
+) -> Iterator[tuple[Argument, Any]]:
+    """Of the layers that one can step through, for the recorded sentences and the recorded picture."""
+    for asked, layer in vectors:
+        source = sources.find(store, asked["run"])
+        assert isinstance(source, RecordedRun)
+        if source.settings.method.key != "cdvft":
+            continue
+        for text in layer["texts"]:
+            yield {**asked, "text": text}, examples.inputs(source, layer["module"], text)
+        if patches := examples.patches(source, layer["module"], 0):
+            yield {**asked, "image": 0}, patches
