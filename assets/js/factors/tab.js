@@ -159,11 +159,12 @@ class FactorsTab {
    */
   async grown(run) {
     if (!isTraining(run)) return this.open(run.id);
+    const before = this.run ?? run;
     this.run = run;
     this.answers.clear();
     setText(this.origin, originCaption(run));
     await this.showLayer();
-    this.live.follow(run);
+    this.live.follow(this.layer?.run === run ? run : before); // what did not come is asked for again
   }
 
   /**
