@@ -210,7 +210,14 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         for row, name in enumerate(adapter_names):
             for term in self.terms(name):
                 rows.setdefault(term, []).append(row)
-        return [Share(self.factors(*term), self.cdvft_backend[term[0]], own) for term, own in rows.items()]
+        diagonals: Any = self.cdvft_diagonals
+        circulants: Any = self.cdvft_circulants
+        shares = []
+        for (name, weight), own in rows.items():  # past `factors` and its checks: there may be hundreds
+            alpha = weight * self.cdvft_alpha[name]
+            factors = Factors(_tensors(diagonals[name]), _tensors(circulants[name]), alpha)
+            shares.append(Share(factors, self.cdvft_backend[name], own))
+        return shares
 
     def __repr__(self) -> str:
         return "cdvft." + super().__repr__()

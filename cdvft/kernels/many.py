@@ -21,9 +21,6 @@ from cdvft.kernels.rule import Backend
 MOST_TOKENS = 32
 """Tokens of one adapter up to which it is gathered with others; more are faster by a kernel of their own."""
 
-MOST_ENTRIES = 1 << 18
-"""Entries of the inputs that are gathered at once: 1 MB of float32, which stays in the second-level cache."""
-
 
 class Share(NamedTuple):
     """The rows of a batch that one adapter is for."""
@@ -110,22 +107,13 @@ def _part(x: Tensor, group: Sequence[Share]) -> tuple[Sequence[int], Tensor]:
 
 def _groups(x: Tensor, shares: Sequence[Share]) -> list[list[Share]]:
     """Adapters that are gathered together, since their vectors stack; each by itself where that is faster."""
-    tokens, width = x.shape[1:-1].numel(), x.shape[-1]
+    tokens = x.shape[1:-1].numel()
     groups: dict[object, list[Share]] = {}
     for place, share in enumerate(shares):
         few = 0 < tokens * len(share.rows) <= MOST_TOKENS and share.backend in ("auto", "fft")
         key = tuple((c.shape, c.dtype) for c in share.factors.circulants) if few else place
         groups.setdefault(key, []).append(share)
-    found: list[list[Share]] = []
-    for group in groups.values():
-        entries = MOST_ENTRIES + 1
-        for share in group:
-            entries += len(share.rows) * tokens * width
-            if entries > MOST_ENTRIES:
-                found.append([])
-                entries = len(share.rows) * tokens * width
-            found[-1].append(share)
-    return found
+    return list(groups.values())
 
 
 def _rows(x: Tensor, rows: Sequence[int]) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -195,3 +196,23 @@ def test_a_second_adapter_lies_where_the_weight_lies(backend: QuantizationBacken
     for row, name in enumerate(["default", "other"]):
         model.set_adapter(name)
         torch.testing.assert_close(mixed[row], model(inputs())[row])
+
+
+def test_weights_in_the_order_of_a_forward_pass_are_put_in_order_before_they_are_read() -> None:
+    """As bitsandbytes: its first evaluation on a CPU reorders 4 bit weights, its `state_dict` undoes that."""
+
+    class Ordered(nn.Linear):
+        def _save_to_state_dict(self, *arguments: Any) -> None:
+            self.weight.data = self.weight.data.flip(0)
+            self.weight.quant_state.packing_format_for_cpu = False
+            super()._save_to_state_dict(*arguments)
+
+    dense = Ordered(D, D, bias=False)
+    weight = dense.weight.detach().clone()
+    dense.weight.data = weight.flip(0)
+    dense.weight.quant_state = SimpleNamespace(packing_format_for_cpu=True)  # type: ignore[attr-defined]
+    net = nn.Sequential()
+    net.add_module("query", dense)
+    layer = adapted(net).base_model.model.query
+    for _ in range(2):
+        torch.testing.assert_close(layer.get_base_weight(), weight)

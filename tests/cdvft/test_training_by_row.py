@@ -8,7 +8,7 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from cdvft import CDVFTConfig
+from cdvft import CDVFTConfig, CDVFTLinear
 
 ROWS = ["a", "b", "__base__", "a"]
 
@@ -75,8 +75,8 @@ def test_refusals(bert, two) -> None:
         bert.outputs(two.train(), adapter_names=ROWS)
 
 
-def test_disabled_adapters_leave_a_mixed_batch_to_the_base(bert, two) -> None:
+def test_disabled_adapters_leave_a_mixed_batch_to_the_base(two) -> None:
     two.eval()
-    with two.disable_adapter():
-        expected = bert.outputs(two)
-        torch.testing.assert_close(bert.outputs(two, adapter_names=ROWS), expected)
+    layer, x = next(one for one in two.modules() if isinstance(one, CDVFTLinear)), torch.randn(4, 3, 24)
+    layer.enable_adapters(False)  # PEFT's models pass no names on where all layers are disabled
+    assert torch.equal(layer(x, adapter_names=ROWS), layer.base_layer(x))

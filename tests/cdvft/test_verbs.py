@@ -51,6 +51,9 @@ def test_a_sum_is_exact_active_merged_and_in_a_mixed_batch(bert, three) -> None:
     for row, name in enumerate(rows):
         torch.testing.assert_close(mixed[row], alone[name][row])
     three.set_adapter("sum")
+    with three.disable_adapter():
+        torch.testing.assert_close(bert.outputs(three), bert.outputs(bert.model()))
+    torch.testing.assert_close(bert.outputs(three), expected)
     torch.testing.assert_close(bert.outputs(copy.deepcopy(three).merge_and_unload()), expected)
     three.merge_adapter()
     three.unmerge_adapter()
@@ -110,6 +113,8 @@ def test_dropout_hides_entries_from_the_update_alone_and_only_in_training() -> N
     layer, x = model.base_model.model[0], torch.randn(400, 64)
     whole = layer.base_layer(x) + x @ layer.get_delta_weight("default").T
     torch.testing.assert_close(model.eval()(x), whole)
+    with torch.autocast("cpu", torch.bfloat16):  # base layer and update apart
+        torch.testing.assert_close(model(x).float(), whole, rtol=0.1, atol=0.1)
     torch.manual_seed(3)
     kept = nn.functional.dropout(x, 0.25)
     expected = layer.base_layer(x) + kept @ layer.get_delta_weight("default").T
