@@ -35,12 +35,12 @@ def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
 def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
     """Why the kernel cannot take them; None where it can.
 
-    It takes one square circulant whose width has a plan, on a CUDA device with tensor cores.
+    It takes square circulants whose width has a plan, on a CUDA device with tensor cores.
     """
     if x.device.type != "cuda":
         return "it runs on CUDA devices alone"
     if not supports_shapes(circulants, x.shape[-1]):
-        return "it takes one square circulant of a width that has a plan"
+        return "it takes whole square circulants of a width that has a plan"
     if x.dtype not in DTYPES or circulants[0].dtype != torch.float32:
         return "it takes float32, bfloat16 and float16 alone"
     if not AVAILABLE:
@@ -49,8 +49,8 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
 
 
 def supports_shapes(circulants: Sequence[Tensor], d_in: int) -> bool:
-    """Whether the adapter is one circulant of a width that has a plan, whatever the device."""
-    return len(circulants) == 1 and circulants[0].shape == (1, 1, d_in) and plan_for(d_in) is not None
+    """Whether the adapter's circulants are square, of a width that has a plan, whatever the device."""
+    return all(c.shape == (1, 1, d_in) for c in circulants) and plan_for(d_in) is not None
 
 
 def _is_available() -> bool:
@@ -78,60 +78,79 @@ def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
     if _is_watched():
         y += update(x, factors)
     else:
-        operators.update(x.contiguous(), *_vectors(factors), factors.alpha, out=y)
+        *earlier, last = _stages(factors)
+        operators.update(_inputs(x, earlier, factors)[-1], *last, out=y)
 
 
 def update(x: Tensor, factors: Factors) -> Tensor:
     """alpha dW x in the dtype of x: (tokens, d)."""
-    from cdvft.kernels.fused import operators
-
-    run = operators.update_operator if _is_watched() else operators.update
-    return run(x.contiguous(), *_vectors(factors), factors.alpha)
+    return _inputs(x, _stages(factors), factors)[-1].to(x.dtype)
 
 
 def backward(
     x: Tensor, grad: Tensor, factors: Factors, grad_x: Tensor | None
 ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """Gradients by diagonals and circulants, given that by alpha dW x; adds that by x to `grad_x`, if any."""
-    if not _is_watched():
-        return _gradients(x, grad, factors, grad_x, needs_x=grad_x is not None)[1]
-    by_x, found = gradients(x, grad, factors, needs_x=True)
-    if grad_x is not None:
-        assert by_x is not None
-        grad_x += by_x
-    return found
+    return _gradients(x, grad, factors, grad_x, needs_x=grad_x is not None)[1]
 
 
 def gradients(
     x: Tensor, grad: Tensor, factors: Factors, needs_x: bool
 ) -> tuple[Tensor | None, tuple[list[Tensor], list[Tensor]]]:
     """Gradients by x, in its dtype, or None if not needed; by diagonals and circulants."""
-    from cdvft.kernels.fused import operators
-
-    if not _is_watched():
-        return _gradients(x, grad, factors, None, needs_x)
-    by_x, first, last, c = operators.gradients_operator(
-        x.contiguous(), grad.contiguous(), *_vectors(factors), factors.alpha
-    )
-    return by_x, ([first, last], [c.view(1, 1, -1)])
+    return _gradients(x, grad, factors, None, needs_x)
 
 
 def _gradients(
     x: Tensor, grad: Tensor, factors: Factors, grad_x: Tensor | None, needs_x: bool
 ) -> tuple[Tensor | None, tuple[list[Tensor], list[Tensor]]]:
+    """From the last circulant to the first; the inputs of the later ones are computed again."""
     from cdvft.kernels.fused import operators
 
-    by_x, first, last, c = operators.gradients(
-        x.contiguous(), grad.contiguous(), *_vectors(factors), factors.alpha, grad_x, needs_x
-    )
-    return by_x, ([first, last], [c.view(1, 1, -1)])
+    stages = _stages(factors)
+    inputs = _inputs(x, stages[:-1], factors)
+    diagonals: list[Tensor] = []
+    circulants: list[Tensor] = []
+    by_x: Tensor | None = grad.contiguous()
+    for n in reversed(range(len(stages))):
+        assert by_x is not None
+        vectors = (inputs[n], by_x, *stages[n])
+        if _is_watched():
+            by_x, by_first, by_last, by_c = operators.gradients_operator(*vectors)
+            if n == 0 and grad_x is not None:
+                grad_x += by_x
+        elif n > 0:
+            by_x, by_first, by_last, by_c = operators.gradients(*vectors, None)
+        else:
+            by_x, by_first, by_last, by_c = operators.gradients(*vectors, grad_x, needs_x)
+        diagonals = [by_first, *(diagonals or [by_last])]
+        circulants = [by_c.view(1, 1, -1), *circulants]
+    return None if by_x is None else by_x.to(x.dtype), (diagonals, circulants)
+
+
+Stage = tuple[Tensor, Tensor, Tensor, float]
+"""first, c, last and alpha, as `operators.update` takes them."""
+
+
+def _stages(factors: Factors) -> list[Stage]:
+    """An update for each circulant: only the last of them has the last diagonal, and the scale."""
+    *before, last = (a.contiguous() for a in factors.diagonals)
+    ones = torch.ones_like(last) if len(before) > 1 else last
+    stages = [(a, c.reshape(-1), ones, 1.0) for a, c in zip(before, factors.circulants, strict=True)]
+    return [*stages[:-1], (*stages[-1][:2], last, factors.alpha)]
+
+
+def _inputs(x: Tensor, stages: Sequence[Stage], factors: Factors) -> list[Tensor]:
+    """x, and what each stage makes of what was before; in float32 between circulants, to round once."""
+    from cdvft.kernels.fused import operators
+
+    run = operators.update_operator if _is_watched() else operators.update
+    found = [x.contiguous() if len(factors.circulants) == 1 else x.to(torch.float32).contiguous()]
+    for stage in stages:
+        found.append(run(found[-1], *stage))
+    return found
 
 
 def _is_watched() -> bool:
     """Whether a compiler, FLOP counter or fake tensors watch, which see registered operators alone."""
     return torch.compiler.is_compiling() or is_in_torch_dispatch_mode()
-
-
-def _vectors(factors: Factors) -> tuple[Tensor, Tensor, Tensor]:
-    (first, last), (c,) = factors.diagonals, factors.circulants
-    return first.contiguous(), c.reshape(-1), last.contiguous()

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from kernel_problem import Problem
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -16,7 +17,7 @@ from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference, fused,
 from cdvft.kernels.selection import select
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
-ALPHA = 0.7
+ALPHA = 0.7  # that of `Problem`, too
 DENSE = 1024
 """Widths up to this one are checked against the dense matrix, wider ones against transforms in float64."""
 
@@ -182,6 +183,27 @@ def test_a_layer_is_served_by_the_kernel(anywhere: None, dtype: torch.dtype) -> 
     assert out.dtype == dtype
     assert far(out, truth[0] + given[0]) < close
     assert [far(a, b) < close for a, b in zip(found, expectations, strict=True)] == [True] * 4
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(("m", "dtype"), [(3, torch.float32), (4, torch.float32), (3, torch.bfloat16)])
+def test_more_circulants_follow_one_another(anywhere: None, m: int, dtype: torch.dtype, alone: bool) -> None:
+    problem = Problem(256, 256, m, None, 7, dtype=dtype)
+    given = [problem.ours[0].detach(), *(t.detach().float() for t in problem.ours[1:])]
+    leaves = [t.requires_grad_() for t in given]
+    exact = [t.detach().double().requires_grad_() for t in given]
+    grad, weight = problem.grad.to(dtype), problem.weight.to(dtype)
+    factors, truth = problem.factors(leaves), problem.factors(exact)
+    if alone:
+        out = cd_linear(leaves[0], *factors, "fft")
+        expected_out = ALPHA * exact[0] @ cd_product(*truth[:2]).T
+    else:
+        out = adapted_linear(leaves[0], weight, None, factors, "fft")
+        expected_out = exact[0] @ (weight.double() + ALPHA * cd_product(*truth[:2])).T
+    found = [out, *torch.autograd.grad(out, leaves, grad.to(out.dtype))]
+    expectations = [expected_out, *torch.autograd.grad(expected_out, exact, grad.double())]
+    close = 1e-6 if dtype == torch.float32 else 4e-3
+    assert [far(a, b) < close for a, b in zip(found, expectations, strict=True)] == [True] * (2 * m + 1)
 
 
 def test_a_mode_that_watches_sees_one_operator(anywhere: None) -> None:

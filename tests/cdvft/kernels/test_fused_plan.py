@@ -86,4 +86,5 @@ def test_it_is_for_cuda_alone() -> None:
     assert not fused.supports(torch.empty(1, 256), [torch.empty(1, 1, 256)])
     assert fused.supports_shapes([torch.empty(1, 1, 256)], 256)
     assert not fused.supports_shapes([torch.empty(2, 2, 128)], 256)
-    assert not fused.supports_shapes([torch.empty(1, 1, 256)] * 2, 256)
+    assert fused.supports_shapes([torch.empty(1, 1, 256)] * 2, 256)
+    assert not fused.supports_shapes([torch.empty(1, 1, 256), torch.empty(2, 2, 128)], 256)
