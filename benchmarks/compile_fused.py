@@ -27,8 +27,8 @@ WIDTHS = (256, 384, 512, 576, 768, 896, 1024, 1152, 1536, 2048, 3072, 4096)
 TARGETS = {80: "A100", 89: "L4, RTX 4090", 90: "H100"}
 DTYPES = {"bf16": "tf32", "fp32": "tf32x3"}
 """Inputs, and how products are rounded for them: see `cdvft.kernels.fused.operators.precision`."""
-FLOAT32_TARGET = 90
-"""float32 is compiled for one device alone: three products in place of one take several times as long."""
+FLOAT32 = (768, 90)
+"""float32 is compiled for one width and device alone: three products for one take several times as long."""
 POINTERS = ("out", "x", "grad", "grad_x", "shares", "first", "last", "c", "spectrum", "tables")
 INPUTS = ("out", "x", "grad", "grad_x")
 
@@ -135,7 +135,9 @@ def main() -> None:
         assert shape is not None, f"no plan for {width}"
         for kernel in kernels(shape):
             for dtype in arguments.dtypes:
-                for target in arguments.targets if dtype != "fp32" else (FLOAT32_TARGET,):
+                for target in arguments.targets:
+                    if dtype == "fp32" and (width, target) != FLOAT32:
+                        continue
                     found.append(compiled(kernel, shape, target, dtype))
                     print(*found[-1].values(), flush=True)
     record = {"source": digest(), "triton": importlib.metadata.version("triton"), "kernels": found}

@@ -1,0 +1,63 @@
+"""The fused kernels compiled for GPUs on this machine, in processes that interpret nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import compile_fused
+
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+ROOT = Path(__file__).parents[3]
+RECORD = json.loads((ROOT / "benchmarks/results/fused_kernels.json").read_text())
+
+
+def run(*command: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_record_is_of_these_kernels() -> None:
+    assert RECORD["source"] == compile_fused.digest(), "run python -m benchmarks.compile_fused"
+
+
+def test_every_width_is_recorded_for_every_device() -> None:
+    found: dict[tuple[str, int], set[str]] = {}
+    for k in RECORD["kernels"]:
+        if k["dtype"] == "bf16":
+            found.setdefault((k["kernel"].split()[0], k["width"]), set()).add(k["target"])
+    for width in (256, 512, 768, 1024, 1536, 2048, 3072, 4096):
+        assert found["update", width] == found["gradients", width] == {"sm_80", "sm_89", "sm_90"}
+    assert {k["kernel"] for k in RECORD["kernels"] if k["dtype"] == "fp32"} == {"update", "gradients"}
+
+
+def test_the_update_spills_nowhere_up_to_2048_but_for_a_masked_width() -> None:
+    spilling = {k["width"] for k in RECORD["kernels"] if k["kernel"] == "update" and k["stack_bytes"]}
+    assert {width for width in spilling if width <= 2048} <= {896}
+
+
+def test_where_registers_spill_the_record_says_so() -> None:
+    spilling = [k for k in RECORD["kernels"] if k["stack_bytes"]]
+    said = (ROOT / "benchmarks/results/fused_kernels.md").read_text()
+    assert f"Of {len(RECORD['kernels'])} kernels {len(spilling)} spill registers" in said
+    assert said.count(", spills ") == len(spilling)
+
+
+def test_compiled_again_it_is_as_recorded(tmp_path: Path) -> None:
+    run(
+        "-m", "benchmarks.compile_fused", "--widths", "768", "--targets", "90", "--dtypes", "bf16",
+        "--to", str(tmp_path),
+    )  # fmt: skip
+    fresh = json.loads((tmp_path / "fused_kernels.json").read_text())["kernels"]
+    assert len(fresh) == 2
+    assert all(kernel in RECORD["kernels"] for kernel in fresh)
