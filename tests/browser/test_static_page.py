@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,10 +129,16 @@ def test_it_is_read_and_played_with_from_the_disk_without_a_network(
     page.get_by_role("link", name="Settings that matter").click()
     expect(page.locator("#sweep .answer")).not_to_be_empty()
     page.locator("#sweep .segmented label").nth(1).click()
+    page.get_by_role("link", name="Evidence").click()
+    expect(page.locator("#evidence-settings .main-svg").first).to_be_visible()
+    page.locator("#evidence-settings summary", has_text="Why").click()
+    again = page.get_by_role("link", name="Open in Train with these settings").first
+    again.hover()
+    expect(again).to_have_attribute("href", re.compile(rf"^{re.escape(STUDIO)}\?tab=train&recipe="))
     page.get_by_role("link", name="The paper").click()
     expect(page.locator("#paper table").first).to_contain_text("5.33")
     page.go_back()
-    expect(page.locator("#sweep .answer")).to_be_visible()
+    expect(page.locator("#evidence-settings")).to_be_visible()
 
 
 def test_every_page_is_accessible_and_fits_a_narrow_window(served: str, opened: Callable[..., Page]) -> None:
@@ -143,6 +150,7 @@ def test_every_page_is_accessible_and_fits_a_narrow_window(served: str, opened: 
         ("tab=train", "#run .main-svg"),
         ("tab=compare&page=results", "#outcomes .main-svg"),
         ("tab=compare&page=settings", "#sweep .main-svg"),
+        ("tab=compare&page=evidence", "#evidence .main-svg"),
         ("tab=compare&page=paper", "#paper table"),
     ):
         page.goto(f"{served}?{query}")

@@ -6,12 +6,10 @@ import { whenShown } from "../shared/shown.js";
 import { tableUnder } from "../shared/table.js";
 
 /** @import { EvidenceFigure, Styled } from "../payloads.js" */
-/** @import { Part } from "../shared/part.js" */
+/** @import { Ask, Part } from "../shared/part.js" */
 
-const FILE = new URL("../../evidence.json", import.meta.url); // written by benchmarks/record_evidence.py
-
-/** @param {Part<null, Styled>} part */
-export function mount({ element, props }) {
+/** @param {Part<null, Styled, {evidence: Ask<object, EvidenceFigure[]>}>} part */
+export function mount({ element, props, server }) {
   const said = h("p", { class: "quiet", role: "status" });
   const legend = h("ul", { class: "readout legend", role: "list", "aria-label": "Methods" });
   const figures = h("div", { class: "figures" });
@@ -21,9 +19,7 @@ export function mount({ element, props }) {
     if (asked) return;
     asked = true;
     try {
-      const answer = await fetch(FILE);
-      if (!answer.ok) throw new Error(String(answer.status));
-      show(await answer.json());
+      show(await server.evidence({}));
       setText(said, "");
     } catch {
       asked = false;

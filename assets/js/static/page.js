@@ -4,7 +4,7 @@ import { appearance } from "../shared/appearance.js";
 import { find, h } from "../shared/dom.js";
 import { answering, read } from "./answers.js";
 import { measureHere } from "./crossover.js";
-import { addLinks } from "./studio.js";
+import { addLinks, leadToStudio } from "./studio.js";
 
 /** @import { StaticPage, StaticPart } from "../payloads.js" */
 
@@ -16,6 +16,7 @@ const COMPUTED = { crossover: measureHere };
 find(document, ".theme-place").replaceChildren(appearance());
 setFormulas();
 const page = /** @type {StaticPage} */ (await read("page"));
+if (page.studio) leadToStudio(page.studio, page.tabs);
 /** @type {Set<string>} tabs whose parts are there */
 const mounted = new Set();
 

@@ -40,3 +40,22 @@ export function addLinks(part, studio, links) {
     place?.append(h("p", { class: "to-studio" }, link));
   }
 }
+
+/**
+ * Let links to what needs a server lead to the studio. Without one they are hidden, in assets/css/static/page.css.
+ * @param {string} studio
+ * @param {string[]} tabs those that this page has
+ */
+export function leadToStudio(studio, tabs) {
+  document.documentElement.toggleAttribute("data-studio", true);
+  const lead = (/** @type {Event} */ event) => {
+    const link = event.target instanceof Element ? event.target.closest("a[href^='?']") : null;
+    if (!(link instanceof HTMLAnchorElement)) return;
+    const asked = new URL(link.href).searchParams;
+    if (!asked.has("recipe") && tabs.includes(asked.get("tab") ?? "")) return;
+    link.href = studioAddress(studio, link.href, {});
+    link.target = "_blank";
+    link.rel = "noopener";
+  };
+  for (const event of ["pointerover", "focusin", "click"]) document.addEventListener(event, lead, true);
+}

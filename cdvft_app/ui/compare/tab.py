@@ -15,7 +15,7 @@ from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.payloads.compare import CostsView, GrowthView
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.compare import finished_races, measure, outcomes, pages, sweep
+from cdvft_app.ui.compare import evidence, finished_races, measure, outcomes, pages, sweep
 from cdvft_app.ui.compare.controls import lay_out
 from cdvft_app.ui.compare.form import (
     FIELDS,
@@ -68,7 +68,7 @@ def build(app: AppState) -> OnVisit | None:
     with gr.Column(elem_classes=pages.on("settings")):
         sweep.section(app)
     with gr.Column(elem_classes=pages.on("evidence")):
-        component("compare/evidence.js", lines=curves.lines(), elem_id="evidence")
+        evidence.section()
     with gr.Column(elem_classes=pages.on("paper")):
         component("compare/paper.js", recorded()["paper"], elem_id="paper")
     fields = [controls[name] for name in FIELDS]

@@ -13,7 +13,7 @@ from cdvft_app.payloads.factors import LayerVectors
 from cdvft_app.payloads.static import KeptAnswers
 from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep import recorded as sweep_recordings
-from cdvft_app.ui.compare import outcomes, sweep_view
+from cdvft_app.ui.compare import evidence, outcomes, sweep_view
 from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.component import ASSETS
 from cdvft_app.ui.shared.state import AppState
@@ -68,6 +68,8 @@ def compute(app: AppState) -> Kept:
         by_name: Argument = {"chosen": key, "flops": True}
         shown.append((by_name, outcomes.outcomes(app, by_name)))
     kept.add("outcomes", "outcomes", shown, {"choices": []})
+    figures = json.loads(evidence.FILE.read_text(encoding="utf-8"))
+    kept.add("evidence", "evidence", [({}, figures)], [])
     recorded = json.loads(LESSONS.read_text(encoding="utf-8"))
     trials = [({"rate": one["rate"]}, one) for one in recorded["trials"]]
     kept.add("play-breaking", "trial", trials, _NOT_KEPT)

@@ -13,7 +13,7 @@ import gradio as gr
 from cdvft_app.payloads.static import StudioLink
 from cdvft_app.payloads.train import RecordedRace
 from cdvft_app.settings import RunSettings
-from cdvft_app.ui.compare import outcomes, pages, sweep_view
+from cdvft_app.ui.compare import evidence, outcomes, pages, sweep_view
 from cdvft_app.ui.compare.form import recorded as recorded_costs
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.learn import tab as learn
@@ -27,7 +27,8 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static.answers import LESSONS as RECORDED_LESSONS
 from cdvft_app.ui.train.run_view import run_view, shown_recorded
 
-PAGES = (("results", "Results"), ("settings", "Settings that matter"), ("paper", "The paper"))
+LEFT_OUT = ("decide", "growth")  # of Compare's pages: they count for any choice
+PAGES = [(key, title) for key, title in pages.PAGES if key not in LEFT_OUT]
 DECIDE = (
     "These are recorded. Which method to take for a model and a device, and how costs grow, is counted for "
     "any choice in the studio."
@@ -75,6 +76,7 @@ _FACTORS = (
 _COMPARE = {
     "outcomes": (_link("", "these results", tab="compare", page="results"),),
     "sweep": (_link("", "this sweep", tab="compare", page="settings"),),
+    "evidence": (_link("", "this evidence", tab="compare", page="evidence"),),
     "paper": (_link("", "the paper's figures", tab="compare", page="paper"),),
 }
 
@@ -133,6 +135,8 @@ def _compare(app: AppState) -> None:
         outcomes.section(app)
     with gr.Column(elem_classes=pages.on("settings")):
         sweep_view.sweep_view(app, elem_id="sweep")
+    with gr.Column(elem_classes=pages.on("evidence")):
+        evidence.section()
     with gr.Column(elem_classes=pages.on("paper")):
         component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
     gr.HTML(f'<p class="quiet static-more">{DECIDE}</p>', apply_default_css=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
+from cdvft_app.ui.learn.lab import asked_for
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.static import markdown, scripts, style
 from cdvft_app.ui.static.answers import spelled
@@ -89,3 +90,9 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path) -> None:
 def test_an_address_that_is_none_is_refused(tmp_path, studio) -> None:
     with pytest.raises(ValueError, match="give the studio's whole address"):
         write(tmp_path / "new", studio)
+
+
+def test_the_lab_of_the_studio_opens_what_a_link_names_and_is_offered() -> None:
+    assert asked_for({"target": "toeplitz", "n": "64"}) == ["toeplitz", 64]
+    assert asked_for({"target": "file", "n": "63"}) == [gr.skip(), gr.skip()]
+    assert asked_for({}) == [gr.skip(), gr.skip()]

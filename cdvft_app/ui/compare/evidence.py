@@ -1,0 +1,26 @@
+"""The page "Evidence": doubts about the method, each with a figure of what is recorded."""
+
+from __future__ import annotations
+
+import gradio as gr
+from fastapi import Response
+
+from cdvft_app.figures import curves
+from cdvft_app.ui.shared.component import ASSETS, component
+
+FILE = ASSETS / "evidence.json"  # written by benchmarks/record_evidence.py
+
+
+def section() -> gr.HTML:
+    """The figures; the page asks for them when it is first looked at."""
+    return component(
+        "compare/evidence.js",
+        server_functions={"evidence": evidence},
+        lines=curves.lines(),
+        elem_id="evidence",
+    )
+
+
+def evidence(_: object) -> Response:
+    """A list of `EvidenceFigure`, as it was recorded."""
+    return Response(FILE.read_bytes(), media_type="application/json")
