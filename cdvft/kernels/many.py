@@ -15,11 +15,16 @@ import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors, block_spectrum
-from cdvft.kernels.linear import arithmetic_dtype, cd_linear
+from cdvft.kernels.decoding import prepare
+from cdvft.kernels.linear import arithmetic_dtype, cd_linear, is_transformed
 from cdvft.kernels.rule import Backend
 
 MOST_TOKENS = 32
 """Tokens of one adapter up to which it is gathered with others; more are faster by a kernel of their own."""
+
+
+KERNEL_TOKENS = 12
+"""Tokens of one row from which the compiled kernel, row by row, is faster than gathering in inference."""
 
 
 class Share(NamedTuple):
@@ -44,9 +49,11 @@ def add_by_row(result: Tensor, x: Tensor, shares: Sequence[Share]) -> Tensor:
     Raises:
         ValueError: if x and the vectors do not fit, or lie on several devices.
     """
-    parts = [_part(x, group) for group in _groups(x, shares)]
-    if not parts:
+    if not shares:
         return result
+    if (by_kernel := _by_kernel(result, x, shares)) is not None:
+        return by_kernel
+    parts = [_part(x, group) for group in _groups(x, shares)]
     if len(parts) == 1 and _is_all(parts[0][0], x):
         return (result + parts[0][1]).to(result.dtype)
     where = torch.tensor([row for rows, _ in parts for row in rows], device=x.device)
@@ -93,6 +100,25 @@ def _product(c: Tensor, x: Tensor) -> Tensor:
     if c.shape[2] == 1:
         return x * c[:, None, :, 0]
     return torch.einsum("rtjf,rijf->rtif", x, c)
+
+
+def _by_kernel(result: Tensor, x: Tensor, shares: Sequence[Share]) -> Tensor | None:
+    """`add_by_row` by the compiled kernel; None where gathering is faster, or gradients are needed."""
+    tokens = x.shape[1:-1].numel()
+    few = tokens < KERNEL_TOKENS or not x.dtype == result.dtype == torch.float32
+    if few or torch.is_grad_enabled() or is_transformed() or not x.is_contiguous() or x.is_neg():
+        return None
+    width = x.shape[-1]  # compiled code would read past the end
+    if any(s.backend not in ("auto", "fft") or len(s.factors.diagonals[0]) != width for s in shares):
+        return None
+    prepared = [prepare(x, share.factors) for share in shares]
+    total = result.clone(memory_format=torch.contiguous_format)
+    for share, one in zip(shares, prepared, strict=True):
+        if one is None:
+            return None
+        for row in share.rows:
+            one.add(total[row], x[row], tokens, share.factors.alpha)
+    return total
 
 
 def _part(x: Tensor, group: Sequence[Share]) -> tuple[Sequence[int], Tensor]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors
-from cdvft.kernels import Backend, cd_linear_reference, many
-from cdvft.kernels.many import MOST_TOKENS, Share, add_by_row, gathered
+from cdvft.kernels import Backend, cd_linear_reference, many, native
+from cdvft.kernels.many import KERNEL_TOKENS, MOST_TOKENS, Share, add_by_row, gathered
 
 SHAPES = [(24, 24), (24, 40), (40, 24), (30, 12)]  # d_in, d_out
 
@@ -94,6 +94,28 @@ def test_one_call_serves_all_adapters_of_a_kind(each: str, monkeypatch: pytest.M
     x, result = torch.randn(2, len(owners), 24, dtype=torch.float64)
     torch.testing.assert_close(add_by_row(result, x, shares(owners)), row_by_row(result, x, owners))
     assert calls == [len(owners)]
+
+
+@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+def test_long_rows_without_gradients_go_through_the_compiled_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Tensor:
+        raise AssertionError("gathered")
+
+    kinds = [{"m": 2}, {"m": 3, "p": 8}, {"m": 2, "p": 5}]
+    adapters: list[Factors | None] = [
+        adapter(24, 40, n, **kinds[n % 3], dtype=torch.float32) for n in range(4)
+    ]
+    owners = [*(adapters[n] for n in (2, 0, 1, 0, 3)), None]
+    shape = (len(owners), 2, KERNEL_TOKENS // 2)
+    x, result = torch.randn(*shape, 24), torch.randn(*shape, 40)
+    twice = [*shares(owners), *shares([adapters[3], *[None] * 5])]
+    with torch.no_grad():
+        expected = row_by_row(result, x, owners)
+        expected[0] += cd_linear_reference(x[0], *adapters[3])
+        torch.testing.assert_close(add_by_row(result, x, twice), expected, rtol=1e-4, atol=1e-4)
+        monkeypatch.setattr(many, "gathered", refuse)
+        monkeypatch.setattr(many, "cd_linear", refuse)
+        torch.testing.assert_close(add_by_row(result, x, twice), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
