@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install run static chromium node test check check-python check-scripts conformance bench gpu mutants
+.PHONY: install run static space chromium node test check check-python check-scripts conformance bench gpu mutants
 
 $(RUN_STAMP): requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,6 +28,11 @@ run: $(RUN_STAMP) ## the page, with a recipe that trains offline
 
 static: $(RUN_STAMP) ## build/static: lessons and what is recorded as plain files; STUDIO=https://... links to a running studio
 	$(BIN)/python -m cdvft_app.ui.static
+
+space: $(RUN_STAMP) ## build/space, which is pushed to a Hugging Face Space; served as one with ZeroGPU would
+	$(BIN)/python deploy/build_space.py build/space $(SPACE)
+	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
+	$(BIN)/python tests/zero_gpu/as_space.py build/space
 
 chromium:
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } \

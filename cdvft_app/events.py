@@ -91,6 +91,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Lent:
+    """Hardware that is lent by the second is given back; the run has had it for so many seconds in all."""
+
+    lent_seconds: float
+
+
+@dataclass(frozen=True)
 class Done:
     """The end. `seconds` is training time without preparation; bytes are measured."""
 
@@ -106,7 +113,7 @@ class Done:
     adapter_folder: Path
 
 
-Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Done
+Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Done
 
 
 class Halt(IntEnum):

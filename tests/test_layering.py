@@ -85,7 +85,15 @@ APP = {
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"data", "decision", "results", "public"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device"}
-    | {"training.schedule", "events"},
+    | {
+        "training.schedule",
+        "training.slices",
+        "training.lent_slice",
+        "training.zero_gpu",
+        "training.fetching",
+        "training.executors",
+        "events",
+    },
 }
 LOCKS = (  # they start no thread
     "cdvft_app.catalog.libraries",
@@ -96,7 +104,12 @@ LOCKS = (  # they start no thread
 RESERVED = {
     "gradio": ("cdvft_app.ui", "app"),
     "plotly": ("cdvft_app.figures",),
-    "threading": ("cdvft_app.training.jobs", "cdvft_app.training.heartbeat", *LOCKS),
+    "threading": (
+        "cdvft_app.training.jobs",
+        "cdvft_app.training.heartbeat",
+        "cdvft_app.training.lent_slice",
+        *LOCKS,
+    ),
     "_thread": (),
     "multiprocessing": ("cdvft_app.training.children",),
     "concurrent": (),

@@ -150,6 +150,7 @@ export interface RunNow {
   whole_seconds?: number | null;
   adapter_bytes?: number | null;
   peak_memory_bytes?: number | null;
+  lent_seconds?: number | null;
 }
 
 export interface Note {
@@ -193,11 +194,12 @@ export interface RunNews extends RunNow, RunRows {
 export interface WholeRun extends RunNews, RunLasting {
 }
 
-/** What is new of the runs that a page watches; the token that asked may stop them where `stoppable`. */
+/** What is new of the runs that a page watches; the token that asked may stop them where `stoppable`. `slice`: the run of which this page is to have the next slice trained. */
 export interface RunsPoll {
   runs: (RunNews | WholeRun)[];
   missing: string[];
   stoppable?: boolean;
+  slice?: string | null;
 }
 
 /** What the judge says of a race; `leaders` are runs that are ahead of another and behind none. */

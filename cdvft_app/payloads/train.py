@@ -80,6 +80,7 @@ class RunNow(TypedDict):
     whole_seconds: NotRequired[float | None]
     adapter_bytes: NotRequired[int | None]
     peak_memory_bytes: NotRequired[int | None]
+    lent_seconds: NotRequired[float | None]  # of a GPU that is lent by the second
 
 
 class Note(TypedDict):
@@ -135,11 +136,15 @@ class WholeRun(RunNews, RunLasting):
 
 
 class RunsPoll(TypedDict):
-    """What is new of the runs that a page watches; the token that asked may stop them where `stoppable`."""
+    """What is new of the runs that a page watches; the token that asked may stop them where `stoppable`.
+
+    `slice`: the run of which this page is to have the next slice trained.
+    """
 
     runs: list[RunNews | WholeRun]
     missing: list[str]
     stoppable: NotRequired[bool]
+    slice: NotRequired[str | None]
 
 
 class RaceVerdict(TypedDict):

@@ -13,7 +13,7 @@ from cdvft_app.prediction.predicting import Prediction, predict
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.device import device_kind, total_bytes
+from cdvft_app.training.device import kind_of_training, total_bytes
 
 HALF_PRECISION = 0.5  # the share of the bytes by formula, which are float32's, that a GPU may need
 
@@ -33,7 +33,7 @@ def admit(
     Raises:
         InvalidChoice: what is too much, how much there is, and what to lower.
     """
-    kind = device_kind()
+    kind = kind_of_training()
     memory = total_bytes(kind)
     for plan, prediction in runs:
         if prediction is None:

@@ -135,7 +135,7 @@ def observed_runs(runs: Iterable[RunRecord], device: str, growth: float) -> list
         counted = (run.forecast or {}).get("counted")
         if not counted or run.device != device or not run.seconds or not run.step:
             continue
-        whole = run.whole_seconds or 0.0
+        whole = run.result.get("lent_seconds") or run.whole_seconds or 0.0
         peak = run.result.get("peak_memory_bytes")
         found.append(
             Observation(

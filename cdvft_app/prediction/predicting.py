@@ -21,7 +21,7 @@ from cdvft_app.prediction.observations import (
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.training import calibration, schedule
-from cdvft_app.training.device import cpu_threads, device_kind, device_name
+from cdvft_app.training.device import cpu_threads, device_name, kind_of_training
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
 # much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter.
@@ -92,7 +92,7 @@ def predict(
     counted = count(plan, processes)
     if counted is None:
         return None
-    kind = device_kind()
+    kind = kind_of_training()
     device = device_name(kind, processes)
     observations = observed_runs(finished, device, GROWTH.value)
     steps = _measured(measured, device)
@@ -130,7 +130,7 @@ def step_seconds(
 
     As if its memory were there; see `predict`.
     """
-    kind = device_kind()
+    kind = kind_of_training()
     device = device_name(kind)
     observations = [*observed_runs(finished, device, GROWTH.value), *_measured(measured, device)]
     flops = row["total_flops_per_step"]

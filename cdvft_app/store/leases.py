@@ -47,10 +47,13 @@ class Leases:
             states.move(connection, number, "preparing", process=holder)
             return select(connection, "WHERE number = ?", number)[0]
 
-    def next(self, holder: str) -> RunRecord | None:
-        """`acquire` the run whose turn it is; no two holders get the same one."""
+    def next(self, holder: str, one_each: bool = False) -> RunRecord | None:
+        """`acquire` the run whose turn it is; no two holders get the same one.
+
+        With `one_each` an owner has one at a time.
+        """
         with self._database.writing() as connection:
-            number = waiting.first(connection)
+            number = waiting.first(connection, one_each)
             if number is None:
                 return None
             states.move(connection, number, "preparing", process=holder)

@@ -37,8 +37,8 @@ class LeaseLost(StoreError):
 class RunRecord:
     """One run. `metric` is the latest evaluation's until the end; times are seconds since 1970.
 
-    `result` holds the fields of `Started` and `Done` as far as they have come; `adapter_folder` in it is
-    relative to the run's folder. `process` names who holds its lease, `epoch` counts its leases.
+    `result` holds the fields of `Started`, `Lent` and `Done` as far as they have come; `adapter_folder` in it
+    is relative to the run's folder. `process` names who holds its lease, `epoch` counts its leases.
     `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
     `visitor` is whose seconds it spends on a public server. Only its owner sees a run that is `private`, by
     the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares.

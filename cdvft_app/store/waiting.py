@@ -22,9 +22,16 @@ _WAITING = """
 _ORDER = "sweep, round, taken, queued, number"
 
 
-def first(connection: sqlite3.Connection) -> int | None:
-    """The number of the run that is taken next."""
-    query = f"{_WAITING} SELECT number FROM waiting ORDER BY {_ORDER} LIMIT 1"
+# An owner of whose runs none trains.
+_IDLE_OWNER = """ NOT EXISTS (
+    SELECT 1 FROM runs AS busy JOIN runs AS mine ON mine.number = waiting.number
+    WHERE busy.token_hash = mine.token_hash AND busy.state IN ('preparing', 'running', 'stopping'))"""
+
+
+def first(connection: sqlite3.Connection, one_each: bool = False) -> int | None:
+    """The number of the run that is taken next; with `one_each`, of those whose owner trains none."""
+    able = _IDLE_OWNER if one_each else "TRUE"
+    query = f"{_WAITING} SELECT number FROM waiting WHERE {able} ORDER BY {_ORDER} LIMIT 1"
     row = connection.execute(query).fetchone()
     return row and row[0]
 

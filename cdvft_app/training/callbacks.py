@@ -155,7 +155,7 @@ class Reporter(TrainerCallback):
         elif halted := self._strongest_halt(args, self.should_stop()):
             self.halted = halted
             control.should_training_stop = control.should_save = True
-            control.should_evaluate = False
+            control.should_evaluate &= halted is Halt.PAUSE  # the run that goes on must not lack one
             self.snapshot_steps.add(state.global_step)
 
     def on_log(

@@ -11,6 +11,8 @@ from transformers.trainer_utils import sort_checkpoints
 
 LAST_WRITTEN = "trainer_state.json"
 """The last file of a checkpoint; without it the checkpoint was cut off and is of no use."""
+WENT_ON = "Went on from step "
+"""How the note of a run begins that goes on from a checkpoint."""
 SEAL = "sums.json"
 CHUNK = 2**22  # bytes
 

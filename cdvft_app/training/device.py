@@ -1,4 +1,4 @@
-"""Where a run would be trained here: the device, its name, and the memory that it has left."""
+"""Where this process computes, and where a run would be trained: the device, its name, its free memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from cdvft_app.catalog import libraries
 from cdvft_app.costs import memory
 from cdvft_app.costs.memory import available_bytes
 from cdvft_app.training.schedule import processes
+from cdvft_app.training.zero_gpu import knows_lent_gpu
 
 
 def device_kind() -> str:
@@ -22,9 +23,14 @@ def device_kind() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def kind_of_training() -> str:
+    """cuda, mps or cpu, where runs are trained: as `device_kind`, or on the GPU that is lent for them."""
+    return "cuda" if knows_lent_gpu() else device_kind()
+
+
 def kind_of_measured_steps() -> str:
     """cuda or cpu: elsewhere a step's memory cannot be read."""
-    return "cuda" if _torch().cuda.is_available() else "cpu"
+    return "cuda" if device_kind() == "cuda" else "cpu"
 
 
 def device_name(kind: str, many: int | None = None) -> str:

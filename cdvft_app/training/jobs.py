@@ -24,8 +24,14 @@ from cdvft_app.training.executors import Executor, as_planned
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.limits import most_run_seconds, whole_number
 from cdvft_app.training.reporting import report_to
+from cdvft_app.training.slices import Slices
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
 
+DRIVEN_AT_ONCE = 16  # runs in slices: a worker only waits for them
+NO_SWEEPS = (
+    "Sweeps are not for this server: its GPU is lent by the second, to a page that shows the run. Start "
+    "races here, or the sweep on a machine of your own."
+)
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
 
 
@@ -38,7 +44,7 @@ class JobQueue:
 
     Args:
         store: where runs wait, and where everything about them is kept.
-        workers: how many train at the same time; None: CDVFT_WORKERS, else 1.
+        workers: how many train at the same time; None: CDVFT_WORKERS, else 1, or 16 in slices.
         executor: where runs train; usually in processes of their own, as many as `planned_processes` says.
 
     With CDVFT_MAX_RUN_SECONDS a run that takes longer fails, and can be resumed from its last checkpoint.
@@ -47,6 +53,8 @@ class JobQueue:
     token; beside them CDVFT_MAX_SWEEP_RUNS (96) of all sweeps, which let every race go first. A program gets
     a new token with every race, so all programs together may fill half of the queue and no more.
 
+    In `slices` each token has one run at a time, since its page drives them one after the other.
+
     On a public server visitors are counted in place of tokens, each has a `budget` that its runs must fit
     into, and each may fill half of what sweeps may have.
     """
@@ -54,9 +62,10 @@ class JobQueue:
     def __init__(self, store: RunStore, workers: int | None = None, executor: Executor = as_planned) -> None:
         self._store = store
         self._executor = executor
+        self.slices = executor if isinstance(executor, Slices) else None
         report_to()  # refuses what is not installed, before anybody waits for it
         self.most_seconds = most_run_seconds()
-        self._workers = workers or whole_number("CDVFT_WORKERS", 1)
+        self._workers = workers or whole_number("CDVFT_WORKERS", DRIVEN_AT_ONCE if self.slices else 1)
         self._most = whole_number("CDVFT_MAX_QUEUED", 50)
         self._most_per_owner = whole_number("CDVFT_MAX_QUEUED_PER_OWNER", 12)
         self.most_of_sweeps = whole_number("CDVFT_MAX_SWEEP_RUNS", 96)
@@ -96,6 +105,8 @@ class JobQueue:
         Raises:
             QueueFull, OverBudget: with a sentence.
         """
+        if sweep and self.slices:
+            raise QueueFull(NO_SWEEPS)
         private = private or any(one.data for one in settings)
         with self._changed:
             self._check_room(len(settings), token, sweep, visitor, program)
@@ -160,7 +171,7 @@ class JobQueue:
             run = None
             with self._changed:
                 try:
-                    run = self._store.leases.next(process)
+                    run = self._store.leases.next(process, one_each=self.slices is not None)
                 except StoreError:
                     traceback.print_exc()
                 if run is None and not self._closing.is_set():

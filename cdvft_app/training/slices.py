@@ -6,133 +6,228 @@ checkpoint on and leaves at a new one. In between the run keeps its state, and i
 
 from __future__ import annotations
 
+import math
 import pkgutil
 import queue
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
+from dataclasses import replace
 
-from cdvft_app.events import Event, Halt, Step, TrainingPaused
-from cdvft_app.store.records import RunRecord
+from cdvft_app.catalog import libraries
+from cdvft_app.events import Lent, Preparing
+from cdvft_app.store.records import LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.execution import TRAINER, execute
+from cdvft_app.training.execution import TRAINER
+from cdvft_app.training.fetching import Fetch
+from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
+from cdvft_app.training.limits import whole_number
 
-PAGE_CLOSED = "The page that this run trained through was closed. Resume goes on from the last checkpoint."
-TrainSlice = Callable[[str, str, float, str], bool]
+SLICE_SECONDS = 15
+FIRST_LOADING = 15.0  # seconds, allowed for before a slice has told
+RELOAD_SECONDS = 20.0  # until a page that was closed may have been loaded again
+SPARE_SECONDS = 5.0  # to end a step, and to write a checkpoint
+LEAST_SECONDS = 5.0  # of training, for which a slice is worth its loading
+LOOSELY = 1.3  # so much longer than forecast a slice, or its loading, may be
+PAGE_CLOSED = (
+    "Paused, because the page that this run trained through was closed. "
+    "Resume goes on from the last checkpoint."
+)
 
 
-def train_slice(root: str, run_id: str, seconds: float, trainer: str = TRAINER) -> bool:
-    """Train a claimed run for so many seconds, loading not counted, so that every slice gets on.
+class NotLent(Exception):
+    """The hardware was refused or taken away; the text is for the run's owner.
 
-    Arguments and result can be pickled, for hardware that calls it in a process of its own.
-
-    Returns:
-        Whether the run has ended.
-
-    Raises:
-        StoreError: the outcome cannot be kept.
+    `again`: the same may go well at once, with more seconds. `left`: so many seconds may be had instead.
     """
-    store = RunStore(root)
-    run = store.get(run_id)
-    assert run is not None
-    end = float("inf")
 
-    def listen(event: Event) -> None:
-        nonlocal end
-        if isinstance(event, Step):
-            end = min(end, time.monotonic() + seconds)
-
-    def should_stop() -> Halt:
-        return Halt.PAUSE if time.monotonic() > end else Halt.NO
-
-    try:
-        execute(store, run, pkgutil.resolve_name(trainer), should_stop, listen)
-    except TrainingPaused:
-        return False
-    finally:
-        store.close()
-    return True
+    def __init__(self, sentence: str, again: bool = False, left: int | None = None) -> None:
+        super().__init__(sentence)
+        self.again, self.left = again, left
 
 
 class Slices:
     """An executor.
 
     Args:
-        seconds: of training in a slice.
-        idle_seconds: without a slice, after which the run ends.
-        lend: makes a function run on the lent hardware, as `spaces.GPU` does.
+        seconds: of training in a slice, at most.
+        idle_seconds: after which a run is paused that no page asks for.
+        lend: makes a function run on the lent hardware, as `spaces.GPU` does; it may raise `NotLent`.
+        fetch: loads what a run needs before its first slice; None: the slice does.
         trainer: a `Train` by its name.
     """
 
     def __init__(
         self,
-        seconds: float = 15.0,
-        idle_seconds: float = 60.0,
+        seconds: float = SLICE_SECONDS,
+        idle_seconds: float = 120.0,
         lend: Callable[[TrainSlice], TrainSlice] = lambda train: train,
+        fetch: Fetch | None = None,
         trainer: str = TRAINER,
     ) -> None:
         self._seconds, self.idle_seconds, self._trainer = seconds, idle_seconds, trainer
-        self._train = lend(train_slice)
+        self._train, self._fetch = lend(train_slice), fetch
+        self._fetched: set[tuple[object, ...]] = set()
+        self._loading = FIRST_LOADING
         self._runs: dict[str, Driven] = {}
 
     def __call__(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Driven:
-        def train() -> bool:
-            return self._train(str(store.root), run.id, self._seconds, self._trainer)
-
-        self._runs[run.id] = driven = Driven(train, self.idle_seconds)
+        self._runs[run.id] = driven = Driven(store, run, self)
         return driven
 
-    def drive(self, run_id: str) -> bool:
-        """Train one slice in the caller's time; whether there will be another one to drive."""
+    def due(self, run_ids: Iterable[str]) -> str | None:
+        """The first of these runs that waits for a slice. Whoever asks is a page that could drive them."""
+        found = None
+        for run_id in run_ids:
+            driven = self._runs.get(run_id)
+            if driven is not None and driven.is_due() and found is None:
+                found = run_id
+        return found
+
+    def lent_seconds(self, run_id: str) -> float | None:
+        """Seconds that a run which trains has had of the hardware; None for any other one."""
         driven = self._runs.get(run_id)
-        if driven is None:
-            return False
-        goes_on = driven.drive()
-        if not goes_on:
-            self._runs.pop(run_id, None)
-        return goes_on
+        return driven.lent_seconds if driven is not None else None
+
+    def drive(self, run_id: str) -> Generator[SliceNews]:
+        """Train one slice in the caller's time; closing the iterator leaves it at a checkpoint."""
+        driven = self._runs.get(run_id)
+        if driven is not None:
+            yield from driven.drive()
+
+    def fetch(self, root: str, run: RunRecord) -> Generator[Preparing | None]:
+        """What is told while all that the run needs is loaded for the first time here."""
+        chosen = run.settings
+        what = (chosen.recipe, chosen.model, chosen.dataset, chosen.dataset_revision, chosen.data)
+        if self._fetch is None or what in self._fetched:
+            return
+        with closing(self._fetch(root, chosen)) as events:
+            yield from events
+        self._fetched.add(what)
+
+    def order(self, run: RunRecord, more: float = 1.0, most: float = math.inf) -> SliceOrder:
+        """The next slice of a run, with the hardware for `more` times as long as it seems to need.
+
+        `most` seconds of it can be had; the slice is then as short as it must.
+        """
+        evaluating = (run.forecast or {}).get("evaluating") or {"seconds": 0.0, "last_seconds": 0.0}
+        beside = LOOSELY * (self._loading + evaluating["seconds"] + evaluating["last_seconds"])
+        seconds = min(self._seconds, LOOSELY * seconds_left(run) + 1, most - more * beside - SPARE_SECONDS)
+        asked = math.ceil(more * (LOOSELY * seconds + beside) + SPARE_SECONDS)
+        return SliceOrder("", run.id, seconds, int(min(asked, most)), self._trainer)
+
+    def train(self, order: SliceOrder) -> Generator[SliceNews]:
+        # The fork has what its parent has imported, and waits for ever for an import that was under way.
+        libraries.load()
+        pkgutil.resolve_name(self._trainer)
+        with closing(self._train(order)) as news:
+            for one in news:
+                if one["loading_seconds"] is not None:
+                    self._loading = one["loading_seconds"]
+                yield one
+
+    def forget(self, run_id: str) -> None:
+        self._runs.pop(run_id, None)
+
+
+def slice_seconds() -> int:
+    """Of training in a slice, from CDVFT_SLICE_SECONDS."""
+    return whole_number("CDVFT_SLICE_SECONDS", SLICE_SECONDS)
+
+
+def seconds_left(run: RunRecord) -> float:
+    """Of training: at the run's own pace, else by its forecast, else without end."""
+    if run.seconds and run.step and run.total_steps:
+        return run.seconds / run.step * (run.total_steps - run.step)
+    promised = (run.forecast or {}).get("seconds")
+    return promised["high"] if promised else math.inf
 
 
 class Driven:
     """The execution of one run in slices; two who drive it at once get one slice."""
 
-    def __init__(self, train: Callable[[], bool], idle_seconds: float) -> None:
-        self._train, self._idle_seconds = train, idle_seconds
+    def __init__(self, store: RunStore, run: RunRecord, slices: Slices) -> None:
+        self._store, self._run, self._slices = store, run, slices
         self._reason = PAGE_CLOSED
-        self._free: queue.SimpleQueue[float] = queue.SimpleQueue()  # while nobody trains: since when
-        self._free.put(time.monotonic())
+        self._more, self._most, self._taken_away = 1.0, math.inf, False
+        self._asked_for, self._patience = time.monotonic(), slices.idle_seconds  # by a page, and until it is
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()  # holds one while nobody trains
+        self._free.put(None)
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.lent_seconds: float = run.result.get("lent_seconds", 0.0)
 
-    def drive(self) -> bool:
+    def is_due(self) -> bool:
+        self._asked_for, self._patience = time.monotonic(), self._slices.idle_seconds
+        return not self._free.empty()
+
+    def drive(self) -> Generator[SliceNews]:
         try:
             self._free.get_nowait()
         except queue.Empty:
-            return True  # somebody else's slice, or it has been ended
+            return  # somebody else's slice, or it has been ended
+        run = self._store.get(self._run.id) or self._run
+        root, ended = str(self._store.root), False
         try:
-            ended = self._train()
+            with closing(self._slices.fetch(root, run)) as events:
+                for event in events:
+                    if event is not None:
+                        self._store.append(run.id, event, self._run.epoch)
+                    yield {"lent_seconds": self.lent_seconds, "loading_seconds": None, "ended": False}
+            order = replace(self._slices.order(run, self._more, self._most), root=root)
+            with closing(self._slices.train(order)) as slice_:
+                for news in slice_:
+                    self.lent_seconds, ended = news["lent_seconds"], news["ended"]
+                    yield news
+            self._taken_away = False
+        except GeneratorExit:
+            self._patience = min(RELOAD_SECONDS, self._slices.idle_seconds)
+            raise
+        except NotLent as refused:
+            ended = not self._goes_on(refused)
         except Exception as error:
             ended, self._reason = True, str(error)
-        if ended:
-            self._ended.put(None)
-        else:
-            self._free.put(time.monotonic())
-        return not ended
+        finally:
+            self._asked_for = time.monotonic()
+            (self._ended if ended else self._free).put(None)
+
+    def _goes_on(self, refused: NotLent) -> bool:
+        """Whether a slice of the run may be tried again; else it is paused."""
+        with suppress(LeaseLost):
+            self._store.append(self._run.id, Lent(self.lent_seconds), self._run.epoch)
+        if refused.again and not self._taken_away:
+            self._more, self._taken_away = 2 * self._more, True
+            return True
+        if refused.left is not None and math.isinf(self._most):
+            run = self._store.get(self._run.id) or self._run
+            if self._slices.order(run, self._more, refused.left).seconds >= LEAST_SECONDS:
+                self._most = refused.left
+                return True
+        self._pause(str(refused))
+        return False
+
+    def _pause(self, reason: str) -> None:
+        state = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
+        with suppress(LeaseLost):
+            self._store.set_state(self._run.id, state, reason, epoch=self._run.epoch)
 
     def wait(self, seconds: float) -> bool:
         with suppress(queue.Empty):
             self._ended.get(timeout=seconds)
+            self._slices.forget(self._run.id)
             return True
-        with suppress(queue.Empty):
-            since = self._free.get_nowait()
-            if time.monotonic() - since > self._idle_seconds:
-                return True  # and nobody can drive it any more
-            self._free.put(since)
+        if time.monotonic() - self._asked_for > self._patience:
+            with suppress(queue.Empty):
+                self._free.get_nowait()  # and nobody can drive it any more
+                self._pause(PAGE_CLOSED)
+                self._slices.forget(self._run.id)
+                return True
         return False
 
     def end(self) -> None:
         """No further slice begins; one that trains leaves when its next event is refused."""
         with suppress(queue.Empty):
             self._free.get_nowait()
+        self._slices.forget(self._run.id)
 
     def reason(self) -> str:
         return self._reason

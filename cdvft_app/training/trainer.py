@@ -38,7 +38,7 @@ from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import arguments, checkpoints, schedule, trainable, watching
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
-from cdvft_app.training.checkpoints import LAST_WRITTEN
+from cdvft_app.training.checkpoints import LAST_WRITTEN, WENT_ON
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.explained import explained, halt_exception
 from cdvft_app.training.held_out import HeldOut
@@ -98,7 +98,7 @@ def train_plan(
     """`train` for a plan that is already made, on `rows` in place of its dataset's where they are given."""
     send = emit if os.environ.get("RANK", "0") == "0" else _ignore
     with explained(plan.settings, should_stop):
-        prepared = _prepare(plan, rows, send, should_stop)
+        prepared = _prepare(plan, rows, send, should_stop, resume)
         set_seed(plan.settings.seed)  # the method's start
         model = trainable.build(plan.settings, prepared.task.model, prepared.task.head)
         trainable.name_base(model, *plan.model.base(prepared.task.commit))
@@ -112,7 +112,7 @@ def train_plan(
 
 
 def _prepare(
-    plan: Plan, rows: Rows | None, emit: Callable[[Event], None], should_stop: Callable[[], Halt]
+    plan: Plan, rows: Rows | None, emit: Callable[[Event], None], should_stop: Callable[[], Halt], again: bool
 ) -> Prepared:
     if schedule.processes() > 1:
         should_stop = _never  # one process must not leave the others waiting: all stop after the first step
@@ -131,7 +131,7 @@ def _prepare(
         emit(Note(note))
     if plan.settings.data and prepared.baseline:
         emit(Note(prepared.baseline))
-    if plan.settings.data and prepared.task.writes and schedule.processes() == 1:
+    if plan.settings.data and prepared.task.writes and schedule.processes() == 1 and not again:
         emit(Note(untrained(plan, prepared, progress)))
     if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
         progress(None, "Loading CDVFT's compiled kernel")
@@ -214,7 +214,7 @@ class _Run:
         self.clock.seconds = rows[-1]["seconds"]
         if self.args.should_save:
             snapshots.remove_after(self.folder, self.step)
-        self.emit(Note(f"Went on from step {self.step}."))
+        self.emit(Note(f"{WENT_ON}{self.step}."))
         return whole
 
     def announce(self) -> None:

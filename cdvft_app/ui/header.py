@@ -10,7 +10,7 @@ import gradio as gr
 from cdvft_app.payloads.page import HeaderView, ServerMode
 from cdvft_app.public.mode import mode
 from cdvft_app.store.owners import token_hash
-from cdvft_app.training.device import device_kind, device_name
+from cdvft_app.training.device import device_name, kind_of_training
 from cdvft_app.ui import server
 from cdvft_app.ui.shared import texts
 from cdvft_app.ui.shared.component import ASSETS, address, component
@@ -31,7 +31,7 @@ def header(app: AppState) -> gr.HTML:
     }
 
     def where(_: object) -> str:
-        return device_name(device_kind())
+        return device_name(kind_of_training())
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     head = component(

@@ -14,29 +14,37 @@ from cdvft_app.public.mode import mode
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
+from cdvft_app.training.executors import as_planned
 from cdvft_app.training.jobs import JobQueue, warm_up
 from cdvft_app.ui.build import build
+from cdvft_app.ui.lending import slices_on_lent_gpu
 from cdvft_app.ui.login import logins
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.theme import launch_arguments
+
+MOST_WAITING = 64  # events of pages
 
 
 def main() -> None:
     try:
         known = mode()
         auth = logins()
+        slices = slices_on_lent_gpu()  # before anything loads torch
         store = RunStore.default()
-        queue = JobQueue(store)
+        queue = JobQueue(store, executor=slices or as_planned)
     except (StoreError, ValueError) as error:
         sys.exit(str(error))
     # uvicorn's own name for it, which else is loopback: whose word on a visitor's address counts.
     os.environ["FORWARDED_ALLOW_IPS"] = ",".join(known.trusted_proxies)
     page = build(AppState.make(store, queue))
+    if slices:
+        page.queue(max_size=MOST_WAITING)  # Gradio's own limit on a Space with ZeroGPU is one
     page.launch(prevent_thread_lock=True, auth=auth, **launch_arguments())
     queue.start()
     time.sleep(2)  # a page that is opened at once draws before the heavy imports take the processor
     children.prepare()
-    warm_up(calibrate=not store.finished(1) and not store.measurements.any())
+    # Slices are forked from this process, which must not have computed: threads do not survive a fork.
+    warm_up(calibrate=not slices and not store.finished(1) and not store.measurements.any())
     try:
         page.block_thread()
     finally:

@@ -21,6 +21,8 @@ PATIENCE = 180_000  # milliseconds, for what takes a few seconds on an idle mach
 class Program:
     """`python app.py` in a process of its own."""
 
+    folder = ROOT
+
     def __init__(self, runs: Path) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/"
@@ -35,7 +37,7 @@ class Program:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL
+            [sys.executable, "app.py"], cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL
         )
         wait_for(self._answers)
 

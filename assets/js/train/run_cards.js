@@ -79,15 +79,35 @@ function failure(runs) {
   );
 }
 
-/** @param {Run} run */
-function interruption(run) {
+/**
+ * One card for all runs that were interrupted for the same reason.
+ * @param {Run[]} runs
+ */
+function interruption(runs) {
+  const [run, ...others] = runs;
+  const were = others.length ? "were interrupted" : `was interrupted at step ${run.step}`;
+  const title = `${listed(runs.map(({ label }) => label))} ${were}`;
   return h(
     "article",
-    { class: "card", "aria-label": `${run.label} was interrupted` },
-    h("h3", {}, `${run.label} was interrupted at step ${run.step}`),
+    { class: "card", "aria-label": title },
+    h("h3", {}, title),
     h("p", {}, run.reason ?? "The program ended while this run was training."),
   );
 }
+
+/**
+ * A card for each reason that runs in this state have.
+ * @param {Run[]} runs
+ * @param {Run["state"]} state
+ * @param {(runs: Run[]) => HTMLElement} card
+ */
+const byReason = (runs, state, card) =>
+  Object.values(
+    Object.groupBy(
+      runs.filter((run) => run.state === state),
+      (run) => run.reason ?? "",
+    ),
+  ).map((same) => card(same ?? []));
 
 /** The cards for these runs; made anew only when they differ. */
 export class Cards {
@@ -111,13 +131,8 @@ export class Cards {
     );
     this.node.replaceChildren(
       ...(said.length ? [h("div", { class: "outcome" }, ...paragraphs(said))] : []),
-      ...Object.values(
-        Object.groupBy(
-          runs.filter((run) => run.state === "failed"),
-          (run) => run.reason ?? "",
-        ),
-      ).map((failed) => failure(failed ?? [])),
-      ...runs.filter((run) => run.state === "interrupted").map(interruption),
+      ...byReason(runs, "failed", failure),
+      ...byReason(runs, "interrupted", interruption),
       ...(different.length
         ? [
             h(

@@ -190,6 +190,8 @@ export function statusText(runs) {
       else if (left !== null) parts.push(leftText(left, waiting.length));
     }
     if (waiting.length) parts.push(`next: ${waiting[0].label}`);
+    const lent = runs.reduce((all, run) => all + (run.lent_seconds ?? 0), 0);
+    if (lent) parts.push(`${Math.round(lent)} GPU seconds so far`);
     return parts.join(" · ");
   }
   if (waiting.length) {

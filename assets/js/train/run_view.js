@@ -229,6 +229,7 @@ export function mount({ element, props, server, trigger, watch }) {
         stop.hidden = !answer.stoppable;
         show(model.take(answer));
         tell(model.shown);
+        if (answer.slice) trigger("next_slice", {});
         if (model.runs.size === 0) return;
         wait = answer.runs.some((run) => run.more) ? 0 : model.settled ? AT_REST : wait;
       } catch {
@@ -239,9 +240,10 @@ export function mount({ element, props, server, trigger, watch }) {
     timer = setTimeout(() => poll(mine), wait);
   }
 
-  /** What is new now, not only at the next turn. */
-  function pollNow() {
-    if (document.hidden || !element.isConnected || props.value.recorded || !model.runs.size) return;
+  /** What is new now, not only at the next turn; a race in slices goes on unseen. @param {Event} event */
+  function pollNow({ type }) {
+    const unseen = document.hidden && type !== "slice-ended";
+    if (unseen || !element.isConnected || props.value.recorded || !model.runs.size) return;
     clearTimeout(timer);
     poll(++generation);
   }
@@ -279,6 +281,7 @@ export function mount({ element, props, server, trigger, watch }) {
   watch("value", begin);
   document.addEventListener("visibilitychange", pollNow);
   document.addEventListener("race-renamed", pollNow);
+  document.addEventListener("slice-ended", pollNow);
   document.addEventListener("show-runs", (event) => {
     if (element.isConnected) {
       props.value = {

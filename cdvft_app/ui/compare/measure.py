@@ -23,7 +23,7 @@ from cdvft_app.prediction import step_seconds
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.measurements import KEY
 from cdvft_app.store.records import StoreError
-from cdvft_app.training.device import device_kind, total_bytes
+from cdvft_app.training.device import kind_of_training, total_bytes
 from cdvft_app.ui.compare.form import LABELS
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import with_titles
@@ -92,7 +92,7 @@ def known_here(app: AppState, request: CostRequest) -> dict[str, Any]:
 
     counted_as_run = request.convention == "real_fft"
     return {
-        "here_bytes": total_bytes(device_kind()),
+        "here_bytes": total_bytes(kind_of_training()),
         "lookup": lookup,
         "step_seconds": lambda row: step_seconds(row, finished, measurements) if counted_as_run else None,
     }

@@ -7,10 +7,14 @@ from html import escape
 
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.costs.quantities import duration
-from cdvft_app.prediction import Prediction
-from cdvft_app.training.device import device_kind, free_bytes
+from cdvft_app.prediction import Estimate, Prediction
+from cdvft_app.training.device import free_bytes, kind_of_training
+from cdvft_app.training.slices import slice_seconds
+from cdvft_app.training.zero_gpu import knows_lent_gpu
 
 WIDE = 4.0  # a range whose end is so many times its beginning and more is said as a range
+# Of ZeroGPU, as its documentation says in 2026; those with PRO have 2400.
+ANONYMOUS_SECONDS, ACCOUNT_SECONDS = 120, 300
 UNKNOWN = "Time and memory are not known beforehand: the layers of {} see different numbers of tokens."
 
 
@@ -24,7 +28,7 @@ def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str
             if model.is_countable
             else f'<p class="outlook quiet">{UNKNOWN.format(escape(model.title))}</p>'
         )
-    free = free_bytes(device_kind())
+    free = free_bytes(kind_of_training())
     largest_plan, largest = max(known, key=lambda pair: pair[1].peak_memory_bytes.value)
     peak = largest.peak_memory_bytes
     memory = (
@@ -38,6 +42,8 @@ def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str
 def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
     device = escape(known[0][1].device)
     wholes = [made.whole_seconds for _, made in known if made.whole_seconds]
+    if knows_lent_gpu():
+        return _lent_time(wholes if len(wholes) == len(known) else [], device)
     if len(wholes) < len(known):
         return (
             f"<span>How long it takes on {device} is not known before a first run has ended there, "
@@ -52,6 +58,20 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
         words = f"About <b>{duration(value)}</b> on {device}; training alone: {parts}"
     how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
     return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
+
+
+def _lent_time(wholes: Sequence[Estimate], device: str) -> str:
+    """What of a visitor's daily GPU time a race takes."""
+    quota = (
+        f"of your {ANONYMOUS_SECONDS} a day, {ACCOUNT_SECONDS} with an account of huggingface.co, in slices "
+        f"of up to {slice_seconds()} s while this page is open"
+    )
+    if not wholes:
+        return f"<span><b>GPU seconds</b> on {device}: known once a first run has ended there; {quota}</span>"
+    low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
+    seconds = f"Roughly <b>{low:.0f} to {high:.0f}" if high > WIDE * low else f"About <b>{value:.0f}"
+    how = escape(wholes[0].how)
+    return f'<span title="{how}">{seconds} GPU seconds</b> on {device}, {quota}</span>'
 
 
 def _warning(plan: Plan, made: Prediction, free: int) -> str:

@@ -34,10 +34,12 @@ from cdvft_app.payloads.train import (
 from cdvft_app.settings import HELD_OUT, RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.form import summary, with_titles
 from cdvft_app.ui.shared.recorded import recorded
+from cdvft_app.ui.train import driving
 from cdvft_app.ui.train.feed import Feed
 
 MOST_RUNS = 32
@@ -106,20 +108,23 @@ def current(run: RunRecord) -> RunNow:
         "whole_seconds": run.whole_seconds,
         "adapter_bytes": run.result.get("adapter_bytes"),
         "peak_memory_bytes": run.result.get("peak_memory_bytes"),
+        "lent_seconds": run.result.get("lent_seconds"),
     }
 
 
-def poll(store: RunStore, feed: Feed, request: object) -> Response:
+def poll(store: RunStore, feed: Feed, request: object, slices: Slices | None = None) -> Response:
     """A `RunsPoll`: what is new since the cursors in `request`, and whether its token may stop what is shown.
 
-    {"cursors": {run id: cursor}, "token"} are untrusted input. FastAPI would look at every number of an
-    answer that is no response yet.
+    {"cursors": {run id: cursor}, "token"} are untrusted input. With `slices`, pages drive what they show.
+    FastAPI would look at every number of an answer that is no response yet.
     """
     fields = request if isinstance(request, dict) else {}
     cursors = fields.get("cursors")
     known = dict(list(cursors.items())[:MOST_RUNS]) if isinstance(cursors, dict) else {}
     stoppable = buttons(store, [*known], str(fields.get("token", ""))).stop
     answer: RunsPoll = {"runs": [], "missing": [], "stoppable": stoppable}
+    if slices is not None:
+        answer["slice"] = driving.due(store, slices, [*known], fields.get("token"))
     for run_id, cursor in known.items():
         run = store.get(run_id)
         if run is None:
@@ -128,6 +133,8 @@ def poll(store: RunStore, feed: Feed, request: object) -> Response:
         after = cursor if isinstance(cursor, int) else 0
         rows, cursor_now, more = feed.after(run_id, after, run.settings.own_prompt is not None)
         news: RunNews = {**current(run), **rows, "cursor": cursor_now, "more": more}
+        if slices is not None and (lent := slices.lent_seconds(run_id)) is not None:
+            news["lent_seconds"] = lent
         if run.state == "queued":
             news["place"] = store.queue_place(run_id)
         answer["runs"].append(news if after else _whole(store, run, news))
@@ -195,6 +202,7 @@ def shown_recorded(race: RecordedRace, token: str) -> RunView:
 
 def run_view(
     store: RunStore,
+    slices: Slices | None = None,
     first: RunView | None = None,
     invitation: str = "Press Start to run your own.",
     **arguments: Any,
@@ -204,15 +212,16 @@ def run_view(
     It begins with `first`; `invitation` stands beside a recorded race.
 
     Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, `run_ended`
-    when one of them ended while it was watched, `stop_runs` from where the Stop button has scrolled away, and
-    `use_settings` when somebody wants the shown race's settings back in the form.
+    when one of them ended while it was watched, `stop_runs` from where the Stop button has scrolled away,
+    `use_settings` when somebody wants the shown race's settings back in the form, and `next_slice` when one
+    of them waits for this page to drive it.
     """
     return component(
         "train/run_view.js",
         first or shown([], "last", ""),
-        events=("run_state", "run_ended", "stop_runs", "use_settings"),
+        events=("run_state", "run_ended", "stop_runs", "use_settings", "next_slice"),
         server_functions={
-            "poll": partial(poll, store, Feed(store)),
+            "poll": partial(poll, store, Feed(store), slices=slices),
             "verdict": partial(verdict, store),
         },
         lines=curves.lines(),

@@ -23,7 +23,7 @@ from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import model_choice, own_choice
+from cdvft_app.ui.train import driving, model_choice, own_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import history_view
@@ -60,7 +60,7 @@ def build(app: AppState) -> OnVisit:
                     resume = gr.Button("Resume", interactive=False, elem_id="resume")
                 reason = gr.HTML(elem_id="reason", apply_default_css=False)
         with gr.Column(elem_classes=["watch"]):
-            view = run_view(app.store, elem_id="run")
+            view = run_view(app.store, app.queue.slices, elem_id="run")
             history = history_view(app.store, elem_id="history")
 
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
@@ -210,6 +210,7 @@ def build(app: AppState) -> OnVisit:
 
     for button, act in ((stop, actions.stop), (resume, actions.resume)):
         button.click(handler(act), [view, token], [view, stop, resume, reason], **clicked)
+    driving.connect(app, view, token, run_ids_of)
     view.stop_runs(
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )

@@ -1,0 +1,83 @@
+"""A Space with ZeroGPU, as `make space` serves it: a race in slices, whose tab is closed in the middle."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+from program import PATIENCE, Program, fill
+from studio import Visit, axe_violations, status
+from waiting import wait_for
+from zero_gpu import as_space
+
+from cdvft_app.store.runs import RunStore
+from deploy.build_space import build
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+class Space(Program):
+    def __init__(self, home: Path) -> None:
+        super().__init__(home / "runs")
+        self.folder = home / "space"
+        build(self.folder)
+        port = int(self.environment["GRADIO_SERVER_PORT"])
+        short = {"CDVFT_SLICE_SECONDS": "1", "HF_HUB_OFFLINE": "1"}
+        self.environment = as_space.environment(home, port) | short
+        del self.environment["SYSTEM"]  # by which Gradio's own header asks the hub, and for fonts
+
+    def files(self) -> list[str]:
+        return sorted(str(file.relative_to(self.folder)) for file in self.folder.rglob("*"))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Space]:
+    space = Space(tmp_path)
+    space.start()
+    yield space
+    space.kill()
+
+
+def test_a_race_in_slices_that_a_closed_tab_pauses(visit: Visit, server: Space, tmp_path: Path) -> None:
+    written = server.files()
+    page = visit()
+    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#counts")).to_contain_text("GPU seconds")
+    expect(page.locator("#counts")).to_contain_text("in slices of up to 1 s while this page is open")
+    page.get_by_role("checkbox", name="FourierFT").uncheck()
+    fill(page, "Training: epochs", {"max_steps": "60", "batch_size": "8"})
+    fill(page, "More", {"train_examples": "64", "evaluation_examples": "8", "max_length": "16"})
+    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
+    page.locator("#start").click()
+    expect(status(page)).to_contain_text(re.compile(r"running · step \d+ of 60"), timeout=PATIENCE)
+    expect(status(page)).to_contain_text(re.compile(r"\d+ GPU seconds so far"))
+    assert axe_violations(page, "#run") == []
+
+    context = page.context
+    page.close()
+    store = RunStore(tmp_path / "runs")
+    cdvft, lora = reversed(store.history())
+    wait_for(lambda: stands_still(store, cdvft.id))
+    at = store.get(cdvft.id)
+    assert at is not None and at.state == "running" and 0 < at.step < 60
+    assert list((store.folder(cdvft.id) / "checkpoints").glob(f"checkpoint-{at.step}"))
+
+    page = visit(context=context)
+    expect(status(page)).to_have_text("All 2 finished", timeout=PATIENCE)
+    for run in (cdvft, lora):
+        rows = store.rows(run.id, kinds=["started", "step"])[0]
+        assert [row["step"] for row in rows if row["kind"] == "step"] == [*range(1, 61)]
+        assert sum(row["kind"] == "started" for row in rows) > 1
+        ended = store.get(run.id)
+        assert ended is not None and ended.result["lent_seconds"] > (ended.seconds or 0)
+    assert server.files() == written  # the code's folder may be read-only
+
+
+def stands_still(store: RunStore, run_id: str) -> bool:
+    before = store.last_row(run_id)
+    time.sleep(2)  # more than a second of steps, and of loading
+    return store.last_row(run_id) == before

@@ -1,0 +1,109 @@
+"""The folder that is pushed to a Space, and what the hub reads of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import gradio
+import pytest
+from huggingface_hub import SpaceCard, SpaceHardware
+
+from deploy.build_space import MOST_BYTES, ROOT, build, requirements
+
+# https://huggingface.co/docs/hub/spaces-config-reference and spaces-zerogpu
+ZERO_GPU_PYTHONS = ("3.10", "3.12")
+COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
+SCOPES = (
+    "read-repos",
+    "write-repos",
+    "contribute-repos",
+    "manage-repos",
+    "inference-api",
+    "jobs",
+    "webhooks",
+)
+MOST_WORDS = 60  # characters of the short description
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    there = tmp_path_factory.mktemp("space") / "space"
+    build(there, "you/studio")
+    return there
+
+
+@pytest.fixture(scope="module")
+def card(space):
+    return SpaceCard.load(space / "README.md")
+
+
+def test_it_holds_what_a_space_needs_and_no_more(space):
+    assert sum(file.stat().st_size for file in space.rglob("*") if file.is_file()) < MOST_BYTES == 30_000_000
+    names = {path.name for path in space.iterdir()}
+    assert {"app.py", "requirements.txt", "README.md", "LICENSE", "cdvft", "cdvft_app", "assets"} <= names
+    assert not {"tests", "node_modules", "Makefile", ".git", ".venv"} & names
+    assert not list(space.rglob("__pycache__")) and not list(space.rglob("test_*"))
+
+
+def test_its_page_is_found_from_there(space):
+    names = "import cdvft_app, cdvft_app.ui.learn.lab_table as table; from cdvft_app.results import wheel"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{names}; print(cdvft_app.ASSETS.is_dir(), len(table.recorded_table()) > 0)"],
+        cwd=space,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == ["True", "True"]
+
+
+def test_it_is_made_anew_and_never_over_something_else(space, tmp_path):
+    (space / "old.py").touch()
+    build(space, "you/studio")
+    assert not (space / "old.py").exists()
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ValueError, match="holds something else"):
+        build(tmp_path)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_its_torch_is_one_that_zero_gpu_offers(space):
+    lines = (space / "requirements.txt").read_text().splitlines()
+    (torch,) = [line for line in lines if re.match(r"torch\b(?!vision)", line)]
+    assert torch.split("#")[0].strip() == "torch>=2.8,<2.12"
+    others = [line for line in lines if line != torch]
+    assert others == [
+        line for line in (ROOT / "requirements.txt").read_text().splitlines() if "torch>" not in line
+    ]
+    with pytest.raises(ValueError, match="0 lines for torch"):
+        requirements("gradio\n")
+
+
+def test_the_hub_reads_its_card(card, space):
+    data = card.data
+    assert (data.sdk, data.app_file, data.license) == ("gradio", "app.py", "apache-2.0")
+    assert data.sdk_version == gradio.__version__
+    assert data.python_version in ZERO_GPU_PYTHONS
+    assert SpaceHardware(data.suggested_hardware) is SpaceHardware.ZERO_A10G
+    assert data.colorFrom in COLOURS and data.colorTo in COLOURS and len(data.emoji) <= 2
+    assert len(data.short_description) <= MOST_WORDS
+    assert data.hf_oauth is True and set(data.hf_oauth_scopes) <= set(SCOPES)
+    assert data.thumbnail.startswith("https://huggingface.co/spaces/you/studio/resolve/main/")
+    assert (space / data.thumbnail.partition("/resolve/main/")[2]).is_file()
+    for one in [*data.models, *data.datasets, *(line.split()[0] for line in data.preload_from_hub)]:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+", one)
+
+
+def test_a_space_without_a_name_has_the_checkouts_card(tmp_path):
+    build(tmp_path / "space")
+    assert (tmp_path / "space" / "README.md").read_text() == (ROOT / "README.md").read_text()
+    with pytest.raises(ValueError, match="named owner/name"):
+        build(tmp_path / "space", "studio")
+
+
+def test_others_can_copy_it(card):
+    first = card.text.strip().splitlines()
+    assert first[0] == "# CDVFT Studio"
+    assert "(https://huggingface.co/spaces/you/studio?duplicate=true)" in first[2]
