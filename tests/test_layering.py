@@ -64,8 +64,10 @@ APP = {
     "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
     "lessons": {"training", "events", "payloads", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
+    "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
     | {
+        "hub_jobs",
         "costs",
         "data",
         "decision",

@@ -21,6 +21,7 @@ from cdvft_app.commands.measure import measure
 from cdvft_app.commands.models import models
 from cdvft_app.commands.predict import predict
 from cdvft_app.commands.push import push
+from cdvft_app.commands.send import script, send
 from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
@@ -35,7 +36,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (cost, measure, models, sweep, train, resume, runs, predict, export, push, delete, doctor):
+for command in (
+    cost, measure, models, sweep, train, send, script, resume, runs, predict, export, push, delete, doctor
+):  # fmt: skip
     app.command()(command)
 app.command("app")(serve)
 app.add_typer(admin, name="admin")

@@ -41,7 +41,7 @@ def push(folder: Path, repository: str, token: str, private: bool, existing: boo
     except HFValidationError:
         raise ResultsError(f"Repository: the hub takes no name like {repository[:80]!r}.") from None
     except HfHubHTTPError as error:
-        raise ResultsError(_refusal(repository, error.response.status_code)) from None
+        raise ResultsError(refusal(repository, error.response.status_code)) from None
     except (HTTPError, OSError):
         raise ResultsError(
             "The hub cannot be reached from here, so nothing was published. What was trained is still kept; "
@@ -64,7 +64,7 @@ def check(repository: str, token: str) -> None:
         raise ResultsError("HF_HUB_OFFLINE is set, so nothing is sent to the hub. Unset it and try again.")
 
 
-def _refusal(repository: str, status: int) -> str:
+def refusal(repository: str, status: int) -> str:
     owner = repository.partition("/")[0]
     if status == 401:
         return "The hub does not know this token, so nothing was published. Make a new one in its settings."

@@ -1,0 +1,84 @@
+"""`python -m cdvft_app send` and `script`: one run as a Job of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cdvft_app import catalog
+from cdvft_app.catalog.pinned import pinned
+from cdvft_app.catalog.reachability import endpoint
+from cdvft_app.commands import exit_codes
+from cdvft_app.commands.options import with_settings
+from cdvft_app.events import Halt
+from cdvft_app.hub_jobs.following import Followed
+from cdvft_app.hub_jobs.script import CODE, SCRIPT, pack_code, write_script
+from cdvft_app.hub_jobs.sending import check, hardware
+from cdvft_app.hub_jobs.sending import send as begin
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import LeaseLost
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.foreground import stop_signals
+from cdvft_app.training.heartbeat import renewing
+from cdvft_app.training.supervision import supervise
+
+Flavor = Annotated[str, typer.Option(help="The hardware, such as t4-small or a10g-large.")]
+Minutes = Annotated[int, typer.Option(help="After so many the hub ends the Job.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask whether it may cost that much.")]
+
+
+@with_settings
+def send(
+    settings: RunSettings,
+    *,
+    repository: Annotated[str, typer.Option(help="owner/name on the hub, which is made for the adapter.")],
+    flavor: Flavor = "t4-small",
+    minutes: Minutes = 30,
+    yes: Yes = False,
+) -> None:
+    """Train as a Job on your account of the hub, and follow it into the history here. Ctrl-C cancels it.
+
+    The token is HF_TOKEN, or that of `hf auth login`; the Job gets it, too.
+    """
+    from huggingface_hub import HfApi, get_token
+
+    plan = catalog.resolve(pinned(settings))
+    token = os.environ.get("HF_TOKEN") or get_token() or ""
+    check(plan, repository, minutes, token)
+    api = HfApi(endpoint=endpoint(), token=token)
+    typer.echo(hardware(api, flavor).most(minutes), err=True)
+    if not (yes or typer.confirm("Start it?", err=True)):
+        raise typer.Exit(exit_codes.STOPPED)
+    job = begin(api, plan, repository, flavor=flavor, minutes=minutes, token=token)
+    typer.echo(f"Job {job.job_id} of {job.namespace}; it is followed into the history.", err=True)
+    store = RunStore.default()
+    (run,) = store.create([plan.settings], None, plan.title, this_process())
+    with stop_signals() as should_stop, renewing(store, run):
+        outcome = supervise(
+            store,
+            run,
+            lambda store, run, limit: Followed(store, run, api, job),
+            None,
+            lambda: should_stop() is not Halt.NO,
+        )
+        with suppress(LeaseLost):  # it has told its end
+            store.set_state(run.id, *outcome, epoch=run.epoch)
+    ended = store.get(run.id)
+    assert ended is not None
+    print(f"{ended.state} after {ended.step} steps; run {ended.id}. {ended.reason or ''}".strip())
+    raise typer.Exit(exit_codes.FINISHED if ended.state == "finished" else exit_codes.FAILED)
+
+
+@with_settings
+def script(settings: RunSettings, *, out: Annotated[Path, typer.Option(help="A folder to be made.")]) -> None:
+    """Write the script of such a Job, with this program's code beside it: `uv run train.py`, anywhere."""
+    plan = catalog.resolve(pinned(settings))
+    out.mkdir(parents=True)
+    (out / SCRIPT).write_text(write_script(plan.settings, plan.title), encoding="utf-8")
+    pack_code(out / CODE)
+    print(f"{out / SCRIPT}: run it by `uv run {SCRIPT}` in that folder")

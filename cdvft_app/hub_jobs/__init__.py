@@ -1,0 +1,1 @@
+"""Runs that train as Jobs of the Hugging Face hub, on their owner's account."""

@@ -1,0 +1,222 @@
+"""A run as a Job: its script trains for real, its log becomes the run's rows, its adapter comes back."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from hub_stub import TOKEN, hub
+from jobs_stub import Jobs
+from waiting import wait, wait_for
+
+from cdvft_app import catalog
+from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
+from cdvft_app.hub_jobs import following, lines, sending
+from cdvft_app.hub_jobs.following import Followed, SentJob
+from cdvft_app.hub_jobs.script import CODE, pack_code, write_script
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.finished_run import find
+from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import FINAL
+from cdvft_app.training import supervision
+
+SIZES = {"batch_size": 4, "train_examples": 16, "evaluation_examples": 8, "max_length": 16}
+SHORT = RunSettings(recipe="sentiment", method="cdvft", max_steps=6, **SIZES)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = RunStore(tmp_path / "runs")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def follow(store, monkeypatch):
+    """`follow(jobs, sent, plan)`: the id of a run that follows the Job, supervised in a thread."""
+    monkeypatch.setattr(following, "EVERY", 0.2)
+    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.05)
+
+    def begin(jobs, sent, plan):
+        (run,) = store.create([plan.settings], "a", plan.title, this_process())
+
+        def watch():
+            outcome = supervision.supervise(
+                store, run, lambda *_: Followed(store, run, jobs, sent), None, lambda: False
+            )
+            if store.state(run.id) not in FINAL:
+                store.set_state(run.id, *outcome, epoch=run.epoch)
+
+        Thread(target=watch, daemon=True).start()
+        return run.id
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Preparing("Loading", 0.5),
+        Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"),
+        Step(1, 0.1, 0.5, 1e-3, None, 12.5),
+        Evaluation(3, 0.2, 0.5, "accuracy", 0.75, True),
+        Answers(1, 0.1, ("a",), ("b",)),
+        Note("A note with “quotes”.", "warning"),
+        Done("finished", 3, 0.3, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_event_comes_back_from_its_line(event):
+    line = lines.write(event)
+    assert "\n" not in line
+    for prefix in ("", "2026-11-26T08:00:00Z "):
+        back = lines.read(prefix + line)
+        assert type(back) is type(event)
+        assert {**vars(back)} == {
+            name: list(value) if isinstance(value, tuple) else value for name, value in vars(event).items()
+        }
+
+
+def test_other_lines_and_strangers_events_are_none():
+    assert lines.write(Snapshot(1, 0.1, "file")) is None
+    for line in (
+        "Loading weights",
+        "cdvft-event {",
+        'cdvft-event {"event": "Popen", "fields": {}}',
+        "cdvft-event {}",
+    ):
+        assert lines.read(line) is None
+
+
+def test_the_scripts_head_pins_what_is_installed_here():
+    text = write_script(catalog.resolve(SHORT).settings, 'A "title"', "ada/films")
+    pins = dict(re.findall(r'^#   "([\w-]+)==([^"]+)",$', text, flags=re.MULTILINE))
+    assert pins["torch"] == version("torch").partition("+")[0] and pins["peft"] == version("peft")
+    constants = {
+        one.targets[0].id: one.value
+        for one in ast.parse(text).body
+        if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name)
+    }
+    settings = RunSettings.model_validate(ast.literal_eval(constants["SETTINGS"]))
+    assert settings == catalog.resolve(SHORT).settings
+    assert ast.literal_eval(constants["REPOSITORY"]) == "ada/films"
+
+
+def test_the_code_of_a_job_is_whole_and_small(tmp_path):
+    pack_code(tmp_path / CODE)
+    assert (tmp_path / CODE).stat().st_size < 3_000_000
+    zipfile.ZipFile(tmp_path / CODE).extractall(tmp_path / "studio")
+    code = (
+        "import cdvft_app.hub_jobs.in_job as job; from cdvft_app import ASSETS; print(job.__file__, ASSETS)"
+    )
+    there = tmp_path / "studio"
+    told = subprocess.run([sys.executable, "-c", code], cwd=there, capture_output=True, text=True, check=True)
+    assert told.stdout.count(str(tmp_path / "studio")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.mirror
+def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, follow, tmp_path):
+    plan = catalog.resolve(SHORT)
+    with hub() as there:
+        jobs = Jobs(
+            tmp_path / "job", there, HF_ENDPOINT=there.address, HF_HUB_OFFLINE="0", OMP_NUM_THREADS="1"
+        )
+        sent = sending.send(jobs, plan, "ada/films", flavor="t4-small", minutes=5, token=TOKEN)
+        assert (
+            jobs.asked["run_uv_job"]["flavor"] == "t4-small" and jobs.asked["run_uv_job"]["timeout"] == "5m"
+        )
+        assert there.repositories == {"ada/films": True}
+        run_id = follow(jobs, sent, plan)
+        run = wait(store, run_id, *FINAL, seconds=300)
+    assert run.state == "finished", (run.reason, (tmp_path / "job" / "log").read_text()[-3000:])
+    of_job = RunStore(tmp_path / "job" / "studio-runs")
+    (trained,) = of_job.history()
+    for kind in ("step", "evaluation"):
+        told, kept = (
+            [{**row, "cursor": 0} for row in one.rows(id_, kinds=[kind])[0]]
+            for one, id_ in ((store, run_id), (of_job, trained.id))
+        )
+        assert told == kept and told
+    assert run.metric == trained.metric and run.trainable_parameters == trained.trainable_parameters
+    assert {"README.md", "adapter_model.safetensors"} <= there.files.keys()
+    assert (find(store, run_id).folder / "adapter_model.safetensors").read_bytes() == (
+        find(of_job, trained.id).folder / "adapter_model.safetensors"
+    ).read_bytes()
+    of_job.close()
+
+
+def fake_job(tmp_path, there, script):
+    """A Job that is this script."""
+    jobs = Jobs(tmp_path / "job", there)
+    (tmp_path / "code").touch()
+    jobs.upload_file(path_or_fileobj=tmp_path / "code", path_in_repo=CODE, repo_id="ada/films")
+    (tmp_path / "script.py").write_text(script)
+    jobs.run_uv_job(str(tmp_path / "script.py"), secrets={})
+    return jobs, SentJob("job-1", "ada", "ada/films")
+
+
+def test_stop_cancels_the_job(store, follow, tmp_path):
+    plan = catalog.resolve(SHORT)
+    line = lines.write(Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"))
+    with hub() as there:
+        jobs, sent = fake_job(tmp_path, there, f"import time; print({line!r}, flush=True); time.sleep(600)")
+        run_id = follow(jobs, sent, plan)
+        wait_for(lambda: store.state(run_id) == "running")
+        store.ask_to_stop(run_id)
+        run = wait(store, run_id, *FINAL)
+    assert run.state == "stopped" and "cancelled" in run.reason
+    assert jobs.process.returncode and jobs.asked["cancel_job"] == {"job_id": "job-1", "namespace": "ada"}
+
+
+def test_a_job_that_fails_says_why_in_its_last_words(store, follow, tmp_path):
+    with hub() as there:
+        jobs, sent = fake_job(tmp_path, there, "raise SystemExit('CUDA out of memory')")
+        run_id = follow(jobs, sent, catalog.resolve(SHORT))
+        run = wait(store, run_id, *FINAL)
+    assert run.state == "failed" and run.reason == "The Job ended as ERROR. CUDA out of memory"
+
+
+def test_a_job_that_waits_says_so(store, follow, tmp_path, monkeypatch):
+    monkeypatch.setattr(following, "TELL_EVERY", 0.3)
+    with hub() as there:
+        jobs, sent = fake_job(
+            tmp_path, there, "import time; print('Installing torch', flush=True); time.sleep(600)"
+        )
+        run_id = follow(jobs, sent, catalog.resolve(SHORT))
+        wait_for(lambda: "Installing torch" in str(store.rows(run_id, kinds=["preparing"])[0]))
+        store.ask_to_stop(run_id)
+        wait(store, run_id, *FINAL)
+
+
+def test_hardware_has_its_price_in_words(tmp_path):
+    jobs = Jobs(tmp_path, None)
+    assert sending.hardware(jobs, "t4-small").most(30) == (
+        "Nvidia T4 - small: 0.40 dollars an hour, at most 0.20 for 30 minutes"
+    )
+    assert (
+        sending.hardware(jobs, "a10g-large")
+        .most(60)
+        .endswith("1.50 dollars an hour, at most 1.50 for 60 minutes")
+    )
+    with pytest.raises(InvalidChoice, match="there are t4-small, a10g-large"):
+        sending.hardware(jobs, "h900")
+
+
+def test_what_no_job_can_do_is_refused_before_anything_is_made():
+    plan = catalog.resolve(SHORT)
+    with pytest.raises(InvalidChoice, match="may take 1 to 1440"):
+        sending.check(plan, "ada/films", 0, TOKEN)
+    with pytest.raises(ResultsError, match="owner/name"):
+        sending.check(plan, "films", 30, TOKEN)
+    with pytest.raises(ResultsError, match="cannot be a token"):
+        sending.check(plan, "ada/films", 30, "")
