@@ -17,6 +17,7 @@ from cdvft_app.commands.cost import cost
 from cdvft_app.commands.doctor import doctor
 from cdvft_app.commands.export import export
 from cdvft_app.commands.history import delete, runs
+from cdvft_app.commands.history_file import history
 from cdvft_app.commands.measure import measure
 from cdvft_app.commands.models import models
 from cdvft_app.commands.predict import predict
@@ -42,6 +43,7 @@ for command in (
     app.command()(command)
 app.command("app")(serve)
 app.add_typer(admin, name="admin")
+app.add_typer(history, name="history")
 app.add_typer(data_commands.app, name="data")
 
 

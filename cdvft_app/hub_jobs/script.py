@@ -7,6 +7,7 @@ here. `uv run train.py`, or `python train.py` where they are installed, runs it 
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ OF_BITS = "bitsandbytes"
 FOLDERS = ("cdvft", "cdvft_app")
 NOT_NEEDED = ("js", "css", "screenshots", "recorded_adapters", "recorded_factors")  # of the assets
 _TEXT = '''# /// script
-# requires-python = ">=3.10"
+# requires-python = ">={python}"
 # dependencies = [
 {dependencies}
 # ]
@@ -59,6 +60,7 @@ def write_script(settings: RunSettings, title: str, repository: str | None = Non
     """The script's text; the settings are a plan's, and so complete."""
     names = [*PACKAGES, *([OF_BITS] if settings.bits in (4, 8) else [])]
     return _TEXT.format(
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
         dependencies="\n".join(f'#   "{name}=={_version(name)}",' for name in names),
         title=title.replace('"', "'").replace("\\", ""),
         script=SCRIPT,

@@ -18,6 +18,7 @@ from typing import Any
 
 from cdvft_app.store import rows, states
 from cdvft_app.store.database import Database, store_errors
+from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import require_run
 
 FACTS, ROWS = "run.json", "rows.jsonl"
@@ -88,6 +89,8 @@ class Folders:
             names = [row["folder"] for row in connection.execute("SELECT folder FROM deleted")]
         for name in names:
             shutil.rmtree(self.path / name, ignore_errors=True)
+            if (kept := kept_folder()) is not None:
+                shutil.rmtree(kept / name, ignore_errors=True)
             if not (self.path / name).exists():
                 with self._database.writing() as connection:
                     connection.execute("DELETE FROM deleted WHERE folder = ?", (name,))

@@ -12,6 +12,12 @@ def runs_folder() -> Path:
     return Path(os.environ.get("RUNS_DIR") or Path(cache, "cdvft", "runs")).expanduser().resolve()
 
 
+def kept_folder() -> Path | None:
+    """CDVFT_KEPT: takes copies of ended runs, where a restart loses the disk of RUNS_DIR; None: no place."""
+    named = os.environ.get("CDVFT_KEPT")
+    return Path(named).expanduser().resolve() if named else None
+
+
 def data_folder() -> Path:
     """The rows of data of one's own, each in a folder named by the SHA-256 of the file they came in."""
     return runs_folder() / "data"

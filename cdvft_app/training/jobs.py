@@ -6,6 +6,7 @@ A run trains in a process of its own, so that whatever becomes of it the page go
 
 from __future__ import annotations
 
+import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from cdvft_app.catalog import libraries
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
+from cdvft_app.store import keeping
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -188,6 +190,10 @@ class JobQueue:
             traceback.print_exc()
             outcome = "failed", str(error)
         self._settle(run, outcome)
+        try:
+            keeping.keep(self._store, run.id)
+        except StoreError as error:  # it is here all the same
+            print(error, file=sys.stderr)
         self._notify_webhook(run.id)
 
     def _notify_webhook(self, run_id: str) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 from cdvft_app.catalog import Plan
 from cdvft_app.prediction import Prediction, predict
+from cdvft_app.store.keeping import SECRET
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.training.schedule import planned_processes
 from cdvft_app.ui.shared.viewing import viewer
 
-SECRET_FILE = "browser-secret"
 LEARNED_FROM = 200  # finished runs
 
 
@@ -54,10 +54,10 @@ class OnVisit:
 
 def _load_secret(folder: Path) -> str:
     """The key to what browsers remember. It is kept with the runs, so that a restart forgets no owner."""
-    file = folder / SECRET_FILE
+    file = folder / SECRET
     if file.is_file() and not file.stat().st_size:
         file.unlink()  # its writer was killed, or its disk full
-    unfinished = folder / f"{SECRET_FILE}.{secrets.token_hex(4)}"
+    unfinished = folder / f"{SECRET}.{secrets.token_hex(4)}"
     with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
         new.write(secrets.token_hex(16))
     with suppress(FileExistsError):

@@ -15,7 +15,9 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.own_entry import starting_values
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data.library import is_own
+from cdvft_app.public.mode import mode
 from cdvft_app.settings import InvalidChoice, OwnData
+from cdvft_app.store.location import kept_folder
 from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.forecast import forecast
@@ -31,6 +33,10 @@ from cdvft_app.ui.train.own_data import offer
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
 
 TITLE = "Train"
+LOST = (
+    "This Space forgets its history when it restarts. What you want to keep, take home on the Use tab, or "
+    "push to the hub."
+)
 
 
 def build(app: AppState) -> OnVisit:
@@ -62,6 +68,8 @@ def build(app: AppState) -> OnVisit:
         with gr.Column(elem_classes=["watch"]):
             view = run_view(app.store, app.queue.slices, elem_id="run")
             history = history_view(app.store, elem_id="history")
+            if mode().space and kept_folder() is None:
+                gr.HTML(f'<p class="hint">{LOST}</p>', apply_default_css=False)
 
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
     fields = [controls.fields[name] for name in form.FIELDS]

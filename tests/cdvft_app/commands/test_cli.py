@@ -138,7 +138,7 @@ def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
 
 def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, monkeypatch):
     run_id = last_line(command("train", "--max-steps", 6, "--json")[1])["run_id"]  # stops at step 3
-    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "kind_of_training", lambda: "cpu")
     monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
     for arguments in (["train"], ["resume", run_id], ["sweep", "--m", "2,3"]):
         code, output, errors = command(*arguments)

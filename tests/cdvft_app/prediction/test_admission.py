@@ -29,7 +29,7 @@ def refused(most_seconds: float | None = None, **settings: Any) -> str | None:
 
 
 def memory_of(monkeypatch: pytest.MonkeyPatch, size: float, kind: str = "cpu") -> None:
-    monkeypatch.setattr(admission, "device_kind", lambda: kind)
+    monkeypatch.setattr(admission, "kind_of_training", lambda: kind)
     monkeypatch.setattr(admission, "total_bytes", lambda kind: round(size))
 
 

@@ -195,7 +195,7 @@ def observations_of(run: RunRecord) -> Any:
 
 
 def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdvft_app.prediction.predicting.device_kind", lambda: "cuda")
+    monkeypatch.setattr("cdvft_app.prediction.predicting.kind_of_training", lambda: "cuda")
     monkeypatch.setattr("cdvft_app.prediction.predicting.device_name", lambda kind, many=None: "some GPU")
     made = predict_run(store)
     assert made.seconds is None and made.whole_seconds is None

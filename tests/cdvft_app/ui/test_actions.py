@@ -10,8 +10,9 @@ import pytest
 from cdvft_app.catalog import libraries, reachability
 from cdvft_app.prediction import admission
 from cdvft_app.settings import RaceRequest
+from cdvft_app.store.keeping import SECRET
 from cdvft_app.ui.shared import actions, form
-from cdvft_app.ui.shared.state import SECRET_FILE, AppState
+from cdvft_app.ui.shared.state import AppState
 
 VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft", "lora"]}
 
@@ -50,7 +51,7 @@ def test_start_refuses_with_a_sentence(app: AppState, values: dict[str, str], se
 
 
 def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "kind_of_training", lambda: "cpu")
     monkeypatch.setattr(admission, "total_bytes", lambda kind: 2 * 10**9)
     ids, refused = actions.start(app, VALUES | {"batch_size": "512"}, "mine")
     assert ids == [] and app.store.history() == []
@@ -60,7 +61,7 @@ def test_start_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch:
 def test_resume_refuses_what_fits_into_no_memory_here(app: AppState, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = started(app)
     assert actions.stop(app, ids, "mine") is None
-    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "kind_of_training", lambda: "cpu")
     monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
     refused = actions.resume(app, ids, "mine")
     assert refused and refused.startswith("Batch size: got 32") and "this machine has 0.1 GB" in refused
@@ -152,7 +153,7 @@ def test_buttons_without_a_race(app: AppState, ids: list[str]) -> None:
 
 def test_the_secret_survives_a_restart_and_is_private(app: AppState) -> None:
     assert AppState.make(app.store, app.queue).secret == app.secret
-    file = app.store.root / SECRET_FILE
+    file = app.store.root / SECRET
     assert file.stat().st_mode & 0o077 == 0
     assert len(app.secret) == 32
 

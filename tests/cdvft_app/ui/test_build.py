@@ -38,6 +38,21 @@ def test_a_refused_cost_is_no_fault_in_the_log(app: AppState, request_: object) 
     assert not refused.value.print_exception
 
 
+def test_a_space_that_keeps_no_history_says_so(
+    app: AppState, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def said() -> bool:
+        texts = [str(block.value) for block in build(app).blocks.values() if isinstance(block, gr.HTML)]
+        return any("forgets its history when it restarts" in text for text in texts)
+
+    monkeypatch.delenv("CDVFT_KEPT", raising=False)
+    assert not said()
+    monkeypatch.setenv("SPACE_ID", "ada/studio")
+    assert said()
+    monkeypatch.setenv("CDVFT_KEPT", str(tmp_path))
+    assert not said()
+
+
 def test_tabs_name_themselves() -> None:
     assert TABS[0].TITLE == "Train"
     assert all(callable(tab.build) for tab in TABS)

@@ -48,7 +48,7 @@ def test_a_recipe_that_the_hub_cannot_give_is_a_sentence(asked, app, tmp_path, m
 
 
 def test_a_sweep_that_fits_into_no_memory_here_is_a_sentence(app, monkeypatch):
-    monkeypatch.setattr(admission, "device_kind", lambda: "cpu")
+    monkeypatch.setattr(admission, "kind_of_training", lambda: "cpu")
     monkeypatch.setattr(admission, "total_bytes", lambda kind: 10**8)
     with pytest.raises(InvalidChoice, match=r"batch_size: got 32; .* this machine has 0.1 GB"):
         start_sweep(app, START, "mine")

@@ -58,7 +58,7 @@ def _lent(task: Callable[..., Iterator[Any]], duration: Any) -> Callable[..., An
             yield from task(*args, **kwargs)
             return
         asked = (duration(*args, **kwargs) if callable(duration) else duration) or 60
-        visitor = _request().headers.get("x-ip-token", "") if _request() else ""
+        visitor = _visitor()
         quota.reserve(visitor, asked)
         worker = idle.pop() if idle and idle[-1].process.is_alive() else _Worker(task)
         worker.stop.clear()
@@ -167,10 +167,14 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _request() -> Any:
+def _visitor() -> str:
+    """Whose quota it is, by the request of the event; what comes without one finds its pool used up."""
     from gradio.context import LocalContext
 
-    return LocalContext.request.get(None)
+    request = LocalContext.request.get(None)
+    if request is None:
+        raise _error("ZeroGPU quota exceeded", "Space app has reached its GPU limit.")
+    return request.headers.get("x-ip-token", "")
 
 
 def _error(title: str, message: str) -> Exception:
