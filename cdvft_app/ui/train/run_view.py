@@ -202,9 +202,9 @@ def shown_recorded(race: RecordedRace, token: str) -> RunView:
 
 def run_view(
     store: RunStore,
-    slices: Slices | None = None,
     first: RunView | None = None,
     invitation: str = "Press Start to run your own.",
+    slices: Slices | None = None,
     **arguments: Any,
 ) -> gr.HTML:
     """Status, curves, scoreboard and cards of the runs in its value (see `shown`).

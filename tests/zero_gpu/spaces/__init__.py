@@ -19,6 +19,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial, wraps
 from typing import Any
@@ -140,6 +141,7 @@ def _work(task: Callable[..., Iterator[Any]], arguments: Any, results: Any, stop
     global _forked  # noqa: PLW0603 (as in the original)
     _forked = True
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    _close_connections()
     _unpatch()
     while True:
         args, kwargs = arguments.get()
@@ -159,6 +161,15 @@ def _iterate(items: Any, results: Any, stop: Any) -> None:
         results.put(("error", type(error).__name__))
     else:
         results.put(("end", None))
+
+
+def _close_connections() -> None:
+    """Those of the server: a browser would wait for an answer by one that the server has closed."""
+    import psutil
+
+    for connection in psutil.Process().net_connections("tcp"):
+        with suppress(OSError):
+            os.close(connection.fd)
 
 
 def _end_with(parent: int) -> None:
