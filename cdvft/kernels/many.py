@@ -2,8 +2,8 @@
 
 An adapter is a few vectors a layer, so that every row can be multiplied by its own, stacked: what servers of
 LoRA adapters need kernels for (Chen et al., "Punica", arXiv 2310.18547; Sheng et al., "S-LoRA", arXiv
-2311.03285) is here a broadcast product. Stacks are made at every call and are never stale. The slow truth is
-`linear.cd_linear_reference`, adapter by adapter.
+2311.03285) is here a broadcast product. Stacks are made at every call and are never stale. Long rows take the
+compiled kernel in inference. The slow truth is `linear.cd_linear_reference`, adapter by adapter.
 """
 
 from __future__ import annotations
