@@ -139,6 +139,8 @@ class JobQueue:
     def close(self, timeout: float = CLOSING_SECONDS + 5) -> None:
         """Stop what trains, and wait for the workers to end; what waits stays queued."""
         self._closing.set()
+        if self.slices is not None:
+            self.slices.closing = True
         with self._changed:
             self._changed.notify_all()
         for thread in self._threads:

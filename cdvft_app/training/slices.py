@@ -22,6 +22,7 @@ from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.fetching import Fetch
 from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
 from cdvft_app.training.limits import whole_number
+from cdvft_app.training.worker import PROGRAM_ENDED
 
 SLICE_SECONDS = 15
 FIRST_LOADING = 15.0  # seconds, allowed for before a slice has told
@@ -69,6 +70,7 @@ class Slices:
         self._train, self._fetch = lend(train_slice), fetch
         self._fetched: set[tuple[object, ...]] = set()
         self._loading = FIRST_LOADING
+        self.closing = False  # the program ends: what waits for a slice gets no other
         self._runs: dict[str, Driven] = {}
 
     def __call__(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Driven:
@@ -215,10 +217,10 @@ class Driven:
             self._ended.get(timeout=seconds)
             self._slices.forget(self._run.id)
             return True
-        if time.monotonic() - self._asked_for > self._patience:
+        if self._slices.closing or time.monotonic() - self._asked_for > self._patience:
             with suppress(queue.Empty):
                 self._free.get_nowait()  # and nobody can drive it any more
-                self._pause(PAGE_CLOSED)
+                self._pause(PROGRAM_ENDED if self._slices.closing else PAGE_CLOSED)
                 self._slices.forget(self._run.id)
                 return True
         return False

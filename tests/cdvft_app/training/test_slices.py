@@ -146,6 +146,18 @@ def test_a_run_that_is_asked_to_stop_does_so_in_the_next_slice(store, start):
     assert (run.state, run.step) == ("stopped", before + 1)
 
 
+def test_between_two_slices_the_end_of_the_program_waits_for_nobody(store, start):
+    slices, queue = start("slowly", seconds=0.02)
+    (run_id,) = queue.submit([RUN], "a")
+    wait_for(lambda: drive(slices, run_id))
+    began = time.monotonic()
+    queue.close()
+    assert time.monotonic() - began < 5
+    run = store.get(run_id)
+    assert run.state in ("interrupted", "stopped") and "program" in run.reason
+    assert drive(slices, run_id) is None
+
+
 def test_a_run_that_no_page_asks_for_is_paused_and_can_be_resumed(store, start):
     slices, queue = start("slowly", seconds=0.02, idle_seconds=0.3)
     (run_id,) = queue.submit([RUN], "a")
