@@ -281,7 +281,8 @@ def test_each_owner_has_one_run_at_a_time(store, start):
     mine, next_of_mine = queue.submit([RUN, RUN], "a")
     (theirs,) = queue.submit([RUN], "b")
     wait_for(lambda: store.state(mine) == store.state(theirs) == "preparing")
-    assert slices.due([mine, next_of_mine]) == mine and store.state(next_of_mine) == "queued"
+    assert wait_for(lambda: slices.due([mine, next_of_mine])) == mine
+    assert store.state(next_of_mine) == "queued"
     drive_to_the_end(slices, store, mine)
     wait_for(lambda: store.state(next_of_mine) == "preparing")
 
