@@ -1,8 +1,16 @@
-"""The packages that quantize, where they are installed: torchao and bitsandbytes on the CPU, HQQ on a GPU."""
+"""The packages that quantize: torchao and bitsandbytes on the CPU, HQQ on a GPU.
+
+PEFT imports each of them wherever it finds it, so that they are not installed beside the other tests: one
+test runs the others of this file in a process that has both.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,3 +125,22 @@ def test_torchao_without_transformers_configuration_is_adapted_and_not_merged(ll
     llama.outputs(model).sum().backward()
     with pytest.raises(ValueError, match=r"torchao in a way that cannot be done again.*TorchAoConfig"):
         model.merge_adapter()
+
+
+@pytest.mark.mirror
+@pytest.mark.slow
+@pytest.mark.skipif(bool(importlib.util.find_spec("torchao")), reason="the others of this file run here")
+def test_in_a_process_that_has_both(tmp_path: Path) -> None:
+    packages = ["torchao>=0.18,<1", "bitsandbytes>=0.48,<1"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]
+    subprocess.run([*install, *packages], check=True)
+    paths = [str(tmp_path), str(Path(__file__).parents[2])]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", __file__, "-m", "not gpu", "-p", "no:cacheprovider"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(r"\b4 passed, 1 skipped", done.stdout), done.stdout[-300:]

@@ -24,10 +24,10 @@ from cdvft.approximate import (
 )
 from cdvft.blocks import parameter_count, partition
 from cdvft.circulant import block_circulant, block_circulant_matmul, cd_product, circulant
-from cdvft_app.ui.learn.tab import _recorded
+from cdvft_app.ui.learn.tab import _fixed
 
 # Longer products: the recorded fits that its plot shows
-RECORDED = {one["key"]: one for one in _recorded("reach")["recorded"]["targets"]}
+RECORDED = {one["key"]: one for one in _fixed("reach", "")["recorded"]["targets"]}
 
 
 def recorded_error(key: str, m: int) -> float:

@@ -50,6 +50,18 @@ def impatient(monkeypatch):
     monkeypatch.setattr(supervision, "patience", lambda forecast: 2.0)
 
 
+@pytest.fixture
+def trainers():
+    """`trainers()`: descendants that train, begun since: not the fork server, nor what another test left."""
+    us, before = psutil.Process(), set(psutil.Process().children(recursive=True))
+
+    def those():
+        found = [one for one in us.children(recursive=True) if one.parent() != us and one.is_running()]
+        return [one for one in found if one not in before and one.exe() == us.exe()]
+
+    return those
+
+
 def steps(store, run_id):
     return [row["step"] for row in store.rows(run_id, kinds=["step"])[0]]
 
@@ -91,14 +103,14 @@ def test_a_process_that_ends_early_is_a_sentence_and_others_go_on(store, start, 
     assert steps(store, first) == [1, 2, 3, 4, 5, 6] and run.reason is None
 
 
-def test_silence_is_a_hang_and_leaves_no_process(store, start, impatient):
+def test_silence_is_a_hang_and_leaves_no_process(store, start, impatient, trainers):
     (run_id,) = start("hangs").submit([RUN], "a")
     run = wait(store, run_id, *FINAL)
     assert run.state == "failed" and "nothing was heard of it" in run.reason
     assert run.step == 2 and not trainers()
 
 
-def test_a_run_that_ignores_stop_is_ended(store, start, impatient):
+def test_a_run_that_ignores_stop_is_ended(store, start, impatient, trainers):
     working = start("is_deaf")
     (run_id,) = working.submit([RUN], "a")
     wait(store, run_id, "running")
@@ -149,7 +161,7 @@ def test_closing_stops_what_trains(store, start):
     assert (store.state(first), store.state(second)) == ("stopped", "queued")
 
 
-def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch):
+def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch, trainers):
     monkeypatch.setattr(supervision, "CLOSING_SECONDS", 0.2)
     working = start("is_deaf")
     (run_id,) = working.submit([RUN], "a")
@@ -189,10 +201,3 @@ def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):
     run = wait(store, run.id, *FINAL)
     assert run.state == "interrupted" and "Resume goes on from its last checkpoint" in run.reason
     assert int((store.folder(run.id) / "checkpoint").read_text()) == run.step
-
-
-def trainers():
-    """Descendants that train: what the fork server started, not itself nor a browser of other tests."""
-    us = psutil.Process()
-    found = [one for one in us.children(recursive=True) if one.parent() != us and one.is_running()]
-    return [one for one in found if one.exe() == us.exe()]

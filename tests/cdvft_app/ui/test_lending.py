@@ -68,6 +68,9 @@ def lent(tmp_path, monkeypatch):
     store.close()
     if stand_in := sys.modules.pop("spaces", None):
         stand_in._unpatch()
+        for worker in stand_in.workers:  # a fork holds what the process had open, a browser's pipe, too
+            worker.process.kill()
+            worker.process.join()
 
 
 @contextmanager

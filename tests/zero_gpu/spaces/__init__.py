@@ -119,6 +119,9 @@ class _Quota:
 quota = _Quota()
 
 
+workers: list[_Worker] = []  # all that were ever begun, for tests that have to end them
+
+
 class _Worker:
     def __init__(self, task: Callable[..., Iterator[Any]]) -> None:
         self.arguments, self.results = _fork.SimpleQueue(), _fork.SimpleQueue()
@@ -127,6 +130,7 @@ class _Worker:
             target=_work, args=(task, self.arguments, self.results, self.stop), daemon=True
         )
         self.process.start()
+        workers.append(self)
         threading.Thread(target=self._tell_of_end, daemon=True).start()
 
     def _tell_of_end(self) -> None:
