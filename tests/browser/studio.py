@@ -90,7 +90,7 @@ def server_calls(page: Page) -> list[str]:
 
     def keep(request: Request) -> None:
         said = request.post_data or ""
-        late = any(f'"fn_name":"{name}"' in said for name in ("where", "verdict"))
+        late = any(f'"fn_name":"{name}"' in said for name in ("where", "verdict", "races", "hub"))
         if "component_server" in request.url and not late:
             asked.append(said)
 

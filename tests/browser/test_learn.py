@@ -66,7 +66,7 @@ def test_the_question_comes_first_and_then_dragging_changes_picture_and_numbers(
         page.keyboard.press("End" if lesson.key == "breaking" else "ArrowRight")
     if lesson.key == "rank":
         page.keyboard.press("0")
-    assert numbers.inner_text() != before
+    expect(numbers).not_to_have_text(before, use_inner_text=True)
     after = part.evaluate(PICTURES)
     assert len(after) >= 1
     assert after != pictures or lesson.key == "fft"  # whose curves are not of what is multiplied
