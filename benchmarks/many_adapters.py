@@ -158,7 +158,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     record = {
-        "command": "OMP_NUM_THREADS=1 python -m benchmarks.many_adapters",
+        "command": f"OMP_NUM_THREADS=1 python -m benchmarks.many_adapters --seconds {chosen.seconds:g}",
         "machine": machine(),
         "adapters at once": AT_ONCE,
         "layers": [measure_layer(*case, chosen.seconds / 4) for case in CASES],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ import pytest
 from cdvft_app.catalog import Plan, get_model, resolve
 from cdvft_app.catalog.rows import Rows
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

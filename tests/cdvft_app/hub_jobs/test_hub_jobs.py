@@ -34,13 +34,6 @@ SHORT = RunSettings(recipe="sentiment", method="cdvft", max_steps=6, **SIZES)
 
 
 @pytest.fixture
-def store(tmp_path):
-    made = RunStore(tmp_path / "runs")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def follow(store, monkeypatch):
     """`follow(jobs, sent, plan)`: the id of a run that follows the Job, supervised in a thread."""
     monkeypatch.setattr(following, "EVERY", 0.2)

@@ -53,11 +53,6 @@ def settings_of(method: str, **more: object) -> RunSettings:
     )
 
 
-@pytest.fixture
-def store(tmp_path):
-    return RunStore(tmp_path)
-
-
 def kept(store: RunStore, settings: RunSettings, steps: dict[int, dict[str, object]]) -> sources.Source:
     """A run of the store with these snapshots."""
     [run] = store.create([settings], "somebody", process="1:1")

@@ -21,11 +21,6 @@ from cdvft_app.ui.learn.lab_targets import layer_choices, make, run_choices
 MODULE = "encoder.layer.3.attention.self.query"
 
 
-@pytest.fixture
-def store(tmp_path):
-    return RunStore(tmp_path)
-
-
 def finished(store: RunStore, settings: RunSettings, vectors: dict, state: str = "finished") -> str:
     [run] = store.create([settings], "somebody", "A run", process="1:1")
     folder = store.folder(run.id)

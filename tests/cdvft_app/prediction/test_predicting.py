@@ -27,11 +27,6 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path)
-
-
 def predict_run(store: RunStore, **settings: Any) -> Prediction:
     plan = catalog.resolve(RunSettings(**{"method": "cdvft", **settings}))
     made = predict(plan, store.finished(), store.measurements.all())

@@ -14,13 +14,6 @@ ASKED = {"model": "roberta-base", "method": "lora", "setting": {"lora_r": 8}, "t
 RESULT = {**ASKED, "kind": "result", "seconds": 0.5, "time": 100.0}
 
 
-@pytest.fixture
-def store(tmp_path):
-    made = RunStore(tmp_path)
-    yield made
-    made.close()
-
-
 def test_the_latest_is_found_after_a_restart(store, tmp_path):
     assert not store.measurements.any() and store.measurements.latest(**ASKED) is None
     store.measurements.keep(RESULT)

@@ -4,7 +4,6 @@ import pytest
 from in_process import InProcess
 from listening import run
 
-from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
 
 
@@ -14,13 +13,6 @@ def whole(text_plan, text_rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     heard, _ = run(text_plan(checkpoint_every=5), text_rows, folder)
     return heard, folder
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = RunStore(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture
