@@ -1,4 +1,4 @@
-"""Write assets/evidence.json: the figures of Compare's page of evidence, from what is recorded.
+"""Write assets/evidence.json, the figures of Compare's page of evidence, and the verdicts on recorded races.
 
     python -m benchmarks.record_evidence
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 
+from benchmarks.evidence import races
 from benchmarks.evidence.factors import few_factors
 from benchmarks.evidence.generation import writing
 from benchmarks.evidence.many import many_adapters
@@ -17,6 +18,7 @@ from benchmarks.evidence.reach import layers_and_architectures
 from benchmarks.evidence.settings import settings_that_matter
 from benchmarks.evidence.step_time import time_and_flops, where_it_loses
 from cdvft_app import ASSETS
+from cdvft_app.judging import recorded_races
 from cdvft_app.payloads.evidence import EvidenceFigure
 
 FILE = ASSETS / "evidence.json"
@@ -40,9 +42,19 @@ def text() -> str:
     return json.dumps(evidence(), separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
+def verdicts() -> str:
+    """The contents of `recorded_races.FILE`: of every recipe that was raced."""
+    judged = {
+        recipe: recorded_races.written(races.family_of_race(recipe).between)
+        for recipe in races.record()["summary"]
+    }
+    return json.dumps(judged, indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    FILE.write_text(text(), encoding="utf-8")
-    print(f"Wrote {FILE.name}: {FILE.stat().st_size:,} bytes.")
+    for file, contents in ((FILE, text()), (recorded_races.FILE, verdicts())):
+        file.write_text(contents, encoding="utf-8")
+        print(f"Wrote {file.name}: {file.stat().st_size:,} bytes.")
 
 
 if __name__ == "__main__":

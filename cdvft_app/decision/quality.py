@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.costs.sentences import joined
-from cdvft_app.judging.judge import Contestant, Pair, Run, judge
+from cdvft_app.judging.recorded_races import Verdicts, race_verdicts
 from cdvft_app.judging.score_text import score
 from cdvft_app.judging.words import counted
 from cdvft_app.methods import METHODS
@@ -38,15 +36,22 @@ def quality(kind: str, methods: Sequence[str]) -> Quality:
     sentences, ahead = [], set()
     for race in races:
         raced = {method: race.expected.metric[method] for method in methods if method in race.expected.metric}
-        metric = catalog.get_dataset(race.dataset).metric
-        best = _ahead(raced, metric, race.evaluation_examples)
+        verdicts = {
+            pair: verdict
+            for pair, verdict in race_verdicts(race.key).items()
+            if all(method in raced for method in pair)
+        }
+        best = _ahead(raced, verdicts)
         ahead.add(best)
+        metric = catalog.get_dataset(race.dataset).metric
         scores = joined(
             [f"{METHODS[method].title} has {score(metric, value)}" for method, value in raced.items()]
         )
-        verdict = f"{METHODS[best].title} is ahead" if best else "none is shown to be ahead"
+        said = f"{METHODS[best].title} is ahead" if best else "none is shown to be ahead"
+        seeds = min((min(verdict.seeds) for verdict in verdicts.values()), default=0)
         sentences.append(
-            f"On {race.title} {scores}; {verdict}, over {counted(race.evaluation_examples, 'row')}."
+            f"On {race.title} {scores}; {said}, over {counted(race.evaluation_examples, 'row')} and "
+            f"{counted(seeds, 'seed')} of each."
         )
     absent = [
         METHODS[method].title
@@ -69,13 +74,12 @@ def _races(kind: str) -> list[Recipe]:
     return [race for race in races if len(race.expected.metric) > 1]
 
 
-def _ahead(scores: Mapping[str, float], metric: str, rows: int) -> str | None:
-    """The method that the judge calls ahead of each other; of scores alone, for a recipe keeps no rows."""
-    sides = {key: Contestant(key, (Run(0, value, rows),)) for key, value in scores.items()}
-    verdicts = judge([Pair((sides[one],), (sides[other],)) for one, other in combinations(sides, 2)], metric)
-    won = Counter(
-        one.first if one.word == "ahead" else one.second
-        for one in verdicts
-        if one.word in ("ahead", "behind")
-    )
-    return next((key for key in sides if won[key] == len(sides) - 1), None)
+def _ahead(methods: Iterable[str], verdicts: Verdicts) -> str | None:
+    """The method that is ahead of each other, where the judge speaks of methods; fewer seeds show none."""
+    beaten = {
+        (first, second) if verdict.word == "ahead" else (second, first)
+        for (first, second), verdict in verdicts.items()
+        if verdict.about == "methods" and verdict.word in ("ahead", "behind")
+    }
+    known = set(methods)
+    return next((key for key in known if all((key, other) in beaten for other in known - {key})), None)

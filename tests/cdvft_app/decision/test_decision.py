@@ -9,7 +9,8 @@ from cdvft_app.costs.memory import FLOAT32, PRECISIONS, step_memory
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.comparison import decide
-from cdvft_app.decision.quality import quality
+from cdvft_app.decision.quality import _ahead, quality
+from cdvft_app.judging.verdict import Verdict
 from cdvft_app.prediction import Estimate
 from cdvft_app.shapes import model_shapes
 
@@ -144,3 +145,17 @@ def test_quality_names_nobody_where_no_race_is_recorded():
         text.raced == {"cdvft", "lora"} | (text.raced - {"c3a"})
         and "C3A did not take part." in text.sentences
     )
+
+
+@pytest.mark.parametrize(("about", "word", "named"), [
+    ("methods", "ahead", "cdvft"),
+    ("methods", "behind", "lora"),
+    ("methods", "as good", None),
+    ("runs", "ahead", None),
+])  # fmt: skip
+def test_a_recorded_race_names_a_method_only_where_the_judge_speaks_of_methods(about, word, named):
+    verdict = Verdict(
+        "CDVFT", "LoRA", word, about, "accuracy", 0.1, 0.05, 0.15, 0.95, 0.001, 500, (5, 5), True, 1
+    )
+    assert _ahead(["cdvft", "lora"], {("cdvft", "lora"): verdict}) == named
+    assert _ahead(["cdvft", "lora", "dora"], {("cdvft", "lora"): verdict}) is None  # DoRA was not met
