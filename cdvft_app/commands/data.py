@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cdvft_app.commands.findings import print_progress, show
 from cdvft_app.commands.train import Answer, Evaluation, HeldOut, Json, Label, Prompt, SplitSeed, Text
+from cdvft_app.costs.quantities import amount
 from cdvft_app.data import library
 from cdvft_app.data.inspect import inspect as inspected
 from cdvft_app.data.keep import keep
@@ -63,7 +64,7 @@ def list_(as_json: Json = False) -> None:
         print(json.dumps([vars(record) for record in found]))
         return
     table = Table(box=None, header_style="bold")
-    for heading in ("data", "given", "name", "format", "rows", "MB"):
+    for heading in ("data", "given", "name", "format", "rows", "size"):
         table.add_column(heading, no_wrap=True)
     for record in found:
         table.add_row(
@@ -72,7 +73,7 @@ def list_(as_json: Json = False) -> None:
             escape(record.name),
             record.format,
             f"{record.rows:,}",
-            f"{record.bytes / 1e6:.1f}",
+            amount("bytes", record.bytes),
         )
     Console().print(table)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cdvft_app.costs.quantities import amount
 from cdvft_app.data import library
 from cdvft_app.data.inspect import Inspection
 
@@ -22,7 +23,7 @@ def show(looked: Inspection) -> None:
     """What was found, for a person."""
     console, kept = Console(), looked.kept
     read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
-    print(f"{', '.join(filter(None, read))}: {kept.rows:,} rows, {kept.bytes / 1e6:.1f} MB")
+    print(f"{', '.join(filter(None, read))}: {kept.rows:,} rows, {amount('bytes', kept.bytes)}")
     table = Table(box=None, header_style="bold")
     for heading in ("column", "used as", "type", "missing", "different"):
         table.add_column(heading, no_wrap=True)

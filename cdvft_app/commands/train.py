@@ -43,7 +43,9 @@ OF_STATE = {"finished": exit_codes.FINISHED, "stopped": exit_codes.STOPPED}
 
 File = Annotated[
     Path | None,
-    typer.Option(help="Data of your own: a CSV, TSV, JSONL or Parquet file; a zip or a folder of pictures."),
+    typer.Option(
+        help="Data of your own: a CSV, TSV, JSON, JSONL or Parquet file; a zip or a folder of pictures."
+    ),
 ]
 Text = Annotated[
     list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")

@@ -91,7 +91,8 @@ def _columns_of(sha256: str, names: tuple[str, ...], pictures: str | None, count
             value = f"nullif(trim(r.{quoted(name)}), '')"
             different = "count(DISTINCT v)" if count <= EXACT_ROWS else "approx_count_distinct(v)"
             query = (
-                f"SELECT count(*) - count(v), {different}, count(v), count(try_cast(v AS BIGINT)),"
+                f"SELECT count(*) - count(v), {different}, count(v),"
+                " count(*) FILTER (regexp_full_match(v, '[+-]?[0-9]+')),"
                 " count(try_cast(v AS DOUBLE)), count(try_cast(v AS DATE)), coalesce(avg(length(v)), 0)"
                 f" FROM (SELECT {value} AS v FROM r)"
             )

@@ -134,10 +134,13 @@ def inspect(
         looked, roles=roles, division=division, faults=_sentences(files), left_out=_left_out(files)
     )
     if len(division.train) < FEWEST_ROWS or not len(division.evaluation):
+        doubled = (
+            f" {division.doubled:,} rows repeat the input of an earlier one." if division.doubled else ""
+        )
         return dataclasses.replace(
             looked,
             problem=f"{len(division.train):,} rows are left to train on and {len(division.evaluation):,} to "
-            f"evaluate on; at least {FEWEST_ROWS} and 1 are needed.",
+            f"evaluate on; at least {FEWEST_ROWS} and 1 are needed.{doubled}",
         )
     lengths = lengths_of(data, division) if data.kind != "image" else None
     data = data.model_copy(
@@ -191,7 +194,7 @@ def _no_roles(columns: Sequence[Column], roles: Roles) -> str:
         return "It needs two columns of text, one for the prompt and one for the answer. Say which ones."
     if not roles.inputs:
         return "No column holds text to read. Say which one by its name."
-    names = ", ".join(f"{column.name} ({column.distinct:,} different values)" for column in columns[:10])
+    names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns[:10])
     return f"No column looks like a label, which has a few different values: {names}. Say which one it is."
 
 

@@ -15,6 +15,7 @@ from cdvft_app.catalog.own_entry import ROWS
 from cdvft_app.data.delimited import read_delimited
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.folders import packed
+from cdvft_app.data.json_array import read_json_array
 from cdvft_app.data.json_lines import read_json_lines
 from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.parquet import read_parquet
@@ -24,6 +25,7 @@ from cdvft_app.store.location import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20
+BLANK = b"\xef\xbb\xbf \r\n\t"  # what may stand before a document's first sign
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,11 @@ def _read(path: Path, sha256: str, size: int, limits: Limits, progress: Progress
                 rows += len(batch)
                 writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
         if not rows:
-            raise DataRefused(" ".join(["Not one row of it can be used.", *source.faults.sentences()[:3]]))
+            why = source.faults.sentences()[:3] or [
+                f"“{path.name}” was read as {source.format}. Give a CSV, TSV, JSON, JSONL or Parquet "
+                "file, or a zip of pictures."
+            ]
+            raise DataRefused(" ".join(["Not one row of it can be used.", *why]))
         kept = Kept(
             sha256, source.format, source.kind, source.columns, rows, size, source.encoding, source.separator,
             source.notes, source.faults.kept(),
@@ -127,15 +133,15 @@ def _source(path: Path, work: Path, limits: Limits, progress: Progress) -> Sourc
         return read_parquet(path, limits, progress)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return read_pictures(path, limits, progress)
-    if name.endswith((".jsonl", ".ndjson")) or start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
+    if start.lstrip(BLANK).startswith(b"[") and name.endswith(".json"):
+        return read_json_array(path, work, limits, progress)
+    if name.endswith((".json", ".jsonl", ".ndjson")) or start.lstrip(BLANK).startswith(b"{"):
         return read_json_lines(path, limits, progress)
     if name.endswith(ENDINGS):
         raise DataRefused(
             "One picture is no data to learn from. Give several, named by their class as cat_01.png, with a "
             "CSV of labels, or as a zip with one folder a class."
         )
-    if name.endswith(".json"):
-        raise DataRefused("One whole JSON document is not read. Write one JSON object in each line (JSONL).")
     return read_delimited(path, work, limits, progress)
 
 

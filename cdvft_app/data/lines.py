@@ -85,8 +85,8 @@ def _encoding(path: Path) -> str:
                 return name
         if b"\x00" in start:
             raise DataRefused(
-                f"“{path.name}” is not a text file. Give a CSV, TSV or JSONL file, a Parquet file, or a zip "
-                "of pictures."
+                f"“{path.name}” is not a text file. Give a CSV, TSV, JSON, JSONL or Parquet file, or a "
+                "zip of pictures."
             )
         file.seek(0)
         good = bad = 0

@@ -95,9 +95,9 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
     private = catalog.hub_ids_allowed()
     with gr.Accordion("Your own data", open=False, elem_classes=["fold"], elem_id="own-data"):
         file = gr.File(
-            label="CSV, TSV, JSONL, Parquet, a zip of pictures, or several pictures",
+            label="CSV, TSV, JSON, JSONL, Parquet, a zip of pictures, or several pictures",
             file_count="multiple",
-            file_types=[".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".zip", *ENDINGS],
+            file_types=[".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", *ENDINGS],
             elem_id="own-file",
             height=150,
         )

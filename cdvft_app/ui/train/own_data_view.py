@@ -10,6 +10,7 @@ from typing import Any
 
 from cdvft_app.catalog.own import IMAGE
 from cdvft_app.catalog.own_entry import starting_values
+from cdvft_app.costs.quantities import amount
 from cdvft_app.data.columns import preview
 from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.lengths import EDGES
@@ -23,9 +24,8 @@ SIDE = 56  # pixels of a thumbnail
 
 
 def choice_label(record: DataRecord) -> str:
-    """reviews · 500 rows · 0.1 MB"""
-    size = f"{record.bytes / 1e6:.1f} MB" if record.bytes >= 50_000 else f"{record.bytes / 1e3:.1f} kB"
-    return f"{record.name} · {record.rows:,} {_unit(record.kind)} · {size}"
+    """reviews · 500 rows · 77.0 kB"""
+    return f"{record.name} · {record.rows:,} {_unit(record.kind)} · {amount('bytes', record.bytes)}"
 
 
 def _unit(kind: str) -> str:

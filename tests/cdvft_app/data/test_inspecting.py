@@ -11,6 +11,7 @@ import pytest
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.own import divide, read_own, table
 from cdvft_app.catalog.rows import load_rows
+from cdvft_app.data.columns import columns_of
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import inspect
 from cdvft_app.data.keep import keep
@@ -161,3 +162,10 @@ def test_a_table_is_not_read_into_memory(tmp_path):
     before = pa.total_allocated_bytes()
     rows = table(kept.sha256)
     assert rows.num_rows == 5_000 and pa.total_allocated_bytes() - before < 10_000
+
+
+def test_amounts_between_whole_numbers_are_numbers(tmp_path):
+    file = tmp_path / "amounts.csv"
+    file.write_text("text,a,b\n" + "".join(f"row {i},{i},{i * 0.37:.2f}\n" for i in range(30)))
+    kept = keep(file)
+    assert [column.type for column in columns_of(kept)] == ["text", "whole numbers", "numbers"]

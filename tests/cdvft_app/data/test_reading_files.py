@@ -83,6 +83,15 @@ def test_json_lines_name_the_line_that_is_none(tmp_path):
     assert "Row 2: it is no JSON" in said and "Row 3: it holds list" in said
 
 
+def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
+    text = (
+        '[\n  {"instruction": "Say\\nhi", "output": "hi"},\n  {"instruction": "Count",\n "output": [1, 2]}]'
+    )
+    kept = keep(written(tmp_path, text, "alpaca.json"))
+    assert kept.format == "JSON" and kept.columns == ("instruction", "output")
+    assert values(kept) == [("Say\nhi", "hi"), ("Count", "[1, 2]")]
+
+
 def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
     features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
     metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
@@ -111,7 +120,9 @@ def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):
         ("", "empty.csv", "is empty"),
         ("text,label\n", "head.csv", "Not one row"),
         ("\x00\x01\x02", "odd.bin", "not a text file"),
-        ("1\n", "one.json", "JSON object in each line"),
+        ("1\n", "one.json", "holds a JSON object"),
+        ('[{"text": "a"', "cut.json", "no list of JSON objects"),
+        ("[]", "empty.json", "holds a JSON object"),
         ("[]", "list.jsonl", "holds a JSON object"),
         ("PAR1 and nothing", "rows.parquet", "cannot be read as Parquet"),
         ("PK\x03\x04 and nothing", "pictures.zip", "no whole zip file"),
