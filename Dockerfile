@@ -14,8 +14,9 @@ RUN apt-get update \
 RUN useradd --create-home studio && mkdir /data && chown studio /data
 
 WORKDIR /studio
-COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+COPY requirements.lock requirements-torch.txt ./
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock \
+    && pip install --no-cache-dir -r requirements-torch.txt
 COPY . .
 
 USER studio

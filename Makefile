@@ -7,17 +7,27 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install run static space chromium node test check check-python check-scripts conformance bench gpu mutants
+.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench gpu mutants
 
-$(RUN_STAMP): requirements.txt
+# Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
+# the build that suits the machine, and finds what it needs.
+LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
+
+$(RUN_STAMP): requirements.lock requirements-torch.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1" # older ones miss a cut-off download
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python $(LOCKED) requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
 	touch $@
 
-$(STAMP): $(RUN_STAMP) requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(STAMP): $(RUN_STAMP) requirements-dev.lock
+	$(BIN)/python $(LOCKED) requirements-dev.lock
 	touch $@
+
+lock: ## requirements*.lock anew, after a change of requirements*.txt; UPGRADE=--upgrade takes the newest that those allow
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet $(UPGRADE) -c requirements-torch.txt -o requirements-dev.lock requirements-dev.txt
+	$(BIN)/uv pip compile --quiet -c requirements-torch.txt -c requirements-dev.lock -o requirements.lock requirements.txt
 
 install: $(STAMP) ## .venv with everything, and the data of the first recipe
 	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
