@@ -20,13 +20,6 @@ from cdvft_app.ui.use import tab as use
 # Its place in the address is its folder's name: ?tab=train. Tabs know nothing of each other.
 TABS: tuple[ModuleType, ...] = (train, compare, use, factors, learn)
 
-# By the page and not by the server: each event after one that has `tabs` for an output would let the browser
-# copy the state of everything within them.
-_OPEN_TAB_IN_ADDRESS = """() => {
-  const name = new URL(location.href).searchParams.get("tab") ?? "";
-  document.querySelector(`#tabs [role=tab][data-tab-id="${CSS.escape(name)}"]`)?.click();
-}"""
-
 # Keeps the address in step with the tab that is looked at, so that a link leads back to it. Gradio selects
 # the first tab before the one in the address; that must not overwrite what the address asks for.
 # What it returns is the value of the tab's part of `seen`.
@@ -58,7 +51,6 @@ def build(app: AppState) -> gr.Blocks:
                 # are filled when they are first seen, but for the one that a page begins with.
                 visits.append((page.load if name == names[0] else seen[name].change, visit))
 
-        page.load(None, js=_OPEN_TAB_IN_ADDRESS)
         for begins, visit in visits:
             if visit is None:
                 continue

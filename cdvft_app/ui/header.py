@@ -7,13 +7,14 @@ from functools import partial
 
 import gradio as gr
 
+from cdvft_app import ASSETS
 from cdvft_app.payloads.page import HeaderView, ServerMode
 from cdvft_app.public.mode import mode
 from cdvft_app.store.owners import token_hash
 from cdvft_app.training.device import device_name, kind_of_training
 from cdvft_app.ui import server
 from cdvft_app.ui.shared import texts
-from cdvft_app.ui.shared.component import ASSETS, address, component
+from cdvft_app.ui.shared.component import address, component
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.visitor import visitor_token
 

@@ -1,4 +1,4 @@
-"""ASGI middleware of every request: limits on bodies, lone surrogates in JSON, and the address of a page."""
+"""ASGI middleware of every request: limits, compression, lone surrogates in JSON, the address of a page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from anyio import to_thread
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,6 +77,17 @@ async def _refuse(sentence: str, scope: Scope, receive: Receive, send: Send) -> 
 
 def is_upload(scope: Scope) -> bool:
     return scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/gradio_api/upload")
+
+
+class Compressed:
+    """Compresses the page and the answers to its questions, which Gradio does for files alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self._compressing = app, GZipMiddleware(app, compresslevel=5)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_file = scope["type"] == "http" and "." in scope["path"]
+        await (self._app if is_file else self._compressing)(scope, receive, send)
 
 
 class PageOfATab:

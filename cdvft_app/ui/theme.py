@@ -1,18 +1,18 @@
-"""How the page looks: Gradio's theme brought to paper and ink, and what goes into the page's head."""
+"""How the page looks: Gradio's theme brought to paper and ink, and how the page is served."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.themes.utils import sizes
 from starlette.middleware import Middleware
 
-from cdvft_app.figures import palette
+from cdvft_app import ASSETS
 from cdvft_app.public.hosts import AllowedHosts
-from cdvft_app.ui.incoming import BoundedBodies, PageOfATab, WellFormedText
-from cdvft_app.ui.shared.component import ASSETS, address, plotly_script
+from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
+from cdvft_app.ui.page_files import PageHead
+from cdvft_app.ui.shared.component import plotly_script
 
 MOST_SESSIONS = 140  # whose controls' values Gradio keeps; whoever was away longest begins anew
 
@@ -82,24 +82,11 @@ def theme() -> gr.themes.Base:
     )
 
 
-def stylesheets() -> list[Path]:
-    """In the order in which they hold: the page's, the shared ones, each tab's, contrast themes' last."""
-    styles = ASSETS / "css"
-    rooms = [room for room in styles.iterdir() if room.is_dir() and room.name != "static"]
-    rooms.sort(key=lambda room: (room.name != "page", room.name != "shared", room.name))
-    return [sheet for room in rooms for sheet in sorted(room.glob("*.css"))] + [styles / "forced_colors.css"]
-
-
 def launch_arguments() -> dict[str, Any]:
-    """Theme, style and head for `Blocks.launch`; makes the assets and plotly.js readable for the page."""
+    """Theme and middleware for `Blocks.launch`; makes the assets and plotly.js readable for the page."""
     gr.set_static_paths([ASSETS, plotly_script()])
     return {
         "theme": theme(),
-        # A stylesheet of its own: Gradio rewrites what goes through `css`, media queries above all.
-        "head": (
-            f'<meta name="plotly" content="{address(plotly_script())}"><style>{palette.css()}</style>'
-            + "".join(f'<link rel="stylesheet" href="{address(sheet)}">' for sheet in stylesheets())
-        ),
         "favicon_path": str(ASSETS / "logo.svg"),
         "footer_links": [],
         "run_history": False,
@@ -110,7 +97,8 @@ def launch_arguments() -> dict[str, Any]:
         "state_session_capacity": MOST_SESSIONS,
         "app_kwargs": {
             "middleware": [
-                Middleware(part) for part in (AllowedHosts, BoundedBodies, PageOfATab, WellFormedText)
+                Middleware(part)
+                for part in (AllowedHosts, Compressed, PageHead, BoundedBodies, PageOfATab, WellFormedText)
             ]
         },
     }

@@ -14,9 +14,10 @@ from studio import Visit, without_app
 from synthetic_runs import opened
 
 from cdvft import factors as formulas
+from cdvft_app import ASSETS
 from cdvft_app.inspection import layers, numbers
 from cdvft_app.inspection.sources import Source
-from cdvft_app.ui.shared.component import ASSETS, address
+from cdvft_app.ui.shared.component import address
 
 pytestmark = pytest.mark.browser
 

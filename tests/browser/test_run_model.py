@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page
 from studio import Visit, without_app
 
-from cdvft_app.ui.shared.component import ASSETS, address
+from cdvft_app import ASSETS
+from cdvft_app.ui.shared.component import address
 
 pytestmark = pytest.mark.browser
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gradio as gr
 from fastapi import Response
 
+from cdvft_app import ASSETS
 from cdvft_app.figures import curves
-from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.component import component
 
 FILE = ASSETS / "evidence.json"  # written by benchmarks/record_evidence.py
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from cdvft_app import ASSETS
 from cdvft_app.costs.devices import GPUS, HERE
 from cdvft_app.decision.fit import PRECISION_TITLES
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.ui.shared.component import ASSETS
 from cdvft_app.ui.shared.form import OWN, number
 
 COSTS = ASSETS / "costs.json"  # written by benchmarks/record_costs.py

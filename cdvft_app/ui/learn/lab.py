@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from anyio import CapacityLimiter
 
+from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
 from cdvft_app.inspection.turns import Busy, Turn
 from cdvft_app.payloads.learn import LabView
@@ -16,7 +17,7 @@ from cdvft_app.public.budget import OverBudget
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import recorded_table
 from cdvft_app.ui.learn.lab_targets import OWN, SIDE, SIZES, TARGETS, layer_choices, make, run_choices
-from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.pool import Closable, in_threads
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor

@@ -10,12 +10,13 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
 from cdvft_app.payloads.learn import ContentsEntry, Crossover, Trial, Unmeasured
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.ui.learn.lab import lab
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Lesson, Question, RealLayer, teaching
-from cdvft_app.ui.shared.component import ASSETS, component
+from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor

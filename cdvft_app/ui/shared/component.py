@@ -13,14 +13,13 @@ from weakref import WeakKeyDictionary
 
 import gradio as gr
 
-from cdvft_app import ASSETS
+from cdvft_app.ui.shared.scripts import PREFIX
 from cdvft_app.ui.shared.viewing import looking
 
 _ON_LOAD = """/* {events} */
-const address = new URL({address!r}, document.baseURI);
 const fixed = {fixed};
 const both = new Proxy(props, {{ get: (given, name) => fixed[name] ?? given[name] }});
-import(address.href).then(
+import("{module}").then(
   (part) => part.mount({{element, props: both, server, trigger, watch}}),
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
 """
@@ -79,7 +78,7 @@ def component(
         # Gradio knows an event of one's own by its quoted name in this text.
         js_on_load=_ON_LOAD.format(
             events=" ".join(f"'{name}'" for name in events),
-            address=address(ASSETS / "js" / module),
+            module=PREFIX + module,
             fixed=json.dumps(fixed),
         ),
         apply_default_css=False,

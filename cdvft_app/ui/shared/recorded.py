@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from cdvft_app import ASSETS
 from cdvft_app.methods import flat
 from cdvft_app.payloads.train import RecordedRace
 from cdvft_app.settings import RunSettings
-from cdvft_app.ui.shared.component import ASSETS
 
 FILE = ASSETS / "recorded_race.json"  # written by benchmarks/record_race.py
 

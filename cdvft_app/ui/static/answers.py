@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cdvft_app import ASSETS
 from cdvft_app.inspection import examples, sources
 from cdvft_app.inspection.sources import RecordedRun
 from cdvft_app.payloads.factors import LayerVectors
@@ -15,7 +16,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.sweep import recorded as sweep_recordings
 from cdvft_app.ui.compare import evidence, outcomes, sweep_view
 from cdvft_app.ui.factors.tab import Questions
-from cdvft_app.ui.shared.component import ASSETS
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import run_view
 

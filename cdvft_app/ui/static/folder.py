@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from cdvft_app import ASSETS
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
-from cdvft_app.ui.shared.component import ASSETS, plotly_script
+from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static import answers, page, scripts, style
 from cdvft_app.ui.static.tabs import tabs

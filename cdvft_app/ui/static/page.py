@@ -8,10 +8,11 @@ import gradio as gr
 
 from cdvft_app.payloads.static import StaticPage, StaticPart
 from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared.scripts import PREFIX
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.static.answers import Kept
 from cdvft_app.ui.static.markup import Markup
-from cdvft_app.ui.static.scripts import PAGE, PREFIX
+from cdvft_app.ui.static.scripts import PAGE
 from cdvft_app.ui.static.tabs import StaticTab
 
 ABOUT = (

@@ -6,10 +6,11 @@ import base64
 import re
 from pathlib import Path
 
+from cdvft_app import ASSETS
 from cdvft_app.figures import palette
-from cdvft_app.ui.shared.component import ASSETS
+from cdvft_app.ui.page_files import stylesheets
 from cdvft_app.ui.static.scripts import katex_style
-from cdvft_app.ui.theme import MONO, SANS, stylesheets
+from cdvft_app.ui.theme import MONO, SANS
 
 ROOMS = ("page", "shared", "learn", "factors", "train", "compare", "static")
 # Gradio lets its styles hold in its own pages only.

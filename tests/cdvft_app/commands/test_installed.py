@@ -79,6 +79,9 @@ def test_the_page_of_the_installed_package_has_its_scripts_styles_and_recorded_r
         for file in files:
             with urllib.request.urlopen(f"{page}/gradio_api/file={file}", timeout=20) as answer:
                 assert answer.status == 200 and answer.read()
+        for kind, part in (("js", '"cdvft/train/history.js"'), ("css", ".lesson {")):
+            (file,) = set(re.findall(rf"cdvft-[0-9a-f]+\.{kind}", text))
+            assert part in urllib.request.urlopen(f"{page}/{file}", timeout=20).read().decode()
         assert "recorded-cdvft" in text
     finally:
         running.terminate()

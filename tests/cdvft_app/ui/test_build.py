@@ -1,4 +1,4 @@
-"""The page as a whole: its endpoints, its tabs, its head."""
+"""The page as a whole: its endpoints and its tabs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import gradio as gr
 import pytest
 
 from cdvft_app.ui.build import TABS, build
-from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.theme import launch_arguments
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,13 +64,6 @@ def test_only_the_first_tab_is_filled_when_the_page_opens(app: AppState) -> None
     later = [call.fn.__module__ for event, call in events if call.fn and call.fn.__name__ == "visited"]
     filled = ("compare.tab", "learn.lab", "train.tab", "use.tab")
     assert sorted(later) == [f"cdvft_app.ui.{place}" for place in filled]
-
-
-def test_head_names_files_that_exist() -> None:
-    head = launch_arguments()["head"]
-    assert str(plotly_script()) in head
-    assert plotly_script().is_file()
-    assert "http" not in head
 
 
 def test_gradio_writes_no_stubs_into_the_source() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from cdvft_app.ui.learn.lab import asked_for
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.scripts import named
 from cdvft_app.ui.static import markdown, scripts, style
 from cdvft_app.ui.static.answers import spelled
 from cdvft_app.ui.static.folder import write
@@ -51,7 +52,7 @@ def test_a_control_of_gradio_is_refused_by_its_name() -> None:
 
 def test_modules_are_named_in_place_of_paths() -> None:
     source = 'import { h } from "../shared/dom.js";\nimport {\n  a,\n} from "./model.js";\nimport "./own.js";'
-    assert scripts.named("train/sub/run.js", source) == (
+    assert named("train/sub/run.js", source) == (
         'import { h } from "cdvft/train/shared/dom.js";\nimport {\n  a,\n} from "cdvft/train/sub/model.js";\n'
         'import "cdvft/train/sub/own.js";'
     )

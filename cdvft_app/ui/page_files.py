@@ -1,0 +1,132 @@
+"""The page's scripts and its styles, a file each, and the place in Gradio's HTML where they are named.
+
+Gradio itself would add them only after its own scripts have run, and each file by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cdvft_app import ASSETS
+from cdvft_app.figures import palette
+from cdvft_app.ui.shared.component import address, plotly_script
+from cdvft_app.ui.shared.scripts import bundle
+
+_FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}  # their names change with what they hold
+# Before the first module: an import map that comes later would be ignored.
+_BEFORE_MODULES, _AT_THE_END = b'<script type="module"', b"</head>"
+
+# Before Gradio mounts the tab that it was told, so that a visit to another tab does not draw that one first.
+OPEN_TAB_IN_ADDRESS = """{
+  const name = new URL(location.href).searchParams.get("tab");
+  const parts = window.gradio_config.components ?? [];
+  if (parts.some(({ type, props }) => type === "tabitem" && props.id === name))
+    parts.find(({ props }) => props.elem_id === "tabs").props.selected = name;
+}
+"""
+
+
+@dataclass(frozen=True)
+class PageFiles:
+    """What stands in the files, by their names, and which sources it is from."""
+
+    script: str
+    style: str
+    texts: dict[str, bytes]
+    sources: tuple[tuple[Path, int], ...]
+
+    @classmethod
+    def read(cls) -> PageFiles:
+        sources = _sources()
+        modules = [file.relative_to(ASSETS / "js").as_posix() for file in scripts()]
+        sheets = [file.read_text(encoding="utf-8") for file in stylesheets()]
+        script = (OPEN_TAB_IN_ADDRESS + bundle(modules)).encode()
+        style = "\n".join([palette.css(), *sheets]).encode()
+        names = f"cdvft-{_digest(script)}.js", f"cdvft-{_digest(style)}.css"
+        return cls(*names, dict(zip(names, (script, style), strict=True)), sources)
+
+    def is_current(self) -> bool:
+        """Whether no source was changed since: who works on one need only reload the page."""
+        return self.sources == _sources()
+
+
+class PageHead:
+    """Names the files in every HTML page, and answers with them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._files = PageFiles.read()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        name = scope["path"].rpartition("/")[2]
+        if text := self._files.texts.get(name):
+            kind = "text/javascript" if name == self._files.script else "text/css"
+            await Response(text, media_type=kind, headers=_FOR_EVER)(scope, receive, send)
+            return
+        start: Message | None = None
+        whole = b""
+
+        async def with_head(message: Message) -> None:
+            nonlocal start, whole
+            if message["type"] == "http.response.start" and _is_html(message):
+                start = message
+                return
+            if start is None:
+                await send(message)
+                return
+            whole += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            if not self._files.is_current():
+                self._files = PageFiles.read()
+            changed = self._files_named(whole)
+            headers = [pair for pair in start["headers"] if pair[0] != b"content-length"]
+            headers.append((b"content-length", str(len(changed)).encode()))
+            await send({**start, "headers": headers})
+            await send({"type": "http.response.body", "body": changed})
+
+        await self._app(scope, receive, with_head)
+
+    def _files_named(self, page: bytes) -> bytes:
+        script = f'<script src="{self._files.script}"></script>'.encode()
+        style = (
+            f'<meta name="plotly" content="{address(plotly_script())}">'
+            f'<link rel="stylesheet" href="{self._files.style}">'
+        ).encode()
+        page = page.replace(_BEFORE_MODULES, script + _BEFORE_MODULES, 1)
+        return page.replace(_AT_THE_END, style + _AT_THE_END, 1)
+
+
+def scripts() -> list[Path]:
+    """Every module but those of the page of plain files."""
+    folder = ASSETS / "js"
+    return sorted(file for file in folder.rglob("*.js") if file.relative_to(folder).parts[0] != "static")
+
+
+def stylesheets() -> list[Path]:
+    """In the order in which they hold: the page's, the shared ones, each tab's, contrast themes' last."""
+    styles = ASSETS / "css"
+    rooms = [room for room in styles.iterdir() if room.is_dir() and room.name != "static"]
+    rooms.sort(key=lambda room: (room.name != "page", room.name != "shared", room.name))
+    return [sheet for room in rooms for sheet in sorted(room.glob("*.css"))] + [styles / "forced_colors.css"]
+
+
+def _sources() -> tuple[tuple[Path, int], ...]:
+    return tuple((file, file.stat().st_mtime_ns) for file in [*scripts(), *stylesheets()])
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _is_html(message: Message) -> bool:
+    kind = dict(message["headers"]).get(b"content-type", b"")
+    return bool(kind.startswith(b"text/html"))
