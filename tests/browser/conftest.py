@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator
 
 import fake_training
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from studio import FLAGS, Hold, Server, Visit
 from synthetic_runs import synthetic
+from visitors import Visitors
 
 from cdvft_app.inspection.sources import Source
 from cdvft_app.training.jobs import warm_up
@@ -60,17 +60,22 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def contexts(browser: Browser) -> defaultdict[str, list[BrowserContext]]:
-    """Those that no test has at present, by their options; they keep what they fetched for the next."""
-    return defaultdict(list)
+def seen_in_browser() -> list[str]:
+    """Everything that no page may do, by any page since the test began."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def visitors(browser: Browser, seen_in_browser: list[str]) -> Visitors:
+    return Visitors(browser, seen_in_browser)
 
 
 @pytest.fixture
-def troubles() -> Iterator[list[str]]:
+def troubles(seen_in_browser: list[str]) -> Iterator[list[str]]:
     """Everything that no page may do; a test fails on what is left in it."""
-    seen: list[str] = []
-    yield seen
-    assert not seen, "\n".join(seen)
+    seen_in_browser.clear()
+    yield seen_in_browser
+    assert not seen_in_browser, "\n".join(seen_in_browser)
 
 
 @pytest.fixture
@@ -80,26 +85,11 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
 
 
 @pytest.fixture
-def visit(
-    server: Server,
-    browser: Browser,
-    contexts: defaultdict[str, list[BrowserContext]],
-    troubles: list[str],
-) -> Iterator[Visit]:
+def visit(server: Server, visitors: Visitors, troubles: list[str]) -> Iterator[Visit]:
     """`visit(path, **context options)`: a page of a new visitor, or in the browser of `context`.
 
     It is handed over when `ready` is seen: by default, when the Train tab may be used.
     """
-    lent: list[tuple[str, BrowserContext]] = []
-
-    def new_visitor(**options: object) -> Page:
-        free = contexts[repr(options)]
-        context = free.pop() if free else browser.new_context(**options)
-        lent.append((repr(options), context))
-        page = context.new_page()
-        everything = {"origin": server.url.rstrip("/"), "storageTypes": "all"}  # but what it fetched
-        context.new_cdp_session(page).send("Storage.clearDataForOrigin", everything)
-        return page
 
     def go(
         path: str = "",
@@ -108,17 +98,7 @@ def visit(
         **options: object,
     ) -> Page:
         size = {"width": 1280, "height": 900}
-        page = context.new_page() if context else new_visitor(**{"viewport": size, **options})
-        page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
-        page.on(
-            "request", lambda request: _outside(request.url) and troubles.append(f"outside: {request.url}")
-        )
-        page.on(
-            "console",
-            lambda said: (
-                said.type == "error" and "ERR_" not in said.text and troubles.append(f"console: {said.text}")
-            ),
-        )
+        page = context.new_page() if context else visitors.new(server.url, **{"viewport": size, **options})
         page.goto(server.url + path)
         page.locator(ready).first.wait_for(timeout=30_000)
         if page.locator("#counts").is_visible():  # the first answer to the form, which follows its filling in
@@ -126,11 +106,4 @@ def visit(
         return page
 
     yield go
-    for options, context in lent:
-        for page in context.pages:
-            page.close()
-        contexts[options].append(context)
-
-
-def _outside(url: str) -> bool:
-    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+    visitors.leave()
