@@ -7,7 +7,7 @@
 
 FROM python:3.11-slim
 
-# CDVFT's kernel is compiled on first use.
+# A checkout has no wheel's kernel: it is compiled on first use.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*

@@ -3,7 +3,7 @@
 `linear` has the functions to call; `selection` chooses among the implementations, by `timings` of this
 machine where `calibration` took them, else by `rule`; `explanation` says which and why:
 
-    native     transforms of a few tokens at a time, by a C library compiled on first use
+    native     transforms of a few tokens at a time, by a C library
     fused      the same in one Triton kernel, on CUDA devices
     chunked    the same with torch's own transforms, on any device
     merged     the dense update as scratch

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cdvft.kernels import timings
+from cdvft.kernels import native, timings
 from cdvft.kernels.linear import is_apart
 from cdvft.kernels.selection import ENGINES, select
 
@@ -47,6 +47,8 @@ class Explanation:
         parts += [f"{' and '.join(merged)} through the dense update W + alpha dW"] if merged else []
         said = "; ".join(parts)
         lines = [f"{said[0].upper()}{said[1:]}.", self.reason]
+        if self.engine == "native" and walked and not native.is_parallel():
+            lines.append("On one thread: the compiler that made the library has no OpenMP.")
         lines += [f"Not by {DESCRIPTIONS[name]}: {why}." for name, why in self.others.items()]
         return "\n".join(lines)
 

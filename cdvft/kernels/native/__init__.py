@@ -1,4 +1,4 @@
-"""The walk through the factors as one small C library, compiled on first use and kept in the user's cache.
+"""The walk through the factors as one small C library, which a wheel brings; elsewhere first use compiles it.
 
 Optional: without a C compiler, with `CDVFT_NATIVE=0`, off the CPU, or for block sizes with a prime factor
 above 7, `cdvft.kernels.chunked` does the same with torch's own transforms.
@@ -50,6 +50,12 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
     if is_in_torch_dispatch_mode():
         return "a dispatch mode of torch watches operations"
     return None if library() is not None else "there is no C compiler, or CDVFT_NATIVE is 0"
+
+
+def is_parallel() -> bool:
+    """Whether the library there is uses several threads: the compiler that made it had OpenMP."""
+    compiled = library()
+    return compiled is not None and bool(compiled.cdvft_parallel())
 
 
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:

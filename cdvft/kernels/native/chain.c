@@ -1,21 +1,19 @@
 /* y += alpha diag(a_m) C_{m-1} ... C_1 diag(a_1) x and its gradients, float32, stage by stage. */
-#include <stdlib.h>
-
 #include "stage.h"
 
 #ifdef _OPENMP
 #include <omp.h>
-int cdvft_parallel(void) { return 1; }
+EXPORTED int cdvft_parallel(void) { return 1; }
 #else
 static int omp_get_thread_num(void) { return 0; }
-int cdvft_parallel(void) { return 0; }
+EXPORTED int cdvft_parallel(void) { return 0; }
 #endif
 
 /* One call's scratch: spectra and alpha a_m, which threads share, and a part for each thread. */
 typedef struct {
     char *memory, *parts;
     float *last;
-    long widest, sums; /* longest row of blocks; what a thread sums over tokens for gradients */
+    wide widest, sums; /* longest row of blocks; what a thread sums over tokens for gradients */
     size_t part, sums_at; /* bytes of a part, and where in it the sums begin */
 } scratch;
 
@@ -26,7 +24,7 @@ static void *allocate(char **memory, size_t bytes) {
 }
 
 static int prepare(scratch *own, stage *stages, int count, const float *last, float alpha, int backward, int threads) {
-    long d_out = stages[count - 1].d_out, kept = 0, all_entries = 0;
+    wide d_out = stages[count - 1].d_out, kept = 0, all_entries = 0;
     own->widest = 0, own->sums = d_out;
     for (const stage *s = stages; s < stages + count; s++) {
         own->widest = larger(own->widest, larger(width_in(s), width_out(s)));
@@ -38,10 +36,10 @@ static int prepare(scratch *own, stage *stages, int count, const float *last, fl
     own->part = own->sums_at + (backward ? (own->sums * sizeof(float) + 63) / 64 * 64 : 0);
     size_t shared = all_entries * sizeof(complex_float) + d_out * sizeof(float) + 64 * (count + 1);
     size_t bytes = (shared + threads * own->part + 63) / 64 * 64;
-    char *memory = own->memory = aligned_alloc(64, bytes);
+    char *memory = own->memory = allocate_lines(bytes);
     if (!memory) return 0;
     own->last = allocate(&memory, d_out * sizeof(float));
-    for (long k = 0; k < d_out; k++) own->last[k] = alpha * last[k];
+    for (wide k = 0; k < d_out; k++) own->last[k] = alpha * last[k];
     for (stage *s = stages; s < stages + count; s++)
         s->spectrum = allocate(&memory, entries(s) * sizeof(complex_float));
     own->parts = memory;
@@ -51,13 +49,13 @@ static int prepare(scratch *own, stage *stages, int count, const float *last, fl
 
 /* y += alpha diag(last) C ... diag(a_1) x; x (tokens, d_in) in rows `stride` apart, y contiguous. Returns whether
    there was memory. */
-int cdvft_forward(stage *stages, int count, long tokens, const float *x, long stride, const float *last, float alpha,
-                  float *y, int threads) {
+EXPORTED int cdvft_forward(stage *stages, int count, wide tokens, const float *x, wide stride, const float *last,
+                           float alpha, float *y, int threads) {
     scratch own;
     if (!prepare(&own, stages, count, last, alpha, 0, threads)) return 0;
     const stage *top = stages + count - 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (long first = 0; first < tokens; first += TOKENS) {
+    for (wide first = 0; first < tokens; first += TOKENS) {
         int here = (int)smaller(TOKENS, tokens - first);
         complex_lanes *z = (complex_lanes *)(own.parts + omp_get_thread_num() * own.part), *u = z;
         columns rows = {x + first * stride, stride, here, 0, stages->d_in}, out = {0, 0, here, 0, top->d_out};
@@ -74,7 +72,7 @@ int cdvft_forward(stage *stages, int count, long tokens, const float *x, long st
         }
         last_pass_and_store(top, top->q1, u, &out, y + first * top->d_out, own.last, 0);
     }
-    free(own.memory);
+    free_lines(own.memory);
     return 1;
 }
 
@@ -87,17 +85,17 @@ static complex_lanes *previous(const stage *s, complex_lanes *kept) {
 
 /* Gradients of sum(grad * y), by the stages' diagonals, by `last` and by the circulants one after the other into
    `grads`; where grad_x (contiguous) is given, grad_x += that by x. Returns whether there was memory. */
-int cdvft_backward(stage *stages, int count, long tokens, const float *x, long stride, const float *last, float alpha,
-                   const float *grad, float *grad_x, float *grads, int threads) {
+EXPORTED int cdvft_backward(stage *stages, int count, wide tokens, const float *x, wide stride, const float *last,
+                            float alpha, const float *grad, float *grad_x, float *grads, int threads) {
     scratch own;
     if (!prepare(&own, stages, count, last, alpha, 1, threads)) return 0;
     const stage *top = stages + count - 1;
-    long d_in = stages->d_in, d_out = top->d_out, diagonals = 0;
+    wide d_in = stages->d_in, d_out = top->d_out, diagonals = 0;
     for (const stage *s = stages; s <= top; s++) diagonals += s->d_in;
     for (int thread = 0; thread < threads; thread++) /* even those that may never start */
         memset(own.parts + thread * own.part + own.sums_at, 0, own.sums * sizeof(float));
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (long first = 0; first < tokens; first += TOKENS) {
+    for (wide first = 0; first < tokens; first += TOKENS) {
         int here = (int)smaller(TOKENS, tokens - first);
         char *part = own.parts + omp_get_thread_num() * own.part;
         complex_lanes *other = (complex_lanes *)part, *z = other + own.widest, *u = 0, *d = 0;
@@ -132,13 +130,13 @@ int cdvft_backward(stage *stages, int count, long tokens, const float *x, long s
     }
     float *found = (float *)(own.parts + own.sums_at);
     for (int thread = 1; thread < threads; thread++)
-        for (long k = 0; k < own.sums; k++)
+        for (wide k = 0; k < own.sums; k++)
             found[k] += ((const float *)(own.parts + thread * own.part + own.sums_at))[k];
     memcpy(grads, found, diagonals * sizeof(float));
-    for (long k = 0; k < d_out; k++) grads[diagonals + k] = alpha * found[diagonals + k];
+    for (wide k = 0; k < d_out; k++) grads[diagonals + k] = alpha * found[diagonals + k];
     grads += diagonals + d_out, found += diagonals + d_out;
     for (const stage *s = stages; s <= top; grads += entries(s), found += 2 * entries(s), s++)
         circulant_gradient(s, found, (complex_lanes *)own.parts, grads);
-    free(own.memory);
+    free_lines(own.memory);
     return 1;
 }

@@ -3,6 +3,8 @@
    and leave the spectrum in digit-reversed order, which pointwise products do not mind. */
 #include <string.h>
 
+#include "platform.h"
+
 #ifdef __AVX512F__
 #define L 16
 #define LANES(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
@@ -106,11 +108,11 @@ INLINE void prefetch_lines(prefetch_range *prefetch, int lines) {
 
 /* One pass over `count` times r m elements, m apart, those from `begin` to `end` of each m: decimation in frequency
    forward, its exact reverse (up to r) inverse. */
-INLINE void pass_of(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *twiddles,
+INLINE void pass_of(int r, complex_lanes *a, wide count, wide m, wide begin, wide end, const complex_float *twiddles,
                     prefetch_range *prefetch, int direction) {
     for (; count--; a += r * m) {
         const complex_float *w = twiddles + begin * (r - 1);
-        for (long j = begin; j < end; j++, w += r - 1) {
+        for (wide j = begin; j < end; j++, w += r - 1) {
             complex_lanes v[8];
             prefetch_lines(prefetch, (r + 1) / 2);
             for (int q = 0; q < r; q++) v[q] = a[j + q * m];
@@ -124,7 +126,7 @@ INLINE void pass_of(int r, complex_lanes *a, long count, long m, long begin, lon
     }
 }
 
-INLINE void pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
+INLINE void pass(int r, complex_lanes *a, wide count, wide m, wide begin, wide end, const complex_float *w,
                  prefetch_range *prefetch, int direction) {
     switch (r) {
         case 1: break;
@@ -137,26 +139,26 @@ INLINE void pass(int r, complex_lanes *a, long count, long m, long begin, long e
     }
 }
 
-static void forward_pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
+static void forward_pass(int r, complex_lanes *a, wide count, wide m, wide begin, wide end, const complex_float *w,
                          prefetch_range *prefetch) {
     pass(r, a, count, m, begin, end, w, prefetch, FORWARD);
 }
 
-static void inverse_pass(int r, complex_lanes *a, long count, long m, long begin, long end, const complex_float *w,
+static void inverse_pass(int r, complex_lanes *a, wide count, wide m, wide begin, wide end, const complex_float *w,
                          prefetch_range *prefetch) {
     pass(r, a, count, m, begin, end, w, prefetch, INVERSE);
 }
 
-static void fft(complex_lanes *a, long n, const int *radix, const complex_float *w, prefetch_range *prefetch) {
-    for (long m, rest = n; rest > 1; w += m * (*radix++ - 1), rest = m) {
+static void fft(complex_lanes *a, wide n, const int *radix, const complex_float *w, prefetch_range *prefetch) {
+    for (wide m, rest = n; rest > 1; w += m * (*radix++ - 1), rest = m) {
         m = rest / *radix;
         forward_pass(*radix, a, n / rest, m, 0, m, w, prefetch);
     }
 }
 
-static void inverse_fft(complex_lanes *a, long n, const int *radix, const complex_float *w, prefetch_range *prefetch) {
+static void inverse_fft(complex_lanes *a, wide n, const int *radix, const complex_float *w, prefetch_range *prefetch) {
     int passes = 0;
-    long m = n;
+    wide m = n;
     for (; m > 1; passes++) m /= radix[passes], w += m * (radix[passes] - 1);
     while (passes--) {
         w -= m * (radix[passes] - 1);

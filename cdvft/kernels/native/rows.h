@@ -56,19 +56,19 @@ static float total(lanes v) {
     return sum;
 }
 
-static long smaller(long a, long b) { return a < b ? a : b; }
+static wide smaller(wide a, wide b) { return a < b ? a : b; }
 
 /* d columns of up to 2 L tokens: rows `stride` apart in memory, or where there are none, lanes. */
 typedef struct {
     const float *rows;
-    long stride;
+    wide stride;
     int tokens;
     const complex_lanes *lanes;
-    long d;
+    wide d;
 } columns;
 
 /* The rows of 2 L tokens from `first` on, none beyond `tokens` */
-static prefetch_range prefetch_of_rows(const float *rows, long stride, long first, long tokens, long d) {
+static prefetch_range prefetch_of_rows(const float *rows, wide stride, wide first, wide tokens, wide d) {
     const float *at = rows + first * stride;
     return (prefetch_range){at, first < tokens ? at + (smaller(TOKENS, tokens - first) - 1) * stride + d : at};
 }
@@ -78,11 +78,11 @@ static void prefetch_pages(prefetch_range rows) {
     for (; rows.at < rows.end; rows.at += 1024) __builtin_prefetch(rows.at, 0, 2);
 }
 
-INLINE lanes row_part(const columns *x, long t, long k) {
+INLINE lanes row_part(const columns *x, wide t, wide k) {
     return *(const unaligned_lanes *)(x->rows + t * x->stride + k);
 }
 
-static complex_lanes column(const columns *x, long k) {
+static complex_lanes column(const columns *x, wide k) {
     complex_lanes found = {{0}, {0}};
     if (k < x->d && !x->rows) return x->lanes[k];
     for (int t = 0; k < x->d && t < x->tokens; t++)
@@ -92,7 +92,7 @@ static complex_lanes column(const columns *x, long k) {
 
 /* z[k] = a[k] times column k, zero from d on, for n <= L of them from k on; where `dot` is given, first dot[k] += the
    sum over tokens of column k times z[k]. */
-INLINE void load_columns(const columns *x, long k, long n, const float *a, complex_lanes *z, float *dot) {
+INLINE void load_columns(const columns *x, wide k, wide n, const float *a, complex_lanes *z, float *dot) {
     if (n == L && k + L <= x->d && x->tokens == TOKENS) {
         lanes re[L], im[L];
         for (int l = 0; l < L; l++) re[l] = x->rows ? row_part(x, l, k) : x->lanes[k + l].re;
@@ -114,7 +114,7 @@ INLINE void load_columns(const columns *x, long k, long n, const float *a, compl
         if (dot) *(unaligned_lanes *)(dot + k) += sums(re);
     }
     else
-        for (long end = k + n; k < end; k++) {
+        for (wide end = k + n; k < end; k++) {
             complex_lanes x_k = column(x, k);
             float scale = k < x->d ? a[k] : 0;
             if (dot && k < x->d) dot[k] += total(z[k].re * x_k.re + z[k].im * x_k.im);
@@ -124,9 +124,9 @@ INLINE void load_columns(const columns *x, long k, long n, const float *a, compl
 
 /* Back to rows, n columns from k on of one half of the tokens: out[t][k] += a[k] u[k] where out is given, and
    sum[k] += x[t][k] u[k] where x has rows. */
-INLINE void store_columns(const complex_lanes *u, long k, long n, int half, const columns *x, float *out,
+INLINE void store_columns(const complex_lanes *u, wide k, wide n, int half, const columns *x, float *out,
                           const float *a, float *sum) {
-    long d = x->d, first = half * L;
+    wide d = x->d, first = half * L;
     if (n == L && k + L <= d && x->tokens == TOKENS) {
         lanes total = {0}, tile[L];
         for (int l = 0; l < L; l++) tile[l] = half ? u[k + l].im : u[k + l].re;
@@ -142,8 +142,8 @@ INLINE void store_columns(const complex_lanes *u, long k, long n, int half, cons
         }
     }
     else
-        for (long end = smaller(k + n, d); k < end; k++)
-            for (long t = first; t < smaller(first + L, x->tokens); t++) {
+        for (wide end = smaller(k + n, d); k < end; k++)
+            for (wide t = first; t < smaller(first + L, x->tokens); t++) {
                 float value = half ? u[k].im[t - L] : u[k].re[t];
                 if (x->rows) sum[k] += value * x->rows[t * x->stride + k];
                 if (out) out[t * d + k] += a[k] * value;

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cdvft.circulant import Factors
 from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference, native
-from cdvft.kernels.native import build
+from cdvft.kernels.native import build, compiler
 
 
 @pytest.fixture
@@ -55,12 +55,15 @@ def test_is_compiled_once_into_the_cache_and_loaded_from_there(
 @needs_compiler
 def test_other_flags_or_sources_make_another_library(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build.compiled()
-    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-O2"))
+    monkeypatch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-O2"))
     assert build.compiled() != first
 
 
 @needs_compiler
-def test_a_compiler_without_openmp_leaves_one_thread(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiler_without_openmp_leaves_one_thread_and_says_so(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     run = subprocess.run
 
     def without_openmp(command: list[str], **options: object) -> object:
@@ -71,7 +74,50 @@ def test_a_compiler_without_openmp_leaves_one_thread(fresh: Path, monkeypatch: p
     monkeypatch.setattr(subprocess, "run", without_openmp)
     library = build.library()
     assert library is not None and not library.cdvft_parallel()
+    assert "runs on one thread" in caplog.text and "OpenMP" in caplog.text
     assert agrees()
+
+
+@needs_compiler
+def test_what_a_wheel_brings_is_loaded_where_there_is_no_compiler(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = torch.backends.cpu.get_cpu_capability()
+    capability = here if here in compiler.INSTRUCTIONS else compiler.PLAIN
+    compiler.compile_to(fresh / compiler.file_name(capability), capability)
+    monkeypatch.setattr(compiler, "FOLDER", fresh)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    assert build.library() is not None and agrees()
+    assert not (fresh / "cdvft").exists()  # nothing was compiled into the cache
+
+
+def test_the_processor_chooses_among_a_wheel_s_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "FOLDER", tmp_path)
+    assert compiler.shipped("AVX512") is None  # a checkout, or a wheel for any platform
+    for capability in compiler.INSTRUCTIONS:
+        (tmp_path / compiler.file_name(capability)).touch()
+    found = {name: compiler.shipped(name) for name in ("AVX512", "AVX2", "DEFAULT", "SVE256")}
+    suffix = compiler.SUFFIX
+    assert {name: file and file.name for name, file in found.items()} == {
+        "AVX512": f"chain-avx512{suffix}",
+        "AVX2": f"chain-avx2{suffix}",
+        "DEFAULT": f"chain-default{suffix}",
+        "SVE256": f"chain-default{suffix}",  # of arm64: the plain code has what its vectors need
+    }
+
+
+@needs_compiler
+def test_a_wheel_s_library_that_does_not_load_is_compiled_here(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = fresh / "foreign.so"
+    foreign.write_bytes(b"for another system")
+    monkeypatch.setattr(compiler, "shipped", lambda _: foreign)
+    assert build.library() is not None and agrees()
+    assert list((fresh / "cdvft").iterdir())
 
 
 OBSTACLES = ["no compiler", "broken compiler", "misquoted CC", "read-only cache", "no home", "switched off"]

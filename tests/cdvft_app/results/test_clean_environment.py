@@ -8,10 +8,12 @@ are linked from the environment of the tests. Nothing else is there.
 from __future__ import annotations
 
 import json
+import platform
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 from importlib import metadata
 from pathlib import Path
@@ -142,7 +144,7 @@ def test_the_adapters_of_every_offline_recipe_answer_as_in_the_app(exported, pyt
         torch.testing.assert_close(torch.tensor(said[name]), logits, rtol=0, atol=2e-5, msg=name)
 
 
-def test_pip_installs_from_source_what_wakes_it_with_peft(python, tmp_path):
+def test_pip_installs_from_source_what_wakes_it_with_peft_and_the_kernel(python, tmp_path):
     source = tmp_path / "source"  # a build leaves folders beside what it builds
     source.mkdir()
     for name in ("cdvft", "cdvft_app"):
@@ -155,3 +157,13 @@ def test_pip_installs_from_source_what_wakes_it_with_peft(python, tmp_path):
     command = [str(python), "-I", "-c", KNOWN, str(recorded.FOLDER / "recorded-cdvft")]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.stdout.split(), ended.returncode) == (["CDVFT"], 0), ended.stderr[-1500:]
+    # A kernel for each kind of this processor's instructions, that of the wheel, with no compiler in reach.
+    assert built.name.endswith(f"-py3-none-{re.sub('[-.]', '_', sysconfig.get_platform())}.whl")
+    command = [str(python), "-I", str(ROOT / "tests" / "cdvft" / "kernels" / "installed_kernel.py")]
+    alone = {"PATH": "", "HOME": str(tmp_path)}
+    ended = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-1500:]
+    loaded = [Path(line) for line in ended.stdout.splitlines()]
+    assert len(loaded) > 1 or platform.machine() != "x86_64"
+    assert {file.parent for file in loaded} == {Path(*loaded[0].parts[: loaded[0].parts.index("native") + 1])}
+    assert all(file.is_relative_to(python.parents[1]) for file in loaded) and not ended.stderr
