@@ -1,12 +1,13 @@
 """Vary every method's settings on offline recipes, and write down what came out.
 
-    python -m benchmarks.record_sweep [--recipes sentiment mnist addresses] [--seeds 0 1 2]
+    python -m benchmarks.record_sweep [--recipes sentiment mnist addresses] [--seeds 0 1 ...]
 
 The grid: CDVFT m 2, 3, 4 by p 384, 128, 48; LoRA r 2, 8, 32; FourierFT n 250, 1000, 4000; C3A b 384, 128,
-48; the head alone and full fine-tuning; each at 0.3, 1 and 3 times the recipe's learning rate for the method.
-Of `addresses`, whose layers are 576 x 576 and 192 x 576: p 192, 64, 16, and CDVFT, LoRA and FourierFT alone.
-All of seed 0 comes first, then all of seed 1, then of seed 2, so that what was cut off is a whole smaller
-sweep. The budget is small (see BUDGETS). Only metrics are kept: of a shared machine seconds mean nothing.
+48; the head alone and full fine-tuning; each at 0.3, 1 and 3 times the recipe's learning rate for the method;
+seeds 0, 1, 2. Of `addresses`, whose layers are 576 x 576 and 192 x 576: CDVFT m 2, 3 by p 192, 64, 16, LoRA
+and FourierFT as they are, at the same multiples; seed 0.
+All of seed 0 comes first, then all of seed 1, and so on, so that what was cut off is a whole smaller sweep.
+The budget is small (see BUDGETS). Only metrics are kept: of a shared machine seconds mean nothing.
 
 Writes benchmarks/results/sweep_RECIPE.json after every run; run again to go on where it was cut off. Two
 processes may record one recipe each. `--publish` makes assets/recorded_sweep.json for the page of those that
@@ -34,22 +35,27 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "mnist": {"train_examples": 300, "evaluation_examples": 500, "epochs": 2.0},
     "addresses": {"train_examples": 200, "evaluation_examples": 96, "epochs": 1.0},
 }
-ADAPTERS = ("cdvft", "lora", "fourierft")
-METHODS = dict.fromkeys(BUDGETS, (*ADAPTERS, "c3a", "head", "full")) | {"addresses": ADAPTERS}
-BLOCKS = dict.fromkeys(BUDGETS, (384, 128, 48)) | {"addresses": (192, 64, 16)}
-"""Of CDVFT and C3A: whole numbers of them fill every layer."""
+_ALL = ("cdvft", "lora", "fourierft", "c3a", "head", "full")
+METHODS = {"sentiment": _ALL, "mnist": _ALL, "addresses": ("cdvft", "lora", "fourierft")}
+_SIZES = {
+    "m": (2, 3, 4),
+    "block_size": (384, 128, 48),
+    "lora_r": (2, 8, 32),
+    "fourierft_n": (250, 1000, 4000),
+    "c3a_block_size": (384, 128, 48),
+}
+SIZES = {"sentiment": _SIZES, "mnist": _SIZES, "addresses": {"m": (2, 3), "block_size": (192, 64, 16)}}
+"""What is varied beside the rate. Blocks of CDVFT and C3A: whole numbers of them fill every layer."""
+SEEDS = {"sentiment": (0, 1, 2), "mnist": (0, 1, 2), "addresses": (0,)}
 
 
-def grid(recipe: str, seeds: tuple[int, ...] = (0, 1, 2)) -> SweepRequest:
+def grid(recipe: str, seeds: tuple[int, ...] = ()) -> SweepRequest:
+    """All runs of a recipe, with its own seeds or those named."""
     return SweepRequest(
         base=RaceRequest(recipe=recipe, methods=METHODS[recipe], **BUDGETS[recipe]),
-        m=(2, 3, 4),
-        block_size=BLOCKS[recipe],
-        lora_r=(2, 8, 32),
-        fourierft_n=(250, 1000, 4000),
-        c3a_block_size=BLOCKS[recipe],
+        **SIZES[recipe],
         learning_rates=(0.3, 1, 3),
-        seeds=seeds,
+        seeds=seeds or SEEDS[recipe],
     )
 
 
@@ -166,7 +172,7 @@ def _origin(train_examples: int, evaluation_examples: int, epochs: float) -> str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--recipes", nargs="+", choices=tuple(BUDGETS), default=("sentiment", "mnist"))
-    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    parser.add_argument("--seeds", nargs="+", type=int, default=())
     parser.add_argument("--publish", action="store_true", help="record nothing, write what the page shows")
     chosen = parser.parse_args()
     if chosen.publish:

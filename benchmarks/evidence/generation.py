@@ -10,6 +10,7 @@ from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_
 from cdvft_app.judging import words
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form_address
 
 RECIPE = "addresses"
@@ -59,8 +60,7 @@ def writing() -> EvidenceFigure:
             "means all of them right. A point is a seed, the dash their mean.",
             *words.sentences(verdicts),
             *baselines(untrained),
-            "Not recorded: a sweep of m, p and rate (python -m benchmarks.record_sweep --recipes addresses), "
-            "free text, models of 1 to 8 billion weights.",
+            not_recorded(),
         ],
         "columns": ["Method", "Seed", "Exact match", "Parameters", "Steps"],
         "rows": [
@@ -72,6 +72,14 @@ def writing() -> EvidenceFigure:
         "command": "python -m benchmarks.default_race --recipes addresses",
         "again": [(form_address.query(first), "The race, seed 0")],
     }  # fmt: skip
+
+
+def not_recorded() -> str:
+    sweep = "a sweep of m, p and rate (python -m benchmarks.record_sweep --recipes addresses), "
+    return (
+        f"Not recorded: {'' if RECIPE in recorded.sweeps() else sweep}"
+        "free text, models of 1 to 8 billion weights."
+    )
 
 
 def baselines(untrained: dict[str, Any]) -> list[str]:

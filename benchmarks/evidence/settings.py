@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y
@@ -83,7 +84,7 @@ def settings_that_matter() -> EvidenceFigure:
             data,
             axis("points", rangemode="tozero"),
             {"autorange": "reversed", "ticks": ""},
-            annotations=[name_of_y("○ text  □ images")],
+            annotations=[name_of_y(legend(recorded.sweeps()))],
         ),
         "label": "By how much each setting of CDVFT moves the score",
         "methods": ["cdvft"],
@@ -94,6 +95,12 @@ def settings_that_matter() -> EvidenceFigure:
         "command": "python -m benchmarks.record_sweep, then --publish",
         "again": again,
     }
+
+
+def legend(recipes: Iterable[str]) -> str:
+    """What the marks mean, of the sweeps that are recorded."""
+    signs = {"circle": "○", "square": "□", "diamond": "◇"}
+    return "  ".join(f"{signs[mark]} {kind}" for kind, mark in map(KINDS.__getitem__, recipes))
 
 
 def name_of(dimension: str) -> str:

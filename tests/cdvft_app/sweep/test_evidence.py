@@ -16,6 +16,7 @@ from cdvft_app.judging import recorded_races
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
 from cdvft_app.judging.words import result
 from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form, form_address
 
 ROOT = Path(__file__).parents[3]
@@ -107,8 +108,18 @@ def test_nothing_is_said_to_matter_where_no_verdict_is() -> None:
     assert settings.shown({}) == "None is shown to matter."
 
 
-def test_what_was_not_recorded_is_said_with_its_command() -> None:
-    assert (
-        generation.RECIPE in " ".join(FIGURES["settings"]["behind"]) or len(FIGURES["settings"]["again"]) == 3
-    )
-    assert any("--recipes addresses" in text for text in FIGURES["generation"]["behind"])
+def test_what_was_not_recorded_is_said_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = "python -m benchmarks.record_sweep --recipes addresses"
+    kept = recorded.sweeps()
+    without = {key: one for key, one in kept.items() if key != "addresses"}
+    for sweeps, said in ((without, True), ({**without, "addresses": without["mnist"]}, False)):
+        monkeypatch.setattr(recorded, "sweeps", lambda sweeps=sweeps: sweeps)
+        assert (asked in generation.not_recorded()) == said
+        assert "models of 1 to 8 billion" in generation.not_recorded()
+    settings_say = " ".join(FIGURES["settings"]["behind"])
+    assert (asked in settings_say) == ("addresses" not in kept)
+
+
+def test_marks_are_explained_of_the_sweeps_there_are() -> None:
+    assert settings.legend(["sentiment", "mnist"]) == "○ text  □ images"
+    assert settings.legend(["sentiment", "mnist", "addresses"]).endswith("◇ generation")
