@@ -67,9 +67,9 @@ class Snapshot:
 class Answers:
     """What the model writes to the same prompts as training goes on; all in the order of the prompts.
 
-    `right` are the right answers where they are known, `wrong` the fields that an answer has otherwise.
-    `tokens` are an answer's pieces, each with the probability that the model gave it. `own` says that the
-    last prompt is the visitor's.
+    `right` are the right answers where they are known, `wrong` the fields that an answer has otherwise; ""
+    among them: all of it is wrong. `tokens` are an answer's pieces, each with the probability that the model
+    gave it. `own` says that the last prompt is the visitor's.
     """
 
     step: int

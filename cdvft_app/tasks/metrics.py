@@ -10,6 +10,9 @@ import numpy as np
 from cdvft_app.catalog.entries import DatasetEntry, Metric
 from cdvft_app.catalog.fields import read_fields, same
 
+WHOLE = ""
+"""In place of a field's name: all of an answer."""
+
 
 def measure(metric: Metric, logits: Any, labels: Any) -> float:
     """A metric of logits (N, classes) against labels (N); "pearson" is of outputs (N, 1) and real labels.
@@ -105,3 +108,14 @@ def wrong_fields(predicted: str, expected: str, fields: Sequence[str]) -> tuple[
     """The fields that an answer has otherwise than the right one: another value, missing, or too many."""
     found, right = read_fields(predicted, fields), read_fields(expected, fields)
     return tuple(name for name in fields if same(found.get(name, "")) != same(right.get(name, "")))
+
+
+def wrong_parts(predicted: str, expected: str, dataset: DatasetEntry) -> tuple[str, ...]:
+    """What of an answer is to be marked as wrong: fields; of a text that is right or wrong in whole, `WHOLE`.
+
+    Nothing of free text, whose answers are more or less alike.
+    """
+    if dataset.fields:
+        return wrong_fields(predicted, expected, dataset.fields)
+    must_match = dataset.metric == "exact_match"
+    return (WHOLE,) if must_match and not _exact([predicted], [expected], dataset)[0] else ()

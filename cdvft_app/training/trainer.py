@@ -197,7 +197,7 @@ class _Run:
     def _answer(self) -> Answers | None:
         """What the model writes to the watched prompts now; None for a task that does not write."""
         step, seconds = self.trainer.state.global_step, self.clock.seconds
-        return watching.answers(self.task, self.watched, self.plan.dataset.fields, step, seconds)
+        return watching.answers(self.task, self.watched, self.plan.dataset, step, seconds)
 
     def restore(self) -> Path | None:
         """Restore step, clock and losses of the last whole checkpoint, and remove later snapshots."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.events import Answers
 from cdvft_app.tasks.base import Task, Watched
-from cdvft_app.tasks.metrics import wrong_fields
+from cdvft_app.tasks.metrics import wrong_parts
 
 
-def answers(task: Task, watched: Watched, fields: Sequence[str], step: int, seconds: float) -> Answers | None:
-    """All prompts answered at once, None where there are none; `fields` are the names in an answer."""
+def answers(task: Task, watched: Watched, dataset: DatasetEntry, step: int, seconds: float) -> Answers | None:
+    """All prompts answered at once, None where there are none."""
     if not watched.prompts:
         return None
     predictions = task.predict(watched.prompts)
@@ -22,7 +21,7 @@ def answers(task: Task, watched: Watched, fields: Sequence[str], step: int, seco
         answers=texts,
         right=watched.right,
         wrong=tuple(
-            () if right is None else wrong_fields(text, right, fields)
+            () if right is None else wrong_parts(text, right, dataset)
             for text, right in zip(texts, watched.right, strict=True)
         ),
         tokens=tuple(one.tokens for one in predictions),

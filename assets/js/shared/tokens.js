@@ -1,4 +1,4 @@
-// An answer as a model wrote it: each piece the darker, the less sure the model was of it; wrong fields marked.
+// An answer as a model wrote it: each piece the darker, the less sure the model was of it; what is wrong is marked.
 
 import { h } from "./dom.js";
 
@@ -41,16 +41,16 @@ export function fieldOf(line) {
 /**
  * @param {string} text
  * @param {Piece[]} pieces
- * @param {string[]} wrong names of fields that differ from the right ones
+ * @param {string[]} wrong names of fields that differ from the right ones; "" for the whole answer
  */
 export function written(text, pieces = [], wrong = []) {
   const told = lines(text, pieces);
-  const missing = wrong.filter((name) => !told.some((line) => fieldOf(line) === name));
+  const missing = wrong.filter((name) => name && !told.some((line) => fieldOf(line) === name));
   return h(
     "span",
     { class: "written-answer" },
     told.map((line) => {
-      const isWrong = wrong.includes(fieldOf(line));
+      const isWrong = wrong.includes("") || wrong.includes(fieldOf(line));
       return h(
         "span",
         { class: isWrong ? "line wrong" : "line" },
@@ -67,7 +67,7 @@ export function written(text, pieces = [], wrong = []) {
 }
 
 /**
- * What the shades mean; `wrong`: and the mark under a field.
+ * What the shades mean; `wrong`: and the mark under what is wrong.
  * @param {boolean} wrong
  */
 export function legend(wrong) {
@@ -82,6 +82,6 @@ export function legend(wrong) {
     sample(0.5, "half"),
     " ",
     sample(1, "unsure"),
-    wrong ? [" · ", h("span", { class: "wrong" }, "a wrong field")] : null,
+    wrong ? [" · ", h("span", { class: "wrong" }, "wrong")] : null,
   );
 }
