@@ -1,6 +1,6 @@
 """Find every method's learning rate by the same search, and write all tries down.
 
-    python -m benchmarks.learning_rates [--recipes sentiment mnist addresses] [--methods cdvft lora ...]
+    python -m benchmarks.learning_rates [--recipes sentiment mnist addresses sql] [--methods cdvft lora ...]
 
 The head's rate comes first, from four tries with the head alone; every method then trains the head at the
 winner's rate. Each method has seven tries of its own rate: four, about three times apart, around its usual
@@ -10,9 +10,9 @@ says and is judged on rows of the training split that it did not train on: the r
 are never looked at, and the seeds are none of those that are reported. CDVFT's other starts, and FourierFT's
 from normal coefficients (PEFT's default, where the app starts it at zero), are searched in the same way.
 
-Of `addresses` every method has five tries, with the first seed alone, judged by the loss of the right answers
-to the data's 48 validation rows: their exact match, which is written down too, moves by 7 points by chance.
-There is no head.
+Of `addresses` every method has five tries, of `sql` four, with the first seed alone, judged by the loss of
+the right answers to the data's 48 validation rows: their exact match, which is written down too, moves by 7
+points by chance. There is no head.
 
 Writes benchmarks/results/learning_rates.json after every try; run again to go on where it was cut off.
 """
@@ -36,10 +36,10 @@ from benchmarks.machine import Machine, machines
 
 RESULTS = Path(__file__).parent / "results" / "learning_rates.json"
 SEEDS = (1234, 1235)
-VALIDATION_EXAMPLES = {"sentiment": 1024, "mnist": 500, "addresses": 48}
-OWN_VALIDATION_SPLIT = {"addresses": "validation"}
+VALIDATION_EXAMPLES = {"sentiment": 1024, "mnist": 500, "addresses": 48, "sql": 48}
+OWN_VALIDATION_SPLIT = {"addresses": "validation", "sql": "validation"}
 """Where the data has rows for this; else rows of the training split are held out."""
-JUDGED_BY_LOSS = ("addresses",)
+JUDGED_BY_LOSS = ("addresses", "sql")
 
 RATES: dict[str, dict[str, tuple[float, ...]]] = {
     "sentiment": {
@@ -62,6 +62,11 @@ RATES: dict[str, dict[str, tuple[float, ...]]] = {
         "cdvft": (3e-3, 1e-2, 3e-2, 1e-1),
         "lora": (1e-3, 3e-3, 1e-2, 3e-2),
         "fourierft": (1e-2, 3e-2, 1e-1, 3e-1),
+    },
+    "sql": {
+        "cdvft": (1e-2, 3e-2, 1e-1),
+        "lora": (3e-3, 1e-2, 3e-2),
+        "fourierft": (3e-2, 1e-1, 3e-1),
     },
 }
 Try = dict[str, Any]
@@ -244,7 +249,7 @@ def write(tries: list[Try], ran_on: list[Machine]) -> None:
     text = {
         "command": "python -m benchmarks.learning_rates",
         "judged_on": f"rows of the training split that were not trained on, seeds {SEEDS}; "
-        f"addresses by its validation rows' loss, seed {SEEDS[0]}",
+        f"{' and '.join(JUDGED_BY_LOSS)} by their validation rows' loss, seed {SEEDS[0]}",
         "validation_examples": VALIDATION_EXAMPLES,
         "machines": ran_on,
         "best": winners,

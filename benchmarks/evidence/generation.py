@@ -14,64 +14,96 @@ from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form_address
 
 RECIPE = "addresses"
+TOLD = {
+    "addresses": (
+        "Addresses: SmolLM2-135M writes number, street, unit, city, state and zip of held-out ones; right "
+        "means all of them right."
+    ),
+    "sql": "SQL: it writes the query for a held-out question about a table; right means all of it right.",
+}
+"""What is learned, by recipe; drawn are those that are recorded."""
+SIGNS = {"addresses": ("●", ""), "sql": ("○", "-open")}
+"""The mark that stands for a recipe, and what it adds to the name of a method's marker."""
 
 
 def writing() -> EvidenceFigure:
-    """Each seed's share of addresses without a mistake, for each method."""
-    record, runs = races.record(), races.recorded_runs(RECIPE)
-    verdicts = races.family_of_race(RECIPE).against("cdvft")
-    data = []
-    for method in races.ADAPTERS:
-        scores = [100 * run["metric"] for run in runs if run["method"] == method]
-        title = METHODS[method].title
-        data.append(
-            of_method(
-                method,
-                [title] * len(scores),
-                scores,
-                "markers",
-                hovertemplate=f"{title}: %{{y:.1f}} %<extra></extra>",
-                cliponaxis=False,
-            )
-        )
-        data.append(
-            {
-                "type": "scatter", "mode": "markers", "x": [title], "y": [mean(scores)],
-                "marker": {"symbol": "line-ew-open", "size": 34, "color": "var(--ink)"},
-                "hovertemplate": f"{title}, mean of seeds: %{{y:.1f}} %<extra></extra>",
-            }
-        )  # fmt: skip
-    untrained = read("untrained_addresses.json")
-    first = [races.settings_of_run(run) for run in runs if run["seed"] == 0]
+    """Each seed's share of answers without a mistake, for each method."""
+    record = races.record()
+    recipes = [recipe for recipe in TOLD if races.recorded_runs(recipe)]
+    runs = [run for recipe in recipes for run in races.recorded_runs(recipe)]
+    verdicts = {recipe: races.family_of_race(recipe).against("cdvft") for recipe in recipes}
+    said = [text for recipe in recipes for text in said_of(recipe, verdicts[recipe])]
     return {
         "key": "generation",
         "doubt": "Does it write?",
-        "answer": words.result(verdicts[0]),
-        "figure": figure(
-            data,
-            {"type": "category", "range": [-0.5, 2.5]},
-            axis("", range=[0, 100]),
-            annotations=[name_of_y("right, %")],
-        ),
-        "label": "Share of held-out addresses without a mistake, each seed of each method",
+        "answer": words.result(verdicts[RECIPE][0]),
+        "figure": drawn(recipes),
+        "label": "Share of held-out answers without a mistake, each seed of each method",
         "methods": list(races.ADAPTERS),
-        "behind": [
-            "SmolLM2-135M writes number, street, unit, city, state and zip of held-out addresses; right "
-            "means all of them right. A point is a seed, the dash their mean.",
-            *words.sentences(verdicts),
-            *baselines(untrained),
-            not_recorded(),
-        ],
-        "columns": ["Method", "Seed", "Exact match", "Parameters", "Steps"],
+        "behind": list(dict.fromkeys(["A point is a seed, the dash their mean.", *said, not_recorded()])),
+        "columns": ["Recipe", "Method", "Seed", "Exact match", "Parameters", "Steps"],
         "rows": [
-            [METHODS[run["method"]].title, run["seed"], round(run["metric"], 4), run["trainable_parameters"],
-             run["steps"]]
+            [run["recipe"], METHODS[run["method"]].title, run["seed"], round(run["metric"], 4),
+             run["trainable_parameters"], run["steps"]]
             for run in runs
         ],
         "source": "; ".join(of_machine(one, "Recorded on") for one in record["machines"][-1:]),
-        "command": "python -m benchmarks.default_race --recipes addresses",
-        "again": [(form_address.query(first), "The race, seed 0")],
+        "command": f"python -m benchmarks.default_race --recipes {' '.join(recipes)}",
+        "again": [(again(recipe), f"The race of {recipe}, seed 0") for recipe in recipes],
     }  # fmt: skip
+
+
+def again(recipe: str) -> str:
+    """The form for the recipe's race of the first seed."""
+    return form_address.query(
+        [races.settings_of_run(run) for run in races.recorded_runs(recipe) if run["seed"] == 0]
+    )
+
+
+def drawn(recipes: list[str]) -> dict[str, Any]:
+    """The methods side by side; of each the recipes side by side."""
+    count = len(races.ADAPTERS)
+    signs = "".join(f"  {SIGNS[recipe][0]} {recipe}" for recipe in recipes) if len(recipes) > 1 else ""
+    middle = (len(recipes) - 1) / 2
+    return figure(
+        [one for place, recipe in enumerate(recipes) for one in traces(recipe, place - middle)],
+        {
+            "type": "linear",
+            "range": [-0.5, count - 0.5],
+            "tickvals": list(range(count)),
+            "ticktext": [METHODS[method].title for method in races.ADAPTERS],
+        },
+        axis("", range=[0, 100]),
+        annotations=[name_of_y(f"right, %{signs}")],
+    )
+
+
+def traces(recipe: str, shift: float) -> list[dict[str, Any]]:
+    """Of each method the seeds of a recipe and their mean, `shift` places beside the method's own."""
+    runs = races.recorded_runs(recipe)
+    found = []
+    for place, method in enumerate(races.ADAPTERS):
+        scores = [100 * run["metric"] for run in runs if run["method"] == method]
+        x, name = place + 0.3 * shift, f"{METHODS[method].title}, {recipe}"
+        own = of_method(
+            method, [x] * len(scores), scores, "markers",
+            hovertemplate=f"{name}: %{{y:.1f}} %<extra></extra>", cliponaxis=False,
+        )  # fmt: skip
+        own["marker"]["symbol"] += SIGNS[recipe][1]
+        found += [
+            own,
+            {
+                "type": "scatter", "mode": "markers", "x": [x], "y": [mean(scores)],
+                "marker": {"symbol": "line-ew-open", "size": 24, "color": "var(--ink)"},
+                "hovertemplate": f"{name}, mean of seeds: %{{y:.1f}} %<extra></extra>",
+            },
+        ]  # fmt: skip
+    return found
+
+
+def said_of(recipe: str, verdicts: list[Any]) -> list[str]:
+    """What is learned, the judge's sentences, and what the model reaches without training."""
+    return [TOLD[recipe], *words.sentences(verdicts), baselines(read(f"untrained_{recipe}.json"))]
 
 
 def not_recorded() -> str:
@@ -82,8 +114,8 @@ def not_recorded() -> str:
     )
 
 
-def baselines(untrained: dict[str, Any]) -> list[str]:
+def baselines(untrained: dict[str, Any]) -> str:
     told, shown = (100 * untrained[key]["exact_match"] for key in ("told", "shown"))
-    return [
+    return (
         f"Without training: {told:.0f} % when told the same, {shown:.1f} % with three examples in the prompt."
-    ]
+    )

@@ -29,7 +29,7 @@ def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop)
     if entry.source == "sklearn":
         return _read_digits(entry)
     if entry.source == "assets":
-        return ASSETS_READERS[entry.location](entry)
+        return _read_answers(entry)
     if entry.own:
         return _read_own(entry, progress)
     source = files_of(entry, progress, should_stop)
@@ -77,19 +77,22 @@ def _read_reviews(entry: DatasetEntry, folder: Path) -> Pools:
     return Pools(Pool(lambda places: [rows[place]["text"] for place in places], labels), None, entry.labels)
 
 
-def _read_addresses(entry: DatasetEntry) -> Pools:
+def _read_answers(entry: DatasetEntry) -> Pools:
     lines = (ASSETS / entry.location / "rows.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
+    (prompt,) = entry.text_columns
+
+    def answer(row: dict[str, str]) -> str:
+        return row[entry.label_column] if entry.label_column else answer_lines(row, entry.fields)
 
     def pool(split: str) -> Pool:
         of_split = [row for row in rows if row["split"] == split]
-        answers = np.array([answer_lines(row, entry.fields) for row in of_split], dtype=object)
-        return Pool(lambda places: [of_split[place]["address"] for place in places], answers)
+        answers = np.array([answer(row) for row in of_split], dtype=object)
+        return Pool(lambda places: [of_split[place][prompt] for place in places], answers)
 
     return Pools(pool(entry.train_split), pool(entry.evaluation_split or "test"), ())
 
 
-ASSETS_READERS: dict[str, Callable[[DatasetEntry], Pools]] = {"us_addresses": _read_addresses}
 MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], Pools]] = {
     "rotten_tomatoes": _read_reviews,
     "mnist": _read_mnist,

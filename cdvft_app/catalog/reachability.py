@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
 STATUS_KEPT = 60.0  # seconds
-OFFLINE_RECIPES = "The recipes sentiment, mnist, digits and addresses need no hub."
+OFFLINE_RECIPES = "The recipes sentiment, mnist, digits, addresses and sql need no hub."
 
 # A child process is asked, because it can be killed wherever it hangs.
 _ASK = """

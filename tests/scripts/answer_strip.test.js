@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { answersAt, snapshots } from "../../assets/js/train/answer_strip.js";
-import { fieldOf, lines } from "../../assets/js/shared/tokens.js";
+import { fieldOf, isWrong, lines } from "../../assets/js/shared/tokens.js";
 import { fieldNames, pace } from "../../assets/js/use/write.js";
 import { RunModel } from "../../assets/js/train/run_model.js";
 
@@ -81,6 +81,15 @@ test("the field of a line is what stands before its colon", () => {
     "city",
   );
   assert.equal(fieldOf([["Sure, here it is", 1]]), "");
+});
+
+test("a line is marked by its field, or because all of the answer is wrong", () => {
+  /** @type {[string, number][]} */
+  const line = [["city: Ames", 1]];
+  assert.equal(isWrong(line, ["zip"]), false);
+  assert.equal(isWrong(line, ["zip", "city"]), true);
+  assert.equal(isWrong([["SELECT t WHERE at = '10:00'", 1]], [""]), true);
+  assert.equal(isWrong([["Sure, here it is", 1]], []), false);
 });
 
 test("a column says how many tokens, and how fast", () => {

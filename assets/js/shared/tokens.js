@@ -39,6 +39,13 @@ export function fieldOf(line) {
 }
 
 /**
+ * Whether a line is to be marked.
+ * @param {[string, number | null][]} line
+ * @param {string[]} wrong names of fields; "" for the whole answer
+ */
+export const isWrong = (line, wrong) => wrong.includes("") || wrong.includes(fieldOf(line));
+
+/**
  * @param {string} text
  * @param {Piece[]} pieces
  * @param {string[]} wrong names of fields that differ from the right ones; "" for the whole answer
@@ -50,16 +57,16 @@ export function written(text, pieces = [], wrong = []) {
     "span",
     { class: "written-answer" },
     told.map((line) => {
-      const isWrong = wrong.includes("") || wrong.includes(fieldOf(line));
+      const marked = isWrong(line, wrong);
       return h(
         "span",
-        { class: isWrong ? "line wrong" : "line" },
+        { class: marked ? "line wrong" : "line" },
         line.map(([part, share]) =>
           share === null
             ? part
             : h("span", { class: "token", style: `--doubt:${1 - share}`, title: percent(share) }, part),
         ),
-        isWrong ? h("span", { class: "hidden-text" }, " (wrong)") : null,
+        marked ? h("span", { class: "hidden-text" }, " (wrong)") : null,
       );
     }),
     missing.length ? h("span", { class: "line missing" }, `missing: ${missing.join(", ")}`) : null,

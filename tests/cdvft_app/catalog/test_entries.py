@@ -151,6 +151,7 @@ def test_the_offline_recipes_come_first() -> None:
         "mnist",
         "digits",
         "addresses",
+        "sql",
     }
 
 
