@@ -70,3 +70,8 @@ def test_no_two_test_files_share_a_name():
     """Test folders are no packages, so pytest refuses to collect two files of one name."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def test_no_test_file_is_longer_than_a_source_may_be():
+    lines = {path.name: path.read_text().count("\n") for path in (ROOT / "tests").rglob("*.py")}
+    assert {name: count for name, count in lines.items() if count > LINES} == {}

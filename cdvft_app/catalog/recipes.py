@@ -58,118 +58,94 @@ _RACED = (
 )
 
 
-def _offline(
+def _recipe(
     *,
     key: str,
-    title: str,
     model: str,
     dataset: str,
-    train_examples: int,
+    epochs: float,
+    batch_size: int,
     evaluation_examples: int,
+    expected: Expected,
+    offline: bool = False,
+    title: str | None = None,
+    train_examples: int | None = None,
     max_length: int | None = None,
     image_size: int | None = None,
-    batch_size: int = 16,
-    epochs: float = 2.0,
-    learning_rates: Mapping[str, float],
-    expected: Expected,
+    learning_rates: Mapping[str, float] = _USUAL_RATES,
+    **large: Any,
 ) -> Recipe:
+    """With what follows from its model and dataset; `large` is what a large model needs to fit."""
     return Recipe(
         key=key,
-        title=title,
+        title=title or f"{DATASETS[dataset].title} with {MODELS[model].title}",
         model=model,
         dataset=dataset,
         kind=MODELS[model].kind,
-        offline=True,
+        offline=offline,
         targets=MODELS[model].default_targets,
         epochs=epochs,
         batch_size=batch_size,
-        train_examples=train_examples,
+        train_examples=train_examples or DATASETS[dataset].examples or 0,
         evaluation_examples=evaluation_examples,
         max_length=max_length,
         image_size=image_size,
         learning_rates=learning_rates,
         expected=expected,
+        **large,
     )
+
+
+def _offline(*, batch_size: int = 16, epochs: float = 2.0, **more: Any) -> Recipe:
+    return _recipe(offline=True, batch_size=batch_size, epochs=epochs, **more)
 
 
 def _glue(
     *, key: str, epochs: float, evaluation_examples: int, seconds_cpu2: float, max_length: int = 128
 ) -> Recipe:
-    return Recipe(
+    return _recipe(
         key=key,
-        title=f"{DATASETS[key].title} with RoBERTa-base",
         model="roberta_base",
         dataset=key,
-        kind="text",
-        offline=False,
-        targets=MODELS["roberta_base"].default_targets,
         epochs=epochs,
         batch_size=32,
-        train_examples=DATASETS[key].examples or 0,
         evaluation_examples=evaluation_examples,
         max_length=max_length,
-        image_size=None,
-        learning_rates=_USUAL_RATES,
         expected=Expected(seconds_cpu2=seconds_cpu2, at_most=True, paper=_PAPER_GLUE, source=_TIMED),
     )
 
 
 def _images(*, key: str, model: str, epochs: float, evaluation_examples: int, seconds_cpu2: float) -> Recipe:
-    return Recipe(
+    return _recipe(
         key=key,
-        title=f"{DATASETS[key].title} with {MODELS[model].title}",
         model=model,
         dataset=key,
-        kind="image",
-        offline=False,
-        targets=MODELS[model].default_targets,
         epochs=epochs,
         batch_size=32,
-        train_examples=DATASETS[key].examples or 0,
         evaluation_examples=evaluation_examples,
-        max_length=None,
         image_size=224,
-        learning_rates=_USUAL_RATES,
         expected=Expected(seconds_cpu2=seconds_cpu2, source=_TIMED),
     )
 
 
 def _written(
     *,
-    key: str,
-    model: str,
-    dataset: str,
-    train_examples: int,
-    evaluation_examples: int,
-    max_length: int,
-    batch_size: int,
     gradient_accumulation: int | None = None,
     bits: Literal[4, 8] | None = None,
+    **more: Any,
 ) -> Recipe:
     """A language model of the hub: one pass over so many examples, in bfloat16, activations computed twice.
 
     MetaMathQA's are those of PEFT's comparison of methods: 5,000 steps of 4, 768 tokens.
     """
-    return Recipe(
-        key=key,
-        title=f"{DATASETS[dataset].title} with {MODELS[model].title}",
-        model=model,
-        dataset=dataset,
-        kind="generation",
-        offline=False,
-        targets=MODELS[model].default_targets,
+    return _recipe(
         epochs=1.0,
-        batch_size=batch_size,
-        train_examples=train_examples,
-        evaluation_examples=evaluation_examples,
-        max_length=max_length,
-        image_size=None,
-        learning_rates=_USUAL_RATES,
         expected=Expected(source="not run here"),
         bits=bits,
         gradient_checkpointing=True,
         gradient_accumulation=gradient_accumulation,
         precision="bfloat16",
+        **more,
     )
 
 

@@ -38,7 +38,11 @@ class Visitors:
         return window.page
 
     def leave(self) -> None:
-        """Empty the windows, as a closed tab would be; those that a test closed are gone."""
+        """Empty the windows; those that a test closed are gone.
+
+        A page that is left in the middle of an answer says so, which one that is closed cannot: no trouble.
+        """
+        before = [*self._troubles]
         while self._lent:
             window = self._lent.pop()
             for page in window.page.context.pages:
@@ -53,6 +57,7 @@ class Visitors:
             window.page.mouse.move(0, 0)
             window.page.emulate_media(color_scheme=window.options.get("color_scheme", "light"))
             self._free[repr(window.options)].append(window)
+        self._troubles[:] = before
 
     def _open(self, options: dict[str, object]) -> Window:
         context = self._browser.new_context(**options)

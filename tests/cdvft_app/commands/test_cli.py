@@ -1,14 +1,12 @@
-"""The command line with a trainer that takes milliseconds, in this process and as a command."""
+"""The command line with a trainer that takes milliseconds, in this process."""
 
 import json
 import os
 import signal
 import sys
-import time
 import types
 
 import pytest
-from forked import Forked, command_line
 
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands import main as cli
@@ -30,9 +28,6 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import foreground
-from cdvft_app.training.foreground import IMPATIENCE_SECONDS
-
-SECONDS_A_STEP = 0.01
 
 
 def fake_train(settings, emit, should_stop, folder, resume=False):
@@ -241,43 +236,6 @@ def test_a_long_name_is_cut_in_the_list_and_whole_in_json(command, tmp_path):
 def test_every_setting_is_an_option():
     fields = {*RunSettings.model_fields, *flat.FLAT, "learning_rate"}
     assert set(OPTIONS) == fields - {"data"}  # by --data FILE with --text and --label
-
-
-def patient_train(settings, emit, should_stop, folder, resume=False):
-    """Goes on until it is told to stop, and prints at each step."""
-    emit(Started(10**6, 768, 5, 100, "cpu", "fp32", 8, 8, "accuracy"))
-    step = 0
-    while not should_stop():
-        step += 1
-        emit(Step(step, 0.1, 0.5, 1e-3, None, None))
-        print("step", flush=True)
-        time.sleep(SECONDS_A_STEP)
-    emit(Done("stopped", step, 0.1, "accuracy", 0.5, 0.5, 1.0, 1, None, folder / "adapter"))
-
-
-def deaf_train(settings, emit, should_stop, folder, resume=False):
-    patient_train(settings, emit, lambda: False, folder)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_from_outside_stops_the_command(tmp_path, number):
-    running = Forked(tmp_path, command_line, patient_train, "train", "--json", RUNS_DIR=str(tmp_path))
-    running.stdout.readline()
-    running.send(number)
-    code, output, errors = running.end()
-    assert code == 130 and last_line(output)["state"] == "stopped", errors
-
-
-def test_a_second_ctrl_c_gives_up_at_once(tmp_path):
-    running = Forked(tmp_path, command_line, deaf_train, "train", RUNS_DIR=str(tmp_path))
-    running.stdout.readline()
-    running.send(signal.SIGINT)
-    for _ in range(int(1.3 * IMPATIENCE_SECONDS / SECONDS_A_STEP)):
-        running.stdout.readline()
-    running.send(signal.SIGINT)
-    code, _, errors = running.end()
-    assert code == 130 and "Interrupted" in errors and "Traceback" not in errors
-    assert [run.state for run in RunStore(tmp_path).history()] == ["interrupted"]
 
 
 def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):

@@ -4,7 +4,9 @@ import pytest
 from in_process import InProcess
 from listening import run
 
+from cdvft_app.training import supervision
 from cdvft_app.training.jobs import JobQueue
+from cdvft_app.training.slices import Slices
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,20 @@ def queue(store):
     yield make
     for one in queues:
         one.close()
+
+
+@pytest.fixture
+def start_slices(store, monkeypatch):
+    """`start_slices(trainer, **options)`: slices, and a queue that trains in them."""
+    monkeypatch.setattr(supervision, "POLL_SECONDS", 0.02)
+    queues = []
+
+    def make(trainer, **options):
+        slices = Slices(trainer=trainer if ":" in trainer else f"fake_trainers:{trainer}", **options)
+        queues.append(JobQueue(store, executor=slices))
+        queues[-1].start()
+        return slices, queues[-1]
+
+    yield make
+    for queue in queues:
+        queue.close()

@@ -1,0 +1,42 @@
+"""The Compare tab as its tests come to it, and what they do there."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+from playwright.sync_api import Locator, Page, expect
+from studio import Visit
+
+WAIT = 60_000  # the first change waits for torch
+
+
+def compare(visit: Visit, **options: object) -> Page:
+    page = visit("?tab=compare", ready="#costs h2", **options)
+    expect(page.locator("#costs h2")).to_have_text("FacebookAI/roberta-base", timeout=WAIT)
+    expect(page.locator("#costs .answers tbody th").first).to_have_text("Fits here", timeout=WAIT)
+    return page
+
+
+def unfold(page: Page) -> None:
+    """Open what is folded below the questions."""
+    if page.viewport_size and page.viewport_size["width"] < 900:
+        page.get_by_role("button", name=re.compile("^Settings")).click()
+    page.get_by_role("button", name="Methods, sizes, layers").click()
+    page.locator("#cost-m input").wait_for()
+
+
+def answer(page: Page, key: str) -> Locator:
+    return page.locator(f"#costs .answers tr.{key} td")
+
+
+def choose(page: Page, field: str, option: str) -> None:
+    """An answer that is still under way may draw the list anew."""
+    control = page.locator(f"#{field} input")
+    for _ in range(5):
+        control.click()
+        page.get_by_role("option", name=option, exact=True).click()
+        with suppress(AssertionError):
+            expect(control).to_have_value(option, timeout=2000)
+            return
+    expect(control).to_have_value(option)

@@ -1,0 +1,97 @@
+"""The Compare tab on a desk and on a phone: few words, the point within the screen, nothing wider than it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from comparing import WAIT, answer, compare, unfold
+from playwright.sync_api import expect
+from studio import Visit, fill_in
+
+pytestmark = pytest.mark.browser
+
+BROKEN_AMOUNTS = """() => {
+  const top = (node, at) => {
+    const range = document.createRange();
+    range.setStart(node, at);
+    range.setEnd(node, at + 1);
+    return range.getBoundingClientRect();
+  };
+  const found = [];
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode;
+    const amounts = node.data.matchAll(/[\\d.]+\\s(?=(%|[kMGTPE]?(B|FLOP)|m?s)(?!\\w))/g);
+    for (const { index, 0: { length } } of amounts) {
+      const [number, unit] = [top(node, index), top(node, index + length)];
+      if (number.height && unit.top > number.top + 4) found.push(node.data.slice(0, index + length + 5));
+    }
+  }
+  return found;
+}"""
+
+
+WORDS = """(page) => {
+  const seen = (node) => node.parentElement?.checkVisibility() && !node.parentElement.closest(
+    "option, .hidden-text, [aria-hidden=true], caption.hidden-text");
+  const texts = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
+  let words = [];
+  while (texts.nextNode())
+    if (seen(texts.currentNode)) words = words.concat(texts.currentNode.data.split(/\\s+/));
+  return words.filter((word) => /\\p{L}/u.test(word));
+}"""
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["desk", "phone"])
+def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tuple[int, int]) -> None:
+    """At most 120 words before anything is opened, and what the page is about lies within the screen."""
+    width, height = size
+    page = compare(visit, viewport={"width": width, "height": height})
+    points = {"Decide": ("#costs .answers", "tbody td"), "Growth": ("#growth .chart", "svg"),
+              "Results": ("#outcomes .chart", "svg"), "The paper": ("#paper table", "td.paper"),
+              "Settings that matter": ("#sweep table.heat", "tbody td"),
+              "Evidence": ("#evidence .chart", "svg")}  # fmt: skip
+    for name, (point, inside) in points.items():
+        page.get_by_role("link", name=name).click()
+        page.locator(f"{point} {inside}").first.wait_for(timeout=WAIT)
+        if name == "Growth":
+            page.locator("#growth .readout li").first.wait_for()
+            for amount in page.locator("#growth .readout li span").all():
+                place = amount.bounding_box()
+                assert place is None or place["x"] + place["width"] <= width - 16
+        if name == "Evidence":
+            expect(page.locator("#evidence .js-plotly-plot")).to_have_count(6)
+        words = page.locator("#tab-compare").evaluate(WORDS)
+        assert 10 < len(words) <= 120, (name, len(words), " ".join(words))
+        box = page.locator(point).first.bounding_box()
+        assert box and box["y"] + box["height"] <= height, (name, box)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_phone_the_answer_stands_first_and_the_form_one_tap_away(visit: Visit) -> None:
+    page = compare(visit, viewport={"width": 390, "height": 844})
+    said = page.locator("#costs .answer").bounding_box()
+    assert said and said["y"] + said["height"] < 500
+    settings = page.get_by_role("button", name=re.compile("^Settings"))
+    expect(settings).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("#cost-model")).to_be_hidden()
+    unfold(page)
+    expect(settings).to_have_attribute("aria-expanded", "true")
+    fill_in(page.locator("#cost-m input"), "3")
+    expect(answer(page, "parameters").first).to_have_text("92,160", timeout=WAIT)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    settings.click()
+    expect(page.locator("#cost-model")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_no_line_of_a_phone_ends_between_an_amount_and_its_unit(visit: Visit, width: int) -> None:
+    page = compare(visit, viewport={"width": width, "height": 844})
+    for name, part in (("Decide", "#costs"), ("Growth", "#growth"), ("Settings that matter", "#sweep")):
+        page.get_by_role("link", name=name).click()
+        for fold in page.locator(f"{part} summary").all():
+            fold.click()
+        if part == "#growth":
+            expect(page.locator("#growth table.numbers")).to_contain_text("3.94 MFLOP")
+        assert page.evaluate(BROKEN_AMOUNTS) == []

@@ -1,0 +1,152 @@
+"""Steps measured from the Compare tab: kept, matched, cancelled, one at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from comparing import WAIT, answer, choose, compare, unfold
+from playwright.sync_api import Page, Route, expect
+from studio import Visit
+from waiting import wait_for
+
+pytestmark = pytest.mark.browser
+
+
+def bert(folder: Path, width: int) -> str:
+    """A model by its configuration alone."""
+    config = {"model_type": "bert", "hidden_size": width, "intermediate_size": 2 * width,
+              "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100,
+              "max_position_embeddings": 64}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its step takes milliseconds."""
+    return bert(tmp_path_factory.mktemp("tiny"), 32)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its step takes a second or more with `MANY` sequences."""
+    return bert(tmp_path_factory.mktemp("slow"), 1024)
+
+
+MANY = "64"
+
+
+def measure_of(page: Page, model: str, batch: str = "2") -> None:
+    unfold(page)
+    for method in ("FourierFT", "C3A"):
+        page.locator("#cost-methods").get_by_role("checkbox", name=method).uncheck()
+    page.locator("#cost-batch input").fill(batch)
+    page.locator("#cost-sequence input").fill("8" if batch == "2" else "64")
+    page.locator("#cost-model input").fill(model)
+    page.keyboard.press("Enter")
+    expect(page.locator("#costs h2")).to_have_text(model, timeout=WAIT)
+
+
+def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
+    page = compare(visit)
+    measure_of(page, tiny)
+    said = page.locator("#measure [role=status]")
+    age = page.locator("#costs p.age")
+    page.locator("#costs summary", has_text="What is assumed").click()
+    expect(age).to_contain_text("not measured on this machine yet")
+    page.get_by_role("button", name="Measure on this machine").click()
+    expect(page.get_by_role("button", name="Measure on this machine")).to_be_disabled()
+    expect(said).to_contain_text(re.compile(r"Measuring LoRA.*, 2 of 2, about \d+ s left"), timeout=WAIT)
+    expect(said).to_contain_text(re.compile(r"Done: 2 step times on \w+"), timeout=WAIT)
+    seconds = answer(page, "seconds")
+    expect(seconds).to_have_text([re.compile(r"\d\sm?s$")] * 2)
+    expect(age).to_contain_text("measured just now on")
+    expect(page.locator("#costs .answer")).to_contain_text(re.compile(r"and its step takes [\d.]+\sm?s here"))
+    page.locator("#costs summary", has_text="In bars").click()
+    page.locator("#costs .segmented label", has_text="Step time").click()
+    expect(page.locator("#costs .part-of .seen")).to_contain_text("a step with CDVFT m\u00a0=\u00a02 takes")
+    expect(page.locator("#costs .part-of .chart").first).to_contain_text("Frozen model")
+    page.locator("#costs summary", has_text="Save").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save costs as CSV").click()
+    header, *rows = saved.value.path().read_text().splitlines()
+    assert "measured_seconds" in header and "measured_device" in header and len(rows) == 2
+
+    again = compare(visit)  # somebody else, later
+    measure_of(again, tiny)
+    expect(answer(again, "seconds")).to_have_text(seconds.all_inner_texts())
+
+
+def test_lora_is_given_the_rank_whose_step_takes_as_long(visit: Visit, tiny: str) -> None:
+    page = compare(visit)
+    measure_of(page, tiny)
+    choose(page, "cost-match", "equal seconds")
+    expect(page.locator("#costs")).to_contain_text("Press Measure: times cannot be computed", timeout=WAIT)
+    page.get_by_role("button", name="Measure on this machine").click()
+    said = page.locator("#measure [role=status]")
+    expect(said).to_contain_text(re.compile(r"Measuring LoRA r.*at most about \d+ s left"), timeout=WAIT)
+    expect(said).to_contain_text(re.compile(r"Done: \d step times on \w+"), timeout=2 * WAIT)
+    expect(page.locator("#costs .answers thead")).to_contain_text(re.compile(r"LoRA r\u00a0=\u00a0\d+"))
+    expect(answer(page, "seconds").nth(1)).to_have_text(re.compile(r"\d\sm?s$"))
+    page.locator("#costs summary", has_text="Why").click()
+    first = page.locator("#costs .seen p").first
+    expect(first).to_contain_text(
+        re.compile(r"LoRA r\u00a0=\u00a0\d+ (comes closest|takes).* times CDVFT's step")
+    )
+
+
+def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, slow: str) -> None:
+    mine, theirs, before = compare(visit), compare(visit), computing()
+    for page in (mine, theirs):
+        measure_of(page, slow, MANY)
+    mine.get_by_role("button", name="Measure on this machine").click()
+    expect(mine.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    theirs.get_by_role("button", name="Measure on this machine").click()
+    expect(theirs.locator("#measure [role=status]")).to_contain_text("You are next")
+    theirs.get_by_role("button", name="Cancel").click()
+    expect(theirs.locator("#measure [role=status]")).to_contain_text("Cancelled")
+    expect(mine.get_by_role("button", name="Cancel")).to_be_enabled()  # mine goes on
+    wait_for(lambda: len(computing() - before) == 1)
+    mine.get_by_role("button", name="Cancel").click()
+    expect(mine.locator("#measure [role=status]")).to_contain_text("Cancelled")
+    wait_for(lambda: computing() <= before)
+    theirs.get_by_role("button", name="Measure on this machine").click()
+    expect(theirs.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    wait_for(lambda: len(computing() - before) == 1)
+    theirs.close()
+    wait_for(lambda: computing() <= before)
+
+
+def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(
+    visit: Visit, tiny: str
+) -> None:
+    page = compare(visit)
+    measure_of(page, tiny)
+    again = page.get_by_role("button", name="Measure on this machine")
+    disabled_before: list[bool] = []
+
+    def tell(route: Route) -> None:
+        disabled_before.append(again.is_disabled())
+        route.continue_()
+
+    page.route("**/cancel", tell)
+    again.click()
+    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    page.get_by_role("button", name="Cancel").click()
+    again.click()
+    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    assert disabled_before == [True]
+
+
+def computing() -> set[int]:
+    """What the fork server started, by way of which every process comes that computes."""
+    us, found = psutil.Process(), set[int]()
+    for one in us.children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            found |= {one.pid} if one.parent() != us and one.exe() == us.exe() else set()
+    return found

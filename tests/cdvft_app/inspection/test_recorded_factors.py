@@ -1,0 +1,67 @@
+"""The recorded runs' factors, which are shown where nobody has trained."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from cdvft_app.inspection import examples, layers, numbers, sources
+from cdvft_app.inspection.sources import RecordedRun
+from cdvft_app.ui.factors.tab import Questions
+
+
+@pytest.mark.parametrize("key", sources.recorded_keys())
+def test_what_is_recorded_agrees_with_itself(key):
+    run = RecordedRun(key)
+    layer = layers.layers(run)[-1]
+    said, known = numbers.singular(run, layer), run.singular(layer.module)
+    assert run.steps()[0] == 0 and known["steps"] == said["steps"] and known["count"] == said["count"]
+    for one, other in ((said["norm"], known["norm"]), (said["effective_rank"], known["effective_rank"])):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-9)
+    values = [np.frombuffer(base64.b64decode(one["values"]), "<f4") for one in (said, known)]
+    np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3 * values[0].max())
+    assert {one["module"] for one in run.overview()["layers"]} == {one.module for one in layers.layers(run)}
+    if run.settings.image_size is None:
+        given = examples.inputs(run, layer.module, examples.texts(run, layer.module)[0])
+    else:
+        given = examples.patches(run, layer.module, 0)
+        shown = examples.images(run)
+        assert len(given["tokens"]) == len(shown["before"]) + shown["rows"] * shown["columns"]
+    assert given["width"] == layer.d_in and examples.weight_norms(run)[layer.module] > 0
+    assert len(base64.b64decode(given["data"])) == 4 * layer.d_in * len(given["tokens"])
+
+
+def test_a_vector_of_zeros_is_recorded_without_entries():
+    """As the output diagonal is at the start."""
+    run = RecordedRun("cdvft")
+    with run._vectors() as tensors:
+        stored = next(k for k in tensors.keys() if k.startswith("0/") and k.endswith("/diagonal.1"))  # noqa: SIM118
+        assert tensors.get_tensor(stored).size == 0
+    module = stored.split("/")[1]
+    start, end = (run.read(step, module)["diagonal.1"] for step in (0, run.steps()[-1]))
+    assert start.shape == end.shape and not start.any() and end.any()
+
+
+@pytest.mark.parametrize("place", [True, -1, 1, "0", None, [0]])
+def test_only_the_recorded_image_is_answered_from_the_record(place):
+    run = RecordedRun("digits")
+    module = layers.layers(run)[-1].module
+    assert examples.patches(run, module, 0) is not None
+    assert examples.patches(run, module, place) is None
+    assert examples.patches(RecordedRun("cdvft"), module, 0) is None
+
+
+def test_a_recorded_image_run_steps_through_its_patches_without_its_model(store, monkeypatch):
+    monkeypatch.setenv("CDVFT_CACHE", "/nowhere")
+    questions = Questions(store)
+    asked = {"run": "recorded-digits"}
+    opened = questions.open(asked)
+    module = opened["layers"][-1]["module"]
+    assert opened["kind"] == "image" and set(opened["weights"]) >= {one["module"] for one in opened["layers"]}
+    assert questions.images(asked)["images"][0]["picture"].startswith("data:image/png;base64,")
+    given = questions.inputs(asked | {"module": module, "image": 0})
+    assert len(given["tokens"]) == 26 and given["width"] == opened["layers"][-1]["d_in"]
+
+
+def test_recorded_files_stay_small():
+    assert sum(file.stat().st_size for file in sources.RECORDED.iterdir()) < 1.5 * 2**20

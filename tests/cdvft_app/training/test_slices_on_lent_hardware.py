@@ -1,0 +1,102 @@
+"""Hardware that is lent for a slice: how long it is asked for, and what becomes of a run that gets none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from driven_slices import RUN, drive, drive_to_the_end, steps
+from queued_runs import wait, wait_for
+
+from cdvft_app.events import Preparing
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.states import FINAL
+from cdvft_app.training.slices import NotLent
+
+
+def refusing(*errors):
+    """`lend` that raises one of the errors a slice, after it has begun, and then lends."""
+    left, orders = list(errors), []
+
+    def lend(train):
+        def called(order):
+            orders.append(order)
+            for number, news in enumerate(train(order)):
+                if left and number:
+                    raise left.pop(0)
+                yield news
+
+        return called
+
+    return lend, orders
+
+
+def test_without_hardware_a_run_is_paused_and_says_why(store, start_slices):
+    lend, _ = refusing(NotLent("The day's time is used up."))
+    slices, queue = start_slices("slowly", seconds=0.02, lend=lend)
+    (run_id,) = queue.submit([RUN], "a")
+    wait_for(lambda: drive(slices, run_id))
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.reason) == ("interrupted", "The day's time is used up.")
+    queue.resume(run_id, "a")
+    drive_to_the_end(slices, store, run_id)
+    assert store.state(run_id) == "finished" and steps(store, run_id) == [*range(1, 41)]
+
+
+def test_hardware_that_was_taken_away_is_asked_for_twice_as_long_and_only_once(store, start_slices):
+    lend, orders = refusing(NotLent("Taken away.", again=True), NotLent("Taken away.", again=True))
+    slices, queue = start_slices("slowly", seconds=0.02, lend=lend)
+    (run_id,) = queue.submit([RUN], "a")
+    wait_for(lambda: drive(slices, run_id))
+    assert store.state(run_id) == "running"
+    drive(slices, run_id)
+    assert wait(store, run_id, *FINAL).state == "interrupted"
+    first, second = (order.asked_seconds for order in orders)
+    assert second > 1.7 * first
+
+
+def test_a_slice_asks_for_no_longer_than_the_run_needs(store, start_slices):
+    slices, _ = start_slices("slowly")
+    (run,) = store.create([RUN], "a")
+    unknown = slices.order(run)
+    assert unknown.seconds == 15 and 40 <= unknown.asked_seconds <= 45
+    soon = replace(run, step=35, total_steps=40, seconds=35.0)
+    assert slices.order(soon).seconds == pytest.approx(1.3 * 5 + 1)
+    forecast = {"seconds": {"high": 4.0}, "evaluating": {"times": 2, "seconds": 1.0, "last_seconds": 7.0}}
+    promised = slices.order(replace(run, forecast=forecast))
+    assert promised.seconds == pytest.approx(1.3 * 4 + 1)
+    assert promised.asked_seconds > promised.seconds + 8
+    assert slices.order(run, 2.0).asked_seconds > 1.8 * unknown.asked_seconds
+    shorter = slices.order(run, most=35)
+    assert shorter.seconds < 15 and shorter.asked_seconds <= 35
+
+
+def test_what_is_left_of_a_day_is_used_by_a_shorter_slice(store, start_slices):
+    lend, orders = refusing(NotLent("30 s are left.", left=30), NotLent("4 s are left.", left=4))
+    slices, queue = start_slices("slowly", lend=lend)
+    (run_id,) = queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
+    wait_for(lambda: drive(slices, run_id))
+    assert store.state(run_id) == "running"
+    drive(slices, run_id)
+    assert wait(store, run_id, *FINAL).reason == "4 s are left."
+    assert [order.asked_seconds <= 30 for order in orders] == [False, True]
+    assert 5 <= orders[1].seconds < 15
+
+
+def test_what_a_run_needs_is_fetched_once_before_the_hardware_is_asked_for(store, start_slices):
+    told = []
+
+    def fetch(root, settings):
+        told.append(root)
+        yield Preparing("Fetching the model", 0.5)
+        yield None
+
+    slices, queue = start_slices("slowly", seconds=0.02, fetch=fetch)
+    one, two = queue.submit([RUN, RUN], "a")
+    drive_to_the_end(slices, store, one)
+    drive_to_the_end(slices, store, two)
+    assert told == [str(store.root)]
+    texts = [row["text"] for row in store.rows(one, kinds=["preparing"])[0]]
+    assert texts[0] == "Fetching the model" and "Fetching the model" not in [
+        row["text"] for row in store.rows(two, kinds=["preparing"])[0]
+    ]
