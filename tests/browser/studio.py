@@ -98,6 +98,23 @@ def server_calls(page: Page) -> list[str]:
     return asked
 
 
+def own_requests(page: Page) -> list[str]:
+    """What the page has asked its server for beside what Gradio's own page and components are made of."""
+    asked: list[str] = page.evaluate("() => performance.getEntriesByType('resource').map(({ name }) => name)")
+    of_gradio = re.compile(
+        r"^https?://[^/]+/(assets|static)/|/theme\.css|/favicon\.ico|/gradio_api/(heartbeat|queue)/"
+    )
+    return [name for name in asked if not of_gradio.search(name)]
+
+
+def fetched_megabytes(page: Page) -> float:
+    """All that a visit brings as it travels, compressed, whether or not the browser had it already."""
+    return page.evaluate(
+        """() => ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
+             .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0) / 1e6"""
+    )
+
+
 def start_race(page: Page, steps: int = 40) -> None:
     """Fill in so many steps and press Start, once the page holds what the browser remembers."""
     expect(page.locator("#start")).to_be_enabled()

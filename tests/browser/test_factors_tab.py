@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import expect
-from studio import Server, Visit, axe_violations, server_calls
+from studio import Server, Visit, axe_violations, fetched_megabytes, own_requests, server_calls
 from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
 
 from cdvft_app.inspection import layers, numbers, sources
@@ -36,7 +36,16 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
         f"changed the {kind} weights of layer {depth} most, by "
     )
     expect(page.locator(".cell")).to_have_count(12)
-    page = visit("?run=nothing&tab=factors&factors=recorded-cdvft", ready=READY)
+    screen = {"width": 1440, "height": 900}
+    page = visit("?run=nothing&tab=factors&factors=recorded-cdvft", ready=READY, viewport=screen)
+    ends = page.evaluate(
+        """() => Object.fromEntries(
+             [".player", ".vectors .canvas-view", ".matrices .heatmap", ".matrices .scale"]
+             .map((part) => [part, Math.max(...[...document.querySelectorAll(part)]
+               .map((node) => node.getBoundingClientRect().bottom))]))"""
+    )
+    assert max(ends.values()) <= 900, ends
+    assert len(own_requests(page)) <= 30 and fetched_megabytes(page) < 1.2
     expect(page.locator(".layer-name")).to_have_text(f"Layer {depth} · {kind}")
     row = page.locator(".compare tbody tr").first
     expect(row).to_contain_text(f"{100 * sizes[most] / weights[most]:.3g} %")

@@ -31,7 +31,7 @@ export class Player {
     this.frame = undefined;
     this.plot = new LinePlot({
       label: "Training loss; the cursor is the snapshot that is shown",
-      height: (width) => (width < 420 ? 56 : 92),
+      height: (width) => (width < 420 ? 56 : 72),
       onpick: (step) => this.set(nearestIndex(this.steps, step)),
     });
     this.slider = h("input", {

@@ -93,18 +93,18 @@ class FactorsTab {
       h(
         "div",
         { class: "factors-head" },
-        h(
-          "div",
-          {},
-          h("h2", {}, "What each layer learned"),
-          this.origin,
-          fullScreenButton(() => this.node),
-        ),
-        this.choice.node,
+        h("h2", {}, "What each layer learned"),
+        this.origin,
+        fullScreenButton(() => this.node),
       ),
       this.gone,
       this.problem.node,
-      h("div", { class: "at-a-glance" }, this.overview.sentence, this.overview.node),
+      h(
+        "div",
+        { class: "at-a-glance" },
+        h("div", { class: "told" }, this.choice.node, this.overview.sentence),
+        this.overview.node,
+      ),
       this.layerPart,
     );
     place.replaceChildren(this.node);

@@ -79,7 +79,7 @@ export class VectorViews {
       symbol(place),
       new LinePlot({
         label: `${symbol(place)} over its ${size} entries`,
-        height: 120,
+        height: 80,
         onmove: (k) => one.say(this.#entry(vector, place, k)),
       }),
       { name: () => fileName(`${circulant ? "c" : "a"}${place + 1}`), note },
