@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench gpu mutants
+.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -82,3 +82,6 @@ bench: $(STAMP) ## speed side by side, ratios measured in one run
 gpu: $(STAMP) ## everything on a CUDA or MPS device: tests, layers, steps, memory, launches, decoding, races
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python -m benchmarks.gpu
+
+upstream: $(STAMP) ## the tuner as PEFT keeps its methods, put into PEFT's own tree and tested there
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m upstream.check

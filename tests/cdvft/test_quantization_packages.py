@@ -1,4 +1,4 @@
-"""The packages that quantize: torchao and bitsandbytes on the CPU, HQQ on a GPU.
+"""The packages that quantize: torchao and bitsandbytes on the CPU, HQQ and GPT-QModel (GPTQ, AWQ) on a GPU.
 
 PEFT imports each of them wherever it finds it, so that they are not installed beside the other tests: one
 test runs the others of this file in a process that has both.
@@ -124,6 +124,34 @@ def test_torchao_without_transformers_configuration_is_adapted_and_not_merged(ll
     model = get_peft_model(base, CDVFTConfig(target_modules=["q_proj"], init_weights=False))
     llama.outputs(model).sum().backward()
     with pytest.raises(ValueError, match=r"torchao in a way that cannot be done again.*TorchAoConfig"):
+        model.merge_adapter()
+
+
+@pytest.mark.gpu
+@needs("gptqmodel")
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_what_gptqmodel_quantized_is_adapted_and_trained_and_not_merged(
+    base: Callable[[Any], Any], method: str, tmp_path: Path
+) -> None:
+    from gptqmodel import GPTQModel, QuantizeConfig
+
+    row = {"input_ids": TOKENS[0].tolist(), "attention_mask": [1] * TOKENS.numel()}
+    settings = QuantizeConfig(bits=4, group_size=32, method=method)
+    quantizing = GPTQModel.load(str(tmp_path / "base"), settings, device="cuda")
+    quantizing.quantize([row] * 64)
+    quantizing.save(str(tmp_path / "quantized"))
+    quantized = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "quantized", device_map="cuda")
+    model = get_peft_model(quantized, CDVFTConfig(target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    assert model.get_model_status().quantization_backend == method
+    before = logits(model)
+    tokens = TOKENS.to(model.device)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    for _ in range(4):
+        optimizer.zero_grad()
+        model(input_ids=tokens, labels=tokens).loss.backward()
+        optimizer.step()
+    assert not torch.allclose(logits(model), before)
+    with pytest.raises(ValueError, match=rf"quantized by {method} in a way that cannot be done again"):
         model.merge_adapter()
 
 

@@ -70,25 +70,11 @@ def fetch(folder: Path) -> Path:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        requirement = Path(scratch, "requirement.txt")
-        requirement.write_text(f"peft=={PEFT_VERSION} --hash=sha256:{SDIST_SHA256}\n")
-        options = ["--quiet", "--require-hashes", "--no-deps", "--no-binary", "peft", "--no-build-isolation"]
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *options,
-            "--dest",
-            scratch,
-            "-r",
-            str(requirement),
-        ]
-        subprocess.run(command, check=True)
+        archive = download(Path(scratch))
         package = Path(scratch, "suite", "peft_suite")
         package.mkdir(parents=True)
         package.joinpath("__init__.py").touch()
-        with tarfile.open(Path(scratch, f"peft-{PEFT_VERSION}.tar.gz")) as sdist:
+        with tarfile.open(archive) as sdist:
             for member in sdist.getmembers():
                 path = Path(member.name)
                 source = (
@@ -101,6 +87,16 @@ def fetch(folder: Path) -> Path:
                         shutil.copyfileobj(source, target)
         package.parent.rename(folder)  # whole or not at all
     return folder
+
+
+def download(folder: Path) -> Path:
+    """The source distribution of the pinned PEFT, checked by its hash."""
+    requirement = folder / "requirement.txt"
+    requirement.write_text(f"peft=={PEFT_VERSION} --hash=sha256:{SDIST_SHA256}\n")
+    options = ["--quiet", "--require-hashes", "--no-deps", "--no-binary", "peft", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "download", *options]
+    subprocess.run([*command, "--dest", str(folder), "-r", str(requirement)], check=True)
+    return folder / f"peft-{PEFT_VERSION}.tar.gz"
 
 
 def run(suite: Path, fault: str | None = None, *options: str, **settings) -> int:

@@ -1,0 +1,61 @@
+"""Models that torch shards among processes: here one process, which holds the only shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.distributed as dist
+from peft import PeftModel, get_peft_model
+from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+
+from cdvft import CDVFTConfig
+
+D = 24
+ONE_STEP = 0.1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def adapted() -> PeftModel:
+    torch.manual_seed(0)
+    net = nn.Sequential()
+    net.add_module("query", nn.Linear(D, D))
+    return get_peft_model(net, CDVFTConfig(target_modules=["query"], init_weights=False))
+
+
+def inputs() -> Tensor:
+    return torch.randn(4, D, generator=torch.Generator().manual_seed(1))
+
+
+def after_a_step(model: nn.Module) -> Tensor:
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=ONE_STEP)
+    model(inputs()).square().mean().backward()
+    optimizer.step()
+    return model(inputs()).detach()
+
+
+def fsdp1(model: nn.Module) -> nn.Module:
+    return FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
+
+
+def fsdp2(model: nn.Module) -> nn.Module:
+    return fully_shard(model, mesh=dist.device_mesh.init_device_mesh("cpu", (1,)))
+
+
+@pytest.mark.parametrize("shard", [fsdp1, fsdp2])
+def test_a_sharded_model_learns_as_a_whole_one(shard) -> None:
+    torch.testing.assert_close(after_a_step(shard(adapted())), after_a_step(adapted()))
+
+
+def test_fsdp1_without_original_parameters_is_refused_by_torch() -> None:
+    """As cdvft/README.md says: one flat tensor a module cannot train in part, and the vectors have none."""
+    with pytest.raises(ValueError, match=r"uniform `requires_grad` when `use_orig_params=False`"):
+        FullyShardedDataParallel(adapted(), use_orig_params=False, device_id=torch.device("cpu"))
