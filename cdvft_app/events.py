@@ -98,6 +98,19 @@ class Lent:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """The run trains as a Job of the hub, on somebody's `account`; `repository` takes what it learns.
+
+    The other fields are empty until the hub has taken it.
+    """
+
+    job_id: str
+    account: str
+    repository: str
+    job_address: str
+
+
+@dataclass(frozen=True)
 class Done:
     """The end. `seconds` is training time without preparation; bytes are measured."""
 
@@ -113,7 +126,7 @@ class Done:
     adapter_folder: Path
 
 
-Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Done
+Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Sent | Done
 
 
 class Halt(IntEnum):

@@ -59,7 +59,7 @@ APP = {
     "judging": CHOICES | {"costs", "measuring", "prediction", "figures", "store"},
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
     "prediction": CHOICES
-    | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
+    | {"costs", "store", "training.schedule", "training.device", "training.calibration", "training.zero_gpu"},
     "sweep": CHOICES | {"judging", "figures", "store"},
     "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
     "lessons": {"training", "events", "payloads", "cdvft"},
@@ -85,7 +85,7 @@ APP = {
     "__main__": {"commands"},
     "ui": CHOICES
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
-    | {"data", "decision", "results", "public"}
+    | {"data", "decision", "hub_jobs", "results", "public"}
     | {"store", "sweep", "training.jobs", "training.children", "training.device"}
     | {
         "training.schedule",

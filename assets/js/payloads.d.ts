@@ -128,6 +128,13 @@ export interface RunLasting {
   untrained?: string | null;
 }
 
+/** A run that trains as a Job of the hub; `address` is None until the hub has taken it. */
+export interface Job {
+  address: string | null;
+  repository: string;
+  repository_address: string;
+}
+
 /** What may change from one second to the next. */
 export interface RunNow {
   id: string;
@@ -151,6 +158,7 @@ export interface RunNow {
   adapter_bytes?: number | null;
   peak_memory_bytes?: number | null;
   lent_seconds?: number | null;
+  job?: Job | null;
 }
 
 export interface Note {

@@ -17,7 +17,7 @@ File = Annotated[Path, typer.Argument(help="A zip.")]
 @history.command("export")
 def export_history(file: File) -> None:
     """Write all ended runs, with their curves and adapters, into a new zip; without checkpoints."""
-    print(f"{keeping.export_history(RunStore.default(), file)} runs are in {file}")
+    print(f"{keeping.export_history(RunStore.default(), file)[0]} runs are in {file}")
 
 
 @history.command("import")

@@ -16,8 +16,9 @@ from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_settings
 from cdvft_app.events import Halt
 from cdvft_app.hub_jobs.following import Followed
+from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.script import CODE, SCRIPT, pack_code, write_script
-from cdvft_app.hub_jobs.sending import check, hardware
+from cdvft_app.hub_jobs.sending import check
 from cdvft_app.hub_jobs.sending import send as begin
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
@@ -25,7 +26,7 @@ from cdvft_app.store.records import LeaseLost
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.foreground import stop_signals
 from cdvft_app.training.heartbeat import renewing
-from cdvft_app.training.supervision import supervise
+from cdvft_app.training.supervision import follow
 
 Flavor = Annotated[str, typer.Option(help="The hardware, such as t4-small or a10g-large.")]
 Minutes = Annotated[int, typer.Option(help="After so many the hub ends the Job.")]
@@ -51,21 +52,22 @@ def send(
     token = os.environ.get("HF_TOKEN") or get_token() or ""
     check(plan, repository, minutes, token)
     api = HfApi(endpoint=endpoint(), token=token)
-    typer.echo(hardware(api, flavor).most(minutes), err=True)
+    typer.echo(hardware(offers(api), flavor).most(minutes), err=True)
     if not (yes or typer.confirm("Start it?", err=True)):
         raise typer.Exit(exit_codes.STOPPED)
     job = begin(api, plan, repository, flavor=flavor, minutes=minutes, token=token)
-    typer.echo(f"Job {job.job_id} of {job.namespace}; it is followed into the history.", err=True)
+    typer.echo(f"{job.job_address}; it is followed into the history.", err=True)
     store = RunStore.default()
     (run,) = store.create([plan.settings], None, plan.title, this_process())
+    store.append(run.id, job, run.epoch)
     with stop_signals() as should_stop, renewing(store, run):
-        outcome = supervise(
-            store,
-            run,
-            lambda store, run, limit: Followed(store, run, api, job),
-            None,
-            lambda: should_stop() is not Halt.NO,
-        )
+
+        def cancel_if_asked() -> bool:
+            if should_stop() is not Halt.NO and store.state(run.id) in ("preparing", "running"):
+                store.ask_to_stop(run.id)
+            return False
+
+        outcome = follow(store, run, lambda *_: Followed(store, run, api, job), cancel_if_asked)
         with suppress(LeaseLost):  # it has told its end
             store.set_state(run.id, *outcome, epoch=run.epoch)
     ended = store.get(run.id)

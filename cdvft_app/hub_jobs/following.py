@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Protocol
 
-from cdvft_app.events import Done, Preparing
+from cdvft_app.events import Done, Note, Preparing, Sent
+from cdvft_app.hub_jobs.adapter import Repositories, fetch
 from cdvft_app.hub_jobs.lines import MARK, read
 from cdvft_app.store.records import LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
@@ -17,36 +17,29 @@ from cdvft_app.store.runs import RunStore
 ADAPTER = "adapter"  # in the run's folder, as training names it
 EVERY = 3.0  # seconds between two looks at the Job
 TELL_EVERY = 30.0  # seconds between two words of a Job that waits for its hardware
+MOST_EVENTS = 100_000  # of a log, which whoever has the Job could fill with anything
 LAST_LINES = 3  # of a log, which say why a Job failed
+MOST_REFUSALS = 3
 ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 CANCELLED = "The Job was cancelled. What it had learned by then is lost with it."
 
 
-class JobsApi(Protocol):
+class JobsApi(Repositories, Protocol):
     """What of `huggingface_hub.HfApi` is used here."""
 
     def inspect_job(self, *, job_id: str, namespace: str | None = None) -> Any: ...
     def fetch_job_logs(self, *, job_id: str, namespace: str | None = None) -> Iterable[str]: ...
     def cancel_job(self, *, job_id: str, namespace: str | None = None) -> None: ...
-    def snapshot_download(self, repo_id: str, *, local_dir: Path) -> Any: ...
-
-
-@dataclass(frozen=True)
-class SentJob:
-    """A Job that was begun, on the account `namespace`; `repository` takes what it learns."""
-
-    job_id: str
-    namespace: str
-    repository: str
 
 
 class Followed:
     """An execution, see `training/executors.py`."""
 
-    def __init__(self, store: RunStore, run: RunRecord, api: JobsApi, job: SentJob) -> None:
+    def __init__(self, store: RunStore, run: RunRecord, api: JobsApi, job: Sent) -> None:
         self._store, self._run, self._api, self._job = store, run, api, job
-        self._of_job = {"job_id": job.job_id, "namespace": job.namespace}
-        self._read, self._looked, self._told = 0, 0.0, 0.0
+        self._of_job = {"job_id": job.job_id, "namespace": job.account}
+        self._read, self._refusals, self._looked, self._told = 0, 0, 0.0, 0.0
+        self._events = 0
         self._done: Done | None = None
         self._cancelled = False
         self._reason = ""
@@ -56,16 +49,30 @@ class Followed:
         if time.monotonic() - self._looked < EVERY:
             return False
         self._looked = time.monotonic()
-        from huggingface_hub.errors import HTTPError
+        from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
-        with suppress(HTTPError, OSError):  # the hub does not answer now; the Job goes on
+        try:
             return self._look()
-        return False
+        except HfHubHTTPError as error:
+            return self._refused(error.response.status_code)
+        except (HTTPError, OSError):  # the hub does not answer now; the Job goes on
+            return False
+
+    def _refused(self, status: int) -> bool:
+        """Whether it is given up to follow: the hub said more than once that it tells nothing more."""
+        self._refusals = self._refusals + 1 if status in (401, 403, 404) else 0
+        if self._refusals < MOST_REFUSALS:
+            return False
+        with suppress(LeaseLost):
+            said = f"The hub tells no more of this Job (it answers {status}). {left(self._job)}"
+            self._store.set_state(self._run.id, "interrupted", said, epoch=self._run.epoch)
+        return True
 
     def _look(self) -> bool:
         if self._store.state(self._run.id) == "stopping":
             self._cancel()
-        stage = str(getattr(self._api.inspect_job(**self._of_job).status.stage, "value", "")).upper()
+        stage = str(self._api.inspect_job(**self._of_job).status.stage)
+        self._refusals = 0
         lines = [line.rstrip("\n") for line in self._api.fetch_job_logs(**self._of_job)]
         with suppress(LeaseLost):
             self._take(lines[self._read :])
@@ -89,6 +96,10 @@ class Followed:
     def _take(self, lines: list[str]) -> None:
         for line in lines:
             event = read(line)
+            if event is not None and not isinstance(event, Done):
+                self._events += 1
+                if self._events > MOST_EVENTS:
+                    continue
             if isinstance(event, Done):
                 self._done = event  # the run ends once its adapter is here
             elif event is not None:
@@ -97,7 +108,8 @@ class Followed:
     def _end(self, stage: str, lines: list[str]) -> None:
         if stage == "COMPLETED" and self._done is not None:
             folder = self._store.folder(self._run.id) / ADAPTER
-            self._api.snapshot_download(self._job.repository, local_dir=folder)
+            if refused := fetch(self._api, self._job.repository, folder):
+                self._store.append(self._run.id, Note(refused, "warning"), self._run.epoch)
             self._store.append(self._run.id, replace(self._done, adapter_folder=folder), self._run.epoch)
         elif stage == "CANCELED" or self._cancelled:
             self._store.set_state(self._run.id, "stopped", CANCELLED, epoch=self._run.epoch)
@@ -118,3 +130,8 @@ class Followed:
 
     def reason(self) -> str:
         return self._reason or "The Job ended and told nothing."
+
+
+def left(job: Sent) -> str:
+    """Where a Job is found that is not followed here any more."""
+    return f"The Job itself goes on: {job.job_address}; its adapter comes to {job.repository}."

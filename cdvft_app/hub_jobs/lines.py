@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import asdict, fields
-from pathlib import Path
+from dataclasses import asdict
+
+from pydantic import TypeAdapter
 
 from cdvft_app import events
 from cdvft_app.events import Event, Snapshot
@@ -21,7 +22,8 @@ TOLD = (
     events.Note,
     events.Done,
 )
-_BY_NAME = {kind.__name__: kind for kind in TOLD}
+MOST_CHARACTERS = 200_000
+_BY_NAME: dict[str, TypeAdapter[Event]] = {kind.__name__: TypeAdapter(kind) for kind in TOLD}
 _LINE = re.compile(rf"(?:^|\s){MARK}(?P<event>\{{.*\}})\s*$")
 
 
@@ -34,14 +36,10 @@ def write(event: Event) -> str | None:
 
 def read(line: str) -> Event | None:
     """The event of a line, which may begin with a time; None for any other line."""
-    found = _LINE.search(line)
+    found = _LINE.search(line) if len(line) <= MOST_CHARACTERS else None
     if found is None:
         return None
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError):  # what is no event has been written by something else
         told = json.loads(found["event"])
-        kind = _BY_NAME[told["event"]]
-        values = {field.name: told["fields"][field.name] for field in fields(kind)}
-        if kind is events.Done:
-            values["adapter_folder"] = Path(values["adapter_folder"])
-        return kind(**values)
+        return _BY_NAME[told["event"]].validate_python(told["fields"])
     return None

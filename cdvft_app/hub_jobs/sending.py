@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cdvft_app.catalog import Plan
-from cdvft_app.hub_jobs.following import SentJob
+from cdvft_app.events import Sent
+from cdvft_app.hub_jobs.following import Followed
+from cdvft_app.hub_jobs.hardware import check_minutes
 from cdvft_app.hub_jobs.script import CODE, SCRIPT, pack_code, write_script
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
 
 LABELS = {"made-by": "cdvft-studio"}
-MOST_MINUTES = 24 * 60
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """A flavor of Jobs; dollars a minute."""
-
-    flavor: str
-    title: str
-    dollars: float
-
-    def most(self, minutes: int) -> str:
-        """What a Job of so many minutes costs at most, in words."""
-        hour, most = 60 * self.dollars, minutes * self.dollars
-        return f"{self.title}: {hour:.2f} dollars an hour, at most {most:.2f} for {minutes} minutes"
-
-
-def hardware(api: Any, flavor: str) -> Hardware:
-    """The flavor of this name, with its price of today.
-
-    Raises:
-        InvalidChoice: there is none.
-    """
-    found = {one.name: one for one in api.list_jobs_hardware()}
-    if flavor not in found:
-        raise InvalidChoice(f"flavor: got {flavor[:40]!r}; there are {', '.join(found)}.")
-    one = found[flavor]
-    return Hardware(flavor, one.pretty_name, one.unit_cost_usd / (60 if one.unit_label == "hour" else 1))
+IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"  # that of `hf jobs uv run`
+# In the Job's environment and not in a bucket, as `run_uv_job` would have it: a login by which an app may
+# write to what it made cannot write to a bucket that another one made.
+ENCODED = "STUDIO_SCRIPT"
+COMMAND = ["sh", "-c", f'printf %s "${ENCODED}" | base64 -d > {SCRIPT} && exec uv run {SCRIPT}']
 
 
 def check(plan: Plan, repository: str, minutes: int, token: str) -> None:
@@ -53,12 +35,11 @@ def check(plan: Plan, repository: str, minutes: int, token: str) -> None:
     """
     if plan.settings.data is not None or plan.model.source == "local":
         raise InvalidChoice("data: a Job fetches model and data itself; those of one's own are only here.")
-    if not 1 <= minutes <= MOST_MINUTES:
-        raise InvalidChoice(f"minutes: got {minutes}; a Job may take 1 to {MOST_MINUTES}.")
+    check_minutes(minutes)
     hub.check(repository, token)
 
 
-def send(api: Any, plan: Plan, repository: str, *, flavor: str, minutes: int, token: str) -> SentJob:
+def send(api: Any, plan: Plan, repository: str, *, flavor: str, minutes: int, token: str) -> Sent:
     """Begin it. The token is given to the Job as a secret, and kept nowhere.
 
     Args:
@@ -74,28 +55,50 @@ def send(api: Any, plan: Plan, repository: str, *, flavor: str, minutes: int, to
     """
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
+    script = write_script(plan.settings, plan.title, repository)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            script, code = Path(folder, SCRIPT), Path(folder, CODE)
-            script.write_text(write_script(plan.settings, plan.title, repository), encoding="utf-8")
+            code = Path(folder, CODE)
             pack_code(code)
             api.create_repo(repository, private=True)
             api.upload_file(path_or_fileobj=code, path_in_repo=CODE, repo_id=repository)
-            job = api.run_uv_job(
-                str(script),
-                flavor=flavor,
-                timeout=f"{minutes}m",
-                secrets={"HF_TOKEN": token},
-                labels=LABELS,
-            )
+        job = api.run_job(
+            image=IMAGE,
+            command=COMMAND,
+            env={ENCODED: b64encode(script.encode()).decode()},
+            flavor=flavor,
+            timeout=f"{minutes}m",
+            secrets={"HF_TOKEN": token},
+            name="cdvft",
+            labels=LABELS,
+        )
     # Nothing of the request may follow an error to wherever it is written: it carries the token.
     except HfHubHTTPError as error:
-        status = error.response.status_code
-        if status == 402:
-            raise ResultsError(
-                "The account has no credit for Jobs; add some in its billing settings."
-            ) from None
-        raise ResultsError(hub.refusal(repository, status)) from None
+        raise ResultsError(_refusal(repository, error)) from None
     except (HTTPError, OSError):
         raise ResultsError("The hub cannot be reached from here, so no Job was begun.") from None
-    return SentJob(job.id, job.owner.name, repository)
+    return Sent(job.id, job.owner.name, repository, job.url)
+
+
+def _refusal(repository: str, error: Any) -> str:
+    status = error.response.status_code
+    if "/api/jobs/" not in str(error.response.url):
+        return hub.refusal(repository, status)
+    if status == 402:
+        return "The account has no credit for Jobs; add some in its billing settings."
+    if status in (401, 403):
+        return "This login or token may start no Jobs: sign in again and allow them, or make one that may."
+    return f"The hub refused the Job (it answered {status}); {repository}, made for it, has no adapter."
+
+
+def sender(
+    api: Any, plan: Plan, repository: str, *, flavor: str, minutes: int, token: str
+) -> Callable[[RunStore, RunRecord, float | None], Followed]:
+    """An executor that sends a run and follows it, see `training/executors.py`."""
+
+    def begin(store: RunStore, run: RunRecord, limit: float | None = None) -> Followed:
+        sent = send(api, plan, repository, flavor=flavor, minutes=minutes, token=token)
+        store.append(run.id, sent, run.epoch)
+        return Followed(store, run, api, sent)
+
+    return begin

@@ -57,6 +57,14 @@ class RunLasting(TypedDict):
     untrained: NotRequired[str | None]  # how the model does before any training, in a sentence
 
 
+class Job(TypedDict):
+    """A run that trains as a Job of the hub; `address` is None until the hub has taken it."""
+
+    address: str | None
+    repository: str
+    repository_address: str
+
+
 class RunNow(TypedDict):
     """What may change from one second to the next."""
 
@@ -81,6 +89,7 @@ class RunNow(TypedDict):
     adapter_bytes: NotRequired[int | None]
     peak_memory_bytes: NotRequired[int | None]
     lent_seconds: NotRequired[float | None]  # of a GPU that is lent by the second
+    job: NotRequired[Job | None]
 
 
 class Note(TypedDict):

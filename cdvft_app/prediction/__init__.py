@@ -7,6 +7,16 @@ is a step's, by formula, beside what the program itself took in earlier runs.
 
 from cdvft_app.prediction.admission import admit, admit_again, admitted
 from cdvft_app.prediction.observations import Estimate
-from cdvft_app.prediction.predicting import GROWTH, Prediction, predict, step_seconds
+from cdvft_app.prediction.predicting import GROWTH, GUESS_OF_GPU, Prediction, predict, step_seconds
 
-__all__ = ["GROWTH", "Estimate", "Prediction", "admit", "admit_again", "admitted", "predict", "step_seconds"]
+__all__ = [
+    "GROWTH",
+    "GUESS_OF_GPU",
+    "Estimate",
+    "Prediction",
+    "admit",
+    "admit_again",
+    "admitted",
+    "predict",
+    "step_seconds",
+]

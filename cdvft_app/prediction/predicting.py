@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.training import calibration, schedule
 from cdvft_app.training.device import cpu_threads, device_name, kind_of_training
+from cdvft_app.training.zero_gpu import knows_lent_gpu
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
 # much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter.
@@ -29,6 +31,10 @@ GROWTH = Estimate(1.13, 1.0, 1.25, "and 13 % on top, as measured")
 # While no run has ended on a CPU. Both offline recipes by three methods made 119 to 152 GFLOP/s with 2
 # threads of one idle machine (x86-64); loading took 1 to 4 s, and 10 s more where libraries came first.
 _RATE, _ROUGHLY = 65e9, 3.0
+# While no run has ended on a GPU that is lent by the second, whose seconds are to be known beforehand: no
+# faster than an H100 by its data sheet (67 TFLOP/s in float32), no slower than those 2 threads.
+_SHEET, _TWO_THREADS = 67e12, 130e9
+GUESS_OF_GPU = "a guess between a data sheet and 2 threads of a CPU, as nothing has ended on this GPU yet"
 _COMPARABLE = 1000.0  # a step so many times smaller is mostly overhead: its pace is not a larger one's
 _LAYER_AWAY = 2.0
 _CALIBRATED = "by two seconds of one layer that were measured here, as nothing like it has ended here yet"
@@ -51,8 +57,8 @@ class Prediction:
     """A run's forecast, as the page shows it before the run and the store keeps it.
 
     `seconds` are those of training steps alone, as `Done` measures them; `whole_seconds` go from the first
-    loading to the end, with evaluations, which `evaluating` has by themselves. All three are None on a GPU on
-    which nothing has run or been measured.
+    loading to the end, with evaluations, which `evaluating` has by themselves. All three are None on a GPU of
+    one's own on which nothing has run or been measured.
     """
 
     device: str
@@ -96,7 +102,7 @@ def predict(
     device = device_name(kind, processes)
     observations = observed_runs(finished, device, GROWTH.value)
     steps = _measured(measured, device)
-    rough = _rough_pace(cpu_threads(processes)) if kind == "cpu" else None
+    rough = _rough_pace(cpu_threads(processes)) if kind == "cpu" else _pace_of_lent_gpu()
     pace = _pace(plan.settings, [*observations, *steps], counted.step_flops, counted.steps, rough)
     overhead = estimate(
         plan.settings,
@@ -164,11 +170,19 @@ def _exact(value: float, how: str) -> Estimate:
 
 
 def _rough_pace(threads: int) -> Estimate:
-    """On a CPU; a GPU's pace is unknown until something has run or been measured on it."""
+    """On a CPU; the pace of a GPU of one's own is unknown until something has run or been measured on it."""
     if calibrated := calibration.measured_pace():
         return Estimate(calibrated, calibrated / _LAYER_AWAY, calibrated * _LAYER_AWAY, _CALIBRATED)
     pace = 1 / (_RATE * threads)
     return Estimate(pace, pace / _ROUGHLY, pace * _ROUGHLY, _ROUGH_GUESS)
+
+
+def _pace_of_lent_gpu() -> Estimate | None:
+    """None for any other GPU, which costs nobody a quota."""
+    if not knows_lent_gpu():
+        return None
+    middle = 1 / math.sqrt(_SHEET * _TWO_THREADS)
+    return Estimate(middle, 1 / _SHEET, 1 / _TWO_THREADS, GUESS_OF_GPU)
 
 
 def _file(plan: Plan, counted: Counted) -> Estimate:

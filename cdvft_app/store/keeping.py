@@ -7,12 +7,14 @@ run's folder has all that is known of it, which `Folders.adopt` takes into a his
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from cdvft_app.settings import RunSettings
@@ -21,7 +23,7 @@ from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS
 from cdvft_app.store.identifiers import ID
 from cdvft_app.store.location import kept_folder
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
 SECRET = "browser-secret"
@@ -66,22 +68,31 @@ def bring_back(store: RunStore) -> list[str]:
     return store.folders.adopt()
 
 
-def export_history(store: RunStore, out: Path) -> int:
-    """All ended runs as one zip, a folder each, without checkpoints; how many they are.
+def export_history(
+    store: RunStore, out: Path, token: str | None = None, most_bytes: float = math.inf
+) -> tuple[int, int]:
+    """All ended runs as one zip, a folder each, without checkpoints; with `token`, its owner's only.
+
+    Returns:
+        How many are in it, and how many, the oldest, were left out: all files take `most_bytes` at most.
 
     Raises:
         StoreError: it is there already, or the disk refuses it.
     """
     if out.exists():
         raise StoreError(f"{out} is already there; choose another place, or remove it first.")
-    runs = [run for run in store.history(EVERY_RUN) if run.state in states.FINAL]
+    runs = [run for run in store.history(EVERY_RUN, token) if run.state in states.FINAL]
+    sizes = accumulate(sum(path.stat().st_size for path in _files(store.folder(run.id))) for run in runs)
+    fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= most_bytes]
     unfinished = out.with_name(f"{out.name}.unfinished")
     with store_errors(out):
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
-            for run in runs:
-                _write(archive, run, store.folder(run.id))
+            for run in fitting:
+                folder = store.folder(run.id)
+                for path in _files(folder):
+                    archive.write(path, Path(run.id, path.relative_to(folder)))
         os.replace(unfinished, out)
-    return len(runs)
+    return len(fitting), len(runs) - len(fitting)
 
 
 def import_history(store: RunStore, file: Path) -> list[str]:
@@ -112,11 +123,10 @@ def _copy(source: Path, there: Path, beside: Path) -> None:
     os.replace(unfinished, there)
 
 
-def _write(archive: zipfile.ZipFile, run: RunRecord, folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.is_file() and inside.parts[0] not in NOT_KEPT:
-            archive.write(path, Path(run.id, inside))
+def _files(folder: Path) -> list[Path]:
+    """All of a run that is kept elsewhere, too."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path for path in found if path.relative_to(folder).parts[0] not in NOT_KEPT]
 
 
 @contextmanager

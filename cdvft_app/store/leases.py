@@ -7,17 +7,20 @@ increments the epoch, so that a holder that was only slow can write no more: ano
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from contextlib import suppress
+from typing import Any
 
 from cdvft_app.store import processes, states, waiting
 from cdvft_app.store.database import Database
-from cdvft_app.store.records import LeaseLost, RunRecord, StoreError, require_run, select
+from cdvft_app.store.records import JOB, LeaseLost, RunRecord, StoreError, require_run, select
 
 RENEWAL_SECONDS = 5.0
 """How often a holder renews its lease, which ends after `states.LEASE_SECONDS` without."""
 LOOK_SECONDS = 1.0
+LEFT_JOB = "The program that followed this Job has ended. The Job itself goes on, or has ended: see {}."
 INTERRUPTED = "The program ended while this run was training. Resume goes on from its last checkpoint."
 
 
@@ -82,7 +85,7 @@ class Leases:
         with self._database.writing() as connection:
             orphaned = _orphaned(connection)
             for row in orphaned:
-                states.move(connection, row["number"], "interrupted", INTERRUPTED)
+                states.move(connection, row["number"], "interrupted", interruption(json.loads(row["result"])))
                 states.update(connection, row["number"], {"epoch": row["epoch"] + 1})
         return [row["id"] for row in orphaned]
 
@@ -105,10 +108,16 @@ def _orphaned(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     """Active runs whose holders have died: on this machine by the operating system, since sleep or a full
     disk may delay a living holder's renewals; on other machines by the lease alone."""
     active = connection.execute(
-        "SELECT number, id, epoch, process, lease_until FROM runs WHERE state IN (?, ?, ?) ORDER BY number",
+        "SELECT number, id, epoch, process, lease_until, result FROM runs WHERE state IN (?, ?, ?)"
+        " ORDER BY number",
         states.ACTIVE,
     ).fetchall()
     return [row for row in active if not _held(row["process"] or "", row["lease_until"] or 0.0)]
+
+
+def interruption(result: dict[str, Any]) -> str:
+    """Why a run with this result is interrupted when the program ends that trained it, or followed it."""
+    return LEFT_JOB.format(result[JOB] or "among yours on the hub") if JOB in result else INTERRUPTED
 
 
 def _held(holders: str, lease_until: float) -> bool:

@@ -33,12 +33,17 @@ class LeaseLost(StoreError):
     """The lease under which a process wanted to write has ended."""
 
 
+# In the result of a run that was sent, and of one that trains in slices.
+JOB, LENT = "job_address", "lent_seconds"
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One run. `metric` is the latest evaluation's until the end; times are seconds since 1970.
 
-    `result` holds the fields of `Started`, `Lent` and `Done` as far as they have come; `adapter_folder` in it
-    is relative to the run's folder. `process` names who holds its lease, `epoch` counts its leases.
+    `result` holds the fields of `Started`, `Lent`, `Sent` and `Done` as far as they have come;
+    `adapter_folder` in it is relative to the run's folder. `process` names who holds its lease, `epoch`
+    counts its leases.
     `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
     `visitor` is whose seconds it spends on a public server. Only its owner sees a run that is `private`, by
     the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares.
@@ -79,6 +84,11 @@ class RunRecord:
         if self.ended is None or self.started is None or self.queued != self.created:
             return None
         return self.ended - self.started
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it trains as a Job of the hub: it costs this machine nothing, and cannot go on here."""
+        return JOB in self.result
 
 
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord))

@@ -27,7 +27,7 @@ COLUMNS_OF: dict[str, tuple[str, ...]] = {
 def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
     """What an event's values make of the run's columns; `result` is what that column holds before."""
     changed = {column: values[column] for column in COLUMNS_OF.get(kind, ())}
-    if kind in ("started", "lent", "done"):
+    if kind in ("started", "lent", "sent", "done"):
         changed["result"] = json.dumps(json.loads(result) | values)
     return changed
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 
 from cdvft_app.store import spending
-from cdvft_app.store.records import IllegalTransition, RunRecord
+from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord
 
 ACTIVE = ("preparing", "running", "stopping")
 UNFINISHED = ("queued", *ACTIVE)
@@ -26,7 +27,13 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
 STATES = tuple(TRANSITIONS)
 
 
+def is_resumable(run: RunRecord) -> bool:
+    return run.state in RESUMABLE and not run.is_job
+
+
 def check_resumable(run: RunRecord) -> None:
+    if run.is_job:
+        raise IllegalTransition(f"“{run.name}” was sent to the hub as a Job; start it here, or send it anew.")
     if run.state not in RESUMABLE:
         able = " or ".join(RESUMABLE)
         raise IllegalTransition(f"“{run.name}” is {run.state}; only a run that is {able} can be resumed.")
@@ -40,8 +47,9 @@ def move(
     process: str | None = None,
 ) -> None:
     """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
-    query = "SELECT id, state, epoch, visitor, started, lease_until FROM runs WHERE number = ?"
-    run_id, previous, epoch, visitor, started, lease_until = connection.execute(query, (number,)).fetchone()
+    query = "SELECT id, state, epoch, visitor, started, lease_until, result FROM runs WHERE number = ?"
+    found = connection.execute(query, (number,)).fetchone()
+    run_id, previous, epoch, visitor, started, lease_until, result = found
     if state not in TRANSITIONS[previous]:
         allowed = " or ".join(TRANSITIONS[previous]) or "nothing else"
         raise IllegalTransition(f"This run is {previous}; it can become {allowed}, not {state}.")
@@ -55,13 +63,20 @@ def move(
         changed |= {"started": now, "ended": None, "process": process}
         changed |= {"epoch": epoch + 1, "lease_until": lease_end()}
         spending.take_turn(connection, visitor, now)
-    if (
-        previous in ACTIVE and state in FINAL and started is not None
-    ):  # a dead program's lease has ended before
-        spending.charge(connection, visitor, "training", min(now, lease_until or now) - started, now)
+    if previous in ACTIVE and state in FINAL and started is not None and trains_here(result):
+        until = min(now, lease_until or now)  # a dead program's lease has ended before
+        spending.charge(connection, visitor, "training", until - started, now)
     if previous in RESUMABLE:  # the run goes on, so its `done` row is void
         connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run_id,))
     update(connection, number, changed)
+
+
+def trains_here(result: str) -> bool:
+    """Whether a run keeps this machine busy as long as it is active: not as a Job, nor between two slices.
+
+    What slices take is charged by whoever trains them, see `training/slices.py`.
+    """
+    return not {JOB, LENT} & json.loads(result).keys()
 
 
 def lease_end() -> float:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
+from cdvft_app.events import Sent
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import keeping
@@ -23,11 +24,12 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
 from cdvft_app.training import calibration, webhook
 from cdvft_app.training.executors import Executor, as_planned
+from cdvft_app.training.followed import FollowedRuns
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.limits import most_run_seconds, whole_number
 from cdvft_app.training.reporting import report_to
 from cdvft_app.training.slices import Slices
-from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, supervise
+from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, follow, supervise
 
 DRIVEN_AT_ONCE = 16  # runs in slices: a worker only waits for them
 NO_SWEEPS = (
@@ -73,6 +75,7 @@ class JobQueue:
         self.most_of_sweeps = whole_number("CDVFT_MAX_SWEEP_RUNS", 96)
         self.budget = Budget(store)
         self._of_programs: set[str] = set()
+        self._followed = FollowedRuns(store)
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -120,6 +123,33 @@ class JobQueue:
             self._of_programs.update(ids if program else ())
             self._changed.notify_all()
         return ids
+
+    def follow(
+        self,
+        settings: Sequence[RunSettings],
+        token: str,
+        name: str,
+        *,
+        executors: Sequence[Executor],
+        repositories: Sequence[str],
+        visitor: str | None = None,
+    ) -> list[str]:
+        """A race that trains on other machines, on somebody's account there: at once, and seen by its owner.
+
+        `repositories` take what each run learns. Returns the ids in order.
+
+        Raises:
+            QueueFull: as many are followed as can be; with a sentence.
+        """
+        with self._changed:
+            if refused := self._followed.refusal(len(settings), visitor or token):
+                raise QueueFull(refused)
+            made = self._store.create(settings, token, name, this_process(), private=True, visitor=visitor)
+            self._followed.add([run.id for run in made], visitor or token)
+        for run, executor, repository in zip(made, executors, repositories, strict=True):
+            self._store.append(run.id, Sent("", "", repository, ""), run.epoch)
+            threading.Thread(target=self._follow, args=(run, executor), name="job", daemon=True).start()
+        return [run.id for run in made]
 
     def stop(self, run_id: str, token: str) -> None:
         """A waiting run stops at once; one that trains within two steps, and keeps its adapter."""
@@ -186,11 +216,28 @@ class JobQueue:
     def _run(self, run: RunRecord) -> None:
         try:
             with renewing(self._store, run):
-                limit = self._limit(run)
-                outcome = supervise(self._store, run, self._executor, limit, self._closing.is_set)
+                outcome = supervise(
+                    self._store,
+                    run,
+                    self._executor,
+                    self._limit(run),
+                    self._closing.is_set,
+                    waits=self.slices is not None,
+                )
         except Exception as error:  # such as no process to be had; the next run may have more luck
             traceback.print_exc()
             outcome = "failed", str(error)
+        self._end(run, outcome)
+
+    def _follow(self, run: RunRecord, executor: Executor) -> None:
+        try:
+            with renewing(self._store, run):
+                outcome = follow(self._store, run, executor, self._closing.is_set)
+        except Exception as error:  # such as a hub that refuses it, in a sentence
+            outcome = "failed", str(error)
+        self._end(run, outcome)
+
+    def _end(self, run: RunRecord, outcome: Outcome) -> None:
         self._settle(run, outcome)
         try:
             keeping.keep(self._store, run.id)

@@ -16,12 +16,12 @@ from dataclasses import replace
 
 from cdvft_app.catalog import libraries
 from cdvft_app.events import Lent, Preparing
-from cdvft_app.store.records import LeaseLost, RunRecord
+from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.fetching import Fetch
 from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
-from cdvft_app.training.limits import whole_number
+from cdvft_app.training.limits import out_of_time, whole_number
 from cdvft_app.training.worker import PROGRAM_ENDED
 
 SLICE_SECONDS = 15
@@ -74,7 +74,7 @@ class Slices:
         self._runs: dict[str, Driven] = {}
 
     def __call__(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Driven:
-        self._runs[run.id] = driven = Driven(store, run, self)
+        self._runs[run.id] = driven = Driven(store, run, self, limit)
         return driven
 
     def due(self, run_ids: Iterable[str]) -> str | None:
@@ -148,15 +148,18 @@ def seconds_left(run: RunRecord) -> float:
 class Driven:
     """The execution of one run in slices; two who drive it at once get one slice."""
 
-    def __init__(self, store: RunStore, run: RunRecord, slices: Slices) -> None:
-        self._store, self._run, self._slices = store, run, slices
+    def __init__(self, store: RunStore, run: RunRecord, slices: Slices, limit: float | None = None) -> None:
+        self._store, self._run, self._slices, self._limit = store, run, slices, limit
         self._reason = PAGE_CLOSED
         self._more, self._most, self._taken_away = 1.0, math.inf, False
         self._asked_for, self._patience = time.monotonic(), slices.idle_seconds  # by a page, and until it is
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()  # holds one while nobody trains
         self._free.put(None)
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.lent_seconds: float = run.result.get("lent_seconds", 0.0)
+        self.lent_seconds: float = run.result.get(LENT, 0.0)
+        self._charged = self._lent_before = self.lent_seconds
+        with suppress(LeaseLost):
+            store.append(run.id, Lent(self.lent_seconds), run.epoch)  # so that no waiting is charged
 
     def is_due(self) -> bool:
         self._asked_for, self._patience = time.monotonic(), self._slices.idle_seconds
@@ -170,12 +173,14 @@ class Driven:
         run = self._store.get(self._run.id) or self._run
         root, ended = str(self._store.root), False
         try:
+            self._require_time()
             with closing(self._slices.fetch(root, run)) as events:
                 for event in events:
                     if event is not None:
                         self._store.append(run.id, event, self._run.epoch)
                     yield {"lent_seconds": self.lent_seconds, "loading_seconds": None, "ended": False}
-            order = replace(self._slices.order(run, self._more, self._most), root=root)
+            order = self._slices.order(run, self._more, self._most)
+            order = replace(order, root=root, seconds=min(order.seconds, self._left()))
             with closing(self._slices.train(order)) as slice_:
                 for news in slice_:
                     self.lent_seconds, ended = news["lent_seconds"], news["ended"]
@@ -189,8 +194,23 @@ class Driven:
         except Exception as error:
             ended, self._reason = True, str(error)
         finally:
+            self._charge()
             self._asked_for = time.monotonic()
             (self._ended if ended else self._free).put(None)
+
+    def _left(self) -> float:
+        """Seconds that the run may still have of the hardware."""
+        return math.inf if self._limit is None else self._lent_before + self._limit - self.lent_seconds
+
+    def _require_time(self) -> None:
+        if self._limit is not None and self._left() <= 0:
+            raise NotLent(out_of_time(self._limit))
+
+    def _charge(self) -> None:
+        """Count the hardware's seconds for the run's visitor, and not those of its waiting."""
+        if self._run.visitor is not None and self.lent_seconds > self._charged:
+            self._store.spending.charge(self._run.visitor, "training", self.lent_seconds - self._charged)
+        self._charged = self.lent_seconds
 
     def _goes_on(self, refused: NotLent) -> bool:
         """Whether a slice of the run may be tried again; else it is paused."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from cdvft_app.store.leases import interruption
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import Executor
@@ -26,6 +27,8 @@ def supervise(
     executor: Executor,
     limit: float | None,
     closing: Callable[[], bool],
+    *,
+    waits: bool = False,
 ) -> Outcome:
     """Have a claimed run trained, and wait until whatever trains it is gone.
 
@@ -35,17 +38,32 @@ def supervise(
         executor: where it trains.
         limit: seconds that it may take; None: as many as it needs.
         closing: whether the program ends, and the run has to.
+        waits: whether the run waits between times of training, which are all that the limit counts.
 
     Returns:
         The state and the reason that the run has, unless it has told the store an end of its own.
     """
     execution = executor(store, run, limit)
-    watch = _Watch(store, run, limit)
+    watch = _Watch(store, run, None if waits else limit)
     while not execution.wait(POLL_SECONDS):
         with suppress(StoreError):  # a busy or full disk says nothing of the run
             if overdue := watch.overdue(closing()):
                 execution.end()
                 return overdue
+    return "failed", execution.reason()
+
+
+def follow(store: RunStore, run: RunRecord, executor: Executor, closing: Callable[[], bool]) -> Outcome:
+    """As `supervise`, of a run that trains on another machine: it may be silent for as long as it likes.
+
+    Args:
+        store, run, executor: as there.
+        closing: whether the program ends; the run goes on.
+    """
+    execution = executor(store, run, None)
+    while not execution.wait(POLL_SECONDS):
+        if closing():
+            return "interrupted", interruption((store.get(run.id) or run).result)
     return "failed", execution.reason()
 
 

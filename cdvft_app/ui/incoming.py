@@ -21,12 +21,12 @@ _ESCAPE = re.compile(
 
 
 MOST_BYTES = 1_000_000
-MOST_UPLOADED = 10_000_000  # with what multipart adds to a file
+MOST_UPLOADED = 66_000_000  # a history with what multipart adds; who reads other files has own limits
 TOO_LARGE = "This request is larger than {:g} MB, and no larger one is read here. Send less at a time."
 
 
 class BoundedBodies:
-    """Refuses bodies over 1 MB, of uploads over 10 MB or without room, before they are in memory."""
+    """Refuses bodies over 1 MB, of uploads over 66 MB or without room, before they are in memory."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -93,7 +93,7 @@ def launch_arguments() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "show_error": False,
-        "max_file_size": "8mb",
+        "max_file_size": "64mb",
         "state_session_capacity": MOST_SESSIONS,
         "app_kwargs": {
             "middleware": [

@@ -121,6 +121,9 @@ def stub(monkeypatch):
 
     with hub() as one:
         monkeypatch.setenv("HF_ENDPOINT", one.address)
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", one.address)  # read when it was imported
+        # Read when it was imported:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", one.address)
+        template = one.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
         yield one

@@ -1,6 +1,7 @@
 // The commands that train the shown runs again, from all of their options.
 
 import { h } from "../shared/dom.js";
+import { openJobForm } from "./job.js";
 
 /** @import { Run } from "./run_model.js" */
 
@@ -20,7 +21,8 @@ export function command(options) {
 }
 
 export class Reproduce {
-  constructor() {
+  /** @param {() => void} useSettings fills the form with those of the shown race */
+  constructor(useSettings) {
     this.text = this.idle = "";
     this.code = h("div", {});
     this.copy = h(
@@ -28,12 +30,24 @@ export class Reproduce {
       { type: "button", class: "text-button", onclick: () => this.toClipboard() },
       "Copy",
     );
+    const send = h(
+      "button",
+      {
+        type: "button",
+        class: "text-button",
+        onclick: () => {
+          useSettings();
+          openJobForm();
+        },
+      },
+      "Send it to the hub as a Job",
+    );
     this.node = h(
       "details",
       { class: "reproduce", hidden: true },
-      h("summary", {}, "Reproduce from a terminal"),
+      h("summary", {}, "Train it again"),
       this.code,
-      this.copy,
+      h("div", { class: "again" }, this.copy, send),
     );
   }
 

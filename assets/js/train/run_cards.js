@@ -2,6 +2,7 @@
 
 import { h, paragraphs } from "../shared/dom.js";
 import { isShare } from "../shared/format.js";
+import { jobLines } from "./job.js";
 
 /** @import { Note } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
@@ -120,7 +121,7 @@ export class Cards {
 
   /** @param {Run[]} runs */
   show(runs) {
-    const states = runs.map((run) => [run.id, run.state, run.reason, run.notes.length]);
+    const states = runs.map((run) => [run.id, run.state, run.reason, run.notes.length, run.job?.address]);
     const key = JSON.stringify([states, this.verdict]);
     if (key === this.key) return;
     this.key = key;
@@ -131,6 +132,7 @@ export class Cards {
     );
     this.node.replaceChildren(
       ...(said.length ? [h("div", { class: "outcome" }, ...paragraphs(said))] : []),
+      ...jobLines(runs),
       ...byReason(runs, "failed", failure),
       ...byReason(runs, "interrupted", interruption),
       ...(different.length

@@ -97,7 +97,7 @@ export function mount({ element, props, server, trigger, watch }) {
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
   const cards = new Cards();
   const predicted = new Predicted(props.lines);
-  const reproduce = new Reproduce();
+  const reproduce = new Reproduce(() => trigger("use_settings"));
   const notice = new Notice();
   find(element, ".mount").replaceChildren(
     h("div", { class: "run-head" }, title, use, reuse),

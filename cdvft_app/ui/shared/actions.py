@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from cdvft_app import catalog
+from cdvft_app.catalog import Plan
 from cdvft_app.catalog.pinned import pinned
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
@@ -16,11 +17,13 @@ from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.shapes.typed_models import describe_typed
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import RESUMABLE, UNFINISHED
+from cdvft_app.store.states import RESUMABLE, UNFINISHED, is_resumable
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.shared.form import label, race, with_titles
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
+
+STOP_JOBS = "Stop cancels the Jobs: what they have learned by then is lost."
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,7 @@ def submit(
     Raises:
         InvalidChoice, QueueFull, StoreError: with a sentence.
     """
-    request = pinned(request)
-    if not request.target_modules:
-        describe_typed(request.model, request.recipe)
-    plans = [catalog.resolve(settings) for settings in request.runs()]
-    require_own(app.store, request.data, token)
-    require_in_reach([plans[0].model, plans[0].dataset])
+    plans = plans_of(app, request, token)
     predictions = app.predict(plans)
     admit(zip(plans, predictions, strict=True), app.queue.most_seconds)
     promised = [made.facts() if made else None for made in predictions]
@@ -59,6 +57,21 @@ def submit(
         private=private,
         visitor=visitor(),
     )
+
+
+def plans_of(app: AppState, request: RaceRequest, token: str) -> list[Plan]:
+    """The plans of a race's runs, in the order of its methods, which can be had by the token's owner.
+
+    Raises:
+        InvalidChoice, StoreError: with a sentence.
+    """
+    request = pinned(request)
+    if not request.target_modules:
+        describe_typed(request.model, request.recipe)
+    plans = [catalog.resolve(settings) for settings in request.runs()]
+    require_own(app.store, request.data, token)
+    require_in_reach([plans[0].model, plans[0].dataset])
+    return plans
 
 
 def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[str], str | None]:
@@ -80,7 +93,7 @@ def resume(app: AppState, ids: Sequence[str], token: str) -> str | None:
     """Queue those of the shown runs that ended early; None, or why it was refused."""
     runs = _acted_on(app.store, ids, token)
     again = partial(resume_one, app)
-    return _each(app, [run.id for run in runs if run.state in RESUMABLE], token, again)
+    return _each(app, [run.id for run in runs if is_resumable(run)], token, again)
 
 
 def resume_one(app: AppState, run_id: str, token: str) -> None:
@@ -103,7 +116,7 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
     if not runs:
         return Buttons(False, False, "Stop and Resume are for a race of yours.")
     busy = [run for run in runs if run.state in UNFINISHED]
-    ended_early = [run for run in runs if run.state in RESUMABLE]
+    ended_early = [run for run in runs if is_resumable(run)]
     if (busy or ended_early) and not store.owner(runs[0].id, token):
         what = "stopped" if busy else "resumed"
         return Buttons(False, False, f"Only the browser that started this race can have it {what}.")
@@ -114,6 +127,8 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
                 False,
                 "Stopping: at most two more steps, then a last evaluation, and the adapter is saved.",
             )
+        if any(run.is_job for run in busy):
+            return Buttons(True, bool(ended_early), STOP_JOBS)
         again = (
             f"Resume takes up {label(ended_early[0].settings)} again."
             if ended_early
@@ -125,6 +140,8 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         return Buttons(
             False, True, f"This race does not train. Resume goes on with {again} from where it ended."
         )
+    if any(run.is_job and run.state in RESUMABLE for run in runs):
+        return Buttons(False, False, "A Job that has ended is not resumed: Send begins another one.")
     return Buttons(False, False, "This race is finished: nothing to stop or resume.")
 
 

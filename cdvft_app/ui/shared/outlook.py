@@ -7,7 +7,7 @@ from html import escape
 
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.costs.quantities import duration
-from cdvft_app.prediction import Estimate, Prediction
+from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction
 from cdvft_app.training.device import free_bytes, kind_of_training
 from cdvft_app.training.slices import slice_seconds
 from cdvft_app.training.zero_gpu import knows_lent_gpu
@@ -43,7 +43,8 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
     device = escape(known[0][1].device)
     wholes = [made.whole_seconds for _, made in known if made.whole_seconds]
     if knows_lent_gpu():
-        return _lent_time(wholes if len(wholes) == len(known) else [], device)
+        guessed = any(made.seconds and GUESS_OF_GPU in made.seconds.how for _, made in known)
+        return _lent_time(wholes if len(wholes) == len(known) else [], device, guessed)
     if len(wholes) < len(known):
         return (
             f"<span>How long it takes on {device} is not known before a first run has ended there, "
@@ -60,7 +61,7 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
     return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
 
 
-def _lent_time(wholes: Sequence[Estimate], device: str) -> str:
+def _lent_time(wholes: Sequence[Estimate], device: str, guessed: bool) -> str:
     """What of a visitor's daily GPU time a race takes."""
     quota = (
         f"of your {ANONYMOUS_SECONDS} a day, {ACCOUNT_SECONDS} with an account of huggingface.co, in slices "
@@ -70,8 +71,9 @@ def _lent_time(wholes: Sequence[Estimate], device: str) -> str:
         return f"<span><b>GPU seconds</b> on {device}: known once a first run has ended there; {quota}</span>"
     low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
     seconds = f"Roughly <b>{low:.0f} to {high:.0f}" if high > WIDE * low else f"About <b>{value:.0f}"
-    how = escape(wholes[0].how)
-    return f'<span title="{how}">{seconds} GPU seconds</b> on {device}, {quota}</span>'
+    how = escape(GUESS_OF_GPU if guessed else wholes[0].how)
+    first = " (a guess: nothing has ended on it yet)" if guessed else ""
+    return f'<span title="{how}">{seconds} GPU seconds</b> on {device}{first}, {quota}</span>'
 
 
 def _warning(plan: Plan, made: Prediction, free: int) -> str:

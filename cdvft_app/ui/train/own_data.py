@@ -101,8 +101,9 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             elem_id="own-file",
             height=150,
         )
+        most = 64 if private else 8
         larger = " A larger one by its path, below." if private else f" {_kept()}"
-        gr.HTML(f'<p class="quiet">Up to 8 MB a file.{larger}</p>', apply_default_css=False)
+        gr.HTML(f'<p class="quiet">Up to {most} MB a file.{larger}</p>', apply_default_css=False)
         pasted = gr.Textbox(
             label="Or paste rows",
             info="With a first line of names, as out of a spreadsheet.",

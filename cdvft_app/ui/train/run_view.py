@@ -11,6 +11,7 @@ import orjson
 from fastapi import Response
 
 from cdvft_app import catalog
+from cdvft_app.catalog.reachability import endpoint
 from cdvft_app.costs.sentences import joined
 from cdvft_app.figures import curves
 from cdvft_app.judging import kept_answers, words
@@ -20,6 +21,7 @@ from cdvft_app.judging.score_text import metric_title, score
 from cdvft_app.methods import flat, labels
 from cdvft_app.payloads.train import (
     Forecast,
+    Job,
     RaceVerdict,
     RecordedRace,
     RunLasting,
@@ -109,6 +111,19 @@ def current(run: RunRecord) -> RunNow:
         "adapter_bytes": run.result.get("adapter_bytes"),
         "peak_memory_bytes": run.result.get("peak_memory_bytes"),
         "lent_seconds": run.result.get("lent_seconds"),
+        "job": _job(run),
+    }
+
+
+def _job(run: RunRecord) -> Job | None:
+    """Where it is on the hub; None for a run that trains here."""
+    if not run.is_job:
+        return None
+    repository = run.result["repository"]
+    return {
+        "address": run.result["job_address"] or None,
+        "repository": repository,
+        "repository_address": f"{endpoint()}/{repository}",
     }
 
 

@@ -15,9 +15,7 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.own_entry import starting_values
 from cdvft_app.catalog.sources import out_of_reach
 from cdvft_app.data.library import is_own
-from cdvft_app.public.mode import mode
 from cdvft_app.settings import InvalidChoice, OwnData
-from cdvft_app.store.location import kept_folder
 from cdvft_app.ui.shared import actions, form, form_address, texts
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.forecast import forecast
@@ -25,18 +23,15 @@ from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import driving, model_choice, own_choice
+from cdvft_app.ui.train import driving, job, model_choice, own_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import history_view
+from cdvft_app.ui.train.history_file import history_file
 from cdvft_app.ui.train.own_data import offer
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
 
 TITLE = "Train"
-LOST = (
-    "This Space forgets its history when it restarts. What you want to keep, take home on the Use tab, or "
-    "push to the hub."
-)
 
 
 def build(app: AppState) -> OnVisit:
@@ -56,6 +51,7 @@ def build(app: AppState) -> OnVisit:
             controls.folded()
             with gr.Accordion("The method in one line", open=False, elem_classes=["fold"]):
                 gr.Markdown(texts.METHOD, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+            as_job = job.job_form()
             with gr.Column(elem_classes=["go"]):
                 counts = gr.HTML(
                     '<p class="promise quiet">Counting …</p>', elem_id="counts", apply_default_css=False
@@ -68,8 +64,7 @@ def build(app: AppState) -> OnVisit:
         with gr.Column(elem_classes=["watch"]):
             view = run_view(app.store, slices=app.queue.slices, elem_id="run")
             history = history_view(app.store, elem_id="history")
-            if mode().space and kept_folder() is None:
-                gr.HTML(f'<p class="hint">{LOST}</p>', apply_default_css=False)
+            history_file(app, token, history)
 
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
     fields = [controls.fields[name] for name in form.FIELDS]
@@ -201,6 +196,17 @@ def build(app: AppState) -> OnVisit:
 
     clicked: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     start.click(started, [token, *form_inputs], [view, reason, token], **clicked)
+
+    job.connect(
+        app,
+        as_job,
+        inputs=form_inputs,
+        values_of=form_values,
+        counted=[field["methods"].input],
+        token=token,
+        sent=lambda mine, ids: {view: shown(ids, "new", mine, time.time_ns()), reason: "", token: mine},
+        outputs=[view, reason, token],
+    )
 
     def handler(act: Any, in_view: bool = False) -> Any:
         def handle(shown_value: Any, mine: str) -> tuple[Any, ...]:

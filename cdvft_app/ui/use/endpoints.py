@@ -12,10 +12,10 @@ from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.questions import MOST_RUNS
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
-from cdvft_app.ui.use import downloads
 
 MOST_TEXTS = 100
 FORMS = ("adapter", "merged", "lora", "script", "notebook")

@@ -10,9 +10,10 @@ import gradio as gr
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.use import downloads, races
+from cdvft_app.ui.use import races
 
 
 def build(

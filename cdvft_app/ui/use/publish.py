@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import gradio as gr
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.hub_login import has_login, on_space
 from cdvft_app.ui.shared.problem import problem
 
 Write = Callable[[str, Path], None]
@@ -30,15 +29,6 @@ PUSHING: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "minimal",
 }
-
-
-def on_space() -> bool:
-    return bool(os.environ.get("SPACE_ID"))
-
-
-def has_login() -> bool:
-    """Whether people can sign in here: the hub gives a Space these names when its settings ask for OAuth."""
-    return on_space() and bool(os.environ.get("OAUTH_CLIENT_ID")) and find_spec("authlib") is not None
 
 
 def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:

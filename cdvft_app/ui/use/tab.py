@@ -16,13 +16,13 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.use import (
     answers,
-    downloads,
     drawing,
     endpoints,
     examples,

@@ -9,48 +9,56 @@ import sys
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from hub_stub import TOKEN, hub
+from hub_stub import TOKEN
+from huggingface_hub import HfApi
 from jobs_stub import Jobs
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
 from cdvft_app.hub_jobs import following, lines, sending
-from cdvft_app.hub_jobs.following import Followed, SentJob
+from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.script import CODE, pack_code, write_script
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store.processes import this_process
+from cdvft_app.store.records import IllegalTransition
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import FINAL
+from cdvft_app.store.states import FINAL, check_resumable
 from cdvft_app.training import supervision
+from cdvft_app.training.jobs import JobQueue
 
 SIZES = {"batch_size": 4, "train_examples": 16, "evaluation_examples": 8, "max_length": 16}
 SHORT = RunSettings(recipe="sentiment", method="cdvft", max_steps=6, **SIZES)
 
 
 @pytest.fixture
-def follow(store, monkeypatch):
-    """`follow(jobs, sent, plan)`: the id of a run that follows the Job, supervised in a thread."""
+def api(stub):
+    """The hub's own client, which asks the stub."""
+    return HfApi(endpoint=stub.address, token=TOKEN)
+
+
+@pytest.fixture
+def queue(store):
+    made = JobQueue(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def follow(store, queue, api, monkeypatch):
+    """`follow(plan)`: the id of a run that is sent, and followed by the queue."""
     monkeypatch.setattr(following, "EVERY", 0.2)
     monkeypatch.setattr(supervision, "POLL_SECONDS", 0.05)
 
-    def begin(jobs, sent, plan):
-        (run,) = store.create([plan.settings], "a", plan.title, this_process())
-
-        def watch():
-            outcome = supervision.supervise(
-                store, run, lambda *_: Followed(store, run, jobs, sent), None, lambda: False
-            )
-            if store.state(run.id) not in FINAL:
-                store.set_state(run.id, *outcome, epoch=run.epoch)
-
-        Thread(target=watch, daemon=True).start()
-        return run.id
+    def begin(plan):
+        executor = sending.sender(api, plan, "ada/films", flavor="t4-small", minutes=5, token=TOKEN)
+        (run_id,) = queue.follow(
+            [plan.settings], "a", plan.title, executors=[executor], repositories=["ada/films"]
+        )
+        return run_id
 
     return begin
 
@@ -74,9 +82,7 @@ def test_an_event_comes_back_from_its_line(event):
     for prefix in ("", "2026-11-26T08:00:00Z "):
         back = lines.read(prefix + line)
         assert type(back) is type(event)
-        assert {**vars(back)} == {
-            name: list(value) if isinstance(value, tuple) else value for name, value in vars(event).items()
-        }
+        assert back == event
 
 
 def test_other_lines_and_strangers_events_are_none():
@@ -86,6 +92,8 @@ def test_other_lines_and_strangers_events_are_none():
         "cdvft-event {",
         'cdvft-event {"event": "Popen", "fields": {}}',
         "cdvft-event {}",
+        lines.write(Note("x", "info")).replace('"x"', "[1]"),
+        lines.write(Note("x" * 300_000, "info")),
     ):
         assert lines.read(line) is None
 
@@ -118,21 +126,15 @@ def test_the_code_of_a_job_is_whole_and_small(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.mirror
-def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, follow, tmp_path):
-    plan = catalog.resolve(SHORT)
-    with hub() as there:
-        jobs = Jobs(
-            tmp_path / "job", there, HF_ENDPOINT=there.address, HF_HUB_OFFLINE="0", OMP_NUM_THREADS="1"
-        )
-        sent = sending.send(jobs, plan, "ada/films", flavor="t4-small", minutes=5, token=TOKEN)
-        assert (
-            jobs.asked["run_uv_job"]["flavor"] == "t4-small" and jobs.asked["run_uv_job"]["timeout"] == "5m"
-        )
-        assert there.repositories == {"ada/films": True}
-        run_id = follow(jobs, sent, plan)
-        run = wait(store, run_id, *FINAL, seconds=300)
-    assert run.state == "finished", (run.reason, (tmp_path / "job" / "log").read_text()[-3000:])
-    of_job = RunStore(tmp_path / "job" / "studio-runs")
+def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, follow, stub, tmp_path):
+    stub.jobs = Jobs(tmp_path / "jobs", HF_ENDPOINT=stub.address, HF_HUB_OFFLINE="0", OMP_NUM_THREADS="1")
+    run_id = follow(catalog.resolve(SHORT))
+    run = wait(store, run_id, *FINAL, seconds=300)
+    (job,) = stub.jobs.started
+    assert run.state == "finished", (run.reason, job.log()[-30:])
+    assert (job.spec["flavor"], job.spec["timeoutSeconds"]) == ("t4-small", 300)
+    assert stub.repositories == {"ada/films": True}
+    of_job = RunStore(job.folder / "studio-runs")
     (trained,) = of_job.history()
     for kind in ("step", "evaluation"):
         told, kept = (
@@ -141,68 +143,84 @@ def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, f
         )
         assert told == kept and told
     assert run.metric == trained.metric and run.trainable_parameters == trained.trainable_parameters
-    assert {"README.md", "adapter_model.safetensors"} <= there.files.keys()
-    assert (find(store, run_id).folder / "adapter_model.safetensors").read_bytes() == (
+    assert {"README.md", "adapter_model.safetensors"} <= stub.files.keys()
+    adapter = find(store, run_id).folder
+    assert (adapter / "adapter_model.safetensors").read_bytes() == (
         find(of_job, trained.id).folder / "adapter_model.safetensors"
     ).read_bytes()
+    assert not (adapter / CODE).exists()
     of_job.close()
 
 
-def fake_job(tmp_path, there, script):
-    """A Job that is this script."""
-    jobs = Jobs(tmp_path / "job", there)
-    (tmp_path / "code").touch()
-    jobs.upload_file(path_or_fileobj=tmp_path / "code", path_in_repo=CODE, repo_id="ada/films")
-    (tmp_path / "script.py").write_text(script)
-    jobs.run_uv_job(str(tmp_path / "script.py"), secrets={})
-    return jobs, SentJob("job-1", "ada", "ada/films")
+STARTED = lines.write(Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"))
 
 
-def test_stop_cancels_the_job(store, follow, tmp_path):
-    plan = catalog.resolve(SHORT)
-    line = lines.write(Started(3, 10, 5, 100, "cpu", "float32", 8, 8, "accuracy"))
-    with hub() as there:
-        jobs, sent = fake_job(tmp_path, there, f"import time; print({line!r}, flush=True); time.sleep(600)")
-        run_id = follow(jobs, sent, plan)
-        wait_for(lambda: store.state(run_id) == "running")
-        store.ask_to_stop(run_id)
-        run = wait(store, run_id, *FINAL)
+def test_stop_cancels_the_job(store, follow, stub, tmp_path):
+    stub.jobs = Jobs(tmp_path / "jobs", f"import time; print({STARTED!r}, flush=True); time.sleep(600)")
+    run_id = follow(catalog.resolve(SHORT))
+    wait_for(lambda: store.state(run_id) == "running")
+    assert store.get(run_id).result["job_address"] == f"{stub.address}/jobs/ada/0"
+    store.ask_to_stop(run_id)
+    run = wait(store, run_id, *FINAL)
     assert run.state == "stopped" and "cancelled" in run.reason
-    assert jobs.process.returncode and jobs.asked["cancel_job"] == {"job_id": "job-1", "namespace": "ada"}
+    assert stub.jobs.started[0].cancelled
 
 
-def test_a_job_that_fails_says_why_in_its_last_words(store, follow, tmp_path):
-    with hub() as there:
-        jobs, sent = fake_job(tmp_path, there, "raise SystemExit('CUDA out of memory')")
-        run_id = follow(jobs, sent, catalog.resolve(SHORT))
-        run = wait(store, run_id, *FINAL)
+def test_a_job_that_fails_says_why_in_its_last_words(store, follow, stub, tmp_path):
+    stub.jobs = Jobs(tmp_path / "jobs", "raise SystemExit('CUDA out of memory')")
+    run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
     assert run.state == "failed" and run.reason == "The Job ended as ERROR. CUDA out of memory"
+    assert run.is_job
+    with pytest.raises(IllegalTransition, match="send it anew"):
+        check_resumable(run)
 
 
-def test_a_job_that_waits_says_so(store, follow, tmp_path, monkeypatch):
+def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
     monkeypatch.setattr(following, "TELL_EVERY", 0.3)
-    with hub() as there:
-        jobs, sent = fake_job(
-            tmp_path, there, "import time; print('Installing torch', flush=True); time.sleep(600)"
-        )
-        run_id = follow(jobs, sent, catalog.resolve(SHORT))
-        wait_for(lambda: "Installing torch" in str(store.rows(run_id, kinds=["preparing"])[0]))
-        store.ask_to_stop(run_id)
-        wait(store, run_id, *FINAL)
+    stub.jobs = Jobs(tmp_path / "jobs", "import time; print('Installing torch', flush=True); time.sleep(600)")
+    run_id = follow(catalog.resolve(SHORT))
+    wait_for(lambda: "Installing torch" in str(store.rows(run_id, kinds=["preparing"])[0]))
+    store.ask_to_stop(run_id)
+    wait(store, run_id, *FINAL)
 
 
-def test_hardware_has_its_price_in_words(tmp_path):
-    jobs = Jobs(tmp_path, None)
-    assert sending.hardware(jobs, "t4-small").most(30) == (
+def test_a_job_goes_on_when_the_program_that_follows_it_ends(store, queue, follow, stub, tmp_path):
+    stub.jobs = Jobs(tmp_path / "jobs", f"import time; print({STARTED!r}, flush=True); time.sleep(600)")
+    run_id = follow(catalog.resolve(SHORT))
+    wait_for(lambda: store.state(run_id) == "running")
+    queue.close()
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "interrupted" and f"see {stub.address}/jobs/ada/0" in run.reason
+    assert not stub.jobs.started[0].cancelled
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (402, "has no credit for Jobs"),
+        (403, "may start no Jobs: sign in again"),
+        (500, "ada/films, made for it, has no adapter"),
+    ],
+)
+def test_a_job_that_the_hub_refuses_is_a_run_that_failed(store, follow, stub, status, sentence):
+    stub.jobs = Jobs(Path("nowhere"))
+    stub.jobs.status = status
+    run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
+    assert run.state == "failed" and sentence in run.reason and TOKEN not in run.reason
+
+
+def test_hardware_has_its_price_in_words(api, stub, tmp_path):
+    stub.jobs = Jobs(tmp_path)
+    found = offers(api)
+    assert [one.flavor for one in found] == ["t4-small", "a10g-large"]
+    assert hardware(found, "t4-small").most(30) == (
         "Nvidia T4 - small: 0.40 dollars an hour, at most 0.20 for 30 minutes"
     )
-    assert (
-        sending.hardware(jobs, "a10g-large")
-        .most(60)
-        .endswith("1.50 dollars an hour, at most 1.50 for 60 minutes")
+    assert hardware(found, "a10g-large").most(60, 3) == (
+        "Nvidia A10G - large: 1.50 dollars an hour, at most 4.50 for 60 minutes of each of 3 Jobs"
     )
     with pytest.raises(InvalidChoice, match="there are t4-small, a10g-large"):
-        sending.hardware(jobs, "h900")
+        hardware(found, "h900")
 
 
 def test_what_no_job_can_do_is_refused_before_anything_is_made():

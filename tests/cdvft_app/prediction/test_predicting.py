@@ -12,7 +12,7 @@ from cdvft_app import catalog
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.events import Done, Started
-from cdvft_app.prediction import Estimate, Prediction, predict, step_seconds
+from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction, predict, predicting, step_seconds
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -242,3 +242,21 @@ def test_one_step_is_foretold_and_a_tiny_one_tells_nothing(store: RunStore) -> N
     learned = step_seconds(row, [], [measurement(2.0, 500e9)])
     assert learned and learned.value == pytest.approx(row["total_flops_per_step"] * 2.0 / 500e9)
     assert learned.high == pytest.approx(3 * learned.value) and "of other models here" in learned.how
+
+
+def test_seconds_of_a_gpu_that_is_lent_are_known_before_anything_ended_there(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "kind_of_training", lambda: "cuda")
+    monkeypatch.setattr(predicting, "device_name", lambda *_: "NVIDIA H200")
+    own = predict_run(store)
+    assert own.seconds is None and own.whole_seconds is None
+    monkeypatch.setattr(predicting, "knows_lent_gpu", lambda: True)
+    lent = predict_run(store)
+    assert lent.seconds and lent.whole_seconds and GUESS_OF_GPU in lent.seconds.how
+    flops = lent.counted.training_flops
+    assert lent.seconds.low == pytest.approx(flops / 67e12)
+    assert lent.seconds.high == pytest.approx(flops / 130e9)
+    finish(store, 7.0, device="NVIDIA H200")
+    learned = predict_run(store)
+    assert learned.seconds and learned.seconds.value == pytest.approx(7.0)

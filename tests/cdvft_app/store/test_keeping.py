@@ -89,7 +89,7 @@ def test_the_history_travels_as_one_file(store, other, tmp_path):
     ids = {trained(store, token="mine"), trained(store, state="stopped")}
     trained(store, state="running")
     file = tmp_path / "runs.zip"
-    assert keeping.export_history(store, file) == 2
+    assert keeping.export_history(store, file) == (2, 0)
     with pytest.raises(StoreError, match="already there"):
         keeping.export_history(store, file)
     assert set(keeping.import_history(other, file)) == ids

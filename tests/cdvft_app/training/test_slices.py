@@ -183,3 +183,30 @@ def test_what_one_slice_has_said_the_next_does_not_repeat(store, start_slices):
     (run_id,) = queue.submit([RUN], "a")
     drive_to_the_end(slices, store, run_id)
     assert [row["text"] for row in store.rows(run_id, kinds=["note"])[0]] == ["Said at every loading."]
+
+
+def test_only_the_hardwares_seconds_are_charged_and_no_waiting(store, start, monkeypatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    slices, queue = start("slowly", seconds=0.05)
+    (run_id,) = queue.submit([RUN], "a", visitor="ada")
+    first = wait_for(lambda: drive(slices, run_id))
+    time.sleep(1)  # nobody drives it
+    (spent,) = store.spending.visitors(0)
+    assert spent.training == pytest.approx(first[-1]["lent_seconds"], abs=0.05)
+    drive_to_the_end(slices, store, run_id)
+    (spent,) = store.spending.visitors(0)
+    run = store.get(run_id)
+    assert spent.training == pytest.approx(run.result["lent_seconds"], abs=0.1)
+    assert spent.training < run.ended - run.started - 0.9
+
+
+def test_a_visitor_gets_no_slice_beyond_what_is_left(store, start, monkeypatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "2")
+    store.spending.charge("ada", "training", 1.9)
+    slices, queue = start("slowly", seconds=60)
+    (run_id,) = queue.submit([RUN], "a", visitor="ada")
+    drive_to_the_end(slices, store, run_id)
+    run = store.get(run_id)
+    assert run.state == "interrupted" and 0 < run.step < 40
+    assert "Resume goes on from the last checkpoint" in run.reason

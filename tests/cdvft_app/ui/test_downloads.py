@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.ui.use import downloads
+from cdvft_app.ui.shared import downloads
 
 
 def test_those_of_an_hour_ago_are_swept_and_nothing_else(tmp_path, monkeypatch):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from jobs_stub import ACCOUNT, Jobs
+
+COMMIT = "0" * 40
 TOKEN = "hf_of_the_test"
 
 
@@ -19,12 +24,18 @@ class Hub:
     def __init__(self) -> None:
         self.status: int | None = None
         self.repositories: dict[str, bool] = {}  # whether it is private
-        self.files: dict[str, bytes] = {}
+        self.files_of: dict[str, dict[str, bytes]] = defaultdict(dict)  # by repository
+        self.jobs: Jobs | None = None
         self.commits: dict[str, str] = {}  # of datasets, by owner/name@revision
         self.models: list[dict[str, Any]] = []  # what a search finds
         self.searched: list[str] = []
         self.tokens: set[str | None] = set()
         self.address = ""
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Of all repositories together."""
+        return {name: held for one in self.files_of.values() for name, held in one.items()}
 
 
 @contextmanager
@@ -43,6 +54,8 @@ def hub() -> Iterator[Hub]:
             stub.tokens.add(self.headers.get("Authorization"))
             if stub.status:
                 self.answer({"error": "refused"}, stub.status)
+            elif self.path.startswith("/api/jobs/") and stub.jobs is not None:
+                self.answer(*stub.jobs.answer("POST", self.path, body))
             elif self.path == "/api/repos/create":
                 asked = json.loads(body)
                 name = (
@@ -69,11 +82,12 @@ def hub() -> Iterator[Hub]:
                 for line in body.decode().splitlines():
                     entry: Any = json.loads(line)
                     if entry["key"] == "file":
-                        stub.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
+                        content = base64.b64decode(entry["value"]["content"])
+                        stub.files_of[self.repository("/commit/")][entry["value"]["path"]] = content
                 self.answer(
                     {
                         "success": True,
-                        "commitOid": "0" * 40,
+                        "commitOid": COMMIT,
                         "commitUrl": f"{stub.address}/ada/films/commit/0",
                     }
                 )
@@ -90,9 +104,44 @@ def hub() -> Iterator[Hub]:
             if self.path.startswith("/api/datasets/"):
                 asked = self.path.removeprefix("/api/datasets/").partition("?")[0]
                 return self.dataset(*asked.split("/revision/"))
-            self.answer({"sha": "0" * 40, "siblings": [], "id": "x"})
+            if self.path.startswith("/api/jobs/") and stub.jobs is not None:
+                found, status = stub.jobs.answer("GET", self.path, b"")
+                is_log = status == 200 and self.path.endswith("/logs")
+                return self.stream(found) if is_log else self.answer(found, status)
+            if self.path == "/api/whoami-v2":
+                return self.answer({"type": "user", "name": ACCOUNT, "id": "1"})
+            if "/resolve/" in self.path:
+                return self.file(*self.path.partition("?")[0].strip("/").split("/resolve/"))
+            if "/tree/" in self.path:
+                files = stub.files_of[self.repository("/tree/")].items()
+                return self.answer(
+                    [{"type": "file", "path": name, "size": len(held), "oid": COMMIT} for name, held in files]
+                )
+            self.answer({"sha": COMMIT, "siblings": [], "id": "x"})
 
         do_HEAD = do_GET
+
+        def repository(self, before: str) -> str:
+            return self.path.partition("?")[0].removeprefix("/api/models/").partition(before)[0]
+
+        def file(self, repository: str, rest: str) -> None:
+            held = stub.files_of[repository].get(rest.partition("/")[2])
+            if held is None:
+                return self.answer({"error": "none"}, 404, {"X-Error-Code": "EntryNotFound"})
+            self.send_response(200)
+            self.send_header("ETag", f'"{hashlib.sha256(held).hexdigest()}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", str(len(held)))
+            self.end_headers()
+            self.wfile.write(held if self.command == "GET" else b"")
+
+        def stream(self, events: list[dict[str, str]]) -> None:
+            """As server-sent events, which end with the connection."""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            for event in events:
+                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
 
         def dataset(self, name: str, revision: str = "main") -> None:
             commit = stub.commits.get(f"{name}@{revision}")
@@ -125,3 +174,5 @@ def hub() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+        if stub.jobs is not None:
+            stub.jobs.end()

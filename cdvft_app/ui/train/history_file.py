@@ -1,0 +1,125 @@
+"""The visitor's own history as one file, and back, below the list of races."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app import catalog
+from cdvft_app.public.mode import mode
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.settings import RunSettings
+from cdvft_app.store import incoming, keeping
+from cdvft_app.store.location import kept_folder
+from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.texts import counted
+from cdvft_app.ui.shared.visitor import token_of
+
+TITLE = "Take your history along, or bring one back"
+ABOUT = (
+    "Your ended runs as one zip: settings, curves, factors, adapters. It is read here again, on a Space that "
+    "has restarted, or by a studio elsewhere; what you bring is yours."
+)
+LOST = (
+    "This Space forgets its history when it restarts. Take what you want to keep along, below, or push it to "
+    "the hub on the Use tab."
+)
+NONE = "None of the runs here is yours, or none has ended: there is nothing to take along."
+FULL = (
+    "The runs that visitors brought here fill the {:g} MB there are for them (CDVFT_UPLOAD_BYTES). Some must "
+    "be deleted first."
+)
+MOST_EXPORTED = 10**9  # bytes
+WORKING: dict[str, Any] = {
+    "concurrency_limit": 1,
+    "concurrency_id": "history-file",
+    "api_visibility": "private",
+    "show_progress": "minimal",
+    "trigger_mode": "once",
+}
+
+
+def history_file(app: AppState, token: gr.BrowserState, history: gr.HTML) -> None:
+    """Lay it out and connect it; `history` shows what was brought."""
+    if mode().space and kept_folder() is None:
+        gr.HTML(f'<p class="hint" id="forgets">{LOST}</p>', apply_default_css=False)
+    with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="history-file"):
+        gr.HTML(f'<p class="hint">{ABOUT}</p>', apply_default_css=False)
+        make = gr.Button("Make the file", elem_id="history-make")
+        file = gr.File(label="Your history", interactive=False, visible=False, elem_id="history-zip")
+        given = gr.File(
+            label="Bring a history back", file_types=[".zip"], file_count="single", elem_id="history-given"
+        )
+        message = gr.HTML(elem_id="history-said", apply_default_css=False)
+
+    def made(mine: str) -> tuple[Any, str]:
+        try:
+            out, said = export(app, token_of(mine))
+        except (StoreError, ResultsError) as error:
+            return gr.update(visible=False, value=None), problem(str(error))
+        return gr.update(visible=True, value=str(out)), said
+
+    def brought(path: Any, mine: str) -> tuple[Any, str, Any, str]:
+        mine = token_of(mine)
+        if not isinstance(path, str):
+            return None, "", gr.skip(), mine
+        try:
+            said = bring(app, Path(path), mine)
+        except StoreError as error:
+            return None, problem(str(error)), gr.skip(), mine
+        return None, said, {"token": mine}, mine
+
+    make.click(made, token, [file, message], **WORKING)
+    given.upload(brought, [given, token], [given, message, history, token], **WORKING)
+
+
+def export(app: AppState, token: str) -> tuple[Path, str]:
+    """The file of the token's own runs, and what is in it as HTML.
+
+    Raises:
+        StoreError, ResultsError: there is none; why.
+    """
+    out = downloads.new_file("cdvft-history.zip")
+    written, left = keeping.export_history(app.store, out, token, MOST_EXPORTED)
+    if not written:
+        out.unlink()
+        raise ResultsError(NONE)
+    size = out.stat().st_size
+    said = [f"{counted(written, 'run')}, {size / 1e6:.1f} MB."]
+    if left:
+        said.append(f"{left} older ones are left out: a file takes {MOST_EXPORTED / 1e9:g} GB of runs.")
+    if size > incoming.MOST_BYTES:
+        said.append(
+            f"The page takes back up to {incoming.MOST_BYTES / 1e6:.0f} MB; this one goes back by "
+            "python -m cdvft_app history import."
+        )
+    return out, f'<p role="status">{" ".join(said)}</p>'
+
+
+def bring(app: AppState, file: Path, token: str) -> str:
+    """Take the runs of a file for the token; what became of them as HTML.
+
+    Raises:
+        StoreError: nothing was taken; why.
+    """
+    if mode().public and incoming.given_bytes(app.store) > mode().upload_bytes:
+        raise StoreError(FULL.format(mode().upload_bytes / 1e6))
+    taken = incoming.take(app.store, file, token, private=mode().public, check=_check)
+    for run_id in taken.ids:
+        keeping.keep(app.store, run_id)
+    said = [f"{counted(len(taken.ids), 'run')} taken."]
+    if taken.known:
+        said.append(f"{taken.known} were here before.")
+    if taken.refused:
+        said.append(f"{len(taken.refused)} not taken: {taken.refused[0]}")
+    return f'<p role="status">{escape(" ".join(said))}</p>'
+
+
+def _check(settings: RunSettings) -> None:
+    catalog.resolve(settings)

@@ -1,0 +1,273 @@
+"""Train the form's race as Jobs of the hub, on the visitor's own account: what it costs, then Send."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.reachability import endpoint
+from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
+from cdvft_app.hub_jobs.sending import check, sender
+from cdvft_app.results.errors import ResultsError
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import StoreError
+from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared.hub_login import has_login, on_space
+from cdvft_app.ui.shared.problem import problem
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.ui.shared.visitor import token_of
+from cdvft_app.ui.train.controls import QUIET
+
+TITLE = "Or as Jobs of the hub, on your own account"
+ABOUT = (
+    "Each method of the race then trains on a machine of Hugging Face, and your account pays for it. Curves, "
+    "Stop and the adapter come here as usual; adapter and card also go into a private repository that "
+    "is made for it."
+)
+NO_LOGIN = "This Space has no login, so nothing can be sent from it. Its owner can set hf_oauth: true."
+CHANGED = "The race has changed: above is what it costs now. Press Send again if that is well."
+SIGNED_OUT_BEFORE = (
+    "Your sign-in ends before these Jobs may, and they could not put what they learn into the repository: "
+    "sign out and in again, or give them less time."
+)
+TO_BEGIN = 1800.0  # seconds that a Job may wait for its machine
+SIGN_IN = "Sign in first: the Jobs run on your account."
+USUAL_FLAVOR, USUAL_MINUTES = "t4-small", 30
+CLICKED: dict[str, Any] = {
+    "concurrency_limit": 4,
+    "concurrency_id": "send",
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "trigger_mode": "once",
+}
+
+
+@dataclass(frozen=True)
+class JobForm:
+    """The fold, and in it everything that is connected by `connect`; None where nobody can sign in."""
+
+    fold: gr.Accordion
+    repository: gr.Textbox
+    flavor: gr.Dropdown
+    minutes: gr.Textbox
+    cost: gr.HTML
+    token: gr.Textbox
+    send: gr.Button
+    message: gr.HTML
+
+
+def job_form() -> JobForm | None:
+    """Lay it out, folded."""
+    with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="as-job") as fold:
+        if on_space() and not has_login():
+            gr.HTML(f"<p class='quiet'>{NO_LOGIN}</p>", apply_default_css=False)
+            return None
+        gr.HTML(f"<p class='hint'>{ABOUT}</p>", apply_default_css=False)
+        repository = gr.Textbox(
+            label="Repository for what is learned",
+            info="Made for it. With several methods each has its own: film-reviews-cdvft and so on.",
+            placeholder="your-name/film-reviews",
+            max_lines=1,
+            max_length=96,
+            elem_id="job-repository",
+        )
+        flavor = gr.Dropdown([], label="Machine", info="Prices by the hub.", elem_id="job-flavor")
+        minutes = gr.Textbox(
+            str(USUAL_MINUTES),
+            label="Time limit in minutes",
+            info="The hub ends a Job then, and what it learned by then is lost.",
+            max_lines=1,
+            max_length=6,
+            elem_id="job-minutes",
+        )
+        token = gr.Textbox(
+            label="Token",
+            type="password",
+            elem_id="job-token",
+            visible=not has_login(),
+            info="With the right to write, and to start Jobs. The Job gets it; here it is not kept.",
+        )
+        if has_login():
+            gr.LoginButton(elem_id="job-login")
+        cost = gr.HTML('<p class="quiet">Asking the hub for its prices …</p>', elem_id="job-cost",
+                       apply_default_css=False)  # fmt: skip
+        send = gr.Button("Send", interactive=False, elem_id="job-send")
+        message = gr.HTML(elem_id="job-said", apply_default_css=False)
+    return JobForm(fold, repository, flavor, minutes, cost, token, send, message)
+
+
+def connect(
+    app: AppState,
+    job: JobForm | None,
+    *,
+    inputs: Sequence[Any],
+    values_of: Callable[[tuple[Any, ...]], dict[str, Any]],
+    counted: Sequence[Any],
+    token: gr.BrowserState,
+    sent: Callable[[str, list[str]], dict[Any, Any]],
+    outputs: Sequence[Any],
+) -> None:
+    """Let it answer.
+
+    Args:
+        app: whose queue follows the Jobs.
+        job: None: nobody can sign in here.
+        inputs: of the race's settings.
+        values_of: the form's values of them.
+        counted: events after which the race may have more or fewer runs.
+        token: of the browser, which owns the runs.
+        sent: what becomes of the `outputs` for the token and the runs that were sent.
+        outputs: beside the form's own.
+    """
+    if job is None:
+        return
+
+    def priced(flavor: Any, minutes: Any, *given: Any) -> tuple[Any, Any]:
+        if flavor is None and not prices_are_known():
+            return gr.skip(), gr.skip()  # nobody has opened the fold
+        return _price(flavor, minutes, values_of(given))
+
+    price: dict[str, Any] = {
+        "fn": priced,
+        "inputs": [job.flavor, job.minutes, *inputs],
+        "outputs": [job.cost, job.send],
+    }
+    job.fold.expand(_flavors, None, job.flavor, **QUIET).then(**price, **QUIET)
+    gr.on([job.flavor.input, job.minutes.change, *counted], **price, **QUIET)
+
+    def send_race(fields: dict[Any, Any], secret: str) -> dict[Any, Any]:
+        values, flavor, minutes = values_of(_given(fields)), fields[job.flavor], fields[job.minutes]
+        cost, button = _price(flavor, minutes, values)
+        if fields[job.send] != button["value"]:
+            return {job.message: problem(CHANGED), job.cost: cost, job.send: button}
+        ids, refused = send(
+            app,
+            values,
+            token_of(fields[token]),
+            secret,
+            repository=str(fields[job.repository] or "").strip(),
+            flavor=flavor,
+            minutes=minutes,
+        )
+        if refused:
+            return {job.message: problem(refused)}
+        return {job.message: "", job.token: "", **sent(token_of(fields[token]), ids)}
+
+    def _given(fields: dict[Any, Any]) -> tuple[Any, ...]:
+        return tuple(fields[one] for one in inputs)
+
+    if has_login():
+
+        def clicked(fields: dict[Any, Any], user: gr.OAuthToken | None = None) -> dict[Any, Any]:
+            if user is None:
+                return {job.message: problem(SIGN_IN)}
+            minutes = form.number(fields[job.minutes])
+            if isinstance(minutes, int) and user.expires_at - time.time() < 60 * minutes + TO_BEGIN:
+                return {job.message: problem(SIGNED_OUT_BEFORE)}
+            return send_race(fields, user.token)
+
+    else:
+
+        def clicked(fields: dict[Any, Any]) -> dict[Any, Any]:  # type: ignore[misc]
+            return send_race(fields, str(fields[job.token] or "").strip())
+
+    asked = {token, job.token, job.repository, job.flavor, job.minutes, job.send, *inputs}
+    job.send.click(clicked, asked, [job.message, job.token, job.cost, job.send, *outputs], **CLICKED)
+
+
+def send(
+    app: AppState,
+    values: Mapping[str, Any],
+    owner: str,
+    token: str,
+    *,
+    repository: str,
+    flavor: Any,
+    minutes: Any,
+) -> tuple[list[str], str | None]:
+    """The new runs' ids, or none and why not.
+
+    Args:
+        app: whose queue follows them.
+        values: of the form.
+        owner: the browser's token.
+        token: of the hub.
+        repository: owner/name.
+        flavor, minutes: as they were chosen and typed.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        plans = actions.plans_of(app, form.race(values), owner)
+        limit = _minutes(minutes)
+        chosen = hardware(known_offers(), str(flavor)).flavor
+        places = repositories(repository, plans)
+        for plan, place in zip(plans, places, strict=True):
+            check(plan, place, limit, token)
+        api = HfApi(endpoint=endpoint(), token=token)
+        return app.queue.follow(
+            [plan.settings for plan in plans],
+            owner,
+            plans[0].title,
+            executors=[
+                sender(api, plan, place, flavor=chosen, minutes=limit, token=token)
+                for plan, place in zip(plans, places, strict=True)
+            ],
+            repositories=places,
+            visitor=visitor(),
+        ), None
+    except (InvalidChoice, ResultsError, QueueFull, StoreError) as error:
+        return [], form.with_titles(str(error))
+
+
+def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
+    """One for each run: the name itself for one alone, else with what the run is called."""
+    if len(plans) == 1:
+        return [name]
+    ends = [re.sub(r"[^a-z0-9]+", "-", form.label(plan.settings).lower()).strip("-") for plan in plans]
+    return [
+        f"{name}-{end}" + (f"-{place}" if ends.count(end) > 1 else "") for place, end in enumerate(ends, 1)
+    ]
+
+
+def _minutes(typed: Any) -> int:
+    minutes = form.number(typed)
+    check_minutes(minutes)
+    return int(minutes)
+
+
+def _flavors() -> Any:
+    """The machines with their prices, as the dropdown's choices."""
+    try:
+        found = known_offers()
+    except ResultsError:
+        return gr.update(choices=[], value=None)
+    choices = [(f"{one.title}, {60 * one.dollars:.2f} dollars an hour", one.flavor) for one in found]
+    usual = USUAL_FLAVOR if any(one.flavor == USUAL_FLAVOR for one in found) else found[0].flavor
+    return gr.update(choices=choices, value=usual)
+
+
+def _price(flavor: Any, minutes: Any, values: Mapping[str, Any]) -> tuple[str, Any]:
+    """What the Jobs cost at most, or why none can be sent; and whether they can."""
+    try:
+        offers = known_offers()
+        jobs = len(form.race(values).runs())
+        limit = _minutes(minutes)
+        chosen = hardware(offers, str(flavor))
+    except (InvalidChoice, ResultsError) as error:
+        return problem(form.with_titles(str(error))), gr.update(interactive=False, value="Send")
+    many = f"{jobs} Jobs, one a method. " if jobs > 1 else ""
+    return (
+        f'<p class="promise">At most <b>{jobs * limit * chosen.dollars:.2f} dollars</b></p>'
+        f'<p class="hint">{many}{escape(chosen.most(limit, jobs))}. A Job costs only while it runs.</p>',
+        gr.update(interactive=True, value=f"Send {jobs} Jobs" if jobs > 1 else "Send the Job"),
+    )

@@ -1,0 +1,175 @@
+"""A history's file that a stranger gives to the page: what is taken of it, and as whose."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+from ended_runs import trained
+
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store import incoming, keeping
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+
+
+@pytest.fixture
+def other(tmp_path):
+    made = RunStore(tmp_path / "other")
+    yield made
+    made.close()
+
+
+def anything(_settings):
+    pass
+
+
+def exported(store, tmp_path):
+    file = tmp_path / "runs.zip"
+    keeping.export_history(store, file)
+    return file
+
+
+def changed(file: Path, change) -> Path:
+    """The file, with each member as `change(name, bytes)` makes it: (name or ZipInfo, bytes), or None."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(made, "w") as new:
+        for info in old.infolist():
+            member = change(info.filename, old.read(info))
+            if member is not None:
+                new.writestr(*member)
+    file.write_bytes(made.getvalue())
+    return file
+
+
+def take(store, file, token="mine", private=False, check=anything):
+    return incoming.take(store, file, token, private, check)
+
+
+def told(store, run_id):
+    return [{**row, "cursor": 0} for row in store.rows(run_id)[0]]
+
+
+def test_what_somebody_brings_is_his_own_and_as_it_was(store, other, tmp_path):
+    run_id = trained(store, "of before")
+    file = exported(store, tmp_path)
+    assert take(other, file, private=True) == incoming.Taken([run_id], 0, [])
+    was, run = store.get(run_id), other.get(run_id)
+    assert told(other, run_id) == told(store, run_id)
+    for name in ("name", "settings", "state", "step", "metric", "seconds", "trainable_parameters", "result"):
+        assert getattr(run, name) == getattr(was, name)
+    assert (other.folder(run_id) / "adapter" / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert other.owner(run_id, "mine") and not other.owner(run_id, "of before")
+    assert run.private and run.visitor is None and run.group_id != was.group_id
+    assert take(other, file, "another's") == incoming.Taken([], 1, []) and other.owner(run_id, "mine")
+    assert incoming.given_bytes(other) > 0 == incoming.given_bytes(store)
+
+
+def test_only_ones_own_runs_are_in_the_file_that_the_page_makes(store, tmp_path):
+    mine = trained(store, "mine")
+    trained(store, "another's")
+    assert keeping.export_history(store, tmp_path / "mine.zip", "mine") == (1, 0)
+    with zipfile.ZipFile(tmp_path / "mine.zip") as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {mine}
+    assert keeping.export_history(store, tmp_path / "none.zip", "mine", most_bytes=10) == (0, 1)
+
+
+def test_what_is_no_part_of_a_run_is_left_out(store, other, tmp_path):
+    run_id = trained(store)
+    strange = ("adapter/model.pkl", "adapter/adapter_model.bin", "checkpoints/x.json", "adapter/sub/a.json")
+
+    def add(name, held):
+        return name, held
+
+    file = changed(exported(store, tmp_path), add)
+    with zipfile.ZipFile(file, "a") as archive:
+        for name in strange:
+            archive.writestr(f"{run_id}/{name}", "x")
+    assert take(other, file).ids == [run_id]
+    there = {str(path.relative_to(other.folder(run_id))) for path in other.folder(run_id).rglob("*.*")}
+    assert not there & set(strange) and "adapter/adapter_model.safetensors" in there
+
+
+def test_facts_and_rows_are_checked_and_paths_in_them_stay_inside(store, other, tmp_path):
+    run_id = trained(store)
+
+    def forge(name, held):
+        if name.endswith("run.json"):
+            facts = json.loads(held) | {"hidden": 1, "visitor": "ada", "token_hash": "0" * 64}
+            return name, json.dumps(facts | {"result": '{"adapter_folder": "/etc"}', "reason": None})
+        if name.endswith("rows.jsonl"):
+            lines = held.decode().replace('\\"adapter\\"', '\\"../../../etc\\"').splitlines()
+            lines.append(json.dumps({"kind": "step", "step": "x", "data": "{}"}))
+            lines.append(json.dumps({"kind": "sent", "step": None, "data": '{"job_address": "javascript:"}'}))
+            return name, "\n".join([*lines, "no json", "[]"])
+        return name, held
+
+    assert take(other, changed(exported(store, tmp_path), forge)).ids == [run_id]
+    run = other.get(run_id)
+    assert run.result["adapter_folder"] == "adapter" and not run.hidden and run.visitor is None
+    assert not run.is_job and told(other, run_id) == told(store, run_id)
+
+
+def test_a_run_that_is_not_allowed_here_is_not_taken(store, other, tmp_path):
+    trained(store)
+
+    def refuse(_settings):
+        raise InvalidChoice("model: hub ids are not for this server.")
+
+    file = exported(store, tmp_path)
+    assert take(other, file, check=refuse) == incoming.Taken(
+        [], 0, ["model: hub ids are not for this server."]
+    )
+    assert list(other.folders.path.iterdir()) == [] and not list(other.root.glob(".given-*"))
+
+
+def link(name):
+    made = zipfile.ZipInfo(name)
+    made.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return made
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"../history.sqlite": "x"}, "leads elsewhere"),
+        ({"/etc/cron.d/x": "x"}, "leads elsewhere"),
+        ({link("0123456789abcdef0123456789abcdef/adapter/a.json"): "/etc/passwd"}, "leads elsewhere"),
+        ({f"{number:032x}/run.json": "{}" for number in range(201)}, "at most 200 are taken"),
+    ],
+)
+def test_a_file_that_means_harm_is_refused_whole(store, other, tmp_path, more, sentence):
+    trained(store)
+    file = exported(store, tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        for name, held in more.items():
+            archive.writestr(name, held)
+    with pytest.raises(StoreError, match=sentence):
+        take(other, file)
+    assert list(other.folders.path.iterdir()) == []
+
+
+def test_a_file_too_large_packed_or_unpacked_is_refused(store, other, tmp_path, monkeypatch):
+    trained(store)
+    file = exported(store, tmp_path)
+    monkeypatch.setattr(incoming, "MOST_UNPACKED", 100)
+    with pytest.raises(StoreError, match="unpacks to"):
+        take(other, file)
+    monkeypatch.setattr(incoming, "MOST_BYTES", 100)
+    with pytest.raises(StoreError, match="history import"):
+        take(other, file)
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(b"no zip", "not the file"), (None, "holds no run")])
+def test_what_is_no_history_is_a_sentence(other, tmp_path, content, sentence):
+    file = tmp_path / "some.zip"
+    if content is None:
+        zipfile.ZipFile(file, "w").close()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(StoreError, match=sentence):
+        take(other, file)

@@ -1,0 +1,115 @@
+"""The hub's Jobs, on this machine: a Job is its command in a process, and its log is what that prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+ACCOUNT = "ada"
+MACHINE = {"cpu": "4 vCPU", "ram": "15 GB", "ephemeralStorage": "50 GB", "accelerator": None}
+
+
+def _flavor(name: str, title: str, micro_dollars: int, unit: str) -> dict[str, Any]:
+    of_gpu = {"type": "gpu", "model": "T4", "quantity": "1", "vram": "16 GB", "manufacturer": "Nvidia"}
+    prices = {"unitCostMicroUSD": micro_dollars, "unitCostUSD": micro_dollars / 1e6, "unitLabel": unit}
+    return {"name": name, "prettyName": title, **MACHINE, "accelerator": of_gpu, **prices}
+
+
+HARDWARE = [
+    _flavor("a10g-large", "Nvidia A10G - large", 1_500_000, "hour"),
+    _flavor("t4-small", "Nvidia T4 - small", 6667, "minute"),
+]
+
+
+class Job:
+    """One, in a folder of its own; `uv run SCRIPT` there is `python SCRIPT`."""
+
+    def __init__(self, folder: Path, spec: dict[str, Any], environment: dict[str, str]) -> None:
+        self.folder, self.spec, self.cancelled = folder, spec, False
+        (folder / "bin").mkdir(parents=True)
+        uv = folder / "bin" / "uv"
+        uv.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} "$@"\n')
+        uv.chmod(0o755)
+        told = {**spec["environment"], **spec.get("secrets", {}), **environment}
+        path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        with (folder / "log").open("w") as log:
+            self.process = subprocess.Popen(
+                spec["command"],
+                cwd=folder,
+                env=os.environ | told | {"PATH": path},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def stage(self) -> str:
+        if self.cancelled:
+            return "CANCELED"
+        code = self.process.poll()
+        return "RUNNING" if code is None else "ERROR" if code else "COMPLETED"
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.process.kill()
+        self.process.wait()
+
+    def log(self) -> list[str]:
+        return (self.folder / "log").read_text().splitlines()
+
+
+class Jobs:
+    """What the hub's addresses below /api/jobs answer.
+
+    Args:
+        folder: for the Jobs' own, which are `0`, `1` and so on.
+        script: what every Job runs in place of the script that it was sent, if given.
+        environment: of the Jobs, beside what they are sent.
+    """
+
+    def __init__(self, folder: Path, script: str | None = None, **environment: str) -> None:
+        self.folder, self.script, self.environment = folder, script, environment
+        self.started: list[Job] = []
+        self.status: int | None = None  # what is answered in place of starting one
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[Any, int]:
+        """JSON and a status; a log as its lines."""
+        parts = path.partition("?")[0].strip("/").split("/")[2:]
+        if parts == ["hardware"]:
+            return HARDWARE, 200
+        if parts == [ACCOUNT] and method == "POST":
+            return self._start(json.loads(body))
+        if len(parts) < 2 or not parts[1].isdecimal() or int(parts[1]) >= len(self.started):
+            return {"error": path}, 404
+        job = self.started[int(parts[1])]
+        if parts[2:] == ["logs"]:
+            return [_event(line) for line in job.log()], 200
+        if parts[2:] == ["cancel"]:
+            job.cancel()
+        return self._info(int(parts[1])), 200
+
+    def _start(self, spec: dict[str, Any]) -> tuple[Any, int]:
+        if self.status is not None:
+            return {"error": "refused"}, self.status
+        number = len(self.started)
+        command = ["uv", "run", "-c", self.script] if self.script is not None else spec["command"]
+        spec = {**spec, "sent": spec["command"], "command": command}
+        self.started.append(Job(self.folder / str(number), spec, self.environment))
+        return self._info(number), 200
+
+    def _info(self, number: int) -> dict[str, Any]:
+        status = {"stage": self.started[number].stage, "message": None}
+        return {"id": str(number), "owner": {"id": "1", "name": ACCOUNT, "type": "user"}, "status": status}
+
+    def end(self) -> None:
+        for job in self.started:
+            job.cancel()
+
+
+def _event(line: str) -> dict[str, str]:
+    return {"data": line, "timestamp": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
