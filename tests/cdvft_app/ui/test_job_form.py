@@ -14,6 +14,7 @@ from cdvft_app.hub_jobs import hardware, lines
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.states import FINAL
 from cdvft_app.ui.shared import actions, form
+from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train import job
 from cdvft_app.ui.train.run_view import current
 
@@ -57,22 +58,23 @@ def test_a_hub_out_of_reach_is_a_sentence(monkeypatch):
 
 
 def test_each_method_trains_as_a_job_of_its_own_and_stop_cancels_it(app, stub, jobs):
-    ids, refused = send(app)
-    assert refused is None and len(ids) == 2
-    with_their_owner = actions.buttons(app.store, ids, "mine")
-    assert with_their_owner.stop and with_their_owner.reason == actions.STOP_JOBS
-    runs = [wait(app.store, one, "running") for one in ids]
-    assert stub.repositories == {"ada/films-cdvft-m-2": True, "ada/films-lora-r-8": True}
-    assert {one.spec["timeoutSeconds"] for one in jobs.started} == {1800}
-    assert all(run.private and run.group_id == runs[0].group_id for run in runs)
-    place = current(runs[0])["job"]
-    assert place["address"].startswith(f"{stub.address}/jobs/ada/")
-    assert place["repository_address"] == f"{stub.address}/ada/films-cdvft-m-2"
-    assert actions.stop(app, ids, "another's") and not any(one.cancelled for one in jobs.started)
-    assert actions.stop(app, ids, "mine") is None
-    assert [wait(app.store, one, *FINAL).state for one in ids] == ["stopped", "stopped"]
-    assert all(one.cancelled for one in jobs.started)
-    assert actions.resume(app, ids, "mine") is None and app.store.queued() == 0
+    with looking("mine"):  # as the page's cookie does
+        ids, refused = send(app)
+        assert refused is None and len(ids) == 2
+        with_their_owner = actions.buttons(app.store, ids, "mine")
+        assert with_their_owner.stop and with_their_owner.reason == actions.STOP_JOBS
+        runs = [wait(app.store, one, "running") for one in ids]
+        assert stub.repositories == {"ada/films-cdvft": True, "ada/films-lora-r-8": True}
+        assert {one.spec["timeoutSeconds"] for one in jobs.started} == {1800}
+        assert all(run.private and run.group_id == runs[0].group_id for run in runs)
+        place = current(runs[0])["job"]
+        assert place["address"].startswith(f"{stub.address}/jobs/ada/")
+        assert place["repository_address"] == f"{stub.address}/ada/films-cdvft"
+        assert actions.stop(app, ids, "another's") and not any(one.cancelled for one in jobs.started)
+        assert actions.stop(app, ids, "mine") is None
+        assert [wait(app.store, one, *FINAL).state for one in ids] == ["stopped", "stopped"]
+        assert all(one.cancelled for one in jobs.started)
+        assert actions.resume(app, ids, "mine") is None and app.store.queued() == 0
     app.queue.close()
 
 
