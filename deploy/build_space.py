@@ -18,18 +18,22 @@ FILES = (
     "benchmarks/results/fit_matrix.json",
 )  # fmt: skip
 FOLDERS = ("cdvft", "cdvft_app", "assets")
-TORCH = "torch>=2.8,<2.12  # what ZeroGPU offers"
+CHANGED = {  # requirements, by the packages' names
+    "torch": "torch>=2.8,<2.12  # what ZeroGPU offers",
+    "gradio": "gradio[oauth,mcp]>=6.31,<7  # people sign in, agents find tools",
+}
 PICTURE = "assets/screenshots/train.png"
 BADGE = "https://huggingface.co/datasets/huggingface/badges/resolve/main/duplicate-this-space-md.svg"
 MOST_BYTES = 30_000_000
 
 
 def requirements(text: str) -> str:
-    """The checkout's requirements, with a torch that a ZeroGPU Space has."""
-    made, found = re.subn(r"^torch[<>=~].*$", TORCH, text, flags=re.MULTILINE)
-    if found != 1:
-        raise ValueError(f"requirements.txt: got {found} lines for torch; one is expected.")
-    return made
+    """The checkout's requirements, with a torch that a ZeroGPU Space has, and what only a Space needs."""
+    for name, line in CHANGED.items():
+        text, found = re.subn(rf"^{name}[<>=~].*$", line, text, flags=re.MULTILINE)
+        if found != 1:
+            raise ValueError(f"requirements.txt: got {found} lines for {name}; one is expected.")
+    return text
 
 
 def card(text: str, name: str) -> str:

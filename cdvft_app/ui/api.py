@@ -6,8 +6,6 @@ import secrets
 from dataclasses import asdict
 from typing import Any
 
-import gradio as gr
-
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import KINDS, Kind
 from cdvft_app.settings import InvalidChoice, parse_race
@@ -16,6 +14,7 @@ from cdvft_app.store.records import NotOwner, RunRecord, StoreError
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui import data_endpoints
 from cdvft_app.ui.shared.actions import submit
+from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
@@ -26,7 +25,10 @@ TOGETHER = 16
 
 
 def recipes() -> dict[str, Any]:
-    """Every recipe with its model, data, methods' learning rates and what to expect of it."""
+    """Every recipe with its model, data, methods' learning rates and what to expect of it.
+
+    A race is started by a recipe's `key`. Start with these.
+    """
     return {
         "recipes": [
             {**asdict(recipe), "learning_rates": dict(recipe.learning_rates)}
@@ -36,10 +38,17 @@ def recipes() -> dict[str, Any]:
 
 
 def start(app: AppState, settings: object, private: object = False) -> dict[str, Any]:
-    """Queue a race. See `RaceRequest` for the settings; what is left out is the recipe's.
+    """Queue a race: fine-tune one model by several methods, on the same data in the same order.
 
-    A race that is `private` is shown to nobody without the token; so is one on data of one's own. "data" is
-    {"id", "token"} of that, and where need be its "text", "label" and "evaluation".
+    Args:
+        settings: such as {"recipe": "sentiment", "methods": ["cdvft", {"method": "lora", "r": 8}],
+            "max_steps": 60}. What is left out is the recipe's. Others are "model", "dataset", "epochs",
+            "batch_size", "train_examples", "evaluation_examples", "seed" and "target_modules"; "data" is
+            {"id", "token"} of uploaded data, with its "text", "label" and "evaluation" where need be.
+        private: whether it is shown to nobody without the token, as each on data of one's own is.
+
+    Returns:
+        run_ids in the order of the methods, and the token that state, stop and predict take.
     """
     if not isinstance(private, bool):
         raise refusal(f"private: got {_quoted(private)}; it is true or false.")
@@ -55,9 +64,16 @@ def start(app: AppState, settings: object, private: object = False) -> dict[str,
 
 
 def state(app: AppState, run_id: object, cursor: object = 0, token: object = "") -> dict[str, Any]:
-    """A run's state, and its rows after `cursor`: at most 5,000; ask again with the new cursor for more.
+    """A run's state, score and place in the queue, and its rows: steps, evaluations, notes.
 
-    A private run is told of to whoever has the `token` that /start gave.
+    Args:
+        run_id: one that start gave.
+        cursor: 0, or the one that came last: rows after it come, 5,000 at most.
+        token: that start gave, for a private run.
+
+    Returns:
+        state, one of queued, preparing, running, stopping, stopped, finished, failed and interrupted; its
+        reason; step, metric, rows, cursor and more.
     """
     with looking(token):
         run = _run(app, run_id)
@@ -86,7 +102,13 @@ def state(app: AppState, run_id: object, cursor: object = 0, token: object = "")
 def search_models(name: object = "", kind: object = "text") -> dict[str, Any]:
     """Models with these words in their names: what is here first, then known ones, then the hub's.
 
-    Each has the `key` that settings take as "model". `message` says so where the hub does not answer.
+    Args:
+        name: a part of the name.
+        kind: text, image or generation.
+
+    Returns:
+        models, each with the key that settings take as "model"; message says so where the hub does not
+        answer.
     """
     if not isinstance(name, str):
         raise refusal(f"name: got {_quoted(name)}; it is a part of a model's name.")
@@ -98,7 +120,12 @@ def search_models(name: object = "", kind: object = "text") -> dict[str, Any]:
 
 
 def stop(app: AppState, run_id: object, token: object) -> dict[str, Any]:
-    """Stop a run of one's own; a run that trains ends within two steps and keeps its adapter."""
+    """Stop a run of one's own; a run that trains ends within two steps and keeps its adapter.
+
+    Args:
+        run_id: one that start gave.
+        token: that start gave with it.
+    """
     if not isinstance(token, str):
         raise refusal(f"token: got {_quoted(token)}; it is the text that /start gave.")
     with looking(token):
@@ -147,4 +174,4 @@ def register(app: AppState) -> None:
         (_recipes, recipes), (_search_models, search_models), (_start, start), (_state, state), (_stop, stop)
     )  # fmt: skip
     for call, endpoint in endpoints:
-        gr.api(call, api_name=endpoint.__name__, api_description=endpoint.__doc__, concurrency_limit=TOGETHER)
+        named_endpoint(call, endpoint, concurrency_limit=TOGETHER)

@@ -7,8 +7,6 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import gradio as gr
-
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection
@@ -16,6 +14,7 @@ from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.data.report import facts
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.typed_rows import as_file
@@ -103,13 +102,7 @@ def register(app: AppState) -> None:
         return {"id": id, "cannot_resume": lost}
 
     for call in (datasets, upload_dataset, describe_dataset, delete_dataset):
-        gr.api(
-            call,
-            api_name=call.__name__,
-            api_description=call.__doc__,
-            concurrency_limit=TOGETHER,
-            concurrency_id="data_api",
-        )
+        named_endpoint(call, concurrency_limit=TOGETHER, concurrency_id="data_api")
 
 
 def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from cdvft_app import ASSETS
 from cdvft_app.public.hosts import AllowedHosts
+from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
 from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.shared.component import plotly_script
@@ -95,10 +96,19 @@ def launch_arguments() -> dict[str, Any]:
         "show_error": False,
         "max_file_size": "64mb",
         "state_session_capacity": MOST_SESSIONS,
+        "mcp_server": is_served(),
         "app_kwargs": {
             "middleware": [
                 Middleware(part)
-                for part in (AllowedHosts, Compressed, PageHead, BoundedBodies, PageOfATab, WellFormedText)
+                for part in (
+                    AllowedHosts,
+                    Compressed,
+                    PageHead,
+                    BoundedBodies,
+                    PageOfATab,
+                    WellFormedText,
+                    VisitorOfAgents,
+                )
             ]
         },
     }

@@ -70,13 +70,18 @@ def test_it_is_made_anew_and_never_over_something_else(space, tmp_path):
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_its_torch_is_one_that_zero_gpu_offers(space):
+def test_its_torch_is_one_that_zero_gpu_offers_and_people_and_agents_are_served(space):
     lines = (space / "requirements.txt").read_text().splitlines()
-    (torch,) = [line for line in lines if re.match(r"torch\b(?!vision)", line)]
-    assert torch.split("#")[0].strip() == "torch>=2.8,<2.12"
-    others = [line for line in lines if line != torch]
+    changed = [line for line in lines if re.match(r"(torch|gradio)\b(?!vision)", line)]
+    assert {line.split("#")[0].strip() for line in changed} == {
+        "torch>=2.8,<2.12",
+        "gradio[oauth,mcp]>=6.31,<7",
+    }
+    others = [line for line in lines if line not in changed]
     assert others == [
-        line for line in (ROOT / "requirements.txt").read_text().splitlines() if "torch>" not in line
+        line
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if not line.startswith(("torch>", "gradio>"))
     ]
     with pytest.raises(ValueError, match="0 lines for torch"):
         requirements("gradio\n")

@@ -31,6 +31,7 @@ from cdvft_app.ui.compare.form import (
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.fold import settings_fold
 from cdvft_app.ui.shared.form import with_titles
+from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.quiet import QUIET
 from cdvft_app.ui.shared.refusal import refusal
@@ -128,9 +129,9 @@ def build(app: AppState) -> OnVisit | None:
     finished_races.connect(app.store, *race, controls, filled_for)
 
     def asked(request: dict[str, Any]) -> dict[str, Any]:
-        return _cost(app, request)
+        return cost(app, request)
 
-    gr.api(asked, api_name="cost", api_description=_ENDPOINT, concurrency_limit=16)
+    named_endpoint(asked, cost, concurrency_limit=16)
 
     # The page begins with what is recorded; its links ask for more once the tab is looked at.
     def visited() -> Any:
@@ -139,14 +140,16 @@ def build(app: AppState) -> OnVisit | None:
     return OnVisit(visited, [], [race[0]])
 
 
-_ENDPOINT = (
-    "Which method to take for a model, as {sentence, methods, answers, rows}: an answer has a text for each "
-    "method, a row all numbers of one. `request` has the fields of the command `python -m cdvft_app cost`, "
-    'such as {"model": "roberta-base", "methods": ["cdvft", "lora"], "device": "t4"}.'
-)
+def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
+    """Which method to take for a model, and what each costs: parameters, memory, FLOPs, time where known.
 
+    Args:
+        request: the fields of the command `python -m cdvft_app cost`, such as {"model": "roberta-base",
+            "methods": ["cdvft", "lora"], "device": "t4"}.
 
-def _cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
+    Returns:
+        sentence, methods, answers and rows: an answer has a text for each method, a row all numbers of one.
+    """
     try:
         asked = parse_cost(request)
         return decide(asked, **measure.known_here(app, asked)).facts()

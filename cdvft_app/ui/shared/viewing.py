@@ -21,6 +21,7 @@ from cdvft_app.public.mode import mode
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.viewers import Viewer
+from cdvft_app.ui.shared import carried
 
 VIEWER_COOKIE = "cdvft-viewer"
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -46,11 +47,18 @@ def viewer() -> Viewer:
 
 def visitor() -> str | None:
     """Whose time is counted for what is asked now; None where nobody's is: on a server that is not public."""
-    known, request = mode(), LocalContext.request.get(None)
+    return visitor_of(LocalContext.request.get(None))
+
+
+def visitor_of(request: Any) -> str | None:
+    """`visitor` of a request; None: nobody knows whose."""
+    known = mode()
     if not known.public:
         return None
     if request is None:
         return visitors.visitor(known, None, "", "")
+    if (called_for := carried.visitor_in(request.headers.get(carried.HEADER))) is not None:
+        return called_for
     client = request.client
     return visitors.visitor(known, _account(request), _code(request), client.host if client else "")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import gradio as gr
 from gradio.data_classes import FileData
 
 from cdvft_app.results import inputs
@@ -13,6 +12,7 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.questions import MOST_RUNS
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
+from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
@@ -33,8 +33,12 @@ def register(app: AppState, answering: Answering) -> None:
     ) -> dict[str, Any]:
         """What finished runs of one race answer, and the frozen model with the first head.
 
-        Races on texts are given `texts`, with a `second` one each where they compare two; races on images an
-        `image`, a file's bytes in base64. A private run answers to the `token` that /start gave.
+        Args:
+            run_ids: of one race.
+            texts: what races on texts are asked, 100 at most.
+            second: one for each of the texts, where two are compared.
+            token: that start gave, for private runs.
+            image: in place of texts for races on images: a file's bytes in base64.
         """
         if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS):
             raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race.")
@@ -57,7 +61,11 @@ def register(app: AppState, answering: Answering) -> None:
     ) -> FileData:
         """A finished run as a zip: as it was trained, merged, cut to LoRA, or as a script or notebook.
 
-        A private run is given to whoever has the `token` that /start gave.
+        Args:
+            run_id: one that start gave.
+            to: adapter, merged, lora, script or notebook.
+            rank: of lora.
+            token: that start gave, for a private run.
         """
         if to not in FORMS:
             raise refusal(f"to: got {str(to)[:40]!r}; it is one of {', '.join(FORMS)}.")
@@ -72,13 +80,7 @@ def register(app: AppState, answering: Answering) -> None:
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
     for call in (predict, export):
-        gr.api(
-            call,
-            api_name=call.__name__,
-            api_description=call.__doc__,
-            concurrency_limit=1,
-            concurrency_id="use",
-        )
+        named_endpoint(call, concurrency_limit=1, concurrency_id="use")
 
 
 def _image(given: object) -> bytes | None:
