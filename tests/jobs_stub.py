@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ class Jobs:
     def __init__(self, folder: Path, script: str | None = None, **environment: str) -> None:
         self.folder, self.script, self.environment = folder, script, environment
         self.started: list[Job] = []
+        self._lock = threading.Lock()
         self.status: int | None = None  # what is answered in place of starting one
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[Any, int]:
@@ -96,10 +98,11 @@ class Jobs:
     def _start(self, spec: dict[str, Any]) -> tuple[Any, int]:
         if self.status is not None:
             return {"error": "refused"}, self.status
-        number = len(self.started)
         command = ["uv", "run", "-c", self.script] if self.script is not None else spec["command"]
-        spec = {**spec, "sent": spec["command"], "command": command}
-        self.started.append(Job(self.folder / str(number), spec, self.environment))
+        spec = {**spec, "command": command}
+        with self._lock:  # several are begun at the same time
+            number = len(self.started)
+            self.started.append(Job(self.folder / str(number), spec, self.environment))
         return self._info(number), 200
 
     def _info(self, number: int) -> dict[str, Any]:

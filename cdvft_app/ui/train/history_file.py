@@ -35,6 +35,7 @@ FULL = (
     "The runs that visitors brought here fill the {:g} MB there are for them (CDVFT_UPLOAD_BYTES). Some must "
     "be deleted first."
 )
+LIST_ANEW = "() => { document.dispatchEvent(new CustomEvent('runs-changed')); }"
 MOST_EXPORTED = 10**9  # bytes
 WORKING: dict[str, Any] = {
     "concurrency_limit": 1,
@@ -45,8 +46,8 @@ WORKING: dict[str, Any] = {
 }
 
 
-def history_file(app: AppState, token: gr.BrowserState, history: gr.HTML) -> None:
-    """Lay it out and connect it; `history` shows what was brought."""
+def history_file(app: AppState, token: gr.BrowserState) -> None:
+    """Lay it out and connect it."""
     if mode().space and kept_folder() is None:
         gr.HTML(f'<p class="hint" id="forgets">{LOST}</p>', apply_default_css=False)
     with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="history-file"):
@@ -65,18 +66,18 @@ def history_file(app: AppState, token: gr.BrowserState, history: gr.HTML) -> Non
             return gr.update(visible=False, value=None), problem(str(error))
         return gr.update(visible=True, value=str(out)), said
 
-    def brought(path: Any, mine: str) -> tuple[Any, str, Any, str]:
+    def brought(path: Any, mine: str) -> tuple[Any, str, str]:
         mine = token_of(mine)
         if not isinstance(path, str):
-            return None, "", gr.skip(), mine
+            return None, "", mine
         try:
-            said = bring(app, Path(path), mine)
+            return None, bring(app, Path(path), mine), mine
         except StoreError as error:
-            return None, problem(str(error)), gr.skip(), mine
-        return None, said, {"token": mine}, mine
+            return None, problem(str(error)), mine
 
     make.click(made, token, [file, message], **WORKING)
-    given.upload(brought, [given, token], [given, message, history, token], **WORKING)
+    taken = given.upload(brought, [given, token], [given, message, token], **WORKING)
+    taken.then(None, None, None, js=LIST_ANEW)
 
 
 def export(app: AppState, token: str) -> tuple[Path, str]:

@@ -15,6 +15,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.reachability import endpoint
 from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
 from cdvft_app.hub_jobs.sending import check, sender
+from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
@@ -210,6 +211,7 @@ def send(
         plans = actions.plans_of(app, form.race(values), owner)
         limit = _minutes(minutes)
         chosen = hardware(known_offers(), str(flavor)).flavor
+        hub.check(repository, token)  # as it was typed
         places = repositories(repository, plans)
         for plan, place in zip(plans, places, strict=True):
             check(plan, place, limit, token)

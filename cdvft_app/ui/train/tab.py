@@ -64,7 +64,7 @@ def build(app: AppState) -> OnVisit:
         with gr.Column(elem_classes=["watch"]):
             view = run_view(app.store, slices=app.queue.slices, elem_id="run")
             history = history_view(app.store, elem_id="history")
-            history_file(app, token, history)
+            history_file(app, token)
 
     kept = gr.BrowserState({}, storage_key="cdvft-form", secret=app.secret)
     fields = [controls.fields[name] for name in form.FIELDS]

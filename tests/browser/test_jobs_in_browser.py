@@ -1,0 +1,75 @@
+"""A race that is sent to the hub as Jobs, and taken along as a file, on the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub_stub import TOKEN, Hub, hub
+from jobs_stub import Jobs
+from playwright.sync_api import expect
+from studio import Server, Visit, axe_violations, fill_in, status
+
+from cdvft_app.events import Done, Started, Step
+from cdvft_app.hub_jobs import hardware, lines
+
+pytestmark = pytest.mark.browser
+STEPS = 5
+EVENTS = (
+    Started(STEPS, 13_824, 770, 22_000_000, "Tesla T4", "float32", 64, 8, "accuracy"),
+    *(Step(step, step / 10, 0.7 - step / 20, 1e-3, None, 12.5) for step in range(1, STEPS + 1)),
+    Done("finished", STEPS, 0.5, "accuracy", 0.75, 0.5, 9.0, 40, None, Path("adapter")),
+)
+
+
+@pytest.fixture(scope="module")
+def stub(hub_offline: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    told = "".join(f"print({lines.write(event)!r}, flush=True); " for event in EVENTS)
+    with hub() as made, pytest.MonkeyPatch.context() as patch:
+        made.jobs = Jobs(tmp_path_factory.mktemp("jobs"), told)
+        patch.setenv("HF_ENDPOINT", made.address)
+        patch.delenv("HF_HUB_OFFLINE")
+        patch.setattr("huggingface_hub.constants.ENDPOINT", made.address)
+        patch.setattr(hardware, "_known", {})
+        yield made
+
+
+def test_a_race_is_sent_with_its_price_and_comes_home_as_a_file(
+    stub: Hub, visit: Visit, server: Server, tmp_path: Path
+) -> None:
+    page = visit()
+    page.get_by_role("button", name="Or as Jobs of the hub").click()
+    send = page.locator("#job-send")
+    expect(send).to_have_text("Send 3 Jobs")
+    page.get_by_role("checkbox", name="FourierFT").uncheck()
+    expect(send).to_have_text("Send 2 Jobs")
+    expect(page.locator("#job-cost")).to_contain_text("At most 0.40 dollars")
+    assert axe_violations(page, "#choose") == []
+    fill_in(page.locator("#job-repository input"), "ada/films")
+    fill_in(page.locator("#job-token input"), TOKEN)
+    send.click()
+    expect(status(page)).to_have_text("All 2 finished", timeout=60_000)
+    assert stub.repositories == {"ada/films-cdvft": True, "ada/films-lora-r-8": True}
+    expect(page.locator("#job-token input")).to_have_value("")
+    job = page.get_by_role("link", name="a Job of the hub").first
+    expect(job).to_have_attribute("href", re.compile(f"^{stub.address}/jobs/ada/[01]$"))
+
+    page.get_by_role("button", name="Take your history along").click()
+    page.locator("#history-make").click()
+    expect(page.locator("#history-said")).to_contain_text("2 runs, ")
+    with page.expect_download() as download:
+        page.locator("#history-zip a[download]").first.click()
+    file = tmp_path / "history.zip"
+    download.value.save_as(file)
+    other = visit()
+    other.get_by_role("button", name="Take your history along").click()
+    other.locator("#history-given input[type=file]").set_input_files(file)
+    expect(other.locator("#history-said")).to_contain_text("0 runs taken. 2 were here before.")
+    for run in server.store.history():
+        server.store.remove(run.id)
+    other.locator("#history-given input[type=file]").set_input_files(file)
+    expect(other.locator("#history-said")).to_contain_text("2 runs taken.")
+    expect(other.locator("#history")).to_contain_text("LoRA r = 8 75.0 %")
+    assert axe_violations(other, "#history-file") == []
