@@ -1,0 +1,76 @@
+"""One side's score: its title, its text, and the 95 % interval that a chart draws."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import pytest
+from scipy.stats import t
+
+from cdvft_app.judging.judge import Contestant, Run, band
+from cdvft_app.judging.row_scores import of_scores
+from cdvft_app.judging.score_text import metric_title, number, score
+
+
+@pytest.mark.parametrize(
+    ("metric", "title", "short"),
+    [
+        ("accuracy", "Accuracy", "Accuracy"),
+        ("exact_match", "Exact match", "Exact match"),
+        ("matthews", "Matthews correlation", "Matthews"),
+        ("pearson", "Pearson correlation", "Pearson"),
+        ("chrf", "chrF", "chrF"),
+        ("rouge", "Rouge", "Rouge"),
+        (None, "Score", "Score"),
+    ],
+)
+def test_a_metric_has_a_title_and_a_short_one(metric, title, short):
+    assert (metric_title(metric), metric_title(metric, short=True)) == (title, short)
+
+
+def test_scores_and_differences_as_text():
+    assert (score("accuracy", 0.797), score("pearson", 0.8124)) == ("79.7\u00a0%", "0.812")
+    assert (number("accuracy", -0.016), number("pearson", -0.016)) == ("−1.6", "−0.016")
+    assert (number("accuracy", -0.0004), number("accuracy", 0.012)) == ("0.0", "1.2")
+
+
+def contestant(*scores, rows, answers=None):
+    return Contestant("A", tuple(Run(seed, one, rows, answers) for seed, one in enumerate(scores)))
+
+
+def half_width(interval):
+    return (interval[1] - interval[0]) / 2
+
+
+def test_the_band_of_a_share_is_that_of_a_binomial():
+    """Agresti and Coull's error of 800 right of 1,000, times the 97.5 % quantile of t with 999 degrees."""
+    near = 802 / 1004
+    expected = t(999).ppf(0.975) * sqrt(near * (1 - near) / 1004)
+    low, high = band(contestant(0.8, rows=1000), "accuracy")
+    assert (low, high) == pytest.approx((0.8 - expected, 0.8 + expected))
+
+
+def test_the_band_of_answers_is_that_of_their_rows():
+    answers = of_scores([True] * 800 + [False] * 200)
+    low, high = band(contestant(0.8, rows=1000, answers=answers), "accuracy")
+    expected = t(999).ppf(0.975) * sqrt(0.8 * 0.2 / 999)
+    assert (low + high) / 2 == pytest.approx(0.8)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.01)
+
+
+def test_the_band_of_a_correlation_and_of_what_has_no_formula():
+    low, high = band(contestant(0.9, rows=101), "pearson")
+    assert (high - low) / 2 == pytest.approx(t(100).ppf(0.975) * (1 - 0.81) / 10)
+    assert band(contestant(0.9, rows=101), "rouge") is None
+    assert band(contestant(0.9, rows=None), "accuracy") is None
+    assert band(contestant(0.9, rows=1), "accuracy") is None
+
+
+def test_seeds_widen_the_band_from_five_on():
+    apart = (0.7, 0.75, 0.8, 0.85, 0.9)
+    alone, level = half_width(band(contestant(0.8, rows=1000), "accuracy")), [0.8] * 5
+    assert half_width(band(contestant(*apart[1:4], 0.8, rows=1000), "accuracy")) == pytest.approx(alone)
+    assert half_width(band(contestant(*level, rows=1000), "accuracy")) == pytest.approx(alone, rel=0.02)
+    of_five = half_width(band(contestant(*apart, rows=1000), "accuracy"))
+    error = 0.0790569 / sqrt(5)  # the standard deviation of the scores, over five; with 4 degrees or more
+    assert 2 * alone < 1.96 * error < of_five < t(4).ppf(0.975) * error + alone
