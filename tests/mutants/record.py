@@ -6,24 +6,20 @@ A file whose changes were not all tried keeps what was recorded of it before.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
+
+from mutmut.mutation.diff_apply import get_diff_for_mutant
 
 RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "mutants.json"
 MOST_SURVIVORS = 0.1
 KILLED = {1, 3, 24, 36, 152, 255, -24, -9}  # a test failed, or the change never came to an end
 
 
-def diff(mutant: str) -> list[str]:
-    """The changed lines of one mutant."""
-    output = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("mutate.py")), "show", mutant],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    return [line for line in output if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
+def diff(mutant: str, path: Path) -> list[str]:
+    """The changed lines of one mutant of the source at `path`."""
+    lines = get_diff_for_mutant(mutant, path=path).splitlines()
+    return [line for line in lines if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
 
 
 def main() -> None:
@@ -32,9 +28,10 @@ def main() -> None:
         codes = json.loads(meta.read_text())["exit_code_by_key"]
         if codes and None not in codes.values():
             alive = [mutant for mutant, code in codes.items() if code not in KILLED]
-            recorded[str(meta.relative_to("mutants").with_suffix(""))] = {
+            path = meta.relative_to("mutants").with_suffix("")
+            recorded[str(path)] = {
                 "mutants": len(codes),
-                "survivors": {mutant: diff(mutant) for mutant in alive},
+                "survivors": {mutant: diff(mutant, path) for mutant in alive},
             }
     RECORD.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     made = sum(file["mutants"] for file in recorded.values())
