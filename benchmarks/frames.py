@@ -43,6 +43,7 @@ COUNT_FRAMES = """() => {
   const note = (now) => { window.frames_at.push(now); window.noting = requestAnimationFrame(note); };
   window.noting = requestAnimationFrame(note);
 }"""
+SEEN = "(part) => part.innerText + [...part.querySelectorAll('canvas')].map((one) => one.toDataURL())"
 END_FRAMES = "() => { cancelAnimationFrame(window.noting); return window.frames_at; }"
 
 
@@ -99,7 +100,12 @@ def _lesson(address: str, key: str) -> Callable[[Browser], dict[str, float]]:
         lesson.get_by_role("button", name="Show me without a guess").click(timeout=PATIENCE)
         handle = lesson.get_by_role("slider").first
         page.wait_for_timeout(1500)  # what the answer reveals moves into its place
-        return _traced(browser, page, lambda: _drag(page, handle))
+        before = lesson.evaluate(SEEN)
+        found = _traced(browser, page, lambda: _drag(page, handle))
+        if lesson.evaluate(SEEN) == before:
+            raise RuntimeError(f"Nothing changed while the first handle of lesson {key} was dragged.")
+        page.context.close()
+        return found
 
     return measure
 
@@ -108,7 +114,9 @@ def _theatre(address: str, run: str, act: Callable[[Page], None]) -> Callable[[B
     def measure(browser: Browser) -> dict[str, float]:
         page = _page(browser, f"{address}/?run=nothing&tab=factors&factors={run}")
         page.locator(".factors[data-compared]").wait_for(timeout=PATIENCE)
-        return _traced(browser, page, lambda: act(page))
+        found = _traced(browser, page, lambda: act(page))
+        page.context.close()
+        return found
 
     return measure
 
@@ -140,6 +148,7 @@ def _drag(page: Page, handle: Locator) -> None:
         turned = 2 * math.pi * move / MOVES
         page.mouse.move(x + 80 * math.sin(turned), y + 40 * math.sin(2 * turned))
         page.evaluate("() => new Promise(requestAnimationFrame)")
+    page.mouse.move(x + 30, y - 20)  # the curve ends where it began
     page.mouse.up()
 
 
@@ -150,7 +159,6 @@ def _traced(browser: Browser, page: Page, act: Callable[[], None]) -> dict[str, 
     act()
     frames = page.evaluate(END_FRAMES)
     trace = json.loads(browser.stop_tracing())["traceEvents"]
-    page.context.close()
     tasks = main_thread_tasks(trace)
     gaps = [after - before for before, after in itertools.pairwise(frames)]
     return {

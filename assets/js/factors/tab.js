@@ -61,7 +61,7 @@ class FactorsTab {
     });
     this.player = new Player(
       (t) => this.at(t),
-      (t) => this.views.at(t),
+      (t) => this.views.at(t, this.player.playing),
     );
     this.heading = h("h2", { class: "layer-name" });
     this.about = h("p", { class: "quiet layer-about" });
@@ -288,7 +288,7 @@ class FactorsTab {
   at(t) {
     const { layer, run } = this;
     if (!layer || !run) return;
-    this.views.at(t);
+    this.views.at(t, this.player.playing);
     this.ranks.at(t);
     this.forward.at(t);
     this.overview.at(run.steps.indexOf(layer.steps[t]));

@@ -150,9 +150,13 @@ export class Views {
     this.largestModulus = over(layer, (t) => largestModulus(layer.circulant(this.number, t)));
   }
 
-  /** @param {number} t */
-  at(t) {
+  /**
+   * @param {number} t
+   * @param {boolean} moving whether the next frame shows another
+   */
+  at(t, moving) {
     this.t = t;
+    for (const { view } of Object.values(this.heatmaps)) view.moving = moving;
     this.draw();
   }
 

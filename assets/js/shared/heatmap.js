@@ -35,6 +35,7 @@ export class Heatmap extends CanvasView {
   blocks = null;
   limit = 1;
   ramp = new Uint32Array(1);
+  moving = false; // while it plays, entries are drawn no finer than the screen
   #values = new Float32Array();
 
   /**
@@ -134,7 +135,8 @@ export class Heatmap extends CanvasView {
   }
 
   get stride() {
-    return Math.max(1, Math.ceil(this.view.rows / MOST), Math.ceil(this.view.cols / MOST));
+    const seen = this.moving ? Math.floor(this.view.cols / Math.max(1, this.canvas.width)) : 1;
+    return Math.max(1, seen, Math.ceil(this.view.rows / MOST), Math.ceil(this.view.cols / MOST));
   }
 
   recolor() {
@@ -150,14 +152,15 @@ export class Heatmap extends CanvasView {
     const js = Int32Array.from({ length: Math.ceil(view.cols / stride) }, (_, s) => view.j + s * stride);
     const size = is.length * js.length;
     if (this.#values.length !== size) this.#values = new Float32Array(size);
-    this.matrix.sample(is, js, this.#values);
+    const values = this.#values;
+    this.matrix.sample(is, js, values);
     const image = new ImageData(js.length, is.length),
       colors = new Uint32Array(image.data.buffer);
     const last = pixels.length - 1,
       scale = last / 2 / this.limit,
       middle = last / 2;
     for (let at = 0; at < size; at++) {
-      const place = middle + this.#values[at] * scale;
+      const place = middle + values[at] * scale;
       colors[at] = pixels[place <= 0 ? 0 : place >= last ? last : (place + 0.5) | 0];
     }
     this.texels.width = js.length;

@@ -75,6 +75,20 @@ def fills_diagonals_around_the_edges() -> bool:
     )
 
 
+def each_number_stands_in_eight_places() -> bool:
+    places = circulant(torch.arange(8))
+    return all(int((places == k).sum()) == 8 for k in range(8))
+
+
+def circulants_differ_in_whole_diagonals() -> bool:
+    """Whichever of the numbers of c are others: each of the 255 choices, beginning with the identity."""
+    identity, counts = torch.eye(8)[0], set()
+    for chosen in range(1, 256):
+        others = torch.tensor([float(chosen >> k & 1) for k in range(8)])
+        counts.add(int((circulant(identity) != circulant(identity + others)).sum()))
+    return counts == {8 * k for k in range(1, 9)}
+
+
 def scales_columns_and_rows() -> bool:
     a3, c, a1 = random(3, 8)
     inside = circulant(c)
@@ -209,6 +223,10 @@ HOLD = {
         "not zero.": rank_is_the_number_of_waves,
         "With zeros in all three it is at most the smallest of the three counts.": (
             rank_is_at_most_the_smallest_count
+        ),
+        "Each number of $c$ stands in all 8 places of its diagonal.": each_number_stands_in_eight_places,
+        "So two circulants never differ in a single entry: they differ in 8, or in 16, and so on.": (
+            circulants_differ_in_whole_diagonals
         ),
         "A zero in $c$ itself empties a diagonal, and need not change the rank.": (
             a_zero_in_c_need_not_change_the_rank
