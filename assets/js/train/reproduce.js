@@ -30,7 +30,7 @@ export class Reproduce {
       { type: "button", class: "text-button", onclick: () => this.toClipboard() },
       "Copy",
     );
-    const send = h(
+    this.send = h(
       "button",
       {
         type: "button",
@@ -47,7 +47,7 @@ export class Reproduce {
       { class: "reproduce", hidden: true },
       h("summary", {}, "Train it again"),
       this.code,
-      h("div", { class: "again" }, this.copy, send),
+      h("div", { class: "again" }, this.copy, this.send),
     );
   }
 
@@ -56,6 +56,7 @@ export class Reproduce {
     const commands = runs.map((run) => ({ label: run.label, words: command(run.options) }));
     const text = commands.map(({ words }) => words.join(" ")).join("\n\n");
     this.node.hidden = runs.length === 0;
+    this.send.hidden = !document.getElementById("as-job"); // as where the race is shown without a form
     if (this.text === text) return;
     this.text = text;
     // An option and its value stay on one line.
