@@ -4,7 +4,8 @@
 
 Writes benchmarks/results/untrained_<recipe>.json: every answer to the evaluation rows, scored as runs are;
 the catalogue quotes the scores beside those of trained models. The examples are the first training rows of
-seed 0: one for each number of fields, so that the model sees what may be missing.
+seed 0: one for each number of lines, so that the model sees what may be missing. An answer may be as long as
+prompt and answer together while training: a longer one is none that is right.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="addresses")
     recipe = parser.parse_args().recipe
     plan = resolve(RunSettings(recipe=recipe, method="lora", max_length=MAX_LENGTH))
-    settings = plan.settings
-    assert settings.train_examples and settings.evaluation_examples
+    settings, room = plan.settings, plan.recipe.max_length
+    assert settings.train_examples and settings.evaluation_examples and room
     rows = load_rows(
         plan.dataset,
         train_examples=settings.train_examples,
@@ -47,7 +48,9 @@ def main() -> None:
     shown = worked_examples(rows.train)
     found: dict[str, Any] = {"machine": machine(), "examples_shown": shown}
     for name, examples in (("told", ()), ("shown", shown)):
-        task.shots = examples
+        task.shots, task.max_length = examples, MAX_LENGTH
+        prompts = task.examples(rows.evaluation.inputs)
+        task.max_length = max(len(one["input_ids"]) for one in prompts) + room
         started = time.perf_counter()
         answers = [one.text or "" for one in task.predict(rows.evaluation.inputs)]
         seconds = time.perf_counter() - started

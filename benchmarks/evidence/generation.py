@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.evidence import races
-from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, read
+from benchmarks.evidence.drawing import RESULTS, axis, figure, name_of_y, of_machine, of_method, read
 from cdvft_app.judging import words
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.evidence import EvidenceFigure
@@ -103,7 +103,9 @@ def traces(recipe: str, shift: float) -> list[dict[str, Any]]:
 
 def said_of(recipe: str, verdicts: list[Any]) -> list[str]:
     """What is learned, the judge's sentences, and what the model reaches without training."""
-    return [TOLD[recipe], *words.sentences(verdicts), baselines(read(f"untrained_{recipe}.json"))]
+    file = f"untrained_{recipe}.json"
+    untrained = [baselines(read(file))] if (RESULTS / file).is_file() else []
+    return [TOLD[recipe], *words.sentences(verdicts), *untrained]
 
 
 def not_recorded() -> str:
