@@ -15,7 +15,6 @@ from cdvft_app.ui.shared import carried
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.theme import launch_arguments
 
-pytest.importorskip("mcp", reason="the package mcp is an extra")
 TOOLS = {
     "recipes", "cost", "start", "state", "stop", "predict", "export", "search_models", "datasets",
     "upload_dataset", "describe_dataset", "delete_dataset",
