@@ -204,9 +204,10 @@ def test_what_a_recipe_promises_is_what_was_recorded(key: str) -> None:
         assert value == recorded[method]["mean"]
 
 
-def test_what_the_untrained_model_reaches_is_what_was_recorded() -> None:
-    recorded = json.loads((ROOT / "benchmarks/results/untrained_addresses.json").read_text())
-    assert [*catalog.get_recipe("addresses").expected.untrained.values()] == [
+@pytest.mark.parametrize("key", ["addresses", "sql"])
+def test_what_the_untrained_model_reaches_is_what_was_recorded(key: str) -> None:
+    recorded = json.loads((ROOT / f"benchmarks/results/untrained_{key}.json").read_text())
+    assert [*catalog.get_recipe(key).expected.untrained.values()] == [
         recorded[given]["exact_match"] for given in ("told", "shown")
     ]
 
