@@ -15,7 +15,7 @@ from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFor
 from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.shared.component import plotly_script
 
-MOST_SESSIONS = 140  # whose controls' values Gradio keeps; whoever was away longest begins anew
+MOST_SESSIONS = 130  # whose controls' values Gradio keeps; whoever was away longest begins anew
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")

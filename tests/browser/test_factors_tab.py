@@ -277,13 +277,6 @@ def test_what_has_the_focus_is_not_under_the_head(visit: Visit, runs: dict[str, 
     assert zoom["y"] >= head["y"] + head["height"]
 
 
-def test_forced_colours_keep_the_cells_apart(visit: Visit, runs: dict[str, Source]) -> None:
-    page = opened(visit, runs["large"], forced_colors="active")
-    edge = "(cell) => getComputedStyle(cell).boxShadow"
-    chosen, other = page.locator(".cell:has(:checked)"), page.locator(".cell:not(:has(:checked))").first
-    assert "none" != chosen.evaluate(edge) != other.evaluate(edge) != "none"
-
-
 @pytest.mark.parametrize("run", ["recorded-cdvft", "recorded-blocks", "recorded-lora"])
 def test_no_axe_violation(visit: Visit, run: str) -> None:
     page = visit(f"?run=nothing&tab=factors&factors={run}", ready=READY)

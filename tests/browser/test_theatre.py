@@ -44,3 +44,10 @@ def test_the_tab_fills_the_screen_and_leaves_it(visit: Visit, runs: dict[str, So
     page.wait_for_function("() => document.fullscreenElement?.classList.contains('factors')")
     page.get_by_role("button", name="Leave full screen").click()
     page.wait_for_function("() => document.fullscreenElement === null")
+
+
+def test_forced_colours_keep_the_cells_apart(visit: Visit, runs: dict[str, Source]) -> None:
+    page = opened(visit, runs["large"], forced_colors="active")
+    edge = "(cell) => getComputedStyle(cell).boxShadow"
+    chosen, other = page.locator(".cell:has(:checked)"), page.locator(".cell:not(:has(:checked))").first
+    assert "none" != chosen.evaluate(edge) != other.evaluate(edge) != "none"

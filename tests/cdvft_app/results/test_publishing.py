@@ -29,7 +29,7 @@ def test_every_file_arrives_in_the_repository(stub, folder, private):
 
 def test_what_is_there_is_replaced_only_by_who_says_so(stub, folder):
     push(folder, "ada/films", TOKEN, True)
-    stub.files.clear()
+    stub.files_of.clear()
     with pytest.raises(ResultsError, match="ada/films is there already"):
         push(folder, "ada/films", TOKEN, True, existing=False)
     assert stub.files == {}

@@ -185,9 +185,9 @@ def test_what_one_slice_has_said_the_next_does_not_repeat(store, start_slices):
     assert [row["text"] for row in store.rows(run_id, kinds=["note"])[0]] == ["Said at every loading."]
 
 
-def test_only_the_hardwares_seconds_are_charged_and_no_waiting(store, start, monkeypatch):
+def test_only_the_hardwares_seconds_are_charged_and_no_waiting(store, start_slices, monkeypatch):
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    slices, queue = start("slowly", seconds=0.05)
+    slices, queue = start_slices("slowly", seconds=0.05)
     (run_id,) = queue.submit([RUN], "a", visitor="ada")
     first = wait_for(lambda: drive(slices, run_id))
     time.sleep(1)  # nobody drives it
@@ -200,11 +200,11 @@ def test_only_the_hardwares_seconds_are_charged_and_no_waiting(store, start, mon
     assert spent.training < run.ended - run.started - 0.9
 
 
-def test_a_visitor_gets_no_slice_beyond_what_is_left(store, start, monkeypatch):
+def test_a_visitor_gets_no_slice_beyond_what_is_left(store, start_slices, monkeypatch):
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "2")
     store.spending.charge("ada", "training", 1.9)
-    slices, queue = start("slowly", seconds=60)
+    slices, queue = start_slices("slowly", seconds=60)
     (run_id,) = queue.submit([RUN], "a", visitor="ada")
     drive_to_the_end(slices, store, run_id)
     run = store.get(run_id)
