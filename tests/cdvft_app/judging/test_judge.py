@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom, pearsonr
 from sklearn.metrics import matthews_corrcoef
 
-from benchmarks.judge import METRICS, alarms, contest, verdict, words
+from benchmarks.judge import ALARMS, METRICS, contest, share, verdict, words
 from cdvft_app.judging import evidence
 from cdvft_app.judging.evidence import mcnemar, over_rows
 from cdvft_app.judging.judge import Contestant, Pair, Run, half_of, holm, judge
@@ -193,18 +193,18 @@ def test_seeds_that_differ_count_for_methods_and_not_for_runs():
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_tied_methods_are_seldom_called_apart_though_their_seeds_vary(metric):
-    assert alarms(words(metric, 250, rows=300, seeds=5)) <= 0.06
+    assert share(ALARMS, metric, 250, rows=300, seeds=5) <= 0.06
 
 
 def test_one_run_of_each_would_call_tied_methods_apart_too_often():
     """Which is why the judge then speaks of runs."""
-    assert alarms(words("accuracy", 150, rows=4000, seeds=1)) > 0.1
+    assert share(ALARMS, "accuracy", 150, rows=4000, seeds=1) > 0.1
 
 
 @pytest.mark.parametrize("metric", ("matthews", "pearson", "rouge"))
 def test_tied_runs_are_seldom_called_apart(metric, monkeypatch):
     monkeypatch.setattr(evidence, "RESAMPLES", 199)
-    assert alarms(words(metric, 60, rows=80, seeds=1, apart=0.0)) <= 0.08
+    assert share(ALARMS, metric, 60, rows=80, seeds=1, apart=0.0) <= 0.08
 
 
 def test_tied_runs_by_mcnemar_by_its_exact_size():
