@@ -194,7 +194,7 @@ def test_importing_the_catalogue_loads_no_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("key", ["sentiment", "mnist", "digits", "addresses"])
+@pytest.mark.parametrize("key", ["sentiment", "mnist", "digits", "addresses", "sql"])
 def test_what_a_recipe_promises_is_what_was_recorded(key: str) -> None:
     recorded = json.loads((ROOT / "benchmarks/results/default_race.json").read_text())["summary"][key]
     promised, source = catalog.get_recipe(key).expected.metric, catalog.get_recipe(key).expected.source
