@@ -34,7 +34,7 @@ _TAB_TO_ADDRESS = """() => {
 
 
 def build(app: AppState) -> gr.Blocks:
-    """The page over this store and queue; `launch` it with `theme.launch_arguments()`."""
+    """The page over this store and queue; `launch` it with `launching.launch_arguments()`."""
     names = [_name(tab) for tab in TABS]
     with gr.Blocks(
         title=texts.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)

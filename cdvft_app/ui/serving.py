@@ -18,10 +18,10 @@ from cdvft_app.training import children
 from cdvft_app.training.executors import as_planned
 from cdvft_app.training.jobs import JobQueue, warm_up
 from cdvft_app.ui.build import build
+from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.lending import slices_on_lent_gpu
 from cdvft_app.ui.login import logins
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.theme import launch_arguments
 
 MOST_WAITING = 64  # events of pages
 

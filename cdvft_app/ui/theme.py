@@ -1,21 +1,9 @@
-"""How the page looks: Gradio's theme brought to paper and ink, and how the page is served."""
+"""How the page looks: Gradio's theme brought to paper and ink."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 from gradio.themes.utils import sizes
-from starlette.middleware import Middleware
-
-from cdvft_app import ASSETS
-from cdvft_app.public.hosts import AllowedHosts
-from cdvft_app.ui.agents import VisitorOfAgents, is_served
-from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
-from cdvft_app.ui.page_files import PageHead
-from cdvft_app.ui.shared.component import plotly_script
-
-MOST_SESSIONS = 130  # whose controls' values Gradio keeps; whoever was away longest begins anew
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace")
@@ -81,34 +69,3 @@ def theme() -> gr.themes.Base:
         layout_gap="16px",
         form_gap_width="0px",
     )
-
-
-def launch_arguments() -> dict[str, Any]:
-    """Theme and middleware for `Blocks.launch`; makes the assets and plotly.js readable for the page."""
-    gr.set_static_paths([ASSETS, plotly_script()])
-    return {
-        "theme": theme(),
-        "favicon_path": str(ASSETS / "logo.svg"),
-        "footer_links": [],
-        "run_history": False,
-        "enable_monitoring": False,
-        "ssr_mode": False,
-        "show_error": False,
-        "max_file_size": "64mb",
-        "state_session_capacity": MOST_SESSIONS,
-        "mcp_server": is_served(),
-        "app_kwargs": {
-            "middleware": [
-                Middleware(part)
-                for part in (
-                    AllowedHosts,
-                    Compressed,
-                    PageHead,
-                    BoundedBodies,
-                    PageOfATab,
-                    WellFormedText,
-                    VisitorOfAgents,
-                )
-            ]
-        },
-    }

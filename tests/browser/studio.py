@@ -20,8 +20,8 @@ from waiting import wait_for
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui.build import build
+from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.theme import launch_arguments
 
 Hold = Callable[[int | None], None]
 Visit = Callable[..., Page]

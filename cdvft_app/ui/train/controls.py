@@ -116,8 +116,8 @@ class Controls:
         with gr.Accordion("Learning rates", open=False, elem_classes=["fold"]):
             gr.Markdown(
                 "One shared rate would make the race unfair, so each method has its own. "
-                "Empty: the recipe's own. Searches on Sentiment and MNIST found the rates of "
-                "the offline recipes; those from the hub have usual ones, which were not searched for.",
+                "Empty: the recipe's own. Searches found those of the offline recipes; recipes from the hub "
+                "have usual ones, which were not searched for.",
                 elem_classes=["hint"],
             )
             for method in METHODS:

@@ -12,9 +12,9 @@ import pytest
 from ports import free_port
 
 from cdvft_app.ui.build import build
+from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared import carried
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.theme import launch_arguments
 
 TOOLS = {
     "recipes", "cost", "start", "state", "stop", "predict", "export", "search_models", "datasets",

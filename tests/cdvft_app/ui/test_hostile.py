@@ -25,9 +25,9 @@ from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui import api
 from cdvft_app.ui.build import build
 from cdvft_app.ui.incoming import PageOfATab, well_formed
+from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.pool import Pool, in_threads
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.theme import launch_arguments
 
 LONE = "\ud800"
 VALUES: list[Any] = [
