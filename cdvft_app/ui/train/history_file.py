@@ -94,7 +94,9 @@ def export(app: AppState, token: str) -> tuple[Path, str]:
     size = out.stat().st_size
     said = [f"{counted(written, 'run')}, {size / 1e6:.1f} MB."]
     if left:
-        said.append(f"{left} older ones are left out: a file takes {MOST_EXPORTED / 1e9:g} GB of runs.")
+        said.append(
+            f"Left out, as the oldest: {counted(left, 'run')}; a file takes {MOST_EXPORTED / 1e9:g} GB of runs."
+        )
     if size > incoming.MOST_BYTES:
         said.append(
             f"The page takes back up to {incoming.MOST_BYTES / 1e6:.0f} MB; this one goes back by "
@@ -116,7 +118,7 @@ def bring(app: AppState, file: Path, token: str) -> str:
         keeping.keep(app.store, run_id)
     said = [f"{counted(len(taken.ids), 'run')} taken."]
     if taken.known:
-        said.append(f"{taken.known} were here before.")
+        said.append(f"{taken.known} {'was' if taken.known == 1 else 'were'} here before.")
     if taken.refused:
         said.append(f"{len(taken.refused)} not taken: {taken.refused[0]}")
     return f'<p role="status">{escape(" ".join(said))}</p>'

@@ -175,11 +175,12 @@ def _lengths(looked: Inspection) -> str:
     ]
     limit = int(starting_values(looked.data, nearest(looked.kind))["max_length"])
     unit = "tokens" if lengths.exact else "words and marks"
-    over = f"{100 * lengths.share_over(limit):.1f} %"
+    share = lengths.share_over(limit)
     written = looked.data.kind == "generation"
-    cut = f"{over} are longer than {limit} and left out." if written else f"{over} are cut at {limit}."
+    cut = f"longer than {limit} and left out" if written else f"cut at {limit}"
+    over = f"{100 * share:.1f} % are {cut}." if share else f"None is {cut}."
     what = " of prompt and answer" if written else ""
-    return _bars(f"Length{what} in {unit}", rows) + f'<p class="quiet">{cut}</p>'
+    return _bars(f"Length{what} in {unit}", rows) + f'<p class="quiet">{over}</p>'
 
 
 def _bars(title: str, rows: list[tuple[str, float, str]]) -> str:

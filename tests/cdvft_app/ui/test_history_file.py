@@ -30,7 +30,7 @@ def test_ones_own_runs_go_from_one_studio_to_another(app, elsewhere):
     assert "1 run, " in said
     assert "1 run taken." in history_file.bring(elsewhere, file, "mine there")
     assert [run.id for run in elsewhere.store.history()] == [mine]
-    assert "0 runs taken. 1 were here before." in history_file.bring(elsewhere, file, "mine there")
+    assert "0 runs taken. 1 was here before." in history_file.bring(elsewhere, file, "mine there")
 
 
 def test_who_has_nothing_is_told_so(app):
