@@ -94,9 +94,8 @@ def export(app: AppState, token: str) -> tuple[Path, str]:
     size = out.stat().st_size
     said = [f"{counted(written, 'run')}, {size / 1e6:.1f} MB."]
     if left:
-        said.append(
-            f"Left out, as the oldest: {counted(left, 'run')}; a file takes {MOST_EXPORTED / 1e9:g} GB of runs."
-        )
+        most = f"{MOST_EXPORTED / 1e9:g} GB of runs"
+        said.append(f"Left out, as the oldest: {counted(left, 'run')}; a file takes {most}.")
     if size > incoming.MOST_BYTES:
         said.append(
             f"The page takes back up to {incoming.MOST_BYTES / 1e6:.0f} MB; this one goes back by "
