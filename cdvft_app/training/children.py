@@ -7,6 +7,7 @@ other systems forking is not safe with their own libraries: there each child imp
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -149,6 +150,7 @@ def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the page, which ends its own
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    gc.freeze()  # the libraries, which stay as they are: see `cdvft_app.catalog.libraries`
 
 
 def _send_messages(connection: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

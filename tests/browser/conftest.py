@@ -102,7 +102,7 @@ def visit(server: Server, visitors: Visitors, troubles: list[str]) -> Iterator[V
         page.goto(server.url + path)
         page.locator(ready).first.wait_for(timeout=30_000)
         if page.locator("#counts").is_visible():  # the first answer to the form, which follows its filling in
-            expect(page.locator("#counts")).not_to_contain_text("Counting …")
+            expect(page.locator("#counts")).not_to_contain_text("Counting …", timeout=60_000)
         return page
 
     yield go

@@ -84,6 +84,11 @@ def two_frames(page: Page) -> None:
     page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
 
 
+def look_again(page: Page) -> None:
+    """Come back to the page's window, which then asks the server at once."""
+    page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def server_calls(page: Page) -> list[str]:
     """What the page asks the server from now on, but for what it asks once and late."""
     asked: list[str] = []

@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import made
 import pytest
-from playwright.sync_api import Page, expect
-from program import PATIENCE, Program, fill
+from own_data import give, learn, mine
+from playwright.sync_api import expect
 from studio import Hold, Visit, axe_violations, fill_in, start_race, status
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """reviews.csv and faulty.csv, 500 labelled sentences of film reviews, and digits.zip, 60 pictures."""
-    folder, rows = tmp_path_factory.mktemp("files"), made.reviews(500)
-    made.clean_csv(folder / "reviews.csv", rows)
-    made.faulty_csv(folder / "faulty.csv", rows)
-    made.digits_zip(folder / "digits.zip")
-    return folder
-
-
-def give(page: Page, file: Path) -> str:
-    """Choose the file; what is then said of it."""
-    page.get_by_role("button", name="Your own data").click()
-    page.locator("#own-file input[type=file]").set_input_files(file)
-    found = page.locator("#own-found")
-    expect(found).to_contain_text("rows to learn from")
-    return found.inner_text()
-
-
-def learn(page: Page, title: str) -> None:
-    page.locator("#own-use").click()
-    expect(page.locator("#own-chosen")).to_contain_text(f"Learning from your data “{title}”")
-    expect(page.get_by_role("checkbox", name="Head only")).to_be_checked()
-
-
-def mine(page: Page) -> list[str]:
-    """The data that the page offers, which is this visitor's."""
-    if not page.locator("#own-mine").is_visible():
-        page.get_by_role("button", name="Your own data").click()
-    page.locator("#own-mine input").click()
-    offered = page.get_by_role("option").all_inner_texts()
-    page.keyboard.press("Escape")
-    return offered
-
-
-def test_every_fault_is_named_by_file_row_and_column(visit: Visit, files: Path) -> None:
+def test_every_fault_is_named_by_file_row_and_column(visit: Visit, tmp_path: Path) -> None:
     page = visit(viewport=PHONE, color_scheme="dark")
-    said = give(page, files / "faulty.csv")
+    said = give(page, made.faulty_csv(tmp_path / "faulty.csv", made.reviews(500)))
     assert "Windows-1252 (Western), separated by semicolon" in said
     for fault in (
         "“faulty”, row 2: it has more values than the head has columns",
@@ -75,11 +39,11 @@ def test_every_fault_is_named_by_file_row_and_column(visit: Visit, files: Path) 
 
 
 def test_a_zip_of_pictures_is_raced_stopped_resumed_and_deleted(
-    visit: Visit, files: Path, hold: Hold
+    visit: Visit, tmp_path: Path, hold: Hold
 ) -> None:
     hold(3)
     page = visit()
-    assert "49 rows to learn from, 11 to evaluate on" in give(page, files / "digits.zip")
+    assert "49 rows to learn from, 11 to evaluate on" in give(page, made.digits_zip(tmp_path / "digits.zip"))
     expect(page.locator("#own-found img")).to_have_count(12)
     assert not axe_violations(page, "#own-data")
     learn(page, "digits")
@@ -128,50 +92,3 @@ def test_prompts_with_answers_are_mapped_by_a_click_and_a_model_is_found_by_its_
     expect(page.locator("#model-said")).to_contain_text("million parameters")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert not axe_violations(page, "#choose")
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    running = Program(tmp_path)
-    running.start()
-    yield running
-    running.kill()
-
-
-class TestForReal:
-    """With the real model, in a process of its own."""
-
-    @pytest.fixture
-    def server(self, program: Program) -> Program:
-        return program
-
-    @pytest.mark.slow
-    def test_a_race_and_its_results_outlive_a_kill(self, visit: Visit, server: Program, files: Path) -> None:
-        page = visit()
-        said = give(page, files / "reviews.csv")
-        assert "CSV, UTF-8, separated by comma: 500 rows" in said and "Left out" not in said
-        assert "400 rows to learn from, 100 to evaluate on" in said
-        assert "learning rates are those of “Sentiment of film reviews”" in said
-        learn(page, "reviews")
-        for method in ("LoRA", "FourierFT"):
-            page.get_by_role("checkbox", name=method).uncheck()
-        fill(page, "More", {"evaluation_examples": "16", "max_length": "16"})
-        expect(page.locator("#counts")).to_contain_text("Head only 0")
-        start_race(page, steps=2)
-        expect(status(page)).to_have_text("All 2 finished", timeout=PATIENCE)
-        expect(page.locator("#run h2")).to_have_text("reviews")
-        expect(page.locator("#run")).to_contain_text(re.compile(r"Always answering “\w+”, the commonest"))
-
-        server.kill()
-        server.start()
-        page.reload()
-        expect(page.locator("#own-chosen")).to_contain_text("“reviews”: 400 rows, evaluated on 100")
-        (size,) = mine(page)
-        assert re.fullmatch(r"reviews · 500 rows · \d\d[\d.]* kB", size)
-        asked = page.url.partition("?")[2]
-        stranger = visit("?" + asked)
-        expect(stranger.locator("#run")).to_contain_text("names a run that is not kept here")
-        assert mine(stranger) == []
-        page.goto(server.url + "?" + asked.replace("tab=train", "tab=use"))
-        page.locator("#use-show").get_by_text("All", exact=True).click(timeout=PATIENCE)
-        expect(page.locator("#use-rows tbody tr")).to_have_count(10, timeout=PATIENCE)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Server, Visit, fill_in, start_race, status, steps_at_most
+from studio import Hold, Server, Visit, fill_in, look_again, start_race, status, steps_at_most
 
 from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
@@ -109,12 +109,15 @@ def test_refresh_and_another_device_find_the_run(visit: Visit, hold: Hold) -> No
 
     hold(None)
     page.locator("#resume").click()
+    expect(status(page)).not_to_have_text("All 3 stopped")
+    look_again(other)  # at rest it asks every ten seconds only
     expect(status(other)).to_have_text("All 3 finished")
     races = page.locator("#history .race")
     races.first.get_by_role("button", name="Rename").click()
     page.get_by_label("New name").fill("Seen by all")
     page.keyboard.press("Enter")
     expect(page.locator("#run h2")).to_have_text("Seen by all")
+    look_again(other)
     expect(other.locator("#run h2")).to_have_text("Seen by all")
 
 

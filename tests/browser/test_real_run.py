@@ -1,4 +1,4 @@
-"""The program itself, with a real model and real data: `python app.py`, a short race, a kill and a resume."""
+"""The program itself, `python app.py`, with a real model: own data, a race, a kill, a resume, and Use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import made
 import pytest
+from own_data import give, learn, mine
 from playwright.sync_api import expect
 from program import PATIENCE, Program, fill
 from studio import Visit
@@ -16,20 +18,26 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Program]:
-    program = Program(tmp_path)
+    program = Program(tmp_path / "runs")
     program.start()
     yield program
     program.kill()
 
 
-def test_a_real_race_survives_a_kill(visit: Visit, server: Program) -> None:
+def test_a_race_on_own_data_and_its_results_outlive_a_kill(
+    visit: Visit, server: Program, tmp_path: Path
+) -> None:
     page = visit()
     expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
-    for method in ("LoRA", "FourierFT"):
+    said = give(page, made.clean_csv(tmp_path / "reviews.csv", made.reviews(500)))
+    assert "CSV, UTF-8, separated by comma: 500 rows" in said and "Left out" not in said
+    assert "400 rows to learn from, 100 to evaluate on" in said
+    assert "learning rates are those of “Sentiment of film reviews”" in said
+    learn(page, "reviews")
+    for method in ("LoRA", "FourierFT", "Head only"):
         page.get_by_role("checkbox", name=method).uncheck()
     fill(page, "Training: epochs", {"max_steps": "90", "batch_size": "8"})
-    fill(page, "More", {"train_examples": "64", "evaluation_examples": "8", "max_length": "16",
-                        "checkpoint_every": "5"})  # fmt: skip
+    fill(page, "More", {"evaluation_examples": "16", "max_length": "16", "checkpoint_every": "5"})
     expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
     page.locator("#start").click()
     status = page.locator("#run .status")
@@ -39,9 +47,23 @@ def test_a_real_race_survives_a_kill(visit: Visit, server: Program) -> None:
     server.start()
     expect(page.locator("#run .notice")).to_be_hidden(timeout=PATIENCE)
     expect(status).to_have_text("Interrupted", timeout=PATIENCE)
+
+    expect(page.locator("#own-chosen")).to_contain_text("“reviews”: 400 rows, evaluated on 100")
     page.locator("#resume").click()
     expect(status).to_have_text("Finished", timeout=PATIENCE)
-    row = page.locator("#run .scoreboard tbody tr")
+    expect(page.locator("#run h2")).to_have_text("reviews")
+    expect(page.locator("#run")).to_contain_text(re.compile(r"Always answering “\w+”, the commonest"))
+    row = page.locator("#run .scoreboard tbody tr").first
     expect(row).to_contain_text("13,824")
     expect(row.locator(".metric")).to_have_text(re.compile(r"^\d+\.\d %$"))
     assert page.locator("#run .chart").evaluate("(chart) => chart.data[1].x") == list(range(1, 91))
+
+    (size,) = mine(page)
+    assert re.search(r"reviews · 500 rows · \d\d[\d.]* kB$", size)
+    asked = page.url.partition("?")[2]
+    stranger = visit("?" + asked)
+    expect(stranger.locator("#run")).to_contain_text("names a run that is not kept here")
+    assert mine(stranger) == []
+    page.goto(server.url + "?" + asked.replace("tab=train", "tab=use"))
+    page.locator("#use-show").get_by_text("All", exact=True).click(timeout=PATIENCE)
+    expect(page.locator("#use-rows tbody tr")).to_have_count(10, timeout=PATIENCE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Error, Page
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,20 @@ class Visitors:
             for page in window.page.context.pages:
                 if page != window.page:
                     page.close()
-            if window.page.is_closed():
+            try:
+                self._empty(window)
+            except Error:  # a test closed it, or it just loads itself anew, for its server is back
                 window.page.context.close()
-                continue
-            window.page.unroute_all()
-            window.page.evaluate("sessionStorage.clear()")
-            window.page.goto("about:blank")
-            window.page.mouse.move(0, 0)
-            window.page.emulate_media(color_scheme=window.options.get("color_scheme", "light"))
-            self._free[repr(window.options)].append(window)
+            else:
+                self._free[repr(window.options)].append(window)
         self._troubles[:] = before
+
+    def _empty(self, window: Window) -> None:
+        window.page.unroute_all()
+        window.page.evaluate("sessionStorage.clear()")
+        window.page.goto("about:blank")
+        window.page.mouse.move(0, 0)
+        window.page.emulate_media(color_scheme=window.options.get("color_scheme", "light"))
 
     def _open(self, options: dict[str, object]) -> Window:
         context = self._browser.new_context(**options)

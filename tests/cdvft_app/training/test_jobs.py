@@ -246,6 +246,7 @@ def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys)
 def test_warm_up_loads_what_the_first_run_needs():
     code = (
         "import sys; from cdvft_app.training.jobs import warm_up; assert 'torch' not in sys.modules;"
-        "warm_up().join(); assert {'torch', 'transformers', 'peft', 'cdvft'} <= set(sys.modules)"
+        "warm_up().join(); assert {'torch', 'transformers', 'peft', 'cdvft'} <= set(sys.modules);"
+        "import gc; assert gc.get_freeze_count() > 100_000"  # libraries are no garbage
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=120)
