@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 from cdvft_app.events import Done, Note, Preparing, Sent
@@ -130,6 +130,15 @@ class Followed:
 
     def reason(self) -> str:
         return self._reason or "The Job ended and told nothing."
+
+
+def follower(api: JobsApi) -> Callable[[RunStore, RunRecord, float | None], Followed]:
+    """An executor that follows a Job again, see `training/executors.py`: its log still has all it told."""
+
+    def begin(store: RunStore, run: RunRecord, limit: float | None = None) -> Followed:
+        return Followed(store, run, api, Sent(**{one.name: run.result[one.name] for one in fields(Sent)}))
+
+    return begin
 
 
 def left(job: Sent) -> str:

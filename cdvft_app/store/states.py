@@ -31,6 +31,16 @@ def is_resumable(run: RunRecord) -> bool:
     return run.state in RESUMABLE and not run.is_job
 
 
+def is_left_job(run: RunRecord) -> bool:
+    """Whether a Job trained on, or still does, while nobody followed it: it can be followed again."""
+    return run.state == "interrupted" and bool(run.result.get("job_id"))
+
+
+def check_left_job(run: RunRecord) -> None:
+    if not is_left_job(run):
+        raise IllegalTransition(f"“{run.name}” is no Job that is left to be followed; it is {run.state}.")
+
+
 def check_resumable(run: RunRecord) -> None:
     if run.is_job:
         raise IllegalTransition(f"“{run.name}” was sent to the hub as a Job; start it here, or send it anew.")

@@ -21,7 +21,7 @@ from cdvft_app.store import keeping
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import check_resumable
+from cdvft_app.store.states import check_left_job, check_resumable
 from cdvft_app.training import calibration, webhook
 from cdvft_app.training.executors import Executor, as_planned
 from cdvft_app.training.followed import FollowedRuns
@@ -150,6 +150,17 @@ class JobQueue:
             self._store.append(run.id, Sent("", "", repository, ""), run.epoch)
             threading.Thread(target=self._follow, args=(run, executor), name="job", daemon=True).start()
         return [run.id for run in made]
+
+    def follow_again(self, run_id: str, token: str, executor: Executor) -> None:
+        """Follow a Job that was left; its log tells all again. Raises QueueFull, StoreError with a sentence."""
+        run = self._store.require_owner(run_id, token)
+        check_left_job(run)
+        with self._changed:
+            if refused := self._followed.refusal(1, run.visitor or token):
+                raise QueueFull(refused)
+            run = self._store.leases.acquire(run_id, this_process())
+            self._followed.add([run_id], run.visitor or token)
+        threading.Thread(target=self._follow, args=(run, executor), name="job", daemon=True).start()
 
     def stop(self, run_id: str, token: str) -> None:
         """A waiting run stops at once; one that trains within two steps, and keeps its adapter."""

@@ -14,6 +14,7 @@ from studio import Server, Visit, axe_violations, fill_in, status
 
 from cdvft_app.events import Done, Started, Step
 from cdvft_app.hub_jobs import hardware, lines
+from cdvft_app.store.leases import LEFT_JOB
 
 pytestmark = pytest.mark.browser
 STEPS = 5
@@ -73,3 +74,35 @@ def test_a_race_is_sent_with_its_price_and_comes_home_as_a_file(
     expect(other.locator("#history-said")).to_contain_text("2 runs taken.")
     expect(other.locator("#history")).to_contain_text("LoRA r = 8 75.0 %")
     assert axe_violations(other, "#history-file") == []
+
+
+def test_a_job_that_was_left_is_followed_again(
+    stub: Hub, visit: Visit, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [f"print({lines.write(event)!r}, flush=True)\n" for event in EVENTS]
+    waits = f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\n"
+    code = "import pathlib, time\n" + "".join([*told[:2], waits, *told[2:]])
+    monkeypatch.setattr(stub, "jobs", Jobs(tmp_path / "jobs", code))
+    page = visit()
+    for method in ("LoRA", "FourierFT"):
+        page.get_by_role("checkbox", name=method).uncheck()
+    page.get_by_role("button", name="Or as Jobs of the hub").click()
+    again = page.locator("#job-again")
+    expect(page.locator("#job-send")).to_have_text("Send the Job")
+    expect(again).to_be_hidden()
+    fill_in(page.locator("#job-repository input"), "ada/films")
+    fill_in(page.locator("#job-token input"), TOKEN)
+    page.locator("#job-send").click()
+    expect(status(page)).to_contain_text("running · step 1 of", timeout=60_000)
+    (run, *_) = server.store.history()
+    server.store.set_state(run.id, "interrupted", LEFT_JOB.format(run.result["job_address"]))
+
+    expect(page.locator("#reason")).to_contain_text("Follow again, where Jobs are sent from")
+    again.click()
+    expect(page.locator("#job-said")).to_contain_text("Give a token that may read the Jobs")
+    fill_in(page.locator("#job-token input"), TOKEN)
+    (tmp_path / "go").touch()
+    again.click()
+    expect(status(page)).to_have_text("Finished", timeout=60_000)
+    expect(again).to_be_hidden()
+    assert page.locator("#run .chart").evaluate("(chart) => chart.data[1].x") == [*range(1, STEPS + 1)]

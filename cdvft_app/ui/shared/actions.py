@@ -17,12 +17,14 @@ from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.shapes.typed_models import describe_typed
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import RESUMABLE, UNFINISHED, is_resumable
+from cdvft_app.store.states import RESUMABLE, UNFINISHED, is_left_job, is_resumable
+from cdvft_app.training.executors import Executor
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.shared.form import label, race, with_titles
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
+FOLLOW_AGAIN = "Follow again, where Jobs are sent from, takes up what a Job has told meanwhile."
 STOP_JOBS = "Stop cancels the Jobs: what they have learned by then is lost."
 
 
@@ -110,6 +112,12 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
     app.queue.resume(run_id, token)
 
 
+def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Executor) -> str | None:
+    """Follow those of the shown runs again whose Jobs were left; None, or why it was refused."""
+    left = [run.id for run in _acted_on(app.store, ids, token) if is_left_job(run)]
+    return _each(app, left, token, lambda run_id, mine: app.queue.follow_again(run_id, mine, executor))
+
+
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
     """Which buttons can act on the shown runs, and why the others cannot."""
     runs = _acted_on(store, ids, token)
@@ -140,6 +148,8 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         return Buttons(
             False, True, f"This race does not train. Resume goes on with {again} from where it ended."
         )
+    if any(map(is_left_job, runs)):
+        return Buttons(False, False, FOLLOW_AGAIN)
     if any(run.is_job and run.state in RESUMABLE for run in runs):
         return Buttons(False, False, "A Job that has ended is not resumed: Send begins another one.")
     return Buttons(False, False, "This race is finished: nothing to stop or resume.")

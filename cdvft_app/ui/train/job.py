@@ -63,6 +63,7 @@ class JobForm:
     cost: gr.HTML
     token: gr.Textbox
     send: gr.Button
+    again: gr.Button
     message: gr.HTML
 
 
@@ -101,9 +102,11 @@ def job_form() -> JobForm | None:
             gr.LoginButton(elem_id="job-login")
         cost = gr.HTML('<p class="quiet">Asking the hub for its prices …</p>', elem_id="job-cost",
                        apply_default_css=False)  # fmt: skip
-        send = gr.Button("Send", interactive=False, elem_id="job-send")
+        with gr.Row():
+            send = gr.Button("Send", interactive=False, elem_id="job-send")
+            again = gr.Button("Follow again", visible=False, elem_id="job-again")
         message = gr.HTML(elem_id="job-said", apply_default_css=False)
-    return JobForm(fold, repository, flavor, minutes, cost, token, send, message)
+    return JobForm(fold, repository, flavor, minutes, cost, token, send, again, message)
 
 
 def connect(

@@ -23,7 +23,7 @@ from cdvft_app.ui.shared.newest import Newest
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.visitor import token_of, visitor_token
-from cdvft_app.ui.train import driving, job, model_choice, own_choice
+from cdvft_app.ui.train import driving, job, job_again, model_choice, own_choice
 from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_use, placeholder, targets
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import history_view
@@ -206,6 +206,15 @@ def build(app: AppState) -> OnVisit:
         token=token,
         sent=lambda mine, ids: {view: shown(ids, "new", mine, time.time_ns()), reason: "", token: mine},
         outputs=[view, reason, token],
+    )
+    job_again.connect(
+        app,
+        as_job,
+        view=view,
+        run_ids_of=run_ids_of,
+        token=token,
+        followed=lambda mine, ids: {view: shown(ids, "chosen", mine, time.time_ns()), reason: ""},
+        outputs=[view, reason],
     )
 
     def handler(act: Any, in_view: bool = False) -> Any:

@@ -24,7 +24,7 @@ from cdvft_app.hub_jobs.script import CODE, pack_code, write_script
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store.records import IllegalTransition
+from cdvft_app.store.records import IllegalTransition, NotOwner
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL, check_resumable
 from cdvft_app.training import supervision
@@ -192,6 +192,31 @@ def test_a_job_goes_on_when_the_program_that_follows_it_ends(store, queue, follo
     run = wait(store, run_id, *FINAL)
     assert run.state == "interrupted" and f"see {stub.address}/jobs/ada/0" in run.reason
     assert not stub.jobs.started[0].cancelled
+
+
+def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, tmp_path):
+    again = following.follower(HfApi(endpoint=stub.address, token=TOKEN))
+    steps = [lines.write(Step(step, step / 10, 0.7 - step / 20, 1e-3, None, 12.5)) for step in (1, 2, 3)]
+    done = lines.write(Done("finished", 3, 0.3, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
+    code = "import time, pathlib\n" + "".join(
+        f"print({line!r}, flush=True)\n" for line in [STARTED, *steps[:2]]
+    )
+    code += f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\n"
+    stub.jobs = Jobs(tmp_path / "jobs", code + "".join(f"print({line!r})\n" for line in (steps[2], done)))
+    run_id = follow(catalog.resolve(SHORT))
+    wait_for(lambda: store.get(run_id).step == 2)
+    store.set_state(run_id, "interrupted")
+
+    (tmp_path / "go").touch()
+    later = JobQueue(store)  # as of the program that was started again
+    with pytest.raises(NotOwner):
+        later.follow_again(run_id, "b", again)
+    later.follow_again(run_id, "a", again)
+    run = wait(store, run_id, *FINAL)
+    assert run.state == "finished" and run.metric == 0.75
+    assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3]
+    with pytest.raises(IllegalTransition, match="no Job that is left to be followed; it is finished"):
+        later.follow_again(run_id, "a", again)
 
 
 @pytest.mark.parametrize(
