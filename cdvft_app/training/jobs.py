@@ -152,7 +152,7 @@ class JobQueue:
         return [run.id for run in made]
 
     def follow_again(self, run_id: str, token: str, executor: Executor) -> None:
-        """Follow a Job that was left; its log tells all again. Raises QueueFull, StoreError with a sentence."""
+        """Follow a Job that was left; its log tells all again. Raises QueueFull or StoreError, a sentence."""
         run = self._store.require_owner(run_id, token)
         check_left_job(run)
         with self._changed:
