@@ -9,8 +9,11 @@ import gc
 
 import pytest
 
+gc.disable()
+
 
 def pytest_collection_finish() -> None:
+    gc.enable()
     gc.freeze()
 
 

@@ -18,12 +18,16 @@ _loading = threading.Lock()
 def load() -> None:
     """Import them, or wait until another thread has.
 
-    They are a million objects that stay: the garbage collector no longer goes through them, which would stop
-    everything for about half a second each time.
+    They are a million objects that stay: the garbage collector does not go through them, neither meanwhile
+    nor afterwards, which would stop everything for about half a second each time.
     """
     with _loading:
         if all(name in sys.modules for name in _HEAVY):
             return
-        for name in _HEAVY:
-            import_module(name)
+        gc.disable()
+        try:
+            for name in _HEAVY:
+                import_module(name)
+        finally:
+            gc.enable()
         gc.freeze()

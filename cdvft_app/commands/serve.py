@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Annotated
 
@@ -18,6 +19,7 @@ def serve(
     """Serve the page: train, compare, use, look into factors, learn."""
     given = {"GRADIO_SERVER_PORT": port, "GRADIO_SERVER_NAME": host}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    gc.disable()  # as in app.py
     from cdvft_app.ui.serving import main  # imports gradio, which no other command needs
 
     main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -42,6 +43,8 @@ def main() -> None:
     if slices:
         page.queue(max_size=MOST_WAITING)  # Gradio's own limit on a Space with ZeroGPU is one
     page.launch(prevent_thread_lock=True, auth=auth, **launch_arguments())
+    gc.freeze()  # what was imported stays
+    gc.enable()
     queue.start()
     time.sleep(2)  # a page that is opened at once draws before the heavy imports take the processor
     children.prepare()
