@@ -30,7 +30,8 @@ def calibrate(model: nn.Module, tokens: int, seconds: float = 3.0) -> dict[Case,
 
     What is found chooses from then on, in this process and later ones, for numbers of tokens with the same
     nearest power of two, on this device with this driver and version of torch: `timings` keeps it. The
-    layers' own weights take part, with input and vectors of random numbers; the model stays as it was.
+    layers' own weights take part, with input and vectors of random numbers; the model stays as it was. Off
+    the CPU layers of half precision are timed twice: for updates that survive being merged, and for others.
 
     Args:
         model: with CDVFT adapters, where it will run
@@ -45,21 +46,24 @@ def calibrate(model: nn.Module, tokens: int, seconds: float = 3.0) -> dict[Case,
     """
     if tokens < 1:
         raise ValueError(f"tokens is {tokens}, but must be at least 1: batch size times sequence length.")
-    layers = {_case(layer, tokens): layer for layer in _layers(model)}
+    layers = {_case(layer, tokens, scale): (layer, scale) for layer in _layers(model) for scale in (0, 1)}
     if not layers:
         raise ValueError(
             "The model has no CDVFT adapter on a linear layer whose weight is of floating point: call "
             "get_peft_model first. Convolutions and layers of quantized weights are not calibrated."
         )
     found = {}
-    for case, layer in layers.items():
-        found[case] = _timed(layer, tokens, seconds / len(layers))
+    for case, (layer, scale) in layers.items():
+        found[case] = _timed(layer, tokens, scale, seconds / len(layers))
         timings.keep(case, layer.weight.device, found[case])
     return found
 
 
-def problem(layer: Any, tokens: int) -> tuple[Tensor, Tensor, Tensor | None, Factors]:
-    """An input and vectors of random numbers of the layer's shapes and dtypes; its weight and bias."""
+def problem(layer: Any, tokens: int, scale: float) -> tuple[Tensor, Tensor, Tensor | None, Factors]:
+    """An input and vectors of random numbers of the layer's shapes and dtypes; its weight and bias.
+
+    scale: of the update, 0 for one that is lost in a weight of half precision
+    """
     base, factors = layer.get_base_layer(), layer.factors(next(iter(layer.cdvft_circulants)))
     weight = base.weight.T if layer.weight_is_transposed else base.weight
     x = torch.randn(tokens, layer.in_features, device=weight.device).to(weight.dtype)
@@ -67,7 +71,7 @@ def problem(layer: Any, tokens: int) -> tuple[Tensor, Tensor, Tensor | None, Fac
     def alike(vectors: Any) -> list[Tensor]:
         return [torch.randn_like(v).requires_grad_() for v in vectors]
 
-    vectors = Factors(alike(factors.diagonals), alike(factors.circulants), factors.alpha)
+    vectors = Factors(alike(factors.diagonals), alike(factors.circulants), scale * factors.alpha)
     return x.requires_grad_(), weight.detach(), base.bias, vectors
 
 
@@ -80,14 +84,14 @@ def _layers(model: nn.Module) -> Iterator[Any]:
                 yield layer
 
 
-def _case(layer: Any, tokens: int) -> Case:
-    x, weight, bias, factors = problem(layer, tokens)
+def _case(layer: Any, tokens: int, scale: float) -> Case:
+    x, weight, bias, factors = problem(layer, tokens, scale)
     return case_of(x, factors.diagonals, factors.circulants, apart=is_apart(x, weight, bias, factors))
 
 
-def _timed(layer: Any, tokens: int, seconds: float) -> Seconds:
+def _timed(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
     """Median seconds of a pass by each way, all in turns, in a fresh order every round."""
-    x, weight, bias, factors = problem(layer, tokens)
+    x, weight, bias, factors = problem(layer, tokens, scale)
     grad = torch.randn(tokens, layer.out_features, device=x.device).to(x.dtype)
     inputs = [x, *factors.diagonals, *factors.circulants]
     found: dict[Selection, list[float]] = {}

@@ -9,6 +9,7 @@ import torch
 
 from cdvft.kernels import native, timings
 from cdvft.kernels.linear import is_apart
+from cdvft.kernels.passes import HALF
 from cdvft.kernels.selection import ENGINES, select
 
 DESCRIPTIONS = {
@@ -79,6 +80,7 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
     dtype = weight.dtype if weight.dtype.is_floating_point else torch.float32  # of quantized layers unknown
     x = torch.empty(1, layer.in_features, dtype=dtype, device=weight.device).expand(tokens, -1)
     apart, vectors = is_apart(x, weight, base.bias, factors), (factors.diagonals, factors.circulants)
+    lost = apart and dtype in HALF and x.device.type != "cpu" and not weight.requires_grad
     selection = select(x, *vectors, apart=apart, backend=backend)
     found = timings.measured(timings.case_of(x, *vectors, apart=apart), x.device) if backend == "auto" else {}
     seconds = {key: value for key, value in (found or {}).items() if selection.key in (found or {})}
@@ -93,11 +95,15 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
             for name, module in ENGINES.items()
             if name not in (selection.engine, "chunked") and (why := module.obstacle(x, factors.circulants))
         },
-        reason=_reason(backend, seconds, x.device, tokens),
+        reason=_reason(backend, seconds, x.device, tokens)
+        + (_LOST if lost and selection.plan.merged_forward else ""),
     )
 
 
 _CONFIGURED = "The adapter's configuration says backend={!r}."
+_LOST = (
+    " The update has a product of its own, for in a weight of half precision it would be lost by rounding."
+)
 _CALIBRATE = "cdvft.kernels.calibrate(model, tokens) times every way here."
 
 

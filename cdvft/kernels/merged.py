@@ -19,11 +19,12 @@ MIN_STRIP_BLOCK = 16
 
 
 def merged_weight(weight: Tensor | None, factors: Factors) -> Tensor:
-    """W + alpha dW, or alpha dW alone: (d_out, d_in)."""
+    """W + alpha dW, or alpha dW alone, in the dtype of the factors: (d_out, d_in)."""
     (first, *_, last), circulants, alpha = factors
     if weight is not None and native.supports_merging(weight, factors):
         return native.merged_weight(weight, factors)
-    if len(circulants) > 1 or circulants[0].shape[2] < MIN_STRIP_BLOCK or weight is None:
+    in_strips = len(circulants) == 1 and circulants[0].shape[2] >= MIN_STRIP_BLOCK
+    if weight is None or weight.dtype != last.dtype or weight.device.type != "cpu" or not in_strips:
         update = alpha * cd_product(factors.diagonals, circulants)
         return update if weight is None else weight + update
     return _added_in_strips(weight, first, circulants[0], alpha * last)

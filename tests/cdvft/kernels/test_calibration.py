@@ -11,7 +11,7 @@ from peft import get_peft_model
 from torch import nn
 
 from cdvft import CDVFTConfig
-from cdvft.kernels import calibrate, explain, linear, native, timings
+from cdvft.kernels import calibrate, explain, native, passes, timings
 from cdvft.kernels.rule import WAYS
 from cdvft.kernels.selection import Selection, select, selections
 
@@ -70,10 +70,8 @@ def test_the_fastest_way_that_was_measured_serves(fastest: str, monkeypatch: pyt
     pretended(layer, 64, fastest)
     assert selected(layer, 64).key == fastest
     seen = []
-    forward = linear._forward
-    monkeypatch.setattr(
-        linear, "_forward", lambda *args: seen.append(args[3].selection.key) or forward(*args)
-    )
+    forward = passes.forward
+    monkeypatch.setattr(passes, "forward", lambda *args: seen.append(args[3].selection.key) or forward(*args))
     layer(torch.randn(64, 24))
     assert seen == [fastest]
 

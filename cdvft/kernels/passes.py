@@ -1,0 +1,155 @@
+"""Forward and backward of one call, alpha dW x alone or on top of W x + b, by the engine and way given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cdvft.circulant import Factors, block_circulant_matmul
+from cdvft.kernels import fused, merged, survival
+from cdvft.kernels.selection import Selection
+
+HALF = (torch.bfloat16, torch.float16)
+
+
+class Call(NamedTuple):
+    """What forward and backward of one call share besides the tensors that autograd saves.
+
+    apart: whether the product with the weight starts from the update, applied by itself
+    rounded: whether the update may come in the dtype of x, where that is what its engine writes
+    """
+
+    selection: Selection
+    m: int
+    alpha: float
+    apart: bool
+    rounded: bool
+
+    def factors(self, tensors: Sequence[Tensor]) -> Factors:
+        return Factors(tensors[: self.m], tensors[self.m :], self.alpha)
+
+
+def forward(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, call: Call, tensors: Sequence[Tensor]
+) -> Tensor:
+    """W x + b + alpha dW x, without a weight alpha dW x alone; knows nothing of gradients."""
+    factors = call.factors(tensors)
+    rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
+    with _without_autocast(x):
+        if weight is not None and call.apart:
+            y = on_base(forward(x, None, None, call, tensors), x, weight, bias)
+        elif call.selection.plan.merged_forward:
+            rows = rows.to(product_dtype(x, dtype))
+            matrix = merged.merged_weight(weight, factors)
+            y = F.linear(rows, matrix.to(rows.dtype), bias)
+            y = y if call.rounded else y.to(dtype)
+        elif weight is None and call.rounded and call.selection.engine == "fused":
+            y = fused.update(rows, factors)
+        else:
+            if weight is None:
+                y = rows.new_zeros(len(rows), d_out, dtype=dtype)
+            else:
+                y = F.linear(rows, weight, bias)
+            call.selection.transforms.forward_(y, rows, factors)
+    # Not a view for autograd, so that later operations may write into it, as into any layer's output.
+    return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], d_out])
+
+
+class Adapted(torch.autograd.Function):
+    """`forward` with its gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, call: Call, *tensors: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, *tensors)
+        ctx.call = call
+        return forward(x, weight, bias, call, tensors)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *tensors = ctx.saved_tensors
+        call, factors, needs_x = ctx.call, ctx.call.factors(tensors), ctx.needs_input_grad[0]
+        if weight is not None and weight.dtype in HALF:
+            survival.expect_step(factors)
+        # For double backward, or for gradients of many outputs at once.
+        if torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad):
+            needs = (needs_x, *ctx.needs_input_grad[4:])
+            first, *others = _differentiable_gradients([x, *tensors], weight, call.alpha, grad, needs)
+            return first, None, None, None, *others
+        rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
+        with _without_autocast(x):
+            if call.selection.plan.merged_gradients:
+                # By x in one product, whatever the update's size: rounding the gradient loses as much of it.
+                products = product_dtype(x, tensors[0].dtype)
+                rows, grad_rows = rows.to(products), grad_rows.to(products)
+                if needs_x:
+                    grad_x = grad_rows @ merged.merged_weight(weight, factors).to(products)
+                grads = merged.backward(rows, grad_rows, factors)
+            elif weight is None and call.selection.engine == "fused":
+                grad_x, grads = fused.gradients(rows, grad_rows, factors, needs_x)
+            else:
+                if needs_x:
+                    grad_x = (
+                        rows.new_zeros(rows.shape, dtype=grad.dtype) if weight is None else grad_rows @ weight
+                    )
+                if call.selection.engine != "fused":  # which alone reads and adds to half precision
+                    grad_rows = grad_rows.to(tensors[0].dtype)
+                    grad_x = None if grad_x is None else grad_x.to(tensors[0].dtype)
+                grads = call.selection.transforms.backward(rows, grad_rows, factors, grad_x)
+        grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
+        return grad_x, None, None, None, *grads[0], *grads[1]
+
+
+def product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:
+    """The dtype of dense products: off the CPU that of x, since GPUs multiply half precision fastest."""
+    return arithmetic if x.device.type == "cpu" else x.dtype
+
+
+def reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, factors: Factors) -> Tensor:
+    """W x + b + alpha dW x, or without a weight the update alone, left to autograd."""
+    y = x.to(factors.diagonals[0].dtype) * factors.diagonals[0]
+    for c, a in zip(factors.circulants, factors.diagonals[1:], strict=True):
+        y = a * block_circulant_matmul(y, c, a.numel())
+    return on_base(factors.alpha * y, x, weight, bias)
+
+
+def on_base(update: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """W x + b + update, in half precision as one sum that starts from the update."""
+    if weight is None:
+        return update
+    if not x.dtype == weight.dtype in HALF:
+        return F.linear(x, weight, bias) + update
+    start = update if bias is None else update + bias
+    y = torch.addmm(start.to(x.dtype).reshape(-1, len(weight)), x.reshape(-1, x.shape[-1]), weight.T)
+    return y.view(start.shape)
+
+
+def is_autocast_on(kind: str) -> bool:
+    """Whether autocast chooses the dtypes of this type of device."""
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
+def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """Autocast off, since every dtype here is chosen deliberately."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if is_autocast_on(kind) else nullcontext()
+
+
+def _differentiable_gradients(
+    inputs: Sequence[Tensor], weight: Tensor | None, alpha: float, grad: Tensor, needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """Gradients by x and the factors, in that order, as a graph of their own: through the reference."""
+    x, *tensors = inputs
+    m = len(tensors) // 2 + 1
+    differentiable = torch.is_grad_enabled()
+    with torch.enable_grad():
+        y = reference(x, weight, None, Factors(tensors[:m], tensors[m:], alpha))
+    wanted = [t for t, need in zip(inputs, needs, strict=True) if need]
+    found = iter(torch.autograd.grad(y, wanted, grad, create_graph=differentiable))
+    return [next(found) if need else None for need in needs]
