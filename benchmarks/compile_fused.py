@@ -1,9 +1,9 @@
 """Compiles the fused kernels for GPUs without having one, and records registers, spills and shared memory.
 
-    python -m benchmarks.compile_fused [--widths 768 4096] [--targets 90] [--to FOLDER]
+    python -m benchmarks.compile_fused [--parts blocks] [--widths 768 4096] [--targets 90] [--to FOLDER]
 
 Triton compiles for any device, and its wheel brings ptxas and cuobjdump. Nothing here runs on a GPU, and
-nothing is timed. Writes benchmarks/results/fused_kernels.json and .md.
+nothing is timed. Writes benchmarks/results/fused_kernels.json and .md, where the other part stays as it was.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,39 @@ from cdvft.kernels.fused.plan import ROWS, Plan, plan_for
 
 RESULTS = Path(__file__).parent / "results"
 WIDTHS = (256, 384, 512, 576, 768, 896, 1024, 1152, 1536, 2048, 3072, 4096)
+BLOCKS = (128, 256, 768, 1024, 2048, 4096)
 TARGETS = {80: "A100", 89: "L4, RTX 4090", 90: "H100"}
 DTYPES = {"bf16": "tf32", "fp32": "tf32x3"}
 """Inputs, and how products are rounded for them: see `cdvft.kernels.fused.operators.precision`."""
 FLOAT32 = (768, 90)
 """float32 is compiled for one width and device alone: three products for one take several times as long."""
-POINTERS = ("out", "x", "grad", "grad_x", "shares", "first", "last", "c", "spectrum", "tables")
-INPUTS = ("out", "x", "grad", "grad_x")
+POINTERS = (
+    "out", "x", "grad", "grad_x", "shares", "first", "last", "c", "spectrum", "tables", "others", "spectra",
+    "rows", "diagonal", "u", "h",
+)  # fmt: skip
+INPUTS = ("out", "x", "grad", "grad_x", "others", "rows")
+FLOATS = ("alpha", "scale")
+KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
+    "update": ("update_kernel", {}),
+    "gradients": ("gradients_kernel", {"INPUT": True, "OUTPUT": True}),
+    "gradients by x and first": ("gradients_kernel", {"INPUT": True, "OUTPUT": False}),
+    "gradients by last and c": ("gradients_kernel", {"INPUT": False, "OUTPUT": True}),
+    "blocks, spectra": ("spectra_kernel", {}),
+    "blocks, update": ("combine_kernel", {"CONJUGATE": False, "STORE": True, "SHARE": False}),
+    "blocks, gradients by x and first": ("combine_kernel", {"CONJUGATE": True, "STORE": True, "SHARE": True}),
+    "blocks, gradient by last": ("combine_kernel", {"CONJUGATE": False, "STORE": False, "SHARE": True}),
+    "blocks, gradient by c": ("correlate_kernel", {}),
+}
+"""Function and switches. In float32 updates and gradients are added to what the frozen layer gives."""
 
 
-def digest() -> str:
-    """Of what is compiled, so that a record tells whether it is of these kernels."""
+SOURCES = {"whole": ("dft.py", "device.py", "plan.py"), "blocks": ("dft.py", "device_blocks.py", "plan.py")}
+
+
+def digest(part: str) -> str:
+    """Of what is compiled for a part, so that a record tells whether it is of these kernels."""
     folder = Path(fused.__file__).parent
-    sources = [(folder / name).read_bytes() for name in ("dft.py", "device.py", "plan.py")]
-    return hashlib.sha256(b"\0".join(sources)).hexdigest()[:16]
+    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in SOURCES[part])).hexdigest()[:16]
 
 
 def compiled(kernel: str, shape: Plan, target: int, dtype: str) -> dict[str, Any]:
@@ -46,22 +66,24 @@ def compiled(kernel: str, shape: Plan, target: int, dtype: str) -> dict[str, Any
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from cdvft.kernels.fused import device
+    from cdvft.kernels.fused import blocks, device, device_blocks
 
-    function = device.update_kernel if kernel == "update" else device.gradients_kernel
+    name, switches = KERNELS[kernel]
+    function = getattr(device_blocks if part_of(kernel) == "blocks" else device, name)
+    names = function.arg_names
     values = {
         "RADIX": shape.radix, "ROWS": shape.rows, "COLUMNS": shape.columns, "N1": ROWS,
-        "N2": shape.tile_columns, "GROUP": shape.group, "ADD": dtype == "fp32", "NEEDS_X": True,
-        "INPUT": kernel != "gradients by last and c", "OUTPUT": kernel != "gradients by x and first",
-        "PRECISION": DTYPES[dtype],
+        "N2": shape.tile_columns, "GROUP": shape.group, "ADD": dtype == "fp32",
+        "NEEDS_X": True, "PRECISION": DTYPES[dtype], "ENTRIES": shape.entries,
+        "TILE": ROWS * shape.tile_columns, "STRIP": blocks.STRIP, **switches,
     }  # fmt: skip
-    types = {name: f"*{dtype if name in INPUTS else 'fp32'}" for name in POINTERS}
-    types |= {"alpha": "fp32", "tokens": "i32", "zero": "i32"} | dict.fromkeys(values, "constexpr")
-    names = function.arg_names
+    values = {name: value for name, value in values.items() if name in names}
+    types = dict.fromkeys(names, "i32") | dict.fromkeys(FLOATS, "fp32") | dict.fromkeys(values, "constexpr")
+    types |= {name: f"*{dtype if name in INPUTS else 'fp32'}" for name in POINTERS}
     source = ASTSource(
         function,
         signature={name: types[name] for name in names},
-        constexprs={(names.index(name),): value for name, value in values.items() if name in names},
+        constexprs={(names.index(name),): value for name, value in values.items()},
         attrs={
             (names.index(name),): [["tt.divisibility", 16]] for name in (*POINTERS, "zero") if name in names
         },
@@ -78,8 +100,15 @@ def compiled(kernel: str, shape: Plan, target: int, dtype: str) -> dict[str, Any
     }  # fmt: skip
 
 
-def kernels(shape: Plan) -> tuple[str, ...]:
-    """What is launched for a width."""
+def part_of(kernel: str) -> str:
+    """ "whole" or "blocks"."""
+    return "blocks" if kernel.startswith("blocks") else "whole"
+
+
+def kernels(shape: Plan, part: str) -> tuple[str, ...]:
+    """What is launched for a width, of a whole circulant or of blocks."""
+    if part == "blocks":
+        return tuple(name for name in KERNELS if part_of(name) == part)
     both = ("gradients by x and first", "gradients by last and c")
     return ("update", *(both if shape.split else ("gradients",)))
 
@@ -124,26 +153,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--widths", nargs="+", type=int, default=WIDTHS)
+    parser.add_argument("--parts", nargs="+", default=tuple(SOURCES), choices=tuple(SOURCES))
+    parser.add_argument("--widths", nargs="+", type=int, help="default: those of the record")
     parser.add_argument("--targets", nargs="+", type=int, default=tuple(TARGETS), choices=tuple(TARGETS))
     parser.add_argument("--dtypes", nargs="+", default=tuple(DTYPES), choices=tuple(DTYPES))
     parser.add_argument("--to", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    found = []
-    for width in arguments.widths:
-        shape = plan_for(width)
-        assert shape is not None, f"no plan for {width}"
-        for kernel in kernels(shape):
-            for dtype in arguments.dtypes:
-                for target in arguments.targets:
-                    if dtype == "fp32" and (width, target) != FLOAT32:
-                        continue
-                    found.append(compiled(kernel, shape, target, dtype))
-                    print(*found[-1].values(), flush=True)
-    record = {"source": digest(), "triton": importlib.metadata.version("triton"), "kernels": found}
     arguments.to.mkdir(exist_ok=True)
-    (arguments.to / "fused_kernels.json").write_text(json.dumps(record, indent=1) + "\n")
-    (arguments.to / "fused_kernels.md").write_text(markdown(record))
+    path = arguments.to / "fused_kernels.json"
+    record = json.loads(path.read_text()) if path.exists() else {"sources": {}, "kernels": []}
+    kept = [k for k in record["kernels"] if part_of(k["kernel"]) not in arguments.parts]
+    found = [
+        kernel
+        for part in arguments.parts
+        for width in arguments.widths or (BLOCKS if part == "blocks" else WIDTHS)
+        for kernel in of_width(width, part, arguments.targets, arguments.dtypes)
+    ]
+    record = {
+        "sources": record["sources"] | {part: digest(part) for part in arguments.parts},
+        "triton": importlib.metadata.version("triton"),
+        "kernels": sorted(kept + found, key=lambda k: part_of(k["kernel"]), reverse=True),
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    path.with_suffix(".md").write_text(markdown(record))
+
+
+def of_width(width: int, part: str, targets: list[int], dtypes: list[str]) -> Iterator[dict[str, Any]]:
+    """The kernels of a part for one width, compiled one by one."""
+    shape = plan_for(width)
+    assert shape is not None, f"no plan for {width}"
+    for kernel in kernels(shape, part):
+        for dtype in dtypes:
+            for target in targets:
+                if dtype == "bf16" or (part == "whole" and (width, target) == FLOAT32):
+                    found = compiled(kernel, shape, target, dtype)
+                    print(*found.values(), flush=True)
+                    yield found
 
 
 def markdown(record: dict[str, Any]) -> str:

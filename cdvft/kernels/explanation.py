@@ -9,7 +9,7 @@ import torch
 
 from cdvft.kernels import native, timings
 from cdvft.kernels.linear import is_apart
-from cdvft.kernels.passes import HALF
+from cdvft.kernels.passes import HALF, product_dtype
 from cdvft.kernels.selection import ENGINES, select
 
 DESCRIPTIONS = {
@@ -80,7 +80,7 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
     dtype = weight.dtype if weight.dtype.is_floating_point else torch.float32  # of quantized layers unknown
     x = torch.empty(1, layer.in_features, dtype=dtype, device=weight.device).expand(tokens, -1)
     apart, vectors = is_apart(x, weight, base.bias, factors), (factors.diagonals, factors.circulants)
-    lost = apart and dtype in HALF and x.device.type != "cpu" and not weight.requires_grad
+    lost = apart and dtype in HALF and product_dtype(x, torch.float32) == dtype and not weight.requires_grad
     selection = select(x, *vectors, apart=apart, backend=backend)
     found = timings.measured(timings.case_of(x, *vectors, apart=apart), x.device) if backend == "auto" else {}
     seconds = {key: value for key, value in (found or {}).items() if selection.key in (found or {})}

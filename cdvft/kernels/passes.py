@@ -75,7 +75,8 @@ class Adapted(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *tensors = ctx.saved_tensors
         call, factors, needs_x = ctx.call, ctx.call.factors(tensors), ctx.needs_input_grad[0]
-        if weight is not None and weight.dtype in HALF:
+        half = weight is not None and weight.dtype in HALF
+        if half:
             survival.expect_step(factors)
         # For double backward, or for gradients of many outputs at once.
         if torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad):
@@ -91,14 +92,16 @@ class Adapted(torch.autograd.Function):
                 if needs_x:
                     grad_x = grad_rows @ merged.merged_weight(weight, factors).to(products)
                 grads = merged.backward(rows, grad_rows, factors)
-            elif weight is None and call.selection.engine == "fused":
+            elif (weight is None or half) and call.selection.engine == "fused":
                 grad_x, grads = fused.gradients(rows, grad_rows, factors, needs_x)
+                if weight is not None and grad_x is not None:  # one sum, as forward
+                    grad_x = torch.addmm(grad_x, grad_rows, weight)
             else:
                 if needs_x:
                     grad_x = (
                         rows.new_zeros(rows.shape, dtype=grad.dtype) if weight is None else grad_rows @ weight
                     )
-                if call.selection.engine != "fused":  # which alone reads and adds to half precision
+                if half:  # in float32: other engines neither read nor add to half precision
                     grad_rows = grad_rows.to(tensors[0].dtype)
                     grad_x = None if grad_x is None else grad_x.to(tensors[0].dtype)
                 grads = call.selection.transforms.backward(rows, grad_rows, factors, grad_x)

@@ -52,12 +52,15 @@ ESTIMATED = {
     "chunked": Rates(
         transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
     ),
-    "fused": Rates(transform=1.5e-4, product=0, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6),
+    "fused": Rates(
+        transform=1.5e-4, product=3e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
+    ),
 }
 """On a GPU with tensor cores, by what carries out the transforms. Not measured: from an H100's published
 rates. A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16,
 unfused transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 135
-TFLOP/s of tf32. `calibration.calibrate` measures a model's layers on a device, `make gpu` many.
+TFLOP/s of tf32; "fused" `product` is for blocks, whose spectra pass memory: 8 bytes read and written.
+`calibration.calibrate` measures a model's layers on a device, `make gpu` many.
 """
 
 
@@ -104,7 +107,8 @@ def choose(
     elements = products = 0.0
     for q1, q2, p in circulants:
         elements += (q1 + q2) * p * math.log2(2 * p)
-        products += q1 * q2 * p
+        if engine != "fused" or q1 * q2 > 1:  # those of a whole circulant stay in registers
+            products += q1 * q2 * p
     entries = sizes[-1] * sizes[0]
     entry = rates.build if entries <= LARGE else rates.build_large
     build = entries * (entry + (len(circulants) - 1) * (entry + sizes[-1] * rates.multiply))

@@ -3,8 +3,9 @@
     plan       how a width becomes products of matrices; which widths there are
     tables     the DFT matrices
     dft        transforms of tiles, in Triton
-    device     the kernels
-    operators  their launches, and the operators of torch
+    device     the kernels for whole circulants
+    device_blocks, blocks  those for blocks, and their launches
+    operators  the launches, and the operators of torch
 
 Triton is optional (`pip install "cdvft[gpu]"`; torch for CUDA on Linux brings it along): nothing here imports
 it before `supports` has found it.
@@ -24,6 +25,8 @@ from cdvft.kernels.fused.plan import plan_for
 
 OLDEST_TRITON = (3, 7)
 """That of torch 2.12."""
+MOST_WASTE = 0.5
+"""Of tiles, where there are several blocks: smaller ones are better multiplied as a dense update."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -35,12 +38,12 @@ def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
 def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
     """Why the kernel cannot take them; None where it can.
 
-    It takes square circulants whose width has a plan, on a CUDA device with tensor cores.
+    It takes circulants whose width has a plan, on a CUDA device with tensor cores.
     """
     if x.device.type != "cuda":
         return "it runs on CUDA devices alone"
-    if not supports_shapes(circulants, x.shape[-1]):
-        return "it takes whole square circulants of a width that has a plan"
+    if not supports_shapes(circulants):
+        return "it takes circulants of a width that has a plan, blocks of 128 or more"
     if x.dtype not in DTYPES or circulants[0].dtype != torch.float32:
         return "it takes float32, bfloat16 and float16 alone"
     if not AVAILABLE:
@@ -48,9 +51,14 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
     return None if _has_tensor_cores(x.device) else "the device's compute capability is below 8.0"
 
 
-def supports_shapes(circulants: Sequence[Tensor], d_in: int) -> bool:
-    """Whether the adapter's circulants are square, of a width that has a plan, whatever the device."""
-    return all(c.shape == (1, 1, d_in) for c in circulants) and plan_for(d_in) is not None
+def supports_shapes(circulants: Sequence[Tensor]) -> bool:
+    """Whether the adapter's circulants fill the tiles of a plan well enough, whatever the device."""
+    return all(_fits(c) for c in circulants)
+
+
+def _fits(c: Tensor) -> bool:
+    plan = plan_for(c.shape[2])
+    return plan is not None and (c.shape[:2] == (1, 1) or plan.waste <= MOST_WASTE)
 
 
 def _is_available() -> bool:
@@ -72,19 +80,19 @@ def _has_tensor_cores(device: torch.device) -> bool:
 
 
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
-    """y += alpha dW x in place; x (tokens, d), y (tokens, d) contiguous."""
+    """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out) contiguous."""
     from cdvft.kernels.fused import operators
 
     if _is_watched():
         y += update(x, factors)
     else:
-        *earlier, last = _stages(factors)
+        *earlier, last = stages(factors)
         operators.update(_inputs(x, earlier, factors)[-1], *last, out=y)
 
 
 def update(x: Tensor, factors: Factors) -> Tensor:
-    """alpha dW x in the dtype of x: (tokens, d)."""
-    return _inputs(x, _stages(factors), factors)[-1].to(x.dtype)
+    """alpha dW x in the dtype of x: (tokens, d_out)."""
+    return _inputs(x, stages(factors), factors)[-1].to(x.dtype)
 
 
 def backward(
@@ -107,14 +115,14 @@ def _gradients(
     """From the last circulant to the first; the inputs of the later ones are computed again."""
     from cdvft.kernels.fused import operators
 
-    stages = _stages(factors)
-    inputs = _inputs(x, stages[:-1], factors)
+    steps = stages(factors)
+    inputs = _inputs(x, steps[:-1], factors)
     diagonals: list[Tensor] = []
     circulants: list[Tensor] = []
     by_x: Tensor | None = grad.contiguous()
-    for n in reversed(range(len(stages))):
+    for n in reversed(range(len(steps))):
         assert by_x is not None
-        vectors = (inputs[n], by_x, *stages[n])
+        vectors = (inputs[n], by_x, *steps[n])
         if _is_watched():
             by_x, by_first, by_last, by_c = operators.gradients_operator(*vectors)
             if n == 0 and grad_x is not None:
@@ -124,7 +132,7 @@ def _gradients(
         else:
             by_x, by_first, by_last, by_c = operators.gradients(*vectors, grad_x, needs_x)
         diagonals = [by_first, *(diagonals or [by_last])]
-        circulants = [by_c.view(1, 1, -1), *circulants]
+        circulants = [by_c.view(factors.circulants[n].shape), *circulants]
     return None if by_x is None else by_x.to(x.dtype), (diagonals, circulants)
 
 
@@ -132,21 +140,27 @@ Stage = tuple[Tensor, Tensor, Tensor, float]
 """first, c, last and alpha, as `operators.update` takes them."""
 
 
-def _stages(factors: Factors) -> list[Stage]:
+def stages(factors: Factors) -> list[Stage]:
     """An update for each circulant: only the last of them has the last diagonal, and the scale."""
     *before, last = (a.contiguous() for a in factors.diagonals)
     ones = torch.ones_like(last) if len(before) > 1 else last
-    stages = [(a, c.reshape(-1), ones, 1.0) for a, c in zip(before, factors.circulants, strict=True)]
-    return [*stages[:-1], (*stages[-1][:2], last, factors.alpha)]
+    found = [(a, _alone(c, a, last), ones, 1.0) for a, c in zip(before, factors.circulants, strict=True)]
+    return [*found[:-1], (*found[-1][:2], last, factors.alpha)]
 
 
-def _inputs(x: Tensor, stages: Sequence[Stage], factors: Factors) -> list[Tensor]:
+def _alone(c: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """(d) for a circulant as wide as its input and output, which has kernels of its own, or (q1, q2, p)."""
+    whole = c.numel() == c.shape[2] == before.numel() == after.numel()
+    return c.reshape(-1) if whole else c.contiguous()
+
+
+def _inputs(x: Tensor, steps: Sequence[Stage], factors: Factors) -> list[Tensor]:
     """x, and what each stage makes of what was before; in float32 between circulants, to round once."""
     from cdvft.kernels.fused import operators
 
     run = operators.update_operator if _is_watched() else operators.update
     found = [x.contiguous() if len(factors.circulants) == 1 else x.to(torch.float32).contiguous()]
-    for stage in stages:
+    for stage in steps:
         found.append(run(found[-1], *stage))
     return found
 

@@ -1,7 +1,7 @@
 """Launches of the kernels, and the same as operators of torch, which torch.compile and export see into.
 
-A pass is two launches forward (the circulant's spectrum, the update) and three backward (spectrum,
-gradients, the sum of the programs' shares; one more where `Plan.split`).
+For whole circulants; `blocks` has the others. A pass is two launches forward (the circulant's spectrum, the
+update) and three backward (spectrum, gradients, the sum of the programs' shares; another where `Plan.split`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.library import triton_op, wrap_triton
 
+from cdvft.kernels.fused import blocks
 from cdvft.kernels.fused.device import gradients_kernel, spectrum_kernel, update_kernel
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
 from cdvft.kernels.fused.tables import tables
@@ -27,15 +28,19 @@ def update(
     """alpha diag(last) circ(c) diag(first) x in the dtype of x, or added to `out` in place.
 
     Args:
-        x: (tokens, d), in one piece: float32, bfloat16 or float16
-        first: (d), float32, as c and last
+        x: (tokens, d_in), in one piece: float32, bfloat16 or float16
+        first: (d_in), float32, as c and last
+        c: (d), one circulant as wide as x and the output; or (q1, q2, p), blocks
+        last: (d_out)
         alpha: scale of the update
-        out: (tokens, d), in one piece
+        out: (tokens, d_out), in one piece
 
     Returns:
-        (tokens, d)
+        (tokens, d_out)
     """
-    plan, add = _plan(x), out is not None
+    if c.dim() == 3:
+        return blocks.update(_blocks(x, c), x, first, last, alpha, out)
+    plan, add = _plan(c), out is not None
     y = torch.empty_like(x) if out is None else out
     if len(x):
         spectrum, constants = _spectrum(c, plan), tables(plan, x.device)
@@ -55,14 +60,16 @@ def gradients(
 
     Args:
         x, first, c, last, alpha: as `update` took them
-        grad: (tokens, d), in one piece
-        grad_x: (tokens, d), in one piece, to which the gradient by x is added; None for a fresh one
+        grad: (tokens, d_out), in one piece
+        grad_x: (tokens, d_in), in one piece, to which the gradient by x is added; None for a fresh one
         needs_x: False to leave the gradient by x out
 
     Returns:
-        by x, of the dtype of x, or `grad_x`; by first, last, c: (d), float32
+        by x, of the dtype of x, or `grad_x`; by first, last and c, float32
     """
-    plan, programs, add = _plan(x), _programs(x, _plan(x)), grad_x is not None
+    if c.dim() == 3:
+        return blocks.gradients(_blocks(x, c), x, grad, first, last, alpha, grad_x, needs_x)
+    plan, programs, add = _plan(c), _programs(x, _plan(c)), grad_x is not None
     if grad_x is None and needs_x:
         grad_x = torch.empty_like(x)
     shape = (programs * plan.group, 3, plan.width)
@@ -112,7 +119,7 @@ update_operator.register_autograd(_backward, setup_context=_keep)
 
 @update_operator.register_fake
 def _update_shapes(x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float) -> Tensor:
-    return torch.empty_like(x)
+    return x.new_empty(len(x), last.numel())
 
 
 @gradients_operator.register_fake
@@ -132,11 +139,16 @@ def precision(dtype: torch.dtype) -> str:
     return "tf32x3" if exact else "tf32"
 
 
-def _plan(x: Tensor) -> Plan:
-    plan = plan_for(x.shape[-1])
+def _plan(c: Tensor) -> Plan:
+    plan = plan_for(c.shape[-1])
     if plan is None:
-        raise ValueError(f"No tiles hold a transform of length {x.shape[-1]}: ask `supports` first.")
+        raise ValueError(f"No tiles hold a transform of length {c.shape[-1]}: ask `supports` first.")
     return plan
+
+
+def _blocks(x: Tensor, c: Tensor) -> blocks.Blocks:
+    plan = _plan(c)
+    return blocks.Blocks(c, plan, precision(x.dtype), _resident(x, plan))
 
 
 def _geometry(plan: Plan) -> tuple[int, ...]:
@@ -153,10 +165,13 @@ def _spectrum(c: Tensor, plan: Plan) -> Tensor:
 
 def _programs(x: Tensor, plan: Plan) -> int:
     """Programs that loop over the groups of tokens: as many as run at once, or one a group."""
-    groups, resident = -(-len(x) // (2 * plan.group)), PROGRAMS_ELSEWHERE
-    if x.device.type == "cuda":
-        resident = _multiprocessors(x.device) * programs_per_multiprocessor(plan)
-    return max(1, min(groups, resident))
+    return max(1, min(-(-len(x) // (2 * plan.group)), _resident(x, plan)))
+
+
+def _resident(x: Tensor, plan: Plan) -> int:
+    if x.device.type != "cuda":
+        return PROGRAMS_ELSEWHERE
+    return _multiprocessors(x.device) * programs_per_multiprocessor(plan)
 
 
 @functools.lru_cache

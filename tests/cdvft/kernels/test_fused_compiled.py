@@ -28,7 +28,8 @@ def run(*command: str) -> str:
 
 
 def test_the_record_is_of_these_kernels() -> None:
-    assert RECORD["source"] == compile_fused.digest(), "run python -m benchmarks.compile_fused"
+    now = {part: compile_fused.digest(part) for part in compile_fused.SOURCES}
+    assert RECORD["sources"] == now, "run python -m benchmarks.compile_fused"
 
 
 def test_every_width_is_recorded_for_every_device() -> None:
@@ -39,6 +40,16 @@ def test_every_width_is_recorded_for_every_device() -> None:
     for width in (256, 512, 768, 1024, 1536, 2048, 3072, 4096):
         assert found["update", width] == found["gradients", width] == {"sm_80", "sm_89", "sm_90"}
     assert {k["kernel"] for k in RECORD["kernels"] if k["dtype"] == "fp32"} == {"update", "gradients"}
+
+
+def test_every_kernel_for_blocks_is_recorded_and_none_spills_inside_its_loop() -> None:
+    of_blocks = [k for k in RECORD["kernels"] if compile_fused.part_of(k["kernel"]) == "blocks"]
+    names = {name for name in compile_fused.KERNELS if compile_fused.part_of(name) == "blocks"}
+    for p in compile_fused.BLOCKS:
+        found = {(k["kernel"], k["target"]) for k in of_blocks if k["width"] == p}
+        assert found == {(name, f"sm_{target}") for name in names for target in compile_fused.TARGETS}
+    assert not any(k["spills_in_loop"] for k in of_blocks)
+    assert max(k["stack_bytes"] for k in of_blocks) <= 24
 
 
 def test_the_update_spills_nowhere_up_to_2048_but_for_a_masked_width() -> None:
@@ -55,8 +66,8 @@ def test_where_registers_spill_the_record_says_so() -> None:
 
 def test_compiled_again_it_is_as_recorded(tmp_path: Path) -> None:
     run(
-        "-m", "benchmarks.compile_fused", "--widths", "768", "--targets", "90", "--dtypes", "bf16",
-        "--to", str(tmp_path),
+        "-m", "benchmarks.compile_fused", "--parts", "whole", "--widths", "768", "--targets", "90",
+        "--dtypes", "bf16", "--to", str(tmp_path),
     )  # fmt: skip
     fresh = json.loads((tmp_path / "fused_kernels.json").read_text())["kernels"]
     assert len(fresh) == 2

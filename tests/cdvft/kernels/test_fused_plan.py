@@ -40,7 +40,7 @@ def test_other_widths_are_masked_inside_larger_tiles_and_the_waste_is_said(width
 @pytest.mark.parametrize("width", [1021, 4100, 5120, 11008])
 def test_primes_and_what_is_too_wide_are_for_other_engines(width: int) -> None:
     assert plan_for(width) is None
-    assert not fused.supports_shapes([torch.empty(1, 1, width)], width)
+    assert not fused.supports_shapes([torch.empty(1, 1, width)])
 
 
 def test_a_transform_costs_its_matrix_products() -> None:
@@ -84,7 +84,9 @@ def test_every_warp_of_a_program_has_columns_of_its_own() -> None:
 
 def test_it_is_for_cuda_alone() -> None:
     assert not fused.supports(torch.empty(1, 256), [torch.empty(1, 1, 256)])
-    assert fused.supports_shapes([torch.empty(1, 1, 256)], 256)
-    assert not fused.supports_shapes([torch.empty(2, 2, 128)], 256)
-    assert fused.supports_shapes([torch.empty(1, 1, 256)] * 2, 256)
-    assert not fused.supports_shapes([torch.empty(1, 1, 256), torch.empty(2, 2, 128)], 256)
+    assert fused.supports_shapes([torch.empty(1, 1, 256)])
+
+
+def test_every_circulant_of_a_layer_has_to_fit() -> None:
+    assert fused.supports_shapes([torch.empty(3, 1, 256), torch.empty(1, 1, 768)])
+    assert not fused.supports_shapes([torch.empty(3, 1, 256), torch.empty(1, 1, 1021)])

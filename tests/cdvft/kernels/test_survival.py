@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
+from cdvft import CDVFTConfig
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import adapted_linear, linear, passes, survival
+from cdvft.kernels import adapted_linear, calibrate, explain, explanation, linear, passes, survival, timings
 from cdvft.kernels.survival import EVERY, survives
 
 EPS = {torch.bfloat16: 2**-7, torch.float16: 2**-10}
@@ -46,7 +49,7 @@ class Layer(nn.Module):
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half-precision inputs are multiplied in their own dtype, as anywhere but on a CPU."""
-    for module in (linear, passes):
+    for module in (linear, passes, explanation):
         monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
 
 
@@ -125,6 +128,25 @@ def test_a_large_update_shares_the_weights_products_and_a_small_one_starts_the_f
     assert trained(Layer(0.1), "fft") == trained(Layer(0.001), "fft") == 2
 
 
+@pytest.fixture
+def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Nothing was timed on this machine before, nor is anything after."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    timings._table.cache_clear()
+    yield
+    timings._table.cache_clear()
+
+
+def test_it_is_explained_and_both_cases_are_calibrated(as_on_a_gpu: None, empty_cache: None) -> None:
+    bare = nn.Sequential(nn.Linear(WIDTH, WIDTH)).bfloat16()
+    model = get_peft_model(bare, CDVFTConfig(target_modules=["0"], backend="merged")).base_model.model
+    assert "would be lost by rounding" in str(explain(model[0], 96))
+    with torch.no_grad():
+        model[0].cdvft_diagonals["default"][-1].fill_(1)
+    assert "would be lost by rounding" not in str(explain(model[0], 96))
+    assert {case.apart for case in calibrate(model, 4, seconds=0)} == {True, False}
+
+
 def test_on_a_cpu_nothing_is_measured(measured: list[float]) -> None:
     Layer(0.1)(torch.randn(5, WIDTH).bfloat16())
     assert measured == []
@@ -155,8 +177,9 @@ def test_an_update_that_changes_between_two_answers_is_measured_again(measured: 
     ids=["AdamW", "fused AdamW", "SGD"],
 )
 def test_training_measures_now_and_then_but_a_loaded_checkpoint_at_once(
-    optimizer: Callable, measured: list[float], as_on_a_gpu: None
+    optimizer: Callable, measured: list[float], as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(survival, "EVERY", 8)
     layer = Layer(0.1)
     steps = optimizer(layer.parameters())
     x = torch.randn(8, WIDTH).bfloat16()
@@ -167,9 +190,9 @@ def test_training_measures_now_and_then_but_a_loaded_checkpoint_at_once(
         steps.step()
         steps.zero_grad()
 
-    for _ in range(4 * EVERY + 5):
+    for _ in range(4 * 8 + 5):
         step()
-    assert 4 <= len(measured) <= 6
+    assert 5 <= len(measured) <= 6  # of which two at first, where the counters show an optimizer's writes
     layer.load_state_dict(small)  # after a step, as at the end of training
     assert not layer.survives()
     count = len(measured)

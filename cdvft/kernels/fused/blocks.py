@@ -1,0 +1,143 @@
+"""Launches for blocks of circulants: `update` and `gradients` as `operators` has them for whole ones.
+
+A pass is three launches forward (the circulants' spectra, the input's, the products with what follows), and
+six backward, with a few small ones of torch for the circulants; batches go in pieces of `MOST_BYTES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.library import wrap_triton
+from torch.nn import functional as F
+
+from cdvft.kernels.fused.device_blocks import combine_kernel, correlate_kernel, spectra_kernel
+from cdvft.kernels.fused.plan import ROWS, Plan
+from cdvft.kernels.fused.tables import tables
+
+MOST_BYTES = 64 << 20
+"""Of spectra at once: beside a model's activations little."""
+STRIP = 256
+"""Entries of a spectrum that a program sums over tokens: a tile has a multiple."""
+CORRELATING = 32
+"""Programs that share the tokens of one circulant's gradient."""
+
+
+class Blocks:
+    """One circulant (q1, q2, p) and what its launches need.
+
+    Args:
+        c: (q1, q2, p), float32, in one piece
+        plan: for p
+        precision: of the transforms' products
+        resident: programs that run at once
+    """
+
+    def __init__(self, c: Tensor, plan: Plan, precision: str, resident: int) -> None:
+        self.q1, self.q2, self.p = c.shape
+        self.plan, self.precision, self.resident = plan, precision, resident
+        self.tables = tables(plan, c.device)
+        self.spectrum = _to_tiles(torch.fft.fft(c) / self.p, plan)
+
+    def pieces(self, tokens: int) -> Iterator[slice]:
+        """Rows whose spectra fit into `MOST_BYTES`, groups of tokens whole."""
+        group = 2 * self.plan.group
+        rows = MOST_BYTES // (4 * self.plan.entries * max(self.q1, self.q2)) // group * group
+        return (slice(start, start + max(group, rows)) for start in range(0, tokens, max(group, rows)))
+
+    def spectra(self, rows: Tensor, diagonal: Tensor, scale: float, blocks: int) -> Tensor:
+        """FFT(scale diagonal * rows): (pairs, blocks, R, 2, N1, N2)."""
+        plan = self.plan
+        pairs = -(-len(rows) // (2 * plan.group)) * plan.group
+        found = rows.new_empty(pairs, blocks, plan.radix, 2, ROWS, plan.tile_columns, dtype=torch.float32)
+        wrap_triton(spectra_kernel)[self._grid(len(rows), blocks)](
+            found, rows, diagonal, self.tables, scale, len(rows), rows.shape[1], 0, *self._geometry(),
+            GROUP=plan.group, PRECISION=self.precision, num_warps=plan.warps, num_stages=1,
+        )  # fmt: skip
+        return found
+
+    def combine(
+        self, spectra: Tensor, diagonal: Tensor, alpha: float, out: Tensor | None, others: Tensor | None,
+        *, add: bool, transposed: bool, tokens: int,
+    ) -> Tensor | None:  # fmt: skip
+        """out = alpha diagonal * v, with v = C u, or C^T u if transposed; sum over tokens of others * v."""
+        outer, inner = (self.q2, self.q1) if transposed else (self.q1, self.q2)
+        grid, plan, size = self._grid(tokens, outer), self.plan, diagonal.numel()
+        shares = None if others is None else spectra.new_empty(grid[0] * plan.group, outer * self.p)
+        places = (spectra if t is None else t for t in (out, shares, others))  # for none, what is not touched
+        wrap_triton(combine_kernel)[grid](
+            *places, spectra, self.spectrum, diagonal, self.tables, alpha, tokens, size, inner,
+            *((1, self.q2) if transposed else (self.q2, 1)), 0, *self._geometry(), GROUP=plan.group,
+            CONJUGATE=transposed, STORE=out is not None, ADD=add, SHARE=others is not None,
+            PRECISION=self.precision, num_warps=plan.warps, num_stages=1,
+        )  # fmt: skip
+        return None if shares is None else shares.sum(0)[:size]
+
+    def correlate(self, u: Tensor, h: Tensor) -> Tensor:
+        """Gradient by the circulant: Re IFFT(sum over tokens of conj(u_j) h_i)."""
+        plan, programs = self.plan, max(1, min(len(u), CORRELATING))
+        shares = u.new_empty(programs, self.q1, self.q2, *u.shape[2:])
+        wrap_triton(correlate_kernel)[(programs, self.q1 * self.q2, plan.entries // STRIP)](
+            shares, u, h, len(u), self.q1, self.q2, ENTRIES=plan.entries, TILE=ROWS * plan.tile_columns,
+            STRIP=STRIP, num_warps=plan.warps, num_stages=1,
+        )  # fmt: skip
+        return torch.fft.ifft(_from_tiles(shares.sum(0), plan)).real
+
+    def _grid(self, tokens: int, blocks: int) -> tuple[int, int]:
+        groups = -(-tokens // (2 * self.plan.group))
+        return max(1, min(groups, self.resident // blocks)), blocks
+
+    def _geometry(self) -> tuple[int, ...]:
+        return self.plan.radix, self.plan.rows, self.plan.columns, ROWS, self.plan.tile_columns
+
+
+def update(
+    blocks: Blocks, x: Tensor, first: Tensor, last: Tensor, alpha: float, out: Tensor | None
+) -> Tensor:
+    """As `operators.update`."""
+    y = x.new_empty(len(x), last.numel()) if out is None else out
+    for rows in blocks.pieces(len(x)):
+        u = blocks.spectra(x[rows], first, 1.0, blocks.q2)
+        blocks.combine(
+            u, last, alpha, y[rows], None, add=out is not None, transposed=False, tokens=len(x[rows])
+        )
+    return y
+
+
+def gradients(
+    blocks: Blocks, x: Tensor, grad: Tensor, first: Tensor, last: Tensor, alpha: float,
+    grad_x: Tensor | None, needs_x: bool,
+) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:  # fmt: skip
+    """As `operators.gradients`.
+
+    With u = first x, h = alpha last grad and v = circ(c) u: g_u = circ(c)^T h, g_x = first g_u, and sums over
+    tokens: g_first = sum x g_u, g_last = alpha sum grad v, g_c = Re IFFT(sum conj(FFT u) FFT h).
+    """
+    add = grad_x is not None
+    if grad_x is None and needs_x:
+        grad_x = torch.empty_like(x)
+    by_first, by_last = torch.zeros_like(first), torch.zeros_like(last)
+    by_c = first.new_zeros(blocks.q1, blocks.q2, blocks.p)
+    for rows in blocks.pieces(len(x)):
+        xs, gs = x[rows], grad[rows]
+        u, h = blocks.spectra(xs, first, 1.0, blocks.q2), blocks.spectra(gs, last, alpha, blocks.q1)
+        to = None if grad_x is None else grad_x[rows]
+        by_first += blocks.combine(h, first, 1.0, to, xs, add=add, transposed=True, tokens=len(xs))
+        by_last += blocks.combine(u, last, 1.0, None, gs, add=False, transposed=False, tokens=len(xs))
+        by_c += blocks.correlate(u, h)
+    return grad_x, by_first, alpha * by_last, by_c
+
+
+def _to_tiles(spectrum: Tensor, plan: Plan) -> Tensor:
+    """Frequencies R (k1 + n1 k2) + s to [s, real or imaginary, k1, k2], with zeros in the rest of tiles."""
+    parts = spectrum.unflatten(-1, (plan.columns, plan.rows, plan.radix)).movedim((-1, -2, -3), (-3, -2, -1))
+    both = torch.stack([parts.real, parts.imag], dim=-3)
+    return F.pad(both, (0, plan.tile_columns - plan.columns, 0, ROWS - plan.rows)).contiguous()
+
+
+def _from_tiles(tiles: Tensor, plan: Plan) -> Tensor:
+    """The inverse of `_to_tiles`."""
+    re, im = tiles[..., : plan.rows, : plan.columns].unbind(-3)
+    return torch.complex(re, im).movedim((-3, -2, -1), (-1, -2, -3)).flatten(-3)

@@ -1,0 +1,170 @@
+"""The fused kernels for blocks of circulants in Triton's interpreter, and C3A's update by them."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import pytest
+import torch
+from kernel_problem import Problem
+from peft import C3AConfig, get_peft_model
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cdvft.kernels import adapted_linear, fused, native
+from cdvft.kernels.fused.plan import plan_for
+from cdvft.kernels.selection import select
+
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def interpreted():
+    """Triton decides when the kernels are first imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "TRITON_INTERPRET", "1")
+        from cdvft.kernels.fused import operators
+
+        yield operators
+
+
+def far(found: Tensor | None, truth: Tensor) -> float:
+    assert found is not None
+    return float((found.detach().double() - truth.detach()).norm() / truth.detach().norm())
+
+
+# wide, tall, in blocks both ways, padded, whole but not square, every radix, more circulants
+SHAPES = [
+    (64, 32, 2, 32, 5),
+    (32, 64, 2, 32, 5),
+    (64, 96, 2, 32, 5),
+    (50, 70, 2, 32, 3),
+    (40, 48, 2, 48, 3),
+    (512, 1024, 2, 512, 3),
+    (768, 1536, 2, 768, 3),
+    (2048, 1024, 2, 1024, 1),
+    (64, 32, 3, 32, 4),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_value_and_gradients_are_those_of_the_method(shape: tuple) -> None:
+    problem = Problem(*shape)
+    problem.weight.zero_()
+    problem.bias.zero_()
+    truth, *gradients = problem.expected()
+    x, grad = problem.ours[0].detach(), problem.grad.float()
+    factors = problem.factors([t.detach() for t in problem.ours])
+    by_x, (diagonals, circulants) = fused.gradients(x, grad, factors, needs_x=True)
+    found = [fused.update(x, factors), by_x, *diagonals, *circulants]
+    assert [a.shape for a in found] == [b.shape for b in (truth, *gradients)]
+    assert [far(a, b) < 1e-6 for a, b in zip(found, (truth, *gradients), strict=True)] == [True] * len(found)
+
+
+def test_it_adds_in_place_and_leaves_out_what_nobody_needs() -> None:
+    problem = Problem(64, 32, 2, 32, 3)
+    problem.weight.zero_()
+    problem.bias.zero_()
+    truth, by_x, *by_vectors = problem.expected()
+    x, grad = problem.ours[0].detach(), problem.grad.float()
+    factors = problem.factors([t.detach() for t in problem.ours])
+    y, grad_x = torch.ones(3, 64), torch.ones(3, 32)
+    fused.forward_(y, x, factors)
+    with_x, without = (fused.backward(x, grad, factors, to) for to in (grad_x, None))
+    assert far(y - 1, truth) < 1e-6
+    assert far(grad_x - 1, by_x) < 1e-6
+    for diagonals, circulants in (with_x, without):
+        assert all(far(a, b) < 1e-6 for a, b in zip((*diagonals, *circulants), by_vectors, strict=True))
+
+
+def test_a_batch_in_pieces_is_the_same_as_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cdvft.kernels.fused import blocks
+
+    problem = Problem(64, 32, 2, 32, 5)
+    x, grad = problem.ours[0].detach(), problem.grad.float()
+    factors = problem.factors([t.detach() for t in problem.ours])
+
+    def run() -> list[Tensor]:
+        by_x, (diagonals, circulants) = fused.gradients(x, grad, factors, needs_x=True)
+        assert by_x is not None
+        return [fused.update(x, factors), by_x, *diagonals, *circulants]
+
+    whole = run()
+    monkeypatch.setattr(blocks, "MOST_BYTES", 1)
+    assert all(far(a, b.double()) < 1e-6 for a, b in zip(run(), whole, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_layer_is_served_by_it(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "supports", lambda *_: True)
+    monkeypatch.setattr(native, "supports", lambda *_: False)
+    problem = Problem(96, 64, 2, 32, 5, dtype=dtype)
+    vectors = [t.detach().float().requires_grad_() for t in problem.ours[1:]]
+    leaves = [problem.ours[0], *vectors]
+    factors = problem.factors(leaves)
+    assert select(leaves[0], *factors[:2], apart=False, backend="fft").engine == "fused"
+    out = adapted_linear(leaves[0], problem.weight.to(dtype), problem.bias.to(dtype), factors, "fft")
+    found = [out, *torch.autograd.grad(out, leaves, problem.grad.to(dtype))]
+    close = 1e-6 if dtype == torch.float32 else 8e-3  # weights, vectors and gradients are rounded to it too
+    assert out.dtype == dtype
+    assert [far(a, b) < close for a, b in zip(found, problem.expected(), strict=True)] == [True] * 5
+
+
+def test_a_mode_that_watches_sees_one_operator_with_its_gradients() -> None:
+    seen: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    problem = Problem(64, 32, 2, 32, 3)
+    factors = problem.factors([t.detach() for t in problem.ours])
+    with Watch():
+        watched = fused.update(problem.ours[0].detach(), factors)
+    assert torch.equal(watched, fused.update(problem.ours[0].detach(), factors))
+    assert seen.count("cdvft.update.default") == 1
+    (stage,) = fused.stages(factors)
+    torch.library.opcheck(
+        torch.ops.cdvft.update.default,
+        (problem.ours[0].detach(), *stage),
+        test_utils=("test_schema", "test_faketensor"),
+    )
+
+
+def test_no_tokens_give_no_update_and_gradients_of_zero() -> None:
+    problem = Problem(96, 64, 2, 32, 0)
+    factors = problem.factors([t.detach() for t in problem.ours])
+    assert fused.update(torch.empty(0, 64), factors).shape == (0, 96)
+    by_x, (diagonals, circulants) = fused.gradients(torch.empty(0, 64), torch.empty(0, 96), factors, True)
+    assert by_x is not None and by_x.shape == (0, 64)
+    assert not any(v.any() for v in (*diagonals, *circulants))
+
+
+def test_small_blocks_are_for_other_engines() -> None:
+    wasteful, filling = plan_for(64), plan_for(128)
+    assert wasteful is not None and wasteful.waste > fused.MOST_WASTE
+    assert filling is not None and filling.waste <= fused.MOST_WASTE
+    assert not fused.supports_shapes([torch.empty(2, 2, 64)])
+    assert fused.supports_shapes([torch.empty(2, 2, 128)])
+
+
+@pytest.mark.parametrize(("d_out", "d_in", "b"), [(64, 64, 64), (96, 64, 32)])
+def test_c3a_adds_what_pefts_layer_adds(d_out: int, d_in: int, b: int) -> None:
+    from cdvft.kernels.fused.c3a import c3a_update
+
+    torch.manual_seed(0)
+    bare = nn.Sequential(nn.Linear(d_in, d_out))
+    configuration = C3AConfig(block_size=b, target_modules=["0"], init_weights="gaussian")
+    layer = get_peft_model(bare, configuration).base_model.model[0]
+    kernel = layer.c3a_kernel["default"]
+    x = torch.randn(2, 3, d_in, requires_grad=True)
+    grad = torch.randn(2, 3, d_out)
+    theirs = layer(x) - layer.base_layer(x)
+    ours = c3a_update(x, kernel)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    by_x, by_kernel = torch.autograd.grad(ours, (x, kernel), grad)
+    torch.testing.assert_close(by_kernel, torch.autograd.grad(theirs, kernel, grad)[0], rtol=1e-5, atol=1e-5)
+    # by x through the dense matrix, for the layer's own backward is not that of its forward in PEFT 0.21
+    torch.testing.assert_close(by_x, grad @ layer.get_delta_weight("default"), rtol=1e-5, atol=1e-5)
