@@ -6,7 +6,8 @@ Frozen, LoRA, FourierFT, C3A and CDVFT take turns in one process, timed by the d
 layer by every engine and way, whole training steps, decoding. Memory, launches by the profiler and
 operators by a dispatch mode follow, and real races on the embedded recipes (clocks and power stand beside
 each part). CDVFT is timed by every engine and way, and as the rule chooses, which knows estimates alone.
-Writes benchmarks/results/gpu_<device>.json and .md.
+Writes benchmarks/results/gpu_<device>.json and .md, and of the layers assets/gpu.json, which the page shows
+on Compare, "One layer on a GPU".
 
 `--device cpu` is the dry run: every part once on its smallest case, so that the day a GPU is at hand
 nothing but the clock is missing. Its numbers mean nothing, and it writes nothing unless `--to` names a
@@ -16,6 +17,7 @@ folder.
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import re
 import time
@@ -35,6 +37,7 @@ from benchmarks.machine import machine
 from benchmarks.rounds import Rounds, interleave
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "assets" / "gpu.json"
 WIDTHS = ((768, 768), (1024, 1024), (2048, 2048), (4096, 4096), (3072, 768), (768, 3072))
 TOKENS = (256, 2048, 8192)
 RACES = ("sentiment", "addresses")
@@ -154,6 +157,16 @@ def _say(title: str, entry: dict[str, Any], reference: str) -> None:
     print(f"{title}: {1e6 * entry['seconds'][reference]:.0f} us {reference}; {over}", flush=True)
 
 
+def for_the_page(record: dict[str, Any]) -> dict[str, Any]:
+    """What `cdvft_app.costs.roofline` reads: the device, when, and every layer's seconds."""
+    keys = ("d_in", "d_out", "tokens", "dtype", "seconds")
+    return {
+        "device": record["device"]["name"],
+        "recorded": datetime.date.today().isoformat(),
+        "layers": [{key: layer[key] for key in keys} for layer in record["layers"]],
+    }
+
+
 def slug(name: str) -> str:
     """'NVIDIA H100 80GB HBM3' -> 'nvidia_h100_80gb_hbm3': every kind of device keeps a record of its own."""
     return "_".join(re.findall(r"[a-z0-9]+", name.lower())) or "unknown"
@@ -185,6 +198,9 @@ def main() -> None:
     path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     path.with_suffix(".md").write_text(markdown(record))
     print(f"Written: {path}.json and .md.")
+    if not dry and "layers" in record:
+        PAGE.write_text(json.dumps(for_the_page(record), indent=1) + "\n")
+        print(f"Written: {PAGE}.")
 
 
 if __name__ == "__main__":

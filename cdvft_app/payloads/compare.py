@@ -66,6 +66,32 @@ class Circumstances(TypedDict):
     others: float
 
 
+class Engine(TypedDict):
+    """One way to carry a layer out; `least` and `measured` in seconds, None where nothing tells."""
+
+    texts: list[str]
+    least: float | None
+    measured: float | None
+
+
+class Roofline(TypedDict):
+    """A layer by engine: counted, at least by a device's published rates, and measured, or why it is not."""
+
+    title: str
+    rates: str
+    columns: list[str]
+    engines: list[Engine]
+    measured_on: str
+    unmeasured: str
+
+
+class RooflineView(TypedDict):
+    """The engines, or why there are none."""
+
+    shown: Roofline | None
+    problem: str | None
+
+
 class GrowthLine(TypedDict):
     """A competitor's costs by quantity at each x; None where it does not fit."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from comparing import WAIT, answer, choose, compare, unfold
 from playwright.sync_api import Page, expect
 from studio import Visit, axe_violations, fill_in, server_calls
+
+from cdvft_app.costs import roofline
 
 pytestmark = pytest.mark.browser
 
@@ -108,6 +111,30 @@ def test_eight_billion_weights_on_a_card_are_answered_in_a_sentence(visit: Visit
     page.locator("#costs .chart svg").first.wait_for()
     page.locator("#costs .segmented label", has_text="Peak memory").click()
     expect(page.locator("#costs .undrawn")).to_contain_text("Not measured on this machine yet")
+
+
+def test_a_layer_by_engine_has_bars_and_limits_once_a_gpu_was_measured(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(roofline, "FILE", tmp_path / "gpu.json")
+    page = compare(visit)
+    page.locator("#costs summary", has_text="One layer on a GPU").click()
+    layer, said = page.locator("#costs .engines-layer"), page.locator("#costs .engines-said")
+    expect(layer).to_have_text("768 → 768, 2,048 tokens, bfloat16", timeout=WAIT)
+    expect(said).to_contain_text("Nothing is measured: no GPU has run these kernels yet.")
+    expect(page.locator("#costs .engines li")).to_have_count(0)
+    seconds = {"base": 1e-5, "cdvft, fused, transforms": 9e-5, "cdvft, fused, merged": 8e-5}
+    one = {"d_in": 768, "d_out": 768, "tokens": 4096, "dtype": "torch.bfloat16", "seconds": seconds}
+    record = {"device": "A test's device", "recorded": "2026-01-01", "layers": [one]}
+    (tmp_path / "gpu.json").write_text(json.dumps(record))
+    fill_in(page.locator("#cost-batch input"), "32")
+    expect(layer).to_have_text("768 → 768, 4,096 tokens, bfloat16", timeout=WAIT)
+    expect(said).to_have_text("Measured on: A test's device, 2026-01-01.")
+    bars = page.locator("#costs .engines li")
+    expect(bars).to_have_count(3)
+    expect(bars.nth(1)).to_contain_text("90 µs, at least 35.8 µs")
+    measured, limit = (bars.nth(1).locator(part).bounding_box() for part in (".engine-bar", ".engine-limit"))
+    assert measured and limit and measured["x"] < limit["x"] < measured["x"] + measured["width"]
 
 
 def test_a_marker_moves_along_the_growth_and_its_letters_are_explained(visit: Visit) -> None:

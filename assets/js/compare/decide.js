@@ -4,13 +4,15 @@ import { find, h, paragraphs, setText, swatch } from "../shared/dom.js";
 import { exports } from "../shared/export.js";
 import { isShown, whenShown } from "../shared/shown.js";
 import { BarChart } from "./bars.js";
+import { Engines } from "./engines.js";
+import { fillNumbers, scrolled } from "./numbers.js";
 import { Age } from "./measured_when.js";
 
-/** @import { Costs, CostsFixed, CostsView } from "../payloads.js" */
-/** @import { Part } from "../shared/part.js" */
+/** @import { Costs, CostsFixed, CostsView, RooflineView } from "../payloads.js" */
+/** @import { Ask, Part } from "../shared/part.js" */
 
-/** @param {Part<CostsView | null, CostsFixed>} part */
-export function mount({ element, props, watch }) {
+/** @param {Part<CostsView | null, CostsFixed, {roofline: Ask<object, RooflineView>}>} part */
+export function mount({ element, props, server, watch }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
   const problem = h("p", { class: "problem", role: "alert" });
@@ -23,6 +25,7 @@ export function mount({ element, props, watch }) {
   const bars = new BarChart(element.id);
   const assumptions = h("ul", { class: "assumptions" });
   const age = new Age();
+  const engines = new Engines(server.roofline);
   const current = () => props.value ?? props.first;
   /** @type {CostsView | null} */
   let drawn = null;
@@ -31,6 +34,11 @@ export function mount({ element, props, watch }) {
   barsFold.addEventListener("toggle", () => {
     const { shown } = current();
     if (barsFold.open && shown) bars.show(shown);
+  });
+  const enginesFold = fold("One layer on a GPU", engines.node);
+  enginesFold.addEventListener("toggle", () => {
+    const { shown } = current();
+    if (enginesFold.open && shown) engines.show(shown.request);
   });
   const answer = h(
     "div",
@@ -44,6 +52,7 @@ export function mount({ element, props, watch }) {
       { class: "answer-folds" },
       fold("Why", why, scrolled("Memory of a step", memory)),
       barsFold,
+      enginesFold,
       fold("What is assumed", assumptions, scrolled("Devices", devices), age.node),
       fold(
         "Save",
@@ -125,6 +134,7 @@ export function mount({ element, props, watch }) {
     );
     fillMemory(shown);
     if (barsFold.open) bars.show(shown);
+    if (enginesFold.open) engines.show(shown.request);
     age.show(shown.measured);
     assumptions.replaceChildren(...shown.assumptions.map((text) => h("li", {}, text)));
     fillNumbers(
@@ -145,43 +155,3 @@ export function mount({ element, props, watch }) {
  */
 const fold = (summary, ...children) =>
   h("details", { class: "as-table" }, h("summary", {}, summary), children);
-
-/**
- * @param {string} label
- * @param {HTMLTableElement} table
- */
-const scrolled = (label, table) =>
-  h("div", { class: "table-scroll wide", tabindex: "0", role: "region", "aria-label": label }, table);
-
-/**
- * @param {HTMLTableElement} table
- * @param {string} caption
- * @param {string[]} heads
- * @param {string[][]} rows
- */
-function fillNumbers(table, caption, heads, rows) {
-  table.replaceChildren(
-    h("caption", { class: "hidden-text" }, caption),
-    h(
-      "thead",
-      {},
-      h(
-        "tr",
-        {},
-        heads.map((head) => h("th", { scope: "col" }, head)),
-      ),
-    ),
-    h(
-      "tbody",
-      {},
-      rows.map(([first, ...rest]) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, first.replace(/(\d) /g, "$1\u00a0")),
-          rest.map((text) => h("td", {}, text.replace(/(\d) /g, "$1\u00a0"))),
-        ),
-      ),
-    ),
-  );
-}

@@ -124,8 +124,11 @@ def gradients(
         xs, gs = x[rows], grad[rows]
         u, h = blocks.spectra(xs, first, 1.0, blocks.q2), blocks.spectra(gs, last, alpha, blocks.q1)
         to = None if grad_x is None else grad_x[rows]
-        by_first += blocks.combine(h, first, 1.0, to, xs, add=add, transposed=True, tokens=len(xs))
-        by_last += blocks.combine(u, last, 1.0, None, gs, add=False, transposed=False, tokens=len(xs))
+        from_h = blocks.combine(h, first, 1.0, to, xs, add=add, transposed=True, tokens=len(xs))
+        from_u = blocks.combine(u, last, 1.0, None, gs, add=False, transposed=False, tokens=len(xs))
+        assert from_h is not None and from_u is not None
+        by_first += from_h
+        by_last += from_u
         by_c += blocks.correlate(u, h)
     return grad_x, by_first, alpha * by_last, by_c
 

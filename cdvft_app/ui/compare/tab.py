@@ -8,12 +8,13 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.roofline import roofline
 from cdvft_app.decision.comparison import compare, decide, grown
 from cdvft_app.figures import curves
 from cdvft_app.measuring.background import too_large
 from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.payloads.compare import CostsView, GrowthView
+from cdvft_app.payloads.compare import CostsView, GrowthView, RooflineView
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.compare import evidence, finished_races, measure, outcomes, pages, sweep
 from cdvft_app.ui.compare.controls import lay_out
@@ -54,6 +55,7 @@ def build(app: AppState) -> OnVisit | None:
                 "compare/decide.js",
                 first={"shown": recorded()["first"], "problem": None},
                 lines=curves.lines(),
+                server_functions={"roofline": engines},
                 elem_id="costs",
             )
         with gr.Column(elem_classes=["watch", *pages.on("growth")]):
@@ -138,6 +140,14 @@ def build(app: AppState) -> OnVisit | None:
         return finished_races.offer(app.store)
 
     return OnVisit(visited, [], [race[0]])
+
+
+def engines(request: object) -> RooflineView:
+    """One layer of a request by engine, for who opens that part of the page."""
+    try:
+        return {"shown": roofline(parse_cost(request)), "problem": None}
+    except InvalidChoice as error:
+        return {"shown": None, "problem": with_titles(str(error), LABELS)}
 
 
 def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:

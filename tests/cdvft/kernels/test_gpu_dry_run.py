@@ -10,6 +10,8 @@ import torch
 
 from benchmarks import gpu
 from benchmarks.gpu_tables import markdown, targets
+from cdvft_app.costs import roofline
+from cdvft_app.costs.request import parse_cost
 
 METHODS = {"lora", "fourierft", "c3a", "cdvft"}
 
@@ -50,12 +52,13 @@ def test_nothing_is_written_unless_a_folder_is_named(
 ) -> None:
     monkeypatch.setattr(gpu, "measure", lambda *_: record)
     monkeypatch.setattr(gpu, "RESULTS", tmp_path / "official")
+    monkeypatch.setattr(gpu, "PAGE", tmp_path / "page.json")
     monkeypatch.setattr("sys.argv", ["gpu", "--device", "cpu"])
     gpu.main()
     assert "nothing is written" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["gpu", "--device", "cpu", "--to", str(tmp_path / "mine")])
     gpu.main()
-    assert not (tmp_path / "official").exists()
+    assert not (tmp_path / "official").exists() and not (tmp_path / "page.json").exists()
     assert json.loads((tmp_path / "mine" / "gpu_cpu.json").read_text())["dry_run"]
     assert (tmp_path / "mine" / "gpu_cpu.md").read_text().startswith("# Measured on: CPU")
 
@@ -74,3 +77,26 @@ def test_targets_are_held_against_what_was_measured() -> None:
 
 def test_every_kind_of_device_keeps_a_record_of_its_own() -> None:
     assert gpu.slug("NVIDIA H100 80GB HBM3") == "nvidia_h100_80gb_hbm3"
+
+
+def test_the_page_gets_what_a_device_was_measured_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seconds = {
+        "base": 30e-6,
+        "cdvft": 50e-6,
+        "cdvft, fused, transforms": 60e-6,
+        "cdvft, fused, merged": 50e-6,
+    }
+    layer = {"d_in": 768, "d_out": 768, "tokens": 2048, "dtype": "torch.bfloat16", "seconds": seconds}
+    record = {
+        "device": {"name": "NVIDIA H100"}, "dry_run": False, "layers": [{**layer, "title": "768"}]
+    }  # fmt: skip
+    page = tmp_path / "gpu.json"
+    page.write_text(json.dumps(gpu.for_the_page(record)))
+    monkeypatch.setattr(roofline, "FILE", page)
+    asked = {"model": "roberta-base", "methods": ["cdvft"], "batch": 16, "sequence": 128}
+    shown = roofline.roofline(parse_cost(asked))
+    assert [engine["measured"] for engine in shown["engines"]] == [30e-6, 60e-6, 50e-6]
+    assert shown["measured_on"].startswith("Measured on: NVIDIA H100, 20")
+    other = roofline.roofline(parse_cost({**asked, "sequence": 1}))
+    assert [engine["measured"] for engine in other["engines"]] == [None] * 3
+    assert other["unmeasured"] == "NVIDIA H100 was measured, but not on 768 → 768 with 16 tokens."

@@ -1,0 +1,82 @@
+// One layer by engine: what it moves and multiplies, its limit, and beside it what was measured.
+
+import { h, setText } from "../shared/dom.js";
+import { fillNumbers, scrolled } from "./numbers.js";
+
+/** @import { Roofline, RooflineView } from "../payloads.js" */
+/** @import { Ask } from "../shared/part.js" */
+
+export class Engines {
+  /** @param {Ask<object, RooflineView>} ask */
+  constructor(ask) {
+    this.ask = ask;
+    this.asked = "";
+    this.title = h("p", { class: "engines-layer" });
+    this.problem = h("p", { class: "quiet note engines-said", role: "status" });
+    this.bars = h("ul", { class: "engines", role: "list", "aria-label": "Measured times and their limits" });
+    this.table = h("table", { class: "numbers" });
+    this.rates = h("p", { class: "quiet note" });
+    this.counted = h("div", {}, scrolled("One layer by engine", this.table), this.rates);
+    this.node = h("div", {}, this.title, this.bars, this.problem, this.counted);
+  }
+
+  /** @param {object} request */
+  async show(request) {
+    const asked = JSON.stringify(request);
+    if (asked === this.asked) return;
+    this.asked = asked;
+    if (!this.table.firstChild) setText(this.problem, "Counting …");
+    let answer = null;
+    try {
+      answer = await this.ask(request);
+    } catch {
+      /* said below */
+    }
+    if (asked !== this.asked) return; // of settings that changed meanwhile
+    if (!answer) this.asked = ""; // to be asked again
+    this.fill(answer?.shown ?? null, answer?.problem ?? "The server did not answer; open this again.");
+  }
+
+  /**
+   * @param {Roofline | null} shown
+   * @param {string} problem
+   */
+  fill(shown, problem) {
+    this.counted.hidden = !shown;
+    setText(this.title, shown?.title ?? "");
+    setText(this.problem, shown ? shown.measured_on || shown.unmeasured : problem);
+    this.bars.replaceChildren(...(shown ? bars(shown) : []));
+    if (!shown) return;
+    fillNumbers(
+      this.table,
+      "One layer by engine, forward and backward",
+      shown.columns,
+      shown.engines.map(({ texts }) => texts),
+    );
+    setText(this.rates, shown.rates);
+  }
+}
+
+/**
+ * A bar for each measured time, with a line where its limit is.
+ * @param {Roofline} shown
+ */
+function bars({ engines }) {
+  const longest = Math.max(...engines.map(({ measured, least }) => Math.max(measured ?? 0, least ?? 0)));
+  return engines.flatMap(({ texts, measured, least }) =>
+    measured === null || least === null
+      ? []
+      : h(
+          "li",
+          {},
+          h("span", {}, texts[0]),
+          h(
+            "span",
+            { class: "engine-time", "aria-hidden": "true" },
+            h("span", { class: "engine-bar", style: `width: ${(100 * measured) / longest}%` }),
+            h("span", { class: "engine-limit", style: `left: ${(100 * least) / longest}%` }),
+          ),
+          h("span", {}, `${texts.at(-1)}, at least ${texts[3]}`),
+        ),
+  );
+}

@@ -1,0 +1,78 @@
+"""Bytes that pass memory and FLOPs of products, of one adapted layer in half precision, engine by engine.
+
+Forward and backward together. Everything that is read or written counts once: caches can only save what is
+counted twice, so that with a device's published rates these give a limit, not a forecast (Williams, Waterman,
+Patterson, "Roofline: an insightful visual performance model", 2009). The vectors and what each program reads
+anew are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cdvft.blocks import Partition
+
+HALF, SINGLE = 2, 4
+"""Bytes of bfloat16 or float16, and of float32."""
+
+
+class Tiles(Protocol):
+    """What of a fused transform's plan counts: see `cdvft.kernels.fused.plan.Plan`."""
+
+    @property
+    def flops(self) -> int: ...
+
+    @property
+    def entries(self) -> int: ...
+
+    @property
+    def split(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """bytes; products: FLOPs in half precision; transforms: FLOPs of transforms by products in tf32."""
+
+    bytes: float
+    products: float
+    transforms: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.bytes + other.bytes, self.products + other.products, self.transforms + other.transforms
+        )
+
+    def seconds(self, bandwidth: float, half: float, tf32: float) -> tuple[float, float]:
+        """By memory, and by products, at so many bytes and FLOPs a second: the longer is the limit."""
+        return self.bytes / bandwidth, self.products / half + self.transforms / tf32
+
+
+def frozen(d_out: int, d_in: int, tokens: int) -> Work:
+    """W x and W^T g."""
+    moved = 2 * (tokens * (d_in + d_out) + d_in * d_out)
+    return Work(HALF * moved, 4.0 * tokens * d_in * d_out)
+
+
+def merged(d_out: int, d_in: int, tokens: int) -> Work:
+    """(W + dW) x and (W + dW)^T g, with W + dW made twice, and the dense gradient g^T x, written and read."""
+    entries = d_in * d_out
+    built = 2 * 2 * HALF * entries
+    gradient = HALF * (tokens * (d_in + d_out) + 2 * entries)
+    return frozen(d_out, d_in, tokens) + Work(built + gradient, 2.0 * tokens * entries)
+
+
+def fused(part: Partition, tokens: int, tiles: Tiles) -> Work:
+    """What one circulant adds to the frozen layer, whose sums start from the update and its gradient by x.
+
+    tiles: those for a transform of length p
+    """
+    q1, q2, d_out, d_in = part.q1, part.q2, part.d_out, part.d_in
+    rows = HALF * (4 * d_in + 3 * d_out)
+    if q1 * q2 == 1 and part.p == d_in == d_out:
+        rows += HALF * (d_in + d_out) * tiles.split
+        transforms = 6 + tiles.split
+    else:  # spectra pass memory, by pairs of tokens; x and g are read once more for the diagonals' gradients
+        rows += HALF * (d_in + d_out) + SINGLE * tiles.entries * (5 * q2 + 3 * q1)
+        transforms = 3 * (q1 + q2)
+    return Work(tokens * rows, 0.0, float(tokens * transforms * tiles.flops))

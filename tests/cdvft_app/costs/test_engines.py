@@ -1,0 +1,77 @@
+"""One layer by engine: what is counted, which limit holds, and what is said where nothing was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdvft.blocks import Partition
+from cdvft.cost.roofline import Work, frozen, fused, merged
+from cdvft.kernels.fused.plan import plan_for
+from cdvft_app.costs import roofline
+from cdvft_app.costs.request import parse_cost
+
+TOKENS = 8192
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The view of a request with these changes, as long as no GPU was measured."""
+    monkeypatch.setattr(roofline, "FILE", tmp_path / "none.json")
+    base = {"model": "roberta-base", "methods": ["cdvft"], "batch": 64, "sequence": 128}
+    return lambda **changes: roofline.roofline(parse_cost({**base, **changes}))
+
+
+def test_the_frozen_layer_is_two_products_and_the_merged_one_three() -> None:
+    assert frozen(768, 768, TOKENS).products == 2 * 2 * TOKENS * 768**2
+    assert merged(768, 768, TOKENS).products == 3 * 2 * TOKENS * 768**2
+    # x, y and their gradients, and the weight twice, two bytes each
+    assert frozen(768, 3072, TOKENS).bytes == 2 * 2 * (TOKENS * (768 + 3072) + 768 * 3072)
+
+
+def test_the_fused_kernel_adds_transforms_and_what_it_reads_and_writes() -> None:
+    plan, wide = plan_for(768), plan_for(4096)
+    assert plan is not None and wide is not None
+    whole = fused(Partition(768, 768, 768), TOKENS, plan)
+    assert whole.products == 0
+    assert whole.transforms == 6 * TOKENS * plan.flops  # two forward, four backward
+    assert whole.bytes == 2 * 7 * TOKENS * 768  # forward x, the update twice; backward x, g, by x twice
+    assert fused(Partition(4096, 4096, 4096), TOKENS, wide).transforms == 7 * TOKENS * wide.flops
+    blocks = fused(Partition(3072, 768, 768), TOKENS, plan)
+    assert blocks.transforms == 3 * (4 + 1) * TOKENS * plan.flops
+    assert blocks.bytes > 4 * TOKENS * (3 * 3072 + 5 * 768)  # spectra in float32
+
+
+def test_the_longer_of_both_is_the_limit() -> None:
+    assert Work(100, 10, 20).seconds(bandwidth=10, half=5, tf32=4) == (10, 7)
+
+
+def test_without_a_record_the_times_are_missing_and_the_reason_is_said(asked) -> None:
+    shown = asked()
+    assert shown["title"] == "768 → 768, 8,192 tokens, bfloat16"
+    assert [engine["measured"] for engine in shown["engines"]] == [None] * 3
+    assert [engine["texts"][-1] for engine in shown["engines"]] == ["–"] * 3
+    assert shown["measured_on"] == ""
+    assert "no GPU has run these kernels" in shown["unmeasured"]
+    assert all(len(engine["texts"]) == len(shown["columns"]) for engine in shown["engines"])
+
+
+def test_the_limit_is_the_chosen_devices(asked) -> None:
+    slow, fast = asked(device="l4"), asked(device="h100")
+    assert "L4 (24 GB)" in slow["rates"] and "121 TFLOP/s" in slow["rates"]
+    for a, b in zip(slow["engines"], fast["engines"], strict=True):
+        assert a["least"] > b["least"]
+        assert a["texts"][1:3] == b["texts"][1:3]
+    assert fast["engines"][0]["least"] == pytest.approx(2 * 2 * TOKENS * 768**2 / 756e12, rel=0.6)
+
+
+def blocks_of(p: int) -> dict:
+    return {"methods": [{"method": "cdvft", "block_size": p}]}
+
+
+@pytest.mark.parametrize("changes", [{"device": "t4"}, blocks_of(757), blocks_of(64)], ids=str)
+def test_where_the_kernel_cannot_serve_it_says_so(asked, changes: dict) -> None:
+    engine = asked(**changes)["engines"][1]
+    assert engine["texts"][4] == "cannot serve"
+    assert engine["least"] is None
