@@ -67,7 +67,8 @@ def _fused(request: CostRequest, layer: Shape, tokens: int, on: Device) -> Work 
     from cdvft.kernels.fused import MOST_WASTE
     from cdvft.kernels.fused.plan import plan_for
 
-    method, work = request.reference, frozen(layer.d_out, layer.d_in, tokens)
+    method: Any = request.reference
+    work = frozen(layer.d_out, layer.d_in, tokens)
     for part in partitions(layer.d_out, layer.d_in, method.m, method.block_size):
         plan = plan_for(part.p)
         if on.tf32 is None or plan is None or (part.q1 * part.q2 > 1 and plan.waste > MOST_WASTE):

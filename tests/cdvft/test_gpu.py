@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cdvft.blocks import partitions
-from cdvft.circulant import Factors, cd_product
+from cdvft.circulant import Factors, block_circulant, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, fused
 from cdvft.kernels.rule import BACKENDS
 
@@ -42,6 +42,7 @@ def layer(d_out: int, d_in: int, m: int, p: int | None, tokens: int) -> list[Ten
     "shape",
     [
         *[(768, 768, 2, None, 300), (768, 3072, 2, None, 64), (256, 192, 3, 64, 33), (64, 64, 2, 8, 1)],
+        *[(512, 768, 2, 256, 33), (256, 256, 3, 128, 7)],
         *[
             (256, 256, 2, None, 1),
             (896, 896, 2, None, 77),
@@ -70,11 +71,62 @@ def test_agrees_with_the_dense_product(
         assert (a.cpu().double() - b).norm() <= tolerance * b.norm()
 
 
+@pytest.mark.parametrize("ratio", [0.1, 0.001])
+@pytest.mark.parametrize("backend", ["auto", "fft", "merged"])
+def test_small_and_large_updates_survive_in_half_precision(
+    backend: str, ratio: float, device: torch.device
+) -> None:
+    x, _, weight, *vectors = layer(768, 768, 2, None, 512)
+    x, weight = (t.bfloat16().double() for t in (x, weight))
+    update = cd_product(vectors[:2], vectors[2:])
+    alpha = ratio * float(weight.norm() / update.norm())
+    factors = Factors(
+        *([v.to(device, torch.float32) for v in part] for part in (vectors[:2], vectors[2:])), alpha
+    )
+    out = adapted_linear(
+        x.to(device, torch.bfloat16), weight.to(device, torch.bfloat16), None, factors, backend
+    )
+    effect = alpha * x @ update.T
+    kept = ((out.cpu().double() - x @ weight.T) * effect).sum() / effect.square().sum()
+    assert kept == pytest.approx(1, abs=0.05)
+
+
+def test_a_captured_graph_gives_what_the_layer_gives(device: torch.device) -> None:
+    if device.type != "cuda":
+        pytest.skip("graphs are CUDA's")
+    x, _, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
+    x, weight, factors = x.bfloat16(), weight.bfloat16(), Factors(vectors[:2], vectors[2:], ALPHA)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # compiles what is compiled on first use
+        adapted_linear(x, weight, None, factors, "fft")
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = adapted_linear(x, weight, None, factors, "fft")
+    x.neg_()
+    graph.replay()
+    torch.testing.assert_close(out, adapted_linear(x, weight, None, factors, "fft"))
+
+
+def test_c3a_by_the_fused_kernels_is_its_dense_product(device: torch.device) -> None:
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+        pytest.skip("the fused kernel is for CUDA devices from compute capability 8.0 on")
+    from cdvft.kernels.fused.c3a import c3a_update
+
+    torch.manual_seed(0)
+    x, kernel = torch.randn(33, 512), torch.randn(3, 2, 256)
+    dense = block_circulant(kernel.double().flip(-1).roll(1, -1), 768, 512) / 512
+    found = c3a_update(x.to(device), kernel.to(device)).cpu().double()
+    assert (found - x.double() @ dense.T).norm() <= 1e-5 * found.norm()
+
+
 def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device) -> None:
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
         pytest.skip("the fused kernel is for CUDA devices from compute capability 8.0 on")
     x = torch.empty(1, 768, device=device)
-    assert fused.obstacle(x, [torch.empty(1, 1, 768, device=device)]) is None
+    for blocks in ((1, 1, 768), (4, 1, 768), (3, 2, 256)):
+        assert fused.obstacle(x, [torch.empty(*blocks, device=device)]) is None
 
 
 def test_gradients_of_the_fused_kernel_are_the_same_each_time(device: torch.device) -> None:

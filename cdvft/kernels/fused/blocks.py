@@ -1,7 +1,8 @@
 """Launches for blocks of circulants: `update` and `gradients` as `operators` has them for whole ones.
 
-A pass is three launches forward (the circulants' spectra, the input's, the products with what follows), and
-six backward, with a few small ones of torch for the circulants; batches go in pieces of `MOST_BYTES`.
+A pass is two launches forward (the input's spectra; the products with what follows) and five backward (both
+spectra, products with either, the circulants' gradient), besides a few small ones of torch for the circulants
+and for sums over programs; batches go in pieces of `MOST_BYTES`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from types import ModuleType
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def far(found: Tensor | None, truth: Tensor) -> float:
 SHAPES = [
     (64, 32, 2, 32, 5),
     (32, 64, 2, 32, 5),
-    (64, 96, 2, 32, 5),
+    (64, 96, 2, 32, 3),
     (50, 70, 2, 32, 3),
     (40, 48, 2, 48, 3),
     (512, 1024, 2, 512, 3),
@@ -109,6 +110,29 @@ def test_a_layer_is_served_by_it(dtype: torch.dtype, monkeypatch: pytest.MonkeyP
     close = 1e-6 if dtype == torch.float32 else 8e-3  # weights, vectors and gradients are rounded to it too
     assert out.dtype == dtype
     assert [far(a, b) < close for a, b in zip(found, problem.expected(), strict=True)] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("shape", "forward", "backward"),
+    [((256, 256, 2, None, 3), 2, 2), ((64, 32, 2, 32, 3), 2, 5), ((256, 256, 3, None, 3), 4, 6)],
+    ids=str,
+)
+def test_a_pass_is_few_launches(
+    shape: tuple, forward: int, backward: int, interpreted: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[object] = []
+    for module in (interpreted, interpreted.blocks):
+        wrap = module.wrap_triton
+        monkeypatch.setattr(
+            module, "wrap_triton", lambda kernel, wrap=wrap: launched.append(kernel) or wrap(kernel)
+        )
+    problem = Problem(*shape)
+    x, grad = problem.ours[0].detach(), problem.grad.float()
+    factors = problem.factors([t.detach() for t in problem.ours])
+    fused.update(x, factors)
+    assert len(launched) == forward
+    fused.gradients(x, grad, factors, needs_x=True)
+    assert len(launched) == forward + backward
 
 
 def test_a_mode_that_watches_sees_one_operator_with_its_gradients() -> None:
