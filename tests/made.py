@@ -98,3 +98,16 @@ def digits_zip(path: Path, count: int = 60) -> Path:
             Image.fromarray(grey).save(file, "PNG")
             archive.writestr(f"digits/{digits.target[place]}/{place:03}.png", file.getvalue())
     return path
+
+
+def written(folder: Path, text: str, name: str = "rows.csv", encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode(encoding, "replace"))
+    return path
+
+
+def zipped(folder: Path, files: dict[str, str | bytes], name: str = "pictures.zip") -> Path:
+    with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in files.items():
+            archive.writestr(member, data)
+    return folder / name

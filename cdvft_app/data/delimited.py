@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.own import ROW
+from cdvft_app.data.encodings import NAMES
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.limits import Limits
-from cdvft_app.data.lines import NAMES, Lines, write_records
+from cdvft_app.data.lines import Lines, write_records
 from cdvft_app.data.source import BATCH, Progress, Source
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from cdvft_app.catalog import own
 from cdvft_app.catalog.entries import Kind
 from cdvft_app.catalog.own import Division, divide, table
 from cdvft_app.data.columns import (
-    MOST_CLASSES,
     Column,
     Roles,
     columns_of,
@@ -24,11 +23,11 @@ from cdvft_app.data.columns import (
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.keep import Kept, faults_of
 from cdvft_app.data.lengths import Lengths, lengths_of
+from cdvft_app.data.task import no_roles, task_of
 from cdvft_app.data.warnings import warnings_of
 from cdvft_app.data.written import scored_by
 from cdvft_app.settings import HELD_OUT, OwnData
 
-MOST_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
 FEWEST_ROWS = 8
 Task = Literal["classification", "regression", "generation", "none"]
 
@@ -92,14 +91,14 @@ def inspect(
         kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), _left_out(files)
     )
     if roles.label is None or not roles.inputs:
-        return dataclasses.replace(looked, problem=_no_roles(columns, roles))
+        return dataclasses.replace(looked, problem=no_roles(columns, roles))
     labels: tuple[str, ...] = ()
     metric = None
     if roles.writes:
         metric, why = scored_by(kept, roles, columns)
         looked = dataclasses.replace(looked, task="generation", why=why)
     else:
-        labels, why, problem = _task(kept, columns, roles)
+        labels, why, problem = task_of(kept, columns, roles)
         looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
         if problem:
             return dataclasses.replace(looked, problem=problem)
@@ -187,41 +186,6 @@ def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool 
         rest = [one for one in columns if one.name not in inputs]
         found = dataclasses.replace(found, label=guess(kept, rest, found.writes).label)
     return Roles(tuple(inputs) or found.inputs, label or found.label, found.split, found.writes)
-
-
-def _no_roles(columns: Sequence[Column], roles: Roles) -> str:
-    if roles.writes:
-        return "It needs two columns of text, one for the prompt and one for the answer. Say which ones."
-    if not roles.inputs:
-        return "No column holds text to read. Say which one by its name."
-    names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns[:10])
-    return f"No column looks like a label, which has a few different values: {names}. Say which one it is."
-
-
-def _task(kept: Kept, columns: Sequence[Column], roles: Roles) -> tuple[tuple[str, ...], str, str | None]:
-    """The classes, none for a regression; why; and why nothing can be learned, if so."""
-    column = next(one for one in columns if one.name == roles.label)
-    name = f"“{column.name}”"
-    many = f"{column.distinct:,} different values"
-    if column.distinct < 2:
-        return (), "", f"{name} has {many}; there is nothing to tell apart. Choose another label."
-    numbers = column.type in ("numbers", "whole numbers")
-    if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MOST_NUMBERS):
-        return (), f"{name} holds {column.type}, {many}: an amount is to be told.", None
-    if column.distinct > min(MOST_CLASSES, max(kept.rows // 2, 2)):
-        return (
-            (),
-            "",
-            f"{name} has {many} in {kept.rows:,} rows: it names rows, not classes. Choose another label"
-            f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
-        )
-    with connect(r=table(kept.sha256)) as connection:
-        query = f"SELECT DISTINCT nullif(trim(r.{quoted(column.name)}), '') AS v FROM r WHERE v IS NOT NULL"
-        values = [row[0] for row in connection.execute(query).fetchall()]
-    if any(len(value) > 200 for value in values):
-        return (), "", f"{name} has values of more than 200 characters: they are no names of classes."
-    key: Any = (lambda value: (float(value), value)) if numbers else None
-    return tuple(sorted(values, key=key)), f"{name} has {many}: one of so many classes is to be told.", None
 
 
 def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:

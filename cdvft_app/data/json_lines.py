@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import MESSAGES
+from cdvft_app.data.encodings import NAMES
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.limits import Limits
-from cdvft_app.data.lines import NAMES, Lines
+from cdvft_app.data.lines import Lines
 from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
 from cdvft_app.data.source import BATCH, Progress, Source
 
@@ -25,11 +26,22 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     faults = Faults()
     lines = Lines(path, limits, progress, faults)
     columns: dict[str, None] = {}
+    objects: list[dict[str, Any]] = []
+    first = ""
     for number, line in lines:
         if number > LOOKED_AT:
             break
+        first = first or line.strip()
         found = _object(line)
-        columns.update(dict.fromkeys(found if isinstance(found, dict) else ()))
+        if isinstance(found, dict):
+            columns.update(dict.fromkeys(found))
+            objects.append(found)
+    if _is_one_object(first, objects):
+        raise DataRefused(
+            f"“{path.name}” is one JSON object and no rows. Give the list in it alone, as "
+            '[{"text": "What a film", "label": "good"}, ...], or one object in each line; pandas writes them '
+            'by df.to_json(path, orient="records").'
+        )
     if not columns:
         raise DataRefused(
             f"No line of “{path.name}” holds a JSON object. Write one in each line, such as "
@@ -90,6 +102,13 @@ def _batches(source: Source, lines: Lines, limits: Limits) -> Iterator[pa.Record
         if len(rows) >= BATCH:
             yield batch()
     yield batch()
+
+
+def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
+    """Whether a document is an object of lists or of objects, in its `first` line or over several ones."""
+    if len(objects) == 1:
+        return all(isinstance(value, (list, dict)) for value in objects[0].values())
+    return not objects and first.startswith("{") and not first.endswith("}")
 
 
 def _object(line: str) -> dict[str, Any] | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import shutil
 import tempfile
@@ -13,8 +14,10 @@ from typing import Any, Literal
 
 from cdvft_app.catalog.own_entry import ROWS
 from cdvft_app.data.delimited import read_delimited
+from cdvft_app.data.encodings import first_letters
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.folders import packed
+from cdvft_app.data.foreign import refuse_foreign
 from cdvft_app.data.json_array import read_json_array
 from cdvft_app.data.json_lines import read_json_lines
 from cdvft_app.data.limits import LIMITS, Limits
@@ -25,7 +28,7 @@ from cdvft_app.store.location import data_folder
 
 FACTS = "facts.json"
 CHUNK = 1 << 20
-BLANK = b"\xef\xbb\xbf \r\n\t"  # what may stand before a document's first sign
+_LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,12 @@ def _read(path: Path, sha256: str, size: int, limits: Limits, progress: Progress
                 rows += len(batch)
                 writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
         if not rows:
-            why = source.faults.sentences()[:3] or [
-                f"“{path.name}” was read as {source.format}. Give a CSV, TSV, JSON, JSONL or Parquet "
-                "file, or a zip of pictures."
-            ]
-            raise DataRefused(" ".join(["Not one row of it can be used.", *why]))
+            if not source.faults.count:
+                names = ", ".join(f"“{name}”" for name in source.columns[:10])
+                raise DataRefused(
+                    f"“{path.name}” has the columns {names} and no rows. Give a file with rows."
+                )
+            raise DataRefused(" ".join(["Not one row of it can be used.", *source.faults.sentences()[:3]]))
         kept = Kept(
             sha256, source.format, source.kind, source.columns, rows, size, source.encoding, source.separator,
             source.notes, source.faults.kept(),
@@ -129,13 +133,15 @@ def _source(path: Path, work: Path, limits: Limits, progress: Progress) -> Sourc
     name = path.name.lower()
     with path.open("rb") as file:
         start = file.read(8)
+    refuse_foreign(path, start)
     if start.startswith(b"PAR1"):
         return read_parquet(path, limits, progress)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return read_pictures(path, limits, progress)
-    if start.lstrip(BLANK).startswith(b"[") and name.endswith(".json"):
+    letters = first_letters(path)
+    if _LIST_OF_OBJECTS.match(letters) or (letters.startswith("[") and name.endswith(".json")):
         return read_json_array(path, work, limits, progress)
-    if name.endswith((".json", ".jsonl", ".ndjson")) or start.lstrip(BLANK).startswith(b"{"):
+    if name.endswith((".json", ".jsonl", ".ndjson")) or letters.startswith("{"):
         return read_json_lines(path, limits, progress)
     if name.endswith(ENDINGS):
         raise DataRefused(

@@ -1,7 +1,6 @@
 """A text file in any usual encoding, as UTF-8 lines that a parser can take.
 
-A file is UTF-8, UTF-16 by its mark, or else Windows-1252. In one that is UTF-8 but for some lines, those are
-read as Windows-1252 and listed in `mixed`.
+In a file that is UTF-8 but for some lines, those are read as Windows-1252 and listed in `mixed`.
 """
 
 from __future__ import annotations
@@ -13,15 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdvft_app.data.encodings import encoding_of
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.source import Progress
 
-MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252 (Western)"}
 QUOTE_LINES = 50  # over so many lines a quoted value may go; one that goes on is taken for never closed
 _OPENS = re.compile(r'(?:^|[,;\t|])\s*"')
-_CHUNK = 1 << 20
 
 
 @dataclass
@@ -36,12 +33,12 @@ class Lines:
     mixed: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.encoding = _encoding(self.path)
+        self.encoding = encoding_of(self.path)
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         self.mixed.clear()
-        if self.encoding == "utf-16":
-            with self.path.open(encoding="utf-16", errors="replace", newline=None) as text:
+        if self.encoding.startswith("utf-16"):
+            with self.path.open(encoding=self.encoding, errors="replace", newline=None) as text:
                 yield from self._counted(line.rstrip("\n") for line in text)
             return
         yield from self._counted(self._decoded())
@@ -75,30 +72,6 @@ class Lines:
                     except UnicodeDecodeError:
                         self.mixed.append(number)
                         yield part.decode("cp1252", "replace")
-
-
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(4096)
-        for mark, name in MARKS:
-            if start.startswith(mark):
-                return name
-        if b"\x00" in start:
-            raise DataRefused(
-                f"“{path.name}” is not a text file. Give a CSV, TSV, JSON, JSONL or Parquet file, or a "
-                "zip of pictures."
-            )
-        file.seek(0)
-        good = bad = 0
-        for raw in file:
-            if raw.isascii():
-                continue
-            try:
-                raw.decode("utf-8")
-                good += 1
-            except UnicodeDecodeError:
-                bad += 1
-    return "cp1252" if bad > good else "utf-8"
 
 
 def write_records(lines: Lines, out: Path) -> tuple[array[int], bool]:

@@ -51,6 +51,24 @@ def test_every_fault_is_named_with_its_row_and_column(tmp_path):
     assert "1 input comes with different labels" in warned
 
 
+@pytest.mark.parametrize(
+    "head, row, why",
+    [
+        ("review", ("t{}",), "It has one column, “review”. Give it a second one"),
+        ("text,label", ("t{}", "good"), "“label” has the same value in each row"),
+        ("text,label", ("t{}", ""), "“label” has no value in any row"),
+        (
+            "text,score",
+            ("t{}", '"{},5"'),
+            "“score” holds numbers with a comma, such as 9,5. Write them with a point: 9.5.",
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_said_with_its_column(tmp_path, head, row, why):
+    found = looked(table_of(tmp_path, head, [[one.format(place) for one in row] for place in range(40)]))
+    assert found.data is None and why in found.problem
+
+
 def test_nothing_is_on_both_sides(tmp_path):
     rows = [(text, label) for text, label in made.sentences(60) for _ in range(3)]
     data = looked(made.clean_csv(tmp_path / "thrice.csv", rows)).data

@@ -1,0 +1,13 @@
+"""The values of kept rows, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cdvft_app.catalog.own import table
+from cdvft_app.data.keep import Kept
+
+
+def values(kept: Kept) -> list[tuple[Any, ...]]:
+    """Each row without its number."""
+    return [tuple(row.values())[1:] for row in table(kept.sha256).to_pylist()]

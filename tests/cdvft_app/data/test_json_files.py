@@ -1,0 +1,58 @@
+"""Files of JSON: one object a line, or one list of objects, in whatever encoding and under whatever name."""
+
+from __future__ import annotations
+
+import json
+
+import made
+import pytest
+from kept_values import values
+
+from cdvft_app.data.keep import faults_of, keep
+
+ALPACA = [
+    {"instruction": "Name a café", "input": "in Łódź" if place else "here", "output": str(place)}
+    for place in range(3)
+]
+
+
+def test_json_lines_name_the_line_that_is_none(tmp_path):
+    text = '{"text": "a", "label": 1}\n{"text": "b", "label"\n[1]\n{"text": null, "label": 2.5}\n'
+    kept = keep(made.written(tmp_path, text, "rows.jsonl"))
+    assert values(kept) == [("a", "1"), (None, "2.5")]
+    said = " ".join(faults_of(kept).sentences())
+    assert "Row 2: it is no JSON" in said and "Row 3: it holds list" in said
+
+
+def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
+    text = (
+        '[\n  {"instruction": "Say\\nhi", "output": "hi"},\n  {"instruction": "Count",\n "output": [1, 2]}]'
+    )
+    kept = keep(made.written(tmp_path, text, "alpaca.json"))
+    assert kept.format == "JSON" and kept.columns == ("instruction", "output")
+    assert values(kept) == [("Say\nhi", "hi"), ("Count", "[1, 2]")]
+
+
+@pytest.mark.parametrize(
+    "encoding, said",
+    [
+        ("utf-8-sig", "UTF-8"),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-16-be", "UTF-16"),
+        ("cp1252", "Windows-1252 (Western)"),
+    ],
+)
+def test_a_list_of_json_objects_is_read_in_any_encoding(tmp_path, encoding, said):
+    rows = ALPACA[:1] if encoding == "cp1252" else ALPACA  # which has no Ł
+    kept = keep(
+        made.written(tmp_path, json.dumps(rows, ensure_ascii=False, indent=1), "alpaca.json", encoding)
+    )
+    assert (kept.format, kept.encoding) == ("JSON", said)
+    assert values(kept) == [tuple(row.values()) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["alpaca.jsonl", "alpaca.txt", "alpaca"])
+def test_a_list_of_json_objects_is_known_by_its_beginning(tmp_path, name):
+    kept = keep(made.written(tmp_path, "\n " + json.dumps(ALPACA), name))
+    assert kept.format == "JSON" and kept.rows == 3

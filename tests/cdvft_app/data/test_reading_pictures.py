@@ -1,0 +1,156 @@
+"""Zips, folders and several files of pictures: their labels, what is named, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+
+import made
+import pytest
+from kept_values import values
+
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.folders import packed_files
+from cdvft_app.data.keep import faults_of, keep
+from cdvft_app.data.limits import Limits
+
+
+def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
+    files = {
+        "set/train/cat/a.png": made.picture(1),
+        "set/train/dog/b.png": made.picture(2),
+        "set/test/cat/c.png": made.picture(3),
+        "set/test/dog/d.png": b"no picture",
+        "__MACOSX/x": b"",
+        "set/.DS_Store": b"",
+        "set/notes.txt": b"",
+    }
+    kept = keep(made.zipped(tmp_path, files))
+    assert [row[1:] for row in values(kept)] == [("cat", "train"), ("dog", "train"), ("cat", "test")]
+    said = " ".join(faults_of(kept).sentences())
+    assert "“set/test/dog/d.png”: it cannot be read" in said and "“set/notes.txt”: it is no picture" in said
+
+
+def test_a_table_beside_the_pictures_says_the_labels(tmp_path):
+    files = {
+        "a.png": made.picture(1),
+        "b.png": made.picture(2),
+        "labels.csv": "file,label\na.png,cat\nb.png,dog\n",
+    }
+    assert [row[1] for row in values(keep(made.zipped(tmp_path, files)))] == ["cat", "dog"]
+
+
+def odd_zip(tmp_path, name, mode=0):
+    path = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": made.picture(2)})
+    with zipfile.ZipFile(path, "a") as archive:
+        member = zipfile.ZipInfo(name)
+        member.external_attr = mode << 16
+        archive.writestr(member, b"x")
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, mode, why",
+    [
+        ("../../evil.png", 0, "no name that a file in a zip may have"),
+        ("/etc/evil.png", 0, "no name"),
+        ("a\\..\\evil.png", 0, "no name"),
+        ("link.png", stat.S_IFLNK | 0o777, "symbolic link"),
+        ("inner.zip", 0, "an archive in it"),
+        ("inner.tar.gz", 0, "an archive in it"),
+    ],
+)
+def test_what_no_honest_zip_holds_is_refused(tmp_path, name, mode, why):
+    with pytest.raises(DataRefused, match=why):
+        keep(odd_zip(tmp_path, name, mode))
+
+
+def test_bombs_are_refused_before_and_while_they_unpack(tmp_path):
+    bomb = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": b"\x00" * 5_000_000})
+    with pytest.raises(DataRefused, match="times its size"):
+        keep(bomb)
+    with pytest.raises(DataRefused, match="unpacks to"):
+        keep(bomb, Limits(unpacked_bytes=1_000_000))
+    with pytest.raises(DataRefused, match="2 files"):
+        keep(bomb, Limits(members=1))
+    wide = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": made.picture(2, 64)}, "wide.zip")
+    assert "64 x 64 pixels" in faults_of(keep(wide, Limits(pixels=32))).sentences()[0]
+
+
+def test_pictures_without_classes_are_refused(tmp_path):
+    for files in (
+        {"a.png": made.picture(1)},
+        {"train/a.png": made.picture(1), "test/b.png": made.picture(2)},
+    ):
+        with pytest.raises(DataRefused, match="folder of its own"):
+            keep(made.zipped(tmp_path, files))
+    with pytest.raises(DataRefused, match="holds no pictures"):
+        keep(made.zipped(tmp_path, {"rows.csv": "a,b\n1,2\n"}))
+
+
+def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_path):
+    for name, value in (("cat/a.png", 1), ("dog/b.png", 2)):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(made.picture(value))
+    (tmp_path / "set" / "notes.txt").write_text("no picture")
+    (tmp_path / "set" / "cat" / "link.png").symlink_to(tmp_path / "set" / "dog" / "b.png")
+    kept = keep(tmp_path / "set")
+    assert [row[1] for row in values(kept)] == ["cat", "dog"] and not kept.faults
+    (tmp_path / "set").rename(tmp_path / "moved")
+    os.utime(tmp_path / "moved" / "cat" / "a.png", (1e9, 1e9))
+    assert keep(tmp_path / "moved") == kept
+    with pytest.raises(DataRefused, match="2 pictures and 0 MB; at most 1"):
+        keep(tmp_path / "moved", Limits(members=1))
+
+
+@pytest.fixture
+def loose(tmp_path):
+    """`loose(names)`: files with these names in no folders of classes."""
+
+    def make(*names):
+        files = [tmp_path / name for name in names]
+        for value, file in enumerate(files):
+            file.write_bytes(made.picture(value))
+        return files
+
+    return make
+
+
+@pytest.mark.parametrize("pattern", ["{}_{}.png", "{}-0{}.png", "{}.{}.png", "{} ({}).png", "{}{}.png"])
+def test_several_pictures_have_the_classes_that_their_names_begin_with(loose, pattern):
+    files = loose(*(pattern.format(kind, n) for kind in ("black cat", "dog2x") for n in (1, 2, 13)))
+    with packed_files(files[::-1], Limits()) as whole, packed_files(files, Limits()) as again:
+        assert whole.read_bytes() == again.read_bytes() and whole.stem == "6 pictures"
+        kept = keep(whole)
+    assert [row[1] for row in values(kept)] == ["black cat"] * 3 + ["dog2x"] * 3
+    assert "what the files' names begin with" in kept.notes[0]
+
+
+def test_several_pictures_may_have_a_table_of_labels(loose, tmp_path):
+    files = loose("a.png", "b.png")
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\na.png,cat\nb.png,dog\n")
+    with packed_files([*files, table], Limits()) as whole:
+        assert [row[1] for row in values(keep(whole))] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (("a.png", "b.png", "c.png"), "names do not begin with a class and end in a number"),
+        (("cat_1.png", "cat_2.png"), "in no folders of classes"),
+        (("IMG_1.png", "IMG_2.png", "DSC_3.png"), "no labels"),
+        (("a.csv", "b.csv"), "Several tables cannot be read at once"),
+        (("a_1.png", "a_2.png", "rows.parquet"), "“rows.parquet” is no picture"),
+    ],
+)
+def test_several_files_that_are_no_labelled_pictures_are_refused(loose, names, why):
+    with pytest.raises(DataRefused, match=why), packed_files(loose(*names), Limits()) as whole:
+        keep(whole)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
+    with pytest.raises(DataRefused, match=r"holds no pictures\. Name one file of rows in it instead"):
+        keep(tmp_path)
