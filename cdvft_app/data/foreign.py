@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cdvft_app.data.faults import DataRefused
 
+WORKBOOKS = (".xlsx", ".xls")
 EXCEL = "is an Excel workbook. Save the sheet as “CSV UTF-8” in Excel, and give that file."
 _BEGINNINGS = {
     b"\xd0\xcf\x11\xe0": EXCEL,  # of before 2007

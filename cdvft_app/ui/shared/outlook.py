@@ -51,12 +51,13 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
             "or a step was measured on the Compare tab</span>"
         )
     low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
+    what = f"“{escape(known[0][0].title)}”"  # which Start trains on, and may not be the data just looked at
     trained = [(plan.settings.method.title, made.seconds) for plan, made in known if made.seconds]
     if high > WIDE * low:
-        words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device}"
+        words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device} for {what}"
     else:
         parts = ", ".join(f"{name} {duration(seconds.value)}" for name, seconds in trained)
-        words = f"About <b>{duration(value)}</b> on {device}; training alone: {parts}"
+        words = f"About <b>{duration(value)}</b> on {device} for {what}; training alone: {parts}"
     how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
     return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
 

@@ -11,6 +11,7 @@ import gradio as gr
 from cdvft_app import catalog
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.foreign import WORKBOOKS
 from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.data.pictures import ENDINGS
@@ -18,17 +19,16 @@ from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
-from cdvft_app.ui.shared.texts import counted
 from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import own_data_view as view
 from cdvft_app.ui.train.controls import QUIET
+from cdvft_app.ui.train.own_list import NONE_YET, how_long_kept, offer
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
 MOST_NAME = 120
-NONE_YET = "You have given none yet."
-KEPT = "Kept here until you delete it; only this browser sees it and trains on it."
-KEPT_PUBLIC = "Kept for {hours} after its last use; only this browser sees it and trains on it."
+FORMATS = "CSV, TSV, JSON, JSONL, Parquet, or a zip of pictures"
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip")
 LABEL, ANSWER = "label", "answer"
 TASKS = [("A class or an amount", LABEL), ("An answer in words", ANSWER)]
 TEXT: dict[str, Any] = {"label": "Text", "info": "Two columns make a pair."}
@@ -36,6 +36,8 @@ PROMPT: dict[str, Any] = {"label": "Prompt", "info": "Of two columns the second 
 OF_LABEL: dict[str, Any] = {"label": "Label", "info": "What is to be told."}
 OF_ANSWER: dict[str, Any] = {"label": "Answer", "info": "What is to be written."}
 GUESSED: list[Any] = [None, [], None, None, f"{100 * HELD_OUT:g}", "0"]  # the mapping of new data
+# Below the fields: what was read, or what is said of it; on most screens it would come to stand out of sight.
+SHOW = """() => document.querySelector("#own-said .problem, #own-mine")?.scrollIntoView({ block: "start" })"""
 # Each visitor's call by itself; reading a large file takes seconds.
 SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_visibility": "private"}
 
@@ -58,23 +60,6 @@ class OwnDataPanel:
         return [self.mine, *self.mapping]
 
 
-def offer(app: AppState, token: str, value: str | None = None) -> dict[str, Any]:
-    """The visitor's data for a list."""
-    records = library.owned(app.store, token)
-    choices = [(view.choice_label(record), record.id) for record in records]
-    known = {record.id for record in records}
-    return {
-        "choices": choices,
-        "value": value if value in known else None,
-        "info": _kept() if choices else NONE_YET,
-    }
-
-
-def _kept() -> str:
-    hours = limits().keep_hours
-    return KEPT if hours is None else KEPT_PUBLIC.format(hours=counted(hours, "hour"))
-
-
 def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
     """What would be learned from what the panel's fields say. DataRefused, StoreError: with a sentence."""
     data_id, task, text, label, evaluation, share, seed = chosen
@@ -95,15 +80,15 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
     private = catalog.hub_ids_allowed()
     with gr.Accordion("Your own data", open=False, elem_classes=["fold"], elem_id="own-data"):
         file = gr.File(
-            label="CSV, TSV, JSON, JSONL, Parquet, a zip of pictures, or several pictures",
+            label="A file, or several pictures",
             file_count="multiple",
-            file_types=[".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", *ENDINGS],
+            file_types=[*TABLES, *ENDINGS, *WORKBOOKS],  # of workbooks the refusal says what to give
             elem_id="own-file",
             height=150,
         )
         most = 64 if private else 8
-        larger = " A larger one by its path, below." if private else f" {_kept()}"
-        gr.HTML(f'<p class="quiet">Up to {most} MB a file.{larger}</p>', apply_default_css=False)
+        larger = "A larger one by its path, below." if private else how_long_kept()
+        gr.HTML(f'<p class="quiet">{FORMATS}, up to {most} MB. {larger}</p>', apply_default_css=False)
         pasted = gr.Textbox(
             label="Or paste rows",
             info="With a first line of names, as out of a spreadsheet.",
@@ -164,13 +149,8 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
     parts = [shown, found, *mapping, split, use, name, sure, confirm]
 
     def blank() -> list[Any]:
-        return [
-            gr.update(visible=False),
-            "",
-            *[gr.skip()] * 9,
-            gr.update(visible=False),
-            gr.update(visible=False),
-        ]
+        hidden = gr.update(visible=False)
+        return [hidden, "", *[gr.skip()] * 9, hidden, hidden]
 
     def whole(data_id: object, mapping_of: Sequence[Any], mine_token: str) -> list[Any]:
         """Everything the panel shows of a piece of data, with the columns as said or guessed."""
@@ -208,13 +188,14 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             told(None, "Looking at what is in it")
             filled = whole(record.id, GUESSED, owner)
         except (DataRefused, StoreError) as error:
-            return [problem(str(error)), gr.skip(), *[gr.skip()] * len(parts), owner, *[gr.skip()] * 3]
+            # The file is taken out of its field, or the next one would be added to it.
+            return [problem(str(error)), *[gr.skip()] * (1 + len(parts)), owner, None, *[gr.skip()] * 2]
         return ["", gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
 
     outputs = [message, mine, *parts, token, file, pasted, path]
     reading: dict[str, Any] = {**SLOW, "show_progress_on": mine}  # Gradio would draw it on each output
-    read.click(given, [file, pasted, path, token], outputs, **reading)
-    file.upload(given, [file, pasted, path, token], outputs, **reading)
+    for event in (read.click, file.upload):
+        event(given, [file, pasted, path, token], outputs, **reading).then(None, None, None, js=SHOW)
 
     def opened(data_id: object, mine_token: object) -> list[Any]:
         if not data_id:

@@ -28,7 +28,7 @@ from cdvft_app.ui.train.controls import QUIET, USED_BY, Controls, choices, in_us
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
-from cdvft_app.ui.train.own_data import offer
+from cdvft_app.ui.train.own_list import offer
 from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
 
 TITLE = "Train"

@@ -80,6 +80,7 @@ def test_names_from_people_are_escaped() -> None:
 def test_time_and_memory_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "available_bytes", lambda: 7_200_000_000)
     counts = said(RaceRequest(methods=("cdvft", "lora"))).counts
+    assert "for “Sentiment of film reviews”" in counts  # what Start would train on
     assert "Roughly" in counts and "a rough guess from another machine" in counts
     assert "about <b>1.1 GB</b> of memory, 7.2 GB are free" in counts
     assert "run out" not in counts
