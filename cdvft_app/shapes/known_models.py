@@ -72,6 +72,12 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
     KnownModel("google-bert/bert-base-uncased", "transformers", ("bert-base",), _bert(768, 12, 12)),
     KnownModel("sentence-transformers/all-MiniLM-L6-v2", "transformers", ("minilm",), _bert(384, 6, 12)),
     KnownModel(
+        "intfloat/multilingual-e5-small",
+        "transformers",
+        ("e5_small",),
+        _bert(384, 12, 12, vocab_size=250_037),
+    ),
+    KnownModel(
         "openai-community/gpt2",
         "transformers",
         configuration={"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]},

@@ -36,6 +36,7 @@ _MINILM = {"model_type": "bert", "vocab_size": 30_522, "hidden_size": 384, "inte
 _LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
 TRANSFORMERS = {
     "minilm": {**_MINILM, "num_hidden_layers": 6},
+    "e5_small": {**_MINILM, "num_hidden_layers": 12, "vocab_size": 250_037},
     "roberta_base": _ROBERTA,
     "roberta_large": {**_ROBERTA, **_LARGE, "num_hidden_layers": 24},
     "smollm2": {

