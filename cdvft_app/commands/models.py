@@ -33,6 +33,9 @@ def models(
     if as_json:
         print(json.dumps([vars(one) for one in found]))
         return
+    if not found:
+        print(f"No model of the kind {wanted} has “{name}” in its name.")
+        return
     table = Table(box=None, header_style="bold")
     for heading in ("model", "title", "parameters", "downloads", "where"):
         table.add_column(heading, no_wrap=True)

@@ -16,6 +16,8 @@ FEW_TO_EVALUATE = 50
 ALMOST_ALL = 0.95
 LEAKS = 0.2  # share of the rows whose text has the name of their own label in it
 NAMED = 5
+LETTERS_OF = 2_000  # rows are looked at for the language
+FOREIGN = 0.01  # share of letters beyond a to z: in German and French it is more, in English far less
 
 
 def warnings_of(
@@ -46,6 +48,7 @@ def warnings_of(
     yield from _alike(data.labels)
     if data.kind == "text":
         yield from _leak(data)
+        yield from _other_language(data)
     if division.doubled:
         have = "rows have" if division.doubled > 1 else "row has"
         yield (
@@ -94,6 +97,25 @@ def _leak(data: OwnData) -> Iterator[str]:
         yield (
             f"In {100 * its_own:.0f} % of the rows the text holds the name of its own label: the answer may "
             "be given away, and the score will be too good."
+        )
+
+
+def _other_language(data: OwnData) -> Iterator[str]:
+    """Whether letters such as é or и are too many for English, by the first texts."""
+    text = " || ' ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in data.inputs)
+    query = (
+        "SELECT sum(length(regexp_replace(t, '[\\P{L}a-zA-Z]', '', 'g'))),"
+        " sum(length(regexp_replace(t, '\\P{L}', '', 'g')))"
+        f" FROM (SELECT {text} AS t FROM r LIMIT {LETTERS_OF})"
+    )
+    with connect(r=table(data.sha256)) as connection:
+        found = connection.execute(query).fetchone()
+    others, letters = found or (0, 0)
+    if letters and others > FOREIGN * letters:
+        yield (
+            f"{100 * others / letters:.0f} % of the letters are not among those of English, the language of "
+            "MiniLM. Multilingual E5 small, under “Another model or other data” (--model e5_small), reads "
+            "about 100 languages."
         )
 
 

@@ -11,6 +11,7 @@ import orjson
 from fastapi import Response
 
 from cdvft_app import catalog
+from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.reachability import endpoint
 from cdvft_app.costs.sentences import joined
 from cdvft_app.figures import curves
@@ -62,15 +63,23 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
         "method": run.method,
         "label": race_labels[place],
         "twin": place,
-        "summary": " · ".join(
-            ([recipe.title] if recipe and run.name != recipe.title else []) + [summary(run.settings)]
-        ),
+        "summary": " · ".join([*_of_recipe(run, recipe), summary(run.settings)]),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
         "options": _options(run.settings),
         "created": run.created,
         "forecast": cast("Forecast | None", run.forecast),
         "untrained": untrained(run),
     }
+
+
+def _of_recipe(run: RunRecord, recipe: Recipe | None) -> list[str]:
+    """What stands for the recipe before the settings that differ: its title, or on own data its model's."""
+    if recipe is None or run.name == recipe.title:
+        return []
+    if run.settings.data is None:
+        return [recipe.title]
+    is_usual = run.settings.model in (None, recipe.model)
+    return [catalog.get_model(recipe.model).title] if is_usual else []
 
 
 def untrained(run: RunRecord) -> str | None:

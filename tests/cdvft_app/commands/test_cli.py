@@ -284,5 +284,7 @@ def test_models_are_found_by_a_part_of_their_name(command, monkeypatch):
     code, output, errors = command("models", "smol", "--kind", "generation", "--json")
     assert code == 0 and "HF_HUB_OFFLINE is set" in errors
     assert json.loads(output)[0]["key"] == "smollm2"
+    code, output, errors = command("models", "no-such-thing")
+    assert (code, output.strip()) == (0, "No model of the kind text has “no-such-thing” in its name.")
     code, output, errors = command("models", "--kind", "sound")
     assert code == exit_codes.INVALID and "it must be one of text, image, generation" in errors

@@ -69,6 +69,17 @@ def test_what_cannot_be_told_is_said_with_its_column(tmp_path, head, row, why):
     assert found.data is None and why in found.problem
 
 
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("Кино было скучным", "100 %"), ("Le film était raté", "13 %"), ("A naive film", None)],
+)
+def test_another_language_is_pointed_to_a_model_that_reads_it(tmp_path, text, share):
+    rows = [(f"{text} {place}", place % 2) for place in range(40)]
+    said = " ".join(looked(table_of(tmp_path, "text,label", rows)).warnings)
+    assert ("are not among those of English" in said) is bool(share)
+    assert not share or f"{share} of the letters" in said
+
+
 def test_nothing_is_on_both_sides(tmp_path):
     rows = [(text, label) for text, label in made.sentences(60) for _ in range(3)]
     data = looked(made.clean_csv(tmp_path / "thrice.csv", rows)).data

@@ -16,6 +16,7 @@ from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train.own_data import own_data
+from cdvft_app.ui.train.run_view import lasting
 
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
 VALUES = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -48,6 +49,7 @@ def test_a_race_and_a_sweep_on_it_are_the_owners_alone(app: AppState, file: Path
     _, data = given(app, file, "mine")
     race = raced(app, data, "mine")
     assert race.private and race.name == "scenes"
+    assert lasting(race)["summary"].startswith("MiniLM (6 layers) · ")  # and not what its recipe is about
     (sweep,) = app.queue.submit([race.settings], "mine", "Sweep: scenes", sweep=True)
     assert app.store.get(sweep) is None
     with looking("mine"):
