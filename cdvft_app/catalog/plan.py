@@ -54,8 +54,11 @@ class Plan:
 
 def get_model(key: str, kind: Kind = "text") -> ModelEntry:
     """A model by its key, or as `typed.model` knows it; InvalidChoice if it is neither."""
-    if not isinstance(key, str) or "/" not in key:
-        return _look_up("model", key, MODELS)
+    if not isinstance(key, str) or (key not in MODELS and "/" not in key):
+        fitting = {name: entry for name, entry in MODELS.items() if entry.kind == kind}
+        return _look_up("model", key, fitting, typed.EXAMPLES[kind])
+    if key in MODELS:
+        return MODELS[key]
     return typed.model(key, kind)
 
 
@@ -138,9 +141,9 @@ def _dataset(settings: RunSettings, recipe: Recipe) -> DatasetEntry:
     return own_entry.entry(settings.data)
 
 
-def _look_up(what: str, key: str, table: Mapping[str, Entry]) -> Entry:
+def _look_up(what: str, key: str, table: Mapping[str, Entry], hub_id: str = "owner/name") -> Entry:
     if not isinstance(key, str) or key not in table:
-        more = " or a hub id such as owner/name" if what != "recipe" and hub_ids_allowed() else ""
+        more = f" or a hub id such as {hub_id}" if what != "recipe" and hub_ids_allowed() else ""
         raise InvalidChoice(f"There is no {what} {str(key)[:80]!r}. Choose one of {', '.join(table)}{more}.")
     return table[key]
 

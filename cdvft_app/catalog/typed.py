@@ -24,6 +24,12 @@ POOLING: Mapping[Kind, Literal["mean", "timm", "none"]] = {
     "image": "timm",
     "generation": "none",
 }
+# A hub id of each kind: older names go without an owner, and timm's without "timm/".
+EXAMPLES: Mapping[Kind, str] = {
+    "text": "google-bert/bert-base-uncased",
+    "image": "timm/convnext_tiny.fb_in22k",
+    "generation": "HuggingFaceTB/SmolLM2-135M",
+}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REMEMBERED = 64
 _described: OrderedDict[tuple[str, Kind], ModelEntry] = OrderedDict()
@@ -45,7 +51,7 @@ def model(key: str, kind: Kind) -> ModelEntry:
     """By what was typed in; `InvalidChoice` if it can be neither a hub id nor a folder with a model."""
     folder = _folder(key) if hub_ids_allowed() else None
     if folder is None:
-        _check_hub_id("model", key)
+        _check_hub_id("model", key, EXAMPLES[kind])
     if (key, kind) in _described:
         return _described[key, kind]
     return ModelEntry(
@@ -130,11 +136,14 @@ def _folder(key: str) -> Path | None:
     return path
 
 
-def _check_hub_id(what: str, key: str) -> None:
+def _check_hub_id(what: str, key: str, example: str = "") -> None:
     if not hub_ids_allowed():
         raise InvalidChoice(
             f"{what.capitalize()} {key!r} is not in the catalogue, and on a public server ids cannot be "
             "typed in. Choose one from the list, or run the app on your own machine."
         )
     if not _HUB_ID.fullmatch(key) or ".." in key or "--" in key:
-        raise InvalidChoice(f"{what.capitalize()} {key!r} is not a hub id; it must look like owner/name.")
+        such = f", such as {example}" if example else ""
+        raise InvalidChoice(
+            f"{what.capitalize()} {key!r} is not a hub id; it must look like owner/name{such}."
+        )

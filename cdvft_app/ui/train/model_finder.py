@@ -40,7 +40,7 @@ def find(text: object, recipe_key: object) -> list[Any]:
     except InvalidChoice as error:
         return [gr.update(visible=False), _message(str(error))]
     found, problem = search_models(str(text or ""), recipe.kind)
-    message = problem or ("" if found else NOTHING)
+    message = " ".join(filter(None, ("" if found else NOTHING, problem)))
     choices = [(choice_label(one), one.key) for one in found]
     return [gr.update(choices=choices, value=None, visible=bool(found)), _message(message)]
 

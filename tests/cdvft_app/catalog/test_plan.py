@@ -97,6 +97,11 @@ def test_c3a_takes_the_largest_common_block() -> None:
     [
         ("cdvft", {"recipe": "sentimint"}, "There is no recipe 'sentimint'. Choose one of sentiment, mnist"),
         ("cdvft", {"model": "bert"}, "There is no model 'bert'. Choose one of minilm, .* or a hub id"),
+        (
+            "cdvft",
+            {"recipe": "mnist", "model": "convnext_tiny"},
+            r"Choose one of vit_small, .* or a hub id such as timm/convnext_tiny\.fb_in22k",
+        ),
         ("cdvft", {"dataset": "imdb"}, "There is no dataset 'imdb'. Choose one of rotten_tomatoes"),
         (
             "cdvft",
@@ -111,7 +116,7 @@ def test_c3a_takes_the_largest_common_block() -> None:
         (
             "cdvft",
             {"model": "../etc/passwd"},
-            "'../etc/passwd' is not a hub id; it must look like owner/name",
+            "'../etc/passwd' is not a hub id; it must look like owner/name, such as google-bert/bert-base-",
         ),
         ("cdvft", {"model": "owner/../x"}, "is not a hub id"),
         ("cdvft", {"model": "/absolute/path"}, "is not a hub id"),

@@ -119,7 +119,11 @@ def test_a_refused_sweep_names_the_fields_as_the_page_labels_them(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"model": "bert"}, "There is no model 'bert'. Choose one of MiniLM (6 layers); ViT-S/14, derived"),
+        (
+            {"model": "bert"},
+            "There is no model 'bert'. Choose one of MiniLM (6 layers); Multilingual E5 small (12 layers); "
+            "RoBERTa-base; RoBERTa-large or a hub id such as google-bert/bert-base-uncased.",
+        ),
         ({"dataset": "imdb"}, "There is no dataset 'imdb'. Choose one of Rotten Tomatoes; "),
         ({"recipe": "none"}, "There is no recipe 'none'. Choose one of Sentiment of film reviews; "),
         ({"model": "vit_small"}, "ViT-S/14, derived from DINOv2 takes images, and Rotten Tomatoes has text;"),
