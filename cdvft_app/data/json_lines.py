@@ -107,7 +107,8 @@ def _batches(source: Source, lines: Lines, limits: Limits) -> Iterator[pa.Record
 def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:
     """Whether a document is an object of lists or of objects, in its `first` line or over several ones."""
     if len(objects) == 1:
-        return all(isinstance(value, (list, dict)) for value in objects[0].values())
+        held = objects[0]
+        return MESSAGES not in held and all(isinstance(value, (list, dict)) for value in held.values())
     return not objects and first.startswith("{") and not first.endswith("}")
 
 

@@ -25,11 +25,11 @@ SIDE = 56  # pixels of a thumbnail
 
 def choice_label(record: DataRecord) -> str:
     """reviews · 500 rows · 77.0 kB"""
-    return f"{record.name} · {record.rows:,} {_unit(record.kind)} · {amount('bytes', record.bytes)}"
+    return f"{record.name} · {_many(record.rows, record.kind)} · {amount('bytes', record.bytes)}"
 
 
-def _unit(kind: str) -> str:
-    return "pictures" if kind == "image" else "rows"
+def _many(rows: int, kind: str) -> str:
+    return f"{rows:,} {'picture' if kind == 'image' else 'row'}{'' if rows == 1 else 's'}"
 
 
 def inspection(looked: Inspection) -> str:
@@ -37,7 +37,7 @@ def inspection(looked: Inspection) -> str:
     kept, parts = looked.kept, []
     read = [kept.format, kept.encoding, f"separated by {kept.separator}" if kept.separator else None]
     parts.append(
-        f'<p class="quiet">{escape(", ".join(filter(None, read)))}: {kept.rows:,} {_unit(kept.kind)}</p>'
+        f'<p class="quiet">{escape(", ".join(filter(None, read)))}: {_many(kept.rows, kept.kind)}</p>'
     )
     parts.append(_pictures(looked) if kept.kind == "image" else _rows(looked))
     if looked.problem:

@@ -56,3 +56,9 @@ def test_a_list_of_json_objects_is_read_in_any_encoding(tmp_path, encoding, said
 def test_a_list_of_json_objects_is_known_by_its_beginning(tmp_path, name):
     kept = keep(made.written(tmp_path, "\n " + json.dumps(ALPACA), name))
     assert kept.format == "JSON" and kept.rows == 3
+
+
+def test_one_conversation_is_a_row(tmp_path):
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    kept = keep(made.written(tmp_path, json.dumps({"messages": said}), "one.jsonl"))
+    assert values(kept) == [("hi", "hello")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import gradio as gr
 import pytest
@@ -16,6 +17,7 @@ from cdvft_app.ui.shared import actions, form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 from cdvft_app.ui.train.own_data import own_data
+from cdvft_app.ui.train.own_data_view import choice_label
 from cdvft_app.ui.train.run_view import lasting
 
 ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
@@ -112,3 +114,16 @@ def test_how_long_it_is_kept_is_said_beside_the_upload(
     }
     assert any(said in str(block.value) for block in blocks.values())
     assert blocks["own-path"].visible is by_path
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "said"),
+    [("text", 1, "1 row ·"), ("text", 1200, "1,200 rows ·"), ("image", 1, "1 picture ·")],
+)
+def test_the_list_counts_in_words(
+    app: AppState, kind: Literal["text", "image"], rows: int, said: str
+) -> None:
+    record = app.store.datasets.add(
+        "mine", "mine", sha256="0" * 64, format="CSV", kind=kind, bytes=9, rows=rows
+    )
+    assert said in choice_label(record)
