@@ -84,7 +84,7 @@ def mcnemar(rows: int, first_alone: int, second_alone: int) -> Evidence:
     def interval(confidence: float) -> Interval:
         often = _clopper_pearson(differ, rows, confidence)
         low, high = (2 * share - 1 for share in _clopper_pearson(first_alone, differ, confidence))
-        return low * often[low < 0], high * often[high > 0]
+        return min(low * share for share in often), max(high * share for share in often)
 
     p = float(stats.binomtest(first_alone, differ).pvalue) if differ else 1.0
     return Evidence((first_alone - second_alone) / rows, p, interval, alone=(first_alone, second_alone))
@@ -95,7 +95,7 @@ def _clopper_pearson(count: int, of: int, confidence: float) -> Interval:
 
     if of == 0:
         return 0.0, 1.0
-    found = stats.binomtest(count, of).proportion_ci(confidence, "exact")
+    found = stats.binomtest(count, of).proportion_ci(confidence)  # "exact" is Clopper and Pearson's
     return float(found.low), float(found.high)
 
 
@@ -123,7 +123,7 @@ def _resampled(kind: Any, first: Numbers, second: Numbers) -> Evidence:
 
     every = np.arange(rows)
     tested = stats.permutation_test(
-        (every, rows + every), exchanged, permutation_type="samples", vectorized=True, batch=batch,
+        (every, rows + every), exchanged, permutation_type="samples", batch=batch,
         n_resamples=RESAMPLES, rng=np.random.default_rng(0),
     )  # fmt: skip
     size = float(tested.statistic)
@@ -132,7 +132,7 @@ def _resampled(kind: Any, first: Numbers, second: Numbers) -> Evidence:
         if not np.ptp(first.mean(1) - second.mean(1), axis=0).any():
             return size, size
         found = stats.bootstrap(
-            (every,), drawn, vectorized=True, batch=batch, n_resamples=RESAMPLES, method="BCa",
+            (every,), drawn, batch=batch, n_resamples=RESAMPLES, method="BCa",
             confidence_level=confidence, rng=np.random.default_rng(0),
         ).confidence_interval  # fmt: skip
         return float(found.low), float(found.high)
@@ -170,7 +170,7 @@ def of_score(
         if error is None or rows is None:
             return None
         found = of_difference(values[:, None], 0 * values[:, None], paired=True)
-        found = replace(found, of_rows=error**2, rest=0.0, freedom_of_rows=rows - 1)
+        found = replace(found, of_rows=error**2, freedom_of_rows=rows - 1)
     found = replace(found, size=float(values.mean()))
     return found if len(values) >= METHODS_FROM else replace(found, of_seeds=0.0, rest=0.0)
 
@@ -189,9 +189,9 @@ def unpaired(
         return None
     of_rows = float(sum(error**2 for error in errors if error is not None))
     size, freedom = float(sides[0].mean() - sides[1].mean()), rows - 1
-    alone = Mean(size, 0.0, of_rows, 0.0, 1, 1, freedom)
+    alone = Mean(size, of_rows=of_rows, freedom_of_rows=freedom)
     if min(map(len, sides)) < 2:
         return alone, None
     same = first.keys() == second.keys()
     over = of_difference(sides[0][:, None], sides[1][:, None], same)
-    return alone, replace(over, of_rows=of_rows, rest=0.0, freedom_of_rows=freedom)
+    return alone, replace(over, of_rows=of_rows, freedom_of_rows=freedom)

@@ -60,11 +60,8 @@ def judged(
     finished = [run for run in runs if run.metric is not None]
     pairs = _between(finished, label)
     along = _along(runs) if sweep else {}
-    verdicts = judge([*pairs.values(), *along.values()], metric_name, family)
-    split = len(pairs)
-    return Family(
-        dict(zip(pairs, verdicts[:split], strict=True)), dict(zip(along, verdicts[split:], strict=True))
-    )
+    verdicts = iter(judge([*pairs.values(), *along.values()], metric_name, family))
+    return Family({key: next(verdicts) for key in pairs}, {key: next(verdicts) for key in along})
 
 
 def _between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:

@@ -141,8 +141,7 @@ def _look(pair: Pair, metric_name: str) -> _Judged:
     least = min(map(len, scores))
     about: Literal["runs", "methods"] = "methods" if least >= METHODS_FROM else "runs"
     answers = _common([first, second])
-    evidence: Evidence | Mean | None = None
-    spread: Mean | None = None
+    evidence: Evidence | Mean | None
     if answers is not None:
         one, other = (_by_seed(side.runs, answers.__getitem__) for side in (first, second))
         spread = over_seeds(one, other) if least > 1 else None
@@ -150,9 +149,8 @@ def _look(pair: Pair, metric_name: str) -> _Judged:
         rows: int | None = len(next(iter(answers.values())).rows)
     else:
         rows = min(run.rows or 0 for run in runs) or None
-        if found := unpaired(metric_name, rows, *scores):
-            alone, spread = found
-            evidence = spread if about == "methods" else alone
+        alone, spread = unpaired(metric_name, rows, *scores) or (None, None)
+        evidence = spread if about == "methods" else alone
     choices = pair.choices if chosen == "all" else 1
     return _Judged(first, second, about, evidence, spread, rows, answers is not None, chosen, choices)
 
@@ -241,8 +239,11 @@ def _verdict(one: _Judged, metric_name: str, p: float, divisor: int, family: int
 
 def _word(low: float, high: float, p: float) -> Word:
     """A difference wants both: the test and the interval, which a bootstrap does not make of one piece."""
-    if p < SIGNIFICANCE_LEVEL and not low <= 0 <= high:
-        return "ahead" if low > 0 else "behind"
+    shown = p < SIGNIFICANCE_LEVEL
+    if shown and low > 0:
+        return "ahead"
+    if shown and high < 0:
+        return "behind"
     return "as good" if low > -MARGIN and high < MARGIN else "not shown"
 
 
@@ -254,16 +255,14 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
     """
     assert one.evidence is not None
     size = one.evidence.size
-    inner, outer = (size - low, high - size) if size > 0 else (high - size, size - low)
+    below, above = size - low, high - size
     room = max(abs(size), MARGIN - abs(size))
-    half = inner if room == abs(size) else max(inner, outer)
+    half = max(below, above) if room > abs(size) else below if size > 0 else above
     seeds = min(_seeds(one.first), _seeds(one.second))
-    more_seeds = None
+    enough: int | None = METHODS_FROM
     if one.spread is not None:
         enough = one.spread.seeds_for(room, confidence, max(seeds + 1, METHODS_FROM))
-        more_seeds = None if enough is None else enough - seeds
-    elif seeds < METHODS_FROM:
-        more_seeds = METHODS_FROM - seeds
+    more_seeds = None if enough is None else enough - seeds
     more_rows = None
     if one.rows and (one.about == "runs" or more_seeds is None):
         factor = (half / room) ** 2
@@ -273,7 +272,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
 
 def _rounded(count: float) -> int:
     """Up, to two digits: no more is known of it."""
-    digits = 10 ** max(math.floor(math.log10(max(count, 1))) - 1, 0)
+    digits = 10 ** max(len(str(math.ceil(count))) - 2, 0)
     return max(1, math.ceil(count / digits) * digits)
 
 

@@ -157,16 +157,9 @@ def with_answers(outcomes: Iterable[Outcome], store: RunStore) -> list[Outcome]:
 
 
 def judged_run(one: Outcome) -> SweepRun:
-    """The outcome as the judge takes it."""
-    parameters = one.amounts.get("parameters")
+    """The outcome as the judge takes it, who asks for no costs."""
     return SweepRun(
-        one.settings,
-        "finished",
-        one.metric,
-        None if parameters is None else int(parameters),
-        one.amounts.get("seconds"),
-        one.evaluation_examples,
-        one.answers,
+        one.settings, "finished", one.metric, None, rows=one.evaluation_examples, answers=one.answers
     )
 
 

@@ -59,7 +59,7 @@ def judged_race(records: Sequence[RunRecord], answers: Answers) -> JudgedRace | 
 
 def judged_outcomes(outcomes: Sequence[Outcome]) -> JudgedRace | None:
     """Of outcomes with their answers."""
-    placed = points(Comparison(tuple(outcomes))) if outcomes else []
+    placed = points(Comparison(tuple(outcomes)))
     if len(placed) < 2 or len({outcome.metric_name for outcome in outcomes}) > 1:
         return None
     by_run = {outcome.id: point for point in placed for outcome in point.outcomes}

@@ -84,17 +84,18 @@ def _matthews(sums: Numbers, count: Numbers) -> Numbers:
     classes = (sums.shape[-1] - 1) // 2
     true, answered, right = sums[..., :classes], sums[..., classes:-1], sums[..., -1]
     spread = (count**2 - (true**2).sum(-1)) * (count**2 - (answered**2).sum(-1))
-    return _divided(count * right - (true * answered).sum(-1), np.sqrt(np.maximum(spread, 0)))
+    return _divided(count * right - (true * answered).sum(-1), spread)
 
 
 def _pearson(sums: Numbers, count: Numbers) -> Numbers:
     x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-    spread = np.maximum(count * xx - x**2, 0) * np.maximum(count * yy - y**2, 0)
-    return _divided(count * xy - x * y, np.sqrt(spread))
+    return _divided(count * xy - x * y, (count * xx - x**2) * (count * yy - y**2))
 
 
-def _divided(above: Numbers, below: Numbers) -> Numbers:
-    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 1e-12)
+def _divided(above: Numbers, spread: Numbers) -> Numbers:
+    """above / √spread; 0 where a side is the same in every row, which rounding leaves near 0."""
+    below = np.sqrt(np.maximum(spread, 0))
+    return np.divide(above, below, out=np.zeros_like(below), where=below > 1e-12)
 
 
 _METRICS: dict[Kind, Callable[[Numbers, Numbers], Numbers]] = {
@@ -113,22 +114,18 @@ def of_scores(scores: ArrayLike, rows: ArrayLike | None = None, labels: NDArray 
 
 def of_wrong(rows: int, wrong: Sequence[int]) -> RowScores:
     """Rows 0 to `rows` − 1, of which those of the indices `wrong` were answered wrong."""
-    right = np.ones(rows, dtype=bool)
-    right[list(wrong)] = False
-    return of_scores(right)
+    return of_scores(~np.isin(np.arange(rows), wrong))
 
 
 def of_predictions(kept: Predictions, metric_name: str) -> RowScores:
     """A classifier's or a regression's predictions for its metric: matthews, pearson, else accuracy."""
     if metric_name == "pearson":
-        x, y = (
-            (side - side.mean()) / (side.std() or 1.0)
-            for side in (kept.outputs[:, 0].astype(np.float64), kept.labels.astype(np.float64))
-        )
-        return RowScores(kept.rows, np.stack([x, y, x * x, y * y, x * y], -1), "pearson", kept.labels)
-    right = kept.correct.astype(np.float64)
+        sides = np.stack([kept.outputs[:, 0], kept.labels]).astype(np.float64)
+        x, y = ((side - side.mean()) / (side.std() or 1.0) for side in sides)
+        return RowScores(kept.rows, np.column_stack([x, y, x * x, y * y, x * y]), "pearson", kept.labels)
     if metric_name != "matthews":
-        return RowScores(kept.rows, right[:, None], "mean", kept.labels)
+        return of_scores(kept.correct, kept.rows, kept.labels)
     classes = np.arange(max(int(kept.labels.max(initial=0)) + 1, kept.outputs.shape[1]))
-    one_hot = [(side[:, None] == classes).astype(np.float64) for side in (kept.labels, kept.classes)]
-    return RowScores(kept.rows, np.concatenate([*one_hot, right[:, None]], -1), "matthews", kept.labels)
+    one_hot = [side[:, None] == classes for side in (kept.labels, kept.classes)]
+    terms = np.column_stack([*one_hot, kept.correct]).astype(np.float64)
+    return RowScores(kept.rows, terms, "matthews", kept.labels)

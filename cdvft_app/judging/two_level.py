@@ -15,7 +15,7 @@ D. L. Miller, Robust inference with multiway clustering, Journal of Business & E
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,12 @@ class Mean:
     """A mean with its variance: `of_seeds` falls with 1 / `seeds`, `of_rows` does not; `rest` is in both."""
 
     size: float
-    of_seeds: float
     of_rows: float
-    rest: float
-    seeds: int
-    freedom_of_seeds: float
     freedom_of_rows: float
+    of_seeds: float = 0.0
+    rest: float = 0.0
+    seeds: int = 1
+    freedom_of_seeds: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -69,10 +69,14 @@ class Mean:
         """What is to be expected with so many seeds, of the same size and spread, on the same rows."""
         part = self.seeds / seeds
         freedom = self.freedom_of_seeds * (seeds - 1) / (self.seeds - 1)
-        return Mean(
-            self.size, part * self.of_seeds, self.of_rows + (part - 1) * self.rest, part * self.rest, seeds,
-            freedom, self.freedom_of_rows,
-        )  # fmt: skip
+        return replace(
+            self,
+            of_seeds=part * self.of_seeds,
+            of_rows=self.of_rows + (part - 1) * self.rest,
+            rest=part * self.rest,
+            seeds=seeds,
+            freedom_of_seeds=freedom,
+        )
 
     def seeds_for(self, half: float, confidence: float, least: int) -> int | None:
         """How many seeds, `least` or more, make the interval that narrow; None: no number of them does."""
@@ -91,19 +95,17 @@ def of_difference(first: Values, second: Values, paired: bool) -> Mean:
     size = float(first.mean() - second.mean())
     rows = _variance(first.mean(0) - second.mean(0))
     sides = [first - second] if paired else [first, second]
-    variances = [_variance(side.mean(1)) for side in sides]
-    freedoms = [len(side) - 1 for side in sides]
-    below = sum(
-        variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True) if variance
-    )
+    parts = [(_variance(side.mean(1)), len(side) - 1) for side in sides]
+    of_seeds = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / freedom for variance, freedom in parts if variance)
     return Mean(
         size,
-        sum(variances),
-        rows,
-        sum(map(_rest, sides)),
-        min(len(first), len(second)),
-        sum(variances) ** 2 / below if below else sum(freedoms),
-        first.shape[1] - 1,
+        of_rows=rows,
+        freedom_of_rows=first.shape[1] - 1,
+        of_seeds=of_seeds,
+        rest=sum(map(_rest, sides)),
+        seeds=min(len(first), len(second)),
+        freedom_of_seeds=of_seeds**2 / below if below else sum(freedom for _, freedom in parts),
     )
 
 
