@@ -1,0 +1,237 @@
+"""The difference of two sides, with scipy as the second opinion: by rows drawn again, by t, over seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import sqrt
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cdvft_app.judging import evidence
+from cdvft_app.judging.evidence import mcnemar, of_score, over_rows, over_seeds, unpaired
+from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
+from cdvft_app.judging.two_level import MOST_SEEDS, Mean, of_difference
+from cdvft_app.store.predictions import Predictions
+
+FEW = 199  # rows drawn again so often, here
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(evidence, "RESAMPLES", FEW)
+
+
+def rouge(seed, rows=40, better=0.0):
+    return np.random.default_rng(seed).random(rows) + better
+
+
+def classified(answers, labels):
+    rows = np.arange(len(labels))
+    return of_predictions(Predictions(rows, np.asarray(labels), np.eye(2)[answers]), "matthews")
+
+
+def told(found, confidence=0.9):
+    return found.size, found.p, *found.interval(confidence)
+
+
+def mean_difference(x, y, axis):
+    return x.mean(axis) - y.mean(axis)
+
+
+def test_scores_a_row_by_scipys_permutation_and_bootstrap(few):
+    first, second = rouge(1, better=0.15), rouge(2)
+    found = over_rows([of_scores(first)], [of_scores(second)])
+    permuted = stats.permutation_test(
+        (first, second), mean_difference, permutation_type="samples", n_resamples=FEW,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert (found.size, found.p) == (pytest.approx(permuted.statistic), permuted.pvalue)
+    assert 0.01 < found.p < 0.2, "else any p would be right"
+    for confidence in (0.9, 0.95):
+        drawn = stats.bootstrap(
+            (first - second,), np.mean, n_resamples=FEW, confidence_level=confidence, method="BCa",
+            rng=np.random.default_rng(0),
+        ).confidence_interval  # fmt: skip
+        assert found.interval(confidence) == pytest.approx((drawn.low, drawn.high))
+
+
+def test_correlations_of_two_runs_each_are_drawn_again_row_by_row(few):
+    """Of two classes Matthews is the correlation of labels and answers as 0 and 1."""
+    chance = np.random.default_rng(4)
+    labels = chance.integers(0, 2, 40)
+    sides = [[np.where(chance.random(40) < right, labels, 1 - labels) for _ in "ab"] for right in (0.9, 0.7)]
+    first, second = ([classified(answers, labels) for answers in side] for side in sides)
+
+    def by_the_library(rows):
+        every = np.corrcoef([labels[rows], *(answers[rows] for side in sides for answers in side)])[0, 1:]
+        return every[:2].mean() - every[2:].mean()
+
+    found = over_rows(first, second)
+    assert found.size == pytest.approx(by_the_library(np.arange(40)))
+    drawn = stats.bootstrap(
+        (np.arange(40),), by_the_library, vectorized=False, n_resamples=FEW, confidence_level=0.9,
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    assert found.interval(0.9) == pytest.approx((drawn.low, drawn.high))
+
+
+def test_of_scores_several_runs_are_one_run_of_their_means(few):
+    """However many: sides of one run and of three are still drawn again."""
+    one, *three = (rouge(seed) for seed in range(4))
+    found = over_rows([of_scores(one)], [of_scores(run) for run in three])
+    assert told(found) == pytest.approx(told(over_rows([of_scores(one)], [of_scores(np.mean(three, 0))])))
+
+
+def test_a_difference_that_is_the_same_in_every_row_has_no_width():
+    scores = np.arange(40) / 64
+    assert over_rows([of_scores(scores + 0.25)], [of_scores(scores)]).interval(0.95) == (0.25, 0.25)
+    answers = np.array([0, 1, 1, 0, 1, 0])
+    labels = np.array([0, 1, 0, 0, 1, 1])
+    same = over_rows(*[[classified(answers, labels), classified(1 - answers, labels)]] * 2)
+    assert told(same) == (0, 1, 0, 0)
+    always, never = classified(np.zeros(6, int), np.zeros(6)), classified(np.ones(6, int), np.zeros(6))
+    assert over_rows([always], [never]).interval(0.95) == (0, 0), "no correlation, whatever rows are drawn"
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_is_looked_up_at_once_than_fits(monkeypatch, most):
+    """The two sides' numbers in as many resamples at a time as are allowed, and one at least."""
+    at_once = []
+
+    def spied(kind, sums, count, metric=evidence.metric):
+        at_once.append(len(sums) if sums.ndim > 2 else 1)
+        return metric(kind, sums, count)
+
+    monkeypatch.setattr(evidence, "RESAMPLES", 19)
+    monkeypatch.setattr(evidence, "metric", spied)
+    monkeypatch.setattr(evidence, "_BATCH", 2 * 40 * most + 1 if most > 1 else 0)
+    over_rows([of_scores(rouge(1))], [of_scores(rouge(2))]).interval(0.95)
+    assert max(at_once) == most
+
+
+def test_of_many_rows_the_jackknife_is_the_paired_t_test(few, monkeypatch):
+    monkeypatch.setattr(evidence, "MOST_RESAMPLED", 30)
+    for rows in (30, 31):
+        first, second = rouge(1, rows, better=0.1), rouge(2, rows)
+        found = over_rows([of_scores(first)], [of_scores(second)])
+        known = stats.ttest_rel(first, second)
+        assert found.size == pytest.approx((first - second).mean())
+        assert (found.p == pytest.approx(known.pvalue)) == (rows > 30)
+    low, high = found.interval(0.9)
+    assert (low, high) == pytest.approx(tuple(known.confidence_interval(0.9)))
+    assert found.alone is None
+
+
+def test_correlations_of_one_run_against_two_are_by_the_jackknife():
+    labels = np.arange(30) % 2
+    runs = [classified(np.where(np.arange(30) % k == 0, 1 - labels, labels), labels) for k in (3, 5, 7)]
+    found, over = over_rows(runs[:1], runs[1:]), over_seeds({0: runs[:1]}, {0: runs[1:]})
+    assert told(found) == told(over)
+
+
+def test_mcnemars_interval_where_the_runs_never_differ():
+    """Of 100 rows none: by Clopper and Pearson they differ in 1 − 0.025^(1/100) at most, to either side."""
+    most = 1 - 0.025 ** (1 / 100)
+    assert mcnemar(100, 0, 0).interval(0.95) == pytest.approx((-most, most))
+
+
+def test_one_sides_alone_rows_bound_the_difference():
+    """Six of 100 rows differ, all for the first: π from 0.025^(1/6) to 1, s by scipy."""
+    often = stats.binomtest(6, 100).proportion_ci(0.95, "exact")
+    least = 2 * 0.025 ** (1 / 6) - 1
+    assert mcnemar(100, 6, 0).interval(0.95) == pytest.approx((least * often.low, often.high))
+
+
+SCORES = {0: [0.70, 0.72], 1: [0.80], 2: [0.76]}  # means 0.71, 0.80, 0.76
+OTHERS = {0: [0.69], 1: [0.75], 2: [0.74]}
+ROWS = 10**12  # so many that the rows' part is nothing
+
+
+def test_scores_alone_are_paired_by_their_seeds_where_those_are_the_same():
+    alone, over = unpaired("accuracy", ROWS, SCORES, OTHERS)
+    known = stats.ttest_rel([0.71, 0.80, 0.76], [0.69, 0.75, 0.74])
+    assert (over.size, over.p, over.seeds) == (pytest.approx(0.03), pytest.approx(known.pvalue), 3)
+    assert (alone.size, alone.seeds) == (pytest.approx(0.03), 1)
+    assert alone.p < 1e-9, "as they are, two runs on so many rows are apart"
+
+
+def test_scores_alone_of_other_seeds_are_compared_by_welch():
+    _, over = unpaired("accuracy", ROWS, SCORES, {seed + 1: own for seed, own in OTHERS.items()})
+    known = stats.ttest_ind([0.71, 0.80, 0.76], [0.69, 0.75, 0.74], equal_var=False)
+    assert over.p == pytest.approx(known.pvalue)
+    assert over.interval(0.95) == pytest.approx(tuple(known.confidence_interval(0.95)))
+
+
+def test_two_seeds_each_are_enough_for_a_spread_and_one_is_not():
+    pair = {0: [0.7], 1: [0.8]}
+    assert unpaired("accuracy", 100, pair, {0: [0.7]})[1] is None
+    _, over = unpaired("accuracy", ROWS, pair, {0: [0.6], 1: [0.8]})
+    assert over.p == pytest.approx(stats.ttest_rel([0.7, 0.8], [0.6, 0.8]).pvalue)
+    assert unpaired("rouge", 100, pair, pair) is None
+    assert unpaired("accuracy", None, pair, pair) is None
+
+
+def test_rows_count_beside_the_seeds():
+    """Both sides' errors add: of 0.5, over 96 rows, 0.25 / 100 each (Agresti and Coull)."""
+    level = {seed: [0.5] for seed in range(5)}
+    alone, over = unpaired("accuracy", 96, level, level)
+    for found in (alone, over):
+        assert found.half(0.95) == pytest.approx(stats.t(95).ppf(0.975) * sqrt(2 * 0.25 / 100))
+
+
+def test_welch_over_rows_and_seeds_at_once():
+    """Sides of other seeds: the seeds' part by Welch, the rows' part by the row's mean differences."""
+    first, second = np.random.default_rng(0).random((2, 3, 7))
+    found = of_difference(first, second[:2], paired=False)
+    known = stats.ttest_ind(first.mean(1), second[:2].mean(1), equal_var=False)
+    assert (found.size, found.seeds) == (pytest.approx(first.mean() - second[:2].mean()), 2)
+    assert (sqrt(found.of_seeds), found.freedom_of_seeds) == pytest.approx((known._standard_error, known.df))
+    by_row = first.mean(0) - second[:2].mean(0)
+    assert (found.of_rows, found.freedom_of_rows) == (pytest.approx(stats.sem(by_row) ** 2), 6)
+
+
+def test_what_neither_seed_nor_row_explains():
+    """Of 1, 0 / 0, 0 all means are 1/2 or 0, the mean 1/4, and what is left ± 1/4: 4 / 16 / 1 / 4."""
+    found = of_difference(np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros((2, 2)), paired=True)
+    assert (found.of_seeds, found.of_rows, found.rest) == (1 / 16, 1 / 16, 1 / 16)
+    assert found.variance == 1 / 16, "seeds and rows have it twice"
+    alone = of_difference(np.array([[1.0, 0.0, 0.5]]), np.zeros((1, 3)), paired=True)
+    assert (alone.of_seeds, alone.rest) == (0, 0)
+    assert alone.of_rows == pytest.approx(1 / 12)
+
+
+MEAN = Mean(0.3, of_rows=2.0, freedom_of_rows=99, of_seeds=6.0, rest=1.0, seeds=5, freedom_of_seeds=4)
+
+
+def test_twice_the_seeds_halve_what_is_theirs():
+    """of_rows holds a whole rest, of which half goes; degrees of freedom grow as n − 1 does."""
+    more = MEAN.with_seeds(10)
+    assert more == replace(MEAN, of_rows=1.5, of_seeds=3.0, rest=0.5, seeds=10, freedom_of_seeds=9)
+    assert more.variance == 4.0
+
+
+def test_as_many_seeds_are_named_as_an_interval_needs():
+    for seeds in (7, MOST_SEEDS):
+        assert MEAN.seeds_for(MEAN.with_seeds(seeds).half(0.95), 0.95, 5) == seeds
+    assert MEAN.seeds_for(MEAN.with_seeds(MOST_SEEDS + 1).half(0.95), 0.95, 5) is None
+    assert MEAN.seeds_for(1e9, 0.95, 6) == 6
+
+
+def test_a_score_over_seeds_is_the_mean_of_their_runs():
+    """Two runs of one seed and four of others: each seed counts once, and only its first run as its zero."""
+    rows = 50
+    runs = {seed: [of_wrong(rows, range(5 * seed, 5 * seed + 7 + seed))] for seed in range(5)}
+    runs[0].append(of_wrong(rows, range(1)))
+    scores = {seed: [one.score for one in own] for seed, own in runs.items()}
+    means = [np.mean(own) for own in scores.values()]
+    found = of_score("accuracy", rows, scores, runs)
+    assert (found.size, found.seeds) == (pytest.approx(np.mean(means)), 5)
+    assert found.of_seeds == pytest.approx(stats.sem(means) ** 2)
+    four = of_score(
+        "accuracy", rows, {seed: scores[seed] for seed in range(4)}, {seed: runs[seed] for seed in range(4)}
+    )
+    assert (four.of_seeds, four.rest) == (0, 0)
+    by_row = np.mean([np.mean([one.terms[:, 0] for one in runs[seed]], 0) for seed in range(4)], 0)
+    assert four.variance == pytest.approx(stats.sem(by_row) ** 2)
