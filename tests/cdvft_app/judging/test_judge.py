@@ -62,6 +62,7 @@ def test_runs_that_never_differ_are_not_as_good_on_a_few_rows():
     )
     assert (few.word, few.size) == ("not shown", 0)
     assert few.high > 0.1
+    assert few.more_rows is None, "fifty times as many and more is no advice"
     assert many.word == "as good"
 
 
@@ -138,6 +139,8 @@ def test_holm_corrects_a_family_once():
     # The first that is not shown keeps its divisor for all after it.
     assert [divisor for _, divisor in holm([0.02, 0.03, 0.001], 3)] == [2, 1, 3]
     assert [divisor for _, divisor in holm([0.04, 0.045, 0.001], 3)] == [2, 2, 3]
+    # What is 5 % exactly is not shown.
+    assert holm([0.025, 0.03], 2) == [(0.05, 2), (0.05, 2)]
 
 
 def test_a_pair_in_a_family_needs_more():
@@ -166,6 +169,7 @@ def test_the_best_of_many_is_chosen_on_other_rows_than_it_is_judged_on():
         400 - on_half.sum(),
         "not shown",
     )
+    assert (found.paired, found.confidence) == (True, 0.95)
     scores = [one.runs[0].answers.at(~on_half).score for one in (chosen, rival[0])]
     assert found.size == pytest.approx(scores[0] - scores[1])
     without = tuple(replace(one, runs=tuple(replace(run, answers=None) for run in one.runs)) for one in many)

@@ -1,0 +1,100 @@
+"""Metrics over some of a run's rows, whatever the form, the size and the offset of what it answered."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+from sklearn.metrics import matthews_corrcoef
+
+from cdvft_app.judging.kept_answers import of_folder
+from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
+from cdvft_app.store import predictions
+from cdvft_app.store.predictions import Predictions
+
+ROWS = np.arange(40)
+
+
+def numbers(labels, outputs):
+    return of_predictions(Predictions(ROWS[: len(labels)], labels, outputs[:, None]), "pearson")
+
+
+def drawn(count=40):
+    labels, noise = np.random.default_rng(3).random((2, count))
+    return labels, labels + 0.5 * noise
+
+
+def test_a_correlation_of_some_rows_is_that_of_the_library():
+    """Of all rows the sums of x and y are 0; of some they are not."""
+    labels, outputs = drawn()
+    found, some = numbers(labels, outputs), ROWS % 3 == 0
+    assert found.at(some).score == pytest.approx(pearsonr(outputs[some], labels[some]).statistic)
+    kept = np.delete(ROWS, 5)
+    left_out = 40 * found.score - 39 * pearsonr(outputs[kept], labels[kept]).statistic
+    assert found.pseudo_values[5] == pytest.approx(left_out)
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1e9, 1.0), (0.0, 1e-9), (0.0, 1e9)])
+def test_a_correlation_knows_neither_offset_nor_scale(offset, scale):
+    labels, outputs = drawn()
+    found = numbers(offset + scale * labels, offset + scale * outputs)
+    assert found.score == pytest.approx(pearsonr(outputs, labels).statistic, rel=1e-4)
+
+
+def test_rows_that_hardly_differ_have_a_correlation_and_rows_that_do_not_have_none():
+    labels = np.array([0.0, 1.0, 0.500, 0.501])
+    found = numbers(labels, 2 * labels)
+    assert found.at(np.array([False, False, True, True])).score == pytest.approx(1)
+    assert numbers(np.zeros(4), labels).score == numbers(labels, np.full(4, 0.1)).score == 0
+
+
+def test_classes_that_some_rows_lack_count_for_nothing():
+    labels, answers = np.array([0, 1, 2, 2, 1, 0, 4]), np.array([0, 1, 1, 2, 1, 3, 4])
+    found = of_predictions(Predictions(ROWS[:7], labels, np.eye(6)[answers]), "matthews")
+    some = np.array([True] * 5 + [False] * 2)
+    assert found.at(some).score == pytest.approx(matthews_corrcoef(labels[:5], answers[:5]))
+    one_class = of_predictions(Predictions(ROWS[:3], np.ones(3, int), np.eye(2)[[1, 1, 0]]), "matthews")
+    assert one_class.score == 0
+    none = of_predictions(Predictions(ROWS[:0], np.zeros(0, int), np.zeros((0, 2))), "matthews")
+    assert none.terms.shape == (0, 5)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "matthews", "pearson"])
+def test_the_labels_of_some_rows_go_with_them(metric):
+    """So that two runs whose data differ in one row agree on the others, and on all rows do not."""
+    labels = np.arange(6) % 2
+    outputs = np.eye(2)[[0, 1, 1, 0, 0, 1]]
+    one, other = (
+        of_predictions(Predictions(ROWS[:6], own, outputs), metric)
+        for own in (labels, np.where(np.arange(6) == 5, 0, labels))
+    )
+    first = np.arange(6) < 5
+    assert not one.same_rows(other)
+    assert one.at(first).same_rows(other.at(first))
+    assert not one.at(~first).same_rows(other.at(~first))
+
+
+def test_rows_and_labels_come_with_scores():
+    rows, labels = np.array([3, 5], dtype=np.int32), np.array([1, 0])
+    found = of_scores([True, False], rows, labels)
+    assert (found.rows.tolist(), found.labels.tolist(), found.score) == ([3, 5], [1, 0], 0.5)
+    assert (found.rows.dtype, found.terms.dtype) == (np.int64, np.float64), "numbers to reckon with"
+    assert (of_scores([0.25, 1]).rows.tolist(), of_scores([0.25, 1]).right_or_wrong) == ([0, 1], False)
+    assert of_wrong(4, [1, 3]).terms[:, 0].tolist() == [1, 0, 1, 0]
+    assert of_wrong(4, []).score == 1
+    assert of_predictions(Predictions(ROWS[:2], ROWS[:2], np.eye(2)), "matthews").terms.dtype == np.float64
+
+
+def test_answers_are_read_from_a_folder_anew_when_they_change(tmp_path):
+    assert of_folder(tmp_path, "accuracy") is None
+    labels = np.array([0, 1, 0, 1])
+    for when, answers, accuracy, matthews in (
+        (1, [0, 1, 0, 1], 1, 1),
+        (2, [0, 1, 1, 1], 0.75, 1 / np.sqrt(3)),
+    ):
+        predictions.write(tmp_path, np.arange(4), labels, np.eye(2)[answers])
+        os.utime(tmp_path / predictions.FILE, ns=(when, when))
+        assert of_folder(tmp_path, "accuracy").score == accuracy
+        assert of_folder(tmp_path, "matthews").score == pytest.approx(matthews)
