@@ -89,11 +89,6 @@ def front(placed: Sequence[Point], axis: str) -> list[Point]:
     return kept
 
 
-def best(placed: Sequence[Point], method: str) -> Point | None:
-    """The method's setting with the highest mean score."""
-    return max((p for p in placed if p.method == method), key=lambda p: p.metric.mean, default=None)
-
-
 def _varied(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
     """By method, the settings beside its size that are not the same in all its runs."""
     seen: dict[str, dict[str, set[object]]] = {}

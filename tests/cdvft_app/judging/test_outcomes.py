@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
+from math import sqrt
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cdvft_app.costs.request import parse_cost
@@ -13,9 +16,11 @@ from cdvft_app.events import Done, Started
 from cdvft_app.judging.evidence import standard_error
 from cdvft_app.judging.outcome_points import front, points
 from cdvft_app.judging.outcome_sentences import family_of, sentences
-from cdvft_app.judging.outcomes import AXES, Outcome, comparisons, from_recorded_race, from_run
+from cdvft_app.judging.outcomes import AXES, Outcome, comparisons, from_recorded_race, from_run, with_answers
+from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.judging.run_flops import extra_flops, with_flops
 from cdvft_app.settings import RunSettings
+from cdvft_app.store import predictions
 from cdvft_app.ui.shared.recorded import recorded
 
 PARAMETERS, FLOPS, SECONDS, MEMORY = AXES
@@ -85,8 +90,43 @@ def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
         "LoRA r\u00a0=\u00a08, rate 0.003",
     ]
     assert slow.size == fast.size
+    wide, large = placed(ran("lora", 0.7, 9, target_modules=("query",)), ran("lora", 0.8, 99, lora_r=16))
+    assert len({one.size for one in (slow, wide, large)}) == 3
     # Another method's setting changes nothing of this one.
     assert len(placed(ran("lora", 0.7, 9, m=2), ran("lora", 0.8, 9, m=3))) == 1
+
+
+def test_each_kind_of_setting_is_told_in_a_label():
+    plain, *others = (
+        point.label.replace("\u00a0", " ")
+        for point in placed(
+            ran("cdvft", 0.7, 1, schedule="linear"),
+            ran("cdvft", 0.7, 2, alpha=0.5, schedule="linear"),
+            ran("cdvft", 0.7, 3, target_modules=("key",), schedule="linear"),
+            ran("cdvft", 0.7, 4, warmup_ratio=0.25, schedule="constant"),
+        )
+    )
+    assert plain == "CDVFT m = 2, α = 1, on query, value, linear, warm-up 0.06"
+    assert others == [
+        "CDVFT m = 2, α = 0.5, on query, value, linear, warm-up 0.06",
+        "CDVFT m = 2, α = 1, on key, linear, warm-up 0.06",
+        "CDVFT m = 2, α = 1, on query, value, constant, warm-up 0.25",
+    ]
+
+
+def test_points_come_by_method_then_by_parameters():
+    """Not by their labels, of which r = 16 is the first; parameters that are unknown count as none."""
+    unknown = replace(ran("lora", 0.7, 0, lora_r=2), amounts={"seconds": 3.0})
+    found = placed(ran("lora", 0.7, 160, lora_r=16), ran("lora", 0.7, 80), unknown, ran("cdvft", 0.7, 200))
+    assert [point.label.split("=")[-1].strip() for point in found] == ["2", "2", "8", "16"]
+    assert [point.method for point in found] == ["cdvft", "lora", "lora", "lora"]
+
+
+def test_a_point_knows_what_each_of_its_runs_answered():
+    one, other = ran("lora", 0.7, 9), replace(ran("lora", 0.8, 9, seed=1), answers=of_wrong(5, [0]))
+    (point,) = placed(one, other)
+    assert (point.answers_of(one.id), point.answers_of(other.id)) == (None, other.answers)
+    assert point.answers_of("no such run") is None
 
 
 def test_the_front_is_what_nothing_else_beats():
@@ -132,6 +172,60 @@ def test_one_setting_alone_is_not_called_a_winner():
     assert "13,824 parameters) is the only setting drawn." in said
 
 
+@pytest.mark.parametrize(
+    ("ranks", "said"),
+    [
+        (
+            (2, 4),
+            "On the front of accuracy against parameters: LoRA r = 2 (70.2 %, 200 parameters) and "
+            "LoRA r = 4 (70.4 %, 400 parameters).",
+        ),
+        (
+            (1, 2, 4),
+            "On the front of accuracy against parameters: LoRA r = 1 (70.1 %, 100 parameters), "
+            "LoRA r = 2 (70.2 %, 200 parameters) and LoRA r = 4 (70.4 %, 400 parameters).",
+        ),
+        (
+            (1, 2, 4, 8),
+            "On the front of accuracy against parameters: 4 settings, from LoRA r = 1 (70.1 %, 100 "
+            "parameters) to LoRA r = 8 (70.8 %, 800 parameters).",
+        ),
+    ],
+)
+def test_a_front_names_up_to_three_settings_and_of_more_its_ends(ranks, said):
+    drawn = placed(*(ran("lora", 0.7 + rank / 1000, 100 * rank, lora_r=rank) for rank in ranks))
+    assert say(drawn, PARAMETERS)[0].replace("\u00a0", " ") == said
+
+
+def test_who_is_alone_on_the_front_and_in_what():
+    drawn = placed(
+        *(replace(ran(one, 0.7, 9, 40 + dear), metric_name="wer") for dear, one in enumerate(("lora", "c3a")))
+    )
+    said = sentences(drawn, SECONDS, family_of(drawn))[0].replace("\u00a0", " ")
+    assert said == "LoRA r = 8 (0.700, 40.0 s) has the highest score with the shortest training."
+    assert say(drawn, FLOPS) == ["No extra FLOPs are known of these runs."]
+
+
+def test_where_cdvft_took_no_part_the_highest_is_told_of():
+    low, high = ran("lora", 0.7, 9), ran("c3a", 0.9, 99)
+    assert say(placed(low, high), PARAMETERS)[1].startswith("C3A b\u00a0=\u00a0384 is ahead of LoRA")
+    ranks = placed(*(ran("lora", 0.5 + rank / 100, rank, lora_r=rank) for rank in range(1, 7)))
+    assert len(say(ranks, PARAMETERS)) == 1, "more settings of one method than are compared in pairs"
+
+
+def test_only_one_race_alone_is_judged_as_the_family_that_it_was():
+    """Beside another race's runs a sweep's dimensions are not judged, and its count of pairs is not taken."""
+    small, large = (
+        replace(ran("cdvft", score, 9, m=m), sweep=True, family=7) for m, score in ((2, 0.7), (3, 0.8))
+    )
+    own = family_of(placed(small, large))
+    assert ([*own.along], next(iter(own.between.values())).family) == ([("cdvft", "m")], 7)
+    mixed = family_of(placed(small, replace(large, group_id="another race")))
+    assert ([*mixed.along], next(iter(mixed.between.values())).family) == ([], 1)
+    race = family_of(placed(replace(small, sweep=False), replace(large, sweep=False)))
+    assert ([*race.along], len(race.between)) == ([], 1)
+
+
 def test_the_best_of_many_is_corrected_for_where_no_rows_were_kept():
     (said_front, against, doubt) = say(
         placed(
@@ -172,6 +266,8 @@ def test_a_finished_run_of_the_store(tmp_path):
     store = RunStore(tmp_path)
     (run,) = store.create([RunSettings(method="cdvft", **RACE)], None)
     assert from_run(run) is None
+    assert from_run(replace(run, state="finished")) is None, "without a score"
+    assert from_run(replace(run, metric=0.5, metric_name="accuracy")) is None, "before it finished"
     store.set_state(run.id, "preparing")
     store.append(run.id, Started(2, 13_824, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
     store.append(run.id, Done("finished", 2, 1.5, "accuracy", 0.75, 0.6, 64.0, 1000, 2_000_000, tmp_path))
@@ -184,3 +280,12 @@ def test_a_finished_run_of_the_store(tmp_path):
         "CPU, 2 threads",
     )
     assert found.amounts == {"parameters": 13_824, "seconds": 1.5, "memory": 2_000_000}
+    kept = store.get(run.id)
+    for name in ("id", "group_id", "name", "created", "settings", "metric_name", "sweep", "family"):
+        assert getattr(found, name) == getattr(kept, name), name
+    assert not found.recorded
+    (same,) = with_answers([replace(found, metric_name="matthews")], store)
+    assert same.answers is None
+    predictions.write(store.folder(run.id), np.arange(4), np.array([0, 1, 0, 1]), np.eye(2)[[0, 1, 1, 1]])
+    (same,) = with_answers([replace(found, metric_name="matthews")], store)
+    assert same.answers.score == pytest.approx(1 / sqrt(3)), "for the metric of the run"

@@ -1,0 +1,132 @@
+"""A race judged: which runs are compared with which, from whose side, and how verdicts are shipped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cdvft_app.judging import recorded_races, words
+from cdvft_app.judging.families import judged
+from cdvft_app.judging.outcomes import from_recorded_race
+from cdvft_app.judging.race import judged_outcomes
+from cdvft_app.judging.recorded_races import race_verdicts, written
+from cdvft_app.judging.sweep_results import SweepRun
+from cdvft_app.judging.verdict import Verdict
+from cdvft_app.settings import RunSettings
+
+SETTINGS = {"model": "vit", "dataset": "mnist", "batch_size": 32}
+METHODS = ("cdvft", "lora", "fourierft")
+WRONG = {"cdvft": 10, "lora": 20, "fourierft": 30}
+
+
+def row(method, **changed):
+    """A run of 100 rows as the page polls it, and as the recorded race keeps it."""
+    return {
+        "id": f"id of {method}", "group": "g", "name": "A race", "created": 12.5,
+        "settings": {**SETTINGS, "method": method}, "metric_name": "accuracy",
+        "metric": 1 - WRONG[method] / 100, "evaluation_examples": 100, "step": 64, "device": "CPU, 2 threads",
+        "trainable_parameters": 13_824, "seconds": 3.5, "peak_memory_bytes": 2_000_000,
+        "rows": 100, "wrong": list(range(WRONG[method])), **changed,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def race():
+    return judged_outcomes([from_recorded_race(row(method)) for method in METHODS])
+
+
+def test_a_recorded_run_keeps_all_of_its_row():
+    found = from_recorded_race(row("lora"))
+    assert (found.id, found.group_id, found.name, found.created) == ("id of lora", "g", "A race", 12.5)
+    assert (found.metric_name, found.metric, found.evaluation_examples) == ("accuracy", 0.8, 100)
+    assert (found.settings, found.steps) == (RunSettings(**SETTINGS, method="lora"), 64)
+    assert (found.device, found.recorded) == ("CPU, 2 threads", True)
+    assert found.amounts == {"parameters": 13_824, "seconds": 3.5, "memory": 2_000_000}
+    assert (found.answers.score, found.answers.terms[:20].sum()) == (0.8, 0)
+    older = row("lora")
+    del older["wrong"], older["peak_memory_bytes"]
+    assert (from_recorded_race(older).answers, from_recorded_race(older).amounts["memory"]) == (None, None)
+
+
+def test_two_runs_of_a_race_are_compared_from_the_firsts_side(race):
+    one = race.between("id of cdvft", "id of lora")
+    assert (one.word, one.size, one.alone) == ("ahead", pytest.approx(0.1), (10, 0))
+    assert race.between("id of lora", "id of cdvft") == one.turned
+    assert race.between("id of fourierft", "id of lora").alone == (0, 10)
+    assert race.between("id of lora", "id of lora") is None
+    assert race.between("id of lora", "no such run") is None
+    assert race.between("no such run", "nor such") is None
+
+
+def test_a_run_is_told_of_from_its_own_side(race):
+    about = race.about("id of lora")
+    assert [(one.second.split(" ")[0], one.word) for one in about] == [
+        ("CDVFT", "behind"),
+        ("FourierFT", "ahead"),
+    ]
+    assert race.about("no such run") == []
+    assert [(one.first, one.alone) for one in race.family.against("lora")] == [
+        (one.first, one.alone) for one in about
+    ]
+    assert race.sentences == words.sentences(race.family.against("cdvft"))
+
+
+def test_a_race_without_cdvft_tells_of_all_pairs():
+    race = judged_outcomes([from_recorded_race(row(method)) for method in ("fourierft", "lora")])
+    (said, _) = race.sentences
+    assert said.startswith("LoRA r\u00a0=\u00a08 is ahead of FourierFT")
+
+
+def test_what_cannot_be_compared_is_no_race():
+    one, other = (from_recorded_race(row(method)) for method in ("cdvft", "lora"))
+    assert judged_outcomes([]) is None
+    assert judged_outcomes([one]) is None
+    assert judged_outcomes([one, replace(other, metric_name="matthews")]) is None
+
+
+def runs(**metrics):
+    return [
+        SweepRun(
+            RunSettings(**SETTINGS, recipe="mnist", method="cdvft", m=int(m[1:])), state, metric, 9, rows=4000
+        )
+        for m, (state, metric) in metrics.items()
+    ]
+
+
+def labelled(run):
+    return f"m{run.settings.method.m}"
+
+
+def test_the_settings_of_one_method_meet_each_other_up_to_four():
+    finished = {f"m{m}": ("finished", 0.5 + m / 100) for m in range(2, 7)}
+    five = judged(runs(**finished), "accuracy", labelled)
+    del finished["m6"]
+    four = judged(runs(**finished), "accuracy", labelled)
+    assert ([*five.between], len(four.between)) == ([], 6)
+    assert four.between["m2", "m5"].word == "behind"
+    assert (next(one.word for one in four.against("m5")), four.along) == ("ahead", {})
+
+
+def test_a_dimension_wants_two_ends_that_finished():
+    """Of m = 2 and a failed m = 3 nothing can be said; with m = 4 the two that are left are the ends."""
+    ended = {"m2": ("finished", 0.7), "m3": ("failed", None)}
+    assert judged(runs(**ended), "accuracy", labelled, sweep=True).along == {}
+    found = judged(runs(**ended, m4=("finished", 0.9)), "accuracy", labelled, sweep=True)
+    (verdict,) = found.along.values()
+    assert ([*found.along], verdict.first) == ([("cdvft", "m")], "CDVFT with m\u00a0=\u00a04")
+    assert [*found.between] == [("m2", "m4")]
+
+
+def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):
+    """Whose pairs of numbers are tuples again, so that they compare and turn as the judge's own."""
+    verdict = Verdict(
+        first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
+        high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 2), paired=True, family=2, alone=(80, 50),
+    )  # fmt: skip
+    kept = {("cdvft", "lora"): verdict, ("lora", "cdvft"): replace(verdict.turned, alone=None)}
+    monkeypatch.setattr(recorded_races, "FILE", tmp_path / "verdicts.json")
+    recorded_races.FILE.write_text(json.dumps({"made": written(kept)}), encoding="utf-8")
+    assert race_verdicts.__wrapped__("made") == kept
+    assert race_verdicts.__wrapped__("another") == {}
