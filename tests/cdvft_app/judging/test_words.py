@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from cdvft_app.judging.verdict import Verdict
-from cdvft_app.judging.words import NOUNS, counted, sentence, sentences
+from cdvft_app.judging.words import NOUNS, basis, counted, payload, sentence, sentences, settled_by
 
 VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
@@ -67,6 +67,19 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
             "About 3,100 more rows would settle it.",
         ),
         (
+            {"word": "not shown", "size": 0.0, "low": -0.03, "high": 0.05},
+            "Not shown: CDVFT has 0.0 points more than LoRA (−3.0 to 5.0).",
+        ),
+        ({"low": 0.0}, "CDVFT is ahead of LoRA by 3.0 points (0.0 to 5.0)."),
+        (
+            {"word": "behind", "size": -0.03, "low": -0.05, "high": 0.0},
+            "CDVFT is behind LoRA by 3.0 points (0.0 to 5.0).",
+        ),
+        (
+            {"word": "as good", "size": 0.0, "low": 0.0, "high": 0.0},
+            "CDVFT is as good as LoRA within 1 point (0.0 to 0.0).",
+        ),
+        (
             {"word": "not shown", "low": None, "high": None, "p": None},
             "Not shown: CDVFT has 3.0 points more than LoRA, and how sure that is cannot be told.",
         ),
@@ -93,3 +106,38 @@ def test_what_stands_behind_verdicts_is_said_once():
     assert "with 98.3\u00a0% confidence, 3 pairs judged together." in family
     many = sentence(replace(VERDICT, family=180, confidence=1 - 0.05 / 180))
     assert "with 99.972\u00a0% confidence" in many, "never rounded to certainty"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((None, None), ""),
+        ((1, None), "About 1 more row would settle it."),
+        ((None, 3), "About 3 more seeds of each would settle it."),
+        (
+            (1200, 1),
+            "About 1,200 more rows would settle it for these runs, 1 more seed of each for the methods.",
+        ),
+    ],
+)
+def test_what_would_settle_it(more, said):
+    assert settled_by(replace(VERDICT, more_rows=more[0], more_seeds=more[1])) == said
+
+
+def test_what_is_unknown_has_nothing_behind_it():
+    """No interval, so no word on its confidence or on rows; a family of two is one, a pair alone is not."""
+    assert len(basis(replace(VERDICT, low=None, high=None, p=None, rows=None))) == 1
+    assert "2 pairs judged together" in sentence(replace(VERDICT, family=2))
+    assert "judged together" not in sentence(VERDICT)
+    assert "over 0 rows" in sentence(replace(VERDICT, rows=0))
+
+
+def test_the_page_gets_a_verdict_with_its_sentences():
+    told, unpaired = payload([replace(VERDICT, more_seeds=4), replace(VERDICT, alone=None)])
+    assert (told["alone"], told["seeds"], unpaired["alone"]) == ([80, 50], [1, 1], None)
+    assert (told["result"], told["settled_by"]) == (
+        "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
+        "About 4 more seeds of each would settle it.",
+    )
+    assert told["basis"].startswith("These are 2 runs, not the methods")
+    assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)

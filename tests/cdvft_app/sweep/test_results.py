@@ -5,9 +5,22 @@ from dataclasses import replace
 
 import pytest
 
-from cdvft_app.judging.sweep_results import SweepRun, best, line, over_seeds, settings_of, table, varied
+from cdvft_app import catalog
+from cdvft_app.judging.sweep_labels import value_label
+from cdvft_app.judging.sweep_results import (
+    SweepRun,
+    best,
+    complete_seeds,
+    line,
+    over_seeds,
+    rate_multiple,
+    setting_key,
+    settings_of,
+    table,
+    varied,
+)
 from cdvft_app.judging.sweep_sentences import answer, family_of, sentences
-from cdvft_app.settings import RaceRequest
+from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
 from cdvft_app.sweep.payload import payload
 
@@ -42,6 +55,33 @@ def test_a_setting_is_its_seeds():
     assert (first.spread.mean, first.spread.low, first.spread.high) == pytest.approx((0.705, 0.7, 0.71))
     assert (first.parameters, first.seconds, first.failed) == (2000, 2.5, 0)
     assert varied(settings) == {"m": [2, 3], "block_size": [48, 384], "learning_rates": [0.3, 1, 3]}
+    assert varied(settings[:6]) == {"block_size": [48, 384], "learning_rates": [0.3, 1, 3]}
+
+
+def test_a_layers_own_block_size_stands_last():
+    """None is no number to be sorted, and is called automatic."""
+    made = (RunSettings(method="cdvft", recipe="mnist", block_size=size) for size in (None, 48, 384))
+    settings = settings_of([SweepRun(one, "finished", 0.5, 9) for one in made])
+    assert varied(settings) == {"block_size": [48, 384, None]}
+    assert [value for value, _ in line(settings, "block_size", "mean")] == [48, 384, None]
+    assert value_label("cdvft", "block_size", None) == "p\u00a0=\u00a0automatic"
+
+
+@pytest.mark.parametrize(("method", "apart"), [("lora", True), ("head", False)])
+def test_where_an_adapter_stands_tells_settings_apart(method, apart):
+    keys = {
+        setting_key(RunSettings(method=method, recipe="mnist", target_modules=(name,)))
+        for name in ("query", "key")
+    }
+    assert len(keys) == 1 + apart
+
+
+def test_a_rate_is_a_multiple_of_its_recipes():
+    usual = catalog.recipes()["mnist"].learning_rates["lora"]
+    own = RunSettings(method="lora", recipe="mnist")
+    assert rate_multiple(own) == 1
+    assert rate_multiple(RunSettings(method="lora", recipe="mnist", learning_rate=3 * usual)) == 3
+    assert rate_multiple(own.model_copy(update={"recipe": None})) is None
 
 
 def test_a_heatmap_is_the_mean_or_the_best_over_the_rest():
@@ -67,6 +107,14 @@ def test_means_of_an_unfinished_sweep_are_of_comparable_runs():
     assert [(m, spread.mean) for m, spread in line(settings, "m", "mean")] == [(2, 0.8), (3, 0.8)]
     whole = settings_of(outcomes(metric, **lists))
     assert [spread.mean for _, spread in line(whole, "m", "mean")] == pytest.approx([0.6, 0.6])
+    assert [spread.mean for _, spread in line(whole, "m", "best")] == pytest.approx([0.8, 0.8])
+
+
+def test_a_heatmap_is_empty_where_no_run_was_made():
+    settings = settings_of(outcomes(by_m, m=(2, 3), block_size=(48, 384)))[:3]
+    for rest in ("mean", "best"):
+        cells = [cell and cell.mean for row in table(settings, "m", "block_size", rest) for cell in row]
+        assert cells == [0.7, 0.7, 0.8, None]
 
 
 def test_what_has_not_ended_counts_nowhere():
@@ -74,6 +122,7 @@ def test_what_has_not_ended_counts_nowhere():
     settings = settings_of(outcomes(by_m, ended=0, m=(2, 3)))
     assert [one.spread for one in settings] == [None, None]
     assert line(settings, "m", "mean") == [(2, None), (3, None)] and best(settings) is None
+    assert line(settings, "m", "best") == [(2, None), (3, None)]
     assert sentences(settings, family_of([], "accuracy")) == []
 
 
@@ -151,9 +200,34 @@ def test_failed_runs_are_named():
     assert "because a run failed: CDVFT m = 2, learning rate × 3." in said
 
 
+@pytest.mark.parametrize(
+    ("rates", "last"),
+    [
+        ((0.3, 1, 3, 10), "3 and CDVFT m = 2, learning rate × 10."),
+        ((0.3, 1, 3, 10, 30, 100), "10 and 2 more."),
+    ],
+)
+def test_of_many_failed_settings_four_are_named(rates, last):
+    assert say(lambda one: None, learning_rates=rates).endswith(f"learning rate × {last}")
+
+
+def test_where_cdvft_took_no_part_all_pairs_are_told():
+    said = say(by_m, methods=("lora", "fourierft"))
+    assert "Not shown: LoRA r = 8, learning rate × 1 has 0.0 points more than FourierFT" in said
+
+
+def test_a_family_is_as_large_as_it_was_when_it_was_asked_for():
+    (verdict,) = family_of(outcomes(by_m, m=(2, 3)), "accuracy", 9).along.values()
+    assert verdict.family == 9
+
+
 def test_only_whole_seeds_are_judged():
     """The second seed has only the first setting so far, a lucky one."""
     lists = {"m": (2, 3), "seeds": (0, 1)}
     runs = outcomes(lambda one: 0.5 + 0.4 * one.seed, ended=3, **lists)
     (verdict,) = family_of(runs, "accuracy").along.values()
     assert (verdict.size, verdict.seeds) == (0, (1, 1))
+    kept = complete_seeds(settings_of(runs))
+    assert [[run.settings.seed for run in one.runs] for one in kept] == [[0], [0]]
+    begun = settings_of(outcomes(by_m, ended=1, **lists))
+    assert complete_seeds(begun) == begun, "with no seed complete, all that there is"
