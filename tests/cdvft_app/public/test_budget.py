@@ -110,6 +110,20 @@ def test_a_race_must_fit_beside_what_waits(store, clock):
     assert len(store.history()) == 3
 
 
+def test_all_that_is_left_can_be_asked_for_and_where_all_waits_no_smaller_run_helps(store, clock):
+    queue = JobQueue(store)
+    queue.budget = budget = Budget(store, clock)
+    assert (budget.left("ada"), budget.left(None)) == (600, None)
+    queue.submit([RUN], "t", forecasts=[forecast(200)], visitor="ada")
+    budget.require("ada", 400)
+    with pytest.raises(OverBudget, match="Lower the epochs"):
+        budget.require("ada", 401)
+    queue.submit([RUN], "t", forecasts=[forecast(400)], visitor="ada")
+    with pytest.raises(OverBudget) as refused:
+        budget.require("ada", 10)
+    assert "Lower the epochs" not in str(refused.value)
+
+
 def test_nothing_more_is_begun_when_all_is_taken(store, clock):
     queue = JobQueue(store)
     queue.budget = Budget(store, clock)
