@@ -16,7 +16,7 @@ import numpy as np
 
 from cdvft_app.catalog.entries import SHARES
 from cdvft_app.judging.row_scores import Numbers, RowScores, metric
-from cdvft_app.judging.two_level import Mean, of_difference
+from cdvft_app.judging.two_level import Mean, of_difference, of_mean
 from cdvft_app.judging.verdict import METHODS_FROM
 
 Value = TypeVar("Value")
@@ -57,15 +57,17 @@ def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Eviden
 
 def over_seeds(first: Seeds[RowScores], second: Seeds[RowScores]) -> Mean:
     """Two methods, a run or several for each seed, all of the same rows."""
-    sides = [
-        np.stack([np.mean([run.pseudo_values for run in runs], 0) for runs in side.values()])
-        for side in (first, second)
-    ]
+    sides = [_pseudo_values(side) for side in (first, second)]
     one, other = (
         float(np.mean([np.mean([run.score for run in runs]) for runs in side.values()]))
         for side in (first, second)
     )
     return replace(of_difference(sides[0], sides[1], first.keys() == second.keys()), size=one - other)
+
+
+def _pseudo_values(side: Seeds[RowScores]) -> Numbers:
+    """(S, N) of each seed the mean of its runs."""
+    return np.stack([np.mean([run.pseudo_values for run in runs], 0) for runs in side.values()])
 
 
 def mcnemar(rows: int, first_alone: int, second_alone: int) -> Evidence:
@@ -156,21 +158,17 @@ def standard_error(metric_name: str, score: float, rows: int | None) -> float | 
 
 
 def of_score(
-    metric_name: str, rows: int | None, scores: Seeds[float], answers: Seeds[RowScores] | None
+    metric_name: str, rows: int, scores: Seeds[float], answers: Seeds[RowScores] | None
 ) -> Mean | None:
     """One side's score with its error, over seeds from five on; None where that is not known."""
     values = np.array([np.mean(own) for own in scores.values()])
     if answers is not None:
-        nothing = {
-            seed: [replace(one, terms=0 * one.terms) for one in own[:1]] for seed, own in answers.items()
-        }
-        found = over_seeds(answers, nothing)
+        found = of_mean(_pseudo_values(answers))
     else:
         error = standard_error(metric_name, float(values.mean()), rows)
-        if error is None or rows is None:
+        if error is None:
             return None
-        found = of_difference(values[:, None], 0 * values[:, None], paired=True)
-        found = replace(found, of_rows=error**2, freedom_of_rows=rows - 1)
+        found = replace(of_mean(values[:, None]), of_rows=error**2, freedom_of_rows=rows - 1)
     found = replace(found, size=float(values.mean()))
     return found if len(values) >= METHODS_FROM else replace(found, of_seeds=0.0, rest=0.0)
 

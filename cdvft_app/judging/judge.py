@@ -104,7 +104,7 @@ def band(one: Contestant, metric_name: str) -> tuple[float, float] | None:
     Over seeds and rows from five seeds on, else over rows; None where its error is not known.
     """
     answers = _common([one])
-    rows = min(run.rows or 0 for run in one.runs) or None
+    rows = min(run.rows or 0 for run in one.runs)
     found = of_score(
         metric_name,
         rows,

@@ -26,6 +26,7 @@ from cdvft_app.store.predictions import Predictions
 
 Kind = Literal["mean", "matthews", "pearson"]
 Numbers = NDArray[np.float64]
+_LEAST_SPREAD = 1e-24
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +95,7 @@ def _pearson(sums: Numbers, count: Numbers) -> Numbers:
 
 def _divided(above: Numbers, spread: Numbers) -> Numbers:
     """above / √spread; 0 where a side is the same in every row, which rounding leaves near 0."""
-    below = np.sqrt(np.maximum(spread, 0))
-    return np.divide(above, below, out=np.zeros_like(below), where=below > 1e-12)
+    return np.where(spread > _LEAST_SPREAD, above / np.sqrt(np.maximum(spread, _LEAST_SPREAD)), 0.0)
 
 
 _METRICS: dict[Kind, Callable[[Numbers, Numbers], Numbers]] = {

@@ -90,22 +90,33 @@ class Mean:
         )
 
 
+def of_mean(values: Values) -> Mean:
+    """Of one side (S, N): S seeds over the same N rows."""
+    seeds, rows = values.shape
+    return Mean(
+        float(values.mean()),
+        of_rows=_variance(values.mean(0)),
+        freedom_of_rows=rows - 1,
+        of_seeds=_variance(values.mean(1)),
+        rest=_rest(values),
+        seeds=seeds,
+        freedom_of_seeds=seeds - 1,
+    )
+
+
 def of_difference(first: Values, second: Values, paired: bool) -> Mean:
     """Of two sides (S, N) of the same rows; `paired`: seed by seed, else Welch's sum of both variances."""
-    size = float(first.mean() - second.mean())
-    rows = _variance(first.mean(0) - second.mean(0))
-    sides = [first - second] if paired else [first, second]
-    parts = [(_variance(side.mean(1)), len(side) - 1) for side in sides]
-    of_seeds = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / freedom for variance, freedom in parts if variance)
-    return Mean(
-        size,
-        of_rows=rows,
-        freedom_of_rows=first.shape[1] - 1,
+    sides = [of_mean(first - second)] if paired else [of_mean(first), of_mean(second)]
+    of_seeds = sum(side.of_seeds for side in sides)
+    below = sum(side.of_seeds**2 / side.freedom_of_seeds for side in sides if side.of_seeds)
+    return replace(
+        sides[0],
+        size=float(first.mean() - second.mean()),
+        of_rows=_variance(first.mean(0) - second.mean(0)),
         of_seeds=of_seeds,
-        rest=sum(map(_rest, sides)),
-        seeds=min(len(first), len(second)),
-        freedom_of_seeds=of_seeds**2 / below if below else sum(freedom for _, freedom in parts),
+        rest=sum(side.rest for side in sides),
+        seeds=min(side.seeds for side in sides),
+        freedom_of_seeds=of_seeds**2 / below if below else 0.0,
     )
 
 

@@ -57,6 +57,10 @@ def test_classes_that_some_rows_lack_count_for_nothing():
     assert found.at(some).score == pytest.approx(matthews_corrcoef(labels[:5], answers[:5]))
     one_class = of_predictions(Predictions(ROWS[:3], np.ones(3, int), np.eye(2)[[1, 1, 0]]), "matthews")
     assert one_class.score == 0
+    labels = np.array([0, 1, 3, 3])
+    beyond = of_predictions(Predictions(ROWS[:4], labels, np.eye(2)[[0, 1, 1, 0]]), "matthews")
+    assert beyond.terms.shape == (4, 4 + 4 + 1), "a label that cannot be answered is a class, too"
+    assert beyond.score == pytest.approx(matthews_corrcoef(labels, [0, 1, 1, 0]))
     none = of_predictions(Predictions(ROWS[:0], np.zeros(0, int), np.zeros((0, 2))), "matthews")
     assert none.terms.shape == (0, 5)
 

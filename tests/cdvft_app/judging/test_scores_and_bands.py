@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from math import sqrt
 
+import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import sem, t
 
 from cdvft_app.judging.judge import Contestant, Run, band
-from cdvft_app.judging.row_scores import of_scores
+from cdvft_app.judging.row_scores import of_predictions, of_scores
 from cdvft_app.judging.score_text import metric_title, number, score
+from cdvft_app.store.predictions import Predictions
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,21 @@ def test_the_band_of_answers_is_that_of_their_rows():
     expected = t(999).ppf(0.975) * sqrt(0.8 * 0.2 / 999)
     assert (low + high) / 2 == pytest.approx(0.8)
     assert (high - low) / 2 == pytest.approx(expected, rel=0.01)
+
+
+def test_a_metric_without_a_formula_has_a_band_by_its_rows():
+    answers = of_scores([0.2, 0.5, 0.9, 0.4])
+    found = band(contestant(0.5, rows=4, answers=answers), "rouge")
+    assert found == pytest.approx(t.interval(0.95, 3, 0.5, sem(answers.terms[:, 0])))
+
+
+def test_the_band_of_a_correlation_lies_around_it():
+    """Not around the jackknife's, which is freed of bias."""
+    labels, given = np.array([0, 1, 1, 1, 1, 0, 1, 1]), np.array([0, 1, 1, 1, 0, 0, 1, 1])
+    answers = of_predictions(Predictions(np.arange(8), labels, np.eye(2)[given]), "matthews")
+    assert answers.pseudo_values.mean() > answers.score + 0.01
+    low, high = band(contestant(answers.score, rows=8, answers=answers), "matthews")
+    assert (low + high) / 2 == pytest.approx(answers.score)
 
 
 def test_the_band_of_a_correlation_and_of_what_has_no_formula():
