@@ -129,6 +129,8 @@ def test_correlations_of_one_run_against_two_are_by_the_jackknife():
     runs = [classified(np.where(np.arange(30) % k == 0, 1 - labels, labels), labels) for k in (3, 5, 7)]
     found, over = over_rows(runs[:1], runs[1:]), over_seeds({0: runs[:1]}, {0: runs[1:]})
     assert told(found) == told(over)
+    scores = [run.score for run in runs]
+    assert found.size == pytest.approx(scores[0] - (scores[1] + scores[2]) / 2), "not the jackknife's"
 
 
 def test_mcnemars_interval_where_the_runs_never_differ():

@@ -151,6 +151,8 @@ def test_standard_errors():
     assert standard_error("accuracy", 0.8, 1024) == pytest.approx(0.0125, rel=0.01)
     assert standard_error("accuracy", 1.0, 20) > 0.05, "twenty of twenty are not certain"
     assert standard_error("matthews", 0.5, 101) == pytest.approx(0.075)
+    assert standard_error("accuracy", 0.5, 2) == pytest.approx(sqrt(0.25 / 6))
+    assert standard_error("accuracy", 0.5, 1) is None
     assert standard_error("accuracy", 0.8, None) is None
     assert standard_error("chrf", 0.8, 1024) is None
 
