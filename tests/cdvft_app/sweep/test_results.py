@@ -178,6 +178,14 @@ def test_where_cdvft_loses_is_said():
     )
 
 
+def test_of_several_methods_those_pairs_are_told_in_which_cdvft_is():
+    runs = [replace(run, rows=100) for run in outcomes(by_m, methods=("cdvft", "lora", "fourierft"))]
+    family = family_of(runs, "accuracy")
+    said = sentences(settings_of(runs), family)
+    assert len(family.between) == 3
+    assert len(said) == 3 and all("CDVFT" in one for one in said[:2])
+
+
 def test_five_seeds_speak_of_methods_and_their_spread_counts():
     def metric(one):
         return {"cdvft": 0.7, "lora": 0.73}[one.method.key] + 0.03 * (one.seed % 2) * (
