@@ -94,7 +94,7 @@ def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str], Pair]:
                 for value, ones in values.items()
                 if ones
             )
-            if len(ends) > 1:
+            if ends:  # else no seed and no other value is common to all of the dimension's
                 found[method, dimension] = Pair(ends, ends, lowest=True)
     return found
 

@@ -47,7 +47,7 @@ def _front(placed: Sequence[Point], axis: Axis) -> str:
     members = front(placed, axis.key)
     what = METRICS.get(members[0].outcomes[0].metric_name, "score")
     few = len(members) <= _MOST_NAMED
-    texts = [_text(member, axis) for member in (members if few else (members[0], members[-1]))]
+    texts = [_text(member, axis) for member in members]
     key = "front of one" if len(members) == 1 else "front" if few else "long front"
     return words.SENTENCES[key].format(
         what=what,

@@ -12,7 +12,7 @@ from scipy import stats
 from cdvft_app.judging import evidence
 from cdvft_app.judging.evidence import mcnemar, of_score, over_rows, over_seeds, unpaired
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
-from cdvft_app.judging.two_level import MOST_SEEDS, Mean, of_difference
+from cdvft_app.judging.two_level import MOST_SEEDS, Mean, of_difference, of_mean
 from cdvft_app.store.predictions import Predictions
 
 FEW = 199  # rows drawn again so often, here
@@ -190,6 +190,7 @@ def test_welch_over_rows_and_seeds_at_once():
     known = stats.ttest_ind(first.mean(1), second[:2].mean(1), equal_var=False)
     assert (found.size, found.seeds) == (pytest.approx(first.mean() - second[:2].mean()), 2)
     assert (sqrt(found.of_seeds), found.freedom_of_seeds) == pytest.approx((known._standard_error, known.df))
+    assert found.rest == pytest.approx(of_mean(first).rest + of_mean(second[:2]).rest)
     by_row = first.mean(0) - second[:2].mean(0)
     assert (found.of_rows, found.freedom_of_rows) == (pytest.approx(stats.sem(by_row) ** 2), 6)
 

@@ -119,6 +119,13 @@ def test_a_dimension_wants_two_ends_that_finished():
     assert [*found.between] == [("m2", "m4")]
 
 
+def test_the_ends_of_a_dimension_need_a_seed_in_common():
+    low, high = runs(m2=("finished", 0.7), m3=("finished", 0.9))
+    other = replace(high, settings=high.settings.model_copy(update={"seed": 1}))
+    assert [*judged([low, high], "accuracy", labelled, sweep=True).along] == [("cdvft", "m")]
+    assert judged([low, other], "accuracy", labelled, sweep=True).along == {}
+
+
 def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):
     """Whose pairs of numbers are tuples again, so that they compare and turn as the judge's own."""
     verdict = Verdict(
