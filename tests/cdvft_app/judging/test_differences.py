@@ -191,6 +191,7 @@ def test_welch_over_rows_and_seeds_at_once():
     assert (found.size, found.seeds) == (pytest.approx(first.mean() - second[:2].mean()), 2)
     assert (sqrt(found.of_seeds), found.freedom_of_seeds) == pytest.approx((known._standard_error, known.df))
     assert found.rest == pytest.approx(of_mean(first).rest + of_mean(second[:2]).rest)
+    assert of_mean(first).size == pytest.approx(first.mean())
     by_row = first.mean(0) - second[:2].mean(0)
     assert (found.of_rows, found.freedom_of_rows) == (pytest.approx(stats.sem(by_row) ** 2), 6)
 
