@@ -130,13 +130,3 @@ def cd_product(diagonals: Sequence[Tensor], circulants: Sequence[Tensor]) -> Ten
         product = after[:, None] * product
     assert product is not None
     return product
-
-
-def cd_norm(factors: Factors) -> Tensor:
-    """Frobenius norm of alpha dW: a scalar. For m = 2 dW is not formed: |dW|^2 = a_3^2 . circ(c^2) a_1^2."""
-    diagonals, circulants, alpha = factors
-    if len(circulants) > 1:
-        return abs(alpha) * torch.linalg.matrix_norm(cd_product(diagonals, circulants))
-    (first, last), (c,) = diagonals, circulants
-    rows = block_circulant_matmul(first.square(), c.square(), last.numel())
-    return abs(alpha) * (last.square() @ rows).clamp(min=0).sqrt()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cdvft.circulant import Factors, cd_norm
+from cdvft.circulant import Factors, block_circulant_matmul, cd_product
 
 LEAST = 2
 """|dW| / |W| in units of eps from which on the update is merged."""
@@ -108,4 +108,14 @@ def _change(before: tuple[int, ...], now: tuple[int, ...]) -> tuple[int, ...]:
 @torch.no_grad()
 def _ratio(weight: Tensor, factors: Factors) -> float:
     """|alpha dW| / |W|, waiting for the device; infinite for a weight of zeros."""
-    return float(cd_norm(factors) / torch.linalg.vector_norm(weight, dtype=torch.float32))
+    return float(_norm(factors) / torch.linalg.vector_norm(weight, dtype=torch.float32))
+
+
+def _norm(factors: Factors) -> Tensor:
+    """|alpha dW|, a scalar. For m = 2 dW is not formed: |dW|^2 = a_3^2 . circ(c^2) a_1^2."""
+    diagonals, circulants, alpha = factors
+    if len(circulants) > 1:
+        return abs(alpha) * torch.linalg.matrix_norm(cd_product(diagonals, circulants))
+    (first, last), (c,) = diagonals, circulants
+    rows = block_circulant_matmul(first.square(), c.square(), last.numel())
+    return abs(alpha) * (last.square() @ rows).clamp(min=0).sqrt()
