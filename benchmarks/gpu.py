@@ -7,7 +7,7 @@ layer by every engine and way, whole training steps, decoding. Memory, launches 
 operators by a dispatch mode follow, and real races on the embedded recipes (clocks and power stand beside
 each part). CDVFT is timed by every engine and way, and as the rule chooses, which knows estimates alone.
 Writes benchmarks/results/gpu_<device>.json and .md, and of the layers assets/gpu.json, which the page shows
-on Compare, "One layer on a GPU".
+on Compare, "Roofline".
 
 `--device cpu` is the dry run: every part once on its smallest case, so that the day a GPU is at hand
 nothing but the clock is missing. Its numbers mean nothing, and it writes nothing unless `--to` names a

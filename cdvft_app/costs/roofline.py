@@ -57,8 +57,8 @@ def roofline(request: CostRequest) -> Roofline:
 
 
 _RATES = (
-    "At least: on {}, if {} a second and {:.0f} TFLOP/s by its data sheet were all that took time. Each byte "
-    "counts once, a launch not at all."
+    "At least: on {}, if {} a second and {:.0f}\u00a0TFLOP/s by its data sheet were all that took time. "
+    "Each byte counts once, a launch not at all."
 )
 
 

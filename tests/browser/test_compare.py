@@ -118,7 +118,7 @@ def test_a_layer_by_engine_has_bars_and_limits_once_a_gpu_was_measured(
 ) -> None:
     monkeypatch.setattr(roofline, "FILE", tmp_path / "gpu.json")
     page = compare(visit)
-    page.locator("#costs summary", has_text="One layer on a GPU").click()
+    page.locator("#costs summary", has_text="Roofline").click()
     layer, said = page.locator("#costs .engines-layer"), page.locator("#costs .engines-said")
     expect(layer).to_have_text("768 → 768, 2,048 tokens, bfloat16", timeout=WAIT)
     expect(said).to_contain_text("Nothing is measured: no GPU has run these kernels yet.")

@@ -35,7 +35,7 @@ export function mount({ element, props, server, watch }) {
     const { shown } = current();
     if (barsFold.open && shown) bars.show(shown);
   });
-  const enginesFold = fold("One layer on a GPU", engines.node);
+  const enginesFold = fold("Roofline", engines.node);
   enginesFold.addEventListener("toggle", () => {
     const { shown } = current();
     if (enginesFold.open && shown) engines.show(shown.request);

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, CDVFTLinear
 from cdvft.kernels import cd_linear_reference, decoding, native
-from cdvft.kernels import linear as general
+from cdvft.kernels.passes import Adapted
 
 needs_kernel = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 
@@ -134,7 +134,7 @@ def test_no_gradients_asked_none_recorded(monkeypatch: pytest.MonkeyPatch) -> No
     def entered(*_: object) -> Tensor:
         raise AssertionError("entered autograd")
 
-    monkeypatch.setattr(general._Adapted, "apply", entered)
+    monkeypatch.setattr(Adapted, "apply", entered)
     adapted, x = layer(), torch.randn(40, 48)
     adapted.requires_grad_(False)
     torch.testing.assert_close(adapted(x), truth(adapted, x), rtol=1e-5, atol=1e-5)

@@ -59,7 +59,7 @@ def test_without_a_record_the_times_are_missing_and_the_reason_is_said(asked) ->
 
 def test_the_limit_is_the_chosen_devices(asked) -> None:
     slow, fast = asked(device="l4"), asked(device="h100")
-    assert "L4 (24 GB)" in slow["rates"] and "121 TFLOP/s" in slow["rates"]
+    assert "L4 (24 GB)" in slow["rates"] and "121\xa0TFLOP/s" in slow["rates"]
     for a, b in zip(slow["engines"], fast["engines"], strict=True):
         assert a["least"] > b["least"]
         assert a["texts"][1:3] == b["texts"][1:3]
