@@ -71,13 +71,16 @@ export function mount({ element }) {
     );
   }
 
+  let arrive = () => {};
+  for (const act of ["pointerdown", "keydown"]) element.addEventListener(act, () => arrive(), true); // not undone by it
   /**
    * Move to other vectors.
    * @param {Partial<Vectors>} to
    */
   const go = (to) => {
+    arrive();
     const from = { a1: vectors.a1.slice(), c: vectors.c.slice(), a3: vectors.a3.slice() };
-    tween((part) => {
+    arrive = tween((part) => {
       for (const name of ORDER) {
         const goal = to[name];
         if (goal)

@@ -5,19 +5,32 @@ export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)")
 const SECONDS = 0.5;
 
 /**
- * Call `draw` with 0 to 1, eased, once a frame; the last call has 1 exactly.
+ * Call `draw` with 0 to 1, eased, once a frame; the last call has 1 exactly. Returns what takes the end at once.
  * @param {(part: number) => void} draw
  */
 export function tween(draw) {
+  let over = false;
+  const end = () => {
+    if (!over) {
+      over = true;
+      draw(1);
+    }
+  };
   if (prefersStill()) {
-    draw(1);
-    return;
+    end();
+    return end;
   }
   const start = performance.now();
   const step = (/** @type {number} */ now) => {
     const part = Math.min(1, Math.max(0, (now - start) / (1000 * SECONDS)));
+    if (over) return;
+    if (part === 1) {
+      end();
+      return;
+    }
     draw(part * part * (3 - 2 * part));
-    if (part < 1) requestAnimationFrame(step);
+    requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
+  return end;
 }
