@@ -94,7 +94,7 @@ def _split(looked: Inspection) -> str:
     if data is None:
         return ""
     of_each = " of each class" if data.labels else ""
-    held = f"held out, {100 * data.held_out:g} %{of_each} by seed {data.split_seed}"
+    held = f"held out, {100 * data.held_out:g}\u00a0%{of_each} by seed {data.split_seed}"
     held = held if is_held_out(looked) else "as given"
     floor = ""
     if looked.majority:
