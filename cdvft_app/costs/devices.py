@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,3 +58,9 @@ def device(key: str, here_bytes: int | None = None) -> Device:
     if key == HERE:
         return Device(HERE, "this machine", here_bytes)
     return next(gpu for gpu in GPUS if gpu.key == key)
+
+
+def named(name: str) -> Device | None:
+    """The GPU that a driver calls so, of several by the memory in the name; None: none that is known."""
+    found = [gpu for gpu in GPUS if re.search(rf"\b{gpu.title.partition(' (')[0]}\b", name)]
+    return max(found, key=lambda gpu: f"{(gpu.bytes or 0) // 10**9}GB" in name, default=None)

@@ -12,7 +12,7 @@ from cdvft.cost import Shape
 from cdvft.cost.roofline import Work, frozen, fused, merged
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
-from cdvft_app.costs.devices import GPUS, HERE, Device, device
+from cdvft_app.costs.devices import GPUS, HERE, Device, device, named
 from cdvft_app.costs.quantities import amount
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
@@ -36,9 +36,11 @@ def roofline(request: CostRequest) -> Roofline:
     shapes = model_shapes(request.model, request.image_size)
     layer = max(shapes.select(request.targets or shapes.default_targets), key=lambda s: s.weights * s.count)
     tokens = row["batch"] if layer.pooled else row["batch"] * row["sequence"]
-    on = GPUS[-1] if request.device == HERE else device(request.device)
     record = _record()
-    seconds = _measured(record, layer, tokens) if record else None
+    recorded = named(record["device"]) if record else None
+    on = (recorded or GPUS[-1]) if request.device == HERE else device(request.device)
+    # Times stand beside the limit of the device that took them, and beside no other.
+    seconds = _measured(record, layer, tokens) if record and on == recorded else None
     size, dtype = (layer.d_out, layer.d_in, tokens), "bfloat16" if on.bfloat16 else "float16"
     return {
         "title": f"{layer.d_in} → {layer.d_out}, {tokens:,} tokens, {dtype}",
@@ -52,7 +54,7 @@ def roofline(request: CostRequest) -> Roofline:
         "measured_on": f"Measured on: {record['device']}, {record['recorded']}."
         if record and seconds
         else "",
-        "unmeasured": "" if seconds else _why(record, layer, tokens),
+        "unmeasured": "" if seconds else _why(record, recorded, on, size),
     }
 
 
@@ -113,7 +115,12 @@ def _measured(record: Mapping[str, Any], layer: Shape, tokens: int) -> dict[str,
     return None
 
 
-def _why(record: Mapping[str, Any] | None, layer: Shape, tokens: int) -> str:
+def _why(
+    record: Mapping[str, Any] | None, recorded: Device | None, on: Device, size: tuple[int, int, int]
+) -> str:
     if record is None:
         return "Nothing is measured: no GPU has run these kernels yet. On one, make gpu records it."
-    return f"{record['device']} was measured, but not on {layer.d_in} → {layer.d_out} with {tokens:,} tokens."
+    if on != recorded:
+        return f"{record['device']} was measured, and no {on.title}."
+    d_out, d_in, tokens = size
+    return f"{record['device']} was measured, but not on {d_in} → {d_out} with {tokens:,} tokens."

@@ -125,11 +125,11 @@ def test_a_layer_by_engine_has_bars_and_limits_once_a_gpu_was_measured(
     expect(page.locator("#costs .engines li")).to_have_count(0)
     seconds = {"base": 1e-5, "cdvft, fused, transforms": 9e-5, "cdvft, fused, merged": 8e-5}
     one = {"d_in": 768, "d_out": 768, "tokens": 4096, "dtype": "torch.bfloat16", "seconds": seconds}
-    record = {"device": "A test's device", "recorded": "2026-01-01", "layers": [one]}
+    record = {"device": "NVIDIA H100 PCIe", "recorded": "2026-01-01", "layers": [one]}
     (tmp_path / "gpu.json").write_text(json.dumps(record))
     fill_in(page.locator("#cost-batch input"), "32")
     expect(layer).to_have_text("768 → 768, 4,096 tokens, bfloat16", timeout=WAIT)
-    expect(said).to_have_text("Measured on: A test's device, 2026-01-01.")
+    expect(said).to_have_text("Measured on: NVIDIA H100 PCIe, 2026-01-01.")
     bars = page.locator("#costs .engines li")
     expect(bars).to_have_count(3)
     expect(bars.nth(1)).to_contain_text("90 µs, at least 35.8 µs")

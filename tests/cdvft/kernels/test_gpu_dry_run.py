@@ -97,6 +97,11 @@ def test_the_page_gets_what_a_device_was_measured_on(monkeypatch: pytest.MonkeyP
     shown = roofline.roofline(parse_cost(asked))
     assert [engine["measured"] for engine in shown["engines"]] == [30e-6, 60e-6, 50e-6]
     assert shown["measured_on"].startswith("Measured on: NVIDIA H100, 20")
+    elsewhere = roofline.roofline(
+        parse_cost({**asked, "device": "l4"})
+    )  # whose limit is no limit of an H100's times
+    assert [engine["measured"] for engine in elsewhere["engines"]] == [None] * 3
+    assert elsewhere["unmeasured"] == "NVIDIA H100 was measured, and no L4 (24 GB)."
     other = roofline.roofline(parse_cost({**asked, "sequence": 1}))
     assert [engine["measured"] for engine in other["engines"]] == [None] * 3
     assert other["unmeasured"] == "NVIDIA H100 was measured, but not on 768 → 768 with 16 tokens."

@@ -10,6 +10,7 @@ from cdvft.blocks import Partition
 from cdvft.cost.roofline import Work, frozen, fused, merged
 from cdvft.kernels.fused.plan import plan_for
 from cdvft_app.costs import roofline
+from cdvft_app.costs.devices import named
 from cdvft_app.costs.request import parse_cost
 
 TOKENS = 8192
@@ -75,3 +76,21 @@ def test_where_the_kernel_cannot_serve_it_says_so(asked, changes: dict) -> None:
     engine = asked(**changes)["engines"][1]
     assert engine["texts"][4] == "cannot serve"
     assert engine["least"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("Tesla T4", "t4"),
+        ("NVIDIA L4", "l4"),
+        ("NVIDIA L40S", None),
+        ("NVIDIA GeForce RTX 4090", "rtx4090"),
+        ("NVIDIA A100-PCIE-40GB", "a100-40"),
+        ("NVIDIA A100 80GB PCIe", "a100-80"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("Apple MPS", None),
+    ],
+)
+def test_a_gpu_is_known_by_what_its_driver_calls_it(name: str, key: str | None) -> None:
+    found = named(name)
+    assert (found and found.key) == key
