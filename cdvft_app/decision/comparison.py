@@ -258,6 +258,6 @@ def _bars(quantity: Quantity, rows: Sequence[Row]) -> list[cost_bars.Bar]:
 def _subtitle(rows: Sequence[Row], request: CostRequest, layers: int) -> str:
     if not rows:
         return f"{layers} adapted layers"
-    step = f"{rows[0]['batch']} × {rows[0]['sequence']} tokens a step"
+    step = f"{rows[0]['batch']:,} × {rows[0]['sequence']:,} tokens a step"
     counted = "" if request.convention == "real_fft" else f" · {_CONVENTIONS[request.convention]}"
     return f"{layers} adapted layers · {step}{counted}"

@@ -37,7 +37,11 @@ OF_LABEL: dict[str, Any] = {"label": "Label", "info": "What is to be told."}
 OF_ANSWER: dict[str, Any] = {"label": "Answer", "info": "What is to be written."}
 GUESSED: list[Any] = [None, [], None, None, f"{100 * HELD_OUT:g}", "0"]  # the mapping of new data
 # Below the fields: what was read, or what is said of it; on most screens it would come to stand out of sight.
-SHOW = """() => document.querySelector("#own-said .problem, #own-mine")?.scrollIntoView({ block: "start" })"""
+# A refusal stands in the middle, for the field that takes another file is above it.
+SHOW = """() => {
+  const refusal = document.querySelector("#own-said .problem");
+  (refusal ?? document.querySelector("#own-mine"))?.scrollIntoView({ block: refusal ? "center" : "start" });
+}"""
 # Each visitor's call by itself; reading a large file takes seconds.
 SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_visibility": "private"}
 
