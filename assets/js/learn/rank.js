@@ -72,7 +72,9 @@ export function mount({ element }) {
   }
 
   let arrive = () => {};
-  for (const act of ["pointerdown", "keydown"]) element.addEventListener(act, () => arrive(), true); // not undone by it
+  for (const act of ["pointerdown", "keydown"]) {
+    element.addEventListener(act, () => arrive(), true); // before it is acted on, or the move would undo it
+  }
   /**
    * Move to other vectors.
    * @param {Partial<Vectors>} to
