@@ -607,7 +607,6 @@ export interface SweepView {
 
 export interface SweepFixed extends Charted {
   recorded: [string, string][];
-  first: SweepShown | null;
 }
 
 /** `race`: its group; `dataset`: whose images it is made like; `side`: pixels of the model's input. `drawing`: 64 x 64 signed bytes, row by row, in base64; None where nothing is drawn. */

@@ -11,7 +11,7 @@ import sys
 import threading
 from importlib import import_module
 
-_HEAVY = ("torch", "torchvision", "timm", "datasets", "peft", "transformers.trainer")
+_HEAVY = ("torch", "torchvision", "timm", "datasets", "peft", "transformers.trainer", "scipy.stats")
 _loading = threading.Lock()
 
 

@@ -122,4 +122,3 @@ class SweepView(TypedDict):
 
 class SweepFixed(Charted):
     recorded: list[Choice]
-    first: SweepShown | None

@@ -84,7 +84,6 @@ def chosen(group_id: str | None, token: str) -> SweepView:
 
 def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
     """The section of the page that shows one sweep."""
-    offered = recorded.recipes()
     return component(
         "compare/sweep/view.js",
         chosen(None, ""),
@@ -93,8 +92,7 @@ def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
             "stop": partial(stop, app),
             "go_on": partial(go_on, app),
         },
-        recorded=offered,
-        first=recorded.shown(offered[0][0]),
+        recorded=recorded.recipes(),
         lines=curves.lines(),
         layout=curves.layout(),
         **arguments,

@@ -249,12 +249,12 @@ export function mount({ element, props, server, watch }) {
     look();
   }
 
-  /** Draw the recorded sweep, or ask for the watched one, if this page is looked at. */
+  /** Ask for the watched sweep, or for the first recorded one, if this page is looked at. */
   function look() {
     if (!isShown(element)) return;
     clearTimeout(timer);
     if (group) poll(++generation);
-    else if (props.first && !filled) fill(props.first);
+    else if (!filled) showRecorded(props.recorded[0][0]);
   }
 
   watch("value", () => {
