@@ -7,7 +7,8 @@ The grid: CDVFT m 2, 3, 4 by p 384, 128, 48; LoRA r 2, 8, 32; FourierFT n 250, 1
 seeds 0, 1, 2. Of `addresses`, whose layers are 576 x 576 and 192 x 576: CDVFT m 2, 3 by p 192, 64, 16, LoRA
 and FourierFT as they are, at the same multiples; seed 0.
 All of seed 0 comes first, then all of seed 1, and so on, so that what was cut off is a whole smaller sweep.
-The budget is small (see BUDGETS). Only metrics are kept: of a shared machine seconds mean nothing.
+The budget is small (see BUDGETS). No seconds are kept: of a shared machine they mean nothing.
+A run recorded before its wrong rows were is done again.
 
 Writes benchmarks/results/sweep_RECIPE.json after every run; run again to go on where it was cut off. Two
 processes may record one recipe each. `--publish` makes assets/recorded_sweep.json for the page of those that
@@ -60,9 +61,13 @@ def grid(recipe: str, seeds: tuple[int, ...] = ()) -> SweepRequest:
 
 
 def run(settings: RunSettings) -> Run:
-    """Train, and evaluate once at the end; a run that fails keeps its reason and has no metric."""
+    """Train, and evaluate once at the end; a run that fails keeps its reason and has no metric.
+
+    `wrong` holds the evaluation rows that it got wrong, of `rows`, so that settings can be compared by rows.
+    """
     from cdvft_app.catalog import resolve
     from cdvft_app.events import Started, TrainingFailed
+    from cdvft_app.store import predictions
     from cdvft_app.training import schedule, trainer
 
     schedule.EVALUATIONS = 1
@@ -76,10 +81,13 @@ def run(settings: RunSettings) -> Run:
             lambda: False,
             folder,
         )
+        kept = predictions.read_either(folder)
     except TrainingFailed as error:
         return result | {"metric": None, "failed": str(error)}
     finally:
         shutil.rmtree(folder)
+    if kept:
+        result |= {"rows": len(kept.rows), "wrong": kept.rows[~kept.correct].tolist()}
     return result | {"metric": done.metric, "trainable_parameters": started[0].trainable_parameters}
 
 
@@ -103,11 +111,22 @@ def results(recipe: str) -> Path:
 
 
 def recorded(recipe: str) -> list[Run]:
-    """The runs so far whose budget is still the one above."""
+    """The runs so far whose settings are still in the grid, of whatever seed."""
     if not results(recipe).is_file():
         return []
-    kept = json.loads(results(recipe).read_text())
-    return kept["runs"] if kept["budget"] == BUDGETS[recipe] else []
+    runs = json.loads(results(recipe).read_text())["runs"]
+    seeds = tuple(sorted({one["settings"].get("seed", 0) for one in runs}))
+    wanted = set(grid(recipe, seeds).runs())
+    return [one for one in runs if _settings(recipe, one) in wanted]
+
+
+def _settings(recipe: str, one: Run) -> RunSettings:
+    return RunSettings.model_validate(one["settings"] | {"recipe": recipe})
+
+
+def _whole(one: Run) -> bool:
+    """Whether nothing is missing of it: its wrong rows, or why it failed."""
+    return "wrong" in one or "failed" in one
 
 
 def keep(recipe: str, runs: list[Run]) -> None:
@@ -140,7 +159,7 @@ def publish() -> None:
         wanted = grid(recipe)
         a_seed = wanted.count() // len(wanted.seeds)
         by_seed: dict[int, list[Run]] = {}
-        for one in kept["runs"]:
+        for one in recorded(recipe):
             by_seed.setdefault(one["settings"].get("seed", 0), []).append(one)
         whole = [runs for runs in by_seed.values() if len(runs) == a_seed] or list(by_seed.values())
         base = {"recipe": recipe, **budget}
@@ -155,6 +174,7 @@ def publish() -> None:
                     "settings": {name: value for name, value in one["settings"].items() if name not in base},
                     "metric": one["metric"] and round(one["metric"], 4),
                     "trainable_parameters": one.get("trainable_parameters"),
+                    **{name: one[name] for name in ("rows", "wrong") if name in one},
                 }
                 for runs in whole
                 for one in runs
@@ -181,14 +201,15 @@ def main() -> None:
     read_once()
     for recipe in chosen.recipes:
         runs = recorded(recipe)
-        done = [RunSettings.model_validate(one["settings"] | {"recipe": recipe}) for one in runs]
+        places = {_settings(recipe, one): at for at, one in enumerate(runs)}
         for settings in grid(recipe, tuple(chosen.seeds)).runs():
-            if settings in done:
+            place = places.get(settings, len(runs))
+            if settings in places and _whole(runs[place]):
                 continue
             began = time.monotonic()
-            runs.append(run(settings))
+            runs[place : place + 1] = [run(settings)]
             keep(recipe, runs)
-            print(f"{len(runs)} {time.monotonic() - began:.1f} s {json.dumps(runs[-1])}", flush=True)
+            print(f"{place + 1} {time.monotonic() - began:.1f} s {json.dumps(runs[place])}", flush=True)
 
 
 if __name__ == "__main__":
