@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "transformers", "peft", "timm", "datasets", "accelerate", "plotly", "sklearn"} | {"scipy.stats"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "peft",
+    "timm",
+    "datasets",
+    "accelerate",
+    "plotly",
+    "scipy.stats",
+    "sklearn",
+}
 PAGE = """
 import sys
 from cdvft_app.ui import serving as app
