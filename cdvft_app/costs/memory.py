@@ -36,6 +36,7 @@ PRECISIONS: dict[str, Precision] = {
     "8bit": Precision(8, half=True),
     "4bit": Precision(4, half=True),
 }
+_LOGITS = 3
 _BYTES_OF_BITS = {8: 1.0, 4: 0.516}
 """Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
 
@@ -71,11 +72,12 @@ def step_memory(
     """Weights, gradients, AdamW's moments and activations of a step, by formula.
 
     Beside what a method's own layers keep (the cost table's `activation_bytes`) the model keeps, from the
-    first trained layer on, the output of each linear layer, which a norm, an activation or attention reads
-    again in the backward pass, and attention's output. Dropout keeps what it multiplied by. Fused attention
-    keeps no scores; attention with dropout, which a CPU cannot fuse, keeps them, their dropout, and the
-    product of both (a GPU needs less). Head-only training keeps nothing of the model. A generator's logits
-    stand twice, once more in half precision, whose loss is computed in float32.
+    first trained layer on, the output of each linear layer, which a norm, an activation or attention
+    reads again in the backward pass, attention's output, that of an activation which a gate multiplies,
+    and what an activation of several operations holds between them. Dropout keeps what it multiplied by.
+    Fused attention keeps no scores; attention with dropout, which a CPU cannot fuse, keeps them, their
+    dropout, and the product of both (a GPU needs less). Head-only training keeps nothing of the model. A
+    generator's log-probabilities, their gradient and that of its logits stand at once, in float32.
 
     With checkpointing every block keeps its input alone, and one block at a time all the rest.
     Rounded to 8 or 4 bits are the weights of linear layers but the output's, as bitsandbytes does it; full
@@ -91,7 +93,7 @@ def step_memory(
     logits = 0
     if row["method"] != "head" and shapes.output_layer:
         outputs = next(shape.d_out for shape in shapes.layers if shape.name == shapes.output_layer)
-        logits = tokens * outputs * (2 * _FLOAT32 + (number if precision.half else 0))
+        logits = tokens * outputs * _LOGITS * _FLOAT32
     return StepMemory(
         weights=_FLOAT32 * shapes.total_parameters if full else _frozen_bytes(shapes, precision),
         adapter=0 if full else _FLOAT32 * row["trainable_parameters"],
@@ -121,9 +123,9 @@ def kept_per_token(row: Mapping[str, Any], shapes: ModelShapes) -> int:
         outputs = sum(shape.d_out for shape in layers if shape.name != shapes.output_layer)
         share = len(layers) / len(shapes.layers)
         scores = 3 * shapes.scores * row["sequence"]
-        kept = round(
-            outputs + share * (shapes.attention_layers * shapes.attention_width + shapes.dropped + scores)
-        )
+        attention = shapes.attention_layers * shapes.attention_width
+        others = attention + shapes.gated + shapes.written_out + shapes.dropped + scores
+        kept = round(outputs + share * others)
     return kept
 
 

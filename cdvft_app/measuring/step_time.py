@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cdvft_app.costs.request import CostRequest
+from cdvft_app.measuring.peak_memory import PeakMemory
 from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
@@ -62,7 +59,7 @@ def step_time(
         pace: called after the first step with about how many seconds are left.
     """
     where = device()
-    memory = _Memory(where)
+    memory = PeakMemory(where)
     torch.manual_seed(0)
     task = _Task(build(request.model, request.image_size), shapes, request.labels).to(where)
     inputs = task.inputs(row["batch"], row["sequence"], where)
@@ -198,31 +195,3 @@ class _OtherPrograms:
         """Core seconds: all, those not idle, and this process's own."""
         all_, own = psutil.cpu_times(), self.process.cpu_times()
         return sum(all_), sum(all_) - all_.idle - getattr(all_, "iowait", 0.0), own.user + own.system
-
-
-class _Memory:
-    """The largest growth of this process, or of torch's memory on a GPU, since this object was created."""
-
-    def __init__(self, device: torch.device) -> None:
-        gc.collect()
-        self.cuda = device.type == "cuda"
-        if self.cuda:
-            torch.cuda.reset_peak_memory_stats()
-        with suppress(OSError, AttributeError):  # glibc keeps freed memory of the method before
-            ctypes.CDLL(None).malloc_trim(0)
-        self.process = psutil.Process()
-        self.before = self.highest = self.process.memory_info().rss
-        with suppress(OSError):  # Linux: forget the highest mark so far
-            Path("/proc/self/clear_refs").write_text("5")
-
-    def look(self) -> None:
-        self.highest = max(self.highest, self.process.memory_info().rss)
-
-    def peak(self) -> int:
-        if self.cuda:
-            return torch.cuda.max_memory_allocated()
-        with suppress(OSError, StopIteration):
-            lines = Path("/proc/self/status").read_text().splitlines()
-            marked = next(line for line in lines if line.startswith("VmHWM"))
-            self.highest = max(self.highest, 1024 * int(marked.split()[1]))
-        return self.highest - self.before

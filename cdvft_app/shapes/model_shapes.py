@@ -49,6 +49,7 @@ class ModelShapes:
         scores: attention scores a pair of tokens that training keeps for dropout's backward: one a head, 0
             without dropout.
         dropped: activations a token that dropout acts on outside attention.
+        written_out: numbers a token that activations made of several operations keep, beside their input.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ModelShapes:
     output_layer: str = ""
     scores: int = 0
     dropped: int = 0
+    written_out: int = 0
 
     @property
     def other_parameters(self) -> int:
@@ -96,6 +98,18 @@ class ModelShapes:
             replace(shape, input_gradient=False) if _reads_same_tensor(shape, first) else shape
             for shape in found
         )
+
+    @property
+    def gated(self) -> int:
+        """Outputs a token, over all blocks, of activations that a gate multiplies: gelu or silu(g) u.
+
+        A block whose last layer reads half of what the layers beside it write has such a gate.
+        """
+        width = 0
+        for *before, down in in_blocks(self.layers):
+            beside = [one for one in before if _parent(one) == _parent(down)]
+            width += down.d_in if sum(one.d_out for one in beside) == 2 * down.d_in else 0
+        return width
 
     def target_names(self) -> tuple[str, ...]:
         """What can be targeted: names within a block, each once."""
@@ -171,6 +185,15 @@ def _reads_same_tensor(one: Shape, other: Shape) -> bool:
 def blocks(layers: tuple[Shape, ...]) -> list[str]:
     """The numbered blocks that the layers are in, in order."""
     return list(dict.fromkeys(_block(shape.name) for shape in layers if _block(shape.name)))
+
+
+def in_blocks(layers: tuple[Shape, ...]) -> list[list[Shape]]:
+    """The layers of each numbered block."""
+    return [[one for one in layers if _block(one.name) == block] for block in blocks(layers)]
+
+
+def _parent(shape: Shape) -> str:
+    return shape.name.rpartition(".")[0]
 
 
 def _block(name: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
 from cdvft.cost import Shape
 from cdvft.targets import DEFAULT_TARGETS
 from cdvft_app.shapes.architectures import build
-from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes, NotPlain, blocks, matches
+from cdvft_app.shapes.model_shapes import ALL_LINEAR, ModelShapes, NotPlain, blocks, in_blocks, matches
 
 _SAME_INPUT = (
     {"query", "key", "value"},
@@ -34,6 +35,9 @@ _USUAL_TARGETS = (
 
 _FEWEST_LAYERS_A_BLOCK = 3
 """Projections of attention, alone or fused, and those of the multilayer perceptron."""
+
+_KEPT_BY_NEW_GELU = 3
+"""Of 0.5 x (1 + tanh(...)), operation by operation: the tangent, the first factor and the second."""
 
 _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert")
 """Model types whose first position number is the padding's plus one."""
@@ -63,6 +67,7 @@ def read_shapes(name: str, image_size: int | None) -> ModelShapes:
         for path, module in architecture.model.named_modules()
         if isinstance(module, nn.Conv2d)
     )
+    written_out = any(isinstance(module, NewGELUActivation) for module in architecture.model.modules())
     output = architecture.model.get_output_embeddings() if architecture.kind == "generation" else None
     return ModelShapes(
         name=architecture.name,
@@ -74,6 +79,7 @@ def read_shapes(name: str, image_size: int | None) -> ModelShapes:
         output_layer=next(
             (path for path, module in architecture.model.named_modules() if module is output), ""
         ),
+        written_out=_KEPT_BY_NEW_GELU * sum(own[-1].d_in for own in in_blocks(layers)) if written_out else 0,
         **facts,
     )
 

@@ -59,14 +59,14 @@ def test_the_question_of_eight_billion():
 def test_where_nothing_fits_it_says_what_would():
     said = decided(model=LLAMA, device="t4").sentence
     assert said == (
-        "Nothing fits: Meta-Llama-3-8B in float32 needs 94.2 GB, and a T4 with 16 GB is smaller. In 4 bit "
-        "with checkpointing a batch of 8 takes 12.5 GB, and fits."
+        "Nothing fits: Meta-Llama-3-8B in float32 needs 113 GB, and a T4 with 16 GB is smaller. In 4 bit "
+        "with checkpointing a batch of 8 takes 13.7 GB, and fits."
     )
     assert decided(model=LLAMA, here=10**9).sentence.endswith(
         "Nor would it in 4 bit with checkpointing and a batch of 1: take a smaller model."
     )
     texts = decided(model=LLAMA, device="t4").answers[0]["texts"]
-    assert texts == ["no, 78.2 GB short", "no, 78.3 GB short"]
+    assert texts == ["no, 97.5 GB short", "no, 97.5 GB short"]
 
 
 def test_a_method_that_does_not_fit_is_not_taken():
@@ -113,10 +113,7 @@ def test_memory_by_precision_is_the_sum_of_its_terms():
     assert found["bfloat16"].weights == 2 * whole
     assert found["8bit"].weights == linear + 2 * (whole - linear)
     assert found["4bit"].weights == round(0.516 * linear + 2 * (whole - linear))
-    assert (
-        found["float32"].logits == 8 * tokens * vocabulary
-        and found["4bit"].logits == 10 * tokens * vocabulary
-    )
+    assert {one.logits for one in found.values()} == {3 * 4 * tokens * vocabulary}
     assert found["bfloat16"].activations == found["float32"].activations // 2
     for one in found.values():  # adapters stay float32
         assert (one.adapter, one.gradients, one.moments) == (4 * 688_128, 4 * 688_128, 8 * 688_128)
