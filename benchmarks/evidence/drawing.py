@@ -58,5 +58,5 @@ def thin_line(x: Sequence[Any], y: Sequence[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def of_machine(machine: dict[str, Any], day: str) -> str:
-    return f"{day}, {machine['cpu']}, torch {machine['torch']}"
+def of_machine(machine: dict[str, Any]) -> str:
+    return f"{machine['cpu']}, torch {machine['torch']}"

@@ -63,7 +63,7 @@ def few_factors() -> EvidenceFigure:
             for _, title, errors in series
             for m, found in errors.items()
         ],
-        "source": of_machine(record["machine"], record["date"]),
+        "source": f"{record['date']}, {of_machine(record['machine'])}",
         "command": record["command"],
         "again": [],
     }

@@ -28,7 +28,6 @@ SIGNS = {"addresses": ("●", ""), "sql": ("○", "-open")}
 
 def writing() -> EvidenceFigure:
     """Each seed's share of answers without a mistake, for each method."""
-    record = races.record()
     recipes = [recipe for recipe in TOLD if races.recorded_runs(recipe)]
     runs = [run for recipe in recipes for run in races.recorded_runs(recipe)]
     verdicts = {recipe: races.family_of_race(recipe).against("cdvft") for recipe in recipes}
@@ -47,7 +46,7 @@ def writing() -> EvidenceFigure:
              run["trainable_parameters"], run["steps"]]
             for run in runs
         ],
-        "source": "; ".join(of_machine(one, "Recorded on") for one in record["machines"][-1:]),
+        "source": " and ".join(dict.fromkeys(of_machine(one) for one in races.record()["machines"])),
         "command": f"python -m benchmarks.default_race --recipes {' '.join(recipes)}",
         "again": [(again(recipe), f"The race of {recipe}, seed 0") for recipe in recipes],
     }  # fmt: skip

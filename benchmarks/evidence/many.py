@@ -63,7 +63,7 @@ def many_adapters() -> EvidenceFigure:
         ],
         "columns": ["Method", "Adapters", *COLUMNS.values()],
         "rows": rows,
-        "source": of_machine(record["machine"], record["date"]),
+        "source": f"{record['date']}, {of_machine(record['machine'])}",
         "command": record["command"],
         "again": [],
     }  # fmt: skip

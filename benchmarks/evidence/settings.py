@@ -25,7 +25,7 @@ KINDS = {
 
 
 def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
-    """Of each dimension of CDVFT its values with their mean score over all else alike; the seeds last."""
+    """Of each dimension of CDVFT its values with their mean score over all else alike; seeds come last."""
     found = {}
     for name in varied(settings):
         spreads = line(settings, name, "mean")
@@ -35,7 +35,8 @@ def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
         for run in one.runs:
             if run.metric is not None:
                 seeds.setdefault(run.settings.seed, []).append(run.metric)
-    found["seed"] = [(f"seed {seed}", sum(scores) / len(scores)) for seed, scores in seeds.items()]
+    if len(seeds) > 1:
+        found["seed"] = [(f"seed {seed}", sum(scores) / len(scores)) for seed, scores in seeds.items()]
     return found
 
 
