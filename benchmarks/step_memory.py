@@ -6,7 +6,8 @@ SmolLM2-135M-Instruct with its own weights (the offline recipe's), loaded as the
 bfloat16, 8 and 4 bits, with and without gradient checkpointing, adapted by CDVFT and LoRA on q and v, and
 trained for three steps by AdamW. Each case has a process of its own. `tensors` are the bytes of all tensors
 that stood at once, by torch's profiler, which is what the formula counts and what a GPU would hold; `process`
-is what the process grew by, with the scratch and the holes of its allocator. Writes results/step_memory.json.
+is what the process grew by, with the scratch and the holes of its allocator. 8 and 4 bits need bitsandbytes.
+Writes results/step_memory.json.
 """
 
 from __future__ import annotations
