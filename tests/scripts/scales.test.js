@@ -62,24 +62,51 @@ test("of very many decades a few", () => {
 });
 
 test("an axis ends where its numbers end, and what is no number does not count", () => {
-  assert.deepEqual(ends([3, NaN, -1, Infinity, 2], {}), [-1, 3]);
+  assert.deepEqual(
+    ends(() => [3, NaN, -1, Infinity, 2], {}),
+    [-1, 3],
+  );
 });
 
 test("given ends stand, also zero", () => {
-  assert.deepEqual(ends([3, 5], { low: 0 }), [0, 5]);
-  assert.deepEqual(ends([3, 5], { high: 100 }), [3, 100]);
+  assert.deepEqual(
+    ends(() => [3, 5], { low: 0 }),
+    [0, 5],
+  );
+  assert.deepEqual(
+    ends(() => [3, 5], { high: 100 }),
+    [3, 100],
+  );
 });
 
 test("a logarithmic axis leaves out what is not above zero, and gets room", () => {
-  assert.deepEqual(ends([0, -5, 2, 8], { log: true }, 2), [1, 16]);
+  assert.deepEqual(
+    ends(() => [0, -5, 2, 8], { log: true }, 2),
+    [1, 16],
+  );
 });
 
 test("one number gets an axis around it, and no number one around zero", () => {
-  assert.deepEqual(ends([4], {}), [2, 6]);
-  assert.deepEqual(ends([-4], {}), [-6, -2]);
-  assert.deepEqual(ends([0], {}), [-1, 1]);
-  assert.deepEqual(ends([], {}), [-1, 1]);
-  assert.deepEqual(ends([], { log: true }), [0.1, 1]);
+  assert.deepEqual(
+    ends(() => [4], {}),
+    [2, 6],
+  );
+  assert.deepEqual(
+    ends(() => [-4], {}),
+    [-6, -2],
+  );
+  assert.deepEqual(
+    ends(() => [0], {}),
+    [-1, 1],
+  );
+  assert.deepEqual(
+    ends(() => [], {}),
+    [-1, 1],
+  );
+  assert.deepEqual(
+    ends(() => [], { log: true }),
+    [0.1, 1],
+  );
 });
 
 test("a linear scale puts the ends at the ends and the middle in the middle", () => {

@@ -47,14 +47,24 @@ export function ramp(element, name) {
   return pixels;
 }
 
+/** @type {WeakMap<Uint32Array, string[]>} the colours of a ramp as CSS */
+const texts = new WeakMap();
+
 /**
  * A ramp's colour at 0..1 as CSS.
  * @param {Uint32Array} pixels
  * @param {number} part
  */
 export function at(pixels, part) {
-  const pixel = pixels[Math.round(Math.min(1, Math.max(0, part)) * (pixels.length - 1))];
-  return `rgb(${pixel & 255} ${(pixel >> 8) & 255} ${(pixel >> 16) & 255})`;
+  let colors = texts.get(pixels);
+  if (!colors) {
+    colors = Array.from(
+      pixels,
+      (pixel) => `rgb(${pixel & 255} ${(pixel >> 8) & 255} ${(pixel >> 16) & 255})`,
+    );
+    texts.set(pixels, colors);
+  }
+  return colors[Math.round(Math.min(1, Math.max(0, part)) * (pixels.length - 1))];
 }
 
 /**

@@ -24,6 +24,18 @@ const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRi
  */
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
+/**
+ * Every n-th of so many entries.
+ * @param {number} n
+ * @param {number} first
+ * @param {number} count
+ */
+function every(n, first, count) {
+  const found = new Int32Array(Math.ceil(count / n - 1e-9));
+  for (let k = 0; k < found.length; k++) found[k] = first + Math.floor(k * n);
+  return found;
+}
+
 export class Heatmap extends CanvasView {
   /** @type {Matrix | null} */
   matrix = null;
@@ -36,7 +48,9 @@ export class Heatmap extends CanvasView {
   limit = 1;
   ramp = new Uint32Array(1);
   moving = false; // while it plays, entries are drawn no finer than the screen
+  // What the last drawing needed, for the next one.
   #values = new Float32Array();
+  #image = new ImageData(1, 1);
 
   /**
    * `onmove(cursor)` and `onview(view)` are called with the cursor {i, j} or null, and with the visible part.
@@ -134,9 +148,11 @@ export class Heatmap extends CanvasView {
     return { x: (this.width - unit * cols) / 2, y: 0, width: unit * cols, height: unit * rows, unit };
   }
 
+  /** Every how many entries one is drawn: while it plays one a pixel of the screen, so every 2.6th, say. */
   get stride() {
-    const seen = this.moving ? Math.floor(this.view.cols / Math.max(1, this.canvas.width)) : 1;
-    return Math.max(1, seen, Math.ceil(this.view.rows / MOST), Math.ceil(this.view.cols / MOST));
+    const { rows, cols } = this.view;
+    if (this.moving) return Math.max(1, (cols * this.width) / (this.frame.width * this.canvas.width));
+    return Math.max(1, Math.ceil(rows / MOST), Math.ceil(cols / MOST));
   }
 
   recolor() {
@@ -148,14 +164,18 @@ export class Heatmap extends CanvasView {
   draw(context) {
     if (!this.matrix) return;
     const { view, stride, frame, ramp: pixels } = this;
-    const is = Int32Array.from({ length: Math.ceil(view.rows / stride) }, (_, r) => view.i + r * stride);
-    const js = Int32Array.from({ length: Math.ceil(view.cols / stride) }, (_, s) => view.j + s * stride);
+    const is = every(stride, view.i, view.rows),
+      js = every(stride, view.j, view.cols);
     const size = is.length * js.length;
     if (this.#values.length !== size) this.#values = new Float32Array(size);
     const values = this.#values;
     this.matrix.sample(is, js, values);
-    const image = new ImageData(js.length, is.length),
-      colors = new Uint32Array(image.data.buffer);
+    if (this.#image.width !== js.length || this.#image.height !== is.length) {
+      this.#image = new ImageData(js.length, is.length);
+      this.texels.width = js.length;
+      this.texels.height = is.length;
+    }
+    const colors = new Uint32Array(this.#image.data.buffer);
     const last = pixels.length - 1,
       scale = last / 2 / this.limit,
       middle = last / 2;
@@ -163,11 +183,9 @@ export class Heatmap extends CanvasView {
       const place = middle + values[at] * scale;
       colors[at] = pixels[place <= 0 ? 0 : place >= last ? last : (place + 0.5) | 0];
     }
-    this.texels.width = js.length;
-    this.texels.height = is.length;
-    context2d(this.texels).putImageData(image, 0, 0);
+    context2d(this.texels).putImageData(this.#image, 0, 0);
     context.imageSmoothingEnabled = frame.width < js.length * 2;
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = this.moving ? "low" : "high";
     context.drawImage(this.texels, frame.x, frame.y, frame.width, frame.height);
     if (this.blocks) this.#drawBlocks(context, this.blocks.p);
     context.strokeStyle = this.color("var(--rule)");

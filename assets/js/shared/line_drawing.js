@@ -18,6 +18,14 @@ import { phaseColor } from "./colors.js";
 
 /** @typedef {{x: (value: number) => number, y: (value: number) => number}} Places where numbers are drawn, in pixels */
 
+const MANY = 256; // points of a line
+const SIDES = [
+  [-1, 0],
+  [1, 0],
+  [0, -1],
+  [0, 1],
+];
+
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {string} color
@@ -58,22 +66,44 @@ export function dot(context, x, y, radius) {
  */
 export function drawLine(context, to, series, positive) {
   const { x, y, color, width = 1.4, dash = [], points = false, opacity = 1 } = series;
+  const path = new Path2D();
   context.strokeStyle = context.fillStyle = color;
   context.globalAlpha = opacity;
-  context.lineWidth = width;
   context.lineJoin = "round";
   context.setLineDash(dash);
-  context.beginPath();
   let pen = false;
   for (let k = 0; k < y.length; k++) {
     const good = Number.isFinite(y[k]) && (!positive || y[k] > 0);
-    if (good) context[pen ? "lineTo" : "moveTo"](to.x(x ? x[k] : k), to.y(y[k]));
+    if (good) path[pen ? "lineTo" : "moveTo"](to.x(x ? x[k] : k), to.y(y[k]));
     pen = good;
   }
-  if (width) context.stroke(); // a canvas would draw a line of width 0 as wide as the one before
+  context.lineWidth = width; // a canvas would draw a line of width 0 as wide as the one before
+  if (width && y.length > MANY && !dash.length) strokeHairlines(context, path, width);
+  else if (width) context.stroke(path);
   context.setLineDash([]);
   for (let k = 0; points && k < y.length; k++) dot(context, to.x(x ? x[k] : k), to.y(y[k]), 3.2);
   context.globalAlpha = 1;
+}
+
+/**
+ * A line of very many points: the browser draws it a hundred times faster when it is no wider than a pixel of the
+ * screen, so that a wider one is that line four times, moved to each side.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Path2D} path
+ * @param {number} width
+ */
+function strokeHairlines(context, path, width) {
+  const pixel = 1 / context.getTransform().a,
+    aside = Math.max(0, width - pixel) / 2;
+  context.lineWidth = Math.min(width, pixel);
+  // What shines through would be darker where such lines lie over each other.
+  const moves = aside && context.globalAlpha === 1 ? SIDES : [[0, 0]];
+  for (const [right, down] of moves) {
+    context.save();
+    context.translate(right * aside, down * aside);
+    context.stroke(path);
+    context.restore();
+  }
 }
 
 /**

@@ -123,22 +123,14 @@ export class LinePlot extends CanvasView {
     const { left, right, top } = this.margin,
       y = this.axes?.y ?? this.options,
       room = this.axes ? 1.3 : 1;
-    const ys = ends(
-      this.series.flatMap((one) => Array.from(one.y)),
-      y,
-      room,
-    );
+    const ys = ends(() => this.series.flatMap((one) => Array.from(one.y)), y, room);
     const toY = scale(ys, y.log ?? false, this.floor, top);
     if (!this.axes) {
       const last = Math.max(1, this.length - 1);
       return { xs: [0, last], ys, x: scale([0, last], false, left, this.width - right), y: toY };
     }
     const { x } = this.axes;
-    const xs = ends(
-      this.series.flatMap((one) => Array.from(one.x ?? [])),
-      x,
-      room,
-    );
+    const xs = ends(() => this.series.flatMap((one) => Array.from(one.x ?? [])), x, room);
     const toX = scale(xs, x.log ?? false, left, this.width - right);
     const inside = (/** @type {[number, number]} */ [low, high], /** @type {number} */ value) =>
       Math.min(high, Math.max(low, value));

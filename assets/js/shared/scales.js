@@ -49,15 +49,18 @@ export function decades(low, high) {
 }
 
 /**
- * The ends of an axis: those given, else of the numbers; `room` lengthens a logarithmic one by that factor.
- * @param {number[]} numbers
+ * The ends of an axis: those given, else of the numbers, which are asked for only then; `room` lengthens a logarithmic
+ * one by that factor.
+ * @param {() => number[]} numbers
  * @param {Axis} axis
  * @returns {[number, number]}
  */
 export function ends(numbers, { log = false, low, high }, room = 1) {
-  const drawn = numbers.filter((value) => Number.isFinite(value) && (!log || value > 0));
-  low ??= drawn.reduce((a, b) => Math.min(a, b), Infinity) / (log ? room : 1);
-  high ??= drawn.reduce((a, b) => Math.max(a, b), -Infinity) * (log ? room : 1);
+  if (low === undefined || high === undefined) {
+    const drawn = numbers().filter((value) => Number.isFinite(value) && (!log || value > 0));
+    low ??= drawn.reduce((a, b) => Math.min(a, b), Infinity) / (log ? room : 1);
+    high ??= drawn.reduce((a, b) => Math.max(a, b), -Infinity) * (log ? room : 1);
+  }
   if (high > low) return [low, high];
   if (log) return [0.1, 1];
   const middle = Number.isFinite(high) ? high : 0,
