@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, sync_playwright
 
 from benchmarks.load import RESULTS, served
 from benchmarks.machine import machine
@@ -54,13 +54,11 @@ def main() -> None:
     )
     parser.add_argument("--note", default="", help="how the machine was, for the record")
     arguments = parser.parse_args()
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         run = trained(RunStore(Path(folder)))
         with served(Path(folder)) as (address, _), sync_playwright() as playwright:
-            flags = ["--no-sandbox", "--disable-gpu"]
-            browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+            browser = chromium(playwright)
             for name, measure in {
                 **{f"drag in {lesson.key}": _lesson(address, lesson.key) for lesson in LESSONS},
                 f"play, d = {D}": _theatre(address, run, _play),
@@ -71,6 +69,11 @@ def main() -> None:
             browser.close()
     record = {"machine": machine(), "note": arguments.note, "load": os.getloadavg()[0], "measured": found}
     (RESULTS / "frames.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def chromium(playwright: Playwright) -> Browser:
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    return playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
 
 
 def trained(store: RunStore) -> str:
@@ -102,7 +105,7 @@ def _lesson(address: str, key: str) -> Callable[[Browser], dict[str, float]]:
         handle = lesson.get_by_role("slider").first
         page.wait_for_timeout(1500)  # what the answer reveals moves into its place
         before = lesson.evaluate(SEEN)
-        found = _traced(browser, page, lambda: _drag(page, handle))
+        found = _traced(browser, page, lambda: drag(page, handle))
         if lesson.evaluate(SEEN) == before:
             raise RuntimeError(f"Nothing changed while the first handle of lesson {key} was dragged.")
         page.context.close()
@@ -130,7 +133,7 @@ def _play(page: Page) -> None:
 
 
 def _drag_step(page: Page) -> None:
-    _drag(page, page.get_by_role("slider", name="Training step"))
+    drag(page, page.get_by_role("slider", name="Training step"))
 
 
 def _page(browser: Browser, address: str) -> Page:
@@ -139,7 +142,7 @@ def _page(browser: Browser, address: str) -> Page:
     return page
 
 
-def _drag(page: Page, handle: Locator) -> None:
+def drag(page: Page, handle: Locator) -> None:
     """Press in the handle's middle, and move in a curve about it."""
     handle.scroll_into_view_if_needed(timeout=PATIENCE)
     box = handle.bounding_box()

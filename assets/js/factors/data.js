@@ -2,6 +2,7 @@
 
 import { BlockCirculant, CirculantDiagonal, Dense } from "../shared/circulant.js";
 import { subscript } from "../shared/format.js";
+import { every } from "../shared/sampling.js";
 import { BlockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
@@ -49,9 +50,8 @@ function blend(one, other, part) {
 function entries(matrix) {
   if (matrix instanceof CirculantDiagonal) return matrix.dense().values;
   if (matrix instanceof Dense) return matrix.values;
-  const every = (/** @type {number} */ n) => Int32Array.from({ length: n }, (_, k) => k),
-    out = new Float32Array(matrix.rows * matrix.cols);
-  matrix.sample(every(matrix.rows), every(matrix.cols), out);
+  const out = new Float32Array(matrix.rows * matrix.cols);
+  matrix.sample(every(1, 0, matrix.rows), every(1, 0, matrix.cols), out);
   return out;
 }
 
@@ -217,12 +217,9 @@ export class LayerData {
  */
 export function sizeOf(matrix, most = 512) {
   /** @param {number} n */
-  const every = (n) => {
-    const stride = Math.max(1, Math.ceil(n / most));
-    return Int32Array.from({ length: Math.ceil(n / stride) }, (_, k) => k * stride);
-  };
-  const is = every(matrix.rows),
-    js = every(matrix.cols),
+  const some = (n) => every(Math.max(1, Math.ceil(n / most)), 0, n);
+  const is = some(matrix.rows),
+    js = some(matrix.cols),
     out = new Float32Array(is.length * js.length);
   matrix.sample(is, js, out);
   let squares = 0,

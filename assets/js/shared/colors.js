@@ -47,6 +47,23 @@ export function ramp(element, name) {
   return pixels;
 }
 
+/**
+ * The colours of numbers from -limit to limit, on a ramp whose middle is zero.
+ * @param {Float32Array} values
+ * @param {number} limit
+ * @param {Uint32Array} pixels the ramp
+ * @param {Uint32Array} out
+ */
+export function paint(values, limit, pixels, out) {
+  const last = pixels.length - 1,
+    middle = last / 2,
+    scale = middle / limit;
+  for (let at = 0; at < values.length; at++) {
+    const place = middle + values[at] * scale;
+    out[at] = pixels[place <= 0 ? 0 : place >= last ? last : (place + 0.5) | 0];
+  }
+}
+
 /** @type {WeakMap<Uint32Array, string[]>} the colours of a ramp as CSS */
 const texts = new WeakMap();
 

@@ -5,7 +5,8 @@
 
 import { context2d } from "./dom.js";
 import { CanvasView } from "./canvas_view.js";
-import { ramp } from "./colors.js";
+import { paint, ramp } from "./colors.js";
+import { every } from "./sampling.js";
 
 /** @import { Matrix } from "./circulant.js" */
 
@@ -23,18 +24,6 @@ const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRi
  * @param {number} high
  */
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-
-/**
- * Every n-th of so many entries.
- * @param {number} n
- * @param {number} first
- * @param {number} count
- */
-function every(n, first, count) {
-  const found = new Int32Array(Math.ceil(count / n - 1e-9));
-  for (let k = 0; k < found.length; k++) found[k] = first + Math.floor(k * n);
-  return found;
-}
 
 export class Heatmap extends CanvasView {
   /** @type {Matrix | null} */
@@ -163,7 +152,7 @@ export class Heatmap extends CanvasView {
   /** @param {CanvasRenderingContext2D} context */
   draw(context) {
     if (!this.matrix) return;
-    const { view, stride, frame, ramp: pixels } = this;
+    const { view, stride, frame } = this;
     const is = every(stride, view.i, view.rows),
       js = every(stride, view.j, view.cols);
     const size = is.length * js.length;
@@ -175,14 +164,7 @@ export class Heatmap extends CanvasView {
       this.texels.width = js.length;
       this.texels.height = is.length;
     }
-    const colors = new Uint32Array(this.#image.data.buffer);
-    const last = pixels.length - 1,
-      scale = last / 2 / this.limit,
-      middle = last / 2;
-    for (let at = 0; at < size; at++) {
-      const place = middle + values[at] * scale;
-      colors[at] = pixels[place <= 0 ? 0 : place >= last ? last : (place + 0.5) | 0];
-    }
+    paint(values, this.limit, this.ramp, new Uint32Array(this.#image.data.buffer));
     context2d(this.texels).putImageData(this.#image, 0, 0);
     context.imageSmoothingEnabled = frame.width < js.length * 2;
     context.imageSmoothingQuality = this.moving ? "low" : "high";
