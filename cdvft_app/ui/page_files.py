@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cdvft_app import ASSETS
 from cdvft_app.figures import palette
 from cdvft_app.ui.shared.component import address, plotly_script
+from cdvft_app.ui.shared.gradio_parts import GradioParts
 from cdvft_app.ui.shared.scripts import bundle
 
 _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}  # their names change with what they hold
@@ -45,8 +46,9 @@ class PageFiles:
         sources = _sources()
         modules = [file.relative_to(ASSETS / "js").as_posix() for file in scripts()]
         sheets = [file.read_text(encoding="utf-8") for file in stylesheets()]
-        script = (OPEN_TAB_IN_ADDRESS + bundle(modules)).encode()
-        style = "\n".join([palette.css(), *sheets]).encode()
+        gradio = GradioParts.read()
+        script = (OPEN_TAB_IN_ADDRESS + bundle(modules, gradio=gradio)).encode()
+        style = "\n".join([palette.css(), *sheets, *gradio.styles.values()]).encode()
         names = f"cdvft-{_digest(script)}.js", f"cdvft-{_digest(style)}.css"
         return cls(*names, dict(zip(names, (script, style), strict=True)), sources)
 

@@ -103,13 +103,19 @@ def server_calls(page: Page) -> list[str]:
     return asked
 
 
-def own_requests(page: Page) -> list[str]:
-    """What the page has asked its server for beside what Gradio's own page and components are made of."""
+def requests(page: Page) -> list[str]:
+    """What the page has asked its server for, the page itself too; not its icon, once for each address."""
     asked: list[str] = page.evaluate("() => performance.getEntriesByType('resource').map(({ name }) => name)")
-    of_gradio = re.compile(
-        r"^https?://[^/]+/(assets|static)/|/theme\.css|/favicon\.ico|/gradio_api/(heartbeat|queue)/"
-    )
-    return [name for name in asked if not of_gradio.search(name)]
+    return [
+        page.url,
+        *(name for name in asked if not name.startswith("data:") and "/favicon.ico" not in name),
+    ]
+
+
+def own_requests(page: Page) -> list[str]:
+    """Of these what is not what Gradio's own page and components are made of."""
+    of_gradio = re.compile(r"^https?://[^/]+/(assets|static)/|/theme\.css|/gradio_api/(heartbeat|queue)/")
+    return [name for name in requests(page)[1:] if not of_gradio.search(name)]
 
 
 def fetched_megabytes(page: Page) -> float:

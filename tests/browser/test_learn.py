@@ -7,12 +7,14 @@ import re
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls
+from studio import Visit, axe_violations, fetched_megabytes, requests, server_calls
 
 from cdvft_app.inspection.sources import recorded_keys
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 
 pytestmark = pytest.mark.browser
+
+OF_AN_EMPTY_PAGE = 28  # requests of Gradio 6.31 without its icon, see benchmarks/opening.py
 
 KEYS = [lesson.key for lesson in LESSONS]
 PICTURES = "(part) => [...part.querySelectorAll('canvas:not(.over)')].map((canvas) => canvas.toDataURL())"
@@ -61,7 +63,7 @@ def test_the_question_comes_first_and_then_dragging_changes_picture_and_numbers(
     numbers = part.locator(".figures, .shapes, .by-hand").first
     before, pictures = numbers.inner_text(), part.evaluate(PICTURES)
     if lesson is LESSONS[0]:
-        assert len(own_requests(page)) <= 15 and fetched_megabytes(page) < 1.2
+        assert len(requests(page)) <= OF_AN_EMPTY_PAGE + 15 and fetched_megabytes(page) < 1.2
     handle = part.get_by_role("slider").first
     handle.focus()
     for _ in range(4):
