@@ -37,8 +37,8 @@ _DIGIT_RATES: Mapping[str, float] = {
     "full": 1e-5,
 }
 
-# Of searches on the validation rows of us_addresses, five tries a method, and of wikisql, three tries a
-# method and a fourth of CDVFT (benchmarks/results/learning_rates.json).
+# Of searches on the validation rows of us_addresses, five tries a method, and of wikisql, four tries a
+# method (benchmarks/results/learning_rates.json).
 _ADDRESS_RATES: Mapping[str, float] = {**_USUAL_RATES, "cdvft": 2e-2, "lora": 1e-2, "fourierft": 1e-1}
 _SQL_RATES: Mapping[str, float] = {**_ADDRESS_RATES, "cdvft": 3e-2}
 
