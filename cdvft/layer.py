@@ -16,10 +16,11 @@ from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.config import CDVFTConfig
 from cdvft.kernels import Backend, adapted_linear, cd_linear, is_autocast_on
-from cdvft.kernels.decoding import Prepared, can_decode, decode, prepare
+from cdvft.kernels.decoding import can_decode
 from cdvft.kernels.many import Share, add_by_row
 from cdvft.merging import MergeableLayer
 from cdvft.quantized import device_of, quantization_of
+from cdvft.short_way import ShortWay, hooks_of, is_watched
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
@@ -45,7 +46,7 @@ class CDVFTLayer(MergeableLayer):
         self.cdvft_backend: dict[str, Backend] = {}
         self.cdvft_dropout: dict[str, float] = {}
         self.cdvft_terms: dict[str, dict[str, float]] = {}  # a sum of adapters -> their weights
-        self._prepared: dict[str, Prepared | None] = {}
+        self._short_way: ShortWay | None = None
         self.merge_error: float | None = None
         self._disable_adapters = False
         self.merged_adapters = []
@@ -147,6 +148,9 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         Raises:
             ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
         """
+        decodes = can_decode(x) and not (args or kwargs) and adapter_names is None
+        if decodes and (short := self._short_way) and (y := short.output(self, x)) is not None:
+            return y
         if adapter_names is not None:
             self._check_mixed_batch(x, adapter_names)
         if self.disable_adapters and self.merged:
@@ -160,8 +164,10 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         if in_one_step and not is_autocast_on(x.device.type):
             weight = base.weight.T if self.weight_is_transposed else base.weight
             first, share = terms.pop(0)
-            if not terms and (prepared := self._prepared_for(x, weight, first)):
-                return decode(x, weight, base.bias, prepared, share * self.cdvft_alpha[first])
+            if decodes and not terms:
+                self._short_way = short = ShortWay.through(self, x, first)
+                if short and (y := short.output(self, x)) is not None:
+                    return y
             factors, backend = self.factors(first, share), self.cdvft_backend[first]
             result = adapted_linear(x, weight, base.bias, factors, backend)
             dtype = x.dtype
@@ -179,17 +185,6 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
     def _drops(self, terms: list[tuple[str, float]]) -> bool:
         """Whether an update sees an input of its own, with entries dropped."""
         return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in terms)
-
-    def _prepared_for(self, x: Tensor, weight: Tensor, adapter: str) -> Prepared | None:
-        """What `decode` needs, made anew when the adapter's vectors are others; None where it cannot."""
-        if self.cdvft_backend[adapter] not in ("auto", "fft") or not can_decode(x, weight):
-            return None
-        lists: Any = self.cdvft_diagonals[adapter], self.cdvft_circulants[adapter]
-        vectors = [vector for one in lists for vector in one._parameters.values()]
-        prepared = self._prepared.get(adapter)
-        if prepared is None or not prepared.is_for(vectors):
-            prepared = self._prepared[adapter] = prepare(x, self.factors(adapter))
-        return prepared
 
     def _check_mixed_batch(self, x: Tensor, adapter_names: list[str]) -> None:
         if len(x) != len(adapter_names):
@@ -247,9 +242,7 @@ def _is_plain(base: nn.Module) -> bool:
     return (
         type(base) in (nn.Linear, Conv1D)
         and type(base.weight) in (nn.Parameter, Tensor)
-        and not (base._forward_hooks or base._forward_pre_hooks)
-        and not (base._backward_hooks or base._backward_pre_hooks)
-        and not nn.modules.module._has_any_global_hook()
+        and not is_watched(hooks_of(base))
         and "forward" not in vars(base)
     )
 

@@ -1,19 +1,15 @@
-"""The adapted layer for the few tokens of a decoding step: the compiled kernel with little Python before it.
+"""The compiled kernel for the few tokens of a decoding step, past what many tokens share the cost of.
 
 A step of decoding multiplies one token by each weight, so that checks, plans and the entry into autograd,
-paid once a layer, would cost several times the update itself. What the kernel is told of an adapter is
-therefore kept, for as long as its vectors lie where they lay. Their values and spectra are not: the kernel
-reads them at every call, so that nothing here can be stale. `linear.adapted_linear` is the slow truth.
+paid once a layer, would cost several times the update itself. `linear.adapted_linear` is the slow truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
@@ -21,63 +17,32 @@ from cdvft.kernels import native
 from cdvft.kernels.linear import is_transformed
 
 MOST_TOKENS = 16
-"""The compiled kernel carries out so many transforms at a time, side by side in vector registers."""
+"""Beyond, a call's checks are a small part of it."""
 
 
-class Prepared(NamedTuple):
-    """What the kernel is told of one adapter of one layer, and the vectors that it was told about."""
+def prepare(x: Tensor, factors: Factors) -> Callable[[Tensor, Tensor, int, float], None] | None:
+    """`native.prepared_forward`, which is told of vectors once and reads their values at every call.
 
-    vectors: tuple[Tensor, ...]
-    addresses: tuple[int, ...]
-    add: Any
-
-    def is_for(self, vectors: Sequence[Tensor]) -> bool:
-        """Whether these are the same vectors, and lie where they lay."""
-        return len(vectors) == len(self.vectors) and all(
-            now is then and now.data_ptr() == at
-            for now, then, at in zip(vectors, self.vectors, self.addresses, strict=True)
-        )
-
-
-def prepare(x: Tensor, factors: Factors) -> Prepared | None:
-    """None where the kernel does not take them: see `native.supports`, and float32 vectors in one piece."""
+    None where the kernel does not take them: see `native.supports`, and float32 vectors in one piece.
+    """
     vectors = (*factors.diagonals, *factors.circulants)
     fit = all(v.device == x.device and v.dtype == torch.float32 and v.is_contiguous() for v in vectors)
-    if not fit or not native.supports(x, factors.circulants):
-        return None
-    return Prepared(vectors, tuple(v.data_ptr() for v in vectors), native.prepared_forward(factors))
+    return native.prepared_forward(factors) if fit and native.supports(x, factors.circulants) else None
 
 
-def can_decode(x: Tensor, weight: Tensor) -> bool:
-    """Whether this input is one for `decode`: few float32 tokens, and neither gradients nor a transformation.
+def can_decode(x: Tensor) -> bool:
+    """Whether the kernel may write into what follows from x: float32 on the CPU, unwatched, no gradients.
 
-    The last comes first, so that torch.compile reads no further.
+    Transformations come first, so that torch.compile reads no further.
     """
     return (
         not is_transformed()
         and not torch.is_grad_enabled()
-        and x.dtype is torch.float32 is weight.dtype
-        and 0 < x.numel() <= MOST_TOKENS * weight.shape[1] == MOST_TOKENS * x.shape[-1]
-        and x.device.type == "cpu" == weight.device.type
+        and type(x) is Tensor
+        and x.dtype is torch.float32
+        and x.is_cpu
         and x.is_contiguous()
         and not x.is_neg()
         and not is_in_torch_dispatch_mode()
+        and not torch.is_autocast_enabled("cpu")
     )
-
-
-def decode(x: Tensor, weight: Tensor, bias: Tensor | None, prepared: Prepared, alpha: float) -> Tensor:
-    """(W + alpha dW) x + b for inputs that `can_decode` allows.
-
-    Args:
-        x: (..., d_in), at most `MOST_TOKENS` tokens
-        weight: (d_out, d_in)
-        bias: (d_out)
-        prepared: for the adapter's vectors, whatever their values are now
-        alpha: scale of the update
-
-    Returns:
-        (..., d_out)
-    """
-    y = F.linear(x, weight, bias)
-    prepared.add(y, x, x.numel() // x.shape[-1], alpha)
-    return y

@@ -116,7 +116,7 @@ def _adapted(
     rounded: bool = False,
 ) -> Tensor:
     """`rounded`: as `Call` has it."""
-    _check(x, factors)
+    _check(x, weight, factors)
     dtype = arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
@@ -142,13 +142,19 @@ def _adapted(
     return forward(x, weight, bias, call, tensors)  # entering autograd would cost as much as decoding a token
 
 
-def _check(x: Tensor, factors: Factors) -> None:
+def _check(x: Tensor, weight: Tensor | None, factors: Factors) -> None:
     """Check shapes and devices, since compiled code would read and write out of bounds.
 
     Raises:
-        ValueError: if x is not as wide as the first diagonal is long, or vectors are on another device.
+        ValueError: if x is not as wide as the first diagonal is long, the weight has another shape than the
+            update, or vectors are on another device.
     """
-    d_in = factors.diagonals[0].numel()
+    d_in, d_out = factors.diagonals[0].numel(), factors.diagonals[-1].numel()
+    if weight is not None and tuple(weight.shape) != (d_out, d_in):
+        raise ValueError(
+            f"Got a weight of shape {tuple(weight.shape)}, but the adapter's update is {(d_out, d_in)}. "
+            "Give the layer the weight that it was adapted with, or adapt it anew."
+        )
     if x.dim() == 0 or x.shape[-1] != d_in:
         raise ValueError(f"Got an input of shape {tuple(x.shape)}, but the layer takes (..., {d_in}).")
     for vector in (*factors.diagonals, *factors.circulants):
@@ -163,7 +169,7 @@ def is_transformed() -> bool:
     """Whether torch compiles, traces, vmaps or differentiates forward, which only its own operations can."""
     return (
         torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
+        or torch._C._is_tracing()
         or torch._C._functorch.peek_interpreter_stack() is not None
         or fwAD._current_level >= 0
     )

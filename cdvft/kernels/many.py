@@ -117,7 +117,7 @@ def _by_kernel(result: Tensor, x: Tensor, shares: Sequence[Share]) -> Tensor | N
         if one is None:
             return None
         for row in share.rows:
-            one.add(total[row], x[row], tokens, share.factors.alpha)
+            one(total[row], x[row], tokens, share.factors.alpha)
     return total
 
 

@@ -7,10 +7,7 @@ above 7, `cdvft.kernels.chunked` does the same with torch's own transforms.
 from __future__ import annotations
 
 import ctypes
-import functools
-import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,11 +15,10 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
 from cdvft.kernels.native.build import library
+from cdvft.kernels.native.plan import plan_for, radixes_of
 
-RADIXES = (7, 5, 3, 8, 4, 2)
-FIRST_RADIXES = (8, 4, 7, 5, 3, 2)
-WINDOW = 16
-"""Columns loaded together; the first pass can follow at once where what it combines is a multiple apart."""
+FEW_TOKENS = 4
+"""Up to so many, the kernel whose registers hold neighbours of one token is the faster one."""
 MAX_ENTRIES = 1 << 20
 """Most entries of one circulant: a thread sums its gradient in 8 bytes an entry."""
 
@@ -45,7 +41,7 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
     for c in circulants:
         if c.numel() > MAX_ENTRIES:
             return f"a circulant of more than {MAX_ENTRIES:,} numbers is too large for it"
-        if _radixes(c.shape[-1]) is None:
+        if radixes_of(c.shape[-1]) is None:
             return f"block size {c.shape[-1]} has a prime factor above 7"
     if is_in_torch_dispatch_mode():
         return "a dispatch mode of torch watches operations"
@@ -65,14 +61,22 @@ def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
 
 def prepared_forward(factors: Factors) -> Callable[[Tensor, Tensor, int, float], None]:
     """`forward_` for vectors that stay where they are: of y, x, tokens and alpha, y and x in one piece."""
-    stages, address = _stages(factors.diagonals, factors.circulants), factors.diagonals[-1].data_ptr()
-    count, width = len(factors.circulants), len(factors.diagonals[0])
     compiled = library()
     assert compiled is not None
-    forward = compiled.cdvft_forward
+    count, width = len(factors.circulants), len(factors.diagonals[0])
+    last, lanes = factors.diagonals[-1].data_ptr(), compiled.cdvft_lanes()
+    stages = _stages(factors.diagonals, factors.circulants)
+    most_few, few_stages = 0, stages
+    if all(c.shape[-1] % lanes == 0 for c in factors.circulants):
+        most_few, few_stages = FEW_TOKENS, _stages(factors.diagonals, factors.circulants, lanes)
+    forward, few = compiled.cdvft_forward, compiled.cdvft_few
 
     def add(y: Tensor, x: Tensor, tokens: int, alpha: float) -> None:
-        if not forward(stages, count, tokens, x.data_ptr(), width, address, alpha, y.data_ptr(), 1):
+        if tokens <= most_few:
+            done = few(few_stages, count, tokens, x.data_ptr(), last, alpha, y.data_ptr())
+        else:
+            done = forward(stages, count, tokens, x.data_ptr(), width, last, alpha, y.data_ptr(), 1)
+        if not done:
             raise _no_memory(factors.diagonals)
 
     return add
@@ -135,11 +139,13 @@ def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None
         raise _no_memory(diagonals)
 
 
-def _stages(diagonals: Sequence[Tensor], circulants: Sequence[Tensor]) -> ctypes.Array[ctypes.c_int64]:
-    """Each circulant's struct `stage`, of 8-byte fields."""
+def _stages(
+    diagonals: Sequence[Tensor], circulants: Sequence[Tensor], lanes: int = 1
+) -> ctypes.Array[ctypes.c_int64]:
+    """Each circulant's struct `stage`, of 8-byte fields; transforms are of its p entries over `lanes`."""
     fields: list[int] = []
     for a, after, c in zip(diagonals, diagonals[1:], circulants, strict=False):
-        plan = _plan(c.shape[2])
+        plan = plan_for(c.shape[2] // lanes)
         fields += (a.numel(), after.numel(), *c.shape, *plan.addresses, a.data_ptr(), c.data_ptr(), 0)
     return (ctypes.c_int64 * len(fields))(*fields)
 
@@ -156,35 +162,3 @@ def _threads(compiled: ctypes.CDLL, rows: int) -> int:
 
 def _as_float32(t: Tensor) -> Tensor:
     return t.resolve_neg().to(torch.float32)
-
-
-@functools.lru_cache
-def _radixes(p: int) -> tuple[int, ...] | None:
-    first = next((r for r in FIRST_RADIXES if p % (WINDOW * r) == 0), 1)
-    radixes, p = [first], p // first
-    for radix in RADIXES:
-        while p % radix == 0:
-            radixes.append(radix)
-            p //= radix
-    return tuple(radixes) if p == 1 else None
-
-
-class _Plan(NamedTuple):
-    """A transform of length p: radixes, every pass's twiddle factors, and the addresses of both."""
-
-    radixes: Tensor
-    twiddles: Tensor
-    addresses: tuple[int, int]
-
-
-@functools.lru_cache
-def _plan(p: int) -> _Plan:
-    radixes = _radixes(p)
-    assert radixes is not None
-    factors, length = [torch.empty(0, dtype=torch.complex128)], p
-    for radix in radixes:
-        turns = torch.arange(length // radix)[:, None] * torch.arange(1, radix) / length
-        factors.append(torch.exp(-2j * math.pi * turns.double()).flatten())
-        length //= radix
-    steps, twiddles = torch.tensor(radixes, dtype=torch.int32), torch.cat(factors).to(torch.complex64)
-    return _Plan(steps, twiddles, (steps.data_ptr(), twiddles.data_ptr()))

@@ -48,9 +48,11 @@ static int prepare(scratch *own, stage *stages, int count, const float *last, fl
 }
 
 /* y += alpha diag(last) C ... diag(a_1) x; x (tokens, d_in) in rows `stride` apart, y contiguous. Returns whether
-   there was memory. */
-EXPORTED int cdvft_forward(stage *stages, int count, wide tokens, const float *x, wide stride, const float *last,
+   there was memory. The stages may be another caller's too, at the same time. */
+EXPORTED int cdvft_forward(const stage *shared, int count, wide tokens, const float *x, wide stride, const float *last,
                            float alpha, float *y, int threads) {
+    stage stages[count];
+    memcpy(stages, shared, sizeof stages);
     scratch own;
     if (!prepare(&own, stages, count, last, alpha, 0, threads)) return 0;
     const stage *top = stages + count - 1;

@@ -211,3 +211,21 @@ def test_inputs_change_nothing_beside_them() -> None:
     wide[:, 7:46] = x
     torch.testing.assert_close(cd_linear(wide[:, 7:46], *factors, "fft"), cd_linear(x, *factors, "fft"))
     assert wide[:, :7].isnan().all() and wide[:, 46:].isnan().all()
+
+
+@needs_compiler
+@pytest.mark.parametrize("tokens", [1, 5])
+def test_who_prepares_a_call_may_make_it_from_many_threads(
+    tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the kernel is told is read alone: scratch of one call in it would be another call's as well."""
+    told = []
+    stages = native._stages
+    monkeypatch.setattr(native, "_stages", lambda *args: told.append(stages(*args)) or told[-1])
+    x, factors = layer(48)
+    add = native.prepared_forward(factors)
+    before = [bytes(one) for one in told]
+    y = torch.zeros(tokens, 48)
+    add(y, x[:tokens], tokens, factors.alpha)
+    torch.testing.assert_close(y, cd_linear_reference(x[:tokens], *factors), rtol=1e-5, atol=1e-5)
+    assert len(told) == 2 and [bytes(one) for one in told] == before
