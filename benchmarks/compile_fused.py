@@ -3,7 +3,7 @@
     python -m benchmarks.compile_fused [--parts blocks] [--widths 768 4096] [--targets 90] [--to FOLDER]
 
 Triton compiles for any device, and its wheel brings ptxas and cuobjdump. Nothing here runs on a GPU, and
-nothing is timed. Writes benchmarks/results/fused_kernels.json and .md, where the other part stays as it was.
+nothing is timed. Writes benchmarks/results/fused_kernels.json and .md, where other parts stay as they were.
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ from typing import Any
 
 from benchmarks.tables import table
 from cdvft.kernels import fused
+from cdvft.kernels.fused.cube_shape import CUBE, Cube, shape_for
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for
 
 RESULTS = Path(__file__).parent / "results"
-WIDTHS = (256, 384, 512, 576, 768, 896, 1024, 1152, 1536, 2048, 3072, 4096)
+WIDTHS = (256, 384, 512, 576, 768, 896, 1024, 1152, 1536, 2048, 3072)
 BLOCKS = (128, 256, 768, 1024, 2048, 4096)
+ALL = {"whole": WIDTHS, "cube": (CUBE.width,), "blocks": BLOCKS}
+"""Widths of each part's kernels that are recorded."""
 TARGETS = {80: "A100", 89: "L4, RTX 4090", 90: "H100"}
 DTYPES = {"bf16": "tf32", "fp32": "tf32x3"}
 """Inputs, and how products are rounded for them: see `cdvft.kernels.fused.operators.precision`."""
 FLOAT32 = (768, 90)
 """float32 is compiled for one width and device alone: three products for one take several times as long."""
 POINTERS = (
-    "out", "x", "grad", "grad_x", "shares", "first", "last", "c", "spectrum", "tables", "others", "spectra",
-    "rows", "diagonal", "u", "h",
+    "out", "x", "grad", "grad_x", "shares", "shares_re", "shares_im", "first", "last", "c", "spectrum",
+    "tables", "others", "spectra", "rows", "diagonal", "u", "h",
 )  # fmt: skip
 INPUTS = ("out", "x", "grad", "grad_x", "others", "rows")
 FLOATS = ("alpha", "scale")
@@ -42,6 +45,10 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
     "gradients": ("gradients_kernel", {"INPUT": True, "OUTPUT": True}),
     "gradients by x and first": ("gradients_kernel", {"INPUT": True, "OUTPUT": False}),
     "gradients by last and c": ("gradients_kernel", {"INPUT": False, "OUTPUT": True}),
+    "cube, update": ("update_kernel", {}),
+    "cube, gradients by x and first": ("input_gradients_kernel", {}),
+    "cube, gradient by last": ("last_gradient_kernel", {}),
+    "cube, gradient by c": ("circulant_gradient_kernel", {}),
     "blocks, spectra": ("spectra_kernel", {}),
     "blocks, update": ("combine_kernel", {"CONJUGATE": False, "STORE": True, "SHARE": False}),
     "blocks, gradients by x and first": ("combine_kernel", {"CONJUGATE": True, "STORE": True, "SHARE": True}),
@@ -51,7 +58,11 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
 """Function and switches. In float32 updates and gradients are added to what the frozen layer gives."""
 
 
-SOURCES = {"whole": ("dft.py", "device.py", "plan.py"), "blocks": ("dft.py", "device_blocks.py", "plan.py")}
+SOURCES = {
+    "whole": ("dft.py", "device.py", "plan.py"),
+    "cube": ("dft.py", "device_cube.py", "cube_shape.py"),
+    "blocks": ("dft.py", "device_blocks.py", "plan.py"),
+}
 
 
 def digest(part: str) -> str:
@@ -60,22 +71,20 @@ def digest(part: str) -> str:
     return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in SOURCES[part])).hexdigest()[:16]
 
 
-def compiled(kernel: str, shape: Plan, target: int, dtype: str) -> dict[str, Any]:
+def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[str, Any]:
     """What one kernel takes of a multiprocessor, for one width, compute capability and dtype of the input."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from cdvft.kernels.fused import blocks, device, device_blocks
+    from cdvft.kernels.fused import device, device_blocks, device_cube
 
     name, switches = KERNELS[kernel]
-    function = getattr(device_blocks if part_of(kernel) == "blocks" else device, name)
+    modules = {"whole": device, "cube": device_cube, "blocks": device_blocks}
+    function = getattr(modules[part_of(kernel)], name)
     names = function.arg_names
-    values = {
-        "RADIX": shape.radix, "ROWS": shape.rows, "COLUMNS": shape.columns, "N1": ROWS,
-        "N2": shape.tile_columns, "GROUP": shape.group, "ADD": dtype == "fp32",
-        "NEEDS_X": True, "PRECISION": DTYPES[dtype], "ENTRIES": shape.entries,
-        "TILE": ROWS * shape.tile_columns, "STRIP": blocks.STRIP, **switches,
+    values = _geometry(shape) | {
+        "ADD": dtype == "fp32", "NEEDS_X": True, "PRECISION": DTYPES[dtype], **switches,
     }  # fmt: skip
     values = {name: value for name, value in values.items() if name in names}
     types = dict.fromkeys(names, "i32") | dict.fromkeys(FLOATS, "fp32") | dict.fromkeys(values, "constexpr")
@@ -100,15 +109,30 @@ def compiled(kernel: str, shape: Plan, target: int, dtype: str) -> dict[str, Any
     }  # fmt: skip
 
 
+def _geometry(shape: Plan | Cube) -> dict[str, int]:
+    """What of its tiles the kernels are compiled for: those of the cube have one shape."""
+    from cdvft.kernels.fused import blocks
+
+    if isinstance(shape, Cube):
+        return {}
+    return {
+        "RADIX": shape.radix, "ROWS": shape.rows, "COLUMNS": shape.columns, "N1": ROWS,
+        "N2": shape.tile_columns, "GROUP": shape.group, "ENTRIES": shape.entries,
+        "TILE": ROWS * shape.tile_columns, "STRIP": blocks.STRIP,
+    }  # fmt: skip
+
+
 def part_of(kernel: str) -> str:
-    """ "whole" or "blocks"."""
-    return "blocks" if kernel.startswith("blocks") else "whole"
+    """ "whole", "cube" or "blocks"."""
+    part, _, rest = kernel.partition(", ")
+    return part if rest else "whole"
 
 
-def kernels(shape: Plan, part: str) -> tuple[str, ...]:
+def kernels(shape: Plan | Cube, part: str) -> tuple[str, ...]:
     """What is launched for a width, of a whole circulant or of blocks."""
-    if part == "blocks":
+    if part != "whole":
         return tuple(name for name in KERNELS if part_of(name) == part)
+    assert isinstance(shape, Plan)
     both = ("gradients by x and first", "gradients by last and c")
     return ("update", *(both if shape.split else ("gradients",)))
 
@@ -166,13 +190,13 @@ def main() -> None:
     found = [
         kernel
         for part in arguments.parts
-        for width in arguments.widths or (BLOCKS if part == "blocks" else WIDTHS)
+        for width in arguments.widths or ALL[part]
         for kernel in of_width(width, part, arguments.targets, arguments.dtypes)
     ]
     record = {
         "sources": record["sources"] | {part: digest(part) for part in arguments.parts},
         "triton": importlib.metadata.version("triton"),
-        "kernels": sorted(kept + found, key=lambda k: part_of(k["kernel"]), reverse=True),
+        "kernels": sorted(kept + found, key=lambda k: list(SOURCES).index(part_of(k["kernel"]))),
     }
     path.write_text(json.dumps(record, indent=1) + "\n")
     path.with_suffix(".md").write_text(markdown(record))
@@ -180,7 +204,7 @@ def main() -> None:
 
 def of_width(width: int, part: str, targets: list[int], dtypes: list[str]) -> Iterator[dict[str, Any]]:
     """The kernels of a part for one width, compiled one by one."""
-    shape = plan_for(width)
+    shape = shape_for(width) if part == "cube" else plan_for(width)
     assert shape is not None, f"no plan for {width}"
     for kernel in kernels(shape, part):
         for dtype in dtypes:

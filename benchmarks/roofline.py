@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.tables import table
-from cdvft.kernels.fused.plan import Plan, plan_for, programs_per_multiprocessor
+from cdvft.kernels.fused.cube_shape import Cube, shape_for
+from cdvft.kernels.fused.plan import Plan, programs_per_multiprocessor
 
 RESULT = Path(__file__).parent / "results" / "fused_roofline.md"
 WIDTHS = (256, 512, 768, 896, 1024, 1536, 2048, 3072, 4096)
@@ -58,14 +59,15 @@ class Work:
         return max(self.bytes / device.bandwidth, self.flops / (device.share * device.tf32))
 
 
-def passes(plan: Plan, tokens: int, device: Device, itemsize: int = 2) -> tuple[Work, Work]:
+def passes(plan: Plan | Cube, tokens: int, device: Device, itemsize: int = 2) -> tuple[Work, Work]:
     """Forward and backward of the update alone, added to what the frozen layer writes."""
     programs = min(-(-tokens // (2 * plan.group)), device.multiprocessors * programs_per_multiprocessor(plan))
     constants = 4 * (plan.table_entries + 2 * plan.entries + 2 * plan.width) * programs
-    shares = 2 * 4 * 3 * plan.width * plan.group * programs
+    vectors = 4 if isinstance(plan, Cube) else 3  # the cube's programs leave c's gradient as a spectrum
+    shares = 2 * 4 * vectors * plan.width * plan.group * programs
     data = itemsize * tokens * plan.width
-    transforms = 5 if plan.split else 4
-    reads = 4 if plan.split else 2  # x and the gradient, twice in two passes
+    transforms = 4 + plan.split
+    reads = 2 + 2 * plan.split  # x and the gradient, in each pass
     return (
         Work(3 * data + constants, 2 * plan.flops * tokens),
         Work((reads + 2) * data + (1 + plan.split) * constants + shares, transforms * plan.flops * tokens),
@@ -80,7 +82,7 @@ def frozen_seconds(width: int, tokens: int, device: Device) -> float:
 
 def row(width: int, tokens: int, device: Device) -> list[str]:
     """A width's row of the table."""
-    plan = plan_for(width)
+    plan = shape_for(width)
     assert plan is not None
     both = passes(plan, tokens, device)
     added, frozen = sum(work.seconds(device) for work in both), frozen_seconds(width, tokens, device)

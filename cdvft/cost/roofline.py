@@ -18,7 +18,7 @@ HALF, SINGLE = 2, 4
 
 
 class Tiles(Protocol):
-    """What of a fused transform's plan counts: see `cdvft.kernels.fused.plan.Plan`."""
+    """What of a fused transform counts: see `cdvft.kernels.fused.plan.Plan`, `...cube_shape.Cube`."""
 
     @property
     def flops(self) -> int: ...
@@ -27,7 +27,7 @@ class Tiles(Protocol):
     def entries(self) -> int: ...
 
     @property
-    def split(self) -> bool: ...
+    def split(self) -> int: ...  # passes of the gradients beyond the first, each with a transform more
 
 
 @dataclass(frozen=True)

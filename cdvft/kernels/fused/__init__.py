@@ -5,6 +5,7 @@
     dft        transforms of tiles, in Triton
     device     the kernels for whole circulants
     device_blocks, blocks  those for blocks, and their launches
+    device_cube, cube_shape, cube  those for whole circulants of 4096, in three stages
     operators  the launches, and the operators of torch
 
 Triton is optional (`pip install "cdvft[gpu]"`; torch for CUDA on Linux brings it along): nothing here imports

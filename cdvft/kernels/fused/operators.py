@@ -1,7 +1,7 @@
 """Launches of the kernels, and the same as operators of torch, which torch.compile and export see into.
 
-For whole circulants; `blocks` has the others. A pass is two launches forward (the circulant's spectrum, the
-update) and three backward (spectrum, gradients, the sum of the programs' shares; another where `Plan.split`).
+For whole circulants; `blocks` has the others, and `cube` those of 4096. A pass is two launches forward (the
+circulant's spectrum, the update) and three backward (spectrum, gradients, the sum of the programs' shares; another where `Plan.split`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.library import triton_op, wrap_triton
 
-from cdvft.kernels.fused import blocks
+from cdvft.kernels.fused import blocks, cube
+from cdvft.kernels.fused.cube_shape import CUBE
 from cdvft.kernels.fused.device import gradients_kernel, spectrum_kernel, update_kernel
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
 from cdvft.kernels.fused.tables import tables
@@ -40,6 +41,8 @@ def update(
     """
     if c.dim() == 3:
         return blocks.update(_blocks(x, c), x, first, last, alpha, out)
+    if c.numel() == CUBE.width:
+        return cube.update(x, first, c, last, alpha, out, precision(x.dtype), _programs(x, _plan(c)))
     plan, add = _plan(c), out is not None
     y = torch.empty_like(x) if out is None else out
     if len(x):
@@ -70,6 +73,8 @@ def gradients(
     if c.dim() == 3:
         return blocks.gradients(_blocks(x, c), x, grad, first, last, alpha, grad_x, needs_x)
     plan, programs, add = _plan(c), _programs(x, _plan(c)), grad_x is not None
+    if c.numel() == CUBE.width:
+        return cube.gradients(x, grad, first, c, last, alpha, grad_x, needs_x, precision(x.dtype), programs)
     if grad_x is None and needs_x:
         grad_x = torch.empty_like(x)
     shape = (programs * plan.group, 3, plan.width)

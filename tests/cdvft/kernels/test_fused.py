@@ -61,7 +61,7 @@ def far(found: Tensor | None, truth: Tensor) -> float:
 @pytest.mark.parametrize(
     ("width", "tokens"),
     [
-        *[(256, 13), (256, 1), (512, 4), (768, 5), (1024, 3), (1536, 3), (2048, 3), (3072, 3), (4096, 3)],
+        *[(256, 13), (256, 1), (512, 4), (768, 5), (1024, 3), (1536, 3), (2048, 3), (3072, 3), (4096, 9)],
         *[(24, 13), (192, 5), (384, 3), (576, 3), (640, 2), (896, 3), (1152, 3)],
     ],
 )
@@ -90,8 +90,11 @@ def test_half_precision_inputs_are_rounded_once(operators: ModuleType, dtype: to
     assert all(far(a, b) < 1e-6 for a, b in zip(by_vectors, truth[2:], strict=True))
 
 
-def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(operators: ModuleType) -> None:
-    given = tensors(256, 7)
+@pytest.mark.parametrize(("width", "tokens"), [(256, 7), (4096, 3)])
+def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(
+    operators: ModuleType, width: int, tokens: int
+) -> None:
+    given = tensors(width, tokens)
     truth = expected(*given)
     x, grad, first, c, last = (t.float() for t in given)
     factors = Factors([first, last], [c.view(1, 1, -1)], ALPHA)
@@ -101,7 +104,7 @@ def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(operators: Mo
     alone = fused.backward(x, grad, factors, None)
     assert far(y - 1, truth[0]) < 1e-6
     assert far(by_x - 1, truth[1]) < 1e-6
-    assert circulants[0].shape == (1, 1, 256)
+    assert circulants[0].shape == (1, 1, width)
     for found in ((diagonals, circulants), alone):
         (by_first, by_last), (by_c,) = found
         assert far(by_first, truth[2]) < 1e-6
@@ -109,11 +112,12 @@ def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(operators: Mo
         assert far(by_c.view(-1), truth[4]) < 1e-6
 
 
-def test_no_tokens_give_no_update_and_gradients_of_zero(operators: ModuleType) -> None:
-    x, grad, first, c, last = (t.float() for t in tensors(256, 0))
-    assert operators.update(x, first, c, last, ALPHA).shape == (0, 256)
+@pytest.mark.parametrize("width", [256, 4096])
+def test_no_tokens_give_no_update_and_gradients_of_zero(operators: ModuleType, width: int) -> None:
+    x, grad, first, c, last = (t.float() for t in tensors(width, 0))
+    assert operators.update(x, first, c, last, ALPHA).shape == (0, width)
     by_x, *by_vectors = operators.gradients(x, grad, first, c, last, ALPHA, None)
-    assert by_x.shape == (0, 256)
+    assert by_x.shape == (0, width)
     assert [bool(v.any()) for v in by_vectors] == [False] * 3
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cdvft.kernels import fused
+from cdvft.kernels.fused import cube_shape
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for
 from cdvft.kernels.fused.tables import tables
 
@@ -72,6 +73,29 @@ def test_the_tables_transform(width: int) -> None:
     parts = [((left[s] @ outputs[s]) * twiddle[s]) @ right for s in range(radix)]
     spectrum = torch.stack([part.T.flatten() for part in parts], dim=-1).flatten()  # R (k1 + n1 k2) + s
     torch.testing.assert_close(spectrum, torch.fft.fft(x), rtol=1e-5, atol=1e-5)
+
+
+def test_the_cubes_stages_transform_in_the_order_of_its_spectra() -> None:
+    flat = cube_shape.tables(torch.device("cpu")).double()
+    assert flat.numel() == cube_shape.CUBE.table_entries
+    sizes = [(2, 16, 16), (2, 16, 256), (2, 16, 256)]
+    parts = [part.view(size) for part, size in zip(flat.split([512, 8192, 8192]), sizes, strict=True)]
+    matrix, outer, inner = (torch.complex(*part) for part in parts)
+    x = torch.randn(4096, dtype=torch.complex128)
+    tile = matrix @ x.view(16, 256)  # rows k1, columns j2 and j3
+    tile = (tile * outer).view(16, 16, 16).permute(1, 2, 0).reshape(16, 256)
+    tile = ((matrix @ tile) * inner).view(16, 16, 16).permute(1, 2, 0).reshape(16, 256)
+    found = (matrix @ tile).flatten()
+    spectrum = torch.fft.fft(x)
+    torch.testing.assert_close(found, torch.complex(*cube_shape.to_tile(spectrum)), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(cube_shape.from_tile(cube_shape.to_tile(spectrum)), spectrum)
+
+
+def test_4096_as_one_circulant_goes_in_three_stages_for_fewer_flops_than_two() -> None:
+    two = plan_for(4096)
+    assert two is not None and cube_shape.shape_for(4096) == cube_shape.CUBE
+    assert cube_shape.shape_for(2048) == plan_for(2048)
+    assert cube_shape.CUBE.flops == 0.6 * two.flops
 
 
 def test_every_warp_of_a_program_has_columns_of_its_own() -> None:

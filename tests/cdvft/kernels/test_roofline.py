@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.roofline import DEVICES, RESULT, frozen_seconds, markdown, passes
+from cdvft.kernels.fused.cube_shape import CUBE
 from cdvft.kernels.fused.plan import plan_for
 
 (H100,) = (device for device in DEVICES if device.name == "H100")
@@ -19,11 +20,23 @@ def test_forward_and_backward_transform_twice_and_four_times() -> None:
 
 
 def test_gradients_in_two_passes_cost_a_fifth_transform_and_read_twice() -> None:
-    plan = plan_for(4096)
+    plan = plan_for(3584)
     assert plan is not None and plan.split
     forward, backward = passes(plan, 8192, H100)
     assert backward.flops == 2.5 * forward.flops
-    assert backward.bytes > 6 * 2 * 8192 * 4096
+    assert backward.bytes > 6 * 2 * 8192 * 3584
+
+
+def test_three_stages_at_4096_take_three_passes_backward_of_two_transforms_each() -> None:
+    forward, backward = passes(CUBE, 1000, H100)
+    stage = 4 * 2 * 16 * 16 * 256  # four real products of 16 x 16 by 16 x 256, for two tokens
+    assert forward.flops == 500 * 2 * 3 * stage
+    assert backward.flops == 500 * 6 * 3 * stage
+    x = 2 * 1000 * 4096
+    programs = 132
+    constants = 4 * (2 * (256 + 2 * 4096) + 2 * 4096 + 2 * 4096) * programs
+    assert forward.bytes == 3 * x + constants
+    assert backward.bytes == 8 * x + 3 * constants + 2 * 4 * 4 * 4096 * programs
 
 
 @pytest.mark.parametrize("tokens", [2, 8192, 1 << 20])
