@@ -42,7 +42,7 @@ def gradients(
     if grad_x is None and needs_x:
         grad_x = torch.empty_like(x)
     if not len(x):
-        return grad_x, *(torch.zeros_like(v) for v in (first, last, c))
+        return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
     by_first, by_last, by_re, by_im = first.new_empty(4, programs, CUBE.width)
     spectrum, constants, most = _spectrum(c), tables(x.device), {"num_warps": CUBE.warps, "num_stages": 1}
     wrap_triton(input_gradients_kernel)[(programs,)](

@@ -1,7 +1,8 @@
 """Launches of the kernels, and the same as operators of torch, which torch.compile and export see into.
 
 For whole circulants; `blocks` has the others, and `cube` those of 4096. A pass is two launches forward (the
-circulant's spectrum, the update) and three backward (spectrum, gradients, the sum of the programs' shares; another where `Plan.split`).
+circulant's spectrum, the update) and three backward (spectrum, gradients, the sum of the programs' shares;
+another where `Plan.split`).
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def far(found: Tensor | None, truth: Tensor) -> float:
 @pytest.mark.parametrize(
     ("width", "tokens"),
     [
-        *[(256, 13), (256, 1), (512, 4), (768, 5), (1024, 3), (1536, 3), (2048, 3), (3072, 3), (4096, 9)],
+        *[(256, 13), (256, 1), (512, 4), (768, 5), (1024, 3), (1536, 3), (2048, 3), (3072, 3), (4096, 7)],
         *[(24, 13), (192, 5), (384, 3), (576, 3), (640, 2), (896, 3), (1152, 3)],
     ],
 )
@@ -90,7 +90,7 @@ def test_half_precision_inputs_are_rounded_once(operators: ModuleType, dtype: to
     assert all(far(a, b) < 1e-6 for a, b in zip(by_vectors, truth[2:], strict=True))
 
 
-@pytest.mark.parametrize(("width", "tokens"), [(256, 7), (4096, 3)])
+@pytest.mark.parametrize(("width", "tokens"), [(256, 7), (4096, 1)])
 def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(
     operators: ModuleType, width: int, tokens: int
 ) -> None:
