@@ -166,7 +166,7 @@ def publish() -> None:
         sweeps[recipe] = {
             "title": get_recipe(recipe).title,
             "origin": _origin(**budget),
-            "recorded": f"on {kept['day']}, {kept['machine']['cpu']}, torch {kept['machine']['torch']}",
+            "recorded": f"on {kept['day']}, {kept['machine']['cpu']}",
             "metric_name": get_dataset(get_recipe(recipe).dataset).metric,
             "base": base,
             "runs": [

@@ -94,7 +94,7 @@ def _layer() -> str:
             '"cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_terms"': '"cdvft_alpha", "cdvft_dropout"',
             "        self.cdvft_backend: dict[str, Backend] = {}\n": "",
             "        self.cdvft_terms: dict[str, dict[str, float]] = {}  # a sum of adapters -> their weights\n": "",
-            "        self._prepared: dict[str, Prepared | None] = {}\n": "",
+            "        self._short_way: ShortWay | None = None\n": "",
             "        elif isinstance(dense, nn.Conv2d):\n"
             "            self.in_features, self.out_features = dense.in_channels, dense.out_channels\n": "",
             "        self.cdvft_backend[adapter_name] = config.backend\n": "",
@@ -107,7 +107,7 @@ def _layer() -> str:
             ),
         },
     )
-    wrapper = without(ours["CDVFTLinear"], ["forward", "_base", "_drops", "_prepared_for", "_shares"])
+    wrapper = without(ours["CDVFTLinear"], ["forward", "_base", "_drops", "_shares"])
     check = "    def _check_mixed_batch("
     wrapper = replaced(wrapper, {check: f"{_written('layer_methods.py.txt')}\n{check}"})
     return "\n\n".join(

@@ -47,7 +47,10 @@ def shown(families: dict[str, Family]) -> str:
         for (method, name), verdict in family.along.items():
             if method == "cdvft" and verdict.word in ("ahead", "behind"):
                 decided.setdefault(SHORT[name], []).append(KINDS[recipe][0])
-    listed = ", ".join(f"{name} ({', '.join(kinds)})" for name, kinds in decided.items())
+    listed = ", ".join(
+        f"{name} ({'everywhere' if len(kinds) == len(families) > 1 else ', '.join(kinds)})"
+        for name, kinds in decided.items()
+    )
     return f"Shown to matter: {listed}." if listed else "None is shown to matter."
 
 

@@ -44,7 +44,7 @@ def test_only_whole_seeds_are_published(recording: SweepRequest, ended: int, pub
     assert shown is not None
     assert sum(one["spread"]["runs"] for one in shown["settings"]) == published
     assert shown["settings"][0]["spread"]["mean"] == 0.7123
-    assert "512 training examples" in shown["origin"] and "torch" in shown["recorded"]
+    assert "512 training examples" in shown["origin"] and " 20" in shown["recorded"]
 
 
 def test_rows_that_a_run_got_wrong_reach_the_judge(recording: SweepRequest) -> None:
