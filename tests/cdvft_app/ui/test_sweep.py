@@ -1,12 +1,14 @@
 """The sweep's form and what its view asks for: sentences instead of exceptions, and whose sweep it is."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from cdvft_app.prediction import admission
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.sweep import recorded
+from cdvft_app.sweep.group import progress
 from cdvft_app.training.jobs import QueueFull
 from cdvft_app.ui.compare.sweep import _promise, start_sweep
 from cdvft_app.ui.compare.sweep_form import START, request
@@ -74,6 +76,16 @@ def test_a_sweep_is_one_group_that_only_its_owner_stops(app):
     assert "Only the browser that started" in go_on(app, {"group": group, "token": "other"})["error"]
     assert go_on(app, {"group": group, "token": "mine"}) == {"error": None}
     assert sweep(app, {"group": group})["progress"]["states"] == {"queued": 27}
+
+
+def test_time_left_is_the_mean_of_the_ended_runs_times_those_that_wait(app):
+    group = start_sweep(app, START | {"m": "2", "seeds": "0"}, "mine")
+    first, second, *others = app.store.group(group)
+    assert progress([first, second, *others])["seconds_left"] is None
+    took = [replace(first, state="finished", started=100.0, ended=104.0),
+            replace(second, state="finished", started=104.0, ended=112.0)]  # fmt: skip
+    assert progress([*took, *others])["seconds_left"] == 6 * len(others) > 0
+    assert progress(took)["seconds_left"] is None
 
 
 def test_what_is_known_is_not_sent_again(app):
