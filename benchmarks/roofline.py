@@ -61,7 +61,9 @@ class Work:
 
 def passes(plan: Plan | Cube, tokens: int, device: Device, itemsize: int = 2) -> tuple[Work, Work]:
     """Forward and backward of the update alone, added to what the frozen layer writes."""
-    programs = min(-(-tokens // (2 * plan.group)), device.multiprocessors * programs_per_multiprocessor(plan))
+    programs = min(
+        -(-tokens // (2 * plan.group)), device.multiprocessors * programs_per_multiprocessor(plan.warps)
+    )
     constants = 4 * (plan.table_entries + 2 * plan.entries + 2 * plan.width) * programs
     vectors = 4 if isinstance(plan, Cube) else 3  # the cube's programs leave c's gradient as a spectrum
     shares = 2 * 4 * vectors * plan.width * plan.group * programs

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.library import triton_op, wrap_triton
 
 from cdvft.kernels.fused import blocks, cube
-from cdvft.kernels.fused.cube_shape import CUBE
+from cdvft.kernels.fused.cube_shape import CUBE, Cube
 from cdvft.kernels.fused.device import gradients_kernel, spectrum_kernel, update_kernel
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
 from cdvft.kernels.fused.tables import tables
@@ -43,7 +43,7 @@ def update(
     if c.dim() == 3:
         return blocks.update(_blocks(x, c), x, first, last, alpha, out)
     if c.numel() == CUBE.width:
-        return cube.update(x, first, c, last, alpha, out, precision(x.dtype), _programs(x, _plan(c)))
+        return cube.update(x, first, c, last, alpha, out, precision(x.dtype), _programs(x, CUBE))
     plan, add = _plan(c), out is not None
     y = torch.empty_like(x) if out is None else out
     if len(x):
@@ -73,9 +73,10 @@ def gradients(
     """
     if c.dim() == 3:
         return blocks.gradients(_blocks(x, c), x, grad, first, last, alpha, grad_x, needs_x)
-    plan, programs, add = _plan(c), _programs(x, _plan(c)), grad_x is not None
     if c.numel() == CUBE.width:
+        programs = _programs(x, CUBE)
         return cube.gradients(x, grad, first, c, last, alpha, grad_x, needs_x, precision(x.dtype), programs)
+    plan, programs, add = _plan(c), _programs(x, _plan(c)), grad_x is not None
     if grad_x is None and needs_x:
         grad_x = torch.empty_like(x)
     shape = (programs * plan.group, 3, plan.width)
@@ -169,15 +170,15 @@ def _spectrum(c: Tensor, plan: Plan) -> Tensor:
     return spectrum
 
 
-def _programs(x: Tensor, plan: Plan) -> int:
+def _programs(x: Tensor, plan: Plan | Cube) -> int:
     """Programs that loop over the groups of tokens: as many as run at once, or one a group."""
     return max(1, min(-(-len(x) // (2 * plan.group)), _resident(x, plan)))
 
 
-def _resident(x: Tensor, plan: Plan) -> int:
+def _resident(x: Tensor, plan: Plan | Cube) -> int:
     if x.device.type != "cuda":
         return PROGRAMS_ELSEWHERE
-    return _multiprocessors(x.device) * programs_per_multiprocessor(plan)
+    return _multiprocessors(x.device) * programs_per_multiprocessor(plan.warps)
 
 
 @functools.lru_cache

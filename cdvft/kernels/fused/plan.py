@@ -104,6 +104,6 @@ MULTIPROCESSOR_WARPS = 8
 """Warps whose threads can have 255 registers each on one multiprocessor, of 65,536 in all."""
 
 
-def programs_per_multiprocessor(plan: Plan) -> int:
+def programs_per_multiprocessor(warps: int) -> int:
     """How many persistent programs one multiprocessor is given."""
-    return max(1, MULTIPROCESSOR_WARPS // plan.warps)
+    return max(1, MULTIPROCESSOR_WARPS // warps)
