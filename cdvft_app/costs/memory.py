@@ -37,6 +37,7 @@ PRECISIONS: dict[str, Precision] = {
     "4bit": Precision(4, half=True),
 }
 _LOGITS = 3
+"""Tensors as large as a generator's logits that stand at once where its loss is differentiated."""
 _BYTES_OF_BITS = {8: 1.0, 4: 0.516}
 """Of a weight and its share of a block's scale: one byte for 64 weights, and 4 bytes for 256 such scales."""
 

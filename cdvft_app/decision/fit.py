@@ -18,6 +18,9 @@ from cdvft_app.shapes import ModelShapes
 PRECISION_TITLES = {"float32": "float32", "bfloat16": "bfloat16", "8bit": "8 bit", "4bit": "4 bit"}
 
 
+Word = Literal["yes", "tight", "no", "unknown"]
+
+
 @dataclass(frozen=True)
 class Fit:
     """A method's step on a device. `word`: "tight" where what was measured above the formula may not fit.
@@ -27,7 +30,7 @@ class Fit:
 
     memory: StepMemory
     left: int | None
-    word: Literal["yes", "tight", "no", "unknown"]
+    word: Word
 
     @property
     def text(self) -> str:
@@ -50,9 +53,15 @@ def fits(
         if device.bytes is None:
             found[row["method"]] = Fit(memory, None, "unknown")
             continue
-        left, safe = device.bytes - memory.total, memory.total * GROWTH.high <= device.bytes
-        found[row["method"]] = Fit(memory, left, "yes" if safe else "tight" if left >= 0 else "no")
+        left = device.bytes - memory.total
+        word: Word = "yes" if _surely_fits(memory.total, device) else "tight" if left >= 0 else "no"
+        found[row["method"]] = Fit(memory, left, word)
     return found
+
+
+def _surely_fits(total: int, device: Device) -> bool:
+    """Even if it takes as much more than the formula's bytes as was measured at most."""
+    return total * GROWTH.high <= (device.bytes or 0)
 
 
 def precision_phrase(precision: str, checkpointing: bool) -> str:
@@ -60,12 +69,12 @@ def precision_phrase(precision: str, checkpointing: bool) -> str:
 
 
 def remedy(method: Method, shapes: ModelShapes, request: CostRequest, device: Device) -> str:
-    """The first cheaper way to hold this method's step that fits on the device, as a sentence."""
+    """The first cheaper way to hold this method's step that surely fits on the device, as a sentence."""
     for precision, checkpointing, batch in _cheaper(request):
         asked = request.model_copy(update={"batch": batch, "methods": (method,), "match": None})
         (row,) = cost_table(asked)
         total = step_memory(row, shapes, PRECISIONS[precision], checkpointing).total
-        if total <= (device.bytes or 0):
+        if _surely_fits(total, device):
             what = "it" if batch == request.batch else f"a batch of {batch}"
             held = precision_phrase(precision, checkpointing)
             return f"In {held} {what} takes {amount('bytes', total)}, and fits."

@@ -91,7 +91,7 @@ def test_eight_billion_weights_on_a_card_are_answered_in_a_sentence(visit: Visit
     expect(page.locator("#costs h2")).to_have_text("meta-llama/Meta-Llama-3-8B", timeout=WAIT)
     choose(page, "cost-device", "RTX 4090 (24 GB)")
     expect(said).to_contain_text(
-        "and an RTX 4090 with 24\u00a0GB is smaller. In 4 bit with checkpointing it takes"
+        "and an RTX 4090 with 24\u00a0GB is smaller. In 4 bit with checkpointing a batch of 8 takes"
     )
     choose(page, "cost-precision", "4 bit")
     page.locator("#cost-gradient_checkpointing input").check()

@@ -60,7 +60,7 @@ def test_where_nothing_fits_it_says_what_would():
     said = decided(model=LLAMA, device="t4").sentence
     assert said == (
         "Nothing fits: Meta-Llama-3-8B in float32 needs 113 GB, and a T4 with 16 GB is smaller. In 4 bit "
-        "with checkpointing a batch of 8 takes 13.7 GB, and fits."
+        "with checkpointing a batch of 4 takes 9.69 GB, and fits."
     )
     assert decided(model=LLAMA, here=10**9).sentence.endswith(
         "Nor would it in 4 bit with checkpointing and a batch of 1: take a smaller model."
