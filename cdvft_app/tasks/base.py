@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from transformers import EvalPrediction
 
@@ -127,11 +128,14 @@ class Task(ABC):
     def units(self, inputs: dict[str, Tensor]) -> Tensor:
         """Tokens or images in a batch of inputs, as `throughput_unit` counts them."""
 
-    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, mixed: bool = False) -> Any:
-        """What `model`, which is the task's own with a method, gives for a batch without its labels.
+    def train_in(self, autocast_dtype: torch.dtype | None) -> None:  # noqa: B027 - most need not know
+        """The Trainer has products made in that dtype from now on, by autocast; None: in the weights' own.
 
-        `mixed`: each call casts the weights to half precision first.
+        Called when a method has said what of the model is trained.
         """
+
+    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
+        """What `model`, which is the task's own with a method, gives for a batch without its labels."""
         return model(**inputs)
 
     @abstractmethod

@@ -24,20 +24,18 @@ from cdvft_app.catalog.download import Progress, ShouldStop
 from cdvft_app.catalog.fields import read_fields
 from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
 from cdvft_app.tasks import shared_prefix
+from cdvft_app.tasks.attention import attend_in_float32
 from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong, WrittenAnswer
 from cdvft_app.tasks.metrics import answers_measured, each_answer_measured
-from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, merged, prompts_of, tokens
+from cdvft_app.tasks.precision import Precision, ready_to_write, round_frozen
+from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, tokens
 
-AT_ONCE = 32
-"""Answers that are written at once."""
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] + '\n\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Answer:\n' }}{% endif %}"
 )
 """For models that come without a chat template."""
-NO_TEMPLATE = (
-    "The model has no chat template: instruction and prompt stand one below the other, then “Answer:”."
-)
+NO_TEMPLATE = "The model has no chat template: instruction, prompt and “Answer:” stand one below the other."
 NO_PADDING = "The model has no token for padding; {end} stands in, and is learned where it ends an answer."
 
 
@@ -52,7 +50,7 @@ class GenerationTask(Task):
     name = "text-generation"
     throughput_unit = "tokens/s"
     evaluation_batch = 16  # each place of an answer has a logit for every word of the vocabulary
-    written_batch = AT_ONCE
+    written_batch = 32
     writes = True
     head = None
     labels = ()
@@ -62,14 +60,13 @@ class GenerationTask(Task):
         assert plan.settings.max_length is not None
         self.metric_name = plan.dataset.metric
         self._opened, self.commit = opened, opened.commit
-        self.max_length = plan.settings.max_length
-        self.dataset = plan.dataset
+        self.max_length, self.dataset = plan.settings.max_length, plan.dataset
         self.instruction, self.fields = plan.dataset.instruction, plan.dataset.fields
         self.shots: Sequence[tuple[str, str]] = ()
         self.tokenizer = opened.tokenizer
         self.context = opened.context or self.max_length
         self.end = int(self.tokenizer.eos_token_id)
-        self._takes_logits_to_keep = False
+        self._takes_logits_to_keep, self._precision = False, Precision()
         if self.tokenizer.chat_template is None:
             self.tokenizer.chat_template = PLAIN_TEMPLATE
             self.notes += (NO_TEMPLATE,)
@@ -88,10 +85,10 @@ class GenerationTask(Task):
         half = settings.precision == "bfloat16" and settings.method.key != "full"
         model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
         self.model = cast(PreTrainedModel, model)
+        attend_in_float32(self.model)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self._takes_logits_to_keep = shared_prefix.takes(self.model, "logits_to_keep")
-        checkpointing = settings.gradient_checkpointing
-        self._reads_whole = shared_prefix.must_read_whole(self.model.config, checkpointing)
+        self._reads_whole = shared_prefix.must_read_whole(self.model.config, settings.gradient_checkpointing)
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
         """Token ids of prompts, and of their answers with the end as "labels".
@@ -151,9 +148,7 @@ class GenerationTask(Task):
         if "labels" in examples[0]:
             answers = [list(example["labels"]) for example in examples]
             longest = max(map(len, answers))
-            batch["labels"] = torch.tensor(
-                [[IGNORED] * (longest - len(answer)) + answer for answer in answers]
-            )
+            batch["labels"] = torch.tensor([[IGNORED] * (longest - len(one)) + one for one in answers])
             if self._takes_logits_to_keep:  # the place before each of an answer's says it
                 batch["logits_to_keep"] = longest + 1  # type: ignore[assignment]
         return batch
@@ -166,17 +161,20 @@ class GenerationTask(Task):
         """Tokens without padding."""
         return inputs["attention_mask"].sum()
 
-    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, mixed: bool = False) -> Any:
+    def train_in(self, autocast_dtype: torch.dtype | None) -> None:
+        self._precision = round_frozen(self.model, autocast_dtype)
+
+    def forward(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor) -> Any:
         """Where it pays, what all prompts begin with is read once."""
-        whole = mixed or (model.training and self._reads_whole) or inputs["input_ids"].device.type != "cpu"
+        pays = inputs["input_ids"].device.type == "cpu" and self._precision.autocast_dtype is None
+        whole = not pays or (model.training and self._reads_whole)
         prefix = 0 if whole else shared_prefix.common_prefix(inputs, (labels != IGNORED).sum(1))
         return shared_prefix.forward(model, self.model, inputs, prefix) if prefix else model(**inputs)
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
         """Cross-entropy of the answers' tokens, their mean over the batch; in float32."""
-        logits = self.answer_logits(outputs, labels)
-        learned = labels != IGNORED
-        return F.cross_entropy(logits[learned].float(), labels[learned])
+        logits = self.answer_logits(outputs, labels).float()
+        return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
 
     def kept(self, outputs: Any, labels: Tensor) -> Tensor:
         """(B, K): the most probable token at each place of an answer, `IGNORED` elsewhere."""
@@ -215,9 +213,9 @@ class GenerationTask(Task):
         examples = self.examples(inputs)
         order = sorted(range(len(examples)), key=lambda place: len(examples[place]["input_ids"]))
         found: dict[int, Prediction] = {}
-        with nullcontext() if forward else merged(self.model):
-            for start in range(0, len(order), AT_ONCE):
-                places = order[start : start + AT_ONCE]
+        with nullcontext() if forward else ready_to_write(self.model, self._precision):
+            for start in range(0, len(order), self.written_batch):
+                places = order[start : start + self.written_batch]
                 batch = self.collate([examples[place] for place in places])
                 steps = zip(*self._tokens(batch, forward=forward), strict=True)
                 ids, shares = (torch.stack(side, dim=1).tolist() for side in steps)
@@ -244,7 +242,7 @@ class GenerationTask(Task):
         """
         if "labels" in inputs:
             inputs = self.collate([{"input_ids": prompt} for prompt in prompts_of(inputs)])
-        with merged(self.model):
+        with ready_to_write(self.model, self._precision):
             return torch.stack([token for token, _ in self._tokens(inputs, most)], dim=1)
 
     def _tokens(

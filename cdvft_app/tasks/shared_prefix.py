@@ -3,7 +3,7 @@
 In a causal model keys and values of the first P tokens follow from these alone. They are computed for one row
 and given to all B rows of a batch, so that (B - 1) P tokens are not read again; gradients flow back through
 them from every row. The same in exact arithmetic as reading every row whole. It pays on a CPU in float32,
-whose time goes with the tokens; in half precision each pass casts all weights again.
+whose time goes with the tokens; in half precision a second pass costs as much as it saves.
 """
 
 from __future__ import annotations

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from cdvft_app.tasks import shared_prefix
@@ -92,30 +90,6 @@ def tokens(
             model_inputs = {"input_ids": token[:, None], "position_ids": position}
     finally:
         model.train(trained)
-
-
-@contextmanager
-def merged(model: nn.Module) -> Iterator[None]:
-    """Adapters' updates stand in the weights meanwhile, so that a token costs what it costs without adapter.
-
-    Afterwards the very same weights are back, not those from which the update was taken out again. Weights in
-    less than float32 stay as they are: rounded, the sum would be another model.
-    """
-    layers: list[Any] = [one for one in model.modules() if isinstance(one, BaseTunerLayer) and not one.merged]
-    weights = [layer.get_base_layer().weight for layer in layers]
-    if any(weight.dtype != torch.float32 or type(weight.data) is not Tensor for weight in weights):
-        yield
-        return
-    kept = [weight.data for weight in weights]
-    try:
-        for layer, weight in zip(layers, weights, strict=True):
-            weight.data = weight.data.clone()  # some methods add in place
-            layer.merge()
-        yield
-    finally:
-        for layer, data in zip(layers, kept, strict=True):
-            layer.get_base_layer().weight.data = data
-            layer.merged_adapters.clear()
 
 
 def _chosen(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:

@@ -86,5 +86,10 @@ def head_learning_rate(plan: Plan) -> float:
 
 def precision(arguments: TrainingArguments) -> str:
     """The precision of the arithmetic, as pages show it; trained parameters are float32 in every case."""
-    mixed = "bfloat16" if arguments.bf16 else "float16" if arguments.fp16 else None
-    return f"{mixed} mixed with float32" if mixed else "float32"
+    mixed = autocast_dtype(arguments)
+    return f"{str(mixed).removeprefix('torch.')} mixed with float32" if mixed else "float32"
+
+
+def autocast_dtype(arguments: TrainingArguments) -> torch.dtype | None:
+    """In which the Trainer has products made while trained parameters are float32; None: in float32."""
+    return torch.bfloat16 if arguments.bf16 else torch.float16 if arguments.fp16 else None

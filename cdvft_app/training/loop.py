@@ -15,6 +15,8 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from cdvft_app.tasks.base import Task
 from cdvft_app.training import trainable
+from cdvft_app.training.allocation import keep_freed_memory
+from cdvft_app.training.arguments import autocast_dtype
 from cdvft_app.training.callbacks import Clock
 
 
@@ -69,6 +71,8 @@ class RaceTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = False  # the loss below is a batch's mean
         self.task = task
+        task.train_in(autocast_dtype(self.args))
+        keep_freed_memory()
         self.lengths = lengths
         self.head_learning_rate = head_learning_rate
         self.clock = clock
@@ -130,7 +134,7 @@ class RaceTrainer(Trainer):
         """The task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
         inputs = dict(inputs)
         labels = inputs.pop("labels")
-        outputs = self.task.forward(model, inputs, labels, mixed=self.args.bf16 or self.args.fp16)
+        outputs = self.task.forward(model, inputs, labels)
         loss = self.task.loss(outputs, labels)
         if model.training:
             self._units = self._units + self.task.units(inputs)

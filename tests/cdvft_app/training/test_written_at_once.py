@@ -12,6 +12,7 @@ from cdvft_app.events import Evaluation
 from cdvft_app.store import written_answers
 from cdvft_app.tasks import writing
 from cdvft_app.tasks.generation import GenerationTask
+from cdvft_app.tasks.precision import Precision, merged, ready_to_write, round_frozen
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable
 
@@ -72,7 +73,7 @@ def test_merged_it_writes_the_same_and_leaves_no_trace(method, answer_plan, answ
     before = [layer.get_base_layer().weight.data for layer in layers]
     copies = [weight.clone() for weight in before]
     apart = written(task, end=-1)
-    with writing.merged(task.model):
+    with merged(task.model, Precision()):
         assert all(layer.merged for layer in layers)
         together = written(task, end=-1)
     for (ids, shares), (other, other_shares) in zip(apart, together, strict=True):
@@ -82,10 +83,72 @@ def test_merged_it_writes_the_same_and_leaves_no_trace(method, answer_plan, answ
         assert now.data_ptr() == weight.data_ptr() and torch.equal(now, copy) and not layer.merged
 
 
+@pytest.mark.parametrize("method", ["cdvft", "lora"])
+def test_weights_rounded_once_write_what_autocast_writes_and_are_back_afterwards(
+    method, answer_plan, answer_rows
+):
+    task = adapted(answer_plan, answer_rows, method)
+    embedding = task.model.get_input_embeddings()
+    task.model.lm_head.weight = embedding.weight  # as in many models
+    layers = {name: one for name, one in task.model.named_modules() if isinstance(one, torch.nn.Linear)}
+    before = {name: (one.weight, one.weight.clone()) for name, one in layers.items()}
+    with merged(task.model, Precision()), torch.autocast("cpu", torch.bfloat16):
+        at_every_token = written(task, end=-1)
+    with ready_to_write(task.model, Precision(torch.bfloat16)):
+        assert task.model.lm_head.weight.dtype == torch.bfloat16
+        assert embedding.weight.dtype == torch.float32
+        assert written(task, end=-1) == at_every_token
+    for name, (weight, copy) in before.items():
+        assert layers[name].weight is weight and torch.equal(weight, copy)
+
+
+@pytest.mark.parametrize("method", ["cdvft", "lora"])
+def test_frozen_weights_rounded_once_are_what_autocast_rounds_in_every_pass(method, answer_plan, answer_rows):
+    task = adapted(answer_plan, answer_rows, method)
+    task.model.lm_head.weight = task.model.get_input_embeddings().weight
+    examples = task.examples(PROMPTS)
+    batch = task.collate([examples[place] for place in range(len(PROMPTS))])
+
+    def logits_and_gradients():
+        trained = [one for one in task.model.parameters() if one.requires_grad]
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = task.model(**batch).logits
+        return logits, torch.autograd.grad(logits.float().square().mean(), trained)
+
+    rounded_in_every_pass = logits_and_gradients()
+    precision = round_frozen(task.model, torch.bfloat16)
+    dtypes = {
+        name: one.dtype for name, one in task.model.named_parameters() if name.endswith("proj.weight")
+    } | {"embedding": task.model.get_input_embeddings().weight.dtype}
+    assert dtypes.pop("embedding") == torch.float32
+    assert dtypes and set(dtypes.values()) == {torch.bfloat16}
+    assert all(one.dtype == torch.float32 for one in task.model.parameters() if one.requires_grad)
+    torch.testing.assert_close(logits_and_gradients(), rounded_in_every_pass, rtol=0, atol=0)
+    layers = [one for one in task.model.modules() if isinstance(one, BaseTunerLayer)]
+    with ready_to_write(task.model, precision):
+        assert all(layer.merged for layer in layers)
+    assert precision.is_rounded
+    assert {layer.get_base_layer().weight.dtype for layer in layers} == {torch.bfloat16}
+
+
+def test_answers_are_written_in_the_precision_of_training(answer_plan, answer_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("cdvft_app.training.arguments.bf16_on_cpu", lambda plan: True)
+    seen = set()
+    chosen = writing._chosen
+
+    def spying(logits, *how):
+        seen.add((torch.is_autocast_enabled("cpu"), logits.dtype))
+        return chosen(logits, *how)
+
+    monkeypatch.setattr(writing, "_chosen", spying)
+    run(answer_plan("lora", max_steps=1), answer_rows, tmp_path)
+    assert seen == {(True, torch.bfloat16)}
+
+
 def test_what_is_not_float32_is_not_merged(answer_plan, answer_rows):
     task = adapted(answer_plan, answer_rows, precision="bfloat16")
     layers = [one for one in task.model.modules() if isinstance(one, BaseTunerLayer)]
-    with writing.merged(task.model):
+    with merged(task.model, Precision()):
         assert layers and not any(layer.merged for layer in layers)
 
 

@@ -1,0 +1,63 @@
+"""On a CPU a language model's attention is made in float32, whatever the precision of the model around it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from cdvft_app.catalog.download import never, silent
+from cdvft_app.tasks.attention import attention
+from cdvft_app.tasks.prepare import prepare
+
+HEADS, TOKENS, D = 2, 7, 16
+
+
+def by_its_formula(query, key, value, mask):
+    """softmax(Q K^T / sqrt(d) + mask) V in float64, (B, tokens, heads, d)."""
+    scores = query @ key.mT / D**0.5 + mask
+    return (scores.softmax(-1) @ value).transpose(1, 2)
+
+
+def queries_keys_values():
+    torch.manual_seed(0)
+    rounded = torch.randn(3, 2, HEADS, TOKENS, D).bfloat16()
+    return [one.requires_grad_() for one in rounded.unbind()]
+
+
+def test_values_and_gradients_are_those_of_the_formula_but_for_the_last_rounding():
+    layer = nn.Module()
+    layer.is_causal = False
+    mask = torch.zeros(2, 1, TOKENS, TOKENS).masked_fill(
+        torch.ones(TOKENS, TOKENS).triu(1).bool(), -torch.inf
+    )
+    given = queries_keys_values()
+    exact = [one.detach().double().requires_grad_() for one in given]
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = attention(layer, *given, mask.bfloat16())
+    expected = by_its_formula(*exact, mask.double())
+    weights = torch.randn(expected.shape).bfloat16()
+    (found * weights).sum().backward()
+    (expected * weights.double()).sum().backward()
+    assert found.dtype == torch.bfloat16
+    one_rounding = {"rtol": 2**-8, "atol": 1e-5}
+    torch.testing.assert_close(found.double(), expected, **one_rounding)
+    for one, right in zip(given, exact, strict=True):
+        torch.testing.assert_close(one.grad.double(), right.grad, **one_rounding)
+
+
+def losses(task, on_the_way):
+    batch = task.collate(task.examples(["go 1", "go go go 1 2 3"], ["n: 1", "n: 3"]))
+    labels = batch.pop("labels")
+    with torch.autocast("cpu", torch.bfloat16, enabled=on_the_way):
+        return task.loss(task.model(**batch), labels).item()
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="with an accelerator PyTorch's own is taken")
+def test_in_float32_a_model_calculates_to_the_bit_as_by_transformers_own(answer_plan, answer_rows):
+    task = prepare(answer_plan(), silent, never, answer_rows).task
+    assert task.model.config._attn_implementation == "sdpa_float32"
+    ours, rounded = losses(task, on_the_way=False), losses(task, on_the_way=True)
+    task.model.set_attn_implementation("sdpa")
+    assert losses(task, on_the_way=False) == ours
+    assert rounded == pytest.approx(ours, rel=0.01) and rounded != ours
