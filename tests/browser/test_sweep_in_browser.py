@@ -37,6 +37,10 @@ def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
     page.locator("#sweep label", has_text="MNIST").click()
     expect(page.locator("#sweep .origin")).to_contain_text("300 training examples")
     assert cells.all_inner_texts() != before
+    page.reload()
+    expect(page.locator("#sweep .origin")).to_contain_text("300 training examples")
+    expect(page.get_by_role("radio", name="MNIST")).to_be_checked()
+    page.locator("#sweep .chart svg").first.wait_for()
     page.get_by_label("Dimensions of the heatmap").select_option(label="CDVFT: p by learning rate")
     expect(page.locator("#sweep table.heat thead")).to_contain_text("×\u00a00.3")
     page.locator("#sweep label", has_text="Best of the rest").click()

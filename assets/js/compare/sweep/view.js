@@ -24,11 +24,11 @@ const STATES = ["finished", "failed", "stopped", "interrupted", "running", "prep
 
 /**
  * Put the sweep into the address, so that a refresh or a link leads back to it.
- * @param {string | null} group
+ * @param {string | null} sweep a group of runs, or the recipe of a recorded one
  */
-function remember(group) {
+function remember(sweep) {
   const address = new URL(location.href);
-  group ? address.searchParams.set("sweep", group) : address.searchParams.delete("sweep");
+  sweep ? address.searchParams.set("sweep", sweep) : address.searchParams.delete("sweep");
   history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
 }
 
@@ -81,7 +81,10 @@ export function mount({ element, props, server, watch }) {
   const choice = h(
     "div",
     { class: "chart-controls" },
-    segmented("Recorded sweep", "sweep-recorded", props.recorded, props.recorded[0][0], showRecorded),
+    segmented("Recorded sweep", "sweep-recorded", props.recorded, props.recorded[0][0], (chosen) => {
+      remember((recipe = chosen));
+      showRecorded();
+    }),
   );
   const answer = h("p", { class: "answer", role: "status" });
   const seen = h("div", { class: "seen", "aria-live": "polite" });
@@ -123,6 +126,8 @@ export function mount({ element, props, server, watch }) {
     origin,
   );
 
+  /** The recorded sweep that is shown while none is watched. */
+  let recipe = props.recorded[0][0];
   /** @type {string | null} the sweep that is watched */
   let group = null;
   /** @type {string | null | undefined} what of it is shown */
@@ -205,8 +210,7 @@ export function mount({ element, props, server, watch }) {
     timer = setTimeout(() => poll(mine), again ? POLL_MILLISECONDS : IDLE_MILLISECONDS);
   }
 
-  /** @param {string} recipe */
-  async function showRecorded(recipe) {
+  async function showRecorded() {
     const mine = generation;
     try {
       const { shown } = await server.sweep({ recorded: recipe });
@@ -243,8 +247,7 @@ export function mount({ element, props, server, watch }) {
     filled = false;
     if (!group) {
       bar.hidden = true;
-      const first = choice.querySelector("input");
-      if (first) first.checked = true;
+      for (const input of choice.querySelectorAll("input")) input.checked = input.value === recipe;
     }
     look();
   }
@@ -254,7 +257,7 @@ export function mount({ element, props, server, watch }) {
     if (!isShown(element)) return;
     clearTimeout(timer);
     if (group) poll(++generation);
-    else if (!filled) showRecorded(props.recorded[0][0]);
+    else if (!filled) showRecorded();
   }
 
   watch("value", () => {
@@ -268,5 +271,8 @@ export function mount({ element, props, server, watch }) {
     }
   });
   whenShown(element, look);
-  watchGroup(new URL(location.href).searchParams.get("sweep"));
+  const named = new URL(location.href).searchParams.get("sweep");
+  const isRecorded = props.recorded.some(([key]) => key === named);
+  if (named && isRecorded) recipe = named;
+  watchGroup(isRecorded ? null : named);
 }
