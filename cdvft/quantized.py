@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from peft.utils import resolve_quantization_backend
+from peft.utils.other import is_gptqmodel_awq_layer
 from peft.utils.quantization_utils import QuantizationBackend
 from torch import Tensor, nn
 
@@ -33,6 +34,8 @@ def quantization_of(
     backend = resolve_quantization_backend(dense, get_apply_tensor_subclass=known)
     if backend is None:
         return None
+    if is_gptqmodel_awq_layer(dense):  # PEFT 0.21 asks for GPTQ first, and AWQ's layers are a kind of GPTQ's
+        backend.backend_name = "awq"
     if backend.backend_name not in SUPPORTED:
         raise ValueError(
             f"The weight is quantized by {backend.backend_name}, but CDVFT adapts layers quantized by "

@@ -165,16 +165,20 @@ def test_a_broken_adapter_is_refused_before_anything_is_rounded(backend: Quantiz
     assert torch.equal(layer.base_layer.dequantized(), before)
 
 
+@pytest.mark.parametrize("name", ["gptq", "awq"])
 def test_what_cannot_be_quantized_again_can_be_adapted_and_not_merged(
-    backend: QuantizationBackend, monkeypatch: pytest.MonkeyPatch
+    backend: QuantizationBackend, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """PEFT calls both of GPT-QModel's methods gptq."""
     monkeypatch.setattr(
         quantized, "resolve_quantization_backend", lambda *_, **__: ForwardOnlyQuantizationBackend("gptq")
     )
+    monkeypatch.setattr(quantized, "is_gptqmodel_awq_layer", lambda _: name == "awq")
     model = adapted()
+    assert model.get_model_status().quantization_backend == name
     model(inputs()).sum().backward()
     with pytest.raises(
-        ValueError, match=r"quantized by gptq.*merges into bnb 4bit, bnb 8bit and hqq.*Keep the"
+        ValueError, match=rf"quantized by {name}.*merges into bnb 4bit, bnb 8bit and hqq.*Keep the"
     ):
         model.merge_adapter()
 
