@@ -2,8 +2,9 @@
 
 An adapter is a few vectors a layer, so that every row can be multiplied by its own, stacked: what servers of
 LoRA adapters need kernels for (Chen et al., "Punica", arXiv 2310.18547; Sheng et al., "S-LoRA", arXiv
-2311.03285) is here a broadcast product. Stacks are made at every call and are never stale. Long rows take the
-compiled kernel in inference. The slow truth is `linear.cd_linear_reference`, adapter by adapter.
+2311.03285) is here a broadcast product. Stacks are made at every call and are never stale. In inference the
+compiled kernel takes long rows, short ones and blocks. The slow truth is `linear.cd_linear_reference`, adapter
+by adapter.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors, block_spectrum
-from cdvft.kernels.decoding import prepare
+from cdvft.kernels import native
 from cdvft.kernels.linear import arithmetic_dtype, cd_linear, is_transformed
 from cdvft.kernels.rule import Backend
 
@@ -24,7 +25,7 @@ MOST_TOKENS = 32
 
 
 KERNEL_TOKENS = 12
-"""Tokens of one row from which the compiled kernel, row by row, is faster than gathering in inference."""
+"""Tokens of one row from which the compiled kernel, row by row, is faster than gathering whole circulants."""
 
 
 class Share(NamedTuple):
@@ -49,10 +50,9 @@ def add_by_row(result: Tensor, x: Tensor, shares: Sequence[Share]) -> Tensor:
     Raises:
         ValueError: if x and the vectors do not fit, or lie on several devices.
     """
+    result, shares = _by_kernel(result, x, shares)
     if not shares:
         return result
-    if (by_kernel := _by_kernel(result, x, shares)) is not None:
-        return by_kernel
     parts = [_part(x, group) for group in _groups(x, shares)]
     if len(parts) == 1 and _is_all(parts[0][0], x):
         return (result + parts[0][1]).to(result.dtype)
@@ -102,23 +102,48 @@ def _product(c: Tensor, x: Tensor) -> Tensor:
     return torch.einsum("rtjf,rijf->rtif", x, c)
 
 
-def _by_kernel(result: Tensor, x: Tensor, shares: Sequence[Share]) -> Tensor | None:
-    """`add_by_row` by the compiled kernel; None where gathering is faster, or gradients are needed."""
-    tokens = x.shape[1:-1].numel()
-    few = tokens < KERNEL_TOKENS or not x.dtype == result.dtype == torch.float32
-    if few or torch.is_grad_enabled() or is_transformed() or not x.is_contiguous() or x.is_neg():
-        return None
-    width = x.shape[-1]  # compiled code would read past the end
-    if any(s.backend not in ("auto", "fft") or len(s.factors.diagonals[0]) != width for s in shares):
-        return None
-    prepared = [prepare(x, share.factors) for share in shares]
+def _by_kernel(result: Tensor, x: Tensor, shares: Sequence[Share]) -> tuple[Tensor, Sequence[Share]]:
+    """`add_by_row` by one call of the compiled kernel for the adapters that it is faster for; the others."""
+    unwatched = not torch.is_grad_enabled() and not is_transformed()
+    if not unwatched or not x.numel() or not x.is_contiguous() or x.is_neg():
+        return result, shares
+    if not x.dtype == result.dtype == torch.float32:
+        return result, shares
+    tokens, d_in, d_out = x.shape[1:-1].numel(), x.shape[-1], result.shape[-1]
+    kinds: dict[tuple[torch.Size, ...], bool] = {}
+    taken: list[Share] = []
+    left: list[Share] = []
+    for share in shares:
+        diagonals, circulants, _ = share.factors
+        kind = tuple([c.shape for c in circulants])
+        if kind not in kinds:
+            kinds[kind] = native.supports(x, circulants) and _is_for_kernel(tokens, circulants)
+        ours = (
+            kinds[kind]
+            and share.backend in ("auto", "fft")
+            and (tokens >= KERNEL_TOKENS or tokens * len(share.rows) <= MOST_TOKENS)
+            # Of other lengths, compiled code would read and write past the end.
+            and diagonals[0].numel() == d_in
+            and diagonals[-1].numel() == d_out
+            and all([_is_plain(v) for v in (*diagonals, *circulants)])
+        )
+        (taken if ours else left).append(share)
+    if not taken:
+        return result, shares
     total = result.clone(memory_format=torch.contiguous_format)
-    for share, one in zip(shares, prepared, strict=True):
-        if one is None:
-            return None
-        for row in share.rows:
-            one(total[row], x[row], tokens, share.factors.alpha)
-    return total
+    of_rows = [(share.factors, share.rows) for share in taken]
+    native.forward_by_row_(total.view(-1, tokens, d_out), x.view(-1, tokens, d_in), of_rows)
+    return total, left
+
+
+def _is_for_kernel(tokens: int, circulants: Sequence[Tensor]) -> bool:
+    """Whether rows of so many tokens are added faster by the compiled kernel, which there is."""
+    in_blocks = any(c.shape[0] * c.shape[1] > 1 for c in circulants)
+    return in_blocks or tokens >= KERNEL_TOKENS or native.takes_few(tokens, circulants)
+
+
+def _is_plain(vector: Tensor) -> bool:
+    return vector.is_cpu and vector.dtype == torch.float32 and vector.is_contiguous()
 
 
 def _part(x: Tensor, group: Sequence[Share]) -> tuple[Sequence[int], Tensor]:

@@ -7,6 +7,7 @@ above 7, `cdvft.kernels.chunked` does the same with torch's own transforms.
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Callable, Sequence
 
 import torch
@@ -19,6 +20,8 @@ from cdvft.kernels.native.plan import plan_for, radixes_of
 
 FEW_TOKENS = 4
 """Up to so many, the kernel whose registers hold neighbours of one token is the faster one."""
+_FIELDS = 10
+"""Of the C struct `stage`, 8 bytes each."""
 MAX_ENTRIES = 1 << 20
 """Most entries of one circulant: a thread sums its gradient in 8 bytes an entry."""
 
@@ -67,7 +70,7 @@ def prepared_forward(factors: Factors) -> Callable[[Tensor, Tensor, int, float],
     last, lanes = factors.diagonals[-1].data_ptr(), compiled.cdvft_lanes()
     stages = _stages(factors.diagonals, factors.circulants)
     most_few, few_stages = 0, stages
-    if all(c.shape[-1] % lanes == 0 for c in factors.circulants):
+    if takes_few(FEW_TOKENS, factors.circulants):
         most_few, few_stages = FEW_TOKENS, _stages(factors.diagonals, factors.circulants, lanes)
     forward, few = compiled.cdvft_forward, compiled.cdvft_few
 
@@ -80,6 +83,44 @@ def prepared_forward(factors: Factors) -> Callable[[Tensor, Tensor, int, float],
             raise _no_memory(factors.diagonals)
 
     return add
+
+
+def forward_by_row_(y: Tensor, x: Tensor, adapters: Sequence[tuple[Factors, Sequence[int]]]) -> None:
+    """y += alpha dW x in place, in each row by the adapters that list it.
+
+    Args:
+        y: (rows, tokens, d_out), in one piece
+        x: (rows, tokens, d_in), in one piece
+        adapters: with vectors in one piece, and their rows
+    """
+    compiled = library()
+    assert compiled is not None
+    tokens, lanes = x.shape[1], compiled.cdvft_lanes()
+    size = sum(_FIELDS * len(factors.circulants) for factors, _ in adapters)
+    stages = (ctypes.c_int64 * size)()
+    start, x_start, y_start = ctypes.addressof(stages), x.data_ptr(), y.data_ptr()
+    x_bytes, y_bytes = x[0].nbytes, y[0].nbytes
+    fields: list[int] = []
+    rows: list[float] = []
+    for (diagonals, circulants, alpha), own in adapters:
+        place, count, last = start + 8 * len(fields), len(circulants), diagonals[-1].data_ptr()
+        few = takes_few(tokens, circulants)
+        fields += _fields(diagonals, circulants, lanes if few else 1)
+        for n in own:
+            rows += (place, count, few, x_start + n * x_bytes, last, y_start + n * y_bytes, alpha)
+    stages[:] = fields
+    order = [n for _, own in adapters for n in own]
+    threads = _threads(compiled, len(order)) if len(set(order)) == len(order) else 1
+    if not compiled.cdvft_many(struct.pack("qqqqqqd" * len(order), *rows), len(order), tokens, threads):
+        raise MemoryError(f"No memory for the scratch of {len(order)} rows of {tokens} tokens.")
+
+
+def takes_few(tokens: int, circulants: Sequence[Tensor]) -> bool:
+    """Whether the kernel whose registers hold neighbours of one token takes them; there must be a library."""
+    compiled = library()
+    assert compiled is not None
+    lanes = compiled.cdvft_lanes()
+    return tokens <= FEW_TOKENS and all(c.shape[2] % lanes == 0 for c in circulants)
 
 
 def backward(
@@ -142,12 +183,17 @@ def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None
 def _stages(
     diagonals: Sequence[Tensor], circulants: Sequence[Tensor], lanes: int = 1
 ) -> ctypes.Array[ctypes.c_int64]:
-    """Each circulant's struct `stage`, of 8-byte fields; transforms are of its p entries over `lanes`."""
+    """Each circulant's struct `stage`; transforms are of its p entries over `lanes`."""
+    fields = _fields(diagonals, circulants, lanes)
+    return (ctypes.c_int64 * len(fields))(*fields)
+
+
+def _fields(diagonals: Sequence[Tensor], circulants: Sequence[Tensor], lanes: int) -> list[int]:
     fields: list[int] = []
     for a, after, c in zip(diagonals, diagonals[1:], circulants, strict=False):
         plan = plan_for(c.shape[2] // lanes)
         fields += (a.numel(), after.numel(), *c.shape, *plan.addresses, a.data_ptr(), c.data_ptr(), 0)
-    return (ctypes.c_int64 * len(fields))(*fields)
+    return fields
 
 
 def _no_memory(diagonals: Sequence[Tensor]) -> MemoryError:

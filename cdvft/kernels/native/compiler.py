@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SOURCES = ("chain.c", "few.c", "merge.c", "stage.h", "rows.h", "fft.h", "platform.h")
+SOURCES = ("chain.c", "few.c", "many.c", "merge.c", "stage.h", "rows.h", "fft.h", "platform.h")
 FLAGS = ("-O3", "-std=gnu11", "-shared", *(() if sys.platform == "win32" else ("-fPIC",)))
 OPENMP = "-fopenmp"
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")

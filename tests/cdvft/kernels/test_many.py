@@ -96,26 +96,60 @@ def test_one_call_serves_all_adapters_of_a_kind(each: str, monkeypatch: pytest.M
     assert calls == [len(owners)]
 
 
-@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
-def test_long_rows_without_gradients_go_through_the_compiled_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> Tensor:
-        raise AssertionError("gathered")
+def refuse(*_: object) -> Tensor:
+    raise AssertionError("not by the kernel")
 
+
+@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+@pytest.mark.parametrize("tokens", [1, 6, KERNEL_TOKENS])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters(
+    tokens: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 rows and those of no adapter, some of two, without gradients."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     kinds = [{"m": 2}, {"m": 3, "p": 8}, {"m": 2, "p": 5}]
     adapters: list[Factors | None] = [
-        adapter(24, 40, n, **kinds[n % 3], dtype=torch.float32) for n in range(4)
+        adapter(24, 40, n, **kinds[n % 3], dtype=torch.float32) for n in range(64)
     ]
-    owners = [*(adapters[n] for n in (2, 0, 1, 0, 3)), None]
-    shape = (len(owners), 2, KERNEL_TOKENS // 2)
-    x, result = torch.randn(*shape, 24), torch.randn(*shape, 40)
-    twice = [*shares(owners), *shares([adapters[3], *[None] * 5])]
+    owners = [*reversed(adapters), None]
+    torch.manual_seed(1)
+    x, result = torch.randn(65, tokens, 24), torch.randn(65, tokens, 40)
+    calls: list[int] = []
+    together = native.forward_by_row_
+    monkeypatch.setattr(native, "forward_by_row_", lambda *a: (calls.append(len(a[2])), together(*a))[1])
+    monkeypatch.setattr(many, "gathered", refuse)
+    monkeypatch.setattr(many, "cd_linear", refuse)
     with torch.no_grad():
         expected = row_by_row(result, x, owners)
+        torch.testing.assert_close(add_by_row(result, x, shares(owners)), expected, rtol=1e-4, atol=1e-4)
         expected[0] += cd_linear_reference(x[0], *adapters[3])
+        twice = [*shares(owners), *shares([adapters[3], *[None] * 64])]
         torch.testing.assert_close(add_by_row(result, x, twice), expected, rtol=1e-4, atol=1e-4)
-        monkeypatch.setattr(many, "gathered", refuse)
-        monkeypatch.setattr(many, "cd_linear", refuse)
-        torch.testing.assert_close(add_by_row(result, x, twice), expected, rtol=1e-4, atol=1e-4)
+    assert calls == [64, 65]
+
+
+@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+@pytest.mark.parametrize(("d", "tokens"), [(48, 6), (22, 1), (26, KERNEL_TOKENS - 1)])
+def test_whole_circulants_that_the_kernel_is_slow_for_are_gathered(
+    d: int, tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows too long for one kernel and too short for the other, and sizes that it does not take at all."""
+    monkeypatch.setattr(native, "forward_by_row_", refuse)
+    owners: list[Factors | None] = [adapter(d, d, n, dtype=torch.float32) for n in range(5)]
+    x, result = torch.randn(2, 5, tokens, d)
+    with torch.no_grad():
+        expected = row_by_row(result, x, owners)
+        torch.testing.assert_close(add_by_row(result, x, shares(owners)), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
+def test_vectors_of_another_length_never_reach_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "forward_by_row_", refuse)
+    for d_in, d_out in [(32, 16), (16, 32)]:
+        owners: list[Factors | None] = [adapter(d_in, d_out, n, p=8, dtype=torch.float32) for n in (0, 1)]
+        with torch.no_grad(), pytest.raises((ValueError, RuntimeError)):
+            add_by_row(torch.zeros(2, 16), torch.zeros(2, 16), shares(owners))
 
 
 def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
