@@ -49,7 +49,8 @@ class CDVFTConfig(peft.PeftConfig):
             name of the embedding.
         ensure_weight_tying: whether an output embedding that shares the input embedding's weight shares what
             `modules_to_save` or `trainable_token_indices` train of it.
-        target_parameters: refused; the experts of a mixture are parameters and no layers.
+        target_parameters: names of parameters to adapt besides, or their last parts, such as the experts of a
+            mixture, ["experts.gate_up_proj", "experts.down_proj"]. Every expert has vectors of its own.
         layers_to_transform: indexes of the layers to adapt, where `target_modules` is a list.
         layers_pattern: name of the list of layers that those indexes count.
         fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
@@ -126,12 +127,6 @@ class CDVFTConfig(peft.PeftConfig):
             )
 
     def _check_targets(self) -> None:
-        if self.target_parameters:
-            raise ValueError(
-                f"target_parameters is {self.target_parameters!r}, but CDVFT adapts layers and no "
-                "parameters, so that the experts of a mixture stay as they are. Name layers, such as those "
-                "of attention, in target_modules, or adapt the experts by LoRA."
-            )
         for name in ("target_modules", "exclude_modules"):
             if isinstance(getattr(self, name), list):
                 setattr(self, name, set(getattr(self, name)))

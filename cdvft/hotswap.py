@@ -11,6 +11,7 @@ import peft
 from peft.utils import load_peft_weights
 
 from cdvft.config import CDVFTConfig
+from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer
 from cdvft.targets import settings_of_layer
 
@@ -56,7 +57,9 @@ def hotswap_adapter(
     peft.set_peft_model_state_dict(model, saved, adapter_name=adapter_name)
     for name, layer in layers.items():
         if adapter_name in layer.cdvft_alpha:
-            layer.cdvft_alpha[adapter_name] = float(settings_of_layer(config, name).alpha)
+            inner = f".{layer.parameter_name}" if isinstance(layer, ParamWrapper) else ""
+            own = settings_of_layer(config, f"{name.replace('.base_layer', '')}{inner}")
+            layer.cdvft_alpha[adapter_name] = float(own.alpha)
     held: Any = model.peft_config[adapter_name]
     held.alpha, held.alpha_pattern = config.alpha, config.alpha_pattern
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import peft  # noqa: F401 - whole, before its parts: another thread may still be importing it
@@ -32,6 +32,8 @@ class CDVFTLayer(MergeableLayer):
     Vectors are float32 whatever the dtype of the base layer.
     """
 
+    stack: Sequence[int] = ()
+    """Sizes before the usual ones of every vector: how many matrices a parameter is of."""
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
     other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_terms")
 
@@ -50,6 +52,10 @@ class CDVFTLayer(MergeableLayer):
         self.merge_error: float | None = None
         self._disable_adapters = False
         self.merged_adapters = []
+        self._find_sizes()
+
+    def _find_sizes(self) -> None:
+        """Widths of the layer, and how its weight lies."""
         dense: Any = self.get_base_layer()
         self.weight_is_transposed = isinstance(dense, Conv1D)
         if self.weight_is_transposed:
@@ -69,9 +75,9 @@ class CDVFTLayer(MergeableLayer):
         """
         d_out, d_in = self.out_features, self.in_features
         parts = partitions(d_out, d_in, config.m, config.block_size)
-        options: dict[str, Any] = {"dtype": torch.float32, "device": device_of(self.get_base_layer())}
-        diagonals = [torch.ones(size, **options) for size in (d_in, *[d_out] * (config.m - 1))]
-        circulants = [torch.empty(part.q1, part.q2, part.p, **options) for part in parts]
+        options: dict[str, Any] = {"dtype": torch.float32, "device": self._device()}
+        diagonals = [torch.ones(*self.stack, size, **options) for size in (d_in, *[d_out] * (config.m - 1))]
+        circulants = [torch.empty(*self.stack, part.q1, part.q2, part.p, **options) for part in parts]
         _initialize(diagonals, circulants, config.init_weights)
         self.cdvft_diagonals[adapter_name] = nn.ParameterList(diagonals)
         self.cdvft_circulants[adapter_name] = nn.ParameterList(circulants)
@@ -89,7 +95,10 @@ class CDVFTLayer(MergeableLayer):
         for name in self.adapter_layer_names:
             vectors = getattr(self, name)
             if adapter_name in vectors and not any(p.is_meta for p in vectors[adapter_name]):
-                vectors[adapter_name].to(device or device_of(self.get_base_layer()))
+                vectors[adapter_name].to(device or self._device())
+
+    def _device(self) -> torch.device:
+        return device_of(self.get_base_layer())
 
     def has(self, adapter: str) -> bool:
         """Whether this layer has that adapter, or a part of it where it stands for several."""
@@ -120,7 +129,7 @@ class CDVFTLayer(MergeableLayer):
         """alpha dW in float32 or wider, laid out as the base weight: (d_out, d_in), transposed for Conv1D."""
         delta = sum(_dense(self.factors(*term)) for term in self.terms(adapter) or [(adapter, 1.0)])
         assert isinstance(delta, Tensor)
-        return delta.T if self.weight_is_transposed else delta
+        return delta.mT if self.weight_is_transposed else delta
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
         """Always: the update is added to the weight, so a matrix of low rank can approximate it."""
@@ -231,10 +240,11 @@ def _tensors(vectors: nn.ParameterList) -> list[Tensor]:
 
 
 def _dense(factors: Factors) -> Tensor:
-    """alpha dW in float32 or wider: (d_out, d_in)."""
+    """alpha dW in float32 or wider: (d_out, d_in), of stacked vectors (E, d_out, d_in)."""
     diagonals, circulants, alpha = factors
     dtype = torch.promote_types(diagonals[0].dtype, torch.float32)
-    return alpha * cd_product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
+    product = torch.vmap(cd_product) if diagonals[0].dim() > 1 else cd_product
+    return alpha * product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
 
 
 def _is_plain(base: nn.Module) -> bool:
@@ -254,7 +264,7 @@ def _initialize(diagonals: list[Tensor], circulants: list[Tensor], init_weights:
     A circulant ~ N(0, 1 / (q2 p)) keeps the variance of what passes through it.
     """
     for c in circulants:
-        c.normal_(std=(c.shape[1] * c.shape[2]) ** -0.5)
+        c.normal_(std=(c.shape[-2] * c.shape[-1]) ** -0.5)
     if init_weights is False:
         for a in diagonals:
             a.normal_()

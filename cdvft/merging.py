@@ -16,6 +16,7 @@ class MergeableLayer(BaseTunerLayer):
     """A layer whose adapters can be added to its base weight."""
 
     merge_error: float | None
+    parameter_name = "weight"
 
     def has(self, adapter: str) -> bool:
         """Whether this layer has that adapter."""

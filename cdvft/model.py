@@ -17,11 +17,19 @@ from peft.utils.error import NoMatchingPeftModuleError
 from torch import nn
 
 from cdvft.conv2d import CDVFTConv2d
+from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer, CDVFTLinear
 from cdvft.mixed_batches import check_adapter_names, check_known, handed_out, trainable
 from cdvft.quantized import tell_merge_errors
 from cdvft.registration import PREFIX
-from cdvft.targets import DEFAULT_TARGETS, advice, check_matched, check_supported, settings_of_layer
+from cdvft.targets import (
+    DEFAULT_TARGETS,
+    advice,
+    check_matched,
+    check_parameters,
+    check_supported,
+    settings_of_layer,
+)
 from cdvft.weighted import add_weighted, check_deletable, check_savable
 
 
@@ -47,6 +55,7 @@ class CDVFTModel(BaseTuner):
         named = config.target_modules
         if isinstance(named, (list, set)) and kwargs.get("state_dict") is None:
             check_matched(named, model)
+        check_parameters(self.peft_config, adapter_name, model)
         try:
             super().inject_adapter(model, adapter_name, *args, **kwargs)
         except NoMatchingPeftModuleError as error:
@@ -69,6 +78,8 @@ class CDVFTModel(BaseTuner):
         try:
             return super()._prepare_adapter_config(peft_config, model_config)
         except ValueError as error:
+            if getattr(peft_config, "target_parameters", None):
+                return peft_config  # parameters alone
             kind = model_config.get("model_type")
             raise ValueError(
                 f"{error}: there is no default for model type {kind!r}. {advice(self.model)}"
@@ -86,12 +97,15 @@ class CDVFTModel(BaseTuner):
     ) -> None:
         own = settings_of_layer(peft_config, current_key)
         try:
-            if isinstance(target, CDVFTLayer):
+            if parameter_name is not None and parameter_name != getattr(target, "parameter_name", None):
+                wrapped: nn.Module = ParamWrapper(target, adapter_name, parameter_name, own)
+            elif isinstance(target, CDVFTLayer):
                 target.update_layer(adapter_name, own)
                 return
-            check_supported(target, peft_config)
-            wrapper = CDVFTConv2d if isinstance(target, nn.Conv2d) else CDVFTLinear
-            wrapped = wrapper(target, adapter_name, own, **get_quantization_kwargs(self.model))
+            else:
+                check_supported(target, peft_config)
+                wrapper = CDVFTConv2d if isinstance(target, nn.Conv2d) else CDVFTLinear
+                wrapped = wrapper(target, adapter_name, own, **get_quantization_kwargs(self.model))
         except ValueError as error:
             raise ValueError(f"Layer {current_key!r}: {error}") from None
         if adapter_name not in self.active_adapters:
@@ -112,7 +126,7 @@ class CDVFTModel(BaseTuner):
         """PEFT's, and a warning where the base's dtype is asked for: the vectors are float32 all the same."""
         super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype)
         dtypes = {
-            str(layer.get_base_layer().weight.dtype).removeprefix("torch.")
+            str(layer.get_base_weight().dtype).removeprefix("torch.")
             for layer in self.model.modules()
             if isinstance(layer, CDVFTLayer)
             and adapter_name in layer.cdvft_diagonals
@@ -138,8 +152,10 @@ class CDVFTModel(BaseTuner):
         for module in self.model.modules():
             if isinstance(module, CDVFTLayer) and module.quantization_backend is None:
                 dense: Any = module.get_base_layer()
-                if owners[id(dense.weight)] > 1:
-                    dense.weight = nn.Parameter(dense.weight.detach().clone(), dense.weight.requires_grad)
+                weight = getattr(dense, module.parameter_name)
+                if owners[id(weight)] > 1:
+                    own = nn.Parameter(weight.detach().clone(), weight.requires_grad)
+                    setattr(dense, module.parameter_name, own)
 
     def _add_modules_to_save_to_tie(self, peft_config: Any, tied_weight_keys: list[str]) -> None:
         """LoRA's way: the input embedding is trained, and what shares its weight shares the trained one."""

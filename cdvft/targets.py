@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -90,8 +90,35 @@ def check_matched(names: Collection[str], model: nn.Module) -> None:
         return
     parameters = [name for name, _ in model.named_parameters()]
     of_experts = [name for name in missing if any(_ends_with(parameter, name) for parameter in parameters)]
-    why = f" {of_experts} are parameters, as experts have them, and no layers." if of_experts else ""
+    why = f" {of_experts} are parameters: name them in target_parameters." if of_experts else ""
     raise ValueError(f"target_modules {missing} not found in the base model.{why} {advice(model)}")
+
+
+def check_parameters(configurations: Mapping[str, Any], adapter_name: str, model: nn.Module) -> None:
+    """Check that every name in `target_parameters` is a parameter's, and other adapters have the same ones.
+
+    Raises:
+        ValueError: if one is not, or they have others: wrappers are nested, and the names in a saved adapter
+            tell how.
+    """
+    named = set(configurations[adapter_name].target_parameters or ())
+    if not named:
+        return
+    parameters = [name.replace(".base_layer", "") for name, _ in model.named_parameters()]
+    missing = [name for name in sorted(named) if not any(_ends_with(own, name) for own in parameters)]
+    if missing:
+        stacks = {name.rsplit(".", 1)[-1] for name, own in model.named_parameters() if own.dim() == 3}
+        raise ValueError(
+            f"target_parameters {missing} not found in the base model, whose parameters of several matrices "
+            f"are named {sorted(stacks)}. Name those, or one of a module such as 'experts.down_proj'."
+        )
+    for other, config in configurations.items():
+        theirs = set(config.target_parameters or ())
+        if theirs and theirs != named:
+            raise ValueError(
+                f"target_parameters is {sorted(named)}, but adapter {other!r} has {sorted(theirs)}. All "
+                "adapters with target_parameters must have the same."
+            )
 
 
 def _ends_with(path: str, name: str) -> bool:

@@ -28,6 +28,7 @@ def modules() -> dict[str, str]:
         "blocks.py": _text("blocks"),
         "circulant.py": _text("circulant"),
         "config.py": _config(),
+        "experts.py": _text("experts"),
         "layer.py": _layer(),
         "mixed_batches.py": _mixed_batches(),
         "model.py": _model(),
@@ -53,25 +54,19 @@ def _described(text: str, first: str, before: str) -> dict[str, str]:
 
 def _config() -> str:
     text = _text("config")
-    for first, before in (("backend", "m_pattern"), ("target_parameters", "layers_to_transform")):
-        text = replaced(text, _described(text, first, before))
+    text = replaced(text, _described(text, "backend", "m_pattern"))
     choices = text[
         text.index("        if self.backend not in BACKENDS") : text.index("        if self.bias not")
-    ]
-    parameters = text[
-        text.index("        if self.target_parameters:") : text.index('        for name in ("target_mod')
     ]
     return replaced(
         text,
         {
             choices: "",
-            parameters: "",
             "import peft\n\nfrom cdvft.kernels.rule import BACKENDS, Backend\n"
             "from cdvft.registration import CDVFTPeftType\n": "from peft.config import PeftConfig\nfrom peft.utils import PeftType\n",
             "class CDVFTConfig(peft.PeftConfig)": "class CDVFTConfig(PeftConfig)",
             "CDVFTPeftType.CDVFT": "PeftType.CDVFT",
             '    backend: Backend = "auto"\n': "",
-            "    target_parameters: list[str] | None = None\n": "",
             '    needs: str = "import cdvft"\n': "",
             "        needs: what a program must do before PEFT can read this; for who opens the file.\n": "",
         },
@@ -90,7 +85,7 @@ def _layer() -> str:
         own,
         {
             own[start:end]: "        delta = _dense(self.factors(adapter))\n"
-            "        return delta.T if self.weight_is_transposed else delta\n\n",
+            "        return delta.mT if self.weight_is_transposed else delta\n\n",
             '"cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_terms"': '"cdvft_alpha", "cdvft_dropout"',
             "        self.cdvft_backend: dict[str, Backend] = {}\n": "",
             "        self.cdvft_terms: dict[str, dict[str, float]] = {}  # a sum of adapters -> their weights\n": "",
@@ -182,13 +177,13 @@ def _model() -> str:
             "from cdvft.conv2d import CDVFTConv2d\n": "",
             "check_adapter_names, check_known, handed_out, trainable\n": "check_adapter_names, handed_out\n",
             "from cdvft.registration import PREFIX\n": "",
-            "DEFAULT_TARGETS, advice,": "advice,",
+            "    DEFAULT_TARGETS,\n": "",
             "from cdvft.weighted import add_weighted, check_deletable, check_savable\n": "",
             "prefix = PREFIX": 'prefix: str = "cdvft_"',
             "target_module_mapping = DEFAULT_TARGETS": (
                 "target_module_mapping = TRANSFORMERS_MODELS_TO_CDVFT_TARGET_MODULES_MAPPING"
             ),
-            "            wrapper = CDVFTConv2d if isinstance(target, nn.Conv2d) else CDVFTLinear\n": "",
+            "                wrapper = CDVFTConv2d if isinstance(target, nn.Conv2d) else CDVFTLinear\n": "",
             "wrapped = wrapper(target,": "wrapped = CDVFTLinear(target,",
             "names, self._trains_by_row)": "names)",
         },

@@ -27,6 +27,8 @@ from cdvft.layer import CDVFTLayer, Factors
 
 _WRAPPER = "base_model.model."
 _VECTOR = re.compile(r"(?P<layer>.+)\.cdvft_(?P<kind>diagonals|circulants)\.(?P<place>\d+)")
+_STACKED = {"diagonals": 2, "circulants": 4}
+"""Dimensions of experts' vectors."""
 
 
 class WeightUpdate(NamedTuple):
@@ -43,13 +45,15 @@ class WeightUpdate(NamedTuple):
 def factors(model: nn.Module, adapter: str = "default") -> dict[str, Factors]:
     """Copies of the vectors of a CDVFT adapter on the CPU, by layer name in the base model, in model order.
 
+    Layers alone: the stacks of experts, see `cdvft.experts`, are left out here and below.
+
     Raises:
         ValueError: if no layer has such a CDVFT adapter.
     """
     layers = {
         name.removeprefix(_WRAPPER): _copied(layer.factors(adapter))
         for name, layer in model.named_modules()
-        if isinstance(layer, CDVFTLayer) and adapter in layer.cdvft_circulants
+        if isinstance(layer, CDVFTLayer) and adapter in layer.cdvft_circulants and not layer.stack
     }
     if not layers:
         raise ValueError(
@@ -91,7 +95,8 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
         lambda: {"diagonals": {}, "circulants": {}}
     )
     for name, tensor in tensors.items():
-        if match := _VECTOR.fullmatch(name.removeprefix(_WRAPPER)):
+        match = _VECTOR.fullmatch(name.removeprefix(_WRAPPER))
+        if match and tensor.dim() != _STACKED[match["kind"]]:
             vectors[match["layer"]][match["kind"]][int(match["place"])] = tensor
     if not vectors:
         raise ValueError(f"The adapter in {str(folder)!r} holds no vectors of CDVFT. Save it again.")
@@ -119,6 +124,8 @@ def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[Weigh
         if not isinstance(layer, BaseTunerLayer) or not hasattr(layer, "get_delta_weight"):
             continue
         if not any(adapter in getattr(layer, names) for names in layer.adapter_layer_names):
+            continue
+        if getattr(layer, "parameter_name", "weight") != "weight":
             continue
         if layer.merged:
             raise ValueError(f"Layer {name!r} has merged adapters. Call unmerge_adapter first.")

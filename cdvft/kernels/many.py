@@ -3,8 +3,8 @@
 An adapter is a few vectors a layer, so that every row can be multiplied by its own, stacked: what servers of
 LoRA adapters need kernels for (Chen et al., "Punica", arXiv 2310.18547; Sheng et al., "S-LoRA", arXiv
 2311.03285) is here a broadcast product. Stacks are made at every call and are never stale. In inference the
-compiled kernel takes long rows, short ones and blocks. The slow truth is `linear.cd_linear_reference`, adapter
-by adapter.
+compiled kernel takes long rows, short ones and blocks. The slow truth is `linear.cd_linear_reference`, one
+adapter after the other.
 """
 
 from __future__ import annotations

@@ -1,0 +1,212 @@
+"""Experts as parameters (`target_parameters`): against dense matrices, by PEFT's calls, in mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from peft import PeftModel, get_peft_model
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from cdvft import CDVFTConfig, hotswap_adapter
+from cdvft.circulant import cd_product
+from cdvft.experts import ParamWrapper
+from cdvft.factors import factors, factors_from_folder, weight_updates
+
+EXPERTS = ["experts.gate_up_proj", "experts.down_proj"]
+SMALL = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+SMALL |= {"num_key_value_heads": 2, "num_experts_per_tok": 2, "head_dim": 8, "num_local_experts": 4}
+TOKENS = torch.arange(1, 25).view(2, 12)
+
+
+def mixtral() -> Any:
+    return transformers.MixtralForCausalLM(transformers.MixtralConfig(**SMALL, intermediate_size=48))
+
+
+def qwen() -> Any:
+    sizes = {"intermediate_size": 48, "moe_intermediate_size": 24, "num_experts": 4}
+    return transformers.Qwen3MoeForCausalLM(transformers.Qwen3MoeConfig(**SMALL | sizes))
+
+
+def olmoe() -> Any:
+    return transformers.OlmoeForCausalLM(
+        transformers.OlmoeConfig(**SMALL | {"intermediate_size": 48, "num_experts": 4})
+    )
+
+
+def gpt_oss() -> Any:
+    return transformers.GptOssForCausalLM(transformers.GptOssConfig(**SMALL, intermediate_size=48))
+
+
+def adapted(model: Any, **settings: Any) -> PeftModel:
+    options = {"target_parameters": EXPERTS, "target_modules": [], "init_weights": False, "alpha": 0.1}
+    return get_peft_model(model.eval(), CDVFTConfig(**options | settings))
+
+
+def logits(model: Any) -> Tensor:
+    return model(input_ids=TOKENS).logits
+
+
+def wrappers(model: nn.Module) -> list[ParamWrapper]:
+    return [module for module in model.modules() if isinstance(module, ParamWrapper)]
+
+
+@pytest.mark.parametrize("make", [mixtral, qwen, olmoe, gpt_oss])
+def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    base = make()
+    base.save_pretrained(tmp_path / "base")
+    with torch.no_grad():
+        bare = logits(base.eval())
+    model = adapted(base, init_weights=True, alpha=1.0)
+    assert len(wrappers(model)) == 4  # of two layers two parameters
+    torch.testing.assert_close(logits(model), bare)  # it starts as the base
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert [p.shape[0] for p in trained] == [4] * (4 * 3)  # of each two diagonals and a circulant an expert
+    optimizer, losses = torch.optim.Adam(trained, lr=0.1), []
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss = model(input_ids=TOKENS, labels=TOKENS).loss
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        apart = logits(model)
+        assert (apart - bare).abs().mean() > 1e-3
+        model.save_pretrained(tmp_path / "adapter")
+        fresh = type(base).from_pretrained(tmp_path / "base").eval()
+        again = PeftModel.from_pretrained(fresh, tmp_path / "adapter")
+        torch.testing.assert_close(logits(again), apart)
+        model.merge_adapter()
+        torch.testing.assert_close(logits(model), apart, rtol=1e-4, atol=1e-5)
+        model.unmerge_adapter()
+        torch.testing.assert_close(logits(model), apart, rtol=1e-4, atol=1e-5)
+        with model.disable_adapter():
+            torch.testing.assert_close(logits(model), bare, rtol=1e-4, atol=1e-5)
+        plain = again.merge_and_unload()
+        assert not any("cdvft" in name or "base_layer" in name for name in plain.state_dict())
+        torch.testing.assert_close(logits(plain), apart, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"m": 3, "block_size": 5}])
+def test_gradients_are_those_of_dense_matrices_expert_by_expert(
+    transposed: bool, settings: dict[str, int]
+) -> None:
+    torch.manual_seed(0)
+
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.is_transposed = transposed
+            self.up = nn.Parameter(torch.randn(3, 6, 10) if transposed else torch.randn(3, 10, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.einsum("td,edo->eto" if transposed else "td,eod->eto", x, self.up)
+
+    experts = Experts().double()
+    net = nn.Sequential()
+    net.add_module("experts", experts)
+    model = adapted(net, target_parameters=["experts.up"], **settings).double()
+    (wrapper,) = wrappers(model)
+    vectors = [*wrapper.cdvft_diagonals["default"], *wrapper.cdvft_circulants["default"]]
+    m = len(wrapper.cdvft_diagonals["default"])
+    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    dense = [cd_product([v[e] for v in vectors[:m]], [v[e] for v in vectors[m:]]) for e in range(3)]
+    update = 0.1 * torch.stack([one.T if transposed else one for one in dense])
+    expected = functional_call(experts, {"up": experts.up + update}, (x,))
+    found = model(x)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(found)
+    for a, b in zip(
+        torch.autograd.grad((found * weights).sum(), [x, *vectors]),
+        torch.autograd.grad((expected * weights).sum(), [x, *vectors]),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.fixture(scope="module")
+def base() -> Any:
+    torch.manual_seed(0)
+    return mixtral()
+
+
+def test_several_adapters_are_named_switched_added_and_deleted(base: Any) -> None:
+    model = adapted(base, target_modules=["q_proj"], m_pattern={"experts.down_proj": 3})
+    other = CDVFTConfig(target_parameters=EXPERTS, target_modules=[], init_weights=False, alpha=0.1)
+    model.add_adapter("other", other)
+    assert len(wrappers(model)) == 4
+    assert {w.parameter_name: len(w.cdvft_diagonals["default"]) for w in wrappers(model)} == {
+        "gate_up_proj": 2,
+        "down_proj": 3,
+    }
+    with torch.no_grad():
+        first = logits(model)
+        model.set_adapter("other")
+        second = logits(model)
+        assert not torch.allclose(first, second, atol=1e-4)
+        model.base_model.add_weighted_adapter(["default", "other"], [1.0, 0.0], "sum")
+        model.set_adapter("sum")
+        torch.testing.assert_close(logits(model), first)
+        with pytest.raises(ValueError, match=r"'(down|gate_up)_proj' is adapted as a whole.*set_adapter"):
+            model.eval()(input_ids=TOKENS, adapter_names=["default", "other"])
+        model.delete_adapter("sum")
+        model.set_adapter("other")
+        model.delete_adapter("default")
+        torch.testing.assert_close(logits(model), second)
+    model.unload()
+
+
+def test_another_adapter_is_swapped_in_with_the_alpha_of_its_pattern(base: Any, tmp_path: Path) -> None:
+    model = adapted(base, alpha_pattern={"experts.down_proj": 0.3}, init_weights=False)
+    with torch.no_grad():
+        wanted = logits(model)
+        model.save_pretrained(tmp_path)
+        model.unload()
+        other = adapted(base)
+        assert not torch.allclose(logits(other), wanted, atol=1e-4)
+        hotswap_adapter(other, str(tmp_path))
+        torch.testing.assert_close(logits(other), wanted)
+    other.unload()
+
+
+def test_pictures_of_layers_leave_experts_out(base: Any, tmp_path: Path) -> None:
+    model = adapted(base, target_modules=["q_proj"])
+    model.save_pretrained(tmp_path)
+    names = [f"model.layers.{n}.self_attn.q_proj" for n in (0, 1)]
+    assert list(factors(model)) == names == list(factors_from_folder(tmp_path))
+    assert [update.layer for update in weight_updates(model)] == names
+    model.unload()
+
+
+def test_what_does_not_fit_is_refused_in_a_sentence(base: Any) -> None:
+    with pytest.raises(ValueError, match=r"\['up'\] not found.*'down_proj', 'gate_up_proj'"):
+        adapted(base, target_parameters=["down_proj", "up"])
+    with pytest.raises(ValueError, match=r"gate_up_proj': cdvft_dropout is 0\.1, but parameters"):
+        adapted(base, cdvft_dropout=0.1)
+    with pytest.raises(ValueError, match=r"Parameter 'weight' is a torch.float32 tensor of shape \(32,\)"):
+        adapted(base, target_parameters=["model.norm.weight"])
+    model = adapted(base, target_parameters=["down_proj"])
+    with pytest.raises(ValueError, match=r"adapter 'default' has \['down_proj'\].*the same"):
+        model.add_adapter("other", CDVFTConfig(target_parameters=["gate_up_proj"], target_modules=[]))
+    model.unload()
+
+
+def test_a_bfloat16_base_is_shifted_in_float32_and_rounded_once(base: Any) -> None:
+    model = adapted(mixtral().bfloat16())
+    wrapper = wrappers(model)[0]
+    weight = wrapper.get_base_weight()
+    assert (weight.dtype, wrapper.cdvft_diagonals["default"][0].dtype) == (torch.bfloat16, torch.float32)
+    expected = (weight.float() + wrapper.get_delta_weight("default")).bfloat16()
+    with torch.no_grad():
+        apart = logits(model)
+        model.merge_adapter()
+        assert torch.equal(wrapper.get_base_weight(), expected)
+        assert torch.equal(logits(model), apart)
