@@ -165,7 +165,8 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         if self.disable_adapters and self.merged:
             self.unmerge()
         if adapter_names is not None and not self.disable_adapters:
-            return add_by_row(self._base(x, *args, **kwargs), x, self._shares(adapter_names))
+            result, shares = self._base(x, *args, **kwargs), self._shares(adapter_names)
+            return add_by_row(result, x, shares, overwrite=_is_plain(self.base_layer))
         active = [] if self.disable_adapters or self.merged else self.active_adapters
         terms = [term for adapter in active for term in self.terms(adapter)]
         base: Any = self.base_layer
@@ -210,12 +211,12 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
 
     def _shares(self, adapter_names: list[str]) -> list[Share]:
         """The rows of each adapter that this layer has, and its weight there."""
-        rows: dict[tuple[str, float], list[int]] = {}
-        for row, name in enumerate(adapter_names):
-            for term in self.terms(name):
-                rows.setdefault(term, []).append(row)
         diagonals: Any = self.cdvft_diagonals
         circulants: Any = self.cdvft_circulants
+        rows: dict[tuple[str, float], list[int]] = {}
+        for row, name in enumerate(adapter_names):
+            for term in [(name, 1.0)] if name in circulants else self.terms(name):
+                rows.setdefault(term, []).append(row)
         shares = []
         for (name, weight), own in rows.items():  # past `factors` and its checks: there may be hundreds
             alpha = weight * self.cdvft_alpha[name]

@@ -36,13 +36,14 @@ class Share(NamedTuple):
     rows: Sequence[int]
 
 
-def add_by_row(result: Tensor, x: Tensor, shares: Sequence[Share]) -> Tensor:
+def add_by_row(result: Tensor, x: Tensor, shares: Sequence[Share], overwrite: bool = False) -> Tensor:
     """What the base layer gives, plus alpha dW x in every row that an adapter is for; rounded once.
 
     Args:
         result: (rows, ..., d_out)
         x: (rows, ..., d_in)
         shares: a row in several gets the sum; one in none keeps its result
+        overwrite: whether nobody else holds `result`, which then may become the sum
 
     Returns:
         (rows, ..., d_out), in the dtype of `result`
@@ -50,7 +51,7 @@ def add_by_row(result: Tensor, x: Tensor, shares: Sequence[Share]) -> Tensor:
     Raises:
         ValueError: if x and the vectors do not fit, or lie on several devices.
     """
-    result, shares = _by_kernel(result, x, shares)
+    result, shares = _by_kernel(result, x, shares, overwrite)
     if not shares:
         return result
     parts = [_part(x, group) for group in _groups(x, shares)]
@@ -102,7 +103,9 @@ def _product(c: Tensor, x: Tensor) -> Tensor:
     return torch.einsum("rtjf,rijf->rtif", x, c)
 
 
-def _by_kernel(result: Tensor, x: Tensor, shares: Sequence[Share]) -> tuple[Tensor, Sequence[Share]]:
+def _by_kernel(
+    result: Tensor, x: Tensor, shares: Sequence[Share], overwrite: bool
+) -> tuple[Tensor, Sequence[Share]]:
     """`add_by_row` by one call of the compiled kernel for the adapters that it is faster for; the others."""
     unwatched = not torch.is_grad_enabled() and not is_transformed()
     if not unwatched or not x.numel() or not x.is_contiguous() or x.is_neg():
@@ -130,7 +133,8 @@ def _by_kernel(result: Tensor, x: Tensor, shares: Sequence[Share]) -> tuple[Tens
         (taken if ours else left).append(share)
     if not taken:
         return result, shares
-    total = result.clone(memory_format=torch.contiguous_format)
+    kept = overwrite and result.is_contiguous()  # new memory comes from the system page by page
+    total = result if kept else result.clone(memory_format=torch.contiguous_format)
     of_rows = [(share.factors, share.rows) for share in taken]
     native.forward_by_row_(total.view(-1, tokens, d_out), x.view(-1, tokens, d_in), of_rows)
     return total, left

@@ -20,7 +20,7 @@ from cdvft.kernels.native.plan import plan_for, radixes_of
 
 FEW_TOKENS = 4
 """Up to so many, the kernel whose registers hold neighbours of one token is the faster one."""
-_FIELDS = 10
+_FIELDS = 11
 """Of the C struct `stage`, 8 bytes each."""
 MAX_ENTRIES = 1 << 20
 """Most entries of one circulant: a thread sums its gradient in 8 bytes an entry."""
@@ -96,22 +96,19 @@ def forward_by_row_(y: Tensor, x: Tensor, adapters: Sequence[tuple[Factors, Sequ
     compiled = library()
     assert compiled is not None
     tokens, lanes = x.shape[1], compiled.cdvft_lanes()
-    size = sum(_FIELDS * len(factors.circulants) for factors, _ in adapters)
-    stages = (ctypes.c_int64 * size)()
-    start, x_start, y_start = ctypes.addressof(stages), x.data_ptr(), y.data_ptr()
-    x_bytes, y_bytes = x[0].nbytes, y[0].nbytes
-    fields: list[int] = []
+    x_start, y_start, x_bytes, y_bytes = x.data_ptr(), y.data_ptr(), x[0].nbytes, y[0].nbytes
+    stages: list[int] = []
     rows: list[float] = []
     for (diagonals, circulants, alpha), own in adapters:
-        place, count, last = start + 8 * len(fields), len(circulants), diagonals[-1].data_ptr()
+        first, count, last = len(stages) // _FIELDS, len(circulants), diagonals[-1].data_ptr()
         few = takes_few(tokens, circulants)
-        fields += _fields(diagonals, circulants, lanes if few else 1)
+        stages += _fields(diagonals, circulants, lanes if few else 1)
         for n in own:
-            rows += (place, count, few, x_start + n * x_bytes, last, y_start + n * y_bytes, alpha)
-    stages[:] = fields
+            rows += (first, count, few, x_start + n * x_bytes, last, y_start + n * y_bytes, alpha)
     order = [n for _, own in adapters for n in own]
     threads = _threads(compiled, len(order)) if len(set(order)) == len(order) else 1
-    if not compiled.cdvft_many(struct.pack("qqqqqqd" * len(order), *rows), len(order), tokens, threads):
+    packed = struct.pack(f"{len(stages)}q", *stages), struct.pack("qqqqqqd" * len(order), *rows)
+    if not compiled.cdvft_many(*packed, len(order), tokens, threads):
         raise MemoryError(f"No memory for the scratch of {len(order)} rows of {tokens} tokens.")
 
 
@@ -120,7 +117,7 @@ def takes_few(tokens: int, circulants: Sequence[Tensor]) -> bool:
     compiled = library()
     assert compiled is not None
     lanes = compiled.cdvft_lanes()
-    return tokens <= FEW_TOKENS and all(c.shape[2] % lanes == 0 for c in circulants)
+    return tokens <= FEW_TOKENS and not any([c.shape[2] % lanes for c in circulants])
 
 
 def backward(

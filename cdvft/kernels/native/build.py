@@ -35,7 +35,7 @@ def library() -> ctypes.CDLL | None:
     update: list[Any] = [pointer, pointer, pointer, ctypes.c_float, wide, wide, wide]
     loaded.cdvft_forward.argtypes = [*common, pointer, whole]
     loaded.cdvft_few.argtypes = [pointer, whole, wide, pointer, pointer, ctypes.c_float, pointer]
-    loaded.cdvft_many.argtypes = [pointer, wide, wide, whole]
+    loaded.cdvft_many.argtypes = [pointer, pointer, wide, wide, whole]
     loaded.cdvft_backward.argtypes = [*common, *[pointer] * 3, whole]
     loaded.cdvft_merge.argtypes = [pointer, wide, wide, wide, *update, pointer, whole]
     if not loaded.cdvft_parallel() and torch.get_num_threads() > 1:

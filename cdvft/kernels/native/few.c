@@ -2,7 +2,8 @@
    empty: here a vector register holds L neighbours of one token. With row k of them x_k, a circulant of p = L n is a
    circulant of n x n matrices C_k of L x L, of which entry (l, l') is c[L k + l - l']; transformed along k, it is one
    L x L matrix for every frequency, and that is made of one row of L: below its diagonal it holds the transform of c,
-   above it the same delayed by a row, which is a turn. Of two rows of blocks one is real, the other imaginary. */
+   above it the same delayed by a row, which is a turn. Of two rows of blocks one is real, the other imaginary; of
+   one that is left alone, half of the frequencies are the conjugates of the others. */
 #include "stage.h"
 
 /* A frequency's matrix: entry (l, l') is at L + l - l'. */
@@ -26,6 +27,9 @@ static void transform_input(const stage *s, const float *x, complex_lanes *z) {
     for (wide j = 0; j < s->q2; j++) fft(z + j * n, n, s->radixes, s->twiddles, &no_prefetch);
 }
 
+/* Whether the row of blocks i is alone, and frequency k follows from one before it. */
+INLINE int is_mirrored(const stage *s, wide i, wide k) { return i + 1 == s->q1 && s->mirrors[k] < k; }
+
 /* The matrices of block (i, j), and in the imaginary part of (i + 1, j) where there is one; u is scratch. */
 static void transform_block(const stage *s, wide i, wide j, complex_lanes *u, band *bands) {
     wide n = s->p / L;
@@ -37,6 +41,7 @@ static void transform_block(const stage *s, wide i, wide j, complex_lanes *u, ba
     }
     fft(u, n, s->radixes, s->twiddles, &no_prefetch);
     for (wide k = 0; k < n; k++) {
+        if (is_mirrored(s, i, k)) continue;
         complex_lanes delayed = multiply(u[k], turns[k], FORWARD);
         *(lanes *)bands[k].re = delayed.re, *(lanes *)(bands[k].re + L) = u[k].re;
         *(lanes *)bands[k].im = delayed.im, *(lanes *)(bands[k].im + L) = u[k].im;
@@ -99,7 +104,11 @@ EXPORTED int cdvft_few(const stage *stages, int count, wide tokens, const float 
         for (wide i = 0; i < s->q1; i += 2) {
             for (wide j = 0; j < s->q2; j++) transform_block(s, i, j, u, bands + j * n);
             for (wide t = 0; t < tokens; t++) {
-                for (wide k = 0; k < n; k++) u[k] = product(bands + k, z + t * rows + k, s->q2, n);
+                for (wide k = 0; k < n; k++) {
+                    complex_lanes *mirror = u + s->mirrors[k];
+                    if (is_mirrored(s, i, k)) u[k] = (complex_lanes){mirror->re, -mirror->im};
+                    else u[k] = product(bands + k, z + t * rows + k, s->q2, n);
+                }
                 inverse_fft(u, n, s->radixes, s->twiddles, &no_prefetch);
                 for (int half = 0; half < 2 && i + half < s->q1; half++) {
                     if (s + 1 == end) store_block(s, i + half, u, half, last, alpha, y + t * s->d_out);

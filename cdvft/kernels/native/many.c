@@ -1,5 +1,4 @@
-/* Rows of a batch that each have an adapter of their own, in one call: asked for one by one, a row of a token would cost
-   less than its call. */
+/* Rows of a batch that each have an adapter of their own, in one call: a row of one token costs less than a call. */
 #include "stage.h"
 
 int cdvft_few(const stage *stages, int count, wide tokens, const float *x, const float *last, float alpha, float *y);
@@ -7,8 +6,7 @@ int cdvft_forward(const stage *shared, int count, wide tokens, const float *x, w
                   float alpha, float *y, int threads);
 
 typedef struct {
-    const stage *stages;
-    int64_t count, few; /* stages, and whether they are those of `cdvft_few` */
+    int64_t first, count, few; /* of all stages, and whether they are those of `cdvft_few` */
     const float *x, *last;
     float *y;
     double alpha;
@@ -16,12 +14,15 @@ typedef struct {
 
 /* y_r += alpha_r dW_r x_r; x_r (tokens, d_in) and y_r (tokens, d_out) contiguous. With several threads no two rows may
    have the same y. Returns whether there was memory. */
-EXPORTED int cdvft_many(const row *rows, wide count, wide tokens, int threads) {
+EXPORTED int cdvft_many(const stage *stages, const row *rows, wide count, wide tokens, int threads) {
     int failed = 0;
 #pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : failed)
-    for (const row *r = rows; r < rows + count; r++)
-        failed += r->few ? !cdvft_few(r->stages, (int)r->count, tokens, r->x, r->last, (float)r->alpha, r->y)
-                         : !cdvft_forward(r->stages, (int)r->count, tokens, r->x, r->stages->d_in, r->last,
-                                          (float)r->alpha, r->y, 1);
+    for (wide k = 0; k < count; k++) {
+        const row *r = rows + k;
+        const stage *own = stages + r->first;
+        failed += r->few ? !cdvft_few(own, (int)r->count, tokens, r->x, r->last, (float)r->alpha, r->y)
+                         : !cdvft_forward(own, (int)r->count, tokens, r->x, own->d_in, r->last, (float)r->alpha,
+                                          r->y, 1);
+    }
     return !failed;
 }

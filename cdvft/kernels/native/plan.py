@@ -28,15 +28,17 @@ def radixes_of(p: int) -> tuple[int, ...] | None:
 
 
 class Plan(NamedTuple):
-    """A transform of length p: its radixes, its factors, and the addresses of both.
+    """A transform of length p: its radixes, its factors, its mirrors, and the addresses of all three.
 
     factors: (2 p - 1), every pass's twiddle factors, then of each frequency, in the digit-reversed order in
         which the passes leave them, the turn by which it is delayed by one entry
+    mirrors: (p), of each frequency in that order, the place of its negative
     """
 
     radixes: Tensor
     factors: Tensor
-    addresses: tuple[int, int]
+    mirrors: Tensor
+    addresses: tuple[int, int, int]
 
 
 @functools.lru_cache
@@ -49,10 +51,12 @@ def plan_for(p: int) -> Plan:
         steps = torch.arange(length // radix)[:, None] * torch.arange(1, radix)
         turns.append(steps.double().flatten() / length)
         length //= radix
-    turns.append(_digit_reversed(p, radixes).double() / p)
+    frequencies = _digit_reversed(p, radixes)
+    turns.append(frequencies.double() / p)
+    mirrors = frequencies.argsort()[-frequencies % p].to(torch.int32)
     factors = torch.exp(-2j * math.pi * torch.cat(turns)).to(torch.complex64)
     passes = torch.tensor(radixes, dtype=torch.int32)
-    return Plan(passes, factors, (passes.data_ptr(), factors.data_ptr()))
+    return Plan(passes, factors, mirrors, (passes.data_ptr(), factors.data_ptr(), mirrors.data_ptr()))
 
 
 def _digit_reversed(p: int, radixes: tuple[int, ...]) -> Tensor:

@@ -9,6 +9,7 @@ typedef struct {
     int64_t d_in, d_out, q1, q2, p; /* q1 x q2 circulant blocks of p x p */
     const int32_t *radixes;         /* the first, perhaps 1, is of the pass that rides along with loading */
     const complex_float *twiddles;  /* of all passes, then of each frequency the delay by one entry */
+    const int32_t *mirrors;  /* of each frequency, the place of its negative */
     const float *diagonal;   /* (d_in), applied before the circulant */
     const float *circulant;  /* (q1, q2, p), first columns */
     complex_float *spectrum; /* (p, q1, q2), digit-reversed, divided by p; made here */

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from peft import get_peft_model
+from torch import Tensor, nn
 
+from cdvft import CDVFTConfig
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors
 from cdvft.kernels import Backend, cd_linear_reference, many, native
@@ -125,7 +127,9 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
         torch.testing.assert_close(add_by_row(result, x, shares(owners)), expected, rtol=1e-4, atol=1e-4)
         expected[0] += cd_linear_reference(x[0], *adapters[3])
         twice = [*shares(owners), *shares([adapters[3], *[None] * 64])]
-        torch.testing.assert_close(add_by_row(result, x, twice), expected, rtol=1e-4, atol=1e-4)
+        found = add_by_row(result, x, twice, overwrite=True)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert found is result
     assert calls == [64, 65]
 
 
@@ -150,6 +154,21 @@ def test_vectors_of_another_length_never_reach_compiled_code(monkeypatch: pytest
         owners: list[Factors | None] = [adapter(d_in, d_out, n, p=8, dtype=torch.float32) for n in (0, 1)]
         with torch.no_grad(), pytest.raises((ValueError, RuntimeError)):
             add_by_row(torch.zeros(2, 16), torch.zeros(2, 16), shares(owners))
+
+
+def test_what_a_hook_keeps_of_the_base_layer_is_not_written_over() -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(48, 48)
+    net = nn.Sequential(linear)
+    model = get_peft_model(
+        net, CDVFTConfig(target_modules=["0"], init_weights=False), adapter_name="a"
+    ).eval()
+    layer, x, kept = model.base_model.model[0], torch.randn(3, 48), []
+    with torch.no_grad():
+        expected = layer(x, adapter_names=["a"] * 3)
+        layer.base_layer.register_forward_hook(lambda *called: kept.append(called[-1]))
+        torch.testing.assert_close(layer(x, adapter_names=["a"] * 3), expected)
+        torch.testing.assert_close(kept, [nn.functional.linear(x, linear.weight, linear.bias)])
 
 
 def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
