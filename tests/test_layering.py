@@ -23,16 +23,8 @@ LIBRARY = {
     "mixed_batches": {"layer"},
     "weighted": {"layer"},
     "hotswap": {"config", "experts", "layer", "targets"},
-    "model": {
-        "layer",
-        "conv2d",
-        "experts",
-        "mixed_batches",
-        "quantized",
-        "registration",
-        "targets",
-        "weighted",
-    },
+    "model": {"layer", "conv2d", "experts", "mixed_batches", "quantized", "registration"}
+    | {"targets", "weighted"},
     "registration": set(),
     "cost": {"blocks"},
     "flop_count": {"cost"},
