@@ -22,7 +22,7 @@ from cdvft_app.commands.measure import measure
 from cdvft_app.commands.models import models
 from cdvft_app.commands.predict import predict
 from cdvft_app.commands.push import push
-from cdvft_app.commands.send import script, send
+from cdvft_app.commands.send import follow_again, script, send
 from cdvft_app.commands.serve import serve
 from cdvft_app.commands.sweep import sweep
 from cdvft_app.commands.train import resume, train
@@ -42,6 +42,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command("app")(serve)
+app.command("follow")(follow_again)
 app.add_typer(admin, name="admin")
 app.add_typer(history, name="history")
 app.add_typer(data_commands.app, name="data")

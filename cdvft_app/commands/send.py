@@ -1,11 +1,11 @@
-"""`python -m cdvft_app send` and `script`: one run as a Job of the Hugging Face hub."""
+"""`python -m cdvft_app send`, `follow` and `script`: one run as a Job of the Hugging Face hub."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,15 +15,17 @@ from cdvft_app.catalog.reachability import endpoint
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_settings
 from cdvft_app.events import Halt
-from cdvft_app.hub_jobs.following import Followed
+from cdvft_app.hub_jobs.following import Followed, follower
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.script import CODE, SCRIPT, pack_code, write_script
 from cdvft_app.hub_jobs.sending import check
 from cdvft_app.hub_jobs.sending import send as begin
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import LeaseLost
+from cdvft_app.store.records import LeaseLost, RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import check_left_job
 from cdvft_app.training.foreground import stop_signals
 from cdvft_app.training.heartbeat import renewing
 from cdvft_app.training.supervision import follow
@@ -46,10 +48,9 @@ def send(
 
     The token is HF_TOKEN, or that of `hf auth login`; the Job gets it, too.
     """
-    from huggingface_hub import HfApi, get_token
+    from huggingface_hub import HfApi
 
-    plan = catalog.resolve(pinned(settings))
-    token = os.environ.get("HF_TOKEN") or get_token() or ""
+    plan, token = catalog.resolve(pinned(settings)), _token()
     check(plan, repository, minutes, token)
     api = HfApi(endpoint=endpoint(), token=token)
     typer.echo(hardware(offers(api), flavor).most(minutes), err=True)
@@ -60,6 +61,30 @@ def send(
     store = RunStore.default()
     (run,) = store.create([plan.settings], None, plan.title, this_process())
     store.append(run.id, job, run.epoch)
+    _follow(store, run, Followed(store, run, api, job))
+
+
+def follow_again(run_id: str) -> None:
+    """Follow a Job to its end which went on when this program, or `send`, ended. Ctrl-C cancels it."""
+    from huggingface_hub import HfApi
+
+    store = RunStore.default()
+    left = store.get(run_id)
+    if left is None:
+        raise UnknownRun(no_run(run_id))
+    check_left_job(left)
+    api = HfApi(endpoint=endpoint(), token=_token())
+    run = store.leases.acquire(run_id, this_process())
+    _follow(store, run, follower(api)(store, run))
+
+
+def _token() -> str:
+    from huggingface_hub import get_token
+
+    return os.environ.get("HF_TOKEN") or get_token() or ""
+
+
+def _follow(store: RunStore, run: RunRecord, job: Followed) -> NoReturn:
     with stop_signals() as should_stop, renewing(store, run):
 
         def cancel_if_asked() -> bool:
@@ -67,7 +92,7 @@ def send(
                 store.ask_to_stop(run.id)
             return False
 
-        outcome = follow(store, run, lambda *_: Followed(store, run, api, job), cancel_if_asked)
+        outcome = follow(store, run, lambda *_: job, cancel_if_asked)
         with suppress(LeaseLost):  # it has told its end
             store.set_state(run.id, *outcome, epoch=run.epoch)
     ended = store.get(run.id)

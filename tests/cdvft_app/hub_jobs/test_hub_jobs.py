@@ -14,9 +14,11 @@ import pytest
 from hub_stub import TOKEN
 from huggingface_hub import HfApi
 from jobs_stub import Jobs
+from typer.testing import CliRunner
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
+from cdvft_app.commands import exit_codes, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
 from cdvft_app.hub_jobs import following, lines, sending
 from cdvft_app.hub_jobs.hardware import hardware, offers
@@ -24,7 +26,7 @@ from cdvft_app.hub_jobs.script import CODE, pack_code, write_script
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store.records import IllegalTransition, NotOwner
+from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL, check_resumable
 from cdvft_app.training import supervision
@@ -217,6 +219,27 @@ def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, t
     assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3]
     with pytest.raises(IllegalTransition, match="no Job that is left to be followed; it is finished"):
         later.follow_again(run_id, "a", again)
+
+
+def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path, monkeypatch):
+    done = lines.write(Done("finished", 1, 0.1, "accuracy", 0.75, None, 9.0, 40, None, Path("adapter")))
+    code = f"import time, pathlib\nprint({STARTED!r}, flush=True)\n"
+    code += f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\nprint({done!r})\n"
+    stub.jobs = Jobs(tmp_path / "jobs", code)
+    run_id = follow(catalog.resolve(SHORT))
+    wait_for(lambda: store.state(run_id) == "running")
+    store.set_state(run_id, "interrupted")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("HF_ENDPOINT", stub.address)
+    monkeypatch.setattr(RunStore, "default", lambda: store)
+    (tmp_path / "go").touch()
+    ended = CliRunner().invoke(main.app, ["follow", run_id])
+    assert (ended.exit_code, store.state(run_id)) == (exit_codes.FINISHED, "finished"), ended.output
+    assert f"finished after 1 steps; run {run_id}" in ended.output
+    with pytest.raises(IllegalTransition, match="no Job that is left to be followed; it is finished"):
+        CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
+    with pytest.raises(UnknownRun):
+        CliRunner().invoke(main.app, ["follow", "nothing"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(
