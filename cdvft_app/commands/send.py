@@ -75,7 +75,7 @@ def follow_again(run_id: str) -> None:
     check_left_job(left)
     api = HfApi(endpoint=endpoint(), token=_token())
     run = store.leases.acquire(run_id, this_process())
-    _follow(store, run, follower(api)(store, run))
+    _follow(store, run, follower(api)(store, run, None))
 
 
 def _token() -> str:
