@@ -35,8 +35,14 @@ def hotswap_adapter(
         kwargs: what `PeftConfig.from_pretrained` and `load_peft_weights` take, such as `revision`
 
     Raises:
-        ValueError: if the two do not fit, or the loaded adapter is merged; nothing is then changed.
+        ValueError: if there is no such adapter, the two do not fit, or the loaded one is merged; nothing is
+            then changed.
     """
+    if not isinstance(model, peft.PeftModel):
+        raise ValueError(
+            f"The model is a {type(model).__name__}, but adapters are swapped in a PeftModel. Make one by "
+            "peft.PeftModel.from_pretrained(model, path)."
+        )
     config = peft.PeftConfig.from_pretrained(model_name_or_path, **kwargs)
     if not isinstance(config, CDVFTConfig):
         raise ValueError(
@@ -45,6 +51,12 @@ def hotswap_adapter(
         )
     base: Any = model.base_model.model
     layers = {name: one for name, one in base.named_modules() if isinstance(one, CDVFTLayer)}
+    if not isinstance(model.peft_config.get(adapter_name), CDVFTConfig):
+        there = sorted(name for name, one in model.peft_config.items() if isinstance(one, CDVFTConfig))
+        raise ValueError(
+            f"There is no adapter {adapter_name!r} of CDVFT to swap; loaded are {there}. Name one of those "
+            "in adapter_name, or load the saved one by model.load_adapter."
+        )
     if any(adapter_name in layer.merged_adapters for layer in layers.values()):
         raise ValueError(f"Adapter {adapter_name!r} is merged. Call model.unmerge_adapter() first.")
     device = torch_device or str(next(model.parameters()).device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,13 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
         raise ValueError(
             f"Got {len(adapters)} adapters and {len(weights)} weights, but every adapter needs one weight."
         )
+    for weight in weights:
+        try:
+            finite = math.isfinite(weight)
+        except TypeError:  # no number at all
+            finite = False
+        if not finite:
+            raise ValueError(f"Got the weight {weight!r}, but each adapter needs a finite number.")
     configurations = tuner.peft_config
     if adapter_name in configurations:
         raise ValueError(f"There is an adapter {adapter_name!r} already. Choose another name for the sum.")

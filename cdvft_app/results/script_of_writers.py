@@ -41,6 +41,7 @@ def write(
         + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
         parts.DATA,
         parts.MODEL.replace("ROUNDING", parts.ROUNDING[bits]).replace("UNPACKED", unpacked),
+        parts.ATTENTION,
         parts.FULL if method == "full" else parts.ADAPTER.replace("METHOD", method),
         parts.TRAINER.replace("CACHE_NAME", cache_argument(LlamaForCausalLM)),
         right + parts.WRITTEN,
@@ -62,6 +63,7 @@ def _imports(method: str, bits: int | None, more: list[str]) -> str:
     lines += [line for line in more if line != "import re"]
     lines += ["from torch.nn import functional as F"]
     names = [
+        "AttentionInterface",
         "AutoModelForCausalLM",
         "AutoTokenizer",
         "DynamicCache",
@@ -70,7 +72,9 @@ def _imports(method: str, bits: int | None, more: list[str]) -> str:
         "set_seed",
     ]
     names += ["BitsAndBytesConfig"] if bits else []
-    return "\n".join([*lines, f"from transformers import {', '.join(sorted(names))}"])
+    lines += [f"from transformers import {', '.join(sorted(names))}"]
+    lines += ["from transformers.integrations.sdpa_attention import sdpa_attention_forward"]
+    return "\n".join([*lines, "from transformers.masking_utils import AttentionMaskInterface, sdpa_mask"])
 
 
 def _right(dataset: DatasetEntry) -> tuple[str, dict[str, Any], list[str]]:

@@ -50,7 +50,7 @@ def collate(examples):
 MODEL = """
 # %% The model
 cuda = torch.cuda.is_available()
-cpu = torch.cpu.get_capabilities()
+cpu = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
 if PRECISION == "auto":
     bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else bool(
         cpu.get("avx512_bf16") or cpu.get("amx_bf16")
@@ -74,6 +74,23 @@ ROUNDING: Mapping[int | None, str] = {
         bnb_4bit_compute_dtype=torch.bfloat16 if HALF else torch.float32,
     ),""",
 }
+
+ATTENTION = """
+# %% On a CPU attention is made in float32: PyTorch's own in bfloat16 is slow on the way back
+def attention(module, query, key, value, mask, **more):
+    if mask is not None and mask.is_floating_point():
+        mask = mask.float()
+    with torch.autocast("cpu", enabled=False):
+        wide = (one.float() for one in (query, key, value))
+        attended, _ = sdpa_attention_forward(module, *wide, mask, **more)
+    return attended.to(query.dtype), None
+
+
+if not torch.accelerator.is_available() and model.config._attn_implementation == "sdpa":
+    AttentionInterface.register("sdpa_float32", attention)
+    AttentionMaskInterface.register("sdpa_float32", sdpa_mask)
+    model.set_attn_implementation("sdpa_float32")
+"""
 
 UNPACKED = """for layer in model.modules():  # packed on a CPU, these weights would bring no gradient back
     if hasattr(layer, "support_avx512bf16_for_cpu"):
@@ -221,6 +238,7 @@ WRITTEN = """
 # %% Answers to the evaluation rows, written token by token
 model.eval()
 model.config.use_cache = True
+args, half = trainer.args, torch.bfloat16 if bf16 else torch.float16
 order = sorted(range(len(data["evaluation"])), key=lambda place: len(data["evaluation"][place]["prompt"]))
 written = {}
 for start in range(0, len(order), 16):
@@ -228,7 +246,7 @@ for start in range(0, len(order), 16):
     prompts = [data["evaluation"][place]["prompt"] for place in places]
     ids = padded(prompts, PADDING).to(model.device)
     mask = padded([[1] * len(one) for one in prompts], 0).to(model.device)
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(model.device.type, half, enabled=args.bf16 or args.fp16):
         tokens = model.generate(
             input_ids=ids,
             attention_mask=mask,

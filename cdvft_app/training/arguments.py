@@ -73,7 +73,7 @@ def bf16_on_cpu(plan: Plan) -> bool:
 
     The small classifiers stay in float32, in which their records were made.
     """
-    has = torch.cpu.get_capabilities()
+    has = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
     return plan.model.kind == "generation" and bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 

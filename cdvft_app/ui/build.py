@@ -20,15 +20,17 @@ from cdvft_app.ui.use import tab as use
 # Its place in the address is its folder's name: ?tab=train. Tabs know nothing of each other.
 TABS: tuple[ModuleType, ...] = (train, compare, use, factors, learn)
 
-# Keeps the address in step with the tab that is looked at, so that a link leads back to it. Gradio selects
-# the first tab before the one in the address; that must not overwrite what the address asks for.
+# Keeps the address in step with the tab that is looked at, so that a link leads back to it, and the browser's
+# Back to the tab before. Gradio selects the first tab before the one in the address; that must not overwrite
+# what the address asks for.
 # What it returns is the value of the tab's part of `seen`.
 _TAB_TO_ADDRESS = """() => {
   const address = new URL(location.href), first = !window.tabWasSelected;
   window.tabWasSelected = true;
-  if (first && address.searchParams.has("tab")) return true;
+  const asked = address.searchParams.get("tab");
+  if (asked === "%s" || (first && asked)) return true;
   address.searchParams.set("tab", "%s");
-  history.replaceState(history.state, "", address.href.replaceAll("%%2C", ","));
+  history[first ? "replaceState" : "pushState"](history.state, "", address.href.replaceAll("%%2C", ","));
   return true;
 }"""
 
@@ -46,7 +48,7 @@ def build(app: AppState) -> gr.Blocks:
             for tab, name in zip(TABS, names, strict=True):
                 with gr.Tab(tab.TITLE, id=name, elem_id=f"tab-{name}") as item:
                     visit = tab.build(app)
-                item.select(None, None, seen[name], js=_TAB_TO_ADDRESS % name)
+                item.select(None, None, seen[name], js=_TAB_TO_ADDRESS % (name, name))
                 # Every event costs the browser time for each field that one before it filled, so that tabs
                 # are filled when they are first seen, but for the one that a page begins with.
                 visits.append((page.load if name == names[0] else seen[name].change, visit))

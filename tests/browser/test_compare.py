@@ -47,6 +47,14 @@ def test_each_page_has_its_address_and_draws_only_once_it_is_looked_at(visit: Vi
     page.get_by_role("link", name="The paper").click()
     page.get_by_role("tab", name="Learn").click()
     page.go_back()  # to a page of another tab
+    expect(page.locator("#paper table").first).to_be_visible()
+    page.go_back()
+    expect(page.locator("#outcomes .chart")).to_be_visible()
+    page.get_by_role("tab", name="Use").click()
+    page.get_by_role("tab", name="Train").click()
+    page.go_back()
+    expect(page.get_by_role("tab", name="Use")).to_have_attribute("aria-selected", "true")
+    page.go_back()
     expect(page.locator("#outcomes .chart")).to_be_visible()
 
 

@@ -79,6 +79,12 @@ def ask(page: Page, text: str) -> None:
     page.get_by_role("button", name="Ask all methods").click()
 
 
+def test_a_run_that_is_not_there_is_said_and_another_race_is_shown(race: str, visit: Visit) -> None:
+    page = visit("?tab=use&run=nonsense", ready="#use-race input")
+    expect(page.locator("#use-race")).to_contain_text("The address names a run with nothing to use here")
+    expect(page.locator("#use-ask")).to_be_visible()
+
+
 def test_each_method_answers_beside_the_frozen_model(page: Page) -> None:
     ask(page, "good very fine film\nawful bad plot")
     tables = page.locator("table.answers")

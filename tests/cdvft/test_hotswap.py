@@ -65,3 +65,15 @@ def test_a_merged_adapter_is_not_swapped(bert, saved) -> None:
     model.merge_adapter()
     with pytest.raises(ValueError, match=r"'default' is merged\. Call model\.unmerge_adapter\(\) first"):
         cdvft.hotswap_adapter(model, path)
+
+
+def test_what_is_no_loaded_adapter_of_cdvft_is_named(bert, saved) -> None:
+    path, _ = saved(CDVFTConfig(**SETTINGS))
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS), adapter_name="own")
+    with pytest.raises(ValueError, match=r"no adapter 'default' of CDVFT to swap; loaded are \['own'\]"):
+        cdvft.hotswap_adapter(model, path)
+    lora = get_peft_model(bert.model(), LoraConfig(target_modules=["query", "value"]))
+    with pytest.raises(ValueError, match=r"no adapter 'default' of CDVFT to swap; loaded are \[\]"):
+        cdvft.hotswap_adapter(lora, path)
+    with pytest.raises(ValueError, match=r"The model is a Bert\w+, but adapters are swapped in a PeftModel"):
+        cdvft.hotswap_adapter(bert.model(), path)

@@ -97,6 +97,9 @@ def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
         three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "other", combination_type="ties")
     with pytest.raises(ValueError, match=r"Got 2 adapters and 1 weights"):
         three.add_weighted_adapter(["b", "c"], [1.0], "other")
+    for weight in (float("nan"), float("inf"), "x"):
+        with pytest.raises(ValueError, match=r"Got the weight .*, but each adapter needs a finite number"):
+            three.add_weighted_adapter(["b", "c"], [weight, 1.0], "other")
     with pytest.raises(ValueError, match=r"There is no adapter 'x'\. Name any of \['b', 'c'\]"):
         three.add_weighted_adapter(["b", "x"], [1.0, 1.0], "other")
     with pytest.raises(ValueError, match=r"There is an adapter 'c' already"):

@@ -38,6 +38,9 @@ ONLY_RECORDED = (
     "No race has finished here yet: this one ran elsewhere. Start one on the Train tab; it ends up here."
 )
 READY = "The latest race comes first."
+OTHER = (
+    "The address names a run with nothing to use here: it has not ended, or was deleted. This is another one."
+)
 MOST_LINES = 20
 FORMS = (
     ("Adapter, as it was trained", "adapter"),
@@ -224,8 +227,10 @@ def build(app: AppState) -> OnVisit:
     def visited(request: gr.Request) -> Any:
         offer, run_id = _offer(app), request.query_params.get("run", "")
         groups = [group_id for _, group_id in offer["choices"]]
-        wanted = races.race_of_run(app.store, run_id) if run_id else next(iter(groups), None)
-        return gr.update(**offer, value=wanted) if wanted in groups else gr.update(**offer)
+        wanted = races.race_of_run(app.store, run_id)
+        if run_id and groups and wanted not in groups:
+            offer["info"] = OTHER
+        return gr.update(**offer, value=wanted if wanted in groups else next(iter(groups), None))
 
     return OnVisit(visited, [], [race])
 

@@ -45,6 +45,30 @@ def test_less_memory_learns_the_same(chosen, tolerance, usual, losses):
     assert losses(**chosen) == pytest.approx(usual, abs=tolerance)
 
 
+@pytest.mark.parametrize(
+    ("told", "has_it"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx2": True}, False),
+        (None, False),  # torch before 2.11
+    ],
+)
+def test_a_language_model_takes_bfloat16_where_the_processor_says_that_it_has_it(
+    told, has_it, answer_plan, text_plan, monkeypatch
+):
+    import torch
+
+    from cdvft_app.training.arguments import bf16_on_cpu
+
+    if told is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    assert bf16_on_cpu(answer_plan()) == has_it
+    assert not bf16_on_cpu(text_plan()), "a classifier's records are in float32"
+
+
 def test_in_bfloat16_frozen_weights_are_kept_so_and_trained_ones_not(answer_plan, answer_rows, tmp_path):
     import torch
 
