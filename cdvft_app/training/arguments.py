@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate.utils import parse_flag_from_env
@@ -73,7 +74,7 @@ def bf16_on_cpu(plan: Plan) -> bool:
 
     The small classifiers stay in float32, in which their records were made.
     """
-    has = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
+    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
     return plan.model.kind == "generation" and bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
