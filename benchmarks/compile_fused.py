@@ -41,10 +41,12 @@ POINTERS = (
 INPUTS = ("out", "x", "grad", "grad_x", "others", "rows")
 FLOATS = ("alpha", "scale")
 KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
+    "spectrum": ("spectrum_kernel", {}),
     "update": ("update_kernel", {}),
     "gradients": ("gradients_kernel", {"INPUT": True, "OUTPUT": True}),
     "gradients by x and first": ("gradients_kernel", {"INPUT": True, "OUTPUT": False}),
     "gradients by last and c": ("gradients_kernel", {"INPUT": False, "OUTPUT": True}),
+    "gradient by c": ("signal_kernel", {}),
     "cube, update": ("update_kernel", {}),
     "cube, gradients by x and first": ("input_gradients_kernel", {}),
     "cube, gradient by last": ("last_gradient_kernel", {}),
@@ -59,9 +61,9 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
 
 
 SOURCES = {
-    "whole": ("dft.py", "device.py", "plan.py"),
+    "whole": ("dft.py", "device_rows.py", "device.py", "plan.py"),
     "cube": ("dft.py", "device_cube.py", "cube_shape.py"),
-    "blocks": ("dft.py", "device_blocks.py", "plan.py"),
+    "blocks": ("dft.py", "device_rows.py", "device_blocks.py", "plan.py"),
 }
 
 
@@ -117,7 +119,7 @@ def _geometry(shape: Plan | Cube) -> dict[str, int]:
         return {}
     return {
         "RADIX": shape.radix, "ROWS": shape.rows, "COLUMNS": shape.columns, "N1": ROWS,
-        "N2": shape.tile_columns, "GROUP": shape.group, "ENTRIES": shape.entries,
+        "N2": shape.tile_columns, "GROUP": shape.group, "RELOAD": shape.reload, "ENTRIES": shape.entries,
         "TILE": ROWS * shape.tile_columns, "STRIP": blocks.STRIP,
     }  # fmt: skip
 
@@ -134,7 +136,7 @@ def kernels(shape: Plan | Cube, part: str) -> tuple[str, ...]:
         return tuple(name for name in KERNELS if part_of(name) == part)
     assert isinstance(shape, Plan)
     both = ("gradients by x and first", "gradients by last and c")
-    return ("update", *(both if shape.split else ("gradients",)))
+    return ("spectrum", "update", *(both if shape.split else ("gradients",)), "gradient by c")
 
 
 def _tool(name: str, cubin: bytes, *options: str) -> str:

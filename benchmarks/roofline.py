@@ -65,8 +65,7 @@ def passes(plan: Plan | Cube, tokens: int, device: Device, itemsize: int = 2) ->
         -(-tokens // (2 * plan.group)), device.multiprocessors * programs_per_multiprocessor(plan.warps)
     )
     constants = 4 * (plan.table_entries + 2 * plan.entries + 2 * plan.width) * programs
-    vectors = 4 if isinstance(plan, Cube) else 3  # the cube's programs leave c's gradient as a spectrum
-    shares = 2 * 4 * vectors * plan.width * plan.group * programs
+    shares = 2 * 4 * 2 * (plan.width + plan.entries) * programs  # two diagonals, c's gradient as a spectrum
     data = itemsize * tokens * plan.width
     transforms = 4 + plan.split
     reads = 2 + 2 * plan.split  # x and the gradient, in each pass

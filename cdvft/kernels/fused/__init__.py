@@ -3,6 +3,7 @@
     plan       how a width becomes products of matrices; which widths there are
     tables     the DFT matrices
     dft        transforms of tiles, in Triton
+    device_rows  pairs of tokens between memory and tiles
     device     the kernels for whole circulants
     device_blocks, blocks  those for blocks, and their launches
     device_cube, cube_shape, cube  those for whole circulants of 4096, in three stages

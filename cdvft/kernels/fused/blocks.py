@@ -135,13 +135,18 @@ def gradients(
 
 
 def _to_tiles(spectrum: Tensor, plan: Plan) -> Tensor:
-    """Frequencies R (k1 + n1 k2) + s to [s, real or imaginary, k1, k2], with zeros in the rest of tiles."""
+    """Frequencies R (k1 + n1 k2) + s to [s, real or imaginary, k1, k2], with zeros in the rest of tiles.
+
+    Where signals stand side by side, k2 comes before k1, as the device's `transform` leaves them.
+    """
     parts = spectrum.unflatten(-1, (plan.columns, plan.rows, plan.radix)).movedim((-1, -2, -3), (-3, -2, -1))
     both = torch.stack([parts.real, parts.imag], dim=-3)
-    return F.pad(both, (0, plan.tile_columns - plan.columns, 0, ROWS - plan.rows)).contiguous()
+    tiles = F.pad(both, (0, plan.tile_columns - plan.columns, 0, ROWS - plan.rows))
+    return (tiles if plan.group == 1 else tiles.mT).contiguous()
 
 
 def _from_tiles(tiles: Tensor, plan: Plan) -> Tensor:
     """The inverse of `_to_tiles`."""
+    tiles = tiles if plan.group == 1 else tiles.mT
     re, im = tiles[..., : plan.rows, : plan.columns].unbind(-3)
     return torch.complex(re, im).movedim((-3, -2, -1), (-1, -2, -3)).flatten(-3)

@@ -1,33 +1,26 @@
 """The update and its gradients where a matrix has several circulant blocks, or is not as wide as they are.
 
 Blocks of one row share an input's transform, those of one column an output's: spectra pass memory, so that
-q1 q2 blocks take q1 + q2 transforms. As in `device`, a complex signal carries two tokens, `zero` keeps
-constants out of registers, and programs are persistent. Spectra lie by pair of tokens, block, and part.
+q1 q2 blocks take q1 + q2 transforms. As in `device`, a complex signal carries two tokens, and programs
+are persistent. Spectra lie by pair of tokens, block, and part.
 """
 
 import triton
 import triton.language as tl
 
-from cdvft.kernels.fused.dft import (
-    butterfly,
-    entries_of,
-    inverse,
-    part_of_spectrum,
+from cdvft.kernels.fused.device_rows import (
+    hidden_zero,
+    in_64_bits,
     place,
     tokens_of,
+)
+from cdvft.kernels.fused.dft import (
+    butterfly,
+    inverse,
+    part_of_spectrum,
+    spectrum_place,
     transform,
 )
-
-
-@triton.jit
-def spectrum_place(N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr):
-    """Where entries lie in a part of a spectrum, and of which signal they are, as `transform` leaves them."""
-    if GROUP == 1:
-        at, signal = entries_of(N1, N2), 0
-    else:
-        column = tl.arange(0, GROUP * N1)[None, :]
-        at, signal = (column % N1) * N2 + tl.arange(0, N2)[:, None], column // N1
-    return at, signal
 
 
 @triton.jit
@@ -41,22 +34,22 @@ def spectra_kernel(
     tile: tl.constexpr = N1 * N2
     block, blocks = tl.program_id(1), tl.num_programs(1)
     groups = (tokens + 2 * GROUP - 1) // (2 * GROUP)
-    for group in tl.range(tl.program_id(0).to(tl.int64), groups, tl.num_programs(0)):
-        same = group * zero
+    for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
+        same = hidden_zero(group, zero)
         lane, is_one, is_other = tokens_of(group, tokens, N2, GROUP)
         re, im = (), ()
         for r in tl.static_range(RADIX):
-            at, inside = place(r, ROWS, COLUMNS, N1, N2, GROUP)
+            at, inside = place(r, same, ROWS, COLUMNS, N1, N2, GROUP)
             at += block * p
             inside = inside & (at < size)
-            factor = tl.load(diagonal + same + at, mask=inside, other=0.0) * scale
-            row = rows + group * (2 * GROUP) * size + lane * size + at
+            factor = tl.load(diagonal + at, mask=inside, other=0.0) * scale
+            row = rows + in_64_bits(group) * (2 * GROUP) * size + lane * size + at
             one = tl.load(row, mask=inside & is_one, other=0.0).to(tl.float32)
             other = tl.load(row + size, mask=inside & is_other, other=0.0).to(tl.float32)
             re, im = re + (one * factor,), im + (other * factor,)
         re, im = butterfly(re, im, RADIX, -1)
         entry, signal = spectrum_place(N1, N2, GROUP)
-        start = spectra + ((group * GROUP + signal) * blocks + block) * (2 * RADIX * tile) + entry
+        start = spectra + ((in_64_bits(group) * GROUP + signal) * blocks + block) * (2 * RADIX * tile) + entry
         for s in tl.static_range(RADIX):
             part_re, part_im = transform(re[s], im[s], tables + same, s, RADIX, N1, N2, GROUP, PRECISION)
             tl.store(start + 2 * s * tile, part_re)
@@ -84,13 +77,13 @@ def combine_kernel(
     for _ in tl.static_range(RADIX):
         sums = sums + (blank,)
     groups = (tokens + 2 * GROUP - 1) // (2 * GROUP)
-    for group in tl.range(tl.program_id(0).to(tl.int64), groups, tl.num_programs(0)):
-        same = group * zero
+    for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
+        same = hidden_zero(group, zero)
         re, im = (), ()
         for _ in tl.static_range(RADIX):
             re, im = re + (blank,), im + (blank,)
         for j in tl.range(0, inner):
-            u = spectra + ((group * GROUP + signal) * inner + j) * (2 * RADIX * tile) + entry
+            u = spectra + ((in_64_bits(group) * GROUP + signal) * inner + j) * (2 * RADIX * tile) + entry
             circulant = c + same + (block * by_outer + j * by_inner) * (2 * RADIX * tile)
             new_re, new_im = (), ()
             for s in tl.static_range(RADIX):
@@ -109,16 +102,16 @@ def combine_kernel(
         lane, is_one, is_other = tokens_of(group, tokens, N2, GROUP)
         new_sums = ()
         for r in tl.static_range(RADIX):
-            at, inside = place(r, ROWS, COLUMNS, N1, N2, GROUP)
+            at, inside = place(r, same, ROWS, COLUMNS, N1, N2, GROUP)
             at += block * p
             inside = inside & (at < size)
-            row = group * (2 * GROUP) * size + lane * size + at
+            row = in_64_bits(group) * (2 * GROUP) * size + lane * size + at
             if SHARE:
                 one = tl.load(others + row, mask=inside & is_one, other=0.0).to(tl.float32)
                 other = tl.load(others + row + size, mask=inside & is_other, other=0.0).to(tl.float32)
                 new_sums = new_sums + (sums[r] + one * back_re[r] + other * back_im[r],)
             if STORE:
-                factor = tl.load(diagonal + same + at, mask=inside, other=0.0) * alpha
+                factor = tl.load(diagonal + at, mask=inside, other=0.0) * alpha
                 one, other = back_re[r] * factor, back_im[r] * factor
                 if ADD:
                     one += tl.load(out + row, mask=inside & is_one, other=0.0).to(tl.float32)
@@ -131,7 +124,7 @@ def combine_kernel(
         lane = tl.arange(0, GROUP * N2)[None, :] // N2
         share = shares + ((tl.program_id(0) * GROUP + lane) * blocks + block) * p
         for r in tl.static_range(RADIX):
-            at, inside = place(r, ROWS, COLUMNS, N1, N2, GROUP)
+            at, inside = place(r, 0, ROWS, COLUMNS, N1, N2, GROUP)
             tl.store(share + at, sums[r], mask=inside)
 
 

@@ -11,9 +11,32 @@ import triton.language as tl
 @triton.jit
 def _dot(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
     re = tl.dot(a_re, b_re, input_precision=PRECISION)
-    re = tl.dot(a_im, -b_im, acc=re, input_precision=PRECISION)
     im = tl.dot(a_re, b_im, input_precision=PRECISION)
     im = tl.dot(a_im, b_re, acc=im, input_precision=PRECISION)
+    re -= tl.dot(a_im, b_im, input_precision=PRECISION)  # a negative of either would be another in registers
+    tl.debug_barrier()  # without it ptxas moves later loads up
+    return re, im
+
+
+@triton.jit
+def _dot_of_conjugate(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
+    """conj(a) b."""
+    re = tl.dot(a_re, b_re, input_precision=PRECISION)
+    im = tl.dot(a_re, b_im, input_precision=PRECISION)
+    re = tl.dot(a_im, b_im, acc=re, input_precision=PRECISION)
+    im -= tl.dot(a_im, b_re, input_precision=PRECISION)
+    tl.debug_barrier()
+    return re, im
+
+
+@triton.jit
+def _dot_by_conjugate(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
+    """a conj(b)."""
+    re = tl.dot(a_im, b_im, input_precision=PRECISION)
+    im = tl.dot(a_im, b_re, input_precision=PRECISION)
+    re = tl.dot(a_re, b_re, acc=re, input_precision=PRECISION)
+    im -= tl.dot(a_re, b_im, input_precision=PRECISION)
+    tl.debug_barrier()
     return re, im
 
 
@@ -45,49 +68,59 @@ def entries_of(N1: tl.constexpr, N2: tl.constexpr):
 
 
 @triton.jit
-def place(
-    r, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr
-):
-    """Where part r of a signal lies, for each of the signals side by side, and which entries there are."""
-    row, column = tl.arange(0, N1)[:, None], tl.arange(0, GROUP * N2)[None, :] % N2
-    return r * ROWS * COLUMNS + row * COLUMNS + column, (row < ROWS) & (column < COLUMNS)
-
-
-@triton.jit
-def tokens_of(group, tokens, N2: tl.constexpr, GROUP: tl.constexpr):
-    """Of each signal the first token, counted from the group's; whether that and the next are there."""
-    lane = tl.arange(0, GROUP * N2)[None, :] // N2
-    first = 2 * (group * GROUP + lane)
-    return 2 * lane, first < tokens, first + 1 < tokens
-
-
-@triton.jit
 def _across(re, N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr):
     """Each signal's N1 x N2 transposed, side by side as before."""
     return tl.reshape(tl.permute(tl.reshape(re, (N1, GROUP, N2)), (2, 1, 0)), (N2, GROUP * N1))
 
 
 @triton.jit
+def _left(tables, N1: tl.constexpr):
+    return tl.load(tables + entries_of(N1, N1)), tl.load(tables + N1 * N1 + entries_of(N1, N1))
+
+
+@triton.jit
+def _turn(tables, s, N1: tl.constexpr):
+    start = tables + 2 * N1 * N1 + 2 * (s - 1) * N1
+    at = tl.arange(0, N1)[:, None]
+    return tl.load(start + at), tl.load(start + N1 + at)
+
+
+@triton.jit
 def _twiddle(tables, s, RADIX: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr):
-    start = tables + 2 * RADIX * N1 * N1 + 2 * s * N1 * N2
+    start = tables + 2 * N1 * (N1 + RADIX - 1) + 2 * s * N1 * N2
     at = tl.arange(0, N1)[:, None] * N2 + tl.arange(0, GROUP * N2)[None, :] % N2
     return tl.load(start + at), tl.load(start + N1 * N2 + at)
 
 
 @triton.jit
 def _right(tables, RADIX: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr):
-    start = tables + 2 * RADIX * N1 * (N1 + N2)
+    start = tables + 2 * N1 * (N1 + RADIX - 1 + RADIX * N2)
     return tl.load(start + entries_of(N2, N2)), tl.load(start + N2 * N2 + entries_of(N2, N2))
 
 
 @triton.jit
-def part_of_spectrum(spectrum, s, N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr):
-    """Part s of the circulant's spectrum, as `transform` leaves those of signals."""
-    start = spectrum + 2 * s * N1 * N2
+def spectrum_place(N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr):
+    """Where entries lie in a part of a spectrum, as `transform` leaves them, and of which signal they are."""
     if GROUP == 1:
-        at = entries_of(N1, N2)
+        at, signal = entries_of(N1, N2), 0
     else:
-        at = (tl.arange(0, GROUP * N1)[None, :] % N1) * N2 + tl.arange(0, N2)[:, None]
+        column = tl.arange(0, GROUP * N1)[None, :]
+        at, signal = tl.arange(0, N2)[:, None] * N1 + column % N1, column // N1
+    return at, signal
+
+
+@triton.jit
+def one_spectrum_place(N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr):
+    """Where entries of one signal alone belong in a part of a spectrum of several."""
+    row, column = tl.arange(0, N1)[:, None], tl.arange(0, N2)[None, :]
+    return row * N2 + column if GROUP == 1 else column * N1 + row
+
+
+@triton.jit
+def part_of_spectrum(spectrum, s, N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr):
+    """Part s of the circulant's spectrum, for each of the signals side by side."""
+    at, _ = spectrum_place(N1, N2, GROUP)
+    start = spectrum + 2 * s * N1 * N2
     return tl.load(start + at), tl.load(start + N1 * N2 + at)
 
 
@@ -97,10 +130,11 @@ def transform(
     RADIX: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Part s of the spectrum from output s of the butterfly; of several signals side by side transposed."""
-    start = tables + 2 * s * N1 * N1
-    re, im = _dot(
-        tl.load(start + entries_of(N1, N1)), tl.load(start + N1 * N1 + entries_of(N1, N1)), re, im, PRECISION
-    )
+    if s > 0:
+        turn_re, turn_im = _turn(tables, s, N1)
+        re, im = re * turn_re - im * turn_im, re * turn_im + im * turn_re
+    left_re, left_im = _left(tables, N1)
+    re, im = _dot(left_re, left_im, re, im, PRECISION)
     turn_re, turn_im = _twiddle(tables, s, RADIX, N1, N2, GROUP)
     re, im = re * turn_re - im * turn_im, re * turn_im + im * turn_re
     right_re, right_im = _right(tables, RADIX, N1, N2)
@@ -120,32 +154,15 @@ def inverse(
     """The adjoint of `transform`."""
     right_re, right_im = _right(tables, RADIX, N1, N2)
     if GROUP == 1:
-        re, im = _dot(re, im, right_re, -right_im, PRECISION)
+        re, im = _dot_by_conjugate(re, im, right_re, right_im, PRECISION)
     else:
-        re, im = _dot(right_re, -right_im, re, im, PRECISION)
+        re, im = _dot_of_conjugate(right_re, right_im, re, im, PRECISION)
         re, im = _across(re, N2, N1, GROUP), _across(im, N2, N1, GROUP)
     turn_re, turn_im = _twiddle(tables, s, RADIX, N1, N2, GROUP)
     re, im = re * turn_re + im * turn_im, im * turn_re - re * turn_im
-    start = tables + 2 * s * N1 * N1
-    across = tl.arange(0, N1)[None, :] * N1 + tl.arange(0, N1)[:, None]
-    return _dot(tl.load(start + across), -tl.load(start + N1 * N1 + across), re, im, PRECISION)
-
-
-@triton.jit
-def load_pairs(
-    rows, group, tokens, diagonal, scale,
-    RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr,
-):  # fmt: skip
-    """Pairs of tokens, each times a diagonal and a scale; zeros for those beyond the last."""
-    lane, is_one, is_other = tokens_of(group, tokens, N2, GROUP)
-    re, im = (), ()
-    for r in tl.static_range(RADIX):
-        at, inside = place(r, ROWS, COLUMNS, N1, N2, GROUP)
-        factor = tl.load(diagonal + at, mask=inside, other=0.0) * scale
-        at += lane * (RADIX * ROWS * COLUMNS)
-        one = tl.load(rows + at, mask=inside & is_one, other=0.0)
-        other = tl.load(rows + RADIX * ROWS * COLUMNS + at, mask=inside & is_other, other=0.0)
-        re = re + (one.to(tl.float32) * factor,)
-        im = im + (other.to(tl.float32) * factor,)
+    left_re, left_im = _left(tables, N1)
+    re, im = _dot_of_conjugate(left_re, left_im, re, im, PRECISION)
+    if s > 0:
+        turn_re, turn_im = _turn(tables, s, N1)
+        re, im = re * turn_re + im * turn_im, im * turn_re - re * turn_im
     return re, im

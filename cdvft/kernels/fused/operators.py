@@ -1,8 +1,8 @@
 """Launches of the kernels, and the same as operators of torch, which torch.compile and export see into.
 
 For whole circulants; `blocks` has the others, and `cube` those of 4096. A pass is two launches forward (the
-circulant's spectrum, the update) and three backward (spectrum, gradients, the sum of the programs' shares;
-another where `Plan.split`).
+circulant's spectrum, the update) and four backward (spectrum, gradients, the sum of the programs' shares, c's
+gradient from its spectrum; another where `Plan.split`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.library import triton_op, wrap_triton
 
 from cdvft.kernels.fused import blocks, cube
 from cdvft.kernels.fused.cube_shape import CUBE, Cube
-from cdvft.kernels.fused.device import gradients_kernel, spectrum_kernel, update_kernel
+from cdvft.kernels.fused.device import gradients_kernel, signal_kernel, spectrum_kernel, update_kernel
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
 from cdvft.kernels.fused.tables import tables
 
@@ -79,18 +79,22 @@ def gradients(
     plan, programs, add = _plan(c), _programs(x, _plan(c)), grad_x is not None
     if grad_x is None and needs_x:
         grad_x = torch.empty_like(x)
-    shape = (programs * plan.group, 3, plan.width)
-    shares = x.new_empty(shape, dtype=torch.float32) if len(x) else x.new_zeros(shape, dtype=torch.float32)
-    if len(x):
-        spectrum, constants = _spectrum(c, plan), tables(plan, x.device)
-        for by_input, by_output in ((True, False), (False, True)) if plan.split else ((True, True),):
-            wrap_triton(gradients_kernel)[(programs,)](
-                x if grad_x is None else grad_x, shares, x, grad, first, last, spectrum, constants, alpha,
-                len(x), 0, *_geometry(plan), GROUP=plan.group, INPUT=by_input, OUTPUT=by_output,
-                NEEDS_X=needs_x, ADD=add, PRECISION=precision(x.dtype),
-            num_warps=plan.warps, num_stages=1,
-            )  # fmt: skip
-    by_first, by_last, by_c = shares.sum(0)
+    if not len(x):
+        return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
+    shares = c.new_empty(programs, 2 * (plan.width + plan.entries))
+    spectrum, constants, geometry = _spectrum(c, plan), tables(plan, x.device), _geometry(plan)
+    for by_input, by_output in ((True, False), (False, True)) if plan.split else ((True, True),):
+        wrap_triton(gradients_kernel)[(programs,)](
+            x if grad_x is None else grad_x, shares, x, grad, first, last, spectrum, constants, alpha,
+            len(x), 0, *geometry, GROUP=plan.group, RELOAD=plan.reload, INPUT=by_input, OUTPUT=by_output,
+            NEEDS_X=needs_x, ADD=add, PRECISION=precision(x.dtype), num_warps=plan.warps, num_stages=1,
+        )  # fmt: skip
+    by_first, by_last, by_spectrum = shares.sum(0).split([plan.width, plan.width, 2 * plan.entries])
+    by_c = torch.empty_like(c)
+    wrap_triton(signal_kernel)[(1,)](
+        by_c, by_spectrum, constants, *geometry, GROUP=plan.group, PRECISION=precision(x.dtype),
+        num_warps=plan.warps, num_stages=1,
+    )  # fmt: skip
     return grad_x, by_first, by_last, by_c
 
 
@@ -165,7 +169,13 @@ def _geometry(plan: Plan) -> tuple[int, ...]:
 def _spectrum(c: Tensor, plan: Plan) -> Tensor:
     spectrum = c.new_empty(2 * plan.entries)
     wrap_triton(spectrum_kernel)[(1,)](
-        spectrum, c, tables(plan, c.device), *_geometry(plan), num_warps=plan.warps, num_stages=1
+        spectrum,
+        c,
+        tables(plan, c.device),
+        *_geometry(plan),
+        GROUP=plan.group,
+        num_warps=plan.warps,
+        num_stages=1,
     )
     return spectrum
 

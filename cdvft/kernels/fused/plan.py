@@ -54,7 +54,8 @@ class Plan:
     @property
     def table_entries(self) -> int:
         """float32 numbers of the DFT matrices and twiddles that each program reads."""
-        return 2 * (self.radix * ROWS * (ROWS + self.tile_columns) + self.tile_columns**2)
+        turns = (self.radix - 1) * ROWS + self.radix * ROWS * self.tile_columns
+        return 2 * (ROWS**2 + turns + self.tile_columns**2)
 
     @property
     def group(self) -> int:
@@ -69,6 +70,11 @@ class Plan:
     def split(self) -> bool:
         """Whether gradients take two passes, by x and first, by last and c: registers do not hold all."""
         return self.radix > 3
+
+    @property
+    def reload(self) -> bool:
+        """Whether gradients read tokens again for each part of their spectra: registers do not hold both."""
+        return self.radix == 3 and self.tile_columns == COLUMNS[-1]
 
     @property
     def warps(self) -> int:

@@ -3,11 +3,13 @@
 With w_n = exp(-2 pi i / n), inputs x[r n1 n2 + n2 j1 + j2] and frequencies R (k1 + n1 k2) + s, output s of
 the butterfly over r needs
 
-    left_s[k1, j1]    = w_{R n1}^{j1 (R k1 + s)}
+    turn_s[j1]        = w_{R n1}^{j1 s}
+    left[k1, j1]      = w_n1^{j1 k1}
     twiddle_s[k1, j2] = w_d^{j2 (R k1 + s)}
     right[j2, k2]     = w_n2^{j2 k2}
 
-so that FFT(x)[s] = ((left_s @ y_s) * twiddle_s) @ right. The butterfly's own twiddle is inside of both.
+so that FFT(x)[s] = ((left @ (turn_s * y_s)) * twiddle_s) @ right, where turn_0 = 1 is left out. Both matrices
+are symmetric: the inverse takes the same, conjugate.
 """
 
 from __future__ import annotations
@@ -24,15 +26,15 @@ from cdvft.kernels.fused.plan import ROWS, Plan
 
 @functools.lru_cache(maxsize=64)
 def tables(plan: Plan, device: torch.device) -> Tensor:
-    """Every left_s, every twiddle_s, then right: of each the real part, the imaginary one, padded."""
+    """left, turn_s from s = 1 on, twiddle_s, right: of each the real part, the imaginary one, padded."""
     radix, n1, n2 = plan.radix, plan.rows, plan.columns
     j1, j2 = torch.arange(n1), torch.arange(n2)
-    turned = [radix * torch.arange(n1) + s for s in range(radix)]
     rows, columns = ROWS, plan.tile_columns
     parts = [
-        *(_turns(k[:, None] * j1, radix * n1, rows, rows) for k in turned),
-        *(_turns(k[:, None] * j2, plan.width, rows, columns) for k in turned),
-        _turns(j2[:, None] * torch.arange(n2), n2, columns, columns),
+        _turns(j1[:, None] * j1, n1, rows, rows),
+        *(_turns(j1[:, None] * s, radix * n1, rows, 1) for s in range(1, radix)),
+        *(_turns((radix * j1 + s)[:, None] * j2, plan.width, rows, columns) for s in range(radix)),
+        _turns(j2[:, None] * j2, n2, columns, columns),
     ]
     return torch.cat([part.flatten() for part in parts]).to(device)
 

@@ -65,12 +65,14 @@ def test_the_tables_transform(width: int) -> None:
         at += 2 * rows * columns
         return torch.complex(both[0], both[1])
 
-    left = [following(ROWS, ROWS)[:n1, :n1] for _ in range(radix)]
+    left = following(ROWS, ROWS)[:n1, :n1]
+    turns = [torch.ones(n1, 1), *(following(ROWS, 1)[:n1] for _ in range(1, radix))]
     twiddle = [following(ROWS, plan.tile_columns)[:n1, :n2] for _ in range(radix)]
     right = following(plan.tile_columns, plan.tile_columns)[:n2, :n2]
     x = torch.randn(width, dtype=torch.complex128)
     outputs = torch.fft.fft(x.view(radix, n1, n2), dim=0)
-    parts = [((left[s] @ outputs[s]) * twiddle[s]) @ right for s in range(radix)]
+    parts = [((left @ (turns[s] * outputs[s])) * twiddle[s]) @ right for s in range(radix)]
+    assert torch.equal(left, left.T) and torch.equal(right, right.T)  # the inverse takes them as they are
     spectrum = torch.stack([part.T.flatten() for part in parts], dim=-1).flatten()  # R (k1 + n1 k2) + s
     torch.testing.assert_close(spectrum, torch.fft.fft(x), rtol=1e-5, atol=1e-5)
 

@@ -46,9 +46,10 @@ def test_bytes_are_those_of_the_data_and_what_each_program_needs_beside_it(token
     forward, backward = passes(plan, tokens, H100)
     x = 2 * tokens * 768
     programs = min(-(-tokens // 4), 132 * 2)  # of four tokens a group, two on a multiprocessor
-    tables = 4 * (2 * (3 * 16 * 32 + 16 * 16) + 2 * 768 + 2 * 768) * programs
+    matrices, turns, twiddles = 2 * 16 * 16, 2 * 16, 3 * 16 * 16
+    tables = 4 * (2 * (matrices + turns + twiddles) + 2 * 768 + 2 * 768) * programs
     assert forward.bytes == 3 * x + tables
-    assert backward.bytes == 4 * x + tables + 2 * 4 * 3 * 768 * 2 * programs
+    assert backward.bytes == 4 * x + tables + 2 * 4 * 4 * 768 * programs
 
 
 def test_the_frozen_layer_takes_what_its_products_take() -> None:
