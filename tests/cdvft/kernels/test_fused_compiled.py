@@ -40,10 +40,6 @@ def test_every_width_is_recorded_for_every_device() -> None:
     assert {k["kernel"] for k in RECORD["kernels"] if k["dtype"] == "fp32"} == names
 
 
-def spilled(k: dict) -> str:
-    return f"{k['kernel']} at {k['width']} on {k['target']}: {k['stack_bytes']}"
-
-
 def test_at_4096_no_kernel_spills_a_register_on_any_device() -> None:
     found = [k for k in RECORD["kernels"] if compile_fused.part_of(k["kernel"]) == "cube"]
     names = {"update", "gradients by x and first", "gradient by last", "gradient by c"}
@@ -81,5 +77,5 @@ def test_compiled_again_it_is_as_recorded(tmp_path: Path) -> None:
         "--dtypes", "bf16", "--to", str(tmp_path),
     )  # fmt: skip
     fresh = json.loads((tmp_path / "fused_kernels.json").read_text())["kernels"]
-    assert len(fresh) == 2
+    assert len(fresh) == 4
     assert all(kernel in RECORD["kernels"] for kernel in fresh)
