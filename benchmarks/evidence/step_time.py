@@ -132,7 +132,7 @@ def where_it_loses() -> EvidenceFigure:
     return {
         "key": "losses",
         "doubt": "Where does it lose?",
-        "answer": f"In {len(lost)} of {total} layer timings, to LoRA.",
+        "answer": f"In {len(lost)} of {total} timings, to LoRA.",
         "figure": figure(
             data,
             axis("tokens", log=True),

@@ -87,9 +87,9 @@ def attention(module, query, key, value, mask, **more):
 
 
 if not torch.accelerator.is_available() and model.config._attn_implementation == "sdpa":
-    AttentionInterface.register("sdpa_float32", attention)
-    AttentionMaskInterface.register("sdpa_float32", sdpa_mask)
-    model.set_attn_implementation("sdpa_float32")
+    AttentionInterface.register("attention_in_float32", attention)
+    AttentionMaskInterface.register("attention_in_float32", sdpa_mask)
+    model.set_attn_implementation("attention_in_float32")
 """
 
 UNPACKED = """for layer in model.modules():  # packed on a CPU, these weights would bring no gradient back
