@@ -42,7 +42,8 @@ class Job:
             self.process = subprocess.Popen(
                 spec["command"],
                 cwd=folder,
-                env=os.environ | told | {"PATH": path},
+                # Its own cache: in one that is kept, an earlier test's code has the same commit.
+                env=os.environ | told | {"PATH": path, "HF_HOME": str(folder / "cache")},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
