@@ -257,8 +257,14 @@ class CDVFTModel(BaseTuner):
         has no name for this: its LoRA takes `adapter_names` in inference only.
 
         Raises:
-            ValueError: if an adapter is unknown; in a forward pass, if gradient checkpointing is on.
+            ValueError: if it is no list of names, or an adapter is unknown; in a forward pass, if gradient
+                checkpointing is on.
         """
+        if isinstance(adapter_names, str) or not adapter_names:
+            raise ValueError(
+                f"adapter_names is {adapter_names!r}, but it lists the adapters that train. Pass a list, "
+                f"such as {sorted(self.peft_config)}."
+            )
         check_known(self, adapter_names)
         self._trains_by_row = True
         try:

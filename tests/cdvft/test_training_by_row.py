@@ -80,3 +80,14 @@ def test_disabled_adapters_leave_a_mixed_batch_to_the_base(two) -> None:
     layer, x = next(one for one in two.modules() if isinstance(one, CDVFTLinear)), torch.randn(4, 3, 24)
     layer.enable_adapters(False)  # PEFT's models pass no names on where all layers are disabled
     assert torch.equal(layer(x, adapter_names=ROWS), layer.base_layer(x))
+
+
+@pytest.mark.parametrize("names", ["a", []])
+def test_what_is_no_list_of_adapters_is_refused_with_those_there_are(two, names) -> None:
+    with (
+        pytest.raises(
+            ValueError, match=r"lists the adapters that train\. Pass a list, such as \['a', 'b', 'idle'\]"
+        ),
+        two.base_model.training_by_row(names),
+    ):
+        pass
