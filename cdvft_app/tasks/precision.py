@@ -1,7 +1,8 @@
 """In which precision a language model's products are made, and its weights meanwhile.
 
 In mixed precision torch.autocast rounds every float32 weight anew in every pass, once a token where an answer
-is written. Weights that no method changes are rounded once instead; the products are the same to the bit.
+is written. Weights that no method changes are rounded once instead: in training the products are the same to
+the bit; while an answer is written, the sum of a rounded weight and its update is rounded again.
 """
 
 from __future__ import annotations

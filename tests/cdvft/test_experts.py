@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 from peft import PeftModel, get_peft_model
+from short_training import losses_of
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -68,13 +69,7 @@ def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_p
     torch.testing.assert_close(logits(model), bare)  # it starts as the base
     trained = [p for p in model.parameters() if p.requires_grad]
     assert [p.shape[0] for p in trained] == [4] * (4 * 3)  # of each two diagonals and a circulant an expert
-    optimizer, losses = torch.optim.Adam(trained, lr=0.1), []
-    for _ in range(6):
-        optimizer.zero_grad()
-        loss = model(input_ids=TOKENS, labels=TOKENS).loss
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = losses_of(model, TOKENS, steps=6, lr=0.1)
     assert losses[-1] < losses[0]
     with torch.no_grad():
         apart = logits(model)

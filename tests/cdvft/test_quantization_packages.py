@@ -22,6 +22,7 @@ import pytest
 import torch
 import transformers
 from peft import PeftModel, get_peft_model
+from short_training import losses_of
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
@@ -87,13 +88,7 @@ def logits(model: Any) -> torch.Tensor:
 
 
 def train(model: Any) -> None:
-    optimizer, losses = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01), []
-    for _ in range(8):
-        optimizer.zero_grad()
-        loss = model(input_ids=TOKENS, labels=TOKENS).loss
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = losses_of(model, TOKENS, steps=8, lr=0.01)
     assert losses[-1] < losses[0]
 
 
