@@ -76,8 +76,10 @@ ROUNDING: Mapping[int | None, str] = {
 }
 
 ATTENTION = """
-# %% On a CPU attention is made in float32: PyTorch's own in bfloat16 is slow on the way back
+# %% On a CPU training's attention is in float32: PyTorch's own in bfloat16 is slow on the way back
 def attention(module, query, key, value, mask, **more):
+    if not torch.is_grad_enabled():
+        return sdpa_attention_forward(module, query, key, value, mask, **more)
     if mask is not None and mask.is_floating_point():
         mask = mask.float()
     with torch.autocast("cpu", enabled=False):

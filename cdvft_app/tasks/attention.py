@@ -1,7 +1,8 @@
-"""Attention in float32 on a CPU, where PyTorch's own in bfloat16 makes its products slowly on the way back.
+"""Training's attention in float32 on a CPU, where PyTorch's own in bfloat16 is slow on the way back.
 
 In a step of SmolLM2-135M (8 rows of 113 tokens) that way back took 587 of 2,404 ms; in float32 the whole step
-takes an eighth less, and the sums are as exact as in float32.
+takes an eighth less, and the sums are as exact as in float32. Without a way back, as in writing, PyTorch's
+own is as fast, and nothing has to be widened: 96 answers written at once took 11.3 s in place of 13.8.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def attend_in_float32(model: PreTrainedModel) -> None:
 def attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any
 ) -> tuple[Tensor, None]:
-    """transformers' "sdpa" of queries, keys and values (B, heads, tokens, d), in float32 on the way."""
+    """transformers' "sdpa" of queries, keys and values (B, heads, tokens, d), with gradients in float32."""
+    if not torch.is_grad_enabled():
+        return sdpa_attention_forward(module, query, key, value, mask, **more)
     wide = torch.promote_types(query.dtype, torch.float32)
     if mask is not None and mask.is_floating_point():
         mask = mask.to(wide)

@@ -81,7 +81,7 @@ class Task(ABC):
     throughput_unit: ClassVar[str]
     evaluation_batch: ClassVar[int] = 64
     """Examples that are evaluated at once, at least."""
-    written_batch: ClassVar[int] = 0
+    written_batch: int = 0
     """Examples that `write` answers at once."""
     writes: ClassVar[bool] = False
     """Whether the last evaluation has answers written by `write`, where those before ask for one pass."""

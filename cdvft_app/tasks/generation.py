@@ -28,7 +28,7 @@ from cdvft_app.tasks.attention import attend_in_float32
 from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong, WrittenAnswer
 from cdvft_app.tasks.metrics import answers_measured, each_answer_measured
 from cdvft_app.tasks.precision import Precision, ready_to_write, round_frozen
-from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, tokens
+from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, rows_at_once, tokens
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] + '\n\n' }}{% endfor %}"
@@ -50,7 +50,6 @@ class GenerationTask(Task):
     name = "text-generation"
     throughput_unit = "tokens/s"
     evaluation_batch = 16  # each place of an answer has a logit for every word of the vocabulary
-    written_batch = 32
     writes = True
     head = None
     labels = ()
@@ -86,6 +85,7 @@ class GenerationTask(Task):
         model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
         self.model = cast(PreTrainedModel, model)
         attend_in_float32(self.model)
+        self.written_batch = rows_at_once(self.model.config, self.max_length)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self._takes_logits_to_keep = shared_prefix.takes(self.model, "logits_to_keep")
         self._reads_whole = shared_prefix.must_read_whole(self.model.config, settings.gradient_checkpointing)

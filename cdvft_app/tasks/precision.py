@@ -16,6 +16,8 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
+from cdvft_app.tasks.products import ConvolvedLinear
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -95,4 +97,6 @@ def _rounded(model: nn.Module, dtype: torch.dtype | None) -> Iterator[None]:
 
 
 def _in_float32(model: nn.Module) -> list[nn.Linear]:
-    return [one for one in model.modules() if type(one) is nn.Linear and one.weight.dtype == torch.float32]
+    linear = [one for one in model.modules() if isinstance(one, nn.Linear)]
+    own = (nn.Linear, ConvolvedLinear)  # subclasses of other packages keep their weights in their own ways
+    return [one for one in linear if type(one) in own and one.weight.dtype == torch.float32]

@@ -32,10 +32,13 @@ def measure() -> float:
     import torch
     from torch import nn
 
+    from cdvft_app.tasks import products
+
     with torch.random.fork_rng(devices=[]):
         layer = nn.TransformerEncoderLayer(_WIDTH, _HEADS, _INNER, dropout=0.0, batch_first=True)
         x = torch.randn(_BATCH, _TOKENS, _WIDTH, requires_grad=True)
     layer.requires_grad_(False)
+    products.by_onednn(layer)
     taken: list[float] = []
     end = time.perf_counter() + SECONDS
     while time.perf_counter() < end or len(taken) < _FEWEST:

@@ -1,10 +1,11 @@
-"""On a CPU a language model's attention is made in float32, whatever the precision of the model around it."""
+"""On a CPU a language model is trained with attention in float32, whatever the precision around it."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.tasks.attention import attention
@@ -44,6 +45,17 @@ def test_values_and_gradients_are_those_of_the_formula_but_for_the_last_rounding
     torch.testing.assert_close(found.double(), expected, **one_rounding)
     for one, right in zip(given, exact, strict=True):
         torch.testing.assert_close(one.grad.double(), right.grad, **one_rounding)
+
+
+def test_without_gradients_it_is_pytorchs_own_to_the_bit():
+    layer = nn.Module()
+    layer.is_causal = False
+    given = queries_keys_values()
+    with torch.no_grad():
+        found, _ = attention(layer, *given, None)
+        assert found.equal(F.scaled_dot_product_attention(*given).transpose(1, 2))
+    wide, _ = attention(layer, *given, None)
+    assert wide.dtype == torch.bfloat16 and not wide.equal(found)
 
 
 def losses(task, on_the_way):

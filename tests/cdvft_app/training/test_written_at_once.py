@@ -6,11 +6,12 @@ import pytest
 import torch
 from listening import run
 from peft.tuners.tuners_utils import BaseTunerLayer
+from transformers import LlamaConfig, RwkvConfig
 
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.events import Evaluation
 from cdvft_app.store import written_answers
-from cdvft_app.tasks import writing
+from cdvft_app.tasks import generation, writing
 from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.precision import Precision, merged, ready_to_write, round_frozen
 from cdvft_app.tasks.prepare import prepare
@@ -152,13 +153,31 @@ def test_what_is_not_float32_is_not_merged(answer_plan, answer_rows):
         assert layers and not any(layer.merged for layer in layers)
 
 
+@pytest.mark.parametrize(
+    ("shape", "length", "rows"),
+    [
+        ((30, 9, 3, 576), 128, 96),  # SmolLM2-135M: 5.9 MB a row, of which 600 MB would take 106
+        ((30, 9, 3, 576), 200, 68),
+        ((32, 32, 8, 4096), 512, 32),  # Llama-3-8B: 134 MB a row
+        ((12, 12, None, 768), 256, 33),  # every head has keys of its own
+    ],
+)
+def test_as_many_rows_are_written_together_as_600_mb_of_keys_and_values_allow(shape, length, rows):
+    layers, heads, shared, width = shape
+    config = LlamaConfig(
+        num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=shared, hidden_size=width
+    )
+    assert writing.rows_at_once(config, length) == rows
+    assert writing.rows_at_once(RwkvConfig(), length) == 32, "it has no heads"
+
+
 def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
     answer_plan, answer_rows, tmp_path, monkeypatch
 ):
     plan = answer_plan("lora", max_steps=3, learning_rate=0.05)
     found = []
     for size in (2, 8):
-        monkeypatch.setattr(GenerationTask, "written_batch", size)
+        monkeypatch.setattr(generation, "rows_at_once", lambda config, length, size=size: size)
         monkeypatch.setattr(GenerationTask, "evaluation_batch", 2)
         monkeypatch.setattr("cdvft_app.training.schedule.examples_at_once", lambda settings: 2)
         heard, _ = run(plan, answer_rows, tmp_path / str(size))

@@ -1,0 +1,90 @@
+"""Float32 products by oneDNN beside PyTorch's own: single layers, and whole runs of the offline recipes.
+
+    python -m benchmarks.products [--seconds 4] [--rounds 2]
+
+Layers of MiniLM, ViT-small and SmolLM2-135M, forward and backward by their input, in turns; then CDVFT on a
+part of each recipe, in float32, in turns: seconds of steps. Writes results/products.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.machine import machine
+from benchmarks.rounds import interleave
+from cdvft_app.events import Halt
+from cdvft_app.settings import RunSettings
+from cdvft_app.tasks import products
+from cdvft_app.training import schedule, trainer
+
+RESULTS = Path(__file__).parent / "results" / "products.json"
+WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"linear": F.linear, "convolved": products.convolved}
+LAYERS = ((384, 384), (384, 1536), (1536, 384), (576, 1536), (576, 49152))
+TOKENS = (64, 256, 1024)
+RUNS: dict[str, dict[str, Any]] = {
+    "sentiment": {"train_examples": 400, "evaluation_examples": 100},
+    "mnist": {"train_examples": 400, "evaluation_examples": 100},
+    "addresses": {"train_examples": 64, "evaluation_examples": 16},
+}
+
+
+def step(way: Callable[[Tensor, Tensor], Tensor], x: Tensor, weight: Tensor, grad: Tensor) -> None:
+    torch.autograd.grad(way(x, weight), x, grad)
+
+
+def layer(tokens: int, d_in: int, d_out: int, seconds: float) -> dict[str, Any]:
+    """GFLOP/s of both ways, and the ratio of their times."""
+    x, weight = torch.randn(tokens, d_in, requires_grad=True), torch.randn(d_out, d_in)
+    grad = torch.randn(tokens, d_out)
+    timed = {name: lambda way=way: step(way, x, weight, grad) for name, way in WAYS.items()}
+    rounds = interleave(timed, seconds)
+    rates = {name: round(4e-9 * tokens * d_in * d_out / rounds.median(name), 1) for name in WAYS}
+    return {
+        "tokens": tokens,
+        "d_in": d_in,
+        "d_out": d_out,
+        "gflops": rates,
+        "time": rounds.ratio("convolved", "linear").median,
+    }
+
+
+def run(recipe: str, is_faster: bool) -> float:
+    """Seconds of all steps of a short run."""
+    settings = RunSettings.model_validate({"recipe": recipe, "precision": "float32", **RUNS[recipe]})
+    with mock.patch.object(products, "is_faster", lambda: is_faster), tempfile.TemporaryDirectory() as folder:
+        return trainer.train(settings, lambda event: None, lambda: Halt.NO, Path(folder)).seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each layer and number of tokens")
+    parser.add_argument("--rounds", type=int, default=2, help="of both ways of every run")
+    arguments = parser.parse_args()
+    schedule.EVALUATIONS = 1
+    found: dict[str, Any] = {"machine": machine(), "is_taken": products.is_faster(), "layers": [], "runs": {}}
+    for d_in, d_out in LAYERS:
+        for tokens in TOKENS:
+            found["layers"].append(layer(tokens, d_in, d_out, arguments.seconds))
+            print(json.dumps(found["layers"][-1]), flush=True)
+    for recipe in RUNS:
+        times: dict[str, list[float]] = {"linear": [], "convolved": []}
+        for _ in range(arguments.rounds):
+            for name, is_faster in (("linear", False), ("convolved", True)):
+                times[name].append(round(run(recipe, is_faster), 2))
+        found["runs"][recipe] = times | {"time": round(min(times["convolved"]) / min(times["linear"]), 3)}
+        print(recipe, json.dumps(found["runs"][recipe]), flush=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

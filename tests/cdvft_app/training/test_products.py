@@ -1,0 +1,130 @@
+"""Float32 products by oneDNN: the same numbers as PyTorch's own, only where those are slow."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from listening import run
+from torch import nn
+from torch.nn import functional as F
+
+from cdvft_app.tasks import products
+from cdvft_app.tasks.products import ConvolvedLinear, by_onednn, convolved
+
+
+@pytest.fixture
+def faster(monkeypatch):
+    """A processor where oneDNN is taken, whatever this one is."""
+    monkeypatch.setattr(products, "is_faster", lambda: True)
+
+
+@pytest.fixture
+def convolutions(monkeypatch):
+    """Grows by one at each convolution."""
+    made = []
+    conv2d = F.conv2d
+    monkeypatch.setattr(F, "conv2d", lambda *args: made.append(1) or conv2d(*args))
+    return made
+
+
+@pytest.mark.parametrize("shape", [(3, 100, 48), (300, 48), (1, 48), (2, 5, 64, 48)])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_a_convolution_of_width_1_is_the_product_with_its_gradients(shape, has_bias):
+    torch.manual_seed(0)
+    given = [torch.randn(shape), torch.randn(80, 48), torch.randn(80)][: 3 if has_bias else 2]
+    found, right = [
+        [one.detach().to(dtype).requires_grad_() for one in given] for dtype in (torch.float32, torch.float64)
+    ]
+    y, expected = convolved(*found), F.linear(*right)
+    weighing = torch.randn(y.shape)
+    gradients = torch.autograd.grad(y, found, weighing)
+    expected_gradients = torch.autograd.grad(expected, right, weighing.double())
+    assert y.shape == expected.shape
+    for one, other in zip((y, *gradients), (expected, *expected_gradients), strict=True):
+        assert (one.double() - other).norm() <= 1e-6 * other.norm()
+
+
+@pytest.mark.parametrize(
+    ("told", "is_so"),
+    [
+        ({"cpu_name": "AMD EPYC 9655", "avx512_f": True}, True),
+        ({"cpu_name": "AMD Ryzen 5 5600X", "avx512_f": False}, False),
+        ({"cpu_name": "Intel(R) Xeon(R) Platinum 8481C", "avx512_f": True}, False),
+        ({"cpu_name": "Apple M2"}, False),
+        (None, False),  # torch before 2.11
+    ],
+)
+def test_only_amd_processors_with_avx_512_take_it(told, is_so, monkeypatch):
+    if told is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    assert products.is_faster() == (is_so and torch.backends.mkl.is_available())
+    model = nn.Sequential(nn.Linear(4, 4))
+    by_onednn(model)
+    assert (type(model[0]) is ConvolvedLinear) == products.is_faster()
+
+
+def test_layers_that_methods_adapt_and_those_of_other_packages_stay_as_they_are(faster):
+    class Rounded(nn.Linear):
+        """As of a package for quantized weights."""
+
+    model = nn.ModuleDict({"q_proj": nn.Linear(4, 4), "mlp": nn.Linear(4, 4), "rounded": Rounded(4, 4)})
+    keys = list(model.state_dict())
+    by_onednn(model, besides=("q_proj",))
+    assert [type(model[name]) for name in ("q_proj", "mlp", "rounded")] == [
+        nn.Linear,
+        ConvolvedLinear,
+        Rounded,
+    ]
+    assert list(model.state_dict()) == keys
+    other = copy.deepcopy(model)
+    other["mlp"].weight.data.zero_()
+    assert not other["mlp"](torch.ones(500, 4)).equal(model["mlp"](torch.ones(500, 4)))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "learns", "dtype", "is_convolved"),
+    [
+        (64, False, torch.float32, True),
+        (63, False, torch.float32, False),
+        (256, True, torch.float32, True),
+        (255, True, torch.float32, False),
+        (500, False, torch.bfloat16, False),
+    ],
+)
+def test_few_tokens_and_other_precisions_are_multiplied_as_ever(
+    tokens, learns, dtype, is_convolved, convolutions
+):
+    layer = ConvolvedLinear(8, 4).to(dtype).requires_grad_(learns)
+    layer(torch.randn(tokens, 8, dtype=dtype))
+    assert len(convolutions) == is_convolved
+
+
+def test_autocast_chooses_the_precision_as_ever(convolutions):
+    layer = ConvolvedLinear(8, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.randn(500, 8)).dtype == torch.bfloat16
+    assert not convolutions
+
+
+@pytest.fixture(params=["answers", "texts"])
+def planned(request, answer_plan, answer_rows, text_plan, text_rows):
+    """`planned(method)`: the plan of a short run in float32, and its rows."""
+    plan, rows = (answer_plan, answer_rows) if request.param == "answers" else (text_plan, text_rows)
+    return lambda method: (plan(method, max_steps=3, precision="float32", batch_size=16), rows)
+
+
+@pytest.mark.parametrize("method", ["cdvft", "lora", "full"])
+def test_a_run_learns_the_same(method, planned, tmp_path, convolutions, monkeypatch):
+    monkeypatch.setattr(products, "FEWEST_LEARNED", products.FEWEST)  # the tiny models' batches are small
+    losses = []
+    for is_faster in (False, True):
+        monkeypatch.setattr(products, "is_faster", lambda is_faster=is_faster: is_faster)
+        del convolutions[:]
+        heard, _ = run(*planned(method), tmp_path / str(is_faster))
+        assert bool(convolutions) == is_faster
+        losses.append(list(heard.losses().values()))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
