@@ -118,6 +118,17 @@ def _keep_trainable(model: nn.Module) -> None:
             layer.support_avx512bf16_for_cpu = False
 
 
+def missing_package(bits: int | None) -> str | None:
+    """Which package weights of so many bits need, where it is not installed, as a sentence."""
+    other = ' (or "torchao")' if bits == 8 else ""
+    if bits not in (4, 8) or find_spec("bitsandbytes") or (other and find_spec("torchao")):
+        return None
+    return (
+        f'Weights in {bits} bits need bitsandbytes: pip install "bitsandbytes>=0.48"{other}, '
+        "or leave bits empty."
+    )
+
+
 def _rounding(bits: int | None, dtype: Any) -> Any:
     """How bitsandbytes rounds, on CUDA and on CPUs; without it torchao serves for 8 bits.
 
@@ -128,16 +139,12 @@ def _rounding(bits: int | None, dtype: Any) -> Any:
 
     if torch.backends.mps.is_available():
         raise DownloadFailed(f"Apple GPUs have no weights in {bits} bits yet. Leave bits empty.")
-    if find_spec("bitsandbytes") is None and bits == 8 and find_spec("torchao"):
+    if find_spec("bitsandbytes") is None and missing_package(bits) is None:
         from torchao.quantization import Int8WeightOnlyConfig
 
         return TorchAoConfig(Int8WeightOnlyConfig())
-    if find_spec("bitsandbytes") is None:
-        other = ' (or "torchao")' if bits == 8 else ""
-        raise DownloadFailed(
-            f'Weights in {bits} bits need bitsandbytes: pip install "bitsandbytes>=0.48"{other}, '
-            "or leave bits empty."
-        )
+    if missing := missing_package(bits):
+        raise DownloadFailed(missing)
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(

@@ -1,4 +1,4 @@
-"""Refuses runs before they are queued: steps too large for the memory, runs longer than the limit."""
+"""Refuses runs before they are queued: steps too large, runs too long, packages that are missing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cdvft_app.catalog import Plan
+from cdvft_app.catalog.language_models import missing_package
 from cdvft_app.costs.quantities import duration
 from cdvft_app.prediction.counted import count
 from cdvft_app.prediction.predicting import Prediction, predict
@@ -21,7 +22,7 @@ HALF_PRECISION = 0.5  # the share of the bytes by formula, which are float32's, 
 def admit(
     runs: Iterable[tuple[Plan, Prediction | None]], most_seconds: float | None = None, left: float = 1.0
 ) -> None:
-    """Refuse runs that by count need more memory than there is at all, or by forecast too many seconds.
+    """Refuse runs that need more memory than there is, by forecast too many seconds, or a missing package.
 
     The lower ends of both estimates count. Models whose layers are unknown until they are loaded pass.
 
@@ -31,11 +32,13 @@ def admit(
         left: the share of its steps that is still to be made, less than 1 for a resumed run.
 
     Raises:
-        InvalidChoice: what is too much, how much there is, and what to lower.
+        InvalidChoice: what is too much or missing, and what to do.
     """
     kind = kind_of_training()
     memory = total_bytes(kind)
     for plan, prediction in runs:
+        if missing := missing_package(plan.settings.bits):
+            raise InvalidChoice(f"bits: {missing}")
         if prediction is None:
             continue
         need = _least_bytes(prediction, kind)

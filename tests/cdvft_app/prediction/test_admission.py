@@ -56,6 +56,24 @@ def test_a_model_that_does_not_fit_at_all_is_no_matter_of_batches(monkeypatch: p
     assert said and said.endswith("Choose a smaller model, or lower the length of the texts.")
 
 
+@pytest.mark.parametrize(
+    ("bits", "installed", "is_missing"),
+    [(4, "", True), (8, "", True), (4, "torchao", True), (8, "torchao", False), (4, "bitsandbytes", False),
+     (8, "bitsandbytes", False), (32, "", False), (None, "", False)],
+)  # fmt: skip
+def test_a_package_for_rounded_weights_is_asked_for_before_a_run_is_made(
+    bits: int | None, installed: str, is_missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = "cdvft_app.catalog.language_models.find_spec"
+    monkeypatch.setattr(found, lambda name: name == installed or None)
+    said = refused(recipe="addresses", bits=bits)
+    assert (said is not None) == is_missing
+    if said:
+        start = f'bits: Weights in {bits} bits need bitsandbytes: pip install "bitsandbytes>=0.48"'
+        assert said.startswith(start) and said.endswith(", or leave bits empty.")
+        assert ("torchao" in said) == (bits == 8)
+
+
 def test_a_gpu_may_do_with_half_of_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = catalog.resolve(RunSettings(method="cdvft", batch_size=512))
     made = predict(plan, [])
