@@ -155,14 +155,18 @@ def _pace(
     steps: int,
     rough: Estimate | None,
 ) -> Estimate | None:
-    """Seconds a FLOP; `rough` where nothing is known."""
+    """Seconds a FLOP; `rough` where nothing is known, or only runs so unlike this one that it is closer."""
 
     def same_pace(other: Observation) -> bool:
         many = min(steps, other.steps) >= MANY_STEPS
         return same_magnitude(step_flops, other.step_flops) and (many or same_magnitude(steps, other.steps))
 
     comparable = [one for one in observations if step_flops < _COMPARABLE * one.step_flops]
-    return estimate(settings, comparable, Observation.seconds_per_flop, same_pace) or rough
+    learned = estimate(settings, comparable, Observation.seconds_per_flop, same_pace)
+    measured_here = rough is not None and rough.how == _CALIBRATED
+    if learned and rough and measured_here and learned.high * rough.low > rough.high * learned.low:
+        return rough
+    return learned or rough
 
 
 def _exact(value: float, how: str) -> Estimate:

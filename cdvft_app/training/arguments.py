@@ -37,9 +37,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         per_device_train_batch_size=schedule.examples_at_once(settings),
         per_device_eval_batch_size=max(evaluation_batch, schedule.examples_at_once(settings)),
         gradient_accumulation_steps=settings.gradient_accumulation or 1,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        # Not reentrant: that would pass no gradient on from a frozen input.
-        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
+        **_checkpointing(settings.gradient_checkpointing),
         learning_rate=settings.method.learning_rate,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=math.ceil(settings.warmup_ratio * total_steps),
@@ -67,6 +65,13 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # more in one process means DataParallel; `accelerate launch` uses them all
     return arguments
+
+
+def _checkpointing(is_on: bool) -> dict[str, Any]:
+    """Nothing where it is off: a transformers that has another name for it says so of whatever is given."""
+    # Not reentrant: that would pass no gradient on from a frozen input.
+    on = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+    return on if is_on else {}
 
 
 def bf16_on_cpu(plan: Plan) -> bool:

@@ -7,6 +7,7 @@ pretrained model.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,9 @@ def build(settings: RunSettings, model: nn.Module, head: str | None) -> nn.Modul
     kind = "CAUSAL_LM" if head is None else "SEQ_CLS"
     more = {"task_type": kind} if isinstance(model, PreTrainedModel) else {}
     try:
-        return get_peft_model(model, peft_config(settings, head, **more))
+        with warnings.catch_warnings():  # of a name that PEFT reads and transformers is to rename
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            return get_peft_model(model, peft_config(settings, head, **more))
     except (ValueError, TypeError) as error:
         targets = ", ".join(settings.target_modules or ())
         raise TrainingFailed(f"{settings.method.title} does not fit the layers {targets}: {error}") from error

@@ -115,6 +115,8 @@ def test_two_seconds_here_stand_for_a_first_run(store: RunStore, monkeypatch: py
     assert guess and made.seconds and "measured here" in made.seconds.how
     assert made.seconds.value == pytest.approx(pace * made.counted.training_flops)
     assert made.seconds.high / made.seconds.low < guess.high / guess.low
+    finish(store, 14.0, recipe="mnist")
+    assert predict_run(store).seconds == made.seconds, "closer than a run of another model"
     finish(store, 14.0)
     learned = predict_run(store).seconds
     assert learned and learned.value == pytest.approx(14.0)  # a run that ended knows better

@@ -211,3 +211,9 @@ def test_only_safetensors_json_and_torch_state_are_written(text_plan, text_rows,
     assert other == {"optimizer.pt", "scheduler.pt", "rng_state.pth"}  # read back with weights_only
     state = json.loads(max(tmp_path.rglob("trainer_state.json")).read_text())
     assert state["global_step"] >= 4
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_no_library_warns_a_person_of_its_own_future(text_plan, text_rows, tmp_path):
+    heard, _ = run(text_plan("lora", max_steps=1), text_rows, tmp_path)
+    assert heard.losses()
