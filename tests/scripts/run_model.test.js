@@ -129,7 +129,7 @@ test("a pace that has changed counts as it is now", () => {
 
 test("nobody knows how long it takes before the first steps, or while nothing trains, without a promise", () => {
   assert.equal(raceSecondsLeft([run("a", 2)]), null);
-  assert.equal(raceSecondsLeft([run("a", 10, { state: "preparing" })]), null);
+  assert.equal(raceSecondsLeft([run("a", 0, { state: "preparing" })]), null);
   assert.equal(raceSecondsLeft([run("a", 10, { total_steps: null })]), null);
   assert.equal(raceSecondsLeft([]), null);
 });
@@ -161,6 +161,15 @@ test("evaluations still to come take their time, stretched as training came out"
     [8, 16, 1, 0.5],
   ];
   assert.equal(raceSecondsLeft([first]).value, 20 + 2 * (2 * 3 + 7));
+});
+
+test("a run that goes on takes what is left at its own pace, not what was promised of all of it", () => {
+  const forecast = { seconds: { value: 40 }, whole_seconds: { value: 60, low: 30, high: 90 } };
+  const again = { value: 20, low: 20, high: 20 };
+  assert.deepEqual(raceSecondsLeft([run("a", 10, { state: "preparing", forecast })]), again);
+  const queued = run("b", 10, { state: "queued", forecast });
+  assert.equal(raceSecondsLeft([run("a", 10, { forecast }), queued]).value, 40);
+  assert.equal(raceSecondsLeft([news("a", [], { state: "preparing", forecast }), queued]).value, 80);
 });
 
 test("runs that are over add no time", () => {

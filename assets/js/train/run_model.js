@@ -89,12 +89,12 @@ function evaluatingLeft({ forecast, evaluations }) {
 }
 
 /**
- * Seconds of training until the run ends, from its own pace; null before it has one.
+ * Seconds of training until the run ends, from its own pace, also of one that goes on later; null before it has one.
  * @param {Run} run
  */
 function secondsLeft(run) {
   const last = run.steps.at(-1);
-  if (run.state !== "running" || !last || !run.total_steps || last[0] < 3) return null;
+  if (isFinal(run) || !last || !run.total_steps || last[0] < 3) return null;
   const recent = run.steps.slice(-40);
   const pace = recent.length > 2 ? (last[1] - recent[0][1]) / (last[0] - recent[0][0]) : last[1] / last[0];
   return Math.max(0, (run.total_steps - last[0]) * pace);
@@ -106,6 +106,20 @@ const ONE_VALUE = 1.1; // a range whose end is not so many times its beginning i
 /** @typedef {{low: number, value: number, high: number}} Range */
 
 /**
+ * Seconds until a run ends whose pace is known, with its evaluations, stretched as training came out; null for another.
+ * @param {Run} run
+ * @returns {Range | null}
+ */
+function ownSecondsLeft(run) {
+  const left = secondsLeft(run),
+    last = run.steps.at(-1);
+  if (left === null || !last) return null;
+  const promised = run.forecast?.seconds?.value;
+  const value = left + (promised ? (evaluatingLeft(run) * (last[1] + left)) / promised : 0);
+  return { low: value, value, high: value };
+}
+
+/**
  * Seconds until the last run of the race ends; null before the one that trains has a pace, if nothing was promised of it.
  * One that waits takes what was promised of it, times what this one's training takes against its own promise; without
  * promises, as long as this one. The range narrows: from the promises', to what this machine's pace leaves open, to none.
@@ -113,27 +127,27 @@ const ONE_VALUE = 1.1; // a range whose end is not so many times its beginning i
  * @returns {Range | null}
  */
 export function raceSecondsLeft(runs) {
-  const active = runs.find(isActive),
-    last = active?.steps.at(-1),
-    left = active ? secondsLeft(active) : null;
+  const active = runs.find(isActive);
+  const own = active ? ownSecondsLeft(active) : null;
   const waiting = runs.filter((run) => run.state === "queued");
-  if (left === null || !last) {
-    const promises = [active, ...waiting].map((run) => run?.forecast?.whole_seconds);
+  if (!active || !own) {
+    const promises = [active, ...waiting].map(
+      (run) => run && (ownSecondsLeft(run) ?? run.forecast?.whole_seconds),
+    );
     const begun = active && (active.state === "preparing" || active.steps.length === 0);
     return begun && promises.every(Boolean) ? sum(/** @type {Range[]} */ (promises)) : null;
   }
-  const training = last[1] + left,
-    promised = active?.forecast?.seconds?.value;
-  const evaluating = active && promised ? (evaluatingLeft(active) * training) / promised : 0;
-  const others = waiting.map(({ forecast }) => {
-    const promise = forecast?.whole_seconds ?? forecast?.seconds;
+  const training =
+      /** @type {RunRows["steps"][number]} */ (active.steps.at(-1))[1] + (secondsLeft(active) ?? 0),
+    promised = active.forecast?.seconds?.value;
+  const others = waiting.map((run) => {
+    const promise = run.forecast?.whole_seconds ?? run.forecast?.seconds;
     const value = promised && promise ? (promise.value * training) / promised : training;
     const low = Math.max(value / SPREAD, Math.min(promise?.low ?? 0, value));
     const high = Math.min(value * SPREAD, Math.max(promise?.high ?? Infinity, value));
-    return { low, value, high };
+    return ownSecondsLeft(run) ?? { low, value, high };
   });
-  const own = left + evaluating;
-  return sum([{ low: own, value: own, high: own }, ...others]);
+  return sum([own, ...others]);
 }
 
 /**
