@@ -166,12 +166,12 @@ def _spread(seconds: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The page as `python app.py` serves it, with one thread for whatever computes; address and process."""
+def served(folder: Path, threads: int = 1) -> Iterator[tuple[str, psutil.Process]]:
+    """The page as `python app.py` serves it, with `threads` for whatever computes; address and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {"RUNS_DIR": str(folder), "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    environment = {"RUNS_DIR": str(folder), "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": str(threads)}
     environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "CDVFT_PUBLIC": "0"}
     root = Path(__file__).resolve().parents[1]
     server = subprocess.Popen([sys.executable, "app.py"], cwd=root, env={**os.environ, **environment})

@@ -43,6 +43,10 @@ def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
     page.locator("#sweep .chart svg").first.wait_for()
     page.get_by_label("Dimensions of the heatmap").select_option(label="CDVFT: p by learning rate")
     expect(page.locator("#sweep table.heat thead")).to_contain_text("×\u00a00.3")
+    page.reload()
+    chosen = page.get_by_label("Dimensions of the heatmap").locator("option:checked")
+    expect(chosen).to_have_text("CDVFT: p by learning rate")
+    expect(page.locator("#sweep table.heat thead")).to_contain_text("×\u00a00.3")
     page.locator("#sweep label", has_text="Best of the rest").click()
     expect(page.locator("#sweep .note")).to_contain_text("its best setting of the others")
 

@@ -7,6 +7,16 @@ import { metricText } from "../../shared/format.js";
 
 /** @typedef {SweepResults["heatmaps"]} Heatmaps */
 
+/**
+ * The chosen dimensions stay in the address, for a refresh or a link.
+ * @param {string} key
+ */
+function remember(key) {
+  const address = new URL(location.href);
+  address.searchParams.set("heatmap", key);
+  history.replaceState(history.state, "", address);
+}
+
 const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast in light and in dark
 
 export class SweepHeatmap {
@@ -17,7 +27,13 @@ export class SweepHeatmap {
     this.heatmaps = [];
     /** @type {string | null} */
     this.metric = null;
-    this.choice = h("select", { "aria-label": "Dimensions of the heatmap", onchange: () => this.redraw() });
+    this.choice = h("select", {
+      "aria-label": "Dimensions of the heatmap",
+      onchange: () => {
+        remember(this.choice.value);
+        this.redraw();
+      },
+    });
     this.table = h("table", { class: "numbers heat" });
     this.note = h("p", { class: "quiet note" });
     this.node = h(
@@ -36,7 +52,7 @@ export class SweepHeatmap {
 
   /** @param {SweepResults} results */
   show({ heatmaps, metric_name: metric }) {
-    const before = this.choice.value;
+    const before = this.choice.value || new URL(location.href).searchParams.get("heatmap");
     this.heatmaps = heatmaps;
     this.metric = metric;
     this.choice.replaceChildren(
