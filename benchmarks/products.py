@@ -24,11 +24,13 @@ from benchmarks.machine import machine
 from benchmarks.rounds import interleave
 from cdvft_app.events import Halt
 from cdvft_app.settings import RunSettings
-from cdvft_app.tasks import products
-from cdvft_app.training import schedule, trainer
+from cdvft_app.training import products, schedule, trainer
 
 RESULTS = Path(__file__).parent / "results" / "products.json"
-WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"linear": F.linear, "convolved": products.convolved}
+WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "linear": F.linear,
+    "convolved": lambda x, weight: products.Frozen.apply(x, weight, None),
+}
 LAYERS = ((384, 384), (384, 1536), (1536, 384), (576, 1536), (576, 49152))
 TOKENS = (64, 256, 1024)
 RUNS: dict[str, dict[str, Any]] = {

@@ -18,8 +18,7 @@ from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.architectures import Architecture, build
-from cdvft_app.tasks import products
-from cdvft_app.training import trainable
+from cdvft_app.training import products, trainable
 from cdvft_app.training.device import device_name, kind_of_measured_steps
 
 WARM_UP_STEPS = 2
@@ -147,13 +146,8 @@ def _adapt(task: _Task, row: dict[str, Any], shapes: ModelShapes) -> nn.Module:
     if row["targets"]:
         layers = tuple(shape.name for shape in shapes.select(tuple(row["targets"])))
         settings = settings.model_copy(update={"target_modules": layers})
-    if task.kind != "generation" or not row["targets"]:
-        return trainable.build(settings, task, HEAD)
-    from peft import get_peft_model
-
-    config = trainable.peft_config(settings, HEAD)
-    config.modules_to_save = None  # type: ignore[attr-defined]
-    return get_peft_model(task, config)  # type: ignore[arg-type]
+    has_head = task.kind != "generation" or not row["targets"]
+    return trainable.build(settings, task, HEAD if has_head else None)
 
 
 def _times(

@@ -16,8 +16,6 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from cdvft_app.tasks.products import ConvolvedLinear
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -97,6 +95,6 @@ def _rounded(model: nn.Module, dtype: torch.dtype | None) -> Iterator[None]:
 
 
 def _in_float32(model: nn.Module) -> list[nn.Linear]:
+    """Those whose weight is a plain tensor: other packages keep theirs in their own ways."""
     linear = [one for one in model.modules() if isinstance(one, nn.Linear)]
-    own = (nn.Linear, ConvolvedLinear)  # subclasses of other packages keep their weights in their own ways
-    return [one for one in linear if type(one) in own and one.weight.dtype == torch.float32]
+    return [one for one in linear if type(one.weight.data) is Tensor and one.weight.dtype == torch.float32]

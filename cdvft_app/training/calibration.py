@@ -32,7 +32,7 @@ def measure() -> float:
     import torch
     from torch import nn
 
-    from cdvft_app.tasks import products
+    from cdvft_app.training import products
 
     with torch.random.fork_rng(devices=[]):
         layer = nn.TransformerEncoderLayer(_WIDTH, _HEADS, _INNER, dropout=0.0, batch_first=True)

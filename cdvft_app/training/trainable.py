@@ -24,7 +24,7 @@ from cdvft.cost import Shape
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.settings import RunSettings
-from cdvft_app.tasks import products
+from cdvft_app.training import products
 
 WEIGHTS = "model.safetensors"
 """The file that `head` and `full` keep; adapters keep PEFT's own files."""

@@ -10,8 +10,8 @@ from listening import run
 from torch import nn
 from torch.nn import functional as F
 
-from cdvft_app.tasks import products
-from cdvft_app.tasks.products import ConvolvedLinear, by_onednn, convolved
+from cdvft_app.training import products
+from cdvft_app.training.products import ConvolvedLinear, Frozen, by_onednn, convolved
 
 
 @pytest.fixture
@@ -44,6 +44,23 @@ def test_a_convolution_of_width_1_is_the_product_with_its_gradients(shape, has_b
     assert y.shape == expected.shape
     for one, other in zip((y, *gradients), (expected, *expected_gradients), strict=True):
         assert (one.double() - other).norm() <= 1e-6 * other.norm()
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_by_a_frozen_weight_it_is_the_same_and_keeps_nothing_but_the_weight(has_bias):
+    torch.manual_seed(0)
+    weight, bias = torch.randn(80, 48), torch.randn(80) if has_bias else None
+    x = torch.randn(3, 100, 48, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one) or one, lambda one: one):
+        y = Frozen.apply(x, weight, bias)
+    assert [one.data_ptr() for one in kept] == [weight.data_ptr()]
+    expected = F.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    weighing = torch.randn(y.shape)
+    (by_x,) = torch.autograd.grad(y, x, weighing)
+    assert (y.double() - expected).norm() <= 1e-6 * expected.norm()
+    right = weighing.double() @ weight.double()
+    assert by_x.shape == x.shape and (by_x.double() - right).norm() <= 1e-6 * right.norm()
 
 
 @pytest.mark.parametrize(
@@ -85,21 +102,27 @@ def test_layers_that_methods_adapt_and_those_of_other_packages_stay_as_they_are(
     assert not other["mlp"](torch.ones(500, 4)).equal(model["mlp"](torch.ones(500, 4)))
 
 
+def frozen(entries):
+    return ConvolvedLinear(4, entries // 4).requires_grad_(False)
+
+
 @pytest.mark.parametrize(
-    ("tokens", "learns", "dtype", "is_convolved"),
+    ("layer", "tokens", "is_convolved"),
     [
-        (64, False, torch.float32, True),
-        (63, False, torch.float32, False),
-        (256, True, torch.float32, True),
-        (255, True, torch.float32, False),
-        (500, False, torch.bfloat16, False),
+        (frozen(32), 64, True),
+        (frozen(32), 63, False),
+        (frozen(36), 256, True),
+        (frozen(36), 255, False),
+        (frozen(32).requires_grad_(), 256, True),
+        (frozen(32).requires_grad_(), 255, False),
+        (frozen(32).bfloat16(), 500, False),
     ],
 )
 def test_few_tokens_and_other_precisions_are_multiplied_as_ever(
-    tokens, learns, dtype, is_convolved, convolutions
+    layer, tokens, is_convolved, convolutions, monkeypatch
 ):
-    layer = ConvolvedLinear(8, 4).to(dtype).requires_grad_(learns)
-    layer(torch.randn(tokens, 8, dtype=dtype))
+    monkeypatch.setattr(products, "LARGE", 32)
+    layer(torch.randn(tokens, 4, dtype=layer.weight.dtype))
     assert len(convolutions) == is_convolved
 
 
@@ -119,7 +142,7 @@ def planned(request, answer_plan, answer_rows, text_plan, text_rows):
 
 @pytest.mark.parametrize("method", ["cdvft", "lora", "full"])
 def test_a_run_learns_the_same(method, planned, tmp_path, convolutions, monkeypatch):
-    monkeypatch.setattr(products, "FEWEST_LEARNED", products.FEWEST)  # the tiny models' batches are small
+    monkeypatch.setattr(products, "FEWEST_OTHERWISE", products.FEWEST)  # the tiny models' batches are small
     losses = []
     for is_faster in (False, True):
         monkeypatch.setattr(products, "is_faster", lambda is_faster=is_faster: is_faster)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FEWEST = 64
-"""Tokens; for fewer PyTorch does not take oneDNN, or its start costs as much as it saves."""
-FEWEST_LEARNED = 256
-"""The same of a layer whose weight has a gradient."""
+FEWEST, FEWEST_OTHERWISE = 64, 256
+"""Tokens, by a frozen weight of at most `LARGE` entries and by any other; for fewer, what oneDNN does
+beforehand (it lays the weight out anew at each call) costs as much as it saves."""
+LARGE = 1 << 23
 
 
 def is_faster() -> bool:
@@ -49,15 +49,40 @@ class ConvolvedLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """Of (..., d_in) (..., d_out)."""
         x, weight = input, self.weight
-        fewest = FEWEST_LEARNED if weight.requires_grad and torch.is_grad_enabled() else FEWEST
+        is_frozen = not (weight.requires_grad and torch.is_grad_enabled())
+        fewest = FEWEST if is_frozen and weight.numel() <= LARGE else FEWEST_OTHERWISE
         in_float32 = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
         if not in_float32 or torch.is_autocast_enabled("cpu") or x.numel() < fewest * self.in_features:
             return super().forward(x)
-        return convolved(x, weight, self.bias)
+        return Frozen.apply(x, weight, self.bias) if is_frozen else convolved(x, weight, self.bias)
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """W x + b: x (..., d_in), W (d_out, d_in), b (d_out,); `F.linear` is its slow truth."""
-    image = x.reshape(1, 1, -1, x.shape[-1]).permute(0, 3, 1, 2)  # in memory "channels last"
-    y = F.conv2d(image, weight[:, :, None, None], bias)
+    y = F.conv2d(_as_image(x), weight[:, :, None, None], bias)
     return y.permute(0, 2, 3, 1).reshape(*x.shape[:-1], len(weight))
+
+
+class Frozen(torch.autograd.Function):
+    """`convolved` by a weight without gradient, which keeps nothing; a convolution would keep its input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(weight)
+        return convolved(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        image = _as_image(grad)
+        unread = grad.new_empty(1, 1, image.shape[-1], weight.shape[1]).permute(0, 3, 1, 2)
+        by_x = torch.ops.aten.convolution_backward(
+            image, unread, weight[:, :, None, None], None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1,
+            (True, False, False),
+        )[0]  # fmt: skip
+        return by_x.permute(0, 2, 3, 1).reshape(*grad.shape[:-1], weight.shape[1]), None, None
+
+
+def _as_image(rows: Tensor) -> Tensor:
+    """(..., d) as (1, d, 1, tokens), in memory "channels last"."""
+    return rows.reshape(1, 1, -1, rows.shape[-1]).permute(0, 3, 1, 2)
