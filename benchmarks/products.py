@@ -62,7 +62,9 @@ def layer(tokens: int, d_in: int, d_out: int, seconds: float) -> dict[str, Any]:
 
 def run(recipe: str, is_faster: bool) -> float:
     """Seconds of all steps of a short run."""
-    settings = RunSettings.model_validate({"recipe": recipe, "precision": "float32", **RUNS[recipe]})
+    settings = RunSettings.model_validate(
+        {"recipe": recipe, "method": "cdvft", "precision": "float32", **RUNS[recipe]}
+    )
     with mock.patch.object(products, "is_faster", lambda: is_faster), tempfile.TemporaryDirectory() as folder:
         return trainer.train(settings, lambda event: None, lambda: Halt.NO, Path(folder)).seconds
 

@@ -62,7 +62,7 @@ def step_time(
     memory = PeakMemory(where)
     torch.manual_seed(0)
     task = _Task(build(request.model, request.image_size), shapes, request.labels).to(where)
-    products.by_onednn(task, besides=row["targets"])
+    products.by_onednn(task)
     inputs = task.inputs(row["batch"], row["sequence"], where)
     if forward is None:
         forward = statistics.median(_times(lambda: task.forward_only(inputs), seconds / 3, where))

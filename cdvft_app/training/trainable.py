@@ -24,7 +24,6 @@ from cdvft.cost import Shape
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import Method
 from cdvft_app.settings import RunSettings
-from cdvft_app.training import products
 
 WEIGHTS = "model.safetensors"
 """The file that `head` and `full` keep; adapters keep PEFT's own files."""
@@ -50,7 +49,6 @@ def build(settings: RunSettings, model: nn.Module, head: str | None) -> nn.Modul
     Raises:
         TrainingFailed: the model has no layers of these names, or none that the method can adapt.
     """
-    products.by_onednn(model, besides=settings.target_modules or ())
     if settings.method.key == "full":
         return model.requires_grad_(True)
     if settings.method.key == "head" and head is not None:

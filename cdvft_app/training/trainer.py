@@ -36,9 +36,8 @@ from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import arguments, checkpoints, schedule, trainable, watching
+from cdvft_app.training import arguments, checkpoints, products, schedule, trainable, watching
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
-from cdvft_app.training.checkpoints import LAST_WRITTEN, WENT_ON
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.explained import explained, halt_exception
 from cdvft_app.training.held_out import HeldOut
@@ -99,6 +98,7 @@ def train_plan(
     send = emit if os.environ.get("RANK", "0") == "0" else _ignore
     with explained(plan.settings, should_stop):
         prepared = _prepare(plan, rows, send, should_stop, resume)
+        products.by_onednn(prepared.task.model)
         set_seed(plan.settings.seed)  # the method's start
         model = trainable.build(plan.settings, prepared.task.model, prepared.task.head)
         trainable.name_base(model, *plan.model.base(prepared.task.commit))
@@ -207,14 +207,14 @@ class _Run:
             self.emit(Note(f"The checkpoint of step {step} is damaged and was passed over.", "warning"))
         if whole is None:
             return None
-        state = TrainerState.load_from_json(str(whole / LAST_WRITTEN))
+        state = TrainerState.load_from_json(str(whole / checkpoints.LAST_WRITTEN))
         rows = [row for row in state.log_history if "loss" in row]
         self.step = state.global_step
         self.watch.losses = [row["loss"] for row in rows]
         self.clock.seconds = rows[-1]["seconds"]
         if self.args.should_save:
             snapshots.remove_after(self.folder, self.step)
-        self.emit(Note(f"{WENT_ON}{self.step}."))
+        self.emit(Note(f"{checkpoints.WENT_ON}{self.step}."))
         return whole
 
     def announce(self) -> None:
