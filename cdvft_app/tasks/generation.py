@@ -26,6 +26,7 @@ from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language
 from cdvft_app.tasks import shared_prefix
 from cdvft_app.tasks.attention import attend_in_float32
 from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong, WrittenAnswer
+from cdvft_app.tasks.logits import give_states_in_one_piece
 from cdvft_app.tasks.metrics import answers_measured, each_answer_measured
 from cdvft_app.tasks.precision import Precision, ready_to_write, round_frozen
 from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, rows_at_once, tokens
@@ -85,6 +86,7 @@ class GenerationTask(Task):
         model = load_language_model(plan.model, self._opened, progress, bits=settings.bits, half=half)
         self.model = cast(PreTrainedModel, model)
         attend_in_float32(self.model)
+        give_states_in_one_piece(self.model)
         self.written_batch = rows_at_once(self.model.config, self.max_length)
         self.model.config.use_cache = False  # for training; who writes asks for it
         self._takes_logits_to_keep = shared_prefix.takes(self.model, "logits_to_keep")
