@@ -11,6 +11,8 @@ from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, SweepRun, complete_seeds, settings_of
 
 _MOST_NAMED = 4
+_CDVFT_WITH = "CDVFT with "
+"""Begins the name of each of its settings in a verdict; see `sweep_labels`."""
 
 
 def family_of(runs: Sequence[SweepRun], metric_name: str, family: int | None = None) -> Family:
@@ -22,10 +24,13 @@ def family_of(runs: Sequence[SweepRun], metric_name: str, family: int | None = N
 
 
 def answer(family: Family) -> str:
-    """Which of CDVFT's settings are shown to matter; empty where none was varied."""
+    """Which of CDVFT's settings are shown to matter, in one sentence; empty where none was varied."""
     along = [verdict for (method, _), verdict in family.along.items() if method == "cdvft"]
     decided = [words.result(verdict) for verdict in along if verdict.word in ("ahead", "behind")]
-    return " ".join(decided) if decided or not along else words.SENTENCES["no setting"]
+    if not decided:
+        return words.SENTENCES["no setting"] if along else ""
+    parts = (text.removesuffix(".").replace(_CDVFT_WITH, "") for text in decided)
+    return f"CDVFT: {'; '.join(parts)}."
 
 
 def sentences(settings: Sequence[Setting], family: Family) -> list[str]:

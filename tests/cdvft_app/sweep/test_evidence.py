@@ -15,7 +15,9 @@ from benchmarks.evidence import generation, settings, step_time
 from cdvft_app.judging import recorded_races
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
 from cdvft_app.judging.words import result
+from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.payloads.evidence import EvidenceFigure
+from cdvft_app.settings import RunSettings
 from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form, form_address
 
@@ -63,11 +65,12 @@ def test_what_is_said_of_generation_is_the_judges_word() -> None:
 def test_the_effect_of_a_setting_is_between_its_best_and_worst_mean() -> None:
     rows = [row for row in FIGURES["settings"]["rows"] if row[0].startswith("Sentiment") and row[1] == "m"]
     sweep = record("sweep_sentiment.json")["runs"]
+    methods = [RunSettings.model_validate(run["settings"]).method for run in sweep]
     means = {
         m: mean(
             run["metric"]
-            for run in sweep
-            if run["settings"]["method"] == "cdvft" and run["settings"].get("m", 2) == m
+            for run, method in zip(sweep, methods, strict=True)
+            if isinstance(method, Cdvft) and method.m == m
         )
         for m in (2, 3, 4)
     }

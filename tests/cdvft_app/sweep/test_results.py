@@ -1,6 +1,7 @@
 """What is made of a sweep's runs: spreads over seeds, fair means, heatmaps, lines and sentences."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -155,7 +156,7 @@ def say(metric, rows=4000, **lists):
 def test_the_answer_names_only_what_is_shown_to_matter():
     runs = [replace(run, rows=4000) for run in outcomes(by_m, **GRID)]
     said = answer(family_of(runs, "accuracy")).replace("\u00a0", " ")
-    assert said.startswith("CDVFT with m = 3 is ahead of CDVFT with m = 2 by 10.0 points (")
+    assert re.fullmatch(r"CDVFT: m = 3 is ahead of m = 2 by 10\.0 points \([^;]*\)\.", said)
     assert "p = 48" not in said
     level = [replace(run, rows=4000) for run in outcomes(lambda one: 0.7, **GRID)]
     assert answer(family_of(level, "accuracy")).startswith("No value of a setting of CDVFT is shown")

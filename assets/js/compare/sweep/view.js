@@ -112,7 +112,7 @@ export function mount({ element, props, server, watch }) {
     h("div", { class: "sweep-pair" }, heatmap.node, lines.node),
     table.node,
   );
-  const head = h("h2", {}, "Does the choice of m, p and learning rate matter?");
+  const head = h("h2", {}, "Do m, p and learning rate matter?");
   find(element, ".mount").replaceChildren(
     head,
     choice,
