@@ -34,7 +34,8 @@ def by_onednn(model: nn.Module) -> None:
     """
     if is_faster():
         for layer in model.modules():
-            if type(layer) is nn.Linear:  # subclasses are other packages'
+            # Subclasses of layers and of tensors are other packages', with products of their own.
+            if type(layer) is nn.Linear and type(layer.weight.data) is Tensor:
                 layer.__class__ = ConvolvedLinear
 
 

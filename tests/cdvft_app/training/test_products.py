@@ -89,14 +89,18 @@ def test_layers_of_other_packages_stay_as_they_are_and_a_copy_is_a_layer_of_its_
     class Rounded(nn.Linear):
         """As of a package for quantized weights."""
 
-    model = nn.ModuleDict({"mlp": nn.Linear(4, 4), "rounded": Rounded(4, 4)})
+    class Packed(torch.Tensor):
+        """A weight as of a package for quantized ones."""
+
+    model = nn.ModuleDict({"mlp": nn.Linear(4, 4), "rounded": Rounded(4, 4), "packed": nn.Linear(4, 4)})
+    model["packed"].weight = nn.Parameter(torch.ones(4, 4).as_subclass(Packed), requires_grad=False)
     keys = list(model.state_dict())
     by_onednn(model)
-    assert [type(model[name]) for name in ("mlp", "rounded")] == [ConvolvedLinear, Rounded]
+    assert [type(one) for one in model.values()] == [ConvolvedLinear, Rounded, nn.Linear]
     assert list(model.state_dict()) == keys
-    other = copy.deepcopy(model)
-    other["mlp"].weight.data.zero_()
-    assert not other["mlp"](torch.ones(500, 4)).equal(model["mlp"](torch.ones(500, 4)))
+    other = copy.deepcopy(model["mlp"])
+    other.weight.data.zero_()
+    assert not other(torch.ones(500, 4)).equal(model["mlp"](torch.ones(500, 4)))
 
 
 def frozen(entries):
