@@ -2,7 +2,7 @@
 
 In a step of SmolLM2-135M (8 rows of 113 tokens) that way back took 587 of 2,404 ms; in float32 the whole step
 takes an eighth less, and the sums are as exact as in float32. Without a way back, as in writing, PyTorch's
-own is as fast, and nothing has to be widened: 96 answers written at once took 11.3 s in place of 13.8.
+own takes no longer, and keys and values need not be widened at every token.
 """
 
 from __future__ import annotations

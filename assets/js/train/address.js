@@ -1,13 +1,13 @@
 // The runs that an address names.
 
+import { keepInAddress } from "../shared/address.js";
+
 /** What stands for the runs of the recorded race. */
 export const RECORDED = /** @type {const} */ ("recorded");
 
 /** @param {string[]} ids to be put into the address, so that a refresh or another device finds them */
 export function remember(ids) {
-  const address = new URL(location.href);
-  ids.length ? address.searchParams.set("run", ids.join(",")) : address.searchParams.delete("run");
-  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
+  keepInAddress("run", ids.join(","));
 }
 
 /** @param {string[]} ids where these runs can be used */

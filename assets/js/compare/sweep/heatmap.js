@@ -1,21 +1,12 @@
 // Two dimensions of one method as a table whose cells are coloured by their values.
 
+import { keepInAddress } from "../../shared/address.js";
 import { h } from "../../shared/dom.js";
 import { metricText } from "../../shared/format.js";
 
 /** @import { SweepCells, SweepResults, SweepSpread } from "../../payloads.js" */
 
 /** @typedef {SweepResults["heatmaps"]} Heatmaps */
-
-/**
- * The chosen dimensions stay in the address, for a refresh or a link.
- * @param {string} key
- */
-function remember(key) {
-  const address = new URL(location.href);
-  address.searchParams.set("heatmap", key);
-  history.replaceState(history.state, "", address);
-}
 
 const DEEPEST = 55; // percent of the hue, so that ink on it keeps its contrast in light and in dark
 
@@ -30,7 +21,7 @@ export class SweepHeatmap {
     this.choice = h("select", {
       "aria-label": "Dimensions of the heatmap",
       onchange: () => {
-        remember(this.choice.value);
+        keepInAddress("heatmap", this.choice.value);
         this.redraw();
       },
     });

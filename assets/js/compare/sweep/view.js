@@ -1,5 +1,6 @@
 // The sweep's section: progress, sentences, heatmap, lines and table, polled from the server while the sweep runs.
 
+import { keepInAddress } from "../../shared/address.js";
 import { find, h, paragraphs, segmented, setText } from "../../shared/dom.js";
 import { clock } from "../../shared/format.js";
 import { isShown, whenShown } from "../../shared/shown.js";
@@ -22,15 +23,8 @@ const POLL_MILLISECONDS = 2000;
 const IDLE_MILLISECONDS = 10_000; // all runs have ended, but another page may resume them
 const STATES = ["finished", "failed", "stopped", "interrupted", "running", "preparing", "stopping", "queued"];
 
-/**
- * Put the sweep into the address, so that a refresh or a link leads back to it.
- * @param {string | null} sweep a group of runs, or the recipe of a recorded one
- */
-function remember(sweep) {
-  const address = new URL(location.href);
-  sweep ? address.searchParams.set("sweep", sweep) : address.searchParams.delete("sweep");
-  history.replaceState(history.state, "", address.href.replaceAll("%2C", ","));
-}
+/** @param {string | null} sweep a group of runs, or the recipe of a recorded one */
+const remember = (sweep) => keepInAddress("sweep", sweep);
 
 /** @param {Part<SweepView, SweepFixed, SweepServer>} part */
 export function mount({ element, props, server, watch }) {
