@@ -30,10 +30,10 @@ BLOCKS = (128, 256, 768, 1024, 2048, 4096)
 ALL = {"whole": WIDTHS, "cube": (CUBE.width,), "blocks": BLOCKS}
 """Widths of each part's kernels that are recorded."""
 TARGETS = {80: "A100", 89: "L4, RTX 4090", 90: "H100"}
-DTYPES = {"bf16": "tf32", "fp32": "tf32x3"}
+DTYPES = {"bf16": "fp16", "fp32": "tf32x3"}
 """Inputs, and how products are rounded for them: see `cdvft.kernels.fused.operators.precision`."""
-FLOAT32 = (768, 90)
-"""float32 is compiled for one width and device alone: three products for one take several times as long."""
+FLOAT32 = 90
+"""float32 is compiled for one device alone: three products for one take several times as long."""
 POINTERS = (
     "out", "x", "grad", "grad_x", "shares", "shares_re", "shares_im", "first", "last", "c", "spectrum",
     "tables", "others", "spectra", "rows", "diagonal", "u", "h",
@@ -61,9 +61,9 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
 
 
 SOURCES = {
-    "whole": ("dft.py", "device_rows.py", "device.py", "plan.py"),
-    "cube": ("dft.py", "device_cube.py", "cube_shape.py"),
-    "blocks": ("dft.py", "device_rows.py", "device_blocks.py", "plan.py"),
+    "whole": ("dft.py", "device_rows.py", "device.py", "plan.py", "launch.py"),
+    "cube": ("dft.py", "device_cube.py", "cube_shape.py", "launch.py"),
+    "blocks": ("dft.py", "device_rows.py", "device_blocks.py", "plan.py", "launch.py"),
 }
 
 
@@ -80,6 +80,7 @@ def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[s
     from triton.compiler import ASTSource
 
     from cdvft.kernels.fused import device, device_blocks, device_cube
+    from cdvft.kernels.fused.launch import REGISTERS
 
     name, switches = KERNELS[kernel]
     modules = {"whole": device, "cube": device_cube, "blocks": device_blocks}
@@ -100,7 +101,9 @@ def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[s
         },
     )
     built = triton.compile(
-        source, target=GPUTarget("cuda", target, 32), options={"num_warps": shape.warps, "num_stages": 1}
+        source,
+        target=GPUTarget("cuda", target, 32),
+        options={"num_warps": shape.warps, "num_stages": 1, "maxnreg": REGISTERS.get(name)},
     )
     used = _resource_usage(built.asm["cubin"])
     return {
@@ -206,20 +209,26 @@ def main() -> None:
 
 def of_width(width: int, part: str, targets: list[int], dtypes: list[str]) -> Iterator[dict[str, Any]]:
     """The kernels of a part for one width, compiled one by one."""
-    shape = shape_for(width) if part == "cube" else plan_for(width)
-    assert shape is not None, f"no plan for {width}"
+    shape = shape_of(width, part)
     for kernel in kernels(shape, part):
         for dtype in dtypes:
             for target in targets:
-                if dtype == "bf16" or (part == "whole" and (width, target) == FLOAT32):
+                if dtype == "bf16" or target == FLOAT32:
                     found = compiled(kernel, shape, target, dtype)
                     print(*found.values(), flush=True)
                     yield found
 
 
+def shape_of(width: int, part: str) -> Plan | Cube:
+    """How a part's kernels transform a width."""
+    shape = shape_for(width) if part == "cube" else plan_for(width)
+    assert shape is not None, f"no plan for {width}"
+    return shape
+
+
 def markdown(record: dict[str, Any]) -> str:
     found = record["kernels"]
-    spilling, looping = ([k for k in found if k[key]] for key in ("stack_bytes", "spills_in_loop"))
+    spills = [_spills([k for k in found if k["dtype"] == dtype]) for dtype in DTYPES]
     head = [
         "kernel",
         "width",
@@ -241,12 +250,19 @@ def markdown(record: dict[str, Any]) -> str:
         f"By `python -m benchmarks.compile_fused` with Triton {record['triton']}: registers a thread and "
         "shared memory a program. No GPU has run or timed any of them.",
         "",
-        f"Of {len(found)} kernels {len(spilling)} spill registers, {len(looping)} of them inside the loop "
-        'over tokens (instructions "in the loop"); the others once a program, before or after it.',
+        f"For inputs of half precision, by products in fp16, {spills[0]}. For float32, by three products in "
+        f'tf32 for one, {spills[1]} (instructions "in the loop" over tokens; the others once a program).',
         "",
         *table(head, [[*row, *(cells.get(f"sm_{n}", "") for n in TARGETS)] for row, cells in rows.items()]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _spills(found: list[dict[str, Any]]) -> str:
+    spilling, looping = (sum(k[key] > 0 for k in found) for key in ("stack_bytes", "spills_in_loop"))
+    if not spilling:
+        return f"none of {len(found)} kernels spills a register"
+    return f"{spilling} of {len(found)} kernels spill registers, {looping} of them inside the loop"
 
 
 if __name__ == "__main__":

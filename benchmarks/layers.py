@@ -22,6 +22,8 @@ from cdvft.kernels.selection import Selection, engines, selections
 
 WAYS = {f"cdvft, {way}": rule.WAYS[way] for way in ("transforms", "merged forward", "merged")}
 
+FUSED = "cdvft, fused, transforms"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -127,10 +129,13 @@ def candidates(
             if fused.supports(x, [kernel]):
                 found["c3a's update by the fused kernels, alone"] = _c3a_alone(kernel, x, grad)
             circulants = [torch.empty(part.q1, part.q2, part.p, device=device) for part in _parts(case)]
-            return found | {
+            ways = {
                 f"cdvft, {way.key}": _with(found["cdvft"], lambda *_, way=way, **__: way)
                 for way in selections(x, circulants)
             }
+            if dtype != torch.float32 and FUSED in ways:
+                ways[f"{FUSED}, products in tf32"] = _in_tf32(ways[FUSED])
+            return found | ways
         found |= {name: _with_plan(found["cdvft"], plan) for name, plan in WAYS.items()}
         found["cdvft, no compiler"] = _without_native(found["cdvft"])
     return found
@@ -162,6 +167,19 @@ def _with(run: Callable[[], None], choice: Callable[..., Selection]) -> Callable
         linear.select = select
 
     return chosen
+
+
+def _in_tf32(run: Callable[[], None]) -> Callable[[], None]:
+    from cdvft.kernels.fused import operators
+
+    precision = operators.precision
+
+    def in_tf32() -> None:
+        operators.precision = lambda _: "tf32"
+        run()
+        operators.precision = precision
+
+    return in_tf32
 
 
 def _without_native(run: Callable[[], None]) -> Callable[[], None]:

@@ -29,21 +29,20 @@ class Device:
     """Published rates, times the shares of them that large kernels reach.
 
     bandwidth: bytes a second
-    bf16, tf32: FLOPs a second of large products
-    share: what products of 16 rows reach of tf32
+    half: FLOPs a second of large products of half precision
+    share: what products of 16 rows reach of it
     """
 
     name: str
     multiprocessors: int
     bandwidth: float
-    bf16: float
-    tf32: float
+    half: float
     share: float = 0.45
 
 
 DEVICES = (
-    Device("H100", 132, 0.85 * 3.35e12, 600e12, 300e12),
-    Device("A100", 108, 0.85 * 2.0e12, 220e12, 110e12),
+    Device("H100", 132, 0.85 * 3.35e12, 600e12),
+    Device("A100", 108, 0.85 * 2.0e12, 220e12),
 )
 
 
@@ -56,7 +55,7 @@ class Work:
 
     def seconds(self, device: Device) -> float:
         """The longer of the two."""
-        return max(self.bytes / device.bandwidth, self.flops / (device.share * device.tf32))
+        return max(self.bytes / device.bandwidth, self.flops / (device.share * device.half))
 
 
 def passes(plan: Plan | Cube, tokens: int, device: Device, itemsize: int = 2) -> tuple[Work, Work]:
@@ -78,7 +77,7 @@ def passes(plan: Plan | Cube, tokens: int, device: Device, itemsize: int = 2) ->
 def frozen_seconds(width: int, tokens: int, device: Device) -> float:
     """W x and W^T g in bfloat16."""
     moved = 2 * (2 * tokens * width + width * width)
-    return 2 * max(2 * tokens * width**2 / device.bf16, moved / device.bandwidth)
+    return 2 * max(2 * tokens * width**2 / device.half, moved / device.bandwidth)
 
 
 def row(width: int, tokens: int, device: Device) -> list[str]:
@@ -89,7 +88,7 @@ def row(width: int, tokens: int, device: Device) -> list[str]:
     added, frozen = sum(work.seconds(device) for work in both), frozen_seconds(width, tokens, device)
     lora = LORA_BYTES * tokens * width / device.bandwidth
     bound = [
-        "products" if w.flops / (device.share * device.tf32) > w.bytes / device.bandwidth else "bytes"
+        "products" if w.flops / (device.share * device.half) > w.bytes / device.bandwidth else "bytes"
         for w in both
     ]
     return [
@@ -116,8 +115,8 @@ def markdown(tokens: int) -> str:
         "",
         f"**Estimates for {tokens:,} tokens in bfloat16, not measurements: no GPU has run the kernel.** "
         "Bytes and FLOPs are counted (`python -m benchmarks.roofline`), tables and partial sums included; "
-        "rates are the data sheets' times 0.85 for memory and 0.45 for tf32 products of 16 rows, which is a "
-        "guess. Launches are not in it.",
+        "rates are the data sheets' times 0.85 for memory and 0.45 for products of 16 rows in fp16, which is "
+        "a guess. Launches are not in it.",
         "",
         *table(head, [row(width, tokens, device) for device in DEVICES for width in WIDTHS]),
     ]

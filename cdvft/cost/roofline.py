@@ -32,20 +32,17 @@ class Tiles(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """bytes; products: FLOPs in half precision; transforms: FLOPs of transforms by products in tf32."""
+    """Bytes that pass memory, and FLOPs of products in half precision, transforms among them."""
 
     bytes: float
-    products: float
-    transforms: float = 0.0
+    flops: float
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            self.bytes + other.bytes, self.products + other.products, self.transforms + other.transforms
-        )
+        return Work(self.bytes + other.bytes, self.flops + other.flops)
 
-    def seconds(self, bandwidth: float, half: float, tf32: float) -> tuple[float, float]:
+    def seconds(self, bandwidth: float, half: float) -> tuple[float, float]:
         """By memory, and by products, at so many bytes and FLOPs a second: the longer is the limit."""
-        return self.bytes / bandwidth, self.products / half + self.transforms / tf32
+        return self.bytes / bandwidth, self.flops / half
 
 
 def frozen(d_out: int, d_in: int, tokens: int) -> Work:
@@ -75,4 +72,4 @@ def fused(part: Partition, tokens: int, tiles: Tiles) -> Work:
     else:  # spectra pass memory, by pairs of tokens; x and g are read once more for the diagonals' gradients
         rows += HALF * (d_in + d_out) + SINGLE * tiles.entries * (5 * q2 + 3 * q1)
         transforms = 3 * (q1 + q2)
-    return Work(tokens * rows, 0.0, float(tokens * transforms * tiles.flops))
+    return Work(tokens * rows, tokens * transforms * tiles.flops)

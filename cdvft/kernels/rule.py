@@ -52,14 +52,12 @@ ESTIMATED = {
     "chunked": Rates(
         transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
     ),
-    "fused": Rates(
-        transform=1.5e-4, product=3e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
-    ),
+    "fused": Rates(transform=1e-4, product=3e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6),
 }
 """On a GPU with tensor cores, by what carries out the transforms. Not measured: from an H100's published
 rates. A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16,
-unfused transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 135
-TFLOP/s of tf32; "fused" `product` is for blocks, whose spectra pass memory: 8 bytes read and written.
+unfused transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270
+TFLOP/s in fp16; "fused" `product` is for blocks, whose spectra pass memory: 8 bytes read and written.
 `calibration.calibrate` measures a model's layers on a device, `make gpu` many.
 """
 

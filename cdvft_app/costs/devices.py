@@ -13,7 +13,7 @@ HERE: Literal["here"] = "here"
 class Device:
     """`bytes` of memory, 10⁹ a GB; `bandwidth` of it in bytes a second; None where it is not known.
 
-    `half` and `tf32`: FLOPs a second of dense products on tensor cores, with sums in float32.
+    `half`: FLOPs a second of dense products in half precision on tensor cores, with sums in float32.
     """
 
     key: str
@@ -23,7 +23,6 @@ class Device:
     bfloat16: bool = True
     source: str = ""
     half: float | None = None
-    tf32: float | None = None
 
     @property
     def phrase(self) -> str:
@@ -36,19 +35,19 @@ class Device:
 
 GPUS: tuple[Device, ...] = (
     Device("t4", "T4 (16 GB)", 16 * 10**9, 320e9, False, "NVIDIA T4 product brief PB-09256-001", 65e12),
-    Device("l4", "L4 (24 GB)", 24 * 10**9, 300e9, True, "NVIDIA L4 data sheet", 121e12, 60e12),
+    Device("l4", "L4 (24 GB)", 24 * 10**9, 300e9, True, "NVIDIA L4 data sheet", 121e12),
     Device(
         "rtx4090", "RTX 4090 (24 GB)", 24 * 10**9, 1008e9, True, "NVIDIA Ada architecture, appendix A",
-        165.2e12, 82.6e12,
+        165.2e12,
     ),
     Device(
         "a100-40", "A100 (40 GB)", 40 * 10**9, 1555e9, True, "NVIDIA A100 data sheet, PCIe and SXM",
-        312e12, 156e12,
+        312e12,
     ),
     Device(
-        "a100-80", "A100 (80 GB)", 80 * 10**9, 1935e9, True, "NVIDIA A100 data sheet, PCIe", 312e12, 156e12
+        "a100-80", "A100 (80 GB)", 80 * 10**9, 1935e9, True, "NVIDIA A100 data sheet, PCIe", 312e12
     ),
-    Device("h100", "H100 (80 GB)", 80 * 10**9, 2000e9, True, "NVIDIA H100 data sheet, PCIe", 756e12, 378e12),
+    Device("h100", "H100 (80 GB)", 80 * 10**9, 2000e9, True, "NVIDIA H100 data sheet, PCIe", 756e12),
 )  # fmt: skip
 KEYS = (HERE, *(gpu.key for gpu in GPUS))
 

@@ -65,7 +65,7 @@ _RATES = (
 
 
 def _fused(request: CostRequest, layer: Shape, tokens: int, on: Device) -> Work | None:
-    """None where the kernel takes no such circulants, or the device has no tf32."""
+    """None where the kernel takes no such circulants, or the device is older than Ampere."""
     from cdvft.kernels.fused import MOST_WASTE
     from cdvft.kernels.fused.cube_shape import shape_for
     from cdvft.kernels.fused.plan import plan_for
@@ -75,7 +75,7 @@ def _fused(request: CostRequest, layer: Shape, tokens: int, on: Device) -> Work 
     for part in partitions(layer.d_out, layer.d_in, method.m, method.block_size):
         whole = part.p == layer.d_out == layer.d_in
         plan = shape_for(part.p) if whole else plan_for(part.p)
-        if on.tf32 is None or plan is None or (part.q1 * part.q2 > 1 and plan.waste > MOST_WASTE):
+        if not on.bfloat16 or plan is None or (part.q1 * part.q2 > 1 and plan.waste > MOST_WASTE):
             return None
         work += fused(part, tokens, plan)
     return work
@@ -86,11 +86,11 @@ def _engine(
 ) -> Engine:
     if work is None:
         return {"texts": [title, *["–"] * 3, "cannot serve", "–"], "least": None, "measured": None}
-    memory, products = work.seconds(on.bandwidth or math.inf, on.half or math.inf, on.tf32 or math.inf)
+    memory, products = work.seconds(on.bandwidth or math.inf, on.half or math.inf)
     least, measured = max(memory, products), (seconds or {}).get(key)
     texts = [
         title,
-        amount("flops", work.products + work.transforms),
+        amount("flops", work.flops),
         amount("bytes", work.bytes),
         _micro(least),
         "memory" if memory > products else "products",

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.library import wrap_triton
 from torch.nn import functional as F
 
 from cdvft.kernels.fused.device_blocks import combine_kernel, correlate_kernel, spectra_kernel
+from cdvft.kernels.fused.launch import launched
 from cdvft.kernels.fused.plan import ROWS, Plan
 from cdvft.kernels.fused.tables import tables
 
@@ -53,9 +53,9 @@ class Blocks:
         plan = self.plan
         pairs = -(-len(rows) // (2 * plan.group)) * plan.group
         found = rows.new_empty(pairs, blocks, plan.radix, 2, ROWS, plan.tile_columns, dtype=torch.float32)
-        wrap_triton(spectra_kernel)[self._grid(len(rows), blocks)](
+        launched(spectra_kernel, plan.warps)[self._grid(len(rows), blocks)](
             found, rows, diagonal, self.tables, scale, len(rows), rows.shape[1], 0, *self._geometry(),
-            GROUP=plan.group, PRECISION=self.precision, num_warps=plan.warps, num_stages=1,
+            GROUP=plan.group, PRECISION=self.precision,
         )  # fmt: skip
         return found
 
@@ -68,11 +68,11 @@ class Blocks:
         grid, plan, size = self._grid(tokens, outer), self.plan, diagonal.numel()
         shares = None if others is None else spectra.new_empty(grid[0] * plan.group, outer * self.p)
         places = (spectra if t is None else t for t in (out, shares, others))  # for none, what is not touched
-        wrap_triton(combine_kernel)[grid](
+        launched(combine_kernel, plan.warps)[grid](
             *places, spectra, self.spectrum, diagonal, self.tables, alpha, tokens, size, inner,
             *((1, self.q2) if transposed else (self.q2, 1)), 0, *self._geometry(), GROUP=plan.group,
             CONJUGATE=transposed, STORE=out is not None, ADD=add, SHARE=others is not None,
-            PRECISION=self.precision, num_warps=plan.warps, num_stages=1,
+            PRECISION=self.precision,
         )  # fmt: skip
         return None if shares is None else shares.sum(0)[:size]
 
@@ -80,9 +80,9 @@ class Blocks:
         """Gradient by the circulant: Re IFFT(sum over tokens of conj(u_j) h_i)."""
         plan, programs = self.plan, max(1, min(len(u), CORRELATING))
         shares = u.new_empty(programs, self.q1, self.q2, *u.shape[2:])
-        wrap_triton(correlate_kernel)[(programs, self.q1 * self.q2, plan.entries // STRIP)](
+        launched(correlate_kernel, plan.warps)[(programs, self.q1 * self.q2, plan.entries // STRIP)](
             shares, u, h, len(u), self.q1, self.q2, ENTRIES=plan.entries, TILE=ROWS * plan.tile_columns,
-            STRIP=STRIP, num_warps=plan.warps, num_stages=1,
+            STRIP=STRIP,
         )  # fmt: skip
         return torch.fft.ifft(_from_tiles(shares.sum(0), plan)).real
 

@@ -29,7 +29,7 @@ def c3a_update(x: Tensor, kernel: Tensor) -> Tensor:
     from cdvft.kernels.fused import operators
 
     m, n, b = kernel.shape
-    ones = [torch.ones(size, device=x.device) for size in (n * b, m * b)]
+    ones = [torch.ones(size, dtype=torch.float32, device=x.device) for size in (n * b, m * b)]
     (stage,) = fused.stages(Factors(ones, [kernel.flip(-1).roll(1, -1)], 1 / (n * b)))
     y = operators.update_operator(x.reshape(-1, n * b).contiguous(), *stage)
     return y.view(*x.shape[:-1], m * b)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.library import wrap_triton
 
 from cdvft.kernels.fused.cube_shape import CUBE, from_tile, tables, to_tile
 from cdvft.kernels.fused.device_cube import (
@@ -17,6 +16,7 @@ from cdvft.kernels.fused.device_cube import (
     last_gradient_kernel,
     update_kernel,
 )
+from cdvft.kernels.fused.launch import launched
 
 
 def update(
@@ -26,9 +26,9 @@ def update(
     """As `operators.update`, by so many programs."""
     y = torch.empty_like(x) if out is None else out
     if len(x):
-        wrap_triton(update_kernel)[(programs,)](
+        launched(update_kernel, CUBE.warps)[(programs,)](
             y, x, first, last, _spectrum(c), tables(x.device), alpha, len(x), 0,
-            ADD=out is not None, PRECISION=precision, num_warps=CUBE.warps, num_stages=1,
+            ADD=out is not None, PRECISION=precision,
         )  # fmt: skip
     return y
 
@@ -44,16 +44,16 @@ def gradients(
     if not len(x):
         return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
     by_first, by_last, by_re, by_im = first.new_empty(4, programs, CUBE.width)
-    spectrum, constants, most = _spectrum(c), tables(x.device), {"num_warps": CUBE.warps, "num_stages": 1}
-    wrap_triton(input_gradients_kernel)[(programs,)](
+    spectrum, constants = _spectrum(c), tables(x.device)
+    launched(input_gradients_kernel, CUBE.warps)[(programs,)](
         x if grad_x is None else grad_x, by_first, x, grad, first, last, spectrum, constants, alpha,
-        len(x), 0, NEEDS_X=needs_x, ADD=add, PRECISION=precision, **most,
+        len(x), 0, NEEDS_X=needs_x, ADD=add, PRECISION=precision,
     )  # fmt: skip
-    wrap_triton(last_gradient_kernel)[(programs,)](
-        by_last, x, grad, first, spectrum, constants, alpha, len(x), 0, PRECISION=precision, **most
+    launched(last_gradient_kernel, CUBE.warps)[(programs,)](
+        by_last, x, grad, first, spectrum, constants, alpha, len(x), 0, PRECISION=precision
     )
-    wrap_triton(circulant_gradient_kernel)[(programs,)](
-        by_re, by_im, x, grad, first, last, constants, alpha, len(x), 0, PRECISION=precision, **most
+    launched(circulant_gradient_kernel, CUBE.warps)[(programs,)](
+        by_re, by_im, x, grad, first, last, constants, alpha, len(x), 0, PRECISION=precision
     )
     by_c = torch.fft.ifft(from_tile(torch.stack([by_re.sum(0), by_im.sum(0)]))).real
     return grad_x, by_first.sum(0), by_last.sum(0), by_c

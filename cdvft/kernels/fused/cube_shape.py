@@ -49,9 +49,10 @@ def shape_for(width: int) -> Plan | Cube | None:
 @functools.lru_cache(maxsize=8)
 def tables(device: torch.device) -> Tensor:
     """The DFT matrix, then both twiddles as tiles lie: of each the real part, the imaginary one."""
-    k, j = torch.arange(SIDE)[:, None], torch.arange(SIDE**2)[None, :]
+    j = torch.arange(SIDE**2, device="cpu")
+    k = j[:SIDE, None]
     parts = [
-        _turns(k * torch.arange(SIDE), SIDE),
+        _turns(k * j[:SIDE], SIDE),
         _turns(k * j, SIDE**3),
         _turns(k * (j // SIDE), SIDE**2),  # rows k2, columns 16 j3 + k1
     ]

@@ -13,6 +13,7 @@ import triton.language as tl
 
 from cdvft.kernels.fused.device_rows import (
     add_products,
+    groups_of,
     hidden_zero,
     in_64_bits,
     load_pairs,
@@ -77,7 +78,7 @@ def update_kernel(
 ):  # fmt: skip
     """out = alpha last * IFFT(spectrum * FFT(first * x)), or added to what is there."""
     width: tl.constexpr = RADIX * ROWS * COLUMNS
-    groups = (tokens + 2 * GROUP - 1) // (2 * GROUP)
+    groups = groups_of(tokens, GROUP)
     for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
         same = hidden_zero(group, zero)
         start = in_64_bits(group) * (2 * GROUP * width)
@@ -119,7 +120,7 @@ def gradients_kernel(
     for _ in tl.static_range(RADIX):
         blanks = blanks + (tl.full((N1, GROUP * N2), 0.0, tl.float32),)
     sum_first, sum_last, sum_re, sum_im = blanks, blanks, blanks, blanks
-    groups = (tokens + 2 * GROUP - 1) // (2 * GROUP)
+    groups = groups_of(tokens, GROUP)
     for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
         same = hidden_zero(group, zero)
         ordered = (same == 0) | (RADIX <= GROUP)  # always true: with few parts the compiler may know it

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from cdvft.kernels.fused.device_rows import (
+    groups_of,
     hidden_zero,
     in_64_bits,
     place,
@@ -33,7 +34,7 @@ def spectra_kernel(
     p: tl.constexpr = RADIX * ROWS * COLUMNS
     tile: tl.constexpr = N1 * N2
     block, blocks = tl.program_id(1), tl.num_programs(1)
-    groups = (tokens + 2 * GROUP - 1) // (2 * GROUP)
+    groups = groups_of(tokens, GROUP)
     for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
         same = hidden_zero(group, zero)
         lane, is_one, is_other = tokens_of(group, tokens, N2, GROUP)
@@ -76,12 +77,13 @@ def combine_kernel(
     sums = ()
     for _ in tl.static_range(RADIX):
         sums = sums + (blank,)
-    groups = (tokens + 2 * GROUP - 1) // (2 * GROUP)
+    groups = groups_of(tokens, GROUP)
     for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
         same = hidden_zero(group, zero)
         re, im = (), ()
         for _ in tl.static_range(RADIX):
             re, im = re + (blank,), im + (blank,)
+        tl.assume(inner > 0)  # as `groups_of`
         for j in tl.range(0, inner):
             u = spectra + ((in_64_bits(group) * GROUP + signal) * inner + j) * (2 * RADIX * tile) + entry
             circulant = c + same + (block * by_outer + j * by_inner) * (2 * RADIX * tile)
@@ -122,9 +124,10 @@ def combine_kernel(
             sums = new_sums
     if SHARE:
         lane = tl.arange(0, GROUP * N2)[None, :] // N2
+        after = hidden_zero(groups, zero)  # as in `device`
         share = shares + ((tl.program_id(0) * GROUP + lane) * blocks + block) * p
         for r in tl.static_range(RADIX):
-            at, inside = place(r, 0, ROWS, COLUMNS, N1, N2, GROUP)
+            at, inside = place(r, after, ROWS, COLUMNS, N1, N2, GROUP)
             tl.store(share + at, sums[r], mask=inside)
 
 

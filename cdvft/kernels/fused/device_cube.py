@@ -9,7 +9,7 @@ their sums: gradients take three passes, by x and first, by last, and by c.
 import triton
 import triton.language as tl
 
-from cdvft.kernels.fused.dft import entries_of
+from cdvft.kernels.fused.dft import entries_of, operands, scaled
 
 SIDE = tl.constexpr(16)
 COLUMNS = tl.constexpr(256)
@@ -19,10 +19,13 @@ WIDTH = tl.constexpr(4096)
 @triton.jit
 def _columns(re, im, f_re, f_im, PRECISION: tl.constexpr):
     """F times the tile."""
-    to_im = tl.dot(f_im, re, input_precision=PRECISION)
-    to_im = tl.dot(f_re, im, acc=to_im, input_precision=PRECISION)
-    to_re = tl.dot(f_re, re, input_precision=PRECISION)
-    to_re -= tl.dot(f_im, im, input_precision=PRECISION)
+    rounding: tl.constexpr = "tf32" if PRECISION == "fp16" else PRECISION
+    re, im = operands(re, im, PRECISION)
+    f_re, f_im = operands(f_re, f_im, PRECISION)
+    to_im = tl.dot(f_im, re, input_precision=rounding)
+    to_im = tl.dot(f_re, im, acc=to_im, input_precision=rounding)
+    to_re = tl.dot(f_re, re, input_precision=rounding)
+    to_re -= tl.dot(f_im, im, input_precision=rounding)
     return to_re, to_im
 
 
@@ -43,6 +46,8 @@ def _pair(start, SIZE: tl.constexpr):
 @triton.jit
 def transform(re, im, tables, PRECISION: tl.constexpr):
     """The spectrum: of frequency k1 + 16 k2 + 256 k3 in row k3, column 16 k1 + k2."""
+    if PRECISION == "fp16":
+        re, im, power = scaled(re, im, COLUMNS, 1)
     matrix = tables
     tables += 2 * SIDE * SIDE
     for stage in tl.static_range(3):
@@ -54,12 +59,16 @@ def transform(re, im, tables, PRECISION: tl.constexpr):
         f_re, f_im = _pair(matrix, SIDE)
         re, im = _columns(re, im, f_re, f_im, PRECISION)
         tl.debug_barrier()  # without it ptxas moves later loads up, and spills registers
+    if PRECISION == "fp16":
+        re, im = re * power, im * power
     return re, im
 
 
 @triton.jit
 def inverse(re, im, tables, PRECISION: tl.constexpr):
     """The adjoint of `transform`."""
+    if PRECISION == "fp16":
+        re, im, power = scaled(re, im, COLUMNS, 1)
     f_re, f_im = _pair(tables, SIDE)
     tables += 2 * SIDE * SIDE + 4 * WIDTH
     for stage in tl.static_range(3):
@@ -69,6 +78,8 @@ def inverse(re, im, tables, PRECISION: tl.constexpr):
             turn_re, turn_im = _pair(tables, COLUMNS)
             re, im = re * turn_re + im * turn_im, im * turn_re - re * turn_im
         re, im = _columns(re, im, f_re, -f_im, PRECISION)
+    if PRECISION == "fp16":
+        re, im = re * power, im * power
     return re, im
 
 

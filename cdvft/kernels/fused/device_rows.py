@@ -19,6 +19,17 @@ def hidden_zero(group, zero):
 
 
 @triton.jit
+def groups_of(tokens, GROUP: tl.constexpr):
+    """How many groups of tokens there are; each program has one at least.
+
+    Told so, the compiler keeps in registers nothing for a program without any.
+    """
+    groups = (tokens + 2 * GROUP - 1) // (2 * GROUP)
+    tl.assume(tl.program_id(0) < groups)
+    return groups
+
+
+@triton.jit
 def in_64_bits(group):
     """For offsets beyond 2^31; in Triton's interpreter a loop counts in numbers that cannot be cast."""
     return tl.full((), 1, tl.int64) * group

@@ -9,11 +9,22 @@ import triton.language as tl
 
 
 @triton.jit
+def operands(re, im, PRECISION: tl.constexpr):
+    """What tensor cores are given: halves for "fp16"; Triton itself rounds float32 to tf32."""
+    if PRECISION == "fp16":
+        re, im = re.to(tl.float16), im.to(tl.float16)
+    return re, im
+
+
+@triton.jit
 def _dot(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
-    re = tl.dot(a_re, b_re, input_precision=PRECISION)
-    im = tl.dot(a_re, b_im, input_precision=PRECISION)
-    im = tl.dot(a_im, b_re, acc=im, input_precision=PRECISION)
-    re -= tl.dot(a_im, b_im, input_precision=PRECISION)  # a negative of either would be another in registers
+    rounding: tl.constexpr = "tf32" if PRECISION == "fp16" else PRECISION
+    a_re, a_im = operands(a_re, a_im, PRECISION)
+    b_re, b_im = operands(b_re, b_im, PRECISION)
+    re = tl.dot(a_re, b_re, input_precision=rounding)
+    im = tl.dot(a_re, b_im, input_precision=rounding)
+    im = tl.dot(a_im, b_re, acc=im, input_precision=rounding)
+    re -= tl.dot(a_im, b_im, input_precision=rounding)  # a negative of either would be another in registers
     tl.debug_barrier()  # without it ptxas moves later loads up
     return re, im
 
@@ -21,10 +32,13 @@ def _dot(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
 @triton.jit
 def _dot_of_conjugate(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
     """conj(a) b."""
-    re = tl.dot(a_re, b_re, input_precision=PRECISION)
-    im = tl.dot(a_re, b_im, input_precision=PRECISION)
-    re = tl.dot(a_im, b_im, acc=re, input_precision=PRECISION)
-    im -= tl.dot(a_im, b_re, input_precision=PRECISION)
+    rounding: tl.constexpr = "tf32" if PRECISION == "fp16" else PRECISION
+    a_re, a_im = operands(a_re, a_im, PRECISION)
+    b_re, b_im = operands(b_re, b_im, PRECISION)
+    re = tl.dot(a_re, b_re, input_precision=rounding)
+    im = tl.dot(a_re, b_im, input_precision=rounding)
+    re = tl.dot(a_im, b_im, acc=re, input_precision=rounding)
+    im -= tl.dot(a_im, b_re, input_precision=rounding)
     tl.debug_barrier()
     return re, im
 
@@ -32,12 +46,40 @@ def _dot_of_conjugate(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
 @triton.jit
 def _dot_by_conjugate(a_re, a_im, b_re, b_im, PRECISION: tl.constexpr):
     """a conj(b)."""
-    re = tl.dot(a_im, b_im, input_precision=PRECISION)
-    im = tl.dot(a_im, b_re, input_precision=PRECISION)
-    re = tl.dot(a_re, b_re, acc=re, input_precision=PRECISION)
-    im -= tl.dot(a_re, b_im, input_precision=PRECISION)
+    rounding: tl.constexpr = "tf32" if PRECISION == "fp16" else PRECISION
+    a_re, a_im = operands(a_re, a_im, PRECISION)
+    b_re, b_im = operands(b_re, b_im, PRECISION)
+    re = tl.dot(a_im, b_im, input_precision=rounding)
+    im = tl.dot(a_im, b_re, input_precision=rounding)
+    re = tl.dot(a_re, b_re, acc=re, input_precision=rounding)
+    im -= tl.dot(a_re, b_im, input_precision=rounding)
     tl.debug_barrier()
     return re, im
+
+
+@triton.jit
+def power_of_two(most):
+    """The power of two at or below a float32, and its inverse: products with either are exact."""
+    exponent = tl.minimum(tl.maximum(most.to(tl.int32, bitcast=True) >> 23, 1), 253)
+    inverse = 254 - exponent
+    return (exponent << 23).to(tl.float32, bitcast=True), (inverse << 23).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def scaled(re, im, COLUMNS: tl.constexpr, GROUP: tl.constexpr):
+    """Signals with a greatest part of 1 to 2, and the power of two that each was divided by.
+
+    fp16 ends at 65504, which no sum of a transform reaches then, and below 6e-5 has fewer digits.
+    """
+    most = tl.maximum(tl.abs(re), tl.abs(im))
+    if GROUP == 1:
+        power, inverse = power_of_two(tl.max(tl.max(most, axis=0), axis=0))
+    else:
+        is_one = tl.arange(0, GROUP * COLUMNS)[None, :] < COLUMNS
+        one, by_one = power_of_two(tl.max(tl.max(tl.where(is_one, most, 0.0), axis=0), axis=0))
+        other, by_other = power_of_two(tl.max(tl.max(tl.where(is_one, 0.0, most), axis=0), axis=0))
+        power, inverse = tl.where(is_one, one, other), tl.where(is_one, by_one, by_other)
+    return re * inverse, im * inverse, power
 
 
 @triton.jit
@@ -133,6 +175,8 @@ def transform(
     if s > 0:
         turn_re, turn_im = _turn(tables, s, N1)
         re, im = re * turn_re - im * turn_im, re * turn_im + im * turn_re
+    if PRECISION == "fp16":
+        re, im, power = scaled(re, im, N2, GROUP)
     left_re, left_im = _left(tables, N1)
     re, im = _dot(left_re, left_im, re, im, PRECISION)
     turn_re, turn_im = _twiddle(tables, s, RADIX, N1, N2, GROUP)
@@ -143,6 +187,8 @@ def transform(
     else:
         re, im = _across(re, N1, N2, GROUP), _across(im, N1, N2, GROUP)
         re, im = _dot(right_re, right_im, re, im, PRECISION)
+    if PRECISION == "fp16":
+        re, im = re * power, im * power
     return re, im
 
 
@@ -152,6 +198,8 @@ def inverse(
     RADIX: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr, GROUP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """The adjoint of `transform`."""
+    if PRECISION == "fp16":
+        re, im, power = scaled(re, im, N2, GROUP)  # of several signals tiles are square
     right_re, right_im = _right(tables, RADIX, N1, N2)
     if GROUP == 1:
         re, im = _dot_by_conjugate(re, im, right_re, right_im, PRECISION)
@@ -162,6 +210,8 @@ def inverse(
     re, im = re * turn_re + im * turn_im, im * turn_re - re * turn_im
     left_re, left_im = _left(tables, N1)
     re, im = _dot_of_conjugate(left_re, left_im, re, im, PRECISION)
+    if PRECISION == "fp16":
+        re, im = re * power, im * power
     if s > 0:
         turn_re, turn_im = _turn(tables, s, N1)
         re, im = re * turn_re + im * turn_im, im * turn_re - re * turn_im

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import triton_op, wrap_triton
+from torch.library import triton_op
 
 from cdvft.kernels.fused import blocks, cube
 from cdvft.kernels.fused.cube_shape import CUBE, Cube
 from cdvft.kernels.fused.device import gradients_kernel, signal_kernel, spectrum_kernel, update_kernel
+from cdvft.kernels.fused.launch import launched
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
 from cdvft.kernels.fused.tables import tables
 
@@ -48,10 +49,9 @@ def update(
     y = torch.empty_like(x) if out is None else out
     if len(x):
         spectrum, constants = _spectrum(c, plan), tables(plan, x.device)
-        wrap_triton(update_kernel)[(_programs(x, plan),)](
+        launched(update_kernel, plan.warps)[(_programs(x, plan),)](
             y, x, first, last, spectrum, constants, alpha, len(x), 0,
             *_geometry(plan), GROUP=plan.group, ADD=add, PRECISION=precision(x.dtype),
-            num_warps=plan.warps, num_stages=1,
         )  # fmt: skip
     return y
 
@@ -84,17 +84,16 @@ def gradients(
     shares = c.new_empty(programs, 2 * (plan.width + plan.entries))
     spectrum, constants, geometry = _spectrum(c, plan), tables(plan, x.device), _geometry(plan)
     for by_input, by_output in ((True, False), (False, True)) if plan.split else ((True, True),):
-        wrap_triton(gradients_kernel)[(programs,)](
+        launched(gradients_kernel, plan.warps)[(programs,)](
             x if grad_x is None else grad_x, shares, x, grad, first, last, spectrum, constants, alpha,
             len(x), 0, *geometry, GROUP=plan.group, RELOAD=plan.reload, INPUT=by_input, OUTPUT=by_output,
-            NEEDS_X=needs_x, ADD=add, PRECISION=precision(x.dtype), num_warps=plan.warps, num_stages=1,
+            NEEDS_X=needs_x, ADD=add, PRECISION=precision(x.dtype),
         )  # fmt: skip
     by_first, by_last, by_spectrum = shares.sum(0).split([plan.width, plan.width, 2 * plan.entries])
     by_c = torch.empty_like(c)
-    wrap_triton(signal_kernel)[(1,)](
-        by_c, by_spectrum, constants, *geometry, GROUP=plan.group, PRECISION=precision(x.dtype),
-        num_warps=plan.warps, num_stages=1,
-    )  # fmt: skip
+    launched(signal_kernel, plan.warps)[(1,)](
+        by_c, by_spectrum, constants, *geometry, GROUP=plan.group, PRECISION=precision(x.dtype)
+    )
     return grad_x, by_first, by_last, by_c
 
 
@@ -141,13 +140,15 @@ def _gradient_shapes(
 
 
 def precision(dtype: torch.dtype) -> str:
-    """How the products of the DFT are rounded, in Triton's words.
+    """How the products of the DFT are rounded: "fp16", or in Triton's words for float32.
 
-    Half-precision inputs are rounded by more than tf32's 5e-4 already. For float32 torch's own setting holds:
-    three tf32 products, as exact as float32, unless `torch.set_float32_matmul_precision` allows one.
+    For half-precision inputs fp16, with a scale for each signal: off by 5e-4, as by tf32, which takes tensor
+    cores twice as long. For float32 torch's own setting holds: three tf32 products, as exact as float32,
+    unless `torch.set_float32_matmul_precision` allows one.
     """
-    exact = dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest"
-    return "tf32x3" if exact else "tf32"
+    if dtype != torch.float32:
+        return "fp16"
+    return "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
 
 
 def _plan(c: Tensor) -> Plan:
@@ -168,14 +169,8 @@ def _geometry(plan: Plan) -> tuple[int, ...]:
 
 def _spectrum(c: Tensor, plan: Plan) -> Tensor:
     spectrum = c.new_empty(2 * plan.entries)
-    wrap_triton(spectrum_kernel)[(1,)](
-        spectrum,
-        c,
-        tables(plan, c.device),
-        *_geometry(plan),
-        GROUP=plan.group,
-        num_warps=plan.warps,
-        num_stages=1,
+    launched(spectrum_kernel, plan.warps)[(1,)](
+        spectrum, c, tables(plan, c.device), *_geometry(plan), GROUP=plan.group
     )
     return spectrum
 

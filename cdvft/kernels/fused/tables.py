@@ -28,7 +28,7 @@ from cdvft.kernels.fused.plan import ROWS, Plan
 def tables(plan: Plan, device: torch.device) -> Tensor:
     """left, turn_s from s = 1 on, twiddle_s, right: of each the real part, the imaginary one, padded."""
     radix, n1, n2 = plan.radix, plan.rows, plan.columns
-    j1, j2 = torch.arange(n1), torch.arange(n2)
+    j1, j2 = torch.arange(n1, device="cpu"), torch.arange(n2, device="cpu")
     rows, columns = ROWS, plan.tile_columns
     parts = [
         _turns(j1[:, None] * j1, n1, rows, rows),

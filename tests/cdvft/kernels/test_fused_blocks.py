@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from types import ModuleType
 
@@ -17,17 +16,10 @@ from cdvft.kernels import adapted_linear, fused, native
 from cdvft.kernels.fused.plan import plan_for
 from cdvft.kernels.selection import select
 
-pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def interpreted():
-    """Triton decides when the kernels are first imported."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "TRITON_INTERPRET", "1")
-        from cdvft.kernels.fused import operators
-
-        yield operators
+pytestmark = [
+    pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone"),
+    pytest.mark.usefixtures("operators"),
+]
 
 
 def far(found: Tensor | None, truth: Tensor) -> float:
@@ -118,13 +110,13 @@ def test_a_layer_is_served_by_it(dtype: torch.dtype, monkeypatch: pytest.MonkeyP
     ids=str,
 )
 def test_a_pass_is_few_launches(
-    shape: tuple, forward: int, backward: int, interpreted: ModuleType, monkeypatch: pytest.MonkeyPatch
+    shape: tuple, forward: int, backward: int, operators: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launched: list[object] = []
-    for module in (interpreted, interpreted.blocks):
-        wrap = module.wrap_triton
+    launch = operators.launched
+    for module in (operators, operators.blocks):
         monkeypatch.setattr(
-            module, "wrap_triton", lambda kernel, wrap=wrap: launched.append(kernel) or wrap(kernel)
+            module, "launched", lambda kernel, warps: launched.append(kernel) or launch(kernel, warps)
         )
     problem = Problem(*shape)
     x, grad = problem.ours[0].detach(), problem.grad.float()

@@ -1,0 +1,28 @@
+"""How the kernels are launched: some with a number of registers that ptxas would not give them by itself.
+
+It makes room for more programs on a multiprocessor than are launched there, and spills registers for it: see
+`plan.programs_per_multiprocessor`. Where that happens, it is told how many a thread may take.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import triton
+from torch.library import wrap_triton
+
+REGISTERS = {"gradients_kernel": 255, "combine_kernel": 248}
+"""The most a thread: so no kernel for half precision spills (`benchmarks/results/fused_kernels.md`)."""
+
+
+def launched(kernel: Any, warps: int) -> Any:
+    """The kernel, by programs of so many warps: `launched(kernel, warps)[grid](...)`."""
+    return wrap_triton(_configured(kernel, warps))  # which takes such options from configurations alone
+
+
+@functools.cache
+def _configured(kernel: Any, warps: int) -> Any:
+    registers = REGISTERS.get(kernel.fn.__name__)
+    options = triton.Config({}, num_warps=warps, num_stages=1, maxnreg=registers)
+    return triton.autotune([options], key=[])(kernel)
