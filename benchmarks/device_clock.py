@@ -100,6 +100,24 @@ class Operators(TorchDispatchMode):
         return out
 
 
+def captured(run: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """The same call as a CUDA graph: one launch in place of all of its own.
+
+    Raises:
+        RuntimeError: from CUDA, if something in it waits for the device
+    """
+    side = torch.cuda.Stream(device)
+    side.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(side):  # compiles what is compiled on first use, and makes the optimizer's state
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream(device).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
 def launches(run: Callable[[], object], device: torch.device) -> int | None:
     """Kernels that one call launches, by torch's profiler; None off CUDA."""
     if device.type != "cuda":

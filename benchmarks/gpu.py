@@ -5,7 +5,8 @@
 Frozen, LoRA, FourierFT, C3A and CDVFT take turns in one process, timed by the device's own events: one
 layer by every engine and way, whole training steps, decoding. Memory, launches by the profiler and
 operators by a dispatch mode follow, and real races on the embedded recipes (clocks and power stand beside
-each part). CDVFT is timed by every engine and way, and as the rule chooses, which knows estimates alone.
+each part). CDVFT's layers are timed by every engine and way, and as the rule chooses, which knows estimates
+alone; steps are in bfloat16, on CUDA both as they are and captured as graphs.
 Writes benchmarks/results/gpu_<device>.json and .md, and of the layers assets/gpu.json, which the page shows
 on Compare, "Roofline".
 
@@ -77,12 +78,23 @@ class Part:
         return found
 
     def steps(self) -> list[dict[str, Any]]:
-        """Whole training steps: forward, loss, backward, AdamW."""
+        """Whole training steps in bfloat16: forward, loss, backward, AdamW; on CUDA as graphs, too."""
         found = []
         for model in self._models():
-            rounds = self.rounds(steps.candidates(model, self.device))
+            candidates = steps.candidates(model, self.device, torch.bfloat16)
+            rounds = self.rounds(candidates | self._captured(candidates))
             found.append({"title": model.title, **_times(rounds, "frozen")})
             _say(model.title, found[-1], "frozen")
+        return found
+
+    def _captured(self, candidates: dict[str, Callable[[], None]]) -> dict[str, Callable[[], None]]:
+        found = {}
+        for name, step in candidates.items():
+            if self.device.type == "cuda":
+                try:
+                    found[f"{name}, captured"] = device_clock.captured(step, self.device)
+                except RuntimeError as error:  # a method that waits for the device in a step has no graph
+                    print(f"{name} has no graph: {error}", flush=True)
         return found
 
     def memory(self) -> list[dict[str, Any]]:
@@ -99,7 +111,7 @@ class Part:
         found = []
         for model in self._models()[:2]:
             counts: dict[str, Any] = {}
-            for name, step in steps.candidates(model, self.device).items():
+            for name, step in steps.candidates(model, self.device, torch.bfloat16).items():
                 step()
                 with device_clock.Operators() as operators:
                     step()

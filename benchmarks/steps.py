@@ -106,8 +106,13 @@ METHODS: dict[str, Callable[[list[str]], Any]] = {
 }
 
 
-def candidates(model: Model, device: torch.device | str = "cpu") -> dict[str, Callable[[], None]]:
-    """A step a method; "frozen" is the limit: gradients reach the embeddings, only the head trains."""
+def candidates(
+    model: Model, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> dict[str, Callable[[], None]]:
+    """A step a method; "frozen" is the limit: gradients reach the embeddings, only the head trains.
+
+    dtype: of products, by autocast
+    """
     torch.manual_seed(1)
     inputs = {name: tensor.to(device) for name, tensor in model.inputs().items()}
     labels = torch.randint(0, 2, (model.batch,), device=device)
@@ -129,16 +134,22 @@ def candidates(model: Model, device: torch.device | str = "cpu") -> dict[str, Ca
         for name, parameter in net.named_parameters():
             if name in heads:
                 parameter.requires_grad_(True)
-        found[method] = _step(net.to(device), inputs, labels)
+        found[method] = _step(net.to(device), inputs, labels, dtype)
     return found
 
 
-def _step(net: nn.Module, inputs: dict[str, Tensor], labels: Tensor) -> Callable[[], None]:
-    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-4)
+def _step(
+    net: nn.Module, inputs: dict[str, Tensor], labels: Tensor, dtype: torch.dtype
+) -> Callable[[], None]:
+    device = labels.device.type
+    trained = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-4, capturable=device == "cuda")  # for `captured`
 
     def step() -> None:
-        out = net(**inputs)
-        nn.functional.cross_entropy(getattr(out, "logits", out), labels).backward()
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            out = net(**inputs)
+            loss = nn.functional.cross_entropy(getattr(out, "logits", out), labels)
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 

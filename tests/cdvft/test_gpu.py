@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -107,6 +109,35 @@ def test_a_captured_graph_gives_what_the_layer_gives(device: torch.device) -> No
     x.neg_()
     graph.replay()
     torch.testing.assert_close(out, adapted_linear(x, weight, None, factors, "fft"))
+
+
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+def test_compiled_it_is_the_same(mode: str, device: torch.device) -> None:
+    if device.type != "cuda":
+        pytest.skip("torch.compile is tried on CUDA")
+    x, grad, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
+    x, grad, weight = (t.bfloat16() for t in (x, grad, weight))
+    leaves = [t.requires_grad_() for t in (x, *vectors)]
+
+    def passes(run: Callable[..., Tensor]) -> list[Tensor]:
+        out = run(x, weight, None, Factors(leaves[1:3], leaves[3:], ALPHA), "fft")
+        return [out.detach().clone(), *(g.clone() for g in torch.autograd.grad(out, leaves, grad))]
+
+    compiled = torch.compile(adapted_linear, mode=mode, fullgraph=True)
+    expected = passes(adapted_linear)
+    for _ in range(3):  # of which the first ones warm up, with a graph
+        for ours, theirs in zip(passes(compiled), expected, strict=True):
+            assert (ours.float() - theirs.float()).norm() <= 2e-2 * theirs.float().norm()
+
+
+def test_autocast_is_as_half_precision(device: torch.device) -> None:
+    if device.type != "cuda":
+        pytest.skip("autocast is tried on CUDA")
+    x, _, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
+    factors = Factors(vectors[:2], vectors[2:], ALPHA)
+    with torch.autocast("cuda", torch.bfloat16):
+        out = adapted_linear(x, weight, None, factors)
+    assert torch.equal(out, adapted_linear(x.bfloat16(), weight.bfloat16(), None, factors))
 
 
 def test_c3a_by_the_fused_kernels_is_its_dense_product(device: torch.device) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import device_clock, gpu
 from benchmarks.gpu_tables import markdown, targets
 from cdvft_app.costs import roofline
 from cdvft_app.costs.request import parse_cost
@@ -73,6 +73,19 @@ def test_targets_are_held_against_what_was_measured() -> None:
         ["added time at 768, over c3a's", 0.25, "0.20", "met"],
         ["step of RoBERTa, over lora's", 1.0, "0.99", "met"],
     ]
+
+
+def test_steps_are_captured_on_cuda_where_a_method_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def captured(run, device):
+        if run() == "waits":
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return lambda: "replayed"
+
+    monkeypatch.setattr(device_clock, "captured", captured)
+    steps = {"lora": lambda: "launches", "c3a": lambda: "waits"}
+    part = gpu.Part(torch.device("cuda"), seconds=0)
+    assert {name: run() for name, run in part._captured(steps).items()} == {"lora, captured": "replayed"}
+    assert gpu.Part(torch.device("cpu"), seconds=0)._captured(steps) == {}
 
 
 def test_every_kind_of_device_keeps_a_record_of_its_own() -> None:
