@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors, cd_product
 from cdvft.config import CDVFTConfig
-from cdvft.kernels import Backend, adapted_linear, cd_linear, is_autocast_on
+from cdvft.kernels import Backend, adapted_linear, autocast_dtype, cd_linear, is_autocast_on
 from cdvft.kernels.decoding import can_decode
 from cdvft.kernels.many import Share, add_by_row
 from cdvft.merging import MergeableLayer
@@ -171,7 +171,8 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         terms = [term for adapter in active for term in self.terms(adapter)]
         base: Any = self.base_layer
         in_one_step = terms and not (args or kwargs) and _is_plain(base) and not self._drops(terms)
-        if in_one_step and not is_autocast_on(x.device.type):
+        autocast = autocast_dtype(x)
+        if in_one_step and (autocast or not is_autocast_on(x.device.type)):
             weight = base.weight.T if self.weight_is_transposed else base.weight
             first, share = terms.pop(0)
             if decodes and not terms:
@@ -180,7 +181,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
                     return y
             factors, backend = self.factors(first, share), self.cdvft_backend[first]
             result = adapted_linear(x, weight, base.bias, factors, backend)
-            dtype = x.dtype
+            dtype = autocast or x.dtype
         else:
             result = self._base(x, *args, **kwargs)
             dtype = result.dtype

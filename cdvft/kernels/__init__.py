@@ -16,7 +16,7 @@ why:
 from cdvft.kernels.calibration import calibrate
 from cdvft.kernels.explanation import Explanation, explain
 from cdvft.kernels.linear import adapted_linear, cd_linear, cd_linear_reference
-from cdvft.kernels.passes import is_autocast_on
+from cdvft.kernels.passes import autocast_dtype, is_autocast_on
 from cdvft.kernels.rule import BACKENDS, Backend
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Backend",
     "Explanation",
     "adapted_linear",
+    "autocast_dtype",
     "calibrate",
     "cd_linear",
     "cd_linear_reference",

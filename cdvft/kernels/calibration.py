@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cdvft.circulant import Factors
 from cdvft.kernels import timings
 from cdvft.kernels.linear import adapted_linear, is_apart
+from cdvft.kernels.passes import autocast_dtype
 from cdvft.kernels.selection import Selection, selections
 from cdvft.kernels.timings import Case, Seconds, case_of
 
@@ -25,24 +26,29 @@ ROUNDS = 3
 """Rounds at least, whatever the time."""
 
 
-def calibrate(model: nn.Module, tokens: int, seconds: float = 3.0) -> dict[Case, Seconds]:
+def calibrate(
+    model: nn.Module, tokens: int, seconds: float = 3.0, *, missing_only: bool = False
+) -> dict[Case, Seconds]:
     """Time each way of each engine, forward and backward, for the shapes of a model's adapted layers.
 
     What is found chooses from then on, in this process and later ones, for numbers of tokens with the same
     nearest power of two, on this device with this driver and version of torch: `timings` keeps it. The
     layers' own weights take part, with input and vectors of random numbers; the model stays as it was. Off
     the CPU layers of half precision are timed twice: for updates that survive being merged, and for others.
+    Under torch.autocast it is what that makes of them that is timed.
 
     Args:
         model: with CDVFT adapters, where it will run
         tokens: batch times sequence length
         seconds: to spend on all shapes together; more where three rounds take longer
+        missing_only: leave out what was timed on this machine before
 
     Returns:
         median seconds by case and way
 
     Raises:
         ValueError: if the model has no such layer, or tokens is not positive.
+        RuntimeError: if the device runs none of the ways.
     """
     if tokens < 1:
         raise ValueError(f"tokens is {tokens}, but must be at least 1: batch size times sequence length.")
@@ -52,6 +58,8 @@ def calibrate(model: nn.Module, tokens: int, seconds: float = 3.0) -> dict[Case,
             "The model has no CDVFT adapter on a linear layer whose weight is of floating point: call "
             "get_peft_model first. Convolutions and layers of quantized weights are not calibrated."
         )
+    if missing_only:
+        layers = {c: one for c, one in layers.items() if timings.measured(c, one[0].weight.device) is None}
     found = {}
     for case, (layer, scale) in layers.items():
         found[case] = _timed(layer, tokens, scale, seconds / len(layers))
@@ -66,13 +74,15 @@ def problem(layer: Any, tokens: int, scale: float) -> tuple[Tensor, Tensor, Tens
     """
     base, factors = layer.get_base_layer(), layer.factors(next(iter(layer.cdvft_circulants)))
     weight = base.weight.T if layer.weight_is_transposed else base.weight
-    x = torch.randn(tokens, layer.in_features, device=weight.device).to(weight.dtype)
+    dtype = autocast_dtype(weight) or weight.dtype
+    x = torch.randn(tokens, layer.in_features, device=weight.device, dtype=torch.float32).to(dtype)
 
     def alike(vectors: Any) -> list[Tensor]:
         return [torch.randn_like(v).requires_grad_() for v in vectors]
 
     vectors = Factors(alike(factors.diagonals), alike(factors.circulants), scale * factors.alpha)
-    return x.requires_grad_(), weight.detach(), base.bias, vectors
+    bias = None if base.bias is None else base.bias.detach().to(dtype)
+    return x.requires_grad_(), weight.detach().to(dtype), bias, vectors
 
 
 def _layers(model: nn.Module) -> Iterator[Any]:
@@ -92,7 +102,7 @@ def _case(layer: Any, tokens: int, scale: float) -> Case:
 def _timed(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
     """Median seconds of a pass by each way, all in turns, in a fresh order every round."""
     x, weight, bias, factors = problem(layer, tokens, scale)
-    grad = torch.randn(tokens, layer.out_features, device=x.device).to(x.dtype)
+    grad = torch.randn(tokens, layer.out_features, device=x.device, dtype=torch.float32).to(x.dtype)
     inputs = [x, *factors.diagonals, *factors.circulants]
     found: dict[Selection, list[float]] = {}
 
@@ -105,6 +115,8 @@ def _timed(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
             found[way] = []
         except Exception as error:  # whatever a compiler or a driver says: the way is not for this device
             logger.warning("%s does not run on %s and will not be chosen: %s", way.key, x.device, error)
+    if not found:
+        raise RuntimeError(f"No way of any engine runs on {x.device}: the warnings before this say why.")
     order, end = random.Random(0), time.monotonic() + seconds
     while time.monotonic() < end or len(next(iter(found.values()))) < ROUNDS:
         for way in order.sample(list(found), len(found)):

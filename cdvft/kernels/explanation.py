@@ -9,7 +9,7 @@ import torch
 
 from cdvft.kernels import native, timings
 from cdvft.kernels.linear import is_apart
-from cdvft.kernels.passes import HALF, product_dtype
+from cdvft.kernels.passes import HALF, autocast_dtype, product_dtype
 from cdvft.kernels.selection import ENGINES, select
 
 DESCRIPTIONS = {
@@ -55,7 +55,7 @@ class Explanation:
 
 
 def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
-    """Which engine and way serve a layer's adapter on so many tokens, and why.
+    """Which engine and way serve a layer's adapter on so many tokens, and why; under autocast if that is on.
 
     Args:
         layer: with CDVFT adapters, such as `model.base_model.model.encoder.layer[0].attention.self.query`
@@ -78,6 +78,8 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
     factors, base = layer.factors(adapter), layer.get_base_layer()
     weight = base.weight.T if layer.weight_is_transposed else base.weight.flatten(1)  # of a convolution
     dtype = weight.dtype if weight.dtype.is_floating_point else torch.float32  # of quantized layers unknown
+    if autocast := autocast_dtype(weight):
+        weight, dtype = weight.to(autocast), autocast
     x = torch.empty(1, layer.in_features, dtype=dtype, device=weight.device).expand(tokens, -1)
     apart, vectors = is_apart(x, weight, base.bias, factors), (factors.diagonals, factors.circulants)
     lost = apart and dtype in HALF and product_dtype(x, torch.float32) == dtype and not weight.requires_grad

@@ -19,12 +19,13 @@ from cdvft.kernels.passes import (
     HALF,
     Adapted,
     Call,
+    autocast_dtype,
     forward,
     on_base,
     product_dtype,
     reference,
 )
-from cdvft.kernels.rule import Backend
+from cdvft.kernels.rule import BACKENDS, Backend
 from cdvft.kernels.selection import Selection, select
 from cdvft.kernels.survival import survives
 
@@ -40,7 +41,8 @@ def cd_linear(
 
     The arithmetic is float32, or float64 where an argument is: there is no bfloat16 FFT, and an update a
     thousand times smaller than its weight must survive. Only "merged", and only off the CPU, multiplies
-    half-precision inputs in their own dtype, by an update kept apart from the weight. Backward saves x as it
+    half-precision inputs in their own dtype, by an update kept apart from the weight. Off the CPU autocast
+    casts x, as that of any linear layer. Backward saves x as it
     came, shared with every layer that reads the same x, recomputes the rest, and can be differentiated.
 
     Args:
@@ -53,7 +55,8 @@ def cd_linear(
     Returns:
         (..., d_out), in the dtype of the arithmetic
     """
-    return _adapted(x, None, None, Factors(diagonals, circulants, alpha), backend)
+    factors = Factors(diagonals, circulants, alpha)
+    return _adapted(x.to(autocast_dtype(x) or x.dtype), None, None, factors, backend)
 
 
 def adapted_linear(
@@ -64,7 +67,8 @@ def adapted_linear(
     Half-precision layers start their sum of products from alpha dW x + b, so that everything is rounded once:
     added to an output that is rounded already, most of an update a thousand times smaller would be lost. Off
     the CPU an update that is large enough to survive it (`survival`) is added to the weight instead, which
-    leaves one product. Two steps remain where the weight or bias trains, or dtypes differ.
+    leaves one product. Two steps remain where the weight or bias trains, or dtypes differ. Off the CPU
+    autocast makes half precision of all three first.
 
     Args:
         x: (..., d_in)
@@ -76,6 +80,8 @@ def adapted_linear(
     Returns:
         (..., d_out), in the dtype of x if the weight has it too, otherwise in that of the arithmetic
     """
+    if dtype := autocast_dtype(x):
+        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     if not _in_one_step(x, weight, bias, factors):
         update = _adapted(x, None, None, factors, backend, rounded=x.dtype == weight.dtype in HALF)
         return on_base(update, x, weight, bias)
@@ -116,7 +122,7 @@ def _adapted(
     rounded: bool = False,
 ) -> Tensor:
     """`rounded`: as `Call` has it."""
-    _check(x, weight, factors)
+    _check(x, weight, factors, backend)
     dtype = arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
@@ -142,19 +148,31 @@ def _adapted(
     return forward(x, weight, bias, call, tensors)  # entering autograd would cost as much as decoding a token
 
 
-def _check(x: Tensor, weight: Tensor | None, factors: Factors) -> None:
+def _check(x: Tensor, weight: Tensor | None, factors: Factors, backend: Backend | Selection) -> None:
     """Check shapes and devices, since compiled code would read and write out of bounds.
 
     Raises:
-        ValueError: if x is not as wide as the first diagonal is long, the weight has another shape than the
-            update, or vectors are on another device.
+        ValueError: if circulants do not fit between the diagonals, x is complex or not as wide as the first
+            diagonal is long, the weight has another shape than the update, vectors are on another device, or
+            there is no such backend.
     """
-    d_in, d_out = factors.diagonals[0].numel(), factors.diagonals[-1].numel()
+    sizes, shapes = [a.numel() for a in factors.diagonals], [tuple(c.shape) for c in factors.circulants]
+    if not len(shapes) == len(sizes) - 1 > 0 or not all(map(_fits, shapes, sizes, sizes[1:])):
+        raise ValueError(
+            f"Got diagonals of lengths {sizes} and circulants of shapes {shapes}, but between two diagonals "
+            "of lengths d_in and d_out stands one circulant (q1, q2, p) with q1 = ceil(d_out / p) and "
+            "q2 = ceil(d_in / p)."
+        )
+    if backend not in BACKENDS and not isinstance(backend, Selection):
+        raise ValueError(f"Got backend {backend!r}, but there are {', '.join(map(repr, BACKENDS))}.")
+    d_in, d_out = sizes[0], sizes[-1]
     if weight is not None and tuple(weight.shape) != (d_out, d_in):
         raise ValueError(
             f"Got a weight of shape {tuple(weight.shape)}, but the adapter's update is {(d_out, d_in)}. "
             "Give the layer the weight that it was adapted with, or adapt it anew."
         )
+    if x.is_complex():
+        raise ValueError(f"Got an input of {x.dtype}, but the layer takes real numbers.")
     if x.dim() == 0 or x.shape[-1] != d_in:
         raise ValueError(f"Got an input of shape {tuple(x.shape)}, but the layer takes (..., {d_in}).")
     for vector in (*factors.diagonals, *factors.circulants):
@@ -163,6 +181,11 @@ def _check(x: Tensor, weight: Tensor | None, factors: Factors) -> None:
                 f"Got an input on {x.device}, but the adapter's vectors are on {vector.device}. Move both to "
                 "one device; vectors on meta hold no values until they are loaded."
             )
+
+
+def _fits(shape: tuple[int, ...], d_in: int, d_out: int) -> bool:
+    """Whether a circulant (q1, q2, p) leads from d_in to d_out."""
+    return len(shape) == 3 and shape[2] > 0 and shape[:2] == (-(-d_out // shape[2]), -(-d_in // shape[2]))
 
 
 def is_transformed() -> bool:

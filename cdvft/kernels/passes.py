@@ -138,6 +138,14 @@ def is_autocast_on(kind: str) -> bool:
     return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
+def autocast_dtype(x: Tensor) -> torch.dtype | None:
+    """What autocast casts x to; None where it is off, and on the CPU, where updates keep float32."""
+    kind = x.device.type
+    if kind == "cpu" or not is_autocast_on(kind):
+        return None
+    return torch.get_autocast_dtype(kind)
+
+
 def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """Autocast off, since every dtype here is chosen deliberately."""
     kind = x.device.type

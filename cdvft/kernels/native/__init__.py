@@ -126,7 +126,7 @@ def backward(
     """Gradients by diagonals and circulants, given that by alpha dW x; adds that by x to `grad_x`, if any."""
     shapes = [f.shape for f in (*factors.diagonals, *factors.circulants)]
     sizes = [shape.numel() for shape in shapes]
-    grads = torch.empty(sum(sizes))
+    grads = _scratch(sum(sizes))
     _call("cdvft_backward", x, factors, [_as_float32(grad).contiguous(), grad_x, grads])
     found = [part.view(shape) for part, shape in zip(grads.split(sizes), shapes, strict=True)]
     m = len(factors.diagonals)
@@ -139,7 +139,7 @@ def merged_weight(weight: Tensor, factors: Factors) -> Tensor:
     assert compiled is not None
     first, last = (a.contiguous() for a in factors.diagonals)
     c = factors.circulants[0].contiguous()
-    merged = torch.empty(weight.shape)
+    merged = _scratch(*weight.shape)
     done = compiled.cdvft_merge(
         weight.data_ptr(), weight.stride(0), *weight.shape, first.data_ptr(), c.data_ptr(), last.data_ptr(),
         factors.alpha, *c.shape, merged.data_ptr(), _threads(compiled, len(weight)),
@@ -201,6 +201,11 @@ def _no_memory(diagonals: Sequence[Tensor]) -> MemoryError:
 
 def _threads(compiled: ctypes.CDLL, rows: int) -> int:
     return max(1, min(torch.get_num_threads(), rows // 32)) if compiled.cdvft_parallel() else 1
+
+
+def _scratch(*shape: int) -> Tensor:
+    """What C writes, whatever torch's default dtype and device are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 def _as_float32(t: Tensor) -> Tensor:

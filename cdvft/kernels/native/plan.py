@@ -43,22 +43,26 @@ class Plan(NamedTuple):
 
 @functools.lru_cache
 def plan_for(p: int) -> Plan:
-    """The plan of a length that `radixes_of` knows."""
+    """The plan of a length that `radixes_of` knows: on the CPU, whatever torch's default device is."""
     radixes = radixes_of(p)
     assert radixes is not None
-    turns, length = [torch.empty(0, dtype=torch.float64)], p
+    turns, length = [torch.empty(0, dtype=torch.float64, device="cpu")], p
     for radix in radixes:
-        steps = torch.arange(length // radix)[:, None] * torch.arange(1, radix)
+        steps = _arange(length // radix)[:, None] * (1 + _arange(radix - 1))
         turns.append(steps.double().flatten() / length)
         length //= radix
     frequencies = _digit_reversed(p, radixes)
     turns.append(frequencies.double() / p)
     mirrors = frequencies.argsort()[-frequencies % p].to(torch.int32)
     factors = torch.exp(-2j * math.pi * torch.cat(turns)).to(torch.complex64)
-    passes = torch.tensor(radixes, dtype=torch.int32)
+    passes = torch.tensor(radixes, dtype=torch.int32, device="cpu")
     return Plan(passes, factors, mirrors, (passes.data_ptr(), factors.data_ptr(), mirrors.data_ptr()))
 
 
 def _digit_reversed(p: int, radixes: tuple[int, ...]) -> Tensor:
     """The frequencies in the order in which the passes leave them: (p)."""
-    return torch.arange(p).view(radixes[::-1]).permute(*reversed(range(len(radixes)))).flatten()
+    return _arange(p).view(radixes[::-1]).permute(*reversed(range(len(radixes)))).flatten()
+
+
+def _arange(n: int) -> Tensor:
+    return torch.arange(n, device="cpu")

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from cdvft.blocks import partitions
-from cdvft.circulant import cd_product
-from cdvft.kernels import cd_linear, cd_linear_reference
+from cdvft.circulant import Factors, cd_product
+from cdvft.kernels import BACKENDS, Backend, adapted_linear, cd_linear, cd_linear_reference, native
 
 # d_out, d_in, m, block size: square, blocked, padded on either side, p = 1, odd lengths, more factors
 SHAPES = [
@@ -149,6 +149,57 @@ def test_only_what_requires_a_gradient_gets_one(frozen: str) -> None:
     theirs = torch.autograd.grad(dense(x, diagonals, circulants, ALPHA).sum(), live)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(
+    ("diagonals", "circulants"),
+    [
+        ([64] * 3, [(1, 1, 64)]),
+        ([64] * 2, [(1, 1, 64)] * 2),
+        ([64] * 2, [(1, 1, 16)]),
+        ([64] * 2, [(4, 4, 8)]),
+        ([64] * 2, [(64,)]),
+        ([64] * 2, [(1, 1, 0)]),
+        ([64, 32], [(1, 1, 16)]),
+        ([64], []),
+    ],
+)
+def test_circulants_that_do_not_fit_between_the_diagonals_are_refused(
+    diagonals: list[int], circulants: list[tuple]
+) -> None:
+    vectors = [torch.ones(n) for n in diagonals], [torch.ones(shape) for shape in circulants]
+    with pytest.raises(ValueError, match=r"diagonals of lengths .* stands one circulant \(q1, q2, p\)"):
+        cd_linear(torch.ones(3, 64), *vectors, ALPHA, "fft")
+
+
+def test_inputs_and_backends_that_are_none_are_refused() -> None:
+    x, diagonals, circulants = make(8, 8, 2, None, 3, dtype=torch.float32)
+    with pytest.raises(ValueError, match="complex64, but the layer takes real numbers"):
+        cd_linear(x.to(torch.complex64), diagonals, circulants, ALPHA)
+    with pytest.raises(ValueError, match="backend 'mergd', but there are 'auto', 'fft'"):
+        cd_linear(x, diagonals, circulants, ALPHA, "mergd")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_torchs_default_dtype_and_device_change_nothing(backend: Backend, dtype: torch.dtype) -> None:
+    native.plan.plan_for.cache_clear()
+    arguments = make(60, 60, 2, None, 40, dtype=torch.float32)  # of a length that no other test transforms
+    factors = Factors(*arguments[1:], ALPHA)
+    weight = torch.eye(60)
+
+    def passes() -> list[Tensor]:
+        out = adapted_linear(arguments[0], weight, None, factors, backend)
+        return [out, *torch.autograd.grad(out.square().sum(), [arguments[0], *arguments[1], *arguments[2]])]
+
+    try:
+        torch.set_default_dtype(dtype)
+        with torch.device("meta"):
+            found = passes()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    native.plan.plan_for.cache_clear()
+    assert all(torch.equal(a, b) for a, b in zip(found, passes(), strict=True))
 
 
 def test_inference_mode_and_checkpointing() -> None:

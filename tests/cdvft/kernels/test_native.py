@@ -229,3 +229,20 @@ def test_who_prepares_a_call_may_make_it_from_many_threads(
     add(y, x[:tokens], tokens, factors.alpha)
     torch.testing.assert_close(y, cd_linear_reference(x[:tokens], *factors), rtol=1e-5, atol=1e-5)
     assert len(told) == 2 and [bytes(one) for one in told] == before
+
+
+@needs_compiler
+def test_two_tokens_share_a_transform_its_rounding_and_what_is_not_finite() -> None:
+    torch.manual_seed(0)
+    x, vectors = torch.randn(64, 768), [[torch.randn(768), torch.randn(768)], [torch.randn(1, 1, 768)], 1.0]
+    truth = cd_linear_reference(x.double(), *vectors)
+
+    def off(changed: Tensor) -> Tensor:
+        found = cd_linear(changed, *vectors, "fft")
+        return (found.double() - truth)[1:].norm(dim=1) / truth[1:].norm(dim=1)
+
+    large, broken = x.clone(), x.clone()
+    large[0] *= 1000
+    broken[0] = torch.nan
+    assert off(large).max() < 1e-3
+    assert int((off(large) > 1e-5).sum()) == int(off(broken).isnan().sum()) == 1, "the README says so"

@@ -1,0 +1,124 @@
+"""Autocast on an accelerator, for which a CPU stands in: the same sums in half precision as without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import get_peft_model
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cdvft import CDVFTConfig, layer
+from cdvft.kernels import calibrate, calibration, explain, explanation, linear, passes, timings
+from cdvft.kernels.survival import LEAST
+
+WIDTH = 64
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products are in the dtype of their inputs, which autocast, if on, makes bfloat16."""
+
+    def asked(x: Tensor) -> torch.dtype | None:
+        return torch.bfloat16 if torch.is_autocast_enabled("cpu") else None
+
+    for module in (layer, linear, calibration, explanation):
+        monkeypatch.setattr(module, "autocast_dtype", asked)
+    for module in (linear, passes, explanation):
+        monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
+
+
+def adapted(ratio: float) -> tuple[nn.Module, Any]:
+    """A linear layer of float32 and its update, |alpha dW| = ratio |W|."""
+    torch.manual_seed(0)
+    config = CDVFTConfig(target_modules=["0"], init_weights=False)
+    model = get_peft_model(nn.Sequential(nn.Linear(WIDTH, WIDTH)), config)
+    one = model.base_model.model[0]
+    with torch.no_grad():
+        size = one.get_delta_weight("default").norm() / one.weight.norm()
+        one.cdvft_circulants["default"][0].mul_(ratio / size)
+    return model, one
+
+
+def operators(run: Callable[[], Any]) -> list[str]:
+    seen: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append(function.overloadpacket.__name__)
+            return function(*args, **(kwargs or {}))
+
+    with Watch():
+        run()
+    return seen
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 0.3])
+def test_value_and_gradients_are_those_of_the_method(ratio: float, as_on_a_gpu: None) -> None:
+    model, _ = adapted(ratio)
+    x, grad = torch.randn(9, WIDTH, requires_grad=True), torch.randn(9, WIDTH)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(x)
+    assert out.dtype == torch.bfloat16
+    found = torch.autograd.grad(out, [x, *trained(model)], grad.bfloat16())
+    assert [t.dtype for t in found] == [torch.float32] * 4
+    truth = model.double()(x.double())
+    wanted = torch.autograd.grad(truth, [x, *trained(model)], grad.double())
+    for ours, theirs in zip([out, *found], [truth, *wanted], strict=True):
+        assert (ours.double() - theirs).norm() < 2e-2 * theirs.norm()
+
+
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+@pytest.mark.parametrize("backend", ["auto", "merged"])
+@pytest.mark.parametrize("times", [4, 0.25])
+def test_nothing_is_added_to_an_output_that_is_rounded_already(
+    times: float, backend: str, as_on_a_gpu: None
+) -> None:
+    model, one = adapted(times * LEAST * torch.finfo(torch.bfloat16).eps)
+    one.cdvft_backend["default"] = backend
+    x = torch.randn(9, WIDTH)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        seen = operators(lambda: model(x))
+    assert seen.count("addmm") == 1, "one sum for the bias, the product with the weight, and the update"
+    assert set(seen[seen.index("addmm") + 1 :]) <= {"view", "_unsafe_view"}
+
+
+def test_several_adapters_add_up(as_on_a_gpu: None) -> None:
+    model, _ = adapted(0.3)
+    model.add_adapter("other", CDVFTConfig(target_modules=["0"], init_weights=False))
+    model.base_model.set_adapter(["default", "other"])
+    x = torch.randn(9, WIDTH)
+    with torch.no_grad():
+        truth = model(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = model(x)
+    assert out.dtype == torch.bfloat16
+    assert (out.float() - truth).norm() < 2e-2 * truth.norm()
+
+
+def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(
+    as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    timings._table.cache_clear()
+    model, one = adapted(1e-3)
+    try:
+        assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.float32"}
+        with torch.autocast("cpu", torch.bfloat16):
+            assert not explain(one, 8).measured
+            assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.bfloat16"}
+            assert explain(one, 8).measured
+    finally:
+        timings._table.cache_clear()
+
+
+def test_on_a_real_cpu_the_update_keeps_float32() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert passes.autocast_dtype(torch.randn(2, 3)) is None
