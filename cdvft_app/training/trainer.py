@@ -17,7 +17,6 @@ import torch
 from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.utils import logging as transformers_log
 
-from cdvft.kernels.native.build import library
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.catalog.rows import Rows
 from cdvft_app.events import (
@@ -36,9 +35,9 @@ from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training import arguments, checkpoints, products, schedule, trainable, watching
+from cdvft_app.training import arguments, checkpoints, engines, products, schedule, trainable, watching
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
-from cdvft_app.training.device import device_kind, device_name
+from cdvft_app.training.device import device_name
 from cdvft_app.training.explained import explained, halt_exception
 from cdvft_app.training.held_out import HeldOut
 from cdvft_app.training.loop import RaceTrainer
@@ -105,6 +104,7 @@ def train_plan(
         run = _Run(
             plan=plan, prepared=prepared, model=model, folder=folder, emit=send, should_stop=should_stop
         )
+        engines.time_on_gpu(plan, prepared, model, run.trainer, send)
         checkpoint = run.restore() if resume else None
         run.announce()
         run.train(checkpoint)
@@ -133,9 +133,7 @@ def _prepare(
         emit(Note(prepared.baseline))
     if plan.settings.data and prepared.task.writes and schedule.processes() == 1 and not again:
         emit(Note(untrained(plan, prepared, progress)))
-    if plan.settings.method.key == "cdvft" and device_kind() == "cpu":
-        progress(None, "Loading CDVFT's compiled kernel")
-        library()  # may have to compile it, which is no part of a step's time
+    engines.load_on_cpu(plan, progress)
     progress(None, "Starting")
     return prepared
 

@@ -1,0 +1,76 @@
+"""Before a run on a GPU, for which a CPU stands in, CDVFT's engines are timed for the model's own layers."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+from peft import get_peft_model
+from torch import nn
+
+from cdvft import CDVFTConfig
+from cdvft.kernels import explain, timings
+from cdvft_app.training import engines
+
+LABELS = torch.zeros(3)
+BATCH = {"x": torch.ones(3, 7, 32), "labels": LABELS}
+
+
+class Task:
+    """Calls the model as tasks do."""
+
+    def forward(self, model, inputs, labels):
+        assert labels is LABELS and set(inputs) == {"x"}
+        return model(inputs["x"])
+
+
+class Pooled(nn.Module):
+    """Of two layers the second sees a row a sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = nn.Linear(32, 32), nn.Linear(32, 32)
+
+    def forward(self, x):
+        return self.other(self.one(x)[:, 0])
+
+
+@pytest.fixture
+def model(monkeypatch, tmp_path):
+    """Adapted, on a machine that has timed nothing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(engines, "SECONDS", 0)
+    timings._table.cache_clear()
+    yield get_peft_model(Pooled(), CDVFTConfig(target_modules=["one", "other"]))
+    timings._table.cache_clear()
+
+
+def test_the_layers_are_timed_on_as_many_tokens_as_a_batch_has_and_once(model, monkeypatch):
+    layer = model.base_model.model.one
+    assert not explain(layer, 3 * 7).measured
+    engines.time_engines(model, Task(), BATCH, None)
+    assert explain(layer, 3 * 7).measured
+    assert not explain(layer, 3 * 70).measured
+    monkeypatch.setattr("cdvft.kernels.calibration._timed", pytest.fail)
+    engines.time_engines(model, Task(), BATCH, None)
+
+
+def test_a_run_goes_on_where_timing_fails(model, monkeypatch, caplog):
+    monkeypatch.setattr("cdvft.kernels.calibration._timed", lambda *_: 1 / torch.empty(1 << 62))
+    with caplog.at_level(logging.WARNING):
+        engines.time_engines(model, Task(), BATCH, None)
+        engines.time_engines(Pooled(), Task(), BATCH, None)
+    memory, nothing = caplog.messages
+    assert memory.startswith("Estimates choose CDVFT's engines, for timing them failed: ")
+    assert "no CDVFT adapter" in nothing or "tokens is 0" in nothing
+
+
+@pytest.mark.parametrize(("method", "device"), [("lora", "cuda"), ("cdvft", "cpu")])
+def test_other_methods_and_cpus_lose_no_time(method, device):
+    plan = SimpleNamespace(settings=SimpleNamespace(method=SimpleNamespace(key=method), batch_size=3))
+    trainer = SimpleNamespace(args=SimpleNamespace(device=torch.device(device)))
+    heard = []
+    engines.time_on_gpu(plan, SimpleNamespace(train=[]), None, trainer, heard.append)
+    assert heard == []
