@@ -250,7 +250,7 @@ export interface RaceRun {
   trainable_parameters: number | null;
 }
 
-/** A race or sweep of the history. `mine`: who asked may rename it, keep it `private`, and delete it unless it trains. */
+/** A race or sweep of the history. `mine`: who asked may rename it, keep it `private`, and delete it unless it trains. On `own_data` it stays private. */
 export interface Race {
   name: string;
   summary: string;
@@ -259,6 +259,7 @@ export interface Race {
   sweep: boolean;
   mine: boolean;
   private: boolean;
+  own_data: boolean;
   training: boolean;
   runs: RaceRun[];
 }

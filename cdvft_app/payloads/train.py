@@ -207,7 +207,8 @@ class RaceRun(TypedDict):
 class Race(TypedDict):
     """A race or sweep of the history.
 
-    `mine`: who asked may rename it, keep it `private`, and delete it unless it trains.
+    `mine`: who asked may rename it, keep it `private`, and delete it unless it trains. On `own_data` it stays
+    private.
     """
 
     name: str
@@ -217,6 +218,7 @@ class Race(TypedDict):
     sweep: bool
     mine: bool
     private: bool
+    own_data: bool
     training: bool
     runs: list[RaceRun]
 

@@ -266,8 +266,10 @@ class RunStore:
         self._update(run_id, name=one_line(name))
 
     def set_private(self, run_id: str, private: bool, token: str) -> None:
-        """Whether nobody but its owner sees the run."""
-        self.require_owner(run_id, token)
+        """Whether nobody but its owner sees the run; on data of one's own, whose rows it shows, always."""
+        run = self.require_owner(run_id, token)
+        if run.settings.data and not private:
+            raise StoreError("A race on your own data stays private: who sees it can read and take its rows.")
         self._update(run_id, private=private)
 
     def hide(self, run_id: str, hidden: bool) -> None:

@@ -53,6 +53,8 @@ export function mount({ element, props, server, watch }) {
   /** @type {number | undefined} */
   let timer;
   let shown = "";
+  /** @type {string[]} */
+  let latest = []; // the runs of the latest race
   let editing = false; // a name is being typed, or a deletion confirmed: the list waits
   const heading = h("h2", { tabindex: "-1" }, "History");
   find(element, ".mount").replaceChildren(heading, message, list, more);
@@ -64,7 +66,7 @@ export function mount({ element, props, server, watch }) {
   };
   /** @param {string[]} runs */
   const open = (runs) => document.dispatchEvent(new CustomEvent("show-runs", { detail: runs }));
-  /** @param {Race} race */
+  /** @param {Pick<Race, "runs">} race */
   const ids = (race) => race.runs.map((run) => run.id);
 
   function quit() {
@@ -122,8 +124,9 @@ export function mount({ element, props, server, watch }) {
         onclick: async () => {
           const gone = ids(race);
           await act(server.remove({ group: race.group, token: props.value.token }));
-          if (!message.textContent && selected().some((id) => gone.includes(id)))
-            open(selected().filter((id) => !gone.includes(id)));
+          if (message.textContent || !selected().some((id) => gone.includes(id))) return;
+          const rest = selected().filter((id) => !gone.includes(id));
+          open(rest.length ? rest : latest); // else the page would say that there is no race yet
         },
       },
       "Delete for good",
@@ -207,7 +210,7 @@ export function mount({ element, props, server, watch }) {
                     refresh();
                   }),
           ].filter((action) => action !== null)),
-      race.mine
+      race.mine && !(race.private && race.own_data)
         ? button(
             race.private ? "Show to all" : "Make private",
             race.private ? "Let every visitor see it again" : "Let nobody but this browser see it",
@@ -229,7 +232,13 @@ export function mount({ element, props, server, watch }) {
         "div",
         { class: "race-head" },
         h("span", { class: "race-name" }, race.name),
-        race.private ? h("span", { class: "quiet" }, "private: only this browser sees it") : null,
+        race.private
+          ? h(
+              "span",
+              { class: "quiet" },
+              `private${race.own_data ? ", as all on your own data" : ""}: only this browser sees it`,
+            )
+          : null,
         h("span", { class: "quiet" }, when(race.created)),
       ),
       h("p", { class: "quiet summary" }, race.summary),
@@ -278,6 +287,7 @@ export function mount({ element, props, server, watch }) {
       /* the run side says that the server is away */
     }
     if (!answer) return;
+    latest = ids(answer.races.find((race) => !race.sweep) ?? { runs: [] });
     clearTimeout(timer); // of a race that trains and is not shown, nobody else tells when it ends
     if (answer.races.some((race) => race.training)) timer = setTimeout(later, EVERY);
     // A step is shown once its run has ended; until then it changes nothing, and the focus stays where it is.

@@ -48,6 +48,7 @@ def _race(store: RunStore, runs: list[RunRecord], token: object) -> Race:
         "sweep": runs[0].sweep,
         "mine": store.owner(runs[0].id, token),
         "private": any(run.private for run in runs),
+        "own_data": any(run.settings.data for run in runs),
         "training": any(run.state in ACTIVE for run in runs),
         "runs": [_run(run, runs) for run in runs if not run.sweep],
     }

@@ -44,6 +44,7 @@ SHOW = """() => {
 }"""
 # Each visitor's call by itself; reading a large file takes seconds.
 SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_visibility": "private"}
+NOT_YET = '<p class="quiet" role="status">Not trained on yet: for that, press “Learn from this” below.</p>'
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         except (DataRefused, StoreError) as error:
             # The file is taken out of its field, or the next one would be added to it.
             return [problem(str(error)), *[gr.skip()] * (1 + len(parts)), owner, None, *[gr.skip()] * 2]
-        return ["", gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
+        return [NOT_YET, gr.update(**offer(app, owner, record.id)), *filled, owner, None, "", ""]
 
     outputs = [message, mine, *parts, token, file, pasted, path]
     reading: dict[str, Any] = {**SLOW, "show_progress_on": mine}  # Gradio would draw it on each output
@@ -205,7 +206,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         if not data_id:
             return ["", *blank()]
         try:
-            return ["", *whole(data_id, GUESSED, token_of(mine_token))]
+            return [NOT_YET, *whole(data_id, GUESSED, token_of(mine_token))]
         except (DataRefused, StoreError) as error:
             return [problem(str(error)), *blank()]
 

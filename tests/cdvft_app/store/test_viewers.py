@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.own_data import OwnData
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import NotOwner
+from cdvft_app.store.records import NotOwner, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.viewers import Viewer
 
@@ -63,6 +64,17 @@ def test_it_can_be_opened_and_closed_by_its_owner_alone(store, mine):
     store.hide(mine.id, True)
     assert everywhere(seen(store, "theirs"), mine.id, mine.group_id) == [False] * 5
     assert everywhere(seen(store, "mine"), mine.id, mine.group_id) == [True] * 5
+
+
+def test_on_data_of_ones_own_it_stays_private_though_its_owner_asks(store):
+    data = OwnData(
+        sha256="0" * 64, title="mine.csv", kind="text", inputs=("text",), label="label", labels=("a", "b"),
+        train_rows=8, evaluation_rows=2,
+    )  # fmt: skip
+    (run,) = store.create([SETTINGS.model_copy(update={"data": data})], "mine", private=True)
+    with pytest.raises(StoreError, match=r"stays private: who sees it can read and take its rows\."):
+        store.set_private(run.id, False, "mine")
+    assert seen(store, "theirs").get(run.id) is None
 
 
 def test_names_are_for_owners(store, mine):
