@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from operators_seen import Watch
 from peft import get_peft_model
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cdvft import CDVFTConfig, layer
 from cdvft.kernels import calibrate, calibration, explain, explanation, linear, passes, timings
@@ -44,19 +43,6 @@ def adapted(ratio: float) -> tuple[nn.Module, Any]:
     return model, one
 
 
-def operators(run: Callable[[], Any]) -> list[str]:
-    seen: list[str] = []
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            seen.append(function.overloadpacket.__name__)
-            return function(*args, **(kwargs or {}))
-
-    with Watch():
-        run()
-    return seen
-
-
 @pytest.mark.parametrize("ratio", [1e-3, 0.3])
 def test_value_and_gradients_are_those_of_the_method(ratio: float, as_on_a_gpu: None) -> None:
     model, _ = adapted(ratio)
@@ -84,10 +70,10 @@ def test_nothing_is_added_to_an_output_that_is_rounded_already(
     model, one = adapted(times * LEAST * torch.finfo(torch.bfloat16).eps)
     one.cdvft_backend["default"] = backend
     x = torch.randn(9, WIDTH)
-    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
-        seen = operators(lambda: model(x))
-    assert seen.count("addmm") == 1, "one sum for the bias, the product with the weight, and the update"
-    assert set(seen[seen.index("addmm") + 1 :]) <= {"view", "_unsafe_view"}
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad(), Watch() as seen:
+        model(x)
+    assert seen.names.count("addmm") == 1, "one sum for bias, product with the weight, and update"
+    assert set(seen.names[seen.names.index("addmm") + 1 :]) <= {"view", "_unsafe_view"}
 
 
 def test_several_adapters_add_up(as_on_a_gpu: None) -> None:

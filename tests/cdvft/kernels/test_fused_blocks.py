@@ -8,9 +8,9 @@ from types import ModuleType
 import pytest
 import torch
 from kernel_problem import Problem
+from operators_seen import Watch
 from peft import C3AConfig, get_peft_model
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cdvft.kernels import adapted_linear, fused, native
 from cdvft.kernels.fused.plan import plan_for
@@ -128,19 +128,12 @@ def test_a_pass_is_few_launches(
 
 
 def test_a_mode_that_watches_sees_one_operator_with_its_gradients() -> None:
-    seen: list[str] = []
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            seen.append(str(function))
-            return function(*args, **(kwargs or {}))
-
     problem = Problem(64, 32, 2, 32, 3)
     factors = problem.factors([t.detach() for t in problem.ours])
-    with Watch():
+    with Watch() as seen:
         watched = fused.update(problem.ours[0].detach(), factors)
     assert torch.equal(watched, fused.update(problem.ours[0].detach(), factors))
-    assert seen.count("cdvft.update.default") == 1
+    assert seen.names.count("cdvft.update") == 1
     (stage,) = fused.stages(factors)
     torch.library.opcheck(
         torch.ops.cdvft.update.default,

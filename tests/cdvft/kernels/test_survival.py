@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from operators_seen import Watch
 from peft import get_peft_model
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from cdvft import CDVFTConfig
@@ -64,16 +64,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def products(run: Callable[[], Any]) -> int:
     """Products with a whole weight or update among the operators that a call consists of."""
-    seen: list[str] = []
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            seen.append(function.overloadpacket.__name__)
-            return function(*args, **(kwargs or {}))
-
-    with Watch():
+    with Watch() as seen:
         run()
-    return sum(name in ("mm", "addmm") for name in seen)
+    return sum(name in ("mm", "addmm") for name in seen.names)
 
 
 @pytest.mark.parametrize("dtype", EPS)
