@@ -157,6 +157,10 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         Raises:
             ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
         """
+        if x.is_nested:  # ragged rows stand one after another
+            ragged: Any = x
+            rows = self(ragged.values(), *args, adapter_names=adapter_names, **kwargs)
+            return torch.nested.nested_tensor_from_jagged(rows, ragged.offsets())
         decodes = can_decode(x) and not (args or kwargs) and adapter_names is None
         if decodes and (short := self._short_way) and (y := short.output(self, x)) is not None:
             return y

@@ -86,6 +86,17 @@ def test_off_the_cpu_backward_forgets_spectra() -> None:
     assert circulants[0] not in _cache
 
 
+def test_ragged_rows_are_as_by_themselves() -> None:
+    model = adapted(nn.Linear(64, 64))
+    rows = [torch.randn(n, 64) for n in (3, 1, 5)]
+    ragged = torch.nested.nested_tensor(rows, layout=torch.jagged, requires_grad=True)
+    out = model(ragged)
+    for found, row in zip(out.unbind(), rows, strict=True):
+        torch.testing.assert_close(found, model(row))
+    out.values().sum().backward()
+    assert ragged.grad is not None and model.base_model.model[0].cdvft_circulants["default"][0].grad.any()
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_function_transforms(backend: str) -> None:
     diagonals, circulants = vectors(12, torch.float64)
