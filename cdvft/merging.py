@@ -44,14 +44,15 @@ class MergeableLayer(BaseTunerLayer):
         names = [n for n in check_adapters_to_merge(self, adapter_names) if self.has(n)]
         if not names:
             return
-        merged = self._shifted_base_weight(names, sign=1)
-        if safe_merge and not torch.isfinite(merged).all():
-            raise ValueError(
-                f"NaNs detected in the merged weights. The adapter {', '.join(names)} seems to be "
-                "broken: every entry must be finite. Train at a lower learning rate, or load a sound one."
-            )
-        before = None if self.quantization_backend is None else self.get_base_weight()
-        self.set_base_weight(merged)
+        with self._as_trainable_as_before():
+            merged = self._shifted_base_weight(names, sign=1)
+            if safe_merge and not torch.isfinite(merged).all():
+                raise ValueError(
+                    f"NaNs detected in the merged weights. The adapter {', '.join(names)} seems to be "
+                    "broken: every entry must be finite. Train at a lower learning rate, or load a sound one."
+                )
+            before = None if self.quantization_backend is None else self.get_base_weight()
+            self.set_base_weight(merged)
         if before is not None:
             self.merge_error = relative_error(self.get_base_weight(), merged, before)
         self.merged_adapters.extend(names)
@@ -64,9 +65,15 @@ class MergeableLayer(BaseTunerLayer):
         if not self.merged:
             warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
             return
-        self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
+        with self._as_trainable_as_before():
+            self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
         self.merged_adapters.clear()
         self.merge_error = None
+
+    def _as_trainable_as_before(self) -> torch.inference_mode:
+        """Within it the weight is made: torch.inference_mode makes tensors that no gradient ever passes."""
+        weight = getattr(self.get_base_layer(), self.parameter_name, None)
+        return torch.inference_mode(weight is not None and weight.is_inference())
 
     @torch.no_grad()
     def _shifted_base_weight(self, adapters: Sequence[str], sign: int) -> Tensor:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import peft
+import torch
 from peft.tuners.lora import LoraModel
 from peft.tuners.tuners_utils import BaseTuner
 from peft.utils import get_quantization_kwargs
@@ -154,7 +155,8 @@ class CDVFTModel(BaseTuner):
                 dense: Any = module.get_base_layer()
                 weight = getattr(dense, module.parameter_name)
                 if owners[id(weight)] > 1:
-                    own = nn.Parameter(weight.detach().clone(), weight.requires_grad)
+                    with torch.inference_mode(weight.is_inference()):  # as merging does
+                        own = nn.Parameter(weight.detach().clone(), weight.requires_grad)
                     setattr(dense, module.parameter_name, own)
 
     def _add_modules_to_save_to_tie(self, peft_config: Any, tied_weight_keys: list[str]) -> None:
