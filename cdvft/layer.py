@@ -169,8 +169,11 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         if self.disable_adapters and self.merged:
             self.unmerge()
         if adapter_names is not None and not self.disable_adapters:
-            result, shares = self._base(x, *args, **kwargs), self._shares(adapter_names)
-            return add_by_row(result, x, shares, overwrite=_is_plain(self.base_layer))
+            result = self._base(x, *args, **kwargs)
+            for dropout, shares in self._shares(adapter_names).items():
+                kept = F.dropout(x, dropout, self.training)
+                result = add_by_row(result, kept, shares, overwrite=_is_plain(self.base_layer))
+            return result
         active = [] if self.disable_adapters or self.merged else self.active_adapters
         terms = [term for adapter in active for term in self.terms(adapter)]
         base: Any = self.base_layer
@@ -214,19 +217,20 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
                 f"first. Merged are {self.merged_adapters}."
             )
 
-    def _shares(self, adapter_names: list[str]) -> list[Share]:
-        """The rows of each adapter that this layer has, and its weight there."""
+    def _shares(self, adapter_names: list[str]) -> dict[float, list[Share]]:
+        """The rows of each adapter that this layer has, and its weight there; by the dropout in training."""
         diagonals: Any = self.cdvft_diagonals
         circulants: Any = self.cdvft_circulants
         rows: dict[tuple[str, float], list[int]] = {}
         for row, name in enumerate(adapter_names):
             for term in [(name, 1.0)] if name in circulants else self.terms(name):
                 rows.setdefault(term, []).append(row)
-        shares = []
+        shares: dict[float, list[Share]] = {}
         for (name, weight), own in rows.items():  # past `factors` and its checks: there may be hundreds
             alpha = weight * self.cdvft_alpha[name]
             factors = Factors(_tensors(diagonals[name]), _tensors(circulants[name]), alpha)
-            shares.append(Share(factors, self.cdvft_backend[name], own))
+            dropout = self.cdvft_dropout[name] if self.training else 0.0
+            shares.setdefault(dropout, []).append(Share(factors, self.cdvft_backend[name], own))
         return shares
 
     def __repr__(self) -> str:

@@ -51,6 +51,24 @@ def test_gradients_are_those_of_each_adapter_on_its_own_rows(bert, two) -> None:
             torch.testing.assert_close(of(found, adapter)[name], grad)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("rows", [["a", "b", "c", "sum"], ["sum", "__base__", "b", "b"], ["a"] * 4])
+def test_every_row_sees_the_dropout_of_its_own_adapter(monkeypatch, training: bool, rows: list[str]) -> None:
+    settings: dict[str, Any] = {"target_modules": ["0"], "init_weights": False}
+    base = torch.nn.Sequential(torch.nn.Linear(24, 24))
+    model = get_peft_model(base, CDVFTConfig(**settings, cdvft_dropout=0.75), "a")
+    model.add_adapter("b", CDVFTConfig(**settings, cdvft_dropout=0.25))
+    model.add_adapter("c", CDVFTConfig(**settings))
+    model.add_weighted_adapter(["a", "b", "c"], [0.5, 2.0, 1.0], "sum")
+    # Alike for every call, as no mask is: what is left on average.
+    monkeypatch.setattr(torch.nn.functional, "dropout", lambda x, p, training: x * (1 - p) if training else x)
+    layer, x = model.train(training).base_model.model[0], torch.randn(4, 3, 24)
+    found = layer(x, adapter_names=rows)
+    for row, name in enumerate(rows):
+        layer.set_adapter([name])
+        torch.testing.assert_close(found[row], layer(x)[row])
+
+
 def test_what_trained_before_trains_again_afterwards(bert, two) -> None:
     before = {name for name, p in two.named_parameters() if p.requires_grad}
     with two.base_model.training_by_row(["b"]):
