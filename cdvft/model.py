@@ -31,7 +31,7 @@ from cdvft.targets import (
     check_supported,
     settings_of_layer,
 )
-from cdvft.weighted import add_weighted, check_deletable, check_savable
+from cdvft.weighted import add_weighted, check_deletable, check_loadable, check_savable, check_trainable
 
 
 class CDVFTModel(BaseTuner):
@@ -216,6 +216,13 @@ class CDVFTModel(BaseTuner):
         check_savable(model, adapter_name)
         return super()._get_adapter_state_dict(model, config, adapter_name, *args, **kwargs)
 
+    @classmethod
+    def _remap_adapter_state_dict_for_load(
+        cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        check_loadable(model, adapter_name)
+        return super()._remap_adapter_state_dict_for_load(model, config, adapter_name, *args, **kwargs)
+
     def merge_adapter(self, adapter_names: list[str] | None = None, safe_merge: bool = False) -> None:
         """PEFT's; warns of what quantized base weights lose of the update."""
         super().merge_adapter(adapter_names, safe_merge)
@@ -259,8 +266,8 @@ class CDVFTModel(BaseTuner):
         has no name for this: its LoRA takes `adapter_names` in inference only.
 
         Raises:
-            ValueError: if it is no list of names, or an adapter is unknown; in a forward pass, if gradient
-                checkpointing is on.
+            ValueError: if it is no list of names, or an adapter is unknown or a sum of others; in a forward
+                pass, if gradient checkpointing is on.
         """
         if isinstance(adapter_names, str) or not adapter_names:
             raise ValueError(
@@ -268,6 +275,7 @@ class CDVFTModel(BaseTuner):
                 f"such as {sorted(self.peft_config)}."
             )
         check_known(self, adapter_names)
+        check_trainable(self, adapter_names)
         self._trains_by_row = True
         try:
             with trainable(self, adapter_names):

@@ -78,14 +78,44 @@ def check_savable(model: Any, adapter_name: str) -> None:
     Raises:
         ValueError: if it stands for others.
     """
-    layers = (layer for layer in model.modules() if isinstance(layer, CDVFTLayer))
-    terms = next(
-        (layer.cdvft_terms[adapter_name] for layer in layers if adapter_name in layer.cdvft_terms), None
-    )
-    if terms is not None:
-        parts = ", ".join(f"{weight:g} x {name}" for name, weight in terms.items())
+    if parts := _parts(model, adapter_name):
         raise ValueError(
             f"Adapter {adapter_name!r} applies others ({parts}) and has no vectors to save. Save those with "
             "selected_adapters, or the sum as LoRA: peft.save_as_lora(path, model, rank=0.99, "
             f"adapter_name={adapter_name!r}) keeps 99 % of its energy."
         )
+
+
+def check_loadable(model: Any, adapter_name: str) -> None:
+    """Check that an adapter has vectors to load values into.
+
+    Raises:
+        ValueError: if it stands for others.
+    """
+    if parts := _parts(model, adapter_name):
+        raise ValueError(
+            f"Adapter {adapter_name!r} applies others ({parts}) and has no vectors to load into. Choose "
+            f"another name for what is loaded, or call model.delete_adapter({adapter_name!r}) first."
+        )
+
+
+def check_trainable(model: Any, adapter_names: Sequence[str]) -> None:
+    """Check that adapters have vectors to train.
+
+    Raises:
+        ValueError: if one stands for others.
+    """
+    for name in adapter_names:
+        if parts := _parts(model, name):
+            raise ValueError(
+                f"Adapter {name!r} applies others ({parts}) and has no vectors to train. Name those instead."
+            )
+
+
+def _parts(model: Any, adapter_name: str) -> str:
+    """What a sum applies, in words; nothing of an adapter with vectors of its own."""
+    terms: dict[str, float] = {}
+    for layer in model.modules():
+        if isinstance(layer, CDVFTLayer):
+            terms |= layer.cdvft_terms.get(adapter_name, {})
+    return ", ".join(f"{weight:g} x {name}" for name, weight in terms.items())

@@ -158,7 +158,8 @@ def _targets() -> str:
 
 
 def _model() -> str:
-    dropped = ["add_weighted_adapter", "delete_adapter", "_get_adapter_state_dict", "training_by_row"]
+    dropped = ["add_weighted_adapter", "delete_adapter", "training_by_row"]
+    dropped += ["_get_adapter_state_dict", "_remap_adapter_state_dict_for_load"]
     text = _text("model")
     own = parts(OURS / "model.py")["CDVFTModel"]
     text = replaced(text, {own: without(own, [*dropped, "_trains_by_row"])})
@@ -178,7 +179,7 @@ def _model() -> str:
             "check_adapter_names, check_known, handed_out, trainable\n": "check_adapter_names, handed_out\n",
             "from cdvft.registration import PREFIX\n": "",
             "    DEFAULT_TARGETS,\n": "",
-            "from cdvft.weighted import add_weighted, check_deletable, check_savable\n": "",
+            "from cdvft.weighted import add_weighted, check_deletable, check_loadable, check_savable, check_trainable\n": "",
             "prefix = PREFIX": 'prefix: str = "cdvft_"',
             "target_module_mapping = DEFAULT_TARGETS": (
                 "target_module_mapping = TRANSFORMERS_MODELS_TO_CDVFT_TARGET_MODULES_MAPPING"

@@ -93,6 +93,19 @@ def test_refusals(bert, two) -> None:
         bert.outputs(two.train(), adapter_names=ROWS)
 
 
+def test_a_sum_trains_nothing_and_is_refused_with_its_parts(two) -> None:
+    plain = {"target_modules": ["query"], "init_weights": False}
+    two.add_adapter("c", CDVFTConfig(**plain))
+    two.add_weighted_adapter(["idle", "c"], [1.0, 0.5], "sum")
+    with (
+        pytest.raises(
+            ValueError, match=r"'sum' applies others \(1 x idle, 0\.5 x c\).*to train\. Name those"
+        ),
+        two.base_model.training_by_row(["a", "sum"]),
+    ):
+        pass
+
+
 def test_disabled_adapters_leave_a_mixed_batch_to_the_base(two) -> None:
     two.eval()
     layer, x = next(one for one in two.modules() if isinstance(one, CDVFTLinear)), torch.randn(4, 3, 24)

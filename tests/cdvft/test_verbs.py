@@ -109,6 +109,20 @@ def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
         three.add_weighted_adapter(["b", "head"], [1.0, 1.0], "other")
 
 
+def test_nothing_is_loaded_onto_a_sum(three, tmp_path) -> None:
+    three.save_pretrained(tmp_path, selected_adapters=["a"])
+    three.add_weighted_adapter(["a", "b"], [1.0, 2.0], "sum")
+    with pytest.raises(
+        ValueError,
+        match=r"'sum' applies others \(1 x a, 2 x b\).*Choose another name.*delete_adapter\('sum'\)",
+    ):
+        three.load_adapter(tmp_path / "a", "sum")
+    three.delete_adapter("sum")
+    three.load_adapter(tmp_path / "a", "sum")
+    layer = next(iter(layers(three).values()))
+    torch.testing.assert_close(layer.get_delta_weight("sum"), layer.get_delta_weight("a"))
+
+
 def test_dropout_hides_entries_from_the_update_alone_and_only_in_training() -> None:
     torch.manual_seed(0)
     config = CDVFTConfig(target_modules=["0"], init_weights=False, cdvft_dropout=0.25)
