@@ -14,6 +14,7 @@ from cdvft.config import CDVFTConfig
 from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer
 from cdvft.targets import settings_of_layer
+from cdvft.weighted import check_loadable
 
 
 def hotswap_adapter(
@@ -35,8 +36,8 @@ def hotswap_adapter(
         kwargs: what `PeftConfig.from_pretrained` and `load_peft_weights` take, such as `revision`
 
     Raises:
-        ValueError: if there is no such adapter, the two do not fit, or the loaded one is merged; nothing is
-            then changed.
+        ValueError: if there is no such adapter, it is a sum of others, the two do not fit, or the loaded one
+            or a sum of it is merged; nothing is then changed.
     """
     if not isinstance(model, peft.PeftModel):
         raise ValueError(
@@ -57,8 +58,11 @@ def hotswap_adapter(
             f"There is no adapter {adapter_name!r} of CDVFT to swap; loaded are {there}. Name one of those "
             "in adapter_name, or load the saved one by model.load_adapter."
         )
-    if any(adapter_name in layer.merged_adapters for layer in layers.values()):
-        raise ValueError(f"Adapter {adapter_name!r} is merged. Call model.unmerge_adapter() first.")
+    check_loadable(base, adapter_name)
+    for name in sorted({name for layer in layers.values() for name in layer.merged_adapters}):
+        if any(adapter_name in dict(layer.terms(name)) for layer in layers.values()):
+            part = f"part of {name!r}, which is merged" if name != adapter_name else "merged"
+            raise ValueError(f"Adapter {adapter_name!r} is {part}. Call model.unmerge_adapter() first.")
     device = torch_device or str(next(model.parameters()).device)
     saved = load_peft_weights(model_name_or_path, device=device, **kwargs)
     loaded = peft.get_peft_model_state_dict(model, adapter_name=adapter_name)
@@ -72,8 +76,10 @@ def hotswap_adapter(
             inner = f".{layer.parameter_name}" if isinstance(layer, ParamWrapper) else ""
             own = settings_of_layer(config, f"{name.replace('.base_layer', '')}{inner}")
             layer.cdvft_alpha[adapter_name] = float(own.alpha)
+            layer.cdvft_dropout[adapter_name] = own.cdvft_dropout
     held: Any = model.peft_config[adapter_name]
     held.alpha, held.alpha_pattern = config.alpha, config.alpha_pattern
+    held.cdvft_dropout = config.cdvft_dropout
 
 
 def _check_alike(saved: dict[str, tuple[int, ...]], loaded: dict[str, tuple[int, ...]]) -> None:

@@ -22,7 +22,7 @@ LIBRARY = {
     "targets": {"config", "conv2d", "quantized"},
     "mixed_batches": {"layer"},
     "weighted": {"layer"},
-    "hotswap": {"config", "experts", "layer", "targets"},
+    "hotswap": {"config", "experts", "layer", "targets", "weighted"},
     "model": {"layer", "conv2d", "experts", "mixed_batches", "quantized", "registration"}
     | {"targets", "weighted"},
     "registration": set(),

@@ -67,6 +67,34 @@ def test_a_merged_adapter_is_not_swapped(bert, saved) -> None:
         cdvft.hotswap_adapter(model, path)
 
 
+def test_a_part_of_a_merged_sum_is_not_swapped_and_the_base_comes_back(bert, saved) -> None:
+    path, _ = saved(CDVFTConfig(**SETTINGS))
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS), "a").eval()
+    model.add_adapter("b", CDVFTConfig(**SETTINGS))
+    model.add_weighted_adapter(["a", "b"], [0.5, 2.0], "sum")
+    model.set_adapter("sum")
+    model.merge_adapter()
+    with pytest.raises(ValueError, match=r"'b' is part of 'sum', which is merged\. Call model\.unmerge_ad"):
+        cdvft.hotswap_adapter(model, path, "b")
+    model.unmerge_adapter()
+    with model.disable_adapter():
+        torch.testing.assert_close(bert.outputs(model), bert.outputs(bert.model()))
+    cdvft.hotswap_adapter(model, path, "b")
+    with pytest.raises(
+        ValueError, match=r"'sum' applies others \(0\.5 x a, 2 x b\) and has no vectors to load"
+    ):
+        cdvft.hotswap_adapter(model, path, "sum")
+
+
+def test_the_dropout_is_the_saved_adapters(bert, saved) -> None:
+    path, _ = saved(CDVFTConfig(**SETTINGS, cdvft_dropout=0.5))
+    model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS, cdvft_dropout=0.25))
+    cdvft.hotswap_adapter(model, path)
+    layers = [module for module in model.modules() if isinstance(module, cdvft.CDVFTLinear)]
+    assert [layer.cdvft_dropout["default"] for layer in layers] == [0.5] * 4
+    assert model.peft_config["default"].cdvft_dropout == 0.5
+
+
 def test_what_is_no_loaded_adapter_of_cdvft_is_named(bert, saved) -> None:
     path, _ = saved(CDVFTConfig(**SETTINGS))
     model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS), adapter_name="own")
