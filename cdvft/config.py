@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import peft
+import torch
 
 from cdvft.kernels.rule import BACKENDS, Backend
 from cdvft.registration import CDVFTPeftType
 
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
+MOST_ALPHA = torch.finfo(torch.float32).max
+"""A larger scale would be infinite where updates are computed."""
 
 
 @dataclass
@@ -166,15 +168,11 @@ def _check_block_size(name: str, value: object) -> None:
 
 
 def _check_alpha(name: str, value: object) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or value == 0
-    ):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < abs(value) <= MOST_ALPHA:  # type: ignore[arg-type]
         raise ValueError(
-            f"{name} is {value!r}, but the scale of the update must be a finite number other than 0. "
-            "Use 1.0, the usual choice."
+            f"{name} is {value!r}, but the scale of the update must be a finite number other than 0, up to "
+            f"{MOST_ALPHA:.3g}, the largest of float32. Use 1.0, the usual choice."
         )
 
 

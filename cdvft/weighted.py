@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cdvft.layer import CDVFTLayer
+from cdvft.config import MOST_ALPHA
+from cdvft.layer import BASE_ONLY, CDVFTLayer
 
 OF_ITS_OWN = ("modules_to_save", "trainable_token_indices")
 
@@ -18,6 +19,17 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
     Raises:
         ValueError: if names or weights do not fit, or an adapter trains more than vectors.
     """
+    if not isinstance(adapter_name, str) or adapter_name in ("", BASE_ONLY):
+        raise ValueError(
+            f"adapter_name is {adapter_name!r}, but a sum is named by a string other than {BASE_ONLY!r}, the "
+            "name of the bare model. Choose another one."
+        )
+    for what, given, kind in (("adapters", adapters, Sequence), ("weights", weights, Collection)):
+        if isinstance(given, str) or not isinstance(given, kind):
+            raise ValueError(
+                f"{what} is {given!r}, but it must be a list with an entry for each part of the sum. Call "
+                "add_weighted_adapter(['a', 'b'], [0.7, 0.3], 'both') with your names and numbers."
+            )
     if len(adapters) != len(weights) or not adapters:
         raise ValueError(
             f"Got {len(adapters)} adapters and {len(weights)} weights, but every adapter needs one weight."
@@ -25,7 +37,7 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
     for weight in weights:
         try:
             finite = math.isfinite(weight)
-        except TypeError:  # no number at all
+        except (TypeError, OverflowError):  # no number at all, or a whole one that no float holds
             finite = False
         if not finite:
             raise ValueError(f"Got the weight {weight!r}, but each adapter needs a finite number.")
@@ -33,7 +45,7 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
     if adapter_name in configurations:
         raise ValueError(f"There is an adapter {adapter_name!r} already. Choose another name for the sum.")
     for name in adapters:
-        if name not in configurations:
+        if not isinstance(name, str) or name not in configurations:
             raise ValueError(f"There is no adapter {name!r}. Name any of {sorted(configurations)}.")
         more = [key for key in OF_ITS_OWN if getattr(configurations[name], key)]
         more += ["bias"] if configurations[name].bias != "none" else []
@@ -42,14 +54,24 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
                 f"Adapter {name!r} trains more than its vectors ({', '.join(more)}), which have no exact sum."
                 " Name adapters without those."
             )
+    found: list[tuple[CDVFTLayer, dict[str, float]]] = []
     for layer in tuner.model.modules():
         if isinstance(layer, CDVFTLayer):
             terms: dict[str, float] = {}
             for name, weight in zip(adapters, weights, strict=True):
                 for part, share in layer.terms(name):
                     terms[part] = terms.get(part, 0.0) + float(weight) * share
-            if terms:
-                layer.cdvft_terms[adapter_name] = terms
+            for part, weight in terms.items():
+                scale = weight * layer.cdvft_alpha[part]
+                if not abs(scale) <= MOST_ALPHA:
+                    raise ValueError(
+                        f"The weight of {part!r} times its alpha is {scale:g}, but it must be at most "
+                        f"{MOST_ALPHA:.3g}, the largest number of float32. Choose smaller weights."
+                    )
+            found.append((layer, terms))
+    for layer, terms in found:
+        if terms:
+            layer.cdvft_terms[adapter_name] = terms
     configurations[adapter_name] = replace(configurations[adapters[0]], inference_mode=True)
 
 

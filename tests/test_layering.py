@@ -21,7 +21,7 @@ LIBRARY = {
     "experts": {"config", "layer"},
     "targets": {"config", "conv2d", "quantized"},
     "mixed_batches": {"layer"},
-    "weighted": {"layer"},
+    "weighted": {"config", "layer"},
     "hotswap": {"config", "experts", "layer", "targets", "weighted"},
     "model": {"layer", "conv2d", "experts", "mixed_batches", "quantized", "registration"}
     | {"targets", "weighted"},

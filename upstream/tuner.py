@@ -62,8 +62,8 @@ def _config() -> str:
         text,
         {
             choices: "",
-            "import peft\n\nfrom cdvft.kernels.rule import BACKENDS, Backend\n"
-            "from cdvft.registration import CDVFTPeftType\n": "from peft.config import PeftConfig\nfrom peft.utils import PeftType\n",
+            "import peft\nimport torch\n\nfrom cdvft.kernels.rule import BACKENDS, Backend\n"
+            "from cdvft.registration import CDVFTPeftType\n": "import torch\n\nfrom peft.config import PeftConfig\nfrom peft.utils import PeftType\n",
             "class CDVFTConfig(peft.PeftConfig)": "class CDVFTConfig(PeftConfig)",
             "CDVFTPeftType.CDVFT": "PeftType.CDVFT",
             '    backend: Backend = "auto"\n': "",

@@ -35,6 +35,8 @@ def test_the_file_says_what_it_needs_and_peft_reads_it_without_a_warning(tmp_pat
         ("alpha", 0, "finite number other than 0", "Use 1.0"),
         ("alpha", math.nan, "finite number other than 0", "Use 1.0"),
         ("alpha", -math.inf, "finite number other than 0", "Use 1.0"),
+        pytest.param("alpha", 10**400, "finite number other than 0", "Use 1.0", id="alpha-beyond-float64"),
+        ("alpha", -1e39, "up to 3.4e+38, the largest of float32", "Use 1.0"),
         ("alpha", "1", "finite number other than 0", "Use 1.0"),
         ("alpha", True, "finite number other than 0", "Use 1.0"),
         ("block_size", 0, "whole number of at least 1", "leave it out"),

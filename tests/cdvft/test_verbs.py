@@ -97,7 +97,7 @@ def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
         three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "other", combination_type="ties")
     with pytest.raises(ValueError, match=r"Got 2 adapters and 1 weights"):
         three.add_weighted_adapter(["b", "c"], [1.0], "other")
-    for weight in (float("nan"), float("inf"), "x"):
+    for weight in (float("nan"), float("inf"), "x", 10**400):
         with pytest.raises(ValueError, match=r"Got the weight .*, but each adapter needs a finite number"):
             three.add_weighted_adapter(["b", "c"], [weight, 1.0], "other")
     with pytest.raises(ValueError, match=r"There is no adapter 'x'\. Name any of \['b', 'c'\]"):
@@ -107,6 +107,38 @@ def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
     three.add_adapter("head", CDVFTConfig(**SETTINGS, modules_to_save=["classifier"]))
     with pytest.raises(ValueError, match=r"'head' trains more than its vectors \(modules_to_save\)"):
         three.add_weighted_adapter(["b", "head"], [1.0, 1.0], "other")
+
+
+@pytest.mark.parametrize("name", ["__base__", "", 7, None])
+def test_a_sums_name_is_a_string_that_no_other_row_of_a_batch_has(three, name: Any) -> None:
+    with pytest.raises(ValueError, match=rf"adapter_name is {name!r}, but.*than '__base__'.*another one"):
+        three.add_weighted_adapter(["a"], [1.0], name)
+    assert set(three.peft_config) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("adapters", "weights", "what"),
+    [
+        ("ab", [1.0, 1.0], "adapters is 'ab'"),
+        ({"a", "b"}, [1.0, 1.0], "adapters is {"),
+        (3, [1.0], "adapters is 3"),
+        (["a"], 1.0, "weights is 1.0"),
+        (["a"], "1", "weights is '1'"),
+    ],
+)
+def test_parts_and_weights_are_lists(three, adapters: Any, weights: Any, what: str) -> None:
+    with pytest.raises(ValueError, match=rf"{what}.*must be a list.*add_weighted_adapter\(\['a', 'b'\]"):
+        three.add_weighted_adapter(adapters, weights, "sum")
+
+
+def test_weights_may_be_a_tensor_and_stay_finite_with_alpha(three) -> None:
+    three.add_weighted_adapter(["a", "c"], torch.tensor([2.0, 3.0]), "sum")
+    assert dict(next(iter(layers(three).values())).terms("sum")) == {"a": 2.0, "c": 3.0}
+    with pytest.raises(ValueError, match=r"There is no adapter \['a'\]"):
+        three.add_weighted_adapter([["a"]], [1.0], "other")
+    with pytest.raises(ValueError, match=r"weight of 'b' times its alpha is 5e\+38, but.* 3\.4e\+38.*small"):
+        three.add_weighted_adapter(["a", "b"], [1.0, 1e39], "large")
+    assert all("large" not in layer.cdvft_terms for layer in layers(three).values())
 
 
 def test_nothing_is_loaded_onto_a_sum(three, tmp_path) -> None:
