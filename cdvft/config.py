@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +110,7 @@ class CDVFTConfig(peft.PeftConfig):
                 'such as {"layer.0.attention.self.query": 64}.'
             )
         for key, value in pattern.items():
+            _check_expression(f"{name} has the key {key!r}", f"({key})")
             check(f"{name}[{key!r}]", value)
 
     def _check_choices(self) -> None:
@@ -130,8 +132,15 @@ class CDVFTConfig(peft.PeftConfig):
 
     def _check_targets(self) -> None:
         for name in ("target_modules", "exclude_modules"):
-            if isinstance(getattr(self, name), list):
-                setattr(self, name, set(getattr(self, name)))
+            value = getattr(self, name)
+            if isinstance(value, str):
+                _check_expression(f"{name} is {value!r}", value)
+            else:
+                _check_names(name, value, "a list of names, or a regular expression as a string")
+            if isinstance(value, list):
+                setattr(self, name, set(value))
+        for name in ("modules_to_save", "target_parameters"):
+            _check_names(name, getattr(self, name), "a list of names")
         if isinstance(self.target_modules, str):
             for name in ("layers_to_transform", "layers_pattern"):
                 if getattr(self, name) is not None:
@@ -140,11 +149,39 @@ class CDVFTConfig(peft.PeftConfig):
                         f"Give target_modules as a list of names, or put the layers into the expression "
                         f"{self.target_modules!r}."
                     )
+        layers = self.layers_to_transform
+        each = layers if isinstance(layers, Collection) and not isinstance(layers, str) else [layers]
+        if layers is not None and not all(_is_whole(one) for one in each):
+            raise ValueError(
+                f"layers_to_transform is {layers!r}, but it must be the index of a layer or a list of "
+                "them, in whole numbers. Use [0, 1] for the first two."
+            )
         if self.layers_pattern and self.layers_to_transform is None:
             raise ValueError(
                 f"layers_pattern is {self.layers_pattern!r}, but it only says what layers_to_transform "
                 "counts. When `layers_pattern` is specified, `layers_to_transform` must also be specified."
             )
+
+
+def _check_names(name: str, value: object, allowed: str) -> None:
+    if value is None:
+        return
+    listed = isinstance(value, Collection) and all(isinstance(one, str) for one in value)
+    if isinstance(value, str) or not listed:
+        raise ValueError(
+            f"{name} is {value!r}, but it must be {allowed}. Put names into a list, a single one too, such "
+            'as ["query"].'
+        )
+
+
+def _check_expression(what: str, expression: str) -> None:
+    try:
+        re.compile(expression)
+    except re.error as error:
+        raise ValueError(
+            f"{what}, but that is no regular expression: {error.msg}. Put a backslash before a sign that "
+            "stands for itself, or give the whole names of layers."
+        ) from None
 
 
 def _is_whole(value: object) -> bool:

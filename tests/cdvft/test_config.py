@@ -48,6 +48,19 @@ def test_the_file_says_what_it_needs_and_peft_reads_it_without_a_warning(tmp_pat
         ("backend", "cuda", "'auto', 'fft', 'merged', 'reference'", "Use 'auto'"),
         ("bias", "lora_only", "'none', 'all', 'cdvft_only'", "Use 'none'"),
         ("block_size_pattern", ["query"], "map layer names or regular expressions", "such as"),
+        ("target_modules", 3, "list of names, or a regular expression", "Put names into a list"),
+        ("target_modules", ["query", 3], "list of names, or a regular expression", "Put names into a list"),
+        ("target_modules", "layer.(", "that is no regular expression: missing )", "Put a backslash before"),
+        (
+            "exclude_modules",
+            "*",
+            "is no regular expression: nothing to repeat",
+            "Put a backslash before",
+        ),
+        ("target_parameters", "experts.down_proj", "list of names", "a single one too"),
+        ("modules_to_save", "classifier", "list of names", "a single one too"),
+        ("layers_to_transform", "0", "the index of a layer or a list of them", "Use [0, 1]"),
+        ("layers_to_transform", [0.5], "the index of a layer or a list of them", "Use [0, 1]"),
         ("alpha_pattern", 2.0, "map layer names or regular expressions", "such as"),
     ],
 )
@@ -60,6 +73,14 @@ def test_errors_name_the_value_what_is_allowed_and_what_to_do(
     assert message.startswith(f"{field} is {value!r}, but ")
     assert allowed in message
     assert remedy in message
+
+
+@pytest.mark.parametrize("pattern", ["m_pattern", "block_size_pattern", "alpha_pattern"])
+def test_a_key_that_is_no_regular_expression_is_named(pattern: str) -> None:
+    message = rf"^{pattern} has the key 'query\(', but that is no regular expression.*Put a backslash before"
+    with pytest.raises(ValueError, match=message):
+        CDVFTConfig(**{pattern: {"query(": 4}})
+    assert CDVFTConfig(**{pattern: {r"(query|value)\(?": 4}})
 
 
 @pytest.mark.parametrize(
