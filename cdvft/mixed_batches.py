@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -53,8 +53,14 @@ def check_known(tuner: Any, names: Sequence[str]) -> None:
     """Check that the model has these adapters.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: if it does not, or they are no list of names.
     """
+    listed = isinstance(names, Collection) and all(isinstance(name, str) for name in names)
+    if isinstance(names, str) or not listed:
+        raise ValueError(
+            f"adapter_names is {names!r}, but it must be a list of names. Name any of "
+            f"{sorted(tuner.peft_config)}, or {BASE_ONLY!r} for the bare model."
+        )
     unknown = sorted(set(names) - set(tuner.peft_config) - {BASE_ONLY})
     if unknown:
         raise ValueError(

@@ -199,6 +199,11 @@ def test_mixed_batch_refusals(bert, with_heads) -> None:
         bert.outputs(with_heads, adapter_names=["d", "c", "a", "a"])
     with pytest.raises(ValueError, match="got 1 and 4 respectively"):
         bert.outputs(with_heads, adapter_names=["a"])
+    for names in ([None] * 4, [0, 1, 2, 3], "abab", 4):
+        with pytest.raises(
+            ValueError, match=r"adapter_names is .* must be a list of names\. Name any of \['a'"
+        ):
+            bert.outputs(with_heads, adapter_names=names)
     with pytest.raises(ValueError, match=r"in training mode\. Call \.eval\(\) first"):
         bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
 
