@@ -12,22 +12,48 @@ from torch import nn
 
 from cdvft.layer import BASE_ONLY, CDVFTLayer
 
+_EXPAND = "_expand_inputs_for_generation"
+"""What `generate` of transformers repeats its inputs by."""
+
 
 @contextmanager
-def handed_out(tuner: nn.Module, names: Sequence[str], beams: int = 1) -> Iterator[None]:
+def handed_out(tuner: nn.Module, names: Sequence[str]) -> Iterator[None]:
     """Hand the names to every adapted layer and trained head for one forward or generate call.
 
-    Beam search repeats each input; an encoder still sees the inputs as they came.
+    Where `generate` repeats each input, for beams or for several answers, it is asked how often: settings may
+    come from its arguments or from configurations. An encoder still sees the inputs as they came.
     """
     model: Any = tuner.model
-    encoder = model.get_encoder() if beams > 1 and hasattr(model, "get_encoder") else None
-    unrepeated = set() if encoder in (None, model) else set(encoder.modules())
-    repeated = [name for name in names for _ in range(beams)]
+    encoder = model.get_encoder() if _has_encoder(model) else None
+    unrepeated = set(encoder.modules()) if encoder not in (None, model) else set()
+    repeated = list(names)
     with ExitStack() as handles:
-        for module in _receivers(model):
-            hook = partial(_pass_adapter_names, names=names if module in unrepeated else repeated)
-            handles.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        for module in _modules(model):
+            if isinstance(module, (CDVFTLayer, AuxiliaryTrainingWrapper)):
+                hook = partial(_pass_adapter_names, names=names if module in unrepeated else repeated)
+                handles.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            elif hasattr(type(module), _EXPAND):
+                handles.enter_context(_followed(module, names, repeated))
         yield
+
+
+@contextmanager
+def _followed(generator: Any, names: Sequence[str], repeated: list[str]) -> Iterator[None]:
+    """Within it `repeated` has the names as often as `generate` has repeated its inputs."""
+    expand, own = getattr(generator, _EXPAND), vars(generator).get(_EXPAND)
+
+    def expand_both(expand_size: int = 1, *args: Any, **kwargs: Any) -> Any:
+        repeated[:] = [name for name in names for _ in range(expand_size)]
+        return expand(expand_size, *args, **kwargs)
+
+    setattr(generator, _EXPAND, expand_both)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(generator, _EXPAND)
+        else:
+            setattr(generator, _EXPAND, own)
 
 
 def check_adapter_names(tuner: Any, names: Sequence[str], trains_by_row: bool) -> None:
@@ -83,16 +109,20 @@ def trainable(tuner: Any, names: Sequence[str]) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def _receivers(model: nn.Module) -> Iterator[nn.Module]:
-    """Adapted layers and trained heads, without a visit to the vectors of thousands of adapters."""
+def _has_encoder(model: Any) -> bool:
+    config = getattr(model, "config", None)
+    return getattr(config, "is_encoder_decoder", False) and hasattr(model, "get_encoder")
+
+
+def _modules(model: nn.Module) -> Iterator[nn.Module]:
+    """Its modules, without a visit to the vectors of thousands of adapters."""
     waiting, seen = [model], set()
     while waiting:
         module = waiting.pop()
         if module in seen:
             continue
         seen.add(module)
-        if isinstance(module, (CDVFTLayer, AuxiliaryTrainingWrapper)):
-            yield module
+        yield module
         waiting.extend([module.base_layer] if isinstance(module, CDVFTLayer) else module.children())
 
 

@@ -252,7 +252,7 @@ class CDVFTModel(BaseTuner):
             yield
             return
         check_adapter_names(self, names, self._trains_by_row)
-        with handed_out(self, names, kwargs.get("num_beams") or 1):
+        with handed_out(self, names):
             yield
 
     @contextmanager

@@ -208,39 +208,6 @@ def test_mixed_batch_refusals(bert, with_heads) -> None:
         bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
 
 
-@pytest.mark.parametrize("num_beams", [1, 3])
-@pytest.mark.parametrize("encoder_decoder", [False, True])
-def test_generation_with_a_mixed_batch(llama, num_beams: int, encoder_decoder: bool) -> None:
-    if encoder_decoder:
-        torch.manual_seed(0)
-        config = transformers.T5Config(
-            vocab_size=50, d_model=24, d_kv=12, d_ff=40, num_layers=1, num_heads=2, decoder_start_token_id=0
-        )
-        base, targets = transformers.T5ForConditionalGeneration(config).eval(), ["q", "v"]
-    else:
-        base, targets = llama.model(), ["q_proj", "v_proj"]
-    settings = {"target_modules": targets, "init_weights": False, "alpha": 5.0}
-    model = get_peft_model(base, CDVFTConfig(**settings), adapter_name="a")
-    model.add_adapter("b", CDVFTConfig(**settings, m=3))
-    model.eval()
-    inputs = {"input_ids": torch.randint(1, 50, (2, 5), generator=torch.Generator().manual_seed(0))}
-    options = {
-        "min_new_tokens": 6,
-        "max_new_tokens": 6,
-        "num_beams": num_beams,
-        "do_sample": False,
-        "output_logits": True,
-    }
-    options |= {"return_dict_in_generate": True}
-    mixed = model.generate(**inputs, **options, adapter_names=["a", "b"])
-    for row, name in enumerate(["a", "b"]):
-        model.set_adapter(name)
-        alone = model.generate(**inputs, **options)
-        rows = slice(row * num_beams, (row + 1) * num_beams)
-        torch.testing.assert_close(mixed.logits[0][rows], alone.logits[0][rows])
-        assert mixed.sequences[row].tolist() == alone.sequences[row].tolist()
-
-
 def test_merging_an_output_embedding_leaves_the_tied_input_embedding_alone(gpt2) -> None:
     base = gpt2.model()
     embedding = base.transformer.wte.weight.detach().clone()
