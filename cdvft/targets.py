@@ -81,11 +81,26 @@ def check_supported(target: nn.Module, config: CDVFTConfig) -> None:
 def check_matched(names: Collection[str], model: nn.Module) -> None:
     """Check that every name in a list of targets is a module's, where some are: PEFT ignores the others.
 
+    A second name of a layer that the list has by its first one earns a warning.
+
     Raises:
         ValueError: if one is not.
     """
-    modules = [name for name, _ in model.named_modules()]
+    modules = dict(model.named_modules())
     missing = [name for name in sorted(names) if not any(_ends_with(module, name) for module in modules)]
+    if missing:
+        targets = [one for path, one in modules.items() if any(_ends_with(path, name) for name in names)]
+        shared = {id(one.get_base_layer() if isinstance(one, BaseTunerLayer) else one) for one in targets}
+        every = [path for path, one in model.named_modules(remove_duplicate=False) if id(one) in shared]
+        second = [name for name in missing if any(_ends_with(path, name) for path in every)]
+        missing = [name for name in missing if name not in second]
+        if second:
+            warnings.warn(
+                f"target_modules {second} are second names of layers that it has by their first ones, where "
+                "PEFT puts adapters: a call by a second name goes past them. Let the model call the first.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
     if not missing or len(missing) == len(names):  # PEFT itself refuses where none matches
         return
     parameters = [name for name, _ in model.named_parameters()]

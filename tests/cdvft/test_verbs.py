@@ -236,6 +236,23 @@ class Experts(nn.Module):
         self.gate_up_proj = nn.Parameter(torch.randn(4, 16, 8))
 
 
+def test_a_second_name_of_a_target_is_one_and_of_another_layer_is_not() -> None:
+    base = Experts()
+    base.again = base.q_proj
+    with pytest.warns(
+        RuntimeWarning, match=r"\['again'\] are second names.*a call by a second name goes past"
+    ):
+        model = get_peft_model(base, CDVFTConfig(target_modules=["q_proj", "again"]))
+    with pytest.warns(RuntimeWarning, match=r"\['again'\] are second names"):
+        model.add_adapter("second", CDVFTConfig(target_modules=["q_proj", "again"]))
+    assert set(layers(model)) == {"base_model.model.q_proj"}
+    base = Experts()
+    base.w_proj = nn.Linear(8, 8)
+    base.again = base.w_proj
+    with pytest.raises(ValueError, match=r"target_modules \['again'\] not found in the base model"):
+        get_peft_model(base, CDVFTConfig(target_modules=["q_proj", "again"]))
+
+
 def test_a_name_that_matches_nothing_is_an_error_beside_names_that_match() -> None:
     with pytest.raises(
         ValueError,
