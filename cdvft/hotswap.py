@@ -59,10 +59,6 @@ def hotswap_adapter(
             "in adapter_name, or load the saved one by model.load_adapter."
         )
     check_loadable(base, adapter_name)
-    for name in sorted({name for layer in layers.values() for name in layer.merged_adapters}):
-        if any(adapter_name in dict(layer.terms(name)) for layer in layers.values()):
-            part = f"part of {name!r}, which is merged" if name != adapter_name else "merged"
-            raise ValueError(f"Adapter {adapter_name!r} is {part}. Call model.unmerge_adapter() first.")
     device = torch_device or str(next(model.parameters()).device)
     saved = load_peft_weights(model_name_or_path, device=device, **kwargs)
     loaded = peft.get_peft_model_state_dict(model, adapter_name=adapter_name)

@@ -109,16 +109,22 @@ def check_savable(model: Any, adapter_name: str) -> None:
 
 
 def check_loadable(model: Any, adapter_name: str) -> None:
-    """Check that an adapter has vectors to load values into.
+    """Check that an adapter has vectors to load values into, which no weight holds.
 
     Raises:
-        ValueError: if it stands for others.
+        ValueError: if it stands for others, or it or a sum of it is merged: new values would be taken out of
+            the weight then.
     """
     if parts := _parts(model, adapter_name):
         raise ValueError(
             f"Adapter {adapter_name!r} applies others ({parts}) and has no vectors to load into. Choose "
             f"another name for what is loaded, or call model.delete_adapter({adapter_name!r}) first."
         )
+    for layer in (one for one in model.modules() if isinstance(one, CDVFTLayer)):
+        for name in layer.merged_adapters:
+            if adapter_name in dict(layer.terms(name)):
+                part = f"part of {name!r}, which is merged" if name != adapter_name else "merged"
+                raise ValueError(f"Adapter {adapter_name!r} is {part}. Call model.unmerge_adapter() first.")
 
 
 def check_trainable(model: Any, adapter_names: Sequence[str]) -> None:

@@ -63,8 +63,9 @@ def test_a_merged_adapter_is_not_swapped(bert, saved) -> None:
     path, _ = saved(CDVFTConfig(**SETTINGS))
     model = get_peft_model(bert.model(), CDVFTConfig(**SETTINGS)).eval()
     model.merge_adapter()
-    with pytest.raises(ValueError, match=r"'default' is merged\. Call model\.unmerge_adapter\(\) first"):
-        cdvft.hotswap_adapter(model, path)
+    for put in (cdvft.hotswap_adapter, PeftModel.load_adapter):
+        with pytest.raises(ValueError, match=r"'default' is merged\. Call model\.unmerge_adapter\(\) first"):
+            put(model, path, "default")
 
 
 def test_a_part_of_a_merged_sum_is_not_swapped_and_the_base_comes_back(bert, saved) -> None:
@@ -74,8 +75,9 @@ def test_a_part_of_a_merged_sum_is_not_swapped_and_the_base_comes_back(bert, sav
     model.add_weighted_adapter(["a", "b"], [0.5, 2.0], "sum")
     model.set_adapter("sum")
     model.merge_adapter()
-    with pytest.raises(ValueError, match=r"'b' is part of 'sum', which is merged\. Call model\.unmerge_ad"):
-        cdvft.hotswap_adapter(model, path, "b")
+    for put in (cdvft.hotswap_adapter, PeftModel.load_adapter):
+        with pytest.raises(ValueError, match=r"'b' is part of 'sum', which is merged\. Call model\.unm"):
+            put(model, path, "b")
     model.unmerge_adapter()
     with model.disable_adapter():
         torch.testing.assert_close(bert.outputs(model), bert.outputs(bert.model()))
