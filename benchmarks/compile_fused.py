@@ -35,8 +35,8 @@ DTYPES = {"bf16": "fp16", "fp32": "tf32x3"}
 FLOAT32 = 90
 """float32 is compiled for one device alone: three products for one take several times as long."""
 POINTERS = (
-    "out", "x", "grad", "grad_x", "shares", "shares_re", "shares_im", "first", "last", "c", "spectrum",
-    "tables", "others", "spectra", "rows", "diagonal", "u", "h",
+    "out", "x", "grad", "grad_x", "shares", "first", "last", "c", "spectrum", "tables", "others", "spectra",
+    "rows", "diagonal", "u", "h",
 )  # fmt: skip
 INPUTS = ("out", "x", "grad", "grad_x", "others", "rows")
 FLOATS = ("alpha", "scale")
@@ -47,15 +47,19 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
     "gradients by x and first": ("gradients_kernel", {"INPUT": True, "OUTPUT": False}),
     "gradients by last and c": ("gradients_kernel", {"INPUT": False, "OUTPUT": True}),
     "gradient by c": ("signal_kernel", {}),
+    "cube, spectrum": ("spectrum_kernel", {}),
     "cube, update": ("update_kernel", {}),
     "cube, gradients by x and first": ("input_gradients_kernel", {}),
     "cube, gradient by last": ("last_gradient_kernel", {}),
     "cube, gradient by c": ("circulant_gradient_kernel", {}),
+    "cube, gradient by c from its spectrum": ("signal_kernel", {}),
+    "blocks, spectrum": ("spectrum_kernel", {}),
     "blocks, spectra": ("spectra_kernel", {}),
     "blocks, update": ("combine_kernel", {"CONJUGATE": False, "STORE": True, "SHARE": False}),
     "blocks, gradients by x and first": ("combine_kernel", {"CONJUGATE": True, "STORE": True, "SHARE": True}),
     "blocks, gradient by last": ("combine_kernel", {"CONJUGATE": False, "STORE": False, "SHARE": True}),
     "blocks, gradient by c": ("correlate_kernel", {}),
+    "blocks, gradient by c from its spectrum": ("signal_kernel", {}),
 }
 """Function and switches. In float32 updates and gradients are added to what the frozen layer gives."""
 
@@ -63,7 +67,7 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
 SOURCES = {
     "whole": ("dft.py", "device_rows.py", "device.py", "plan.py", "launch.py"),
     "cube": ("dft.py", "device_cube.py", "cube_shape.py", "launch.py"),
-    "blocks": ("dft.py", "device_rows.py", "device_blocks.py", "plan.py", "launch.py"),
+    "blocks": ("dft.py", "device_rows.py", "device_blocks.py", "device.py", "plan.py", "launch.py"),
 }
 
 
@@ -83,8 +87,8 @@ def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[s
     from cdvft.kernels.fused.launch import REGISTERS
 
     name, switches = KERNELS[kernel]
-    modules = {"whole": device, "cube": device_cube, "blocks": device_blocks}
-    function = getattr(modules[part_of(kernel)], name)
+    modules = {"whole": (device,), "cube": (device_cube,), "blocks": (device_blocks, device)}
+    function = next(getattr(one, name) for one in modules[part_of(kernel)] if hasattr(one, name))
     names = function.arg_names
     values = _geometry(shape) | {
         "ADD": dtype == "fp32", "NEEDS_X": True, "PRECISION": DTYPES[dtype], **switches,

@@ -86,7 +86,7 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int | None:
 
 
 class Operators(TorchDispatchMode):
-    """Counts the operators of torch that make tensors, views left out."""
+    """Counts the operators of torch that make tensors; views and bare memory left out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,8 +95,14 @@ class Operators(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = function(*args, **(kwargs or {}))
         first = out[0] if isinstance(out, (tuple, list)) and out else out
-        fresh = isinstance(first, Tensor) and not function.is_view
-        self.count += bool(fresh)
+        bare = function.overloadpacket.__name__ in (
+            "empty",
+            "empty_like",
+            "new_empty",
+            "empty_strided",
+            "detach",
+        )
+        self.count += isinstance(first, Tensor) and not function.is_view and not bare
         return out
 
 

@@ -1,18 +1,19 @@
 """Launches for blocks of circulants: `update` and `gradients` as `operators` has them for whole ones.
 
-A pass is two launches forward (the input's spectra; the products with what follows) and five backward (both
-spectra, products with either, the circulants' gradient), besides a few small ones of torch for the circulants
-and for sums over programs; batches go in pieces of `MOST_BYTES`.
+A pass is three launches forward (the circulants' spectra; the input's; the products with what follows) and
+seven backward (those of circulants, input and gradient, products with either, the circulants' gradient as a
+spectrum, and as itself), besides torch's sums over programs; batches go in pieces of `MOST_BYTES`.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from cdvft.kernels.fused.device import signal_kernel, spectrum_kernel
 from cdvft.kernels.fused.device_blocks import combine_kernel, correlate_kernel, spectra_kernel
 from cdvft.kernels.fused.launch import launched
 from cdvft.kernels.fused.plan import ROWS, Plan
@@ -40,7 +41,10 @@ class Blocks:
         self.q1, self.q2, self.p = c.shape
         self.plan, self.precision, self.resident = plan, precision, resident
         self.tables = tables(plan, c.device)
-        self.spectrum = _to_tiles(torch.fft.fft(c) / self.p, plan)
+        self.spectrum = c.new_empty(self.q1, self.q2, plan.radix, 2, ROWS, plan.tile_columns)
+        launched(spectrum_kernel, plan.warps)[(self.q1 * self.q2,)](
+            self.spectrum, c, self.tables, *self._geometry(), GROUP=plan.group
+        )
 
     def pieces(self, tokens: int) -> Iterator[slice]:
         """Rows whose spectra fit into `MOST_BYTES`, groups of tokens whole."""
@@ -84,7 +88,11 @@ class Blocks:
             shares, u, h, len(u), self.q1, self.q2, ENTRIES=plan.entries, TILE=ROWS * plan.tile_columns,
             STRIP=STRIP,
         )  # fmt: skip
-        return torch.fft.ifft(_from_tiles(shares.sum(0), plan)).real
+        by_c = u.new_empty(self.q1, self.q2, self.p)
+        launched(signal_kernel, plan.warps)[(self.q1 * self.q2,)](
+            by_c, shares.sum(0), self.tables, *self._geometry(), GROUP=plan.group, PRECISION=self.precision
+        )
+        return by_c
 
     def _grid(self, tokens: int, blocks: int) -> tuple[int, int]:
         groups = -(-tokens // (2 * self.plan.group))
@@ -119,8 +127,7 @@ def gradients(
     add = grad_x is not None
     if grad_x is None and needs_x:
         grad_x = torch.empty_like(x)
-    by_first, by_last = torch.zeros_like(first), torch.zeros_like(last)
-    by_c = first.new_zeros(blocks.q1, blocks.q2, blocks.p)
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
     for rows in blocks.pieces(len(x)):
         xs, gs = x[rows], grad[rows]
         u, h = blocks.spectra(xs, first, 1.0, blocks.q2), blocks.spectra(gs, last, alpha, blocks.q1)
@@ -128,25 +135,9 @@ def gradients(
         from_h = blocks.combine(h, first, 1.0, to, xs, add=add, transposed=True, tokens=len(xs))
         from_u = blocks.combine(u, last, 1.0, None, gs, add=False, transposed=False, tokens=len(xs))
         assert from_h is not None and from_u is not None
-        by_first += from_h
-        by_last += from_u
-        by_c += blocks.correlate(u, h)
+        found.append((from_h, from_u, blocks.correlate(u, h)))
+    if not found:
+        by_c = first.new_zeros(blocks.q1, blocks.q2, blocks.p)
+        return grad_x, torch.zeros_like(first), torch.zeros_like(last), by_c
+    by_first, by_last, by_c = (functools.reduce(torch.add, of) for of in zip(*found, strict=True))
     return grad_x, by_first, alpha * by_last, by_c
-
-
-def _to_tiles(spectrum: Tensor, plan: Plan) -> Tensor:
-    """Frequencies R (k1 + n1 k2) + s to [s, real or imaginary, k1, k2], with zeros in the rest of tiles.
-
-    Where signals stand side by side, k2 comes before k1, as the device's `transform` leaves them.
-    """
-    parts = spectrum.unflatten(-1, (plan.columns, plan.rows, plan.radix)).movedim((-1, -2, -3), (-3, -2, -1))
-    both = torch.stack([parts.real, parts.imag], dim=-3)
-    tiles = F.pad(both, (0, plan.tile_columns - plan.columns, 0, ROWS - plan.rows))
-    return (tiles if plan.group == 1 else tiles.mT).contiguous()
-
-
-def _from_tiles(tiles: Tensor, plan: Plan) -> Tensor:
-    """The inverse of `_to_tiles`."""
-    tiles = tiles if plan.group == 1 else tiles.mT
-    re, im = tiles[..., : plan.rows, : plan.columns].unbind(-3)
-    return torch.complex(re, im).movedim((-3, -2, -1), (-1, -2, -3)).flatten(-3)

@@ -1,7 +1,7 @@
 """Launches for whole circulants of 4096: `update` and `gradients` as `operators` has them for other widths.
 
-A pass is one launch forward and three backward, besides small ones of torch for the circulant and for sums
-over programs.
+A pass is two launches forward, the circulant's spectrum and the update, and five backward: the spectrum,
+three passes, and c's gradient from its spectrum; besides torch's sums over programs.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cdvft.kernels.fused.cube_shape import CUBE, from_tile, tables, to_tile
+from cdvft.kernels.fused.cube_shape import CUBE, tables
 from cdvft.kernels.fused.device_cube import (
     circulant_gradient_kernel,
     input_gradients_kernel,
     last_gradient_kernel,
+    signal_kernel,
+    spectrum_kernel,
     update_kernel,
 )
 from cdvft.kernels.fused.launch import launched
@@ -43,7 +45,8 @@ def gradients(
         grad_x = torch.empty_like(x)
     if not len(x):
         return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
-    by_first, by_last, by_re, by_im = first.new_empty(4, programs, CUBE.width)
+    by_first, by_last = first.new_empty(2, programs, CUBE.width)
+    by_spectrum = first.new_empty(programs, 2, CUBE.width)
     spectrum, constants = _spectrum(c), tables(x.device)
     launched(input_gradients_kernel, CUBE.warps)[(programs,)](
         x if grad_x is None else grad_x, by_first, x, grad, first, last, spectrum, constants, alpha,
@@ -53,12 +56,15 @@ def gradients(
         by_last, x, grad, first, spectrum, constants, alpha, len(x), 0, PRECISION=precision
     )
     launched(circulant_gradient_kernel, CUBE.warps)[(programs,)](
-        by_re, by_im, x, grad, first, last, constants, alpha, len(x), 0, PRECISION=precision
+        by_spectrum, x, grad, first, last, constants, alpha, len(x), 0, PRECISION=precision
     )
-    by_c = torch.fft.ifft(from_tile(torch.stack([by_re.sum(0), by_im.sum(0)]))).real
+    by_c = torch.empty_like(c)
+    launched(signal_kernel, CUBE.warps)[(1,)](by_c, by_spectrum.sum(0), constants, PRECISION=precision)
     return grad_x, by_first.sum(0), by_last.sum(0), by_c
 
 
 def _spectrum(c: Tensor) -> Tensor:
     """FFT(c) / d, as the kernels' tiles lie."""
-    return to_tile(torch.fft.fft(c) / CUBE.width)
+    spectrum = c.new_empty(2, CUBE.width)
+    launched(spectrum_kernel, CUBE.warps)[(1,)](spectrum, c, tables(c.device))
+    return spectrum

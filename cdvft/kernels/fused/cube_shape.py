@@ -59,17 +59,6 @@ def tables(device: torch.device) -> Tensor:
     return torch.cat([part.flatten() for part in parts]).to(device)
 
 
-def to_tile(spectrum: Tensor) -> Tensor:
-    """(4096) in order of frequencies to (2, 4096): row k3, column 16 k1 + k2, real before imaginary."""
-    tile = spectrum.view(SIDE, SIDE, SIDE).transpose(1, 2).reshape(-1)
-    return torch.stack([tile.real, tile.imag])
-
-
-def from_tile(tile: Tensor) -> Tensor:
-    """The inverse of `to_tile`."""
-    return torch.complex(*tile).view(SIDE, SIDE, SIDE).transpose(1, 2).reshape(-1)
-
-
 def _turns(exponents: Tensor, n: int) -> Tensor:
     """exp(-2 pi i e / n), real and imaginary parts apart."""
     angles = (exponents % n).double() * (-2 * math.pi / n)

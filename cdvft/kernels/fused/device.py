@@ -37,7 +37,9 @@ def spectrum_kernel(
     RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
     GROUP: tl.constexpr,
 ):  # fmt: skip
-    """FFT(c) / d by one program: parts s of tiles, real before imaginary."""
+    """FFT(c) / d, a program each circulant: parts s of tiles, real before imaginary."""
+    c += tl.program_id(0) * (RADIX * ROWS * COLUMNS)
+    spectrum += tl.program_id(0) * (2 * RADIX * N1 * N2)
     re, im = (), ()
     for r in tl.static_range(RADIX):
         at, inside = place(r, 0, ROWS, COLUMNS, N1, N2, 1)
@@ -57,7 +59,9 @@ def signal_kernel(
     RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
     GROUP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Re IFFT(spectrum) by one program."""
+    """Re IFFT(spectrum), a program each circulant."""
+    c += tl.program_id(0) * (RADIX * ROWS * COLUMNS)
+    spectrum += tl.program_id(0) * (2 * RADIX * N1 * N2)
     re, im = (), ()
     for s in tl.static_range(RADIX):
         at = spectrum + 2 * s * N1 * N2 + one_spectrum_place(N1, N2, GROUP)

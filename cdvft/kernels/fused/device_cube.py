@@ -111,6 +111,24 @@ def _spectra(rows, diagonal, scale, tables, has_other, PRECISION: tl.constexpr):
 
 
 @triton.jit
+def spectrum_kernel(spectrum, c, tables):
+    """FFT(c) / 4096 by one program: the real part before the imaginary one."""
+    at = entries_of(SIDE, COLUMNS)
+    re, im = tl.load(c + at) / WIDTH, tl.full((SIDE, COLUMNS), 0.0, tl.float32)
+    re, im = transform(re, im, tables, "tf32x3")
+    tl.store(spectrum + at, re)
+    tl.store(spectrum + WIDTH + at, im)
+
+
+@triton.jit
+def signal_kernel(c, spectrum, tables, PRECISION: tl.constexpr):
+    """Re IFFT(spectrum) by one program."""
+    re, im = _pair(spectrum, COLUMNS)
+    re, im = inverse(re, im, tables, PRECISION)
+    tl.store(c + entries_of(SIDE, COLUMNS), re / WIDTH)
+
+
+@triton.jit
 def update_kernel(
     out, x, first, last, spectrum, tables, alpha, tokens, zero,
     ADD: tl.constexpr, PRECISION: tl.constexpr,
@@ -175,7 +193,7 @@ def last_gradient_kernel(
 
 @triton.jit
 def circulant_gradient_kernel(
-    shares_re, shares_im, x, grad, first, last, tables, alpha, tokens, zero, PRECISION: tl.constexpr
+    shares, x, grad, first, last, tables, alpha, tokens, zero, PRECISION: tl.constexpr
 ):
     """A program's share of the spectrum of g_c, sum conj(FFT(first x)) FFT(alpha last grad)."""
     sum_re = tl.full((SIDE, COLUMNS), 0.0, tl.float32)
@@ -187,6 +205,6 @@ def circulant_gradient_kernel(
         u_re, u_im = _spectra(x + start, first + same, 1.0, tables + again, has_other, PRECISION)
         sum_re += u_re * h_re + u_im * h_im
         sum_im += u_re * h_im - u_im * h_re
-    at = tl.program_id(0) * WIDTH + entries_of(SIDE, COLUMNS)
-    tl.store(shares_re + at, sum_re)
-    tl.store(shares_im + at, sum_im)
+    at = tl.program_id(0) * (2 * WIDTH) + entries_of(SIDE, COLUMNS)
+    tl.store(shares + at, sum_re)
+    tl.store(shares + WIDTH + at, sum_im)

@@ -88,9 +88,8 @@ def test_the_cubes_stages_transform_in_the_order_of_its_spectra() -> None:
     tile = (tile * outer).view(16, 16, 16).permute(1, 2, 0).reshape(16, 256)
     tile = ((matrix @ tile) * inner).view(16, 16, 16).permute(1, 2, 0).reshape(16, 256)
     found = (matrix @ tile).flatten()
-    spectrum = torch.fft.fft(x)
-    torch.testing.assert_close(found, torch.complex(*cube_shape.to_tile(spectrum)), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(cube_shape.from_tile(cube_shape.to_tile(spectrum)), spectrum)
+    spectrum = torch.fft.fft(x).view(16, 16, 16)  # of frequency k1 + 16 k2 + 256 k3: k3, k2, k1
+    torch.testing.assert_close(found, spectrum.transpose(1, 2).flatten(), rtol=1e-5, atol=1e-5)
 
 
 def test_4096_as_one_circulant_goes_in_three_stages_for_fewer_flops_than_two() -> None:

@@ -1,0 +1,99 @@
+"""How many operators of torch an adapted layer consists of, forward and backward, as on a GPU.
+
+    python -m benchmarks.operators
+
+On a GPU an operator is one launch or a few, which costs the more the smaller the batch. Counted on a CPU by a
+dispatch mode, views and bare memory left out, in bfloat16 with adapters in float32; CDVFT by the ways of a
+GPU, where each launch of a kernel of its own counts as an operator. Launches proper are counted by torch's
+profiler in `make gpu`. Writes benchmarks/results/operators.json and .md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from benchmarks import layers
+from benchmarks.device_clock import Operators
+from benchmarks.layers import Case
+from benchmarks.tables import table
+from cdvft.kernels import fused, linear, native, passes
+from cdvft.kernels.rule import WAYS
+from cdvft.kernels.selection import Selection
+
+RESULTS = Path(__file__).parent / "results"
+CASES = (Case(768, 768, 16), Case(4096, 4096, 16), Case(3072, 768, 16), Case(768, 768, 16, m=3))
+"""Few tokens: how many there are changes no count."""
+
+
+@contextmanager
+def as_on_a_gpu(way: str) -> Iterator[list[object]]:
+    """The fused kernels serve, by this way, half precision is multiplied as such; the kernels launched."""
+    from cdvft.kernels.fused import operators
+
+    kernels: list[object] = []
+
+    def launched(kernel: object, _: int) -> mock.MagicMock:
+        kernels.append(kernel)
+        return mock.MagicMock()
+
+    with (
+        mock.patch.object(fused, "supports", lambda *_: True),
+        mock.patch.object(fused, "_is_watched", lambda: False),
+        mock.patch.object(native, "supports", lambda *_: False),
+        mock.patch.object(linear, "select", lambda *_, **__: Selection("fused", WAYS[way])),
+        mock.patch.object(linear, "product_dtype", lambda x, _: x.dtype),
+        mock.patch.object(passes, "product_dtype", lambda x, _: x.dtype),
+        mock.patch.object(operators, "launched", launched),
+        mock.patch.object(operators.blocks, "launched", launched),
+        mock.patch.object(operators.cube, "launched", launched),
+    ):
+        yield kernels
+
+
+def counted(case: Case) -> dict[str, int]:
+    """Operators of a pass forward and backward, by method; those of the frozen layer among them."""
+    candidates = layers.candidates(case, "cpu", torch.bfloat16)
+    cdvft = candidates.pop("cdvft")
+    found = {name: _count(run) for name, run in candidates.items()}
+    for way in ("transforms", "merged"):
+        with as_on_a_gpu(way) as kernels:
+            cdvft()  # what is decided or worked out once
+            kernels.clear()
+            found[f"cdvft, {way}"] = _count(cdvft) + len(kernels)
+    return found
+
+
+def _count(run: Callable[[], None]) -> int:
+    with Operators() as operators:
+        run()
+    return operators.count
+
+
+def main() -> None:
+    record = {case.title: counted(case) for case in CASES}
+    (RESULTS / "operators.json").write_text(json.dumps(record, indent=1) + "\n")
+    (RESULTS / "operators.md").write_text(markdown(record))
+    print(markdown(record))
+
+
+def markdown(record: dict[str, dict[str, int]]) -> str:
+    names = list(next(iter(record.values())))
+    lines = [
+        "# Operators of an adapted layer, forward and backward",
+        "",
+        "Counted on a CPU by `python -m benchmarks.operators`, as a GPU would be given them. No launches, no "
+        "times.",
+        "",
+        *table(["layer", *names], [[title, *found.values()] for title, found in record.items()]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

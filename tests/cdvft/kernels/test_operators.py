@@ -1,0 +1,31 @@
+"""The record of operators is what is counted now; launches of the fused kernels are among them."""
+
+from __future__ import annotations
+
+import json
+import platform
+
+import pytest
+
+from benchmarks import operators
+
+RECORD = json.loads((operators.RESULTS / "operators.json").read_text())
+
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in operators.CASES if case.d_in == 768], ids=lambda c: c.title
+)
+def test_the_record_is_what_is_counted_now(case: operators.Case) -> None:
+    assert operators.counted(case) == RECORD[case.title]
+
+
+def test_the_table_is_of_the_record() -> None:
+    assert (operators.RESULTS / "operators.md").read_text() == operators.markdown(RECORD)
+    assert {one["base"] for one in RECORD.values()} == {2}, "forward and backward of the frozen layer"
+
+
+def test_a_wider_circulant_or_blocks_take_few_more() -> None:
+    found = {title: one["cdvft, transforms"] for title, one in RECORD.items()}
+    assert found["768"] < min(found["4096"], found["768 -> 3072"]) < found["768"] + 8
