@@ -29,7 +29,7 @@ def test_every_fault_is_named_by_file_row_and_column(visit: Visit, tmp_path: Pat
     for fault in (
         "“faulty”, row 2: it has more values than the head has columns",
         "“faulty”, row 3, column “verdict”: it has fewer values",
-        "“faulty”, row 4: a quotation mark is opened and never closed",
+        "“faulty”, row 4, column “review”: a quotation mark is opened and never closed",
         "“faulty”, row 5, column “review”: it is empty",
         "“faulty”, row 6, column “verdict”: it is empty",
         "Fewer than 8 rows to train on for “Good” (1)",

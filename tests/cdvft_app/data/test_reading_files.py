@@ -48,7 +48,7 @@ def test_each_faulty_line_is_named_and_no_other_is_lost(tmp_path):
     said = " ".join(faults_of(kept).sentences())
     assert "Row 2: it has more values than the head has columns" in said
     assert "Row 3, column “verdict”: it has fewer values" in said
-    assert "Row 4: a quotation mark is opened and never closed" in said
+    assert "Row 4, column “review”: a quotation mark is opened and never closed" in said
 
 
 def test_a_line_of_another_encoding_among_utf_8_is_read_and_said(tmp_path):
