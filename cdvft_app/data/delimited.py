@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ HEAD_LINES = 20  # among which a name must not come again
 LONGEST_NAME = 60  # of a column; a longer first line is a row
 SAMPLE = 4_000_000  # characters by which the separator is found
 NAMED = 5  # places in a note
+_SAYS_SEPARATOR = re.compile(r'"?sep=([^"])"? *', re.IGNORECASE)  # Excel's own first line
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,18 @@ def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -
     lines = Lines(path, limits, progress, Faults())
     given = dropwhile(_is_blank, lines)
     sample = list(_sample(given))
+    said = _SAYS_SEPARATOR.fullmatch(sample[0][1]) if sample else None
+    sample = list(dropwhile(_is_blank, sample[1:])) if said else sample
     if not sample:
         raise DataRefused(f"“{path.name}” is empty. Give a file with a head and rows.")
-    dialect = _dialect(sample, work / "sample.csv", limits)
+    dialect = _dialect(sample, said[1] if said else None, work / "sample.csv", limits)
     source = Source(
         "CSV",
         "text",
         dialect.names,
         lambda: _batches(source, dialect, chain(sample, given), lines, limits),
         NAMES[lines.encoding],
-        SEPARATORS[dialect.separator],
+        SEPARATORS.get(dialect.separator, f"“{dialect.separator}”"),
         faults=lines.faults,
     )
     if dialect.head is None:
@@ -72,8 +76,8 @@ def _sample(lines: Iterable[Line]) -> Iterator[Line]:
             return
 
 
-def _dialect(sample: Sequence[Line], file: Path, limits: Limits) -> _Dialect:
-    separator, has_head = _sniffed(sample, file, limits)
+def _dialect(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> _Dialect:
+    separator, has_head = _sniffed(sample, said, file, limits)
     rows = list(islice(Records(separator, limits, Faults()).of(sample), HEAD_LINES))
     if not rows:
         raise DataRefused("No line of it can be read as a row. Give a CSV file with a head and rows.")
@@ -93,25 +97,25 @@ def _dialect(sample: Sequence[Line], file: Path, limits: Limits) -> _Dialect:
     return _Dialect(separator, tuple(names), at[0][0] if named else None)
 
 
-def _sniffed(sample: Sequence[Line], file: Path, limits: Limits) -> tuple[str, bool]:
+def _sniffed(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> tuple[str, bool]:
     """The separator, and whether there is a head."""
     import duckdb
 
     # Quotation marks that do not fit mislead DuckDB: it gets only what can be read, whatever separates.
-    fitting = Records("".join(SEPARATORS), limits, Faults()).of(sample)
+    fitting = Records(said or "".join(SEPARATORS), limits, Faults()).of(sample)
     with file.open("w", encoding="utf-8", newline="\n") as opened:
         opened.writelines(text + "\n" for held, _ in fitting for _, text in held)
     query = (
         "SELECT Delimiter, HasHeader FROM sniff_csv(?, ignore_errors = true, store_rejects = true,"
-        " quote = '\"', escape = '\"')"
+        f" quote = '\"', escape = '\"'{', delim = ?' if said else ''})"
     )
     settings: dict[str, Any] = {"threads": 1, "memory_limit": "1GB", "autoinstall_known_extensions": False}
     found = None
     with duckdb.connect(config=settings) as connection, suppress(duckdb.Error):  # one long line, for one
-        found = connection.execute(query, [str(file)]).fetchone()
-    if found and found[0] in SEPARATORS:
+        found = connection.execute(query, [str(file), *([said] if said else [])]).fetchone()
+    if found and found[0] in {*SEPARATORS, said}:
         return found
-    return max(SEPARATORS, key=sample[0][1].count), True
+    return said or max(SEPARATORS, key=sample[0][1].count), True
 
 
 def _batches(

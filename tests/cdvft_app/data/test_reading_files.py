@@ -134,3 +134,29 @@ def test_limits_are_named(tmp_path):
         made.clean_csv(tmp_path / "long.csv", [("x" * 90, "a"), ("y", "b")]), Limits(cell_characters=50)
     )
     assert values(kept) == [("y", "b")] and "more than 50 characters" in faults_of(kept).sentences()[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "separator", "named"),
+    [
+        ("sep=;", ";", "semicolon"),
+        ("SEP=,", ",", "comma"),
+        ('"sep=|"', "|", "bar"),
+        ("sep=\t", "\t", "tab"),
+        ("sep=^", "^", "“^”"),
+        ("sep= ", " ", "“ ”"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_first_line_that_says_the_separator_is_no_row(tmp_path, line, separator, named, encoding):
+    rows = [("text", "label"), ("once,;|", "a"), ("twice,;|", "b")]
+    text = "\r\n".join([line, "", *(separator.join(f'"{value}"' for value in row) for row in rows)])
+    kept = keep(made.written(tmp_path, text, encoding=encoding))
+    assert kept.columns == ("text", "label") and kept.separator == named and not kept.notes
+    assert values(kept) == rows[1:]
+    assert [row["__row__"] for row in table(kept.sha256).to_pylist()] == [4, 5]
+
+
+def test_a_file_that_says_its_separator_and_nothing_else_is_empty(tmp_path):
+    with pytest.raises(DataRefused, match="is empty"):
+        keep(made.written(tmp_path, "sep=;\n\n"))
