@@ -120,14 +120,17 @@ def _other_language(data: OwnData) -> Iterator[str]:
 
 
 def _contradictions(data: OwnData) -> Iterator[str]:
-    """Equal inputs with different labels."""
-    inputs = ", ".join(
-        f"r.{quoted(name)}.bytes" if data.kind == "image" else f"coalesce(trim(r.{quoted(name)}), '')"
-        for name in data.inputs
-    )
+    """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
+    label = f"trim(r.{quoted(data.label)})"
+    if data.kind == "image":
+        inputs, given = [f"r.{quoted(name)}.bytes" for name in data.inputs], "true"
+    else:
+        inputs = [f"coalesce(trim(r.{quoted(name)}), '')" for name in data.inputs]
+        all_or_any = " OR " if data.kind == "generation" else " AND "  # a part of a prompt may be empty
+        given = all_or_any.join(f"{one} <> ''" for one in inputs)
     query = (
-        f"SELECT count(*) FROM (SELECT hash({inputs}) AS h FROM r WHERE trim(r.{quoted(data.label)}) <> ''"
-        f" GROUP BY h HAVING count(DISTINCT trim(r.{quoted(data.label)})) > 1)"
+        f"SELECT count(*) FROM (SELECT hash({', '.join(inputs)}) AS h FROM r WHERE {label} <> ''"
+        f" AND ({given}) GROUP BY h HAVING count(DISTINCT {label}) > 1)"
     )
     with connect(r=table(data.sha256)) as connection:
         found = connection.execute(query).fetchone()

@@ -155,6 +155,23 @@ def test_warnings_that_matter(tmp_path):
     assert "“usual” has 99 % of the rows" in warned and "“rare” (3)" in warned
 
 
+@pytest.mark.parametrize(
+    ("head", "row", "alike", "contradicts"),
+    [
+        ("text,label", "t{0},{1}", ",good / ,bad", False),
+        ("text,label", "t{0},{1}", "a,good / a,bad / ,good / ,bad", True),
+        ("premise,hypothesis,label", "a{0},b{0},{1}", "a,,good / a,,bad", False),
+        ("instruction,input,output", "t{0},u{0},A tale of {0}", ",,x / ,,y", False),
+        ("instruction,input,output", "t{0},u{0},A tale of {0}", "a,,x / a,,y", True),
+    ],
+)
+def test_only_inputs_that_are_learned_contradict_each_other(tmp_path, head, row, alike, contradicts):
+    rows = [*(row.format(n, ("good", "bad")[n % 2]) for n in range(40)), *alike.split(" / ")]
+    found = looked(table_of(tmp_path, head, [one.split(",") for one in rows]))
+    assert found.problem is None
+    assert ("1 input comes with different" in " ".join(found.warnings)) is contradicts
+
+
 def test_columns_can_be_chosen_and_a_wrong_one_is_named(tmp_path):
     path = table_of(tmp_path, "id,a,b,kind", [(n, f"x{n}", f"y{n}", n % 2) for n in range(40)])
     found = looked(path, inputs=("b",), label="kind")
