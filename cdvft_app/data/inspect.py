@@ -87,9 +87,8 @@ def inspect(
     files = [(title, kept, faults_of(kept))]
     if evaluation:
         files.append((evaluation_title, evaluation, faults_of(evaluation)))
-    looked = Inspection(
-        kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), _left_out(files)
-    )
+    unread = sum(faults.count for _, _, faults in files)
+    looked = Inspection(kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), unread)
     if roles.label is None or not roles.inputs:
         return dataclasses.replace(looked, problem=no_roles(columns, roles))
     labels: tuple[str, ...] = ()
@@ -130,7 +129,11 @@ def inspect(
     except ValueError as error:
         raise DataRefused(str(error)) from None
     looked = dataclasses.replace(
-        looked, roles=roles, division=division, faults=_sentences(files), left_out=_left_out(files)
+        looked,
+        roles=roles,
+        division=division,
+        faults=_sentences(files),
+        left_out=unread + division.unusable,  # one that lacks two values is named for each, and is one row
     )
     if len(division.train) < FEWEST_ROWS or not len(division.evaluation):
         doubled = (
@@ -159,10 +162,6 @@ def inspect(
 
 def _sentences(files: Sequence[tuple[str, Kept, Faults]]) -> tuple[str, ...]:
     return tuple(sentence for title, _, faults in files for sentence in faults.sentences(title))
-
-
-def _left_out(files: Sequence[tuple[str, Kept, Faults]]) -> int:
-    return sum(faults.count for _, _, faults in files)
 
 
 def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool | None = None) -> Roles:
@@ -220,8 +219,8 @@ def _conditions(data: OwnData) -> Iterator[tuple[str, str, str, str]]:
         unknown = f"{label} <> '' AND NOT list_contains($labels, {label})"
         yield unknown, "no row to train on has this label", "check how it is written", data.label
     elif data.kind != "generation":
-        amount = f"{label} <> '' AND try_cast({label} AS DOUBLE) IS NULL"
-        yield amount, "it is no number", "write one", data.label
+        finite = f"coalesce(isfinite(try_cast({label} AS DOUBLE)), false)"  # nan and inf are none to learn
+        yield f"{label} <> '' AND NOT {finite}", "it is no number", "write one", data.label
 
 
 def _classes(labels: Sequence[str], division: Division) -> tuple[tuple[str, int, int], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import made
 import numpy as np
@@ -170,6 +171,21 @@ def test_only_inputs_that_are_learned_contradict_each_other(tmp_path, head, row,
     found = looked(table_of(tmp_path, head, [one.split(",") for one in rows]))
     assert found.problem is None
     assert ("1 input comes with different" in " ".join(found.warnings)) is contradicts
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "lacking", "named"),
+    [
+        ("text,label", "t{0},{1}", ",good / , / a, / one", 4),
+        ("text,score", "t{0},{0}.5", "a,nan / b,-inf / c,1e999 / , / a,b,c", 5),
+        ("instruction,input,output", "t{0},u{0},A tale of {0}", ",, / ,,x / a,b,", 3),
+    ],
+)
+def test_each_row_is_used_or_counted_once_as_left_out(tmp_path, head, row, lacking, named):
+    rows = [*(row.format(n, ("good", "bad")[n % 2]) for n in range(40)), *lacking.split(" / ")]
+    found = looked(table_of(tmp_path, head, [one.split(",") for one in rows]))
+    assert (found.data.train_rows + found.data.evaluation_rows, found.left_out) == (40, named)
+    assert {str(line) for line in range(42, 42 + named)} <= {*re.findall(r"\d+", " ".join(found.faults))}
 
 
 def test_columns_can_be_chosen_and_a_wrong_one_is_named(tmp_path):
