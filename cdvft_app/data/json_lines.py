@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,9 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     columns: dict[str, None] = {}
     objects: list[dict[str, Any]] = []
     first = ""
-    for number, line in lines:
-        if number > LOOKED_AT:
-            break
+    given = iter(lines)
+    looked_at = list(islice(given, LOOKED_AT))
+    for _, line in looked_at:
         first = first or line.strip()
         found = _object(line)
         if isinstance(found, dict):
@@ -50,13 +51,15 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     if len(columns) > limits.columns:
         raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
     names = without_messages(columns) if MESSAGES in columns else tuple(columns)
-    source = Source("JSONL", "text", names, lambda: _batches(source, lines, limits), faults=faults)
+    source = Source(
+        "JSONL", "text", names, lambda: _batches(source, chain(looked_at, given), limits), faults=faults
+    )
     source.encoding = NAMES[lines.encoding]
     source.notes += [NOTE] if MESSAGES in columns else []
     return source
 
 
-def _batches(source: Source, lines: Lines, limits: Limits) -> Iterator[pa.RecordBatch]:
+def _batches(source: Source, lines: Iterable[tuple[int, str]], limits: Limits) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     rows: list[list[Any]] = []

@@ -9,6 +9,7 @@ import pytest
 from kept_values import values
 
 from cdvft_app.data.keep import faults_of, keep
+from cdvft_app.data.limits import Limits
 
 ALPACA = [
     {"instruction": "Name a café", "input": "in Łódź" if place else "here", "output": str(place)}
@@ -62,3 +63,11 @@ def test_one_conversation_is_a_row(tmp_path):
     said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
     kept = keep(made.written(tmp_path, json.dumps({"messages": said}), "one.jsonl"))
     assert values(kept) == [("hi", "hello")]
+
+
+def test_a_line_that_is_too_long_is_counted_once(tmp_path):
+    lines = [json.dumps({"text": "x" * length, "label": "a"}) for length in (3, 900, 4)]
+    kept = keep(made.written(tmp_path, "\n".join(lines), "rows.jsonl"), Limits(cell_characters=100))
+    assert kept.rows == 2 and faults_of(kept).sentences() == [
+        "Row 2: it is longer than 800 bytes. Shorten it."
+    ]
