@@ -20,10 +20,11 @@ import numpy as np
 from safetensors import safe_open
 
 from cdvft_app import ASSETS
-from cdvft_app.methods import ADAPTERS
+from cdvft_app.methods import ADAPTERS, labels
 from cdvft_app.payloads.factors import Overview, SingularValues, SourceFacts
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
+from cdvft_app.store.labels import label_in
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
@@ -46,6 +47,8 @@ class Source(Protocol):
     @property
     def id(self) -> str: ...
     @property
+    def label(self) -> str: ...
+    @property
     def settings(self) -> RunSettings: ...
     def facts(self) -> SourceFacts: ...
     def losses(self) -> list[list[float]]: ...
@@ -61,6 +64,13 @@ class LiveRun:
     store: RunStore
     record: RunRecord
     folder: Path
+    label: str
+
+    @classmethod
+    def of(cls, store: RunStore, record: RunRecord) -> LiveRun:
+        """By its record."""
+        label = label_in(record, store.group(record.group_id))
+        return cls(store, record, store.folder(record.id), label)
 
     @property
     def id(self) -> str:
@@ -107,6 +117,10 @@ class RecordedRun:
     @property
     def id(self) -> str:
         return f"recorded-{self.key}"
+
+    @property
+    def label(self) -> str:
+        return self.settings.method.label()
 
     @property
     def recording(self) -> dict[str, Any]:
@@ -183,7 +197,7 @@ def find(store: RunStore, run_id: object) -> Source:
     record = store.get(run_id)
     if record is None:
         raise Unavailable(f"There is no run {str(run_id)[:40]!r}; it may have been deleted.")
-    run = LiveRun(store, record, store.folder(record.id))
+    run = LiveRun.of(store, record)
     if not run.steps():
         raise Unavailable(
             f"“{record.name}” keeps no factors yet: the first are written when its training begins, and none "
@@ -192,17 +206,17 @@ def find(store: RunStore, run_id: object) -> Source:
     return run
 
 
-def latest_runs(store: RunStore) -> Iterator[RunRecord]:
+def latest_runs(store: RunStore) -> Iterator[LiveRun]:
     """Runs of races, the latest first, then those of the last sweep: its many runs would crowd races out."""
     for group in (*store.groups(MOST_RACES, sweeps=False), *store.groups(1, sweeps=True)):
-        yield from reversed(group)
+        named = labels([record.settings.method for record in group])
+        for record, label in reversed([*zip(group, named, strict=True)]):
+            yield LiveRun(store, record, store.folder(record.id), label)
 
 
 def list_sources(store: RunStore) -> Iterator[Source]:
     """Runs with factors, the latest first, and the recorded ones after them."""
-    for record in latest_runs(store):
-        if record.method in ADAPTERS:
-            run = LiveRun(store, record, store.folder(record.id))
-            if run.steps():
-                yield run
+    for run in latest_runs(store):
+        if run.record.method in ADAPTERS and run.steps():
+            yield run
     yield from map(RecordedRun, recorded_keys())

@@ -30,11 +30,10 @@ class ChangedLayer:
 
 def list_sources(store: RunStore) -> Iterator[Source]:
     """Finished runs whose weight changes are kept, the latest first, recorded ones last."""
-    for record in sources.latest_runs(store):
-        if record.state != "finished":
+    for run in sources.latest_runs(store):
+        if run.record.state != "finished":
             continue
-        run = LiveRun(store, record, store.folder(record.id))
-        if _file(run).is_file() if record.method == "full" else run.steps():
+        if _file(run).is_file() if run.record.method == "full" else run.steps():
             yield run
     yield from map(sources.RecordedRun, sources.recorded_keys())
 
@@ -51,7 +50,7 @@ def find(store: RunStore, run_id: object) -> Source:
         if record is not None and record.state != "finished":
             raise Unavailable(f"“{record.name}” has not finished; choose a run that has.")
         return source
-    run = LiveRun(store, record, store.folder(record.id))
+    run = LiveRun.of(store, record)
     if record.state != "finished" or not _file(run).is_file():
         raise Unavailable(f"“{record.name}” keeps no weights; only finished runs do.")
     return run

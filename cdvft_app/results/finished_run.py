@@ -16,6 +16,7 @@ from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.identifiers import no_run
+from cdvft_app.store.labels import label_in
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
 
@@ -34,11 +35,12 @@ MOST_ROWS = 100_000  # of a history
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """`folder` holds what was trained."""
+    """`folder` holds what was trained; `race` are the runs beside it, from whose labels its own differs."""
 
     record: RunRecord
     plan: Plan
     folder: Path
+    race: tuple[RunRecord, ...] = ()
 
     @property
     def weights(self) -> Weights:
@@ -59,7 +61,7 @@ class FinishedRun:
     @property
     def label(self) -> str:
         """The method with its settings: LoRA r = 8."""
-        return self.record.settings.method.label()
+        return label_in(self.record, self.race)
 
 
 def find(store: RunStore, run_id: object) -> FinishedRun:
@@ -70,7 +72,8 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
         ResultsError: it keeps nothing that could be used; says why.
     """
     if found := recorded.get(run_id):
-        return FinishedRun(found, catalog.resolve(found.settings), recorded.folder(found))
+        race = tuple(recorded.race())
+        return FinishedRun(found, catalog.resolve(found.settings), recorded.folder(found), race)
     record = store.get(run_id)
     if record is None:
         raise UnknownRun(no_run(run_id))
@@ -85,7 +88,7 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
         plan = catalog.resolve(record.settings)
     except InvalidChoice as error:
         raise ResultsError(f"“{record.name}” cannot be loaded here any more: {error}") from None
-    return FinishedRun(record, plan, folder)
+    return FinishedRun(record, plan, folder, () if record.sweep else tuple(store.group(record.group_id)))
 
 
 def losses(store: RunStore, run: FinishedRun) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cdvft_app.payloads.page import ServerOverview, ServerRun, Standing
 from cdvft_app.public.budget import Budget, duration
 from cdvft_app.public.operator import Operator, is_operator
+from cdvft_app.store.labels import label_of
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
@@ -64,15 +65,15 @@ def operate(store: RunStore, request: object) -> ServerOverview:
             }
             for one in operator.visitors()
         ],
-        "runs": [_run(run) for run in operator.runs()],
+        "runs": [_run(run, label_of(operator.store, run)) for run in operator.runs()],
     }
 
 
-def _run(run: RunRecord) -> ServerRun:
+def _run(run: RunRecord, label: str) -> ServerRun:
     return {
         "id": run.id,
         "name": run.name,
-        "method": run.settings.method.label(),
+        "method": label,
         "visitor": run.visitor or OF_A_TERMINAL,
         "state": run.state,
         "hidden": run.hidden,

@@ -10,6 +10,7 @@ import {
   RunModel,
   shownRace,
   statusText,
+  titleOf,
 } from "../../assets/js/train/run_model.js";
 import { command } from "../../assets/js/train/reproduce.js";
 
@@ -98,6 +99,11 @@ test("it is settled once every run is over and no row waits", () => {
   assert.equal(model.settled, false);
   model.take(answer([run("a", 2, { state: "finished" })]));
   assert.equal(model.settled, true);
+});
+
+test("a run that is laid over another race is called by its time or its name", () => {
+  assert.equal(titleOf({ label: "CDVFT", overlay: "25 Nov 10:18" }), "CDVFT, 25 Nov 10:18");
+  assert.equal(titleOf({ label: "CDVFT", overlay: null }), "CDVFT");
 });
 
 test("notes are kept", () => {

@@ -1,6 +1,7 @@
 // Runs that train as Jobs of the hub: where they are, and the way from a shown race to the form that sends it.
 
 import { h, scrollUpTo } from "../shared/dom.js";
+import { titleOf } from "./run_model.js";
 
 /** @import { Run } from "./run_model.js" */
 
@@ -15,7 +16,7 @@ export function jobLines(runs) {
   return runs.flatMap((run) => {
     const job = run.job;
     if (!job) return [];
-    const name = runs.length > 1 ? `${run.label}: ` : "";
+    const name = runs.length > 1 ? `${titleOf(run)}: ` : "";
     return [
       h(
         "p",

@@ -3,6 +3,7 @@
 import { h, swatch } from "../shared/dom.js";
 import { amount, clock, times } from "../shared/format.js";
 import { exports } from "../shared/export.js";
+import { titleOf } from "./run_model.js";
 
 /** @import { Estimate, Forecast } from "../payloads.js" */
 /** @import { Kind } from "../shared/format.js" */
@@ -113,7 +114,7 @@ function reasons(run) {
     const promised = run.forecast[key];
     return promised ? [h("dt", {}, title), h("dd", {}, promised.how)] : [];
   });
-  return h("div", { class: "reasons" }, h("h4", {}, run.label), h("dl", {}, entries));
+  return h("div", { class: "reasons" }, h("h4", {}, titleOf(run)), h("dl", {}, entries));
 }
 
 export class Predicted {
@@ -152,7 +153,7 @@ export class Predicted {
     if (key === this.key) return;
     this.key = key;
     const known = this.runs.filter(isPromised);
-    const lacking = this.runs.filter((run) => !run.forecast).map((run) => run.label);
+    const lacking = this.runs.filter((run) => !run.forecast).map(titleOf);
     this.table.replaceChildren(...(known.length ? [this.draw(known)] : []));
     this.how.hidden = known.length === 0;
     this.how.replaceChildren(this.howTitle, ...known.map(reasons));
@@ -186,7 +187,12 @@ export class Predicted {
             h(
               "th",
               { scope: "rowgroup", colspan: 4 },
-              h("span", { class: "method-cell" }, swatch(this.styles[run.method]), h("span", {}, run.label)),
+              h(
+                "span",
+                { class: "method-cell" },
+                swatch(this.styles[run.method]),
+                h("span", {}, titleOf(run)),
+              ),
             ),
           ),
           QUANTITIES.map((quantity) => line(run, quantity)),
@@ -201,7 +207,7 @@ export class Predicted {
         const promised = run.forecast[key];
         return {
           run: run.id,
-          method: run.label,
+          method: titleOf(run),
           quantity: key,
           unit: kind === "count" ? "numbers" : kind,
           forecast: promised?.value ?? null,

@@ -2,6 +2,7 @@
 
 import { h } from "../shared/dom.js";
 import { openJobForm } from "./job.js";
+import { titleOf } from "./run_model.js";
 
 /** @import { Run } from "./run_model.js" */
 
@@ -53,7 +54,7 @@ export class Reproduce {
 
   /** @param {Run[]} runs */
   show(runs) {
-    const commands = runs.map((run) => ({ label: run.label, words: command(run.options) }));
+    const commands = runs.map((run) => ({ label: titleOf(run), words: command(run.options) }));
     const text = commands.map(({ words }) => words.join(" ")).join("\n\n");
     this.node.hidden = runs.length === 0;
     this.send.hidden = !document.getElementById("as-job"); // as where the race is shown without a form

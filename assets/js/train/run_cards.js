@@ -3,6 +3,7 @@
 import { h, paragraphs } from "../shared/dom.js";
 import { isShare } from "../shared/format.js";
 import { jobLines } from "./job.js";
+import { titleOf } from "./run_model.js";
 
 /** @import { Note } from "../payloads.js" */
 /** @import { Run } from "./run_model.js" */
@@ -48,7 +49,7 @@ export function outcome(runs, verdict) {
  */
 function failure(runs) {
   const [what, why] = sentences(runs[0].reason ?? "The run failed without saying why.");
-  const title = `${listed(runs.map((run) => run.label))} failed`;
+  const title = `${listed(runs.map(titleOf))} failed`;
   return h(
     "article",
     { class: "card failure", "aria-label": title },
@@ -87,7 +88,7 @@ function failure(runs) {
 function interruption(runs) {
   const [run, ...others] = runs;
   const were = others.length ? "were interrupted" : `was interrupted at step ${run.step}`;
-  const title = `${listed(runs.map(({ label }) => label))} ${were}`;
+  const title = `${listed(runs.map(titleOf))} ${were}`;
   return h(
     "article",
     { class: "card", "aria-label": title },
@@ -145,7 +146,7 @@ export class Cards {
                   "li",
                   { class: note.level },
                   runs.length > 1 && notes.filter(({ note: other }) => other.text === note.text).length === 1
-                    ? `${run.label}: ${note.text}`
+                    ? `${titleOf(run)}: ${note.text}`
                     : note.text,
                 ),
               ),

@@ -4,7 +4,7 @@ import { h, segmented, styleOf } from "../shared/dom.js";
 import { aligned, isShare, metricText } from "../shared/format.js";
 import { draw, onTheme } from "../shared/plotly.js";
 import { smoothed } from "../shared/smoothing.js";
-import { isFinal } from "./run_model.js";
+import { isFinal, titleOf } from "./run_model.js";
 import { tableUnder } from "../shared/table.js";
 
 /** @import { Child } from "../shared/dom.js" */
@@ -168,7 +168,7 @@ export class RunChart {
         const { line, marker } = styleOf(this.styles, run);
         const { x, y } = this.points(run);
         if (x.length === 0) return [];
-        const name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
+        const name = titleOf(run);
         const shade = run.overlay ? 0.5 : 1;
         if (!loss) {
           const share = isShare(run.metric_name);
@@ -262,7 +262,7 @@ export class RunChart {
       .filter((run) => !this.hidden.has(run.id))
       .flatMap((run) => {
         const { x, y } = this.points(run),
-          name = run.overlay ? `${run.label}, ${run.overlay}` : run.label;
+          name = titleOf(run);
         return x.map((value, index) => ({ name, x: value, y: y[index], metric: run.metric_name }));
       });
     const rows = points.map(({ name, x, y, metric }) => [

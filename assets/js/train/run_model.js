@@ -15,6 +15,12 @@ export const isFinal = (run) => FINAL.has(run.state);
 /** @param {Pick<Run, "state">} run */
 export const isActive = (run) => ["preparing", "running", "stopping"].includes(run.state);
 
+/**
+ * What it is called among all that is shown.
+ * @param {Pick<Run, "label" | "overlay">} run
+ */
+export const titleOf = ({ label, overlay }) => (overlay ? `${label}, ${overlay}` : label);
+
 /** The runs that are watched, by their ids; null until the server has told of one. */
 export class RunModel {
   /** @param {string[]} ids */

@@ -2,7 +2,7 @@
 
 import { h, setText, swatch, styleOf } from "../shared/dom.js";
 import { aligned, clock, count, metricText } from "../shared/format.js";
-import { isFinal } from "./run_model.js";
+import { isFinal, titleOf } from "./run_model.js";
 
 /** @import { Styles } from "../shared/plotly_types.js" */
 /** @import { Run } from "./run_model.js" */
@@ -88,7 +88,7 @@ export class Scoreboard {
         },
       },
       swatch(styleOf(this.styles, run)),
-      h("span", { class: "hidden-text" }, `Show the curve of ${run.label}`),
+      h("span", { class: "hidden-text" }, `Show the curve of ${titleOf(run)}`),
     );
     const line = h(
       "tr",

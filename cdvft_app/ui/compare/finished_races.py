@@ -10,13 +10,14 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.costs.quantities import amount
-from cdvft_app.methods import METHODS
+from cdvft_app.methods import METHODS, labels
 from cdvft_app.methods.flat import flat_values
 from cdvft_app.shapes.known_models import find
+from cdvft_app.store.labels import label_in
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare.form import FIELDS, NUMBERS, START, kind_of, layers_of
-from cdvft_app.ui.shared.form import label, text
+from cdvft_app.ui.shared.form import text
 
 MOST_RACES = 20
 MOST_TIMED = 12
@@ -114,7 +115,7 @@ def measured(store: RunStore, group_id: object) -> str:
     if not runs:
         return ""
     device = runs[0].device or "an unknown device"
-    items = "".join(_item(run) for run in runs[:MOST_TIMED])
+    items = "".join(_item(run, runs) for run in runs[:MOST_TIMED])
     rest = len(runs) - MOST_TIMED
     more = f"<li>and {rest} more runs</li>" if rest > 0 else ""
     return (
@@ -123,12 +124,12 @@ def measured(store: RunStore, group_id: object) -> str:
     )
 
 
-def _item(run: RunRecord) -> str:
+def _item(run: RunRecord, race: list[RunRecord]) -> str:
     seconds = amount("seconds", run.seconds) if run.seconds else "no time"
     peak = run.result.get("peak_memory_bytes")
     memory = f", {amount('bytes', peak)}" if peak else ""
     return (
-        f'<li><span class="dot {run.method}"></span>{escape(label(run.settings))} '
+        f'<li><span class="dot {run.method}"></span>{escape(label_in(run, race))} '
         f"<b>{seconds}{memory}</b></li>"
     )
 
@@ -136,6 +137,6 @@ def _item(run: RunRecord) -> str:
 def _title(runs: list[RunRecord]) -> str:
     """Runs are the latest first."""
     began = datetime.fromtimestamp(runs[-1].created)
-    methods = list(dict.fromkeys(label(run.settings) for run in reversed(runs)))
+    methods = list(dict.fromkeys(reversed(labels([run.settings.method for run in runs]))))
     who = ", ".join(methods) if len(methods) <= 4 else f"{len(runs)} runs"
     return f"{runs[-1].name} · {began.day} {began:%b %H:%M} · {who}"

@@ -38,7 +38,7 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.snapshots import SnapshotError
 from cdvft_app.ui.shared.component import component
-from cdvft_app.ui.shared.form import label, summary
+from cdvft_app.ui.shared.form import summary
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
@@ -190,7 +190,7 @@ def _facts(source: Source) -> InspectedRun:
     return {
         "id": source.id,
         "method": settings.method.key,
-        "label": label(settings),
+        "label": source.label,
         "summary": summary(settings),
         "rank": getattr(settings.method, "r", None),
         "m": getattr(settings.method, "m", 0),

@@ -13,7 +13,6 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.snapshots import SnapshotError
-from cdvft_app.ui.shared.form import label
 
 TARGETS = (
     ("Random", "gaussian"),
@@ -91,7 +90,7 @@ def _corner(source: Source, module: object, n: int) -> tuple[Any, str]:
     """The first rows and columns of a weight change: unlike pooling, this keeps single entries."""
     change, layer = updates.weight_change(source, module)
     side = min(n, layer.d_out, layer.d_in)
-    by = "full fine-tuning" if source.settings.method.key == "full" else label(source.settings)
+    by = "full fine-tuning" if source.settings.method.key == "full" else source.label
     change_text = f"the {layer.d_out} × {layer.d_in} change that {by} made to {layer.title}"
     if side == layer.d_out == layer.d_in:
         return change, f"The target: {change_text}."
@@ -106,4 +105,4 @@ def _corner(source: Source, module: object, n: int) -> tuple[Any, str]:
 def _title(source: Source) -> str:
     name = source.facts().get("name")
     origin = "recorded" if source.facts()["recorded"] else None
-    return " · ".join(filter(None, [name, label(source.settings), origin]))
+    return " · ".join(filter(None, [name, source.label, origin]))

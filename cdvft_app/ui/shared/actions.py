@@ -15,12 +15,13 @@ from cdvft_app.data.library import require_own
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.shapes.typed_models import describe_typed
+from cdvft_app.store.labels import label_of
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RESUMABLE, UNFINISHED, is_left_job, is_resumable
 from cdvft_app.training.executors import Executor
 from cdvft_app.training.jobs import QueueFull
-from cdvft_app.ui.shared.form import label, race, with_titles
+from cdvft_app.ui.shared.form import race, with_titles
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
@@ -138,13 +139,13 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         if any(run.is_job for run in busy):
             return Buttons(True, bool(ended_early), STOP_JOBS)
         again = (
-            f"Resume takes up {label(ended_early[0].settings)} again."
+            f"Resume takes up {label_of(store, ended_early[0])} again."
             if ended_early
             else "Resume then goes on from there."
         )
         return Buttons(True, bool(ended_early), f"Stop keeps the adapter. {again}")
     if ended_early:
-        again = label(ended_early[0].settings)
+        again = label_of(store, ended_early[0])
         return Buttons(
             False, True, f"This race does not train. Resume goes on with {again} from where it ended."
         )

@@ -9,10 +9,10 @@ from html import escape
 from cdvft.blocks import partitions
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.figures import block_layout
+from cdvft_app.methods import Method, labels
 from cdvft_app.methods.cdvft import Cdvft
 from cdvft_app.prediction import Prediction
-from cdvft_app.ui.shared.form import label
-from cdvft_app.ui.shared.outlook import outlook
+from cdvft_app.ui.shared.outlook import names, outlook
 
 MOST_SHAPES = 3
 
@@ -31,33 +31,47 @@ def forecast(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> Fo
     if not shapes:
         text = "The layers of this model are counted once it is loaded."
         return Forecast(f'<p class="promise quiet">{text}</p>', "")
-    counts = [(plan, plan.trainable_parameters() or 0) for plan in plans]
+    methods = [plan.settings.method for plan in plans]
+    counts = [
+        _Counted(method, label, name, plan.trainable_parameters() or 0)
+        for plan, method, label, name in zip(plans, methods, labels(methods), names(plans), strict=True)
+    ]
     whole = sum(d_out * d_in * count for _, d_out, d_in, count in shapes)
-    first = next((pair for pair in counts if pair[0].settings.method.key == "cdvft"), counts[0])
-    others = [pair for pair in counts if pair is not first]
-    return Forecast(_sentence(*first, whole) + _list(others) + outlook(plans, promised), _blocks(plans))
+    first = next((one for one in counts if one.method.key == "cdvft"), counts[0])
+    others = [one for one in counts if one is not first]
+    sentence = _sentence(first, plans[0].model.title, whole)
+    return Forecast(sentence + _list(others) + outlook(plans, promised), _blocks(plans))
 
 
-def _sentence(plan: Plan, parameters: int, whole: int) -> str:
-    method = plan.settings.method
+@dataclass(frozen=True)
+class _Counted:
+    """A competitor with the numbers it trains; `name` is short, `label` has its settings."""
+
+    method: Method
+    label: str
+    name: str
+    parameters: int
+
+
+def _sentence(one: _Counted, model: str, whole: int) -> str:
+    method, parameters = one.method, one.parameters
     if method.key == "head":
         return '<p class="promise">Only the classifier head is trained; the model stays as it is.</p>'
     if method.key == "full":
         return f'<p class="promise">All <b>{parameters:,}</b> numbers of the model are trained.</p>'
     percent = 100 * parameters / whole
     share = f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
-    hint = f"The adapted layers of {escape(plan.model.title)} hold {whole:,} numbers, which stay frozen."
+    hint = f"The adapted layers of {escape(model)} hold {whole:,} numbers, which stay frozen."
     return (
-        f'<p class="promise" title="{hint}">{method.title} trains <b>{parameters:,}</b> '
+        f'<p class="promise" title="{hint}">{escape(one.name)} trains <b>{parameters:,}</b> '
         f"numbers instead of {whole:,} <span class='quiet'>({share} of the adapted layers)</span></p>"
     )
 
 
-def _list(counts: list[tuple[Plan, int]]) -> str:
+def _list(counts: list[_Counted]) -> str:
     items = "".join(
-        f'<li><span class="dot {plan.settings.method.key}"></span>{escape(label(plan.settings))} '
-        f"<b>{parameters:,}</b></li>"
-        for plan, parameters in counts
+        f'<li><span class="dot {one.method.key}"></span>{escape(one.label)} <b>{one.parameters:,}</b></li>'
+        for one in counts
     )
     return (
         f'<ul class="counts" aria-label="Trained numbers of the others" role="list">{items}</ul>'

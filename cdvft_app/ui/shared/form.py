@@ -201,11 +201,6 @@ def stands_for(name: str) -> str:
     return f"{value:g}"
 
 
-def label(settings: RunSettings) -> str:
-    """A run's name in tables: the method with what tells it from its like."""
-    return settings.method.label()
-
-
 def summary(settings: RunSettings) -> str:
     """A race's settings in half a line; what is its recipe's own is left out."""
     recipe = catalog.recipes().get(settings.recipe)

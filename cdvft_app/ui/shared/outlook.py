@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.costs.quantities import duration
+from cdvft_app.methods import labels
 from cdvft_app.prediction import GUESS_OF_GPU, Estimate, Prediction
 from cdvft_app.training.device import free_bytes, kind_of_training
 from cdvft_app.training.slices import slice_seconds
@@ -18,9 +20,32 @@ ANONYMOUS_SECONDS, ACCOUNT_SECONDS = 120, 300
 UNKNOWN = "Time and memory are not known beforehand: the layers of {} see different numbers of tokens."
 
 
+@dataclass(frozen=True)
+class _Promised:
+    """What is promised of a run; `name` tells it from the others of its race."""
+
+    name: str
+    plan: Plan
+    made: Prediction
+
+
+def names(plans: Sequence[Plan]) -> list[str]:
+    """Of each its method's title; where a method races several times, its label with what differs."""
+    methods = [plan.settings.method for plan in plans]
+    keys = [method.key for method in methods]
+    return [
+        label if keys.count(method.key) > 1 else method.title
+        for method, label in zip(methods, labels(methods), strict=True)
+    ]
+
+
 def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str:
     """HTML; empty where nothing is known of the model yet."""
-    known = [(plan, made) for plan, made in zip(plans, promised, strict=True) if made]
+    known = [
+        _Promised(name, plan, made)
+        for name, plan, made in zip(names(plans), plans, promised, strict=True)
+        if made
+    ]
     if not known:
         model = plans[0].model
         return (
@@ -29,21 +54,20 @@ def outlook(plans: Sequence[Plan], promised: Sequence[Prediction | None]) -> str
             else f'<p class="outlook quiet">{UNKNOWN.format(escape(model.title))}</p>'
         )
     free = free_bytes(kind_of_training())
-    largest_plan, largest = max(known, key=lambda pair: pair[1].peak_memory_bytes.value)
-    peak = largest.peak_memory_bytes
+    largest = max(known, key=lambda one: one.made.peak_memory_bytes.value)
+    peak = largest.made.peak_memory_bytes
     memory = (
         f'<span title="{escape(peak.how)}">about <b>{_bytes(peak.value)}</b> of memory, '
         f"{_bytes(free)} are free</span>"
     )
-    warning = _warning(largest_plan, largest, free)
-    return f'<p class="outlook quiet">{_time(known)} · {memory}</p>{warning}'
+    return f'<p class="outlook quiet">{_time(known)} · {memory}</p>{_warning(largest, free)}'
 
 
-def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
-    device = escape(known[0][1].device)
-    wholes = [made.whole_seconds for _, made in known if made.whole_seconds]
+def _time(known: Sequence[_Promised]) -> str:
+    device = escape(known[0].made.device)
+    wholes = [one.made.whole_seconds for one in known if one.made.whole_seconds]
     if knows_lent_gpu():
-        guessed = any(made.seconds and GUESS_OF_GPU in made.seconds.how for _, made in known)
+        guessed = any(one.made.seconds and GUESS_OF_GPU in one.made.seconds.how for one in known)
         return _lent_time(wholes if len(wholes) == len(known) else [], device, guessed)
     if len(wholes) < len(known):
         return (
@@ -51,12 +75,12 @@ def _time(known: Sequence[tuple[Plan, Prediction]]) -> str:
             "or a step was measured on the Compare tab</span>"
         )
     low, value, high = (sum(getattr(one, name) for one in wholes) for name in ("low", "value", "high"))
-    what = f"“{escape(known[0][0].title)}”"  # which Start trains on, and may not be the data just looked at
-    trained = [(plan.settings.method.title, made.seconds) for plan, made in known if made.seconds]
+    what = f"“{escape(known[0].plan.title)}”"  # which Start trains on, and may not be the data just looked at
+    trained = [(one.name, one.made.seconds) for one in known if one.made.seconds]
     if high > WIDE * low:
         words = f"Roughly <b>{duration(low)} to {duration(high)}</b> on {device} for {what}"
     else:
-        parts = ", ".join(f"{name} {duration(seconds.value)}" for name, seconds in trained)
+        parts = ", ".join(f"{duration(seconds.value)} for {escape(name)}" for name, seconds in trained)
         words = f"About <b>{duration(value)}</b> on {device} for {what}; training alone: {parts}"
     how = [f"{name}, {duration(seconds.value)} of training: {seconds.how}" for name, seconds in trained]
     return f'<span title="{escape(" ".join([*how, wholes[0].how]))}">{words}</span>'
@@ -77,13 +101,13 @@ def _lent_time(wholes: Sequence[Estimate], device: str, guessed: bool) -> str:
     return f'<span title="{how}">{seconds} GPU seconds</b> on {device}{first}, {quota}</span>'
 
 
-def _warning(plan: Plan, made: Prediction, free: int) -> str:
-    need = made.step_bytes
+def _warning(largest: _Promised, free: int) -> str:
+    need = largest.made.step_bytes
     if need.high <= free:
         return ""
     sure = "will most likely" if need.value > free else "may"
-    size = "image size" if plan.settings.image_size else "text length"
-    name = plan.settings.method.title
+    size = "image size" if largest.plan.settings.image_size else "text length"
+    name = escape(largest.name)
     return (
         f'<p class="problem" role="alert">{name} needs about {_bytes(need.value)} for a step, and '
         f"{_bytes(free)} are free: it {sure} run out of memory. Lower the batch size or the {size}, "

@@ -15,6 +15,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.reachability import endpoint
 from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
 from cdvft_app.hub_jobs.sending import check, sender
+from cdvft_app.methods import labels
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
@@ -238,7 +239,9 @@ def repositories(name: str, plans: Sequence[Plan]) -> list[str]:
     """One for each run: the name itself for one alone, else with what the run is called."""
     if len(plans) == 1:
         return [name]
-    ends = [re.sub(r"[^a-z0-9]+", "-", form.label(plan.settings).lower()).strip("-") for plan in plans]
+    called = labels([plan.settings.method for plan in plans])
+    plain = [label.lower().replace("α", "alpha") for label in called]
+    ends = [re.sub(r"[^a-z0-9]+", "-", label).strip("-") for label in plain]
     return [
         f"{name}-{end}" + (f"-{place}" if ends.count(end) > 1 else "") for place, end in enumerate(ends, 1)
     ]

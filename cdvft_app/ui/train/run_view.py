@@ -19,7 +19,7 @@ from cdvft_app.judging import kept_answers, words
 from cdvft_app.judging.outcomes import from_recorded_race
 from cdvft_app.judging.race import judged_outcomes, judged_race
 from cdvft_app.judging.score_text import metric_title, score
-from cdvft_app.methods import flat, labels
+from cdvft_app.methods import flat
 from cdvft_app.payloads.train import (
     Forecast,
     Job,
@@ -35,6 +35,7 @@ from cdvft_app.payloads.train import (
     Why,
 )
 from cdvft_app.settings import HELD_OUT, RunSettings
+from cdvft_app.store.labels import label_in
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.slices import Slices
@@ -54,15 +55,13 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
 
     `race` are the runs of its group, from whose labels its own must differ; of a sweep's many, none.
     """
-    runs = [one for one in race if one.id == run.id or one.method == run.method] or [run]
-    race_labels = labels([one.settings.method for one in runs])
-    place = next(place for place, one in enumerate(runs) if one.id == run.id)
+    twins = [one.id for one in race if one.method == run.method]
     recipe = catalog.recipes().get(run.settings.recipe)
     return {
         "group": run.group_id,
         "method": run.method,
-        "label": race_labels[place],
-        "twin": place,
+        "label": label_in(run, race),
+        "twin": twins.index(run.id) if run.id in twins else 0,
         "summary": " · ".join([*_of_recipe(run, recipe), summary(run.settings)]),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
         "options": _options(run.settings),

@@ -239,4 +239,15 @@ def test_a_run_without_factors_is_a_sentence(store):
 def test_the_many_runs_of_a_sweep_come_after_races(store):
     one = RunSettings(method="cdvft")
     race, sweep = (store.create([one, one], "somebody", sweep=sweep) for sweep in (False, True))
-    assert list(sources.latest_runs(store)) == [*reversed(race), *reversed(sweep)]
+    assert [run.record for run in sources.latest_runs(store)] == [*reversed(race), *reversed(sweep)]
+
+
+def test_runs_that_differ_in_a_setting_are_called_by_it(store):
+    two = [RunSettings(method={"method": "cdvft", "alpha": alpha}) for alpha in (1.0, 5.0)]
+    runs = [run for sweep in (False, True) for run in store.create(two, "somebody", sweep=sweep)]
+    for run in runs:
+        snapshots.write(store.folder(run.id), 0, {f"{CDVFT_LAYER}/diagonal.0": np.zeros(4)})
+    listed = {run["id"]: run["label"] for run in Questions(store).runs({})["runs"]}
+    opened = [sources.find(store, run.id).label for run in runs]
+    assert [listed[run.id] for run in runs] == opened
+    assert [label.replace("\u00a0", " ") for label in opened] == ["CDVFT α = 1", "CDVFT α = 5"] * 2

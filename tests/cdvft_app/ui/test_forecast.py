@@ -96,9 +96,28 @@ def test_what_runs_took_here_is_promised_by_method(monkeypatch: pytest.MonkeyPat
         seconds, whole, peak = certain
         promised.append(replace(made, seconds=seconds, whole_seconds=whole, peak_memory_bytes=peak))
     counts = forecast(plans, promised).counts
-    assert "About <b>2 min</b> on" in counts and "; training alone: CDVFT 39 s, LoRA 39 s</span>" in counts
+    assert (
+        "About <b>2 min</b> on" in counts
+        and "; training alone: 39 s for CDVFT, 39 s for LoRA</span>" in counts
+    )
     unknown = [replace(made, seconds=None, whole_seconds=None) for made in promised]
     assert "is not known before a first run has ended" in forecast(plans, unknown).counts
+
+
+def test_two_entries_of_a_method_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "available_bytes", lambda: 1_000_000)
+    methods = ({"method": "cdvft"}, {"method": "cdvft", "alpha": 5.0}, {"method": "lora"})
+    plans = [catalog.resolve(one) for one in RaceRequest(methods=methods).runs()]
+    seconds = Estimate(39.0, 36.0, 42.0, "as seen")
+    made = [predict(plan, []) for plan in plans]
+    promised = [replace(one, seconds=seconds, whole_seconds=seconds) for one in made if one]
+    counts = forecast(plans, promised).counts.replace("\u00a0", " ")
+    assert "CDVFT α = 1 trains <b>13,824</b> numbers" in counts
+    assert "</span>CDVFT α = 5 <b>13,824</b>" in counts and "</span>LoRA r = 8 <b>" in counts
+    assert "training alone: 39 s for CDVFT α = 1, 39 s for CDVFT α = 5, 39 s for LoRA<" in counts
+    large = replace(promised[1], peak_memory_bytes=Estimate(9e9, 9e9, 9e9, "as seen"))
+    told = forecast(plans, [promised[0], large, promised[2]]).counts.replace("\u00a0", " ")
+    assert '<p class="problem" role="alert">CDVFT α = 5 needs about ' in told
 
 
 @pytest.mark.parametrize(

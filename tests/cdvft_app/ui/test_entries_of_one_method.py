@@ -1,0 +1,82 @@
+"""A race of one method with two values of a setting: wherever its runs are named, the names differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.events import Done, Started
+from cdvft_app.results.finished_run import find
+from cdvft_app.settings import RaceRequest
+from cdvft_app.ui.compare import finished_races
+from cdvft_app.ui.server import operate
+from cdvft_app.ui.shared.actions import buttons
+from cdvft_app.ui.train import job
+from cdvft_app.ui.use import races
+
+NAMES = ["CDVFT α = 1", "CDVFT α = 5", "LoRA r = 8"]
+OWNER = "the visitor's own"
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def plans():
+    methods = ({"method": "cdvft"}, {"method": "cdvft", "alpha": 5.0}, {"method": "lora"})
+    return [catalog.resolve(one) for one in RaceRequest(methods=methods).runs()]
+
+
+def ended(app, state="finished", *, sweep=False):
+    """Its runs, each with something to use."""
+    made = app.store.create([one.settings for one in plans()], OWNER, "Films", "1:1", sweep=sweep)
+    for run in made:
+        folder = app.store.make_folder(run.id) / "adapter"
+        folder.mkdir()
+        (folder / "adapter_model.safetensors").write_bytes(b"")
+        app.store.append(run.id, Started(9, 9, 770, 9, "CPU, 2 threads", "fp32", 64, 32, "accuracy"))
+        app.store.append(run.id, Done(state, 4, 39.0, "accuracy", 0.75, 0.6, 64.0, 10, None, folder))
+    return made
+
+
+def test_in_use(app):
+    made = ended(app)
+    assert [plain(run.label) for run in races.opened(app.store, made[0].group_id)] == NAMES
+    assert [plain(find(app.store, run.id).label) for run in made] == NAMES, "asked for by itself"
+    title, _ = races.choices(app.store)[0]
+    assert plain(title).endswith(" · CDVFT α = 1, CDVFT α = 5, LoRA r = 8")
+
+
+def test_a_run_of_a_sweep_is_called_by_itself(app):
+    made = ended(app, sweep=True)
+    assert plain(find(app.store, made[1].id).label) == "CDVFT"
+
+
+def test_in_compare(app):
+    (group,) = {run.group_id for run in ended(app)}
+    ((title, _),) = finished_races.choices(app.store)
+    assert plain(title).endswith(" · CDVFT α = 1, CDVFT α = 5, LoRA r = 8")
+    told = plain(finished_races.measured(app.store, group))
+    assert [told.count(f"</span>{name} <b>") for name in NAMES] == [1, 1, 1]
+
+
+def test_where_the_buttons_say_what_goes_on(app):
+    made = ended(app, "stopped")
+    said = buttons(app.store, [made[1].id], OWNER).reason
+    assert "Resume goes on with CDVFT α = 5 from" in plain(said)
+
+
+def test_before_the_operator(app, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_OPERATOR_KEY", "a key that is long enough")
+    ended(app)
+    told = operate(app.store, {"key": "a key that is long enough"})
+    assert sorted(plain(run["method"]) for run in told["runs"]) == NAMES
+
+
+def test_in_the_names_of_repositories():
+    assert job.repositories("ada/films", plans()) == [
+        "ada/films-cdvft-alpha-1",
+        "ada/films-cdvft-alpha-5",
+        "ada/films-lora-r-8",
+    ]
