@@ -251,7 +251,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
     """About how many more rows, and more seeds of each side, if the difference stays what it is.
 
     The interval must come to leave out 0, or to lie within the margin, whichever is nearer. It narrows with
-    the root of the rows; of seeds see `Mean.seeds_for`.
+    the root of the rows; of seeds see `Mean.seeds_for`, which needs a spread over seeds to begin with.
     """
     assert one.evidence is not None
     size = one.evidence.size
@@ -259,11 +259,10 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
     room = max(abs(size), MARGIN - abs(size))
     half = max(below, above) if room > abs(size) else below if size > 0 else above
     seeds = min(_seeds(one.first), _seeds(one.second))
-    enough: int | None = METHODS_FROM
+    more_rows = more_seeds = None
     if one.spread is not None:
         enough = one.spread.seeds_for(room, confidence, max(seeds + 1, METHODS_FROM))
-    more_seeds = None if enough is None else enough - seeds
-    more_rows = None
+        more_seeds = None if enough is None else enough - seeds
     if one.rows and (one.about == "runs" or more_seeds is None):
         factor = (half / room) ** 2
         more_rows = _rounded(one.rows * (factor - 1)) if factor < MOST_MORE else None

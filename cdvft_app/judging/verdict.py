@@ -24,7 +24,8 @@ class Verdict:
     row by row over `rows`. `family`: how many pairs were judged together, for which `p` and the interval are
     corrected (Holm). `chosen`: a side is the best of several, chosen on "other rows" than it is judged on, or
     without such among "all" pairs, for which `p` and the interval are corrected as well. `alone`: rows that
-    one run alone has right. `more_rows`, `more_seeds`: about how many of each would settle it.
+    one run alone has right. `more_rows`, `more_seeds`: about how many of each would settle it, where
+    that is known.
     """
 
     first: str

@@ -15,9 +15,15 @@ SENTENCES = {
     "ahead": "{first} is ahead of {second} by {size} ({low} to {high}).",
     "behind": "{first} is behind {second} by {size} ({low} to {high}).",
     "as good": "{first} is as good as {second} within {margin} ({low} to {high}).",
-    "not shown": "Not shown: {first} has {size} {more} than {second} ({low} to {high}).",
-    "unknown": "Not shown: {first} has {size} {more} than {second}, and how sure that is cannot be told.",
+    "not shown": "No difference is shown: {first} has {size} {more} than {second} ({low} to {high}).",
+    "level": "No difference is shown: {first} and {second} score about the same ({low} to {high}).",
+    "unknown": "No difference is shown: {first} has {size} {more} than {second}, "
+    "and how sure that is cannot be told.",
+    "unknown level": "No difference is shown: {first} and {second} score about the same, "
+    "and how sure that is cannot be told.",
     "runs": "These are {runs}, not the methods: from {methods} of each on, methods are compared.",
+    "one seed": "These are {runs}, not the methods: with one seed nothing is known of chance in training. "
+    "Methods are compared from {methods} of each on.",
     "methods": "Over {first_seeds} and {second_seeds}, seeds and rows together.",
     "same rows": "Compared row by row over {rows}",
     "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
@@ -26,6 +32,7 @@ SENTENCES = {
     "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
     "more rows": "About {more_rows} would settle it.",
+    "more rows of runs": "About {more_rows} would settle it for these runs.",
     "more seeds": "About {more_seeds} of each would settle it.",
     "front of one": "{who} has the highest {what} with {least}.",
     "front": "On the front of {what} against {noun}: {who}.",
@@ -58,9 +65,11 @@ def counted(count: int, noun: str) -> str:
 def result(verdict: Verdict) -> str:
     """Who is ahead, by how much; the interval is of the difference that is named."""
     name, key = verdict.metric_name, verdict.word
-    stated = verdict if verdict.size >= 0 or key == "as good" else verdict.turned
+    is_level = key == "not shown" and float(number(name, abs(verdict.size))) == 0
+    stated = verdict if verdict.size >= 0 or is_level or key == "as good" else verdict.turned
     known = stated.low is not None and stated.high is not None
-    return SENTENCES[key if known else "unknown"].format(
+    told = ("level" if is_level else key) if known else ("unknown level" if is_level else "unknown")
+    return SENTENCES[told].format(
         first=verdict.first,
         second=verdict.second,
         size=difference(name, verdict.size),
@@ -74,9 +83,10 @@ def result(verdict: Verdict) -> str:
 def settled_by(verdict: Verdict) -> str:
     """How many more rows or seeds would settle it; empty where it is settled, or no number is known."""
     rows, seeds = verdict.more_rows, verdict.more_seeds
-    key = "more of both" if rows and seeds else "more rows" if rows else "more seeds" if seeds else ""
-    if not key:
+    if not rows and not seeds:
         return ""
+    of_rows = "more rows of runs" if verdict.about == "runs" else "more rows"
+    key = "more of both" if rows and seeds else of_rows if rows else "more seeds"
     return SENTENCES[key].format(
         more_rows=counted(rows or 0, "more row"), more_seeds=counted(seeds or 0, "more seed")
     )
@@ -88,7 +98,7 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     `least`: the least confidence of several verdicts, said in place of its own.
     """
     first_seeds, second_seeds = (counted(count, "seed") for count in verdict.seeds)
-    about = SENTENCES[verdict.about].format(
+    about = SENTENCES["one seed" if min(verdict.seeds) == 1 else verdict.about].format(
         runs=counted(sum(verdict.seeds), "run"),
         methods=counted(METHODS_FROM, "seed"),
         first_seeds=first_seeds,

@@ -88,7 +88,7 @@ def test_two_runs_on_the_same_rows(counts, word):
 def test_how_many_more_rows_would_settle_it():
     """3 points are not shown by 1,024 rows; with as many more as it says, the same shares are."""
     (found,) = judge([Pair(*((one,) for one in alone(130, 100)))], "accuracy")
-    assert found.more_seeds == 4
+    assert found.more_seeds is None, "one seed tells nothing of how seeds differ"
     times = (ROWS + found.more_rows) / ROWS
     more = mcnemar(round(ROWS * times), round(130 * times), round(100 * times))
     less = mcnemar(round(ROWS * times * 0.7), round(91 * times), round(70 * times))

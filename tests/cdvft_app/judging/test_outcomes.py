@@ -160,8 +160,10 @@ def test_the_recorded_race_in_sentences_also_where_cdvft_loses():
     (one,) = comparisons(map(from_recorded_race, race["runs"]))
     winner, lora, fourier, doubt = (said.replace("\u00a0", " ") for said in say(points(one), PARAMETERS))
     assert winner.startswith("FourierFT n = 1,000 (80.2 %, 12,000 parameters) has the highest accuracy")
-    assert lora.startswith("Not shown: CDVFT m = 2 has 1.6 points more than LoRA r = 8 (")
-    assert fourier.startswith("Not shown: CDVFT m = 2 has 0.5 points less than FourierFT n = 1,000 (")
+    assert lora.startswith("No difference is shown: CDVFT m = 2 has 1.6 points more than LoRA r = 8 (")
+    assert fourier.startswith(
+        "No difference is shown: CDVFT m = 2 has 0.5 points less than FourierFT n = 1,000 ("
+    )
     assert "row by row over 1,024 rows" in doubt and "3 pairs judged together" in doubt
     assert say(points(one), MEMORY) == ["Nobody measured the memory of these runs."]
 

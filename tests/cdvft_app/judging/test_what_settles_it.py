@@ -72,11 +72,17 @@ def test_rows_are_asked_for_until_0_is_left_out_or_both_ends_lie_within_the_marg
 def test_one_more_row_is_the_least_that_is_asked_for():
     """Of 3 rows all against none, each erring for itself: 1.04 against a difference of 1."""
     found = judged(seeds([1.0], 3), seeds([0.0], 3))
-    assert (found.word, found.rows, found.more_rows, found.more_seeds) == ("not shown", 3, 1, 4)
-    assert (
-        settled_by(found)
-        == "About 1 more row would settle it for these runs, 4 more seeds of each for the methods."
-    )
+    assert (found.word, found.rows, found.more_rows, found.more_seeds) == ("not shown", 3, 1, None)
+    assert settled_by(found) == "About 1 more row would settle it for these runs."
+
+
+@pytest.mark.parametrize("counts", [(18, 8), (4, 3), (3, 3), (60, 1)])
+def test_where_a_side_has_one_seed_no_number_of_seeds_is_named(counts):
+    """Nothing is known of their spread, so nothing of how many would do, whatever the interval is."""
+    one, other = alone(*counts, 200)
+    for found in (judged(one, other), judged(one, [*other, replace(other[0], seed=1)])):
+        assert (found.about, found.more_seeds) == ("runs", None)
+        assert "seed" not in settled_by(found)
 
 
 def test_one_more_seed_is_asked_for_where_it_is_enough():

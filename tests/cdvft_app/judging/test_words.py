@@ -63,12 +63,25 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
         ),
         (
             {"word": "not shown", "size": -0.016, "low": -0.04, "high": 0.008, "more_rows": 3100},
-            "Not shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
-            "About 3,100 more rows would settle it.",
+            "No difference is shown: CDVFT has 1.6 points less than LoRA (−0.8 to 4.0). "
+            "About 3,100 more rows would settle it for these runs.",
         ),
         (
             {"word": "not shown", "size": 0.0, "low": -0.03, "high": 0.05},
-            "Not shown: CDVFT has 0.0 points more than LoRA (−3.0 to 5.0).",
+            "No difference is shown: CDVFT and LoRA score about the same (−3.0 to 5.0).",
+        ),
+        (
+            {"word": "not shown", "size": -0.0004, "low": -0.03, "high": 0.05},
+            "No difference is shown: CDVFT and LoRA score about the same (−3.0 to 5.0).",
+        ),
+        (
+            {"word": "not shown", "size": -0.0006, "low": -0.03, "high": 0.05},
+            "No difference is shown: CDVFT has 0.1 points less than LoRA (−5.0 to 3.0).",
+        ),
+        (
+            {"word": "not shown", "size": 0.0004, "low": None, "high": None, "p": None},
+            "No difference is shown: CDVFT and LoRA score about the same, "
+            "and how sure that is cannot be told.",
         ),
         ({"low": 0.0}, "CDVFT is ahead of LoRA by 3.0 points (0.0 to 5.0)."),
         (
@@ -81,7 +94,8 @@ def test_every_sentence_agrees_at_0_1_and_many(number):
         ),
         (
             {"word": "not shown", "low": None, "high": None, "p": None},
-            "Not shown: CDVFT has 3.0 points more than LoRA, and how sure that is cannot be told.",
+            "No difference is shown: CDVFT has 3.0 points more than LoRA, "
+            "and how sure that is cannot be told.",
         ),
         (
             {"metric_name": "pearson", "word": "as good", "size": 0.002, "low": -0.001, "high": 0.005},
@@ -96,8 +110,12 @@ def test_results_in_words(changed, said):
 def test_what_stands_behind_verdicts_is_said_once():
     *_, behind = sentences([VERDICT, replace(VERDICT, second="FourierFT")])
     assert behind == (
-        "These are 2 runs, not the methods: from 5 seeds of each on, methods are compared. Compared row by "
-        "row over 1,024 rows; the brackets hold the difference with 95\u00a0% confidence."
+        "These are 2 runs, not the methods: with one seed nothing is known of chance in training. Methods "
+        "are compared from 5 seeds of each on. Compared row by row over 1,024 rows; the brackets hold the "
+        "difference with 95\u00a0% confidence."
+    )
+    assert basis(replace(VERDICT, seeds=(2, 3)))[0] == (
+        "These are 5 runs, not the methods: from 5 seeds of each on, methods are compared."
     )
     *_, of_both = sentences([VERDICT, replace(VERDICT, second="FourierFT", confidence=0.99)])
     assert of_both.count("brackets") == 1 and "with at least 95\u00a0% confidence" in of_both
@@ -112,7 +130,7 @@ def test_what_stands_behind_verdicts_is_said_once():
     ("more", "said"),
     [
         ((None, None), ""),
-        ((1, None), "About 1 more row would settle it."),
+        ((1, None), "About 1 more row would settle it for these runs."),
         ((None, 3), "About 3 more seeds of each would settle it."),
         (
             (1200, 1),
@@ -122,6 +140,11 @@ def test_what_stands_behind_verdicts_is_said_once():
 )
 def test_what_would_settle_it(more, said):
     assert settled_by(replace(VERDICT, more_rows=more[0], more_seeds=more[1])) == said
+
+
+def test_more_rows_settle_it_for_methods_where_no_number_of_seeds_does():
+    of_methods = replace(VERDICT, about="methods", seeds=(5, 5), more_rows=40)
+    assert settled_by(of_methods) == "About 40 more rows would settle it."
 
 
 def test_what_is_unknown_has_nothing_behind_it():

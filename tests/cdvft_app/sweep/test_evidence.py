@@ -84,7 +84,7 @@ def test_settings_are_said_to_matter_only_where_the_judge_calls_an_end_ahead() -
     said = FIGURES["settings"]["answer"]
     behind = " ".join(FIGURES["settings"]["behind"])
     for name, text in (("m", r"CDVFT with m"), ("p", r"CDVFT with p"), ("rate", "CDVFT with learning")):
-        ahead = re.search(rf"(?<!Not shown: ){text}[^.]* is ahead of {text}", behind)
+        ahead = re.search(rf"(?<!No difference is shown: ){text}[^.]* is ahead of {text}", behind)
         assert bool(re.search(rf"\b{name} \(", said)) == bool(ahead), name
 
 
