@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
 from cdvft_app.settings.own_data import HELD_OUT, LEAST_HELD_OUT, MOST_HELD_OUT, Name, OwnData
@@ -123,11 +123,18 @@ class RaceRequest(_Choices):
         return tuple(RunSettings(**shared, method=method) for method in self.methods)
 
 
+_TWICE = "named_twice"  # an error whose sentence has said what came
+
+
 def require_distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
     """The same methods; a ValueError where one is among them twice."""
     for index, method in enumerate(methods):
         if method in methods[:index]:
-            raise ValueError(f"it names {method.label()} twice; give each its own settings, or name it once")
+            raise PydanticCustomError(
+                _TWICE,
+                "it names {label} twice; give each its own settings, or name it once",
+                {"label": method.label()},
+            )
     return methods
 
 
@@ -170,6 +177,8 @@ def _sentence(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
     if problem["type"] == "extra_forbidden":
         allowed = ", ".join(sorted((model_type or RaceRequest).model_fields))
         return f"{field[:80]} is not a setting. The settings are: {allowed}."
+    if problem["type"] == _TWICE:
+        return f"{field}: {problem['msg']}."
     return f"{field}: got {_received(problem)}; {_allowed(problem)}{_range(problem, model_type)}."
 
 

@@ -81,10 +81,17 @@ def _competitors(key: str, typed: Mapping[str, Any]) -> list[dict[str, Any]]:
                 f"{title}: one of its fields has {many} values and {own} has {len(values)}; "
                 "give each one value, or as many."
             )
-    return [
+    found = [
         {"method": key, **{own: values[place % len(values)] for own, values in lists.items()}}
         for place in range(many)
     ]
+    if any(found.count(one) > 1 for one in found):
+        listed = next(flat for flat, own in names.items() if len(lists.get(own, ())) > 1)
+        raise InvalidChoice(
+            f"{listed.replace(RATE, 'learning_rates.')}: got {typed[listed]}; that races the same twice. "
+            "Give each entry a value of its own, or one value alone."
+        )
+    return found
 
 
 def _listed(typed: Any) -> list[Any]:

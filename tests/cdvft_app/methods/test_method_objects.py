@@ -140,6 +140,14 @@ def test_flat_names_of_before_are_read(key, own):
     assert RunSettings.model_validate(flat.write_run(run)) == run
 
 
+def test_a_method_that_is_named_twice_is_not_answered_by_an_object_of_python():
+    with pytest.raises(InvalidChoice) as refused:
+        parse_race({"methods": ["lora", {"method": "lora", "r": 8}]})
+    assert str(refused.value).replace("\u00a0", " ") == (
+        "methods: it names LoRA r = 8 twice; give each its own settings, or name it once."
+    )
+
+
 def test_a_race_is_a_list_of_methods_with_settings():
     race = parse_race({"methods": ["cdvft", {"method": "lora", "r": 8}, {"method": "lora", "r": 16}], "m": 3})
     assert [run.method.label().replace("\u00a0", " ") for run in race.runs()] == [
@@ -155,7 +163,6 @@ def test_a_race_is_a_list_of_methods_with_settings():
     [
         ({"methods": [{"method": "lora", "r": 0}]}, "lora_r: got 0; it must be 1 or more."),
         ({"methods": [{"method": "lora", "rank": 8}]}, "LoRA has no setting rank. It has r, learning_rate."),
-        ({"methods": ["lora", {"method": "lora", "r": 8}]}, "it names LoRA r = 8 twice"),
         ({"methods": [8]}, "methods.0: got 8; it must name a method"),
         ({"methods": ["lora"], "learning_rates": {"gold": 1}}, "learning_rates.gold is not a setting."),
     ],
