@@ -104,8 +104,11 @@ def _follow(store: RunStore, run: RunRecord, job: Followed) -> NoReturn:
 @with_settings
 def script(settings: RunSettings, *, out: Annotated[Path, typer.Option(help="A folder to be made.")]) -> None:
     """Write the script of such a Job, with this program's code beside it: `uv run train.py`, anywhere."""
+    from cdvft_app.results.export import appearing
+
     plan = catalog.resolve(pinned(settings))
-    out.mkdir(parents=True)
-    (out / SCRIPT).write_text(write_script(plan.settings, plan.title), encoding="utf-8")
-    pack_code(out / CODE)
+    with appearing(out) as made:
+        made.mkdir()
+        (made / SCRIPT).write_text(write_script(plan.settings, plan.title), encoding="utf-8")
+        pack_code(made / CODE)
     print(f"{out / SCRIPT}: run it by `uv run {SCRIPT}` in that folder")

@@ -77,7 +77,7 @@ def store_errors(path: Path) -> Iterator[None]:
         raise  # the app's own mistake
     except (sqlite3.Error, OSError) as error:
         message = str(error)
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "full" in message:
+        if _is_full(error):
             advice = "The disk is full: free some space, or set RUNS_DIR to a folder on another disk."
         elif "locked" in message:
             advice = "Another program holds it; close that program, or try again in a moment."
@@ -86,3 +86,21 @@ def store_errors(path: Path) -> Iterator[None]:
         else:
             advice = "Set RUNS_DIR to a folder that can be written."
         raise StoreError(f"The history {path} cannot be used ({message}). {advice}") from error
+
+
+@contextmanager
+def output_errors(out: Path) -> Iterator[None]:
+    """The same for a file that is made of the history, in a place that somebody named."""
+    try:
+        yield
+    except OSError as error:
+        advice = (
+            "The disk is full: free some space, or choose another place."
+            if _is_full(error)
+            else "Choose a folder that is there and can be written."
+        )
+        raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "full" in str(error)

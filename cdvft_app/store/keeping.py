@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import states
-from cdvft_app.store.database import store_errors
+from cdvft_app.store.database import output_errors, store_errors
 from cdvft_app.store.folders import FACTS
 from cdvft_app.store.identifiers import ID
 from cdvft_app.store.location import kept_folder
@@ -85,7 +85,7 @@ def export_history(
     sizes = accumulate(sum(path.stat().st_size for path in _files(store.folder(run.id))) for run in runs)
     fitting = [run for run, size in zip(runs, sizes, strict=True) if size <= most_bytes]
     unfinished = out.with_name(f"{out.name}.unfinished")
-    with store_errors(out):
+    with output_errors(out):
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
             for run in fitting:
                 folder = store.folder(run.id)

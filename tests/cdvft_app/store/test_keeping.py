@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import zipfile
@@ -97,6 +98,24 @@ def test_the_history_travels_as_one_file(store, other, tmp_path):
         assert told(other, run_id) == told(store, run_id)
     assert keeping.import_history(other, file) == []  # they are here
     assert not list(other.root.glob(".import-*"))
+
+
+def test_a_place_where_no_file_can_be_is_named_and_not_the_history(store, tmp_path, monkeypatch):
+    trained(store)
+    file = tmp_path / "none" / "runs.zip"
+    with pytest.raises(StoreError) as refused:
+        keeping.export_history(store, file)
+    assert str(refused.value) == (
+        f"{file} cannot be written (No such file or directory). "
+        "Choose a folder that is there and can be written."
+    )
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keeping.os, "replace", full)
+    with pytest.raises(StoreError, match="The disk is full: free some space, or choose another place"):
+        keeping.export_history(store, tmp_path / "runs.zip")
 
 
 @pytest.mark.parametrize("name", ["../history.sqlite", "/etc/cron.d/x", "short/run.json", "run.json"])
