@@ -242,6 +242,26 @@ test("in a sentence: where the change is largest and smallest, the medians, and 
   );
 });
 
+test("while nothing has changed that is said, and nothing of sizes and ranks", () => {
+  const still = [changed(0, "query", 0, 0, 1), changed(0, "value", 0, 0, 1)];
+  assert.equal(
+    changes({ ...RUN, steps: [0, 1] }, still, true),
+    "Nothing has changed yet, after 1 step of CDVFT.",
+  );
+  assert.equal(
+    changes({ ...RUN, steps: [0] }, still, false),
+    "Nothing has changed yet, after 0 steps of CDVFT.",
+  );
+  assert.equal(meaning([0, 0], { label: "LoRA", ratios: [0.1, 0.3] }), "");
+});
+
+test("one step is one step", () => {
+  assert.match(
+    changes({ ...RUN, steps: [0, 1] }, [changed(0, "query", 1, 0.01, null)], true),
+    /^After 1 step CDVFT changed/,
+  );
+});
+
 test("the size of a change in words, beside the other run of the race", () => {
   assert.equal(
     meaning([0.5, 0.3, 0.4], { label: "LoRA r = 8", ratios: [0.1, 0.3] }),

@@ -1,6 +1,6 @@
 // The sentence on how much a run changed which layers.
 
-import { aligned, short } from "../shared/format.js";
+import { aligned, count, short } from "../shared/format.js";
 
 /** @import { Layer, OpenedRun } from "../payloads.js" */
 
@@ -37,7 +37,7 @@ const name = ({ depth, kind }) => (depth === null ? `${kind} weights` : `${kind}
 export function meaning(ratios, other) {
   const own = middle(ratios),
     theirs = other && middle(other.ratios);
-  if (own === null) return "";
+  if (!own) return ""; // unknown, or nothing has changed
   const said =
     `A change of ${percent(own)} of ‖W‖, the median layer's, moves what the layer puts out by about ` +
     `${percent(own)} of its length, for inputs of no particular direction`;
@@ -62,7 +62,10 @@ export function changes(run, layers, relative) {
     most = sorted[0],
     least = sorted[sorted.length - 1],
     by = relative ? `${percent(size(most))} of their norm` : `a norm of ${short(most.norm)}`;
-  const parts = [`After ${run.steps.at(-1)} steps ${run.label} changed the ${name(most)} most, by ${by}`];
+  const made = run.steps.at(-1) ?? 0,
+    after = `${count(made)} ${made === 1 ? "step" : "steps"}`;
+  if (size(most) === 0) return `Nothing has changed yet, after ${after} of ${run.label}.`;
+  const parts = [`After ${after} ${run.label} changed the ${name(most)} most, by ${by}`];
   if (layers.length > 1)
     parts[0] +=
       size(least) > 0

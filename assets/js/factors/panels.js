@@ -62,13 +62,15 @@ export function panel(title, view, { note = "", name }) {
 /** The colours' legend: −limit, 0, +limit. */
 export function scaleBar() {
   const low = h("span", {}),
+    bar = h("span", { class: "bar" }),
     high = h("span", {});
   return {
-    node: h("div", { class: "scale" }, low, h("span", { class: "bar" }), high),
+    node: h("div", { class: "scale" }, low, bar, high),
     /** @param {string} text of the limit */
     set(text) {
-      setText(low, `−${text}`);
-      setText(high, `+${text}`);
+      bar.hidden = text === "0";
+      setText(low, bar.hidden ? "0 everywhere" : `−${text}`);
+      setText(high, bar.hidden ? "" : `+${text}`);
     },
   };
 }
