@@ -23,7 +23,7 @@ def figure(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any], **l
     whole = curves.layout()
     whole["xaxis"] |= {"rangemode": "normal", "showspikes": False} | x
     whole["yaxis"] |= y
-    whole |= {"hovermode": "closest", "dragmode": False, "margin": {"l": 48, "r": 10, "t": 22, "b": 36}}
+    whole |= {"hovermode": "closest", "dragmode": False, "margin": {"l": 48, "r": 10, "t": 30, "b": 36}}
     return {"data": data, "layout": whole | layout, "config": {"displayModeBar": "hover"}}
 
 
@@ -33,10 +33,10 @@ def axis(title: str, log: bool = False, **more: Any) -> dict[str, Any]:
 
 
 def name_of_y(text: str) -> dict[str, Any]:
-    """An axis' name above it, where it may be longer than the figure is high."""
+    """An axis' name above it and its topmost tick, where it may be longer than the figure is high."""
     return {
         "text": text, "xref": "paper", "yref": "paper", "x": 0, "y": 1,
-        "xanchor": "left", "yanchor": "bottom", "showarrow": False, "xshift": -40, "yshift": 2,
+        "xanchor": "left", "yanchor": "bottom", "showarrow": False, "xshift": -40, "yshift": 10,
     }  # fmt: skip
 
 

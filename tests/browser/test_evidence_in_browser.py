@@ -28,3 +28,16 @@ def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> Non
     page.locator("#set-m input").fill("2")
     page.reload()
     expect(page.locator("#set-m input")).to_have_value("2", timeout=WAIT)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int) -> None:
+    size = {"width": width, "height": 900}
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
+    named = page.locator("#evidence section:has(.annotation-text)")
+    expect(named).to_have_count(6, timeout=WAIT)
+    for figure in named.all():
+        name = figure.locator(".annotation-text").bounding_box()
+        for tick in figure.locator(".ytick").all():
+            label = tick.bounding_box()
+            assert name and label and name["y"] + name["height"] <= label["y"] + 1, figure.inner_text()[:80]

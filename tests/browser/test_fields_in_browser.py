@@ -37,6 +37,24 @@ def test_the_buttons_leave_a_small_screen_to_the_settings(
     assert top > height - most if most else top > height
 
 
+TEXT_UNDER_ARROW = """() => [...document.querySelectorAll('input[role=combobox]')]
+  .filter((field) => field.checkVisibility() && field.nextElementSibling?.matches('.icon-wrap'))
+  .map((field) => {
+    const {textOverflow: cut, paddingRight} = getComputedStyle(field);
+    const end = field.getBoundingClientRect().right - parseFloat(paddingRight);
+    return {name: field.ariaLabel, cut, under: end - field.nextElementSibling.getBoundingClientRect().left};
+  })"""
+
+
+@pytest.mark.parametrize(("tab", "width"), [("use", 390), ("use", 1280), ("compare", 1280)])
+def test_what_is_chosen_from_a_list_ends_before_the_arrow(visit: Visit, tab: str, width: int) -> None:
+    page = visit(f"?tab={tab}", viewport={"width": width, "height": 844}, ready=f"#tab-{tab} [role=combobox]")
+    page.get_by_label("With the label" if tab == "use" else "Precision").first.wait_for()
+    lists = page.evaluate(TEXT_UNDER_ARROW)
+    assert len(lists) >= 3
+    assert [one for one in lists if one["under"] > 0 or one["cut"] != "ellipsis"] == []
+
+
 def test_impossible_choices_are_explained_before_start(visit: Visit) -> None:
     page = visit()
     for name, value, sentence in (
