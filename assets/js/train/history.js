@@ -1,10 +1,10 @@
 // The list of past races: open, overlay, rename, delete.
 
-import { scrollUpTo, find, h, swatch } from "../shared/dom.js";
-import { count, metricText, when } from "../shared/format.js";
+import { scrollUpTo, find, h } from "../shared/dom.js";
+import { pastRace } from "./past_race.js";
 
 /** @import { Ask, Part } from "../shared/part.js" */
-/** @import { Done, Race, RaceRun, Races, Styled } from "../payloads.js" */
+/** @import { Done, Race, Races, Styled } from "../payloads.js" */
 
 /**
  * @typedef {object} HistoryServer
@@ -15,22 +15,6 @@ import { count, metricText, when } from "../shared/format.js";
  */
 
 const EVERY = 10_000;
-
-/**
- * A finished run's score in bold; else its state first, and a score only where the run was sound.
- * @param {RaceRun} run
- */
-function outcome(run) {
-  const score = metricText(run.metric_name, run.metric);
-  if (run.state === "finished")
-    return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
-  const ended = ["failed", "stopped", "interrupted"].includes(run.state);
-  const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
-  return [
-    h("span", { class: "state" }, `${run.state}${at}`),
-    score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null,
-  ];
-}
 
 /** @param {Part<{token: string}, Styled, HistoryServer>} part */
 export function mount({ element, props, server, watch }) {
@@ -228,27 +212,7 @@ export function mount({ element, props, server, watch }) {
         "data-group": race.group,
         "aria-current": isShown ? "true" : null,
       },
-      h(
-        "div",
-        { class: "race-head" },
-        h("span", { class: "race-name" }, race.name),
-        race.private
-          ? h(
-              "span",
-              { class: "quiet" },
-              `private${race.own_data ? ", as all on your own data" : ""}: only this browser sees it`,
-            )
-          : null,
-        h("span", { class: "quiet" }, when(race.created)),
-      ),
-      h("p", { class: "quiet summary" }, race.summary),
-      h(
-        "ul",
-        { class: "race-results", role: "list" },
-        race.runs.map((run) =>
-          h("li", {}, swatch(props.lines[run.method]), h("span", {}, `${run.label} `), outcome(run)),
-        ),
-      ),
+      ...pastRace(race, props.lines),
       actions,
     );
   }
