@@ -192,18 +192,6 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(command, tmp_path, monkey
     assert code == 1 and output == "" and "RUNS_DIR" in errors and "Traceback" not in errors
 
 
-def test_a_script_is_written_into_a_folder_of_its_own_or_not_at_all(command, tmp_path):
-    out = tmp_path / "job"
-    code, output, _ = command("script", "--out", out, "--recipe", "sentiment")
-    assert code == 0 and output.startswith(f"{out / 'train.py'}: run it by")
-    assert {path.name for path in out.iterdir()} == {"train.py", "studio.zip"}
-    (out / "train.py").write_text("changed by hand")
-    code, output, errors = command("script", "--out", out, "--recipe", "sentiment")
-    assert code == 1 and output == ""
-    assert errors == f"{out} is already there; choose another place, or remove it first.\n"
-    assert (out / "train.py").read_text() == "changed by hand"
-
-
 def test_runs_lists_all_with_their_true_state(command, tmp_path):
     store = RunStore(tmp_path)
     (dead,) = store.create(

@@ -172,3 +172,15 @@ def test_nothing_is_pushed_without_a_token(command, home, monkeypatch):
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     code, _, errors = command("push", home[1]["text"], "ada/films", "--private")
     assert code == exit_codes.FAILED and "set HF_TOKEN" in errors
+
+
+def test_a_script_is_written_into_a_folder_of_its_own_or_not_at_all(command, tmp_path):
+    out = tmp_path / "job"
+    code, output, _ = command("script", "--out", out, "--recipe", "sentiment")
+    assert code == 0 and output.startswith(f"{out / 'train.py'}: run it by")
+    assert {path.name for path in out.iterdir()} == {"train.py", "studio.zip"}
+    (out / "train.py").write_text("changed by hand")
+    code, output, errors = command("script", "--out", out, "--recipe", "sentiment")
+    assert code == 1 and output == ""
+    assert errors == f"{out} is already there; choose another place, or remove it first.\n"
+    assert (out / "train.py").read_text() == "changed by hand"

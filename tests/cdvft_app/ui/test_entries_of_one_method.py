@@ -7,15 +7,17 @@ import pytest
 from cdvft_app import catalog
 from cdvft_app.events import Done, Started
 from cdvft_app.results.finished_run import find
-from cdvft_app.settings import RaceRequest
+from cdvft_app.settings import InvalidChoice, RaceRequest
 from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.server import operate
+from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.train import job
 from cdvft_app.ui.use import races
 
 NAMES = ["CDVFT α = 1", "CDVFT α = 5", "LoRA r = 8"]
 OWNER = "the visitor's own"
+EMPTY = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment"}
 
 
 def plain(text: str) -> str:
@@ -80,3 +82,20 @@ def test_in_the_names_of_repositories():
         "ada/films-cdvft-alpha-5",
         "ada/films-lora-r-8",
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ({"lora_r": "8, 8.0"}, "LoRA r, rank: got 8, 8.0; "),
+        ({"lora_r": "2, 4, 2", "learning_rate.lora": "1, 2, 1"}, "LoRA r, rank: got 2, 4, 2; "),
+        ({"learning_rate.lora": "0.1,0.1"}, "Learning rate of LoRA: got 0.1,0.1; "),
+        ({"methods": ["cdvft"], "m": "2, 2"}, "m, diagonal vectors: got 2, 2; "),
+    ],
+)
+def test_the_same_value_twice_is_refused_in_the_words_of_the_page(typed: dict, told: str) -> None:
+    with pytest.raises(InvalidChoice) as refused:
+        form.race(EMPTY | {"methods": ["lora"]} | typed)
+    assert form.with_titles(str(refused.value)) == (
+        f"{told}that races the same twice. Give each entry a value of its own, or one value alone."
+    )

@@ -212,23 +212,6 @@ def test_lists_of_two_lengths_are_refused() -> None:
         form.race(EMPTY | {"methods": ["lora"], "lora_r": "2, 4, 8", "learning_rate.lora": "1, 2"})
 
 
-@pytest.mark.parametrize(
-    ("typed", "told"),
-    [
-        ({"lora_r": "8, 8.0"}, "LoRA r, rank: got 8, 8.0; "),
-        ({"lora_r": "2, 4, 2", "learning_rate.lora": "1, 2, 1"}, "LoRA r, rank: got 2, 4, 2; "),
-        ({"learning_rate.lora": "0.1,0.1"}, "Learning rate of LoRA: got 0.1,0.1; "),
-        ({"methods": ["cdvft"], "m": "2, 2"}, "m, diagonal vectors: got 2, 2; "),
-    ],
-)
-def test_the_same_value_twice_is_refused_in_the_words_of_the_page(typed: dict, told: str) -> None:
-    with pytest.raises(InvalidChoice) as refused:
-        form.race(EMPTY | {"methods": ["lora"]} | typed)
-    assert form.with_titles(str(refused.value)) == (
-        f"{told}that races the same twice. Give each entry a value of its own, or one value alone."
-    )
-
-
 OWN = {"model": None, "dataset": None, "target_modules": []}
 
 
