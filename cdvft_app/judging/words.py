@@ -21,9 +21,9 @@ SENTENCES = {
     "and how sure that is cannot be told.",
     "unknown level": "No difference is shown: {first} and {second} score about the same, "
     "and how sure that is cannot be told.",
-    "runs": "These are {runs}, not the methods: from {methods} of each on, methods are compared.",
-    "one seed": "These are {runs}, not the methods: with one seed nothing is known of chance in training. "
-    "Methods are compared from {methods} of each on.",
+    "runs": "Each comparison is of {runs}, not of methods: for methods it takes {methods} of each.",
+    "one seed": "Each comparison is of {runs}, not of methods: with one seed nothing is known of chance in "
+    "training. For methods it takes {methods} of each.",
     "methods": "Over {first_seeds} and {second_seeds}, seeds and rows together.",
     "same rows": "Compared row by row over {rows}",
     "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",

@@ -110,12 +110,12 @@ def test_results_in_words(changed, said):
 def test_what_stands_behind_verdicts_is_said_once():
     *_, behind = sentences([VERDICT, replace(VERDICT, second="FourierFT")])
     assert behind == (
-        "These are 2 runs, not the methods: with one seed nothing is known of chance in training. Methods "
-        "are compared from 5 seeds of each on. Compared row by row over 1,024 rows; the brackets hold the "
+        "Each comparison is of 2 runs, not of methods: with one seed nothing is known of chance in training. "
+        "For methods it takes 5 seeds of each. Compared row by row over 1,024 rows; the brackets hold the "
         "difference with 95\u00a0% confidence."
     )
     assert basis(replace(VERDICT, seeds=(2, 3)))[0] == (
-        "These are 5 runs, not the methods: from 5 seeds of each on, methods are compared."
+        "Each comparison is of 5 runs, not of methods: for methods it takes 5 seeds of each."
     )
     *_, of_both = sentences([VERDICT, replace(VERDICT, second="FourierFT", confidence=0.99)])
     assert of_both.count("brackets") == 1 and "with at least 95\u00a0% confidence" in of_both
@@ -162,5 +162,5 @@ def test_the_page_gets_a_verdict_with_its_sentences():
         "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
         "About 4 more seeds of each would settle it.",
     )
-    assert told["basis"].startswith("These are 2 runs, not the methods")
+    assert told["basis"].startswith("Each comparison is of 2 runs, not of methods")
     assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)
