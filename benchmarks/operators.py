@@ -34,7 +34,7 @@ CASES = (Case(768, 768, 16), Case(4096, 4096, 16), Case(3072, 768, 16), Case(768
 @contextmanager
 def as_on_a_gpu(way: str) -> Iterator[list[object]]:
     """The fused kernels serve, by this way, half precision is multiplied as such; the kernels launched."""
-    from cdvft.kernels.fused import operators
+    from cdvft.kernels.fused import operators, tables_operator
 
     kernels: list[object] = []
 
@@ -45,6 +45,7 @@ def as_on_a_gpu(way: str) -> Iterator[list[object]]:
     with (
         mock.patch.object(fused, "supports", lambda *_: True),
         mock.patch.object(fused, "_is_watched", lambda: False),
+        mock.patch.object(tables_operator, "is_in_torch_dispatch_mode", lambda: False),
         mock.patch.object(native, "supports", lambda *_: False),
         mock.patch.object(linear, "select", lambda *_, **__: Selection("fused", WAYS[way])),
         mock.patch.object(linear, "product_dtype", lambda x, _: x.dtype),

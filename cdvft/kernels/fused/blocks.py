@@ -17,7 +17,7 @@ from cdvft.kernels.fused.device import signal_kernel, spectrum_kernel
 from cdvft.kernels.fused.device_blocks import combine_kernel, correlate_kernel, spectra_kernel
 from cdvft.kernels.fused.launch import launched
 from cdvft.kernels.fused.plan import ROWS, Plan
-from cdvft.kernels.fused.tables import tables
+from cdvft.kernels.fused.tables_operator import tables_for
 
 MOST_BYTES = 64 << 20
 """Of spectra at once: beside a model's activations little."""
@@ -40,7 +40,7 @@ class Blocks:
     def __init__(self, c: Tensor, plan: Plan, precision: str, resident: int) -> None:
         self.q1, self.q2, self.p = c.shape
         self.plan, self.precision, self.resident = plan, precision, resident
-        self.tables = tables(plan, c.device)
+        self.tables = tables_for(plan, c)
         self.spectrum = c.new_empty(self.q1, self.q2, plan.radix, 2, ROWS, plan.tile_columns)
         launched(spectrum_kernel, plan.warps)[(self.q1 * self.q2,)](
             self.spectrum, c, self.tables, *self._geometry(), GROUP=plan.group

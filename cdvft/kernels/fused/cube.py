@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cdvft.kernels.fused.cube_shape import CUBE, tables
+from cdvft.kernels.fused.cube_shape import CUBE
 from cdvft.kernels.fused.device_cube import (
     circulant_gradient_kernel,
     input_gradients_kernel,
@@ -19,6 +19,7 @@ from cdvft.kernels.fused.device_cube import (
     update_kernel,
 )
 from cdvft.kernels.fused.launch import launched
+from cdvft.kernels.fused.tables_operator import tables_for
 
 
 def update(
@@ -29,7 +30,7 @@ def update(
     y = torch.empty_like(x) if out is None else out
     if len(x):
         launched(update_kernel, CUBE.warps)[(programs,)](
-            y, x, first, last, _spectrum(c), tables(x.device), alpha, len(x), 0,
+            y, x, first, last, _spectrum(c), tables_for(CUBE, c), alpha, len(x), 0,
             ADD=out is not None, PRECISION=precision,
         )  # fmt: skip
     return y
@@ -47,7 +48,7 @@ def gradients(
         return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
     by_first, by_last = first.new_empty(2, programs, CUBE.width)
     by_spectrum = first.new_empty(programs, 2, CUBE.width)
-    spectrum, constants = _spectrum(c), tables(x.device)
+    spectrum, constants = _spectrum(c), tables_for(CUBE, c)
     launched(input_gradients_kernel, CUBE.warps)[(programs,)](
         x if grad_x is None else grad_x, by_first, x, grad, first, last, spectrum, constants, alpha,
         len(x), 0, NEEDS_X=needs_x, ADD=add, PRECISION=precision,
@@ -66,5 +67,5 @@ def gradients(
 def _spectrum(c: Tensor) -> Tensor:
     """FFT(c) / d, as the kernels' tiles lie."""
     spectrum = c.new_empty(2, CUBE.width)
-    launched(spectrum_kernel, CUBE.warps)[(1,)](spectrum, c, tables(c.device))
+    launched(spectrum_kernel, CUBE.warps)[(1,)](spectrum, c, tables_for(CUBE, c))
     return spectrum

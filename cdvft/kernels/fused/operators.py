@@ -19,7 +19,7 @@ from cdvft.kernels.fused.cube_shape import CUBE, Cube
 from cdvft.kernels.fused.device import gradients_kernel, signal_kernel, spectrum_kernel, update_kernel
 from cdvft.kernels.fused.launch import launched
 from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
-from cdvft.kernels.fused.tables import tables
+from cdvft.kernels.fused.tables_operator import tables_for
 
 PROGRAMS_ELSEWHERE = 3
 """Where no device tells: in Triton's interpreter, whose programs run one after another."""
@@ -48,7 +48,7 @@ def update(
     plan, add = _plan(c), out is not None
     y = torch.empty_like(x) if out is None else out
     if len(x):
-        spectrum, constants = _spectrum(c, plan), tables(plan, x.device)
+        spectrum, constants = _spectrum(c, plan), tables_for(plan, c)
         launched(update_kernel, plan.warps)[(_programs(x, plan),)](
             y, x, first, last, spectrum, constants, alpha, len(x), 0,
             *_geometry(plan), GROUP=plan.group, ADD=add, PRECISION=precision(x.dtype),
@@ -82,7 +82,7 @@ def gradients(
     if not len(x):
         return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
     shares = c.new_empty(programs, 2 * (plan.width + plan.entries))
-    spectrum, constants, geometry = _spectrum(c, plan), tables(plan, x.device), _geometry(plan)
+    spectrum, constants, geometry = _spectrum(c, plan), tables_for(plan, c), _geometry(plan)
     for by_input, by_output in ((True, False), (False, True)) if plan.split else ((True, True),):
         launched(gradients_kernel, plan.warps)[(programs,)](
             x if grad_x is None else grad_x, shares, x, grad, first, last, spectrum, constants, alpha,
@@ -170,7 +170,7 @@ def _geometry(plan: Plan) -> tuple[int, ...]:
 def _spectrum(c: Tensor, plan: Plan) -> Tensor:
     spectrum = c.new_empty(2 * plan.entries)
     launched(spectrum_kernel, plan.warps)[(1,)](
-        spectrum, c, tables(plan, c.device), *_geometry(plan), GROUP=plan.group
+        spectrum, c, tables_for(plan, c), *_geometry(plan), GROUP=plan.group
     )
     return spectrum
 

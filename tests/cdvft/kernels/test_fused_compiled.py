@@ -20,6 +20,7 @@ RECORD = json.loads((ROOT / "benchmarks/results/fused_kernels.json").read_text()
 
 def run(*command: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -68,3 +69,13 @@ def test_compiled_again_it_is_as_recorded(tmp_path: Path) -> None:
     fresh = json.loads((tmp_path / "fused_kernels.json").read_text())["kernels"]
     assert len(fresh) == 4
     assert all(kernel in RECORD["kernels"] for kernel in fresh)
+
+
+def test_traced_as_by_a_compiler_all_kernels_are_in_the_graph_and_tables_stay_tables() -> None:
+    told = json.loads(run("tests/cdvft/kernels/traced_kernels.py").splitlines()[-1])
+    kept = told.pop("kept")
+    assert kept == ["Tensor", "Tensor"], "tensors without values would be given to every later call"
+    assert {title: found.count("kernel") for title, found in told.items()} == {
+        "768": 5, "4096": 7, "3072 -> 768": 10, "768 again": 5,
+    }  # fmt: skip
+    assert all(set(found) == {"kernel", "cdvft.transform_tables"} for found in told.values()), told
