@@ -1,12 +1,13 @@
 """The update as one fused Triton kernel, on CUDA devices with tensor cores: compute capability 8.0 on.
 
     plan       how a width becomes products of matrices; which widths there are
-    tables     the DFT matrices
+    tables     the DFT matrices; tables_operator: where a compiler traces
     dft        transforms of tiles, in Triton
     device_rows  pairs of tokens between memory and tiles
     device     the kernels for whole circulants
     device_blocks, blocks  those for blocks, and their launches
     device_cube, cube_shape, cube  those for whole circulants of 4096, in three stages
+    launch     how a kernel is launched
     operators  the launches, and the operators of torch
 
 Triton is optional (`pip install "cdvft[gpu]"`; torch for CUDA on Linux brings it along): nothing here imports
