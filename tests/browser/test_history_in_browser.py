@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from studio import Hold, Visit, start_race, status
+from studio import Hold, Visit, fill_in, start_race, status
 
 pytestmark = pytest.mark.browser
 
@@ -50,6 +50,18 @@ def test_the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(
     page.keyboard.press("Enter")
     expect(other.get_by_role("button", name="Take out")).to_be_focused()
     expect(page.locator("#run .scoreboard tbody tr")).to_have_count(6)
+
+
+def test_entries_of_one_method_have_lines_of_their_own(visit: Visit) -> None:
+    page = visit()
+    fill_in(page.locator("#set-alpha input"), "1, 5")
+    start_race(page, steps=10)
+    expect(status(page)).to_have_text("All 4 finished")
+    results = page.locator("#history .race").first.locator(".race-results li")
+    expect(results.nth(0)).to_contain_text("α = 1")
+    expect(results.nth(1)).to_contain_text("α = 5")
+    dashes = [results.nth(n).locator("line").get_attribute("stroke-dasharray") for n in (0, 1)]
+    assert dashes[0] is None and dashes[1], "as in the chart"
 
 
 def test_a_long_name_wraps_on_a_phone(visit: Visit) -> None:

@@ -1,6 +1,6 @@
 // A past race in the history: its name, who sees it, when it was, and how its runs ended.
 
-import { h, swatch } from "../shared/dom.js";
+import { h, styleOf, swatch } from "../shared/dom.js";
 import { count, metricText, when } from "../shared/format.js";
 
 /** @import { Race, RaceRun, Styled } from "../payloads.js" */
@@ -39,9 +39,11 @@ export function pastRace(race, lines) {
     h(
       "ul",
       { class: "race-results", role: "list" },
-      race.runs.map((run) =>
-        h("li", {}, swatch(lines[run.method]), h("span", {}, `${run.label} `), outcome(run)),
-      ),
+      race.runs.map((run, place) => {
+        const twin = race.runs.slice(0, place).filter((earlier) => earlier.method === run.method).length;
+        const line = swatch(styleOf(lines, { method: run.method, twin }));
+        return h("li", {}, line, h("span", {}, `${run.label} `), outcome(run));
+      }),
     ),
   ];
 }
