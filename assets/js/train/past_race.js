@@ -26,13 +26,13 @@ function outcome(run) {
  * @param {Styled["lines"]} lines
  */
 export function pastRace(race, lines) {
-  const whose = race.own_data ? "private, as all on your own data" : "private";
+  const why = race.own_data ? "your own data" : "only this browser sees it";
   return [
     h(
       "div",
       { class: "race-head" },
       h("span", { class: "race-name" }, race.name),
-      race.private ? h("span", { class: "quiet" }, `${whose}: only this browser sees it`) : null,
+      race.private ? h("span", { class: "quiet" }, `private: ${why}`) : null,
       h("span", { class: "quiet" }, when(race.created)),
     ),
     h("p", { class: "quiet summary" }, race.summary),
