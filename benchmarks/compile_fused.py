@@ -36,9 +36,9 @@ FLOAT32 = 90
 """float32 is compiled for one device alone: three products for one take several times as long."""
 POINTERS = (
     "out", "x", "grad", "grad_x", "shares", "first", "last", "c", "spectrum", "tables", "others", "spectra",
-    "rows", "diagonal", "u", "h",
+    "rows", "diagonal", "u", "h", "bias",
 )  # fmt: skip
-INPUTS = ("out", "x", "grad", "grad_x", "others", "rows")
+INPUTS = ("out", "x", "grad", "grad_x", "others", "rows", "bias")
 FLOATS = ("alpha", "scale")
 KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
     "spectrum": ("spectrum_kernel", {}),
@@ -56,12 +56,22 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
     "blocks, spectrum": ("spectrum_kernel", {}),
     "blocks, spectra": ("spectra_kernel", {}),
     "blocks, update": ("combine_kernel", {"CONJUGATE": False, "STORE": True, "SHARE": False}),
-    "blocks, gradients by x and first": ("combine_kernel", {"CONJUGATE": True, "STORE": True, "SHARE": True}),
-    "blocks, gradient by last": ("combine_kernel", {"CONJUGATE": False, "STORE": False, "SHARE": True}),
+    "blocks, gradients by x and first": (
+        "combine_kernel",
+        {"CONJUGATE": True, "STORE": True, "SHARE": True, "BIAS": False},
+    ),
+    "blocks, gradient by last": (
+        "combine_kernel",
+        {"CONJUGATE": False, "STORE": False, "SHARE": True, "BIAS": False},
+    ),
     "blocks, gradient by c": ("correlate_kernel", {}),
     "blocks, gradient by c from its spectrum": ("signal_kernel", {}),
 }
-"""Function and switches. In float32 updates and gradients are added to what the frozen layer gives."""
+"""Function and switches.
+
+In float32 updates and gradients are added to what the frozen layer gives, in half precision updates start the
+sum with the bias.
+"""
 
 
 SOURCES = {
@@ -91,7 +101,8 @@ def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[s
     function = next(getattr(one, name) for one in modules[part_of(kernel)] if hasattr(one, name))
     names = function.arg_names
     values = _geometry(shape) | {
-        "ADD": dtype == "fp32", "NEEDS_X": True, "PRECISION": DTYPES[dtype], **switches,
+        "ADD": dtype == "fp32", "BIAS": dtype != "fp32", "NEEDS_X": True,
+        "PRECISION": DTYPES[dtype], **switches,
     }  # fmt: skip
     values = {name: value for name, value in values.items() if name in names}
     types = dict.fromkeys(names, "i32") | dict.fromkeys(FLOATS, "fp32") | dict.fromkeys(values, "constexpr")

@@ -85,6 +85,13 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int | None:
     return torch.cuda.max_memory_allocated(device) - before
 
 
+NOTHING_DONE = (
+    "empty", "empty_like", "new_empty", "new_empty_strided", "empty_strided", "detach",
+    "_unsafe_view", "split", "split_with_sizes", "unbind",
+)  # fmt: skip
+"""Operators that give bare memory, or views, which torch does not say of them."""
+
+
 class Operators(TorchDispatchMode):
     """Counts the operators of torch that make tensors; views and bare memory left out."""
 
@@ -95,14 +102,8 @@ class Operators(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = function(*args, **(kwargs or {}))
         first = out[0] if isinstance(out, (tuple, list)) and out else out
-        bare = function.overloadpacket.__name__ in (
-            "empty",
-            "empty_like",
-            "new_empty",
-            "empty_strided",
-            "detach",
-        )
-        self.count += isinstance(first, Tensor) and not function.is_view and not bare
+        free = function.is_view or function.overloadpacket.__name__ in NOTHING_DONE
+        self.count += isinstance(first, Tensor) and not free
         return out
 
 

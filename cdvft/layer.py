@@ -20,7 +20,8 @@ from cdvft.kernels.decoding import can_decode
 from cdvft.kernels.many import Share, add_by_row
 from cdvft.merging import MergeableLayer
 from cdvft.quantized import device_of, quantization_of
-from cdvft.short_way import ShortWay, hooks_of, is_watched
+from cdvft.shared_input import SharedInput
+from cdvft.short_way import ShortWay, is_plain
 
 BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
@@ -149,6 +150,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         super().__init__()
         CDVFTLayer.__init__(self, base_layer, get_apply_tensor_subclass)
         self._active_adapter = adapter_name
+        self.shared_input = SharedInput()
         self.update_layer(adapter_name, config)
 
     def forward(self, x: Tensor, *args: Any, adapter_names: list[str] | None = None, **kwargs: Any) -> Tensor:
@@ -166,18 +168,19 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             return y
         if adapter_names is not None:
             self._check_mixed_batch(x, adapter_names)
+        elif not (args or kwargs) and (y := self.shared_input.output(self, x)) is not None:
+            return y
         if self.disable_adapters and self.merged:
             self.unmerge()
         if adapter_names is not None and not self.disable_adapters:
             result = self._base(x, *args, **kwargs)
             for dropout, shares in self._shares(adapter_names).items():
                 kept = F.dropout(x, dropout, self.training)
-                result = add_by_row(result, kept, shares, overwrite=_is_plain(self.base_layer))
+                result = add_by_row(result, kept, shares, overwrite=is_plain(self.base_layer))
             return result
-        active = [] if self.disable_adapters or self.merged else self.active_adapters
-        terms = [term for adapter in active for term in self.terms(adapter)]
+        terms = self.active_terms()
         base: Any = self.base_layer
-        in_one_step = terms and not (args or kwargs) and _is_plain(base) and not self._drops(terms)
+        in_one_step = terms and not (args or kwargs) and is_plain(base) and not self.drops(terms)
         autocast = autocast_dtype(x)
         if in_one_step and (autocast or not is_autocast_on(x.device.type)):
             weight = base.weight.T if self.weight_is_transposed else base.weight
@@ -197,10 +200,15 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             result = result + cd_linear(kept, *self.factors(adapter, share), self.cdvft_backend[adapter])
         return result.to(dtype)
 
+    def active_terms(self) -> list[tuple[str, float]]:
+        """What is added to W x + b now: adapters and their weights."""
+        active = [] if self.disable_adapters or self.merged else self.active_adapters
+        return [term for adapter in active for term in self.terms(adapter)]
+
     def _base(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.base_layer(x, *args, **kwargs)
 
-    def _drops(self, terms: list[tuple[str, float]]) -> bool:
+    def drops(self, terms: list[tuple[str, float]]) -> bool:
         """Whether an update sees an input of its own, with entries dropped."""
         return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in terms)
 
@@ -255,16 +263,6 @@ def _dense(factors: Factors) -> Tensor:
     dtype = torch.promote_types(diagonals[0].dtype, torch.float32)
     product = torch.vmap(cd_product) if diagonals[0].dim() > 1 else cd_product
     return alpha * product([a.to(dtype) for a in diagonals], [c.to(dtype) for c in circulants])
-
-
-def _is_plain(base: nn.Module) -> bool:
-    """Whether calling the layer does nothing but W x + b: no subclass, quantized weight, hook or patch."""
-    return (
-        type(base) in (nn.Linear, Conv1D)
-        and type(base.weight) in (nn.Parameter, Tensor)
-        and not is_watched(hooks_of(base))
-        and "forward" not in vars(base)
-    )
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.pytorch_utils import Conv1D
 
 from cdvft.kernels.decoding import MOST_TOKENS, prepare
 
@@ -105,3 +106,13 @@ def hooks_of(module: nn.Module) -> tuple[Sized, ...]:
 def is_watched(hooks: tuple[Sized, ...]) -> bool:
     """Whether a module with these hooks does more than its `forward` when it is called."""
     return any(hooks) or nn.modules.module._has_any_global_hook()
+
+
+def is_plain(base: nn.Module) -> bool:
+    """Whether calling the layer does nothing but W x + b: no subclass, quantized weight, hook or patch."""
+    return (
+        type(base) in (nn.Linear, Conv1D)
+        and type(base.weight) in (nn.Parameter, Tensor)
+        and not is_watched(hooks_of(base))
+        and "forward" not in vars(base)
+    )

@@ -102,9 +102,15 @@ def _layer() -> str:
             ),
         },
     )
-    wrapper = without(ours["CDVFTLinear"], ["forward", "_base", "_drops", "_shares"])
+    wrapper = without(ours["CDVFTLinear"], ["forward", "_base", "active_terms", "drops", "_shares"])
     check = "    def _check_mixed_batch("
-    wrapper = replaced(wrapper, {check: f"{_written('layer_methods.py.txt')}\n{check}"})
+    wrapper = replaced(
+        wrapper,
+        {
+            check: f"{_written('layer_methods.py.txt')}\n{check}",
+            "        self.shared_input = SharedInput()\n": "",
+        },
+    )
     return "\n\n".join(
         [
             f'"""The adapted linear layer: a frozen base layer plus alpha dW x, for any number of adapters."""\n\n{FUTURE}',

@@ -37,22 +37,24 @@ class Call(NamedTuple):
 def forward(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, call: Call, tensors: Sequence[Tensor]
 ) -> Tensor:
-    """W x + b + alpha dW x, without a weight alpha dW x alone; knows nothing of gradients."""
+    """W x + b + alpha dW x, without a weight b + alpha dW x; knows nothing of gradients."""
     factors = call.factors(tensors)
     rows, dtype, d_out = x.reshape(-1, x.shape[-1]), tensors[0].dtype, factors.diagonals[-1].numel()
-    with _without_autocast(x):
+    with without_autocast(x):
         if weight is not None and call.apart:
-            y = on_base(forward(x, None, None, call, tensors), x, weight, bias)
+            start = forward(x, None, bias, call, tensors).to(x.dtype).view(-1, d_out)
+            y = start.addmm_(rows, weight.T)  # in place: torch would copy what the sum starts from
         elif call.selection.plan.merged_forward:
             rows = rows.to(product_dtype(x, dtype))
             matrix = merged.merged_weight(weight, factors)
-            y = F.linear(rows, matrix.to(rows.dtype), bias)
+            y = F.linear(rows, matrix.to(rows.dtype), None if bias is None else bias.to(rows.dtype))
             y = y if call.rounded else y.to(dtype)
         elif weight is None and call.rounded and call.selection.engine == "fused":
-            y = fused.update(rows, factors)
+            y = fused.update(rows, factors, bias)
         else:
             if weight is None:
                 y = rows.new_zeros(len(rows), d_out, dtype=dtype)
+                y = y if bias is None else y.add_(bias)
             else:
                 y = F.linear(rows, weight, bias)
             call.selection.transforms.forward_(y, rows, factors)
@@ -81,10 +83,10 @@ class Adapted(torch.autograd.Function):
         # For double backward, or for gradients of many outputs at once.
         if torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad):
             needs = (needs_x, *ctx.needs_input_grad[4:])
-            first, *others = _differentiable_gradients([x, *tensors], weight, call.alpha, grad, needs)
+            first, *others = differentiable_gradients([x, *tensors], weight, call.alpha, grad, needs)
             return first, None, None, None, *others
         rows, grad_rows, grad_x = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1]), None
-        with _without_autocast(x):
+        with without_autocast(x):
             if call.selection.plan.merged_gradients:
                 # By x in one product, whatever the update's size: rounding the gradient loses as much of it.
                 products = product_dtype(x, tensors[0].dtype)
@@ -95,7 +97,7 @@ class Adapted(torch.autograd.Function):
             elif (weight is None or half) and call.selection.engine == "fused":
                 grad_x, grads = fused.gradients(rows, grad_rows, factors, needs_x)
                 if weight is not None and grad_x is not None:  # one sum, as forward
-                    grad_x = torch.addmm(grad_x, grad_rows, weight)
+                    grad_x.addmm_(grad_rows, weight)
             else:
                 if needs_x:
                     grad_x = (
@@ -146,13 +148,13 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
     return torch.get_autocast_dtype(kind)
 
 
-def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
+def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """Autocast off, since every dtype here is chosen deliberately."""
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if is_autocast_on(kind) else nullcontext()
 
 
-def _differentiable_gradients(
+def differentiable_gradients(
     inputs: Sequence[Tensor], weight: Tensor | None, alpha: float, grad: Tensor, needs: Sequence[bool]
 ) -> list[Tensor | None]:
     """Gradients by x and the factors, in that order, as a graph of their own: through the reference."""

@@ -90,6 +90,12 @@ def survives(weight: Tensor, factors: Factors) -> bool:
     return known.survives
 
 
+def last_answer(factors: Factors) -> bool | None:
+    """What `survives` found when it was last asked of this adapter; None where it never was."""
+    known: _Decision | None = _decisions.get(factors.circulants[-1])
+    return None if known is None else known.survives
+
+
 def expect_step(factors: Factors) -> None:
     """Told by backward passes: what is written next may be an optimizer's step."""
     known = _decisions.get(factors.circulants[-1])

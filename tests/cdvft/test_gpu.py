@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from peft import get_peft_model
+from torch import Tensor, nn
 
+from cdvft import CDVFTConfig
 from cdvft.blocks import partitions
 from cdvft.circulant import Factors, block_circulant, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, fused
@@ -158,6 +161,36 @@ def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device
     x = torch.empty(1, 768, device=device)
     for blocks in ((1, 1, 768), (4, 1, 768), (3, 2, 256)):
         assert fused.obstacle(x, [torch.empty(*blocks, device=device)]) is None
+
+
+def test_layers_that_share_an_input_are_served_together_with_the_same_result(device: torch.device) -> None:
+    if device.type != "cuda":
+        pytest.skip("only CUDA devices have kernels for several layers")
+    torch.manual_seed(0)
+    bare = nn.ModuleDict({name: nn.Linear(768, 768) for name in ("query", "key", "value")})
+    config = CDVFTConfig(target_modules=list(bare), init_weights=False, backend="fft")
+    layers: Any = get_peft_model(bare.to(device), config).base_model.model
+    trained = [p for p in layers.parameters() if p.requires_grad]
+    x = torch.randn(37, 768, device=device, requires_grad=True)
+
+    def passed() -> list[Tensor]:
+        outs = [layers[name](x) for name in layers]
+        return [*outs, *torch.autograd.grad(outs, [x, *trained], [torch.sin(out.detach()) for out in outs])]
+
+    alone = passed()
+    together = passed()
+    assert len(layers["query"].shared_input.others) == 2
+    for found, expected in zip(together, alone, strict=True):
+        assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_kernels_run_where_their_tensors_are() -> None:
+    other = torch.device("cuda:1")
+    x, _, weight, *vectors = (t.float().to(other) for t in layer(768, 768, 2, None, 8))
+    out = adapted_linear(x, weight, None, Factors(vectors[:2], vectors[2:], ALPHA), "fft")
+    dense = weight + ALPHA * cd_product(vectors[:2], vectors[2:])
+    assert (out - x @ dense.T).norm() <= 1e-4 * out.norm()
 
 
 def test_gradients_of_the_fused_kernel_are_the_same_each_time(device: torch.device) -> None:

@@ -7,6 +7,7 @@
     device     the kernels for whole circulants
     device_blocks, blocks  those for blocks, and their launches
     device_cube, cube_shape, cube  those for whole circulants of 4096, in three stages
+    group, group_cube, device_group, device_group_cube  several layers of one input in one launch
     launch     how a kernel is launched
     operators  the launches, and the operators of torch
 
@@ -59,6 +60,15 @@ def supports_shapes(circulants: Sequence[Tensor]) -> bool:
     return all(_fits(c) for c in circulants)
 
 
+def supports_group(factors: Factors) -> bool:
+    """Whether `group` has kernels for the adapter: for one circulant as wide as the layer."""
+    (first, *_, last), circulants, _ = factors
+    c = circulants[0]
+    alone = len(circulants) == 1 and c.numel() == c.shape[2] == first.numel() == last.numel()
+    exact = c.dtype == first.dtype == last.dtype == torch.float32
+    return alone and exact and _fits(c)
+
+
 def _fits(c: Tensor) -> bool:
     plan = plan_for(c.shape[2])
     return plan is not None and (c.shape[:2] == (1, 1) or plan.waste <= MOST_WASTE)
@@ -93,9 +103,16 @@ def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
         operators.update(_inputs(x, earlier, factors)[-1], *last, out=y)
 
 
-def update(x: Tensor, factors: Factors) -> Tensor:
-    """alpha dW x in the dtype of x: (tokens, d_out)."""
-    return _inputs(x, stages(factors), factors)[-1].to(x.dtype)
+def update(x: Tensor, factors: Factors, bias: Tensor | None = None) -> Tensor:
+    """alpha dW x, plus a bias, in the dtype of x: (tokens, d_out), a tensor of its own."""
+    from cdvft.kernels.fused import operators
+
+    *earlier, last = stages(factors)
+    rows = _inputs(x, earlier, factors)[-1]
+    if _is_watched():
+        y = operators.update_operator(rows, *last)
+        return (y if bias is None else y + bias).to(x.dtype)
+    return operators.update(rows, *last, bias=bias).to(x.dtype)
 
 
 def backward(

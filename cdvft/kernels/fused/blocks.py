@@ -43,7 +43,7 @@ class Blocks:
         self.tables = tables_for(plan, c)
         self.spectrum = c.new_empty(self.q1, self.q2, plan.radix, 2, ROWS, plan.tile_columns)
         launched(spectrum_kernel, plan.warps)[(self.q1 * self.q2,)](
-            self.spectrum, c, self.tables, *self._geometry(), GROUP=plan.group
+            self.spectrum, c, self.tables, *plan.geometry, GROUP=plan.group
         )
 
     def pieces(self, tokens: int) -> Iterator[slice]:
@@ -58,25 +58,26 @@ class Blocks:
         pairs = -(-len(rows) // (2 * plan.group)) * plan.group
         found = rows.new_empty(pairs, blocks, plan.radix, 2, ROWS, plan.tile_columns, dtype=torch.float32)
         launched(spectra_kernel, plan.warps)[self._grid(len(rows), blocks)](
-            found, rows, diagonal, self.tables, scale, len(rows), rows.shape[1], 0, *self._geometry(),
+            found, rows, diagonal, self.tables, scale, len(rows), rows.shape[1], 0, *plan.geometry,
             GROUP=plan.group, PRECISION=self.precision,
         )  # fmt: skip
         return found
 
     def combine(
         self, spectra: Tensor, diagonal: Tensor, alpha: float, out: Tensor | None, others: Tensor | None,
-        *, add: bool, transposed: bool, tokens: int,
+        *, add: bool, transposed: bool, tokens: int, bias: Tensor | None = None,
     ) -> Tensor | None:  # fmt: skip
-        """out = alpha diagonal * v, with v = C u, or C^T u if transposed; sum over tokens of others * v."""
+        """out = alpha diagonal * v + bias, v = C u, or C^T u if transposed; sum over tokens of others * v."""
         outer, inner = (self.q2, self.q1) if transposed else (self.q1, self.q2)
         grid, plan, size = self._grid(tokens, outer), self.plan, diagonal.numel()
         shares = None if others is None else spectra.new_empty(grid[0] * plan.group, outer * self.p)
         places = (spectra if t is None else t for t in (out, shares, others))  # for none, what is not touched
         launched(combine_kernel, plan.warps)[grid](
-            *places, spectra, self.spectrum, diagonal, self.tables, alpha, tokens, size, inner,
-            *((1, self.q2) if transposed else (self.q2, 1)), 0, *self._geometry(), GROUP=plan.group,
-            CONJUGATE=transposed, STORE=out is not None, ADD=add, SHARE=others is not None,
-            PRECISION=self.precision,
+            *places, spectra, self.spectrum, diagonal, diagonal if bias is None else bias, self.tables,
+            alpha, tokens, size, inner,
+            *((1, self.q2) if transposed else (self.q2, 1)), 0, *plan.geometry, GROUP=plan.group,
+            CONJUGATE=transposed, STORE=out is not None, ADD=add, BIAS=bias is not None,
+            SHARE=others is not None, PRECISION=self.precision,
         )  # fmt: skip
         return None if shares is None else shares.sum(0)[:size]
 
@@ -90,7 +91,7 @@ class Blocks:
         )  # fmt: skip
         by_c = u.new_empty(self.q1, self.q2, self.p)
         launched(signal_kernel, plan.warps)[(self.q1 * self.q2,)](
-            by_c, shares.sum(0), self.tables, *self._geometry(), GROUP=plan.group, PRECISION=self.precision
+            by_c, shares.sum(0), self.tables, *plan.geometry, GROUP=plan.group, PRECISION=self.precision
         )
         return by_c
 
@@ -98,20 +99,19 @@ class Blocks:
         groups = -(-tokens // (2 * self.plan.group))
         return max(1, min(groups, self.resident // blocks)), blocks
 
-    def _geometry(self) -> tuple[int, ...]:
-        return self.plan.radix, self.plan.rows, self.plan.columns, ROWS, self.plan.tile_columns
-
 
 def update(
-    blocks: Blocks, x: Tensor, first: Tensor, last: Tensor, alpha: float, out: Tensor | None
-) -> Tensor:
+    blocks: Blocks, x: Tensor, first: Tensor, last: Tensor, alpha: float, out: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor:  # fmt: skip
     """As `operators.update`."""
     y = x.new_empty(len(x), last.numel()) if out is None else out
     for rows in blocks.pieces(len(x)):
         u = blocks.spectra(x[rows], first, 1.0, blocks.q2)
         blocks.combine(
-            u, last, alpha, y[rows], None, add=out is not None, transposed=False, tokens=len(x[rows])
-        )
+            u, last, alpha, y[rows], None,
+            add=out is not None, transposed=False, tokens=len(x[rows]), bias=bias,
+        )  # fmt: skip
     return y
 
 

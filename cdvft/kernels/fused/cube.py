@@ -24,14 +24,14 @@ from cdvft.kernels.fused.tables_operator import tables_for
 
 def update(
     x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float, out: Tensor | None,
-    precision: str, programs: int,
+    bias: Tensor | None, precision: str, programs: int,
 ) -> Tensor:  # fmt: skip
     """As `operators.update`, by so many programs."""
     y = torch.empty_like(x) if out is None else out
     if len(x):
         launched(update_kernel, CUBE.warps)[(programs,)](
-            y, x, first, last, _spectrum(c), tables_for(CUBE, c), alpha, len(x), 0,
-            ADD=out is not None, PRECISION=precision,
+            y, x, first, last, last if bias is None else bias, _spectrum(c), tables_for(CUBE, c), alpha,
+            len(x), 0, ADD=out is not None, BIAS=bias is not None, PRECISION=precision,
         )  # fmt: skip
     return y
 

@@ -76,11 +76,11 @@ def signal_kernel(
 
 @triton.jit
 def update_kernel(
-    out, x, first, last, spectrum, tables, alpha, tokens, zero,
+    out, x, first, last, bias, spectrum, tables, alpha, tokens, zero,
     RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr, ADD: tl.constexpr, PRECISION: tl.constexpr,
+    GROUP: tl.constexpr, ADD: tl.constexpr, BIAS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """out = alpha last * IFFT(spectrum * FFT(first * x)), or added to what is there."""
+    """out = alpha last * IFFT(spectrum * FFT(first * x)), plus what is there, or a bias, if asked."""
     width: tl.constexpr = RADIX * ROWS * COLUMNS
     groups = groups_of(tokens, GROUP)
     for group in tl.range(tl.program_id(0), groups, tl.num_programs(0)):
@@ -97,8 +97,8 @@ def update_kernel(
             back_re, back_im = back_re + (part_re,), back_im + (part_im,)
         re, im = butterfly(back_re, back_im, RADIX, 1)
         store_pairs(
-            out + start, re, im, group, tokens, last, alpha, same,
-            RADIX, ROWS, COLUMNS, N1, N2, GROUP, ADD,
+            out + start, re, im, group, tokens, last, alpha, bias, same,
+            RADIX, ROWS, COLUMNS, N1, N2, GROUP, ADD, BIAS,
         )  # fmt: skip
 
 
@@ -176,8 +176,8 @@ def gradients_kernel(
             )  # fmt: skip
             if NEEDS_X:
                 store_pairs(
-                    grad_x + start, g_re, g_im, group, tokens, first, 1.0, same,
-                    RADIX, ROWS, COLUMNS, N1, N2, GROUP, ADD,
+                    grad_x + start, g_re, g_im, group, tokens, first, 1.0, first, same,
+                    RADIX, ROWS, COLUMNS, N1, N2, GROUP, ADD, False,
                 )  # fmt: skip
     after = hidden_zero(groups, zero)  # else addresses of before the loop are kept for here
     share = shares + (tl.program_id(0) + after) * (2 * width + 2 * RADIX * N1 * N2)

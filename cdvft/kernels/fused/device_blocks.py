@@ -59,13 +59,15 @@ def spectra_kernel(
 
 @triton.jit
 def combine_kernel(
-    out, shares, others, spectra, c, diagonal, tables, alpha, tokens, size, inner, by_outer, by_inner, zero,
+    out, shares, others, spectra, c, diagonal, bias, tables, alpha, tokens, size, inner, by_outer, by_inner,
+    zero,
     RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr, CONJUGATE: tl.constexpr, STORE: tl.constexpr, ADD: tl.constexpr, SHARE: tl.constexpr,
-    PRECISION: tl.constexpr,
+    GROUP: tl.constexpr, CONJUGATE: tl.constexpr, STORE: tl.constexpr, ADD: tl.constexpr, BIAS: tl.constexpr,
+    SHARE: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """v = IFFT(sum over inner blocks of spectra * c), or of conj(c); out = alpha diagonal * v, or plus that.
+    """v = IFFT(sum over inner blocks of spectra * c), or of conj(c); out = alpha diagonal * v.
 
+    ADD asks for that plus what is there, BIAS plus a bias.
     SHARE asks for the program's share of sum over tokens of others * v: (programs, GROUP, blocks p).
     by_outer, by_inner: steps between circulants of c, whose spectra are FFT(c) / p.
     """
@@ -115,6 +117,9 @@ def combine_kernel(
             if STORE:
                 factor = tl.load(diagonal + at, mask=inside, other=0.0) * alpha
                 one, other = back_re[r] * factor, back_im[r] * factor
+                if BIAS:
+                    shift = tl.load(bias + at, mask=inside, other=0.0).to(tl.float32)
+                    one, other = one + shift, other + shift
                 if ADD:
                     one += tl.load(out + row, mask=inside & is_one, other=0.0).to(tl.float32)
                     other += tl.load(out + row + size, mask=inside & is_other, other=0.0).to(tl.float32)

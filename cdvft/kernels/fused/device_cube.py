@@ -92,10 +92,13 @@ def _rows(rows, has_other):
 
 
 @triton.jit
-def _store_rows(rows, re, im, factor, has_other, ADD: tl.constexpr):
-    """Two tokens times a diagonal, or added to what is there."""
+def _store_rows(rows, re, im, factor, bias, has_other, ADD: tl.constexpr, BIAS: tl.constexpr):
+    """Two tokens times a diagonal, added to what is there, and to a bias, if asked."""
     re, im = re * factor, im * factor
     at = entries_of(SIDE, COLUMNS)
+    if BIAS:
+        shift = tl.load(bias + at).to(tl.float32)
+        re, im = re + shift, im + shift
     if ADD:
         one, other = _rows(rows, has_other)
         re, im = re + one, im + other
@@ -130,10 +133,10 @@ def signal_kernel(c, spectrum, tables, PRECISION: tl.constexpr):
 
 @triton.jit
 def update_kernel(
-    out, x, first, last, spectrum, tables, alpha, tokens, zero,
-    ADD: tl.constexpr, PRECISION: tl.constexpr,
+    out, x, first, last, bias, spectrum, tables, alpha, tokens, zero,
+    ADD: tl.constexpr, BIAS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """out = alpha last * IFFT(spectrum * FFT(first * x)), or added to what is there."""
+    """out = alpha last * IFFT(spectrum * FFT(first * x)), plus what is there, or a bias, if asked."""
     for pair in tl.range(tl.program_id(0).to(tl.int64), (tokens + 1) // 2, tl.num_programs(0)):
         same, again = (
             pair * zero,
@@ -145,7 +148,7 @@ def update_kernel(
         re, im = re * c_re - im * c_im, re * c_im + im * c_re
         re, im = inverse(re, im, tables + again, PRECISION)
         factor = tl.load(last + same + entries_of(SIDE, COLUMNS)) * alpha
-        _store_rows(out + start, re, im, factor, has_other, ADD)
+        _store_rows(out + start, re, im, factor, bias + same, has_other, ADD, BIAS)
 
 
 @triton.jit
@@ -169,7 +172,8 @@ def input_gradients_kernel(
         one, other = _rows(x + start, has_other)
         sums += one * re + other * im
         if NEEDS_X:
-            _store_rows(grad_x + start, re, im, tl.load(first + same + at), has_other, ADD)
+            factor = tl.load(first + same + at)
+            _store_rows(grad_x + start, re, im, factor, first, has_other, ADD, False)
     tl.store(shares + tl.program_id(0) * WIDTH + at, sums)
 
 

@@ -78,16 +78,19 @@ def load_pairs(
 
 @triton.jit
 def store_pairs(
-    rows, re, im, group, tokens, diagonal, scale, same,
+    rows, re, im, group, tokens, diagonal, scale, bias, same,
     RADIX: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr,
-    GROUP: tl.constexpr, ADD: tl.constexpr,
+    GROUP: tl.constexpr, ADD: tl.constexpr, BIAS: tl.constexpr,
 ):  # fmt: skip
-    """Pairs of tokens, each times a diagonal and a scale, or added to what is there."""
+    """Pairs of tokens, each times a diagonal and a scale, added to what is there, and to a bias, if asked."""
     lane, is_one, is_other = tokens_of(group, tokens, N2, GROUP)
     for r in tl.static_range(RADIX):
         at, inside = place(r, same, ROWS, COLUMNS, N1, N2, GROUP)
         factor = tl.load(diagonal + at, mask=inside, other=0.0) * scale
         one, other = re[r] * factor, im[r] * factor
+        if BIAS:
+            shift = tl.load(bias + at, mask=inside, other=0.0).to(tl.float32)
+            one, other = one + shift, other + shift
         row = rows + lane * (RADIX * ROWS * COLUMNS) + at
         next_row = row + RADIX * ROWS * COLUMNS
         if ADD:

@@ -7,13 +7,30 @@ It makes room for more programs on a multiprocessor than are launched there, and
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
+import torch
 import triton
+from torch import Tensor
 from torch.library import wrap_triton
 
-REGISTERS = {"gradients_kernel": 255, "combine_kernel": 248}
+REGISTERS = {"gradients_kernel": 255, "group_gradients_kernel": 255, "combine_kernel": 248}
 """The most a thread: so no kernel for half precision spills (`benchmarks/results/fused_kernels.md`)."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def on_its_device(function: F) -> F:
+    """Triton launches on the current device: make that of the first argument current for the call."""
+
+    @functools.wraps(function)
+    def run(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        with torch.cuda.device_of(x):
+            return function(x, *args, **kwargs)
+
+    return cast(F, run)
 
 
 def launched(kernel: Any, warps: int) -> Any:

@@ -7,7 +7,6 @@ gradient from its spectrum; another where `Plan.split`).
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import torch
@@ -17,18 +16,18 @@ from torch.library import triton_op
 from cdvft.kernels.fused import blocks, cube
 from cdvft.kernels.fused.cube_shape import CUBE, Cube
 from cdvft.kernels.fused.device import gradients_kernel, signal_kernel, spectrum_kernel, update_kernel
-from cdvft.kernels.fused.launch import launched
-from cdvft.kernels.fused.plan import ROWS, Plan, plan_for, programs_per_multiprocessor
+from cdvft.kernels.fused.launch import launched, on_its_device
+from cdvft.kernels.fused.plan import Plan, plan_for
+from cdvft.kernels.fused.programs import programs_for, resident
 from cdvft.kernels.fused.tables_operator import tables_for
 
-PROGRAMS_ELSEWHERE = 3
-"""Where no device tells: in Triton's interpreter, whose programs run one after another."""
 
-
+@on_its_device
 def update(
-    x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float, out: Tensor | None = None
-) -> Tensor:
-    """alpha diag(last) circ(c) diag(first) x in the dtype of x, or added to `out` in place.
+    x: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float,
+    out: Tensor | None = None, bias: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """alpha diag(last) circ(c) diag(first) x, plus a bias, in the dtype of x, or added to `out` in place.
 
     Args:
         x: (tokens, d_in), in one piece: float32, bfloat16 or float16
@@ -37,25 +36,27 @@ def update(
         last: (d_out)
         alpha: scale of the update
         out: (tokens, d_out), in one piece
+        bias: (d_out)
 
     Returns:
         (tokens, d_out)
     """
     if c.dim() == 3:
-        return blocks.update(_blocks(x, c), x, first, last, alpha, out)
+        return blocks.update(_blocks(x, c), x, first, last, alpha, out, bias)
     if c.numel() == CUBE.width:
-        return cube.update(x, first, c, last, alpha, out, precision(x.dtype), _programs(x, CUBE))
+        return cube.update(x, first, c, last, alpha, out, bias, precision(x.dtype), _programs(x, CUBE))
     plan, add = _plan(c), out is not None
     y = torch.empty_like(x) if out is None else out
     if len(x):
         spectrum, constants = _spectrum(c, plan), tables_for(plan, c)
         launched(update_kernel, plan.warps)[(_programs(x, plan),)](
-            y, x, first, last, spectrum, constants, alpha, len(x), 0,
-            *_geometry(plan), GROUP=plan.group, ADD=add, PRECISION=precision(x.dtype),
+            y, x, first, last, last if bias is None else bias, spectrum, constants, alpha, len(x), 0,
+            *plan.geometry, GROUP=plan.group, ADD=add, BIAS=bias is not None, PRECISION=precision(x.dtype),
         )  # fmt: skip
     return y
 
 
+@on_its_device
 def gradients(
     x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor, alpha: float,
     grad_x: Tensor | None, needs_x: bool = True,
@@ -82,7 +83,7 @@ def gradients(
     if not len(x):
         return grad_x, torch.zeros_like(first), torch.zeros_like(last), torch.zeros_like(c)
     shares = c.new_empty(programs, 2 * (plan.width + plan.entries))
-    spectrum, constants, geometry = _spectrum(c, plan), tables_for(plan, c), _geometry(plan)
+    spectrum, constants, geometry = _spectrum(c, plan), tables_for(plan, c), plan.geometry
     for by_input, by_output in ((True, False), (False, True)) if plan.split else ((True, True),):
         launched(gradients_kernel, plan.warps)[(programs,)](
             x if grad_x is None else grad_x, shares, x, grad, first, last, spectrum, constants, alpha,
@@ -160,32 +161,17 @@ def _plan(c: Tensor) -> Plan:
 
 def _blocks(x: Tensor, c: Tensor) -> blocks.Blocks:
     plan = _plan(c)
-    return blocks.Blocks(c, plan, precision(x.dtype), _resident(x, plan))
-
-
-def _geometry(plan: Plan) -> tuple[int, ...]:
-    return plan.radix, plan.rows, plan.columns, ROWS, plan.tile_columns
+    return blocks.Blocks(c, plan, precision(x.dtype), resident(x.device, plan.warps))
 
 
 def _spectrum(c: Tensor, plan: Plan) -> Tensor:
     spectrum = c.new_empty(2 * plan.entries)
     launched(spectrum_kernel, plan.warps)[(1,)](
-        spectrum, c, tables_for(plan, c), *_geometry(plan), GROUP=plan.group
+        spectrum, c, tables_for(plan, c), *plan.geometry, GROUP=plan.group
     )
     return spectrum
 
 
 def _programs(x: Tensor, plan: Plan | Cube) -> int:
     """Programs that loop over the groups of tokens: as many as run at once, or one a group."""
-    return max(1, min(-(-len(x) // (2 * plan.group)), _resident(x, plan)))
-
-
-def _resident(x: Tensor, plan: Plan | Cube) -> int:
-    if x.device.type != "cuda":
-        return PROGRAMS_ELSEWHERE
-    return _multiprocessors(x.device) * programs_per_multiprocessor(plan.warps)
-
-
-@functools.lru_cache
-def _multiprocessors(device: torch.device) -> int:
-    return torch.cuda.get_device_properties(device).multi_processor_count
+    return programs_for(len(x), plan.group, resident(x.device, plan.warps))

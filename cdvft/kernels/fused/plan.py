@@ -44,6 +44,11 @@ class Plan:
         return 1 - self.width / self.entries
 
     @property
+    def geometry(self) -> tuple[int, ...]:
+        """RADIX, ROWS, COLUMNS, N1, N2: what kernels are compiled for."""
+        return self.radix, self.rows, self.columns, ROWS, self.tile_columns
+
+    @property
     def flops(self) -> int:
         """Multiplications and additions in the matrix products of one transform, a token.
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
+from torch import Tensor
+
+from cdvft import shared_input
+from cdvft.kernels import fused, group, linear, native, passes
 
 
 @pytest.fixture(scope="module")
@@ -21,3 +26,22 @@ def operators() -> Iterator[ModuleType]:
         from cdvft.kernels.fused import operators
 
         yield operators
+
+
+@pytest.fixture
+def grouped(operators: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """As on a GPU; how many layers each pass served at once."""
+    counts: list[int] = []
+    whole = group.adapted_linears
+
+    def counted(x: Tensor, members: Any) -> Any:
+        counts.append(len(members))
+        return whole(x, members)
+
+    monkeypatch.setattr(shared_input, "DEVICES", ("cpu",))
+    monkeypatch.setattr(shared_input, "adapted_linears", counted)
+    monkeypatch.setattr(fused, "supports", lambda _, circulants: fused.supports_shapes(circulants))
+    monkeypatch.setattr(native, "supports", lambda *_: False)
+    for module in (linear, passes):
+        monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
+    yield counts

@@ -7,43 +7,16 @@ from types import ModuleType
 
 import pytest
 import torch
+from fused_problem import ALPHA, PRODUCTS, expected, far, tensors
 from kernel_problem import Problem
 from operators_seen import Watch
 from torch import Tensor, nn
 
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference, fused, native
+from cdvft.kernels import adapted_linear, cd_linear, fused, native
 from cdvft.kernels.selection import select
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
-ALPHA = 0.7  # that of `Problem`, too
-DENSE = 1024
-"""Widths up to this one are checked against the dense matrix, wider ones against transforms in float64."""
-
-
-def tensors(width: int, tokens: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
-    """x, the gradient of the output, first, c and last, in float64, but of values that `dtype` has."""
-    generator = torch.Generator().manual_seed(width + tokens)
-    sizes = [(tokens, width), (tokens, width), (width,), (width,), (width,)]
-    found = [torch.randn(*size, generator=generator, dtype=torch.float64) for size in sizes]
-    found[3] /= width**0.5
-    return [t.to(dtype if i < 2 else torch.float32).double() for i, t in enumerate(found)]
-
-
-def expected(x: Tensor, grad: Tensor, first: Tensor, c: Tensor, last: Tensor) -> list[Tensor]:
-    """The update, and the gradients by x, first, last and c."""
-    leaves = [t.clone().requires_grad_() for t in (x, first, last, c)]
-    x, first, last, c = leaves
-    if c.numel() <= DENSE:
-        out = ALPHA * x @ cd_product([first, last], [c]).T
-    else:
-        out = cd_linear_reference(x, [first, last], [c.view(1, 1, -1)], ALPHA)
-    return [out, *torch.autograd.grad(out, leaves, grad)]
-
-
-def far(found: Tensor | None, truth: Tensor) -> float:
-    assert found is not None
-    return float((found.detach().double() - truth.detach()).norm() / truth.detach().norm())
 
 
 # every radix and number of columns; then masked ones; 13 tokens: programs with several groups of tokens
@@ -63,10 +36,8 @@ def test_value_and_gradients_are_those_of_the_method(operators: ModuleType, widt
         *operators.gradients(x, grad, first, c, last, ALPHA, None),
     ]
     assert [far(a, b) < 1e-6 for a, b in zip(found, truth, strict=True)] == [True] * 5
-
-
-PRODUCTS = 8e-4
-"""What products in fp16 are off by at most, values and gradients; as those in tf32."""
+    bias = torch.linspace(-1, 1, width)
+    assert far(operators.update(x, first, c, last, ALPHA, bias=bias), truth[0] + bias) < 1e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -53,6 +53,8 @@ def test_value_and_gradients_are_those_of_the_method(shape: tuple) -> None:
     found = [fused.update(x, factors), by_x, *diagonals, *circulants]
     assert [a.shape for a in found] == [b.shape for b in (truth, *gradients)]
     assert [far(a, b) < 1e-6 for a, b in zip(found, (truth, *gradients), strict=True)] == [True] * len(found)
+    bias = torch.linspace(-1, 1, shape[0])
+    assert far(fused.update(x, factors, bias), truth + bias) < 1e-6
 
 
 def test_it_adds_in_place_and_leaves_out_what_nobody_needs() -> None:

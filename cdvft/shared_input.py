@@ -1,0 +1,153 @@
+"""Layers that are given one tensor in turn, such as query, key and value: on a GPU the first serves all.
+
+It works out every layer's output in few launches (`cdvft.kernels.group`), and the others take theirs when
+called. Which layers these are is seen in a pass, in which each serves itself, not read from the model's
+structure. A layer takes an output only if it is called with that very tensor, and is itself as it was; where
+it is not called so, it is left out from then on. The outputs are those that each layer gives by itself, but
+for rounding.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from cdvft.kernels.group import Member, adapted_linears, can_serve
+from cdvft.kernels.linear import is_transformed
+from cdvft.short_way import hooks_of, is_plain, is_watched
+
+DEVICES: tuple[str, ...] = ("cuda",)
+"""Types of devices where launches are worth saving."""
+
+
+class SharedInput:
+    """What a layer knows of those that are given its input after it, and the output that it was handed."""
+
+    def __init__(self) -> None:
+        self.others: list[weakref.ref[Any]] = []
+        self.left_out: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.handed: list[tuple[weakref.ref[Any], _Output]] = []
+        self.own: _Output | None = None
+
+    def __reduce__(self) -> Any:
+        """As new in a copy of the layer and in its pickle: the others are those of this one's model."""
+        return SharedInput, ()
+
+    def output(self, layer: Any, x: Tensor) -> Tensor | None:
+        """(W + alpha dW) x + b; None where the layer is to work it out by itself."""
+        member = _member(layer) if _is_worth_it(x) else None
+        if member is None:
+            return None
+        given, self.own = self.own, None
+        if given is not None and (y := given.taken(x, member)) is not None:
+            return y
+        self._leave_out()
+        found = ((one, _member(one)) for ref in self.others if (one := ref()) is not None)
+        others = [(one, its) for one, its in found if its and its.goes_with(member) and can_serve(x, its)]
+        if not others or not can_serve(x, member):
+            _see(layer, x)
+            return None
+        y, *outputs = adapted_linears(x, [member, *(its for _, its in others)])
+        for (one, its), of_one in zip(others, outputs, strict=True):
+            one.shared_input.own = handed = _Output(x, its, of_one)
+            self.handed.append((weakref.ref(one), handed))
+        return y
+
+    def join(self, layer: Any) -> None:
+        """Serve this layer, too, from the next pass on, unless it did not take what was worked out for it."""
+        if layer not in self.left_out and all(ref() is not layer for ref in self.others):
+            self.others.append(weakref.ref(layer))
+
+    def _leave_out(self) -> None:
+        """Those that did not take what the last pass worked out for them."""
+        for ref, handed in self.handed:
+            if handed.is_left and (one := ref()) is not None:
+                self.left_out.add(one)
+        self.handed = []
+        self.others = [ref for ref in self.others if (one := ref()) is not None and one not in self.left_out]
+
+
+class _Output:
+    """An output, for one layer to take once."""
+
+    def __init__(self, x: Tensor, member: Member, y: Tensor) -> None:
+        self._given: tuple[Tensor, Member, Tensor] | None = x, member, y  # held: no other has their identity
+        self._state = _state(x, member)
+
+    @property
+    def is_left(self) -> bool:
+        return self._given is not None
+
+    def taken(self, x: Tensor, member: Member) -> Tensor | None:
+        """The output, if it is that of this input and of the layer as it is."""
+        if self._given is None or _state(x, member) != self._state:
+            return None
+        y, self._given = self._given[-1], None
+        return y
+
+
+def _state(x: Tensor, member: Member) -> tuple[object, ...]:
+    """What the output depends on: tensors, where they lie, how often written to; settings and stream."""
+    weight, bias, (diagonals, circulants, alpha), backend = member
+    tensors = (x, weight, *diagonals, *circulants, *(() if bias is None else (bias,)))
+    kind = x.device.type
+    autocast = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    stream = torch._C._cuda_getCurrentRawStream(x.get_device()) if x.is_cuda else None
+    return (*((id(t), t.data_ptr(), t._version) for t in tensors), alpha, backend, autocast, stream)
+
+
+def _member(layer: Any) -> Member | None:
+    """What the layer now applies to its input, if that is W x + b and one update, and nobody watches."""
+    terms, base = layer.active_terms(), layer.base_layer
+    if len(terms) != 1 or layer.weight_is_transposed or layer.drops(terms):
+        return None
+    if not is_plain(base) or is_watched(hooks_of(layer)) or "forward" in vars(layer):
+        return None
+    adapter, share = terms[0]
+    return Member(base.weight, base.bias, layer.factors(adapter, share), layer.cdvft_backend[adapter])
+
+
+def _is_worth_it(x: Tensor) -> bool:
+    """Whether this is a pass in training on a GPU, and none that is to be done exactly as another was.
+
+    That is what a checkpoint asks of the pass that it repeats: it counts what either saves for backward.
+    """
+    return (
+        x.device.type in DEVICES
+        and not is_transformed()
+        and torch.is_grad_enabled()
+        and not x.is_inference()
+        and torch._C._autograd._top_saved_tensors_default_hooks(False) is None
+        and torch._C._current_graph_task_id() == -1
+    )
+
+
+class _Seen(NamedTuple):
+    """An input, how often it had been written to, and the layers that were given it."""
+
+    x: weakref.ref[Tensor]
+    version: int
+    refs: list[weakref.ref[Any]]
+
+    def layers(self) -> list[Any]:
+        """Those that are still there."""
+        return [one for ref in self.refs if (one := ref()) is not None]
+
+
+_last = threading.local()
+"""`seen`: the last one, by thread."""
+
+
+def _see(layer: Any, x: Tensor) -> None:
+    """Note the layer with the first one that was given this tensor, or as that first one."""
+    seen: _Seen | None = getattr(_last, "seen", None)
+    layers = seen.layers() if seen is not None and seen.x() is x and seen.version == x._version else []
+    if seen is None or not layers or layer in layers:  # called again with the same tensor, it begins anew
+        seen = _last.seen = _Seen(weakref.ref(x), x._version, [])
+    else:
+        layers[0].shared_input.join(layer)
+    seen.refs.append(weakref.ref(layer))
