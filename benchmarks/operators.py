@@ -11,6 +11,7 @@ profiler in `make gpu`. Writes benchmarks/results/operators.json and .md.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -50,18 +51,21 @@ class Attention(nn.Module):
 @contextmanager
 def as_on_a_gpu(way: str) -> Iterator[list[object]]:
     """The fused kernels serve, by this way, half precision is multiplied as such; the kernels launched."""
+    from cdvft.kernels.fused import dense, group_cube, launch, operators, tables_operator
     from cdvft.kernels.fused import group as group_launches
-    from cdvft.kernels.fused import group_cube, operators, tables_operator
 
     kernels: list[object] = []
 
-    def launched(kernel: object, _: int) -> mock.MagicMock:
+    def launched(kernel: object, _: int) -> dict[object, Callable[..., None]]:
         kernels.append(kernel)
-        return mock.MagicMock()
+        # Not a mock: it would keep the gradients that it is given, and torch copies what another holds.
+        return defaultdict(lambda: lambda *_, **__: None)
 
     with (
         mock.patch.object(fused, "supports", lambda *_: True),
         mock.patch.object(fused, "_is_watched", lambda: False),
+        mock.patch.object(dense, "supports", lambda factors, _: len(factors.circulants) == 1),
+        mock.patch.object(launch, "launched", launched),
         mock.patch.object(tables_operator, "is_in_torch_dispatch_mode", lambda: False),
         mock.patch.object(native, "supports", lambda *_: False),
         mock.patch.object(linear, "select", lambda *_, **__: Selection("fused", WAYS[way])),

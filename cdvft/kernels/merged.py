@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import native
+from cdvft.kernels.fused import dense
 
 STRIP_ENTRIES = 1 << 16
 """Entries of the dense matrix in work at once: 256 KB of float32, which stay in the second-level cache."""
@@ -18,8 +19,15 @@ MIN_STRIP_BLOCK = 16
 """Smallest block size p for which strips pay."""
 
 
-def merged_weight(weight: Tensor | None, factors: Factors) -> Tensor:
-    """W + alpha dW, or alpha dW alone, in the dtype of the factors: (d_out, d_in)."""
+def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -> Tensor:
+    """W + alpha dW, or alpha dW alone, rounded to the dtype asked for and nowhere before: (d_out, d_in)."""
+    if dense.supports(factors, dtype):
+        return dense.merged_weight(weight, factors, dtype)
+    return _in_full(weight, factors).to(dtype)
+
+
+def _in_full(weight: Tensor | None, factors: Factors) -> Tensor:
+    """The same in the dtype of the factors."""
     (first, *_, last), circulants, alpha = factors
     if weight is not None and native.supports_merging(weight, factors):
         return native.merged_weight(weight, factors)
@@ -58,7 +66,10 @@ def backward(x: Tensor, grad: Tensor, factors: Factors) -> tuple[list[Tensor], l
 
     The product is in the dtype of x and grad, the rest in that of the factors.
     """
-    grad_update = factors.alpha * (grad.T @ x).to(factors.diagonals[0].dtype)
+    product = grad.T @ x
+    if dense.supports(factors, product.dtype):
+        return dense.gradients(product, factors)
+    grad_update = factors.alpha * product.to(factors.diagonals[0].dtype)
     leaves = [f.detach().requires_grad_() for f in (*factors.diagonals, *factors.circulants)]
     m = len(factors.diagonals)
     with torch.enable_grad():

@@ -46,8 +46,8 @@ def forward(
             y = start.addmm_(rows, weight.T)  # in place: torch would copy what the sum starts from
         elif call.selection.plan.merged_forward:
             rows = rows.to(product_dtype(x, dtype))
-            matrix = merged.merged_weight(weight, factors)
-            y = F.linear(rows, matrix.to(rows.dtype), None if bias is None else bias.to(rows.dtype))
+            matrix = merged.merged_weight(weight, factors, rows.dtype)
+            y = F.linear(rows, matrix, None if bias is None else bias.to(rows.dtype))
             y = y if call.rounded else y.to(dtype)
         elif weight is None and call.rounded and call.selection.engine == "fused":
             y = fused.update(rows, factors, bias)
@@ -92,7 +92,7 @@ class Adapted(torch.autograd.Function):
                 products = product_dtype(x, tensors[0].dtype)
                 rows, grad_rows = rows.to(products), grad_rows.to(products)
                 if needs_x:
-                    grad_x = grad_rows @ merged.merged_weight(weight, factors).to(products)
+                    grad_x = grad_rows @ merged.merged_weight(weight, factors, products)
                 grads = merged.backward(rows, grad_rows, factors)
             elif (weight is None or half) and call.selection.engine == "fused":
                 grad_x, grads = fused.gradients(rows, grad_rows, factors, needs_x)

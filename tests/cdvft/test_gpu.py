@@ -96,22 +96,25 @@ def test_small_and_large_updates_survive_in_half_precision(
     assert kept == pytest.approx(1, abs=0.05)
 
 
-def test_a_captured_graph_gives_what_the_layer_gives(device: torch.device) -> None:
+@pytest.mark.parametrize(("backend", "dtype"), [("fft", torch.bfloat16), ("merged", torch.float32)])
+def test_a_captured_graph_gives_what_the_layer_gives(
+    backend: str, dtype: torch.dtype, device: torch.device
+) -> None:
     if device.type != "cuda":
         pytest.skip("graphs are CUDA's")
     x, _, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
-    x, weight, factors = x.bfloat16(), weight.bfloat16(), Factors(vectors[:2], vectors[2:], ALPHA)
+    x, weight, factors = x.to(dtype), weight.to(dtype), Factors(vectors[:2], vectors[2:], ALPHA)
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):  # compiles what is compiled on first use
-        adapted_linear(x, weight, None, factors, "fft")
+        adapted_linear(x, weight, None, factors, backend)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        out = adapted_linear(x, weight, None, factors, "fft")
+        out = adapted_linear(x, weight, None, factors, backend)
     x.neg_()
     graph.replay()
-    torch.testing.assert_close(out, adapted_linear(x, weight, None, factors, "fft"))
+    torch.testing.assert_close(out, adapted_linear(x, weight, None, factors, backend))
 
 
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
@@ -193,9 +196,10 @@ def test_kernels_run_where_their_tensors_are() -> None:
     assert (out - x @ dense.T).norm() <= 1e-4 * out.norm()
 
 
-def test_gradients_of_the_fused_kernel_are_the_same_each_time(device: torch.device) -> None:
+@pytest.mark.parametrize("backend", ["fft", "merged"])
+def test_gradients_of_the_kernels_are_the_same_each_time(backend: str, device: torch.device) -> None:
     x, grad, _, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 1000))
     leaves = [t.requires_grad_() for t in (x, *vectors)]
-    out = cd_linear(x, leaves[1:3], leaves[3:], ALPHA, "fft")
+    out = cd_linear(x, leaves[1:3], leaves[3:], ALPHA, backend)
     once, again = (torch.autograd.grad(out, leaves, grad, retain_graph=True) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))

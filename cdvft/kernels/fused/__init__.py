@@ -8,6 +8,7 @@
     device_blocks, blocks  those for blocks, and their launches
     device_cube, cube_shape, cube  those for whole circulants of 4096, in three stages
     group, group_cube, device_group, device_group_cube  several layers of one input in one launch
+    device_dense, dense  W + alpha dW for the way "merged", and the gradients from that of the matrix
     launch     how a kernel is launched
     operators  the launches, and the operators of torch
 

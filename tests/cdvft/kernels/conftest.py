@@ -22,7 +22,8 @@ def operators() -> Iterator[ModuleType]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "TRITON_INTERPRET", "1")
-        patch.setattr(tl, "max", InterpretedFunction(tl.max.fn))
+        for reduction in ("max", "sum"):
+            patch.setattr(tl, reduction, InterpretedFunction(getattr(tl, reduction).fn))
         from cdvft.kernels.fused import operators
 
         yield operators
