@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.dense_launches import MATRICES, Matrix
 from benchmarks.tables import table
 from cdvft.kernels import fused
 from cdvft.kernels.fused.cube_shape import CUBE, Cube, shape_for
@@ -27,7 +28,9 @@ from cdvft.kernels.fused.plan import ROWS, Plan, plan_for
 RESULTS = Path(__file__).parent / "results"
 WIDTHS = (256, 384, 512, 576, 768, 896, 1024, 1152, 1536, 2048, 3072)
 BLOCKS = (128, 256, 768, 1024, 2048, 4096)
-ALL = {"whole": WIDTHS, "cube": (CUBE.width,), "blocks": BLOCKS}
+ALL: dict[str, tuple[Any, ...]] = {
+    "whole": WIDTHS, "cube": (CUBE.width,), "blocks": BLOCKS, "dense": tuple(MATRICES)
+}  # fmt: skip
 """Widths of each part's kernels that are recorded."""
 TARGETS = {80: "A100", 89: "L4, RTX 4090", 90: "H100"}
 DTYPES = {"bf16": "fp16", "fp32": "tf32x3"}
@@ -66,6 +69,9 @@ KERNELS: dict[str, tuple[str, dict[str, bool]]] = {
     ),
     "blocks, gradient by c": ("correlate_kernel", {}),
     "blocks, gradient by c from its spectrum": ("signal_kernel", {}),
+    "dense, weight and update": ("merge_kernel", {}),
+    "dense, shares of the gradients": ("shares_kernel", {}),
+    "dense, gradients from their shares": ("sum_kernel", {}),
 }
 """Function and switches.
 
@@ -78,6 +84,7 @@ SOURCES = {
     "whole": ("dft.py", "device_rows.py", "device.py", "plan.py", "launch.py"),
     "cube": ("dft.py", "device_cube.py", "cube_shape.py", "launch.py"),
     "blocks": ("dft.py", "device_rows.py", "device_blocks.py", "device.py", "plan.py", "launch.py"),
+    "dense": ("device_dense.py", "dense.py", "launch.py"),
 }
 
 
@@ -87,14 +94,11 @@ def digest(part: str) -> str:
     return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in SOURCES[part])).hexdigest()[:16]
 
 
-def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[str, Any]:
-    """What one kernel takes of a multiprocessor, for one width, compute capability and dtype of the input."""
-    import triton
-    from triton.backends.compiler import GPUTarget
+def source_of(kernel: str, shape: Plan | Cube, dtype: str) -> Any:
+    """What Triton compiles for a transform."""
     from triton.compiler import ASTSource
 
     from cdvft.kernels.fused import device, device_blocks, device_cube
-    from cdvft.kernels.fused.launch import REGISTERS
 
     name, switches = KERNELS[kernel]
     modules = {"whole": (device,), "cube": (device_cube,), "blocks": (device_blocks, device)}
@@ -107,7 +111,7 @@ def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[s
     values = {name: value for name, value in values.items() if name in names}
     types = dict.fromkeys(names, "i32") | dict.fromkeys(FLOATS, "fp32") | dict.fromkeys(values, "constexpr")
     types |= {name: f"*{dtype if name in INPUTS else 'fp32'}" for name in POINTERS}
-    source = ASTSource(
+    return ASTSource(
         function,
         signature={name: types[name] for name in names},
         constexprs={(names.index(name),): value for name, value in values.items()},
@@ -115,8 +119,18 @@ def compiled(kernel: str, shape: Plan | Cube, target: int, dtype: str) -> dict[s
             (names.index(name),): [["tt.divisibility", 16]] for name in (*POINTERS, "zero") if name in names
         },
     )
+
+
+def compiled(kernel: str, shape: Plan | Cube | Matrix, target: int, dtype: str) -> dict[str, Any]:
+    """What one kernel takes of a multiprocessor, for one width, compute capability and dtype of the input."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    from cdvft.kernels.fused.launch import REGISTERS
+
+    name = KERNELS[kernel][0]
     built = triton.compile(
-        source,
+        shape.source(name, dtype) if isinstance(shape, Matrix) else source_of(kernel, shape, dtype),
         target=GPUTarget("cuda", target, 32),
         options={"num_warps": shape.warps, "num_stages": 1, "maxnreg": REGISTERS.get(name)},
     )
@@ -143,13 +157,13 @@ def _geometry(shape: Plan | Cube) -> dict[str, int]:
 
 
 def part_of(kernel: str) -> str:
-    """ "whole", "cube" or "blocks"."""
+    """ "whole", "cube", "blocks" or "dense"."""
     part, _, rest = kernel.partition(", ")
     return part if rest else "whole"
 
 
-def kernels(shape: Plan | Cube, part: str) -> tuple[str, ...]:
-    """What is launched for a width, of a whole circulant or of blocks."""
+def kernels(shape: Plan | Cube | Matrix, part: str) -> tuple[str, ...]:
+    """What is launched for a width, of a whole circulant or of blocks, or for a matrix."""
     if part != "whole":
         return tuple(name for name in KERNELS if part_of(name) == part)
     assert isinstance(shape, Plan)
@@ -198,7 +212,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--parts", nargs="+", default=tuple(SOURCES), choices=tuple(SOURCES))
-    parser.add_argument("--widths", nargs="+", type=int, help="default: those of the record")
+    parser.add_argument("--widths", nargs="+", type=int, help="of transforms; default: those of the record")
     parser.add_argument("--targets", nargs="+", type=int, default=tuple(TARGETS), choices=tuple(TARGETS))
     parser.add_argument("--dtypes", nargs="+", default=tuple(DTYPES), choices=tuple(DTYPES))
     parser.add_argument("--to", type=Path, default=RESULTS)
@@ -222,7 +236,7 @@ def main() -> None:
     path.with_suffix(".md").write_text(markdown(record))
 
 
-def of_width(width: int, part: str, targets: list[int], dtypes: list[str]) -> Iterator[dict[str, Any]]:
+def of_width(width: Any, part: str, targets: list[int], dtypes: list[str]) -> Iterator[dict[str, Any]]:
     """The kernels of a part for one width, compiled one by one."""
     shape = shape_of(width, part)
     for kernel in kernels(shape, part):
@@ -234,8 +248,10 @@ def of_width(width: int, part: str, targets: list[int], dtypes: list[str]) -> It
                     yield found
 
 
-def shape_of(width: int, part: str) -> Plan | Cube:
-    """How a part's kernels transform a width."""
+def shape_of(width: Any, part: str) -> Plan | Cube | Matrix:
+    """How a part's kernels transform a width, or the matrix of this title."""
+    if part == "dense":
+        return MATRICES[width]
     shape = shape_for(width) if part == "cube" else plan_for(width)
     assert shape is not None, f"no plan for {width}"
     return shape
@@ -266,7 +282,8 @@ def markdown(record: dict[str, Any]) -> str:
         "shared memory a program. No GPU has run or timed any of them.",
         "",
         f"For inputs of half precision, by products in fp16, {spills[0]}. For float32, by three products in "
-        f'tf32 for one, {spills[1]} (instructions "in the loop" over tokens; the others once a program).',
+        f'tf32 for one, {spills[1]} (instructions "in the loop" over tokens; the others once a program). '
+        "The dense kernels multiply no matrices.",
         "",
         *table(head, [[*row, *(cells.get(f"sm_{n}", "") for n in TARGETS)] for row, cells in rows.items()]),
     ]

@@ -20,7 +20,7 @@ MIN_STRIP_BLOCK = 16
 
 
 def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -> Tensor:
-    """W + alpha dW, or alpha dW alone, rounded to the dtype asked for and nowhere before: (d_out, d_in)."""
+    """W + alpha dW, or alpha dW alone: (d_out, d_in), in the arithmetic of the factors, rounded once."""
     if dense.supports(factors, dtype):
         return dense.merged_weight(weight, factors, dtype)
     return _in_full(weight, factors).to(dtype)

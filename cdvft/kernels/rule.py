@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Backend = Literal["auto", "fft", "merged", "reference"]
@@ -52,14 +52,21 @@ ESTIMATED = {
     "chunked": Rates(
         transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
     ),
-    "fused": Rates(transform=1e-4, product=3e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6),
+    "fused": Rates(
+        transform=1e-4, product=3e-3, build=1.4e-3, build_large=1.4e-3, gradient=1.1e-3, multiply=3.3e-6
+    ),
 }
 """On a GPU with tensor cores, by what carries out the transforms. Not measured: from an H100's published
 rates. A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backward in bfloat16,
 unfused transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270
 TFLOP/s in fp16; "fused" `product` is for blocks, whose spectra pass memory: 8 bytes read and written.
+"fused" `build` and `gradient` are bytes at 2.85 TB/s, too, as `fused.dense` moves them in bfloat16: an entry
+of the weight read and one written, 4; one of the dense gradient read, and shares written and read, 2.3 (at
+4096) to 3.1 (at 768). Launches count nothing.
 `calibration.calibrate` measures a model's layers on a device, `make gpu` many.
 """
+ESTIMATED["fused, several"] = replace(ESTIMATED["fused"], build=2e-2, build_large=2e-2, gradient=0.2)
+"""Of several circulants torch builds the dense update."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,8 @@ def choose(
     """
     if device == "mps":  # torch's complex numbers are slow there, matrix products fast
         return Plan(merged_forward=True, merged_gradients=True)
-    rates = (MEASURED if device == "cpu" else ESTIMATED)[engine]
+    several = engine == "fused" and len(circulants) > 1
+    rates = (MEASURED if device == "cpu" else ESTIMATED)["fused, several" if several else engine]
     elements = products = 0.0
     for q1, q2, p in circulants:
         elements += (q1 + q2) * p * math.log2(2 * p)

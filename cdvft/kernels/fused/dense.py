@@ -20,7 +20,7 @@ PROGRAMS = 1024
 """About as many as an H100 holds at once; so strips of rows are the longer, the larger the matrix."""
 SHORTEST, LONGEST = 16, 128
 """Rows of a strip: for each of its columns it writes 8 bytes of shares."""
-SUMMED = (16, 64)
+SUMMED = (32, 32)
 """Shares and columns that are added at once."""
 WARPS = 4
 

@@ -47,8 +47,9 @@ def shares_kernel(
 ):  # fmt: skip
     """Shares of the gradients by first, last and c, given that by the matrix: a program each strip and piece.
 
-    A strip is `height` rows within a block, of which there are `strips` one below the other; a piece is
-    COLUMNS columns. by_first: (all strips, d_in); by_last: (pieces, d_out); by_c: (all strips, q2 p).
+    A strip is `height` rows within a block, p or a multiple of ROWS, of which there are `strips` one below
+    the other; a piece is COLUMNS columns.
+    by_first: (all strips, d_in); by_last: (pieces, d_out); by_c: (all strips, q2 p).
     """
     strip, piece = tl.program_id(0), tl.program_id(1)
     top = strip % strips * height
@@ -61,7 +62,7 @@ def shares_kernel(
     for start in tl.range(0, height, ROWS):
         down = start + tl.arange(0, ROWS)
         row = strip // strips * p + top + down
-        is_row = (down < height) & (top + down < p) & (row < d_out)
+        is_row = (top + down < p) & (row < d_out)
         factor = tl.load(last + row, mask=is_row, other=0.0)
         line = grad + (row.to(tl.int64) * d_in)[:, None]
 

@@ -47,9 +47,14 @@ def ask(
             Plan(True, True),
             {"d_out": 1024, "d_in": 1024, "tokens": 8192, "device": "cuda", "engine": "chunked"},
         ),
-        (Plan(True, False), {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda", "engine": "fused"}),
+        (Plan(False, False), {"d_out": 768, "d_in": 768, "tokens": 256, "device": "cuda", "engine": "fused"}),
+        (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 8192, "device": "cuda", "engine": "fused"}),
         (
-            Plan(False, False),
+            Plan(True, False),  # of several circulants torch builds the matrix
+            {"d_out": 768, "d_in": 768, "m": 3, "tokens": 8192, "device": "cuda", "engine": "fused"},
+        ),
+        (
+            Plan(True, False),
             {"d_out": 4096, "d_in": 4096, "tokens": 8192, "device": "cuda", "engine": "fused"},
         ),
         (Plan(True, True), {"d_out": 768, "d_in": 768, "tokens": 1, "device": "mps"}),
