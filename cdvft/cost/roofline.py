@@ -2,8 +2,8 @@
 
 Forward and backward together. Everything that is read or written counts once: caches can only save what is
 counted twice, so that with a device's published rates these give a limit, not a forecast (Williams, Waterman,
-Patterson, "Roofline: an insightful visual performance model", 2009). The vectors and what each program reads
-anew are left out.
+Patterson, "Roofline: an insightful visual performance model", 2009). The vectors, shares of their gradients,
+and what each program reads anew are left out.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def supports(factors: Factors, dtype: torch.dtype) -> bool:
         and c.dtype == torch.float32
         and dtype in fused.DTYPES
         and fused.AVAILABLE
-        and fused._has_tensor_cores(c.device)
         and not fused._is_watched()
+        and fused._has_tensor_cores(c.device)
     )
 
 
@@ -61,11 +61,12 @@ def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -
     d_out, d_in, (_, q2, p) = len(last), len(first), c.shape
     merged = first.new_empty(d_out, d_in, dtype=dtype)
     rows, columns = TILE
-    launched(merge_kernel, WARPS)[(-(-d_out // rows), -(-d_in // columns))](
-        merged, merged if weight is None else weight, first, c, last, factors.alpha, d_out, d_in, q2, p,
-        *(merged if weight is None else weight).stride(),
-        ADD=weight is not None, ROWS=rows, COLUMNS=columns,
-    )  # fmt: skip
+    added = merged if weight is None else weight
+    with torch.cuda.device_of(first):  # Triton launches on the current one
+        launched(merge_kernel, WARPS)[(-(-d_out // rows), -(-d_in // columns))](
+            merged, added, first, c, last, factors.alpha, d_out, d_in, q2, p, *added.stride(),
+            ADD=weight is not None, ROWS=rows, COLUMNS=columns,
+        )  # fmt: skip
     return merged
 
 
@@ -96,16 +97,17 @@ def gradients(grad: Tensor, factors: Factors) -> tuple[list[Tensor], list[Tensor
         first.new_empty(pieces, d_out),
         first.new_empty(q1 * strips, q2 * p),
     )
-    launched(shares_kernel, WARPS)[(q1 * strips, pieces)](
-        *shares, grad, first, c, last, d_out, d_in, q2, p, height, strips,
-        ROWS=min(STEP, 1 << (p - 1).bit_length()), COLUMNS=PIECE,
-    )  # fmt: skip
     by_first, by_last, by_c = (torch.empty_like(t) for t in (first, last, c))
     rows, columns = SUMMED
-    launched(sum_kernel, WARPS)[(2 + q1, -(-max(d_out, q2 * p) // columns))](
-        by_first, by_last, by_c, *shares, factors.alpha, d_out, d_in, q2 * p, q1 * strips, pieces, strips,
-        ROWS=rows, COLUMNS=columns,
-    )  # fmt: skip
+    with torch.cuda.device_of(first):
+        launched(shares_kernel, WARPS)[(q1 * strips, pieces)](
+            *shares, grad, first, c, last, d_out, d_in, q2, p, height, strips,
+            ROWS=min(STEP, 1 << (p - 1).bit_length()), COLUMNS=PIECE,
+        )  # fmt: skip
+        launched(sum_kernel, WARPS)[(2 + q1, -(-max(d_out, q2 * p) // columns))](
+            by_first, by_last, by_c, *shares, factors.alpha, d_out, d_in, q2 * p, q1 * strips, pieces, strips,
+            ROWS=rows, COLUMNS=columns,
+        )  # fmt: skip
     return [by_first, by_last], [by_c]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -116,6 +119,34 @@ def test_a_weight_may_lie_by_columns_or_within_another(dtype: torch.dtype) -> No
         assert found.is_contiguous() and torch.equal(found, expected)
 
 
+MARGIN = 64
+
+
+@pytest.mark.parametrize("shape", [(45, 37, 20), (50, 70, 32), (7, 5, 1)], ids=str)
+def test_nothing_is_read_or_written_beside_the_tensors(shape: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, grad, ((first, last), (c,), alpha) = drawn(*shape, torch.float32)
+    expected = dense.merged_weight(weight, Factors([first, last], [c], alpha), torch.float32)
+    by_diagonals, by_circulants = dense.gradients(grad, Factors([first, last], [c], alpha))
+    around: list[Tensor] = []
+
+    def within(_: Tensor, *size: int, **__: torch.dtype) -> Tensor:
+        buffer = torch.full((math.prod(size) + 2 * MARGIN,), torch.nan)
+        around.extend((buffer[:MARGIN], buffer[-MARGIN:]))
+        return buffer[MARGIN:-MARGIN].view(size)
+
+    weight, grad, first, last, c = (within(t, *t.shape).copy_(t) for t in (weight, grad, first, last, c))
+    monkeypatch.setattr(Tensor, "new_empty", within)
+    monkeypatch.setattr(torch, "empty_like", lambda t: within(t, *t.shape))
+    factors = Factors([first, last], [c], alpha)
+    assert torch.equal(dense.merged_weight(weight, factors, torch.float32), expected)
+    diagonals, circulants = dense.gradients(grad, factors)
+    monkeypatch.undo()
+    for a, b in zip([*diagonals, *circulants], [*by_diagonals, *by_circulants], strict=True):
+        assert torch.equal(a, b)
+    assert len(around) >= 2 * (5 + 1 + 3 + 3), "of what was given, the matrix, shares and gradients"
+    assert all(bool(margin.isnan().all()) for margin in around)
+
+
 @pytest.mark.parametrize(("d", "rows"), [(384, 16), (2048, 64), (4096, 128), (16384, 128)])
 def test_strips_are_the_longer_the_larger_the_matrix_but_within_a_block(d: int, rows: int) -> None:
     assert dense.height_of(d * d, d) == rows
@@ -178,6 +209,26 @@ def test_so_is_an_update_alone_and_what_needs_no_gradient_by_x_builds_no_matrix_
     assert [far(a, b) < 1e-6 for a, b in zip(found, expected, strict=True)] == [True] * 3
 
 
+def test_they_are_launched_on_the_device_of_the_vectors(
+    launches: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight, grad, factors = drawn(64, 64, 64, torch.float32)
+
+    @contextmanager
+    def device_of(tensor: Tensor) -> Iterator[None]:
+        assert any(tensor is vector for vector in factors.diagonals)
+        launches.append("here")
+        yield
+        launches.append("elsewhere again")
+
+    monkeypatch.setattr(torch.cuda, "device_of", device_of)
+    dense.merged_weight(weight, factors, torch.float32)
+    dense.gradients(grad, factors)
+    assert launches == [
+        "here", *FORWARD, "elsewhere again", "here", *GRADIENTS, "elsewhere again"
+    ]  # fmt: skip
+
+
 def test_several_circulants_stay_with_torch(launches: list[str]) -> None:
     problem = Problem(64, 64, 3, None, 5)
     problem.check(problem.run("merged"))
@@ -201,11 +252,18 @@ def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_fo
     assert not dense.supports(on_cuda(), torch.float64)
     assert not dense.supports(on_cuda(torch.float64), torch.float32)
     assert not dense.supports(on_cuda(count=2), torch.float32)
-    for mode in (Watch(), FakeTensorMode()):  # a FLOP counter is a mode as the first
-        with mode:
-            assert not dense.supports(on_cuda(), torch.float32), "it would not see the launches"
-    monkeypatch.setattr(fused, "_has_tensor_cores", lambda _: False)
-    assert not dense.supports(on_cuda(), torch.float32)
-    monkeypatch.setattr(fused, "_has_tensor_cores", lambda _: True)
     monkeypatch.setattr(fused, "AVAILABLE", False)
     assert not dense.supports(on_cuda(), torch.float32)
+    monkeypatch.setattr(fused, "AVAILABLE", True)
+    monkeypatch.setattr(fused, "_has_tensor_cores", lambda _: False)
+    assert not dense.supports(on_cuda(), torch.float32)
+
+
+@pytest.mark.parametrize("mode", [Watch, FakeTensorMode])
+def test_a_mode_that_watches_sees_operators_of_torch_and_no_device_is_asked(
+    mode: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused, "AVAILABLE", True)
+    monkeypatch.setattr(fused, "_has_tensor_cores", lambda _: pytest.fail("a fake tensor's may not exist"))
+    with mode():
+        assert not dense.supports(on_cuda(), torch.float32)
