@@ -9,8 +9,8 @@ for rounding.
 
 from __future__ import annotations
 
-import threading
 import weakref
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
@@ -138,16 +138,17 @@ class _Seen(NamedTuple):
         return [one for ref in self.refs if (one := ref()) is not None]
 
 
-_last = threading.local()
-"""`seen`: the last one, by thread."""
+_last: ContextVar[_Seen | None] = ContextVar("_last", default=None)
+"""In each thread."""
 
 
 def _see(layer: Any, x: Tensor) -> None:
     """Note the layer with the first one that was given this tensor, or as that first one."""
-    seen: _Seen | None = getattr(_last, "seen", None)
+    seen = _last.get()
     layers = seen.layers() if seen is not None and seen.x() is x and seen.version == x._version else []
     if seen is None or not layers or layer in layers:  # called again with the same tensor, it begins anew
-        seen = _last.seen = _Seen(weakref.ref(x), x._version, [])
+        seen = _Seen(weakref.ref(x), x._version, [])
+        _last.set(seen)
     else:
         layers[0].shared_input.join(layer)
     seen.refs.append(weakref.ref(layer))

@@ -62,12 +62,16 @@ def supports_shapes(circulants: Sequence[Tensor]) -> bool:
 
 
 def supports_group(factors: Factors) -> bool:
-    """Whether `group` has kernels for the adapter: for one circulant as wide as the layer."""
+    """Whether `group` has kernels for the adapter: for one circulant as wide as the layer.
+
+    Not where registers hold all of a transform only just (3072): those of several layers would spill.
+    """
     (first, *_, last), circulants, _ = factors
     c = circulants[0]
     alone = len(circulants) == 1 and c.numel() == c.shape[2] == first.numel() == last.numel()
     exact = c.dtype == first.dtype == last.dtype == torch.float32
-    return alone and exact and _fits(c)
+    plan = plan_for(c.shape[2])
+    return alone and exact and plan is not None and not plan.reload
 
 
 def _fits(c: Tensor) -> bool:

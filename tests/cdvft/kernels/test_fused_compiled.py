@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import compile_fused
+from benchmarks import fused_parts
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
 ROOT = Path(__file__).parents[3]
@@ -29,7 +29,7 @@ def run(*command: str) -> str:
 
 
 def test_the_record_is_of_these_kernels() -> None:
-    now = {part: compile_fused.digest(part) for part in compile_fused.SOURCES}
+    now = {part: fused_parts.digest(part) for part in fused_parts.SOURCES}
     assert RECORD["sources"] == now, "run python -m benchmarks.compile_fused"
 
 
@@ -37,12 +37,13 @@ def test_every_kernel_of_every_width_is_recorded_for_every_device() -> None:
     found = {(k["kernel"], k["width"], k["target"]) for k in RECORD["kernels"] if k["dtype"] == "bf16"}
     launched = {
         (kernel, width)
-        for part, widths in compile_fused.ALL.items()
+        for part, widths in fused_parts.ALL.items()
         for width in widths
-        for kernel in compile_fused.kernels(compile_fused.shape_of(width, part), part)
+        for kernel in fused_parts.kernels(fused_parts.shape_of(width, part), part)
     }
     assert {kernel for kernel, _ in launched} >= {
-        "gradients", "cube, gradient by c", "blocks, update", "dense, weight and update"
+        "gradients", "cube, gradient by c", "blocks, update", "dense, weight and update",
+        "together, gradients", "together cube, update",
     }  # fmt: skip
     assert found == {(*one, f"sm_{target}") for one in launched for target in (80, 89, 90)}
     exact = {(k["kernel"], k["width"]) for k in RECORD["kernels"] if k["dtype"] == "fp32"}
@@ -75,7 +76,11 @@ def test_compiled_again_it_is_as_recorded(tmp_path: Path) -> None:
 
 def test_traced_as_by_a_compiler_all_kernels_are_in_the_graph_and_tables_stay_tables() -> None:
     told = json.loads(run("tests/cdvft/kernels/traced_kernels.py").splitlines()[-1])
-    kept = told.pop("kept")
+    kept, bound = told.pop("kept"), told.pop("bound")
+    spectra, update, gradients, signal = (
+        f"group_{name}_kernel" for name in ("spectrum", "update", "gradients", "signal")
+    )
+    assert bound == [spectra, update, spectra, gradients, signal], "what they are launched with, Triton takes"
     assert kept == ["Tensor", "Tensor"], "tensors without values would be given to every later call"
     assert {title: found.count("kernel") for title, found in told.items()} == {
         "768": 5, "4096": 7, "3072 -> 768": 10, "768 again": 5,

@@ -7,22 +7,23 @@ import platform
 
 import pytest
 
-from benchmarks import operators
+from benchmarks import operators as counts
 
-RECORD = json.loads((operators.RESULTS / "operators.json").read_text())
+RECORD = json.loads((counts.RESULTS / "operators.json").read_text())
 
-pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+pytestmark = [
+    pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone"),
+    pytest.mark.usefixtures("operators"),  # kernels are interpreted or not from their first import on
+]
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in operators.CASES if case.d_in == 768], ids=lambda c: c.title
-)
-def test_the_record_is_what_is_counted_now(case: operators.Case) -> None:
-    assert operators.counted(case) == RECORD["layers"][case.title]
+@pytest.mark.parametrize("case", [case for case in counts.CASES if case.d_in == 768], ids=lambda c: c.title)
+def test_the_record_is_what_is_counted_now(case: counts.Case) -> None:
+    assert counts.counted(case) == RECORD["layers"][case.title]
 
 
 def test_the_record_of_query_key_and_value_is_what_is_counted_now() -> None:
-    found = operators.counted_together(768)
+    found = counts.counted_together(768)
     assert found == RECORD["query, key and value"]["768"]
     assert found["base"] == 8, "two products a layer, and two sums of the gradient by their input"
     assert found["cdvft, together"] - found["base"] == 5, "one sum serves all, and saves autograd's two"
@@ -30,7 +31,7 @@ def test_the_record_of_query_key_and_value_is_what_is_counted_now() -> None:
 
 
 def test_the_table_is_of_the_record() -> None:
-    assert (operators.RESULTS / "operators.md").read_text() == operators.markdown(RECORD)
+    assert (counts.RESULTS / "operators.md").read_text() == counts.markdown(RECORD)
     frozen = {one["base"] for one in RECORD["layers"].values()}
     assert frozen == {2}, "a product forward and one backward"
 
