@@ -56,6 +56,10 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "bits": (int, "Models that write: 4 or 8 for each frozen weight; 32: as they are."),
     "gradient_checkpointing": (bool, "Models that write: compute activations twice to keep fewer."),
     "gradient_accumulation": (int, "Parts in which a step's batch is read."),
+    "torch_compile": (
+        bool,
+        "On a CUDA GPU steps become CUDA graphs, for small batches; not measured on any GPU yet.",
+    ),
     "checkpoint_every": (int, "Steps between checkpoints."),
     "own_prompt": (str, "Models that write: a prompt that is answered at each snapshot, beside four others."),
     "all_gpus": (bool, "Share each batch among all visible GPUs, a process each."),

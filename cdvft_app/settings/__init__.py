@@ -84,6 +84,9 @@ class _Choices(BaseModel):
     gradient_accumulation: int | None = Field(
         None, ge=1, le=64, strict=True, description="parts in which a step's batch is read"
     )
+    torch_compile: bool = Field(
+        False, strict=True, description="on a CUDA GPU steps become CUDA graphs; not measured on any yet"
+    )
     checkpoint_every: int = Field(50, ge=1, le=10_000, strict=True, description="steps between checkpoints")
     own_prompt: str | None = Field(
         None, max_length=MOST_PROMPT, description="answered while it trains; models that write only"

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -18,6 +19,7 @@ from cdvft_app.training import trainable
 from cdvft_app.training.allocation import keep_freed_memory
 from cdvft_app.training.arguments import autocast_dtype
 from cdvft_app.training.callbacks import Clock
+from cdvft_app.training.compiled import CompiledSteps
 
 
 class SeededLengthGroupedSampler(LengthGroupedSampler):
@@ -57,6 +59,7 @@ class RaceTrainer(Trainer):
         lengths: of the training examples.
         head_learning_rate: the head's own rate, equal for all methods of a race.
         clock: counts the seconds of steps.
+        compiled: what whole batches of training go through; None: the model as it is.
     """
 
     def __init__(
@@ -66,9 +69,13 @@ class RaceTrainer(Trainer):
         lengths: list[int],
         head_learning_rate: float,
         clock: Clock,
+        compiled: CompiledSteps | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.compiled = compiled
+        if compiled:
+            self.add_callback(compiled)
         self.model_accepts_loss_kwargs = False  # the loss below is a batch's mean
         self.task = task
         task.train_in(autocast_dtype(self.args))
@@ -80,6 +87,16 @@ class RaceTrainer(Trainer):
         self.answers_are_written = False
         self._units = torch.zeros((), dtype=torch.int64)
         self._process = psutil.Process()
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Where steps are compiled, of batches that have one shape."""
+        if self.compiled is None:
+            return super().get_train_dataloader()
+        self.data_collator = self.compiled.collate
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = self.task.collate  # for evaluations
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SeededLengthGroupedSampler:
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
@@ -134,7 +151,10 @@ class RaceTrainer(Trainer):
         """The task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
         inputs = dict(inputs)
         labels = inputs.pop("labels")
-        outputs = self.task.forward(model, inputs, labels)
+        called = model
+        if self.compiled and model.training:
+            called = self.compiled.in_place_of(model, len(labels))
+        outputs = self.task.forward(called, inputs, labels)
         loss = self.task.loss(outputs, labels)
         if model.training:
             self._units = self._units + self.task.units(inputs)

@@ -37,6 +37,7 @@ from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import arguments, checkpoints, engines, products, schedule, trainable, watching
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
+from cdvft_app.training.compiled import compiled_steps
 from cdvft_app.training.device import device_name
 from cdvft_app.training.explained import explained, halt_exception
 from cdvft_app.training.held_out import HeldOut
@@ -187,6 +188,7 @@ class _Run:
             lengths=prepared.lengths,
             head_learning_rate=arguments.head_learning_rate(plan),
             clock=self.clock,
+            compiled=compiled_steps(plan, prepared, emit),
         )
         self.trainer.remove_callback(PrinterCallback)  # it prints every row
         self.args = self.trainer.args

@@ -23,7 +23,7 @@ NUMBERS = (
     "epochs", "max_steps", "batch_size", "seed", "train_examples", "evaluation_examples", "max_length",
     "image_size", "warmup_ratio", "weight_decay", "bits", "gradient_accumulation", "checkpoint_every",
 )  # fmt: skip
-SWITCHES = ("all_gpus", "gradient_checkpointing")
+SWITCHES = ("all_gpus", "gradient_checkpointing", "torch_compile")
 TYPED = ("own_prompt",)
 HUB = OF_HUB  # beside a dataset that is named by its hub id
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)

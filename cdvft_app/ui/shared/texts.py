@@ -45,6 +45,12 @@ SETTINGS: dict[str, tuple[str, str]] = {
         "Checkpoint activations",
         "Computes them twice in place of keeping them: less memory, longer steps.",
     ),
+    "torch_compile": (
+        "Compile steps",
+        "torch.compile: steps become CUDA graphs, which spares the time between small operators. It takes a "
+        "minute or so before the first step, and every text is padded to the longest. Not measured on any "
+        "GPU yet.",
+    ),
     "gradient_accumulation": ("Parts of a batch", "More need less memory, and learn the same."),
     "checkpoint_every": ("Checkpoint every", "Steps between points from which a stopped run can go on."),
 }

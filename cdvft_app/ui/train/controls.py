@@ -12,7 +12,7 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MOST_PROMPT
-from cdvft_app.training.schedule import gpus_to_choose
+from cdvft_app.training.schedule import gpus_to_choose, visible_gpus
 from cdvft_app.ui.shared import quiet, texts
 from cdvft_app.ui.shared.form import (
     CHOICES,
@@ -138,6 +138,7 @@ class Controls:
                 self._number(name)
             usual = catalog.get_recipe(START["recipe"]).kind
             self._switch("gradient_checkpointing", in_use("gradient_checkpointing", (), usual))
+            self._switch("torch_compile", visible_gpus() > 0)
 
     def _number(self, name: str) -> None:
         label, hint = _label_and_hint(name)

@@ -256,6 +256,26 @@ def test_large_models_come_with_what_lets_them_fit() -> None:
             {"recipe": "addresses", "batch_size": 4, "gradient_accumulation": 8},
             "got 8; a batch of 4 has no more parts than examples",
         ),
+        (
+            {"recipe": "sentiment", "torch_compile": True, "gradient_accumulation": 4},
+            "gradient_accumulation: got 4; .* one part. Give 1, or do not compile steps.",
+        ),
+        (
+            {"recipe": "addresses", "torch_compile": True, "gradient_checkpointing": True},
+            "gradient_checkpointing: got True; .* Leave it out, or do not compile steps.",
+        ),
+        (
+            {"recipe": "alpaca_llama_8b", "torch_compile": True, "gradient_accumulation": 1},
+            "gradient_checkpointing: got True",
+        ),
+        (
+            {"recipe": "addresses", "torch_compile": True, "bits": 8},
+            "bits: got 8; .* Give 32, or do not compile steps.",
+        ),
+        (
+            {"recipe": "mnist", "torch_compile": True, "all_gpus": True},
+            "all_gpus: got True; .* one GPU. Leave it out, or do not compile steps.",
+        ),
         ({"recipe": "addresses", "max_length": 1024, "model": "roberta_base"}, "choose both of one kind"),
     ],
 )
