@@ -25,7 +25,7 @@ from benchmarks.machine import machines
 RESULTS = Path(__file__).parent / "results" / "default_race.json"
 
 
-def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
+def race(recipe: str, method: str, seed: int, torch_compile: bool = False) -> dict[str, Any]:
     """One run; seconds are of training alone, wall seconds of all of it but the imports."""
     from cdvft_app.catalog import resolve
     from cdvft_app.events import Started, Step
@@ -34,7 +34,7 @@ def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
     from cdvft_app.training.arguments import head_learning_rate
     from cdvft_app.training.trainer import train_plan
 
-    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed))
+    plan = resolve(RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile))
     events: list[Any] = []
     times: list[float] = []
 

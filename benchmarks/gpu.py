@@ -4,10 +4,10 @@
 
 Frozen, LoRA, FourierFT, C3A and CDVFT take turns in one process, timed by the device's own events: one
 layer by every engine and way, whole training steps, decoding. Memory, launches by the profiler and
-operators by a dispatch mode follow, and real races on the embedded recipes (clocks and power stand beside
-each part). CDVFT's layers are timed by every engine and way, and as the rule chooses, which knows estimates
-alone; steps are in bfloat16, on CUDA both as they are and captured as graphs, CDVFT's with layers of one
-input together and each by itself.
+operators by a dispatch mode follow, and real races on the embedded recipes, one of them with compiled steps
+too (clocks and power stand beside each part). CDVFT's layers are timed by every engine and way, and as the
+rule chooses, which knows estimates alone; steps are in bfloat16, on CUDA both as they are and captured as
+graphs, CDVFT's with layers of one input together and each by itself.
 Writes benchmarks/results/gpu_<device>.json and .md, and of the layers assets/gpu.json, which the page shows
 on Compare, "Roofline".
 
@@ -133,8 +133,13 @@ class Part:
         return found
 
     def race(self) -> list[dict[str, Any]]:
-        """Real runs as the page starts them; on the dry run none."""
-        return [] if self.dry else [race(recipe, method, seed=0) for recipe in RACES for method in RACERS]
+        """Real runs as the page starts them, one recipe's with compiled steps too; on the dry run none."""
+        ways = [*((recipe, False) for recipe in RACES), (RACES[0], True)]
+        return [
+            race(recipe, method, seed=0, torch_compile=compiled)
+            for recipe, compiled in ([] if self.dry else ways)
+            for method in RACERS
+        ]
 
     def _models(self) -> tuple[steps.Model, ...]:
         return (steps.DRY,) if self.dry else steps.MODELS

@@ -204,7 +204,7 @@ def _check_memory_settings(settings: RunSettings, model: ModelEntry, batch_size:
 
 def _check_compiling(settings: RunSettings) -> None:
     """InvalidChoice for what CUDA graphs of a step do not go with, or were not tried with."""
-    one_part = "steps are compiled for batches in one part. Give 1"  # pytorch/pytorch#169545
+    one_part = "steps are compiled for a batch in one part. Give 1"  # pytorch/pytorch#169545
     for name, refused, sentence in (
         ("gradient_accumulation", (settings.gradient_accumulation or 1) > 1, one_part),
         (

@@ -30,6 +30,7 @@ from cdvft_app.training import arguments, schedule
 
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
 CELL = "# %% "
+NOT_COMPILED = "with compiled steps, which these are not; their padding draws another dropout"
 LEFT_OUT = {
     "base_model_name_or_path",
     "revision",
@@ -99,6 +100,8 @@ def _text(run: FinishedRun, rows: Rows, constants: dict[str, Any], is_sized: boo
     """The script; `is_sized`: whether an image model is told the images' size."""
     plan = run.plan
     title = f"{run.label} on {plan.model.title}: {plan.dataset.title}"
+    if plan.settings.torch_compile:
+        title += f" ({NOT_COMPILED})"
     if plan.model.pooling == "none":
         return script_of_writers.write(
             title=title,

@@ -88,6 +88,21 @@ def test_steps_are_captured_on_cuda_where_a_method_can_be(monkeypatch: pytest.Mo
     assert gpu.Part(torch.device("cpu"), seconds=0)._captured(steps) == {}
 
 
+def test_one_recipe_is_raced_with_compiled_steps_too(record: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raced(recipe: str, method: str, seed: int, torch_compile: bool) -> dict:
+        numbers = dict.fromkeys(("metric_name", "metric", "seconds", "examples_per_second"), seed)
+        settings = {"torch_compile": torch_compile}
+        return {"recipe": recipe, "method": method, "settings": settings, **numbers}
+
+    monkeypatch.setattr(gpu, "race", raced)
+    runs = gpu.Part(torch.device("cuda"), seconds=0).race()
+    told = [(run["recipe"], run["settings"]["torch_compile"]) for run in runs if run["method"] == "c3a"]
+    assert told == [("sentiment", False), ("addresses", False), ("sentiment", True)]
+    said = markdown({**record, "race": runs})
+    assert "| sentiment | c3a | 0 | 0 | 0 | 0 | True |" in said
+    assert gpu.Part(torch.device("cpu"), seconds=0).race() == []
+
+
 def test_every_kind_of_device_keeps_a_record_of_its_own() -> None:
     assert gpu.slug("NVIDIA H100 80GB HBM3") == "nvidia_h100_80gb_hbm3"
 

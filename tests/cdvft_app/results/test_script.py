@@ -95,6 +95,15 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
         assert all((kept[name] - again[name]).abs().max() < 1e-4 for name in kept)
 
 
+def test_a_script_says_that_its_steps_are_not_compiled(trained, text_plan, text_rows, tmp_path):
+    for compiled in (False, True):
+        run = trained(text_plan("head", max_steps=1, torch_compile=compiled), text_rows)
+        write_script(run, False, tmp_path / str(compiled), rows=text_rows)
+        first, _, rest = (tmp_path / str(compiled) / "train.py").read_text().partition("\n")
+        assert ("with compiled steps, which these are not" in first) == compiled
+        assert "compile" not in rest
+
+
 TEN_STEPS = """
 import json, sys
 from pathlib import Path

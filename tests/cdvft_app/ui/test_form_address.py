@@ -47,12 +47,13 @@ def test_an_address_without_a_recipe_leaves_the_form_as_it_was() -> None:
     [
         "recipe=../x&methods=cdvft,rm",
         "recipe=mnist&model=/etc&target_modules=,,x",
-        "recipe=mnist&data=abc&all_gpus=1",
+        "recipe=mnist&data=abc&all_gpus=1&torch_compile=1",
     ],
 )
 def test_what_somebody_made_up_fills_nothing_that_cannot_be(made_up: str) -> None:
     values = opened(made_up)
     assert values["recipe"] in ("sentiment", "mnist")
     assert set(values["methods"]) <= {"cdvft", "lora", "fourierft"}
-    assert (values["model"], values["data"], values["all_gpus"]) == (None, None, False)
+    assert (values["model"], values["data"]) == (None, None)
+    assert (values["all_gpus"], values["torch_compile"]) == (False, False), "they are the machine's"
     assert values["target_modules"] == []
