@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from cdvft_app import catalog
@@ -16,7 +15,6 @@ from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui.compare import form as compare_form
 from cdvft_app.ui.compare import sweep_form
 from cdvft_app.ui.shared import form, texts
-from cdvft_app.ui.train import controls
 from cdvft_app.ui.train.controls import choices, placeholder, targets
 
 EMPTY = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"]}
@@ -287,28 +285,6 @@ def test_the_rate_that_stands_in_the_empty_field_is_the_one_that_m_is_run_with(m
             share * recipe.learning_rates["cdvft"],
             recipe.learning_rates["lora"],
         ]
-
-
-@pytest.mark.parametrize("gpus", [0, 1, 4])
-def test_compiling_is_offered_where_there_is_a_gpu_and_is_off(
-    gpus: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(controls, "visible_gpus", lambda: gpus)
-    with gr.Blocks():
-        made = controls.Controls()
-        made.folded()
-    offered = made.fields["torch_compile"]
-    assert (offered.visible, offered.value) == (gpus > 0, False)
-
-
-def test_what_compiling_does_not_go_with_is_said_in_the_page_s_words() -> None:
-    chosen = EMPTY | {"torch_compile": True, "gradient_accumulation": "4"}
-    with pytest.raises(InvalidChoice) as refused:
-        catalog.resolve(form.race(chosen).runs()[0])
-    assert form.with_titles(str(refused.value)) == (
-        "Parts of a batch: got 4; steps are compiled for a batch in one part. "
-        "Give 1, or do not compile steps."
-    )
 
 
 def test_every_setting_has_a_hint_and_a_control() -> None:
