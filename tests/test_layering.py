@@ -17,16 +17,8 @@ LIBRARY = {
     "merging": {"quantized"},
     "short_way": {"kernels"},
     "shared_input": {"kernels", "short_way"},
-    "layer": {
-        "kernels",
-        "circulant",
-        "blocks",
-        "config",
-        "merging",
-        "quantized",
-        "short_way",
-        "shared_input",
-    },
+    "layer": {"kernels", "circulant", "config", "merging", "quantized"}
+    | {"blocks", "short_way", "shared_input"},
     "conv2d": {"layer"},
     "experts": {"config", "layer"},
     "targets": {"config", "conv2d", "quantized"},
