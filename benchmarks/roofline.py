@@ -1,10 +1,11 @@
-"""What the fused kernel would take on a GPU by published rates: bytes and FLOPs counted, nothing measured.
+"""What the kernels would take on a GPU by published rates: bytes and FLOPs counted, nothing measured.
 
     python -m benchmarks.roofline [--tokens 8192]
 
 A pass takes at least as long as its bytes take to pass memory, and as its products take on the tensor cores.
 Inputs and outputs count, and for each program DFT tables, spectrum, vectors, and the shares of the vectors'
-gradients, written and read again. LoRA's are the tensors that PEFT's layer passes through memory.
+gradients, written and read again. LoRA's are the tensors that PEFT's layer passes through memory. Merged, W +
+dW is written twice, and g^T x is one product more.
 Writes benchmarks/results/fused_roofline.md.
 """
 
@@ -22,6 +23,9 @@ RESULT = Path(__file__).parent / "results" / "fused_roofline.md"
 WIDTHS = (256, 512, 768, 896, 1024, 1536, 2048, 3072, 4096)
 LORA_BYTES = 30
 """A token and entry of the width, forward 14 and backward 16, in bfloat16."""
+MERGED_BYTES = 4 + 4 + 3.1
+"""An entry of the weight: W read and W + dW written, forward and backward; g^T x read, and the shares of the
+vectors' gradients written and read again, at 768, where they are the largest."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,14 @@ def frozen_seconds(width: int, tokens: int, device: Device) -> float:
     return 2 * max(2 * tokens * width**2 / device.half, moved / device.bandwidth)
 
 
+def merged_seconds(width: int, tokens: int, device: Device) -> float:
+    """What "merged" adds to W x and W^T g, in bfloat16: the product g^T x, and what `fused.dense` moves."""
+    entries = width**2
+    moved = 2 * (2 * tokens * width + entries)
+    product = max(2 * tokens * entries / device.half, moved / device.bandwidth)
+    return product + MERGED_BYTES * entries / device.bandwidth
+
+
 def row(width: int, tokens: int, device: Device) -> list[str]:
     """A width's row of the table."""
     plan = shape_for(width)
@@ -87,6 +99,7 @@ def row(width: int, tokens: int, device: Device) -> list[str]:
     both = passes(plan, tokens, device)
     added, frozen = sum(work.seconds(device) for work in both), frozen_seconds(width, tokens, device)
     lora = LORA_BYTES * tokens * width / device.bandwidth
+    merged = merged_seconds(width, tokens, device)
     bound = [
         "products" if w.flops / (device.share * device.half) > w.bytes / device.bandwidth else "bytes"
         for w in both
@@ -102,18 +115,20 @@ def row(width: int, tokens: int, device: Device) -> list[str]:
         f"+{added / frozen:.0%}",
         f"+{lora / frozen:.0%}",
         f"{added / lora:.2f}",
+        f"+{merged / frozen:.0%}",
+        f"{merged / lora:.2f}",
     ]
 
 
 def markdown(tokens: int) -> str:
     head = [
         "device", "width", "masked", "bytes a token forward", "backward", "kFLOP a token forward", "backward",
-        "limit", "frozen, us", "fused adds", "LoRA r = 8 adds", "over LoRA",
+        "limit", "frozen, us", "fused adds", "LoRA r = 8 adds", "over LoRA", "merged adds", "over LoRA",
     ]  # fmt: skip
     lines = [
-        "# The fused kernel by published rates",
+        "# The kernels by published rates",
         "",
-        f"**Estimates for {tokens:,} tokens in bfloat16, not measurements: no GPU has run the kernel.** "
+        f"**Estimates for {tokens:,} tokens in bfloat16, not measurements: no GPU has run a kernel.** "
         "Bytes and FLOPs are counted (`python -m benchmarks.roofline`), tables and partial sums included; "
         "rates are the data sheets' times 0.85 for memory and 0.45 for products of 16 rows in fp16, which is "
         "a guess. Launches are not in it.",

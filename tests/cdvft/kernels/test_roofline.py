@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.roofline import DEVICES, RESULT, frozen_seconds, markdown, passes
+from benchmarks.roofline import DEVICES, RESULT, frozen_seconds, markdown, merged_seconds, passes
 from cdvft.kernels.fused.cube_shape import CUBE
 from cdvft.kernels.fused.plan import plan_for
 
@@ -56,6 +56,14 @@ def test_the_frozen_layer_takes_what_its_products_take() -> None:
     assert frozen_seconds(768, 8192, H100) == pytest.approx(2 * 2 * 8192 * 768**2 / 600e12)
 
 
+def test_merged_is_one_product_more_and_the_matrices_it_makes() -> None:
+    entries = 768**2
+    product = 2 * 8192 * entries / 600e12
+    assert merged_seconds(768, 8192, H100) == pytest.approx(product + 11.1 * entries / (0.85 * 3.35e12))
+    few = merged_seconds(768, 16, H100) * 0.85 * 3.35e12
+    assert few == pytest.approx(11.1 * entries + 2 * (2 * 16 * 768 + entries)), "memory limits small batches"
+
+
 def test_the_record_is_what_the_counts_give_now_and_claims_no_measurement() -> None:
     assert RESULT.read_text() == markdown(8192)
-    assert "not measurements: no GPU has run the kernel" in RESULT.read_text()
+    assert "not measurements: no GPU has run a kernel" in RESULT.read_text()
