@@ -58,7 +58,7 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
 
 def supports_shapes(circulants: Sequence[Tensor]) -> bool:
     """Whether the adapter's circulants fill the tiles of a plan well enough, whatever the device."""
-    return all(_fits(c) for c in circulants)
+    return all(_fits(*c.shape) for c in circulants)
 
 
 def supports_group(factors: Factors) -> bool:
@@ -74,9 +74,10 @@ def supports_group(factors: Factors) -> bool:
     return alone and exact and plan is not None and not plan.reload
 
 
-def _fits(c: Tensor) -> bool:
-    plan = plan_for(c.shape[2])
-    return plan is not None and (c.shape[:2] == (1, 1) or plan.waste <= MOST_WASTE)
+@torch.compiler.assume_constant_result  # a compiler need not read how a plan is found
+def _fits(q1: int, q2: int, p: int) -> bool:
+    plan = plan_for(p)
+    return plan is not None and (q1 == q2 == 1 or plan.waste <= MOST_WASTE)
 
 
 def _is_available() -> bool:
@@ -93,6 +94,7 @@ AVAILABLE = _is_available()
 """Found once: torch.compile does not read what looks for packages."""
 
 
+@torch.compiler.assume_constant_result
 def _has_tensor_cores(device: torch.device) -> bool:
     return torch.cuda.get_device_properties(device).major >= 8
 

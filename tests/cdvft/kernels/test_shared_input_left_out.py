@@ -135,6 +135,17 @@ def test_what_watches_operators_sees_those_of_each_layer(grouped: list[int]) -> 
     assert seen.names.count("cdvft.update") == 3
 
 
+def test_a_compiler_sees_each_layer_by_itself_in_one_graph(grouped: list[int]) -> None:
+    model, attention = adapted()
+    x = torch.randn(4, WIDTH)
+    expected = alone(model, x.requires_grad_())[0]
+    attention(x)
+    torch._dynamo.reset()
+    out = torch.compile(attention, backend="eager", fullgraph=True)(x)
+    assert close([out], [expected])
+    assert grouped == []
+
+
 def test_hooks_see_their_layers_calls(grouped: list[int]) -> None:
     model, attention = adapted()
     x = torch.randn(4, WIDTH)
