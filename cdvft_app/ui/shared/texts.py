@@ -66,4 +66,4 @@ def counted(number: float, noun: str) -> str:
 
 METHOD = r"""$\Delta W = \mathrm{diag}(a_3)\,\mathrm{circ}(c_2)\,\mathrm{diag}(a_1)$ for $m = 2$, and
 $h = Wx + \alpha\,\Delta W x$. The product with $\mathrm{circ}(c)$ is an FFT,
-so $\Delta W$ is never built."""
+so $\Delta W$ need not be built."""
