@@ -45,7 +45,8 @@ def test_a_recorded_run_is_there_at_first_paint(visit: Visit) -> None:
                .map((node) => node.getBoundingClientRect().bottom))]))"""
     )
     assert max(ends.values()) <= 900, ends
-    assert len(own_requests(page)) <= 30 and fetched_megabytes(page) < 1.2
+    asked = own_requests(page)
+    assert len(asked) <= 30 and fetched_megabytes(page) < 1.2, asked
     expect(page.locator(".layer-name")).to_have_text(f"Layer {depth} · {kind}")
     row = page.locator(".compare tbody tr").first
     expect(row).to_contain_text(f"{100 * sizes[most] / weights[most]:.3g} %")
