@@ -30,10 +30,10 @@ class Member(NamedTuple):
     backend: Backend
 
     def goes_with(self, other: Member) -> bool:
-        """Whether both are of one width and alpha, with a bias or without."""
+        """Whether both are of one width and alpha, with a bias of one dtype or without."""
         same_alpha = self.factors.alpha == other.factors.alpha
-        same_bias = (self.bias is None) == (other.bias is None)
-        return self.weight.shape == other.weight.shape and same_alpha and same_bias
+        one, another = (None if bias is None else bias.dtype for bias in (self.bias, other.bias))
+        return self.weight.shape == other.weight.shape and same_alpha and one == another
 
 
 def can_serve(x: Tensor, member: Member) -> bool:
@@ -72,7 +72,8 @@ def adapted_linears(x: Tensor, members: Sequence[Member]) -> tuple[Tensor, ...]:
         if member.weight.dtype in HALF:
             survival.survives(member.weight, member.factors)  # for the next pass: measured now and then
     vectors = [t for m in members for t in (*m.factors.diagonals, *m.factors.circulants)]
-    weights, biases = [m.weight for m in members], [m.bias for m in members if m.bias is not None]
+    weights = [m.weight for m in members]
+    biases = [m.bias.contiguous() for m in members if m.bias is not None]
     call = _Call(len(members), members[0].factors.alpha, biases)
     return Grouped.apply(x, call, *weights, *vectors)
 

@@ -114,6 +114,7 @@ def update(x: Tensor, factors: Factors, bias: Tensor | None = None) -> Tensor:
     """alpha dW x, plus a bias, in the dtype of x: (tokens, d_out), a tensor of its own."""
     from cdvft.kernels.fused import operators
 
+    bias = None if bias is None else bias.contiguous()
     *earlier, last = stages(factors)
     rows = _inputs(x, earlier, factors)[-1]
     if _is_watched():

@@ -121,6 +121,12 @@ def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(
         assert far(by_c.view(-1), truth[4]) < 1e-6
 
 
+def test_a_bias_may_be_a_column_of_another_tensor(operators: ModuleType) -> None:
+    x, _, first, c, last = (t.float() for t in tensors(256, 3))
+    factors, bias = Factors([first, last], [c.view(1, 1, -1)], ALPHA), torch.randn(256, 2)[:, 0]
+    assert torch.equal(fused.update(x, factors, bias), fused.update(x, factors, bias.clone()))
+
+
 @pytest.mark.parametrize("width", [256, 4096])
 def test_no_tokens_give_no_update_and_gradients_of_zero(operators: ModuleType, width: int) -> None:
     x, grad, first, c, last = (t.float() for t in tensors(width, 0))

@@ -7,7 +7,7 @@ import platform
 import pytest
 import torch
 from attention import WIDTH, adapted, alone, close, gradients, trained
-from torch import Tensor
+from torch import Tensor, nn
 
 from cdvft import layer, shared_input
 from cdvft.kernels import group, linear
@@ -84,6 +84,16 @@ def test_layers_without_a_bias_and_an_input_that_needs_no_gradient(grouped: list
     assert grouped == [3]
     assert len(second) == 9
     assert close(second, first)
+
+
+def test_a_bias_may_be_a_column_of_another_tensor(grouped: list[int]) -> None:
+    model, attention = adapted()
+    for one in (attention.query, attention.key, attention.value):
+        one.base_layer.bias = nn.Parameter(torch.randn(WIDTH, 2)[:, 0], requires_grad=False)
+    x = torch.randn(4, WIDTH, requires_grad=True)
+    expected = alone(model, x)
+    assert all(close(gradients(model, x), expected) for _ in range(2))
+    assert grouped == [3]
 
 
 def test_an_output_that_nobody_uses_counts_as_one_with_no_gradient(grouped: list[int]) -> None:

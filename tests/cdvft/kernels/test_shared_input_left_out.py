@@ -50,6 +50,17 @@ def test_a_layer_that_does_not_go_with_the_first_serves_itself(grouped: list[int
     assert grouped == [2, 2]
 
 
+def test_so_does_one_whose_bias_is_of_another_dtype(grouped: list[int]) -> None:
+    model, attention = adapted()
+    for one in (attention.query, attention.key, attention.value):
+        one.base_layer.bfloat16()
+    attention.key.base_layer.bias.data = attention.key.base_layer.bias.data.float()
+    x = torch.randn(4, WIDTH).bfloat16()
+    for _ in range(3):
+        model(x)
+    assert grouped == [2, 2]
+
+
 def test_a_layer_that_gets_another_input_than_before_serves_itself_from_then_on(grouped: list[int]) -> None:
     model, _ = adapted()
     x, other = (torch.randn(4, WIDTH, requires_grad=True) for _ in range(2))
