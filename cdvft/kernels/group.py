@@ -46,6 +46,8 @@ def can_serve(x: Tensor, member: Member) -> bool:
     tensors = (weight, *factors.diagonals, *factors.circulants)
     if is_in_torch_dispatch_mode() or backend == "reference" or any(t.device != x.device for t in tensors):
         return False
+    if weight.shape != (factors.diagonals[0].numel(), *x.shape[-1:]):  # the layer by itself says so
+        return False
     if dtype := autocast_dtype(x):  # nothing is cast only to be asked about
         x = torch.empty(1, x.shape[-1], dtype=dtype, device=x.device).expand(x.shape[:-1].numel(), -1)
     frozen = not (weight.requires_grad or (bias is not None and bias.requires_grad))

@@ -115,6 +115,17 @@ def test_a_change_between_two_layers_shows(grouped: list[int], change: Any) -> N
     assert close([attention.value(attention.x)], [expected])
 
 
+@pytest.mark.parametrize("shape", [(4, WIDTH // 2), (4, 2 * WIDTH), ()])
+def test_an_input_of_another_width_is_refused_in_the_layers_words(
+    grouped: list[int], shape: tuple[int, ...]
+) -> None:
+    _, attention = adapted()
+    attention(torch.randn(4, WIDTH))
+    with pytest.raises(ValueError, match="Got an input of shape"):
+        attention.query(torch.randn(shape))
+    assert grouped == []
+
+
 def test_layers_of_another_model_that_are_given_the_same_tensor_are_served_among_themselves(
     grouped: list[int],
 ) -> None:
