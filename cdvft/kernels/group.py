@@ -96,23 +96,21 @@ class _Call(NamedTuple):
     alpha: float
     biases: list[Tensor]
 
-    def factors(self, vectors: Sequence[Tensor]) -> list[Factors]:
-        """Of first, last, c for each layer."""
-        return [
-            Factors(vectors[n : n + 2], vectors[n + 2 : n + 3], self.alpha)
-            for n in range(0, 3 * self.layers, 3)
-        ]
-
 
 class Grouped(torch.autograd.Function):
-    """Outputs of all layers with their gradients; only the input is kept for backward."""
+    """Outputs of all layers with their gradients; only the input is kept for backward.
+
+    A layer to whose output no gradient comes has none. One may come in a later pass, without the graph
+    retained, for by themselves the layers share none: until then what they need is kept.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: _Call, *tensors: Tensor) -> tuple[Tensor, ...]:
         from cdvft.kernels.fused import group
 
         ctx.save_for_backward(x, *tensors)
-        ctx.call = call
+        ctx.set_materialize_grads(False)
+        ctx.call, ctx.has_begun, ctx.kept = call, False, None
         weights, vectors = tensors[: call.layers], _vectors(tensors[call.layers :])
         rows = x.reshape(-1, x.shape[-1]).contiguous()
         with without_autocast(x):
@@ -123,29 +121,82 @@ class Grouped(torch.autograd.Function):
         return tuple(torch.ops.aten._unsafe_view(y, x.shape) for y in outs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        from cdvft.kernels.fused import group
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        layers, asked = ctx.call.layers, [n for n, grad in enumerate(grads) if grad is not None]
+        kept = ctx.kept or [(t, t._version) for t in ctx.saved_tensors]
+        ctx.has_begun, ctx.kept = True, None if len(asked) == layers else kept
+        found: list[Sequence[Tensor | None]] = [(None, None, None)] * layers
+        by_x, needs = None, ctx.needs_input_grad
+        if asked:
+            own = [(kept[1 + n], *kept[1 + layers + 3 * n :][:3]) for n in asked]
+            if any(t._version != version for t, version in (kept[0], *(pair for one in own for pair in one))):
+                raise RuntimeError(
+                    "A tensor needed for gradients has been modified by an in-place operation since an "
+                    "earlier backward pass through layers of the same input. Step the optimizer after the "
+                    "last such pass."
+                )
+            weights = [weight for (weight, _), *_ in own]
+            factors = [Factors([a, b], [c], ctx.call.alpha) for _, (a, _), (b, _), (c, _) in own]
+            given = _Asked(kept[0][0], weights, factors, [grad for grad in grads if grad is not None])
+            by_x, by = _gradients(given, needs[0], [needs[2 + layers + 3 * n :][:3] for n in asked])
+            for n, of_layer in zip(asked, by, strict=True):
+                found[n] = of_layer
+        return by_x, None, *(None for _ in range(layers)), *(t for of_layer in found for t in of_layer)
 
-        (x, *tensors), call, needs_x = ctx.saved_tensors, ctx.call, ctx.needs_input_grad[0]
-        weights, vectors = tensors[: call.layers], tensors[call.layers :]
-        factors = call.factors(vectors)
-        if weights[0].dtype in HALF:
-            for of_layer in factors:
-                survival.expect_step(of_layer)
-        if torch.is_grad_enabled() or any(map(torch._C._functorch.is_legacy_batchedtensor, grads)):
-            return _differentiable(ctx, x, weights, factors, grads)
-        rows, grad_x = x.reshape(-1, x.shape[-1]).contiguous(), None
-        grad_rows = [grad.reshape(-1, grad.shape[-1]).contiguous() for grad in grads]
-        with without_autocast(x):
-            by_x, by = group.gradients(rows, grad_rows, _vectors(vectors), call.alpha, needs_x)
-            if by_x is not None:
-                grad_x = by_x.sum(0)
-                for grad, weight in zip(grad_rows, weights, strict=True):
-                    grad_x.addmm_(grad, weight)
-                grad_x = grad_x.view(x.shape)
-        by_c = [c.view(f.circulants[0].shape) for c, f in zip(by.circulants, factors, strict=True)]
-        by_vectors = [t for of_layer in zip(by.firsts, by.lasts, by_c, strict=True) for t in of_layer]
-        return grad_x, None, *(None for _ in weights), *by_vectors
+
+def has_begun(y: Tensor) -> bool:
+    """Whether a backward pass has come to what made this output."""
+    return getattr(y.grad_fn, "has_begun", False)
+
+
+class _Asked(NamedTuple):
+    """What the gradients of some layers are worked out from."""
+
+    x: Tensor
+    weights: list[Tensor]
+    factors: list[Factors]
+    grads: list[Tensor]
+
+
+def _gradients(
+    asked: _Asked, needs_x: bool, needs: Sequence[Sequence[bool]]
+) -> tuple[Tensor | None, Sequence[Sequence[Tensor | None]]]:
+    """By x, of all layers together, and of each layer by first, last and c."""
+    from cdvft.kernels.fused import group
+
+    x, weights, factors, grads = asked
+    if weights[0].dtype in HALF:
+        for of_layer in factors:
+            survival.expect_step(of_layer)
+    if torch.is_grad_enabled() or any(map(torch._C._functorch.is_legacy_batchedtensor, grads)):
+        return _differentiable(asked, needs_x, needs)
+    rows, grad_x = x.reshape(-1, x.shape[-1]).contiguous(), None
+    grad_rows = [grad.reshape(-1, grad.shape[-1]).contiguous() for grad in grads]
+    vectors = _vectors([t for f in factors for t in (*f.diagonals, *f.circulants)])
+    with without_autocast(x):
+        by_x, by = group.gradients(rows, grad_rows, vectors, factors[0].alpha, needs_x)
+        if by_x is not None:
+            grad_x = by_x.sum(0)
+            for grad, weight in zip(grad_rows, weights, strict=True):
+                grad_x.addmm_(grad, weight)
+            grad_x = grad_x.view(x.shape)
+    by_c = [c.view(f.circulants[0].shape) for c, f in zip(by.circulants, factors, strict=True)]
+    return grad_x, list(zip(by.firsts, by.lasts, by_c, strict=True))
+
+
+def _differentiable(
+    asked: _Asked, needs_x: bool, needs: Sequence[Sequence[bool]]
+) -> tuple[Tensor | None, Sequence[Sequence[Tensor | None]]]:
+    """For double backward, or for gradients of many outputs at once: each layer's by the reference."""
+    grad_x: Tensor | None = None
+    found = []
+    for weight, (diagonals, circulants, alpha), grad, own in zip(*asked[1:], needs, strict=True):
+        inputs = [asked.x, *diagonals, *circulants]
+        by_x, *by = differentiable_gradients(inputs, weight, alpha, grad, (needs_x, *own))
+        found.append(by)
+        if by_x is not None:
+            grad_x = by_x if grad_x is None else grad_x + by_x
+    return grad_x, found
 
 
 def _vectors(tensors: Sequence[Tensor]) -> Any:
@@ -153,22 +204,3 @@ def _vectors(tensors: Sequence[Tensor]) -> Any:
 
     firsts, lasts, circulants = (tuple(t.contiguous() for t in tensors[n::3]) for n in range(3))
     return Vectors(firsts, circulants, lasts)
-
-
-def _differentiable(
-    ctx: Any, x: Tensor, weights: Sequence[Tensor], factors: Sequence[Factors], grads: Sequence[Tensor]
-) -> tuple[Tensor | None, ...]:
-    """For double backward, or for gradients of many outputs at once: each layer's by the reference."""
-    grad_x: Tensor | None = None
-    found: list[Tensor | None] = []
-    layers = len(weights)
-    for n, (weight, (diagonals, circulants, alpha), grad) in enumerate(
-        zip(weights, factors, grads, strict=True)
-    ):
-        own = ctx.needs_input_grad[2 + layers + 3 * n : 5 + layers + 3 * n]
-        needs = (ctx.needs_input_grad[0], *own)
-        by_x, *by = differentiable_gradients([x, *diagonals, *circulants], weight, alpha, grad, needs)
-        found += by
-        if by_x is not None:
-            grad_x = by_x if grad_x is None else grad_x + by_x
-    return grad_x, None, *(None for _ in weights), *found

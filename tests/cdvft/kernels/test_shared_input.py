@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import pytest
 import torch
@@ -96,15 +97,51 @@ def test_a_bias_may_be_a_column_of_another_tensor(grouped: list[int]) -> None:
     assert grouped == [3]
 
 
-def test_an_output_that_nobody_uses_counts_as_one_with_no_gradient(grouped: list[int]) -> None:
+def test_a_layer_whose_output_nobody_uses_has_no_gradient(grouped: list[int]) -> None:
     model, attention = adapted()
-    x = torch.randn(4, WIDTH)
+    x = torch.randn(4, WIDTH, requires_grad=True)
     model(x)
     query, *_ = (one(x) for one in (attention.query, attention.key, attention.value))
     query.sum().backward()
     assert grouped == [3]
     assert bool(attention.query.cdvft_circulants["default"][0].grad.any())
-    assert not bool(attention.key.cdvft_circulants["default"][0].grad.any())
+    assert attention.key.cdvft_circulants["default"][0].grad is None, "an optimizer would shrink its vectors"
+
+
+def parts(attention: Any, x: Tensor) -> list[Tensor]:
+    return [attention.query(x), 2 * attention.key(x), 3 * attention.value(x)]
+
+
+def test_losses_of_single_layers_may_go_back_one_after_the_other(grouped: list[int]) -> None:
+    model, attention = adapted()
+    x = torch.randn(4, WIDTH)
+    model(x).square().sum().backward()
+    expected = [p.grad for p in trained(model)]
+    model.zero_grad()
+    outs = parts(attention, x)
+    assert grouped == [3]
+    for one in outs:  # by themselves the layers share no graph: none need be retained
+        (one * 2 * sum(outs).detach()).sum().backward()
+    assert close([p.grad for p in trained(model)], expected)
+
+
+def test_what_is_written_to_between_such_losses_is_refused_where_its_layer_needs_it(
+    grouped: list[int],
+) -> None:
+    model, attention = adapted()
+    x = torch.randn(4, WIDTH)
+    model(x)
+    query, key, value = parts(attention, x)
+    query.sum().backward()
+    optimizer = torch.optim.SGD(trained(model), lr=1e-2)
+    optimizer.step()  # moves the query's vectors alone
+    key.sum().backward()
+    optimizer.step()
+    with torch.no_grad():
+        attention.value.cdvft_circulants["default"][0].mul_(2)
+    with pytest.raises(RuntimeError, match="in-place"):
+        value.sum().backward()
+    assert grouped == [3]
 
 
 def test_a_second_derivative_goes_through_the_slow_truth(grouped: list[int]) -> None:
