@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from cdvft.kernels.group import Member, adapted_linears, can_serve
+from cdvft.kernels.group import Member, adapted_linears, can_serve, has_begun
 from cdvft.kernels.linear import is_transformed
 from cdvft.short_way import hooks_of, is_plain, is_watched
 
@@ -39,11 +39,12 @@ class SharedInput:
 
     def output(self, layer: Any, x: Tensor) -> Tensor | None:
         """(W + alpha dW) x + b; None where the layer is to work it out by itself."""
-        member = _member(layer) if _is_worth_it(x) else None
-        if member is None:
+        if x.device.type not in DEVICES or is_transformed():
             return None
         given, self.own = self.own, None
-        if given is not None and (y := given.taken(x, member)) is not None:
+        member = _member(layer) if _is_worth_it(x) else None
+        y = None if given is None else given.taken(x, member)
+        if y is not None or member is None:
             return y
         self._leave_out()
         found = ((one, _member(one)) for ref in self.others if (one := ref()) is not None)
@@ -65,8 +66,9 @@ class SharedInput:
     def _leave_out(self) -> None:
         """Those that did not take what the last pass worked out for them."""
         for ref, handed in self.handed:
-            if handed.is_left and (one := ref()) is not None:
+            if not handed.is_taken and (one := ref()) is not None:
                 self.left_out.add(one)
+            handed.drop()
         self.handed = []
         self.others = [ref for ref in self.others if (one := ref()) is not None and one not in self.left_out]
 
@@ -77,27 +79,34 @@ class _Output:
     def __init__(self, x: Tensor, member: Member, y: Tensor) -> None:
         self._given: tuple[Tensor, Member, Tensor] | None = x, member, y  # held: no other has their identity
         self._state = _state(x, member)
+        self.is_taken = False
 
-    @property
-    def is_left(self) -> bool:
-        return self._given is not None
+    def drop(self) -> None:
+        """Hold it no longer, for its graph is that of a whole pass."""
+        self._given = None
 
-    def taken(self, x: Tensor, member: Member) -> Tensor | None:
-        """The output, if it is that of this input and of the layer as it is."""
-        if self._given is None or _state(x, member) != self._state:
+    def taken(self, x: Tensor, member: Member | None) -> Tensor | None:
+        """The output, if it is that of this input and of the layer as it is; otherwise dropped.
+
+        After a backward pass it is not: an optimizer may have stepped, which torch's counters need not show.
+        """
+        given, self._given = self._given, None
+        if given is None or member is None or _state(x, member) != self._state or has_begun(given[-1]):
             return None
-        y, self._given = self._given[-1], None
-        return y
+        self.is_taken = True
+        return given[-1]
 
 
 def _state(x: Tensor, member: Member) -> tuple[object, ...]:
-    """What the output depends on: tensors, where they lie, how often written to; settings and stream."""
+    """What the output depends on: tensors, where they lie, how often written to, whether they train; settings
+    and stream."""
     weight, bias, (diagonals, circulants, alpha), backend = member
     tensors = (x, weight, *diagonals, *circulants, *(() if bias is None else (bias,)))
     kind = x.device.type
     autocast = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
     stream = torch._C._cuda_getCurrentRawStream(x.get_device()) if x.is_cuda else None
-    return (*((id(t), t.data_ptr(), t._version) for t in tensors), alpha, backend, autocast, stream)
+    values = ((id(t), t.data_ptr(), t._version, t.requires_grad) for t in tensors)
+    return (*values, alpha, backend, autocast, stream)
 
 
 def _member(layer: Any) -> Member | None:
@@ -112,14 +121,12 @@ def _member(layer: Any) -> Member | None:
 
 
 def _is_worth_it(x: Tensor) -> bool:
-    """Whether this is a pass in training on a GPU, and none that is to be done exactly as another was.
+    """Whether this is a pass in training, and none that is to be done exactly as another was.
 
     That is what a checkpoint asks of the pass that it repeats: it counts what either saves for backward.
     """
     return (
-        x.device.type in DEVICES
-        and not is_transformed()
-        and torch.is_grad_enabled()
+        torch.is_grad_enabled()
         and not x.is_inference()
         and torch._C._autograd._top_saved_tensors_default_hooks(False) is None
         and torch._C._current_graph_task_id() == -1

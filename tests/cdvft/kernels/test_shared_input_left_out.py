@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import platform
+import weakref
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from operators_seen import Watch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cdvft import shared_input
 from cdvft.kernels import selection
 from cdvft.kernels.rule import WAYS
 
@@ -113,6 +116,46 @@ def test_a_change_between_two_layers_shows(grouped: list[int], change: Any) -> N
         change(twin)
         expected = twin.value(twin.x)
     assert close([attention.value(attention.x)], [expected])
+
+
+def test_an_output_of_before_its_vectors_were_to_train_is_not_taken(grouped: list[int]) -> None:
+    _, attention = adapted()
+    x = torch.randn(4, WIDTH)
+    attention(x)
+    (c,) = attention.value.cdvft_circulants["default"]
+    c.requires_grad_(False)
+    attention.query(x)
+    c.requires_grad_(True)
+    attention.value(x).sum().backward()
+    assert grouped == [3]
+    assert bool(c.grad.any())
+
+
+def test_nor_is_one_of_before_a_step_that_counters_of_writes_do_not_show(grouped: list[int]) -> None:
+    model, attention = adapted()
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-2, fused=True)
+    x = torch.randn(4, WIDTH)  # all the data there is, in every step
+    for one in (attention.query, attention.key) * 2:  # turns: one trains on what the others were
+        out = one(x)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shared_input, "DEVICES", ())
+            assert close([out], [one(x)])
+        out.square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def test_what_nobody_takes_is_not_held(grouped: list[int]) -> None:
+    _, attention = adapted()
+    attention(torch.randn(4, WIDTH))
+    x = torch.randn(4, WIDTH, requires_grad=True).exp()
+    held = weakref.ref(x)
+    attention.query(x)
+    del x
+    attention.query(torch.randn(4, WIDTH))
+    gc.collect()
+    assert held() is None
+    assert grouped == [3]
 
 
 @pytest.mark.parametrize("shape", [(4, WIDTH // 2), (4, 2 * WIDTH), ()])
