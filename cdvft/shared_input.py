@@ -22,6 +22,9 @@ from cdvft.short_way import hooks_of, is_plain, is_watched
 
 DEVICES: tuple[str, ...] = ("cuda",)
 """Types of devices where launches are worth saving."""
+MOST = 4
+"""Layers served at once: their gradients wait for one another. A decoder's keys and values of what an encoder
+read may be all of one tensor."""
 
 
 class SharedInput:
@@ -60,7 +63,11 @@ class SharedInput:
 
     def join(self, layer: Any) -> None:
         """Serve this layer, too, from the next pass on, unless it did not take what was worked out for it."""
-        if layer not in self.left_out and all(ref() is not layer for ref in self.others):
+        if (
+            len(self.others) < MOST - 1
+            and layer not in self.left_out
+            and all(ref() is not layer for ref in self.others)
+        ):
             self.others.append(weakref.ref(layer))
 
     def _leave_out(self) -> None:
@@ -98,8 +105,7 @@ class _Output:
 
 
 def _state(x: Tensor, member: Member) -> tuple[object, ...]:
-    """What the output depends on: tensors, where they lie, how often written to, whether they train; settings
-    and stream."""
+    """What the output depends on: tensors, where they lie, their writes, if they train; settings; stream."""
     weight, bias, (diagonals, circulants, alpha), backend = member
     tensors = (x, weight, *diagonals, *circulants, *(() if bias is None else (bias,)))
     kind = x.device.type

@@ -168,6 +168,15 @@ def test_keys_and_values_of_another_input_are_served_together(grouped: list[int]
     assert grouped == [2]
 
 
+def test_a_tensor_that_many_layers_are_given_is_served_to_a_few_at_once(grouped: list[int]) -> None:
+    layers = [one for _ in range(2) for one in adapted()[1].children()]
+    for _ in range(3):
+        x = torch.randn(4, WIDTH)
+        for one in layers:
+            one(x)
+    assert grouped == [4, 4, 2]
+
+
 def test_a_long_training_is_that_of_layers_by_themselves(grouped: list[int]) -> None:
     def trained_alone_or_not(devices: tuple[str, ...]) -> list[float]:
         with pytest.MonkeyPatch.context() as patch:
