@@ -15,6 +15,8 @@ import triton
 from torch import Tensor
 from torch.library import wrap_triton
 
+from cdvft.kernels import fused
+
 REGISTERS = {"gradients_kernel": 255, "group_gradients_kernel": 255, "combine_kernel": 248}
 """The most a thread: so no kernel for half precision spills (`benchmarks/results/fused_kernels.md`)."""
 
@@ -35,7 +37,8 @@ def on_its_device(function: F) -> F:
 
 def launched(kernel: Any, warps: int) -> Any:
     """The kernel, by programs of so many warps: `launched(kernel, warps)[grid](...)`."""
-    return wrap_triton(_configured(kernel, warps))  # which takes such options from configurations alone
+    configured = _configured(kernel, warps)  # `wrap_triton` takes such options from configurations alone
+    return wrap_triton(configured) if fused._is_watched() else configured  # it takes 0.1 ms a launch
 
 
 @functools.cache

@@ -121,6 +121,17 @@ def test_the_engine_adds_in_place_and_leaves_out_what_nobody_needs(
         assert far(by_c.view(-1), truth[4]) < 1e-6
 
 
+def test_no_tracer_that_is_not_there_is_asked_at_each_launch(
+    operators: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cdvft.kernels.fused import launch
+
+    monkeypatch.setattr(launch, "wrap_triton", lambda _: pytest.fail("costs 0.1 ms a launch"))
+    x, grad, *vectors = (t.float() for t in tensors(256, 3))
+    operators.update(x, *vectors, ALPHA)
+    operators.gradients(x, grad, *vectors, ALPHA, None)
+
+
 def test_a_bias_may_be_a_column_of_another_tensor(operators: ModuleType) -> None:
     x, _, first, c, last = (t.float() for t in tensors(256, 3))
     factors, bias = Factors([first, last], [c.view(1, 1, -1)], ALPHA), torch.randn(256, 2)[:, 0]
