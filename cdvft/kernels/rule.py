@@ -67,6 +67,11 @@ of the weight read and one written, 4; one of the dense gradient read, and share
 """
 ESTIMATED["fused, several"] = replace(ESTIMATED["fused"], build=2e-2, build_large=2e-2, gradient=0.2)
 """Of several circulants torch builds the dense update."""
+ESTIMATED["chunked, dense by kernels"] = replace(
+    ESTIMATED["chunked"], build=ESTIMATED["fused"].build,
+    build_large=ESTIMATED["fused"].build_large, gradient=ESTIMATED["fused"].gradient,
+)  # fmt: skip
+"""Where a circulant has none of the transforms' kernels, such as small blocks: `fused.dense` takes each."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def choose(
         sizes: lengths of the m diagonals: d_in, then d_out
         tokens: rows of the input
         apart: whether the update is applied by itself, so that a dense one costs products of its own
-        engine: "native", "fused" or "chunked", what would carry out the transforms
+        engine: "native", "fused" or "chunked", what would carry out the transforms, or a key of `ESTIMATED`
         device: torch's name of the device's type
     """
     if device == "mps":  # torch's complex numbers are slow there, matrix products fast

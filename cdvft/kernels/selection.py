@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from cdvft.circulant import Factors
 from cdvft.kernels import chunked, fused, native, timings
+from cdvft.kernels.fused import dense
 from cdvft.kernels.rule import WAYS, Plan, choose
 
 ENGINES: dict[str, ModuleType] = {"native": native, "fused": fused, "chunked": chunked}
@@ -54,6 +56,7 @@ def select(
     possible = [s for s in selections(x, circulants) if s.key in found] if found else []
     if found and possible:
         return min(possible, key=lambda selection: found[selection.key])
+    by_kernels = engine == "chunked" and dense.supports(Factors(diagonals, circulants, 1.0), x.dtype)
     return Selection(
         engine,
         choose(
@@ -61,7 +64,7 @@ def select(
             tuple(a.numel() for a in diagonals),
             tokens=x.shape[:-1].numel(),
             apart=apart,
-            engine=engine,
+            engine="chunked, dense by kernels" if by_kernels else engine,
             device=x.device.type,
         ),
     )

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
 from cdvft.circulant import Factors, cd_product
-from cdvft.kernels import adapted_linear, cd_linear, fused, linear, native, passes
+from cdvft.kernels import adapted_linear, cd_linear, fused, linear, native, passes, rule, selection
 from cdvft.kernels.fused import dense
+from cdvft.kernels.selection import select
 
 pytestmark = [
     pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone"),
@@ -227,6 +228,22 @@ def test_they_are_launched_on_the_device_of_the_vectors(
     assert launches == [
         "here", *FORWARD, "elsewhere again", "here", *GRADIENTS, "elsewhere again"
     ]  # fmt: skip
+
+
+def test_small_blocks_go_through_them_with_few_tokens_too(
+    launches: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_a_gpu(*shapes: Any, **given: Any) -> rule.Plan:
+        return rule.choose(*shapes, **given | {"device": "cuda"})
+
+    def chosen() -> rule.Plan:
+        return select(torch.empty(64, 768), [first, last], [c], apart=False, backend="auto").plan
+
+    monkeypatch.setattr(selection, "choose", on_a_gpu)
+    _, _, ((first, last), (c,), _) = drawn(768, 768, 64, torch.float32)
+    assert chosen() == rule.WAYS["merged"]
+    monkeypatch.setattr(dense, "supports", lambda *_: False)
+    assert chosen() == rule.WAYS["transforms"], "torch takes longer for the matrix"
 
 
 def test_several_circulants_stay_with_torch(launches: list[str]) -> None:
