@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import weakref
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -51,7 +52,8 @@ class SharedInput:
             return y
         self._leave_out()
         found = ((one, _member(one)) for ref in self.others if (one := ref()) is not None)
-        others = [(one, its) for one, its in found if its and its.goes_with(member) and can_serve(x, its)]
+        fit = ((one, its) for one, its in found if its and its.goes_with(member) and can_serve(x, its))
+        others = list(islice(fit, MOST - 1))
         if not others or not can_serve(x, member):
             _see(layer, x)
             return None
@@ -63,11 +65,7 @@ class SharedInput:
 
     def join(self, layer: Any) -> None:
         """Serve this layer, too, from the next pass on, unless it did not take what was worked out for it."""
-        if (
-            len(self.others) < MOST - 1
-            and layer not in self.left_out
-            and all(ref() is not layer for ref in self.others)
-        ):
+        if layer not in self.left_out and all(ref() is not layer for ref in self.others):
             self.others.append(weakref.ref(layer))
 
     def _leave_out(self) -> None:

@@ -169,12 +169,13 @@ def test_keys_and_values_of_another_input_are_served_together(grouped: list[int]
 
 
 def test_a_tensor_that_many_layers_are_given_is_served_to_a_few_at_once(grouped: list[int]) -> None:
-    layers = [one for _ in range(2) for one in adapted()[1].children()]
+    layers: list[Any] = [one for _ in range(2) for one in adapted()[1].children()]
+    layers[1].base_layer.bias = None  # counts for none
     for _ in range(3):
         x = torch.randn(4, WIDTH)
         for one in layers:
             one(x)
-    assert grouped == [4, 4, 2]
+    assert grouped == [4, 4]
 
 
 def test_a_long_training_is_that_of_layers_by_themselves(grouped: list[int]) -> None:
