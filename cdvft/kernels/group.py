@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
 from cdvft.kernels import fused, survival
-from cdvft.kernels.passes import HALF, autocast_dtype, differentiable_gradients, without_autocast
+from cdvft.kernels.passes import HALF, autocast_dtype, differentiable_gradients, is_batched, without_autocast
 from cdvft.kernels.rule import WAYS, Backend
 from cdvft.kernels.selection import select
 
@@ -168,7 +168,7 @@ def _gradients(
     if weights[0].dtype in HALF:
         for of_layer in factors:
             survival.expect_step(of_layer)
-    if torch.is_grad_enabled() or any(map(torch._C._functorch.is_legacy_batchedtensor, grads)):
+    if torch.is_grad_enabled() or any(map(is_batched, grads)):
         return _differentiable(asked, needs_x, needs)
     rows, grad_x = x.reshape(-1, x.shape[-1]).contiguous(), None
     grad_rows = [grad.reshape(-1, grad.shape[-1]).contiguous() for grad in grads]

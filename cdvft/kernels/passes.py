@@ -81,7 +81,7 @@ class Adapted(torch.autograd.Function):
         if half:
             survival.expect_step(factors)
         # For double backward, or for gradients of many outputs at once.
-        if torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad):
+        if torch.is_grad_enabled() or is_batched(grad):
             needs = (needs_x, *ctx.needs_input_grad[4:])
             first, *others = differentiable_gradients([x, *tensors], weight, call.alpha, grad, needs)
             return first, None, None, None, *others
@@ -109,6 +109,12 @@ class Adapted(torch.autograd.Function):
                 grads = call.selection.transforms.backward(rows, grad_rows, factors, grad_x)
         grad_x = None if grad_x is None else grad_x.to(x.dtype).view(x.shape)
         return grad_x, None, None, None, *grads[0], *grads[1]
+
+
+def is_batched(grad: Tensor) -> bool:
+    """Whether it stands for many, by `is_grads_batched` or `torch.vmap`: it has no memory of its own."""
+    functorch: Any = torch._C._functorch
+    return functorch.is_batchedtensor(grad) or functorch.is_legacy_batchedtensor(grad)
 
 
 def product_dtype(x: Tensor, arithmetic: torch.dtype) -> torch.dtype:

@@ -116,6 +116,18 @@ def test_function_transforms(backend: str) -> None:
         torch.testing.assert_close(transform(backend), transform("reference"))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_of_one_output_may_be_mapped(backend: str) -> None:
+    diagonals, circulants = vectors(12, torch.float64)
+    x = torch.randn(5, 12, dtype=torch.float64, requires_grad=True)
+    y, grads = cd_linear(x, diagonals, circulants, 0.5, backend), torch.randn(3, 5, 12, dtype=torch.float64)
+
+    def by_x(grad: Tensor) -> Tensor:
+        return torch.autograd.grad(y, x, grad, retain_graph=True)[0]
+
+    torch.testing.assert_close(torch.func.vmap(by_x)(grads), torch.stack([by_x(grad) for grad in grads]))
+
+
 def test_forward_mode_derivatives() -> None:
     diagonals, circulants = vectors(12, torch.float64)
     x, direction = torch.randn(2, 5, 12, dtype=torch.float64)
