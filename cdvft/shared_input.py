@@ -3,8 +3,8 @@
 It works out every layer's output in few launches (`cdvft.kernels.group`), and the others take theirs when
 called. Which layers these are is seen in a pass, in which each serves itself, not read from the model's
 structure. A layer takes an output only if it is called with that very tensor, and is itself as it was; where
-it is not called so, it is left out from then on. The outputs are those that each layer gives by itself, but
-for rounding.
+it is not called so twice in a row, it is left out from then on. The outputs are those that each layer gives
+by itself, but for rounding.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ MOST = 4
 read may be all of one tensor."""
 
 
+MISSES = 2
+"""Passes in a row after which a layer is left out: one may have been interrupted."""
+
+
 class SharedInput:
     """What a layer knows of those that are given its input after it, and the output that it was handed."""
 
     def __init__(self) -> None:
         self.others: list[weakref.ref[Any]] = []
-        self.left_out: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.misses: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self.handed: list[tuple[weakref.ref[Any], _Output]] = []
         self.own: _Output | None = None
 
@@ -65,17 +69,18 @@ class SharedInput:
 
     def join(self, layer: Any) -> None:
         """Serve this layer, too, from the next pass on, unless it did not take what was worked out for it."""
-        if layer not in self.left_out and all(ref() is not layer for ref in self.others):
+        if self.misses.get(layer, 0) < MISSES and all(ref() is not layer for ref in self.others):
             self.others.append(weakref.ref(layer))
 
     def _leave_out(self) -> None:
-        """Those that did not take what the last pass worked out for them."""
+        """Those that did not take what the last passes worked out for them."""
         for ref, handed in self.handed:
-            if not handed.is_taken and (one := ref()) is not None:
-                self.left_out.add(one)
+            if (one := ref()) is not None:
+                self.misses[one] = 0 if handed.is_taken else self.misses.get(one, 0) + 1
             handed.drop()
         self.handed = []
-        self.others = [ref for ref in self.others if (one := ref()) is not None and one not in self.left_out]
+        there = ((ref, ref()) for ref in self.others)
+        self.others = [ref for ref, one in there if one is not None and self.misses.get(one, 0) < MISSES]
 
 
 class _Output:

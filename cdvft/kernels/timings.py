@@ -1,7 +1,7 @@
 """Times measured on this machine, by which engines and ways are chosen; kept in the user's cache.
 
-A file for each device, driver, version of torch and, on the CPU, number of threads. Nothing is measured
-unless `calibration.calibrate` is called; where nothing was measured, `rule` estimates.
+A file for each device, driver, version of torch and of these kernels and, on the CPU, number of threads.
+Nothing is measured unless `calibration.calibrate` is called; where nothing was measured, `rule` estimates.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 logger = logging.getLogger(__name__)
+SOURCES = (".py", ".c", ".h")
 
 Seconds = Mapping[str, float]
 """Of a pass forward and backward, by "engine, way", such as "native, merged forward"."""
@@ -77,12 +78,19 @@ def forget(device: torch.device) -> None:
 
 def machine(device: torch.device) -> dict[str, Any]:
     """What times depend on besides the case."""
-    versions = {"torch": torch.__version__}
+    versions = {"torch": torch.__version__, "kernels": _version()}
     if device.type == "cuda":
         built: Any = torch._C  # of which only builds for CUDA have it
         name, driver = torch.cuda.get_device_name(device), built._cuda_getDriverVersion()
         return {"device": "cuda", "name": name, "driver": driver, **versions}
     return {"device": device.type, "name": _processor(), "threads": torch.get_num_threads(), **versions}
+
+
+@functools.cache
+def _version() -> str:
+    """Of the kernels, by what is in their files: a release may make another of them the fastest."""
+    files = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix in SOURCES)
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
 
 def _processor() -> str:

@@ -94,7 +94,8 @@ def test_times_are_kept_for_later_processes_of_the_same_machine_alone(
     timings._table.cache_clear()  # as in another process
     assert selected(layer, 64).key == "chunked, transforms"
     machine = timings.machine(CPU)
-    for change in ({"torch": "0.1"}, {"name": "another processor"}, {"threads": 99}):
+    changes = ({"torch": "0.1"}, {"name": "another processor"}, {"threads": 99}, {"kernels": "others"})
+    for change in changes:
         with monkeypatch.context() as patch:
             patch.setattr(timings, "machine", lambda _, change=change: machine | change)
             timings._table.cache_clear()

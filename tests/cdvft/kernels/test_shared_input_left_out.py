@@ -64,15 +64,27 @@ def test_so_does_one_whose_bias_is_of_another_dtype(grouped: list[int]) -> None:
     assert grouped == [2, 2]
 
 
-def test_a_layer_that_gets_another_input_than_before_serves_itself_from_then_on(grouped: list[int]) -> None:
+def test_a_layer_that_gets_another_input_twice_in_a_row_serves_itself(grouped: list[int]) -> None:
     model, _ = adapted()
     x, other = (torch.randn(4, WIDTH, requires_grad=True) for _ in range(2))
     gradients(model, x)
     expected = alone(model, x, other)
     assert close(gradients(model, x, other), expected), "what was worked out for x is not what was asked for"
     assert grouped == [3]
+    gradients(model, x, other)
+    assert grouped == [3, 3, 2], "key and value were seen together"
     assert close(gradients(model, x), alone(model, x))
-    assert grouped == [3, 2], "query no longer works for the others; key does for value, as seen"
+    assert grouped == [3, 3, 2, 2], "query no longer works for the others"
+
+
+def test_one_interrupted_pass_leaves_nobody_out(grouped: list[int]) -> None:
+    model, attention = adapted()
+    x = torch.randn(4, WIDTH)
+    model(x)
+    for _ in range(3):
+        attention.query(torch.randn(4, WIDTH))  # and something fails before key is called
+        model(torch.randn(4, WIDTH))
+    assert grouped == [3] * 6
 
 
 def change_weight(attention: Any) -> None:
@@ -155,7 +167,7 @@ def test_what_nobody_takes_is_not_held(grouped: list[int]) -> None:
     attention.query(torch.randn(4, WIDTH))
     gc.collect()
     assert held() is None
-    assert grouped == [3]
+    assert grouped == [3, 3]
 
 
 @pytest.mark.parametrize("shape", [(4, WIDTH // 2), (4, 2 * WIDTH), ()])
