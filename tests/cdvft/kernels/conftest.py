@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from attention import supports_anywhere
 from torch import Tensor
 
 from cdvft import shared_input
@@ -41,7 +42,7 @@ def grouped(operators: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[in
 
     monkeypatch.setattr(shared_input, "DEVICES", ("cpu",))
     monkeypatch.setattr(shared_input, "adapted_linears", counted)
-    monkeypatch.setattr(fused, "supports", lambda _, circulants: fused.supports_shapes(circulants))
+    monkeypatch.setattr(fused, "supports", supports_anywhere)
     monkeypatch.setattr(native, "supports", lambda *_: False)
     for module in (linear, passes):
         monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
