@@ -17,7 +17,7 @@ WIDTH = 256
 
 
 def supports_anywhere(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """As `fused.supports`, wherever x is. Here, for a compiler looks up what it reads by the module's name."""
+    """As `fused.supports`, wherever x is. Here, for a compiler looks up what it reads by a module's name."""
     return fused.supports_shapes(circulants)
 
 
