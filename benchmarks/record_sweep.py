@@ -22,8 +22,11 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.machine import machine
 from cdvft_app.settings import RaceRequest, RunSettings
@@ -70,17 +73,17 @@ def run(settings: RunSettings) -> Run:
     from cdvft_app.store import predictions
     from cdvft_app.training import schedule, trainer
 
-    schedule.EVALUATIONS = 1
     started: list[Started] = []
     folder = Path(tempfile.mkdtemp())
     result: Run = {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
     try:
-        done = trainer.train_plan(
-            resolve(settings),
-            lambda event: started.append(event) if isinstance(event, Started) else None,
-            lambda: False,
-            folder,
-        )
+        with mock.patch.object(schedule, "EVALUATIONS", 1):
+            done = trainer.train_plan(
+                resolve(settings),
+                lambda event: started.append(event) if isinstance(event, Started) else None,
+                lambda: False,
+                folder,
+            )
         kept = predictions.read_either(folder)
     except TrainingFailed as error:
         return result | {"metric": None, "failed": str(error)}
@@ -91,7 +94,8 @@ def run(settings: RunSettings) -> Run:
     return result | {"metric": done.metric, "trainable_parameters": started[0].trainable_parameters}
 
 
-def read_once() -> None:
+@contextmanager
+def read_once() -> Iterator[None]:
     """Keep a dataset's rows from one run to the next."""
     from cdvft_app.catalog import pools
 
@@ -103,7 +107,8 @@ def read_once() -> None:
             kept[entry.key] = read(entry, *args)
         return kept[entry.key]
 
-    pools.read_pools = reading
+    with mock.patch.object(pools, "read_pools", reading):
+        yield
 
 
 def results(recipe: str) -> Path:
@@ -198,18 +203,23 @@ def main() -> None:
     if chosen.publish:
         publish()
         return
-    read_once()
-    for recipe in chosen.recipes:
-        runs = recorded(recipe)
-        places = {_settings(recipe, one): at for at, one in enumerate(runs)}
-        for settings in grid(recipe, tuple(chosen.seeds)).runs():
-            place = places.get(settings, len(runs))
-            if settings in places and _whole(runs[place]):
-                continue
-            began = time.monotonic()
-            runs[place : place + 1] = [run(settings)]
-            keep(recipe, runs)
-            print(f"{place + 1} {time.monotonic() - began:.1f} s {json.dumps(runs[place])}", flush=True)
+    with read_once():
+        for recipe in chosen.recipes:
+            _record(recipe, tuple(chosen.seeds))
+
+
+def _record(recipe: str, seeds: tuple[int, ...]) -> None:
+    """Run what is missing, and keep each run as it ends."""
+    runs = recorded(recipe)
+    places = {_settings(recipe, one): at for at, one in enumerate(runs)}
+    for settings in grid(recipe, seeds).runs():
+        place = places.get(settings, len(runs))
+        if settings in places and _whole(runs[place]):
+            continue
+        began = time.monotonic()
+        runs[place : place + 1] = [run(settings)]
+        keep(recipe, runs)
+        print(f"{place + 1} {time.monotonic() - began:.1f} s {json.dumps(runs[place])}", flush=True)
 
 
 if __name__ == "__main__":
