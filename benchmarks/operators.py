@@ -63,7 +63,7 @@ def as_on_a_gpu(way: str) -> Iterator[list[object]]:
 
     with (
         mock.patch.object(fused, "supports", lambda *_: True),
-        mock.patch.object(fused, "_is_watched", lambda: False),
+        mock.patch.object(fused, "is_watched", lambda: False),
         mock.patch.object(dense, "supports", lambda factors, _: len(factors.circulants) == 1),
         mock.patch.object(launch, "launched", launched),
         mock.patch.object(tables_operator, "is_in_torch_dispatch_mode", lambda: False),

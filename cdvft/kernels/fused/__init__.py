@@ -10,7 +10,7 @@
     group, group_cube, device_group, device_group_cube  several layers of one input in one launch
     device_dense, dense  W + alpha dW for the way "merged", and the gradients from that of the matrix
     launch     how a kernel is launched
-    operators  the launches, and the operators of torch
+    operators  the launches, and the operators of torch; watched: who sees the latter alone
 
 Triton is optional (`pip install "cdvft[gpu]"`; torch for CUDA on Linux brings it along): nothing here imports
 it before `supports` has found it.
@@ -23,10 +23,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
 from cdvft.kernels.fused.plan import plan_for
+from cdvft.kernels.fused.watched import is_watched
 
 OLDEST_TRITON = (3, 7)
 """That of torch 2.12."""
@@ -53,7 +53,7 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
         return "it takes float32, bfloat16 and float16 alone"
     if not AVAILABLE:
         return "Triton 3.7 or later is not installed"
-    return None if _has_tensor_cores(x.device) else "the device's compute capability is below 8.0"
+    return None if has_tensor_cores(x.device) else "the device's compute capability is below 8.0"
 
 
 def supports_shapes(circulants: Sequence[Tensor]) -> bool:
@@ -95,7 +95,8 @@ AVAILABLE = _is_available()
 
 
 @torch.compiler.assume_constant_result
-def _has_tensor_cores(device: torch.device) -> bool:
+def has_tensor_cores(device: torch.device) -> bool:
+    """Whether a CUDA device's compute capability is 8.0 or above."""
     return torch.cuda.get_device_properties(device).major >= 8
 
 
@@ -103,7 +104,7 @@ def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:
     """y += alpha dW x in place; x (tokens, d_in), y (tokens, d_out) contiguous."""
     from cdvft.kernels.fused import operators
 
-    if _is_watched():
+    if is_watched():
         y += update(x, factors)
     else:
         *earlier, last = stages(factors)
@@ -117,7 +118,7 @@ def update(x: Tensor, factors: Factors, bias: Tensor | None = None) -> Tensor:
     bias = None if bias is None else bias.contiguous()
     *earlier, last = stages(factors)
     rows = _inputs(x, earlier, factors)[-1]
-    if _is_watched():
+    if is_watched():
         y = operators.update_operator(rows, *last)
         return (y if bias is None else y + bias).to(x.dtype)
     return operators.update(rows, *last, bias=bias).to(x.dtype)
@@ -151,7 +152,7 @@ def _gradients(
     for n in reversed(range(len(steps))):
         assert by_x is not None
         vectors = (inputs[n], by_x, *steps[n])
-        if _is_watched():
+        if is_watched():
             by_x, by_first, by_last, by_c = operators.gradients_operator(*vectors)
             if n == 0 and grad_x is not None:
                 grad_x += by_x
@@ -186,13 +187,8 @@ def _inputs(x: Tensor, steps: Sequence[Stage], factors: Factors) -> list[Tensor]
     """x, and what each stage makes of what was before; in float32 between circulants, to round once."""
     from cdvft.kernels.fused import operators
 
-    run = operators.update_operator if _is_watched() else operators.update
+    run = operators.update_operator if is_watched() else operators.update
     found = [x.contiguous() if len(factors.circulants) == 1 else x.to(torch.float32).contiguous()]
     for stage in steps:
         found.append(run(found[-1], *stage))
     return found
-
-
-def _is_watched() -> bool:
-    """Whether a compiler, FLOP counter or fake tensors watch, which see registered operators alone."""
-    return torch.compiler.is_compiling() or is_in_torch_dispatch_mode()

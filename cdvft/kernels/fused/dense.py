@@ -38,8 +38,8 @@ def supports(factors: Factors, dtype: torch.dtype) -> bool:
         and c.dtype == torch.float32
         and dtype in fused.DTYPES
         and fused.AVAILABLE
-        and not fused._is_watched()
-        and fused._has_tensor_cores(c.device)
+        and not fused.is_watched()
+        and fused.has_tensor_cores(c.device)
     )
 
 

@@ -14,7 +14,8 @@ import torch
 import triton
 from torch import Tensor
 from torch.library import wrap_triton
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from cdvft.kernels.fused.watched import is_watched
 
 REGISTERS = {"gradients_kernel": 255, "group_gradients_kernel": 255, "combine_kernel": 248}
 """The most a thread: so no kernel for half precision spills (`benchmarks/results/fused_kernels.md`)."""
@@ -37,8 +38,7 @@ def on_its_device(function: F) -> F:
 def launched(kernel: Any, warps: int) -> Any:
     """The kernel, by programs of so many warps: `launched(kernel, warps)[grid](...)`."""
     configured = _configured(kernel, warps)  # `wrap_triton` takes such options from configurations alone
-    is_traced = torch.compiler.is_compiling() or is_in_torch_dispatch_mode()
-    return wrap_triton(configured) if is_traced else configured  # it takes 0.1 ms a launch
+    return wrap_triton(configured) if is_watched() else configured  # for nobody it would take 0.1 ms a launch
 
 
 @functools.cache

@@ -262,7 +262,7 @@ def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_fo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here = drawn(64, 64, 64, torch.float32)[2]
-    monkeypatch.setattr(fused, "_has_tensor_cores", lambda _: True)
+    monkeypatch.setattr(fused, "has_tensor_cores", lambda _: True)
     monkeypatch.setattr(fused, "AVAILABLE", True)
     assert all(dense.supports(on_cuda(), dtype) for dtype in DTYPES)
     assert not dense.supports(here, torch.float32), "Triton's kernels are none for a CPU"
@@ -272,7 +272,7 @@ def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_fo
     monkeypatch.setattr(fused, "AVAILABLE", False)
     assert not dense.supports(on_cuda(), torch.float32)
     monkeypatch.setattr(fused, "AVAILABLE", True)
-    monkeypatch.setattr(fused, "_has_tensor_cores", lambda _: False)
+    monkeypatch.setattr(fused, "has_tensor_cores", lambda _: False)
     assert not dense.supports(on_cuda(), torch.float32)
 
 
@@ -281,6 +281,6 @@ def test_a_mode_that_watches_sees_operators_of_torch_and_no_device_is_asked(
     mode: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fused, "AVAILABLE", True)
-    monkeypatch.setattr(fused, "_has_tensor_cores", lambda _: pytest.fail("a fake tensor's may not exist"))
+    monkeypatch.setattr(fused, "has_tensor_cores", lambda _: pytest.fail("a fake tensor's may not exist"))
     with mode():
         assert not dense.supports(on_cuda(), torch.float32)
