@@ -20,9 +20,9 @@ from benchmarks.machine import machine
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import load_rows
+from cdvft_app.metrics import measure_texts
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.generation import GenerationTask
-from cdvft_app.tasks.metrics import answers_measured
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.tasks.worked_examples import worked_examples
 
@@ -54,7 +54,7 @@ def main() -> None:
         started = time.perf_counter()
         answers = [one.text or "" for one in task.predict(rows.evaluation.inputs)]
         seconds = time.perf_counter() - started
-        scores = answers_measured(answers, list(rows.evaluation.labels), plan.dataset)
+        scores = measure_texts(answers, list(rows.evaluation.labels), plan.dataset)
         found[name] = {**scores, "seconds": round(seconds, 1), "answers": answers}
         print(name, scores, f"{seconds:.0f} s")
     file = RESULTS / f"untrained_{recipe}.json"

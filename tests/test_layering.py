@@ -35,22 +35,24 @@ LIBRARY = {
     "mean_pooled": set(),
 }
 # The app's rooms; "cdvft" stands for the library.
-CHOICES = {"payloads", "settings", "methods", "catalog", "shapes", "cdvft"}
+CHOICES = {"payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
 APP = {
     "methods": {"cdvft"},
+    "metrics": set(),
     "settings": {"methods"},
     "events": set(),
     "payloads": set(),
-    "catalog": {"settings", "methods", "store.location", "public.mode", "cdvft"},
+    "catalog": {"settings", "methods", "metrics", "store.location", "public.mode", "cdvft"},
     "data": {"catalog", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
     "store": {"settings", "methods", "events"},
     "public": {"store"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
-    "tasks": {"catalog", "settings", "cdvft"},
+    "tasks": {"catalog", "settings", "metrics", "cdvft"},
     "training": {
         "tasks",
+        "metrics",
         "catalog",
         "costs.memory",
         "store",

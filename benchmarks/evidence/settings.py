@@ -8,10 +8,10 @@ from typing import Any
 from benchmarks.evidence.drawing import axis, figure, name_of_y
 from cdvft_app.judging import words
 from cdvft_app.judging.families import Family
-from cdvft_app.judging.score_text import number
 from cdvft_app.judging.sweep_labels import symbol, tick_label
 from cdvft_app.judging.sweep_results import Setting, line, settings_of, varied
 from cdvft_app.judging.sweep_sentences import family_of
+from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.evidence import EvidenceFigure
 from cdvft_app.sweep import recorded
 from cdvft_app.ui.shared import form_address
@@ -124,7 +124,7 @@ def trace(kind: str, mark: str, metric: str, sizes: dict[str, float]) -> dict[st
         "x": [round(100 * size, 2) for size in sizes.values()],
         "y": [SHORT[name] for name in sizes],
         "marker": {"color": "var(--method-cdvft)", "symbol": mark, "size": 10},
-        "text": [number(metric, size) for size in sizes.values()],
+        "text": [get_metric(metric).format_difference(size) for size in sizes.values()],
         "hovertemplate": f"{kind}, %{{y}}: %{{text}} points<extra></extra>",
         "cliponaxis": False,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cdvft_app.catalog.answer_data import ANSWER_DATA
-from cdvft_app.catalog.entries import UNPINNED, DatasetEntry, Metric
+from cdvft_app.catalog.entries import UNPINNED, DatasetEntry
 
 _DIGITS = tuple("0123456789")
 
@@ -17,7 +17,7 @@ def _glue(
     columns: tuple[str, ...],
     labels: tuple[str, ...],
     examples: int,
-    metric: Metric = "accuracy",
+    metric: str = "accuracy",
     note: str = "",
 ) -> DatasetEntry:
     """A GLUE task. Its test labels are secret, so it is evaluated on the validation split, as is usual."""

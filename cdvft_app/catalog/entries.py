@@ -11,9 +11,6 @@ from cdvft_app.settings import OwnData
 
 Kind = Literal["text", "image", "generation"]
 KINDS: tuple[Kind, ...] = ("text", "image", "generation")
-Metric = Literal["accuracy", "matthews", "pearson", "exact_match", "chrf"]
-SHARES: tuple[Metric, ...] = ("accuracy", "exact_match")
-"""Metrics that are a share of the evaluation rows, in 0..1: shown as per cent."""
 UNPINNED = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
 """For the notes of entries whose commit is not known."""
 
@@ -106,7 +103,7 @@ class DatasetEntry:
     text_columns: tuple[str, ...]
     label_column: str | None
     labels: tuple[str, ...]
-    metric: Metric
+    metric: str
     train_split: str
     evaluation_split: str | None
     licence: str

@@ -12,11 +12,11 @@ import numpy as np
 from cdvft_app import ASSETS
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.catalog.fields import answer_lines
 from cdvft_app.catalog.own import read_own
 from cdvft_app.catalog.own_entry import gone, is_kept
 from cdvft_app.catalog.pool import Pool, Pools
 from cdvft_app.catalog.sources import files_of
+from cdvft_app.metrics.fields import answer_lines
 
 
 def read_pools(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop) -> Pools:

@@ -17,6 +17,7 @@ import numpy as np
 from cdvft_app.catalog.conversations import reader
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.pool import Pool, Pools
+from cdvft_app.metrics import get_metric
 
 # Usual names, the first that is there counts.
 TEXT_COLUMNS = (
@@ -106,7 +107,7 @@ def _labels(
     entry: DatasetEntry, split: datasets.Dataset, column: str
 ) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
     """Names of the classes, and a function from a column's values to class numbers (or targets)."""
-    if entry.metric == "pearson":
+    if get_metric(entry.metric).regression:
         return (), lambda values: np.asarray(values, dtype=np.float32)
     feature, values = split.features[column], split[column][:]
     if isinstance(feature, datasets.ClassLabel):

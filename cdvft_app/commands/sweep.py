@@ -24,11 +24,11 @@ from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, own_data
 from cdvft_app.data import library
 from cdvft_app.judging import words
-from cdvft_app.judging.score_text import score
 from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
 from cdvft_app.judging.sweep_sentences import family_of, sentences
 from cdvft_app.methods import InvalidChoice
+from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.family import compared_pairs
@@ -168,7 +168,7 @@ def _setting_of(run: RunRecord) -> Setting:
 def _outcome(run: RunRecord) -> str:
     if run.state != "finished" or run.metric is None:
         return f"{run.state}. {run.reason or ''}".strip()
-    return f"{run.metric_name} {score(run.metric_name or '', run.metric)}, {run.seconds:.1f} s"
+    return f"{run.metric_name} {get_metric(run.metric_name).format(run.metric)}, {run.seconds:.1f} s"
 
 
 def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) -> None:
@@ -176,6 +176,7 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
     settings = settings_of(judged_runs)
     first = next((run for run in runs if run.state == "finished"), runs[0])
     metric_name = first.metric_name or ""
+    metric = get_metric(metric_name)
     family = family_of(judged_runs, metric_name, first.family)
     result_sentences = sentences(settings, family)
     if as_json:
@@ -194,8 +195,8 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
         spread = one.spread
         table.add_row(
             setting_label(one),
-            score(metric_name, spread.mean) if spread else "failed" if one.failed else "",
-            f"{score(metric_name, spread.low)} to {score(metric_name, spread.high)}" if spread else "",
+            metric.format(spread.mean) if spread else "failed" if one.failed else "",
+            f"{metric.format(spread.low)} to {metric.format(spread.high)}" if spread else "",
             f"{spread.runs if spread else 0} of {len(one.runs)}",
             "" if one.parameters is None else f"{one.parameters:,}",
             "" if one.seconds is None else f"{one.seconds:.1f}",

@@ -9,9 +9,9 @@ from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.costs.sentences import joined
 from cdvft_app.judging.recorded_races import Verdicts, race_verdicts
-from cdvft_app.judging.score_text import score
 from cdvft_app.judging.words import counted
 from cdvft_app.methods import METHODS
+from cdvft_app.metrics import get_metric
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ def quality(kind: str, methods: Sequence[str]) -> Quality:
         }
         best = _ahead(raced, verdicts)
         ahead.add(best)
-        metric = catalog.get_dataset(race.dataset).metric
+        metric = get_metric(catalog.get_dataset(race.dataset).metric)
         scores = joined(
-            [f"{METHODS[method].title} has {score(metric, value)}" for method, value in raced.items()]
+            [f"{METHODS[method].title} has {metric.format(value)}" for method, value in raced.items()]
         )
         said = f"{METHODS[best].title} is ahead" if best else "none is shown to be ahead"
         seeds = min((min(verdict.seeds) for verdict in verdicts.values()), default=0)

@@ -7,17 +7,17 @@ answers row by row.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from cdvft_app.catalog.entries import SHARES
-from cdvft_app.judging.row_scores import Numbers, RowScores, metric
+from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.two_level import Mean, of_difference, of_mean
 from cdvft_app.judging.verdict import METHODS_FROM
+from cdvft_app.metrics import get_metric
+from cdvft_app.metrics.base import Numbers, Statistic
 
 Value = TypeVar("Value")
 Seeds = Mapping[int, Sequence[Value]]
@@ -50,7 +50,7 @@ def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Eviden
         return mcnemar(len(right), int((right & ~also).sum()), int((also & ~right).sum()))
     sides = [_terms(side) for side in (first, second)]
     if len(one.rows) <= MOST_RESAMPLED and sides[0].shape == sides[1].shape:
-        return _resampled(one.kind, *sides)
+        return _resampled(one.statistic, *sides)
     over = over_seeds({0: first}, {0: second})
     return Evidence(over.size, over.p, over.interval)
 
@@ -104,10 +104,10 @@ def _clopper_pearson(count: int, of: int, confidence: float) -> Interval:
 def _terms(side: Sequence[RowScores]) -> Numbers:
     """(N, runs, k); of means, a side's runs are as good as one run of their means."""
     terms = np.stack([run.terms for run in side], 1)
-    return terms.mean(1, keepdims=True) if side[0].kind == "mean" else terms
+    return terms.mean(1, keepdims=True) if side[0].is_mean else terms
 
 
-def _resampled(kind: Any, first: Numbers, second: Numbers) -> Evidence:
+def _resampled(statistic: Statistic, first: Numbers, second: Numbers) -> Evidence:
     """Of the terms (N, runs, k) of two sides."""
     from scipy import stats
 
@@ -116,11 +116,11 @@ def _resampled(kind: Any, first: Numbers, second: Numbers) -> Evidence:
     batch = max(1, _BATCH // beside.size)
 
     def exchanged(mine: Any, theirs: Any, axis: int) -> Numbers:
-        sides = (metric(kind, stacked[places].sum(-3), rows).mean(-1) for places in (mine, theirs))
+        sides = (statistic(stacked[places].sum(-3), np.asarray(rows)).mean(-1) for places in (mine, theirs))
         return np.subtract(*sides)
 
-    def drawn(places: Any, axis: int) -> Numbers:
-        scores = metric(kind, beside[places].sum(-3), places.shape[-1])  # BCa's jackknife leaves one out
+    def drawn(places: Any, axis: int) -> Numbers:  # BCa's jackknife leaves one place out
+        scores = statistic(beside[places].sum(-3), np.asarray(places.shape[-1]))
         return scores[..., :runs].mean(-1) - scores[..., runs:].mean(-1)
 
     every = np.arange(rows)
@@ -143,18 +143,8 @@ def _resampled(kind: Any, first: Numbers, second: Numbers) -> Evidence:
 
 
 def standard_error(metric_name: str, score: float, rows: int | None) -> float | None:
-    """Of a score over `rows` rows, by chance in which were asked; None for a metric without a formula.
-
-    A share p with k of N rows right has √(p̃ (1 − p̃) / (N + 4)), p̃ = (k + 2) / (N + 4), which is not 0 where
-    all are right; a correlation r about (1 − r²) / √(N − 1). Source: A. Agresti, B. A. Coull, The American
-    Statistician 52 (1998), 119 to 126.
-    """
-    if not rows or rows < 2:
-        return None
-    if metric_name in SHARES:
-        near = (score * rows + 2) / (rows + 4)
-        return math.sqrt(near * (1 - near) / (rows + 4))
-    return (1 - score**2) / math.sqrt(rows - 1) if metric_name in ("matthews", "pearson") else None
+    """Of a score over `rows` rows, by chance in which were drawn; None for a metric without a formula."""
+    return get_metric(metric_name).standard_error(score, rows) if rows and rows > 1 else None
 
 
 def of_score(

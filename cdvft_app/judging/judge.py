@@ -21,6 +21,7 @@ from cdvft_app.judging.evidence import Evidence, of_score, over_rows, over_seeds
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.two_level import Mean
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, Verdict, Word
+from cdvft_app.metrics import get_metric
 
 Value = TypeVar("Value")
 MOST_MORE = 50  # times the rows there are; more than that is no advice
@@ -101,7 +102,8 @@ def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) ->
 def band(one: Contestant, metric_name: str) -> tuple[float, float] | None:
     """The 95 % interval of a side's own score, as a chart draws it: two that overlap may well differ.
 
-    Over seeds and rows from five seeds on, else over rows; None where its error is not known.
+    Over seeds and rows from five seeds on, else over rows, and cut at the ends of the metric's range; None
+    where its error is not known.
     """
     answers = _common([one])
     rows = min(run.rows or 0 for run in one.runs)
@@ -111,7 +113,11 @@ def band(one: Contestant, metric_name: str) -> tuple[float, float] | None:
         _by_seed(one.runs, lambda run: run.metric),
         None if answers is None else _by_seed(one.runs, answers.__getitem__),
     )
-    return found.interval(1 - SIGNIFICANCE_LEVEL) if found else None
+    if found is None:
+        return None
+    lowest, highest = get_metric(metric_name).range
+    low, high = found.interval(1 - SIGNIFICANCE_LEVEL)
+    return max(low, lowest), min(high, highest)
 
 
 def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:

@@ -10,7 +10,7 @@ from cdvft_app.judging import words
 from cdvft_app.judging.families import Family, judged
 from cdvft_app.judging.outcome_points import Point, front
 from cdvft_app.judging.outcomes import Axis, judged_run
-from cdvft_app.judging.score_text import METRICS, score
+from cdvft_app.metrics import METRICS, get_metric
 
 _MOST_NAMED = 3
 
@@ -45,7 +45,8 @@ def sentences(placed: Sequence[Point], axis: Axis, family: Family) -> list[str]:
 
 def _front(placed: Sequence[Point], axis: Axis) -> str:
     members = front(placed, axis.key)
-    what = METRICS.get(members[0].outcomes[0].metric_name, "score")
+    metric_name = members[0].outcomes[0].metric_name
+    what = METRICS[metric_name].title if metric_name in METRICS else "score"
     few = len(members) <= _MOST_NAMED
     texts = [_text(member, axis) for member in members]
     key = "front of one" if len(members) == 1 else "front" if few else "long front"
@@ -63,7 +64,7 @@ def _front(placed: Sequence[Point], axis: Axis) -> str:
 def _text(point: Point, axis: Axis) -> str:
     span = point.amounts[axis.key]
     assert span is not None
-    reached = score(point.outcomes[0].metric_name, point.metric.mean)
+    reached = get_metric(point.outcomes[0].metric_name).format(point.metric.mean)
     unit = f" {axis.noun}" if axis.kind == "count" else ""
     needs = f"{amount(axis.kind, span.mean)}{unit}" if span.mean else f"no {axis.noun}"
     return f"{point.label} ({reached}, {needs})"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
 
-from cdvft_app.judging.score_text import difference, number
 from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, Verdict
+from cdvft_app.metrics import get_metric
 from cdvft_app.payloads import judging as payloads
 
 SENTENCES = {
@@ -64,19 +64,19 @@ def counted(count: int, noun: str) -> str:
 
 def result(verdict: Verdict) -> str:
     """Who is ahead, by how much; the interval is of the difference that is named."""
-    name, key = verdict.metric_name, verdict.word
-    is_level = key == "not shown" and float(number(name, abs(verdict.size))) == 0
+    metric, key = get_metric(verdict.metric_name), verdict.word
+    is_level = key == "not shown" and float(metric.format_difference(abs(verdict.size))) == 0
     stated = verdict if verdict.size >= 0 or is_level or key == "as good" else verdict.turned
     known = stated.low is not None and stated.high is not None
     told = ("level" if is_level else key) if known else ("unknown level" if is_level else "unknown")
     return SENTENCES[told].format(
         first=verdict.first,
         second=verdict.second,
-        size=difference(name, verdict.size),
-        margin=difference(name, MARGIN).replace("1.0", "1"),
+        size=metric.format_distance(verdict.size),
+        margin=metric.format_distance(MARGIN).replace("1.0", "1"),
         more="more" if verdict.size >= 0 else "less",
-        low=number(name, stated.low or 0.0),
-        high=number(name, stated.high or 0.0),
+        low=metric.format_difference(stated.low or 0.0),
+        high=metric.format_difference(stated.high or 0.0),
     )
 
 

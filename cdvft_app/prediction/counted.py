@@ -10,6 +10,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.costs.memory import Precision, step_memory
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
+from cdvft_app.metrics import get_metric
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.training import schedule
 
@@ -108,7 +109,7 @@ def _step_bytes(plan: Plan, shapes: ModelShapes, row: dict[str, Any]) -> int:
 
 def _outputs(plan: Plan) -> int | None:
     """Of the head: a regression has one, classes are as many as their names."""
-    return 1 if plan.dataset.metric == "pearson" else len(plan.dataset.labels) or None
+    return 1 if get_metric(plan.dataset.metric).regression else len(plan.dataset.labels) or None
 
 
 def _head(plan: Plan) -> tuple[cost.Shape, ...]:

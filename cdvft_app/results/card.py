@@ -14,8 +14,8 @@ from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.outcomes import from_run
 from cdvft_app.judging.race import JudgedRace
 from cdvft_app.judging.run_flops import extra_flops
-from cdvft_app.judging.score_text import metric_title, score
 from cdvft_app.judging.words import counted
+from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import Form, lines
 from cdvft_app.results.lora import Conversion
@@ -171,10 +171,11 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
         own = Run(
             record.settings.seed, record.metric, examples, point.answers_of(record.id) if point else None
         )
+        metric = get_metric(record.metric_name)
         interval = band(Contestant(run.label, (own,)), record.metric_name)
-        ends = " to ".join(score(record.metric_name, end) for end in interval or ())
+        ends = " to ".join(metric.format(end) for end in interval or ())
         over = f" (95 % interval {ends}, over {counted(examples or 0, 'evaluation row')})" if ends else ""
-        rows.append((metric_title(record.metric_name), score(record.metric_name, record.metric) + over))
+        rows.append((metric_title(record.metric_name), metric.format(record.metric) + over))
     rows.append(("Seed", f"{record.settings.seed}, one run: with another seed the score differs"))
     if record.trainable_parameters is not None:
         of = f" of {result['base_parameters']:,}" if result.get("base_parameters") else ""

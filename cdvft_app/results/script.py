@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from peft import PeftConfig
@@ -19,6 +19,7 @@ from peft import PeftConfig
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.rows import Rows, Split, load_rows
+from cdvft_app.metrics import LabelledMetric, get_metric
 from cdvft_app.results import script_of_writers, script_text
 from cdvft_app.results.export import appearing, pack
 from cdvft_app.results.finished_run import FinishedRun
@@ -115,7 +116,7 @@ def _text(run: FinishedRun, rows: Rows, constants: dict[str, Any], is_sized: boo
         kind=plan.model.kind,
         pooling=plan.model.pooling,
         pairs=not isinstance(rows.train.inputs[0], str),
-        metric=plan.dataset.metric,
+        metric=cast(LabelledMetric, get_metric(plan.dataset.metric)),
         method=_method(run),
         settings=constants | _of_classifiers(plan, rows, is_sized),
     )

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from cdvft_app.catalog.entries import Kind, Metric
-
-METRICS: Mapping[Metric, str] = {
-    "accuracy": "(given.predictions.argmax(-1) == given.label_ids).mean()",
-    "matthews": "matthews_corrcoef(given.label_ids, given.predictions.argmax(-1))",
-    "pearson": "np.corrcoef(given.predictions.reshape(-1), given.label_ids)[0, 1]",
-}
+from cdvft_app.catalog.entries import Kind
+from cdvft_app.metrics import LabelledMetric
 
 
 def write(
@@ -20,7 +15,7 @@ def write(
     kind: Kind,
     pooling: Literal["mean", "cls", "timm"],
     pairs: bool,
-    metric: Metric,
+    metric: LabelledMetric,
     method: str,
     settings: Mapping[str, Any],
 ) -> str:
@@ -39,7 +34,7 @@ def write(
     data, model = (_IMAGE_DATA, _IMAGE_MODEL) if kind == "image" else (_TEXT_DATA, _TEXT_MODELS[pooling])
     second = ', batch["second"]' if pairs else ""
     columns = '["text", "second"]' if pairs else '["text"]'
-    regression = metric == "pearson"
+    regression = metric.regression
     classes, numbers = "F.cross_entropy(logits, labels)", "F.mse_loss(logits.squeeze(-1), labels.float())"
     loss = numbers if regression else classes
     trained = _TRAINED.get(method, _ADAPTER.replace("METHOD", method))
@@ -51,17 +46,17 @@ def write(
         data.replace("SECOND", second).replace("COLUMNS", columns),
         model.replace("NUMBER", "1" if regression else "len(LABELS)"),
         trained,
-        _TRAINER.replace("LOSS", loss).replace("METRIC", METRICS[metric]),
+        _TRAINER.replace("LOSS", loss).replace("METRIC", metric.script),
         _SAVED.get(method, _SAVED_ADAPTER),
     ]
     return "\n".join(parts)
 
 
-def _imports(kind: Kind, pooling: str, metric: Metric, method: str) -> str:
+def _imports(kind: Kind, pooling: str, metric: LabelledMetric, method: str) -> str:
     adapter = method not in _TRAINED
     lines = ["import math", ""]
     lines += ["import cdvft  # makes CDVFT known to PEFT"] if method.startswith("CDVFT") else []
-    lines += ["import numpy as np"] if metric == "pearson" else []
+    lines += _metric_import(metric, "import ")
     lines += ["import timm", "import timm.data"] if kind == "image" else []
     lines += ["import torch"]
     lines += ["from cdvft import CDVFTConfig"] if method.startswith("CDVFT") else []
@@ -75,7 +70,7 @@ def _imports(kind: Kind, pooling: str, metric: Metric, method: str) -> str:
         lines += [f"from peft import {', '.join(sorted(names))}"]
     else:
         lines += ["from safetensors.torch import save_file"]
-    lines += ["from sklearn.metrics import matthews_corrcoef"] if metric == "matthews" else []
+    lines += _metric_import(metric, "from ")
     lines += ["from torch.nn import functional as F"]
     lines += ["from torchvision.transforms import v2"] if kind == "image" else []
     names = ["Trainer", "TrainingArguments", "set_seed"]
@@ -85,6 +80,12 @@ def _imports(kind: Kind, pooling: str, metric: Metric, method: str) -> str:
     lines += [f"from transformers import {', '.join(names)}"]
     lines += ["from transformers.trainer_pt_utils import get_length_grouped_indices"]
     return "\n".join(lines)
+
+
+def _metric_import(metric: LabelledMetric, beginning: str) -> list[str]:
+    """The metric's import, where it begins so: isort puts `import` and `from` in different places."""
+    line = metric.script_import or ""
+    return [line] if line.startswith(beginning) else []
 
 
 _TEXT_DATA = """

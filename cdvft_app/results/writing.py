@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, cast
 
 from cdvft_app.catalog.download import DownloadFailed
-from cdvft_app.catalog.fields import read_fields
 from cdvft_app.catalog.rows import load_rows
+from cdvft_app.metrics.fields import read_fields
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.side_by_side import FROZEN, SideBySide

@@ -10,11 +10,12 @@ import numpy as np
 
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.rows import Split
+from cdvft_app.metrics import METRICS, measure_each_text
+from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store import written_answers
 from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
-from cdvft_app.tasks.metrics import each_answer_measured, wrong_fields
 
 if TYPE_CHECKING:
     from cdvft_app.results.side_by_side import SideBySide
@@ -32,7 +33,7 @@ def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> 
     prompts = [str(held_out.inputs[place]) for place in range(min(len(held_out), MOST_ANSWERED))]
     expected = [str(label) for label in held_out.labels[: len(prompts)]]
     written = [one.text or "" for one in models.answers(run.record.id, prompts)]
-    scores = each_answer_measured(written, expected, run.plan.dataset)
+    scores = measure_each_text(written, expected, run.plan.dataset)
     rows = zip(prompts, expected, written, scores, strict=True)
     entries = [
         WrittenRow(row=place, prompt=prompt, expected=right, written=text, scores=of_row)
@@ -62,8 +63,9 @@ def chosen(show: str, first: WrittenAnswers, second: WrittenAnswers | None = Non
 
 def _score(answers: WrittenAnswers) -> np.ndarray:
     """(N) the finest score that there is of each row."""
-    names = {"field_f1", "chrf"}.intersection(*(one.scores for one in answers.entries))
-    return answers.scores(names.pop() if names else "exact_match")
+    kept = set(METRICS).intersection(*(one.scores for one in answers.entries))
+    graded = [name for name in kept if not METRICS[name].percent]
+    return answers.scores(graded[0] if graded else "exact_match")
 
 
 def table_rows(

@@ -19,7 +19,6 @@ from transformers import EvalPrediction
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
-from cdvft_app.catalog.entries import Metric
 
 
 class InvalidInput(ValueError):
@@ -88,7 +87,7 @@ class Task(ABC):
     model: nn.Module
     head: str | None
     labels: tuple[str, ...]
-    metric_name: Metric
+    metric_name: str
     commit: str | None
     notes: tuple[str, ...] = ()
 

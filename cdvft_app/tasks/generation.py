@@ -21,13 +21,13 @@ from transformers import EvalPrediction, PreTrainedModel
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop
-from cdvft_app.catalog.fields import read_fields
 from cdvft_app.catalog.language_models import OpenedLanguageModel, load_language_model, open_language_model
+from cdvft_app.metrics import measure_each_text, measure_texts
+from cdvft_app.metrics.fields import read_fields
 from cdvft_app.tasks import shared_prefix
 from cdvft_app.tasks.attention import attend_in_float32
 from cdvft_app.tasks.base import Examples, InvalidInput, Prediction, Task, TooLong, WrittenAnswer
 from cdvft_app.tasks.logits import give_states_in_one_piece
-from cdvft_app.tasks.metrics import answers_measured, each_answer_measured
 from cdvft_app.tasks.precision import Precision, ready_to_write, round_frozen
 from cdvft_app.tasks.writing import GREEDY, IGNORED, Pieces, Sampling, prompts_of, rows_at_once, tokens
 
@@ -190,11 +190,11 @@ class GenerationTask(Task):
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
         """Exact match; F1 of the fields where answers have some, chrF where they are free text."""
-        return answers_measured(*self._texts(evaluation), self.dataset)
+        return measure_texts(*self._texts(evaluation), self.dataset)
 
     def written(self, evaluation: EvalPrediction) -> list[WrittenAnswer]:
         predicted, expected = self._texts(evaluation)
-        scores = each_answer_measured(predicted, expected, self.dataset)
+        scores = measure_each_text(predicted, expected, self.dataset)
         return [WrittenAnswer(*row) for row in zip(predicted, expected, scores, strict=True)]
 
     def _texts(self, evaluation: EvalPrediction) -> tuple[list[str], list[str]]:

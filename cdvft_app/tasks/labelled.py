@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import EvalPrediction
 
+from cdvft_app.metrics import LabelledMetric, get_metric
 from cdvft_app.tasks.base import Prediction, Task
-from cdvft_app.tasks.metrics import measure
 
 BATCH = 64
 """Inputs that are predicted at once."""
@@ -20,12 +20,16 @@ BATCH = 64
 class LabelledTask(Task):
     """The model gives (B, outputs) logits, or an output that has them as `.logits`.
 
-    The metric "pearson" means regression: one output and real labels instead of classes.
+    A metric of `regression` means one output and real labels instead of classes.
     """
 
     @property
+    def metric(self) -> LabelledMetric:
+        return cast(LabelledMetric, get_metric(self.metric_name))
+
+    @property
     def regression(self) -> bool:
-        return self.metric_name == "pearson"
+        return self.metric.regression
 
     def loss(self, outputs: Any, labels: Tensor) -> Tensor:
         """Cross-entropy, or mean squared error for regression; in float32."""
@@ -43,7 +47,7 @@ class LabelledTask(Task):
         return kept.float() if self.regression else kept.float().softmax(-1)
 
     def measure(self, evaluation: EvalPrediction) -> dict[str, float]:
-        return {self.metric_name: measure(self.metric_name, evaluation.predictions, evaluation.label_ids)}
+        return {self.metric_name: self.metric.compute(evaluation.predictions, evaluation.label_ids)}
 
     def predict(self, inputs: Sequence[Any], forward: Callable[..., Any] | None = None) -> list[Prediction]:
         return self.predictions(self.logits(inputs, forward))

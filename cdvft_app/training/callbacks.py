@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cdvft_app.catalog.entries import SHARES
 from cdvft_app.events import Answers, Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
 from cdvft_app.methods import Method
+from cdvft_app.metrics import get_metric
 from cdvft_app.store import snapshots
 from cdvft_app.training import checkpoints, trainable
 
@@ -202,11 +202,11 @@ class Reporter(TrainerCallback):
         assert metrics is not None
         loss, metric = metrics["eval_loss"], metrics[f"eval_{self.metric_name}"]
         if not (math.isfinite(loss) and math.isfinite(metric)):
-            shown_metric = f"{100 * metric:.1f} %" if self.metric_name in SHARES else f"{metric:.3f}"
+            shown = _non_finite_name(metric) or get_metric(self.metric_name).format(metric)
             raise TrainingFailed(
                 f"At the evaluation after step {state.global_step} the loss was "
                 f"{_non_finite_name(loss) or f'{loss:.4g}'}, "
-                f"{self.metric_name} {_non_finite_name(metric) or shown_metric}. {self.watch.advice()}"
+                f"{self.metric_name} {shown}. {self.watch.advice()}"
             )
         self.last_evaluation = Evaluation(
             state.global_step, self.clock.seconds, loss, self.metric_name, metric, self.final

@@ -11,6 +11,7 @@ from transformers.utils import logging as transformers_log
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, ShouldStop, never, silent
 from cdvft_app.catalog.rows import load_rows
+from cdvft_app.metrics import get_metric
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.prepare import TASKS
@@ -61,7 +62,7 @@ def load_frozen(
 
 def _labels(plan: Plan, progress: Progress, should_stop: ShouldStop) -> tuple[str, ...]:
     """The classes' names as the data has them, for runs that did not keep them."""
-    if plan.dataset.labels or plan.dataset.metric == "pearson":
+    if plan.dataset.labels or get_metric(plan.dataset.metric).regression:
         return plan.dataset.labels
     return load_rows(
         plan.dataset,

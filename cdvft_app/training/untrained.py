@@ -18,7 +18,7 @@ from transformers import EvalPrediction
 
 from cdvft_app.catalog import Plan, own_entry
 from cdvft_app.catalog.download import Progress
-from cdvft_app.catalog.entries import SHARES
+from cdvft_app.metrics import get_metric
 from cdvft_app.tasks.base import Prepared
 from cdvft_app.tasks.generation import IGNORED, GenerationTask
 from cdvft_app.training.device import device_kind
@@ -42,10 +42,9 @@ def untrained(plan: Plan, prepared: Prepared, progress: Progress) -> str:
         score = _measured(plan, prepared, task, progress)
         with suppress(OSError):  # the next run asks again
             file.write_text(json.dumps({"score": score}), encoding="utf-8")
-    number = f"{100 * score:.1f} %" if task.metric_name in SHARES else f"{score:.3f}"
-    name = {"exact_match": "exact match", "chrf": "chrF"}[task.metric_name]
+    metric = get_metric(task.metric_name)
     where = f"on {rows} of {len(prepared.evaluation)} evaluation rows"
-    return f"The same model without training, told the same: {name} {number}, {where}."
+    return f"The same model without training, told the same: {metric.title} {metric.format(score)}, {where}."
 
 
 def _measured(plan: Plan, prepared: Prepared, task: GenerationTask, progress: Progress) -> float:

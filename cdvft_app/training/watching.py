@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.events import Answers
+from cdvft_app.metrics.exact_match import wrong_parts
 from cdvft_app.tasks.base import Task, Watched
-from cdvft_app.tasks.metrics import wrong_parts
 
 
 def answers(task: Task, watched: Watched, dataset: DatasetEntry, step: int, seconds: float) -> Answers | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.catalog.entries import SHARES
 from cdvft_app.costs.quantities import amount
 from cdvft_app.figures import curves, pareto
 from cdvft_app.judging import words
@@ -26,7 +25,7 @@ from cdvft_app.judging.outcomes import (
     with_answers,
 )
 from cdvft_app.judging.run_flops import with_flops
-from cdvft_app.judging.score_text import metric_title, score
+from cdvft_app.metrics import Metric, get_metric, metric_title
 from cdvft_app.payloads.compare import Comparison as Compared
 from cdvft_app.payloads.compare import NoOutcomes, Outcomes
 from cdvft_app.store.runs import RunStore
@@ -119,7 +118,7 @@ def _figure(
     comparison: Comparison, all_points: Sequence[Point], axis: Axis, members: Sequence[Point]
 ) -> dict[str, Any] | None:
     name = comparison.outcomes[0].metric_name
-    scale = 100 if name in SHARES else 1
+    scale = 100 if get_metric(name).percent else 1
     best: dict[tuple[object, ...], Point] = {}  # of those that differ in tuning alone
     for point in all_points:
         size = (point.method, point.size)
@@ -147,22 +146,22 @@ def _figure(
 
 
 def _hover(point: Point) -> str:
-    name = point.outcomes[0].metric_name
-    low, high = (score(name, end) for end in point.band)
+    metric = get_metric(point.outcomes[0].metric_name)
+    low, high = (metric.format(end) for end in point.band)
     band = f", 95 % interval {low} to {high}" if low != high else ""
     known = [(axis, span) for axis in AXES if (span := point.amounts.get(axis.key))]
     lines = [
         f"<b>{escape(point.label)}</b>",
-        f"{_range(name, point.metric)}{band}",
+        f"{_range(metric, point.metric)}{band}",
         _seeds(point),
         *(f"{axis.title}: {amount(axis.kind, span.mean)}" for axis, span in known),
     ]
     return "<br>".join(lines)
 
 
-def _range(name: str, span: Span) -> str:
-    spread = f" ({score(name, span.low)} to {score(name, span.high)})" if span.low < span.high else ""
-    return f"{score(name, span.mean)}{spread}"
+def _range(metric: Metric, span: Span) -> str:
+    spread = f" ({metric.format(span.low)} to {metric.format(span.high)})" if span.low < span.high else ""
+    return f"{metric.format(span.mean)}{spread}"
 
 
 def _seeds(point: Point) -> str:
@@ -173,13 +172,13 @@ def _seeds(point: Point) -> str:
 
 
 def _cells(point: Point) -> list[str]:
-    name = point.outcomes[0].metric_name
+    metric = get_metric(point.outcomes[0].metric_name)
     spans = [(axis, point.amounts.get(axis.key)) for axis in AXES]
     return [
         point.label,
         f"{len(point.seeds)} ({_seeds(point)})",
-        score(name, point.metric.mean),
-        f"{score(name, point.metric.low)} to {score(name, point.metric.high)}"
+        metric.format(point.metric.mean),
+        f"{metric.format(point.metric.low)} to {metric.format(point.metric.high)}"
         if len(point.outcomes) > 1
         else "–",
         *(amount(axis.kind, span.mean) if span else "–" for axis, span in spans),

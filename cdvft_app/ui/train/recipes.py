@@ -7,9 +7,10 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.catalog.entries import SHARES, Recipe
+from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import hub_status
 from cdvft_app.methods import METHODS
+from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.train import HubReach, RecipeCard
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.texts import counted
@@ -43,10 +44,10 @@ def _expect(recipe: Recipe) -> str:
         parts.append("not run here")
     if "Gated" in (note := catalog.get_model(recipe.model).note):
         parts.append(note.partition(". ")[0])
-    metric = catalog.get_dataset(recipe.dataset).metric
+    metric = get_metric(catalog.get_dataset(recipe.dataset).metric)
     for method, value in expected.metric.items():
         if method == "cdvft":
-            shown = f"{100 * value:.1f}\u00a0%" if metric in SHARES else f"{value:.3f}"
+            shown = metric.format(value)
             parts.append(f"{METHODS[method].title} reaches {shown}")
     return " · ".join(parts)
 

@@ -18,8 +18,8 @@ from cdvft_app.figures import curves
 from cdvft_app.judging import kept_answers, words
 from cdvft_app.judging.outcomes import from_recorded_race
 from cdvft_app.judging.race import judged_outcomes, judged_race
-from cdvft_app.judging.score_text import metric_title, score
 from cdvft_app.methods import flat
+from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.payloads.train import (
     Forecast,
     Job,
@@ -90,8 +90,8 @@ def untrained(run: RunRecord) -> str | None:
     chosen = (settings.model, settings.dataset, settings.evaluation_examples)
     if any(one is not None and one != other for one, other in zip(chosen, own, strict=True)):
         return None
-    metric = catalog.get_dataset(recipe.dataset).metric
-    scores = [f"{score(metric, value)} {given}" for given, value in recipe.expected.untrained.items()]
+    metric = get_metric(catalog.get_dataset(recipe.dataset).metric)
+    scores = [f"{metric.format(value)} {given}" for given, value in recipe.expected.untrained.items()]
     return f"The same model without training: {joined(scores)}."
 
 

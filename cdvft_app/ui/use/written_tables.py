@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from cdvft_app.catalog.fields import read_fields
 from cdvft_app.judging.verdict import Verdict
+from cdvft_app.metrics import METRICS, metric_title
+from cdvft_app.metrics.fields import read_fields
 from cdvft_app.results.written_rows import mistakes_by_field
 from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.ui.use.example_tables import judged
 from cdvft_app.ui.use.html import table
 
 MOST_OF_TEXT = 600  # characters
-SCORES = {"field_f1": "Field F1", "chrf": "chrF"}
-"""The scores beside exact match, by their names in the rows."""
 RunWritten = tuple[str, str, WrittenAnswers]
 """Of a run: what it is called, its method's key, and what it wrote."""
 
@@ -25,8 +24,8 @@ def of_answers(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdi
     rows = "".join(
         f'<tr><th scope="row">{escape(title)}</th>{_counts(answers)}</tr>' for title, _, answers in runs
     )
-    names = [name for name in SCORES if name in runs[0][2].entries[0].scores] if runs[0][2].entries else []
-    heads = ("Method", "Right", *(f"{SCORES[name]}, mean of the rows" for name in names))
+    names = _graded(runs[0][2])
+    heads = ("Method", "Right", *(f"{metric_title(name, short=True)}, mean of the rows" for name in names))
     tested = judged(runs, verdict) if len(runs) > 1 else ""
     return f"{tested}{table('errors', 'Right answers', heads, rows)}{_by_field(runs, fields)}"
 
@@ -34,9 +33,14 @@ def of_answers(runs: Sequence[RunWritten], fields: Sequence[str], verdict: Verdi
 def _counts(answers: WrittenAnswers) -> str:
     right, count = int(answers.correct.sum()), len(answers.entries)
     share = f" ({100 * right / count:.1f}\u00a0%)" if count else ""
-    scores = answers.entries[0].scores if count else {}
-    means = "".join(f"<td>{answers.scores(name).mean():.3f}</td>" for name in SCORES if name in scores)
+    means = "".join(f"<td>{answers.scores(name).mean():.3f}</td>" for name in _graded(answers))
     return f"<td>{right:,} of {count:,}{share}</td>{means}"
+
+
+def _graded(answers: WrittenAnswers) -> list[str]:
+    """The metrics of its rows that are more than right or wrong."""
+    scores = answers.entries[0].scores if answers.entries else {}
+    return [key for key, metric in METRICS.items() if key in scores and not metric.percent]
 
 
 def _by_field(runs: Sequence[RunWritten], fields: Sequence[str]) -> str:

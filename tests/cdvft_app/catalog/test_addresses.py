@@ -8,9 +8,9 @@ import re
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog.fields import answer_lines, read_fields
 from cdvft_app.catalog.rows import load_rows
-from cdvft_app.tasks.metrics import answers_measured
+from cdvft_app.metrics import measure_texts
+from cdvft_app.metrics.fields import answer_lines, read_fields
 
 NAMES = ("number", "street", "unit")
 ADDRESSES = dataclasses.replace(catalog.get_dataset("us_addresses"), fields=NAMES)
@@ -56,26 +56,26 @@ def test_what_other_models_write_is_read_with_patience(text, found) -> None:
 
 def test_an_answer_is_right_when_all_fields_are_and_none_is_too_many() -> None:
     wanted = ["number: 1\nstreet: Elm St.", "number: 2\nstreet: Oak"]
-    measured = answers_measured(
+    measured = measure_texts(
         ["NUMBER: 1\nstreet: elm st", "number: 2\nstreet: Oak\nunit: 3"], wanted, ADDRESSES
     )
     assert measured == {"exact_match": 0.5, "field_f1": pytest.approx(2 * 4 / (5 + 4))}
-    assert answers_measured(["chatter", ""], wanted, ADDRESSES) == {"exact_match": 0.0, "field_f1": 0.0}
-    assert answers_measured([" yes", "no"], ["yes", "yes"], TEXT) == {"exact_match": 0.5}
+    assert measure_texts(["chatter", ""], wanted, ADDRESSES) == {"exact_match": 0.0, "field_f1": 0.0}
+    assert measure_texts([" yes", "no"], ["yes", "yes"], TEXT) == {"exact_match": 0.5}
 
 
 def test_of_a_solution_the_answer_at_its_end_counts() -> None:
     solved = dataclasses.replace(TEXT, answer_mark="The answer is:")
     given = ["2 + 2 = 4. The answer is: 4", "It is 5. The answer is: 5.", "4"]
     wanted = ["Four. The answer is: 4", "Six. The answer is: 6", "The answer is: 4"]
-    assert answers_measured(given, wanted, solved)["exact_match"] == pytest.approx(2 / 3)
+    assert measure_texts(given, wanted, solved)["exact_match"] == pytest.approx(2 / 3)
 
 
 def test_free_text_has_the_chrf_of_sacrebleu() -> None:
     free = dataclasses.replace(TEXT, metric="chrf")
     wanted = ["the cat sat on the mat", "it rains"]
-    assert answers_measured(wanted, wanted, free) == {"exact_match": 1.0, "chrf": pytest.approx(1.0)}
-    near, far = (answers_measured(said, wanted, free)["chrf"] for said in (
+    assert measure_texts(wanted, wanted, free) == {"exact_match": 1.0, "chrf": pytest.approx(1.0)}
+    near, far = (measure_texts(said, wanted, free)["chrf"] for said in (
         ["the cat sat on a mat", "it rained"], ["nothing", "of the kind"],
     ))  # fmt: skip
     assert 0.5 < near < 1 and far < 0.2

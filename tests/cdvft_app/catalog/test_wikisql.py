@@ -10,7 +10,8 @@ from collections import Counter
 
 from cdvft_app import ASSETS, catalog
 from cdvft_app.catalog.rows import load_rows
-from cdvft_app.tasks.metrics import answers_measured, wrong_parts
+from cdvft_app.metrics import measure_texts
+from cdvft_app.metrics.exact_match import wrong_parts
 
 WIKISQL = catalog.get_dataset("wikisql")
 QUERY = re.compile(r"SELECT (?:(?:MAX|MIN|COUNT|SUM|AVG)\(\w+\)|\w+) FROM t WHERE (.+)")
@@ -45,7 +46,7 @@ def test_each_table_is_asked_about_once_on_one_side() -> None:
 def test_a_query_is_right_in_whole_or_wrong() -> None:
     right = "SELECT title FROM t WHERE pages > 300"
     near = "SELECT title FROM t WHERE pages < 300"
-    assert answers_measured([right, near], [right, right], WIKISQL) == {"exact_match": 0.5}
+    assert measure_texts([right, near], [right, right], WIKISQL) == {"exact_match": 0.5}
     assert wrong_parts(right, right, WIKISQL) == ()
     assert wrong_parts(near, right, WIKISQL) == ("",)  # all of it is marked
     assert wrong_parts(near, right, dataclasses.replace(WIKISQL, metric="chrf")) == ()  # more or less alike

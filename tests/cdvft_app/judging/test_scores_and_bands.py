@@ -10,7 +10,7 @@ from scipy.stats import sem, t
 
 from cdvft_app.judging.judge import Contestant, Run, band
 from cdvft_app.judging.row_scores import of_predictions, of_scores
-from cdvft_app.judging.score_text import metric_title, number, score
+from cdvft_app.metrics import get_metric, metric_title
 from cdvft_app.store.predictions import Predictions
 
 
@@ -31,9 +31,11 @@ def test_a_metric_has_a_title_and_a_short_one(metric, title, short):
 
 
 def test_scores_and_differences_as_text():
-    assert (score("accuracy", 0.797), score("pearson", 0.8124)) == ("79.7\u00a0%", "0.812")
-    assert (number("accuracy", -0.016), number("pearson", -0.016)) == ("−1.6", "−0.016")
-    assert (number("accuracy", -0.0004), number("accuracy", 0.012)) == ("0.0", "1.2")
+    accuracy, pearson = get_metric("accuracy"), get_metric("pearson")
+    assert (accuracy.format(0.797), pearson.format(0.8124)) == ("79.7\u00a0%", "0.812")
+    assert (accuracy.format_difference(-0.016), pearson.format_difference(-0.016)) == ("−1.6", "−0.016")
+    assert (accuracy.format_difference(-0.0004), accuracy.format_difference(0.012)) == ("0.0", "1.2")
+    assert (accuracy.format_distance(-0.01), pearson.format_distance(-0.016)) == ("1.0 point", "0.016")
 
 
 def contestant(*scores, rows, answers=None):
@@ -50,6 +52,12 @@ def test_the_band_of_a_share_is_that_of_a_binomial():
     expected = t(999).ppf(0.975) * sqrt(near * (1 - near) / 1004)
     low, high = band(contestant(0.8, rows=1000), "accuracy")
     assert (low, high) == pytest.approx((0.8 - expected, 0.8 + expected))
+
+
+def test_a_band_ends_where_the_metric_does():
+    low, high = band(contestant(0.999, rows=40), "accuracy")
+    assert low < 0.95 and high == 1
+    assert band(contestant(0.99, rows=8), "pearson")[1] <= 1
 
 
 def test_the_band_of_answers_is_that_of_their_rows():
@@ -72,7 +80,9 @@ def test_the_band_of_a_correlation_lies_around_it():
     answers = of_predictions(Predictions(np.arange(8), labels, np.eye(2)[given]), "matthews")
     assert answers.pseudo_values.mean() > answers.score + 0.01
     low, high = band(contestant(answers.score, rows=8, answers=answers), "matthews")
-    assert (low + high) / 2 == pytest.approx(answers.score)
+    assert answers.score - low > 1 - answers.score and high == 1, (
+        "as far above, but no correlation is above 1"
+    )
 
 
 def test_the_band_of_a_correlation_and_of_what_has_no_formula():

@@ -12,7 +12,7 @@ from transformers.models.roberta.modeling_roberta import RobertaClassificationHe
 
 from cdvft_app.catalog.download import never, silent
 from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.tasks.metrics import measure
+from cdvft_app.metrics import METRICS
 from cdvft_app.tasks.prepare import prepare
 
 RANDOM = np.random.default_rng(0)
@@ -31,7 +31,7 @@ OUTPUTS, SCORES = RANDOM.normal(size=(50, 1)), RANDOM.normal(size=50).astype(np.
     ],
 )
 def test_metrics_are_the_textbook_ones(metric, logits, labels, expected):
-    assert measure(metric, logits, labels) == pytest.approx(expected, abs=1e-6)
+    assert METRICS[metric].compute(logits, labels) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_sentence_encoder_gets_a_masked_mean_and_a_linear_head(text_plan, text_rows):

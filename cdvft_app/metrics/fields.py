@@ -48,3 +48,9 @@ def _json_fields(text: str, names: Sequence[str]) -> dict[str, str]:
 def same(value: str) -> str:
     """What two values that are alike have in common: case, commas and full stops at the ends are forgiven."""
     return value.lower().strip(" ,.")
+
+
+def wrong_fields(predicted: str, expected: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The fields that an answer has otherwise than the right one: another value, missing, or too many."""
+    found, right = read_fields(predicted, names), read_fields(expected, names)
+    return tuple(name for name in names if same(found.get(name, "")) != same(right.get(name, "")))

@@ -1,0 +1,139 @@
+"""The interface of a metric: everything that the rest of the app asks of one.
+
+Each file beside this one defines one metric completely: what it is called, how its values are written, how it
+is computed, and the statistic by which two runs are compared. Importing them loads neither torch nor sklearn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Statistic = Callable[[Numbers, Numbers], Numbers]
+"""g of a metric g(Σₙ tₙ, N): sums (..., k) over rows of k terms each, and the count N of rows (...)."""
+_MIN_VARIANCE = 1e-24
+
+
+class AnswerFormat(Protocol):
+    """What a metric of written answers asks of a dataset."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def fields(self) -> Sequence[str]:
+        """The names of an answer's fields; empty for an answer that is one text."""
+
+    @property
+    def answer_mark(self) -> str:
+        """What stands before the answer proper; empty where the answer is all of the text."""
+
+
+class Metric:
+    """A metric; greater is better. Subclasses are the metrics; see `accuracy` for a short one."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    short_title: ClassVar[str | None] = None
+    """Where a column's heading leaves little room; None: `title`."""
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    percent: ClassVar[bool] = False
+    """Whether it is a share of the evaluation rows, and shown as per cent."""
+    regression: ClassVar[bool] = False
+    """Whether it is of one output and real labels; else of classes or texts."""
+
+    @staticmethod
+    def statistic(sums: Numbers, count: Numbers) -> Numbers:
+        """g; here, as of most metrics, the mean of one score a row."""
+        return sums[..., 0] / count
+
+    # As text
+
+    def format(self, value: float) -> str:
+        """79.7 % or 0.812."""
+        return f"{100 * value:.1f}\u00a0%" if self.percent else f"{value:.3f}"
+
+    def format_difference(self, value: float) -> str:
+        """A difference with its sign: −1.6, in points, or −0.016."""
+        text = f"{100 * value:.1f}" if self.percent else f"{value:.3f}"
+        return text.replace("-", "" if float(text) == 0 else "−")
+
+    def format_distance(self, value: float) -> str:
+        """A difference without its sign, with its unit: 1.6 points or 0.016."""
+        text = self.format_difference(abs(value))
+        return f"{text} {'point' if text == '1.0' else 'points'}" if self.percent else text
+
+    # How sure a value is
+
+    def standard_error(self, score: float, rows: int) -> float | None:
+        """Of a score over two `rows` or more, by chance in which were drawn; None: no formula is known."""
+        return None
+
+
+class LabelledMetric(Metric):
+    """Of a model that answers with a class or a number."""
+
+    script: ClassVar[str]
+    """The expression that computes it in an exported script, of `given`, a transformers.EvalPrediction."""
+    script_import: ClassVar[str | None] = None
+    """The import that `script` needs."""
+
+    def compute(self, logits: Any, labels: Any) -> float:
+        """Of logits (N, classes) and labels (N), or of outputs (N, 1) and real labels (N)."""
+        raise NotImplementedError
+
+    def row_terms(self, outputs: Numbers, labels: NDArray) -> Numbers:
+        """(N, k) the terms of each row whose sums `statistic` takes; arguments as of `compute`."""
+        raise NotImplementedError
+
+
+class TextMetric(Metric):
+    """Of a model that writes: predicted answers against the expected ones."""
+
+    def applies_to(self, answers: AnswerFormat) -> bool:
+        """Whether it is measured on answers of this dataset."""
+        raise NotImplementedError
+
+    def per_row(
+        self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat
+    ) -> Sequence[float]:
+        """Each answer's own score."""
+        raise NotImplementedError
+
+    def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
+        """Of all answers together: the mean of the rows where it is nothing else."""
+        return float(np.mean(self.per_row(predicted, expected, answers)))
+
+
+class UnknownMetric(Metric):
+    """A name that a history from elsewhere tells: the score stands as a number."""
+
+    range = (-math.inf, math.inf)
+
+    def __init__(self, key: str) -> None:
+        self.key = key  # type: ignore[misc]
+        self.title = key  # type: ignore[misc]
+
+
+def correlation_error(score: float, rows: int) -> float:
+    """The standard error of a correlation r over N rows, about (1 − r²) / √(N − 1)."""
+    return float((1 - score**2) / np.sqrt(rows - 1))
+
+
+def share_error(score: float, rows: int) -> float:
+    """Of a share of N rows, of which k are right: √(q (1 − q) / (N + 4)) with q = (k + 2) / (N + 4).
+
+    It is not 0 where all are right. Source: A. Agresti, B. A. Coull, The American Statistician 52 (1998), 119
+    to 126.
+    """
+    near = (score * rows + 2) / (rows + 4)
+    return float(np.sqrt(near * (1 - near) / (rows + 4)))
+
+
+def ratio_to_root(numerator: Numbers, variance: Numbers) -> Numbers:
+    """numerator / √variance; 0 where a side is the same in every row, which rounding leaves near 0."""
+    return np.where(variance > _MIN_VARIANCE, numerator / np.sqrt(np.maximum(variance, _MIN_VARIANCE)), 0.0)

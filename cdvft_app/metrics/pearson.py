@@ -1,0 +1,43 @@
+"""Pearson's correlation of outputs and real labels, in -1..1; 0 where one side is the same in every row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdvft_app.metrics.base import LabelledMetric, Numbers, correlation_error, ratio_to_root
+
+
+class Pearson(LabelledMetric):
+    key = "pearson"
+    title = "Pearson correlation"
+    short_title = "Pearson"
+    range = (-1.0, 1.0)
+    regression = True
+    script = "np.corrcoef(given.predictions.reshape(-1), given.label_ids)[0, 1]"
+    script_import = "import numpy as np"
+
+    @staticmethod
+    def statistic(sums: Numbers, count: Numbers) -> Numbers:
+        """Of x, y, x^2, y^2, x y: (..., 5)."""
+        x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+        return ratio_to_root(count * xy - x * y, (count * xx - x**2) * (count * yy - y**2))
+
+    def compute(self, logits: Any, labels: Any) -> float:
+        outputs = logits.reshape(-1)
+        constant = np.ptp(outputs) == 0 or np.ptp(labels) == 0
+        return 0.0 if constant else float(np.corrcoef(outputs, labels)[0, 1])
+
+    def row_terms(self, outputs: Numbers, labels: NDArray) -> Numbers:
+        sides = np.stack([outputs[:, 0], labels]).astype(np.float64)
+        # Standardized first: the sums of squares of large numbers would lose what tells rows apart.
+        x, y = ((side - side.mean()) / (side.std() or 1.0) for side in sides)
+        return np.column_stack([x, y, x * x, y * y, x * y])
+
+    def standard_error(self, score: float, rows: int) -> float:
+        return correlation_error(score, rows)
+
+
+METRIC = Pearson()
