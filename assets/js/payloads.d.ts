@@ -80,7 +80,7 @@ export interface Verdict {
   seeds: number[];
   paired: boolean;
   family: number;
-  chosen: "other rows" | "all" | null;
+  chosen: "other seeds and rows" | "other seeds" | "other rows" | "all" | null;
   alone: number[] | null;
   more_rows: number | null;
   more_seeds: number | null;

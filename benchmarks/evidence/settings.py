@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y
+from cdvft_app.costs.sentences import joined
 from cdvft_app.judging import words
 from cdvft_app.judging.families import Family
 from cdvft_app.judging.sweep_labels import symbol, tick_label
@@ -25,10 +26,10 @@ KINDS = {
 
 
 def effects(settings: list[Setting]) -> dict[str, list[tuple[str, float]]]:
-    """Of each dimension of CDVFT its values with their mean score over all else alike; seeds come last."""
+    """Of each dimension of CDVFT its values with their best setting's score; seeds come last, with means."""
     found = {}
     for name in varied(settings):
-        spreads = line(settings, name, "mean")
+        spreads = line(settings, name, "best")
         found[name] = [(tick_label("cdvft", name, value), one.mean) for value, one in spreads if one]
     seeds: dict[int, list[float]] = {}
     for one in settings:
@@ -44,9 +45,10 @@ def shown(families: dict[str, Family]) -> str:
     """Which dimensions are shown to matter, and on what: the judge's words, gathered."""
     decided: dict[str, list[str]] = {}
     for recipe, family in families.items():
-        for (method, name), verdict in family.along.items():
+        for (method, name, _), verdict in family.along.items():
             if method == "cdvft" and verdict.word in ("ahead", "behind"):
-                decided.setdefault(SHORT[name], []).append(KINDS[recipe][0])
+                kinds = decided.setdefault(SHORT[name], [])
+                kinds += [KINDS[recipe][0]] if KINDS[recipe][0] not in kinds else []
     listed = ", ".join(
         f"{name} ({'everywhere' if len(kinds) == len(families) > 1 else ', '.join(kinds)})"
         for name, kinds in decided.items()
@@ -57,7 +59,10 @@ def shown(families: dict[str, Family]) -> str:
 def settings_that_matter() -> EvidenceFigure:
     """How far each setting moves CDVFT's score, in points, on every recorded sweep."""
     families, data, rows, again = {}, [], [], []
-    behind = ["Drawn are points of score between the best and the worst mean along a setting, over all else."]
+    behind = [
+        "Drawn are points of score between the best and the worst value of a setting, each at its own best "
+        "of the other settings; of seeds between their means."
+    ]
     for recipe, title in recorded.recipes():
         sweep = recorded.sweeps()[recipe]
         runs = recorded.runs(recipe)
@@ -69,9 +74,11 @@ def settings_that_matter() -> EvidenceFigure:
         data.append(trace(kind, mark, sweep["metric_name"], sizes))
         for name, values in found.items():
             rows += [[title, name_of(name), tick, round(score, 4)] for tick, score in values]
-        along = [one for (method, _), one in family.along.items() if method == "cdvft"]
+        along = [one for (method, *_), one in family.along.items() if method == "cdvft"]
         behind += [f"{title}: {' '.join(words.result(one) for one in along)}"]
         behind += [text for text in words.sentences(along)[-1:] if text not in behind]
+        if family.edges:
+            behind.append(f"{title}: {words.SENTENCES['edge'].format(settings=joined(family.edges))}")
         again.append(best_again(own, title))
     missing = [kind for recipe, (kind, _) in KINDS.items() if recipe not in families]
     if missing:
@@ -90,10 +97,10 @@ def settings_that_matter() -> EvidenceFigure:
             {"autorange": "reversed", "ticks": ""},
             annotations=[name_of_y(legend(recorded.sweeps()))],
         ),
-        "label": "By how much each setting of CDVFT moves the score",
+        "label": "By how much each setting of CDVFT moves the score, the others at their best",
         "methods": ["cdvft"],
         "behind": behind,
-        "columns": ["Sweep", "Setting", "Value", "Mean score over all else"],
+        "columns": ["Sweep", "Setting", "Value", "Score at its best"],
         "rows": rows,
         "source": "; ".join(f"{one['title']}: {one['origin']}, recorded {one['recorded']}" for one in sweeps),
         "command": "python -m benchmarks.record_sweep, then --publish",

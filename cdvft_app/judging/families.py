@@ -1,21 +1,24 @@
 """What is judged of a race, a sweep or runs of several: the pairs, always all of them together.
 
 Each method meets each other by its best setting; of one method alone its settings meet each other. Of a sweep
-the ends of each dimension meet as well, over all else alike. Whoever shows one of these verdicts judges them
-all, so that the same runs get the same verdict everywhere.
+the values of each dimension meet as well, each at its own best of the other dimensions. Whoever shows one of
+these verdicts judges them all, so that the same runs get the same verdict everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
 from cdvft_app.judging.sweep_labels import value_label
 from cdvft_app.judging.sweep_results import (
+    RATES,
     SweepRun,
     Value,
+    ascending,
+    best,
     comparable,
     complete_seeds,
     setting_key,
@@ -31,10 +34,14 @@ Label = Callable[[SweepRun], str]
 
 @dataclass(frozen=True)
 class Family:
-    """`between` methods, or settings of one; `along` a sweep's dimensions, from their best to their worst."""
+    """`between` methods, or settings of one; `along` a sweep's dimensions: by method, dimension, two values.
+
+    `edges`: values of a method's dimensions whose best learning rate is the lowest or highest that was tried.
+    """
 
     between: Mapping[tuple[str, str], Verdict]
-    along: Mapping[tuple[str, str], Verdict]
+    along: Mapping[tuple[str, str, str], Verdict]
+    edges: Sequence[str] = ()
 
     def against(self, key: str) -> list[Verdict]:
         """Those in which the method, or the setting by its label, takes part, from its side."""
@@ -61,7 +68,18 @@ def judged(
     pairs = _between(finished, label)
     along = _along(runs) if sweep else {}
     verdicts = iter(judge([*pairs.values(), *along.values()], metric_name, family))
-    return Family({key: next(verdicts) for key in pairs}, {key: next(verdicts) for key in along})
+    edges = dict.fromkeys(
+        value
+        for method, dimension in dict.fromkeys(key[:2] for key in along)
+        for value in at_the_edge(runs, method, dimension)
+    )
+    found = {key: next(verdicts) for key in pairs}
+    values = {key: next(verdicts) for key in along}
+    return Family(
+        found,
+        {key: one.turned if one.word == "behind" else one for key, one in values.items()},
+        tuple(edges),
+    )
 
 
 def _between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pair]:
@@ -78,24 +96,49 @@ def _between(runs: Sequence[SweepRun], label: Label) -> dict[tuple[str, str], Pa
     return {(one, other): Pair(sides[one], sides[other]) for one, other in combinations(sides, 2)}
 
 
-def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str], Pair]:
+def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str, str], Pair]:
+    """The pairs of values of each dimension, each at its own best of the other dimensions.
+
+    Of learning rates only neighbours meet, and at the same other settings: the sentence is of what a wrong
+    rate costs. Averages over the other dimensions are never judged: among them are rates at which one value
+    diverges and another does not.
+    """
     found = {}
     settings = complete_seeds(settings_of(runs))
     for method in described([one.method for one in settings]):
         own = [one for one in settings if one.method == method and one.spread]
         for dimension in varied(own):
-            values: dict[Value, list[SweepRun]] = {}
+            sides: dict[Value, dict[tuple[object, ...], Contestant]] = {}
             for one in comparable(own, (dimension,)):
-                values.setdefault(one.values[dimension], []).extend(
-                    run for run in one.runs if run.metric is not None
-                )
-            ends = tuple(
-                _contestant(f"{METHODS[method].title} with {value_label(method, dimension, value)}", ones)
-                for value, ones in values.items()
-                if ones
-            )
-            if ends:  # else no seed and no other value is common to all of the dimension's
-                found[method, dimension] = Pair(ends, ends, lowest=True)
+                value = one.values[dimension]
+                name = f"{METHODS[method].title} with {value_label(method, dimension, value)}"
+                contestant = _contestant(name, one.runs)
+                if contestant.runs:  # else no seed and no other value is common to all of the dimension's
+                    others = tuple(other for key, other in one.values.items() if key != dimension)
+                    sides.setdefault(value, {})[others] = contestant
+            rates = dimension == RATES
+            for one, other in pairwise(sides) if rates else combinations(sides, 2):
+                both = sorted(sides[one].keys() & sides[other].keys(), key=str)
+                first, second = (tuple(sides[value][others] for others in both) for value in (one, other))
+                pair = Pair(first, second, "seed, matched" if rates else "seed")
+                found[method, dimension, f"{one} {other}"] = pair
+    return found
+
+
+def at_the_edge(runs: Sequence[SweepRun], method: str, dimension: str) -> list[str]:
+    """The values of a dimension whose best learning rate is the lowest or the highest that was tried."""
+    own = [one for one in settings_of(runs) if one.method == method and one.spread]
+    dimensions = varied(own)
+    if dimension not in dimensions or RATES not in dimensions or dimension == RATES:
+        return []
+    found = []
+    for value in dimensions[dimension]:
+        of_value = [one for one in own if one.values[dimension] == value]
+        rates = ascending({one.values[RATES] for one in of_value})
+        winner = best(of_value)
+        if winner and len(rates) > 1 and winner.values[RATES] in (rates[0], rates[-1]):
+            rate = value_label(method, RATES, winner.values[RATES])
+            found.append(f"{value_label(method, dimension, value)} ({rate})")
     return found
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from cdvft_app.judging.evidence import Evidence, of_score, over_rows, over_seeds, unpaired
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.judging.two_level import Mean
-from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, Verdict, Word
+from cdvft_app.judging.verdict import MARGIN, METHODS_FROM, SIGNIFICANCE_LEVEL, Chosen, Verdict, Word
 from cdvft_app.metrics import get_metric
 
 Value = TypeVar("Value")
@@ -53,15 +53,22 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Pair:
-    """The best of `first` against the best of `second`, or its lowest with `lowest`; often one of each."""
+    """The best of `first` against the best of `second`; often one of each.
+
+    By "seed", each seed stands for a side by the contestant that is best on the other seeds, so that a side
+    is judged at its own best without having been chosen by what it is judged on. "matched": contestants at
+    the same place of both sides have the same other settings, and one place is chosen for both.
+    """
 
     first: tuple[Contestant, ...]
     second: tuple[Contestant, ...]
-    lowest: bool = False
+    chosen_by: Literal["all seeds", "seed", "seed, matched"] = "all seeds"
 
     @property
     def choices(self) -> int:
         """From how many pairs of contestants the judged one is chosen."""
+        if self.chosen_by == "seed, matched":
+            return len(self.first)
         pairs = {frozenset((id(one), id(other))) for one in self.first for other in self.second}
         return sum(len(pair) > 1 for pair in pairs) or 1
 
@@ -77,7 +84,7 @@ class _Judged:
     spread: Mean | None
     rows: int | None
     paired: bool
-    chosen: Literal["other rows", "all"] | None
+    chosen: Chosen | None
     choices: int
 
     @property
@@ -161,23 +168,47 @@ def _look(pair: Pair, metric_name: str) -> _Judged:
     return _Judged(first, second, about, evidence, spread, rows, answers is not None, chosen, choices)
 
 
-def _choose(pair: Pair) -> tuple[Contestant, Contestant, Literal["other rows", "all"] | None]:
+def _choose(pair: Pair) -> tuple[Contestant, Contestant, Chosen | None]:
     """The contestants that are judged, with the rows on which they are; and how they were chosen."""
     if pair.choices == 1:
-        return *_extremes(pair, lambda one: one.mean), None
+        return pair.first[0], pair.second[0], None
     answers = _common((*pair.first, *pair.second))
-    if answers is None:
-        return *_extremes(pair, lambda one: one.mean), "all"
-    on_half = half_of(next(iter(answers.values())).rows)
-    first, second = _extremes(pair, lambda one: _at(one, on_half).mean)
-    return _at(first, ~on_half), _at(second, ~on_half), "other rows"
+    on_half = None if answers is None else half_of(next(iter(answers.values())).rows)
+
+    def chosen_on(one: Contestant) -> Contestant:
+        return one if on_half is None else _at(one, on_half)
+
+    def judged_on(one: Contestant) -> Contestant:
+        return one if on_half is None else _at(one, ~on_half)
+
+    seeds = {run.seed for one in (*pair.first, *pair.second) for run in one.runs}
+    if pair.chosen_by == "all seeds" or len(seeds) == 1:
+        scores = {one: chosen_on(one).mean for one in (*pair.first, *pair.second)}
+        first, second = _best(pair, scores)
+        return judged_on(first), judged_on(second), "all" if on_half is None else "other rows"
+    runs: tuple[list[Run], list[Run]] = ([], [])
+    for seed in sorted(seeds):
+        scores = {one: _score_without(chosen_on(one), seed) for one in (*pair.first, *pair.second)}
+        for side, one in zip(runs, _best(pair, scores), strict=True):
+            side += [run for run in judged_on(one).runs if run.seed == seed]
+    first, second = (
+        Contestant(side[0].label, tuple(own))
+        for side, own in zip((pair.first, pair.second), runs, strict=True)
+    )
+    return first, second, "other seeds" if on_half is None else "other seeds and rows"
 
 
-def _extremes(pair: Pair, score: Callable[[Contestant], float]) -> tuple[Contestant, Contestant]:
-    scores = {one: score(one) for one in (*pair.first, *pair.second)}
-    first = max(pair.first, key=scores.__getitem__)
-    others = [one for one in pair.second if one is not first]
-    return first, (min if pair.lowest else max)(others, key=scores.__getitem__)
+def _best(pair: Pair, scores: Mapping[Contestant, float]) -> tuple[Contestant, Contestant]:
+    if pair.chosen_by == "seed, matched":
+        places = zip(pair.first, pair.second, strict=True)
+        return max(places, key=lambda both: max(scores[one] for one in both))
+    return max(pair.first, key=scores.__getitem__), max(pair.second, key=scores.__getitem__)
+
+
+def _score_without(one: Contestant, seed: int) -> float:
+    """The mean of its other seeds; the lowest of all where it has none, or not this one to be judged by."""
+    others = tuple(run for run in one.runs if run.seed != seed)
+    return replace(one, runs=others).mean if 0 < len(others) < len(one.runs) else -math.inf
 
 
 def _at(one: Contestant, chosen: np.ndarray) -> Contestant:

@@ -8,7 +8,8 @@ from cdvft_app.costs.sentences import joined
 from cdvft_app.judging import words
 from cdvft_app.judging.families import Family, judged
 from cdvft_app.judging.sweep_labels import setting_label
-from cdvft_app.judging.sweep_results import Setting, SweepRun, complete_seeds, settings_of
+from cdvft_app.judging.sweep_results import RATES, Setting, SweepRun, complete_seeds, settings_of
+from cdvft_app.judging.verdict import Verdict
 
 _MOST_NAMED = 4
 _CDVFT_WITH = "CDVFT with "
@@ -25,12 +26,19 @@ def family_of(runs: Sequence[SweepRun], metric_name: str, family: int | None = N
 
 def answer(family: Family) -> str:
     """Which of CDVFT's settings are shown to matter, in one sentence; empty where none was varied."""
-    along = [verdict for (method, _), verdict in family.along.items() if method == "cdvft"]
-    decided = [words.result(verdict) for verdict in along if verdict.word in ("ahead", "behind")]
+    along = {key: one for key, one in family.along.items() if key[0] == "cdvft"}
+    decided = {key: one for key, one in along.items() if one.word in ("ahead", "behind")}
     if not decided:
         return words.SENTENCES["no setting"] if along else ""
-    parts = (text.removesuffix(".").replace(_CDVFT_WITH, "") for text in decided)
-    return f"CDVFT: {'; '.join(parts)}."
+    sizes = _listed([one for (_, name, _), one in decided.items() if name != RATES])
+    rates = _listed([one for (_, name, _), one in decided.items() if name == RATES])
+    said = [f"CDVFT, each value at its own best: {sizes}"] if sizes else []
+    return " ".join(said + ([words.SENTENCES["rate"].format(verdicts=rates)] if rates else []))
+
+
+def _listed(verdicts: Sequence[Verdict]) -> str:
+    parts = (words.result(one).removesuffix(".").replace(_CDVFT_WITH, "") for one in verdicts)
+    return "; ".join(parts) + "." if verdicts else ""
 
 
 def sentences(settings: Sequence[Setting], family: Family) -> list[str]:
@@ -39,6 +47,8 @@ def sentences(settings: Sequence[Setting], family: Family) -> list[str]:
     between = family.against("cdvft") if "cdvft" in methods else list(family.between.values())
     failed = [setting_label(one) for one in settings if one.failed]
     texts = words.sentences([*between, *family.along.values()])
+    if family.edges:
+        texts.append(words.SENTENCES["edge"].format(settings=joined(family.edges)))
     if failed:
         more = [words.counted(len(failed) - _MOST_NAMED, "more")] if len(failed) > _MOST_NAMED else []
         texts.append(words.SENTENCES["failed"].format(settings=joined([*failed[:_MOST_NAMED], *more])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Chosen = Literal["other seeds and rows", "other seeds", "other rows", "all"]
 Word = Literal["ahead", "behind", "as good", "not shown"]
 MARGIN = 0.01
 """As good within 1 point: of a share 1 of 100 rows, of a correlation 0.01."""
@@ -22,10 +23,10 @@ class Verdict:
     `size` is the first's score minus the second's, `low` to `high` its interval at `confidence`, None where
     nothing is known of its error. `about`: these very runs, or methods, with `seeds` of each side. `paired`:
     row by row over `rows`. `family`: how many pairs were judged together, for which `p` and the interval are
-    corrected (Holm). `chosen`: a side is the best of several, chosen on "other rows" than it is judged on, or
-    without such among "all" pairs, for which `p` and the interval are corrected as well. `alone`: rows that
-    one run alone has right. `more_rows`, `more_seeds`: about how many of each would settle it, where
-    that is known.
+    corrected (Holm). `chosen`: a side is the best of several, chosen on other rows and other seeds than it is
+    judged on, or without such among "all" pairs, for which `p` and the interval are corrected as well.
+    `alone`: rows that one run alone has right. `more_rows`, `more_seeds`: about how many of each would settle
+    it, where that is known.
     """
 
     first: str
@@ -42,7 +43,7 @@ class Verdict:
     seeds: tuple[int, int]
     paired: bool
     family: int
-    chosen: Literal["other rows", "all"] | None = None
+    chosen: Chosen | None = None
     alone: tuple[int, int] | None = None
     more_rows: int | None = None
     more_seeds: int | None = None

@@ -29,6 +29,9 @@ SENTENCES = {
     "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
     "interval": "{where}; the brackets hold the difference with {least}{confidence} confidence{family}.",
     "family": ", {pairs} judged together",
+    "other seeds and rows": "Each stands at its own best of the other settings, chosen for each seed "
+    "by the other seeds on half of the rows, and judged on the other half.",
+    "other seeds": "Each stands at its own best of the other settings, chosen for each seed by the others.",
     "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
     "more rows": "About {more_rows} would settle it.",
@@ -40,6 +43,9 @@ SENTENCES = {
     "one setting": "{who} is the only setting drawn. Train another method on the same data to compare.",
     "nothing known": "No {noun} are known of these runs.",
     "nothing measured": "Nobody measured the memory of these runs.",
+    "rate": "The rate must be found: {verdicts}",
+    "edge": "At the edge of the learning rates that were tried lies the best of {settings}: a rate beyond it "
+    "may be better.",
     "no setting": "No value of a setting of CDVFT is shown to be better than another.",
     "failed": "Left out, because a run failed: {settings}.",
     "more of both": "About {more_rows} would settle it for these runs, {more_seeds} of each for the methods.",

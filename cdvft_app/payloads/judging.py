@@ -24,7 +24,7 @@ class Verdict(TypedDict):
     seeds: list[int]
     paired: bool
     family: int
-    chosen: Literal["other rows", "all"] | None
+    chosen: Literal["other seeds and rows", "other seeds", "other rows", "all"] | None
     alone: list[int] | None
     more_rows: int | None
     more_seeds: int | None

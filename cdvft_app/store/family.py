@@ -10,19 +10,21 @@ from math import comb
 
 from cdvft_app.settings import RunSettings
 
+RATE = "learning_rate"
 MOST_SETTINGS = 4
 """Of one method alone, whose settings are compared in pairs; a larger grid along its dimensions."""
 
 
 def compared_pairs(runs: Sequence[RunSettings], sweep: bool) -> int:
-    """Each method against each other by its best setting, and in a sweep the ends of each dimension.
+    """Each method against each other by its best setting, and in a sweep the values of each dimension.
 
-    The settings of one method alone are compared with each other.
+    Of learning rates only neighbours are compared. The settings of one method alone are compared with each
+    other.
     """
     methods = list(dict.fromkeys(run.method.key for run in runs))
     settings = len({run.method for run in runs})
     between = comb(len(methods), 2) or (comb(settings, 2) if settings <= MOST_SETTINGS else 0)
-    return between + (sum(len(varied_sizes(runs, key)) for key in described(methods)) if sweep else 0)
+    return between + (sum(_along(runs, key) for key in described(methods)) if sweep else 0)
 
 
 def described(methods: Sequence[str]) -> list[str]:
@@ -30,8 +32,10 @@ def described(methods: Sequence[str]) -> list[str]:
     return ["cdvft"] if "cdvft" in methods else list(methods)
 
 
-def varied_sizes(runs: Sequence[RunSettings], method: str) -> list[str]:
-    """The sizes, and the learning rate, that have several values in the runs of a method."""
+def _along(runs: Sequence[RunSettings], method: str) -> int:
+    """The pairs of values of a method's sizes, and of neighbouring learning rates."""
     own = [run.method for run in runs if run.method.key == method]
-    names = [*own[0].sizes(), "learning_rate"] if own else []
-    return [name for name in names if len({getattr(one, name) for one in own}) > 1]
+    counts = {
+        name: len({getattr(one, name) for one in own}) for name in ([*own[0].sizes(), RATE] if own else [])
+    }
+    return sum(count - 1 if name == RATE else comb(count, 2) for name, count in counts.items())

@@ -220,7 +220,7 @@ def test_only_one_race_alone_is_judged_as_the_family_that_it_was():
         replace(ran("cdvft", score, 9, m=m), sweep=True, family=7) for m, score in ((2, 0.7), (3, 0.8))
     )
     own = family_of(placed(small, large))
-    assert ([*own.along], next(iter(own.between.values())).family) == ([("cdvft", "m")], 7)
+    assert ([*own.along], next(iter(own.between.values())).family) == ([("cdvft", "m", "2 3")], 7)
     mixed = family_of(placed(small, replace(large, group_id="another race")))
     assert ([*mixed.along], next(iter(mixed.between.values())).family) == ([], 1)
     race = family_of(placed(replace(small, sweep=False), replace(large, sweep=False)))

@@ -110,19 +110,20 @@ def test_the_settings_of_one_method_meet_each_other_up_to_four():
 
 
 def test_a_dimension_wants_two_ends_that_finished():
-    """Of m = 2 and a failed m = 3 nothing can be said; with m = 4 the two that are left are the ends."""
+    """Of m = 2 and a failed m = 3 nothing can be said; with m = 4 the two that are left meet."""
     ended = {"m2": ("finished", 0.7), "m3": ("failed", None)}
     assert judged(runs(**ended), "accuracy", labelled, sweep=True).along == {}
     found = judged(runs(**ended, m4=("finished", 0.9)), "accuracy", labelled, sweep=True)
     (verdict,) = found.along.values()
-    assert ([*found.along], verdict.first) == ([("cdvft", "m")], "CDVFT with m\u00a0=\u00a04")
+    assert ([*found.along], verdict.first) == ([("cdvft", "m", "2 4")], "CDVFT with m\u00a0=\u00a04")
+    assert verdict.word == "ahead"
     assert [*found.between] == [("m2", "m4")]
 
 
 def test_the_ends_of_a_dimension_need_a_seed_in_common():
     low, high = runs(m2=("finished", 0.7), m3=("finished", 0.9))
     other = replace(high, settings=high.settings.model_copy(update={"seed": 1}))
-    assert [*judged([low, high], "accuracy", labelled, sweep=True).along] == [("cdvft", "m")]
+    assert [*judged([low, high], "accuracy", labelled, sweep=True).along] == [("cdvft", "m", "2 3")]
     assert judged([low, other], "accuracy", labelled, sweep=True).along == {}
 
 

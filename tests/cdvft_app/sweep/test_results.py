@@ -156,14 +156,16 @@ def say(metric, rows=4000, **lists):
 def test_the_answer_names_only_what_is_shown_to_matter():
     runs = [replace(run, rows=4000) for run in outcomes(by_m, **GRID)]
     said = answer(family_of(runs, "accuracy")).replace("\u00a0", " ")
-    assert re.fullmatch(r"CDVFT: m = 3 is ahead of m = 2 by 10\.0 points \([^;]*\)\.", said)
+    assert re.fullmatch(
+        r"CDVFT, each value at its own best: m = 3 is ahead of m = 2 by 10\.0 points \([^;]*\)\.", said
+    )
     assert "p = 48" not in said
     level = [replace(run, rows=4000) for run in outcomes(lambda one: 0.7, **GRID)]
     assert answer(family_of(level, "accuracy")).startswith("No value of a setting of CDVFT is shown")
     assert answer(family_of([], "accuracy")) == ""
 
 
-def test_the_ends_of_each_dimension_are_judged():
+def test_the_values_of_each_dimension_are_judged():
     said = say(by_m, **GRID)
     assert "CDVFT with m = 3 is ahead of CDVFT with m = 2 by 10.0 points (" in said
     assert "CDVFT with p = 48 and CDVFT with p = 384 score about the same (" in said
