@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream
+.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -36,6 +36,15 @@ run: $(RUN_STAMP) ## the page, with a recipe that trains offline
 	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
 	$(BIN)/python app.py
 
+docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails for a link that leads nowhere
+	rm -rf build/docs-source build/docs
+	mkdir -p build && cp -R docs build/docs-source
+	mkdir build/docs-source/katex
+	cd node_modules/katex/dist && cp -R katex.min.css katex.min.js contrib/auto-render.min.js fonts $(CURDIR)/build/docs-source/katex
+	$(BIN)/python -m typer cdvft_app.commands.main utils docs --name "python -m cdvft_app" --title "All commands" \
+	  --output build/docs-source/commands.md
+	$(BIN)/zensical build --strict --config-file zensical.toml
+
 static: $(RUN_STAMP) ## build/static: lessons and what is recorded as plain files; STUDIO=https://... links to a running studio
 	$(BIN)/python -m cdvft_app.ui.static
 
@@ -59,7 +68,7 @@ $(SCRIPT_TOOLS): package-lock.json | node
 test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: check-python check-scripts ## lint, format, types, and what needs no browser of the scripts
+check: check-python check-scripts docs ## lint, format, types, and what needs no browser of the scripts
 
 check-python: $(STAMP)
 	$(BIN)/ruff check .
