@@ -18,7 +18,22 @@ def few_factors() -> EvidenceFigure:
     side = record["bound"]["rows"][0]["n"]
     series = [("circle", f"random {side} × {side}", by_m(record["bound"]["rows"]))]
     series += [(symbol, title, by_m(rows_of(record, name, n))) for name, n, symbol, title in DRAWN]
+    rivals = [("circle", f"random {side} × {side}", by_m(record["bound"]["rows"], "low_rank"))]
+    rivals += [
+        (symbol, title, by_m(rows_of(record, name, n), "low_rank")) for name, n, symbol, title in DRAWN
+    ]
     data = [thin_line([least, least], [0, 100]), thin_line([1, enough], [0, 0])]
+    for symbol, title, errors in rivals:
+        trace = of_method("lora", errors, [value for value, _, _ in errors.values()], "lines+markers")
+        trace["marker"] |= {"symbol": symbol}
+        data.append(
+            trace
+            | {
+                "name": title,
+                "hovertemplate": f"{title}, LoRA with no more numbers than m = %{{x}}: %{{y:.1f}} % off"
+                "<extra></extra>",
+            }
+        )
     for symbol, title, errors in series:
         trace = of_method("cdvft", errors, [value for value, _, _ in errors.values()], "lines+markers")
         trace["marker"] |= {"symbol": symbol}
@@ -34,11 +49,13 @@ def few_factors() -> EvidenceFigure:
                 "hovertemplate": f"{title}: m = %{{x}}, %{{y:.1f}} % off<extra></extra>",
             }
         )  # fmt: skip
-    two = round(by_m(rows_of(record, "gaussian", 64))[2][0])
+    random = rows_of(record, "gaussian", 64)
+    ours, theirs = (by_m(random, family)[2][0] for family in ("circulant_diagonal", "low_rank"))
     return {
         "key": "factors",
         "doubt": "Are few factors enough?",
-        "answer": f"Unproven: m = 2 leaves {two}\u00a0% of a random 64 × 64 matrix.",
+        "answer": f"Unproven: of a random 64 × 64 matrix's norm m = 2 leaves {ours:.1f}\u00a0%, LoRA with "
+        f"no more numbers {theirs:.1f}\u00a0%.",
         "figure": figure(
             data,
             axis("m", tickvals=list(range(1, enough + 1))),
@@ -46,14 +63,15 @@ def few_factors() -> EvidenceFigure:
             annotations=[name_of_y("error, %")],
         ),
         "label": "Error of the best fit found, by the number of diagonals m",
-        "methods": ["cdvft"],
+        "methods": ["cdvft", "lora"],
         "behind": [
             "m = n factors reach a generic complex n × n matrix (Huhtanen and Perämäki, 2015); counting says "
             f"that fewer than (n + 2) / 2 cannot: the dotted line, m = {least} of {enough} at n = {side}. No "
             "useful bound on the error is known in between.",
             "With m = 2 every matrix of rank 1, every circulant and every diagonal is exact, and generic "
             "vectors give full rank with 3n numbers, but not freely chosen entries.",
-            "The points are errors of fits found by search, means over the targets' seeds with lowest and "
+            "The points are errors of fits found by search, LoRA's of the best change of the rank that no "
+            "more numbers buy, means over the targets' seeds with lowest and "
             "highest; circles: random 10 × 10, stars: random 64 × 64, diamonds: rank 4. What training needs "
             "is not what a matrix needs: see the settings.",
         ],
@@ -73,11 +91,14 @@ def rows_of(record: dict[str, Any], target: str, n: int) -> list[dict[str, Any]]
     return [row for row in record["rows"] if (row["target"], row["n"]) == (target, n)]
 
 
-def by_m(rows: list[dict[str, Any]]) -> dict[int, tuple[float, float, float]]:
-    """By m the mean, lowest and highest error in percent."""
+def by_m(
+    rows: list[dict[str, Any]], family: str = "circulant_diagonal"
+) -> dict[int, tuple[float, float, float]]:
+    """By m the mean, lowest and highest error in percent; of a rival with no more numbers, if it has any."""
     found: dict[int, list[float]] = {}
     for row in rows:
-        found.setdefault(row["m"], []).append(100 * row["fits"]["circulant_diagonal"]["error"])
+        if family in row["fits"]:
+            found.setdefault(row["m"], []).append(100 * row["fits"][family]["error"])
     return {m: (mean(errors), min(errors), max(errors)) for m, errors in found.items()}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, read, thin_line
 from cdvft_app.costs.quantities import amount
+from cdvft_app.costs.sentences import joined
+from cdvft_app.methods import METHODS
 from cdvft_app.payloads.evidence import EvidenceFigure
 
 COLUMNS = {
@@ -39,13 +41,15 @@ def many_adapters() -> EvidenceFigure:
             for count, found in ((count, own["counts"][str(count)]) for count in counts)
         ]  # fmt: skip
     most = str(counts[-1])
-    ours, theirs = (
-        amount("bytes", methods[name]["counts"][most]["tensor_bytes"]) for name in ("cdvft", "lora")
-    )
+    grown = {
+        METHODS[name].title: amount("bytes", own["counts"][most]["memory_bytes"])
+        for name, own in methods.items()
+    }
+    ours, *others = (f"{name}'s {size}" for name, size in grown.items())
     return {
         "key": "many",
         "doubt": "Do smaller files matter?",
-        "answer": f"Not one; {counts[-1]:,} take {ours}, LoRA's {theirs}.",
+        "answer": f"One no; {counts[-1]:,} in memory do: {ours}, {joined(others)}.",
         "figure": figure(
             data,
             axis("adapters", log=True),
@@ -55,6 +59,7 @@ def many_adapters() -> EvidenceFigure:
         "label": "Memory of many adapters of one base",
         "methods": list(methods),
         "behind": [
+            "The answer is by how much the process grew; drawn are the bytes of the tensors alone.",
             f"{record['base']}; the dotted line is the base itself, {amount('bytes', record['base_bytes'])}.",
             timed(record, "load", "Reading one"),
             timed(record, "switch", "Switching to one"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 from urllib.parse import parse_qsl
 
+import numpy as np
 import pytest
 
 from benchmarks import record_evidence
@@ -84,8 +85,8 @@ def test_the_docs_say_of_the_sweep_of_addresses_what_the_judge_does() -> None:
     assert len(runs) == 24 and {run.settings.seed for run in runs} == {0} and words == {"not shown"}
     assert (
         "A sweep of 24 small runs on it (200 addresses, one seed, "
-        "`python -m benchmarks.record_sweep --recipes addresses`) shows no value of m, of the block size or of "
-        "neighbouring learning rates to be better than another, each at its own best of the other settings."
+        "`python -m benchmarks.record_sweep --recipes addresses`) shows no value of m, of the block size or "
+        "of neighbouring learning rates to be better than another, each at its own best of the other settings."
     ) in said
 
 
@@ -105,7 +106,47 @@ def test_time_and_flops_are_those_of_the_speed_record() -> None:
     added = {name: entry["ratios"][f"{name} / base"]["median"] - 1 for name in ("cdvft", "lora")}
     # LoRA r = 8, 12 r d FLOPs a token forward and backward: two products, each with two gradients.
     assert step_time.flops_share("lora", entry) == pytest.approx(12 * 8 * 768 / (4 * 768 * 768), rel=1e-6)
-    assert f"{added['lora'] / added['cdvft']:.1f} × its time" in FIGURES["time"]["answer"]
+    assert f"{added['lora'] / added['cdvft']:.1f} × its time with 2,048 tokens" in FIGURES["time"]["answer"]
+    (few,) = [
+        one for one in speed["layers"] if (one["title"], one["tokens"], one["threads"]) == ("768", 64, 2)
+    ]
+    added = {name: few["ratios"][f"{name} / base"]["median"] - 1 for name in ("cdvft", "lora")}
+    assert added["lora"] < added["cdvft"], "with few tokens LoRA is the faster one"
+    assert f"{added['lora'] / added['cdvft']:.2f} × with 64" in FIGURES["time"]["answer"]
+
+
+def test_a_random_matrix_is_left_beside_its_best_change_of_low_rank() -> None:
+    """By Eckart and Young the best change of rank 1 leaves √(1 − s₁² / Σ s²) of a matrix's norm."""
+    rows = [row for row in record("fit_matrix.json")["rows"] if (row["target"], row["n"]) == ("gaussian", 64)]
+    two = [row["fits"] for row in rows if row["m"] == 2]
+    assert all(fits["low_rank"]["parameters"] == 2 * 64 for fits in two)
+    share = mean(fits["low_rank"]["error"] for fits in two)
+    s = np.linalg.svd(np.random.default_rng(0).standard_normal((64, 64)), compute_uv=False)
+    assert share == pytest.approx(np.sqrt(1 - s[0] ** 2 / (s**2).sum()), abs=0.01)
+    assert f"LoRA with no more numbers {100 * share:.1f}\u00a0%" in FIGURES["factors"]["answer"]
+
+
+def test_many_adapters_are_told_by_what_the_process_grew_by_rivals_included() -> None:
+    methods = record("adapters_at_once.json")["methods"]
+    grown = {name: own["counts"]["10000"]["memory_bytes"] for name, own in methods.items()}
+    said = FIGURES["many"]["answer"]
+    assert f"CDVFT's {grown['cdvft'] / 1e6:.0f} MB" in said and f"LoRA's {grown['lora'] / 1e9:.2f} GB" in said
+    assert grown["c3a"] < grown["fourierft"] < grown["cdvft"], "two rivals are smaller still"
+    assert f"FourierFT's {grown['fourierft'] / 1e6:.0f} MB" in said
+
+
+def test_low_rank_comes_closer_where_the_mean_over_seeds_does() -> None:
+    said = " ".join(FIGURES["losses"]["behind"])
+    fits = [row for row in record("fit_matrix.json")["rows"] if (row["target"], row["n"]) == ("low_rank", 64)]
+    errors = {
+        m: [
+            mean(row["fits"][name]["error"] for row in fits if row["m"] == m)
+            for name in ("circulant_diagonal", "low_rank")
+        ]
+        for m in (2, 3, 4, 5)
+    }
+    for m, (ours, theirs) in errors.items():
+        assert (f"low rank, m = {m} (" in said) == (ours > theirs), m
 
 
 def test_every_link_into_train_asks_for_runs_that_can_be() -> None:
