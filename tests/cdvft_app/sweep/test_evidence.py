@@ -86,7 +86,8 @@ def test_the_docs_say_of_the_sweep_of_addresses_what_the_judge_does() -> None:
     assert (
         "A sweep of 24 small runs on it (200 addresses, one seed, "
         "`python -m benchmarks.record_sweep --recipes addresses`) shows no value of m, of the block size or "
-        "of neighbouring learning rates to be better than another, each at its own best of the other settings."
+        "of neighbouring learning rates to be better than another, each at its own best of the other "
+        "settings."
     ) in said
 
 
