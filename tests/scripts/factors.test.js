@@ -265,12 +265,12 @@ test("one step is one step", () => {
 test("the size of a change in words, beside the other run of the race", () => {
   assert.equal(
     meaning([0.5, 0.3, 0.4], { label: "LoRA r = 8", ratios: [0.1, 0.3] }),
-    "A change of 40 % of ‖W‖, the median layer's, moves what the layer puts out by about 40 % of its length, " +
-      "for inputs of no particular direction; LoRA r = 8 of the same race: 20 %.",
+    "In the median layer ‖ΔW‖ is 40 % of ‖W‖ (LoRA r = 8 of the same race: 20 %), Frobenius norms. How far that " +
+      "moves what the layer puts out depends on its inputs.",
   );
-  assert.match(meaning([0.5], null), /direction\.$/);
+  assert.match(meaning([0.5], null), /is 50 % of ‖W‖, Frobenius/);
   assert.equal(meaning([0.5, null], null), "", "nothing is said while a norm is unknown");
-  assert.match(meaning([0.5], { label: "LoRA", ratios: [null] }), /direction\.$/);
+  assert.match(meaning([0.5], { label: "LoRA", ratios: [null] }), /is 50 % of ‖W‖, Frobenius/);
 });
 
 test("without the norms of the weights the change's own is said", () => {

@@ -38,12 +38,12 @@ export function meaning(ratios, other) {
   const own = middle(ratios),
     theirs = other && middle(other.ratios);
   if (!own) return ""; // unknown, or nothing has changed
-  const said =
-    `A change of ${percent(own)} of ‖W‖, the median layer's, moves what the layer puts out by about ` +
-    `${percent(own)} of its length, for inputs of no particular direction`;
-  return other && typeof theirs === "number"
-    ? `${said}; ${other.label} of the same race: ${percent(theirs)}.`
-    : `${said}.`;
+  const rival =
+    other && typeof theirs === "number" ? ` (${other.label} of the same race: ${percent(theirs)})` : "";
+  return (
+    `In the median layer ‖ΔW‖ is ${percent(own)} of ‖W‖${rival}, Frobenius norms. How far that moves what the layer ` +
+    "puts out depends on its inputs."
+  );
 }
 
 /** @param {(number | null)[]} ratios */

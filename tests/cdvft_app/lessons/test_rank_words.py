@@ -80,6 +80,13 @@ def each_number_stands_in_eight_places() -> bool:
     return all(int((places == k).sum()) == 8 for k in range(8))
 
 
+def diagonals_leave_one_entry() -> bool:
+    first, last = torch.zeros(8), torch.zeros(8)
+    first[2], last[5] = 3.0, -2.0
+    matrix = last[:, None] * circulant(torch.arange(1.0, 9.0)) * first
+    return int(matrix.count_nonzero()) == 1 and bool(matrix[5, 2] != 0)
+
+
 def circulants_differ_in_whole_diagonals() -> bool:
     """Whichever of the numbers of c are others: each of the 255 choices, beginning with the identity."""
     identity, counts = torch.eye(8)[0], set()
@@ -228,6 +235,8 @@ HOLD = {
         "So two circulants never differ in a single entry: they differ in 8, or in 16, and so on.": (
             circulants_differ_in_whole_diagonals
         ),
+        "Diagonals can do it: one entry each of $a_1$ and $a_3$ that is not zero leaves one entry of the "
+        "matrix.": diagonals_leave_one_entry,
         "A zero in $c$ itself empties a diagonal, and need not change the rank.": (
             a_zero_in_c_need_not_change_the_rank
         ),

@@ -86,8 +86,9 @@ and moved along by $\mathrm{FFT}(c)_k$. Where $a_1$ and $a_3$ have no zero, the 
 of $\mathrm{FFT}(c)$ that are not zero. With zeros in all three it is at most the smallest of the three
 counts. A zero in $c$ itself empties a diagonal, and need not change the rank.
 
-**No entry alone.** Each number of $c$ stands in all 8 places of its diagonal. So two circulants never differ
-in a single entry: they differ in 8, or in 16, and so on.
+**No entry alone, in a circulant.** Each number of $c$ stands in all 8 places of its diagonal. So two
+circulants never differ in a single entry: they differ in 8, or in 16, and so on. Diagonals can do it: one
+entry each of $a_1$ and $a_3$ that is not zero leaves one entry of the matrix.
 
 **LoRA.** With $c$ all ones the matrix is $a_3 a_1^\top$: so every matrix of rank 1, all that LoRA has with
 $r = 1$, is one of these.

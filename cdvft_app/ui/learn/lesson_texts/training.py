@@ -52,22 +52,26 @@ BREAKING = Lesson(
     "breaking",
     r"""
 Large models calculate in bfloat16, with 7 bits after the point. A Fourier transform adds all $d$ numbers up
-in $\log_2 d$ rounds, and every round rounds.
+in $\log_2 d$ rounds, and every round rounds; a product row by row adds the same numbers up, and errs as
+much or more.
 """,
     (
         Question(
             "breaking",
-            "A model runs in bfloat16. In which precision does its CDVFT adapter calculate the FFT?",
+            "A model runs in bfloat16. In which precision does its CDVFT adapter calculate the FFT, unless "
+            "asked otherwise?",
             (
                 (
                     "bfloat16, like the model",
-                    "There is no such FFT, and its 7 bits would cost accuracy at every round.",
+                    "There is no such FFT, and its 7 bits would cost accuracy: no more than a product "
+                    "row by row.",
                 ),
                 ("float32", "The input is cast up, the product made in float32, and the result cast back."),
                 ("It makes no difference", "Drag the bits to 7 and look at the error."),
             ),
             1,
-            "Adapters calculate in float32, whatever the model's precision.",
+            "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The fused "
+            "kernel for GPUs, which serves where it is asked for, uses float16 with a scale.",
         ),
     ),
     r"""
