@@ -70,8 +70,8 @@ much or more.
                 ("It makes no difference", "Drag the bits to 7 and look at the error."),
             ),
             1,
-            "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The fused "
-            "kernel for GPUs, which serves where it is asked for, uses float16 with a scale.",
+            "Unless asked otherwise, adapters calculate in float32, whatever the model's precision. The "
+            "fused kernel for GPUs, which serves where it is asked for, uses float16 with a scale.",
         ),
     ),
     r"""
