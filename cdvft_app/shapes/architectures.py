@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, nearest_known_models
 from cdvft_app.catalog.plan import hub_ids_allowed
 from cdvft_app.catalog.reachability import OFFLINE_RECIPES, hub_status
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes import known_models
-from cdvft_app.shapes.model_shapes import Kind, NotPlain
+from cdvft_app.shapes.model_shapes import NotPlain
 
 _LARGEST_CONFIG_BYTES = 1_000_000
 _LARGEST_DEPTH = 512
@@ -44,9 +44,9 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     Raises:
         InvalidChoice: there is no such model, the hub does not answer, or the model cannot be counted.
     """
-    known = known_models.find(name)
+    known = find_known_model(name)
     if known:
-        if known.library == "timm":
+        if known.architecture:
             return _timm(known.id, known.architecture, image_size)
         return _transformers(known.id, known.configuration, image_size)
     import timm
@@ -215,8 +215,6 @@ def _parse(name: str, content: bytes) -> dict[str, object]:
 
 def _suggestions(name: str) -> str:
     """A sentence with the nearest known models, and where all are listed."""
-    near = known_models.nearest(name)
+    near = nearest_known_models(name)
     nearest = f"The nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}. " if near else ""
-    return (
-        f"{nearest}The list of models on the Compare tab has all {len(known_models.KNOWN_MODELS)} known ones."
-    )
+    return f"{nearest}The list of models on the Compare tab has all {len(KNOWN_MODELS)} known ones."

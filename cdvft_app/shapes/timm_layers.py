@@ -14,8 +14,7 @@ import timm
 import torch
 from torch import nn
 
-from cdvft_app.catalog.entries import LinearGroup, ModelEntry
-from cdvft_app.catalog.typed import POOLING
+from cdvft_app.catalog.entries import POOLING, LinearGroup, ModelEntry
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.model_shapes import grouped
 

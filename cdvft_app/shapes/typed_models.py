@@ -8,7 +8,7 @@ import math
 from cdvft.cost import Shape
 from cdvft_app import catalog
 from cdvft_app.catalog import typed
-from cdvft_app.catalog.entries import Kind, LinearGroup, ModelEntry
+from cdvft_app.catalog.entries import POOLING, Kind, LinearGroup, ModelEntry
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.shapes.model_shapes import NotPlain, grouped
 
@@ -37,7 +37,7 @@ def described(key: str, kind: Kind) -> ModelEntry:
     entry = dataclasses.replace(
         entry,
         kind=fitting,
-        pooling=typed.POOLING[fitting],
+        pooling=POOLING[fitting],
         layers=groups(shapes),
         default_targets=shapes.default_targets,
         hidden_size=shapes.hidden_size,
