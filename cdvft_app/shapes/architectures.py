@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, find_known_model, nearest_known_models
+from cdvft_app.catalog.hub import OFFLINE_RECIPES, hub_status
 from cdvft_app.catalog.plan import hub_ids_allowed
-from cdvft_app.catalog.reachability import OFFLINE_RECIPES, hub_status
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.model_shapes import NotPlain
 

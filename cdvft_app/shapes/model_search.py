@@ -8,7 +8,7 @@ from typing import Literal
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, KnownModel
-from cdvft_app.catalog.hub_search import search_hub
+from cdvft_app.catalog.hub import search_hub
 from cdvft_app.catalog.sources import to_fetch
 
 MOST = 12

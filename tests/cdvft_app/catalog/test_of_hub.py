@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import pinned as pinning
-from cdvft_app.catalog import typed
-from cdvft_app.catalog.pinned import pinned
+from cdvft_app.catalog import hub, typed
+from cdvft_app.catalog.hub import pinned
 from cdvft_app.catalog.tables import read_tables
 from cdvft_app.settings import InvalidChoice, RunSettings
 
@@ -43,15 +42,15 @@ def test_what_the_hub_does_not_have_is_refused() -> None:
 
 def test_a_public_server_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setattr(pinning, "_commit", pytest.fail)
+    monkeypatch.setattr(hub, "_dataset_commit", pytest.fail)
     assert pinned(settings()) == settings()
 
 
 def test_without_a_hub_the_copy_that_is_here_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert pinned(settings(dataset_revision="v2")).dataset_revision == "v2"
-    kept = pinning.hub.Snapshot(Path("/x"), SECOND)
-    monkeypatch.setattr(pinning.hub, "cached", lambda name, kind, revision, patterns: kept)
+    kept = hub.Snapshot(Path("/x"), SECOND)
+    monkeypatch.setattr(hub, "cached", lambda name, kind, revision, patterns: kept)
     assert pinned(settings(dataset_revision="v2")).dataset_revision == SECOND
 
 
