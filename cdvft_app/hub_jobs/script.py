@@ -18,7 +18,7 @@ from cdvft_app.settings import RunSettings
 SCRIPT, CODE = "train.py", "studio.zip"
 PACKAGES = (
     "torch", "torchvision", "transformers", "peft", "wrapt", "accelerate", "timm", "datasets", "duckdb",
-    "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "pydantic", "safetensors", "psutil",
+    "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "gguf", "pydantic", "safetensors", "psutil",
     "filelock", "sacrebleu", "pip",
 )  # fmt: skip
 OF_BITS = "bitsandbytes"
