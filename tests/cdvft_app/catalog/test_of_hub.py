@@ -9,8 +9,8 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.catalog import hub, typed
+from cdvft_app.catalog.dataset_readers import read_hub_files
 from cdvft_app.catalog.hub import pinned
-from cdvft_app.catalog.tables import read_tables
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 NAME, FIRST, SECOND = "ada/films", "1" * 40, "2" * 40
@@ -92,10 +92,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_config_and_splits_are_read(folder: Path) -> None:
     entry = catalog.resolve(settings(dataset_config="short", train_split="b", evaluation_split="a")).dataset
-    pools = read_tables(entry, folder, FIRST)
-    assert pools.evaluation is not None and pools.commit == FIRST
-    assert pools.train.take([0, 1]) == ["short/b 0", "short/b 1"]
-    assert pools.evaluation.take([3]) == ["short/a 3"]
+    splits = read_hub_files(entry, folder, FIRST)
+    assert splits.evaluation is not None and splits.commit == FIRST
+    assert splits.train.select([0, 1]) == ["short/b 0", "short/b 1"]
+    assert splits.evaluation.select([3]) == ["short/a 3"]
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_config_and_splits_are_read(folder: Path) -> None:
 def test_a_config_or_split_that_is_not_there_is_named(folder: Path, named: dict[str, str], why: str) -> None:
     entry = dataclasses.replace(catalog.resolve(settings()).dataset, **named)
     with pytest.raises(ValueError, match=why):
-        read_tables(entry, folder, None)
+        read_hub_files(entry, folder, None)
