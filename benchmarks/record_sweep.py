@@ -97,17 +97,17 @@ def run(settings: RunSettings) -> Run:
 @contextmanager
 def read_once() -> Iterator[None]:
     """Keep a dataset's rows from one run to the next."""
-    from cdvft_app.catalog import pools
+    from cdvft_app.catalog import dataset_readers
 
-    kept: dict[str, pools.Pools] = {}
-    read = pools.read_pools
+    kept: dict[str, dataset_readers.DatasetSplits] = {}
+    read = dataset_readers.read_dataset
 
-    def reading(entry: Any, *args: Any) -> pools.Pools:
+    def reading(entry: Any, *args: Any) -> dataset_readers.DatasetSplits:
         if entry.key not in kept:
             kept[entry.key] = read(entry, *args)
         return kept[entry.key]
 
-    with mock.patch.object(pools, "read_pools", reading):
+    with mock.patch.object(dataset_readers, "read_dataset", reading):
         yield
 
 

@@ -5,11 +5,17 @@ Importing this loads no torch. What fetches and loads things is in `mirror`, `hu
 
 from collections.abc import Mapping
 
-from cdvft_app.catalog.datasets import DATASETS
-from cdvft_app.catalog.entries import DatasetEntry, Expected, LinearGroup, ModelEntry, Recipe
-from cdvft_app.catalog.models import MODELS
+from cdvft_app.catalog.entries import (
+    DATASETS,
+    MODELS,
+    RECIPES,
+    DatasetEntry,
+    Expected,
+    LinearGroup,
+    ModelEntry,
+    Recipe,
+)
 from cdvft_app.catalog.plan import Plan, get_dataset, get_model, get_recipe, hub_ids_allowed, resolve
-from cdvft_app.catalog.recipes import RECIPES
 
 __all__ = [
     "DatasetEntry",

@@ -1,18 +1,43 @@
-"""Catalogue entries: models, datasets and recipes as frozen records; nothing here loads anything."""
+"""What can be chosen: models, datasets and recipes, read from models.json, datasets.json and recipes.json.
+
+Adding one is adding an entry to such a file, with what has been measured on it. Nothing here loads a model or
+data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from cdvft_app.methods import Method
+from pydantic import AfterValidator, ConfigDict, TypeAdapter
+
+from cdvft_app.methods import METHODS, Method
+from cdvft_app.metrics import METRICS
 from cdvft_app.settings import OwnData
 
 Kind = Literal["text", "image", "generation"]
 KINDS: tuple[Kind, ...] = ("text", "image", "generation")
-UNPINNED = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
-"""For the notes of entries whose commit is not known."""
+Pooling = Literal["mean", "cls", "timm", "none"]
+POOLING: Mapping[Kind, Pooling] = {"text": "mean", "image": "timm", "generation": "none"}
+"""How a head reads a model of a kind, unless its entry says otherwise."""
+DEFAULT_TARGETS: Mapping[Kind, tuple[str, ...]] = {
+    "text": ("query", "value"),
+    "image": ("attn.qkv",),
+    "generation": ("q_proj", "v_proj"),
+}
+
+
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"got {name!r}; a metric is one of {', '.join(METRICS)}")
+    return name
+
+
+_STRICT = ConfigDict(extra="forbid")  # a misspelled field of an entry is an error
 
 
 @dataclass(frozen=True)
@@ -29,7 +54,7 @@ class LinearGroup:
         return self.name == target or self.name.endswith(f".{target}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelEntry:
     """A backbone without its head.
 
@@ -43,18 +68,20 @@ class ModelEntry:
     `is_countable`: FLOPs and memory follow from the layers by formula; not where they see different tokens.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
+
     key: str
     title: str
     kind: Kind
-    source: Literal["mirror", "hub", "local"]
+    source: Literal["mirror", "hub", "local"] = "hub"
     location: str
-    revision: str | None
+    revision: str | None = None
     layers: tuple[LinearGroup, ...]
     default_targets: tuple[str, ...]
-    pooling: Literal["mean", "cls", "timm", "none"]
-    hidden_size: int | None
-    image_size: int | None
-    parameters: int | None
+    pooling: Pooling
+    hidden_size: int | None = None
+    image_size: int | None = None
+    parameters: int | None = None
     licence: str
     note: str = ""
     patch_size: int | None = None
@@ -77,7 +104,7 @@ class ModelEntry:
         return tuple(layer for layer in self.layers if layer.matches(target))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetEntry:
     """Labelled texts, pairs of texts, images, or prompts with their answers.
 
@@ -93,19 +120,21 @@ class DatasetEntry:
     says how data of one's own is read.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
+
     key: str
     title: str
     kind: Kind
-    source: Literal["mirror", "sklearn", "assets", "hub", "local", "own"]
+    source: Literal["mirror", "sklearn", "assets", "hub", "local", "own"] = "hub"
     location: str
-    config: str | None
-    revision: str | None
-    text_columns: tuple[str, ...]
-    label_column: str | None
-    labels: tuple[str, ...]
-    metric: str
-    train_split: str
-    evaluation_split: str | None
+    config: str | None = None
+    revision: str | None = None
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    labels: tuple[str, ...] = ()
+    metric: Annotated[str, AfterValidator(_known_metric)] = "accuracy"
+    train_split: str = "train"
+    evaluation_split: str | None = None
     licence: str
     note: str = ""
     examples: int | None = None
@@ -129,6 +158,8 @@ class Expected:
     `source` says where the numbers are recorded.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
+
     seconds_cpu2: float | None = None
     seconds_gpu: float | None = None
     at_most: bool = False
@@ -138,12 +169,17 @@ class Expected:
     source: str = "not measured yet"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A model, a dataset and settings that are known to go together.
 
-    The last four are what a large model needs to fit; they are those of `RunSettings`.
+    `learning_rates` are each method's own: one shared rate would make any comparison unfair. Those that
+    recipes.json names won a search that was judged on rows which are not evaluated on
+    (benchmarks/results/learning_rates.json); the others are the methods' usual ones. The last four fields are
+    what a large model needs to fit; they are those of `RunSettings`.
     """
+
+    __pydantic_config__: ClassVar = _STRICT
 
     key: str
     title: str
@@ -156,8 +192,8 @@ class Recipe:
     batch_size: int
     train_examples: int
     evaluation_examples: int
-    max_length: int | None
-    image_size: int | None
+    max_length: int | None = None
+    image_size: int | None = None
     learning_rates: Mapping[str, float]
     expected: Expected = Expected()
     bits: Literal[4, 8] | None = None
@@ -168,3 +204,139 @@ class Recipe:
     def learning_rate(self, method: Method) -> float:
         """The method's rate with its settings."""
         return method.learning_rate_of(self.learning_rates[method.key])
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model by its full id, with the sizes that its layers and costs follow from, without a network.
+
+    For transformers `configuration` has the sizes of its config.json (the class's defaults are left out); for
+    timm `architecture` is its name, which implies all sizes, and `configuration` has those that
+    `linear_layers` reads. `entry` has the other fields of its `ModelEntry`, where the catalogue has one.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    id: str
+    configuration: Mapping[str, Any]
+    aliases: tuple[str, ...] = ()
+    architecture: str = ""
+    entry: Mapping[str, Any] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        key = (self.entry["key"],) if self.entry else ()
+        return (self.id, self.id.split("/")[-1], *self.aliases, *key)
+
+
+# Linear layers of a block, with the names of their sizes (d_out, d_in) in `linear_layers`.
+_BERT = {
+    "attention.self.query": ("hidden", "hidden"),
+    "attention.self.key": ("hidden", "hidden"),
+    "attention.self.value": ("hidden", "hidden"),
+    "attention.output.dense": ("hidden", "hidden"),
+    "intermediate.dense": ("inner", "hidden"),
+    "output.dense": ("hidden", "inner"),
+}
+_LLAMA = {
+    "self_attn.q_proj": ("hidden", "hidden"),
+    "self_attn.k_proj": ("key_value", "hidden"),
+    "self_attn.v_proj": ("key_value", "hidden"),
+    "self_attn.o_proj": ("hidden", "hidden"),
+    "mlp.gate_proj": ("inner", "hidden"),
+    "mlp.up_proj": ("inner", "hidden"),
+    "mlp.down_proj": ("hidden", "inner"),
+}
+_TIMM_VIT = {
+    "attn.qkv": ("query_key_value", "hidden"),
+    "attn.proj": ("hidden", "hidden"),
+    "mlp.fc1": ("inner", "hidden"),
+    "mlp.fc2": ("hidden", "inner"),
+}
+_BLOCKS = {"bert": _BERT, "roberta": _BERT, "llama": _LLAMA, "qwen2": _LLAMA, "mistral": _LLAMA}
+
+
+def linear_layers(configuration: Mapping[str, Any]) -> tuple[LinearGroup, ...]:
+    """Linear layers of the blocks that transformers builds from a configuration, or timm's ViT without a
+    `model_type`. Other architectures are built on torch's meta device instead (`cdvft_app.shapes`)."""
+    hidden, depth = configuration["hidden_size"], configuration["num_hidden_layers"]
+    heads = configuration.get("num_attention_heads", 1)
+    sizes = {
+        "hidden": hidden,
+        "inner": configuration.get("intermediate_size", 4 * hidden),
+        "key_value": hidden * configuration.get("num_key_value_heads", heads) // heads,
+        "query_key_value": 3 * hidden,
+    }
+    block = _BLOCKS[configuration["model_type"]] if "model_type" in configuration else _TIMM_VIT
+    return tuple(LinearGroup(name, sizes[d_out], sizes[d_in], depth) for name, (d_out, d_in) in block.items())
+
+
+Entry = TypeVar("Entry", ModelEntry, DatasetEntry, Recipe)
+
+
+def _read(name: str) -> Any:
+    return json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+def _by_key(kind: type[Entry], entries: Iterable[dict[str, Any]]) -> dict[str, Entry]:
+    """Checked entries by key. ValidationError names what is wrong."""
+    adapter: TypeAdapter[Entry] = TypeAdapter(kind)
+    checked = [adapter.validate_python(entry) for entry in entries]
+    return {entry.key: entry for entry in checked}
+
+
+def _note(entry: Mapping[str, Any]) -> str:
+    """A branch can move, so the note of an entry without a commit says so."""
+    moves = "No commit is pinned: the branch main is read, and the run records the commit it stood at."
+    return f"{entry.get('note', '')} {moves if entry.get('revision') == 'main' else ''}".strip()
+
+
+def _model(known: KnownModel, entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "location": known.id,
+        "layers": linear_layers(known.configuration),
+        "hidden_size": known.configuration["hidden_size"],
+        "pooling": POOLING[entry["kind"]],
+        "default_targets": DEFAULT_TARGETS[entry["kind"]],
+        **entry,
+        "note": _note(entry),
+    }
+
+
+def _recipe(entry: Mapping[str, Any]) -> dict[str, Any]:
+    model, dataset = MODELS[entry["model"]], DATASETS[entry["dataset"]]
+    usual_rates = {key: method.usual_learning_rate for key, method in METHODS.items()}
+    return {
+        "title": f"{dataset.title} with {model.title}",
+        "kind": model.kind,
+        "offline": "hub" not in (model.source, dataset.source),
+        "targets": model.default_targets,
+        "train_examples": dataset.examples,
+        **entry,
+        "learning_rates": {**usual_rates, **entry.get("learning_rates", {})},
+    }
+
+
+KNOWN_MODELS = TypeAdapter(tuple[KnownModel, ...]).validate_python(_read("models.json"))
+MODELS = _by_key(ModelEntry, (_model(known, known.entry) for known in KNOWN_MODELS if known.entry))
+DATASETS = _by_key(DatasetEntry, ({**entry, "note": _note(entry)} for entry in _read("datasets.json")))
+RECIPES = _by_key(Recipe, map(_recipe, _read("recipes.json")))
+
+
+def find_known_model(name: str) -> KnownModel | None:
+    """The known model of this id, of its part after the slash, or of an alias, in any case; None if none."""
+    wanted = name.casefold()
+    return next((model for model in KNOWN_MODELS if wanted in {one.casefold() for one in model.names}), None)
+
+
+def nearest_known_models(name: str, limit: int = 3) -> list[str]:
+    """Short names of the known models that are spelled most like this one, the nearest first; maybe none."""
+    by_name = {
+        known.split("/")[-1].casefold(): model.id.split("/")[-1]
+        for model in KNOWN_MODELS
+        for known in model.names
+    }
+    found = difflib.get_close_matches(
+        name.rsplit("/", maxsplit=1)[-1].casefold(), by_name, n=2 * limit, cutoff=0.5
+    )
+    return list(dict.fromkeys(by_name[like] for like in found))[:limit]

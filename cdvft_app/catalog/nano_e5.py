@@ -7,13 +7,12 @@ replacements of characters, and a directory of tensors in float32 or Q4_0.
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from cdvft_app.catalog.cursor import Cursor
 
 MAGIC = b"E5S1"
 BLOCK = 32  # weights that share a scale
@@ -39,6 +38,25 @@ _OUTER = {
     "emb.ln.w": "embeddings.LayerNorm.weight",
     "emb.ln.b": "embeddings.LayerNorm.bias",
 }
+
+
+class Cursor:
+    """Reads `content` on from `at`; numbers are little-endian, their codes those of `struct`."""
+
+    def __init__(self, content: bytes, at: int = 0) -> None:
+        self.content, self.at = content, at
+
+    def number(self, code: str) -> Any:
+        (found,) = struct.unpack_from(f"<{code}", self.content, self.at)
+        self.at += struct.calcsize(f"<{code}")
+        return found
+
+    def bytes(self, count: int) -> bytes:
+        found = self.content[self.at : self.at + count]
+        if len(found) < count:
+            raise ValueError(f"it ends at {len(self.content)}, before what should be at {self.at}")
+        self.at += count
+        return found
 
 
 def q4_0(raw: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Rows of uploaded data: the kept Arrow table, split so that no input is both trained and evaluated on."""
+"""The Arrow table of an uploaded dataset, split so that no input is both trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.own_entry import ROWS
-from cdvft_app.catalog.pool import Pool, Pools
 from cdvft_app.settings import OwnData
 from cdvft_app.store.location import data_folder
 
@@ -88,29 +86,6 @@ def divide(own: OwnData) -> Division:
     )
 
 
-def read_own(own: OwnData) -> Pools:
-    """Rows to train and to evaluate on. ValueError says what is not as it must be."""
-    division = divide(own)
-    if not len(division.train) or not len(division.evaluation):
-        raise ValueError("no rows are left to train on or to evaluate on.")
-    other = own.evaluation_sha256 or own.sha256
-    train_labels, evaluation_labels = division.train_labels, division.evaluation_labels
-    if own.kind == "generation":
-        train_labels = _answers(own, own.sha256, division.train)
-        evaluation_labels = _answers(own, other, division.evaluation)
-    return Pools(
-        Pool(_taker(own, own.sha256, division.train), train_labels),
-        Pool(_taker(own, other, division.evaluation), evaluation_labels),
-        own.labels,
-    )
-
-
-def _answers(own: OwnData, sha256: str, places: np.ndarray) -> np.ndarray:
-    """The answers in these rows, as text."""
-    column = table(sha256).column(own.label).to_pylist()
-    return np.array([column[place].strip() for place in places], dtype=object)
-
-
 def _columns(own: OwnData, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each row: a hash of its input, its class or target (nan: none, or no input; 0 for an answer that is
     written), and whether it is of the evaluation split."""
@@ -163,23 +138,3 @@ def _held_out(places: np.ndarray, labels: np.ndarray, own: OwnData) -> np.ndarra
         count = round(own.held_out * len(of_class)) or min(len(of_class) // 2, 1)
         kept.append(random.permutation(of_class)[:count])
     return np.sort(np.concatenate(kept))
-
-
-def _taker(own: OwnData, sha256: str, places: np.ndarray):  # type: ignore[no-untyped-def]
-    import datasets
-
-    datasets.disable_progress_bars()
-    rows = datasets.Dataset.from_file(str(data_folder() / sha256 / ROWS))
-    if own.kind == "image":
-        images = rows.cast_column(IMAGE, datasets.Image())
-        return lambda chosen: images.select(places[chosen])[IMAGE]
-    if own.kind == "generation":
-        return lambda chosen: [joined(row, *own.inputs) for row in rows.select(places[chosen])]
-    if len(own.inputs) == 1:
-        return lambda chosen: [text.strip() for text in rows.select(places[chosen])[own.inputs[0]]]
-
-    def pairs(chosen: np.ndarray) -> list[tuple[str, str]]:
-        first, second = (rows.select(places[chosen])[name] for name in own.inputs)
-        return [(one.strip(), two.strip()) for one, two in zip(first, second, strict=True)]
-
-    return pairs

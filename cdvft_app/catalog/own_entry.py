@@ -35,13 +35,10 @@ def entry(own: OwnData) -> DatasetEntry:
         kind=own.kind,
         source="own",
         location=own.sha256,
-        config=None,
-        revision=None,
         text_columns=own.inputs[:1] if own.kind == "generation" else own.inputs,  # its parts are one text
         label_column=own.label,
         labels=own.labels,
         metric=own.metric or ("accuracy" if own.labels else "pearson"),
-        train_split="train",
         evaluation_split="evaluation",
         licence="your own data; whether it may be passed on you know",
         examples=own.train_rows,

@@ -8,10 +8,16 @@ from typing import TypeVar
 
 from cdvft import cost
 from cdvft_app.catalog import own_entry, typed
-from cdvft_app.catalog.datasets import DATASETS
-from cdvft_app.catalog.entries import DatasetEntry, Kind, LinearGroup, ModelEntry, Recipe
-from cdvft_app.catalog.models import MODELS
-from cdvft_app.catalog.recipes import RECIPES
+from cdvft_app.catalog.entries import (
+    DATASETS,
+    MODELS,
+    RECIPES,
+    DatasetEntry,
+    Kind,
+    LinearGroup,
+    ModelEntry,
+    Recipe,
+)
 from cdvft_app.catalog.rows import ONE_HELD_OUT_IN
 from cdvft_app.catalog.typed import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RunSettings

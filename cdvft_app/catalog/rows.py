@@ -12,9 +12,7 @@ from cdvft_app.catalog.entries import DatasetEntry
 if TYPE_CHECKING:
     import numpy as np
 
-ONE_HELD_OUT_IN = (
-    5  # one row in so many is kept for evaluation, where the data has no split of its own for it
-)
+ONE_HELD_OUT_IN = 5  # one row in so many is for evaluation, where the data has no split of its own for it
 EVALUATION_SEED = 0  # evaluation rows are the same for every run, whatever its seed
 
 
@@ -66,21 +64,21 @@ def load_rows(
     """
     import numpy as np
 
-    from cdvft_app.catalog.pools import read_pools
+    from cdvft_app.catalog.dataset_readers import read_dataset
 
-    pools = read_pools(entry, progress, should_stop)
-    train, evaluation = pools.train, pools.evaluation or pools.train
+    splits = read_dataset(entry, progress, should_stop)
+    train, evaluation = splits.train, splits.evaluation or splits.train
     order = np.random.default_rng(EVALUATION_SEED).permutation(len(evaluation.labels))
     held_out = len(order) // ONE_HELD_OUT_IN
-    if pools.evaluation is None:
+    if splits.evaluation is None:
         order, trainable = order[:held_out], order[held_out:]
     else:
         trainable = np.arange(len(train.labels))
     drawn = np.random.default_rng(seed).permutation(trainable)[:train_examples]
     kept = order[:evaluation_examples]
     return Rows(
-        Split(train.take(drawn), train.labels[drawn]),
-        Split(evaluation.take(kept), evaluation.labels[kept]),
-        pools.labels,
-        pools.commit,
+        Split(train.select(drawn), train.labels[drawn]),
+        Split(evaluation.select(kept), evaluation.labels[kept]),
+        splits.labels,
+        splits.commit,
     )

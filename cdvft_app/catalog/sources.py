@@ -9,7 +9,7 @@ from typing import Literal
 from cdvft_app.catalog import hub, mirror, own_entry
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
-from cdvft_app.catalog.reachability import hub_status, last_status
+from cdvft_app.catalog.hub import hub_status, last_status
 from cdvft_app.catalog.wheels import WHEELS
 from cdvft_app.settings import InvalidChoice
 

@@ -7,23 +7,11 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
-from cdvft_app.catalog.entries import DatasetEntry, Kind, ModelEntry
+from cdvft_app.catalog.entries import DEFAULT_TARGETS, POOLING, DatasetEntry, Kind, ModelEntry
 from cdvft_app.public.mode import mode
 from cdvft_app.settings import InvalidChoice, RunSettings
 
-# Of models of which only the name is known.
-_TARGETS: Mapping[Kind, tuple[str, ...]] = {
-    "text": ("query", "value"),
-    "image": ("attn.qkv",),
-    "generation": ("q_proj", "v_proj"),
-}
-POOLING: Mapping[Kind, Literal["mean", "timm", "none"]] = {
-    "text": "mean",
-    "image": "timm",
-    "generation": "none",
-}
 # A hub id of each kind: older names go without an owner, and timm's without "timm/".
 EXAMPLES: Mapping[Kind, str] = {
     "text": "google-bert/bert-base-uncased",
@@ -62,11 +50,8 @@ def model(key: str, kind: Kind) -> ModelEntry:
         location=str(folder or key),
         revision=None if folder else "main",
         layers=(),
-        default_targets=_TARGETS[kind],
+        default_targets=DEFAULT_TARGETS[kind],
         pooling=POOLING[kind],
-        hidden_size=None,
-        image_size=None,
-        parameters=None,
         licence="see its folder" if folder else "see its card",
     )
 
@@ -78,16 +63,9 @@ def dataset(key: str, kind: Kind) -> DatasetEntry:
         key=key,
         title=key,
         kind=kind,
-        source="hub",
         location=key,
-        config=None,
         revision="main",
-        text_columns=(),
-        label_column=None,
-        labels=(),
         metric="chrf" if kind == "generation" else "accuracy",
-        train_split="train",
-        evaluation_split=None,
         licence="see its card",
     )
 

@@ -10,8 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cdvft_app import catalog
-from cdvft_app.catalog.pinned import pinned
-from cdvft_app.catalog.reachability import endpoint
+from cdvft_app.catalog.hub import endpoint, pinned
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_settings
 from cdvft_app.events import Halt

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from cdvft_app import catalog
-from cdvft_app.catalog.pinned import pinned
+from cdvft_app.catalog.hub import pinned
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.findings import lines, print_progress

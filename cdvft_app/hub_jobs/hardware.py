@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cdvft_app.catalog.reachability import endpoint, is_offline
+from cdvft_app.catalog.hub import endpoint, is_offline
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
 

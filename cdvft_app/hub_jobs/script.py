@@ -18,7 +18,7 @@ from cdvft_app.settings import RunSettings
 SCRIPT, CODE = "train.py", "studio.zip"
 PACKAGES = (
     "torch", "torchvision", "transformers", "peft", "wrapt", "accelerate", "timm", "datasets", "duckdb",
-    "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "pydantic", "safetensors", "psutil",
+    "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "gguf", "pydantic", "safetensors", "psutil",
     "filelock", "sacrebleu", "pip",
 )  # fmt: skip
 OF_BITS = "bitsandbytes"
@@ -79,7 +79,7 @@ def pack_code(file: Path) -> None:
     root = ASSETS.parent if (ASSETS.parent / FOLDERS[0]).is_dir() else ASSETS.parents[1]
     found = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in found if path.suffix in (".py", ".c", ".h")):
+        for path in sorted(path for path in found if path.suffix in (".py", ".c", ".h", ".json")):
             archive.write(path, path.relative_to(root))
         for name in ("cdvft_startup.py", "cdvft.pth"):
             archive.write(root / name, name)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
+from cdvft_app.catalog.entries import find_known_model
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.table import cost_table
 from cdvft_app.judging.outcomes import Outcome
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.known_models import find
 
 
 def with_flops(outcomes: Iterable[Outcome]) -> list[Outcome]:
@@ -23,7 +23,7 @@ def extra_flops(outcome: Outcome) -> int | None:
     settings = outcome.settings
     if outcome.method == "head":
         return 0
-    if settings.model is None or settings.batch_size is None or find(settings.model) is None:
+    if settings.model is None or settings.batch_size is None or find_known_model(settings.model) is None:
         return None  # asking the hub for its shapes is not worth one number
     of_a_step = _counted(
         CostRequest(

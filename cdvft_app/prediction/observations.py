@@ -15,9 +15,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cdvft_app import catalog
+from cdvft_app.catalog.entries import find_known_model
 from cdvft_app.methods import flat
 from cdvft_app.settings import RunSettings
-from cdvft_app.shapes.known_models import find
 from cdvft_app.store.records import RunRecord
 
 LATEST = 5
@@ -175,8 +175,8 @@ def observed_steps(results: Iterable[Mapping[str, Any]]) -> list[Observation]:
 
 def settings_of(row: Mapping[str, Any]) -> RunSettings:
     """Method, setting and model of a cost table's row or a measurement, as a run would have them."""
-    named = find(row["model"])
-    key = next((key for key in catalog.models() if named and find(key) is named), row["model"])
+    named = find_known_model(row["model"])
+    key = next((key for key in catalog.models() if named and find_known_model(key) is named), row["model"])
     method = flat.method_of(row["method"], row["setting"])
     return RunSettings.model_validate({"method": method, "model": key})
 

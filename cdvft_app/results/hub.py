@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cdvft_app.catalog.reachability import endpoint, is_offline
+from cdvft_app.catalog.hub import endpoint, is_offline
 from cdvft_app.results.errors import ResultsError
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)

@@ -24,6 +24,6 @@ def model_shapes(name: str, image_size: int | None = None) -> ModelShapes:
         InvalidChoice: there is no such model, the hub does not answer, or the model cannot be counted.
     """
     libraries.load()
-    from cdvft_app.shapes.reading import read_shapes
+    from cdvft_app.shapes.architectures import read_shapes
 
     return read_shapes(name, image_size)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cdvft_app import catalog
-from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.hub_search import search_hub
+from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, KnownModel
+from cdvft_app.catalog.hub import search_hub
 from cdvft_app.catalog.sources import to_fetch
-from cdvft_app.shapes.known_models import KNOWN_MODELS, KnownModel
 
 MOST = 12
 MOST_SEARCHED = 100  # characters
@@ -68,13 +67,13 @@ def _listed(words: Sequence[str], kind: Kind) -> Iterator[FoundModel]:
 
 def _known(words: Sequence[str], kind: Kind) -> Iterator[FoundModel]:
     for model in KNOWN_MODELS:
-        if _kind(model) == kind and _has(words, model.id, *model.aliases):
+        if _kind(model) == kind and _has(words, *model.names):
             yield FoundModel(model.id, model.id, "known")
 
 
 def _kind(model: KnownModel) -> Kind | None:
     """What it is trained for here; None for transformers' image models: images are timm's."""
-    if model.library == "timm":
+    if model.architecture:
         return "image"
     architectures = model.configuration.get("architectures")
     names = [str(one) for one in architectures] if isinstance(architectures, list) else []

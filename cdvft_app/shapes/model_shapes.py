@@ -6,13 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from cdvft.cost import Shape
-from cdvft_app.catalog.entries import LinearGroup
+from cdvft_app.catalog.entries import Kind, LinearGroup
 from cdvft_app.settings import InvalidChoice
-
-Kind = Literal["text", "generation", "image"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's word for every linear layer but the output layer."""

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from cdvft.cost import Shape
 from cdvft_app import catalog
 from cdvft_app.catalog import typed
-from cdvft_app.catalog.entries import Kind, LinearGroup, ModelEntry
+from cdvft_app.catalog.entries import POOLING, Kind, LinearGroup, ModelEntry
+from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import ModelShapes, model_shapes
 from cdvft_app.shapes.model_shapes import NotPlain, grouped
 
 RGB = 3
+_USUAL_REDUCTION = 32
+# The first of these that a model has: attention where it is made of linear layers, else the blocks' MLPs.
+_TIMM_TARGETS = (("attn.qkv",), ("qkv",), ("attn.q", "attn.kv"), ("q_proj", "v_proj"), ("mlp.fc1", "mlp.fc2"),
+           ("fc1", "fc2"))  # fmt: skip
 
 
 def described(key: str, kind: Kind) -> ModelEntry:
@@ -29,7 +36,7 @@ def described(key: str, kind: Kind) -> ModelEntry:
     except NotPlain as error:
         if error.architecture is None:
             raise
-        entry = _of_timm(entry, error.architecture)
+        entry = _timm_entry(entry, error.architecture)
         typed.remember(kind, entry)
         return entry
     # What writes can also be read by a head.
@@ -37,7 +44,7 @@ def described(key: str, kind: Kind) -> ModelEntry:
     entry = dataclasses.replace(
         entry,
         kind=fitting,
-        pooling=typed.POOLING[fitting],
+        pooling=POOLING[fitting],
         layers=groups(shapes),
         default_targets=shapes.default_targets,
         hidden_size=shapes.hidden_size,
@@ -66,10 +73,66 @@ def groups(shapes: ModelShapes) -> tuple[LinearGroup, ...]:
     return grouped((shape.name, shape.d_out, shape.d_in) for shape in inner)
 
 
-def _of_timm(entry: ModelEntry, architecture: str) -> ModelEntry:
-    from cdvft_app.shapes.timm_layers import timm_entry  # it loads torch
+def _timm_entry(entry: ModelEntry, architecture: str) -> ModelEntry:
+    """The entry with what timm knows of the architecture, built without weights.
 
-    return timm_entry(entry, architecture)
+    It may be any of timm's: ConvNeXt, Swin and MLP-Mixer too, whose layers see different numbers of tokens.
+
+    Raises:
+        InvalidChoice: it has no linear layer to adapt, no one classifier, or cannot be built; says which.
+    """
+    import timm
+    import torch
+    from torch import nn
+
+    try:
+        with torch.device("meta"):
+            model: Any = timm.create_model(architecture, pretrained=False, num_classes=0)
+    except Exception as error:  # timm's models refuse in their own ways
+        raise InvalidChoice(
+            f"timm cannot build {architecture}: {str(error)[:200]}. Choose another model."
+        ) from error
+    classifier = model.pretrained_cfg.get("classifier")
+    if not isinstance(classifier, str):
+        has = "several classifiers" if classifier else "no classifier"
+        raise InvalidChoice(f"{architecture} has {has}; a head is put in the place of one. Choose another.")
+    head = classifier.partition(".")[0]
+    linear = [
+        (path, module)
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Linear) and path.partition(".")[0] != head
+    ]
+    layers = grouped((path, one.out_features, one.in_features) for path, one in linear)
+    if not layers:
+        convolutions = sum(isinstance(module, nn.Conv2d) for module in model.modules())
+        raise InvalidChoice(
+            f"{architecture} has no linear layer to adapt: its {convolutions} layers are convolutions, which "
+            "get no adapter here. Choose a ViT, DeiT, Swin, ConvNeXt or MLP-Mixer."
+        )
+    weights_licence = model.pretrained_cfg.get("license")
+    size = int(model.pretrained_cfg.get("input_size", (3, 224, 224))[-1])
+    reductions = [one["reduction"] for one in getattr(model, "feature_info", None) or ()]
+    return dataclasses.replace(
+        entry,
+        kind="image",
+        pooling=POOLING["image"],
+        layers=layers,
+        default_targets=_usual_targets(layers),
+        hidden_size=model.num_features,
+        image_size=size,
+        parameters=sum(one.numel() for one in model.parameters()),
+        licence=entry.licence if entry.source == "local" else weights_licence or entry.licence,
+        patch_size=max(reductions, default=_USUAL_REDUCTION),
+        is_countable=False,
+    )
+
+
+def _usual_targets(layers: Sequence[LinearGroup]) -> tuple[str, ...]:
+    """Suffixes of the layers to adapt by default, as PEFT matches them."""
+    for names in _TIMM_TARGETS:
+        if all(any(layer.matches(name) for layer in layers) for name in names):
+            return names
+    return tuple(dict.fromkeys(layer.name for layer in layers))
 
 
 def _patch(convolutions: tuple[Shape, ...]) -> int | None:

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.catalog.entries import find_known_model
 from cdvft_app.costs.quantities import amount
 from cdvft_app.methods import METHODS, labels
 from cdvft_app.methods.flat import flat_values
-from cdvft_app.shapes.known_models import find
 from cdvft_app.store.labels import label_in
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -93,7 +93,7 @@ def values(store: RunStore, group_id: object) -> dict[str, Any] | None:
     shared = runs[0].settings
     recipe = catalog.recipes().get(shared.recipe)
     model = shared.model or (recipe.model if recipe else "")
-    known_model = find(model)
+    known_model = find_known_model(model)
     first = {run.method: run.settings.method for run in reversed(runs)}
     found: dict[str, Any] = {name: START.get(name) for name in FIELDS} | {
         "model": known_model.id if known_model else model,

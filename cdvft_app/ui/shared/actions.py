@@ -9,7 +9,7 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.pinned import pinned
+from cdvft_app.catalog.hub import pinned
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
 from cdvft_app.prediction import admit, admit_again

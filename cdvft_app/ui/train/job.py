@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.reachability import endpoint
+from cdvft_app.catalog.hub import endpoint
 from cdvft_app.hub_jobs.hardware import check_minutes, hardware, known_offers, prices_are_known
 from cdvft_app.hub_jobs.sending import check, sender
 from cdvft_app.methods import labels

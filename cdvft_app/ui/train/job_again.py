@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.catalog.reachability import endpoint
+from cdvft_app.catalog.hub import endpoint
 from cdvft_app.hub_jobs.following import follower
 from cdvft_app.store.states import is_left_job
 from cdvft_app.ui.shared import actions

@@ -10,7 +10,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import ModelEntry
-from cdvft_app.catalog.hub_about import About, about
+from cdvft_app.catalog.hub import About, about
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes.typed_models import described

@@ -12,7 +12,7 @@ from fastapi import Response
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import Recipe
-from cdvft_app.catalog.reachability import endpoint
+from cdvft_app.catalog.hub import endpoint
 from cdvft_app.costs.sentences import joined
 from cdvft_app.figures import curves
 from cdvft_app.judging import kept_answers, words

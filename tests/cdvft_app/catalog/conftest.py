@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.catalog import reachability
+from cdvft_app.catalog import hub
 from cdvft_app.catalog.wheels import WHEELS, Wheel, copy_members
 
 Serve = Callable[[type[BaseHTTPRequestHandler]], str]
@@ -129,5 +129,5 @@ def hub_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "huggingface" / "hub"))
-    monkeypatch.setattr(reachability, "_known", {})
-    monkeypatch.setattr(reachability, "STATUS_TIMEOUT", 20.0)  # a busy machine is not an unreachable hub
+    monkeypatch.setattr(hub, "_known", {})
+    monkeypatch.setattr(hub, "STATUS_TIMEOUT", 20.0)  # a busy machine is not an unreachable hub

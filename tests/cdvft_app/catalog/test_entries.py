@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -10,9 +11,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app import catalog
-from cdvft_app.catalog.entries import Expected, LinearGroup, ModelEntry
+from cdvft_app.catalog.entries import (
+    KNOWN_MODELS,
+    DatasetEntry,
+    Expected,
+    LinearGroup,
+    ModelEntry,
+    Recipe,
+)
 from cdvft_app.catalog.wheels import WHEELS
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -125,6 +134,33 @@ def test_datasets_say_what_is_needed(entry) -> None:
     assert entry.files is None or "{split}" in entry.files
     assert entry.kind == "generation" or (entry.files is not None) == (entry.source == "hub")
     assert entry.examples > 0
+
+
+@pytest.mark.parametrize("name", ["datasets", "recipes"])
+def test_no_key_is_given_to_two_entries(name: str) -> None:
+    file = ROOT / "cdvft_app" / "catalog" / f"{name}.json"
+    assert len(json.loads(file.read_text())) == len(getattr(catalog, name)())
+
+
+def test_a_known_model_has_names_of_its_own() -> None:
+    names = [name.casefold() for model in KNOWN_MODELS for name in {*model.names}]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "why"),
+    [
+        (DatasetEntry, {"label_colum": "x"}, "label_colum"),
+        (DatasetEntry, {"metric": "f1"}, "metric"),
+        (Recipe, {"expected": {"accuracy": 0.9}}, "accuracy"),
+    ],
+)
+def test_a_misspelled_field_of_an_entry_is_refused(kind, change: dict, why: str) -> None:
+    entries = {DatasetEntry: catalog.datasets, Recipe: catalog.recipes}[kind]()
+    good = dataclasses.asdict(next(iter(entries.values())))
+    assert TypeAdapter(kind).validate_python(good) in entries.values()
+    with pytest.raises(ValidationError, match=why):
+        TypeAdapter(kind).validate_python({**good, **change})
 
 
 @pytest.mark.parametrize("recipe", catalog.recipes().values(), ids=lambda recipe: recipe.key)

@@ -1,63 +1,118 @@
-"""The GGUF reader against files that are written here, block by block, as the format's documents say."""
+"""A small Llama in a GGUF file, and what transformers then loads without the gguf package."""
 
 from __future__ import annotations
 
-import struct
+from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from cdvft_app.catalog import gguf
+from cdvft_app.catalog.gguf import convert
 
-
-def text(value: str) -> bytes:
-    return struct.pack("<Q", len(value)) + value.encode()
-
-
-def file(tensors: dict[str, tuple[tuple[int, ...], int, bytes]], **facts: int) -> bytes:
-    """A GGUF file of version 3 whose facts are uint32; shapes are (d_out, d_in)."""
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(facts))
-    for name, value in facts.items():
-        head += text(name.replace("__", ".")) + struct.pack("<II", 4, value)
-    data = b""
-    for name, (shape, kind, raw) in tensors.items():
-        head += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *reversed(shape))
-        head += struct.pack("<IQ", kind, len(data))
-        data += raw + b"\0" * (-len(raw) % 32)
-    return head + b"\0" * (-len(head) % 32) + data
+TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "Ġ", "a", "b", "1", "2", "ab", "12"]
+HIDDEN, INNER, DEPTH, HEADS, KEY_VALUE_HEADS = 64, 96, 2, 2, 1
+SHAPES = {  # by GGUF's names, (d_out, d_in)
+    "attn_q": (HIDDEN, HIDDEN),
+    "attn_k": (HIDDEN // 2, HIDDEN),
+    "attn_v": (HIDDEN // 2, HIDDEN),
+    "attn_output": (HIDDEN, HIDDEN),
+    "ffn_gate": (INNER, HIDDEN),
+    "ffn_up": (INNER, HIDDEN),
+    "ffn_down": (HIDDEN, INNER),
+}
 
 
-def test_weights_of_each_kind_come_out_in_their_order() -> None:
-    plain = np.arange(6, dtype="<f4")
-    bytes_ = [number - 16 for number in range(32)]
-    eight = struct.pack("<e32b", 0.5, *bytes_) + struct.pack("<e32b", 2.0, *bytes_)
-    halves = [number % 16 for number in range(32)]
-    four = struct.pack("<ee", 0.25, -1.0) + bytes(
-        halves[place] | halves[16 + place] << 4 for place in range(16)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, np.ndarray]]:
+    """The file's bytes, and what its rounded matrices are, by GGUF's names."""
+    file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_vocab_size(len(TOKENS))
+    writer.add_context_length(128)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_feed_forward_length(INNER)
+    writer.add_block_count(DEPTH)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KEY_VALUE_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(100_000.0)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(TOKENS)
+    writer.add_token_merges(["a b", "1 2"])
+    writer.add_token_types([3, 3, 3, *[1] * (len(TOKENS) - 3)])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    writer.add_pad_token_id(2)
+    writer.add_chat_template("{{ messages[0].content }}")
+    drawn, kinds = np.random.default_rng(0), gguf.GGMLQuantizationType
+    weights: dict[str, np.ndarray] = {}
+    names = {"token_embd": (len(TOKENS), HIDDEN)} | {
+        f"blk.{layer}.{name}": shape for layer in range(DEPTH) for name, shape in SHAPES.items()
+    }
+    for place, (name, shape) in enumerate(names.items()):
+        kind = (kinds.Q4_1, kinds.Q8_0)[place % 2]
+        raw = gguf.quantize(drawn.standard_normal(shape, np.float32), kind)
+        weights[name] = gguf.dequantize(raw, kind)
+        writer.add_tensor(f"{name}.weight", raw, raw_dtype=kind)
+    norms = [f"blk.{layer}.{name}_norm" for layer in range(DEPTH) for name in ("attn", "ffn")]
+    for name in ("output_norm", *norms):
+        weights[name] = drawn.uniform(0.5, 2, HIDDEN).astype(np.float32)
+        writer.add_tensor(f"{name}.weight", weights[name])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file.read_bytes(), weights
+
+
+@pytest.fixture(scope="module")
+def folder(written, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    there = tmp_path_factory.mktemp("converted")
+    convert(written[0], there)
+    return there
+
+
+def test_every_weight_is_the_files(folder: Path, written) -> None:
+    model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    found = {name: weight.numpy() for name, weight in model.state_dict().items()}
+    _, weights = written
+    assert model.config.architectures == ["LlamaForCausalLM"] and model.config.rms_norm_eps == 1e-5
+    assert model.config.max_position_embeddings == 128 and model.config.tie_word_embeddings
+    assert (found["model.embed_tokens.weight"] == weights["token_embd"]).all()
+    assert (found["model.norm.weight"] == weights["output_norm"]).all()
+    assert (found["model.layers.1.self_attn.v_proj.weight"] == weights["blk.1.attn_v"]).all()
+    assert (found["model.layers.1.mlp.down_proj.weight"] == weights["blk.1.ffn_down"]).all()
+    # GGUF turns rows 0 and 1, 2 and 3 of a head together; transformers row 0 and the middle one, and so on.
+    head = HIDDEN // HEADS
+    halves = [*range(0, head, 2), *range(1, head, 2)]
+    assert (found["model.layers.0.self_attn.k_proj.weight"] == weights["blk.0.attn_k"][halves]).all()
+    both = [*halves, *(head + row for row in halves)]
+    assert (found["model.layers.0.self_attn.q_proj.weight"] == weights["blk.0.attn_q"][both]).all()
+
+
+def test_digits_are_tokens_one_by_one(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.tokenize("ab 12") == ["ab", "Ġ", "1", "2"]
+    assert tokenizer.decode(tokenizer("ab<|im_end|>12").input_ids) == "ab<|im_end|>12"
+    assert (tokenizer.eos_token, tokenizer.pad_token, tokenizer.bos_token) == (
+        "<|im_end|>",
+        "<|im_end|>",
+        "<|im_start|>",
     )
-    found = gguf.read(
-        file({"a": ((2, 3), 0, plain.tobytes()), "b": ((2, 32), 8, eight), "c": ((1, 32), 3, four)}, x__y=7)
-    )
-    assert found.facts == {"x.y": 7}
-    assert found.tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert found.tensors["b"].tolist() == [[0.5 * one for one in bytes_], [2.0 * one for one in bytes_]]
-    assert found.tensors["c"].tolist() == [[0.25 * one - 1.0 for one in halves]]
+    assert tokenizer.model_max_length == 128
+    assert tokenizer.apply_chat_template([{"role": "user", "content": "ab"}], tokenize=False) == "ab"
 
 
-def test_queries_and_keys_get_the_order_of_rows_that_transformers_turns() -> None:
-    """GGUF turns rows 0 and 1, 2 and 3 of a head together; transformers rows 0 and 2, 1 and 3."""
-    weight = np.arange(8)[:, None]
-    assert gguf.unpermuted(weight, 2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+def test_nothing_else_is_left(folder: Path) -> None:
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors", ".jinja"}
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"onnx" + b"\0" * 40, "does not begin as a GGUF file"),
-        (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version is 1"),
-        (file({"a": ((1, 32), 2, b"\0" * 18)}), "a is of GGUF's type 2"),
-    ],
-)
-def test_what_is_not_read_is_said(content: bytes, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        gguf.read(content)
+@pytest.mark.parametrize("content", [b"onnx" + b"\0" * 400, b""])
+def test_what_is_no_gguf_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        convert(content, tmp_path)

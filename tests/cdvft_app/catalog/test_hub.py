@@ -14,9 +14,7 @@ import pytest
 
 from cdvft_app.catalog import hub
 from cdvft_app.catalog.download import DownloadStopped
-from cdvft_app.catalog.hub import HubError, snapshot
-from cdvft_app.catalog.hub_about import About, about
-from cdvft_app.catalog.hub_download import is_wanted
+from cdvft_app.catalog.hub import About, HubError, about, is_wanted, snapshot
 
 pytestmark = pytest.mark.usefixtures("hub_client")
 

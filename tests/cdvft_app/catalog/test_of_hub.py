@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import pinned as pinning
-from cdvft_app.catalog import typed
-from cdvft_app.catalog.pinned import pinned
-from cdvft_app.catalog.tables import read_tables
+from cdvft_app.catalog import hub, typed
+from cdvft_app.catalog.dataset_readers import read_hub_files
+from cdvft_app.catalog.hub import pinned
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 NAME, FIRST, SECOND = "ada/films", "1" * 40, "2" * 40
@@ -43,15 +42,15 @@ def test_what_the_hub_does_not_have_is_refused() -> None:
 
 def test_a_public_server_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setattr(pinning, "_commit", pytest.fail)
+    monkeypatch.setattr(hub, "_dataset_commit", pytest.fail)
     assert pinned(settings()) == settings()
 
 
 def test_without_a_hub_the_copy_that_is_here_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert pinned(settings(dataset_revision="v2")).dataset_revision == "v2"
-    kept = pinning.hub.Snapshot(Path("/x"), SECOND)
-    monkeypatch.setattr(pinning.hub, "cached", lambda name, kind, revision, patterns: kept)
+    kept = hub.Snapshot(Path("/x"), SECOND)
+    monkeypatch.setattr(hub, "cached", lambda name, kind, revision, patterns: kept)
     assert pinned(settings(dataset_revision="v2")).dataset_revision == SECOND
 
 
@@ -93,10 +92,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_config_and_splits_are_read(folder: Path) -> None:
     entry = catalog.resolve(settings(dataset_config="short", train_split="b", evaluation_split="a")).dataset
-    pools = read_tables(entry, folder, FIRST)
-    assert pools.evaluation is not None and pools.commit == FIRST
-    assert pools.train.take([0, 1]) == ["short/b 0", "short/b 1"]
-    assert pools.evaluation.take([3]) == ["short/a 3"]
+    splits = read_hub_files(entry, folder, FIRST)
+    assert splits.evaluation is not None and splits.commit == FIRST
+    assert splits.train.select([0, 1]) == ["short/b 0", "short/b 1"]
+    assert splits.evaluation.select([3]) == ["short/a 3"]
 
 
 @pytest.mark.parametrize(
@@ -110,4 +109,4 @@ def test_config_and_splits_are_read(folder: Path) -> None:
 def test_a_config_or_split_that_is_not_there_is_named(folder: Path, named: dict[str, str], why: str) -> None:
     entry = dataclasses.replace(catalog.resolve(settings()).dataset, **named)
     with pytest.raises(ValueError, match=why):
-        read_tables(entry, folder, None)
+        read_hub_files(entry, folder, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.catalog import mirror, pip_download
+from cdvft_app.catalog import mirror
 from cdvft_app.catalog.download import DownloadStopped
 from cdvft_app.catalog.mirror import MirrorError
 from cdvft_app.catalog.wheels import WHEELS, Wheel
@@ -103,7 +103,7 @@ def test_an_index_that_hangs(
     index: type[Index], hanging, left_behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.hangs = hanging
-    monkeypatch.setattr(pip_download, "STALL_SECONDS", 2.0)
+    monkeypatch.setattr(mirror, "STALL_SECONDS", 2.0)
     with pytest.raises(MirrorError, match=r"nothing arrived for 2 seconds\. Check the network"):
         mirror.ensure("tiny")
     assert left_behind() == []
@@ -126,4 +126,4 @@ def test_stop_while_it_hangs(index: type[Index], hanging, left_behind) -> None:
     ],
 )
 def test_what_pip_prints_in_plain_words(printed: str, sentence: str) -> None:
-    assert sentence in pip_download.explain(printed)
+    assert sentence in mirror.pip_reason(printed)

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import reachability
+from cdvft_app.catalog import hub
 from cdvft_app.catalog.hub import HubError, hub_status, snapshot
 
 pytestmark = pytest.mark.usefixtures("hub_client")
@@ -42,14 +42,14 @@ def test_a_hub_that_answers_is_asked_once_a_minute(
     assert first.reachable == reachable
     assert first.sentence.startswith(sentence)
     assert len(asked) == 1
-    monkeypatch.setattr(reachability, "STATUS_KEPT", 0.0)
+    monkeypatch.setattr(hub, "STATUS_KEPT", 0.0)
     assert hub_status() == first
     assert len(asked) == 2
 
 
 def test_a_hub_that_hangs(serve, hanging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", serve(answering(hanging)))
-    monkeypatch.setattr(reachability, "STATUS_TIMEOUT", 2.0)
+    monkeypatch.setattr(hub, "STATUS_TIMEOUT", 2.0)
     status = hub_status()
     assert hanging.asked.is_set() and not status.reachable
     assert "did not answer within 2 seconds" in status.sentence
@@ -67,7 +67,7 @@ def test_no_hub(name: str, value: str, sentence: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv(name, value)
     status = hub_status()
     assert not status.reachable
-    assert status.sentence == f"{sentence} {reachability.OFFLINE_RECIPES}"
+    assert status.sentence == f"{sentence} {hub.OFFLINE_RECIPES}"
     with pytest.raises(HubError) as caught:
         snapshot("owner/tiny", "model", None, title="Tiny")
     assert str(caught.value) == f"Tiny is not in the cache, and it cannot be fetched. {status.sentence}"
@@ -75,4 +75,4 @@ def test_no_hub(name: str, value: str, sentence: str, monkeypatch: pytest.Monkey
 
 def test_the_recipes_that_are_offered_are_the_offline_ones() -> None:
     for key, recipe in catalog.recipes().items():
-        assert (key in reachability.OFFLINE_RECIPES) == recipe.offline
+        assert (key in hub.OFFLINE_RECIPES) == recipe.offline

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import pools, sources
+from cdvft_app.catalog import dataset_readers, sources
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.hub import Snapshot
@@ -211,4 +211,4 @@ def test_loading_scripts_are_never_run(tmp_path: Path) -> None:
 
 def test_every_mirror_dataset_has_a_reader() -> None:
     locations = {entry.location for entry in catalog.datasets().values() if entry.source == "mirror"}
-    assert locations == set(pools.MIRROR_READERS)
+    assert locations == set(dataset_readers.MIRROR_READERS)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import hub, reachability
-from cdvft_app.catalog.reachability import HubStatus
+from cdvft_app.catalog import hub
+from cdvft_app.catalog.hub import HubStatus
 from cdvft_app.catalog.sources import out_of_reach
 
 pytestmark = pytest.mark.usefixtures("hub_client")
@@ -19,13 +19,13 @@ def of(model: str, dataset: str) -> list[catalog.ModelEntry | catalog.DatasetEnt
 
 
 def found(monkeypatch: pytest.MonkeyPatch, status: HubStatus) -> None:
-    monkeypatch.setitem(reachability._known, reachability.endpoint(), (0.0, status))
+    monkeypatch.setitem(hub._known, hub.endpoint(), (0.0, status))
 
 
 def test_nothing_is_out_of_reach_while_the_hub_was_not_asked_or_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reachability, "_ask", lambda address: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(hub, "_ask", lambda address: pytest.fail("the hub was asked"))
     assert out_of_reach(of("owner/model", "sst2")) is None
     found(monkeypatch, HubStatus(True, "The hub answers."))
     assert out_of_reach(of("owner/model", "sst2")) is None
@@ -49,7 +49,7 @@ def test_the_hub_is_asked_once_where_it_is_needed_and_it_was_told_to(monkeypatch
         asked.append(address)
         return HubStatus(False, "It is silent.")
 
-    monkeypatch.setattr(reachability, "_ask", silent)
+    monkeypatch.setattr(hub, "_ask", silent)
     assert out_of_reach(of("minilm", "rotten_tomatoes"), ask=True) is None
     assert asked == []
     sentence = "GLUE SST-2 is not in the cache and cannot be fetched. It is silent."

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.own import divide, read_own, table
+from cdvft_app.catalog.dataset_readers import read_uploaded
+from cdvft_app.catalog.own import divide, table
 from cdvft_app.catalog.rows import load_rows
 from cdvft_app.data.columns import columns_of
 from cdvft_app.data.faults import DataRefused
@@ -84,8 +85,8 @@ def test_another_language_is_pointed_to_a_model_that_reads_it(tmp_path, text, sh
 def test_nothing_is_on_both_sides(tmp_path):
     rows = [(text, label) for text, label in made.sentences(60) for _ in range(3)]
     data = looked(made.clean_csv(tmp_path / "thrice.csv", rows)).data
-    pools = read_own(data)
-    sides = [set(pool.take(np.arange(len(pool.labels)))) for pool in (pools.train, pools.evaluation)]
+    pools = read_uploaded(data)
+    sides = [set(pool.select(np.arange(len(pool.labels)))) for pool in (pools.train, pools.evaluation)]
     assert not sides[0] & sides[1] and len(sides[0] | sides[1]) == 60
     assert len(pools.evaluation.labels) == 12 and len(pools.train.labels) == 48 * 3
     assert [sum(pools.evaluation.labels == one) for one in (0, 1)] == [6, 6]
@@ -191,7 +192,9 @@ def test_each_row_is_used_or_counted_once_as_left_out(tmp_path, head, row, lacki
 def test_columns_can_be_chosen_and_a_wrong_one_is_named(tmp_path):
     path = table_of(tmp_path, "id,a,b,kind", [(n, f"x{n}", f"y{n}", n % 2) for n in range(40)])
     found = looked(path, inputs=("b",), label="kind")
-    assert found.data.inputs == ("b",) and read_own(found.data).train.take(np.array([0]))[0].startswith("y")
+    assert found.data.inputs == ("b",) and read_uploaded(found.data).train.select(np.array([0]))[
+        0
+    ].startswith("y")
     with pytest.raises(DataRefused, match=r"no column “c”\. The columns are id, a, b, kind"):
         looked(path, inputs=("c",))
     with pytest.raises(DataRefused, match="cannot be both"):

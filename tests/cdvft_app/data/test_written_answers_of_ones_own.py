@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdvft_app.catalog import mirror, resolve
-from cdvft_app.catalog.own import read_own
+from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import inspect
 from cdvft_app.data.keep import keep
@@ -81,13 +81,13 @@ def test_a_prompt_has_its_parts_below_each_other_and_nothing_is_on_both_sides(tm
         "“rows”, row 82, column “instruction”: it is empty. Give it a value, or drop the row.",
         "“rows”, row 83, column “output”: it is empty. Give it a value, or drop the row.",
     )
-    pools = read_own(found.data)
-    sides = [set(pool.take(np.arange(len(pool.labels)))) for pool in (pools.train, pools.evaluation)]
+    pools = read_uploaded(found.data)
+    sides = [set(pool.select(np.arange(len(pool.labels)))) for pool in (pools.train, pools.evaluation)]
     assert not sides[0] & sides[1]
     assert {"Do 0.\n\nWith this.", "Do 0."} <= sides[0] | sides[1]
     place = int(np.flatnonzero(pools.train.labels == pools.train.labels[0])[0])
     answer = str(pools.train.labels[place])
-    assert pools.train.take(np.array([place]))[0].startswith(f"Do {int(answer.split()[1]) // 2}.")
+    assert pools.train.select(np.array([place]))[0].startswith(f"Do {int(answer.split()[1]) // 2}.")
 
 
 def conversation(place, *, answered=True):
@@ -104,9 +104,9 @@ def test_conversations_give_their_last_answer_and_its_question(tmp_path):
     for path, rows in ((lines, ["row 4", "row 21"]), (table, ["row 4"])):
         found = looked(path)
         assert found.roles.inputs == ("prompt",) and found.roles.label == "answer"
-        pools = read_own(found.data)
+        pools = read_uploaded(found.data)
         assert len(pools.train.labels) + len(pools.evaluation.labels) == 19
-        asked = pools.train.take(np.arange(2))
+        asked = pools.train.select(np.arange(2))
         assert [f"What is {answer[6:-1]}?" for answer in pools.train.labels[:2]] == asked
         (fault,) = found.faults
         assert rows[0] in fault and fault.count("like it") == len(rows) - 1 and "messages" in fault

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from cdvft_app.catalog.entries import KNOWN_MODELS, find_known_model, nearest_known_models
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes import known_models
 from cdvft_app.shapes.architectures import build
 
 TINY_BERT = {
@@ -71,10 +71,10 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[i
         server.server_close()
 
 
-@pytest.mark.parametrize("model", known_models.KNOWN_MODELS, ids=lambda model: model.id)
+@pytest.mark.parametrize("model", KNOWN_MODELS, ids=lambda model: model.id)
 def test_a_known_model_goes_by_all_its_names(model):
     for name in (model.id, model.id.split("/")[-1], model.id.upper(), *model.aliases):
-        assert known_models.find(name) is model
+        assert find_known_model(name) is model
 
 
 @pytest.mark.parametrize(
@@ -175,12 +175,12 @@ def test_an_unknown_name_is_answered_with_the_nearest_few_and_where_all_are(monk
         build(name)
     said = str(refused.value)
     assert "list of models on the Compare tab has all 21" in said
-    assert sum(model.id.split("/")[-1] in said for model in known_models.KNOWN_MODELS) <= 3
+    assert sum(model.id.split("/")[-1] in said for model in KNOWN_MODELS) <= 3
 
 
 def test_no_name_is_suggested_that_is_far_from_what_came():
-    assert known_models.nearest("x/y") == []
-    assert known_models.nearest("../../etc/passwd") == []
+    assert nearest_known_models("x/y") == []
+    assert nearest_known_models("../../etc/passwd") == []
 
 
 @pytest.mark.parametrize(

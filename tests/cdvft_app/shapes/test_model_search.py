@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.catalog import hub_search, reachability
+from cdvft_app.catalog import hub
 from cdvft_app.shapes import model_search
 from cdvft_app.shapes.model_search import search_models
 
@@ -60,7 +60,7 @@ def test_a_public_server_offers_its_list_only(asked, monkeypatch: pytest.MonkeyP
 
 def test_the_hub_is_searched_by_task_for_safetensors(stub) -> None:
     stub.models = [{"id": "ada/bert", "modelId": "ada/bert", "downloads": 7}]
-    found, message = hub_search.search_hub("bert", "text", 3)
+    found, message = hub.search_hub("bert", "text", 3)
     assert (found, message) == ([{"id": "ada/bert", "downloads": 7}], None)
     assert len(stub.searched) == 4
     for path in stub.searched:
@@ -71,8 +71,8 @@ def test_the_hub_is_searched_by_task_for_safetensors(stub) -> None:
 
 
 def test_a_hub_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch, stub) -> None:
-    monkeypatch.setattr(hub_search, "SECONDS_TO_ANSWER", 0.01)
-    assert hub_search.search_hub("bert", "text", 3) == ([], hub_search.NO_ANSWER)
+    monkeypatch.setattr(hub, "SEARCH_TIMEOUT", 0.01)
+    assert hub.search_hub("bert", "text", 3) == ([], hub.NO_ANSWER)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     found, message = search_models("zzz", "text")
-    assert found == [] and message == reachability.hub_status().sentence and "HF_HUB_OFFLINE" in message
+    assert found == [] and message == hub.hub_status().sentence and "HF_HUB_OFFLINE" in message

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.catalog import libraries, reachability
+from cdvft_app.catalog import hub, libraries
 from cdvft_app.prediction import admission
 from cdvft_app.settings import RaceRequest
 from cdvft_app.store.keeping import SECRET
@@ -76,8 +76,8 @@ def test_start_refuses_at_once_what_the_hub_would_have_to_give(
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(reachability, "_known", {})
-    monkeypatch.setattr(reachability, "STATUS_TIMEOUT", 0.3)
+    monkeypatch.setattr(hub, "_known", {})
+    monkeypatch.setattr(hub, "STATUS_TIMEOUT", 0.3)
     libraries.load()  # which takes longer than the answer may
     with socket.socket() as silent:  # takes connections and never answers
         silent.bind(("127.0.0.1", 0))
@@ -87,14 +87,12 @@ def test_start_refuses_at_once_what_the_hub_would_have_to_give(
             ids, refused = actions.start(app, VALUES | {"recipe": "sst2"}, "mine")
             assert ids == []
             assert refused and "GLUE SST-2 are not in the cache and cannot be fetched. The hub did" in refused
-        monkeypatch.setattr(reachability, "_ask", lambda address: reachability.HubStatus(True, ""))
-        monkeypatch.setattr(reachability, "_known", {})
+        monkeypatch.setattr(hub, "_ask", lambda address: hub.HubStatus(True, ""))
+        monkeypatch.setattr(hub, "_known", {})
         ids, refused = actions.start(app, VALUES | {"recipe": "sst2"}, "mine")
         assert refused is None and actions.stop(app, ids, "mine") is None
-        monkeypatch.setattr(
-            reachability, "_ask", lambda address: reachability.HubStatus(False, "It is away.")
-        )
-        monkeypatch.setattr(reachability, "_known", {})
+        monkeypatch.setattr(hub, "_ask", lambda address: hub.HubStatus(False, "It is away."))
+        monkeypatch.setattr(hub, "_known", {})
         assert str(actions.resume(app, ids, "mine")).endswith("cannot be fetched. It is away.")
         assert {app.store.state(run_id) for run_id in ids} == {"stopped"}
     assert {run.settings.recipe for run in app.store.history()} == {"sst2"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.catalog.hub_about import About
+from cdvft_app.catalog.hub import About
 from cdvft_app.ui.train import model_choice, model_finder
 from cdvft_app.ui.train.model_choice import said
 

@@ -1,0 +1,318 @@
+"""Read all labelled rows of a dataset, wherever they come from; images are decoded only when asked for.
+
+Entries of the catalogue say which columns they have. In the files of a hub id, columns, splits and labels are
+found by their usual names and types.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cdvft_app import ASSETS
+from cdvft_app.catalog.conversations import joined, reader
+from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
+from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.catalog.own import IMAGE, divide, table
+from cdvft_app.catalog.own_entry import ROWS, gone, is_kept
+from cdvft_app.catalog.sources import files_of
+from cdvft_app.metrics import get_metric
+from cdvft_app.metrics.fields import answer_lines
+from cdvft_app.settings import OwnData
+from cdvft_app.store.location import data_folder
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Select = Callable[[np.ndarray], Sequence[Any]]
+# Usual names, the first that is there counts.
+TEXT_COLUMNS = (
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question", "sentence"),
+    ("text",),
+    ("sentence",),
+    ("content",),
+    ("review",),
+)
+IMAGE_COLUMNS = (("image",), ("img",))
+LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "category", "class")
+EVALUATION_SPLITS = ("validation", "test", "dev", "valid", "val", "eval")
+USUAL_SPLIT = "train"  # where there is none, the first one is trained on
+MAX_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class DatasetSplit:
+    """A split: `select(places)` gives the inputs at these places, `labels` all labels or answers."""
+
+    select: Select
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class DatasetSplits:
+    """All rows of a dataset; `evaluation` is None where the data has one split only.
+
+    `labels` are the classes' names, empty for regression and written answers; `commit` is the hub's.
+    """
+
+    train: DatasetSplit
+    evaluation: DatasetSplit | None
+    labels: tuple[str, ...]
+    commit: str | None = None
+
+
+def read_dataset(entry: DatasetEntry, progress: Progress, should_stop: ShouldStop) -> DatasetSplits:
+    """All labelled rows of a dataset.
+
+    Raises:
+        DownloadFailed: it could not be had or read; says why and what to do.
+        DownloadStopped: `should_stop()` became true.
+    """
+    if entry.source == "sklearn":
+        return _read_digits(entry)
+    if entry.source == "assets":
+        return _read_answers(entry)
+    if entry.own:
+        return _read_uploaded(entry, progress)
+    source = files_of(entry, progress, should_stop)
+    progress(None, f"Loading {entry.title}")
+    if entry.source == "mirror":
+        return MIRROR_READERS[entry.location](entry, source.folder)
+    try:
+        return read_hub_files(entry, source.folder, source.commit)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DownloadFailed(f"{entry.title} could not be read: {message[:400]}") from error
+
+
+def _read_uploaded(entry: DatasetEntry, progress: Progress) -> DatasetSplits:
+    assert entry.own
+    if not is_kept(entry.own):
+        raise DownloadFailed(gone(entry.title))
+    progress(None, f"Reading {entry.title}")
+    try:
+        return read_uploaded(entry.own)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DownloadFailed(f"{entry.title} could not be read: {str(error)[:400]}") from error
+
+
+def _read_digits(entry: DatasetEntry) -> DatasetSplits:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)  # (n, 8, 8), from 0..16
+    return DatasetSplits(DatasetSplit(images.__getitem__, digits.target.astype(np.int64)), None, entry.labels)
+
+
+def _read_mnist(entry: DatasetEntry, folder: Path) -> DatasetSplits:
+    with np.load(folder / "mnist.npz", allow_pickle=False) as arrays:
+        images, labels = arrays["images"], arrays["labels"].astype(np.int64)
+    return DatasetSplits(DatasetSplit(images.__getitem__, labels), None, entry.labels)
+
+
+def _read_reviews(entry: DatasetEntry, folder: Path) -> DatasetSplits:
+    with (folder / "reviews.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    labels = np.array([int(row["label"]) for row in rows], dtype=np.int64)
+    return DatasetSplits(
+        DatasetSplit(lambda places: [rows[place]["text"] for place in places], labels), None, entry.labels
+    )
+
+
+def _read_answers(entry: DatasetEntry) -> DatasetSplits:
+    lines = (ASSETS / entry.location / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    (prompt,) = entry.text_columns
+
+    def answer(row: dict[str, str]) -> str:
+        return row[entry.label_column] if entry.label_column else answer_lines(row, entry.fields)
+
+    def labelled(split: str) -> DatasetSplit:
+        of_split = [row for row in rows if row["split"] == split]
+        answers = np.array([answer(row) for row in of_split], dtype=object)
+        return DatasetSplit(lambda places: [of_split[place][prompt] for place in places], answers)
+
+    return DatasetSplits(labelled(entry.train_split), labelled(entry.evaluation_split or "test"), ())
+
+
+MIRROR_READERS: dict[str, Callable[[DatasetEntry, Path], DatasetSplits]] = {
+    "rotten_tomatoes": _read_reviews,
+    "mnist": _read_mnist,
+}
+
+
+def read_uploaded(own: OwnData) -> DatasetSplits:
+    """Rows to train and to evaluate on. ValueError says what is not as it must be."""
+    division = divide(own)
+    if not len(division.train) or not len(division.evaluation):
+        raise ValueError("no rows are left to train on or to evaluate on.")
+    other = own.evaluation_sha256 or own.sha256
+    train_labels, evaluation_labels = division.train_labels, division.evaluation_labels
+    if own.kind == "generation":
+        train_labels = _uploaded_answers(own, own.sha256, division.train)
+        evaluation_labels = _uploaded_answers(own, other, division.evaluation)
+    return DatasetSplits(
+        DatasetSplit(_select_uploaded(own, own.sha256, division.train), train_labels),
+        DatasetSplit(_select_uploaded(own, other, division.evaluation), evaluation_labels),
+        own.labels,
+    )
+
+
+def _uploaded_answers(own: OwnData, sha256: str, places: np.ndarray) -> np.ndarray:
+    """The answers in these rows, as text."""
+    column = table(sha256).column(own.label).to_pylist()
+    return np.array([column[place].strip() for place in places], dtype=object)
+
+
+def _select_uploaded(own: OwnData, sha256: str, places: np.ndarray) -> Select:
+    import datasets
+
+    datasets.disable_progress_bars()
+    rows = datasets.Dataset.from_file(str(data_folder() / sha256 / ROWS))
+    if own.kind == "image":
+        images = rows.cast_column(IMAGE, datasets.Image())
+        return lambda chosen: images.select(places[chosen])[IMAGE]
+    if own.kind == "generation":
+        return lambda chosen: [joined(row, *own.inputs) for row in rows.select(places[chosen])]
+    if len(own.inputs) == 1:
+        return lambda chosen: [text.strip() for text in rows.select(places[chosen])[own.inputs[0]]]
+
+    def pairs(chosen: np.ndarray) -> list[tuple[str, str]]:
+        first, second = (rows.select(places[chosen])[name] for name in own.inputs)
+        return [(one.strip(), two.strip()) for one, two in zip(first, second, strict=True)]
+
+    return pairs
+
+
+def read_hub_files(entry: DatasetEntry, folder: Path, commit: str | None) -> DatasetSplits:
+    """Rows of the files in a folder. ValueError says what is not as it must be."""
+    train, evaluation = _splits(entry, folder)
+    if entry.kind == "generation":
+        return DatasetSplits(
+            _answers(entry, train), _answers(entry, evaluation) if evaluation else None, (), commit
+        )
+    columns = _input_columns(entry, train)
+    label = _label_column(entry, train)
+    names, to_numbers = _labels(entry, train, label)
+
+    def labelled(split: Dataset) -> DatasetSplit:
+        return DatasetSplit(_select(entry, split, columns), to_numbers(split[label][:]))
+
+    return DatasetSplits(
+        labelled(train), labelled(evaluation) if evaluation is not None else None, names, commit
+    )
+
+
+def _answers(entry: DatasetEntry, split: Dataset) -> DatasetSplit:
+    """Prompts and their answers; prompts are read when they are asked for, answers all at once."""
+    pair = (entry.text_columns[0], entry.label_column) if entry.text_columns and entry.label_column else None
+    read = reader(split.column_names, pair)
+    answers = np.empty(len(split), dtype=object)
+    answers[:] = [read(row)[1] for row in split]
+    return DatasetSplit(lambda places: [read(split[int(place)])[0] for place in places], answers)
+
+
+def _splits(entry: DatasetEntry, folder: Path) -> tuple[Dataset, Dataset | None]:
+    """The rows to train on, and those to evaluate on where there are any."""
+    import datasets
+    import datasets.exceptions
+
+    datasets.disable_progress_bars()
+    try:
+        if entry.files:
+            names = [name for name in (entry.train_split, entry.evaluation_split) if name]
+            files = {name: sorted(map(str, folder.glob(entry.files.format(split=name)))) for name in names}
+            found = datasets.load_dataset("parquet", data_files=files)
+        else:
+            found = datasets.load_dataset(str(folder), name=entry.config)
+    except datasets.exceptions.DatasetsError as error:
+        raise ValueError(str(error.__cause__ or error)) from error
+    for name in (entry.train_split, entry.evaluation_split):
+        if name not in (None, USUAL_SPLIT) and name not in found:
+            raise ValueError(f"it has no split {name!r}; its splits are {', '.join(found)}.")
+    train = entry.train_split if entry.train_split in found else next(iter(found))
+    usual = (entry.evaluation_split,) if entry.evaluation_split else EVALUATION_SPLITS
+    evaluation = next((name for name in usual if name in found and name != train), None)
+    return found[train], found[evaluation] if evaluation else None
+
+
+def _input_columns(entry: DatasetEntry, split: Dataset) -> tuple[str, ...]:
+    usual = TEXT_COLUMNS if entry.kind == "text" else IMAGE_COLUMNS
+    wanted = (entry.text_columns,) if entry.text_columns else usual
+    for names in wanted:
+        if set(names) <= set(split.column_names):
+            return names
+    raise ValueError(
+        f"its columns are {', '.join(split.column_names)}; "
+        f"the {entry.kind} must be in {' or '.join(' and '.join(names) for names in wanted)}."
+    )
+
+
+def _label_column(entry: DatasetEntry, split: Dataset) -> str:
+    wanted = (entry.label_column,) if entry.label_column else LABEL_COLUMNS
+    for name in wanted:
+        if name in split.column_names:
+            return name
+    raise ValueError(
+        f"its columns are {', '.join(split.column_names)}; the label must be in {' or '.join(wanted)}."
+    )
+
+
+def _labels(
+    entry: DatasetEntry, split: Dataset, column: str
+) -> tuple[tuple[str, ...], Callable[[Sequence[Any]], np.ndarray]]:
+    """Names of the classes, and a function from a column's values to class numbers (or targets)."""
+    import datasets
+
+    if get_metric(entry.metric).regression:
+        return (), lambda values: np.asarray(values, dtype=np.float32)
+    feature, values = split.features[column], split[column][:]
+    if isinstance(feature, datasets.ClassLabel):
+        names = entry.labels if len(entry.labels) == feature.num_classes else tuple(feature.names)
+        numbers = {number: number for number in range(len(names))}
+    elif all(isinstance(value, (str, bool, int)) for value in values):
+        distinct = sorted(set(values))
+        if len(distinct) > MAX_CLASSES:
+            raise ValueError(
+                f"column {column} has {len(distinct)} different labels; at most {MAX_CLASSES} can be."
+            )
+        names = tuple(map(str, distinct))
+        numbers = {value: number for number, value in enumerate(distinct)}
+    else:
+        raise ValueError(
+            f"column {column} holds {type(values[0]).__name__}; labels must be text or whole numbers."
+        )
+
+    def to_numbers(values: Sequence[Any]) -> np.ndarray:
+        unknown = next((value for value in values if value not in numbers), None)
+        if unknown is not None or None in values:
+            raise ValueError(
+                f"column {column} holds {unknown!r}, which is none of the labels {', '.join(names[:20])}."
+            )
+        return np.array([numbers[value] for value in values], dtype=np.int64)
+
+    return names, to_numbers
+
+
+def _select(entry: DatasetEntry, split: Dataset, columns: tuple[str, ...]) -> Select:
+    import datasets
+
+    if entry.kind == "image":
+        images = split.cast_column(columns[0], datasets.Image())
+        return lambda places: images.select(places)[columns[0]]  # a column that decodes what is looked at
+    if len(columns) == 1:
+        return lambda places: [text or "" for text in split.select(places)[columns[0]]]
+
+    def pairs(places: np.ndarray) -> list[tuple[str, str]]:
+        first, second = (split.select(places)[name] for name in columns)
+        return [(one or "", two or "") for one, two in zip(first, second, strict=True)]
+
+    return pairs

@@ -1,0 +1,52 @@
+"""The catalogue's data files reach every place that the program is carried to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cdvft_app import catalog
+from cdvft_app.hub_jobs.script import pack_code
+from deploy.build_space import ROOT, build
+
+COUNT = """from cdvft_app import catalog
+print(catalog.__file__, *map(len, (catalog.models(), catalog.datasets(), catalog.recipes())))"""
+
+
+def wheel(there: Path) -> None:
+    source = there.with_name("source")  # a build leaves folders beside what it builds
+    for name in ("cdvft", "cdvft_app"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("cdvft.pth", "cdvft_startup.py", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    quietly = "--quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir"
+    command = [sys.executable, "-m", "pip", "wheel", *quietly.split(), str(source.parent), str(source)]
+    subprocess.run(command, env={**os.environ, "CDVFT_PURE_WHEEL": "1"}, check=True, capture_output=True)
+    (built,) = source.parent.glob("*.whl")
+    zipfile.ZipFile(built).extractall(there)
+
+
+def job(there: Path) -> None:
+    file = there.with_name("studio.zip")
+    pack_code(file)
+    zipfile.ZipFile(file).extractall(there)
+
+
+@pytest.mark.parametrize("carry", [wheel, job, build])
+def test_all_models_datasets_and_recipes_are_there(carry: Callable[[Path], object], tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    carry(there)
+    told = subprocess.run(
+        [sys.executable, "-c", COUNT], cwd=there, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert Path(told[0]).is_relative_to(there)
+    here = (catalog.models(), catalog.datasets(), catalog.recipes())
+    assert [int(count) for count in told[1:]] == [len(entries) for entries in here]
+    assert min(len(entries) for entries in here) > 10
