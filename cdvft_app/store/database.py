@@ -62,6 +62,8 @@ class Database:
         # Autocommit: the transactions above are the only ones.
         connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
+        # Text that a disk has damaged is refused where its row is read, not with every row beside it.
+        connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -7,6 +7,8 @@ history of everybody: each number has bounds that SQLite, the page and its scrip
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
@@ -17,6 +19,7 @@ from pydantic import (
     FiniteFloat,
     StringConstraints,
     ValidationError,
+    WrapValidator,
     create_model,
 )
 from pydantic_core import from_json
@@ -44,7 +47,85 @@ Line = Annotated[str, StringConstraints(max_length=200)]
 Time = Annotated[FiniteFloat, Field(ge=0, le=MAX_TIME)]
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=MAX_SECONDS)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Positive = Annotated[FiniteFloat, Field(ge=0, le=1e30)]
 Steps = Annotated[int, Field(ge=0, le=MAX_STEPS)]
+
+
+def _fields(event: Any) -> dict[str, Any]:
+    """An event's fields as `rows.facts` writes them, each with its type and default, for `create_model`."""
+    hints, wanted = get_type_hints(event), {}
+    for field in dataclasses.fields(event):
+        hint = {int: Count, int | None: Count, Path: str}.get(hints[field.name], hints[field.name])
+        wanted[field.name] = (hint | None, ... if field.default is dataclasses.MISSING else None)
+    if event is events.Note:
+        wanted["level"] = wanted.pop("kind")
+    return wanted
+
+
+def _schema(name: str, fields: dict[str, Any]) -> type[BaseModel]:
+    config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+    return create_model(name, __config__=config, **fields)
+
+
+_EVENTS: dict[str, Any] = {event.__name__.lower(): event for event in events.Event.__args__}
+_AT_STEP = {kind for kind, event in _EVENTS.items() if "step" in _fields(event)}
+_DATA = {
+    kind: _schema(kind, {name: of for name, of in _fields(event).items() if name != "step"})
+    for kind, event in _EVENTS.items()
+}
+# What a run's result has of its events, as far as they have come.
+_RESULT = _schema(
+    "result",
+    {
+        name: (of, None)
+        for kind in ("started", "lent", "sent", "done")
+        for name, (of, _) in _fields(_EVENTS[kind]).items()
+    },
+)
+
+
+class _Range(BaseModel):
+    value: Positive
+    low: Positive
+    high: Positive
+
+
+class _Counted(BaseModel):
+    steps: Positive
+    step_flops: Positive
+    training_flops: Positive
+    evaluation_flops: Positive
+    step_bytes: Positive
+
+
+class _Evaluating(BaseModel):
+    seconds: Positive
+    last_seconds: Positive
+
+
+class _Forecast(BaseModel):
+    """What is read of a forecast here."""
+
+    counted: _Counted | None = None
+    seconds: _Range | None = None
+    whole_seconds: _Range | None = None
+    evaluating: _Evaluating | None = None
+
+
+def _require_result(text: str) -> str:
+    _RESULT.model_validate_json(text)
+    return text
+
+
+def _sound_forecast(text: Any, check: Callable[[Any], Any]) -> str | None:
+    """A forecast that cannot be read is none: it was a promise, and the run goes on without."""
+    try:
+        found: str | None = check(text)
+        if found is not None:
+            _Forecast.model_validate_json(found)
+    except ValidationError:
+        return None
+    return found
 
 
 class RunFacts(BaseModel):
@@ -71,12 +152,12 @@ class RunFacts(BaseModel):
     metric: FiniteFloat | None = None
     seconds: Seconds | None = None
     device: Line | None = None
-    result: JsonObject = "{}"
+    result: Annotated[JsonObject, AfterValidator(_require_result)] = "{}"
     created: Time
     queued: Time
     started: Time | None = None
     ended: Time | None = None
-    forecast: JsonObject | None = None
+    forecast: Annotated[JsonObject | None, WrapValidator(_sound_forecast)] = None
     sweep: bool = False
     visitor: Line | None = None
     private: bool = False
@@ -93,26 +174,6 @@ class RowFacts(BaseModel):
     kind: str = Field(max_length=40)
     step: Steps | None
     data: JsonObject
-
-
-def _data(event: Any) -> type[BaseModel]:
-    """The schema of an event's data: its fields but for `step`, as `rows.facts` writes them."""
-    hints = get_type_hints(event)
-    wanted: dict[str, Any] = {}
-    for field in dataclasses.fields(event):
-        hint = {int: Count, int | None: Count, events.Path: str}.get(hints[field.name], hints[field.name])
-        required = field.default is dataclasses.MISSING
-        wanted[field.name] = (hint | None, ...) if required else (hint | None, None)
-    wanted.pop("step", None)
-    if event is events.Note:
-        wanted["level"] = wanted.pop("kind")
-    config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
-    return create_model(event.__name__, __config__=config, **wanted)
-
-
-_EVENTS = {event.__name__.lower(): event for event in events.Event.__args__}
-_DATA = {kind: _data(event) for kind, event in _EVENTS.items()}
-_AT_STEP = {kind for kind, event in _EVENTS.items() if "step" in get_type_hints(event)}
 
 
 def is_row(kind: str, step: object, data: str) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 
 from cdvft_app.store import spending
-from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord
+from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord, json_object
 
 ACTIVE = ("preparing", "running", "stopping")
 UNFINISHED = ("queued", *ACTIVE)
@@ -28,12 +27,12 @@ STATES = tuple(TRANSITIONS)
 
 
 def is_resumable(run: RunRecord) -> bool:
-    return run.state in RESUMABLE and not run.is_job
+    return run.state in RESUMABLE and not run.is_job and not run.defect
 
 
 def is_left_job(run: RunRecord) -> bool:
     """Whether a Job trained on, or still does, while nobody followed it: it can be followed again."""
-    return run.state == "interrupted" and bool(run.result.get("job_id"))
+    return run.state == "interrupted" and bool(run.result.get("job_id")) and not run.defect
 
 
 def check_left_job(run: RunRecord) -> None:
@@ -42,6 +41,8 @@ def check_left_job(run: RunRecord) -> None:
 
 
 def check_resumable(run: RunRecord) -> None:
+    if run.defect:
+        raise IllegalTransition(run.defect)
     if run.is_job:
         raise IllegalTransition(f"“{run.name}” was sent to the hub as a Job; start it here, or send it anew.")
     if run.state not in RESUMABLE:
@@ -57,11 +58,15 @@ def move(
     process: str | None = None,
 ) -> None:
     """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
-    query = "SELECT id, state, epoch, visitor, started, lease_until, result FROM runs WHERE number = ?"
+    query = (
+        "SELECT id, state, CAST(epoch AS INTEGER), visitor, CAST(started AS REAL), CAST(lease_until AS REAL),"
+        " result FROM runs WHERE number = ?"
+    )
     found = connection.execute(query, (number,)).fetchone()
     run_id, previous, epoch, visitor, started, lease_until, result = found
-    if state not in TRANSITIONS[previous]:
-        allowed = " or ".join(TRANSITIONS[previous]) or "nothing else"
+    possible = TRANSITIONS.get(previous, ())
+    if state not in possible:
+        allowed = " or ".join(possible) or "nothing else"
         raise IllegalTransition(f"This run is {previous}; it can become {allowed}, not {state}.")
     now = time.time()
     changed: dict[str, object] = {"state": state, "reason": reason}
@@ -86,7 +91,7 @@ def trains_here(result: str) -> bool:
 
     What slices take is charged by whoever trains them, see `training/slices.py`.
     """
-    return not {JOB, LENT} & json.loads(result).keys()
+    return not {JOB, LENT} & json_object(result).keys()
 
 
 def lease_end() -> float:

@@ -149,6 +149,8 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         return Buttons(
             False, True, f"This race does not train. Resume goes on with {again} from where it ended."
         )
+    if defect := next((run.defect for run in runs if run.defect), None):
+        return Buttons(False, False, defect)
     if any(map(is_left_job, runs)):
         return Buttons(False, False, FOLLOW_AGAIN)
     if any(run.is_job and run.state in RESUMABLE for run in runs):

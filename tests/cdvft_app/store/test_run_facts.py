@@ -27,12 +27,20 @@ def test_no_number_is_beyond_its_bounds(name: str, value: object) -> None:
 @pytest.mark.parametrize(
     "changed",
     [{"id": "../../etc"}, {"state": "paused"}, {"settings": "no JSON"}, {"result": "[1]"},
-     {"name": "x" * 2000}, {"forecast": "[" * 100_000}, {"metric": float("nan")}, {"group_id": None},
-     {"visitor": "v" * 1000}],
+     {"name": "x" * 2000}, {"result": "[" * 100_000}, {"metric": float("nan")}, {"group_id": None},
+     {"visitor": "v" * 1000}, {"result": '{"peak_memory_bytes": "much"}'}, {"name": "\udcff"}],
 )  # fmt: skip
 def test_no_text_is_of_another_kind(changed: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         RunFacts.model_validate(FACTS | changed)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{", '{"seconds": {"value": 3}}', '{"counted": {"steps": "x"}}', 7]
+)
+def test_a_forecast_that_cannot_be_read_is_none(text: object) -> None:
+    assert RunFacts.model_validate(FACTS | {"forecast": text}).forecast is None
+    assert RunFacts.model_validate(FACTS | {"forecast": '{"steps": 7}'}).forecast == '{"steps": 7}'
 
 
 def test_what_a_later_version_says_beside_it_is_left_out() -> None:
