@@ -277,6 +277,10 @@ class RunStore:
         """For the operator: whether nobody but its owner sees the run, whatever the owner wishes."""
         self._update(run_id, hidden=hidden)
 
+    def set_visitor(self, run_id: str, visitor: str | None) -> None:
+        """Whose seconds the run spends from now on; None: nobody's, as on a server that is not public."""
+        self._update(run_id, visitor=visitor)
+
     def _update(self, run_id: str, **changed: object) -> None:
         with self._database.writing() as connection:
             states.update(connection, records.require_run(connection, run_id)["number"], changed)
