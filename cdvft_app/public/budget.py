@@ -11,7 +11,6 @@ from cdvft_app.public.mode import mode
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
-
 NOBODYS = "This server counts its time by visitor, and for this run nobody's is: Resume counts yours."
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cdvft_app.store import snapshots, states
 from cdvft_app.store.database import store_errors
-from cdvft_app.store.formats import VERSION
+from cdvft_app.store.formats import VERSION, lacking
 from cdvft_app.store.migration import copy, require_exclusive
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
@@ -67,7 +67,9 @@ def _history(path: Path) -> Iterator[Finding]:
     try:
         with closing(sqlite3.connect(path)) as connection:
             message = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+            if message == "ok" and (lost := lacking(connection)):
+                message = f"it has no {lost}"
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         message = str(error)
     if message != "ok":
         if "locked" in message:
@@ -142,7 +144,7 @@ def _aside(path: Path, word: str) -> Path:
     with store_errors(path):
         try:
             require_exclusive(path, "It is to be replaced.")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "locked" in str(error):
                 raise
         aside = path.with_name(f"{path.stem}.{word}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")

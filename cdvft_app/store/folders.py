@@ -78,6 +78,8 @@ class Folders:
             kept = _kept(connection, run_id)
         sound = [row for row in kept if is_row(**row)]
         facts, written = _read(self.path / run["folder"]), _rows(self.path / run["folder"])
+        if facts is not None and facts.id != run_id:
+            facts = None
         defect, state = record(run).defect, facts.state if facts else None
         if facts is not None and record({**run, **facts.model_dump()}).defect is None:
             more = _progress(state, written) > _progress(run["state"], sound)
@@ -192,6 +194,9 @@ class Folders:
                 facts = _read(self.path / row["folder"])
                 if facts is None or facts.id in known:
                     continue
+                told = connection.execute("SELECT 1 FROM rows WHERE run_id = ? LIMIT 1", (facts.id,))
+                if facts.id != row["folder"] and told.fetchone() is None:
+                    continue  # it is the folder's that is damaged
                 self._replace(connection, row["number"], row["folder"], facts)
                 mended.append(facts.id)
             connection.execute("DELETE FROM rows WHERE run_id NOT IN (SELECT id FROM runs)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 # The tables of format 1. A history of any older format, a new one among them, gets what it lacks from LATER.
 TABLES = """
 CREATE TABLE runs (
@@ -91,3 +93,28 @@ CREATE UNIQUE INDEX datasets_owner ON datasets (token_hash, sha256)""",
     11: "ALTER TABLE runs ADD COLUMN family INTEGER",
 }
 VERSION = max(LATER)
+
+
+def lacking(connection: sqlite3.Connection) -> str | None:
+    """A table or a column that a history of this format has and this file has not, such as by damage."""
+    if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
+        return None  # a migration makes it, or refuses
+    for name, of in _columns(_empty()).items():
+        if missing := of - _columns(connection).get(name, set()):
+            return f"{name}.{min(missing)}"
+    return None
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    for script in (TABLES, *LATER.values()):
+        connection.executescript(script)
+    return connection
+
+
+def _columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    query = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+    for table, column in connection.execute(query):
+        found.setdefault(table, set()).add(column)
+    return found

@@ -170,9 +170,9 @@ class Executor:
 
 def brought(store, count, **facts):
     """Interrupted runs of many steps, as a history's file brings them: the ids."""
-    values = {"group_id": "g" * 32, "name": "brought", "method": "lora", "state": "interrupted", "created": 1.0,
-              "settings": RUN.model_copy(update={"max_steps": 100_000}).model_dump_json(), "queued": 1.0,
-              "token_hash": token_hash("t")}  # fmt: skip
+    values = {"group_id": "g" * 32, "name": "brought", "method": "lora", "state": "interrupted",
+              "created": 1.0, "settings": RUN.model_copy(update={"max_steps": 100_000}).model_dump_json(),
+              "queued": 1.0, "token_hash": token_hash("t")}  # fmt: skip
     for number in range(count):
         folder = store.folders.path / f"{number:032x}"
         folder.mkdir()
