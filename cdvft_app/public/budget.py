@@ -80,17 +80,17 @@ class Budget:
         if mine in self._busy:
             raise OverBudget(f"Your {what} is still going on here; one at a time. Wait for it, or cancel it.")
         self._busy.add(mine)
-        began = self._clock()
+        began = time.monotonic()
 
         def waited() -> None:
             nonlocal began
-            began = self._clock()
+            began = time.monotonic()
 
         try:
             yield waited
         finally:
             self._busy.discard(mine)
-            self._store.spending.charge(visitor, what, self._clock() - began)
+            self._store.spending.charge(visitor, what, time.monotonic() - began)
 
 
 def _refusal(balance: Balance, promised: float, seconds: float) -> str:

@@ -30,7 +30,14 @@ from cdvft_app.store.run_facts import RowFacts, RunFacts, is_row
 FACTS, ROWS = "run.json", "rows.jsonl"
 REASON = "reason.txt"  # in a folder of the quarantine
 log = logging.getLogger(__name__)
-LOCAL_COLUMNS = ("number", "process", "epoch", "lease_until")  # meaningless in another history
+LOCAL_COLUMNS = (
+    "number",
+    "process",
+    "epoch",
+    "lease_until",
+    "began",
+    "leased",
+)  # meaningless in another history
 LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
 
 

@@ -91,6 +91,9 @@ CREATE TABLE turns (visitor TEXT PRIMARY KEY, taken REAL NOT NULL)""",
 CREATE UNIQUE INDEX datasets_owner ON datasets (token_hash, sha256)""",
     # How many pairs are compared in the run's group; NULL: of before, as many as its runs make.
     11: "ALTER TABLE runs ADD COLUMN family INTEGER",
+    # When its lease began and ends, by a clock that nobody sets, see `processes.moment`.
+    12: """ALTER TABLE runs ADD COLUMN began TEXT;
+ALTER TABLE runs ADD COLUMN leased TEXT""",
 }
 VERSION = max(LATER)
 

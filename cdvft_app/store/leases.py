@@ -87,9 +87,7 @@ class Leases:
         """Extend the lease; `LeaseLost` if its epoch is no longer this one."""
         with self._database.writing() as connection:
             require(connection, run_id, epoch)
-            states.update(
-                connection, require_run(connection, run_id)["number"], {"lease_until": states.lease_end()}
-            )
+            states.update(connection, require_run(connection, run_id)["number"], states.lease_end())
 
     def expire(self) -> list[str]:
         """End the runs whose holders have died as `interrupted`; their ids."""

@@ -6,6 +6,7 @@ import sqlite3
 import time
 
 from cdvft_app.store import spending
+from cdvft_app.store.processes import moment, seconds_between
 from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord, json_object
 
 ACTIVE = ("preparing", "running", "stopping")
@@ -59,11 +60,11 @@ def move(
 ) -> None:
     """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
     query = (
-        "SELECT id, state, CAST(epoch AS INTEGER), visitor, CAST(started AS REAL), CAST(lease_until AS REAL),"
-        " result FROM runs WHERE number = ?"
+        "SELECT id, state, CAST(epoch AS INTEGER) AS epoch, visitor, CAST(started AS REAL) AS started,"
+        " CAST(lease_until AS REAL) AS lease_until, result, began, leased FROM runs WHERE number = ?"
     )
-    found = connection.execute(query, (number,)).fetchone()
-    run_id, previous, epoch, visitor, started, lease_until, result = found
+    run = connection.execute(query, (number,)).fetchone()
+    previous, visitor = run["state"], run["visitor"]
     possible = TRANSITIONS.get(previous, ())
     if state not in possible:
         allowed = " or ".join(possible) or "nothing else"
@@ -75,14 +76,20 @@ def move(
     elif state == "queued":
         changed |= {"queued": now, "ended": None, "process": None}
     elif state == "preparing":
-        changed |= {"started": now, "ended": None, "process": process}
-        changed |= {"epoch": epoch + 1, "lease_until": lease_end()}
+        changed |= {"started": now, "ended": None, "process": process, "began": moment()}
+        changed |= {"epoch": run["epoch"] + 1} | lease_end()
         spending.take_turn(connection, visitor, now)
-    if previous in ACTIVE and state in FINAL and started is not None and trains_here(result):
-        until = min(now, lease_until or now)  # a dead program's lease has ended before
-        spending.charge(connection, visitor, "training", until - started, now)
+    if previous in ACTIVE and state in FINAL and run["started"] is not None:
+        seconds = seconds_between(run["began"], moment())
+        leased = seconds_between(run["began"], run["leased"])
+        if seconds is None or leased is None:  # of another machine, or of a time before it was started anew
+            seconds, leased = now - run["started"], (run["lease_until"] or now) - run["started"]
+        changed["ended"] = run["started"] + seconds
+        if trains_here(run["result"]):
+            # A dead program's lease has ended before.
+            spending.charge(connection, visitor, "training", min(seconds, leased), now)
     if previous in RESUMABLE:  # the run goes on, so its `done` row is void
-        connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run_id,))
+        connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run["id"],))
     update(connection, number, changed)
 
 
@@ -94,9 +101,9 @@ def trains_here(result: str) -> bool:
     return not {JOB, LENT} & json_object(result).keys()
 
 
-def lease_end() -> float:
-    """When a lease that is given or renewed now ends, unless it is renewed."""
-    return time.time() + LEASE_SECONDS
+def lease_end() -> dict[str, object]:
+    """The columns of a lease that is given or renewed now: when it ends, unless it is renewed."""
+    return {"lease_until": time.time() + LEASE_SECONDS, "leased": moment(LEASE_SECONDS)}
 
 
 def update(connection: sqlite3.Connection, number: int, changed: dict[str, object]) -> None:

@@ -35,6 +35,7 @@ def clock(monkeypatch):
     made = Clock()
     for module in (spending, states):
         monkeypatch.setattr(module.time, "time", made)
+    monkeypatch.setattr(spending.time, "monotonic", made)
     return made
 
 
