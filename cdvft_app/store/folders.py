@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cdvft_app.settings import explain
-from cdvft_app.store import rows, states
+from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import record, require_run
@@ -242,6 +242,7 @@ def _insert(
         event = json.loads(row["data"]) | {"step": row["step"]}
         values |= rows.columns(row["kind"], event, values["result"])
     values = RunFacts.model_validate(values).model_dump() | {"folder": folder}
+    values["token_hash"] = owners.kept(facts.token_hash)
     connection.execute(
         f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
         tuple(values.values()),

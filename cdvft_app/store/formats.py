@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from cdvft_app.store import owners
+
 # The tables of format 1. A history of any older format, a new one among them, gets what it lacks from LATER.
 TABLES = """
 CREATE TABLE runs (
@@ -91,11 +93,19 @@ CREATE TABLE turns (visitor TEXT PRIMARY KEY, taken REAL NOT NULL)""",
 CREATE UNIQUE INDEX datasets_owner ON datasets (token_hash, sha256)""",
     # How many pairs are compared in the run's group; NULL: of before, as many as its runs make.
     11: "ALTER TABLE runs ADD COLUMN family INTEGER",
-    # When its lease began and ends, by a clock that nobody sets, see `processes.moment`.
+    # When its lease began and ends, by a clock that nobody sets, see `processes.moment`. Of an owner the hash
+    # of what its browser presents, which was kept itself before, see `owners`.
     12: """ALTER TABLE runs ADD COLUMN began TEXT;
-ALTER TABLE runs ADD COLUMN leased TEXT""",
+ALTER TABLE runs ADD COLUMN leased TEXT;
+UPDATE runs SET token_hash = kept_hash(token_hash);
+UPDATE datasets SET token_hash = kept_hash(token_hash)""",
 }
 VERSION = max(LATER)
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """What LATER calls."""
+    connection.create_function("kept_hash", 1, owners.kept)
 
 
 def lacking(connection: sqlite3.Connection) -> str | None:
@@ -110,6 +120,7 @@ def lacking(connection: sqlite3.Connection) -> str | None:
 
 def _empty() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
+    add_functions(connection)
     for script in (TABLES, *LATER.values()):
         connection.executescript(script)
     return connection
