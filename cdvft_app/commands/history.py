@@ -35,7 +35,7 @@ def runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False)
             f"{datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}",
             escape(run.name if len(run.name) <= MOST_OF_NAME else f"{run.name[: MOST_OF_NAME - 1]}…"),
             run.method,
-            run.state,
+            "damaged" if run.damaged else run.state,
             f"{run.step}/{run.total_steps or '?'}",
             "" if run.metric is None else f"{run.metric_name} {run.metric:.4f}",
             "" if run.trainable_parameters is None else f"{run.trainable_parameters:,}",

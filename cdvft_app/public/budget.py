@@ -11,6 +11,8 @@ from cdvft_app.public.mode import mode
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
+NOBODYS = "This server counts its time by visitor, and for this run nobody's is: Resume counts yours."
+
 
 class OverBudget(StoreError):
     """The visitor has no time left for it; the text says what is left, and when more is."""
@@ -37,6 +39,16 @@ class Budget:
         taken = self._store.spending.since(visitor, now - span)
         left = mode().budget_seconds - sum(seconds for _, seconds in taken)
         return Balance(max(left, 0.0), mode().budget_seconds, taken[0][0] + span - now if taken else None)
+
+    def exhausted(self, visitor: str | None) -> str | None:
+        """Why a run of the visitor does not begin now, in a sentence; None where it may.
+
+        On a public server a run without a visitor, as of a time before, is nobody's to pay for.
+        """
+        if visitor is None:
+            return NOBODYS if mode().public else None
+        balance = self.balance(visitor)
+        return None if balance.left > 0 else _refusal(balance, 0, 0)
 
     def left(self, visitor: str | None) -> float | None:
         """Seconds that a run of the visitor may take from now on; None: as many as it needs."""
@@ -68,17 +80,17 @@ class Budget:
         if mine in self._busy:
             raise OverBudget(f"Your {what} is still going on here; one at a time. Wait for it, or cancel it.")
         self._busy.add(mine)
-        began = self._clock()
+        began = time.monotonic()
 
         def waited() -> None:
             nonlocal began
-            began = self._clock()
+            began = time.monotonic()
 
         try:
             yield waited
         finally:
             self._busy.discard(mine)
-            self._store.spending.charge(visitor, what, self._clock() - began)
+            self._store.spending.charge(visitor, what, time.monotonic() - began)
 
 
 def _refusal(balance: Balance, promised: float, seconds: float) -> str:

@@ -62,6 +62,8 @@ class Database:
         # Autocommit: the transactions above are the only ones.
         connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
+        # Text that a disk has damaged is refused where its row is read, not with every row beside it.
+        connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -75,13 +77,13 @@ def store_errors(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
         raise  # the app's own mistake
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last where SQLite's own error is
         message = str(error)
         if _is_full(error):
             advice = "The disk is full: free some space, or set RUNS_DIR to a folder on another disk."
         elif "locked" in message:
             advice = "Another program holds it; close that program, or try again in a moment."
-        elif "malformed" in message or "not a database" in message:
+        elif any(sign in message for sign in ("malformed", "not a database", "no such", "codec can't")):
             advice = "The file is damaged; `python -m cdvft_app doctor` mends it."
         else:
             advice = "Set RUNS_DIR to a folder that can be written."

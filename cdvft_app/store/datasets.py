@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from cdvft_app.store import owners
 from cdvft_app.store.database import Database
 from cdvft_app.store.identifiers import one_line, possible_id
@@ -39,6 +41,12 @@ class DataRecord:
 
 
 COLUMNS = ", ".join(field.name for field in dataclasses.fields(DataRecord))
+_RECORD = TypeAdapter(DataRecord)
+# Of the data that a run learns from; none where its settings are damaged.
+_FILES = [
+    f"CASE WHEN json_valid(settings) THEN json_extract(settings, '$.data.{name}') END"
+    for name in ("sha256", "evaluation_sha256")
+]
 
 
 class Datasets:
@@ -70,7 +78,8 @@ class Datasets:
         """The owner's, the latest first."""
         query = f"SELECT {COLUMNS} FROM datasets WHERE token_hash IS ? ORDER BY number DESC"
         with self._database.reading() as connection:
-            return [DataRecord(**row) for row in connection.execute(query, (_hash(token),))]
+            found = [_record(row) for row in connection.execute(query, (_hash(token),))]
+        return [one for one in found if one is not None]
 
     def get(self, data_id: object, token: str | None) -> DataRecord:
         """The owner's data with this id, or `UnknownData`; another's is as unknown as none."""
@@ -125,7 +134,7 @@ class Datasets:
         mark_in_use = (
             "UPDATE datasets SET used = ? WHERE EXISTS (SELECT 1 FROM runs WHERE runs.token_hash IS "
             f"datasets.token_hash AND state IN ({', '.join('?' * len(UNFINISHED))}) AND datasets.sha256 IN "
-            "(json_extract(settings, '$.data.sha256'), json_extract(settings, '$.data.evaluation_sha256')))"
+            f"({', '.join(_FILES)}))"
         )
         query = "DELETE FROM datasets WHERE used < ? RETURNING sha256"
         with self._database.writing() as connection:
@@ -137,8 +146,7 @@ class Datasets:
     def runs_on(self, sha256: str, token: str | None) -> list[str]:
         """Ids of the owner's runs that learned from these bytes, the latest first."""
         query = (
-            "SELECT id FROM runs WHERE token_hash IS ? AND ? IN (json_extract(settings, '$.data.sha256'),"
-            " json_extract(settings, '$.data.evaluation_sha256')) ORDER BY number DESC"
+            f"SELECT id FROM runs WHERE token_hash IS ? AND ? IN ({', '.join(_FILES)}) ORDER BY number DESC"
         )
         with self._database.reading() as connection:
             return [row["id"] for row in connection.execute(query, (_hash(token), sha256))]
@@ -151,6 +159,14 @@ def _hash(token: str | None) -> str | None:
 def _require_data(connection: sqlite3.Connection, data_id: object, token: str | None) -> DataRecord:
     query = f"SELECT {COLUMNS} FROM datasets WHERE id = ? AND token_hash IS ?"
     row = connection.execute(query, (possible_id(data_id), _hash(token))).fetchone()
-    if row is None:
+    if row is None or (found := _record(row)) is None:
         raise UnknownData(f"You have no data {str(data_id)[:40]!r} here; it may have been deleted.")
-    return DataRecord(**row)
+    return found
+
+
+def _record(row: sqlite3.Row) -> DataRecord | None:
+    """None for a row that is damaged."""
+    try:
+        return _RECORD.validate_python(dict(row))
+    except ValidationError:
+        return None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cdvft_app.store import snapshots, states
 from cdvft_app.store.database import store_errors
-from cdvft_app.store.formats import VERSION
+from cdvft_app.store.formats import VERSION, lacking
 from cdvft_app.store.migration import copy, require_exclusive
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import HISTORY, RunStore
@@ -36,6 +36,8 @@ def examine(root: Path) -> Iterator[Finding]:
     yield from _history(root / HISTORY)
     store = RunStore(root)
     try:
+        if mended := store.folders.mend_ids():
+            yield Finding(f"{_runs(mended)} had a damaged id: taken back from their folders.")
         if adopted := store.folders.adopt():
             yield Finding(f"{_runs(adopted)} taken into the history from their folders.")
         if gone := store.leases.expire():
@@ -43,6 +45,9 @@ def examine(root: Path) -> Iterator[Finding]:
         store.folders.sweep()
         for run in store.history(EVERY_RUN):
             yield from _run(store, run)
+        for name, why in store.folders.quarantined().items():
+            text = f"{store.folders.quarantine / name} was no run that the history can take: {why}"
+            yield Finding(f"{text} Mend its run.json and move it back into runs, or remove it.", mended=False)
         for orphan in store.folders.orphans():
             if any(orphan.iterdir()):
                 text = f"{orphan} belongs to no run and says nothing of one: look into it, then remove it."
@@ -62,7 +67,9 @@ def _history(path: Path) -> Iterator[Finding]:
     try:
         with closing(sqlite3.connect(path)) as connection:
             message = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+            if message == "ok" and (lost := lacking(connection)):
+                message = f"it has no {lost}"
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         message = str(error)
     if message != "ok":
         if "locked" in message:
@@ -88,8 +95,14 @@ def _run(store: RunStore, run: RunRecord) -> Iterator[Finding]:
     difference = store.folders.difference(run.id)
     if difference > 0:
         store.folders.restore(run.id)
+        store.folders.rewrite(run.id)
         yield Finding(f"{name}: its folder told more than the history; taken back from there.")
+    elif run.damaged:
+        text = f"{name} is damaged, and its folder tells nothing more: it stays as a damaged entry."
+        yield Finding(f"{text} `python -m cdvft_app delete {run.id}` removes it.", mended=False)
     elif difference < 0:
+        if count := store.folders.drop_damaged_rows(run.id):
+            yield Finding(f"{name}: {count} of its rows could not be read and are removed.")
         store.folders.rewrite(run.id)
         yield Finding(f"{name}: its folder told less than the history; written anew.")
 
@@ -131,7 +144,7 @@ def _aside(path: Path, word: str) -> Path:
     with store_errors(path):
         try:
             require_exclusive(path, "It is to be replaced.")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "locked" in str(error):
                 raise
         aside = path.with_name(f"{path.stem}.{word}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")

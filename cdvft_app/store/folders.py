@@ -8,21 +8,36 @@ owns. The history is authoritative; the copies are written if the disk allows.
 from __future__ import annotations
 
 import json
+import logging
 import os
+import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.store import rows, states
+from pydantic import ValidationError
+
+from cdvft_app.settings import explain
+from cdvft_app.store import owners, rows, states
 from cdvft_app.store.database import Database, store_errors
 from cdvft_app.store.location import kept_folder
-from cdvft_app.store.records import require_run
+from cdvft_app.store.records import record, require_run
+from cdvft_app.store.run_facts import RowFacts, RunFacts, is_row
 
 FACTS, ROWS = "run.json", "rows.jsonl"
-LOCAL_COLUMNS = ("number", "process", "epoch", "lease_until")  # meaningless in another history
+REASON = "reason.txt"  # in a folder of the quarantine
+log = logging.getLogger(__name__)
+LOCAL_COLUMNS = (
+    "number",
+    "process",
+    "epoch",
+    "lease_until",
+    "began",
+    "leased",
+)  # meaningless in another history
 LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
 
 
@@ -41,13 +56,13 @@ class Folders:
         return folder
 
     def keep_facts(self, run_id: str) -> None:
-        """Write `run.json` from the run's row in the history."""
+        """Write `run.json` from the run's row in the history, unless that is damaged."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
-        if row is not None:
+        if row is not None and not record(dict(row)).damaged:
             facts = {column: row[column] for column in row.keys() if column not in LOCAL_COLUMNS}  # noqa: SIM118
             with suppress(OSError):
-                _replace(self.path / row["folder"] / FACTS, json.dumps(facts, indent=1))
+                _write(self.path / row["folder"] / FACTS, json.dumps(facts, indent=1))
 
     def keep_row(self, name: str, row: dict[str, Any]) -> None:
         with suppress(OSError), (self.path / name / ROWS).open("a", encoding="utf-8") as file:
@@ -58,30 +73,54 @@ class Folders:
         self.keep_facts(run_id)
         with self._database.reading() as connection:
             name = connection.execute("SELECT folder FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
-            query = "SELECT kind, step, data FROM rows WHERE run_id = ? ORDER BY cursor"
-            lines = [json.dumps(dict(row)) + "\n" for row in connection.execute(query, (run_id,))]
+            lines = [json.dumps(row) + "\n" for row in _kept(connection, run_id)]
         with suppress(OSError):
-            _replace(self.path / name / ROWS, "".join(lines))
+            _write(self.path / name / ROWS, "".join(lines))
 
     def difference(self, run_id: str) -> int:
         """0 if both files agree with the history; -1 if they have less, 1 if they have more: then the history
-        has lost its latest transactions, as with a deleted write-ahead log."""
+        is damaged, or has lost its latest transactions, as with a deleted write-ahead log."""
         with self._database.reading() as connection:
-            run = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
-            query = "SELECT kind FROM rows WHERE run_id = ?"
-            kinds = [row["kind"] for row in connection.execute(query, (run_id,))]
-        facts = _read(self.path / run["folder"])
-        written_kinds = [row["kind"] for row in _rows(self.path / run["folder"])]
-        if _progress(facts.get("state"), written_kinds) > _progress(run["state"], kinds):
-            return 1
-        return 0 if (facts.get("state"), written_kinds) == (run["state"], kinds) else -1
+            run = dict(connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone())
+            kept = _kept(connection, run_id)
+        sound = [row for row in kept if is_row(**row)]
+        facts, written = _read(self.path / run["folder"]), _rows(self.path / run["folder"])
+        if facts is not None and facts.id != run_id:
+            facts = None
+        defect, state = record(run).defect, facts.state if facts else None
+        if facts is not None and record({**run, **facts.model_dump()}).defect is None:
+            more = _progress(state, written) > _progress(run["state"], sound)
+            if more or defect is not None or len(sound) < min(len(kept), len(written)):
+                return 1
+        elif defect is not None:
+            return 0  # neither can be read
+        return 0 if facts and (state, written) == (run["state"], kept) else -1
 
     def restore(self, run_id: str) -> None:
-        """Replace the run's rows in the history by those of its folder."""
+        """Replace the run in the history by what its folder tells, and its rows by those that tell more."""
         with self._database.writing() as connection:
-            name = require_run(connection, run_id)["folder"]
-            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
-            _insert(connection, _read(self.path / name) | {"folder": name}, _rows(self.path / name))
+            number, name = require_run(connection, run_id)
+            facts = _read(self.path / name)
+            assert facts is not None
+            self._replace(connection, number, name, facts)
+
+    def _replace(self, connection: sqlite3.Connection, number: int, name: str, facts: RunFacts) -> None:
+        sound = [row for row in _kept(connection, facts.id) if is_row(**row)]
+        query = "DELETE FROM runs WHERE number = ? RETURNING CAST(epoch AS INTEGER)"
+        epoch = connection.execute(query, (number,)).fetchone()[0]
+        connection.execute("DELETE FROM rows WHERE run_id = ?", (facts.id,))
+        _insert(connection, facts, name, max(_rows(self.path / name), sound, key=len))
+        query = "UPDATE runs SET number = ?, epoch = ? WHERE id = ?"
+        connection.execute(query, (number, epoch, facts.id))
+
+    def drop_damaged_rows(self, run_id: str) -> int:
+        """Remove the rows of the history that cannot be read; how many."""
+        with self._database.writing() as connection:
+            query = "SELECT cursor, kind, step, data FROM rows WHERE run_id = ?"
+            found = connection.execute(query, (run_id,)).fetchall()
+            damaged = [row["cursor"] for row in found if not is_row(row["kind"], row["step"], row["data"])]
+            connection.executemany("DELETE FROM rows WHERE cursor = ?", [(cursor,) for cursor in damaged])
+        return len(damaged)
 
     def sweep(self) -> None:
         """Remove the folders of deleted runs, also those that an earlier process could not remove."""
@@ -103,51 +142,152 @@ class Folders:
         return sorted(path for path in self.path.iterdir() if path.is_dir() and path.name not in owned)
 
     def adopt(self) -> list[str]:
-        """Insert the runs of orphaned folders into the history, the oldest first; returns their ids."""
+        """Insert the runs of orphaned folders into the history, the oldest first; returns their ids.
+
+        A folder whose run cannot be taken is moved to `quarantine` with the reason, and hinders no other.
+        """
         if not any((path / FACTS).is_file() for path in self.orphans()):
             return []
-        adopted = []
+        adopted, refused = [], []
         with self._database.writing() as connection:  # holds the write lock, so no run is deleted meanwhile
-            found = [(facts, path) for path in self.orphans() if (facts := _read(path))]
-            for facts, path in sorted(found, key=lambda one: (one[0]["created"], one[0]["position"])):
-                with suppress(sqlite3.IntegrityError):  # a second copy of a run that is kept
-                    _insert(connection, facts | {"folder": path.name}, _rows(path))
-                    adopted.append(facts["id"])
+            found: list[tuple[RunFacts, Path]] = []
+            for path in self.orphans():
+                if not (path / FACTS).is_file():
+                    continue
+                try:
+                    found.append((_checked(path), path))
+                except (OSError, ValueError) as error:
+                    refused.append((path, _why(error)))
+            for facts, path in sorted(found, key=lambda one: (one[0].created, one[0].position)):
+                if self._belongs_to_a_run(connection, facts.id, path.name):
+                    continue
+                connection.execute("SAVEPOINT adopted")
+                try:
+                    _insert(connection, facts, path.name, _rows(path))
+                    adopted.append(facts.id)
+                except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, ValueError) as error:
+                    connection.execute("ROLLBACK TO adopted")
+                    refused.append((path, _why(error)))
+                connection.execute("RELEASE adopted")
+            for path, why in refused:
+                self._put_away(path, why)
         return adopted
+
+    @property
+    def quarantine(self) -> Path:
+        """Where folders lie whose run could not be taken into the history."""
+        return self.path.parent / "quarantine"
+
+    def _belongs_to_a_run(self, connection: sqlite3.Connection, run_id: str, name: str) -> bool:
+        """Whether it is the folder of a run of the history that names one which is not there; it gets it."""
+        row = connection.execute("SELECT number, folder FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if row is None or (self.path / str(row["folder"])).is_dir():
+            return False
+        connection.execute("UPDATE runs SET folder = ? WHERE number = ?", (name, row["number"]))
+        return True
+
+    def mend_ids(self) -> list[str]:
+        """Give runs whose id is damaged the one that their folder tells, with its rows; the ids.
+
+        Rows that then belong to no run are removed.
+        """
+        mended = []
+        with self._database.writing() as connection:
+            runs = connection.execute(
+                "SELECT number, id, CAST(folder AS TEXT) AS folder FROM runs"
+            ).fetchall()
+            known = {row["id"] for row in runs}
+            for row in runs:
+                facts = _read(self.path / row["folder"])
+                if facts is None or facts.id in known:
+                    continue
+                told = connection.execute("SELECT 1 FROM rows WHERE run_id = ? LIMIT 1", (facts.id,))
+                if facts.id != row["folder"] and told.fetchone() is None:
+                    continue  # it is the folder's that is damaged
+                self._replace(connection, row["number"], row["folder"], facts)
+                mended.append(facts.id)
+            connection.execute("DELETE FROM rows WHERE run_id NOT IN (SELECT id FROM runs)")
+        return mended
+
+    def _put_away(self, folder: Path, why: str) -> None:
+        """Move a folder to the quarantine; where the disk refuses that, it is left and said again."""
+        there = self.quarantine / folder.name
+        with suppress(OSError):
+            self.quarantine.mkdir(mode=0o700, exist_ok=True)
+            if there.exists():
+                there = there.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+            os.replace(folder, there)
+            (there / REASON).write_text(f"{why}\n", encoding="utf-8")
+        log.warning("The run in %s was not taken into the history, and is put into %s: %s", folder.name,
+                    self.quarantine.name, why)  # fmt: skip
+
+    def quarantined(self) -> dict[str, str]:
+        """Why the folders in the quarantine were put there, by their names."""
+        found = {}
+        for folder in sorted(self.quarantine.glob("*/")):
+            try:
+                found[folder.name] = (folder / REASON).read_text(encoding="utf-8", errors="replace").strip()
+            except OSError:
+                found[folder.name] = "nobody knows why"
+        return found
 
 
 def _insert(
-    connection: sqlite3.Connection, facts: dict[str, Any], written_rows: Iterable[dict[str, Any]]
+    connection: sqlite3.Connection, facts: RunFacts, folder: str, written_rows: Sequence[dict[str, Any]]
 ) -> None:
-    columns = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")} - set(LOCAL_COLUMNS)
-    values = {column: value for column, value in facts.items() if column in columns}
-    if values["state"] not in states.FINAL:
-        values |= {"state": "interrupted", "reason": LOST, "ended": values["queued"]}
+    values = facts.model_dump()
+    if facts.state not in states.FINAL:
+        values |= {"state": "interrupted", "reason": LOST, "ended": facts.queued}
     for row in written_rows:
         event = json.loads(row["data"]) | {"step": row["step"]}
         values |= rows.columns(row["kind"], event, values["result"])
+    values = RunFacts.model_validate(values).model_dump() | {"folder": folder}
+    values["token_hash"] = owners.kept(facts.token_hash)
     connection.execute(
         f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
         tuple(values.values()),
     )
     connection.executemany(
         "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?)",
-        [(values["id"], row["kind"], row["step"], row["data"]) for row in written_rows],
+        [(facts.id, row["kind"], row["step"], row["data"]) for row in written_rows],
     )
 
 
-def _progress(state: str | None, kinds: list[str]) -> tuple[int, bool]:
+def _kept(connection: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
+    """The run's rows in the history, damaged ones too."""
+    query = "SELECT kind, step, data FROM rows WHERE run_id = ? ORDER BY cursor"
+    return [dict(row) for row in connection.execute(query, (run_id,))]
+
+
+def _progress(state: str | None, written_rows: Sequence[dict[str, Any]]) -> tuple[int, bool]:
     """How far a run has come by its rows and state: number of steps, and whether it ended."""
+    kinds = [row["kind"] for row in written_rows]
     return kinds.count("step"), "done" in kinds and state in states.FINAL
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """`run.json` of a folder; empty where it is missing or damaged."""
-    with suppress(OSError, ValueError):
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        if isinstance(facts, dict) and {"id", "settings", "state", "created", "queued"} <= set(facts):
-            return facts
-    return {}
+def _checked(folder: Path) -> RunFacts:
+    """`run.json` of a folder.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or says what no run can.
+    """
+    return RunFacts.model_validate_json((folder / FACTS).read_bytes())
+
+
+def _read(folder: Path) -> RunFacts | None:
+    """The same; None where it is missing or damaged."""
+    try:
+        return _checked(folder)
+    except (OSError, ValueError):
+        return None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return explain(error, RunFacts)
+    if isinstance(error, sqlite3.IntegrityError):
+        return "The history has a run of this id already."
+    return str(error)[:300]
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
@@ -169,14 +309,14 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
     with suppress(OSError):
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError):  # the last one may be cut off
-                row = json.loads(line)
-                if isinstance(row, dict) and {"kind", "step", "data"} <= set(row):
+                row = RowFacts.model_validate_json(line).model_dump()
+                if is_row(**row):
                     yield row
 
 
-def _replace(file: Path, text: str) -> None:
+def _write(file: Path, text: str) -> None:
     unfinished = file.with_name(f"{file.name}.unfinished")
     unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, file)

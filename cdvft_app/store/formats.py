@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+from cdvft_app.store import owners
+
 # The tables of format 1. A history of any older format, a new one among them, gets what it lacks from LATER.
 TABLES = """
 CREATE TABLE runs (
@@ -89,5 +93,42 @@ CREATE TABLE turns (visitor TEXT PRIMARY KEY, taken REAL NOT NULL)""",
 CREATE UNIQUE INDEX datasets_owner ON datasets (token_hash, sha256)""",
     # How many pairs are compared in the run's group; NULL: of before, as many as its runs make.
     11: "ALTER TABLE runs ADD COLUMN family INTEGER",
+    # When its lease began and ends, by a clock that nobody sets, see `processes.moment`. Of an owner the hash
+    # of what its browser presents, which was kept itself before, see `owners`.
+    12: """ALTER TABLE runs ADD COLUMN began TEXT;
+ALTER TABLE runs ADD COLUMN leased TEXT;
+UPDATE runs SET token_hash = kept_hash(token_hash);
+UPDATE datasets SET token_hash = kept_hash(token_hash)""",
 }
 VERSION = max(LATER)
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """What LATER calls."""
+    connection.create_function("kept_hash", 1, owners.kept)
+
+
+def lacking(connection: sqlite3.Connection) -> str | None:
+    """A table or a column that a history of this format has and this file has not, such as by damage."""
+    if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
+        return None  # a migration makes it, or refuses
+    for name, of in _columns(_empty()).items():
+        if missing := of - _columns(connection).get(name, set()):
+            return f"{name}.{min(missing)}"
+    return None
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    add_functions(connection)
+    for script in (TABLES, *LATER.values()):
+        connection.executescript(script)
+    return connection
+
+
+def _columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    query = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+    for table, column in connection.execute(query):
+        found.setdefault(table, set()).add(column)
+    return found

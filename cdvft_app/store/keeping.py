@@ -30,6 +30,7 @@ SECRET = "browser-secret"
 """The key to what browsers remember: without it nobody owns what is brought back."""
 EVERY_RUN = 10**9
 NOT_KEPT = ("checkpoints",)  # many times the size of the rest, and of use only to go on
+OF_THE_OWNER = ("token_hash", "visitor")
 MOST_BYTES = 20 * 10**9  # of a file's content, unpacked
 
 
@@ -73,6 +74,8 @@ def export_history(
 ) -> tuple[int, int]:
     """All ended runs as one zip, a folder each, without checkpoints; with `token`, its owner's only.
 
+    Whose they were is not in it: who takes them in through the page owns them there.
+
     Returns:
         How many are in it, and how many, the oldest, were left out: all files take `most_bytes` at most.
 
@@ -90,7 +93,11 @@ def export_history(
             for run in fitting:
                 folder = store.folder(run.id)
                 for path in _files(folder):
-                    archive.write(path, Path(run.id, path.relative_to(folder)))
+                    name = Path(run.id, path.relative_to(folder))
+                    if path == folder / FACTS:
+                        archive.writestr(str(name), _without_owner(path))
+                    else:
+                        archive.write(path, name)
         os.replace(unfinished, out)
     return len(fitting), len(runs) - len(fitting)
 
@@ -112,6 +119,16 @@ def import_history(store: RunStore, file: Path) -> list[str]:
                 if _is_run(Path(place, name)):
                     os.replace(Path(place, name), store.folders.path / name)
     return store.folders.adopt()
+
+
+def _without_owner(file: Path) -> str:
+    """A run's facts without who made it: neither the owner's hash nor a visitor's address leaves."""
+    with suppress(OSError, ValueError):
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        return json.dumps(
+            {name: value for name, value in facts.items() if name not in OF_THE_OWNER}, indent=1
+        )
+    return "{}"
 
 
 def _copy(source: Path, there: Path, beside: Path) -> None:

@@ -11,6 +11,8 @@ from cdvft_app.store.runs import RunStore
 
 def label_in(run: RunRecord, race: Sequence[RunRecord]) -> str:
     """LoRA r = 8: its method, with all that tells it from others of the race."""
+    if run.damaged:
+        return "Damaged entry"
     return labels([one.settings.method for one in (run, *race)])[0]
 
 

@@ -7,7 +7,6 @@ increments the epoch, so that a holder that was only slow can write no more: ano
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from contextlib import suppress
@@ -15,7 +14,16 @@ from typing import Any
 
 from cdvft_app.store import processes, states, waiting
 from cdvft_app.store.database import Database
-from cdvft_app.store.records import JOB, LeaseLost, RunRecord, StoreError, require_run, select
+from cdvft_app.store.records import (
+    JOB,
+    IllegalTransition,
+    LeaseLost,
+    RunRecord,
+    StoreError,
+    json_object,
+    require_run,
+    select,
+)
 
 RENEWAL_SECONDS = 5.0
 """How often a holder renews its lease, which ends after `states.LEASE_SECONDS` without."""
@@ -47,20 +55,25 @@ class Leases:
         """
         with self._database.writing() as connection:
             number = require_run(connection, run_id)["number"]
+            (run,) = select(connection, "WHERE number = ?", number)
+            if run.defect:
+                raise IllegalTransition(run.defect)
             states.move(connection, number, "preparing", process=holder)
             return select(connection, "WHERE number = ?", number)[0]
 
     def next(self, holder: str, one_each: bool = False) -> RunRecord | None:
         """`acquire` the run whose turn it is; no two holders get the same one.
 
-        With `one_each` an owner has one at a time.
+        With `one_each` an owner has one at a time. One that cannot be read, or is of a newer version, ends.
         """
         with self._database.writing() as connection:
-            number = waiting.first(connection, one_each)
-            if number is None:
-                return None
-            states.move(connection, number, "preparing", process=holder)
-            return select(connection, "WHERE number = ?", number)[0]
+            while (number := waiting.first(connection, one_each)) is not None:
+                (run,) = select(connection, "WHERE number = ?", number)
+                if run.defect is None:
+                    states.move(connection, number, "preparing", process=holder)
+                    return select(connection, "WHERE number = ?", number)[0]
+                states.move(connection, number, "stopped", run.defect)
+            return None
 
     def join(self, run_id: str, epoch: int, process: str) -> None:
         """Add a process that trains for the holder, and can still end the run well if the holder dies."""
@@ -74,9 +87,7 @@ class Leases:
         """Extend the lease; `LeaseLost` if its epoch is no longer this one."""
         with self._database.writing() as connection:
             require(connection, run_id, epoch)
-            states.update(
-                connection, require_run(connection, run_id)["number"], {"lease_until": states.lease_end()}
-            )
+            states.update(connection, require_run(connection, run_id)["number"], states.lease_end())
 
     def expire(self) -> list[str]:
         """End the runs whose holders have died as `interrupted`; their ids."""
@@ -85,7 +96,8 @@ class Leases:
         with self._database.writing() as connection:
             orphaned = _orphaned(connection)
             for row in orphaned:
-                states.move(connection, row["number"], "interrupted", interruption(json.loads(row["result"])))
+                why = interruption(json_object(row["result"]))
+                states.move(connection, row["number"], "interrupted", why)
                 states.update(connection, row["number"], {"epoch": row["epoch"] + 1})
         return [row["id"] for row in orphaned]
 
@@ -108,7 +120,8 @@ def _orphaned(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     """Active runs whose holders have died: on this machine by the operating system, since sleep or a full
     disk may delay a living holder's renewals; on other machines by the lease alone."""
     active = connection.execute(
-        "SELECT number, id, epoch, process, lease_until, result FROM runs WHERE state IN (?, ?, ?)"
+        "SELECT number, id, CAST(epoch AS INTEGER) AS epoch, CAST(process AS TEXT) AS process,"
+        " CAST(lease_until AS REAL) AS lease_until, result FROM runs WHERE state IN (?, ?, ?)"
         " ORDER BY number",
         states.ACTIVE,
     ).fetchall()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from cdvft_app.store.formats import LATER, TABLES, VERSION
+from cdvft_app.store.formats import LATER, TABLES, VERSION, add_functions
 from cdvft_app.store.records import StoreError
 
 LOCK_SECONDS = 60
@@ -41,6 +41,7 @@ def migrate(path: Path) -> None:
             require_exclusive(path, f"It has format {version} and must be brought to format {VERSION}.")
             copy(path, path.with_name(f"{path.stem}.format-{version}{path.suffix}"))
         with closing(_connect(path)) as connection:
+            add_functions(connection)
             connection.execute("BEGIN EXCLUSIVE")
             scripts = {1: TABLES, **LATER}
             for later in range(version + 1, VERSION + 1):

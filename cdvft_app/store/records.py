@@ -1,4 +1,8 @@
-"""A run as a frozen record, read from its row in the history, and the store's errors."""
+"""A run as a frozen record, read from its row in the history, and the store's errors.
+
+A row that cannot be read is a record all the same, a damaged entry: one among the others of a list, which is
+never trained and can be deleted.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
+from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.identifiers import no_run, possible_id
+from cdvft_app.store.run_facts import RunFacts
 
 
 class StoreError(Exception):
@@ -45,7 +53,8 @@ class RunRecord:
     `adapter_folder` in it is relative to the run's folder. `process` names who holds its lease, `epoch`
     counts its leases.
     `forecast` is the prediction from before the run, None where there was none. `sweep`: it is a sweep's.
-    `visitor` is whose seconds it spends on a public server. Only its owner sees a run that is `private`, by
+    `visitor` is whose seconds it spends on a public server. `defect`: why it is shown and not trained, in a
+    sentence: it is damaged, or of a newer version. Only its owner sees a run that is `private`, by
     the owner's wish, or `hidden`, by the operator's. `family`: how many pairs its group compares.
     """
 
@@ -77,6 +86,7 @@ class RunRecord:
     private: bool
     hidden: bool
     family: int | None = None  # runs of before, and recorded ones
+    defect: str | None = None
 
     @property
     def whole_seconds(self) -> float | None:
@@ -86,21 +96,106 @@ class RunRecord:
         return self.ended - self.started
 
     @property
+    def damaged(self) -> bool:
+        """Whether it cannot be read: its settings stand for some that nobody knows any more."""
+        return self.defect == DAMAGED
+
+    @property
     def is_job(self) -> bool:
         """Whether it trains as a Job of the hub: it costs this machine nothing, and cannot go on here."""
         return JOB in self.result
 
 
-COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord))
+COLUMNS = ", ".join(field.name for field in dataclasses.fields(RunRecord) if field.name != "defect")
+DAMAGED = (
+    "This entry is damaged and cannot be read. Whoever runs this program can have it restored: "
+    "`python -m cdvft_app doctor`."
+)
+NEWER = (
+    "This run was made by a newer version of the app, which knows settings that this one does not: {}. It is "
+    "shown without them; update the app to train it."
+)
+_ACTIVE = ("preparing", "running", "stopping")
+# What stands for what a damaged entry does not say.
+_UNREADABLE = {
+    "id": "0" * 32,
+    "group_id": "",
+    "name": "Damaged entry",
+    "settings": "{}",
+    "method": "",
+    "state": "failed",
+    "created": 0.0,
+    "queued": 0.0,
+    "private": True,
+}
 
 
 def record(columns: Mapping[str, Any]) -> RunRecord:
-    values = dict(columns)
-    values["settings"] = RunSettings.model_validate_json(values["settings"])
-    values["result"] = json.loads(values["result"])
-    values["forecast"] = json.loads(values["forecast"] or "null")
-    values |= {flag: bool(values[flag]) for flag in ("sweep", "private", "hidden")}
+    """The record of a row of `runs`; whatever the row holds."""
+    facts, defect = _facts(columns)
+    settings, settings_defect = _settings(facts.settings)
+    if settings is None:
+        key = facts.method if facts.method in METHODS else next(iter(METHODS))
+        settings = RunSettings.model_validate({"method": key})
+    if (defect := defect or settings_defect) == DAMAGED:
+        state = facts.state if facts.state in _ACTIVE else "failed"  # its holder will end it
+        facts = facts.model_copy(update={"state": state, "reason": DAMAGED})
+    process, epoch = columns["process"], columns["epoch"]
+    values = facts.model_dump(exclude={"token_hash"}) | {
+        "settings": settings,
+        "method": settings.method.key,
+        "result": json.loads(facts.result),
+        "forecast": json.loads(facts.forecast or "null"),
+        "process": process if isinstance(process, str) else None,
+        "epoch": epoch if isinstance(epoch, int) else 0,
+        "defect": defect,
+    }
     return RunRecord(**values)
+
+
+def _facts(columns: Mapping[str, Any]) -> tuple[RunFacts, str | None]:
+    try:
+        return RunFacts.model_validate(columns), None
+    except ValidationError as error:
+        wrong = {one["loc"][0] for one in error.errors(include_url=False, include_input=False)}
+    kept = {name: value for name, value in columns.items() if name not in wrong}
+    return RunFacts.model_validate({**_UNREADABLE, **kept}), DAMAGED
+
+
+def _settings(text: str) -> tuple[RunSettings | None, str | None]:
+    """The settings as far as this version knows them, and what is wrong with them."""
+    try:
+        return RunSettings.model_validate_json(text), None
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+    if any(one["type"] != "extra_forbidden" for one in problems):
+        return None, DAMAGED
+    values = json.loads(text)
+    for one in problems:
+        _remove(values, one["loc"])
+    try:
+        known = RunSettings.model_validate(values)
+    except ValidationError:
+        return None, DAMAGED
+    return known, NEWER.format(", ".join(str(one["loc"][-1])[:40] for one in problems[:3]))
+
+
+def _remove(values: Any, path: tuple[int | str, ...]) -> None:
+    """Remove what a validation error's path names; a part that is no key says which model was validated."""
+    for part in path[:-1]:
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+    if isinstance(values, dict):
+        values.pop(path[-1], None)
+
+
+def json_object(text: object) -> dict[str, Any]:
+    """A column that holds a JSON object; empty where it is damaged."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def select(connection: sqlite3.Connection, rest: str, *values: object) -> list[RunRecord]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from cdvft_app.events import Done, Event, Note, Started, Step
 from cdvft_app.store import states
+from cdvft_app.store.records import json_object
+from cdvft_app.store.run_facts import is_row
 
 LARGEST_CURSOR = 2**63 - 1
 
@@ -28,7 +30,7 @@ def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
     """What an event's values make of the run's columns; `result` is what that column holds before."""
     changed = {column: values[column] for column in COLUMNS_OF.get(kind, ())}
     if kind in ("started", "lent", "sent", "done"):
-        changed["result"] = json.dumps(json.loads(result) | values)
+        changed["result"] = json.dumps(json_object(result) | values)
     return changed
 
 
@@ -78,7 +80,7 @@ def last(connection: sqlite3.Connection, run_id: str) -> int:
 def after(
     connection: sqlite3.Connection, run_id: str, cursor: int, kinds: Sequence[str] | None, limit: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """At most `limit` rows after `cursor`, and the cursor of the last of them."""
+    """At most `limit` rows after `cursor`, without those that are damaged, and the cursor of the last one."""
     cursor = min(max(cursor, 0), LARGEST_CURSOR)
     kind_condition = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
     found = connection.execute(
@@ -86,5 +88,9 @@ def after(
         " ORDER BY cursor LIMIT ?",
         (run_id, cursor, *(kinds or ()), max(limit, 0)),
     ).fetchall()
-    rows = [{key: row[key] for key in ("cursor", "kind", "step")} | json.loads(row["data"]) for row in found]
-    return rows, rows[-1]["cursor"] if rows else cursor
+    rows = [
+        {key: row[key] for key in ("cursor", "kind", "step")} | json.loads(row["data"])
+        for row in found
+        if is_row(row["kind"], row["step"], row["data"])
+    ]
+    return rows, found[-1]["cursor"] if found else cursor

@@ -138,11 +138,12 @@ class RunStore:
         """The latest groups, each in its order; with `token`, its owner's; with `sweeps`, those or races."""
         seen, viewer = self._viewer().condition()
         conditions, values = waiting.conditions(token and owners.token_hash(token), sweeps)
-        order = "GROUP BY group_id ORDER BY max(number) DESC LIMIT ?"
-        query = f"SELECT group_id FROM runs WHERE {seen} AND {conditions} {order}"
+        order = "GROUP BY group_id ORDER BY latest DESC LIMIT ?"
+        query = f"SELECT max(number) AS latest FROM runs WHERE {seen} AND {conditions} {order}"
         with self._database.reading() as connection:
             found = connection.execute(query, (*viewer, *values, max(limit, 0))).fetchall()
-        return [self.group(row["group_id"]) for row in found]
+        same = "group_id = (SELECT group_id FROM runs WHERE number = ?) ORDER BY position, number"
+        return [group for row in found if (group := self._seen(same, row["latest"]))]
 
     def _seen(self, rest: str, *values: object) -> list[RunRecord]:
         self.leases.look()
@@ -275,6 +276,10 @@ class RunStore:
     def hide(self, run_id: str, hidden: bool) -> None:
         """For the operator: whether nobody but its owner sees the run, whatever the owner wishes."""
         self._update(run_id, hidden=hidden)
+
+    def set_visitor(self, run_id: str, visitor: str | None) -> None:
+        """Whose seconds the run spends from now on; None: nobody's, as on a server that is not public."""
+        self._update(run_id, visitor=visitor)
 
     def _update(self, run_id: str, **changed: object) -> None:
         with self._database.writing() as connection:

@@ -49,14 +49,18 @@ class Spending:
 
     def since(self, visitor: str, begin: float) -> list[tuple[float, float]]:
         """(when it ended, seconds) of all that was counted after `begin`, the oldest first."""
-        query = "SELECT ended, seconds FROM spent WHERE visitor = ? AND ended > ? ORDER BY ended"
+        query = (
+            "SELECT ended, seconds FROM spent WHERE visitor = ? AND ended > ? AND typeof(ended) = 'real'"
+            " AND typeof(seconds) = 'real' ORDER BY ended"
+        )
         with self._database.reading() as connection:
             return [(row["ended"], row["seconds"]) for row in connection.execute(query, (visitor, begin))]
 
     def promised(self, visitor: str) -> float:
         """Seconds that the visitor's waiting and training runs take by their forecasts."""
         query = (
-            "SELECT coalesce(sum(json_extract(forecast, '$.whole_seconds.value')), 0) FROM runs"
+            "SELECT coalesce(sum(CASE WHEN json_valid(forecast)"
+            " THEN json_extract(forecast, '$.whole_seconds.value') END), 0) FROM runs"
             " WHERE visitor = ? AND state IN ('queued', 'preparing', 'running', 'stopping')"
         )
         with self._database.reading() as connection:

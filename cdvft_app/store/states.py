@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 
 from cdvft_app.store import spending
-from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord
+from cdvft_app.store.processes import moment, seconds_between
+from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord, json_object
 
 ACTIVE = ("preparing", "running", "stopping")
 UNFINISHED = ("queued", *ACTIVE)
@@ -28,12 +28,12 @@ STATES = tuple(TRANSITIONS)
 
 
 def is_resumable(run: RunRecord) -> bool:
-    return run.state in RESUMABLE and not run.is_job
+    return run.state in RESUMABLE and not run.is_job and not run.defect
 
 
 def is_left_job(run: RunRecord) -> bool:
     """Whether a Job trained on, or still does, while nobody followed it: it can be followed again."""
-    return run.state == "interrupted" and bool(run.result.get("job_id"))
+    return run.state == "interrupted" and bool(run.result.get("job_id")) and not run.defect
 
 
 def check_left_job(run: RunRecord) -> None:
@@ -42,6 +42,8 @@ def check_left_job(run: RunRecord) -> None:
 
 
 def check_resumable(run: RunRecord) -> None:
+    if run.defect:
+        raise IllegalTransition(run.defect)
     if run.is_job:
         raise IllegalTransition(f"“{run.name}” was sent to the hub as a Job; start it here, or send it anew.")
     if run.state not in RESUMABLE:
@@ -57,11 +59,15 @@ def move(
     process: str | None = None,
 ) -> None:
     """Change a run's state inside the caller's transaction, or raise `IllegalTransition`."""
-    query = "SELECT id, state, epoch, visitor, started, lease_until, result FROM runs WHERE number = ?"
-    found = connection.execute(query, (number,)).fetchone()
-    run_id, previous, epoch, visitor, started, lease_until, result = found
-    if state not in TRANSITIONS[previous]:
-        allowed = " or ".join(TRANSITIONS[previous]) or "nothing else"
+    query = (
+        "SELECT id, state, CAST(epoch AS INTEGER) AS epoch, visitor, CAST(started AS REAL) AS started,"
+        " CAST(lease_until AS REAL) AS lease_until, result, began, leased FROM runs WHERE number = ?"
+    )
+    run = connection.execute(query, (number,)).fetchone()
+    previous, visitor = run["state"], run["visitor"]
+    possible = TRANSITIONS.get(previous, ())
+    if state not in possible:
+        allowed = " or ".join(possible) or "nothing else"
         raise IllegalTransition(f"This run is {previous}; it can become {allowed}, not {state}.")
     now = time.time()
     changed: dict[str, object] = {"state": state, "reason": reason}
@@ -70,14 +76,20 @@ def move(
     elif state == "queued":
         changed |= {"queued": now, "ended": None, "process": None}
     elif state == "preparing":
-        changed |= {"started": now, "ended": None, "process": process}
-        changed |= {"epoch": epoch + 1, "lease_until": lease_end()}
+        changed |= {"started": now, "ended": None, "process": process, "began": moment()}
+        changed |= {"epoch": run["epoch"] + 1} | lease_end()
         spending.take_turn(connection, visitor, now)
-    if previous in ACTIVE and state in FINAL and started is not None and trains_here(result):
-        until = min(now, lease_until or now)  # a dead program's lease has ended before
-        spending.charge(connection, visitor, "training", until - started, now)
+    if previous in ACTIVE and state in FINAL and run["started"] is not None:
+        seconds = seconds_between(run["began"], moment())
+        leased = seconds_between(run["began"], run["leased"])
+        if seconds is None or leased is None:  # of another machine, or of a time before it was started anew
+            seconds, leased = now - run["started"], (run["lease_until"] or now) - run["started"]
+        changed["ended"] = run["started"] + seconds
+        if trains_here(run["result"]):
+            # A dead program's lease has ended before.
+            spending.charge(connection, visitor, "training", min(seconds, leased), now)
     if previous in RESUMABLE:  # the run goes on, so its `done` row is void
-        connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run_id,))
+        connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run["id"],))
     update(connection, number, changed)
 
 
@@ -86,12 +98,12 @@ def trains_here(result: str) -> bool:
 
     What slices take is charged by whoever trains them, see `training/slices.py`.
     """
-    return not {JOB, LENT} & json.loads(result).keys()
+    return not {JOB, LENT} & json_object(result).keys()
 
 
-def lease_end() -> float:
-    """When a lease that is given or renewed now ends, unless it is renewed."""
-    return time.time() + LEASE_SECONDS
+def lease_end() -> dict[str, object]:
+    """The columns of a lease that is given or renewed now: when it ends, unless it is renewed."""
+    return {"lease_until": time.time() + LEASE_SECONDS, "leased": moment(LEASE_SECONDS)}
 
 
 def update(connection: sqlite3.Connection, number: int, changed: dict[str, object]) -> None:

@@ -44,8 +44,8 @@ class Viewer:
         """The rows of a run; where names are hidden, so is what its owner typed, with the answers to it."""
         if not any(row.get("own") for row in found):
             return found
-        owner = connection.execute("SELECT token_hash FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
-        if self._knows(owner):
+        row = connection.execute("SELECT token_hash FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if self._knows(row and row["token_hash"]):
             return found
         return [
             {name: value[:-1] if isinstance(value, list) else value for name, value in row.items()}

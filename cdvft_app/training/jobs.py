@@ -151,15 +151,16 @@ class JobQueue:
             threading.Thread(target=self._follow, args=(run, executor), name="job", daemon=True).start()
         return [run.id for run in made]
 
-    def follow_again(self, run_id: str, token: str, executor: Executor) -> None:
+    def follow_again(self, run_id: str, token: str, executor: Executor, visitor: str | None = None) -> None:
         """Follow a Job that was left; its log tells all again. Raises QueueFull or StoreError, a sentence."""
         run = self._store.require_owner(run_id, token)
         check_left_job(run)
         with self._changed:
-            if refused := self._followed.refusal(1, run.visitor or token):
+            if refused := self._followed.refusal(1, visitor or token):
                 raise QueueFull(refused)
+            self._store.set_visitor(run_id, visitor)
             run = self._store.leases.acquire(run_id, this_process())
-            self._followed.add([run_id], run.visitor or token)
+            self._followed.add([run_id], visitor or token)
         threading.Thread(target=self._follow, args=(run, executor), name="job", daemon=True).start()
 
     def stop(self, run_id: str, token: str) -> None:
@@ -167,13 +168,17 @@ class JobQueue:
         self._store.require_owner(run_id, token)
         self._store.ask_to_stop(run_id)
 
-    def resume(self, run_id: str, token: str) -> None:
-        """Queue an ended run again: it goes on from its last checkpoint, or from the start without one."""
+    def resume(self, run_id: str, token: str, visitor: str | None = None) -> None:
+        """Queue an ended run again: it goes on from its last checkpoint, or from the start without one.
+
+        From now on its seconds are counted for the `visitor` who asks, whoever began it, or brought it here.
+        """
         run = self._store.require_owner(run_id, token)
         check_resumable(run)
         with self._changed:
-            self._check_room(1, token, run.sweep, run.visitor)
-            self.budget.require(run.visitor, 0)
+            self._check_room(1, token, run.sweep, visitor)
+            self.budget.require(visitor, 0)
+            self._store.set_visitor(run_id, visitor)
             self._store.set_state(run_id, "queued")
             self._changed.notify_all()
 
@@ -226,6 +231,9 @@ class JobQueue:
 
     def _run(self, run: RunRecord) -> None:
         try:
+            if refused := self.budget.exhausted(run.visitor):
+                self._settle(run, ("interrupted", refused))
+                return
             with renewing(self._store, run):
                 outcome = supervise(
                     self._store,

@@ -10,7 +10,7 @@ import gradio as gr
 from cdvft_app import ASSETS
 from cdvft_app.payloads.page import HeaderView, ServerMode
 from cdvft_app.public.mode import mode
-from cdvft_app.store.owners import token_hash
+from cdvft_app.store.owners import viewer_key
 from cdvft_app.training.device import device_name, kind_of_training
 from cdvft_app.ui import server
 from cdvft_app.ui.shared import texts
@@ -62,4 +62,4 @@ def header(app: AppState) -> gr.HTML:
 
 def known(token: object) -> HeaderView:
     """The header's value for the browser that has this token."""
-    return {"viewer": token_hash(token) if isinstance(token, str) and token else ""}
+    return {"viewer": viewer_key(token) if isinstance(token, str) and token else ""}

@@ -110,13 +110,17 @@ def resume_one(app: AppState, run_id: str, token: str) -> None:
     require_own(app.store, run.settings.data, token)
     require_in_reach([plan.model, plan.dataset])
     admit_again(run, plan, app.store, app.queue.most_seconds)
-    app.queue.resume(run_id, token)
+    app.queue.resume(run_id, token, visitor())
 
 
 def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Executor) -> str | None:
     """Follow those of the shown runs again whose Jobs were left; None, or why it was refused."""
     left = [run.id for run in _acted_on(app.store, ids, token) if is_left_job(run)]
-    return _each(app, left, token, lambda run_id, mine: app.queue.follow_again(run_id, mine, executor))
+
+    def again(run_id: str, mine: str) -> None:
+        app.queue.follow_again(run_id, mine, executor, visitor())
+
+    return _each(app, left, token, again)
 
 
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
@@ -149,6 +153,8 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         return Buttons(
             False, True, f"This race does not train. Resume goes on with {again} from where it ended."
         )
+    if defect := next((run.defect for run in runs if run.defect), None):
+        return Buttons(False, False, defect)
     if any(map(is_left_job, runs)):
         return Buttons(False, False, FOLLOW_AGAIN)
     if any(run.is_job and run.state in RESUMABLE for run in runs):

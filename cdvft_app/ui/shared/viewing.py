@@ -1,11 +1,10 @@
 """Who looks at the history now: the owner of a token that came with the request, or of the page's cookie.
 
-The cookie is the token's hash: it finds the owner's runs and can change none.
+The cookie is the token's `viewer_key`: it finds the owner's runs and can change none.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,13 +17,12 @@ from gradio.context import LocalContext
 from cdvft_app import catalog
 from cdvft_app.public import visitors
 from cdvft_app.public.mode import mode
-from cdvft_app.store.owners import token_hash
+from cdvft_app.store.owners import KEY, kept_hash, token_hash
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.viewers import Viewer
 from cdvft_app.ui.shared import carried
 
 VIEWER_COOKIE = "cdvft-viewer"
-_HASH = re.compile(r"[0-9a-f]{64}")
 _owner: ContextVar[str | None] = ContextVar("owner", default=None)
 
 
@@ -92,7 +90,7 @@ def _account(request: Any) -> str | None:
 
 def _cookie(request: Any) -> str | None:
     value = request.cookies.get(VIEWER_COOKIE, "") if request is not None else ""
-    return value if _HASH.fullmatch(value) else None
+    return kept_hash(value) if KEY.fullmatch(value) else None
 
 
 def _title(run: RunRecord) -> str:

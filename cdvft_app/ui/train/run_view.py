@@ -62,7 +62,11 @@ def lasting(run: RunRecord, race: Sequence[RunRecord] = ()) -> RunLasting:
         "method": run.method,
         "label": label_in(run, race),
         "twin": twins.index(run.id) if run.id in twins else 0,
-        "summary": " · ".join([*_of_recipe(run, recipe), summary(run.settings)]),
+        "summary": (
+            "damaged: its settings cannot be read"
+            if run.damaged
+            else " · ".join([*_of_recipe(run, recipe), summary(run.settings)])
+        ),
         "settings": run.settings.model_dump(mode="json", exclude_none=True),
         "options": _options(run.settings),
         "created": run.created,
@@ -127,9 +131,9 @@ def _job(run: RunRecord) -> Job | None:
     """Where it is on the hub; None for a run that trains here."""
     if not run.is_job:
         return None
-    repository = run.result["repository"]
+    repository = run.result.get("repository") or ""
     return {
-        "address": run.result["job_address"] or None,
+        "address": run.result.get("job_address") or None,
         "repository": repository,
         "repository_address": f"{endpoint()}/{repository}",
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cdvft_app.public.budget import Budget, OverBudget, duration
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import spending, states
+from cdvft_app.store.owners import token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue, QueueFull
@@ -32,6 +35,7 @@ def clock(monkeypatch):
     made = Clock()
     for module in (spending, states):
         monkeypatch.setattr(module.time, "time", made)
+    monkeypatch.setattr(spending.time, "monotonic", made)
     return made
 
 
@@ -131,7 +135,7 @@ def test_nothing_more_is_begun_when_all_is_taken(store, clock):
     for ask in (
         lambda: queue.submit([RUN], "t", visitor="ada"),
         lambda: queue.submit([RUN], "t", visitor="ada", sweep=True),
-        lambda: queue.resume(run.id, "t"),
+        lambda: queue.resume(run.id, "t", "ada"),
         lambda: queue.budget.spending("ada", "fit").__enter__(),
     ):
         with pytest.raises(
@@ -140,7 +144,76 @@ def test_nothing_more_is_begun_when_all_is_taken(store, clock):
             ask()
     assert queue._limit(run) == 0
     clock.now += 10 * HOUR
-    queue.resume(run.id, "t")
+    queue.resume(run.id, "t", "ada")
+
+
+class Executor:
+    """Trains by the test's clock, as long as it may, and says which runs it trained and for how long."""
+
+    def __init__(self, clock):
+        self.clock, self.trained = clock, []
+
+    def __call__(self, store, run, limit):
+        seconds = min(limit, 10_000)
+        for _ in range(round(seconds)):
+            self.clock.now += 1
+            if self.clock.now % 5 == 0:
+                store.leases.renew(run.id, run.epoch)
+        self.trained.append((run.visitor, seconds))
+        return self
+
+    def wait(self, seconds):
+        return True
+
+    def reason(self):
+        return "It took all that it may."
+
+
+def brought(store, count, **facts):
+    """Interrupted runs of many steps, as a history's file brings them: the ids."""
+    values = {"group_id": "g" * 32, "name": "brought", "method": "lora", "state": "interrupted",
+              "created": 1.0, "settings": RUN.model_copy(update={"max_steps": 100_000}).model_dump_json(),
+              "queued": 1.0, "token_hash": token_hash("t")}  # fmt: skip
+    for number in range(count):
+        folder = store.folders.path / f"{number:032x}"
+        folder.mkdir()
+        text = json.dumps(values | facts | {"id": folder.name, "position": number})
+        (folder / "run.json").write_text(text)
+    return store.folders.adopt()
+
+
+def test_whoever_resumes_brought_runs_pays_and_waits_for_a_turn(store, clock, monkeypatch):
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "60")
+    executor = Executor(clock)
+    queue = JobQueue(store, executor=executor)
+    queue.budget = Budget(store, clock)
+    ids = brought(store, 12)
+    for run_id in ids:
+        queue.resume(run_id, "t", "ada")
+    assert {store.get(run_id).visitor for run_id in ids} == {"ada"}
+    (other,) = queue.submit([RUN], "else", visitor="bob")
+    assert store.queue_place(other) <= 2, "the second turn is another visitor's"
+    while (run := store.leases.next(this_process())) is not None:
+        queue._run(run)
+    assert sum(seconds for visitor, seconds in executor.trained if visitor == "ada") <= 60
+    assert sum(seconds for visitor, seconds in executor.trained if visitor == "bob") == 60
+    reasons = {store.get(run_id).reason for run_id in ids[1:]}
+    assert all("0 s of your 60 s of this server are left" in reason for reason in reasons)
+
+
+def test_a_run_that_is_nobodys_does_not_train_on_a_public_server(store, clock, monkeypatch):
+    executor = Executor(clock)
+    queue = JobQueue(store, executor=executor)
+    (run,) = store.create([RUN], "t")
+    queue._run(store.leases.next(this_process()))
+    assert not executor.trained and store.state(run.id) == "interrupted"
+    assert "Resume counts yours" in store.get(run.id).reason
+
+
+def test_a_visitor_that_a_strangers_file_names_is_not_charged(store, clock):
+    (run_id,) = brought(store, 1, visitor="bob")
+    JobQueue(store).resume(run_id, "t", "ada")
+    assert store.get(run_id).visitor == "ada"
 
 
 def test_a_run_may_take_what_its_visitor_has_left(store, clock, monkeypatch):

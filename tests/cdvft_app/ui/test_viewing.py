@@ -11,7 +11,7 @@ from gradio.context import LocalContext
 
 from cdvft_app.results.answering import Answering
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.owners import token_hash
+from cdvft_app.store.owners import token_hash, viewer_key
 from cdvft_app.store.records import UnknownRun
 from cdvft_app.ui import api
 from cdvft_app.ui.compare import finished_races
@@ -54,11 +54,21 @@ def test_a_token_shows_its_owners_private_run(app, run, token, sees):
         assert shows(app, run) == [sees] * 6
 
 
-@pytest.mark.parametrize(("cookie", "sees"), [(token_hash("mine"), True), ("mine", False), ("", False)])
+@pytest.mark.parametrize(
+    ("cookie", "sees"),
+    [
+        (viewer_key("mine"), True),
+        (token_hash("mine"), False),
+        (token_hash("mine").partition(":")[2], False),
+        ("mine", False),
+        ("", False),
+    ],
+)
 def test_the_cookie_shows_it_too_but_cannot_change_it(app, run, cookie, sees):
     token = LocalContext.request.set(SimpleNamespace(cookies={"cdvft-viewer": cookie}))
     try:
         assert shows(app, run) == [sees] * 6
+        assert not app.store.owner(run.id, viewer_key("mine"))
         assert not app.store.owner(run.id, token_hash("mine"))
     finally:
         LocalContext.request.reset(token)

@@ -1,0 +1,76 @@
+"""The system's clock is set while runs train: nobody is taken for dead, and nobody pays for the step."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import pytest
+from stored_runs import CDVFT, STARTED, done
+
+from cdvft_app.public.budget import Budget
+from cdvft_app.store.processes import alive, moment, seconds_between, this_process
+
+STEPS = [5.0, 3600.0, -5.0, -3600.0]
+pytestmark = pytest.mark.skipif(moment() is None, reason="this system does not say when it was started")
+
+
+@pytest.fixture(params=STEPS)
+def step_clock(request, monkeypatch):
+    """Sets the clock, and with it what the system says of when processes began."""
+    real, created = time.time, psutil.Process.create_time
+
+    def step() -> None:
+        monkeypatch.setattr(time, "time", lambda: real() + request.param)
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) + request.param)
+
+    return step
+
+
+def test_a_process_is_known_whatever_the_clock_says(step_clock):
+    name = this_process()
+    step_clock()
+    assert alive(name) is True and this_process() == name
+    pid, rest = name.split(":", 1)
+    assert alive(f"{pid}:{rest.replace('/', '/1', 1)}") is False, "a later process with the same pid"
+
+
+def test_a_lease_holds_across_a_step(store, run_id, step_clock):
+    run = store.leases.acquire(run_id, this_process())
+    step_clock()
+    assert store.leases.expire() == []
+    store.append(run_id, STARTED, run.epoch)
+    store.leases.renew(run_id, run.epoch)
+    assert store.leases.expire() == [] and store.state(run_id) == "running"
+
+
+@pytest.mark.parametrize("renews", [True, False])
+def test_nobody_pays_for_a_step(store, monkeypatch, step_clock, renews):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    (made,) = store.create([CDVFT], "t", visitor="ada")
+    run = store.leases.acquire(made.id, this_process())
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 10)
+    step_clock()
+    if renews:
+        store.leases.renew(run.id, run.epoch)
+    store.append(run.id, STARTED, run.epoch)
+    store.append(run.id, done(), run.epoch)
+    assert store.spending.visitors(0)[0].seconds == pytest.approx(10, abs=1)
+    assert store.get(run.id).whole_seconds == pytest.approx(10, abs=1)
+
+
+def test_what_is_measured_beside_runs_costs_its_own_time(store, monkeypatch, step_clock):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    with Budget(store).spending("ada", "measurement"):
+        step_clock()
+    assert sum(one.seconds for one in store.spending.visitors(0)) < 1
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "seconds"),
+    [("a/1.5", "a/4", 2.5), ("a/1", "b/4", None), (None, "a/4", None), ("a/1", None, None),
+     ("a/x", "a/4", None), (b"a/1", "a/4", None), ("/1", "/4", None)],
+)  # fmt: skip
+def test_moments_of_one_start_of_a_machine_have_a_distance(begin, end, seconds):
+    assert seconds_between(begin, end) == seconds

@@ -1,0 +1,88 @@
+"""What is kept of an owner is not what a browser presents, and it leaves with no file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+from stored_runs import CDVFT
+from test_repair import lose_history, trained
+
+from cdvft_app.store.formats import VERSION
+from cdvft_app.store.keeping import export_history, import_history
+from cdvft_app.store.owners import kept_hash, viewer_key
+from cdvft_app.store.runs import RunStore
+from cdvft_app.store.viewers import Viewer
+
+KEY = hashlib.sha256(b"secret").hexdigest()  # what the cookie of the browser with the token "secret" holds
+
+
+def kept_in(root: Path) -> set[str]:
+    with closing(sqlite3.connect(root / "history.sqlite")) as connection:
+        return {row[0] for row in connection.execute("SELECT token_hash FROM runs")}
+
+
+def sees(store: RunStore, cookie: str) -> bool:
+    return bool(store.seen_by(lambda: Viewer(kept_hash(cookie))).history())
+
+
+def as_format_11(root: Path) -> None:
+    """The store as the format before kept it: the key itself, in the history and in the folders."""
+    with closing(sqlite3.connect(root / "history.sqlite")) as connection, connection:
+        connection.execute("UPDATE runs SET token_hash = ?", (KEY,))
+        connection.execute("UPDATE datasets SET token_hash = ?", (KEY,))
+        for column in ("began", "leased"):
+            connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 11")
+    for file in (root / "runs").glob("*/run.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"token_hash": KEY}))
+
+
+def test_what_is_kept_opens_nothing(store, tmp_path):
+    run_id = trained(store)
+    store.set_private(run_id, True, "secret")
+    (kept,) = kept_in(tmp_path)
+    assert viewer_key("secret") == KEY and sees(store, KEY)
+    for stolen in (kept, kept.partition(":")[2]):
+        assert not sees(store, stolen) and not store.owner(run_id, stolen)
+    assert KEY not in (store.folder(run_id) / "run.json").read_text()
+
+
+def test_owners_of_the_format_before_keep_what_is_theirs(store, tmp_path):
+    run_id = trained(store)
+    store.set_private(run_id, True, "secret")
+    store.datasets.add("secret", "mine", sha256="0" * 64, format="csv", kind="text", bytes=1, rows=1)
+    store.close()
+    as_format_11(tmp_path)
+    again = RunStore(tmp_path)
+    assert again.owner(run_id, "secret") and sees(again, KEY) and len(again.datasets.of("secret")) == 1
+    assert KEY not in kept_in(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "history.format-11.sqlite")) as before:
+        assert before.execute("PRAGMA user_version").fetchone() == (11,) and VERSION > 11
+    again.close()
+    lose_history(tmp_path)  # and the folders tell it as the format before did
+    once_more = RunStore(tmp_path)
+    assert once_more.folders.adopt() == [run_id] and once_more.owner(run_id, "secret")
+    assert KEY not in kept_in(tmp_path)
+    once_more.close()
+
+
+def test_neither_owner_nor_visitor_leaves_with_a_history(store, tmp_path):
+    run_id = trained(store)
+    store.set_visitor(run_id, "address 192.0.2.7")
+    (kept,) = kept_in(tmp_path)
+    export_history(store, tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        everything = b"".join(map(archive.read, archive.namelist()))
+        facts = json.loads(archive.read(f"{run_id}/run.json"))
+    assert b"192.0.2.7" not in everything and KEY.encode() not in everything
+    assert kept.encode() not in everything and not {"token_hash", "visitor"} & set(facts)
+    other = RunStore(tmp_path / "other")
+    assert import_history(other, tmp_path / "all.zip") == [run_id]
+    assert other.get(run_id).visitor is None and not other.owner(run_id, "secret")
+    assert other.get(run_id).settings == CDVFT
+    other.close()
