@@ -47,7 +47,7 @@ def changed(file: Path, change) -> Path:
 
 
 def take(store, file, token="mine", private=False, check=anything):
-    return incoming.take(store, file, token, private, check)
+    return incoming.import_untrusted(store, file, token, private=private, visitor="ada", check=check)
 
 
 def told(store, run_id):
@@ -64,7 +64,7 @@ def test_what_somebody_brings_is_his_own_and_as_it_was(store, other, tmp_path):
         assert getattr(run, name) == getattr(was, name)
     assert (other.folder(run_id) / "adapter" / "adapter_model.safetensors").read_bytes() == b"weights"
     assert other.owner(run_id, "mine") and not other.owner(run_id, "of before")
-    assert run.private and run.visitor is None and run.group_id != was.group_id
+    assert run.private and run.visitor == "ada" and run.group_id != was.group_id
     assert take(other, file, "another's") == incoming.Taken([], 1, []) and other.owner(run_id, "mine")
     assert incoming.given_bytes(other) > 0 == incoming.given_bytes(store)
 
@@ -99,7 +99,7 @@ def test_facts_and_rows_are_checked_and_paths_in_them_stay_inside(store, other, 
 
     def forge(name, held):
         if name.endswith("run.json"):
-            facts = json.loads(held) | {"hidden": 1, "visitor": "ada", "token_hash": "0" * 64}
+            facts = json.loads(held) | {"hidden": 1, "visitor": "bob", "token_hash": "0" * 64}
             return name, json.dumps(facts | {"result": '{"adapter_folder": "/etc"}', "reason": None})
         if name.endswith("rows.jsonl"):
             lines = held.decode().replace('\\"adapter\\"', '\\"../../../etc\\"').splitlines()
@@ -110,7 +110,7 @@ def test_facts_and_rows_are_checked_and_paths_in_them_stay_inside(store, other, 
 
     assert take(other, changed(exported(store, tmp_path), forge)).ids == [run_id]
     run = other.get(run_id)
-    assert run.result["adapter_folder"] == "adapter" and not run.hidden and run.visitor is None
+    assert run.result["adapter_folder"] == "adapter" and not run.hidden and run.visitor == "ada"
     assert not run.is_job and told(other, run_id) == told(store, run_id)
 
 
