@@ -8,6 +8,7 @@ import stat
 import zipfile
 from pathlib import Path
 
+import bombs
 import pytest
 from ended_runs import trained
 
@@ -173,3 +174,99 @@ def test_what_is_no_history_is_a_sentence(other, tmp_path, content, sentence):
         file.write_bytes(content)
     with pytest.raises(StoreError, match=sentence):
         take(other, file)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"family": 2**70},
+        {"family": -1},
+        {"position": 2**63},
+        {"created": 1e300},
+        {"queued": float("nan")},
+        {"started": -1e9},
+        {"ended": float("inf")},
+        {"settings": "[" * 10_000},
+        {"group_id": "x" * 100_000},
+    ],
+)
+def test_facts_that_cannot_be_are_refused_and_stand_in_nobodys_way(other, tmp_path, changed):
+    """`"family": 2**70` in a file of 351 bytes stopped the server for good."""
+    found = take(other, bombs.history(tmp_path, bombs.facts(**changed)))
+    assert found.ids == [] and "cannot be read" in found.refused[0]
+    assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        bombs.started(total_steps=2**70),
+        bombs.started(total_steps=-1),
+        bombs.started(device="x" * 10**6 * 3),
+        bombs.row(
+            "step", 2**70, seconds=1.0, loss=1.0, learning_rate=1.0, gradient_norm=None, throughput=None
+        ),
+        bombs.row("evaluation", 1, seconds=2**70, loss=1.0, metric_name="accuracy", metric=10**400),
+        '{"kind": "step", "step": 1, "data": "' + "[" * 50_000 + '"}\n',
+        "[" * 100_000 + "\n",
+    ],
+)
+def test_rows_that_cannot_be_are_left_out(other, tmp_path, row):
+    found = take(other, bombs.history(tmp_path, rows=row + bombs.started(total_steps=7)))
+    assert found.ids == [bombs.RUN] and found.refused == []
+    run = other.get(bombs.RUN)
+    assert run.total_steps == 7 and [one["kind"] for one in other.rows(run.id)[0]] == ["started"]
+
+
+def test_what_the_history_cannot_take_is_named_and_removed(store, other, tmp_path, monkeypatch):
+    good, bad = trained(store), trained(store)
+    file = exported(store, tmp_path)
+    adopt = type(other.folders).adopt
+
+    def fails(folders):
+        if (folders.path / bad).exists():
+            raise OverflowError
+        return adopt(folders)
+
+    monkeypatch.setattr(type(other.folders), "adopt", fails)
+    found = take(other, file)
+    assert found.ids == [good] and "cannot be put into the history here" in found.refused[0]
+    assert [path.name for path in other.folders.path.iterdir()] == [good]
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "sentence"),
+    [
+        ("adapter/adapter_config.json", '{"target_modules": "(a+)+$"}', "by a pattern"),
+        ("adapter/adapter_config.json", '{"rank_pattern": {"(a+)+$": 4}}', "by a pattern"),
+        ("adapter/adapter_config.json", '{"exclude_modules": ["(a+)+$"]}', "by a pattern"),
+        ("adapter/adapter_config.json", "[" * 100_000, "no JSON object"),
+        ("adapter/adapter_config.json", '{"target_modules": ["query", "attention.key"]}', None),
+        ("adapter/more.safetensors", b"\xff" * 16, "cannot be true"),
+    ],
+)
+def test_an_adapter_that_would_hold_up_its_reader_is_not_taken(other, tmp_path, name, held, sentence):
+    file = bombs.history(tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{bombs.RUN}/{name}", held)
+    found = take(other, file)
+    assert found.ids == ([] if sentence else [bombs.RUN])
+    assert not sentence or sentence in found.refused[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("predictions.safetensors", b"no tensors at all"),
+        (
+            "written_answers.jsonl",
+            '{"row": %d, "prompt": "", "expected": "", "written": "", "scores": {}}\n' % 2**70,
+        ),
+        ("written_answers.jsonl", "[" * 100_000 + "\n"),
+    ],
+)
+def test_answers_that_cannot_be_read_are_left_out(other, tmp_path, name, held):
+    file = bombs.history(tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{bombs.RUN}/{name}", held)
+    assert take(other, file).ids == [bombs.RUN] and not (other.folder(bombs.RUN) / name).exists()
