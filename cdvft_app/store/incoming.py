@@ -298,7 +298,8 @@ def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str,
                 (folder / name).parent.mkdir(exist_ok=True)
                 with (folder / name).open("wb") as file:
                     file.writelines(unpacked.chunks(member))
-                _check_file(folder / name, facts["name"])
+                if name not in _LEFT_OUT_UNLESS:
+                    _check_file(folder / name, facts["name"])
         for name, is_whole in _LEFT_OUT_UNLESS.items():
             if (folder / name).is_file() and not is_whole(folder):
                 (folder / name).unlink()

@@ -260,7 +260,7 @@ def test_an_adapter_that_would_hold_up_its_reader_is_not_taken(other, tmp_path, 
         ("predictions.safetensors", b"no tensors at all"),
         (
             "written_answers.jsonl",
-            '{"row": %d, "prompt": "", "expected": "", "written": "", "scores": {}}\n' % 2**70,
+            json.dumps({"row": 2**70, "prompt": "", "expected": "", "written": "", "scores": {}}) + "\n",
         ),
         ("written_answers.jsonl", "[" * 100_000 + "\n"),
     ],
