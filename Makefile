@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream
+.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -67,6 +67,9 @@ $(SCRIPT_TOOLS): package-lock.json | node
 
 test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+attack: install ## a public server, attacked: bombs, numbers, fuzzed files; CDVFT_ATTACK_SEED repeats a run
+	CDVFT_ATTACK_LENGTH=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/attack
 
 check: check-python check-scripts docs ## lint, format, types, and what needs no browser of the scripts
 

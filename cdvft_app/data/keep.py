@@ -24,6 +24,7 @@ from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import ENDINGS, read_pictures
 from cdvft_app.data.source import Progress, Source
+from cdvft_app.public import intake
 from cdvft_app.store.location import data_folder
 
 FACTS = "facts.json"
@@ -76,6 +77,38 @@ def keep(path: Path, limits: Limits = LIMITS, progress: Progress = lambda fracti
         return kept or _read(path, sha256, size, limits, progress)
     except OSError as error:
         raise DataRefused(f"“{path.name}” cannot be read or kept: {error.strerror or error}.") from None
+
+
+def keep_in_child(
+    path: Path, limits: Limits = LIMITS, progress: Progress = lambda fraction, text: None
+) -> Kept:
+    """`keep` in a child with limits: for files of people whom nobody knows.
+
+    Raises:
+        DataRefused, intake.TooMuch: why it cannot be taken, and what to do.
+    """
+    sha256 = intake.read_in_child(
+        _kept_sha256,
+        str(path),
+        asdict(limits),
+        limits=intake.child_limits(),
+        imports=("pyarrow.parquet", "pyarrow.compute", "duckdb", "PIL.Image"),
+        refusals=(DataRefused,),
+        progress=progress,
+    )
+    kept = find(str(sha256))
+    if kept is None:
+        raise DataRefused(f"“{path.name}” was read, and its rows are gone again. Give it once more.")
+    return kept
+
+
+def _kept_sha256(path: str, limits: dict[str, Any], progress: Progress) -> str:
+    return keep(Path(path), Limits(**limits), progress).sha256
+
+
+def bytes_on_disk(kept: Kept) -> int:
+    """What is kept of a file takes of the disk: more than the file, where it was packed."""
+    return sum(file.stat().st_size for file in kept.folder.iterdir())
 
 
 def find(sha256: str) -> Kept | None:

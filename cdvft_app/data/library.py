@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from cdvft_app.catalog.entries import Kind, Recipe
 from cdvft_app.data.columns import Roles
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
-from cdvft_app.data.keep import Kept, find, forget, keep
+from cdvft_app.data.keep import Kept, bytes_on_disk, find, forget, keep
 from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.limits import limits as limits_now
 from cdvft_app.data.source import Progress
@@ -49,34 +49,46 @@ def give(
     *,
     limits: Limits = LIMITS,
     progress: Progress = lambda fraction, text: None,
+    read: Callable[[Path, Limits, Progress], Kept] = keep,
 ) -> DataRecord:
-    """Read, check and keep a file for its owner.
+    """Read, check and keep a file for its owner; `read` is `keep_in_child` for all that comes by the page.
 
     Raises:
         DataRefused: why it cannot be taken, and what to do.
-        StoreError: the disk refuses it.
+        StoreError: the disk refuses it, or it asks for too much.
     """
     expire(store, limits)
     size = path.stat().st_size if path.is_file() else 0
     if full := uploads.refusal(None, size):
         raise DataRefused(full)
-    if limits.total_bytes is not None:
-        taken = store.datasets.total_bytes(token)
-        if taken + size > limits.total_bytes:
-            raise DataRefused(
-                f"You have {taken / 1e6:.1f} MB here and may have {limits.total_bytes / 1e6:.0f} MB; this "
-                f"file has {size / 1e6:.1f} MB. Delete some of your data first."
-            )
-    kept = keep(path, limits, progress)
+    _require_room(store, token, size, limits)
+    kept = read(path, limits, progress)
+    taken = max(kept.bytes, bytes_on_disk(kept))
+    try:
+        if not store.datasets.has(token, kept.sha256):
+            _require_room(store, token, taken, limits)
+    except DataRefused:
+        forget_unowned(store, [kept])
+        raise
     return store.datasets.add(
         token,
         name or path.stem,
         sha256=kept.sha256,
         format=kept.format,
         kind=kept.kind,
-        bytes=kept.bytes,
+        bytes=taken,
         rows=kept.rows,
     )
+
+
+def _require_room(store: RunStore, token: str | None, size: int, limits: Limits) -> None:
+    """`DataRefused` where so many bytes more are too many for their owner."""
+    taken = store.datasets.total_bytes(token)
+    if limits.total_bytes is not None and taken + size > limits.total_bytes:
+        raise DataRefused(
+            f"You have {taken / 1e6:.1f} MB here and may have {limits.total_bytes / 1e6:.0f} MB; this file "
+            f"takes {size / 1e6:.1f} MB. Delete some of your data first."
+        )
 
 
 def owned(store: RunStore, token: str | None) -> list[DataRecord]:

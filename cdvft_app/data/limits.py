@@ -10,7 +10,8 @@ from cdvft_app.public.mode import mode
 @dataclass(frozen=True)
 class Limits:
     """`total_bytes` is of all files of one owner and `keep_hours` how long one is kept after its last use,
-    None without end; `unpacked_bytes` is of an archive's files, `pixels` of a picture's longer side."""
+    None without end; `unpacked_bytes` is of an archive's files or of a Parquet file's rows, `pixels` of a
+    picture's longer side, `all_pixels` of all pictures together."""
 
     file_bytes: int = 2 * 2**30
     total_bytes: int | None = None
@@ -22,6 +23,7 @@ class Limits:
     unpacked_bytes: int = 4 * 2**30
     picture_bytes: int = 20 * 2**20
     pixels: int = 4096
+    all_pixels: int = 10**12
     ratio: int = 200  # unpacked to packed, beyond which a file is taken for a bomb
 
 
@@ -35,6 +37,7 @@ PUBLIC = Limits(
     members=5_000,
     unpacked_bytes=64 * 2**20,
     picture_bytes=4 * 2**20,
+    all_pixels=100_000_000,
 )
 MOST_PASTED = 400_000  # characters
 

@@ -12,13 +12,13 @@ from cdvft_app.catalog.own import IMAGE, ROW
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
-from cdvft_app.data.pictures import check_picture
+from cdvft_app.data.pictures import Checked
 from cdvft_app.data.source import Progress, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH = 1_000
+BATCH, BATCH_BYTES = 1_000, 64 * 2**20
 
 
 def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
@@ -82,7 +82,16 @@ def _batches(
     import pyarrow.compute as pc
 
     row, total = 0, max(file.metadata.num_rows, 1)
-    for batch in file.iter_batches(BATCH, columns=kept):
+    unpacked, checked = 0, Checked(limits)
+    # A dictionary names a long value in a few bits: few enough rows at a time that the longest ones fit.
+    most = max(1, BATCH_BYTES // (4 * limits.cell_characters * len(kept)))
+    for batch in file.iter_batches(min(BATCH, most), columns=kept):
+        unpacked += batch.nbytes
+        if unpacked > limits.unpacked_bytes:
+            raise DataRefused(
+                f"Its rows unpack to more than {limits.unpacked_bytes / 1e6:,.0f} MB, the most that is "
+                "taken. Give a part of it."
+            )
         numbers = range(row + 1, row + len(batch) + 1)
         row += len(batch)
         progress(row / total, f"Reading row {row:,}")
@@ -103,7 +112,7 @@ def _batches(
                 values = column.to_pylist()
                 for place, (number, one) in enumerate(zip(numbers, values, strict=True)):
                     data = one and one.get("bytes")
-                    wrong = check_picture(data or b"", limits)
+                    wrong = checked.wrong(data or b"")
                     if wrong:
                         source.faults.add(number, wrong, "give another picture", name)
                         whole[place] = False

@@ -10,6 +10,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -24,33 +25,55 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 TABLES = (".csv", ".tsv")
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".jar")
 LABEL, SPLIT = "label", "split"
-BATCH = 100
+BATCH, BATCH_BYTES = 100, 16 * 2**20
 LONGEST_PATH = 400
 MOST_TABLE = 20 * 2**20  # bytes of a CSV of labels
 SMALL = 1_000_000  # bytes, below which no file is a bomb
 
 
-def check_picture(data: bytes, limits: Limits) -> str | None:
-    """What is wrong with a picture's bytes; None for a whole one."""
-    from PIL import Image
+@dataclass
+class Checked:
+    """Pictures that are looked at one after the other; together they have no more pixels than is taken."""
 
-    if not data:
-        return "it is empty"
-    if len(data) > limits.picture_bytes:
-        return f"it has more than {limits.picture_bytes / 1e6:.0f} MB"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-                width, height = opened.size
-                if max(width, height) > limits.pixels:
-                    return f"it has {width:,} x {height:,} pixels, more than {limits.pixels:,} a side"
-                opened.load()
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError):
-        return f"it cannot be read as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-    return None
+    limits: Limits
+    pixels: int = 0
+
+    def wrong(self, data: bytes) -> str | None:
+        """What is wrong with a picture's bytes; None for a whole one.
+
+        Raises:
+            DataRefused: it is one picture too many.
+        """
+        from PIL import Image
+
+        limits = self.limits
+        if not data:
+            return "it is empty"
+        if len(data) > limits.picture_bytes:
+            return f"it has more than {limits.picture_bytes / 1e6:.0f} MB"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+                    width, height = opened.size
+                    if max(width, height) > limits.pixels:
+                        return f"it has {width:,} x {height:,} pixels, more than {limits.pixels:,} a side"
+                    self._count(width * height)
+                    opened.load()
+        except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError):
+            return f"it cannot be read as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        return None
+
+    def _count(self, pixels: int) -> None:
+        self.pixels += pixels
+        if self.pixels > self.limits.all_pixels:
+            raise DataRefused(
+                f"The pictures have more than {self.limits.all_pixels / 1e6:,.0f} million pixels together, "
+                "the most that are taken. Make them smaller, or give fewer."
+            )
 
 
 def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
@@ -121,6 +144,11 @@ def _members(archive: zipfile.ZipFile, limits: Limits, faults: Faults) -> list[z
             raise DataRefused(f"The zip has a symbolic link, {_short(name)}. Pack the files themselves.")
         if one.flag_bits & 1:
             raise DataRefused(f"{_short(name)} in the zip is encrypted. Pack it without a password.")
+        if one.compress_type not in PACKED:
+            raise DataRefused(
+                f"{_short(name)} in the zip is packed in a way that is not read here. Pack it as a usual "
+                "zip, by “Deflate”."
+            )
         if name.lower().endswith(ARCHIVES):
             raise DataRefused(f"The zip has an archive in it, {_short(name)}. Pack the pictures themselves.")
         if one.file_size > SMALL and one.file_size > limits.ratio * max(one.compress_size, 1):
@@ -234,12 +262,13 @@ def _batches(
     import pyarrow as pa
 
     schema, rows = source.schema(), list[list[Any]]()
-    total = 0
+    total = held = 0
+    checked = Checked(limits)
     for place, one in enumerate(pictures, 1):
         name = one.filename
         try:
             data = _bytes(archive, one, limits.picture_bytes)
-            wrong = check_picture(data, limits)
+            wrong = checked.wrong(data)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError):
             data, wrong = b"", "it is damaged in the zip"
         total += len(data)
@@ -250,16 +279,18 @@ def _batches(
         if wrong:
             source.faults.add(name, wrong, "give another picture, or leave it out")
         else:
+            held += len(data)
             short = PurePosixPath(name).name
             rows.append(
                 [name, {"bytes": data, "path": short}, labels[name], *([splits[name]] if splits else [])]
             )
-        if len(rows) >= BATCH or (place == len(pictures) and rows):
+        if rows and (len(rows) >= BATCH or held >= BATCH_BYTES or place == len(pictures)):
             progress(place / len(pictures), f"Looking at picture {place:,} of {len(pictures):,}")
             columns = zip(*rows, strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             rows.clear()
+            held = 0
 
 
 def _bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:

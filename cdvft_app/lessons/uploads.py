@@ -1,4 +1,7 @@
-"""A visitor's own matrix: a small .npy file or picture, read with strict limits."""
+"""A visitor's own matrix: a small .npy file or picture, read with strict limits.
+
+`matrix_as_lists` is for a child that has limits of the system's; this module imports no torch for it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 MOST_BYTES = 2_000_000
 MOST_PIXELS = 4_000_000
@@ -19,7 +20,16 @@ MOST_HEADER = 1000  # bytes; numpy.save writes 118 for a matrix
 NO_ARRAY = "The file is no array that numpy.save wrote without pickling."
 
 
-def read_matrix(file: Path, n: int) -> Tensor:
+def matrix_as_lists(file: str, n: int, _progress: object) -> list[list[float]]:
+    """`read_matrix` as JSON can hold it; `ValueError` where a number in it is not finite."""
+    matrix = read_matrix(Path(file), n)
+    if not np.isfinite(matrix).all():
+        raise ValueError("The target holds NaN or infinite entries. Replace them by numbers first.")
+    rows: list[list[float]] = matrix.tolist()
+    return rows
+
+
+def read_matrix(file: Path, n: int) -> np.ndarray:
     """The square matrix in a file: a .npy array as it is, or a PNG or JPEG as n x n brightness around zero.
 
     Raises:
@@ -30,7 +40,7 @@ def read_matrix(file: Path, n: int) -> Tensor:
     return _array(file) if file.suffix.lower() == ".npy" else _image(file, n)
 
 
-def _array(file: Path) -> Tensor:
+def _array(file: Path) -> np.ndarray:
     """The array, read only after its header says that it is small: a header may claim any size."""
     with file.open("rb") as opened:
         shape, dtype = _header(opened)
@@ -45,7 +55,7 @@ def _array(file: Path) -> Tensor:
             array = np.load(opened, allow_pickle=False)
         except (ValueError, OSError, EOFError):
             raise ValueError(NO_ARRAY) from None
-    return torch.from_numpy(array.astype(np.float64))
+    return array.astype(np.float64)
 
 
 def _header(opened: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
@@ -62,7 +72,7 @@ def _header(opened: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _image(file: Path, n: int) -> Tensor:
+def _image(file: Path, n: int) -> np.ndarray:
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as image:
             if image.width * image.height > MOST_PIXELS:
@@ -74,8 +84,8 @@ def _image(file: Path, n: int) -> Tensor:
             square = _grey(image.crop((left, top, left + side, top + side))).resize((n, n))
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("The file is neither a .npy array nor a PNG or JPEG picture.") from None
-    pixels = torch.from_numpy(np.asarray(square, dtype=np.float64).copy())
-    if bool((pixels == pixels[0, 0]).all()):
+    pixels = np.asarray(square, dtype=np.float64)
+    if (pixels == pixels[0, 0]).all():
         raise ValueError("The picture is of one brightness, so nothing is left to fit. Choose another one.")
     return pixels - pixels.mean()
 

@@ -27,7 +27,7 @@ class UnknownData(StoreError):
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What somebody gave; `bytes` of the file, `rows` that can be read, `used` the last time it was."""
+    """What somebody gave; `bytes` on the disk, `rows` that can be read, `used` the last time it was."""
 
     id: str
     name: str

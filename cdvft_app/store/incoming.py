@@ -1,6 +1,8 @@
 """Runs out of a history's file that somebody gives to a page: nothing in it is trusted.
 
-What is not a run's own kind of file is left out; facts and rows are read, checked and written anew.
+`unpack` reads the file, in a child that has limits: what is not a run's own kind of file is left out; facts,
+rows and adapters are checked and written anew into a folder beside the history. `import_untrusted` takes the
+runs from there, one by one.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,20 +25,24 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cdvft_app import events
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.store import rows, states
+from cdvft_app.store import predictions, rows, states, written_answers
 from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.identifiers import ID, one_line
 from cdvft_app.store.owners import token_hash
 from cdvft_app.store.records import StoreError
+from cdvft_app.store.run_facts import Line, Time, is_row
 from cdvft_app.store.runs import RunStore
 
 MOST_BYTES = 64 * 10**6  # of the file
 MOST_UNPACKED = 512 * 10**6
 MOST_MEMBERS, MOST_RUNS, MOST_ROWS = 20_000, 200, 200_000
-MOST_FACTS = 2 * 10**6  # bytes of one run's facts
+MOST_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
+MOST_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
+CHUNK = 1 << 20
 GIVEN = "given"  # in the folder of a run that came this way
 ADAPTER = "adapter"
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 _FILE = re.compile(
     r"(?P<run>[\w-]+)/(?:run\.json|rows\.jsonl|predictions\.safetensors|written_answers\.jsonl"
     r"|snapshots/step-\d{6,9}\.safetensors|adapter/[\w-][\w.-]*\.(?:safetensors|json|txt|md|jinja))",
@@ -43,24 +50,27 @@ _FILE = re.compile(
 )
 _EVENTS = {kind.__name__.lower(): kind for kind in events.Event.__args__ if kind is not events.Sent}
 _READ: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _EVENTS.items()}
+# What PEFT takes for a regular expression where it is one text: one that never ends would hold the server.
+_PATTERNS = ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern")
+_PLAIN_NAME = re.compile(r"[\w.-]{1,200}")
 
 
 class _Facts(BaseModel):
     """What is taken of `run.json`."""
 
     model_config = ConfigDict(extra="ignore")
-    group_id: str = Field(max_length=200)
+    group_id: Line
     position: int = Field(ge=0, lt=10_000)
     name: str = Field(max_length=1000)
-    settings: str
-    state: str
+    settings: str = Field(max_length=MOST_FACTS)
+    state: Line
     reason: str | None = Field(None, max_length=5000)
-    created: float
-    queued: float
-    started: float | None = None
-    ended: float | None = None
+    created: Time
+    queued: Time
+    started: Time | None = None
+    ended: Time | None = None
     sweep: bool = False
-    family: int | None = None
+    family: int | None = Field(None, ge=0, le=10**6)
 
 
 @dataclass(frozen=True)
@@ -72,50 +82,80 @@ class Taken:
     refused: list[str]
 
 
-def take(
-    store: RunStore, file: Path, token: str, private: bool, check: Callable[[RunSettings], None]
+Unpack = Callable[[Path, Path, list[str], int], dict[str, Any]]
+
+
+def import_untrusted(
+    store: RunStore,
+    file: Path,
+    token: str,
+    *,
+    private: bool,
+    visitor: str | None,
+    check: Callable[[RunSettings], None],
+    unpack: Unpack | None = None,
+    most_unpacked: int = MOST_UNPACKED,
 ) -> Taken:
     """Take the runs of a file that `export_history` wrote; they become the token's.
 
     Args:
         store, file, token: as said.
         private: whether nobody else sees them.
+        visitor: whose seconds they spend once they go on.
         check: raises `InvalidChoice` for settings that may not be had here.
+        unpack: `unpack` as it is to be called; in a child where a stranger gave the file.
+        most_unpacked: bytes of disk that there are for it.
 
     Raises:
         StoreError: nothing was taken; why.
     """
-    taken: list[str] = []
-    refused: list[str] = []
-    groups: dict[str, str] = {}
-    with store_errors(store.root), _opened(file) as archive:
-        members = _members(archive)
-        new = {name: of for name, of in members.items() if not (store.folders.path / name).exists()}
-        with tempfile.TemporaryDirectory(prefix=".given-", dir=store.root) as place:
-            for name, of_run in new.items():
-                folder = Path(place, name)
-                try:
-                    facts = _facts(archive, of_run, name, check)
-                except InvalidChoice as error:
-                    refused.append(str(error))
-                    continue
+    with store_errors(store.root):
+        here = sorted(path.name for path in store.folders.path.iterdir())
+        place = store.root / f".given-{secrets.token_hex(8)}"
+        place.mkdir()
+        try:
+            found = (unpack or unpack_here)(file, place, here, min(most_unpacked, MOST_UNPACKED))
+            taken, refused = list[str](), list(found["refused"])
+            groups: dict[str, str] = {}
+            for run_id in found["runs"]:
+                facts = json.loads((place / run_id / FACTS).read_text(encoding="utf-8"))
                 facts |= {
                     "group_id": groups.setdefault(facts["group_id"], secrets.token_hex(16)),
                     "token_hash": token_hash(token),
                     "private": private,
+                    "visitor": visitor,
                 }
-                for member in of_run:
-                    if not member.filename.endswith((f"{name}/{FACTS}", f"{name}/{ROWS}")):
-                        archive.extract(member, place)
-                folder.mkdir(exist_ok=True)
-                lines = [json.dumps(row) + "\n" for row in _rows(archive, of_run, name)]
-                (folder / ROWS).write_text("".join(lines), encoding="utf-8")
-                (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-                (folder / GIVEN).touch()
-                os.replace(folder, store.folders.path / name)
-                taken.append(name)
-    adopted = set(store.folders.adopt())
-    return Taken([one for one in taken if one in adopted], len(members) - len(new), refused)
+                try:
+                    check(RunSettings.model_validate_json(facts["settings"]))
+                    _adopt(store, place / run_id, facts)
+                    taken.append(run_id)
+                except InvalidChoice as error:
+                    refused.append(str(error))
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    return Taken(taken, found["known"], refused)
+
+
+def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
+    """Make the folder a run of the history; `InvalidChoice` where it cannot be one, and nothing stays."""
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    (folder / GIVEN).touch()
+    there = store.folders.path / folder.name
+    os.replace(folder, there)
+    adopted = []
+    try:
+        adopted = store.folders.adopt()
+    except Exception as error:  # whatever it is about this run, the next start would meet it again
+        raise InvalidChoice(_not_taken(facts, type(error).__name__)) from error
+    finally:
+        if folder.name not in adopted:
+            shutil.rmtree(there, ignore_errors=True)
+    if folder.name not in adopted:
+        raise InvalidChoice(_not_taken(facts, "it is here in another folder"))
+
+
+def _not_taken(facts: Mapping[str, Any], why: str) -> str:
+    return f"“{facts['name']}” cannot be put into the history here ({why})."
 
 
 def given_bytes(store: RunStore) -> int:
@@ -124,12 +164,83 @@ def given_bytes(store: RunStore) -> int:
     return sum(path.stat().st_size for folder in found for path in folder.rglob("*") if path.is_file())
 
 
+# In a child
+
+
+def unpack_here(file: Path, place: Path, here: list[str], most: int) -> dict[str, Any]:
+    """`unpack` in this process."""
+    return unpack(str(file), str(place), here, most)
+
+
+def unpack(
+    file: str,
+    place: str,
+    here: list[str],
+    most: int,
+    progress: Callable[[float | None, str], None] = lambda fraction, text: None,
+) -> dict[str, Any]:
+    """Write the runs of `file` that are not `here` into `place`, a folder each; `most` bytes in all.
+
+    Returns:
+        The ids of `runs`, how many are `known`, and why others were `refused`.
+
+    Raises:
+        StoreError: the file is none of a history, or too large.
+    """
+    with _opened(Path(file)) as archive:
+        members = _members(archive, most)
+        known, runs, refused = {*here} & {*members}, list[str](), list[str]()
+        unpacked = _Unpacked(archive, most)
+        for count, (run_id, of_run) in enumerate(members.items()):
+            progress(count / len(members), f"Reading run {count + 1:,} of {len(members):,}")
+            if run_id in known:
+                continue
+            try:
+                _write_run(unpacked, of_run, run_id, Path(place, run_id))
+                runs.append(run_id)
+            except InvalidChoice as error:
+                refused.append(str(error))
+                shutil.rmtree(Path(place, run_id), ignore_errors=True)
+    return {"runs": runs, "known": len(known), "refused": refused}
+
+
+@dataclass
+class _Unpacked:
+    """An archive whose real bytes are counted while they are read, whatever it says of them."""
+
+    archive: zipfile.ZipFile
+    most: int
+    size: int = 0
+
+    def chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
+        with self.archive.open(member) as file:
+            while chunk := file.read(CHUNK):
+                self._count(chunk)
+                yield chunk
+
+    def lines(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
+        """Its lines; those that are too long to be true are left out."""
+        with self.archive.open(member) as file:
+            whole = True
+            while line := file.readline(MOST_FACTS):
+                self._count(line)
+                ended = line.endswith(b"\n") or len(line) < MOST_FACTS
+                if whole and ended:
+                    yield line
+                whole = ended
+
+    def _count(self, read: bytes) -> None:
+        self.size += len(read)
+        if self.size > self.most:
+            raise StoreError(_unpacks_to("more than there is room for", self.most))
+
+
 def _opened(file: Path) -> zipfile.ZipFile:
     if file.stat().st_size > MOST_BYTES:
         raise StoreError(f"The file has {file.stat().st_size / 1e6:.0f} MB; {_LIMIT}")
     try:
         return zipfile.ZipFile(file)
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise StoreError("This is not the file of a history, as it is made here.") from None
 
 
@@ -139,21 +250,28 @@ _LIMIT = (
 )
 
 
-def _members(archive: zipfile.ZipFile) -> dict[str, list[zipfile.ZipInfo]]:
+def _unpacks_to(size: str, most: int) -> str:
+    return f"The file unpacks to {size}; at most {most / 1e6:,.0f} MB are taken."
+
+
+def _members(archive: zipfile.ZipFile, most: int) -> dict[str, list[zipfile.ZipInfo]]:
     """What is taken of the archive, by the run that it is of."""
     found: dict[str, list[zipfile.ZipInfo]] = {}
     infos = archive.infolist()
     if len(infos) > MOST_MEMBERS:
         raise StoreError(f"The file holds {len(infos):,} files; at most {MOST_MEMBERS:,} are taken.")
-    if (size := sum(info.file_size for info in infos)) > MOST_UNPACKED:
-        raise StoreError(
-            f"The file unpacks to {size / 1e6:,.0f} MB; at most {MOST_UNPACKED / 1e6:.0f} are taken."
-        )
+    if (size := sum(info.file_size for info in infos)) > most:
+        raise StoreError(_unpacks_to(f"{size / 1e6:,.0f} MB", most))
     for info in infos:
         name = _FILE.fullmatch(info.filename)
         if stat.S_ISLNK(info.external_attr >> 16) or info.filename.startswith("/") or ".." in info.filename:
             raise StoreError(
                 f"The file holds {info.filename[:80]!r}, which leads elsewhere: nothing is taken."
+            )
+        if info.compress_type not in PACKED or info.flag_bits & 1:
+            raise StoreError(
+                f"{info.filename[:80]!r} in the file is packed in a way that the page's own export does not "
+                "use: nothing is taken. Give the file as it was made."
             )
         if name and ID.fullmatch(name["run"]):
             found.setdefault(name["run"], []).append(info)
@@ -164,33 +282,45 @@ def _members(archive: zipfile.ZipFile) -> dict[str, list[zipfile.ZipInfo]]:
     return found
 
 
-def _read(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str) -> str:
-    member = next((one for one in members if one.filename.endswith(f"/{name}")), None)
-    if member is None:
-        return ""
+def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str, folder: Path) -> None:
+    """One run's folder; `InvalidChoice` where it is none that can be taken."""
+    by_name = {member.filename.partition("/")[2]: member for member in members}
     try:
-        return archive.read(member).decode("utf-8", "replace")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        facts = _facts(unpacked, by_name, run_id)
+        folder.mkdir()
+        with (folder / ROWS).open("w", encoding="utf-8") as file:
+            if ROWS in by_name:
+                file.writelines(
+                    json.dumps(row) + "\n" for row in _rows(unpacked.lines(by_name[ROWS]), run_id)
+                )
+        for name, member in by_name.items():
+            if name not in (FACTS, ROWS):
+                (folder / name).parent.mkdir(exist_ok=True)
+                with (folder / name).open("wb") as file:
+                    file.writelines(unpacked.chunks(member))
+                if name not in _LEFT_OUT_UNLESS:
+                    _check_file(folder / name, facts["name"])
+        for name, is_whole in _LEFT_OUT_UNLESS.items():
+            if (folder / name).is_file() and not is_whole(folder):
+                (folder / name).unlink()
+        (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
 
 
-def _facts(
-    archive: zipfile.ZipFile,
-    members: list[zipfile.ZipInfo],
-    run_id: str,
-    check: Callable[[RunSettings], None],
-) -> dict[str, Any]:
-    written = _read(archive, members, FACTS)
-    if len(written) > MOST_FACTS:
-        raise InvalidChoice("A run's facts are too long to be true.")
+def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: str) -> dict[str, Any]:
+    written = bytearray()
+    for chunk in unpacked.chunks(members[FACTS]) if FACTS in members else ():
+        written += chunk
+        if len(written) > MOST_FACTS:
+            raise InvalidChoice("A run's facts are too long to be true.")
     try:
-        facts = _Facts.model_validate_json(written)
+        facts = _Facts.model_validate_json(written.decode("utf-8", "replace"))
         settings = RunSettings.model_validate_json(facts.settings)
-    except ValidationError:
+    except (ValidationError, RecursionError):
         raise InvalidChoice("A run's facts cannot be read, or are of another version.") from None
     if settings.data is not None:
         raise InvalidChoice(f"“{one_line(facts.name)}” learned from data of one's own, which is not here.")
-    check(settings)
     state = facts.state if facts.state in states.FINAL else "interrupted"
     return {
         **facts.model_dump(),
@@ -207,15 +337,19 @@ def _facts(
     }
 
 
-def _rows(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], run_id: str) -> Iterator[dict[str, Any]]:
+def _rows(lines: Iterable[bytes], run_id: str) -> Iterator[dict[str, Any]]:
     """The run's rows, each an event that can be; others are left out."""
     folder = Path("/", run_id)  # of no disk: paths in it become relative to it
-    for line in _read(archive, members, ROWS).splitlines()[:MOST_ROWS]:
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            row = json.loads(line)
+    for count, line in enumerate(lines):
+        if count >= MOST_ROWS:
+            return
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+            row = json.loads(line.decode("utf-8", "replace"))
             event = _event(row["kind"], {**json.loads(row["data"]), "step": row["step"]}, folder)
             values = rows.facts(event, folder)
-            yield {"kind": row["kind"], "step": values.pop("step", None), "data": json.dumps(values)}
+            step, data = values.pop("step", None), json.dumps(values)
+            if is_row(row["kind"], step, data):
+                yield {"kind": row["kind"], "step": step, "data": data}
 
 
 def _event(kind: str, values: dict[str, Any], folder: Path) -> Any:
@@ -229,3 +363,61 @@ def _event(kind: str, values: dict[str, Any], folder: Path) -> Any:
     if kind == "snapshot":
         given["file"] = f"snapshots/step-{int(values['step']):06d}.safetensors"
     return _READ[kind].validate_python(given)
+
+
+def _has_predictions(folder: Path) -> bool:
+    with suppress(KeyError, TypeError, ValueError):
+        found = predictions.read(folder)
+        if found is not None:
+            kinds = [(one.ndim, one.dtype.kind) for one in (found.rows, found.labels, found.outputs)]
+            numbers = 0 < found.outputs.size <= predictions.MOST_NUMBERS
+            return numbers and kinds in ([(1, "i"), (1, "i"), (2, "f")], [(1, "i"), (1, "f"), (2, "f")])
+    return False
+
+
+def _has_answers(folder: Path) -> bool:
+    with suppress(OverflowError):
+        found = written_answers.read(folder)
+        return found is not None and 0 < len(found.rows) <= written_answers.MOST_ROWS
+    return False
+
+
+# What the page reads as a whole.
+_LEFT_OUT_UNLESS: dict[str, Callable[[Path], bool]] = {
+    predictions.FILE: _has_predictions,
+    written_answers.FILE: _has_answers,
+}
+
+
+def _check_file(file: Path, title: str) -> None:
+    """`InvalidChoice` for a file that would hold up whoever opens it later."""
+    if file.suffix == ".safetensors" and file.stat().st_size >= 8:
+        with file.open("rb") as opened:
+            header = int.from_bytes(opened.read(8), "little")
+        if header > MOST_HEADER:
+            raise InvalidChoice(f"“{title}” has a {file.name} that cannot be true.")
+    if file.suffix == ".json" and file.parent.name == ADAPTER:
+        if file.stat().st_size > MOST_BYTES // 2:
+            raise InvalidChoice(f"“{title}” has a {file.name} that is too large to be true.")
+        if file.name == "adapter_config.json":
+            _check_adapter_config(file, title)
+
+
+def _check_adapter_config(file: Path, title: str) -> None:
+    try:
+        config = json.loads(file.read_bytes()) if file.stat().st_size <= MOST_FACTS else None
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise InvalidChoice(f"“{title}” has an adapter_config.json that is no JSON object.")
+    for name in _PATTERNS:
+        given = config.get(name) or []
+        if not (isinstance(given, (list, dict)) and all(_is_plain(one) for one in given)):
+            raise InvalidChoice(
+                f"“{title}” names layers by a pattern in its adapter_config.json ({name}); give their names, "
+                "as a list."
+            )
+
+
+def _is_plain(name: object) -> bool:
+    return isinstance(name, str) and _PLAIN_NAME.fullmatch(name) is not None

@@ -10,16 +10,19 @@ from typing import Any
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection
+from cdvft_app.data.keep import keep_in_child
 from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.data.report import facts
+from cdvft_app.public import intake
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.typed_rows import as_file
+from cdvft_app.ui.shared.viewing import visitor
 
-TOGETHER = 4
+TOGETHER = 16  # calls; how many files are read at once, and for whom, is for `intake.turn` to say
 WORDS = (
     "id", "token", "text", "label", "prompt", "answer", "evaluation", "held_out_percent", "split_seed",
 )  # fmt: skip
@@ -68,8 +71,8 @@ def register(app: AppState) -> None:
         owner = _token(token or secrets.token_urlsafe(32))
 
         def give() -> DataRecord:
-            with as_file(None, content or rows, None) as source:
-                return library.give(app.store, source, owner, name, limits=limits())
+            with as_file(None, content or rows, None) as source, intake.turn(app.queue.budget, visitor()):
+                return library.give(app.store, source, owner, name, limits=limits(), read=keep_in_child)
 
         record = _or_refusal(give)
         return {"id": record.id, "token": owner, "name": record.name, "rows": record.rows}
@@ -114,16 +117,19 @@ def _looked(app: AppState, data: Mapping[str, Any], token: str) -> Inspection:
         isinstance(one, str) for one in [*columns["text"], *columns["prompt"], *names]
     ):
         raise refusal("data: text and prompt are lists of columns, label and answer are each a column.")
-    return _or_refusal(
-        lambda: library.look(
-            app.store,
-            data.get("id"),
-            token,
-            **library.read_roles(columns["text"], names[0], columns["prompt"], names[1]),
-            evaluation=data.get("evaluation") or None,
-            **library.read_split(data.get("held_out_percent"), data.get("split_seed")),
-        )
-    )
+
+    def look() -> Inspection:
+        with intake.turn(app.queue.budget, visitor()):
+            return library.look(
+                app.store,
+                data.get("id"),
+                token,
+                **library.read_roles(columns["text"], names[0], columns["prompt"], names[1]),
+                evaluation=data.get("evaluation") or None,
+                **library.read_split(data.get("held_out_percent"), data.get("split_seed")),
+            )
+
+    return _or_refusal(look)
 
 
 def _token(given: object) -> str:

@@ -42,6 +42,7 @@ from cdvft_app.ui.shared.form import summary
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.ui.shared.without_paths import without_paths
 
 TITLE = "Factors"
 COMPUTING = 4, 32  # requests at a time, and waiting
@@ -180,7 +181,7 @@ def _catching_errors(questions: Questions, ask: Callable[..., Mapping[str, Any]]
         try:
             return ask(questions, argument if isinstance(argument, dict) else {})
         except (Unavailable, Busy, SnapshotError, StoreError, InvalidChoice) as error:
-            return {"error": str(error), "busy": isinstance(error, Busy)}
+            return {"error": without_paths(str(error)), "busy": isinstance(error, Busy)}
 
     return answer
 

@@ -21,6 +21,7 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.pool import Closable, in_threads
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.ui.shared.without_paths import without_paths
 
 EMPTY: LabView = {"running": False, "status": "", "sentence": "", "fits": [], "pictures": {}}
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_fit.py
@@ -123,7 +124,7 @@ def lab(app: AppState) -> OnVisit:
                 matrix, about = make(app.store, request | {"run": inputs[run], "module": inputs[layer]})
                 yield from children.stream(fitted_on_one_thread, matrix.numpy(), inputs[most_m], about)
         except (ValueError, Busy, OverBudget, children.ChildEnded) as error:
-            yield {**EMPTY, "status": "Not fitted", "sentence": str(error)}
+            yield {**EMPTY, "status": "Not fitted", "sentence": without_paths(str(error))}
 
     fits: dict[str | None, Closable[LabView]] = {}  # by session
 

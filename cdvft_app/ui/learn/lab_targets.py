@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from cdvft_app.inspection import updates
 from cdvft_app.inspection.sources import Source, Unavailable
 from cdvft_app.inspection.turns import Busy
+from cdvft_app.public import intake
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -65,12 +65,25 @@ def make(store: RunStore, request: Mapping[str, object]) -> tuple[Any, str]:
         raise ValueError(f"n is {str(n)[:20]!r}; choose one of {', '.join(map(str, SIZES))}.")
     assert isinstance(n, int)
     if target == "file":
-        from cdvft_app.lessons.uploads import read_matrix
+        import torch
+
+        from cdvft_app.lessons.uploads import matrix_as_lists
 
         path = request.get("path")
         if not isinstance(path, str) or not path:
             raise ValueError("No file was given. Choose one, or another target.")
-        return read_matrix(Path(path), n), "This was your own file."
+        try:
+            rows = intake.read_in_child(
+                matrix_as_lists,
+                path,
+                n,
+                limits=intake.child_limits(),
+                imports=("PIL.Image",),
+                refusals=(ValueError,),
+            )
+        except intake.TooMuch as error:
+            raise ValueError(str(error)) from None
+        return torch.tensor(rows, dtype=torch.float64), "This was your own file."
     if target == "drawing":
         from cdvft_app.lessons.drawings import read_drawing
 

@@ -20,6 +20,7 @@ from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState, OnVisit
 from cdvft_app.ui.shared.viewing import visitor
+from cdvft_app.ui.shared.without_paths import without_paths
 
 TITLE = "Learn"
 MOST_WAITING = 4  # measurements, of a few seconds each
@@ -132,7 +133,7 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
                 with app.queue.budget.spending(visitor(), "measurement"):
                     return call(request)
             except (ValueError, OverBudget) as error:
-                return {"error": str(error)}
+                return {"error": without_paths(str(error))}
 
         return pool.answering(measure)
 

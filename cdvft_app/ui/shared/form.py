@@ -12,6 +12,7 @@ from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MOST_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
 from cdvft_app.ui.shared.texts import SETTINGS, counted
+from cdvft_app.ui.shared.without_paths import without_paths
 
 MOST_TYPED = 120  # characters in a field
 RATE = "learning_rate."  # of a method: "learning_rate.lora"
@@ -122,7 +123,7 @@ def with_titles(sentences: str, labels: Mapping[str, str] = LABELS) -> str:
         return "; ".join(known[key].title for key in keys) if known else listed[0]
 
     named = relabelled(sentences, lambda field: labels.get(field) or labels.get(field.split(".")[0]))
-    return _KEYS.sub(titles, named)
+    return _KEYS.sub(titles, without_paths(named))
 
 
 def number(typed: Any) -> Any:

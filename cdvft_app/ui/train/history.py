@@ -16,6 +16,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STATES
 from cdvft_app.sweep.group import origin
 from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.without_paths import without_paths
 from cdvft_app.ui.train.run_view import current, lasting
 
 MOST_RACES = 500
@@ -116,7 +117,7 @@ def _changed(store: RunStore, request: object, change: Any) -> Done:
     try:
         change(runs, fields)
     except StoreError as error:
-        return {"error": str(error)}
+        return {"error": without_paths(str(error))}
     return {"error": None}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.public import intake
 from cdvft_app.public.mode import mode
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import RunSettings
@@ -19,6 +20,7 @@ from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.texts import counted
+from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of
 
 TITLE = "Take your history along, or bring one back"
@@ -110,9 +112,21 @@ def bring(app: AppState, file: Path, token: str) -> str:
     Raises:
         StoreError: nothing was taken; why.
     """
-    if mode().public and incoming.given_bytes(app.store) > mode().upload_bytes:
+    room = incoming.MOST_UNPACKED
+    if mode().public and (room := mode().upload_bytes - incoming.given_bytes(app.store)) <= 0:
         raise StoreError(FULL.format(mode().upload_bytes / 1e6))
-    taken = incoming.take(app.store, file, token, private=mode().public, check=_check)
+    who = visitor()
+    with intake.turn(app.queue.budget, who):
+        taken = incoming.import_untrusted(
+            app.store,
+            file,
+            token,
+            private=mode().public,
+            visitor=who,
+            check=_check,
+            unpack=_unpack_in_child,
+            most_unpacked=room,
+        )
     for run_id in taken.ids:
         keeping.keep(app.store, run_id)
     said = [f"{counted(len(taken.ids), 'run')} taken."]
@@ -121,6 +135,20 @@ def bring(app: AppState, file: Path, token: str) -> str:
     if taken.refused:
         said.append(f"{len(taken.refused)} not taken: {taken.refused[0]}")
     return f'<p role="status">{escape(" ".join(said))}</p>'
+
+
+def _unpack_in_child(file: Path, place: Path, here: list[str], most: int) -> dict[str, Any]:
+    found: dict[str, Any] = intake.read_in_child(
+        incoming.unpack,
+        str(file),
+        str(place),
+        here,
+        most,
+        limits=intake.child_limits(),
+        imports=("safetensors.numpy",),
+        refusals=(StoreError,),
+    )
+    return found
 
 
 def _check(settings: RunSettings) -> None:

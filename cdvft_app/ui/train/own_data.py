@@ -13,13 +13,16 @@ from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.foreign import WORKBOOKS
 from cdvft_app.data.inspect import Inspection
+from cdvft_app.data.keep import keep_in_child
 from cdvft_app.data.limits import MOST_PASTED, limits
 from cdvft_app.data.pictures import ENDINGS
+from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.typed_rows import as_file
+from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of
 from cdvft_app.ui.train import own_data_view as view
 from cdvft_app.ui.train.controls import QUIET
@@ -42,8 +45,9 @@ SHOW = """() => {
   const refusal = document.querySelector("#own-said .problem");
   (refusal ?? document.querySelector("#own-mine"))?.scrollIntoView({ block: refusal ? "center" : "start" });
 }"""
-# Each visitor's call by itself; reading a large file takes seconds.
-SLOW: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "data", "api_visibility": "private"}
+# More calls than files are read at once: whoever has too much waiting is refused by `intake.turn`, and is in
+# nobody's way.
+SLOW: dict[str, Any] = {"concurrency_limit": 16, "concurrency_id": "data", "api_visibility": "private"}
 NOT_YET = '<p class="quiet" role="status">Not trained on yet: for that, press “Learn from this” below.</p>'
 
 
@@ -68,16 +72,17 @@ class OwnDataPanel:
 def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
     """What would be learned from what the panel's fields say. DataRefused, StoreError: with a sentence."""
     data_id, task, text, label, evaluation, share, seed = chosen
-    return library.look(
-        app.store,
-        data_id,
-        token,
-        inputs=[name for name in text if isinstance(name, str)][:2] if isinstance(text, list) else [],
-        label=label if isinstance(label, str) and label else None,
-        writes=None if task not in (LABEL, ANSWER) else task == ANSWER,
-        evaluation=evaluation or None,
-        **library.read_split(share, seed),
-    )
+    with intake.turn(app.queue.budget, visitor()):
+        return library.look(
+            app.store,
+            data_id,
+            token,
+            inputs=[name for name in text if isinstance(name, str)][:2] if isinstance(text, list) else [],
+            label=label if isinstance(label, str) and label else None,
+            writes=None if task not in (LABEL, ANSWER) else task == ANSWER,
+            evaluation=evaluation or None,
+            **library.read_split(share, seed),
+        )
 
 
 def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
@@ -188,8 +193,13 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             progress(fraction, desc=sentence)
 
         try:
-            with as_file(uploaded, rows, local if private else None) as source:
-                record = library.give(app.store, source, owner, limits=limits(), progress=told)
+            with (
+                as_file(uploaded, rows, local if private else None) as source,
+                intake.turn(app.queue.budget, visitor()),
+            ):
+                record = library.give(
+                    app.store, source, owner, limits=limits(), progress=told, read=keep_in_child
+                )
             told(None, "Looking at what is in it")
             filled = whole(record.id, GUESSED, owner)
         except (DataRefused, StoreError) as error:

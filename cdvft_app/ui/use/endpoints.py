@@ -40,12 +40,12 @@ def register(app: AppState, answering: Answering) -> None:
             token: that start gave, for private runs.
             image: in place of texts for races on images: a file's bytes in base64.
         """
-        if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS):
-            raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race.")
+        if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS and _are_texts(run_ids)):
+            raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race, by their ids.")
         for given in (texts, second):
             if given is not None and not (isinstance(given, list) and 1 <= len(given) <= MOST_TEXTS):
                 raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
-        if not all(isinstance(text, str) for text in [*(texts or []), *(second or [])]):
+        if not _are_texts([*(texts or []), *(second or [])]):
             raise refusal("texts: each must be a text.")
         if (texts is None) == (image is None):
             raise refusal("Give either texts or an image.")
@@ -67,8 +67,10 @@ def register(app: AppState, answering: Answering) -> None:
             rank: of lora.
             token: that start gave, for a private run.
         """
-        if to not in FORMS:
+        if not isinstance(to, str) or to not in FORMS:
             raise refusal(f"to: got {str(to)[:40]!r}; it is one of {', '.join(FORMS)}.")
+        if not isinstance(run_id, str):
+            raise refusal("run_id: give the id of a finished run, a text.")
         if isinstance(rank, bool) or not isinstance(rank, int):
             raise refusal("rank: it is a whole number.")
         try:
@@ -81,6 +83,10 @@ def register(app: AppState, answering: Answering) -> None:
 
     for call in (predict, export):
         named_endpoint(call, concurrency_limit=1, concurrency_id="use")
+
+
+def _are_texts(given: list[Any]) -> bool:
+    return all(isinstance(one, str) for one in given)
 
 
 def _image(given: object) -> bytes | None:

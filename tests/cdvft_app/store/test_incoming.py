@@ -8,6 +8,7 @@ import stat
 import zipfile
 from pathlib import Path
 
+import bombs
 import pytest
 from ended_runs import trained
 
@@ -47,7 +48,7 @@ def changed(file: Path, change) -> Path:
 
 
 def take(store, file, token="mine", private=False, check=anything):
-    return incoming.take(store, file, token, private, check)
+    return incoming.import_untrusted(store, file, token, private=private, visitor="ada", check=check)
 
 
 def told(store, run_id):
@@ -64,7 +65,7 @@ def test_what_somebody_brings_is_his_own_and_as_it_was(store, other, tmp_path):
         assert getattr(run, name) == getattr(was, name)
     assert (other.folder(run_id) / "adapter" / "adapter_model.safetensors").read_bytes() == b"weights"
     assert other.owner(run_id, "mine") and not other.owner(run_id, "of before")
-    assert run.private and run.visitor is None and run.group_id != was.group_id
+    assert run.private and run.visitor == "ada" and run.group_id != was.group_id
     assert take(other, file, "another's") == incoming.Taken([], 1, []) and other.owner(run_id, "mine")
     assert incoming.given_bytes(other) > 0 == incoming.given_bytes(store)
 
@@ -99,7 +100,7 @@ def test_facts_and_rows_are_checked_and_paths_in_them_stay_inside(store, other, 
 
     def forge(name, held):
         if name.endswith("run.json"):
-            facts = json.loads(held) | {"hidden": 1, "visitor": "ada", "token_hash": "0" * 64}
+            facts = json.loads(held) | {"hidden": 1, "visitor": "bob", "token_hash": "0" * 64}
             return name, json.dumps(facts | {"result": '{"adapter_folder": "/etc"}', "reason": None})
         if name.endswith("rows.jsonl"):
             lines = held.decode().replace('\\"adapter\\"', '\\"../../../etc\\"').splitlines()
@@ -110,7 +111,7 @@ def test_facts_and_rows_are_checked_and_paths_in_them_stay_inside(store, other, 
 
     assert take(other, changed(exported(store, tmp_path), forge)).ids == [run_id]
     run = other.get(run_id)
-    assert run.result["adapter_folder"] == "adapter" and not run.hidden and run.visitor is None
+    assert run.result["adapter_folder"] == "adapter" and not run.hidden and run.visitor == "ada"
     assert not run.is_job and told(other, run_id) == told(store, run_id)
 
 
@@ -173,3 +174,99 @@ def test_what_is_no_history_is_a_sentence(other, tmp_path, content, sentence):
         file.write_bytes(content)
     with pytest.raises(StoreError, match=sentence):
         take(other, file)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"family": 2**70},
+        {"family": -1},
+        {"position": 2**63},
+        {"created": 1e300},
+        {"queued": float("nan")},
+        {"started": -1e9},
+        {"ended": float("inf")},
+        {"settings": "[" * 10_000},
+        {"group_id": "x" * 100_000},
+    ],
+)
+def test_facts_that_cannot_be_are_refused_and_stand_in_nobodys_way(other, tmp_path, changed):
+    """`"family": 2**70` in a file of 351 bytes stopped the server for good."""
+    found = take(other, bombs.history(tmp_path, bombs.facts(**changed)))
+    assert found.ids == [] and "cannot be read" in found.refused[0]
+    assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        bombs.started(total_steps=2**70),
+        bombs.started(total_steps=-1),
+        bombs.started(device="x" * 10**6 * 3),
+        bombs.row(
+            "step", 2**70, seconds=1.0, loss=1.0, learning_rate=1.0, gradient_norm=None, throughput=None
+        ),
+        bombs.row("evaluation", 1, seconds=2**70, loss=1.0, metric_name="accuracy", metric=10**400),
+        '{"kind": "step", "step": 1, "data": "' + "[" * 50_000 + '"}\n',
+        "[" * 100_000 + "\n",
+    ],
+)
+def test_rows_that_cannot_be_are_left_out(other, tmp_path, row):
+    found = take(other, bombs.history(tmp_path, rows=row + bombs.started(total_steps=7)))
+    assert found.ids == [bombs.RUN] and found.refused == []
+    run = other.get(bombs.RUN)
+    assert run.total_steps == 7 and [one["kind"] for one in other.rows(run.id)[0]] == ["started"]
+
+
+def test_what_the_history_cannot_take_is_named_and_removed(store, other, tmp_path, monkeypatch):
+    good, bad = trained(store), trained(store)
+    file = exported(store, tmp_path)
+    adopt = type(other.folders).adopt
+
+    def fails(folders):
+        if (folders.path / bad).exists():
+            raise OverflowError
+        return adopt(folders)
+
+    monkeypatch.setattr(type(other.folders), "adopt", fails)
+    found = take(other, file)
+    assert found.ids == [good] and "cannot be put into the history here" in found.refused[0]
+    assert [path.name for path in other.folders.path.iterdir()] == [good]
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "sentence"),
+    [
+        ("adapter/adapter_config.json", '{"target_modules": "(a+)+$"}', "by a pattern"),
+        ("adapter/adapter_config.json", '{"rank_pattern": {"(a+)+$": 4}}', "by a pattern"),
+        ("adapter/adapter_config.json", '{"exclude_modules": ["(a+)+$"]}', "by a pattern"),
+        ("adapter/adapter_config.json", "[" * 100_000, "no JSON object"),
+        ("adapter/adapter_config.json", '{"target_modules": ["query", "attention.key"]}', None),
+        ("adapter/more.safetensors", b"\xff" * 16, "cannot be true"),
+    ],
+)
+def test_an_adapter_that_would_hold_up_its_reader_is_not_taken(other, tmp_path, name, held, sentence):
+    file = bombs.history(tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{bombs.RUN}/{name}", held)
+    found = take(other, file)
+    assert found.ids == ([] if sentence else [bombs.RUN])
+    assert not sentence or sentence in found.refused[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("predictions.safetensors", b"no tensors at all"),
+        (
+            "written_answers.jsonl",
+            json.dumps({"row": 2**70, "prompt": "", "expected": "", "written": "", "scores": {}}) + "\n",
+        ),
+        ("written_answers.jsonl", "[" * 100_000 + "\n"),
+    ],
+)
+def test_answers_that_cannot_be_read_are_left_out(other, tmp_path, name, held):
+    file = bombs.history(tmp_path)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{bombs.RUN}/{name}", held)
+    assert take(other, file).ids == [bombs.RUN] and not (other.folder(bombs.RUN) / name).exists()

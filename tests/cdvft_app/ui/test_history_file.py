@@ -44,8 +44,12 @@ def test_what_visitors_of_a_public_server_bring_is_private_and_has_its_room(app,
     file, _ = history_file.export(app, "mine")
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_UPLOAD_BYTES", "1000")
+    with pytest.raises(StoreError, match="unpacks to"):  # to more than there is room for
+        history_file.bring(elsewhere, file, "mine there")
+    monkeypatch.setenv("CDVFT_UPLOAD_BYTES", "100000")
     history_file.bring(elsewhere, file, "mine there")
     assert elsewhere.store.history() == []  # of nobody else's
+    monkeypatch.setenv("CDVFT_UPLOAD_BYTES", "1000")
     with pytest.raises(StoreError, match=r"fill the 0\.001 MB"):
         history_file.bring(elsewhere, file, "mine there")
 

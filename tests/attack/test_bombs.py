@@ -1,0 +1,67 @@
+"""Small files that want to become large, given to a public server by its own page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bombs
+import pytest
+from public_server import PublicServer, Stranger, uploaded
+
+MOST_PAGE = 60.0  # MB that the page may grow by; an upload of 8 MB passes through it
+MOST_CHILD = 500.0
+ROWS = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
+
+DATA = [
+    (bombs.pictures_by_lzma, "packed in a way that is not read"),
+    (bombs.parquet_of_a_dictionary, "unpack to more than 67 MB"),
+    (bombs.zip_of_webps, "million pixels together"),
+    (bombs.nested_json, "holds a JSON object"),
+]
+HISTORY = [
+    (bombs.history_by_bz2, "nothing is taken"),
+    (bombs.history_of_one_line, "1 run taken"),
+]
+
+
+def give(visitor: Stranger, file: Path) -> str:
+    """What the page says of a file of rows."""
+    answer = visitor.press("own-file", "upload", [uploaded(visitor.upload(file))], "", "", "")
+    assert answer.ok, answer
+    return str(answer.value[0])
+
+
+def bring(visitor: Stranger, file: Path) -> str:
+    """What the page says of a history."""
+    answer = visitor.press("history-given", "upload", uploaded(visitor.upload(file)), "")
+    assert answer.ok, answer
+    return str(answer.value[1])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def used_before(server: PublicServer) -> None:
+    """What the page imports at its first file is no bomb's."""
+    visitor = Stranger(server, "stranger-0")
+    assert visitor.call("upload_dataset", ROWS, "scenes", "", "").value["rows"] == 40
+    server.settle()
+
+
+@pytest.mark.parametrize("case", [*((give, *one) for one in DATA), *((bring, *one) for one in HISTORY)])
+def test_the_page_keeps_its_memory_and_says_why(
+    server: PublicServer, stranger: Callable[[], Stranger], tmp_path: Path, case: Any
+) -> None:
+    how, bomb, sentence = case
+    visitor, file = stranger(), bomb(tmp_path)
+    with server.watched() as watched:
+        said = how(visitor, file)
+    assert sentence in said
+    assert watched.grown < MOST_PAGE and watched.child < MOST_CHILD, watched
+    print(f"{bomb.__name__}: {file.stat().st_size:,} bytes, {watched}")
+
+
+def test_honest_rows_are_still_taken(stranger: Callable[[], Stranger], tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(ROWS)
+    assert "Not trained on yet" in give(stranger(), file)

@@ -1,0 +1,209 @@
+"""Strangers' files are read in a child that has limits, one at a time for each visitor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bombs
+import psutil
+import pytest
+from misbehaving import crash, honest, lie, refused, sleep, take_disk, take_memory, take_time
+from waiting import wait_for
+
+from cdvft_app.data import library
+from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.keep import keep_in_child
+from cdvft_app.data.limits import limits
+from cdvft_app.public import intake
+from cdvft_app.public.budget import Budget, OverBudget
+from cdvft_app.public.intake import ChildLimits, Crowded, TooMuch, Turns, read_in_child
+from cdvft_app.store import incoming
+from cdvft_app.store.records import StoreError
+from cdvft_app.store.runs import RunStore
+from cdvft_app.ui.train.history_file import _unpack_in_child
+
+MB = 10**6
+
+
+@pytest.fixture(autouse=True)
+def public(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    made = RunStore(tmp_path / "runs")
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def readers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+SMALL = ChildLimits(memory=200 * MB, seconds=1, written=10 * MB)
+
+
+def test_what_a_reader_says_comes_back():
+    told = []
+    found = read_in_child(honest, "ä\n\ud800", limits=SMALL, progress=lambda *one: told.append(one))
+    assert found == {"said": "ä\n\ud800"} and told == [(0.5, "half of it")]
+    with pytest.raises(DataRefused, match=r"^It is empty\.$"):
+        read_in_child(refused, limits=SMALL, refusals=[DataRefused])
+
+
+@pytest.mark.parametrize(
+    ("reader", "sentence"),
+    [
+        (take_memory, "more memory than the 200 MB"),
+        (take_time, "more than 1 seconds of a processor"),
+        (sleep, "more than 1 seconds of a processor"),
+        (crash, "more memory"),
+        (lie, "cannot be read .KeyError."),
+    ],
+)
+def test_a_reader_that_takes_too_much_ends_in_a_sentence(reader, sentence):
+    with pytest.raises(TooMuch, match=sentence):
+        read_in_child(reader, limits=SMALL)
+
+
+def test_a_file_that_is_written_has_its_most(tmp_path: Path):
+    with pytest.raises(TooMuch, match="one file may have 10 MB"):
+        read_in_child(take_disk, str(tmp_path), limits=SMALL)
+    assert (tmp_path / "large").stat().st_size <= 10 * MB
+
+
+def most_memory(call: Callable[[], object]) -> tuple[str, float, float]:
+    """What refuses the call; the most MB that this process and its children grew by; seconds."""
+    me, grown, ended = psutil.Process(), [0.0], threading.Event()
+    before = me.memory_info().rss
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            taken = me.memory_info().rss - before
+            for child in me.children():
+                try:
+                    taken += child.memory_info().rss
+                except psutil.Error:
+                    continue
+            grown.append(taken)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    began = time.monotonic()
+    try:
+        call()
+        said = ""
+    except (DataRefused, StoreError) as error:
+        said = str(error)
+    finally:
+        ended.set()
+        watcher.join()
+    return said, max(grown) / MB, time.monotonic() - began
+
+
+DATA_BOMBS = [
+    (bombs.pictures_by_lzma, "by “Deflate”"),
+    (bombs.parquet_of_a_dictionary, "unpack to more than 67 MB"),
+    (bombs.zip_of_webps, "million pixels together"),
+    (bombs.nested_json, "holds a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("bomb", "sentence"), DATA_BOMBS)
+def test_a_bomb_of_data_takes_little_and_leaves_nothing(store, tmp_path, bomb, sentence):
+    file = bomb(tmp_path)
+    said, grown, _ = most_memory(
+        lambda: library.give(store, file, "mine", limits=limits(), read=keep_in_child)
+    )
+    assert sentence in said and grown < 500, (said, grown)
+    assert not any(path.is_file() for path in (store.root / "data").rglob("*"))
+
+
+HISTORY_BOMBS = [
+    (bombs.history_by_bz2, "packed in a way"),
+    (bombs.history_of_one_line, None),  # the line is left out, and the run is taken
+]
+
+
+@pytest.mark.parametrize(("bomb", "sentence"), HISTORY_BOMBS)
+def test_a_bomb_of_a_history_takes_little(store, tmp_path, bomb, sentence):
+    file = bomb(tmp_path)
+    said, grown, _ = most_memory(
+        lambda: incoming.import_untrusted(
+            store, file, "mine", private=True, visitor="ada", check=lambda _: None, unpack=_unpack_in_child
+        )
+    )
+    assert (sentence or "") in said and bool(said) == bool(sentence) and grown < 500, (said, grown)
+    assert len(store.history()) == (0 if sentence else 1)
+    assert not list(store.root.glob(".given-*"))
+
+
+# Turns
+
+
+def in_thread(call: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_visitor_with_much_to_read_keeps_nobody_waiting():
+    """120 pastes of one visitor kept the 40 rows of another waiting for seven minutes."""
+    turns, order, refused = Turns(2, 8, 2), [], []
+    go = threading.Event()
+
+    def give(visitor: str) -> None:
+        try:
+            with turns.taken(visitor):
+                order.append(visitor)
+                go.wait(20)
+        except Crowded as error:
+            refused.append(str(error))
+
+    many = [in_thread(lambda: give("many")) for _ in range(120)]
+    wait_for(lambda: len(refused) == 117)
+    other = in_thread(lambda: give("other"))
+    wait_for(lambda: order == ["many", "other"])  # while the others of the first one wait
+    go.set()
+    for thread in [*many, other]:
+        thread.join(20)
+    assert order == ["many", "other", "many", "many"] and "Wait for them" in refused[0]
+
+
+def test_all_visitors_together_do_not_wait_without_end():
+    turns, go, inside, refused = Turns(1, 3, 2), threading.Event(), [], []
+
+    def give(visitor: str) -> None:
+        try:
+            with turns.taken(visitor):
+                inside.append(visitor)
+                go.wait(20)
+        except Crowded as error:
+            refused.append(str(error))
+
+    threads = [in_thread(lambda: give("first"))]
+    wait_for(lambda: inside)
+    threads += [in_thread(lambda place=place: give(f"visitor {place}")) for place in range(5)]
+    wait_for(lambda: len(refused) == 2)
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    assert len(inside) == 4 and "Try again in a minute" in refused[0]
+
+
+def test_reading_is_charged_and_the_wait_is_not(store, monkeypatch):
+    now = [1000.0]
+    budget = Budget(store, lambda: now[0])
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "30")
+    with intake.turn(budget, "ada"):
+        now[0] += 31
+    with pytest.raises(OverBudget), intake.turn(budget, "ada"):
+        pass
+    with intake.turn(budget, None):  # on a server that is not public
+        pass
