@@ -34,7 +34,7 @@ class Mode(BaseModel):
 
     setting: Literal["auto", "1", "0"] = Field("auto", alias="CDVFT_PUBLIC")
     space: str = Field("", alias="SPACE_ID")
-    space_host: str = Field("", alias="SPACE_HOST")
+    space_hosts: Parts = Field((), alias="SPACE_HOST")  # beside its own name that of a custom domain
     oauth_secret: SecretStr = Field(SecretStr(""), alias="OAUTH_CLIENT_SECRET")
     bound_to: str = Field("127.0.0.1", alias="GRADIO_SERVER_NAME")
     share: str = Field("", alias="GRADIO_SHARE")
