@@ -1,7 +1,7 @@
 """Whose time is counted: an account, else a code that the operator gave out, else an address.
 
 Never a token that the caller makes up. An address is that of the connection; uvicorn puts what proxies say in
-its place only for those in CDVFT_TRUSTED_PROXIES. Of IPv6 the network counts: one line has a whole /64.
+its place only for those in `Mode.proxies`. Of IPv6 the network counts: one line has a whole /64.
 """
 
 from __future__ import annotations
