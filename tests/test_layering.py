@@ -103,6 +103,7 @@ APP = {
     },
 }
 LOCKS = (  # they start no thread
+    "cdvft_app.public.guessing",
     "cdvft_app.catalog.libraries",
     "cdvft_app.inspection.turns",
     "cdvft_app.ui.shared.pool",

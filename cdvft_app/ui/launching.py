@@ -14,6 +14,7 @@ from cdvft_app.public.hosts import AllowedHosts
 from cdvft_app.public.origins import SameOrigin
 from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
+from cdvft_app.ui.login import AddressOfLogin
 from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.theme import theme
@@ -46,6 +47,7 @@ def launch_arguments() -> dict[str, Any]:
                     PageOfATab,
                     WellFormedText,
                     VisitorOfAgents,
+                    AddressOfLogin,
                 )
             ],
         },

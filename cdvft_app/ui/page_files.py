@@ -33,15 +33,21 @@ OPEN_TAB_IN_ADDRESS = """{
 }
 """
 
-# On a Space every request of the page's says that it is the page's, see `public/origins.py`.
-SHOW_PAGE_TOKEN = """{
+# On a Space every request of the page's says that it is the page's, see `public/origins.py`. Gradio's form of
+# names and passwords says nothing where the server takes no more of them for a while.
+OWN_REQUESTS = """{
   const token = document.querySelector('meta[name="cdvft-page"]')?.content, ask = window.fetch;
-  if (token)
-    window.fetch = (what, how) => {
+  window.fetch = async (what, how) => {
+    let asked = [what, how];
+    if (token) {
       const request = new Request(what, how);
       if (new URL(request.url).origin === location.origin) request.headers.set("%s", token);
-      return ask(request);
-    };
+      asked = [request];
+    }
+    const answer = await ask(...asked);
+    if (answer.status === 429 && answer.url.endsWith("/login")) alert((await answer.clone().json()).detail);
+    return answer;
+  };
 }
 """
 
@@ -61,9 +67,7 @@ class PageFiles:
         modules = [file.relative_to(ASSETS / "js").as_posix() for file in scripts()]
         sheets = [file.read_text(encoding="utf-8") for file in stylesheets()]
         gradio = GradioParts.read()
-        script = (
-            SHOW_PAGE_TOKEN % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + bundle(modules, gradio=gradio)
-        ).encode()
+        script = (OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + bundle(modules, gradio=gradio)).encode()
         style = "\n".join([palette.css(), *sheets, *gradio.styles.values()]).encode()
         names = f"cdvft-{_digest(script)}.js", f"cdvft-{_digest(style)}.css"
         return cls(*names, dict(zip(names, (script, style), strict=True)), sources)

@@ -60,6 +60,18 @@ class PublicServer:
         found = json.loads(rest.strip())
         return (True, found[0]) if event == "complete" else (False, found["error"])
 
+    def functions(self) -> Iterator[tuple[int, str]]:
+        """All that the page's scripts may ask, each as `ask` takes it."""
+        for number, block in self.page.blocks.items():
+            for function in getattr(block, "server_fns", ()):
+                yield number, function.__name__
+
+    def ask(self, function: tuple[int, str], data: Any, **headers: str) -> httpx.Response:
+        """As the page's scripts do."""
+        number, name = function
+        call = {"component_id": number, "fn_name": name, "data": data, "session_hash": "s"}
+        return self.http.post("/gradio_api/component_server", json=call, headers=headers)
+
     def close(self) -> None:
         self.http.close()
         self.page.close(verbose=False)
