@@ -23,7 +23,7 @@ def allowed(name: str, known: Mode, shared_by: str | None = None) -> bool:
     """
     if "*" in known.hosts:
         return True
-    names = {*LOOPBACK, *known.hosts, known.space_host, known.bound_to, _host(shared_by or "")}
+    names = {*LOOPBACK, *known.hosts, *known.space_hosts, known.bound_to, _host(shared_by or "")}
     return _without_port(name) in {_without_port(one) for one in names if one}
 
 

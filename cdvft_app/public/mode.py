@@ -13,6 +13,10 @@ Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(gt=0)]
 SHORTEST_KEY = 12
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Before a Space only the hub's proxies are there. They append the address of who asked to X-Forwarded-For.
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7",
+)  # fmt: skip
 
 
 def _parts(text: object) -> object:
@@ -34,7 +38,7 @@ class Mode(BaseModel):
 
     setting: Literal["auto", "1", "0"] = Field("auto", alias="CDVFT_PUBLIC")
     space: str = Field("", alias="SPACE_ID")
-    space_host: str = Field("", alias="SPACE_HOST")
+    space_hosts: Parts = Field((), alias="SPACE_HOST")  # beside its own name that of a custom domain
     oauth_secret: SecretStr = Field(SecretStr(""), alias="OAUTH_CLIENT_SECRET")
     bound_to: str = Field("127.0.0.1", alias="GRADIO_SERVER_NAME")
     share: str = Field("", alias="GRADIO_SHARE")
@@ -52,6 +56,15 @@ class Mode(BaseModel):
         if self.setting != "auto":
             return self.setting == "1"
         return bool(self.space) or self.shared or not _loopback(self.bound_to)
+
+    @property
+    def proxies(self) -> str:
+        """Whose word counts on where a request comes from, as uvicorn's FORWARDED_ALLOW_IPS.
+
+        It takes the last address of X-Forwarded-For that is not one of these: whoever asks makes up those
+        before. Empty, nobody's word counts; left out, uvicorn trusts loopback.
+        """
+        return ",".join(self.trusted_proxies or (PRIVATE_NETWORKS if self.space else ()))
 
     @property
     def hub_accounts(self) -> bool:

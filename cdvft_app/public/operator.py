@@ -6,7 +6,9 @@ import hmac
 import time
 from dataclasses import dataclass
 
+from cdvft_app.public.guessing import Guesses
 from cdvft_app.public.mode import mode
+from cdvft_app.public.visitors import network
 from cdvft_app.store.records import IllegalTransition, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.spending import Spent
@@ -17,12 +19,20 @@ LATEST = 30
 EVERY_RUN = 10**9
 
 
-def is_operator(key: object) -> bool:
-    """Whether this is CDVFT_OPERATOR_KEY; never without one. Compares in constant time."""
+_guesses = Guesses("keys")
+
+
+def is_operator(key: object, address: str) -> bool:
+    """Whether this is CDVFT_OPERATOR_KEY; never without one. Compares in constant time.
+
+    Raises:
+        TooManyGuesses: too many wrong ones came from this address, or from all.
+    """
     operator_key = mode().operator_key.get_secret_value()
     if not operator_key or not isinstance(key, str):
         return False
-    return hmac.compare_digest(key.encode("utf-8", "surrogatepass"), operator_key.encode())
+    sent = key.encode("utf-8", "surrogatepass")
+    return _guesses.judge(network(address), key, lambda: hmac.compare_digest(sent, operator_key.encode()))
 
 
 @dataclass(frozen=True)

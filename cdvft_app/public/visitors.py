@@ -1,7 +1,7 @@
 """Whose time is counted: an account, else a code that the operator gave out, else an address.
 
 Never a token that the caller makes up. An address is that of the connection; uvicorn puts what proxies say in
-its place only for those in CDVFT_TRUSTED_PROXIES. Of IPv6 the network counts: one line has a whole /64.
+its place only for those in `Mode.proxies`. Of IPv6 the network counts: one line has a whole /64.
 """
 
 from __future__ import annotations
@@ -9,28 +9,43 @@ from __future__ import annotations
 import hmac
 from ipaddress import IPv6Address, ip_address
 
+from cdvft_app.public.guessing import Guesses, TooManyGuesses
 from cdvft_app.public.mode import Mode
 
 CODE_COOKIE = "cdvft-code"
 CODE_HEADER = "x-cdvft-code"  # for programs
+
+_guesses = Guesses("codes")
 
 
 def visitor(known: Mode, account: str | None, code: str, address: str) -> str:
     """Who it is, as the operator reads it: "account ada", "code blue-7", "address 192.0.2.1"."""
     if account:
         return f"account {account}"
-    if is_code(known, code):
-        return f"code {code}"
-    return f"address {_network(address)}"
+    try:
+        if is_code(known, code, address):
+            return f"code {code}"
+    except TooManyGuesses:  # `is_code` tells whoever asks for it
+        pass
+    return f"address {network(address)}"
 
 
-def is_code(known: Mode, code: str) -> bool:
-    """Whether the operator gave this code out."""
+def is_code(known: Mode, code: str, address: str) -> bool:
+    """Whether the operator gave this code out.
+
+    Raises:
+        TooManyGuesses: too many wrong ones came from this address, or from all.
+    """
     sent = code.encode("utf-8", "surrogatepass")
-    return any([hmac.compare_digest(sent, one.encode()) for one in known.codes])  # all, in the same time
+
+    def known_code() -> bool:
+        return any([hmac.compare_digest(sent, one.encode()) for one in known.codes])  # all, in the same time
+
+    return bool(known.codes and code) and _guesses.judge(network(address), code, known_code)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
+    """An address as it counts: of IPv6 the /64 that one line has."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

@@ -33,5 +33,10 @@ class VisitorOfAgents:
             visitor = viewing.visitor_of(Request(scope))
             if visitor is not None:
                 headers[carried.HEADER] = carried.signed(visitor)
+            for said in (
+                "origin",
+                "sec-fetch-site",
+            ):  # of the caller, who was let in
+                del headers[said]
             scope = {**scope, "headers": headers.raw}
         await self._app(scope, receive, send)

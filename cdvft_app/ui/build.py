@@ -12,6 +12,7 @@ from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.header import header
 from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import tab as train
 from cdvft_app.ui.use import tab as use
@@ -38,7 +39,7 @@ _TAB_TO_ADDRESS = """() => {
 def build(app: AppState) -> gr.Blocks:
     """The page over this store and queue; `launch` it with `launching.launch_arguments()`."""
     names = [_name(tab) for tab in TABS]
-    with gr.Blocks(
+    with AnsweringBlocks(
         title=texts.TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as page:
         header(app)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import gradio as gr
@@ -9,8 +11,10 @@ from starlette.middleware import Middleware
 
 from cdvft_app import ASSETS
 from cdvft_app.public.hosts import AllowedHosts
+from cdvft_app.public.origins import SameOrigin
 from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
+from cdvft_app.ui.login import AddressOfLogin
 from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.theme import theme
@@ -33,17 +37,30 @@ def launch_arguments() -> dict[str, Any]:
         "state_session_capacity": MOST_SESSIONS,
         "mcp_server": is_served(),
         "app_kwargs": {
+            "lifespan": _guarded,
             "middleware": [
                 Middleware(part)
                 for part in (
-                    AllowedHosts,
                     Compressed,
                     PageHead,
                     BoundedBodies,
                     PageOfATab,
                     WellFormedText,
                     VisitorOfAgents,
+                    AddressOfLogin,
                 )
-            ]
+            ],
         },
     }
+
+
+@asynccontextmanager
+async def _guarded(app: gr.routes.App) -> AsyncIterator[None]:
+    """Puts what checks where a request comes from outside of all else.
+
+    Outside of what `app_kwargs` names Gradio adds its middleware for CORS, which answers by itself, and for
+    the hub's login, which sets a cookie.
+    """
+    assert app.middleware_stack is not None  # this very call went through it
+    app.middleware_stack = AllowedHosts(SameOrigin(app.middleware_stack))
+    yield

@@ -6,9 +6,17 @@ import os
 import secrets
 import stat
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cdvft_app.public.guessing import Guesses, TooManyGuesses
+from cdvft_app.public.visitors import network
+
 VARIABLE = "CDVFT_LOGINS"
+_asking: ContextVar[str] = ContextVar("asking", default="")  # from which network, as Gradio does not tell
 
 
 def logins() -> Callable[[str, str], bool] | None:
@@ -29,14 +37,34 @@ def logins() -> Callable[[str, str], bool] | None:
     if not _known(file):
         raise ValueError(f"{VARIABLE}: {named} has no line such as name:password.")
 
+    guesses = Guesses("passwords")
+
     def allowed(name: str, password: str) -> bool:
+        def is_line() -> bool:
+            try:
+                held = _known(file).get(name, "")
+            except ValueError:
+                return False  # it was there when the page started
+            return secrets.compare_digest(held.encode(), password.encode()) and bool(held)
+
         try:
-            held = _known(file).get(name, "")
-        except ValueError:
-            return False  # it was there when the page started
-        return bool(held) and secrets.compare_digest(held.encode(), password.encode())
+            return guesses.judge(_asking.get(), f"{name}:{password}", is_line)
+        except TooManyGuesses as guessed:
+            raise HTTPException(429, str(guessed), {"retry-after": str(guessed.seconds)}) from None
 
     return allowed
+
+
+class AddressOfLogin:
+    """Tells `logins` where a request comes from."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            _asking.set(network((scope.get("client") or ("",))[0]))
+        await self._app(scope, receive, send)
 
 
 def _known(file: Path) -> dict[str, str]:

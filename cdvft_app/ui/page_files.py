@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdvft_app import ASSETS
 from cdvft_app.figures import palette
+from cdvft_app.public.mode import mode
+from cdvft_app.public.origins import PAGE_HEADER, page_token
 from cdvft_app.ui.shared.component import address, plotly_script
 from cdvft_app.ui.shared.gradio_parts import GradioParts
 from cdvft_app.ui.shared.scripts import bundle
@@ -28,6 +30,24 @@ OPEN_TAB_IN_ADDRESS = """{
   const parts = window.gradio_config.components ?? [];
   if (parts.some(({ type, props }) => type === "tabitem" && props.id === name))
     parts.find(({ props }) => props.elem_id === "tabs").props.selected = name;
+}
+"""
+
+# On a Space every request of the page's says that it is the page's, see `public/origins.py`. Gradio's form of
+# names and passwords says nothing where the server takes no more of them for a while.
+OWN_REQUESTS = """{
+  const token = document.querySelector('meta[name="cdvft-page"]')?.content, ask = window.fetch;
+  window.fetch = async (what, how) => {
+    let asked = [what, how];
+    if (token) {
+      const request = new Request(what, how);
+      if (new URL(request.url).origin === location.origin) request.headers.set("%s", token);
+      asked = [request];
+    }
+    const answer = await ask(...asked);
+    if (answer.status === 429 && answer.url.endsWith("/login")) alert((await answer.clone().json()).detail);
+    return answer;
+  };
 }
 """
 
@@ -47,7 +67,7 @@ class PageFiles:
         modules = [file.relative_to(ASSETS / "js").as_posix() for file in scripts()]
         sheets = [file.read_text(encoding="utf-8") for file in stylesheets()]
         gradio = GradioParts.read()
-        script = (OPEN_TAB_IN_ADDRESS + bundle(modules, gradio=gradio)).encode()
+        script = (OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + bundle(modules, gradio=gradio)).encode()
         style = "\n".join([palette.css(), *sheets, *gradio.styles.values()]).encode()
         names = f"cdvft-{_digest(script)}.js", f"cdvft-{_digest(style)}.css"
         return cls(*names, dict(zip(names, (script, style), strict=True)), sources)
@@ -98,7 +118,9 @@ class PageHead:
         await self._app(scope, receive, with_head)
 
     def _files_named(self, page: bytes) -> bytes:
-        script = f'<script src="{self._files.script}"></script>'.encode()
+        known = mode()
+        token = f'<meta name="cdvft-page" content="{page_token(known)}">' if known.space else ""
+        script = f'{token}<script src="{self._files.script}"></script>'.encode()
         style = (
             f'<meta name="plotly" content="{address(plotly_script())}">'
             f'<link rel="stylesheet" href="{self._files.style}">'

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from cdvft_app.payloads.page import ServerOverview, ServerRun, Standing
 from cdvft_app.public.budget import Budget, duration
+from cdvft_app.public.guessing import TooManyGuesses
 from cdvft_app.public.operator import Operator, is_operator
 from cdvft_app.store.labels import label_of
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
-from cdvft_app.ui.shared.viewing import unknown_code, visitor
+from cdvft_app.ui.shared.viewing import address, is_known_code, visitor
 
 WRONG_KEY = "This is not the operator's key: it is what CDVFT_OPERATOR_KEY held when the server was started."
 UNKNOWN_CODE = "The code that you gave is not one of this class; ask who runs this server. "
@@ -27,9 +28,17 @@ def standing(budget: Budget) -> Standing | None:
     kind = {"account": "your account", "code": "your code", "address": "your network address"}
     return {
         "short": f"{duration(balance.left)} left",
-        "text": (UNKNOWN_CODE if unknown_code() else "") + left + renews,
+        "text": _of_code() + left + renews,
         "visitor": kind[who.partition(" ")[0]],
     }
+
+
+def _of_code() -> str:
+    """What is to be said of the class code that came, if there is anything."""
+    try:
+        return "" if is_known_code() else UNKNOWN_CODE
+    except TooManyGuesses as guessed:
+        return f"{guessed} "
 
 
 def operate(store: RunStore, request: object) -> ServerOverview:
@@ -38,8 +47,12 @@ def operate(store: RunStore, request: object) -> ServerOverview:
     `act` is stop, delete, hide, show or clear; `key` is compared at every call.
     """
     fields = request if isinstance(request, dict) else {}
-    if not is_operator(fields.get("key")):
-        return {"error": WRONG_KEY, "visitors": [], "runs": []}
+    try:
+        refused = None if is_operator(fields.get("key"), address()) else WRONG_KEY
+    except TooManyGuesses as guessed:
+        refused = str(guessed)
+    if refused:
+        return {"error": refused, "visitors": [], "runs": []}
     operator, error, run_id = Operator.of(store), None, fields.get("run")
     acts = {
         "stop": operator.stop,
@@ -52,8 +65,8 @@ def operate(store: RunStore, request: object) -> ServerOverview:
     try:
         if isinstance(act, str) and act in acts:
             acts[act](run_id if isinstance(run_id, str) else "")
-    except StoreError as refused:
-        error = str(refused)
+    except StoreError as why:
+        error = str(why)
     return {
         "error": error,
         "visitors": [

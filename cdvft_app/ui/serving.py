@@ -11,7 +11,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
 )
 
-from cdvft_app.public.mode import mode
+from cdvft_app.public.mode import Mode, mode
 from cdvft_app.store import keeping
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -37,8 +37,7 @@ def main() -> None:
         queue = JobQueue(store, executor=slices or as_planned)
     except (StoreError, ValueError) as error:
         sys.exit(str(error))
-    # uvicorn's own name for it, which else is loopback: whose word on a visitor's address counts.
-    os.environ["FORWARDED_ALLOW_IPS"] = ",".join(known.trusted_proxies)
+    trust_proxies(known)
     page = build(AppState.make(store, queue))
     if slices:
         page.queue(max_size=MOST_WAITING)  # Gradio's own limit on a Space with ZeroGPU is one
@@ -54,3 +53,8 @@ def main() -> None:
         page.block_thread()
     finally:
         queue.close()
+
+
+def trust_proxies(known: Mode) -> None:
+    """Has uvicorn, which Gradio starts, take a visitor's address from these proxies, and from no others."""
+    os.environ["FORWARDED_ALLOW_IPS"] = known.proxies

@@ -15,12 +15,13 @@ const REFRESH_MILLISECONDS = 30_000;
 const NAMES = "The names that you give to runs are shown to you and to the operator alone.";
 
 /**
- * A cookie for all requests of this page, also inside another site's frame, as on a Space.
+ * A cookie for all requests of this page; inside another site's frame only on a Space, whose page says so.
  * @param {string} name
  * @param {string} value
  */
 export function setCookie(name, value) {
-  const frame = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
+  const framed = document.querySelector('meta[name="cdvft-page"]') && location.protocol === "https:";
+  const frame = framed ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
   document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; ${frame}`;
 }
 

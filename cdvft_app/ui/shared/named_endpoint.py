@@ -1,14 +1,52 @@
-"""A function as a named endpoint, which is also a tool for agents."""
+"""A function as a named endpoint, which is also a tool for agents, and what every call is answered with."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import BlockFunction
+from gradio.components.api_component import Api
+
+from cdvft_app.ui.shared.refusal import refusal
 
 _OF_A_PARAMETER = 4  # spaces, below "Args:"
+FAILED = "Something went wrong in this program, and nothing was done; its log says what."
+
+log = logging.getLogger(__name__)
+
+
+class AnsweringBlocks(gr.Blocks):
+    """Blocks whose calls end in an answer or in a sentence, and never in Gradio's {"error": null}."""
+
+    def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
+        """Fills in what a plain HTTP call leaves out and a named endpoint has a default for.
+
+        Raises:
+            gr.Error: values are too few or, for a named endpoint, too many; it says which are taken.
+        """
+        taken = list(inspect.signature(block_fn.fn).parameters.values()) if block_fn.fn else []
+        is_named = bool(block_fn.inputs) and all(isinstance(one, Api) for one in block_fn.inputs)
+        if is_named:
+            for parameter in taken[len(inputs) :]:
+                if parameter.default is inspect.Parameter.empty:
+                    break
+                inputs.append(parameter.default)
+        if len(inputs) < len(block_fn.inputs) or (is_named and len(inputs) > len(block_fn.inputs)):
+            values = ", ".join(one.name for one in taken) if is_named else f"{len(block_fn.inputs)} values"
+            raise refusal(f"data: got a list of {len(inputs)}; {block_fn.name or 'this'} takes {values}.")
+
+    async def process_api(self, *arguments: Any, **named: Any) -> dict[str, Any]:
+        try:
+            return await super().process_api(*arguments, **named)
+        except gr.Error:
+            raise
+        except Exception:
+            log.exception("A call ended in an error.")
+            raise refusal(FAILED) from None
 
 
 def named_endpoint(call: Callable[..., Any], of: Callable[..., Any] | None = None, **limits: Any) -> None:

@@ -57,15 +57,28 @@ def visitor_of(request: Any) -> str | None:
         return visitors.visitor(known, None, "", "")
     if (called_for := carried.visitor_in(request.headers.get(carried.HEADER))) is not None:
         return called_for
-    client = request.client
-    return visitors.visitor(known, _account(request), _code(request), client.host if client else "")
+    return visitors.visitor(known, _account(request), _code(request), address_of(request))
 
 
-def unknown_code() -> bool:
-    """Whether a class code came with the request that the operator did not give out."""
+def is_known_code() -> bool:
+    """Whether the operator gave out the class code that came with the request, if one did.
+
+    Raises:
+        TooManyGuesses: it was not compared.
+    """
     request = LocalContext.request.get(None)
     code = _code(request) if request is not None else ""
-    return bool(code) and not visitors.is_code(mode(), code)
+    return not code or visitors.is_code(mode(), code, address_of(request))
+
+
+def address() -> str:
+    """The network address of whoever asks now; empty where nobody does by network."""
+    return address_of(LocalContext.request.get(None))
+
+
+def address_of(request: Any) -> str:
+    client = request.client if request is not None else None
+    return client.host if client else ""
 
 
 def _code(request: Any) -> str:

@@ -1,0 +1,87 @@
+"""A public server on a port of 127.0.0.1, with a run of somebody's that strangers must not reach."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from gradio.context import Context
+from ports import free_port
+
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.build import build
+from cdvft_app.ui.launching import launch_arguments
+from cdvft_app.ui.login import logins
+from cdvft_app.ui.shared.state import AppState
+
+OWNER = "the owner's token"
+SECRET_NAME = "a name for its owner alone"
+
+
+class PublicServer:
+    """`run` is private and waits; `http` asks as a program does, without Origin."""
+
+    def __init__(self, folder: Path) -> None:
+        Context.id = 0
+        self.store = RunStore(folder)
+        self.app = AppState.make(self.store, JobQueue(self.store))
+        (self.run,) = self.store.create([RunSettings(method="lora")], OWNER, SECRET_NAME, private=True)
+        self.page = build(self.app)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.page.launch(
+            prevent_thread_lock=True,
+            quiet=True,
+            server_name="127.0.0.1",
+            server_port=self.port,
+            auth=logins(),
+            **launch_arguments(),
+        )
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+
+    def start(self, **headers: str) -> httpx.Response:
+        """Ask for a race by the named endpoint, as a form of another site could."""
+        race = {"methods": ["cdvft"], "max_steps": 3}
+        return self.http.post("/gradio_api/call/start", json={"data": [race, False]}, headers=headers)
+
+    def call(self, endpoint: str, *data: Any, **headers: str) -> tuple[bool, Any]:
+        """Whether the endpoint answered, and what, or the sentence by which it refused."""
+        asked = self.http.post(f"/gradio_api/call/{endpoint}", json={"data": list(data)}, headers=headers)
+        if asked.status_code != 200:
+            return False, asked.json()["detail"]
+        said = self.http.get(f"/gradio_api/call/{endpoint}/{asked.json()['event_id']}", headers=headers).text
+        event, _, rest = said.rpartition("event: ")[2].partition("\ndata: ")
+        found = json.loads(rest.strip())
+        return (True, found[0]) if event == "complete" else (False, found["error"])
+
+    def functions(self) -> Iterator[tuple[int, str]]:
+        """All that the page's scripts may ask, each as `ask` takes it."""
+        for number, block in self.page.blocks.items():
+            for function in getattr(block, "server_fns", ()):
+                yield number, function.__name__
+
+    def ask(self, function: tuple[int, str], data: Any, **headers: str) -> httpx.Response:
+        """As the page's scripts do."""
+        number, name = function
+        call = {"component_id": number, "fn_name": name, "data": data, "session_hash": "s"}
+        return self.http.post("/gradio_api/component_server", json=call, headers=headers)
+
+    def close(self) -> None:
+        self.http.close()
+        self.page.close(verbose=False)
+        self.store.close()
+
+
+@contextmanager
+def public_server(folder: Path) -> Iterator[PublicServer]:
+    served = PublicServer(folder)
+    try:
+        yield served
+    finally:
+        served.close()

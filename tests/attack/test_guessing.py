@@ -1,0 +1,125 @@
+"""Keys, codes and passwords cannot be guessed at speed, and who knows one is not held up by who does not."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from in_process_server import PublicServer, public_server
+
+from cdvft_app.public import operator, visitors
+from cdvft_app.public.guessing import Guesses, TooManyGuesses
+
+KEY = "open, sesame seed"
+WAIT = re.compile(r"Wait (\d+) s")
+
+
+@pytest.fixture(autouse=True)
+def nobody_guessed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "_guesses", Guesses("keys"))
+    monkeypatch.setattr(visitors, "_guesses", Guesses("codes"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SPACE_ID", "CDVFT_LOGINS"):
+            patch.delenv(name, raising=False)
+        for name, value in {
+            "CDVFT_PUBLIC": "1",
+            "CDVFT_OPERATOR_KEY": KEY,
+            "CDVFT_CODES": "blue-7, red-9",
+        }.items():
+            patch.setenv(name, value)
+        with public_server(tmp_path_factory.mktemp("runs")) as made:
+            yield made
+
+
+def ask_header(server: PublicServer, function: str, data: object, **headers: str) -> dict:
+    """A server function of the header's, as the page calls it."""
+    (found,) = (one for one in server.functions() if one[1] == function)
+    answer = server.ask(found, data, **headers)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_of_many_keys_tried_at_once_few_are_compared(server: PublicServer) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        tries = [{"key": f"{KEY[:-2]}{number:02}"} for number in range(60)]
+        told = [
+            answer["error"] for answer in threads.map(lambda one: ask_header(server, "operate", one), tries)
+        ]
+    compared = [one for one in told if "not the operator's key" in one]
+    refused = [one for one in told if WAIT.search(one)]
+    assert len(compared) == 10 and len(refused) == 50
+    assert 0 < int(WAIT.search(refused[0])[1]) <= 60
+    assert WAIT.search(
+        ask_header(server, "operate", {"key": KEY})["error"]
+    )  # nor is the right one, which was not known
+
+
+def test_the_operator_who_was_there_before_is_not_held_up(server: PublicServer) -> None:
+    assert ask_header(server, "operate", {"key": KEY})["error"] is None
+    for number in range(20):
+        ask_header(server, "operate", {"key": f"guess {number}"})
+    assert ask_header(server, "operate", {"key": KEY})["error"] is None
+
+
+def test_codes_are_guessed_no_faster(server: PublicServer) -> None:
+    told = [
+        ask_header(server, "standing", {}, **{"x-cdvft-code": f"blue-{number}"}) for number in range(100, 150)
+    ]
+    assert sum("not one of this class" in one["text"] for one in told) == 10
+    assert WAIT.search(told[-1]["text"])
+    right = ask_header(server, "standing", {}, **{"x-cdvft-code": "blue-7"})
+    assert right["visitor"] == "your network address"
+    for _ in range(3):  # a page that keeps an old code goes on asking with it
+        assert ask_header(server, "standing", {}, **{"x-cdvft-code": "blue-100"})["text"]
+
+
+def test_passwords_are_guessed_no_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "logins"
+    file.touch(mode=0o600)
+    pupils = [f"pupil{number}" for number in range(30)]
+    file.write_text("".join(f"{name}:{name}s own\n" for name in pupils))
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_LOGINS", str(file))
+    with public_server(tmp_path / "runs") as server:
+
+        def login(name: str, password: str) -> tuple[int, str, str]:
+            answer = server.http.post("/login", data={"username": name, "password": password})
+            return answer.status_code, answer.text, answer.headers.get("retry-after", "")
+
+        assert {login(name, f"{name}s own")[0] for name in pupils} == {200}  # a class behind one address
+        told = [login("pupil1", f"guess {number}") for number in range(40)]
+        assert [status for status, _, _ in told] == [400] * 10 + [429] * 30
+        _, text, after = told[-1]
+        assert WAIT.search(text) and 0 < int(after) <= 60
+        assert login("pupil2", "pupil2s own")[0] == 200  # who came before comes again
+
+
+def test_many_addresses_together_are_no_faster() -> None:
+    guesses = Guesses("keys")
+    compared = 0
+    for number in range(200):
+        try:
+            guesses.judge(f"address {number}", f"guess {number}", lambda: False)
+        except TooManyGuesses:
+            continue
+        compared += 1
+    assert compared == 60
+
+
+def test_after_the_wait_it_may_be_tried_again() -> None:
+    guesses = Guesses("keys", "2/second", "100/second")
+    for number in range(2):
+        assert not guesses.judge("here", f"guess {number}", lambda: False)
+    with pytest.raises(TooManyGuesses, match=r"Too many wrong keys .* Wait 1 s, then try again") as refused:
+        guesses.judge("here", "the key", lambda: True)
+    assert guesses.judge("elsewhere", "the key", lambda: True)
+    time.sleep(refused.value.seconds)
+    assert guesses.judge("here", "the key", lambda: True)

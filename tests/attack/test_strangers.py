@@ -1,0 +1,129 @@
+"""Every endpoint, called by a stranger with others' run ids and made-up tokens: nothing is done or told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from in_process_server import OWNER, SECRET_NAME, PublicServer, public_server
+
+from cdvft_app.store.owners import token_hash
+
+KEY = "open, sesame seed"
+TOKENS: list[Any] = ["", "a stranger's token", token_hash(OWNER), None, True, [OWNER], {"token": OWNER}]
+WRONG: list[Any] = [None, True, -1, 2**70, 1e308, "", "\x00../../etc", "x" * 10_000, [], [[{}]], {"a": []}]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SPACE_ID", "CDVFT_LOGINS"):
+            patch.delenv(name, raising=False)
+        folder = tmp_path_factory.mktemp("runs")
+        for name, value in {
+            "RUNS_DIR": str(folder),
+            "CDVFT_PUBLIC": "1",
+            "CDVFT_OPERATOR_KEY": KEY,
+            "CDVFT_CODES": "blue-7",
+            "HF_HUB_OFFLINE": "1",
+        }.items():
+            patch.setenv(name, value)
+        with public_server(folder) as made:
+            yield made
+
+
+def unchanged(server: PublicServer) -> str:
+    """All that is kept of the owner's run."""
+    return repr(server.store.get(server.run.id))
+
+
+def endpoints(server: PublicServer) -> dict[str, list[dict[str, Any]]]:
+    told = server.http.get("/gradio_api/info").json()["named_endpoints"]
+    return {name.strip("/"): endpoint["parameters"] for name, endpoint in told.items()}
+
+
+def test_what_has_a_default_may_be_left_out(server: PublicServer) -> None:
+    for data in ([{"methods": ["cdvft"], "max_steps": 3}], [{"methods": ["cdvft"], "max_steps": 3}, False]):
+        ok, said = server.call("start", *data)
+        assert ok and said["token"], said
+        ok, stopped = server.call("stop", said["run_ids"][0], said["token"])
+        assert ok and stopped["state"] == "stopped"
+        ok, told = server.call("state", said["run_ids"][0])
+        assert ok and told["state"] == "stopped"
+    assert server.call("search_models")[0]
+    assert server.call("recipes")[0]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "data", "said"),
+    [
+        ("start", [], "start takes settings, private"),
+        ("start", [{}, False, 1], "got a list of 3; start takes settings, private"),
+        ("start", [{}, "yes"], "private: got 'yes'; it is true or false"),
+        ("stop", ["a-run"], "got a list of 1; stop takes run_id, token"),
+    ],
+)
+def test_wrong_arguments_get_a_sentence(server: PublicServer, endpoint, data, said) -> None:
+    ok, told = server.call(endpoint, *data)
+    assert not ok and said in told
+
+
+def test_every_named_endpoint_answers_anything_with_a_sentence(server: PublicServer) -> None:
+    asked = 0
+    for name, parameters in endpoints(server).items():
+        tries = [[value] * count for value in WRONG for count in {0, 1, len(parameters)}]
+        for data in tries:
+            ok, said = server.call(name, *data)
+            assert ok or (isinstance(said, str) and said), (name, data, said)
+            assert SECRET_NAME not in json.dumps(said, default=str)
+            asked += 1
+    assert asked > 100
+
+
+def test_no_named_endpoint_does_anything_to_a_strangers_run(server: PublicServer) -> None:
+    before, asked = unchanged(server), 0
+    for name, parameters in endpoints(server).items():
+        for token in TOKENS:
+            run_id, data_of_others = server.run.id, {"data": {"id": server.run.id, "token": token}}
+            known = {"run_id": run_id, "run_ids": [run_id], "token": token, "texts": ["a film"],
+                     "id": run_id, "cursor": 0, "settings": data_of_others}  # fmt: skip
+            data = [known.get(one["parameter_name"], one.get("parameter_default")) for one in parameters]
+            ok, said = server.call(name, *data)
+            told = json.dumps(said, default=str)
+            assert said is not None and SECRET_NAME not in told, (name, token)
+            if "token" in {one["parameter_name"] for one in parameters} and name != "upload_dataset":
+                assert not ok or not said.get("run_id"), (name, token, said)
+            asked += 1
+    assert unchanged(server) == before and asked > 50
+    assert server.call("state", server.run.id, 0, OWNER)[0]  # who owns it reads it all along
+
+
+def test_nothing_of_the_page_does_anything_to_a_strangers_run(server: PublicServer) -> None:
+    before, asked = unchanged(server), 0
+    run = server.run
+    payloads: list[Any] = [run.id, [run.id], {"cursors": {run.id: 0}}]
+    for token in ("a stranger's token", token_hash(OWNER)):
+        for act in ("stop", "delete", "hide", "show", "clear"):
+            payloads.append({"run": run.id, "token": token, "key": token, "act": act})
+        everything = {"run": run.id, "runs": [run.id], "ids": [run.id], "group": run.group_id, "token": token}
+        payloads.append({**everything, "name": "taken", "text": "a film", "cursors": {run.id: 0}})
+    for function in server.functions():
+        if function[1] in ("crossover", "trial"):  # they measure for seconds, whatever is asked
+            continue
+        for payload in payloads:
+            answer = server.ask(function, payload)
+            assert answer.status_code == 200, (function, payload, answer.text[:200])
+            assert SECRET_NAME not in answer.text and OWNER not in answer.text, function
+            asked += 1
+    for number, handler in server.page.fns.items():
+        if handler.fn is None or handler.queue:
+            continue
+        for value in (run.id, [run.id], {"run": run.id, "token": token_hash(OWNER)}):
+            body = {"fn_index": number, "data": [value] * len(handler.inputs), "session_hash": "s"}
+            answer = server.http.post("/gradio_api/run/predict", json=body)
+            assert SECRET_NAME not in answer.text and OWNER not in answer.text, handler.api_name
+            assert answer.status_code == 200 or answer.json()["error"], handler.api_name
+            asked += 1
+    assert unchanged(server) == before and asked > 200

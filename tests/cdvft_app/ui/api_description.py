@@ -1,0 +1,45 @@
+"""What the named endpoints take and give, as Gradio tells programs, and the copy of it that is kept.
+
+python tests/cdvft_app/ui/api_description.py   # writes the copy anew, and tells what CHANGELOG.md then needs
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui.build import build
+from cdvft_app.ui.shared.state import AppState
+
+KEPT = Path(__file__).with_name("api.json")
+TOLD = ("parameter_name", "parameter_has_default", "parameter_default", "type")
+
+
+def described(app: AppState) -> dict[str, Any]:
+    endpoints = build(app).get_api_info()["named_endpoints"]
+    return {
+        name: {
+            "parameters": [{key: one.get(key) for key in TOLD} for one in endpoint["parameters"]],
+            "returns": [one["type"] for one in endpoint["returns"]],
+        }
+        for name, endpoint in sorted(endpoints.items())
+    }
+
+
+def mark(description: dict[str, Any]) -> str:
+    """By which CHANGELOG.md names it."""
+    return f"API {hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(Path(folder))
+        now = described(AppState.make(store, JobQueue(store)))
+        store.close()
+    KEPT.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+    print(f"Say in CHANGELOG.md what changed, and that it is {mark(now)}.")
