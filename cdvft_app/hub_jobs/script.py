@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cdvft_app import ASSETS
+from cdvft_app.results.escaping import docstring
 from cdvft_app.settings import RunSettings
 
 SCRIPT, CODE = "train.py", "studio.zip"
@@ -62,7 +63,7 @@ def write_script(settings: RunSettings, title: str, repository: str | None = Non
     return _TEXT.format(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         dependencies="\n".join(f'#   "{name}=={_version(name)}",' for name in names),
-        title=title.replace('"', "'").replace("\\", ""),
+        title=docstring(title),
         script=SCRIPT,
         settings=json.loads(settings.model_dump_json(exclude_none=True)),
         repository=repository,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from html import escape
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
@@ -16,6 +15,7 @@ from cdvft_app.judging.race import JudgedRace
 from cdvft_app.judging.run_flops import extra_flops
 from cdvft_app.judging.score_text import metric_title, score
 from cdvft_app.judging.words import counted
+from cdvft_app.results.escaping import markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import Form, lines
 from cdvft_app.results.lora import Conversion
@@ -53,7 +53,7 @@ def card(
     """
     title = f"{run.label} on {run.plan.model.title}: {run.plan.dataset.title}"
     parts = [
-        f"# {title}",
+        f"# {markdown(title)}",
         _what(run, task, form, conversion),
         "## Use it",
         "In this folder:",
@@ -82,29 +82,30 @@ def _block(language: str, text: str) -> str:
 
 def _metadata(run: FinishedRun, task: TaskRecord, form: Form, title: str) -> ModelCardData:
     record, dataset = run.record, run.plan.dataset
+    base, location = one_line(task.base_model or "") or None, one_line(dataset.location)
     adapter = run.weights == "adapter" and form != "merged"
     tags = ["peft", *(["cdvft"] if record.method == "cdvft" and form == "adapter" else [])] if adapter else []
-    if task.base_model and adapter:
-        tags.append(f"base_model:adapter:{task.base_model}")
+    if base and adapter:
+        tags.append(f"base_model:adapter:{base}")
     results = None
     if record.metric is not None and record.metric_name is not None:
         results = [
             EvalResult(
                 task_type=task.task,
-                dataset_type=dataset.location,
-                dataset_name=dataset.title,
+                dataset_type=location,
+                dataset_name=one_line(dataset.title),
                 metric_type=record.metric_name,
                 metric_value=round(record.metric, 4),
             )
         ]
     return ModelCardData(
-        base_model=task.base_model,
-        datasets=[dataset.location] if dataset.source == "hub" else None,
+        base_model=base,
+        datasets=[location] if dataset.source == "hub" else None,
         library_name=_library(run, task, form),
         metrics=[record.metric_name] if record.metric_name else None,
         pipeline_tag=task.task,
         tags=tags or None,
-        model_name=title if results else None,
+        model_name=one_line(title) if results else None,
         eval_results=results,
     )
 
@@ -118,7 +119,7 @@ def _library(run: FinishedRun, task: TaskRecord, form: Form) -> str:
 
 
 def _what(run: FinishedRun, task: TaskRecord, form: Form, conversion: Conversion | None) -> str:
-    answers = f"It answers with one of: {', '.join(task.labels)}."
+    answers = f"It answers with one of: {', '.join(map(markdown, task.labels))}."
     if not task.labels:
         answers = "It writes its answer." if task.head is None else "It answers with a number."
     if form == "merged":
@@ -194,11 +195,9 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
             )
         )
     if record.seconds:
+        measured = f"measured on {markdown(str(record.device))}"
         rows.append(
-            (
-                "Training time",
-                f"{amount('seconds', record.seconds)} for {record.step:,} steps, measured on {record.device}",
-            )
+            ("Training time", f"{amount('seconds', record.seconds)} for {record.step:,} steps, {measured}")
         )
     if result.get("peak_memory_bytes"):
         rows.append(("Peak memory", f"{amount('bytes', result['peak_memory_bytes'])}, measured"))
@@ -230,18 +229,19 @@ def _answers(written: WrittenAnswers) -> str:
 def _cell(text: str) -> str:
     """A text of several lines inside a table of Markdown."""
     cut = text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]}…"
-    return "<br>".join(escape(line).replace("|", "\\|") for line in cut.splitlines())
+    return "<br>".join(map(markdown, cut.splitlines()))
 
 
 def _sources(run: FinishedRun, task: TaskRecord) -> str:
     model, dataset = run.plan.model, run.plan.dataset
-    base = f"{model.title}, {task.base_model or 'which lies beside, in `base/`'}"
-    base += f" at {task.revision}" if task.revision else ""
-    data = f"{dataset.title}, {dataset.location}" if dataset.source == "hub" else dataset.title
+    place = markdown(task.base_model) if task.base_model else "which lies beside, in `base/`"
+    base = f"{markdown(model.title)}, {place}"
+    base += f" at {markdown(task.revision)}" if task.revision else ""
+    data = markdown(f"{dataset.title}, {dataset.location}" if dataset.source == "hub" else dataset.title)
     trained_on = run.record.result.get("train_examples")
     rows = f", {trained_on:,} rows" if trained_on else ""
     return (
-        f"- Base model: {base}. Licence: {model.licence}.\n"
-        f"- Data: {data}{rows}. Licence: {dataset.licence}.\n"
+        f"- Base model: {base}. Licence: {markdown(model.licence)}.\n"
+        f"- Data: {data}{rows}. Licence: {markdown(dataset.licence)}.\n"
         "- Whether what was trained may be passed on follows from both licences."
     )

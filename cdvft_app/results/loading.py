@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cdvft_app.results.escaping import literal
 from cdvft_app.results.finished_run import Weights
 from cdvft_app.tasks.saved import TaskRecord
 
@@ -57,8 +58,8 @@ def _text(record: TaskRecord, form: Form, weights: Weights) -> tuple[list[str], 
     if weights == "whole":
         model = [f'model = {kind}.from_pretrained(".").eval()']
     else:
-        revision = f', revision="{record.revision}"' if record.revision else ""
-        base = f'"{record.base_model or BASE}"{revision}, num_labels={len(record.labels) or 1}'
+        revision = f", revision={literal(record.revision)}" if record.revision else ""
+        base = f"{literal(record.base_model or BASE)}{revision}, num_labels={len(record.labels) or 1}"
         model, imports = _load_weights(f"{kind}.from_pretrained({base})", weights, imports)
     return imports, [*model, tokenizer], [*predict, "    logits = model(**inputs).logits"]
 
@@ -73,7 +74,7 @@ def _image(record: TaskRecord, weights: Weights) -> tuple[list[str], list[str], 
         base = f"hf_hub:{record.base_model}{revision}" if record.base_model else f"local-dir:{BASE}"
         options = f"pretrained=True, num_classes={len(record.labels)}"
         options += f", img_size={record.image_size}" if record.is_sized else ""
-        model, imports = _load_weights(f'timm.create_model("{base}", {options})', weights, imports)
+        model, imports = _load_weights(f"timm.create_model({literal(base)}, {options})", weights, imports)
     size = record.image_size
     predict = [
         'prepared = json.load(open("config.json"))["pretrained_cfg"]',
@@ -93,8 +94,8 @@ def _generation(record: TaskRecord, weights: Weights) -> tuple[list[str], list[s
     if weights == "whole":
         model = ['model = AutoModelForCausalLM.from_pretrained(".").eval()']
     else:
-        revision = f', revision="{record.revision}"' if record.revision else ""
-        base = f'AutoModelForCausalLM.from_pretrained("{record.base_model or BASE}"{revision})'
+        revision = f", revision={literal(record.revision)}" if record.revision else ""
+        base = f"AutoModelForCausalLM.from_pretrained({literal(record.base_model or BASE)}{revision})"
         model, imports = _load_weights(base, weights, imports)
     system = [{"role": "system", "content": record.instruction}] if record.instruction else []
     predict = [

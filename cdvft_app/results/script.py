@@ -6,6 +6,7 @@ the same, and with them the loss of every step on the same machine. The rows lie
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import math
@@ -20,6 +21,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, silent
 from cdvft_app.catalog.rows import Rows, Split, load_rows
 from cdvft_app.results import script_of_writers, script_text
+from cdvft_app.results.escaping import docstring, markdown
 from cdvft_app.results.export import appearing, pack
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.loading import BASE
@@ -30,6 +32,7 @@ from cdvft_app.training import arguments, schedule
 
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
 CELL = "# %% "
+ABOUT = "trained again without the app.\n\n    pip install -r requirements.txt\n    python train.py\n"
 NOT_COMPILED = "with compiled steps, which these are not; their padding draws another dropout"
 LEFT_OUT = {
     "base_model_name_or_path",
@@ -86,32 +89,37 @@ def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, r
     if base is None:
         write_base(plan, folder / BASE, progress)
     sized = task is None or task.is_sized
-    text = _text(run, rows, _settings(run, rows, base or BASE, revision), sized)
+    text = script_text_of(run, rows, base or BASE, revision, sized)
     write_requirements(
         plan.model.kind, folder, with_peft=True, with_library=True, training=True, more=_packages(plan)
     )
     if notebook:
-        (folder / NOTEBOOK).write_text(json.dumps(_notebook(text), indent=1), encoding="utf-8")
+        (folder / NOTEBOOK).write_text(json.dumps(notebook_of(text, run), indent=1), encoding="utf-8")
     else:
         (folder / SCRIPT).write_text(text, encoding="utf-8")
 
 
-def _text(run: FinishedRun, rows: Rows, constants: dict[str, Any], is_sized: bool) -> str:
-    """The script; `is_sized`: whether an image model is told the images' size."""
-    plan = run.plan
-    title = f"{run.label} on {plan.model.title}: {plan.dataset.title}"
-    if plan.settings.torch_compile:
-        title += f" ({NOT_COMPILED})"
+def script_text_of(run: FinishedRun, rows: Rows, base: str, revision: str | None, is_sized: bool) -> str:
+    """The script.
+
+    Args:
+        run: to be trained again; its folder has PEFT's config.
+        rows: that lie beside it.
+        base: a hub id or a folder, at `revision`.
+        is_sized: whether an image model is told the images' size.
+    """
+    plan, constants = run.plan, _settings(run, rows, base, revision)
+    about = f'"""{docstring(_title(run))}, {ABOUT}"""'
     if plan.model.pooling == "none":
         return script_of_writers.write(
-            title=title,
+            about=about,
             dataset=plan.dataset,
             method=_method(run),
             settings=constants | _of_writers(plan),
             bits=plan.settings.bits if plan.settings.bits in (4, 8) else None,
         )
     return script_text.write(
-        title=title,
+        about=about,
         kind=plan.model.kind,
         pooling=plan.model.pooling,
         pairs=not isinstance(rows.train.inputs[0], str),
@@ -119,6 +127,12 @@ def _text(run: FinishedRun, rows: Rows, constants: dict[str, Any], is_sized: boo
         method=_method(run),
         settings=constants | _of_classifiers(plan, rows, is_sized),
     )
+
+
+def _title(run: FinishedRun) -> str:
+    plan = run.plan
+    title = f"{run.label} on {plan.model.title}: {plan.dataset.title}"
+    return f"{title} ({NOT_COMPILED})" if plan.settings.torch_compile else title
 
 
 def _packages(plan: Plan) -> tuple[str, ...]:
@@ -206,14 +220,15 @@ def _write_rows(split: Split, file: Path) -> None:
     (made.cast_column("image", Image()) if "image" in columns else made).to_parquet(file)
 
 
-def _notebook(text: str) -> dict[str, Any]:
+def notebook_of(text: str, run: FinishedRun) -> dict[str, Any]:
     """Jupyter's format 4: the script's docstring as Markdown, then a cell for each of its parts."""
-    start, *parts = text.split(f"\n{CELL}")
-    _, about, imports = start.split('"""')
+    end_of_docstring = ast.parse(text).body[0].end_lineno
+    start, *parts = "\n".join(text.split("\n")[end_of_docstring:]).split(f"\n{CELL}")
+    about = f"{markdown(_title(run))}, {ABOUT}"
     cells: list[dict[str, Any]] = [
         {"cell_type": "markdown", "id": "0", "metadata": {}, "source": about.strip()}
     ]
-    for place, part in enumerate([f"Libraries\n{imports.strip()}", *parts], 1):
+    for place, part in enumerate([f"Libraries\n{start.strip()}", *parts], 1):
         heading, _, code = part.partition("\n")
         cells.append({"cell_type": "markdown", "id": f"{place}m", "metadata": {}, "source": f"## {heading}"})
         cells.append(

@@ -15,7 +15,7 @@ from cdvft_app.tasks.shared_prefix import cache_argument
 
 def write(
     *,
-    title: str,
+    about: str,
     dataset: DatasetEntry,
     method: str,
     settings: Mapping[str, Any],
@@ -24,7 +24,7 @@ def write(
     """The whole script.
 
     Args:
-        title: of the run.
+        about: the docstring, as it stands in the source.
         dataset: says what makes an answer right.
         method: "full", or a call that makes a PEFT config.
         settings: constants by name.
@@ -34,8 +34,7 @@ def write(
     unpacked = parts.UNPACKED if bits == 4 else ""
     constants = {**settings, **names, "PLAIN_TEMPLATE": PLAIN_TEMPLATE}
     text = [
-        f'"""{title}, trained again without the app.\n\n'
-        '    pip install -r requirements.txt\n    python train.py\n"""',
+        about,
         "\n" + _imports(method, bits, imports),
         "\n# %% What is trained, and how\n"
         + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),

@@ -16,7 +16,7 @@ METRICS: Mapping[Metric, str] = {
 
 def write(
     *,
-    title: str,
+    about: str,
     kind: Kind,
     pooling: Literal["mean", "cls", "timm"],
     pairs: bool,
@@ -27,7 +27,7 @@ def write(
     """The whole script.
 
     Args:
-        title: of the run.
+        about: the docstring, as it stands in the source.
         kind: of its inputs.
         pooling: how the head reads the model.
         pairs: of texts.
@@ -44,8 +44,7 @@ def write(
     loss = numbers if regression else classes
     trained = _TRAINED.get(method, _ADAPTER.replace("METHOD", method))
     parts = [
-        f'"""{title}, trained again without the app.\n\n'
-        '    pip install -r requirements.txt\n    python train.py\n"""',
+        about,
         "\n" + _imports(kind, pooling, metric, method),
         f"\n# %% What is trained, and how\n{constants}",
         data.replace("SECOND", second).replace("COLUMNS", columns),
