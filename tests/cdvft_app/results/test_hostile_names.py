@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import json
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -19,13 +18,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from peft import LoraConfig
 from test_export import OfNoHub
+from test_script import ran
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.rows import Rows
-from cdvft_app.hub_jobs.script import write_script as job_script
-from cdvft_app.results.card import card
+from cdvft_app.hub_jobs.script import script_text as job_script
+from cdvft_app.results.card import Exported, card
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.results.script import notebook_of, script_text_of, write_script
+from cdvft_app.results.script import notebook, script_text, write_script
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
 from cdvft_app.tasks.saved import TaskRecord
@@ -192,13 +192,15 @@ def keys(value: object) -> object:
 def test_a_script_and_its_notebook_hold_names_as_text(make, kind):
     def written(name: str) -> tuple[str, dict]:
         run, rows = make(kind, name)
-        text = script_text_of(run, rows, name, name, is_sized=True)
-        return text, json.loads(json.dumps(notebook_of(text, run)))
+        text = script_text(run, rows, name, name, is_sized=True)
+        return text, json.loads(json.dumps(notebook(text, run)))
+
+    of_harmless = [written(HARMLESS[: 4 + odd]) for odd in (0, 1)]  # the two kinds of written answers
 
     @on_hostile_names
     def check(name: str) -> None:
-        text, notebook = written(name)
-        harmless, harmless_notebook = written(HARMLESS[: 4 + len(name) % 2])  # the same kind of answers
+        text, made = written(name)
+        harmless, harmless_notebook = of_harmless[len(name) % 2]
         assert skeleton(text) == skeleton(harmless)
         held = constants(text)
         assert (held["BASE"], held["REVISION"]) == (name, name)
@@ -213,10 +215,10 @@ def test_a_script_and_its_notebook_hold_names_as_text(make, kind):
         else:
             assert held["LABELS"][0] == name
         code, prose = (
-            [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == wanted]
+            [cell["source"] for cell in made["cells"] if cell["cell_type"] == wanted]
             for wanted in ("code", "markdown")
         )
-        assert len(notebook["cells"]) == len(harmless_notebook["cells"])
+        assert len(made["cells"]) == len(harmless_notebook["cells"])
         whole = "\n\n".join(code)
         assert skeleton(f'""\n{whole}') == skeleton(text)
         assert markup(prose[0]) == markup(harmless_notebook["cells"][0]["source"])
@@ -235,13 +237,18 @@ def test_a_card_holds_names_as_text(make, kind, form):
             max_length=8, image_size=32, instruction=name,
         )  # fmt: skip
         row = WrittenRow(row=0, prompt=name, expected=name, written=name, scores={"exact_match": 1.0})
-        return str(card(run, task, form, written=WrittenAnswers([row])))
+        weights, is_merged = ("whole", True) if form == "merged" else ("adapter", False)
+        of = Exported(run, task, weights, "It is one.", is_as_trained=form == "adapter", is_merged=is_merged)
+        return str(card(of, written=WrittenAnswers([row])))
+
+    harmless = written(HARMLESS)
+    harmless_front, harmless_body = FRONT.split(harmless, 1)
+    harmless_markup = markup(harmless_body)
 
     @on_hostile_names
     def check(name: str) -> None:
-        text, harmless = written(name), written(HARMLESS)
+        text = written(name)
         front, body = FRONT.split(text, 1)
-        harmless_front, harmless_body = FRONT.split(harmless, 1)
         data = yaml.safe_load(front)
         assert keys(data) == keys(yaml.safe_load(harmless_front)) or not visible(name)
         assert (
@@ -249,7 +256,7 @@ def test_a_card_holds_names_as_text(make, kind, form):
             == visible(ModelCard(text).data.base_model or "")
             == visible(name)
         )
-        assert markup(body) == markup(harmless_body)
+        assert markup(body) == harmless_markup
         blocks = [
             token for token in MarkdownIt("commonmark").enable("table").parse(body) if token.type == "fence"
         ]
@@ -275,9 +282,11 @@ def test_a_job_holds_names_as_text():
         own = plan.settings.model_copy(update={"dataset": name, "target_modules": (name,)})
         return job_script(own, name, name)
 
+    harmless = written(HARMLESS)
+
     @on_hostile_names
     def check(name: str) -> None:
-        text, harmless = written(name), written(HARMLESS)
+        text = written(name)
         assert skeleton(text) == skeleton(harmless)
         held = constants(text)
         assert held["REPOSITORY"] == name
@@ -301,9 +310,7 @@ def test_a_script_with_a_hostile_name_trains_and_runs_nothing_else(request, trai
     labels = (name, *rows.labels[1:]) if rows.labels else ()
     rows = dataclasses.replace(rows, labels=labels)
     run = trained(dataclasses.replace(plan, dataset=dataset, model=model), rows)
-    write_script(run, False, tmp_path / "out", rows=rows)
-    held: dict = {"__name__": "__main__"}
-    with contextlib.chdir(tmp_path / "out"), contextlib.redirect_stdout(None):
-        exec(Path("train.py").read_text(encoding="utf-8"), held)
+    write_script(run, tmp_path / "out", rows)
+    held = ran(tmp_path / "out", (tmp_path / "out" / "train.py").read_text(encoding="utf-8"))
     assert len(held["losses"]) == 1
     assert not list(tmp_path.rglob("run_by_an_export"))
