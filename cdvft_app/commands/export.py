@@ -8,53 +8,44 @@ from typing import Annotated
 
 import typer
 
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.store.runs import RunStore
 
-
-class To(str, Enum):
-    """What is written."""
-
-    folder = "folder"
-    zip = "zip"
-    merged = "merged"
-    lora = "lora"
-    script = "script"
-    notebook = "notebook"
+ZIP = "zip"
+"""Beside the exporters: as it was trained, in one file."""
 
 
+def _formats() -> dict[str, list[str]]:
+    """By what each is, the options that write it."""
+    found: dict[str, list[str]] = {}
+    for one in EXPORTERS.values():
+        found.setdefault(one.help, []).extend([one.option, ZIP] if one is AS_TRAINED else [one.option])
+    return found
+
+
+To = Enum("To", {name: name for names in _formats().values() for name in names}, type=str)  # type: ignore[misc]
+HELP = " ".join(f"{' or '.join(names)}: {what}." for what, names in _formats().items())
 Rank = Annotated[int, typer.Option(min=1, help="Of LoRA; a higher one keeps more of what was learned.")]
-What = Annotated[
-    To,
-    typer.Option(
-        "--to",
-        help="folder or zip: as it was trained. merged: one plain model. lora: cut to LoRA. "
-        "script or notebook: a folder that trains the same run without the app.",
-    ),
-]
+What = Annotated[To, typer.Option("--to", help=HELP)]
 
 
 def export(
     run_id: str,
     to: What,
     out: Annotated[Path, typer.Option(help="Where it is written; must not be there yet.")],
-    rank: Rank = 8,
+    rank: Rank = DEFAULT_RANK,
 ) -> None:
     """Write a finished run so that others can load it, with a model card."""
     store = RunStore.default()
-    run = find(store, run_id)
+    wanted = Export(store, find(store, run_id), rank)
 
     def progress(fraction: float | None, text: str) -> None:
         typer.echo(text, err=True)
 
-    from cdvft_app.results.export import Export, write_folder, write_zip
-    from cdvft_app.results.script import write_script
-
-    if to in (To.script, To.notebook):
-        write_script(run, to is To.notebook, out, progress)
-    elif to is To.zip:
-        write_zip(store, Export(run, "adapter"), out, progress)
+    if to.value == ZIP:
+        AS_TRAINED.write_zip(wanted, out, progress)
     else:
-        form = {To.folder: "adapter", To.merged: "merged", To.lora: "lora"}[to]
-        write_folder(store, Export(run, form, rank), out, progress)  # type: ignore[arg-type]
+        by_option = {one.option: one for one in EXPORTERS.values()}
+        by_option[to.value].write_folder(wanted, out, progress)
     print(out)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.store.runs import RunStore
 
@@ -30,10 +31,9 @@ def push(
             "There is no token; set HF_TOKEN to one with the right to write, or `hf auth login`."
         )
 
-    from cdvft_app.results.export import Export, write_folder
     from cdvft_app.results.hub import push as upload
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
-        write_folder(store, Export(run, "adapter"), out)
+        AS_TRAINED.write_folder(Export(store, run), out)
         print(upload(out, repository, token, private))

@@ -16,9 +16,10 @@ from cdvft_app.commands.options import with_settings
 from cdvft_app.events import Halt
 from cdvft_app.hub_jobs.following import Followed, follower
 from cdvft_app.hub_jobs.hardware import hardware, offers
-from cdvft_app.hub_jobs.script import CODE, SCRIPT, pack_code, write_script
+from cdvft_app.hub_jobs.script import SCRIPT, write_job
 from cdvft_app.hub_jobs.sending import check
 from cdvft_app.hub_jobs.sending import send as begin
+from cdvft_app.results.exporters import appearing
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.processes import this_process
@@ -103,11 +104,7 @@ def _follow(store: RunStore, run: RunRecord, job: Followed) -> NoReturn:
 @with_settings
 def script(settings: RunSettings, *, out: Annotated[Path, typer.Option(help="A folder to be made.")]) -> None:
     """Write the script of such a Job, with this program's code beside it: `uv run train.py`, anywhere."""
-    from cdvft_app.results.export import appearing
-
     plan = catalog.resolve(pinned(settings))
     with appearing(out) as made:
-        made.mkdir()
-        (made / SCRIPT).write_text(write_script(plan.settings, plan.title), encoding="utf-8")
-        pack_code(made / CODE)
+        write_job(made, plan)
     print(f"{out / SCRIPT}: run it by `uv run {SCRIPT}` in that folder")

@@ -9,6 +9,8 @@ from typing import Any
 from cdvft_app import catalog
 from cdvft_app.events import Event
 from cdvft_app.hub_jobs.lines import write
+from cdvft_app.results.exporters import AS_TRAINED, Export
+from cdvft_app.results.finished_run import find
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
@@ -37,10 +39,7 @@ def main(settings: dict[str, Any], repository: str | None) -> int:
         print(run.reason, flush=True)
     if run.state not in ("finished", "stopped") or not run.step:
         return 1
-    from cdvft_app.results.export import Export, write_folder
-    from cdvft_app.results.finished_run import find
-
-    write_folder(store, Export(find(store, run.id), "adapter"), here / ADAPTER)
+    AS_TRAINED.write_folder(Export(store, find(store, run.id)), here / ADAPTER)
     if repository is not None:
         from cdvft_app.results.hub import push
 

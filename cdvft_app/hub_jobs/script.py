@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cdvft_app import ASSETS
+from cdvft_app.catalog import Plan
+from cdvft_app.results.escaping import docstring
 from cdvft_app.settings import RunSettings
 
 SCRIPT, CODE = "train.py", "studio.zip"
@@ -56,13 +58,22 @@ if __name__ == "__main__":  # processes that share the run import this file agai
 '''
 
 
-def write_script(settings: RunSettings, title: str, repository: str | None = None) -> str:
-    """The script's text; the settings are a plan's, and so complete."""
+def write_job(folder: Path, plan: Plan, repository: str | None = None) -> str:
+    """Make the folder with script and code, all that a Job needs; returns the script's text."""
+    folder.mkdir()
+    text = script_text(plan.settings, plan.title, repository)
+    (folder / SCRIPT).write_text(text, encoding="utf-8")
+    pack_code(folder / CODE)
+    return text
+
+
+def script_text(settings: RunSettings, title: str, repository: str | None = None) -> str:
+    """The script; the settings are a plan's, and so complete."""
     names = [*PACKAGES, *([OF_BITS] if settings.bits in (4, 8) else [])]
     return _TEXT.format(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         dependencies="\n".join(f'#   "{name}=={_version(name)}",' for name in names),
-        title=title.replace('"', "'").replace("\\", ""),
+        title=docstring(title),
         script=SCRIPT,
         settings=json.loads(settings.model_dump_json(exclude_none=True)),
         repository=repository,

@@ -12,7 +12,7 @@ from cdvft_app.catalog import Plan
 from cdvft_app.events import Sent
 from cdvft_app.hub_jobs.following import Followed
 from cdvft_app.hub_jobs.hardware import check_minutes
-from cdvft_app.hub_jobs.script import CODE, SCRIPT, pack_code, write_script
+from cdvft_app.hub_jobs.script import CODE, SCRIPT, write_job
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import InvalidChoice
@@ -55,13 +55,12 @@ def send(api: Any, plan: Plan, repository: str, *, flavor: str, minutes: int, to
     """
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
-    script = write_script(plan.settings, plan.title, repository)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            code = Path(folder, CODE)
-            pack_code(code)
+            job_folder = Path(folder, "job")
+            script = write_job(job_folder, plan, repository)
             api.create_repo(repository, private=True)
-            api.upload_file(path_or_fileobj=code, path_in_repo=CODE, repo_id=repository)
+            api.upload_file(path_or_fileobj=job_folder / CODE, path_in_repo=CODE, repo_id=repository)
         job = api.run_job(
             image=IMAGE,
             command=COMMAND,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,57 +14,44 @@ from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.snapshots import SnapshotError
-from cdvft_app.training.children import Connection, Conversation
+from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
-IDLE_SECONDS = 300.0  # after which the process ends, and its memory is free
-TIMEOUT_SECONDS = 180.0  # for one question
 ENDED = "The process that computes has ended, most likely for want of memory. Try again, or a smaller run."
 
 
-class Inspector:
-    """Starts the child process with the first question, and asks it one question at a time.
-
-    `counted` is entered while a question is answered, to count its time; it may refuse the question.
-    """
+class Inspector(InferenceService):
+    """Asks one of `QUESTIONS` about a run at a time."""
 
     def __init__(
         self, root: Path, counted: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
-        self._root = root
-        self._counted = counted
-        self._conversation: Conversation | None = None
+        super().__init__(_start, root, _explain, counted)
         self.turn = Turn("The server computes for somebody else; try again in a moment.")
 
-    def ask(self, question: str, run_id: str, patience: float, **arguments: Any) -> Any:
-        """The answer of one of `QUESTIONS` about a run, waiting up to `patience` seconds for other callers.
+    def ask(self, question: str, *, patience: float = 0.0, **arguments: Any) -> Any:
+        """The answer about the run `run_id`, waiting up to `patience` seconds for other callers.
 
         Raises:
             Busy: others were still waiting for their answers.
             Unavailable, SnapshotError, StoreError, InvalidChoice: with a sentence.
         """
-        with self.turn.taken(patience), self._counted():
-            if self._conversation is None or not self._conversation.alive():
-                self._conversation = Conversation(_serve, str(self._root), IDLE_SECONDS)
-            try:
-                answer, error = self._conversation.ask((question, run_id, arguments), TIMEOUT_SECONDS)
-            except (EOFError, OSError):
-                self._conversation = None
-                raise Unavailable(ENDED) from None
-        if error is not None:
-            raise error
-        return answer
+        with self.turn.taken(patience):
+            return super().ask(question, **arguments)
 
 
-def _serve(connection: Connection, root: str, idle: float) -> None:
-    """Answer in the child process until no question came for `idle` seconds, or the parent has ended."""
+def _start(root: Path, _: Callable[[], bool]) -> Handler:
     store = RunStore(root)
-    with suppress(EOFError):
-        while connection.poll(idle):
-            question, run_id, arguments = connection.recv()
-            try:
-                connection.send((QUESTIONS[question](sources.find(store, run_id), **arguments), None))
-            except (Unavailable, SnapshotError, StoreError, InvalidChoice) as error:
-                connection.send((None, error))
+
+    def answer(question: str, arguments: dict[str, Any]) -> Any:
+        return QUESTIONS[question](sources.find(store, arguments.pop("run_id")), **arguments)
+
+    return answer
+
+
+def _explain(error: Exception) -> Exception:
+    if isinstance(error, Unavailable | SnapshotError | StoreError | InvalidChoice):
+        return error
+    return Unavailable(ENDED if isinstance(error, EOFError) else unexpected(error))
 
 
 def _dense(source: Source, module: str) -> Any:

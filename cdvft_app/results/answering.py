@@ -1,152 +1,227 @@
-"""Questions from the page to finished runs: a process answers, keeps the latest race, and ends when idle."""
+"""What can be asked of finished runs: answers, proof, exports, held-out rows; in a process of its own."""
 
 from __future__ import annotations
 
-import os
-import traceback
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+import random
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from cdvft_app.results import recorded
+import numpy as np
+
+from cdvft_app.catalog.rows import Split
+from cdvft_app.results import held_out, inputs, recorded, written_rows
 from cdvft_app.results.errors import ResultsError, no_room
-from cdvft_app.results.questions import Questions
+from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
+from cdvft_app.results.finished_run import FinishedRun, find
+from cdvft_app.store import predictions
 from cdvft_app.store.identifiers import no_run
+from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.children import Connection, Conversation
+from cdvft_app.store.written_answers import WrittenAnswers
+from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
-IDLE_SECONDS = 300.0
-PATIENCE = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
-STOP = "stop"
+MOST_RUNS = 6
+ROWS_A_PAGE = 10
+MOST_ANSWERED = 1024  # held-out rows, where a run kept no answers: what a question has time for
+ENDED = "The process that answers has ended, most likely for want of memory. Try fewer runs."
 
 
-class Answering:
-    """Takes one question at a time; whoever asks from several threads must wait their turn.
+class Answering(InferenceService):
+    """Asks one question of `Questions` at a time, in a process that keeps the models of the latest race.
 
-    Only runs that `store` finds can be asked: those that the current visitor sees. `counted` is entered
-    around each question, to count its time; what it raises comes before the question is asked.
+    Only runs that `store` finds can be asked: those that the current visitor sees.
     """
 
     def __init__(
         self, store: RunStore, counted: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
+        super().__init__(_start, store.root, _explain, counted)
         self._store = store
-        self._counted = counted
-        self._conversation: Conversation | None = None
 
     def ask(self, question: str, **arguments: Any) -> Any:
-        """The answer of the question of that name in `Questions`, or its refusal.
+        """The answer.
 
         Raises:
             ResultsError, StoreError: with a sentence.
         """
         self._require(arguments)
-        with self._counted():
-            return self._answer(question, arguments)
-
-    def _answer(self, question: str, arguments: dict[str, Any]) -> Any:
-        self._send((question, arguments))
-        kind, answer = self._receive()
-        if kind == "refused":
-            raise ResultsError(answer)
-        return answer
+        return super().ask(question, **arguments)
 
     def stream(self, question: str, **arguments: Any) -> Generator[Any, None, None]:
-        """The items that the function `question` yields, as they come; closing it ends that.
-
-        Raises:
-            ResultsError, StoreError: with a sentence.
-        """
+        """The items of an answer that comes piece by piece; else as for `ask`."""
         self._require(arguments)
-        with self._counted():
-            self._send((question, arguments))
-            kind = ""
-            try:
-                while (message := self._receive())[0] == "item":
-                    yield message[1]
-                kind, answer = message
-                if kind == "refused":
-                    raise ResultsError(answer)
-            finally:
-                if not kind and self._conversation is not None:  # closed early
-                    self._send(STOP)
-                    while self._receive()[0] == "item":
-                        pass
-
-    def stop(self) -> None:
-        """Let what is streamed come to its end now; where nothing is, nothing happens."""
-        if self._conversation is not None and self._conversation.alive():
-            self._send(STOP)
+        yield from super().stream(question, **arguments)
 
     def _require(self, arguments: dict[str, Any]) -> None:
         for run_id in [arguments["run_id"]] if "run_id" in arguments else arguments["run_ids"]:
             if recorded.get(run_id) is None and self._store.get(run_id) is None:
                 raise UnknownRun(no_run(run_id))
 
-    def _send(self, message: Any) -> None:
-        if self._conversation is None or not self._conversation.alive():
-            self._conversation = Conversation(_serve, str(self._store.root), IDLE_SECONDS)
-        try:
-            self._conversation.send(message)
-        except OSError:
-            raise self._process_ended() from None
 
-    def _receive(self) -> tuple[str, Any]:
-        assert self._conversation is not None
-        try:
-            return self._conversation.receive(PATIENCE)
-        except (EOFError, OSError):
-            raise self._process_ended() from None
-
-    def _process_ended(self) -> ResultsError:
-        self._conversation = None
-        return ResultsError(
-            "The process that answers has ended, most likely for want of memory. Try fewer runs."
-        )
-
-    def close(self) -> None:
-        if self._conversation is not None:
-            self._conversation.end()
+def _start(root: Path, stopped: Callable[[], bool]) -> Handler:
+    questions = Questions(RunStore(root), stopped)
+    return lambda question, arguments: getattr(questions, question)(**arguments)
 
 
-def _serve(connection: Connection, root: str, idle: float) -> None:
-    """Answer until no question has come for `idle` seconds, or the other end is closed.
-
-    The last message for a question is ("answer" or "refused", value). A stream sends ("item", value) before
-    it, and ends early at whatever message comes meanwhile.
-    """
-    os.environ["RUNS_DIR"] = root  # data of one's own lies there
-    questions = Questions(RunStore(root), connection.poll)
-    with suppress(EOFError):
-        while connection.poll(idle):
-            if (message := connection.recv()) != STOP:  # else it came too late
-                connection.send(_handle(questions, connection, *message))
-
-
-def _handle(
-    questions: Questions, connection: Connection, question: str, arguments: dict[str, Any]
-) -> tuple[str, Any]:
-    """The last message for a question: its answer, or why there is none."""
-    try:
-        answer = getattr(questions, question)(**arguments)
-        if isinstance(answer, Iterator):
-            for item in answer:
-                connection.send(("item", item))
-            answer = None
-    except (ResultsError, StoreError) as error:
-        return "refused", str(error)
-    except EOFError:
-        raise
-    except Exception as error:  # the next question can be another one
-        traceback.print_exc()
-        return "refused", _failure_sentence(error)
-    return "answer", answer
-
-
-def _failure_sentence(error: Exception) -> str:
-    """A sentence on an unexpected error."""
+def _explain(error: Exception) -> Exception:
+    if isinstance(error, ResultsError | StoreError):
+        return error
+    if isinstance(error, EOFError):
+        return ResultsError(ENDED)
     if no_room(error):
-        return "There is no room left on this disk; free some space and try again."
-    message = " ".join(str(error).split())[:300] or "no message"
-    return f"It failed unexpectedly with {type(error).__name__}: {message}"
+        return ResultsError("There is no room left on this disk; free some space and try again.")
+    return ResultsError(unexpected(error))
+
+
+class Questions:
+    """What can be asked; holds the models of the race that was asked last.
+
+    `stopped()`: whether a stream should end now.
+    """
+
+    def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._store, self._stopped = store, stopped
+        self._examples: tuple[str, list[tuple[str, str]]] | None = None
+        self._loaded: tuple[tuple[str, ...], Any] | None = None
+        self._rows: tuple[object, Split] | None = None
+
+    def answer(
+        self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
+    ) -> dict[str, Any]:
+        """Every run's answer for every input, and the frozen model's under the first one's head."""
+        from cdvft_app.results.side_by_side import FROZEN
+
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        checked = _checked_inputs(runs[0], texts, second, image)
+        models = self._models(runs)
+        note = "the pretrained model, told the same"
+        if models.task.head is not None:
+            note = f"the pretrained model under the head of {runs[0].label}"
+        names = {FROZEN: ("Frozen", note, "head")}
+        names |= {run.record.id: (run.label, "", run.record.method) for run in runs}
+        return {
+            "labels": list(models.task.labels),
+            "sides": [
+                {
+                    "title": title,
+                    "note": note,
+                    "method": method,
+                    "answers": [asdict(one) for one in models.answers(run_id, checked)],
+                }
+                for run_id, (title, note, method) in names.items()
+            ],
+        }
+
+    def load(self, run_ids: Sequence[str]) -> None:
+        """Make ready to answer, while somebody writes."""
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        self._models(runs)
+        if runs[0].plan.model.kind == "generation":
+            self._few_shot_examples(runs[0])
+
+    def stream(
+        self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Every run's answer to a prompt, and the untrained model's, as they are written."""
+        from cdvft_app.results.writing import write
+        from cdvft_app.tasks.writing import Sampling
+
+        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        checked, models = inputs.prompt(runs[0], prompt), self._models(runs)
+        sampling = Sampling(temperature, seed)
+        few_shot = self._few_shot_examples(runs[0])
+        return write(models, runs, few_shot, checked, most=length, sampling=sampling, stopped=self._stopped)
+
+    def _few_shot_examples(self, run: FinishedRun) -> list[tuple[str, str]]:
+        from cdvft_app.results.writing import examples_of
+
+        if self._examples is None or self._examples[0] != run.record.id:
+            self._examples = run.record.id, examples_of(run)
+        return self._examples[1]
+
+    def prove(
+        self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None
+    ) -> dict[str, Any]:
+        from cdvft_app.results.proof import prove
+
+        run = find(self._store, run_id)
+        return asdict(prove(run, _checked_inputs(run, texts, second, image)))
+
+    def export(self, run_id: str, to: str, out: str, rank: int = DEFAULT_RANK) -> str:
+        """Write what the exporter `to` makes: a zip where `out` ends so, else a folder."""
+        chosen, export = exporter(to), Export(self._store, find(self._store, run_id), rank)
+        place = Path(out)
+        write = chosen.write_zip if place.suffix == ".zip" else chosen.write_folder
+        try:
+            write(export, place)
+        except ResultsError as error:  # the page's reader knows no folders of this machine
+            raise ResultsError(str(error).replace(out, place.name)) from error
+        return out
+
+    def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
+        """Held-out rows beside the answers of one run or two, a page from `start`; {"count", "rows"}."""
+        runs = [find(self._store, run_id) for run_id in run_ids[:2]]
+        folders = [held_out.folder(self._store, run) for run in runs]
+        kept = [found for folder in folders if (found := predictions.read_either(folder))]
+        if len(kept) < len(runs):
+            raise ResultsError("These runs keep no answers for their rows.")
+        if not all(np.array_equal(one.rows, kept[0].rows) for one in kept):
+            raise ResultsError("These two did not answer the same rows.")
+        if written := [one for one in kept if isinstance(one, WrittenAnswers)]:
+            return _written_page(written, show, start, runs[0])
+        answers = [one for one in kept if isinstance(one, Predictions)]
+        places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
+        page = places[start : start + ROWS_A_PAGE]
+        return {"count": len(places), "rows": held_out.table_rows(self._held_out(runs[0]), answers, page)}
+
+    def example(self, run_id: str) -> dict[str, Any]:
+        """Any of the held-out rows; see `held_out.example`."""
+        run = find(self._store, run_id)
+        rows = self._held_out(run)
+        return held_out.example(rows, run.labels, random.randrange(len(rows)))
+
+    def evaluate(self, run_id: str, with_runs: Sequence[str]) -> int:
+        """Answer the held-out rows for a run that kept no answers, and keep them; how many."""
+        run = find(self._store, run_id)
+        models = self._models([find(self._store, one) for one in with_runs[:MOST_RUNS]])
+        folder = held_out.folder(self._store, run)
+        if run.plan.model.kind == "generation":
+            return written_rows.answer(run, models, self._held_out(run), folder)
+        return held_out.answer(run, models, self._held_out(run), folder, MOST_ANSWERED)
+
+    def _held_out(self, run: FinishedRun) -> Split:
+        key = run.plan.dataset, run.plan.settings.evaluation_examples
+        if self._rows is None or self._rows[0] != key:
+            self._rows = key, held_out.load(run)
+        return self._rows[1]
+
+    def _models(self, runs: Sequence[FinishedRun]) -> Any:
+        from cdvft_app.results.side_by_side import load
+
+        key = tuple(run.record.id for run in runs)
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = None  # its memory is free before the next is loaded
+            self._loaded = key, load(runs)
+        return self._loaded[1]
+
+
+def _written_page(
+    answers: Sequence[WrittenAnswers], show: str, start: int, run: FinishedRun
+) -> dict[str, Any]:
+    places = written_rows.chosen(show, answers[0], answers[1] if len(answers) > 1 else None)
+    page = places[start : start + ROWS_A_PAGE]
+    return {"count": len(places), "rows": written_rows.table_rows(answers, page, run.plan.dataset)}
+
+
+def _checked_inputs(
+    run: FinishedRun, texts: Sequence[str], second: Sequence[str], image: bytes | None
+) -> list[Any]:
+    if image is not None:
+        return [inputs.picture(run, image)]
+    if run.plan.model.kind == "image" and not texts:
+        raise ResultsError("Choose an image first.")
+    return inputs.texts(run, texts, second)

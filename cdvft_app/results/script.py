@@ -6,31 +6,33 @@ the same, and with them the loss of every step on the same machine. The rows lie
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from peft import PeftConfig
 
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.download import Progress, silent
+from cdvft_app.catalog.entries import Kind
 from cdvft_app.catalog.rows import Rows, Split, load_rows
 from cdvft_app.metrics import LabelledMetric, get_metric
-from cdvft_app.results import script_of_writers, script_text
-from cdvft_app.results.export import appearing, pack
+from cdvft_app.results import script_of_writers
+from cdvft_app.results.escaping import docstring, markdown
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.results.loading import BASE
-from cdvft_app.results.merged import write_base
 from cdvft_app.results.requirements import write_requirements
+from cdvft_app.results.weights import BASE, write_base
 from cdvft_app.tasks import saved
 from cdvft_app.training import arguments, schedule
 
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
 CELL = "# %% "
+ABOUT = "trained again without the app.\n\n    pip install -r requirements.txt\n    python train.py\n"
 NOT_COMPILED = "with compiled steps, which these are not; their padding draws another dropout"
 LEFT_OUT = {
     "base_model_name_or_path",
@@ -43,33 +45,22 @@ LEFT_OUT = {
 
 
 def write_script(
-    run: FinishedRun, notebook: bool, out: Path, progress: Progress = silent, rows: Rows | None = None
+    run: FinishedRun,
+    folder: Path,
+    rows: Rows | None = None,
+    progress: Progress = silent,
+    *,
+    as_notebook: bool = False,
 ) -> None:
-    """Write the folder `out` with the script, its rows, and what it needs to run.
+    """Make the folder with the script, its rows, and what it needs to run.
 
     Args:
         run: to be trained again.
-        notebook: a notebook in place of a script.
-        out: must not be there yet.
-        progress: told what is fetched.
+        folder: must not be there yet.
         rows: data to take in place of the dataset's.
-
-    Raises:
-        ResultsError: why it cannot be done.
+        progress: told what is fetched.
+        as_notebook: a notebook in place of a script.
     """
-    with appearing(out) as folder:
-        _write(run, notebook, folder, progress, rows)
-
-
-def zip_script(run: FinishedRun, notebook: bool, out: Path, progress: Progress = silent) -> None:
-    """The same as a zip, with all files in one folder of its name."""
-    with appearing(out) as made:
-        folder = made.parent / out.stem
-        _write(run, notebook, folder, progress, None)
-        pack(folder, made)
-
-
-def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, rows: Rows | None) -> None:
     plan, settings = run.plan, run.plan.settings
     assert settings.train_examples and settings.evaluation_examples
     rows = rows or load_rows(
@@ -87,32 +78,40 @@ def _write(run: FinishedRun, notebook: bool, folder: Path, progress: Progress, r
     if base is None:
         write_base(plan, folder / BASE, progress)
     sized = task is None or task.is_sized
-    text = _text(run, rows, _settings(run, rows, base or BASE, revision), sized)
+    text = script_text(run, rows, base or BASE, revision, sized)
+    if plan.model.pooling == "none":
+        for name, source in script_of_writers.imported(plan.dataset).items():
+            (folder / name).write_text(source, encoding="utf-8")
     write_requirements(
         plan.model.kind, folder, with_peft=True, with_library=True, training=True, more=_packages(plan)
     )
-    if notebook:
-        (folder / NOTEBOOK).write_text(json.dumps(_notebook(text), indent=1), encoding="utf-8")
+    if as_notebook:
+        (folder / NOTEBOOK).write_text(json.dumps(notebook(text, run), indent=1), encoding="utf-8")
     else:
         (folder / SCRIPT).write_text(text, encoding="utf-8")
 
 
-def _text(run: FinishedRun, rows: Rows, constants: dict[str, Any], is_sized: bool) -> str:
-    """The script; `is_sized`: whether an image model is told the images' size."""
-    plan = run.plan
-    title = f"{run.label} on {plan.model.title}: {plan.dataset.title}"
-    if plan.settings.torch_compile:
-        title += f" ({NOT_COMPILED})"
+def script_text(run: FinishedRun, rows: Rows, base: str, revision: str | None, is_sized: bool) -> str:
+    """The script.
+
+    Args:
+        run: to be trained again; its folder has PEFT's config.
+        rows: that lie beside it.
+        base: a hub id or a folder, at `revision`.
+        is_sized: whether an image model is told the images' size.
+    """
+    plan, constants = run.plan, _settings(run, rows, base, revision)
+    about = f'"""{docstring(_title(run))}, {ABOUT}"""'
     if plan.model.pooling == "none":
-        return script_of_writers.write(
-            title=title,
+        return script_of_writers.text(
+            about=about,
             dataset=plan.dataset,
             method=_method(run),
             settings=constants | _of_writers(plan),
             bits=plan.settings.bits if plan.settings.bits in (4, 8) else None,
         )
-    return script_text.write(
-        title=title,
+    return _of_a_classifier(
+        about=about,
         kind=plan.model.kind,
         pooling=plan.model.pooling,
         pairs=not isinstance(rows.train.inputs[0], str),
@@ -120,6 +119,12 @@ def _text(run: FinishedRun, rows: Rows, constants: dict[str, Any], is_sized: boo
         method=_method(run),
         settings=constants | _of_classifiers(plan, rows, is_sized),
     )
+
+
+def _title(run: FinishedRun) -> str:
+    plan = run.plan
+    title = f"{run.label} on {plan.model.title}: {plan.dataset.title}"
+    return f"{title} ({NOT_COMPILED})" if plan.settings.torch_compile else title
 
 
 def _packages(plan: Plan) -> tuple[str, ...]:
@@ -207,14 +212,15 @@ def _write_rows(split: Split, file: Path) -> None:
     (made.cast_column("image", Image()) if "image" in columns else made).to_parquet(file)
 
 
-def _notebook(text: str) -> dict[str, Any]:
+def notebook(text: str, run: FinishedRun) -> dict[str, Any]:
     """Jupyter's format 4: the script's docstring as Markdown, then a cell for each of its parts."""
-    start, *parts = text.split(f"\n{CELL}")
-    _, about, imports = start.split('"""')
+    end_of_docstring = ast.parse(text).body[0].end_lineno
+    start, *parts = "\n".join(text.split("\n")[end_of_docstring:]).split(f"\n{CELL}")
+    about = f"{markdown(_title(run))}, {ABOUT}"
     cells: list[dict[str, Any]] = [
         {"cell_type": "markdown", "id": "0", "metadata": {}, "source": about.strip()}
     ]
-    for place, part in enumerate([f"Libraries\n{imports.strip()}", *parts], 1):
+    for place, part in enumerate([f"Libraries\n{start.strip()}", *parts], 1):
         heading, _, code = part.partition("\n")
         cells.append({"cell_type": "markdown", "id": f"{place}m", "metadata": {}, "source": f"## {heading}"})
         cells.append(
@@ -223,3 +229,273 @@ def _notebook(text: str) -> dict[str, Any]:
         )  # fmt: skip
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def _of_a_classifier(
+    *,
+    about: str,
+    kind: Kind,
+    pooling: Literal["mean", "cls", "timm"],
+    pairs: bool,
+    metric: LabelledMetric,
+    method: str,
+    settings: Mapping[str, Any],
+) -> str:
+    """The whole script of a model that gives labels.
+
+    Args:
+        about: the docstring, as it stands in the source.
+        kind: of its inputs.
+        pooling: how the head reads the model.
+        pairs: of texts.
+        metric: of the evaluation.
+        method: "head", "full", or a call that makes a PEFT config.
+        settings: constants by name.
+    """
+    constants = "\n".join(f"{name} = {value!r}" for name, value in settings.items())
+    data, model = (_IMAGE_DATA, _IMAGE_MODEL) if kind == "image" else (_TEXT_DATA, _TEXT_MODELS[pooling])
+    second = ', batch["second"]' if pairs else ""
+    columns = '["text", "second"]' if pairs else '["text"]'
+    regression = metric.regression
+    classes, numbers = "F.cross_entropy(logits, labels)", "F.mse_loss(logits.squeeze(-1), labels.float())"
+    loss = numbers if regression else classes
+    trained = _TRAINED.get(method, _ADAPTER.replace("METHOD", method))
+    parts = [
+        about,
+        "\n" + _imports(kind, pooling, metric, method),
+        f"\n# %% What is trained, and how\n{constants}",
+        data.replace("SECOND", second).replace("COLUMNS", columns),
+        model.replace("NUMBER", "1" if regression else "len(LABELS)"),
+        trained,
+        _TRAINER.replace("LOSS", loss).replace("METRIC", metric.script),
+        _SAVED.get(method, _SAVED_ADAPTER),
+    ]
+    return "\n".join(parts)
+
+
+def _imports(kind: Kind, pooling: str, metric: LabelledMetric, method: str) -> str:
+    adapter = method not in _TRAINED
+    lines = ["import math", ""]
+    lines += ["import cdvft  # makes CDVFT known to PEFT"] if method.startswith("CDVFT") else []
+    lines += _metric_import(metric, "import ")
+    lines += ["import timm", "import timm.data"] if kind == "image" else []
+    lines += ["import torch"]
+    lines += ["from cdvft import CDVFTConfig"] if method.startswith("CDVFT") else []
+    lines += (
+        ["from cdvft.mean_pooled import MeanPooledForSequenceClassification"] if pooling == "mean" else []
+    )
+    lines += ["from datasets import load_dataset"]
+    if adapter:
+        own = method.partition("(")[0]
+        names = ["get_peft_model", *([] if own == "CDVFTConfig" else [own])]
+        lines += [f"from peft import {', '.join(sorted(names))}"]
+    else:
+        lines += ["from safetensors.torch import save_file"]
+    lines += _metric_import(metric, "from ")
+    lines += ["from torch.nn import functional as F"]
+    lines += ["from torchvision.transforms import v2"] if kind == "image" else []
+    names = ["Trainer", "TrainingArguments", "set_seed"]
+    if kind == "text":
+        head = [] if pooling == "mean" else ["AutoModelForSequenceClassification"]
+        names = ["AutoModel", *head, "AutoTokenizer", "DataCollatorWithPadding", *names]
+    lines += [f"from transformers import {', '.join(names)}"]
+    lines += ["from transformers.trainer_pt_utils import get_length_grouped_indices"]
+    return "\n".join(lines)
+
+
+def _metric_import(metric: LabelledMetric, beginning: str) -> list[str]:
+    """The metric's import, where it begins so: isort puts `import` and `from` in different places."""
+    line = metric.script_import or ""
+    return [line] if line.startswith(beginning) else []
+
+
+_TEXT_DATA = """
+# %% The rows
+rows = load_dataset("parquet", data_files={"train": "train.parquet", "evaluation": "evaluation.parquet"})
+tokenizer = AutoTokenizer.from_pretrained(BASE, revision=REVISION)
+if tokenizer.pad_token is None:
+    tokenizer.pad_token = tokenizer.eos_token
+
+
+def encoded(batch):
+    return tokenizer(batch["text"]SECOND, truncation=True, max_length=MAX_LENGTH)
+
+
+data = rows.map(encoded, batched=True, remove_columns=COLUMNS)
+collate = DataCollatorWithPadding(tokenizer)
+lengths = [len(ids) for ids in data["train"]["input_ids"]]
+"""
+
+_IMAGE_DATA = """
+# %% The rows
+rows = load_dataset("parquet", data_files={"train": "train.parquet", "evaluation": "evaluation.parquet"})
+resize = v2.Resize(IMAGE_SIZE, v2.InterpolationMode.BICUBIC)
+squared = [v2.ToImage(), v2.RGB(), resize, v2.CenterCrop(IMAGE_SIZE)]
+lengths = [1] * len(rows["train"])
+
+
+def prepared(batch):
+    return {"x": [transform(image.convert("RGB")) for image in batch["image"]], "labels": batch["labels"]}
+
+
+def collate(examples):
+    labels = torch.tensor([example["labels"] for example in examples])
+    return {"x": torch.stack([example["x"] for example in examples]), "labels": labels}
+
+
+data = rows.with_transform(prepared)
+"""
+
+_TEXT_MODELS = {
+    "mean": """
+# %% The model: an encoder under a head on the mean of its states
+set_seed(SEED)  # the head's start
+encoder = AutoModel.from_pretrained(BASE, revision=REVISION, dtype=torch.float32)
+model = MeanPooledForSequenceClassification.on(encoder, num_labels=NUMBER)
+HEAD = "classifier"
+""",
+    "cls": """
+# %% The model: an encoder under its architecture's own head
+set_seed(SEED)  # the head's start
+encoder = AutoModel.from_pretrained(BASE, revision=REVISION, dtype=torch.float32)
+encoder.pooler = None
+encoder.config.num_labels = NUMBER
+model = AutoModelForSequenceClassification.from_config(encoder.config)
+setattr(model, encoder.base_model_prefix, encoder)
+HEAD = "classifier"
+""",
+}
+
+_IMAGE_MODEL = """
+# %% The model: a timm model under a linear head
+set_seed(SEED)  # the head's start
+hub = f"hf_hub:{BASE}@{REVISION}" if REVISION else f"hf_hub:{BASE}"
+model = timm.create_model(
+    "local-dir:base" if BASE == "base" else hub, pretrained=True, num_classes=0, **SIZED
+)
+usual = timm.data.resolve_data_config({}, model=model)
+model.reset_classifier(len(LABELS))
+HEAD = model.pretrained_cfg["classifier"]
+normalized = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(usual["mean"], usual["std"])]
+transform = v2.Compose([*squared, *normalized])
+"""
+
+_ADAPTER = """
+# %% What is trained
+set_seed(SEED)  # the adapter's start
+model = get_peft_model(model, METHOD)
+model.print_trainable_parameters()
+"""
+
+_TRAINED = {
+    "head": """
+# %% What is trained: the head alone
+set_seed(SEED)
+model.requires_grad_(False)
+model.get_submodule(HEAD).requires_grad_(True)
+""",
+    "full": """
+# %% What is trained: everything
+set_seed(SEED)
+model.requires_grad_(True)
+""",
+}
+
+_TRAINER = """
+# %% Training
+class Order(torch.utils.data.Sampler):
+    \"\"\"Batches of similar length, in an order that follows from seed and epoch.\"\"\"
+
+    def __len__(self):
+        return len(lengths)
+
+    def __iter__(self):
+        epoch = trainer.state.global_step // math.ceil(len(lengths) / BATCH_SIZE)
+        generator = torch.Generator().manual_seed(SEED + 1_000_003 * epoch)
+        return iter(get_length_grouped_indices(lengths, BATCH_SIZE, generator=generator))
+
+
+class TwoRates(Trainer):
+    \"\"\"The head has a learning rate of its own.\"\"\"
+
+    def _get_train_sampler(self, *_):
+        return Order()
+
+    def create_optimizer(self, *_):
+        decayed = set(self.get_decay_parameter_names(self.model))
+        groups = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                in_head = name.removeprefix("base_model.model.").startswith(f"{HEAD}.")
+                groups.setdefault((in_head, name not in decayed), []).append(parameter)
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+        self.optimizer = kind(
+            [
+                {
+                    "params": groups[in_head, spared],
+                    "lr": HEAD_LEARNING_RATE if in_head else LEARNING_RATE,
+                    "weight_decay": 0.0 if spared else WEIGHT_DECAY,
+                }
+                for in_head, spared in sorted(groups)
+            ],
+            **options,
+        )
+        return self.optimizer
+
+    def compute_loss(self, model, inputs, return_outputs=False, **_):
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        logits = (outputs if isinstance(outputs, torch.Tensor) else outputs.logits).float()
+        loss = LOSS
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+
+cuda = torch.cuda.is_available()
+bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+trainer = TwoRates(
+    model=model,
+    args=TrainingArguments(
+        output_dir="checkpoints",
+        max_steps=STEPS,
+        per_device_train_batch_size=BATCH_SIZE,
+        per_device_eval_batch_size=max(64, BATCH_SIZE),
+        learning_rate=LEARNING_RATE,
+        lr_scheduler_type=SCHEDULE,
+        warmup_steps=WARMUP_STEPS,
+        weight_decay=WEIGHT_DECAY,
+        max_grad_norm=1.0,
+        seed=SEED,
+        bf16=bf16,
+        fp16=cuda and not bf16,
+        logging_steps=1,
+        save_strategy="no",
+        label_names=["labels"],
+        remove_unused_columns=False,
+        report_to="none",
+        dataloader_pin_memory=cuda,
+    ),
+    train_dataset=data["train"],
+    eval_dataset=data["evaluation"],
+    data_collator=collate,
+    compute_metrics=lambda given: {"metric": METRIC},
+)
+trainer.model_accepts_loss_kwargs = False  # the loss is a batch's mean
+trainer.train()
+losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+print("first losses:", losses[:10])
+print("evaluation:", trainer.evaluate()["eval_metric"])
+"""
+
+_SAVED_ADAPTER = """
+# %% What was learned
+model.save_pretrained("adapter")
+"""
+
+_SAVED = dict.fromkeys(
+    ("head", "full"),
+    """
+# %% What was learned
+trained = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+save_file(trained, "trained.safetensors")
+""",
+)

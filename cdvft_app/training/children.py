@@ -185,20 +185,15 @@ class Conversation:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def ask(self, question: Any, seconds: float) -> Any:
-        """The answer; one that takes longer ends the process.
-
-        Raises:
-            EOFError, OSError: the process has ended, or was ended here.
-        """
-        self.send(question)
-        return self.receive(seconds)
-
     def send(self, message: Any) -> None:
         self._connection.send(message)
 
     def receive(self, seconds: float) -> Any:
-        """The next message from the process; else as for `ask`."""
+        """The next message from the process, which is ended where none comes in time.
+
+        Raises:
+            EOFError, OSError: the process has ended, or was ended here.
+        """
         if not self._connection.poll(seconds):
             self.end()
             raise EOFError

@@ -72,7 +72,9 @@ def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
     monkeypatch.setattr(patches, "load_rows", lambda *_, **__: rows)
 
-    def here(inspector: background.Inspector, question: str, run_id: str, _: float, **about: Any) -> Any:
+    def here(
+        inspector: background.Inspector, question: str, *, run_id: str, patience: float, **about: Any
+    ) -> Any:
         return background.QUESTIONS[question](sources.find(RunStore(inspector._root), run_id), **about)
 
     monkeypatch.setattr(background.Inspector, "ask", here)  # where the drawn model is

@@ -15,8 +15,7 @@ from studio import Server, Visit, axe_violations
 
 from cdvft_app.catalog import MODELS, get_model, resolve
 from cdvft_app.catalog.rows import Rows
-from cdvft_app.results.answering import Answering
-from cdvft_app.results.questions import Questions
+from cdvft_app.results.answering import Answering, Questions
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 

@@ -49,7 +49,7 @@ def test_it_holds_what_a_space_needs_and_no_more(space):
 
 
 def test_its_page_is_found_from_there(space):
-    names = "import cdvft_app, cdvft_app.ui.learn.lab_table as table; from cdvft_app.results import wheel"
+    names = "import cdvft_app, cdvft_app.ui.learn.lab_table as table, cdvft_app.results.requirements"
     told = subprocess.run(
         [sys.executable, "-c", f"{names}; print(cdvft_app.ASSETS.is_dir(), len(table.recorded_table()) > 0)"],
         cwd=space,

@@ -171,7 +171,7 @@ class Questions:
         return sources.find(self.store, request.get("run"))
 
     def _computed(self, question: str, source: Source, **arguments: Any) -> Any:
-        return self.inspector.ask(question, source.id, PATIENCE, **arguments)
+        return self.inspector.ask(question, patience=PATIENCE, run_id=source.id, **arguments)
 
 
 def _catching_errors(questions: Questions, ask: Callable[..., Mapping[str, Any]]) -> Callable[[object], Any]:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from gradio.data_classes import FileData
 
 from cdvft_app.results import inputs
-from cdvft_app.results.answering import Answering
+from cdvft_app.results.answering import MOST_RUNS, Answering
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.questions import MOST_RUNS
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
@@ -18,7 +18,7 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import looking
 
 MOST_TEXTS = 100
-FORMS = ("adapter", "merged", "lora", "script", "notebook")
+To = Literal[tuple(EXPORTERS)]  # type: ignore[valid-type]
 
 
 def register(app: AppState, answering: Answering) -> None:
@@ -55,20 +55,22 @@ def register(app: AppState, answering: Answering) -> None:
 
     def export(
         run_id: str,
-        to: Literal["adapter", "merged", "lora", "script", "notebook"] = "adapter",
-        rank: int = 8,
+        to: To = AS_TRAINED.key,
+        rank: int = DEFAULT_RANK,
         token: str = "",
     ) -> FileData:
-        """A finished run as a zip: as it was trained, merged, cut to LoRA, or as a script or notebook.
+        """A finished run as a zip, in one of several formats.
 
         Args:
             run_id: one that start gave.
-            to: adapter, merged, lora, script or notebook.
+            to: FORMATS.
             rank: of lora.
             token: that start gave, for a private run.
         """
-        if not isinstance(to, str) or to not in FORMS:
-            raise refusal(f"to: got {str(to)[:40]!r}; it is one of {', '.join(FORMS)}.")
+        try:
+            exporter(to)
+        except ResultsError as error:
+            raise refusal(str(error)) from None
         if not isinstance(run_id, str):
             raise refusal("run_id: give the id of a finished run, a text.")
         if isinstance(rank, bool) or not isinstance(rank, int):
@@ -78,9 +80,12 @@ def register(app: AppState, answering: Answering) -> None:
         except ResultsError as error:
             raise refusal(str(error)) from None
         with looking(token):
-            _ask_or_refuse(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out))
+            _ask_or_refuse(answering, "export", run_id=run_id, to=to, rank=rank, out=str(out))
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
+    assert export.__doc__ is not None
+    *keys, last = EXPORTERS
+    export.__doc__ = export.__doc__.replace("FORMATS", f"{', '.join(keys)} or {last}")
     for call in (predict, export):
         named_endpoint(call, concurrency_limit=1, concurrency_id="use")
 

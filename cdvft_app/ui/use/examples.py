@@ -8,10 +8,9 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.results import held_out, written_rows
-from cdvft_app.results.answering import Answering
+from cdvft_app.results.answering import MOST_ANSWERED, ROWS_A_PAGE, Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.results.questions import MOST_ANSWERED, ROWS_A_PAGE
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import StoreError

@@ -13,6 +13,7 @@ import gradio as gr
 from cdvft_app.results import inputs, recorded
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
 from cdvft_app.results.finished_run import FinishedRun, find, prepare
 from cdvft_app.results.inputs import takes_pairs
 from cdvft_app.store.records import StoreError
@@ -37,18 +38,12 @@ NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends u
 ONLY_RECORDED = (
     "No race has finished here yet: this one ran elsewhere. Start one on the Train tab; it ends up here."
 )
+FORMATS = [(one.title, one.key) for one in EXPORTERS.values()]
 READY = "The latest race comes first."
 OTHER = (
     "The address names a run with nothing to use here: it has not ended, or was deleted. This is another one."
 )
 MOST_LINES = 20
-FORMS = (
-    ("Adapter, as it was trained", "adapter"),
-    ("Merged: one plain model", "merged"),
-    ("LoRA adapter", "lora"),
-    ("Python script", "script"),
-    ("Notebook", "notebook"),
-)
 # One question at a time; further visitors wait in Gradio's queue.
 ASKING: dict[str, Any] = {
     "concurrency_limit": 1,
@@ -63,6 +58,10 @@ def build(app: AppState) -> OnVisit:
     """Lay the tab out and connect it."""
     answering = Answering(app.store, lambda: app.queue.budget.spending(visitor(), "question"))
     endpoints.register(app, answering)
+
+    def write_folder(run_id: str, folder: Path) -> None:
+        answering.ask("export", run_id=run_id, to=AS_TRAINED.key, out=str(folder))
+
     with gr.Column(elem_classes=["use"]):
         race = gr.Dropdown([], label="Finished race", info=NONE_YET, elem_id="use-race")
         with gr.Column(visible=False, elem_classes=["use-race"]) as opened:
@@ -97,17 +96,15 @@ def build(app: AppState) -> OnVisit:
             prove = gr.Button("Prove it", elem_id="use-prove")
             proved = gr.HTML(elem_id="use-proof", apply_default_css=False)
             gr.HTML("<h3>Take home</h3>", apply_default_css=False)
-            form = gr.Radio(list(FORMS), value="adapter", label="As", elem_id="use-form")
+            form = gr.Radio(FORMATS, value=AS_TRAINED.key, label="As", elem_id="use-form")
             rank = gr.Number(
-                8, label="Rank", info="A higher one keeps more of what was learned.", precision=0, minimum=1,
-                visible=False, elem_id="use-rank",
+                DEFAULT_RANK, label="Rank", info="A higher one keeps more of what was learned.", precision=0,
+                minimum=1, visible=False, elem_id="use-rank",
             )  # fmt: skip
             take = gr.Button("Prepare the zip", elem_id="use-take")
             refused = gr.HTML(elem_id="use-refused", apply_default_css=False)
             file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
-            publish.build(
-                run, lambda run_id, folder: answering.ask("write", run_id=run_id, out=str(folder)), ASKING
-            )
+            publish.build(run, write_folder, ASKING)
 
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
@@ -126,7 +123,7 @@ def build(app: AppState) -> OnVisit:
             *at.opened(runs[0]),
             _quiet(races.first_needs(runs[0])),
             gr.update(choices=named, value=named[0][1]),
-            gr.update(value="adapter"),
+            gr.update(value=AS_TRAINED.key),
             "",
             "",
             "",
@@ -211,8 +208,8 @@ def build(app: AppState) -> OnVisit:
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
             prepare(find(app.store, run_id), _progress_to(progress))
-            out = downloads.new_file(f"{kind}.zip")
-            made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
+            out = downloads.new_file(f"{exporter(kind).key}.zip")
+            made = answering.ask("export", run_id=run_id, to=kind, rank=int(of_rank or 0), out=str(out))
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), gr.update(visible=False)]
         return ["", gr.update(value=made, visible=True)]
@@ -220,7 +217,8 @@ def build(app: AppState) -> OnVisit:
     take.click(take_home, [run, form, rank], [refused, file], show_progress_on=refused, **ASKING)
 
     def other_form(kind: object) -> list[Any]:
-        return [gr.update(visible=kind == "lora"), "", gr.update(visible=False)]
+        takes_rank = isinstance(kind, str) and kind in EXPORTERS and EXPORTERS[kind].takes_rank
+        return [gr.update(visible=takes_rank), "", gr.update(visible=False)]
 
     gr.on([form.change, run.change], other_form, form, [rank, refused, file], **QUIET)
 

@@ -22,7 +22,7 @@ from cdvft_app.commands import exit_codes, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot, Started, Step
 from cdvft_app.hub_jobs import following, lines, sending
 from cdvft_app.hub_jobs.hardware import hardware, offers
-from cdvft_app.hub_jobs.script import CODE, pack_code, write_script
+from cdvft_app.hub_jobs.script import CODE, pack_code, script_text
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -101,7 +101,7 @@ def test_other_lines_and_strangers_events_are_none():
 
 
 def test_the_scripts_head_pins_what_is_installed_here():
-    text = write_script(catalog.resolve(SHORT).settings, 'A "title"', "ada/films")
+    text = script_text(catalog.resolve(SHORT).settings, 'A "title"', "ada/films")
     pins = dict(re.findall(r'^#   "([\w-]+)==([^"]+)",$', text, flags=re.MULTILINE))
     assert pins["torch"] == version("torch").partition("+")[0] and pins["peft"] == version("peft")
     constants = {

@@ -223,7 +223,7 @@ def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
     def ended(*_):
         raise EOFError
 
-    monkeypatch.setattr(Conversation, "ask", ended)
+    monkeypatch.setattr(Conversation, "receive", ended)
     assert "has ended, most likely for want of memory" in ask(asked)["error"]
 
 

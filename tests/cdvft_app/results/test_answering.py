@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training import inference_service
 
 UNFINISHED = "is queued; it can be used once"
 
@@ -41,16 +41,16 @@ def test_a_process_that_is_killed_is_said_and_replaced(asked):
 
 
 def test_one_that_takes_too_long_is_ended(asked, monkeypatch):
-    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    monkeypatch.setattr(inference_service, "TIMEOUT_SECONDS", 0.0)
     with pytest.raises(ResultsError, match="process that answers has ended"):
         asked.ask("answer", **asked.about)
-    monkeypatch.setattr(answering, "PATIENCE", 120.0)
+    monkeypatch.setattr(inference_service, "TIMEOUT_SECONDS", 120.0)
     with pytest.raises(ResultsError, match=UNFINISHED):
         asked.ask("answer", **asked.about)
 
 
 def test_it_goes_when_nobody_asks(asked, monkeypatch):
-    monkeypatch.setattr(answering, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(inference_service, "IDLE_SECONDS", 0.01)
     with pytest.raises(ResultsError):
         asked.ask("answer", **asked.about)
     asked._conversation._process.join(60)

@@ -26,9 +26,10 @@ from PIL import Image
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.rows import load_rows
-from cdvft_app.results import recorded, wheel
-from cdvft_app.results.export import Export, write_folder
+from cdvft_app.results import recorded
+from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
+from cdvft_app.results.requirements import REQUIRES, WHEEL
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import finished
 
@@ -64,7 +65,7 @@ print(json.dumps(said))
 def needed(requirements: Path) -> list[metadata.Distribution]:
     """The installed packages that a requirements.txt names, and all that those need."""
     names = [line.partition("==")[0] for line in requirements.read_text().splitlines() if "==" in line]
-    names += [Requirement(one).name for one in wheel.REQUIRES]
+    names += [Requirement(one).name for one in REQUIRES]
     found: dict[str, metadata.Distribution] = {}
     while names:
         name = re.sub(r"[-_.]+", "-", names.pop()).lower()
@@ -100,7 +101,7 @@ def exported(tmp_path_factory, trained, store):
     assert {run.plan.recipe.key for run in runs.values()} == {"sentiment", "mnist", "digits"}
     own = {}
     for name, run in runs.items():
-        write_folder(store, Export(run, "adapter"), out / name)
+        AS_TRAINED.write_folder(Export(store, run), out / name)
         image = run.plan.model.kind == "image"
         if image:
             Image.fromarray(DIGIT).save(out / name / "your_image.png")
@@ -121,7 +122,7 @@ def python(tmp_path_factory, exported):
             link(distribution, place / "borrowed")
     (packages / "borrowed.pth").write_text(f"{place / 'borrowed'}\n")
     interpreter = place / "venv" / "bin" / "python"
-    pip("--python", interpreter, "install", *QUIETLY, out / "mnist" / wheel.NAME)
+    pip("--python", interpreter, "install", *QUIETLY, out / "mnist" / WHEEL)
     return interpreter
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdvft_app.results.curve import HEIGHT, WIDTH, write_curve
+from cdvft_app.results.card import HEIGHT, WIDTH, write_curve
 
 BLUE = "#0072b2"
 

@@ -18,9 +18,9 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from cdvft_app.catalog import ModelEntry, get_model
-from cdvft_app.results import export
+from cdvft_app.results import requirements
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.export import Export, write_folder, write_zip
+from cdvft_app.results.exporters import EXPORTERS, Export
 from cdvft_app.training import finished
 
 TEXT = "the plot the film good a very fine film"
@@ -104,7 +104,7 @@ def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_
     kind, method, form = case
     run = runs(kind, method)
     full_rank = 64 if kind == "image" else 32
-    write_folder(store, Export(run, form, full_rank), tmp_path / "out")
+    EXPORTERS[form].write_folder(Export(store, run, full_rank), tmp_path / "out")
     folder = tmp_path / "out"
     torch.testing.assert_close(asked(folder), own(run), rtol=0, atol=2e-5)
     card = ModelCard.load(folder / "README.md")
@@ -131,7 +131,7 @@ def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_
 )
 def test_the_lines_on_the_card_write_the_run_s_own_answer(method, form, runs, store, tmp_path):
     run = runs("answer", method)
-    write_folder(store, Export(run, form, 2), tmp_path / "out")
+    EXPORTERS[form].write_folder(Export(store, run, 2), tmp_path / "out")
     names: dict = {}
     with contextlib.chdir(tmp_path / "out"), contextlib.redirect_stdout(None):
         exec(lines_of(tmp_path / "out").replace("your text", PROMPT), names)
@@ -147,7 +147,7 @@ def test_the_lines_on_the_card_write_the_run_s_own_answer(method, form, runs, st
 def test_a_zip_is_loaded_without_the_app(runs, store, tmp_path):
     """In a process that has neither app nor checkout: what pip would install of the wheel, and the zip."""
     run = runs("text", "cdvft")
-    write_zip(store, Export(run, "adapter"), tmp_path / "films.zip")
+    EXPORTERS["adapter"].write_zip(Export(store, run), tmp_path / "films.zip")
     with zipfile.ZipFile(tmp_path / "films.zip") as archive:
         assert all(name.startswith("films/") for name in archive.namelist())
         archive.extractall(tmp_path)
@@ -165,7 +165,7 @@ def test_a_zip_is_loaded_without_the_app(runs, store, tmp_path):
 
 
 def test_a_sentence_encoder_s_folder_has_the_layout_of_sentence_transformers(runs, store, tmp_path):
-    write_folder(store, Export(runs("text", "cdvft"), "merged"), tmp_path / "out")
+    EXPORTERS["merged"].write_folder(Export(store, runs("text", "cdvft")), tmp_path / "out")
     files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
     assert {
         "modules.json",
@@ -188,12 +188,12 @@ def test_a_run_of_an_older_version_becomes_whole(runs, store, tmp_path):
     old.mkdir()
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         (old / name).write_bytes((run.folder / name).read_bytes())
-    write_folder(store, Export(dataclasses.replace(run, folder=old), "adapter"), tmp_path / "out")
+    EXPORTERS["adapter"].write_folder(Export(store, dataclasses.replace(run, folder=old)), tmp_path / "out")
     torch.testing.assert_close(asked(tmp_path / "out"), own(run), rtol=0, atol=2e-5)
 
 
 def test_lora_says_what_it_keeps(runs, store, tmp_path):
-    write_folder(store, Export(runs("text", "cdvft"), "lora", rank=2), tmp_path / "out")
+    EXPORTERS["lora"].write_folder(Export(store, runs("text", "cdvft"), rank=2), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     assert "LoRA adapter of rank 2" in text and "of the change's energy" in text and "not measured" in text
 
@@ -202,7 +202,7 @@ def test_what_is_there_already_stays(runs, store, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(ResultsError, match="already there"):
-        write_folder(store, Export(runs("text", "cdvft"), "adapter"), tmp_path / "out")
+        EXPORTERS["adapter"].write_folder(Export(store, runs("text", "cdvft")), tmp_path / "out")
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
 
 
@@ -215,7 +215,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(runs, store, tmp_path, mon
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(export, "write_requirements", full)
+    monkeypatch.setattr(requirements, "write_requirements", full)
     with pytest.raises(ResultsError, match="no room left"):
-        write_zip(store, Export(runs("text", "cdvft"), "adapter"), tmp_path / "out.zip")
+        EXPORTERS["adapter"].write_zip(Export(store, runs("text", "cdvft")), tmp_path / "out.zip")
     assert not list(tmp_path.iterdir())

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from cdvft_app.catalog import resolve
-from cdvft_app.results import answering, inputs, questions
+from cdvft_app.results import answering, inputs
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.settings import RunSettings
+from cdvft_app.training.inference_service import serve
 
 
 def run_of(recipe: str) -> FinishedRun:
@@ -47,7 +48,7 @@ def png(width: int = 8, height: int = 8) -> bytes:
 )
 def test_what_cannot_be_answered_is_a_sentence(run, texts, image, sentence):
     with pytest.raises(ResultsError, match=sentence):
-        questions._checked_inputs(run, texts, [], image)
+        answering._checked_inputs(run, texts, [], image)
 
 
 def test_an_image_in_base64_is_the_image():
@@ -81,12 +82,14 @@ def test_a_full_disk_and_other_failures_are_sentences_and_the_next_question_is_a
             raise failure
         return "proved"
 
-    monkeypatch.setattr(questions.Questions, "prove", prove)
+    monkeypatch.setattr(answering.Questions, "prove", prove)
     words = Asking(*[("prove", {})] * 3)
-    answering._serve(words, str(tmp_path), 0.0)
+    serve(words, answering._start, tmp_path, answering._explain, 0.0)
     full, failed, fine = words.said
-    assert full == ("refused", "There is no room left on this disk; free some space and try again.")
-    assert failed == ("refused", "It failed unexpectedly with RuntimeError: bad shape")
+    assert (full[0], failed[0]) == ("refused", "refused")
+    assert all(isinstance(error, ResultsError) for _, error in (full, failed))
+    assert str(full[1]) == "There is no room left on this disk; free some space and try again."
+    assert str(failed[1]) == "It failed unexpectedly with RuntimeError: bad shape"
     assert fine == ("answer", "proved")
 
 
@@ -96,7 +99,7 @@ def test_it_ends_quietly_when_the_page_has_gone(tmp_path):
 
     words = Asking(("prove", {}))
     words.recv = gone
-    answering._serve(words, str(tmp_path), 0.0)
+    serve(words, answering._start, tmp_path, answering._explain, 0.0)
     assert words.said == []
 
 

@@ -11,7 +11,7 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from cdvft import CDVFTConfig
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.lora import write_lora
+from cdvft_app.results.weights import write_lora
 
 CONFIG = RobertaConfig(
     vocab_size=50,

@@ -11,10 +11,10 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from cdvft_app.catalog.rows import Rows, Split
-from cdvft_app.results import held_out, questions
+from cdvft_app.results import answering, held_out
+from cdvft_app.results.answering import Questions
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.held_out import chosen, example, table_rows
-from cdvft_app.results.questions import Questions
 from cdvft_app.results.scores import class_scores, confusion, errors
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
@@ -119,7 +119,7 @@ def test_a_run_of_the_version_before_is_answered_afterwards(
     folder = store.folder(run.record.id)
     kept = predictions.read(folder)
     (folder / predictions.FILE).unlink()
-    monkeypatch.setattr(questions, "find", lambda store, run_id: run)
+    monkeypatch.setattr(answering, "find", lambda store, run_id: run)
     drawn = Rows(text_rows.train, text_rows.evaluation, text_rows.labels, None)
     monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: drawn)
     asked = Questions(store)

@@ -27,8 +27,12 @@ ROOT = Path(__file__).parents[3]
 
 def ran(folder: Path, text: str) -> dict:
     names: dict = {"__name__": "__main__"}
-    with contextlib.chdir(folder), contextlib.redirect_stdout(None):
-        exec(text, names)
+    sys.path.insert(0, str(folder))  # as `python train.py` has it
+    try:
+        with contextlib.chdir(folder), contextlib.redirect_stdout(None):
+            exec(text, names)
+    finally:
+        sys.path.remove(str(folder))
     return names
 
 
@@ -68,7 +72,7 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
     if kind == "image":
         plan = dataclasses.replace(plan, model=OfNoHub(**vars(plan.model)))
     run = trained(plan, rows)
-    write_script(run, False, tmp_path / "out", rows=rows)
+    write_script(run, tmp_path / "out", rows)
     text = (tmp_path / "out" / "train.py").read_text()
     assert "cdvft_app" not in text
     assert ("import cdvft" in text or "from cdvft" in text) == (method == "cdvft" or kind == "text")
@@ -98,7 +102,7 @@ def test_the_script_has_the_loss_of_the_run(case, request, trained, store, tmp_p
 def test_a_script_says_that_its_steps_are_not_compiled(trained, text_plan, text_rows, tmp_path):
     for compiled in (False, True):
         run = trained(text_plan("head", max_steps=1, torch_compile=compiled), text_rows)
-        write_script(run, False, tmp_path / str(compiled), rows=text_rows)
+        write_script(run, tmp_path / str(compiled), text_rows)
         first, _, rest = (tmp_path / str(compiled) / "train.py").read_text().partition("\n")
         assert ("with compiled steps, which these are not" in first) == compiled
         assert "compile" not in rest
@@ -137,8 +141,8 @@ def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_pat
     for event in heard:
         store.append(made.id, event)
     run = FinishedRun(store.get(made.id), plan, folder / "adapter")
-    write_script(run, False, tmp_path / "out")
-    write_script(run, True, tmp_path / "notebook")
+    write_script(run, tmp_path / "out")
+    write_script(run, tmp_path / "notebook", as_notebook=True)
     shutil.copy(tmp_path / "notebook" / "train.ipynb", tmp_path / "out")
     names = {"HF_HUB_CACHE": str(hub_cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     ended = subprocess.run(
@@ -158,7 +162,7 @@ def test_both_train_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_pat
 
 def test_the_notebook_is_the_script_in_cells(trained, text_plan, text_rows, store, tmp_path):
     run = trained(text_plan("cdvft", max_steps=3), text_rows)
-    write_script(run, True, tmp_path / "out", rows=text_rows)
+    write_script(run, tmp_path / "out", text_rows, as_notebook=True)
     notebook = json.loads((tmp_path / "out" / "train.ipynb").read_text())
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     cells = notebook["cells"]

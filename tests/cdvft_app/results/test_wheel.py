@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from cdvft_app.results import wheel
+from cdvft_app.results import requirements
 from cdvft_app.results.requirements import write_requirements
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_pip_installs_it_and_it_is_the_library(tmp_path):
-    file = tmp_path / wheel.NAME
-    wheel.write_wheel(file)
+    file = tmp_path / requirements.WHEEL
+    requirements.write_wheel(file)
     there = tmp_path / "there"
     options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", "--target", str(there)]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(file)], check=True)
@@ -23,7 +23,7 @@ def test_pip_installs_it_and_it_is_the_library(tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=there, capture_output=True, text=True, check=True
     )
-    assert ended.stdout.split() == [str(there / "cdvft" / "__init__.py"), wheel.VERSION]
+    assert ended.stdout.split() == [str(there / "cdvft" / "__init__.py"), requirements.VERSION]
     kernels = {path.name for path in (ROOT / "cdvft").rglob("*.[ch]")}
     assert kernels and kernels <= {path.name for path in there.rglob("*.[ch]")}
     assert not list(there.rglob("cdvft_app*"))
@@ -31,21 +31,23 @@ def test_pip_installs_it_and_it_is_the_library(tmp_path):
 
 def test_it_is_the_same_each_time(tmp_path):
     for name in ("one", "two"):
-        wheel.write_wheel(tmp_path / name)
+        requirements.write_wheel(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_it_asks_for_what_the_project_asks_for():
     project = (ROOT / "pyproject.toml").read_text()
     found = re.search(r"^dependencies = \[(.*)\]$", project, re.MULTILINE)
-    assert found and [one.strip(' "') for one in re.findall(r'"[^"]*"', found[1])] == list(wheel.REQUIRES)
+    assert found
+    named = [one.strip(' "') for one in re.findall(r'"[^"]*"', found[1])]
+    assert named == list(requirements.REQUIRES)
     assert 'version = {attr = "cdvft.__version__"}' in project
 
 
 def test_requirements_pin_what_is_installed_and_bring_the_library(tmp_path):
     write_requirements("text", tmp_path, with_peft=False, with_library=True)
     lines = (tmp_path / "requirements.txt").read_text().splitlines()
-    assert lines[-1] == f"./{wheel.NAME}" and (tmp_path / wheel.NAME).is_file()
+    assert lines[-1] == f"./{requirements.WHEEL}" and (tmp_path / requirements.WHEEL).is_file()
     names = [line.partition("==")[0] for line in lines[:-1]]
     assert {"torch", "transformers", "peft"} <= set(names) and "gradio" not in names
     assert all(re.fullmatch(r"[\w-]+==\d+(\.\d+)+", line) for line in lines[:-1])

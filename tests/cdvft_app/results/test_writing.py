@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from multiprocessing import Pipe
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cdvft_app.catalog.rows import Split
 from cdvft_app.results import answering
-from cdvft_app.results.answering import Answering, _serve
+from cdvft_app.results.answering import Answering, _explain, _start
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.side_by_side import load
 from cdvft_app.results.writing import write
@@ -20,6 +21,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks.worked_examples import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
 from cdvft_app.training import finished
+from cdvft_app.training.inference_service import serve
 
 PROMPT = "go go go 2"
 EXAMPLES = [("go 1", "n: 1"), ("go 2", "n: 2\nkind: even")]
@@ -119,7 +121,9 @@ class Here:
 
     def __init__(self, root):
         self.words, theirs = Pipe()
-        self.thread = threading.Thread(target=_serve, args=(theirs, root, 30.0), daemon=True)
+        self.thread = threading.Thread(
+            target=serve, args=(theirs, _start, Path(root), _explain, 30.0), daemon=True
+        )
         self.thread.start()
 
     def alive(self):

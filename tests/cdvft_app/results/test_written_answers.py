@@ -7,9 +7,8 @@ import json
 import gradio as gr
 import pytest
 
-from cdvft_app.results import questions
-from cdvft_app.results.answering import Answering
-from cdvft_app.results.questions import Questions
+from cdvft_app.results import answering
+from cdvft_app.results.answering import Answering, Questions
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints
@@ -24,7 +23,7 @@ def learned(trained, answer_plan, answer_rows):
 @pytest.fixture
 def run(learned, monkeypatch):
     """The same, asked in this process."""
-    monkeypatch.setattr(questions, "find", lambda store, run_id: learned)
+    monkeypatch.setattr(answering, "find", lambda store, run_id: learned)
     monkeypatch.setattr(
         Answering, "_answer", lambda self, question, about: getattr(Questions(self._store), question)(**about)
     )

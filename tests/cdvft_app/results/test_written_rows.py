@@ -7,10 +7,10 @@ import pytest
 
 from cdvft_app.judging import kept_answers
 from cdvft_app.judging.evidence import over_rows
-from cdvft_app.results import held_out, questions, written_rows
+from cdvft_app.results import answering, held_out, written_rows
+from cdvft_app.results.answering import Questions
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.export import Export, write_folder
-from cdvft_app.results.questions import Questions
+from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.store import written_answers
 from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
 from cdvft_app.ui.use import written_tables
@@ -102,7 +102,7 @@ def test_a_run_of_the_version_before_is_answered_afterwards(run, store, answer_r
     folder = store.folder(run.record.id)
     kept = written_answers.read(folder)
     (folder / written_answers.FILE).unlink()
-    monkeypatch.setattr(questions, "find", lambda store, run_id: run)
+    monkeypatch.setattr(answering, "find", lambda store, run_id: run)
     monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: answer_rows)
     asked = Questions(store)
     with pytest.raises(ResultsError, match="keep no answers"):
@@ -115,7 +115,7 @@ def test_a_run_of_the_version_before_is_answered_afterwards(run, store, answer_r
 
 
 def test_the_card_shows_the_first_prompts_whatever_was_written(run, store, tmp_path):
-    write_folder(store, Export(run, "adapter"), tmp_path / "out")
+    AS_TRAINED.write_folder(Export(store, run), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     kept = written_answers.read(store.folder(run.record.id))
     assert f"Answers to {int(kept.correct.sum())} of 12 held-out prompts are right in whole." in text

@@ -17,9 +17,9 @@ from gradio.state_holder import SessionState
 from starlette.testclient import TestClient
 
 from cdvft_app.catalog import libraries
-from cdvft_app.inspection import background
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training import inference_service
 from cdvft_app.training.children import Conversation
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui import api
@@ -183,7 +183,7 @@ def no_process_left(monkeypatch) -> Iterator[None]:
             super().__init__(*arguments)
             begun.append(self)
 
-    monkeypatch.setattr(background, "Conversation", Recorded)
+    monkeypatch.setattr(inference_service, "Conversation", Recorded)
     yield
     for conversation in begun:
         conversation.end()

@@ -141,8 +141,7 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
         yield taking({"kind": "waiting", "place": 1})()
         yield taking({"kind": "on"})()
 
-    conversation = SimpleNamespace(alive=lambda: True, ask=taking(({"q": 1.0}, None)))
-    monkeypatch.setattr(background, "Conversation", lambda *_: conversation)
+    monkeypatch.setattr(background.Inspector, "_answer", taking({"q": 1.0}))
     monkeypatch.setattr(Answering, "_answer", taking({"sides": []}))
     monkeypatch.setattr("cdvft_app.lessons.crossover.measured", taking({}))
     monkeypatch.setattr("cdvft_app.lessons.trial.trained", taking({}))

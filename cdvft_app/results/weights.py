@@ -1,12 +1,24 @@
-"""Whole models as folders of transformers, timm or sentence-transformers, without PEFT and CDVFT."""
+"""A run's weights in other forms: merged into a plain model, or any adapter as a LoRA adapter.
+
+LoRA is for programs that load no other kind (vLLM, llama.cpp). Of each layer's update dW = U S V^T the first
+r terms are kept: B = U_r S_r, A = V_r^T, with alpha = r so that the scale is 1. No matrix of rank r is nearer
+to dW (Eckart and Young, 1936); what is lost is said as a share of |dW|^2, the update's energy.
+"""
 
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from peft import PeftModel
+from peft.tuners.lora.conversion import convert_to_lora
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
 
@@ -18,7 +30,10 @@ from cdvft_app.results.errors import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord
 
+BASE = "base"
+"""The folder beside an adapter that holds its base model, where nobody else has that."""
 WEIGHTS = "model.safetensors"
+PREFIX = "base_model.model."
 
 
 def write_merged(task: Task, model: nn.Module, record: TaskRecord, folder: Path) -> None:
@@ -121,3 +136,83 @@ def _save(model: nn.Module, folder: Path) -> None:
 def _write(file: Path, value: Any) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(value, indent=2), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion kept.
+
+    layers: by module name, |B A|^2 / |dW|^2; 1 for an update of zero, of which nothing can be lost.
+    share: the same over all layers together.
+    """
+
+    rank: int
+    layers: Mapping[str, float]
+    share: float
+
+
+def write_lora(model: nn.Module, rank: int, folder: Path) -> Conversion:
+    """Write the model's adapter, with its trained head, as a LoRA adapter that PEFT loads by itself.
+
+    Args:
+        model: with one adapter, named "default", whose updates are added to linear layers.
+        rank: of each layer, at most the smaller side of the smallest.
+        folder: made where it is missing.
+
+    Raises:
+        ResultsError: the rank is too large, or the adapter is no sum of the weight and an update.
+    """
+    if not isinstance(model, PeftModel):
+        raise ResultsError("This run trained no adapter, so there is nothing that LoRA could stand for.")
+    updates = _updates(model)
+    largest = min(min(update.shape) for update in updates.values())
+    if not 1 <= rank <= largest:
+        raise ResultsError(
+            f"LoRA rank: got {rank:,}; the layers of this run take ranks from 1 to {largest:,}."
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Converting a PEFT adapter to LoRA that is already")
+        config, found = convert_to_lora(model, rank)
+    own: Any = model.peft_config["default"]
+    config.task_type, config.revision, config.inference_mode = own.task_type, own.revision, True
+    factors = {name: tensor for name, tensor in found.items() if ".lora_A." in name or ".lora_B." in name}
+    folder.mkdir(parents=True, exist_ok=True)
+    # PEFT's conversion gives all tensors of a head with several layers one name.
+    tensors = {name: tensor.detach().contiguous() for name, tensor in (factors | _head(model)).items()}
+    save_file(tensors, str(folder / SAFETENSORS_WEIGHTS_NAME), metadata={"format": "pt"})
+    config.save_pretrained(str(folder))
+    return _conversion(updates, factors, rank)
+
+
+@torch.no_grad()
+def _updates(model: nn.Module) -> dict[str, torch.Tensor]:
+    """dW of each adapted layer, as its weight is laid out, in float32."""
+    found: dict[str, torch.Tensor] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, BaseTunerLayer):
+            if not module.supports_lora_conversion("default"):
+                raise ResultsError(f"{type(module).__name__} adds no update that LoRA could stand for.")
+            found[name] = cast(Any, module).get_delta_weight("default").float()
+    return found
+
+
+def _head(model: PeftModel) -> dict[str, torch.Tensor]:
+    """What is saved besides the adapted layers."""
+    adapted = tuple(
+        f"{name}." for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)
+    )
+    saved = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor for name, tensor in saved.items() if not name.startswith(adapted)}
+
+
+def _conversion(
+    updates: Mapping[str, torch.Tensor], factors: Mapping[str, torch.Tensor], rank: int
+) -> Conversion:
+    layers, energy, kept_energy = {}, 0.0, 0.0
+    for name, update in updates.items():
+        product = factors[f"{name}.lora_B.weight"].double() @ factors[f"{name}.lora_A.weight"].double()
+        whole = float(update.double().square().sum())
+        kept = min(float(product.square().sum()), whole)  # float32 may round it up
+        layers[name.removeprefix(PREFIX)] = kept / whole if whole else 1.0
+        energy, kept_energy = energy + whole, kept_energy + kept
+    return Conversion(rank, layers, kept_energy / energy if energy else 1.0)

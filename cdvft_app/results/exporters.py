@@ -1,0 +1,253 @@
+"""The formats in which a finished run is taken home, listed in `EXPORTERS` for page, endpoint and commands.
+
+A new format is a class here and its place in that list. What needs torch is imported where it is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from cdvft_app.catalog.download import DownloadFailed, Progress, silent
+from cdvft_app.results.errors import ResultsError, no_room
+from cdvft_app.results.finished_run import FinishedRun, load, losses
+from cdvft_app.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from cdvft_app.catalog.rows import Rows
+    from cdvft_app.results.card import Exported
+
+DEFAULT_RANK = 8
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is exported; `rank` is of LoRA, and `rows` are taken by scripts in place of the dataset's."""
+
+    store: RunStore
+    run: FinishedRun
+    rank: int = DEFAULT_RANK
+    rows: Rows | None = None
+
+
+class Exporter(ABC):
+    """One format.
+
+    Attributes:
+        key: by which page and endpoint know it.
+        option: by which the command line does.
+        title: on the page.
+        help: on the command line.
+        takes_rank: whether it needs to be told a rank.
+    """
+
+    key: ClassVar[str]
+    option: ClassVar[str]
+    title: ClassVar[str]
+    help: ClassVar[str]
+    takes_rank: ClassVar[bool] = False
+
+    @abstractmethod
+    def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        """Make the folder, whole.
+
+        Raises:
+            ResultsError: why it cannot be done.
+        """
+
+    def write_folder(self, export: Export, out: Path, progress: Progress = silent) -> None:
+        """Write the folder `out`, which is whole or not there at all.
+
+        Args:
+            export: what is wanted.
+            out: must not be there yet.
+            progress: told what is fetched and loaded.
+
+        Raises:
+            ResultsError: why it cannot be done; what was there before is untouched.
+        """
+        with appearing(out) as made:
+            self.write(export, made, progress)
+
+    def write_zip(self, export: Export, out: Path, progress: Progress = silent) -> None:
+        """The same as a zip, with all files in one folder of its name."""
+        with appearing(out) as made:
+            folder = made.parent / out.stem
+            self.write(export, folder, progress)
+            with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+                for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                    archive.write(path, path.relative_to(folder.parent))
+
+
+class _Weights(Exporter):
+    """What was learned, with a model card and what is needed to load it."""
+
+    @abstractmethod
+    def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
+        """Write them into the folder, and say what it holds then."""
+
+    def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        from cdvft_app.results.card import CURVE, card, write_curve
+        from cdvft_app.results.held_out import folder as answers_folder
+        from cdvft_app.results.held_out import judged
+        from cdvft_app.results.requirements import write_requirements
+        from cdvft_app.results.weights import BASE, write_base
+        from cdvft_app.store import written_answers
+
+        run, store = export.run, export.store
+        folder.mkdir()
+        exported = self.write_weights(export, folder, progress)
+        if exported.weights != "whole" and exported.task.base_model is None:
+            write_base(run.plan, folder / BASE, progress)
+        write_requirements(
+            run.plan.model.kind,
+            folder,
+            with_peft=exported.weights == "adapter",
+            with_library=exported.needs_library,
+        )
+        title = f"{run.label}: loss, evaluations as circles"
+        curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
+        written = written_answers.read(answers_folder(store, run))
+        card(exported, curve=curve, written=written, race=judged(store, run)).save(folder / "README.md")
+
+
+class AsTrained(_Weights):
+    key, option = "adapter", "folder"
+    title, help = "Adapter, as it was trained", "as it was trained"
+
+    def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
+        from cdvft_app.results.card import Exported
+        from cdvft_app.tasks import saved
+        from cdvft_app.training import trainable
+
+        run, task = export.run, saved.read(export.run.folder)
+        if task is not None:
+            shutil.copytree(run.folder, folder, dirs_exist_ok=True)
+            saved.name_base_class(task, folder)  # which versions before did not
+        else:  # recorded, or of a version that did not keep what a loader needs
+            loaded, model = load(run, progress)
+            task = saved.describe(loaded, run.plan)
+            progress(None, "Writing the files")
+            trainable.name_base(model, task.base_model, task.revision)
+            trainable.save(model, folder)
+            saved.save(loaded, run.plan, folder)
+        kept = {
+            "adapter": "An adapter" if task.head is None else "An adapter and a head",
+            "head": "A head",
+            "whole": "A whole model",
+        }[run.weights]
+        about = f"{kept}, trained with {run.label} by CDVFT Studio."
+        return Exported(run, task, run.weights, about, is_as_trained=True)
+
+
+class Merged(_Weights):
+    key = option = "merged"
+    title, help = "Merged: one plain model", "one plain model"
+
+    def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
+        from cdvft_app.results.card import Exported
+        from cdvft_app.results.weights import write_merged
+        from cdvft_app.tasks import saved
+
+        run = export.run
+        loaded, model = load(run, progress)
+        task = saved.describe(loaded, run.plan)
+        progress(None, "Writing the files")
+        write_merged(loaded, model, task, folder)
+        about = f"A whole model: what {run.label} learned is merged into its weights."
+        return Exported(run, task, "whole", about, is_merged=True)
+
+
+class Lora(_Weights):
+    key = option = "lora"
+    title, help = "LoRA adapter", "cut to LoRA"
+    takes_rank = True
+
+    def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
+        from cdvft_app.results.card import Exported
+        from cdvft_app.results.weights import write_lora
+        from cdvft_app.tasks import saved
+        from cdvft_app.training import trainable
+
+        run = export.run
+        loaded, model = load(run, progress)
+        task = saved.describe(loaded, run.plan)
+        progress(None, "Writing the files")
+        trainable.name_base(model, task.base_model, task.revision)
+        conversion = write_lora(model, export.rank, folder)
+        saved.save(loaded, run.plan, folder)
+        layer, least = min(conversion.layers.items(), key=lambda item: item[1])
+        rank, share = conversion.rank, f"{100 * conversion.share:.1f} %"
+        about = (
+            f"A LoRA adapter of rank {rank}: of what {run.label} changed in each layer, the {rank} largest "
+            f"singular values. They hold {share} of the change's energy, and {100 * least:.1f} % in "
+            f"{layer}, which lost most. Its scores were not measured; those below are of the run itself."
+        )
+        return Exported(run, task, run.weights, about)
+
+
+class Script(Exporter):
+    key = option = "script"
+    title, help = "Python script", "a folder that trains the same run without the app"
+
+    def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        from cdvft_app.results.script import write_script
+
+        write_script(export.run, folder, export.rows, progress)
+
+
+class Notebook(Exporter):
+    key = option = "notebook"
+    title, help = "Notebook", Script.help
+
+    def write(self, export: Export, folder: Path, progress: Progress) -> None:
+        from cdvft_app.results.script import write_script
+
+        write_script(export.run, folder, export.rows, progress, as_notebook=True)
+
+
+EXPORTERS: Mapping[str, Exporter] = {
+    one.key: one for one in (AsTrained(), Merged(), Lora(), Script(), Notebook())
+}
+AS_TRAINED = EXPORTERS["adapter"]
+
+
+def exporter(key: object) -> Exporter:
+    """The one of this key.
+
+    Raises:
+        ResultsError: there is none.
+    """
+    if not isinstance(key, str) or key not in EXPORTERS:
+        raise ResultsError(f"to: got {str(key)[:40]!r}; it is one of {', '.join(EXPORTERS)}.")
+    return EXPORTERS[key]
+
+
+@contextmanager
+def appearing(out: Path) -> Iterator[Path]:
+    """A place for a file or folder that becomes `out` when it is whole; sentences for what a disk refuses."""
+    if out.exists():
+        raise ResultsError(f"{out} is already there; choose another place, or remove it first.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as beside:
+            made = Path(beside) / out.name
+            yield made
+            made.replace(out)
+    except DownloadFailed as error:
+        raise ResultsError(str(error)) from error
+    except Exception as error:
+        if no_room(error):
+            raise ResultsError(
+                f"There is no room left for {out}. Nothing of it was kept; free some space and try again."
+            ) from error
+        if isinstance(error, OSError):
+            raise ResultsError(f"{out} cannot be written: {error.strerror or error}.") from error
+        raise

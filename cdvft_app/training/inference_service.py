@@ -1,0 +1,139 @@
+"""Questions to a child process, which keeps what it has loaded for the next one and ends when nobody asks."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from cdvft_app.training.children import Connection, Conversation
+
+IDLE_SECONDS = 300.0  # after which the process ends, and its memory is free
+TIMEOUT_SECONDS = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
+STOP = "stop"
+Handler = Callable[[str, dict[str, Any]], Any]
+"""Answers the question of that name about its arguments; an iterator is streamed."""
+Start = Callable[[Path, Callable[[], bool]], Handler]
+"""Called in the process with the folder of the runs, and with what says whether a stream should end now."""
+Explain = Callable[[Exception], Exception]
+"""What whoever asked is told for an exception; itself, where its text is a sentence for them. EOFError: the
+process has ended."""
+
+
+class InferenceService:
+    """Takes one question at a time; whoever asks from several threads must wait their turn.
+
+    `start` and `explain` are functions of a module, which the process imports. `counted` is entered around
+    each question, to count its time; what it raises comes before the question is asked.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        root: Path,
+        explain: Explain,
+        counted: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._start, self._root, self._explain, self._counted = start, root, explain, counted
+        self._conversation: Conversation | None = None
+
+    def ask(self, question: str, **arguments: Any) -> Any:
+        """The answer; what refuses it is raised, as `explain` has it."""
+        with self._counted():
+            return self._answer(question, arguments)
+
+    def _answer(self, question: str, arguments: dict[str, Any]) -> Any:
+        self._send((question, arguments))
+        kind, answer = self._receive()
+        if kind == "refused":
+            raise answer
+        return answer
+
+    def stream(self, question: str, **arguments: Any) -> Generator[Any, None, None]:
+        """The items of a streamed answer, as they come; closing it ends that. Else as for `ask`."""
+        with self._counted():
+            self._send((question, arguments))
+            kind = ""
+            try:
+                while (message := self._receive())[0] == "item":
+                    yield message[1]
+                kind, answer = message
+                if kind == "refused":
+                    raise answer
+            finally:
+                if not kind and self._conversation is not None:  # closed early
+                    self._send(STOP)
+                    while self._receive()[0] == "item":
+                        pass
+
+    def stop(self) -> None:
+        """Let what is streamed come to its end now; where nothing is, nothing happens."""
+        if self._conversation is not None and self._conversation.alive():
+            self._send(STOP)
+
+    def close(self) -> None:
+        if self._conversation is not None:
+            self._conversation.end()
+
+    def _send(self, message: Any) -> None:
+        if self._conversation is None or not self._conversation.alive():
+            how = self._start, self._root, self._explain, IDLE_SECONDS
+            self._conversation = Conversation(serve, *how)
+        try:
+            self._conversation.send(message)
+        except OSError:
+            raise self._process_ended() from None
+
+    def _receive(self) -> tuple[str, Any]:
+        assert self._conversation is not None
+        try:
+            return self._conversation.receive(TIMEOUT_SECONDS)
+        except (EOFError, OSError):
+            raise self._process_ended() from None
+
+    def _process_ended(self) -> Exception:
+        self._conversation = None
+        return self._explain(EOFError())
+
+
+def serve(connection: Connection, start: Start, root: Path, explain: Explain, idle: float) -> None:
+    """Answer in the process until no question has come for `idle` seconds, or the other end is closed.
+
+    The last message for a question is ("answer", value) or ("refused", exception). A stream sends
+    ("item", value) before it, and ends early at whatever message comes meanwhile.
+    """
+    os.environ["RUNS_DIR"] = str(root)  # data of one's own lies there
+    handler = start(root, connection.poll)
+    with suppress(EOFError):
+        while connection.poll(idle):
+            if (message := connection.recv()) != STOP:  # else it came too late
+                connection.send(_handle(connection, handler, explain, *message))
+
+
+def _handle(
+    connection: Connection, handler: Handler, explain: Explain, question: str, arguments: dict[str, Any]
+) -> tuple[str, Any]:
+    """The last message for a question."""
+    try:
+        answer = handler(question, arguments)
+        if isinstance(answer, Iterator):
+            for item in answer:
+                connection.send(("item", item))
+            answer = None
+    except EOFError:
+        raise
+    except Exception as error:  # the next question can be another one
+        told = explain(error)
+        if told is not error:
+            traceback.print_exc()
+        return "refused", told
+    return "answer", answer
+
+
+def unexpected(error: Exception) -> str:
+    """A sentence on an error that nobody foresaw."""
+    message = " ".join(str(error).split())[:300] or "no message"
+    return f"It failed unexpectedly with {type(error).__name__}: {message}"

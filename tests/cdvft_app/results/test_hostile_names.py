@@ -1,0 +1,316 @@
+"""Whatever somebody called their data, labels, models or prompts: exports hold it as text, and nothing of it
+is run, is markup, or is a key of a card's front matter."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import functools
+import json
+import re
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from peft import LoraConfig
+from test_export import OfNoHub
+from test_script import ran
+
+from cdvft_app.catalog import resolve
+from cdvft_app.catalog.rows import Rows
+from cdvft_app.hub_jobs.script import script_text as job_script
+from cdvft_app.results.card import Exported, card
+from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.script import notebook, script_text, write_script
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
+from cdvft_app.tasks.saved import TaskRecord
+
+HARMLESS = "films"
+FRONT = re.compile(r"(?<=\n)---[ \t]*\r?\n")  # ends a card's front matter, as the hub reads it
+ATTACK = '"""\nopen("run_by_an_export", "w").close()\n"""'
+NAMES = [
+    ATTACK,
+    "'''\nimport os\n'''",
+    '"',
+    '"" "',
+    'ends in a quote"',
+    'it\'s "both"',
+    "ends in \\",
+    "\\",
+    "\\\\",
+    '\\"""',
+    "\\U",
+    "\\U0010FFFF",
+    "\\N{DASH}",
+    "\\N{",
+    "\\x",
+    "a\nb",
+    "a\r\nb\rc",
+    "\n# %% A cell\nimport os",
+    "# %% ",
+    "\u2028import os\u2029",
+    "\x85\x0b\x0c\x1c\x1d\x1e",
+    "nul\x00",
+    "\u202etxt.exe\u2066",
+    "{}{0}{title}{x!r}",
+    "${HOME} $(id) `id`",
+    "%s %(name)s %%",
+    "METHOD LOSS METRIC COLUMNS SECOND NUMBER ROUNDING UNPACKED CACHE_NAME",
+    "\n---\nlicense: mit\n---\n",
+    "--- \nbase_model: stolen",
+    "---",
+    "- a\n- b: c",
+    "{a: b, c: [d]}",
+    "!!python/object/apply:os.system ['id']",
+    "&anchor *anchor",
+    "null",
+    "yes",
+    "1e3",
+    " leading: and trailing ",
+    "<script>alert(1)</script>",
+    "<!-- ",
+    "</code></pre><img src=x onerror=alert(1)>",
+    "&lt;b&gt;&amp;",
+    "![](https://example.org/seen.png)",
+    "[here](javascript:alert(1))",
+    "[a]: https://example.org",
+    "**bold** __bold__ *i* _i_ ~~s~~ `code`",
+    "$$x$$ $y$",
+    "| a | b |\n|---|---|",
+    "# heading",
+    "```\n```python\nimport os\n```",
+    "> quote",
+    "# ///\n# dependencies = ['evil']\n# ///",
+    "\U0001f600 ä 漢字 \u0627\u0644",
+    "x" * 10_000,
+    '"""' * 3_000,
+    " ",
+]
+names = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from("\"'\\\n\r#`<>|[]{}$-:&*_ "), min_size=1
+)
+
+
+def on_hostile_names(test):
+    """The kept list, and what hypothesis finds beside it: 200 names in all."""
+    for name in NAMES:
+        test = example(name)(test)
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=200 - len(NAMES), deadline=None, suppress_health_check=checks)(
+        given(names)(test)
+    )
+
+
+@pytest.fixture(scope="module")
+def make(request, store, tmp_path_factory):
+    """`make(kind, name)`: a run and its rows, with everything called by that name; nothing is trained."""
+    folder = tmp_path_factory.mktemp("named")
+
+    @functools.lru_cache(maxsize=4)
+    def parts(kind):
+        plan = request.getfixturevalue(f"{kind}_plan")("lora", max_steps=2)
+        (record,) = store.create([plan.settings], None, "Films", "1:1")
+        result = {"evaluation_examples": 24, "base_parameters": 100, "peak_memory_bytes": 5}
+        kept = dataclasses.replace(
+            record, state="finished", total_steps=2, step=2, metric=0.5, metric_name=plan.dataset.metric,
+            seconds=2.0, result=result,
+        )  # fmt: skip
+        return plan, kept, request.getfixturevalue(f"{kind}_rows")
+
+    def named(kind: str, name: str) -> tuple[FinishedRun, Rows]:
+        plan, record, rows = parts(kind)
+        LoraConfig(r=2, target_modules=[name], modules_to_save=[name]).save_pretrained(str(folder))
+        mark = {"fields": (), "answer_mark": name} if len(name) % 2 else {"fields": (name, "kind")}
+        dataset = dataclasses.replace(
+            plan.dataset, title=name, location=name, licence=name, instruction=name, **mark
+        )
+        model = dataclasses.replace(plan.model, title=name, location=name, licence=name, source="hub")
+        own = plan.settings.model_copy(update={"own_prompt": name, "dataset": name})
+        plan = dataclasses.replace(plan, dataset=dataset, model=model, settings=own)
+        labels = (name, *rows.labels[1:]) if rows.labels else ()
+        return FinishedRun(dataclasses.replace(record, device=name), plan, folder), dataclasses.replace(
+            rows, labels=labels
+        )
+
+    return named
+
+
+def visible(text: str) -> str:
+    return "".join(one for one in text if one.isprintable() and one != " ")
+
+
+def skeleton(code: str) -> str:
+    """The syntax of code, without the texts in it."""
+    tree = ast.parse(code)
+    compile(code, "train.py", "exec")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+    return ast.dump(tree)
+
+
+def constants(code: str) -> dict:
+    found = {}
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with contextlib.suppress(ValueError):
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def texts(code: str) -> list[str]:
+    return [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
+
+
+def markup(text: str) -> list[object]:
+    """What Markdown makes of it, without the texts themselves; a line break in a cell is none of it."""
+    found: list[object] = []
+    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+        found.append((token.type, token.level, token.info))
+        for child in token.children or []:
+            if child.type not in ("text", "softbreak") and (child.type, child.content) != (
+                "html_inline",
+                "<br>",
+            ):
+                found.append((child.type, child.attrs))
+    return found
+
+
+def keys(value: object) -> object:
+    """The structure of YAML or JSON, without its texts."""
+    if isinstance(value, dict):
+        return {name: keys(one) for name, one in value.items()}
+    return [keys(one) for one in value] if isinstance(value, list) else type(value)
+
+
+@pytest.mark.parametrize("kind", ["text", "image", "answer"])
+def test_a_script_and_its_notebook_hold_names_as_text(make, kind):
+    def written(name: str) -> tuple[str, dict]:
+        run, rows = make(kind, name)
+        text = script_text(run, rows, name, name, is_sized=True)
+        return text, json.loads(json.dumps(notebook(text, run)))
+
+    of_harmless = [written(HARMLESS[: 4 + odd]) for odd in (0, 1)]  # the two kinds of written answers
+
+    @on_hostile_names
+    def check(name: str) -> None:
+        text, made = written(name)
+        harmless, harmless_notebook = of_harmless[len(name) % 2]
+        assert skeleton(text) == skeleton(harmless)
+        held = constants(text)
+        assert (held["BASE"], held["REVISION"]) == (name, name)
+        assert f" on {name}: {name}, trained again" in ast.get_docstring(ast.parse(text), clean=False)
+        assert [name] in [
+            ast.literal_eval(one.value) for one in ast.walk(ast.parse(text)) if isinstance(one, ast.keyword)
+            and one.arg == "target_modules"
+        ]  # fmt: skip
+        if kind == "answer":
+            assert held["INSTRUCTION"] == name
+            assert name in (held.get("ANSWER_MARK"), held.get("FIELDS", [""])[0])
+        else:
+            assert held["LABELS"][0] == name
+        code, prose = (
+            [cell["source"] for cell in made["cells"] if cell["cell_type"] == wanted]
+            for wanted in ("code", "markdown")
+        )
+        assert len(made["cells"]) == len(harmless_notebook["cells"])
+        whole = "\n\n".join(code)
+        assert skeleton(f'""\n{whole}') == skeleton(text)
+        assert markup(prose[0]) == markup(harmless_notebook["cells"][0]["source"])
+
+    check()
+
+
+@pytest.mark.parametrize(("kind", "form"), [("text", "adapter"), ("image", "merged"), ("answer", "lora")])
+def test_a_card_holds_names_as_text(make, kind, form):
+    def written(name: str) -> str:
+        run, rows = make(kind, name)
+        pooling = {"text": "mean", "image": "timm", "answer": "none"}[kind]
+        kinds = {"text": "text-classification", "image": "image-classification", "answer": "text-generation"}
+        task = TaskRecord(
+            task=kinds[kind], labels=rows.labels, base_model=name, revision=name, pooling=pooling, head=None,
+            max_length=8, image_size=32, instruction=name,
+        )  # fmt: skip
+        row = WrittenRow(row=0, prompt=name, expected=name, written=name, scores={"exact_match": 1.0})
+        weights, is_merged = ("whole", True) if form == "merged" else ("adapter", False)
+        of = Exported(run, task, weights, "It is one.", is_as_trained=form == "adapter", is_merged=is_merged)
+        return str(card(of, written=WrittenAnswers([row])))
+
+    harmless = written(HARMLESS)
+    harmless_front, harmless_body = FRONT.split(harmless, 1)
+    harmless_markup = markup(harmless_body)
+
+    @on_hostile_names
+    def check(name: str) -> None:
+        text = written(name)
+        front, body = FRONT.split(text, 1)
+        data = yaml.safe_load(front)
+        assert keys(data) == keys(yaml.safe_load(harmless_front)) or not visible(name)
+        assert (
+            visible(data.get("base_model") or "")
+            == visible(ModelCard(text).data.base_model or "")
+            == visible(name)
+        )
+        assert markup(body) == harmless_markup
+        blocks = [
+            token for token in MarkdownIt("commonmark").enable("table").parse(body) if token.type == "fence"
+        ]
+        (code,) = [token.content for token in blocks if token.info == "python"]
+        (dumped,) = [token.content for token in blocks if token.info == "json"]
+        (harmless_code,) = [
+            token.content
+            for token in MarkdownIt("commonmark").enable("table").parse(harmless_body)
+            if token.info == "python"
+        ]
+        assert skeleton(code) == skeleton(harmless_code)
+        assert json.loads(dumped)["own_prompt"] == name
+        if form != "merged":
+            assert any(isinstance(one, str) and name in one for one in texts(code))
+
+    check()
+
+
+def test_a_job_holds_names_as_text():
+    plan = resolve(RunSettings(recipe="sentiment", method="lora"))
+
+    def written(name: str) -> str:
+        own = plan.settings.model_copy(update={"dataset": name, "target_modules": (name,)})
+        return job_script(own, name, name)
+
+    harmless = written(HARMLESS)
+
+    @on_hostile_names
+    def check(name: str) -> None:
+        text = written(name)
+        assert skeleton(text) == skeleton(harmless)
+        held = constants(text)
+        assert held["REPOSITORY"] == name
+        assert (held["SETTINGS"]["dataset"], held["SETTINGS"]["target_modules"]) == (name, [name])
+        assert ast.get_docstring(ast.parse(text), clean=False).startswith(f"{name}, as a Job")
+        head, of_harmless = (one.partition('\n"""')[0] for one in (text, harmless))
+        assert head == of_harmless  # what uv installs
+
+    check()
+
+
+@pytest.mark.parametrize(("kind", "method"), [("text", "cdvft"), ("image", "lora"), ("answer", "lora")])
+def test_a_script_with_a_hostile_name_trains_and_runs_nothing_else(request, trained, tmp_path, kind, method):
+    rows, make = (request.getfixturevalue(f"{kind}_{what}") for what in ("rows", "plan"))
+    name = ATTACK + "\\U \\N{x} {0} \u2028"
+    plan = make(method, max_steps=1)
+    dataset = dataclasses.replace(plan.dataset, title=name, instruction=name if kind == "answer" else "")
+    model = dataclasses.replace(plan.model, title=name)
+    if kind == "image":
+        model = OfNoHub(**vars(model))
+    labels = (name, *rows.labels[1:]) if rows.labels else ()
+    rows = dataclasses.replace(rows, labels=labels)
+    run = trained(dataclasses.replace(plan, dataset=dataset, model=model), rows)
+    write_script(run, tmp_path / "out", rows)
+    held = ran(tmp_path / "out", (tmp_path / "out" / "train.py").read_text(encoding="utf-8"))
+    assert len(held["losses"]) == 1
+    assert not list(tmp_path.rglob("run_by_an_export"))
