@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream
+.PHONY: install lock run static space chromium node test quick quick-faults check check-python check-scripts conformance bench gpu mutants upstream
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -58,6 +58,12 @@ $(SCRIPT_TOOLS): package-lock.json | node
 
 test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out
+	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py $(SINCE)
+
+quick-faults: $(STAMP) ## put ten faults into a copy of the program, one after the other: does `make quick` find each?
+	OMP_NUM_THREADS=1 $(BIN)/python tests/quick_faults.py
 
 check: check-python check-scripts ## lint, format, types, and what needs no browser of the scripts
 
