@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run static space chromium node test quick quick-faults check check-python check-scripts conformance bench gpu mutants upstream
+.PHONY: install lock run static space chromium node test quick quick-faults workflows check check-python check-scripts conformance bench gpu mutants upstream
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -56,8 +56,8 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: install chromium ## every test, the real page in Chromium included, by two workers; who is done takes over of the other's
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out
 	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py $(SINCE)
@@ -74,6 +74,9 @@ check-python: $(STAMP)
 
 check-scripts: $(SCRIPT_TOOLS)
 	npm run --silent check
+
+workflows: ## what actionlint finds in .github/workflows; it needs Go, which GitHub's machines have
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
 	$(BIN)/python tests/conformance/run.py

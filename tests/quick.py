@@ -201,15 +201,8 @@ class Chosen:
 
 def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen]:
     """Every test that the change can break, the likeliest first, those of the page in Chromium last."""
-    reached = distances(uses, change.files)
-    functions = {
-        name: _functions(source)
-        for name, source in tree.files.items()
-        if re.search(r"^tests/(.*/)?test_\w+\.py$", name)
-    }
-    reached |= {
-        name: 1 for name in _shown_in(tree, uses, change) if name in functions and name not in change.files
-    }
+    reached = reached_tests(tree, uses, change.files)
+    functions = {name: _functions(source) for name, source in tree.files.items() if is_test(name)}
     rarity = _rarity(words for one in functions.values() for words, _ in one.values())
     weights = {word: math.log(1 + count) * rarity.get(word, 0.0) for word, count in change.words.items()}
     weights |= {
@@ -217,7 +210,7 @@ def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen
     }
     whole = sum(weights.values()) or 1.0
     chosen = []
-    for name in functions.keys() & reached.keys():
+    for name in reached:
         of_file = 2.0 * any(set(_stem_words(one)) <= set(_stem_words(name)) for one in change.files)
         for test, (words, slow) in functions[name].items():
             likeness = of_file + 3 * sum(weights.get(word, 0.0) for word in words) / whole
@@ -225,7 +218,17 @@ def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen
     return sorted(chosen, key=lambda one: one.rank)
 
 
-def _shown_in(tree: Tree, uses: dict[str, set[str]], change: Change) -> set[str]:
+def is_test(name: str) -> bool:
+    return bool(re.search(r"^tests/(.*/)?test_\w+\.py$", name))
+
+
+def reached_tests(tree: Tree, uses: dict[str, set[str]], changed: frozenset[str]) -> dict[str, int]:
+    """The test files that a change can break, and over how many others it comes to them."""
+    found = {name: far for name, far in distances(uses, changed).items() if is_test(name)}
+    return found | {name: 1 for name in _shown_in(tree, uses, changed) - changed}
+
+
+def _shown_in(tree: Tree, uses: dict[str, set[str]], changed: frozenset[str]) -> set[str]:
     """The browser tests of the tabs whose scripts, styles or other files of the page changed."""
     opened = {}
     for test, source in tree.files.items():
@@ -235,7 +238,7 @@ def _shown_in(tree: Tree, uses: dict[str, set[str]], change: Change) -> set[str]
             ]
             opened[test] = tabs_of_browser_test(source + "".join(tree.files[one] for one in helpers))
     found = set()
-    for name in change.files:
+    for name in changed:
         if name.startswith("assets/") and not name.endswith(".d.ts"):
             tabs = tabs_of(name, (one for one in distances(uses, [name]) if one.startswith(SCRIPTS)))
             found |= {test for test, of_test in opened.items() if tabs is None or tabs & of_test}
@@ -363,7 +366,7 @@ def main(since: str | None = None) -> int:
     uses = tree.uses()
     chosen = select(tree, uses, change)
     print(f"{len(change.files)} files differ, which {len(chosen)} tests can notice.")
-    if unread := [name for name in sorted(change.files) if not select(tree, uses, Change(frozenset([name])))]:
+    if unread := [name for name in sorted(change.files) if not reached_tests(tree, uses, frozenset([name]))]:
         print(f"No test reads {', '.join(unread)}.")
     taken = fitting(chosen, kept_seconds(), SECONDS - STARTING - (time.monotonic() - begun))
     if not taken:

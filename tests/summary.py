@@ -59,6 +59,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if seed := getattr(terminalreporter.config.option, "randomly_seed", None):
+        terminalreporter.line(f"Shuffled: the same order comes with -p randomly --randomly-seed={seed}")
     found = skips(terminalreporter)
     if found:
         terminalreporter.section("skipped")
