@@ -60,7 +60,7 @@ test: install chromium ## every test, the real page in Chromium included, by two
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out
-	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py $(SINCE)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py "$(SINCE)" $(SECONDS)
 
 quick-faults: $(STAMP) ## put ten faults into a copy of the program, one after the other: does `make quick` find each?
 	OMP_NUM_THREADS=1 $(BIN)/python tests/quick_faults.py

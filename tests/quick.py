@@ -111,6 +111,8 @@ class Tree:
                 named, also = _named(tree)
                 for module in {*imports(self.module(name), tree, set(modules)), *also}:
                     found[name] |= set(_with_packages(module, modules))
+                if 'import_module(f"{__name__}.' in source:  # a package that loads its modules by name
+                    found[name] |= {one for one in modules.values() if Path(one).parent == Path(name).parent}
                 for one in named:
                     alike = fnmatch.filter(data, one) if "*" in one else [one]
                     found[name] |= {file for one in alike for file in data.get(one, ())}
@@ -211,9 +213,9 @@ def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen
     whole = sum(weights.values()) or 1.0
     chosen = []
     for name in reached:
-        of_file = 2.0 * any(set(_stem_words(one)) <= set(_stem_words(name)) for one in change.files)
+        nearness = max((_nearness(name, one) for one in change.files), default=0.0)
         for test, (words, slow) in functions[name].items():
-            likeness = of_file + 3 * sum(weights.get(word, 0.0) for word in words) / whole
+            likeness = nearness + 3 * sum(weights.get(word, 0.0) for word in words) / whole
             chosen.append(Chosen(name, test, reached[name], likeness, slow))
     return sorted(chosen, key=lambda one: one.rank)
 
@@ -258,6 +260,14 @@ def _functions(source: str) -> dict[str, tuple[set[str], bool]]:
             marked = any("slow" in ast.unparse(one) for one in node.decorator_list)
             found[node.name] = {word for word in WORD.findall(text.lower())}, marked or all_slow
     return found
+
+
+def _nearness(test: str, changed: str) -> float:
+    """How much the names of a test's file and folder are those of the changed file: tests mirror the tree."""
+    of_test, of_file, folder = _stem_words(test), _stem_words(changed), str(Path(changed).parent)
+    in_path = {word for part in Path(changed).parts for word in _stem_words(part)}
+    mirrored = str(Path(test).parent) in (f"tests/{folder}", f"tests/{Path(folder).parent}")
+    return 2.0 * (set(of_file) <= set(of_test)) + (set(of_test) <= in_path) + mirrored
 
 
 def _stem_words(name: str) -> list[str]:
@@ -352,7 +362,7 @@ def kept_seconds(root: Path = ROOT) -> dict[str, float]:
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
-def main(since: str | None = None) -> int:
+def main(since: str = "", seconds: str = "") -> int:
     begun = time.monotonic()
     change = Change.since(since or base())
     tree = Tree(
@@ -363,17 +373,20 @@ def main(since: str | None = None) -> int:
         return 0
     of_scripts = any(name.startswith((SCRIPTS, "tests/scripts/")) for name in change.files)
     code = run_script_tests() if of_scripts else 0
+    if code:
+        print("FAILED tests/scripts")
     uses = tree.uses()
     chosen = select(tree, uses, change)
     print(f"{len(change.files)} files differ, which {len(chosen)} tests can notice.")
     if unread := [name for name in sorted(change.files) if not reached_tests(tree, uses, frozenset([name]))]:
         print(f"No test reads {', '.join(unread)}.")
-    taken = fitting(chosen, kept_seconds(), SECONDS - STARTING - (time.monotonic() - begun))
+    allowed = float(seconds or SECONDS)
+    taken = fitting(chosen, kept_seconds(), allowed - STARTING - (time.monotonic() - begun))
     if not taken:
         print(left_out(chosen))
         return code
     files = [*dict.fromkeys(one.file for one in taken)]
-    return pytest.main([*files, "--failed-first"], plugins=[Box(chosen, taken, begun + SECONDS)]) or code
+    return pytest.main([*files, "--failed-first"], plugins=[Box(chosen, taken, begun + allowed)]) or code
 
 
 def run_script_tests() -> int:

@@ -18,6 +18,9 @@ PROJECT = {
     "app/table.json": "",
     "app/reader.py": "(FOLDER / f'tab{kind}' / 'table.json').read_text()",
     "app/sweep_one.json": "",
+    "app/kinds/__init__.py": 'KINDS = [import_module(f"{__name__}.{one}") for one in ("lora",)]',
+    "app/kinds/lora.py": "",
+    "tests/app/test_kinds.py": "from app.kinds import KINDS\ndef test_kinds(): ...",
     "app/sweeps.py": "read(f'sweep_{name}.json')",
     "assets/js/train/race.js": "import { draw } from '../shared/draw.js';",
     "assets/js/shared/draw.js": "",
@@ -48,6 +51,7 @@ def chosen(*changed: str, words: str = "") -> list[str]:
     ("changed", "expected"),
     [
         ("app/core.py", ["app/test_core.py::test_limit", "app/test_use.py::test_used"]),
+        ("app/kinds/lora.py", ["app/test_kinds.py::test_kinds"]),
         ("app/table.json", ["app/test_reader.py::test_table"]),
         ("app/sweep_one.json", ["app/test_sweeps.py::test_sweeps"]),
         ("cdvft_app/commands.py", ["test_started.py::test_it"]),
@@ -69,7 +73,7 @@ def test_a_change_selects_the_tests_that_it_reaches(changed: str, expected: list
 
 def test_a_fixture_of_a_folder_selects_the_tests_of_that_folder() -> None:
     assert {one.partition("::")[0] for one in chosen("app/other.py")} == {
-        f"app/test_{name}.py" for name in ("core", "use", "reader", "sweeps")
+        f"app/test_{name}.py" for name in ("core", "use", "reader", "sweeps", "kinds")
     }
 
 

@@ -6,10 +6,11 @@ import inspect
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from cdvft_app.store.records import RunRecord
-from cdvft_app.store.runs import RunStore
+if TYPE_CHECKING:
+    from cdvft_app.store.records import RunRecord
+    from cdvft_app.store.runs import RunStore
 
 Found = TypeVar("Found")
 
