@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack
+.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -65,8 +65,14 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: install chromium ## every test, the real page in Chromium included, by two workers; who is done takes over of the other's
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out
+	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py "$(SINCE)" $(SECONDS)
+
+quick-faults: $(STAMP) ## put ten faults into a copy of the program, one after the other: does `make quick` find each?
+	OMP_NUM_THREADS=1 $(BIN)/python tests/quick_faults.py
 
 attack: install ## a public server, attacked: bombs, numbers, fuzzed files; CDVFT_ATTACK_SEED repeats a run
 	CDVFT_ATTACK_LENGTH=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/attack
@@ -80,6 +86,9 @@ check-python: $(STAMP)
 
 check-scripts: $(SCRIPT_TOOLS)
 	npm run --silent check
+
+workflows: ## what actionlint finds in .github/workflows; it needs Go, which GitHub's machines have
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
 	$(BIN)/python tests/conformance/run.py

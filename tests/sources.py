@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,4 +18,34 @@ def sources() -> dict[str, str]:
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text()
         for path in paths
         if path.exists()
+    }
+
+
+def imports(name: str, tree: ast.AST, known: set[str]) -> Iterator[str]:
+    """What a module imports, inside functions too; `from package import module` counts as the module."""
+    is_package = any(other.startswith(f"{name}.") for other in known)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = name if is_package else name.rpartition(".")[0]
+            for _ in range(node.level - 1):
+                package = package.rpartition(".")[0]
+            base = ".".join(filter(None, [package, node.module])) if node.level else node.module or ""
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield inner if inner in known else base
+
+
+SCRIPT_IMPORT = re.compile(
+    r"""^\s*(?:import|export)\b(?:[^"';]*\bfrom)?\s*["'](\.{1,2}/[^"']+)["']|\bimport\(["'](\.{1,2}/[^"']+)["']\)""",
+    re.M,
+)
+
+
+def imported(name: str, source: str) -> set[str]:
+    """The scripts that a script imports, types in its comments not counted."""
+    code = re.sub(r"/\*.*?\*/", "", source, flags=re.S)
+    return {
+        normpath(join(dirname(name), static or dynamic)) for static, dynamic in SCRIPT_IMPORT.findall(code)
     }

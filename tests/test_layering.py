@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
-from sources import sources
+from sources import imports, sources
 
 # The library's modules and packages, each with those it may import.
 LIBRARY = {
@@ -131,23 +131,6 @@ RESERVED = {
     "cloudpickle": (),
     "joblib": (),
 }
-
-
-def imports(name: str, tree: ast.AST, known: set[str]) -> Iterator[str]:
-    """What a module imports, inside functions too; `from package import module` counts as the module."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            package = (
-                name if any(other.startswith(f"{name}.") for other in known) else name.rpartition(".")[0]
-            )
-            for _ in range(node.level - 1):
-                package = package.rpartition(".")[0]
-            base = ".".join(filter(None, [package, node.module])) if node.level else node.module or ""
-            for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                yield inner if inner in known else base
 
 
 def inside(name: str, *places: str) -> bool:

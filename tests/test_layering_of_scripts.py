@@ -1,13 +1,12 @@
 """Which of the page's scripts may import which: read from the sources, and shown to notice what breaks it."""
 
 import ast
-import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from posixpath import dirname, join, normpath
 
 import pytest
+from sources import imported
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 from cdvft_app.ui.static.scripts import PAGE
@@ -17,11 +16,6 @@ SCRIPTS = ROOT / "assets" / "js"
 LINES = 300
 # A tab's scripts use their own room's and these; none of these uses a tab's.
 FOR_ALL = {"shared"}
-
-IMPORT = re.compile(
-    r"""^\s*(?:import|export)\b(?:[^"';]*\bfrom)?\s*["'](\.{1,2}/[^"']+)["']|\bimport\(["'](\.{1,2}/[^"']+)["']\)""",
-    re.M,
-)
 
 
 def scripts() -> dict[str, str]:
@@ -37,12 +31,6 @@ def mounted() -> set[str]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "component":
                 named |= {first.value for first in node.args[:1] if isinstance(first, ast.Constant)}
     return named
-
-
-def imported(name: str, source: str) -> set[str]:
-    """The scripts that a script imports, types in its comments not counted."""
-    code = re.sub(r"/\*.*?\*/", "", source, flags=re.S)
-    return {normpath(join(dirname(name), static or dynamic)) for static, dynamic in IMPORT.findall(code)}
 
 
 def complaints(sources: dict[str, str], roots: set[str]) -> Iterator[str]:

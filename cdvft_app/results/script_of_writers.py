@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from cdvft_app.catalog import fields
 from cdvft_app.catalog.entries import DatasetEntry
+from cdvft_app.metrics import fields
 from cdvft_app.tasks import attention, shared_prefix
 from cdvft_app.tasks.generation import PLAIN_TEMPLATE
 

@@ -7,14 +7,13 @@ from contextlib import suppress
 
 from playwright.sync_api import Locator, Page, expect
 from studio import Visit
-
-WAIT = 60_000  # the first change waits for torch
+from waiting import pace
 
 
 def compare(visit: Visit, **options: object) -> Page:
     page = visit("?tab=compare", ready="#costs h2", **options)
-    expect(page.locator("#costs h2")).to_have_text("FacebookAI/roberta-base", timeout=WAIT)
-    expect(page.locator("#costs .answers tbody th").first).to_have_text("Fits here", timeout=WAIT)
+    expect(page.locator("#costs h2")).to_have_text("FacebookAI/roberta-base")
+    expect(page.locator("#costs .answers tbody th").first).to_have_text("Fits here")
     return page
 
 
@@ -37,6 +36,6 @@ def choose(page: Page, field: str, option: str) -> None:
         control.click()
         page.get_by_role("option", name=option, exact=True).click()
         with suppress(AssertionError):
-            expect(control).to_have_value(option, timeout=2000)
+            expect(control).to_have_value(option, timeout=2000 * pace())
             return
     expect(control).to_have_value(option)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
+import failures
 import fake_training
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from studio import FLAGS, Hold, Server, Visit
+from summary import FAILURES
 from synthetic_runs import synthetic
 from visitors import Visitors
+from waiting import pace
 
 from cdvft_app.inspection.sources import Source
 from cdvft_app.training.jobs import warm_up
 
-expect.set_options(timeout=20_000)  # the machine may be busy with other things
+SECONDS = 60  # a page's patience on an idle machine: the first answers of a new server load torch
+
+
+@pytest.fixture(autouse=True)
+def patience() -> float:
+    """Milliseconds that every wait of the test has; more on a busy machine, as much as that is slower now."""
+    allowed = 1000 * SECONDS * pace()
+    expect.set_options(timeout=allowed)
+    return allowed
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,8 +96,25 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
     return lambda step: monkeypatch.setattr(fake_training, "hold_at", step)
 
 
+FAILED = pytest.StashKey[pytest.TestReport]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = report
+    return report
+
+
 @pytest.fixture
-def visit(server: Server, visitors: Visitors, troubles: list[str]) -> Iterator[Visit]:
+def visit(
+    server: Server,
+    visitors: Visitors,
+    troubles: list[str],
+    patience: float,
+    request: pytest.FixtureRequest,
+) -> Iterator[Visit]:
     """`visit(path, **context options)`: a page of a new visitor, or in the browser of `context`.
 
     It is handed over when `ready` is seen: by default, when the Train tab may be used.
@@ -99,11 +128,16 @@ def visit(server: Server, visitors: Visitors, troubles: list[str]) -> Iterator[V
     ) -> Page:
         size = {"width": 1280, "height": 900}
         page = context.new_page() if context else visitors.new(server.url, **{"viewport": size, **options})
+        page.context.set_default_timeout(patience)
         page.goto(server.url + path)
-        page.locator(ready).first.wait_for(timeout=30_000)
+        page.locator(ready).first.wait_for()
         if page.locator("#counts").is_visible():  # the first answer to the form, which follows its filling in
-            expect(page.locator("#counts")).not_to_contain_text("Counting …", timeout=60_000)
+            expect(page.locator("#counts")).not_to_contain_text("Counting …")
         return page
 
     yield go
+    report = request.node.stash.get(FAILED, None)
+    if report or troubles:
+        name = re.sub(r"[^\w.-]+", "-", request.node.nodeid.removeprefix("tests/browser/"))
+        failures.keep(FAILURES / name, report, visitors, server)
     visitors.leave()

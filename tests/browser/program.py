@@ -15,7 +15,6 @@ from studio import fill_in
 from waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 180_000  # milliseconds, for what takes a few seconds on an idle machine
 
 
 class Program:
@@ -24,6 +23,7 @@ class Program:
     folder = ROOT
 
     def __init__(self, runs: Path) -> None:
+        self.runs, self.log = runs, runs.with_name("server.log")
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/"
         self.environment = {
@@ -36,13 +36,14 @@ class Program:
         }
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL
-        )
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "app.py"], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+            )
         wait_for(self._answers)
 
     def _answers(self) -> bool:
-        assert self.process.poll() is None, "app.py ended"
+        assert self.process.poll() is None, f"app.py ended: {self.log.read_text()[-1500:]}"
         try:
             urllib.request.urlopen(self.url, timeout=5).close()
         except OSError:

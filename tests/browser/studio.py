@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, as app.py does
 
 import fake_training
+import httpx
 from axe_playwright_python.sync_playwright import DEFAULT_OPTIONS, Axe
+from gradio import http_server, networking
 from gradio.context import Context
 from in_process import InProcess
 from playwright.sync_api import Locator, Page, Request, expect
 from ports import free_port, is_free
-from waiting import wait_for
+from waiting import pace, wait_for
 
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.jobs import JobQueue
@@ -160,7 +165,8 @@ class Server:
     """The app in this process; `restart` is a new program over the same runs and port."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, port()
+        self.folder = self.runs = folder
+        self.port = port()
         self.url = f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
@@ -169,14 +175,23 @@ class Server:
         self.queue = JobQueue(self.store, executor=InProcess(fake_training.train))
         self.page = build(AppState.make(self.store, self.queue))
         wait_for(lambda: is_free(self.port))  # at a restart, for the one before to give it back
-        self.page.launch(
-            prevent_thread_lock=True,
-            quiet=True,
-            server_name="127.0.0.1",
-            server_port=self.port,
-            **launch_arguments(),
-        )
+        # Gradio gives its server five seconds to begin, and three for an answer: they last longer here on a
+        # machine that is busy.
+        slower_by = pace()
+        slower = SimpleNamespace(sleep=time.sleep, time=lambda: time.monotonic() / slower_by)
+        with patch.object(http_server, "time", slower), patch.object(networking, "url_ok", self._answers):
+            self.page.launch(
+                prevent_thread_lock=True,
+                quiet=True,
+                server_name="127.0.0.1",
+                server_port=self.port,
+                **launch_arguments(),
+            )
         self.queue.start()
+
+    @staticmethod
+    def _answers(address: str) -> bool:
+        return wait_for(lambda: httpx.head(address, timeout=30 * pace()).is_success)
 
     def stop(self) -> None:
         self.page.close(verbose=False)

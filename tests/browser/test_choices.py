@@ -18,8 +18,6 @@ from cdvft_app.ui.train import tab as train_tab
 
 pytestmark = pytest.mark.browser
 
-WAIT = 60_000  # the first change waits for torch
-
 
 class Choice(NamedTuple):
     """A model's field, the one after it, and that of the model's layers."""
@@ -64,7 +62,7 @@ def test_leaving_a_models_field_keeps_its_layers(visit: Visit, server: Server, c
     expect(chosen(page, choice.layers)).to_have_count(1)
     page.locator(f"#{choice.model} input").focus()
     (field,) = (one for one in server.page.blocks.values() if getattr(one, "elem_id", None) == choice.model)
-    with page.expect_response(lambda answer: asked_by(answer.request) == field._id, timeout=WAIT):
+    with page.expect_response(lambda answer: asked_by(answer.request) == field._id):
         page.keyboard.press("Tab")  # which Gradio tells the server as an input
     expect(page.locator(f"#{choice.after} input")).to_be_focused()
     two_frames(page)
@@ -82,7 +80,7 @@ def test_typing_replaces_a_model_and_brings_its_layers(visit: Visit, choice: Cho
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator(f"#{choice.model} input")).to_have_value(re.compile("^RoBERTa-large ", re.IGNORECASE))
-    expect(chosen(page, choice.layers)).to_have_text(["query", "value"], timeout=WAIT)
+    expect(chosen(page, choice.layers)).to_have_text(["query", "value"])
 
 
 def test_a_race_that_has_finished_is_on_offer(visit: Visit, server: Server) -> None:
@@ -90,7 +88,7 @@ def test_a_race_that_has_finished_is_on_offer(visit: Visit, server: Server) -> N
     runs = [catalog.resolve(settings).settings for settings in request.runs()]
     started = server.queue.submit(runs, "somebody", "finished")
     page = visit("?run=" + ",".join(started))
-    expect(status(page)).to_have_text("All 3 finished", timeout=WAIT)
+    expect(status(page)).to_have_text("All 3 finished")
     page = opened(visit, "compare")
     expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
 
@@ -129,14 +127,14 @@ def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit
     page.evaluate(WATCHED, "#counts")
     slow_answers.clear()
     page.get_by_role("radio", name=re.compile("^Handwritten digits")).check()
-    expect(page.locator("#counts")).to_contain_text("trains 46,080", timeout=WAIT)
+    expect(page.locator("#counts")).to_contain_text("trains 46,080")
     expect(page.locator("#start")).to_be_enabled()
     refused = page.evaluate("window.refusals")
     slow_answers.set()
     page.reload()
-    page.locator("#choose.ready").wait_for(timeout=WAIT)
+    page.locator("#choose.ready").wait_for()
     expect(page.get_by_role("radio", name=re.compile("^Handwritten digits"))).to_be_checked()
-    expect(page.locator("#counts")).to_contain_text("trains 46,080", timeout=WAIT)
+    expect(page.locator("#counts")).to_contain_text("trains 46,080")
     expect(page.locator("#start")).to_be_enabled()
     page.get_by_role("button", name="Another model").click()
     expect(chosen(page, "set-target_modules")).to_have_text(["attn.qkv", "attn.proj"])
@@ -153,9 +151,9 @@ def test_a_compared_model_is_counted_with_its_own_layers_until_its_choice_is_ans
     page.locator("#cost-model input").click()
     page.keyboard.type("gpt2 ")
     page.get_by_role("option", name=re.compile(r"^gpt2 ·")).click()
-    expect(page.locator("#costs h2").first).to_have_text(re.compile("gpt2$"), timeout=WAIT)
+    expect(page.locator("#costs h2").first).to_have_text(re.compile("gpt2$"))
     assert chosen(page, "cost-targets").all_inner_texts()[0].startswith("query")
     slow_answers.set()
-    expect(chosen(page, "cost-targets")).to_have_text(["c_attn"], timeout=WAIT)
+    expect(chosen(page, "cost-targets")).to_have_text(["c_attn"])
     expect(page.locator("#costs h2").first).to_have_text(re.compile("gpt2$"))
     assert page.evaluate("window.refusals") == []

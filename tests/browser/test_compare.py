@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from comparing import WAIT, answer, choose, compare, unfold
+from comparing import answer, choose, compare, unfold
 from playwright.sync_api import Page, expect
 from studio import Visit, axe_violations, fill_in, server_calls
 
@@ -35,14 +35,14 @@ def test_each_page_has_its_address_and_draws_only_once_it_is_looked_at(visit: Vi
     assert page.url.endswith("?tab=compare&page=growth")
     assert not asked  # neither runs nor sweeps
     page.get_by_role("link", name="Results").click()
-    page.locator("#outcomes .chart svg").first.wait_for(timeout=WAIT)
+    page.locator("#outcomes .chart svg").first.wait_for()
     page.go_back()
     expect(page.locator("#growth .chart")).to_be_visible()
     expect(page.get_by_role("link", name="Growth")).to_have_attribute("aria-current", "page")
     page.go_forward()
     expect(page.locator("#outcomes .chart")).to_be_visible()
     page.reload()
-    expect(page.locator("#outcomes .chart svg").first).to_be_visible(timeout=WAIT)
+    expect(page.locator("#outcomes .chart svg").first).to_be_visible()
     expect(page.locator("#growth")).to_be_hidden()
     page.get_by_role("link", name="The paper").click()
     page.get_by_role("tab", name="Learn").click()
@@ -62,11 +62,11 @@ def test_the_growth_follows_the_settings_that_were_changed_on_another_page(visit
     page = compare(visit)
     page.locator("#cost-model input").click()
     page.get_by_role("option", name="gpt2 ·").click()
-    expect(page.locator("#costs h2")).to_have_text("openai-community/gpt2", timeout=WAIT)
+    expect(page.locator("#costs h2")).to_have_text("openai-community/gpt2")
     page.get_by_role("link", name="Growth").click()
-    expect(page.locator("#growth h2")).to_have_text("openai-community/gpt2", timeout=WAIT)
+    expect(page.locator("#growth h2")).to_have_text("openai-community/gpt2")
     page.locator("#cost-batch input").fill("0")
-    expect(page.locator("#growth .problem")).to_contain_text("Batch: got 0", timeout=WAIT)
+    expect(page.locator("#growth .problem")).to_contain_text("Batch: got 0")
     expect(page.locator("#growth .chart")).to_be_hidden()
 
 
@@ -76,7 +76,7 @@ def test_numbers_follow_the_settings_and_the_old_answer_goes_with_what_is_unknow
     numbers = answer(page, "parameters")
     expect(numbers.first).to_have_text("55,296")
     fill_in(page.locator("#cost-m input"), "3")
-    expect(numbers.first).to_have_text("92,160", timeout=WAIT)
+    expect(numbers.first).to_have_text("92,160")
     page.locator("#costs summary", has_text="Why").click()
     expect(page.locator("#costs .seen").first).to_contain_text("LoRA r\u00a0=\u00a08 trains 3.20 times that")
     page.locator("#cost-lora_r input").fill("0")
@@ -87,7 +87,7 @@ def test_numbers_follow_the_settings_and_the_old_answer_goes_with_what_is_unknow
     expect(numbers.nth(1)).to_have_text("147,456")
     expect(page.locator("#costs .problem")).to_have_text("")
     choose(page, "cost-match", "equal parameters")
-    expect(page.locator("#costs .answers thead")).to_contain_text("LoRA r\u00a0=\u00a03", timeout=WAIT)
+    expect(page.locator("#costs .answers thead")).to_contain_text("LoRA r\u00a0=\u00a03")
     expect(numbers.nth(2)).to_have_text("92,160")
 
 
@@ -96,7 +96,7 @@ def test_eight_billion_weights_on_a_card_are_answered_in_a_sentence(visit: Visit
     page.locator("#cost-model input").click()
     page.get_by_role("option", name="Meta-Llama-3-8B").click()
     said = page.locator("#costs .answer")
-    expect(page.locator("#costs h2")).to_have_text("meta-llama/Meta-Llama-3-8B", timeout=WAIT)
+    expect(page.locator("#costs h2")).to_have_text("meta-llama/Meta-Llama-3-8B")
     choose(page, "cost-device", "RTX 4090 (24 GB)")
     expect(said).to_contain_text(
         "and an RTX 4090 with 24\u00a0GB is smaller. In 4 bit with checkpointing a batch of 8 takes"
@@ -128,7 +128,7 @@ def test_a_layer_by_engine_has_bars_and_limits_once_a_gpu_was_measured(
     page = compare(visit)
     page.locator("#costs summary", has_text="Roofline").click()
     layer, said = page.locator("#costs .engines-layer"), page.locator("#costs .engines-said")
-    expect(layer).to_have_text("768 → 768, 2,048 tokens, bfloat16", timeout=WAIT)
+    expect(layer).to_have_text("768 → 768, 2,048 tokens, bfloat16")
     expect(said).to_contain_text("Nothing is measured: no GPU has run these kernels yet.")
     expect(page.locator("#costs .engines li")).to_have_count(0)
     seconds = {"base": 1e-5, "cdvft, fused, transforms": 9e-5, "cdvft, fused, merged": 8e-5}
@@ -136,7 +136,7 @@ def test_a_layer_by_engine_has_bars_and_limits_once_a_gpu_was_measured(
     record = {"device": "NVIDIA H100 PCIe", "recorded": "2026-01-01", "layers": [one]}
     (tmp_path / "gpu.json").write_text(json.dumps(record))
     fill_in(page.locator("#cost-batch input"), "32")
-    expect(layer).to_have_text("768 → 768, 4,096 tokens, bfloat16", timeout=WAIT)
+    expect(layer).to_have_text("768 → 768, 4,096 tokens, bfloat16")
     expect(said).to_have_text("Measured on: NVIDIA H100 PCIe, 2026-01-01.")
     bars = page.locator("#costs .engines li")
     expect(bars).to_have_count(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from comparing import WAIT, answer, compare, unfold
+from comparing import answer, compare, unfold
 from playwright.sync_api import expect
 from studio import Visit, fill_in
 
@@ -54,7 +54,7 @@ def test_each_first_screen_makes_its_point_in_few_words(visit: Visit, size: tupl
               "Evidence": ("#evidence .chart", "svg")}  # fmt: skip
     for name, (point, inside) in points.items():
         page.get_by_role("link", name=name).click()
-        page.locator(f"{point} {inside}").first.wait_for(timeout=WAIT)
+        page.locator(f"{point} {inside}").first.wait_for()
         if name == "Growth":
             page.locator("#growth .readout li").first.wait_for()
             for amount in page.locator("#growth .readout li span").all():
@@ -79,7 +79,7 @@ def test_on_a_phone_the_answer_stands_first_and_the_form_one_tap_away(visit: Vis
     unfold(page)
     expect(settings).to_have_attribute("aria-expanded", "true")
     fill_in(page.locator("#cost-m input"), "3")
-    expect(answer(page, "parameters").first).to_have_text("92,160", timeout=WAIT)
+    expect(answer(page, "parameters").first).to_have_text("92,160")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     settings.click()
     expect(page.locator("#cost-model")).to_be_hidden()

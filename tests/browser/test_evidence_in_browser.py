@@ -8,8 +8,6 @@ from studio import Visit
 
 pytestmark = pytest.mark.browser
 
-WAIT = 60_000
-
 
 def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> None:
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
@@ -21,13 +19,13 @@ def test_a_figure_of_evidence_opens_train_with_its_settings(visit: Visit) -> Non
         figure.get_by_role("button", name="Save By how much each setting", exact=False).first.click()
     assert "Sentiment of film reviews,m," in saved.value.path().read_text()
     figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
-    expect(page.locator("#set-m input")).to_have_value("3", timeout=WAIT)
-    expect(page.locator("#counts")).to_contain_text("CDVFT", timeout=WAIT)
+    expect(page.locator("#set-m input")).to_have_value("3")
+    expect(page.locator("#counts")).to_contain_text("CDVFT")
     expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
     page.wait_for_function("() => !location.search.includes('recipe')")  # the form is the visitor's now
     page.locator("#set-m input").fill("2")
     page.reload()
-    expect(page.locator("#set-m input")).to_have_value("2", timeout=WAIT)
+    expect(page.locator("#set-m input")).to_have_value("2")
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -35,7 +33,7 @@ def test_the_name_of_an_axis_stands_clear_of_its_ticks(visit: Visit, width: int)
     size = {"width": width, "height": 900}
     page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg", viewport=size)
     named = page.locator("#evidence section:has(.annotation-text)")
-    expect(named).to_have_count(6, timeout=WAIT)
+    expect(named).to_have_count(6)
     for figure in named.all():
         name = figure.locator(".annotation-text").bounding_box()
         for tick in figure.locator(".ytick").all():

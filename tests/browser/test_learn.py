@@ -110,7 +110,7 @@ def test_the_rank_machine_shows_what_zeros_take(visit: Visit) -> None:
     part.get_by_role("slider", name="FFT(c), alternating, one value").press("Delete")
     expect(rank_shown(part)).to_have_text("5 of 8")
     page.reload()
-    expect(rank_shown(part)).to_have_text("5 of 8", timeout=30_000)
+    expect(rank_shown(part)).to_have_text("5 of 8")
     expect(part.locator(".question input").nth(0)).to_be_checked()
     part.get_by_role("button", name="LoRA, r = 1").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
@@ -128,12 +128,12 @@ def test_links_lead_to_lessons_and_back(visit: Visit) -> None:
     page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[3].title).click()
     expect(page.locator("#lesson-blocks h2")).to_be_visible()
     page.reload()
-    expect(page.locator("#lesson-blocks h2")).to_be_visible(timeout=30_000)
+    expect(page.locator("#lesson-blocks h2")).to_be_visible()
     page.get_by_role("button", name="Show me without a guess").click()
     page.locator("#lesson-blocks").get_by_role(
         "link", name="circulant blocks of a layer that is not square"
     ).click()
-    expect(page.locator("#factors-run")).to_have_value("recorded-blocks", timeout=30_000)
+    expect(page.locator("#factors-run")).to_have_value("recorded-blocks")
 
 
 def test_every_curve_of_longer_products_is_named_and_looks_its_own(visit: Visit) -> None:
@@ -161,7 +161,7 @@ def test_work_is_counted_as_the_library_counts(visit: Visit) -> None:
 def test_crossover_is_measured_on_this_machine(visit: Visit) -> None:
     page, part = revealed(visit, "fft")
     page.get_by_role("button", name="Measure on this server").click()
-    expect(part.locator(".measured p")).to_contain_text("On this server, CPU", timeout=60_000)
+    expect(part.locator(".measured p")).to_contain_text("On this server, CPU")
     expect(part.locator(".measured canvas").first).to_be_visible()
 
 
@@ -169,10 +169,10 @@ def test_too_high_a_rate_is_caught_and_named(visit: Visit) -> None:
     _, part = revealed(visit, "breaking")
     rate = part.get_by_label("learning rate")
     rate.scroll_into_view_if_needed()
-    expect(part.locator(".outcome")).to_contain_text("All 200 steps done", timeout=60_000)
+    expect(part.locator(".outcome")).to_contain_text("All 200 steps done")
     rate.press("End")
     expect(part.locator(".outcome .card")).to_contain_text(
-        "The learning rate 1 is most likely too high; try 0.33", timeout=60_000
+        "The learning rate 1 is most likely too high; try 0.33"
     )
 
 
@@ -257,7 +257,6 @@ def test_the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower(vis
     lower, first = int((one[1] < none[1]).sum()), float((none[0] / one[0]).mean())
     expect(part.locator(".verdict-of-many")).to_contain_text(
         f"of 100 other layers and wanted changes, it did in {lower}, the random start in {100 - lower}.",
-        timeout=60_000,
     )
     expect(part.locator(".verdict-of-many")).to_contain_text(f"began at {first:.3g} times that of")
 
@@ -266,7 +265,7 @@ def test_a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(vi
     page, part = revealed(visit, "reach", viewport={"width": 900, "height": 700})
     expect(page.locator(".masthead")).to_be_visible()
     page.goto(page.url + "&embed=1&values=4")
-    expect(part.locator(".figures dd").nth(1)).to_have_text("70 of 100", timeout=30_000)  # m = 4
+    expect(part.locator(".figures dd").nth(1)).to_have_text("70 of 100")  # m = 4
     for around in (".masthead", "#lessons", ".tab-wrapper", ".pager"):
         expect(page.locator(around).first).to_be_hidden()
     page.context.set_offline(True)

@@ -31,7 +31,7 @@ def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def lesson(page: Page, key: str, title: str) -> None:
-    page.locator(f"#lesson-{key} .question").first.wait_for(timeout=60_000)
+    page.locator(f"#lesson-{key} .question").first.wait_for()
     expect(page.get_by_role("navigation", name="Lessons").locator("[aria-current=step]")).to_contain_text(
         title
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from comparing import WAIT, answer, choose, compare, unfold
+from comparing import answer, choose, compare, unfold
 from playwright.sync_api import Page, Route, expect
 from studio import Visit
 from waiting import wait_for
@@ -49,7 +49,7 @@ def measure_of(page: Page, model: str, batch: str = "2") -> None:
     page.locator("#cost-sequence input").fill("8" if batch == "2" else "64")
     page.locator("#cost-model input").fill(model)
     page.keyboard.press("Enter")
-    expect(page.locator("#costs h2")).to_have_text(model, timeout=WAIT)
+    expect(page.locator("#costs h2")).to_have_text(model)
 
 
 def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
@@ -61,8 +61,8 @@ def test_steps_are_measured_kept_and_saved(visit: Visit, tiny: str) -> None:
     expect(age).to_contain_text("not measured on this machine yet")
     page.get_by_role("button", name="Measure on this machine").click()
     expect(page.get_by_role("button", name="Measure on this machine")).to_be_disabled()
-    expect(said).to_contain_text(re.compile(r"Measuring LoRA.*, 2 of 2, about \d+ s left"), timeout=WAIT)
-    expect(said).to_contain_text(re.compile(r"Done: 2 step times on \w+"), timeout=WAIT)
+    expect(said).to_contain_text(re.compile(r"Measuring LoRA.*, 2 of 2, about \d+ s left"))
+    expect(said).to_contain_text(re.compile(r"Done: 2 step times on \w+"))
     seconds = answer(page, "seconds")
     expect(seconds).to_have_text([re.compile(r"\d\sm?s$")] * 2)
     expect(age).to_contain_text("measured just now on")
@@ -86,11 +86,11 @@ def test_lora_is_given_the_rank_whose_step_takes_as_long(visit: Visit, tiny: str
     page = compare(visit)
     measure_of(page, tiny)
     choose(page, "cost-match", "equal seconds")
-    expect(page.locator("#costs")).to_contain_text("Press Measure: times cannot be computed", timeout=WAIT)
+    expect(page.locator("#costs")).to_contain_text("Press Measure: times cannot be computed")
     page.get_by_role("button", name="Measure on this machine").click()
     said = page.locator("#measure [role=status]")
-    expect(said).to_contain_text(re.compile(r"Measuring LoRA r.*at most about \d+ s left"), timeout=WAIT)
-    expect(said).to_contain_text(re.compile(r"Done: \d step times on \w+"), timeout=2 * WAIT)
+    expect(said).to_contain_text(re.compile(r"Measuring LoRA r.*at most about \d+ s left"))
+    expect(said).to_contain_text(re.compile(r"Done: \d step times on \w+"))
     expect(page.locator("#costs .answers thead")).to_contain_text(re.compile(r"LoRA r\u00a0=\u00a0\d+"))
     expect(answer(page, "seconds").nth(1)).to_have_text(re.compile(r"\d\sm?s$"))
     page.locator("#costs summary", has_text="Why").click()
@@ -105,7 +105,7 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, slow: str) -
     for page in (mine, theirs):
         measure_of(page, slow, MANY)
     mine.get_by_role("button", name="Measure on this machine").click()
-    expect(mine.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    expect(mine.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT")
     theirs.get_by_role("button", name="Measure on this machine").click()
     expect(theirs.locator("#measure [role=status]")).to_contain_text("You are next")
     theirs.get_by_role("button", name="Cancel").click()
@@ -116,7 +116,7 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, slow: str) -
     expect(mine.locator("#measure [role=status]")).to_contain_text("Cancelled")
     wait_for(lambda: computing() <= before)
     theirs.get_by_role("button", name="Measure on this machine").click()
-    expect(theirs.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    expect(theirs.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT")
     wait_for(lambda: len(computing() - before) == 1)
     theirs.close()
     wait_for(lambda: computing() <= before)
@@ -136,10 +136,10 @@ def test_measuring_can_be_asked_for_again_only_once_the_server_has_heard_of_the_
 
     page.route("**/cancel", tell)
     again.click()
-    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT")
     page.get_by_role("button", name="Cancel").click()
     again.click()
-    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT", timeout=WAIT)
+    expect(page.locator("#measure [role=status]")).to_contain_text("Measuring CDVFT")
     assert disabled_before == [True]
 
 

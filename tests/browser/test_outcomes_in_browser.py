@@ -16,7 +16,6 @@ from cdvft_app.settings import RunSettings
 
 pytestmark = pytest.mark.browser
 
-WAIT = 60_000  # FLOPs wait for torch
 SCORES = {
     "cdvft": (0.920, 0.930, 0.925),
     "lora": (0.915, 0.925, 0.920),
@@ -44,7 +43,7 @@ def finish(server: Server, seed: int) -> None:
 
 def outcomes(visit: Visit, **options: object) -> Page:
     page = visit("?tab=compare&page=results", ready="#outcomes .seen p", **options)
-    page.locator("#outcomes .chart svg").first.wait_for(timeout=WAIT)
+    page.locator("#outcomes .chart svg").first.wait_for()
     return page
 
 
@@ -96,7 +95,7 @@ def test_axes_change_points_and_sentences(visit: Visit) -> None:
     expect(seen).to_contain_text("has the highest accuracy with the shortest training")
     assert drawn(page)["LoRA"][0] == [pytest.approx(20.0)]
     choose_axis(page, "Extra FLOPs")
-    expect(seen).to_contain_text("extra FLOPs", timeout=WAIT)
+    expect(seen).to_contain_text("extra FLOPs")
     assert drawn(page)["FourierFT"][0][0] > 10 * drawn(page)["CDVFT"][0][0]
     page.get_by_label("Runs that are compared").select_option(index=1)
     expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
@@ -124,7 +123,7 @@ def test_a_finished_race_fills_the_costs(visit: Visit) -> None:
     page.get_by_role("button", name="Methods, sizes, layers").click()
     page.locator("#cost-race input").click()
     page.get_by_role("option", name="Three digits").first.click()
-    expect(page.locator("#costs h2").first).to_have_text("timm/vit_small_patch14_dinov2", timeout=WAIT)
+    expect(page.locator("#costs h2").first).to_have_text("timm/vit_small_patch14_dinov2")
     expect(page.locator("#costs .origin")).to_contain_text("16 × 26 tokens a step")
     expect(page.locator("#costs .answers tr.parameters td")).to_have_text(["46,080", "221,184", "24,000"])
     expect(page.locator("#cost-race-took")).to_contain_text("CDVFT 20.0 s, 1.00 GB")

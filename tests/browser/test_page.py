@@ -205,7 +205,7 @@ def test_asks_once_a_second_seldom_while_hidden_and_tells_there_of_the_end(visit
     assert re.match(r"\d+ % · CDVFT Studio", page.title())
     page.evaluate("() => { window.waits.length = 0; }")
     hold(None)
-    page.wait_for_function("() => window.told.length", timeout=60_000)
+    page.wait_for_function("() => window.told.length")
     assert page.evaluate("() => window.told") == ["Sentiment of film reviews: All 3 finished"]
     assert page.title() == "CDVFT Studio" and 1000 not in page.evaluate("() => window.waits")
 

@@ -10,7 +10,7 @@ import made
 import pytest
 from own_data import give, learn, mine
 from playwright.sync_api import expect
-from program import PATIENCE, Program, fill
+from program import Program, fill
 from studio import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -28,7 +28,7 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     visit: Visit, server: Program, tmp_path: Path
 ) -> None:
     page = visit()
-    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#start")).to_be_enabled()
     said = give(page, made.clean_csv(tmp_path / "reviews.csv", made.reviews(500)))
     assert "CSV, UTF-8, separated by comma: 500 rows" in said and "Left out" not in said
     assert "400 rows to learn from, 100 to evaluate on" in said
@@ -38,19 +38,19 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
         page.get_by_role("checkbox", name=method).uncheck()
     fill(page, "Training: epochs", {"max_steps": "90", "batch_size": "8"})
     fill(page, "More", {"evaluation_examples": "16", "max_length": "16", "checkpoint_every": "5"})
-    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
     status = page.locator("#run .status")
-    expect(status).to_contain_text(re.compile(r"running · step [1-8]\d of 90"), timeout=PATIENCE)
+    expect(status).to_contain_text(re.compile(r"running · step [1-8]\d of 90"))
     server.kill()
     expect(page.locator("#run .notice")).to_be_visible()
     server.start()
-    expect(page.locator("#run .notice")).to_be_hidden(timeout=PATIENCE)
-    expect(status).to_have_text("Interrupted", timeout=PATIENCE)
+    expect(page.locator("#run .notice")).to_be_hidden()
+    expect(status).to_have_text("Interrupted")
 
     expect(page.locator("#own-chosen")).to_contain_text("“reviews”: 400 rows, evaluated on 100")
     page.locator("#resume").click()
-    expect(status).to_have_text("Finished", timeout=PATIENCE)
+    expect(status).to_have_text("Finished")
     expect(page.locator("#run h2")).to_have_text("reviews")
     expect(page.locator("#run")).to_contain_text(re.compile(r"Always answering “\w+”, the commonest"))
     row = page.locator("#run .scoreboard tbody tr").first
@@ -65,5 +65,5 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     expect(stranger.locator("#run")).to_contain_text("names a run that is not kept here")
     assert mine(stranger) == []
     page.goto(server.url + "?" + asked.replace("tab=train", "tab=use"))
-    page.locator("#use-show").get_by_text("All", exact=True).click(timeout=PATIENCE)
-    expect(page.locator("#use-rows tbody tr")).to_have_count(10, timeout=PATIENCE)
+    page.locator("#use-show").get_by_text("All", exact=True).click()
+    expect(page.locator("#use-rows tbody tr")).to_have_count(10)

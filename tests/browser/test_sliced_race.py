@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from program import PATIENCE, Program, fill
+from program import Program, fill
 from studio import Visit, axe_violations, status
-from waiting import wait_for
+from waiting import pace, wait_for
 from zero_gpu import as_space
 
 from cdvft_app.store.runs import RunStore
@@ -45,15 +45,15 @@ def server(tmp_path: Path) -> Iterator[Space]:
 def test_a_race_in_slices_that_a_closed_tab_pauses(visit: Visit, server: Space, tmp_path: Path) -> None:
     written = server.files()
     page = visit()
-    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#start")).to_be_enabled()
     expect(page.locator("#counts")).to_contain_text("GPU seconds")
     expect(page.locator("#counts")).to_contain_text("in slices of up to 1 s while this page is open")
     page.get_by_role("checkbox", name="FourierFT").uncheck()
     fill(page, "Training: epochs", {"max_steps": "60", "batch_size": "8"})
     fill(page, "More", {"train_examples": "64", "evaluation_examples": "8", "max_length": "16"})
-    expect(page.locator("#start")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#start")).to_be_enabled()
     page.locator("#start").click()
-    expect(status(page)).to_contain_text(re.compile(r"running · step \d+ of 60"), timeout=PATIENCE)
+    expect(status(page)).to_contain_text(re.compile(r"running · step \d+ of 60"))
     expect(status(page)).to_contain_text(re.compile(r"\d+ GPU seconds so far"))
     assert axe_violations(page, "#run") == []
 
@@ -67,7 +67,7 @@ def test_a_race_in_slices_that_a_closed_tab_pauses(visit: Visit, server: Space, 
     assert list((store.folder(cdvft.id) / "checkpoints").glob(f"checkpoint-{at.step}"))
 
     page = visit(context=context)
-    expect(status(page)).to_have_text("All 2 finished", timeout=PATIENCE)
+    expect(status(page)).to_have_text("All 2 finished")
     for run in (cdvft, lora):
         rows = store.rows(run.id, kinds=["started", "step"])[0]
         assert [row["step"] for row in rows if row["kind"] == "step"] == [*range(1, 61)]
@@ -79,5 +79,5 @@ def test_a_race_in_slices_that_a_closed_tab_pauses(visit: Visit, server: Space, 
 
 def stands_still(store: RunStore, run_id: str) -> bool:
     before = store.last_row(run_id)
-    time.sleep(2)  # more than a second of steps, and of loading
+    time.sleep(2 * pace())  # more than a second of steps, and of loading
     return store.last_row(run_id) == before

@@ -14,8 +14,6 @@ from cdvft_app.store import snapshots
 
 pytestmark = pytest.mark.browser
 
-WAIT = 60_000  # a new server's first answers load torch
-
 
 def test_a_run_that_trains_is_followed_to_its_end(visit: Visit, server: Server) -> None:
     rng = np.random.default_rng(3)
@@ -29,13 +27,13 @@ def test_a_run_that_trains_is_followed_to_its_end(visit: Visit, server: Server) 
     for step in (3, 6):
         server.store.append(run.id, events.Step(step, 1.0, 0.5, 0.1, None, None))
         snapshots.write(folder, step, {name: step * x for name, x in found.items()})
-        expect(page.locator(".player .readout")).to_contain_text(f"step {step} of {step}", timeout=WAIT)
+        expect(page.locator(".player .readout")).to_contain_text(f"step {step} of {step}")
     page.get_by_role("slider", name="Training step").focus()
     page.keyboard.press("Home")
     server.store.append(run.id, events.Done("finished", 6, 1.0, "accuracy", 0.5, 0.1, 1.0, 1, None, folder))
-    expect(page.locator(".factors .origin")).not_to_contain_text("followed live", timeout=WAIT)
+    expect(page.locator(".factors .origin")).not_to_contain_text("followed live")
     expect(page.locator(".player .readout")).to_contain_text("step 0 of 6")  # where somebody was looking
-    expect(page.locator(".compare tbody tr")).to_have_count(1, timeout=WAIT)
+    expect(page.locator(".compare tbody tr")).to_have_count(1)
 
 
 def test_the_tab_fills_the_screen_and_leaves_it(visit: Visit, runs: dict[str, Source]) -> None:

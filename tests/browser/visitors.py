@@ -6,7 +6,9 @@ A new window is a new process, which reads and compiles the page's scripts anew:
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Error, Page
 
@@ -24,9 +26,10 @@ class Visitors:
     """`new` lends a window that holds nothing of who had it before, `leave` takes all of them back."""
 
     def __init__(self, browser: Browser, troubles: list[str]) -> None:
-        self._browser, self._troubles = browser, troubles
+        self._browser, self.troubles = browser, troubles
         self._free: defaultdict[str, list[Window]] = defaultdict(list)
         self._lent: list[Window] = []
+        self._said: list[str] = []  # by any page since the last visitors left
 
     def new(self, url: str, **options: object) -> Page:
         """An empty page, in a browser with these options that remembers nothing of the server at `url`."""
@@ -37,12 +40,20 @@ class Visitors:
         window.protocol.send("Storage.clearDataForOrigin", everything)
         return window.page
 
+    def keep(self, folder: Path) -> None:
+        """What their pages show, and what these said."""
+        for number, page in enumerate(page for one in self._lent for page in one.page.context.pages):
+            with suppress(Error):  # one that was closed, or whose server is gone in the middle of an answer
+                page.screenshot(path=folder / f"page-{number}.png", full_page=True, timeout=20_000)
+        (folder / "console.txt").write_text("\n".join(self._said))
+
     def leave(self) -> None:
         """Empty the windows; those that a test closed are gone.
 
         A page that is left in the middle of an answer says so, which one that is closed cannot: no trouble.
         """
-        before = [*self._troubles]
+        before = [*self.troubles]
+        self._said.clear()
         while self._lent:
             window = self._lent.pop()
             for page in window.page.context.pages:
@@ -54,7 +65,7 @@ class Visitors:
                 window.page.context.close()
             else:
                 self._free[repr(window.options)].append(window)
-        self._troubles[:] = before
+        self.troubles[:] = before
 
     def _empty(self, window: Window) -> None:
         window.page.unroute_all()
@@ -70,7 +81,10 @@ class Visitors:
         return Window(options, page, context.new_cdp_session(page))
 
     def _watch(self, context: BrowserContext) -> None:
-        add = self._troubles.append
+        add, note = self.troubles.append, self._said.append
+        context.on("console", lambda said: note(f"{said.type}: {said.text}"))
+        context.on("weberror", lambda raised: note(f"page error: {raised.error}"))
+        context.on("requestfailed", lambda asked: note(f"failed: {asked.url} ({asked.failure})"))
         context.on("weberror", lambda raised: add(f"page error: {raised.error}"))
         context.on("request", lambda asked: _outside(asked.url) and add(f"outside: {asked.url}"))
         context.on(

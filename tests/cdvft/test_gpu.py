@@ -26,7 +26,7 @@ def device() -> torch.device:
         return torch.device("cuda")
     if torch.backends.mps.is_available():
         return torch.device("mps")
-    pytest.skip("no CUDA or MPS device at hand")
+    pytest.skip("needs a CUDA or MPS device")
 
 
 def layer(d_out: int, d_in: int, m: int, p: int | None, tokens: int) -> list[Tensor]:
@@ -101,7 +101,7 @@ def test_a_captured_graph_gives_what_the_layer_gives(
     backend: str, dtype: torch.dtype, device: torch.device
 ) -> None:
     if device.type != "cuda":
-        pytest.skip("graphs are CUDA's")
+        pytest.skip("needs CUDA: graphs are its own")
     x, _, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
     x, weight, factors = x.to(dtype), weight.to(dtype), Factors(vectors[:2], vectors[2:], ALPHA)
     side = torch.cuda.Stream()
@@ -120,7 +120,7 @@ def test_a_captured_graph_gives_what_the_layer_gives(
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
 def test_compiled_it_is_the_same(mode: str, device: torch.device) -> None:
     if device.type != "cuda":
-        pytest.skip("torch.compile is tried on CUDA")
+        pytest.skip("needs CUDA: torch.compile is tried there")
     x, grad, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
     x, grad, weight = (t.bfloat16() for t in (x, grad, weight))
     leaves = [t.requires_grad_() for t in (x, *vectors)]
@@ -138,7 +138,7 @@ def test_compiled_it_is_the_same(mode: str, device: torch.device) -> None:
 
 def test_autocast_is_as_half_precision(device: torch.device) -> None:
     if device.type != "cuda":
-        pytest.skip("autocast is tried on CUDA")
+        pytest.skip("needs CUDA: autocast is tried there")
     x, _, weight, *vectors = (t.to(device, torch.float32) for t in layer(768, 768, 2, None, 512))
     factors = Factors(vectors[:2], vectors[2:], ALPHA)
     with torch.autocast("cuda", torch.bfloat16):
@@ -148,7 +148,7 @@ def test_autocast_is_as_half_precision(device: torch.device) -> None:
 
 def test_c3a_by_the_fused_kernels_is_its_dense_product(device: torch.device) -> None:
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
-        pytest.skip("the fused kernel is for CUDA devices from compute capability 8.0 on")
+        pytest.skip("needs CUDA with compute capability 8.0")
     from cdvft.kernels.fused.c3a import c3a_update
 
     torch.manual_seed(0)
@@ -160,7 +160,7 @@ def test_c3a_by_the_fused_kernels_is_its_dense_product(device: torch.device) -> 
 
 def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device) -> None:
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
-        pytest.skip("the fused kernel is for CUDA devices from compute capability 8.0 on")
+        pytest.skip("needs CUDA with compute capability 8.0")
     x = torch.empty(1, 768, device=device)
     for blocks in ((1, 1, 768), (4, 1, 768), (3, 2, 256)):
         assert fused.obstacle(x, [torch.empty(*blocks, device=device)]) is None
@@ -168,7 +168,7 @@ def test_the_fused_kernel_serves_wide_square_layers_on_cuda(device: torch.device
 
 def test_layers_that_share_an_input_are_served_together_with_the_same_result(device: torch.device) -> None:
     if device.type != "cuda":
-        pytest.skip("only CUDA devices have kernels for several layers")
+        pytest.skip("needs CUDA: it alone has kernels for several layers")
     torch.manual_seed(0)
     bare = nn.ModuleDict({name: nn.Linear(768, 768) for name in ("query", "key", "value")})
     config = CDVFTConfig(target_modules=list(bare), init_weights=False, backend="fft")

@@ -176,7 +176,7 @@ def test_what_gptqmodel_quantized_is_adapted_and_trained_and_not_merged(
 
 @pytest.mark.mirror
 @pytest.mark.slow
-@pytest.mark.skipif(bool(importlib.util.find_spec("torchao")), reason="the others of this file run here")
+@pytest.mark.skipif(bool(importlib.util.find_spec("torchao")), reason="needs an environment without torchao")
 def test_in_a_process_that_has_them(tmp_path: Path) -> None:
     packages = ["torchao>=0.18,<1", "bitsandbytes>=0.48,<1", "hqq>=0.2.8,<1", "termcolor>=3,<4"]
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]

@@ -17,8 +17,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=10)
     except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(
-            f"no small disk can be mounted here ({error}); tests/cdvft_app/store has a disk that refuses"
-        )
+        pytest.skip(f"needs to mount a small disk ({error}); tests/cdvft_app/store has a disk that refuses")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=10)

@@ -18,7 +18,7 @@ import tiny_trainer
 KILLS = 6
 LIFE_SECONDS = 120.0  # none takes more than a few seconds
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends signals")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")]
 
 
 def live(folder: Path, until: int | None = None) -> None:

@@ -55,7 +55,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def settle(way: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     if way == "native" and native.library() is None:
-        pytest.skip("no C compiler: the native kernel is optional")
+        pytest.skip("needs a C compiler")
     if way in ("chunked", "merged without compiler"):
         monkeypatch.setattr(native, "supports", lambda *_: False)
     return "merged" if way.startswith("merged") else "fft"

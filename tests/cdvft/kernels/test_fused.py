@@ -16,7 +16,7 @@ from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, fused, native
 from cdvft.kernels.selection import select
 
-pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 
 
 # every radix and number of columns; then masked ones; 13 tokens: programs with several groups of tokens

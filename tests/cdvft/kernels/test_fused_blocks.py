@@ -17,7 +17,7 @@ from cdvft.kernels.fused.plan import plan_for
 from cdvft.kernels.selection import select
 
 pytestmark = [
-    pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone"),
+    pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
     pytest.mark.usefixtures("operators"),
 ]
 

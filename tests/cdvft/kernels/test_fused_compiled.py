@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import fused_parts
 
-pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 ROOT = Path(__file__).parents[3]
 RECORD = json.loads((ROOT / "benchmarks/results/fused_kernels.json").read_text())
 

@@ -22,7 +22,7 @@ from cdvft.kernels.fused import dense
 from cdvft.kernels.selection import select
 
 pytestmark = [
-    pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone"),
+    pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
     pytest.mark.usefixtures("operators"),
 ]
 ALPHA = 0.7  # that of `Problem`, too

@@ -13,7 +13,7 @@ from torch import Tensor
 from cdvft.circulant import Factors
 from cdvft.kernels import fused
 
-pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 
 
 def problem(width: int, tokens: int, layers: int, dtype: torch.dtype) -> tuple[Tensor, list[list[Tensor]]]:

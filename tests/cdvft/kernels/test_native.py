@@ -36,7 +36,7 @@ def agrees() -> bool:
     return torch.allclose(cd_linear(x, *factors, "fft"), cd_linear_reference(x, *factors), atol=1e-5)
 
 
-needs_compiler = pytest.mark.skipif(native.library() is None, reason="no C compiler: the kernel is optional")
+needs_compiler = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 
 
 @needs_compiler

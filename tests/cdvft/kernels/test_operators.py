@@ -12,7 +12,7 @@ from benchmarks import operators as counts
 RECORD = json.loads((counts.RESULTS / "operators.json").read_text())
 
 pytestmark = [
-    pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone"),
+    pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
     pytest.mark.usefixtures("operators"),  # kernels are interpreted or not from their first import on
 ]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cdvft import layer, shared_input
 from cdvft.kernels import group, linear
 
-pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 
 
 def test_after_a_pass_the_first_layer_serves_all_with_the_same_values_and_gradients(

@@ -20,7 +20,7 @@ from cdvft import shared_input
 from cdvft.kernels import selection
 from cdvft.kernels.rule import WAYS
 
-pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="Triton comes for Linux alone")
+pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 
 
 def test_updates_that_have_grown_to_be_merged_are_no_longer_served_together(grouped: list[int]) -> None:

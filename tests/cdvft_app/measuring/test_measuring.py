@@ -16,7 +16,7 @@ from cdvft_app.measuring import background as module
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine, measuring
 from cdvft_app.settings import InvalidChoice
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 REQUEST = parse_cost({"model": "roberta-base"})
 SLOW = 60.0  # seconds that a process may take to be gone
 
@@ -56,7 +56,7 @@ def test_what_is_told_arrives_from_another_process():
     assert begin["process"] != os.getpid() and gone(begin["process"])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every process imports for itself")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: elsewhere every process imports for itself")
 def test_the_libraries_are_there_before_the_first_method():
     ((told,), sentence) = lines("loads_nothing")
     assert sentence is None and told["grown"] < 20e6  # torch alone takes 200 MB

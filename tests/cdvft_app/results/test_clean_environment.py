@@ -109,9 +109,9 @@ def exported(tmp_path_factory, trained, store):
     return out, own
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def python(tmp_path_factory, exported):
-    """The interpreter of the clean environment."""
+    """The interpreter of a clean environment of the test's own, for tests install into it."""
     out, own = exported
     place = tmp_path_factory.mktemp("clean")
     venv.create(place / "venv", with_pip=False, symlinks=True)

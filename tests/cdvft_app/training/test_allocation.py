@@ -24,7 +24,7 @@ print(kept, step())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is asked")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: glibc is asked")
 def test_a_second_step_touches_no_new_pages():
     def second_step(how):
         command = [sys.executable, "-c", PAGES_TOUCHED, how]

@@ -65,7 +65,7 @@ def losses(task, on_the_way):
         return task.loss(task.model(**batch), labels).item()
 
 
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="with an accelerator PyTorch's own is taken")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs no accelerator")
 def test_in_float32_a_model_calculates_to_the_bit_as_by_transformers_own(answer_plan, answer_rows):
     task = prepare(answer_plan(), silent, never, answer_rows).task
     assert task.model.config._attn_implementation == "sdpa_float32"

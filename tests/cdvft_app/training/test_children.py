@@ -13,7 +13,7 @@ from queued_runs import wait_for
 from cdvft_app.training import children
 from cdvft_app.training.children import ChildEnded, stream
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
 
 def counted(most, first=0):

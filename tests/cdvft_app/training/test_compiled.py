@@ -67,7 +67,7 @@ def shapes(here, monkeypatch: pytest.MonkeyPatch) -> list:
 
 @pytest.mark.slow
 @pytest.mark.gpu  # where it makes CUDA graphs; on a CPU the same without
-@pytest.mark.skipif(which("g++") is None, reason="inductor needs a C++ compiler")
+@pytest.mark.skipif(which("g++") is None, reason="needs a C++ compiler")
 def test_by_inductor_a_run_learns_evaluates_stops_and_goes_on_the_same(
     here, surely, text_rows, tmp_path, monkeypatch
 ):

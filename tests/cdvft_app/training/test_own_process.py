@@ -21,7 +21,7 @@ from cdvft_app.training.children import Child
 from cdvft_app.training.executors import as_planned
 from cdvft_app.training.jobs import JobQueue
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 RUN = RunSettings(method="cdvft", max_steps=6)
 LONG = RunSettings(method="cdvft", max_steps=100_000)
 HERE = Path(__file__).parent

@@ -24,7 +24,7 @@ from cdvft_app.ui.shared.state import AppState
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="finds the child by /proc"),
+    pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: finds the child by /proc"),
 ]
 RUN = RunSettings(method="cdvft", max_steps=160, batch_size=8, checkpoint_every=5)
 

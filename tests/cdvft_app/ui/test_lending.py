@@ -24,7 +24,7 @@ from cdvft_app.training import device, supervision
 from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui import lending
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: it forks")
 RUN = RunSettings(method="cdvft", max_steps=40)
 
 

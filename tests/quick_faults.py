@@ -1,0 +1,108 @@
+"""Ten faults, one after the other in a copy of the project: does `make quick` find each?
+
+They are of many kinds: arithmetic, a rule of the store, an owner's right, a limit, a word, a script, a style.
+One whose text is no longer there is to be written anew. `python tests/quick_faults.py NAME` tries one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from quick import KEPT, SECONDS, git
+from sources import ROOT
+from waiting import pace
+
+
+@dataclass(frozen=True)
+class Fault:
+    file: str
+    sound: str
+    broken: str
+
+
+FAULTS = {
+    "flops": Fault("cdvft/cost/flops.py", "return 2.5 * n", "return 2.0 * n"),
+    "circulant": Fault("cdvft/circulant.py", "unfold(-1, n, 1).flip(-2)", "unfold(-1, n, 1)"),
+    "limit": Fault("cdvft_app/methods/cdvft.py", "ge=2, le=16", "ge=1, le=16"),
+    "resume": Fault("cdvft_app/store/states.py", "in RESUMABLE and not run.is_job", "in RESUMABLE"),
+    "owner": Fault(
+        "cdvft_app/training/jobs.py",
+        "self._store.require_owner(run_id, token)\n        self._store.ask_to_stop",
+        "self._store.ask_to_stop",
+    ),
+    "budget": Fault("cdvft_app/public/budget.py", "since(visitor, now - span)", "since(visitor, now)"),
+    "words": Fault("cdvft_app/judging/words.py", "is behind {second}", "is ahead of {second}"),
+    "script": Fault(
+        "assets/js/shared/format.js", 'split("e");\n    return minus(', 'split("e");\n    return ('
+    ),
+    "page": Fault("assets/js/train/history.js", "name: field.value, token", "name: race.name, token"),
+    "style": Fault("assets/css/train/layout.css", "28px; }\n}", "28px; min-width: 600px; }\n}"),
+}
+
+
+def copy(room: Path) -> None:
+    """The files that git would keep, as a repository of one commit; what is installed is linked."""
+    names = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in names:
+        if (ROOT / name).is_file() and not (ROOT / name).is_symlink():
+            (room / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, room / name)
+    (room / ".git" / "info").mkdir(parents=True)
+    git("init", "--quiet", root=room)
+    (room / ".git" / "info" / "exclude").write_text("node_modules\n")
+    git("add", ".", root=room)
+    git(
+        "-c",
+        "user.name=faults",
+        "-c",
+        "user.email=faults@localhost",
+        "commit",
+        "--quiet",
+        "-m",
+        "sound",
+        root=room,
+    )
+    (room / "node_modules").symlink_to(ROOT / "node_modules")
+    kept = Path(".pytest_cache", "v", KEPT)
+    if (ROOT / kept).is_file():
+        (room / kept).parent.mkdir(parents=True)
+        shutil.copy(ROOT / kept, room / kept)
+
+
+def noticed(room: Path, fault: Fault) -> tuple[str, float]:
+    """The first test that fails of those that `make quick` runs, or "", and the seconds that all took."""
+    path = room / fault.file
+    text = path.read_text()
+    if text.count(fault.sound) != 1:
+        raise SystemExit(
+            f"{fault.file} holds {fault.sound!r} {text.count(fault.sound)} times; it should once."
+        )
+    path.write_text(text.replace(fault.sound, fault.broken))
+    begun = time.monotonic()
+    minute = str(SECONDS * pace())  # of an idle machine
+    command = [sys.executable, "tests/quick.py", "HEAD", minute]
+    ended = subprocess.run(command, cwd=room, capture_output=True, text=True, check=False)
+    path.write_text(text)
+    failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0] if failed else "", time.monotonic() - begun
+
+
+def main(*names: str) -> int:
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy(Path(folder))
+        for name in names or FAULTS:
+            found, seconds = noticed(Path(folder), FAULTS[name])
+            missed += not found
+            print(f"{name:10} {seconds:5.0f} s  {found or 'NOT FOUND'}", flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

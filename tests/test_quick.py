@@ -1,0 +1,156 @@
+"""What `make quick` takes of the tests, and in which order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from quick import Change, Chosen, Tree, fitting, function_id, left_out, select
+from sources import ROOT
+
+PROJECT = {
+    "app/core.py": "LIMIT = 3",
+    "app/use.py": "def used():\n    from app.core import LIMIT",
+    "app/other.py": "",
+    "app/table.json": "",
+    "app/reader.py": "(FOLDER / f'tab{kind}' / 'table.json').read_text()",
+    "app/sweep_one.json": "",
+    "app/kinds/__init__.py": 'KINDS = [import_module(f"{__name__}.{one}") for one in ("lora",)]',
+    "app/kinds/lora.py": "",
+    "tests/app/test_kinds.py": "from app.kinds import KINDS\ndef test_kinds(): ...",
+    "app/sweeps.py": "read(f'sweep_{name}.json')",
+    "assets/js/train/race.js": "import { draw } from '../shared/draw.js';",
+    "assets/js/shared/draw.js": "",
+    "assets/js/compare/costs.js": "",
+    "assets/css/train/race.css": "",
+    "assets/css/page/frame.css": "",
+    "tests/conftest.py": "",
+    "tests/app/conftest.py": "from app.other import fixture",
+    "tests/app/test_core.py": "from app.core import LIMIT\ndef test_limit(): assert LIMIT",
+    "tests/app/test_use.py": "from app import use\nclass TestUse:\n    def test_used(self): use.used()",
+    "tests/app/test_reader.py": "import app.reader\ndef test_table(): ...",
+    "tests/app/test_sweeps.py": "from app.sweeps import x\ndef test_sweeps(): ...",
+    "tests/test_started.py": "def test_it(): run('-m', 'cdvft_app.commands')",
+    "cdvft_app/commands.py": "",
+    "tests/browser/opening.py": "def opened(visit): return visit('?tab=compare')",
+    "tests/browser/test_compare.py": "from opening import opened\ndef test_compare(): ...",
+    "tests/browser/test_race.py": "def test_race(visit): visit()",
+}
+
+
+def chosen(*changed: str, words: str = "") -> list[str]:
+    tree = Tree(PROJECT)
+    found = select(tree, tree.uses(), Change(frozenset(changed), Counter(words.split())))
+    return [one.id.removeprefix("tests/") for one in found]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("app/core.py", ["app/test_core.py::test_limit", "app/test_use.py::test_used"]),
+        ("app/kinds/lora.py", ["app/test_kinds.py::test_kinds"]),
+        ("app/table.json", ["app/test_reader.py::test_table"]),
+        ("app/sweep_one.json", ["app/test_sweeps.py::test_sweeps"]),
+        ("cdvft_app/commands.py", ["test_started.py::test_it"]),
+        ("tests/app/test_use.py", ["app/test_use.py::test_used"]),
+        ("assets/js/train/race.js", ["browser/test_race.py::test_race"]),
+        ("assets/js/shared/draw.js", ["browser/test_race.py::test_race"]),
+        ("assets/js/compare/costs.js", ["browser/test_compare.py::test_compare"]),
+        ("assets/css/train/race.css", ["browser/test_race.py::test_race"]),
+        ("assets/css/page/frame.css", [
+            "browser/test_race.py::test_race", "browser/test_compare.py::test_compare",
+        ]),
+        ("tests/browser/opening.py", ["browser/test_compare.py::test_compare"]),
+        ("README.md", []),
+    ],
+)  # fmt: skip
+def test_a_change_selects_the_tests_that_it_reaches(changed: str, expected: list[str]) -> None:
+    assert sorted(chosen(changed)) == sorted(expected)
+
+
+def test_a_fixture_of_a_folder_selects_the_tests_of_that_folder() -> None:
+    assert {one.partition("::")[0] for one in chosen("app/other.py")} == {
+        f"app/test_{name}.py" for name in ("core", "use", "reader", "sweeps", "kinds")
+    }
+
+
+def test_the_nearest_come_first_and_the_browser_last() -> None:
+    order = chosen("app/core.py", "assets/js/train/race.js")
+    assert [one.rpartition("::")[2] for one in order] == ["test_limit", "test_used", "test_race"]
+
+
+def test_among_tests_as_near_those_come_first_that_speak_of_what_changed() -> None:
+    tests = "def test_length(): ...\ndef test_of_the_wavelet(): wavelet()\ndef test_width(): ..."
+    tree = Tree({"app/core.py": "", "tests/test_numbers.py": f"from app.core import LIMIT\n{tests}"})
+    found = select(tree, tree.uses(), Change(frozenset(["app/core.py"]), Counter(["wavelet"])))
+    assert next(one.name for one in found) == "test_of_the_wavelet"
+
+
+def one(name: str, browser: bool = False) -> Chosen:
+    return Chosen(f"tests/{'browser/' if browser else ''}test_a.py", name, 1, 0.0, False)
+
+
+def test_a_long_test_gives_way_and_the_page_has_a_part_of_the_time() -> None:
+    units = [one("first"), one("long"), one("last")]
+    pages = [one("page", browser=True)]
+    seconds = {units[0].id: 4.0, units[1].id: 90.0, units[2].id: 5.0, pages[0].id: 8.0}
+    assert {two.name for two in fitting(units + pages, seconds, 20)} == {"first", "last", "page"}
+    assert {two.name for two in fitting(units, seconds | {units[1].id: 11.0}, 20)} == {
+        "first",
+        "last",
+        "long",
+    }
+    assert {two.name for two in fitting(units + pages, seconds | {pages[0].id: 30.0}, 20)} == {
+        "first",
+        "last",
+    }
+    assert "2 tests" in left_out(units[1:]) and "tests/test_a.py" in left_out(units[1:])
+
+
+def test_a_test_is_named_without_its_class_and_its_case() -> None:
+    assert function_id("tests/test_a.py::TestB::test_c[1-x::y]") == "tests/test_a.py::test_c"
+
+
+def test_what_differs_is_read_from_git(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        named = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *named, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "--initial-branch=main")
+    for name in ("kept.py", "changed.py", "gone.py"):
+        (tmp_path / name).write_text("def spectrum():\n    return 1\n")
+    git("add", ".")
+    git("commit", "--message=first")
+    (tmp_path / "changed.py").write_text("def spectrum():\n    return wavelet\n")
+    (tmp_path / "gone.py").unlink()
+    (tmp_path / "new.py").write_text("")
+    change = Change.since("HEAD", tmp_path)
+    assert change.files == {"changed.py", "gone.py", "new.py"}
+    assert change.words["wavelet"] == 1 and change.words["spectrum"] > 0
+
+
+@pytest.mark.slow
+def test_what_was_taken_runs_and_the_rest_is_named(tmp_path: Path) -> None:
+    """A folder of tests, of which the time is over after the first."""
+    (tmp_path / "test_two.py").write_text(
+        "import time\ndef test_a(): time.sleep(0.3)\ndef test_b(): ...\ndef test_c(): ...\n"
+    )
+    code = (
+        "import sys, time, pytest\nfrom quick import Box, Chosen\n"
+        "ones = [Chosen('test_two.py', f'test_{name}', 1, 0, False) for name in 'bac']\n"
+        "box = Box(ones, ones[:2], time.monotonic() + float(sys.argv[1]))\n"
+        "pytest.main(['-v', '-p', 'no:cacheprovider', 'test_two.py'], plugins=[box])"
+    )
+
+    def said(seconds: str) -> str:
+        run = subprocess.run(
+            [sys.executable, "-c", code, seconds],
+            cwd=tmp_path, check=True, capture_output=True, text=True, env={"PYTHONPATH": f"{ROOT}/tests"},
+        )  # fmt: skip
+        return run.stdout
+
+    assert "2 passed, 1 deselected" in said("600") and "1 of test_two.py" in said("600")
+    assert "1 passed, 1 deselected" in said("-1") and "2 of test_two.py" in said("-1")

@@ -1,0 +1,62 @@
+"""What a run of the tests says and keeps at its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sources import ROOT
+from summary import lacking
+
+TESTS = """
+import pytest
+@pytest.mark.parametrize("case", [1, 2])
+def test_kept(case): ...
+@pytest.mark.skip(reason="needs Linux: it forks")
+def test_elsewhere(): ...
+@pytest.mark.skip(reason="{reason}")
+def test_other(): ...
+"""
+
+
+def run(folder: Path, reason: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_it.py").write_text(TESTS.format(reason=reason))
+    (folder / "conftest.py").write_text(
+        "from summary import pytest_runtest_logreport, pytest_sessionfinish, pytest_terminal_summary\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_ADDOPTS")}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder)],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": f"{ROOT}/tests", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_skips_are_counted_by_their_reasons_and_times_kept(tmp_path: Path) -> None:
+    ended = run(tmp_path, "needs CUDA", CI="true")
+    assert ended.returncode == 0
+    assert "   1  platform: needs Linux: it forks\n" in ended.stdout
+    assert "   1  GPU: needs CUDA\n" in ended.stdout
+    kept = json.loads((tmp_path / ".pytest_cache" / "v" / "quick" / "seconds").read_text())
+    assert set(kept) == {"test_it.py::test_kept"}
+
+
+@pytest.mark.parametrize(("where", "code"), [({"CI": "true"}, 1), ({}, 0)])
+def test_a_skip_for_another_reason_fails_ci_alone(tmp_path: Path, where: dict[str, str], code: int) -> None:
+    ended = run(tmp_path, "does not work yet", **where)
+    assert ended.returncode == code
+    assert "NOT ON THE LIST of tests/summary.py: does not work yet" in ended.stdout
+
+
+def test_a_reason_says_what_is_needed() -> None:
+    assert lacking("needs Linux: Triton comes for it alone") == "platform"
+    assert lacking("needs bitsandbytes") == "optional package"
+    assert lacking("needs an afternoon") is None
+    assert lacking("CUDA is there") is None
