@@ -16,11 +16,11 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
 from cdvft.kernels.native.build import library
-from cdvft.kernels.native.plan import plan_for, radixes_of
+from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
 
 FEW_TOKENS = 4
 """Up to so many, the kernel whose registers hold neighbours of one token is the faster one."""
-_FIELDS = 11
+_FIELDS = 12
 """Of the C struct `stage`, 8 bytes each."""
 MAX_ENTRIES = 1 << 20
 """Most entries of one circulant: a thread sums its gradient in 8 bytes an entry."""
@@ -102,7 +102,7 @@ def forward_by_row_(y: Tensor, x: Tensor, adapters: Sequence[tuple[Factors, Sequ
     for (diagonals, circulants, alpha), own in adapters:
         first, count, last = len(stages) // _FIELDS, len(circulants), diagonals[-1].data_ptr()
         few = takes_few(tokens, circulants)
-        stages += _fields(diagonals, circulants, lanes if few else 1)
+        stages += _fields(diagonals, circulants, lanes if few else 0)
         for n in own:
             rows += (first, count, few, x_start + n * x_bytes, last, y_start + n * y_bytes, alpha)
     order = [n for _, own in adapters for n in own]
@@ -178,9 +178,9 @@ def _call(name: str, x: Tensor, factors: Factors, others: Sequence[Tensor | None
 
 
 def _stages(
-    diagonals: Sequence[Tensor], circulants: Sequence[Tensor], lanes: int = 1
+    diagonals: Sequence[Tensor], circulants: Sequence[Tensor], lanes: int = 0
 ) -> ctypes.Array[ctypes.c_int64]:
-    """Each circulant's struct `stage`; transforms are of its p entries over `lanes`."""
+    """Each circulant's struct `stage`; for `cdvft_few`, its transforms are of p entries over `lanes`."""
     fields = _fields(diagonals, circulants, lanes)
     return (ctypes.c_int64 * len(fields))(*fields)
 
@@ -188,8 +188,9 @@ def _stages(
 def _fields(diagonals: Sequence[Tensor], circulants: Sequence[Tensor], lanes: int) -> list[int]:
     fields: list[int] = []
     for a, after, c in zip(diagonals, diagonals[1:], circulants, strict=False):
-        plan = plan_for(c.shape[2] // lanes)
-        fields += (a.numel(), after.numel(), *c.shape, *plan.addresses, a.data_ptr(), c.data_ptr(), 0)
+        p = c.shape[2]
+        plans = (*plan_for(p // lanes).addresses, 0) if lanes else (0, 0, 0, real_plan_for(p).address)
+        fields += (a.numel(), after.numel(), *c.shape, *plans, a.data_ptr(), c.data_ptr(), 0)
     return fields
 
 

@@ -14,8 +14,14 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SOURCES = ("chain.c", "few.c", "many.c", "merge.c", "stage.h", "rows.h", "fft.h", "platform.h")
-FLAGS = ("-O3", "-std=gnu11", "-shared", *(() if sys.platform == "win32" else ("-fPIC",)))
+SOURCES = ("chain.c", "few.c", "many.c", "merge.c", "stage.h", "rows.h", "real.h", "fft.h", "platform.h")
+FLAGS = (
+    "-O3",
+    "-std=gnu11",
+    "-ffp-contract=fast",
+    "-shared",
+    *(() if sys.platform == "win32" else ("-fPIC",)),
+)
 OPENMP = "-fopenmp"
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 PLAIN = "DEFAULT"

@@ -1,6 +1,6 @@
-/* Complex FFTs of many tokens at once: every vector register holds one component of L tokens, or of 2 L, one half
-   of them as real and the other as imaginary parts, so that no butterfly ever shuffles. Transforms are in place
-   and leave the spectrum in digit-reversed order, which pointwise products do not mind. */
+/* Complex FFTs of many tokens at once: every vector register holds one component of L tokens, so that no butterfly
+   ever shuffles and no token meets another. Transforms are in place and leave the spectrum in digit-reversed order,
+   which pointwise products do not mind. */
 #include <string.h>
 
 #include "platform.h"

@@ -1,4 +1,4 @@
-"""How the compiled library transforms so many entries: radixes and twiddle factors."""
+"""How the compiled library transforms so many entries, complex or real: radixes and twiddle factors."""
 
 from __future__ import annotations
 
@@ -10,21 +10,35 @@ import torch
 from torch import Tensor
 
 RADIXES = (7, 5, 3, 8, 4, 2)
-FIRST_RADIXES = (8, 4, 7, 5, 3, 2)
+REAL_RADIXES = (8, 4, 7, 5, 3)
 WINDOW = 16
 """Columns loaded together; the first pass can follow at once where what it combines is a multiple apart."""
 
 
 @functools.lru_cache
 def radixes_of(p: int) -> tuple[int, ...] | None:
-    """The radix of each pass in turn; None where p has a prime factor above 7."""
-    first = next((r for r in FIRST_RADIXES if p % (WINDOW * r) == 0), 1)
-    radixes, p = [first], p // first
+    """The radix of each pass of a complex transform in turn; None where p has a prime factor above 7."""
+    radixes = []
     for radix in RADIXES:
         while p % radix == 0:
             radixes.append(radix)
             p //= radix
     return tuple(radixes) if p == 1 else None
+
+
+def real_radixes_of(p: int) -> tuple[int, ...]:
+    """Those of a real one, of which a pass of even radix r leaves 2 p / r entries, of odd r p / r."""
+    radixes: list[int] = []
+    while p > 2:
+        fit = [r for r in REAL_RADIXES if p % (r if radixes else WINDOW * r) == 0]
+        radix = next(iter(fit or [r for r in REAL_RADIXES if p % r == 0]))
+        radixes.append(radix)
+        p = _left(p, radix)
+    return tuple(radixes)
+
+
+def _left(p: int, radix: int) -> int:
+    return p // radix * (1 if radix % 2 else 2)
 
 
 class Plan(NamedTuple):
@@ -59,9 +73,42 @@ def plan_for(p: int) -> Plan:
     return Plan(passes, factors, mirrors, (passes.data_ptr(), factors.data_ptr(), mirrors.data_ptr()))
 
 
+class RealPlan(NamedTuple):
+    """A transform of a real signal of length p, as `real.h` has it.
+
+    levels: (passes + 1, 5), the C struct `level` of each pass
+    kept: what their addresses are of
+    """
+
+    levels: Tensor
+    kept: tuple[object, ...]
+
+    @property
+    def address(self) -> int:
+        return self.levels.data_ptr()
+
+
+@functools.lru_cache
+def real_plan_for(p: int) -> RealPlan:
+    """The plan of a length that `radixes_of` knows."""
+    levels: list[tuple[int, ...]] = []
+    kept: list[object] = []
+    length = p
+    for radix in real_radixes_of(p):
+        m = length // radix
+        steps = _arange(m)[:, None] * (1 + _arange((radix - 1) // 2))
+        turns = torch.exp(-2j * math.pi * steps.double() / length).to(torch.complex64)
+        plan = plan_for(m)
+        levels.append((radix, m, turns.data_ptr(), *plan.addresses[:2]))
+        kept += [turns, plan]
+        length = _left(length, radix)
+    levels.append((0, length, 0, 0, 0))
+    return RealPlan(torch.tensor(levels, dtype=torch.int64, device="cpu"), tuple(kept))
+
+
 def _digit_reversed(p: int, radixes: tuple[int, ...]) -> Tensor:
     """The frequencies in the order in which the passes leave them: (p)."""
-    return _arange(p).view(radixes[::-1]).permute(*reversed(range(len(radixes)))).flatten()
+    return _arange(p).view(radixes[::-1]).permute(tuple(reversed(range(len(radixes))))).flatten()
 
 
 def _arange(n: int) -> Tensor:

@@ -1,7 +1,7 @@
 /* Between rows of tokens in memory and lanes. */
-#include "fft.h"
+#include "real.h"
 
-#define TOKENS (2 * L)
+#define TOKENS L
 
 #ifdef __clang__
 #define SHUFFLE(a, b, f) __builtin_shufflevector(a, b, LANES(f))
@@ -58,16 +58,16 @@ static float total(lanes v) {
 
 static wide smaller(wide a, wide b) { return a < b ? a : b; }
 
-/* d columns of up to 2 L tokens: rows `stride` apart in memory, or where there are none, lanes. */
+/* d columns of up to L tokens: rows `stride` apart in memory, or where there are none, lanes. */
 typedef struct {
     const float *rows;
     wide stride;
     int tokens;
-    const complex_lanes *lanes;
+    const lanes *lanes;
     wide d;
 } columns;
 
-/* The rows of 2 L tokens from `first` on, none beyond `tokens` */
+/* The rows of L tokens from `first` on, none beyond `tokens` */
 static prefetch_range prefetch_of_rows(const float *rows, wide stride, wide first, wide tokens, wide d) {
     const float *at = rows + first * stride;
     return (prefetch_range){at, first < tokens ? at + (smaller(TOKENS, tokens - first) - 1) * stride + d : at};
@@ -82,70 +82,58 @@ INLINE lanes row_part(const columns *x, wide t, wide k) {
     return *(const unaligned_lanes *)(x->rows + t * x->stride + k);
 }
 
-static complex_lanes column(const columns *x, wide k) {
-    complex_lanes found = {{0}, {0}};
+static lanes column(const columns *x, wide k) {
+    lanes found = {0};
     if (k < x->d && !x->rows) return x->lanes[k];
-    for (int t = 0; k < x->d && t < x->tokens; t++)
-        (t < L ? (float *)&found.re : (float *)&found.im)[t % L] = x->rows[t * x->stride + k];
+    for (int t = 0; k < x->d && t < x->tokens; t++) found[t] = x->rows[t * x->stride + k];
     return found;
 }
 
-/* z[k] = a[k] times column k, zero from d on, for n <= L of them from k on; where `dot` is given, first dot[k] += the
-   sum over tokens of column k times z[k]. */
-INLINE void load_columns(const columns *x, wide k, wide n, const float *a, complex_lanes *z, float *dot) {
-    if (n == L && k + L <= x->d && x->tokens == TOKENS) {
-        lanes re[L], im[L];
-        for (int l = 0; l < L; l++) re[l] = x->rows ? row_part(x, l, k) : x->lanes[k + l].re;
-        if (x->rows) transpose(re);
-        if (dot)
-            for (int l = 0; l < L; l++) {
-                lanes product = re[l] * z[k + l].re;
-                z[k + l].re = a[k + l] * re[l];
-                re[l] = product;
-            }
-        else
-            for (int l = 0; l < L; l++) z[k + l].re = a[k + l] * re[l];
-        for (int l = 0; l < L; l++) im[l] = x->rows ? row_part(x, L + l, k) : x->lanes[k + l].im;
-        if (x->rows) transpose(im);
+/* z[l] = a[k + l] times column k + l, zero from d on, for n <= L of them; where `dot` is given, first dot[k + l] += the
+   sum over tokens of that column times z[l]. Whether all L tokens are there makes no difference to any of them. */
+INLINE void load_columns(const columns *x, wide k, wide n, const float *a, lanes *z, float *dot) {
+    if (n == L && k + L <= x->d) {
+        lanes tile[L];
+        for (int l = 0; l < L; l++)
+            if (!x->rows) tile[l] = x->lanes[k + l];
+            else tile[l] = l < x->tokens ? row_part(x, l, k) : (lanes){0};
+        if (x->rows) transpose(tile);
         for (int l = 0; l < L; l++) {
-            if (dot) re[l] += im[l] * z[k + l].im;
-            z[k + l].im = a[k + l] * im[l];
+            lanes product = z[l];
+            z[l] = a[k + l] * tile[l];
+            if (dot) tile[l] *= product;
         }
-        if (dot) *(unaligned_lanes *)(dot + k) += sums(re);
+        if (dot) *(unaligned_lanes *)(dot + k) += sums(tile);
     }
     else
-        for (wide end = k + n; k < end; k++) {
-            complex_lanes x_k = column(x, k);
-            float scale = k < x->d ? a[k] : 0;
-            if (dot && k < x->d) dot[k] += total(z[k].re * x_k.re + z[k].im * x_k.im);
-            z[k] = (complex_lanes){scale * x_k.re, scale * x_k.im};
+        for (wide l = 0; l < n; l++, k++) {
+            lanes x_k = column(x, k);
+            if (dot && k < x->d) dot[k] += total(z[l] * x_k);
+            z[l] = (k < x->d ? a[k] : 0) * x_k;
         }
 }
 
-/* Back to rows, n columns from k on of one half of the tokens: out[t][k] += a[k] u[k] where out is given, and
-   sum[k] += x[t][k] u[k] where x has rows. */
-INLINE void store_columns(const complex_lanes *u, wide k, wide n, int half, const columns *x, float *out,
-                          const float *a, float *sum) {
-    wide d = x->d, first = half * L;
-    if (n == L && k + L <= d && x->tokens == TOKENS) {
+/* Back to rows, n columns from k on: out[t][k + l] += a[k + l] u[l] where out is given, and
+   sum[k + l] += x[t][k + l] u[l] where x has rows. */
+INLINE void store_columns(const lanes *u, wide k, wide n, const columns *x, float *out, const float *a, float *sum) {
+    wide d = x->d;
+    if (n == L && k + L <= d) {
         lanes total = {0}, tile[L];
-        for (int l = 0; l < L; l++) tile[l] = half ? u[k + l].im : u[k + l].re;
+        for (int l = 0; l < L; l++) tile[l] = u[l];
         transpose(tile);
         if (x->rows) {
-            for (int l = 0; l < L; l++) total += tile[l] * row_part(x, first + l, k);
+            for (int t = 0; t < x->tokens; t++) total += tile[t] * row_part(x, t, k);
             *(unaligned_lanes *)(sum + k) += total;
         }
         if (out) {
             lanes scale = *(const unaligned_lanes *)(a + k);
-            for (int l = 0; l < L; l++) tile[l] = *(unaligned_lanes *)(out + (first + l) * d + k) + scale * tile[l];
-            for (int l = 0; l < L; l++) *(unaligned_lanes *)(out + (first + l) * d + k) = tile[l];
+            for (int t = 0; t < x->tokens; t++) *(unaligned_lanes *)(out + t * d + k) += scale * tile[t];
         }
     }
     else
-        for (wide end = smaller(k + n, d); k < end; k++)
-            for (wide t = first; t < smaller(first + L, x->tokens); t++) {
-                float value = half ? u[k].im[t - L] : u[k].re[t];
-                if (x->rows) sum[k] += value * x->rows[t * x->stride + k];
-                if (out) out[t * d + k] += a[k] * value;
+        for (wide l = 0; l < n && k < d; l++, k++)
+            for (int t = 0; t < x->tokens; t++) {
+                if (x->rows) sum[k] += u[l][t] * x->rows[t * x->stride + k];
+                if (out) out[t * d + k] += a[k] * u[l][t];
             }
 }

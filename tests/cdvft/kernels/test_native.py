@@ -225,7 +225,7 @@ def test_who_prepares_a_call_may_make_it_from_many_threads(
 
 
 @needs_compiler
-def test_two_tokens_share_a_transform_its_rounding_and_what_is_not_finite() -> None:
+def test_a_token_is_as_exact_beside_a_large_one_as_alone() -> None:
     torch.manual_seed(0)
     x, vectors = torch.randn(64, 768), [[torch.randn(768), torch.randn(768)], [torch.randn(1, 1, 768)], 1.0]
     truth = cd_linear_reference(x.double(), *vectors)
@@ -235,7 +235,6 @@ def test_two_tokens_share_a_transform_its_rounding_and_what_is_not_finite() -> N
         return (found.double() - truth)[1:].norm(dim=1) / truth[1:].norm(dim=1)
 
     large, broken = x.clone(), x.clone()
-    large[0] *= 1000
+    large[0] *= 1e5
     broken[0] = torch.nan
-    assert off(large).max() < 1e-3
-    assert int((off(large) > 1e-5).sum()) == int(off(broken).isnan().sum()) == 1, "the README says so"
+    assert off(large).max() < 1e-6 and off(broken).max() < 1e-6

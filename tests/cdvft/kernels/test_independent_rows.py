@@ -1,0 +1,167 @@
+"""A row's output and input gradient depend, to the bit, on nothing that other rows of the same call hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from kernel_problem import ALPHA, Problem
+from torch import Tensor
+
+from cdvft.circulant import Factors
+from cdvft.kernels import cd_linear, native
+from cdvft.kernels.many import Share, add_by_row, gathered
+from cdvft.kernels.rule import WAYS
+from cdvft.kernels.selection import Selection
+
+Run = Callable[[Problem, Tensor, Tensor], list[Tensor]]
+"""Of a layer, an input and the gradient of its output: what has a row for each of theirs."""
+
+SIZES = [1, 2, 3, 5, 8, 12, 24, 30, 32, 49, 64, 96, 105, 128, 192, 250, 256, 384, 768]
+HOSTILE = [float("nan"), float("inf"), -float("inf"), 1e6, 1e30, 0.0, 1e-40]
+"""What replaces other rows, or by how much they are multiplied: see `hostile`."""
+
+needs_compiler = pytest.mark.skipif(native.library() is None, reason="no C compiler: the kernel is optional")
+examples = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def bits(t: Tensor) -> Tensor:
+    return t.detach().contiguous().view({2: torch.int16, 4: torch.int32, 8: torch.int64}[t.element_size()])
+
+
+def hostile(t: Tensor, row: int, value: float) -> Tensor:
+    """All rows but one as somebody else might send them: of that value, or their own times that value."""
+    changed = t * value if value in (1e6, 1e30, 1e-40) else torch.full_like(t, value)
+    changed[row] = t[row]
+    return changed
+
+
+def independent(run: Run, problem: Problem, row: int, value: float) -> None:
+    """Check one row beside hostile ones, in the input, in the gradient, and in both."""
+    x, grad = problem.ours[0].detach(), problem.grad.to(problem.dtype)
+    expected = [bits(found[row]) for found in run(problem, x, grad)]
+    worse_x, worse_grad = hostile(x, row, value), hostile(grad, row, value)
+    for own_x, own_grad in ((worse_x, grad), (x, worse_grad), (worse_x, worse_grad)):
+        found = [bits(t[row]) for t in run(problem, own_x, own_grad)]
+        assert [torch.equal(a, b) for a, b in zip(found, expected, strict=True)] == [True] * len(expected)
+
+
+def by(backend: object) -> Run:
+    """Output and input gradient of a layer, with and without its weight."""
+
+    def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
+        leaf, vectors = x.clone().requires_grad_(), [v.detach() for v in problem.ours[1:]]
+        trained = [v.requires_grad_() for v in vectors]
+        out = problem.run(backend, [leaf, *trained])
+        update = cd_linear(leaf, *problem.factors([leaf, *trained]), backend)  # type: ignore[arg-type]
+        by_out, by_update = (torch.autograd.grad(y, leaf, grad.to(y.dtype))[0] for y in (out, update))
+        return [out, update, by_out, by_update]
+
+    return run
+
+
+ENGINES = {
+    "reference": by("reference"),
+    **{f"chunked, {way}": by(Selection("chunked", plan)) for way, plan in WAYS.items()},
+    **{f"native, {way}": by(Selection("native", plan)) for way, plan in WAYS.items()},
+}
+
+
+def is_for_kernel(problem: Problem) -> bool:
+    return native.supports(problem.ours[0], problem.factors(problem.ours).circulants)
+
+
+@st.composite
+def layers(draw: st.DrawFn, most_tokens: int = 70) -> tuple[Problem, int]:
+    """A layer of any shape and one of its tokens."""
+    p = draw(st.sampled_from(SIZES))
+    blocks = draw(st.tuples(*[st.integers(1, 3)] * 2)) if p < 100 else (1, 1)
+    cut = draw(st.integers(0, min(p - 1, 3)))
+    tokens = draw(st.integers(2, most_tokens))
+    problem = Problem(blocks[0] * p - cut, blocks[1] * p, draw(st.integers(2, 3)), p, tokens)
+    return problem, draw(st.integers(0, tokens - 1))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@given(layers(), st.sampled_from(HOSTILE))
+@examples
+def test_of_every_engine_and_way(engine: str, layer: tuple[Problem, int], value: float) -> None:
+    assume(not engine.startswith("native") or is_for_kernel(layer[0]))
+    independent(ENGINES[engine], *layer, value)
+
+
+@needs_compiler
+@pytest.mark.parametrize("value", HOSTILE)
+def test_beside_each_of_the_rows_that_a_register_holds(value: float) -> None:
+    problem = Problem(768, 768, 2, None, 40)
+    for row in (0, 8, 16, 17, 39):
+        independent(ENGINES["native, transforms"], problem, row, value)
+
+
+@needs_compiler
+@given(layers(most_tokens=native.FEW_TOKENS), st.sampled_from(HOSTILE))
+@examples
+def test_of_the_kernel_for_few_tokens(layer: tuple[Problem, int], value: float) -> None:
+    assume(is_for_kernel(layer[0]))
+
+    def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
+        factors = problem.factors([t.detach() for t in problem.ours])
+        y = problem.grad.float().clone()
+        native.prepared_forward(factors)(y, x, len(x), ALPHA)
+        return [y]
+
+    independent(run, *layer, value)
+
+
+@given(layers(most_tokens=6), st.integers(1, 14), st.booleans(), st.sampled_from(HOSTILE))
+@examples
+def test_of_many_adapters_in_one_batch(
+    layer: tuple[Problem, int], length: int, training: bool, value: float
+) -> None:
+    problem, row = layer
+    rows = len(problem.ours[0])
+    diagonals, circulants, _ = problem.factors([t.detach() for t in problem.ours])
+    adapters = [Factors(diagonals, [scale * c for c in circulants], ALPHA) for scale in (1.0, -0.5)]
+    own = [n % 2 for n in range(rows)]
+
+    def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
+        sequence = x[:, None].expand(-1, length, -1).contiguous()
+        if not training:
+            shares = [Share(adapters[a], "auto", [n for n in range(rows) if own[n] == a]) for a in (0, 1)]
+            with torch.no_grad():
+                result = problem.grad.float()[:, None].expand(-1, length, -1).contiguous()
+                return [add_by_row(result, sequence, shares)]
+        leaf = sequence.requires_grad_()
+        out = gathered(leaf, adapters, own)
+        return [out, *torch.autograd.grad(out, leaf, grad[:, None].expand_as(out))]
+
+    independent(run, problem, row, value)
+
+
+@needs_compiler
+@given(layers(), st.integers(1, 70))
+@examples
+def test_the_compiled_kernel_gives_a_row_the_same_however_many_rows_there_are(
+    layer: tuple[Problem, int], rows: int
+) -> None:
+    problem, row = layer
+    x, grad = problem.ours[0].detach(), problem.grad.float()
+    assume(row < rows and is_for_kernel(problem))
+
+    def update(x: Tensor, grad: Tensor) -> list[Tensor]:
+        leaf = x.clone().requires_grad_()
+        y = cd_linear(leaf, *problem.factors(problem.ours), Selection("native", WAYS["transforms"]))  # type: ignore[arg-type]
+        return [y, *torch.autograd.grad(y, leaf, grad)]
+
+    for a, b in zip(update(x, grad), update(x[:rows], grad[:rows]), strict=True):
+        assert torch.equal(bits(a[row]), bits(b[row]))
+
+
+def test_an_expected_row_is_not_all_zeros_or_nan() -> None:
+    """Else nothing above would show anything."""
+    problem = Problem(24, 24, 2, None, 5)
+    for found in ENGINES["reference"](problem, problem.ours[0].detach(), problem.grad.float()):
+        assert found.isfinite().all() and (found != 0).all()
