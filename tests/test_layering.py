@@ -35,22 +35,24 @@ LIBRARY = {
     "mean_pooled": set(),
 }
 # The app's rooms; "cdvft" stands for the library.
-CHOICES = {"payloads", "settings", "methods", "metrics", "catalog", "shapes", "cdvft"}
+CHOICES = {"payloads", "settings", "environment", "methods", "metrics", "catalog", "shapes", "cdvft"}
 APP = {
     "methods": {"cdvft"},
     "metrics": set(),
     "settings": {"methods"},
+    "environment": {"methods"},
     "events": set(),
     "payloads": set(),
-    "catalog": {"settings", "methods", "metrics", "store.location", "public.mode", "cdvft"},
-    "data": {"catalog", "settings", "store", "public"},
+    "catalog": {"environment", "settings", "methods", "metrics", "store.location", "cdvft"},
+    "data": {"environment", "catalog", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
-    "store": {"settings", "methods", "events"},
-    "public": {"store"},
+    "store": {"environment", "settings", "methods", "events"},
+    "public": {"environment", "store"},
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "metrics", "cdvft"},
     "training": {
+        "environment",
         "tasks",
         "metrics",
         "catalog",
@@ -68,10 +70,20 @@ APP = {
     "prediction": CHOICES
     | {"costs", "store", "training.schedule", "training.device", "training.calibration", "training.zero_gpu"},
     "sweep": CHOICES | {"judging", "figures", "store"},
-    "inspection": {"training", "tasks", "catalog", "store", "settings", "methods", "payloads", "cdvft"},
-    "lessons": {"training", "events", "payloads", "cdvft"},
+    "inspection": {
+        "environment",
+        "training",
+        "tasks",
+        "catalog",
+        "store",
+        "settings",
+        "methods",
+        "payloads",
+        "cdvft",
+    },
+    "lessons": {"environment", "training", "events", "payloads", "cdvft"},
     "results": CHOICES | {"tasks", "training", "judging", "costs", "store"},
-    "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
+    "hub_jobs": {"environment", "catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
     | {
         "hub_jobs",

@@ -32,6 +32,7 @@ from cdvft_app.catalog.download import (
     silent,
 )
 from cdvft_app.catalog.wheels import WHEELS, Wheel
+from cdvft_app.environment import environment
 
 MARKER = "ready.json"
 DISK_FULL = "the disk is full. Free some space or let CDVFT_CACHE name a folder on another disk"
@@ -71,10 +72,7 @@ class MirrorError(DownloadFailed):
 
 def cache_folder() -> Path:
     """Where prepared models and data are kept: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
-    named = os.environ.get("CDVFT_CACHE")
-    if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cdvft"
+    return environment().cache or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cdvft"
 
 
 def is_ready(name: str) -> bool:

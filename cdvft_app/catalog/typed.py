@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdvft_app.catalog.entries import DEFAULT_TARGETS, POOLING, DatasetEntry, Kind, ModelEntry
-from cdvft_app.public.mode import mode
+from cdvft_app.environment import environment
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 # A hub id of each kind: older names go without an owner, and timm's without "timm/".
@@ -25,7 +25,7 @@ _described: OrderedDict[tuple[str, Kind], ModelEntry] = OrderedDict()
 
 def hub_ids_allowed() -> bool:
     """Whether ids and folders may be typed in: on a person's own machine, not on a public server."""
-    return not mode().public
+    return not environment().public
 
 
 def remember(kind: Kind, entry: ModelEntry) -> None:

@@ -23,6 +23,7 @@ from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, own_data
 from cdvft_app.data import library
+from cdvft_app.environment import environment
 from cdvft_app.judging import words
 from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
@@ -38,7 +39,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import group, numbers, parse_sweep
 from cdvft_app.training.foreground import run_here
-from cdvft_app.training.limits import most_run_seconds
 
 LOOKED_THROUGH = 50  # sweeps, for one that was cut off
 TABLE_WIDTH = 110
@@ -89,7 +89,7 @@ def sweep(
         raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
     store = RunStore.default()
     for plan in plans:
-        admitted(plan, store, most_run_seconds())  # before the first one begins
+        admitted(plan, store, environment().max_run_seconds)  # before the first one begins
     wanted = [plan.settings for plan in plans]
     before = [] if again else _unfinished_sweep(store, wanted)
     runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].title}")
@@ -154,7 +154,7 @@ def _take(
     process = this_process()
     if earlier_run:
         return store.leases.acquire(earlier_run.id, process)
-    forecasts = [admitted(catalog.resolve(settings), store, most_run_seconds())]
+    forecasts = [admitted(catalog.resolve(settings), store, environment().max_run_seconds)]
     (run,) = store.create(
         [settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts, family=family
     )

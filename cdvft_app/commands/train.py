@@ -24,6 +24,7 @@ from cdvft_app.commands.findings import lines, print_progress
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
+from cdvft_app.environment import environment
 from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, OwnData, RunSettings
 from cdvft_app.shapes.typed_models import describe_typed
@@ -33,7 +34,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import check_resumable
 from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
 from cdvft_app.training.foreground import run_as_worker, run_here
-from cdvft_app.training.limits import most_run_seconds
 from cdvft_app.training.schedule import processes, visible_gpus
 
 Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
@@ -98,7 +98,7 @@ def train(
         os.execv(command[0], command)
 
     def take(store: RunStore) -> RunRecord:
-        forecasts = [admitted(plan, store, most_run_seconds())]
+        forecasts = [admitted(plan, store, environment().max_run_seconds)]
         (run,) = store.create([plan.settings], None, plan.title, this_process(), forecasts)
         return run
 
@@ -125,7 +125,7 @@ def resume(run_id: str, as_json: Json = False) -> None:
         if run is None:
             raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
         check_resumable(run)
-        admit_again(run, catalog.resolve(run.settings), store, most_run_seconds())
+        admit_again(run, catalog.resolve(run.settings), store, environment().max_run_seconds)
         return store.leases.acquire(run_id, this_process())
 
     _run(take, as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cdvft_app.public.mode import mode
+from cdvft_app.environment import environment
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ MOST_PASTED = 400_000  # characters
 
 def limits() -> Limits:
     """Those of a person's own machine, or of a public one, which keeps rows as long as it keeps uploads."""
-    return replace(PUBLIC, keep_hours=mode().upload_hours) if mode().public else LIMITS
+    return replace(PUBLIC, keep_hours=environment().upload_hours) if environment().public else LIMITS

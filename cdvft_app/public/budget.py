@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cdvft_app.public.mode import mode
+from cdvft_app.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
@@ -35,10 +35,12 @@ class Budget:
         self._busy: set[tuple[str, str]] = set()  # its add and discard are atomic
 
     def balance(self, visitor: str) -> Balance:
-        now, span = self._clock(), 3600 * mode().budget_hours
+        now, span = self._clock(), 3600 * environment().budget_hours
         taken = self._store.spending.since(visitor, now - span)
-        left = mode().budget_seconds - sum(seconds for _, seconds in taken)
-        return Balance(max(left, 0.0), mode().budget_seconds, taken[0][0] + span - now if taken else None)
+        left = environment().budget_seconds - sum(seconds for _, seconds in taken)
+        return Balance(
+            max(left, 0.0), environment().budget_seconds, taken[0][0] + span - now if taken else None
+        )
 
     def exhausted(self, visitor: str | None) -> str | None:
         """Why a run of the visitor does not begin now, in a sentence; None where it may.
@@ -46,7 +48,7 @@ class Budget:
         On a public server a run without a visitor, as of a time before, is nobody's to pay for.
         """
         if visitor is None:
-            return NOBODYS if mode().public else None
+            return NOBODYS if environment().public else None
         balance = self.balance(visitor)
         return None if balance.left > 0 else _refusal(balance, 0, 0)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdvft_app.public.mode import LOOPBACK, Mode, mode
+from cdvft_app.environment import LOOPBACK, Environment, environment
 
 MOST_QUOTED = 80
 
 
-def allowed(name: str, known: Mode, shared_by: str | None = None) -> bool:
+def allowed(name: str, known: Environment, shared_by: str | None = None) -> bool:
     """Whether a Host header may hold this.
 
     Args:
@@ -38,7 +38,7 @@ class AllowedHosts:
             await self._app(scope, receive, send)
             return
         name = next((value for key, value in scope["headers"] if key == b"host"), b"").decode("latin-1")
-        if allowed(name, mode(), scope["app"].get_blocks().share_url):
+        if allowed(name, environment(), scope["app"].get_blocks().share_url):
             await self._app(scope, receive, send)
             return
         await PlainTextResponse(refusal(name), 403)(scope, receive, send)

@@ -23,8 +23,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cdvft_app.environment import environment
 from cdvft_app.public.budget import Budget
-from cdvft_app.public.mode import mode
 from cdvft_app.store.records import StoreError
 
 try:
@@ -58,7 +58,7 @@ WALL = 4  # a child ends after so many times its processor seconds, however busy
 
 def child_limits() -> ChildLimits:
     """Those of a public server; on a person's own machine a child takes what it needs."""
-    return PUBLIC if mode().public else ChildLimits()
+    return PUBLIC if environment().public else ChildLimits()
 
 
 class TooMuch(StoreError):

@@ -6,8 +6,8 @@ import hmac
 import time
 from dataclasses import dataclass
 
+from cdvft_app.environment import environment
 from cdvft_app.public.guessing import Guesses
-from cdvft_app.public.mode import mode
 from cdvft_app.public.visitors import network
 from cdvft_app.store.records import IllegalTransition, RunRecord
 from cdvft_app.store.runs import RunStore
@@ -28,7 +28,7 @@ def is_operator(key: object, address: str) -> bool:
     Raises:
         TooManyGuesses: too many wrong ones came from this address, or from all.
     """
-    operator_key = mode().operator_key.get_secret_value()
+    operator_key = environment().operator_key.get_secret_value()
     if not operator_key or not isinstance(key, str):
         return False
     sent = key.encode("utf-8", "surrogatepass")
@@ -47,7 +47,7 @@ class Operator:
 
     def visitors(self) -> list[Spent]:
         """Who took time of this server within the hours of a budget, who took most first."""
-        return self.store.spending.visitors(time.time() - 3600 * mode().budget_hours)
+        return self.store.spending.visitors(time.time() - 3600 * environment().budget_hours)
 
     def runs(self) -> list[RunRecord]:
         """All that wait or train, and the latest of the others, the latest first."""

@@ -19,8 +19,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cdvft_app.environment import Environment, environment
 from cdvft_app.public.hosts import MOST_QUOTED, allowed
-from cdvft_app.public.mode import Mode, mode
 
 PAGE_HEADER = "x-cdvft-page"
 OTHER_SITE = "This server answers its own page and programs alone; this request came from {origin}. "
@@ -54,7 +54,7 @@ class SameOrigin:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        known = mode()
+        known = environment()
         if sentence := refusal(scope, known, scope["app"].get_blocks().share_url):
             answer = JSONResponse({"detail": sentence}, 403, {"connection": "close", "vary": "Origin"})
             await answer(scope, receive, send)
@@ -68,7 +68,7 @@ class SameOrigin:
         await self._app(scope, receive, send if known.space else with_lax_cookies)
 
 
-def refusal(scope: Scope, known: Mode, shared_by: str | None = None) -> str | None:
+def refusal(scope: Scope, known: Environment, shared_by: str | None = None) -> str | None:
     """Why this request is not answered; None where it is."""
     headers = Headers(scope=scope)
     if origins := headers.getlist("origin"):
@@ -84,13 +84,13 @@ def refusal(scope: Scope, known: Mode, shared_by: str | None = None) -> str | No
     return None
 
 
-def page_token(known: Mode) -> str:
+def page_token(known: Environment) -> str:
     """What the page's own script sends along on a Space; only who can read the page knows it."""
     key = known.oauth_secret.get_secret_value().encode() or _process_key
     return hmac.digest(key, b"cdvft page", "sha256").hex()
 
 
-def _is_own(origin: str, scope: Scope, headers: Headers, known: Mode, shared_by: str | None) -> bool:
+def _is_own(origin: str, scope: Scope, headers: Headers, known: Environment, shared_by: str | None) -> bool:
     """Whether the origin, "https://example.org:8443", is what was asked: its scheme, name and port."""
     found = _place(origin)
     secure = scope["scheme"] in ("https", "wss")  # else a proxy may have taken TLS away without saying so

@@ -8,13 +8,13 @@ from contextlib import suppress
 from os import stat_result
 from pathlib import Path
 
-from cdvft_app.public.mode import mode
+from cdvft_app.environment import environment
 from cdvft_app.store.location import data_folder
 
 
 def sweep(folder: Path) -> int:
     """Delete files in `folder` that are older than CDVFT_UPLOAD_HOURS; the bytes of those that stay."""
-    expired = time.time() - 3600 * mode().upload_hours
+    expired = time.time() - 3600 * environment().upload_hours
     left = 0
     for file, known in _files(folder):
         if known.st_mtime >= expired:
@@ -30,14 +30,14 @@ def refusal(folder: Path | None, wanted: int) -> str | None:
 
     What lies in `folder`, if there is one, and the rows of visitors' own data share one room.
     """
-    if not mode().public:
+    if not environment().public:
         return None
     rows = sum(known.st_size for _, known in _files(data_folder()))
-    if (sweep(folder) if folder else 0) + rows + wanted <= mode().upload_bytes:
+    if (sweep(folder) if folder else 0) + rows + wanted <= environment().upload_bytes:
         return None
     return (
-        f"The files that visitors uploaded here fill the {mode().upload_bytes / 1e6:g} MB there are for them "
-        f"(CDVFT_UPLOAD_BYTES). They go after {mode().upload_hours:g} h; try again then."
+        f"The files that visitors uploaded here fill the {environment().upload_bytes / 1e6:g} MB there are "
+        f"for them (CDVFT_UPLOAD_BYTES). They go after {environment().upload_hours:g} h; try again then."
     )
 
 

@@ -1,7 +1,7 @@
 """Whose time is counted: an account, else a code that the operator gave out, else an address.
 
 Never a token that the caller makes up. An address is that of the connection; uvicorn puts what proxies say in
-its place only for those in `Mode.proxies`. Of IPv6 the network counts: one line has a whole /64.
+its place only for those in `Environment.proxies`. Of IPv6 the network counts: one line has a whole /64.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import hmac
 from ipaddress import IPv6Address, ip_address
 
+from cdvft_app.environment import Environment
 from cdvft_app.public.guessing import Guesses, TooManyGuesses
-from cdvft_app.public.mode import Mode
 
 CODE_COOKIE = "cdvft-code"
 CODE_HEADER = "x-cdvft-code"  # for programs
@@ -18,7 +18,7 @@ CODE_HEADER = "x-cdvft-code"  # for programs
 _guesses = Guesses("codes")
 
 
-def visitor(known: Mode, account: str | None, code: str, address: str) -> str:
+def visitor(known: Environment, account: str | None, code: str, address: str) -> str:
     """Who it is, as the operator reads it: "account ada", "code blue-7", "address 192.0.2.1"."""
     if account:
         return f"account {account}"
@@ -30,7 +30,7 @@ def visitor(known: Mode, account: str | None, code: str, address: str) -> str:
     return f"address {network(address)}"
 
 
-def is_code(known: Mode, code: str, address: str) -> bool:
+def is_code(known: Environment, code: str, address: str) -> bool:
     """Whether the operator gave this code out.
 
     Raises:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cdvft_app.environment import environment
+
 
 def runs_folder() -> Path:
     """RUNS_DIR, else a folder in the user's cache: the history, the runs, and data of one's own."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("RUNS_DIR") or Path(cache, "cdvft", "runs")).expanduser().resolve()
+    return environment().runs_dir or Path(cache, "cdvft", "runs").expanduser().resolve()
 
 
 def kept_folder() -> Path | None:
     """CDVFT_KEPT: takes copies of ended runs, where a restart loses the disk of RUNS_DIR; None: no place."""
-    named = os.environ.get("CDVFT_KEPT")
-    return Path(named).expanduser().resolve() if named else None
+    return environment().kept
 
 
 def data_folder() -> Path:

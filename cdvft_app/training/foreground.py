@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cdvft_app.environment import environment
 from cdvft_app.events import Event, Halt, TrainingPaused
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import data_parallel, webhook
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.heartbeat import renewing
-from cdvft_app.training.limits import most_run_seconds, out_of_time
-from cdvft_app.training.reporting import report_to
+from cdvft_app.training.limits import out_of_time
 
 IMPATIENCE_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
 
@@ -40,12 +40,12 @@ def run_here(
     Raises:
         InvalidChoice: CDVFT_REPORT_TO names what is not here.
     """
-    report_to()  # refuses before a run is made
+    environment()  # refuses what means nothing before a run is made
     with stop_signals() as should_stop:  # around the slow import as well
         run = take(store)
         data_parallel.lead(run, store.folder(run.id))
         train = pkgutil.resolve_name(TRAINER)
-        limit = most_run_seconds()
+        limit = environment().max_run_seconds
         end = math.inf if limit is None else time.monotonic() + limit
 
         def halt() -> Halt:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
+from cdvft_app.environment import environment
 from cdvft_app.events import Sent
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
@@ -26,8 +27,6 @@ from cdvft_app.training import calibration, webhook
 from cdvft_app.training.executors import Executor, as_planned
 from cdvft_app.training.followed import FollowedRuns
 from cdvft_app.training.heartbeat import renewing
-from cdvft_app.training.limits import most_run_seconds, whole_number
-from cdvft_app.training.reporting import report_to
 from cdvft_app.training.slices import Slices
 from cdvft_app.training.supervision import CLOSING_SECONDS, Outcome, follow, supervise
 
@@ -67,12 +66,11 @@ class JobQueue:
         self._store = store
         self._executor = executor
         self.slices = executor if isinstance(executor, Slices) else None
-        report_to()  # refuses what is not installed, before anybody waits for it
-        self.most_seconds = most_run_seconds()
-        self._workers = workers or whole_number("CDVFT_WORKERS", DRIVEN_AT_ONCE if self.slices else 1)
-        self._most = whole_number("CDVFT_MAX_QUEUED", 50)
-        self._most_per_owner = whole_number("CDVFT_MAX_QUEUED_PER_OWNER", 12)
-        self.most_of_sweeps = whole_number("CDVFT_MAX_SWEEP_RUNS", 96)
+        self.most_seconds = environment().max_run_seconds
+        self._workers = workers or environment().workers or (DRIVEN_AT_ONCE if self.slices else 1)
+        self._most = environment().max_queued
+        self._most_per_owner = environment().max_queued_per_owner
+        self.most_of_sweeps = environment().max_sweep_runs
         self.budget = Budget(store)
         self._of_programs: set[str] = set()
         self._followed = FollowedRuns(store)

@@ -6,8 +6,8 @@ import math
 import os
 from pathlib import Path
 
+from cdvft_app.environment import environment
 from cdvft_app.settings import RunSettings
-from cdvft_app.training.limits import whole_number
 
 EVALUATIONS = 5
 """How often a run is evaluated, the final time included."""
@@ -21,12 +21,12 @@ def processes() -> int:
 
 def planned_processes(settings: RunSettings) -> int:
     """How many processes the page starts for a run: CDVFT_PROCESSES, else one, or one a visible GPU."""
-    return whole_number("CDVFT_PROCESSES", 0) or (max(1, visible_gpus()) if settings.all_gpus else 1)
+    return environment().processes or (max(1, visible_gpus()) if settings.all_gpus else 1)
 
 
 def gpus_to_choose() -> int:
     """How many GPUs a visitor may ask for together; 0 where there is no choice."""
-    return 0 if os.environ.get("CDVFT_PROCESSES") or visible_gpus() < 2 else visible_gpus()
+    return 0 if environment().processes or visible_gpus() < 2 else visible_gpus()
 
 
 def visible_gpus() -> int:

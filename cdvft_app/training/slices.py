@@ -15,16 +15,16 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from cdvft_app.catalog import libraries
+from cdvft_app.environment import environment
 from cdvft_app.events import Lent, Preparing
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.fetching import Fetch
 from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
-from cdvft_app.training.limits import out_of_time, whole_number
+from cdvft_app.training.limits import out_of_time
 from cdvft_app.training.worker import PROGRAM_ENDED
 
-SLICE_SECONDS = 15
 FIRST_LOADING = 15.0  # seconds, allowed for before a slice has told
 RELOAD_SECONDS = 20.0  # until a page that was closed may have been loaded again
 SPARE_SECONDS = 5.0  # to end a step, and to write a checkpoint
@@ -60,7 +60,7 @@ class Slices:
 
     def __init__(
         self,
-        seconds: float = SLICE_SECONDS,
+        seconds: float = 15,
         idle_seconds: float = 120.0,
         lend: Callable[[TrainSlice], TrainSlice] = lambda train: train,
         fetch: Fetch | None = None,
@@ -134,7 +134,7 @@ class Slices:
 
 def slice_seconds() -> int:
     """Of training in a slice, from CDVFT_SLICE_SECONDS."""
-    return whole_number("CDVFT_SLICE_SECONDS", SLICE_SECONDS)
+    return environment().slice_seconds
 
 
 def seconds_left(run: RunRecord) -> float:

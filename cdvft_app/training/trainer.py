@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.catalog.rows import Rows
+from cdvft_app.environment import environment
 from cdvft_app.events import (
     Answers,
     Done,
@@ -42,7 +43,6 @@ from cdvft_app.training.device import device_name
 from cdvft_app.training.explained import explained, halt_exception
 from cdvft_app.training.held_out import HeldOut
 from cdvft_app.training.loop import RaceTrainer
-from cdvft_app.training.reporting import report_to
 from cdvft_app.training.trackers import trackers
 from cdvft_app.training.untrained import untrained
 
@@ -183,7 +183,7 @@ class _Run:
             eval_dataset=prepared.evaluation,
             data_collator=self.task.collate,
             compute_metrics=self.held_out,
-            callbacks=[self.reporter, *trackers(report_to(), folder, emit)],
+            callbacks=[self.reporter, *trackers(environment().report_to, folder, emit)],
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=arguments.head_learning_rate(plan),

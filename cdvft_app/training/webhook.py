@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from cdvft_app.environment import environment
 from cdvft_app.store.records import RunRecord
 
 NAME = "CDVFT_WEBHOOK"
@@ -29,12 +29,12 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 def is_configured() -> bool:
-    return bool(os.environ.get(NAME))
+    return bool(environment().webhook)
 
 
 def notify(run: RunRecord) -> None:
     """Post the run's facts, if the operator named an address; never raises."""
-    address = os.environ.get(NAME, "")
+    address = environment().webhook
     if not address:
         return
     parts = urlsplit(address)

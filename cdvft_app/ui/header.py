@@ -8,8 +8,8 @@ from functools import partial
 import gradio as gr
 
 from cdvft_app import ASSETS
+from cdvft_app.environment import environment
 from cdvft_app.payloads.page import HeaderView, ServerMode
-from cdvft_app.public.mode import mode
 from cdvft_app.store.owners import viewer_key
 from cdvft_app.training.device import device_name, kind_of_training
 from cdvft_app.ui import server
@@ -24,7 +24,7 @@ _PRIVATE = '<span class="chip" title="For those who reach this machine; nothing 
 
 def header(app: AppState) -> gr.HTML:
     """Name, device, whether the server is public, paper, light or dark."""
-    known_mode = mode()
+    known_mode = environment()
     fixed: ServerMode = {
         "public": known_mode.public,
         "codes": known_mode.public and bool(known_mode.codes),

@@ -12,6 +12,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cdvft_app.environment import environment
 from cdvft_app.public.guessing import Guesses, TooManyGuesses
 from cdvft_app.public.visitors import network
 
@@ -30,12 +31,11 @@ def logins() -> Callable[[str, str], bool] | None:
     Raises:
         ValueError: the file cannot be read, holds no login, or others than its owner may read it.
     """
-    named = os.environ.get(VARIABLE)
-    if not named:
+    file = environment().logins
+    if not file:
         return None
-    file = Path(named).expanduser()
     if not _known(file):
-        raise ValueError(f"{VARIABLE}: {named} has no line such as name:password.")
+        raise ValueError(f"{VARIABLE}: {file} has no line such as name:password.")
 
     guesses = Guesses("passwords")
 

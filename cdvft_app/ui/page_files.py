@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdvft_app import ASSETS
+from cdvft_app.environment import environment
 from cdvft_app.figures import palette
-from cdvft_app.public.mode import mode
 from cdvft_app.public.origins import PAGE_HEADER, page_token
 from cdvft_app.ui.shared.component import address, plotly_script
 from cdvft_app.ui.shared.gradio_parts import GradioParts
@@ -118,7 +118,7 @@ class PageHead:
         await self._app(scope, receive, with_head)
 
     def _files_named(self, page: bytes) -> bytes:
-        known = mode()
+        known = environment()
         token = f'<meta name="cdvft-page" content="{page_token(known)}">' if known.space else ""
         script = f'{token}<script src="{self._files.script}"></script>'.encode()
         style = (

@@ -11,7 +11,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
 )
 
-from cdvft_app.public.mode import Mode, mode
+from cdvft_app.environment import Environment, environment
 from cdvft_app.store import keeping
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -29,7 +29,7 @@ MOST_WAITING = 64  # events of pages
 
 def main() -> None:
     try:
-        known = mode()
+        known = environment()
         auth = logins()
         slices = slices_on_lent_gpu()  # before anything loads torch
         store = RunStore.default()
@@ -55,6 +55,6 @@ def main() -> None:
         queue.close()
 
 
-def trust_proxies(known: Mode) -> None:
+def trust_proxies(known: Environment) -> None:
     """Has uvicorn, which Gradio starts, take a visitor's address from these proxies, and from no others."""
     os.environ["FORWARDED_ALLOW_IPS"] = known.proxies

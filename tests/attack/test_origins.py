@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from in_process_server import PublicServer, public_server
 
-from cdvft_app.public.mode import mode
+from cdvft_app.environment import environment
 from cdvft_app.public.origins import SameOrigin, page_token, refusal
 
 FOREIGN = "https://evil.example.org"
@@ -172,8 +172,11 @@ def scope(
 def test_a_page_that_came_without_tls_does_not_ask_one_with_it(monkeypatch) -> None:
     monkeypatch.delenv("SPACE_ID", raising=False)
     asked = {"host": "studio.example.org", "origin": "http://studio.example.org"}
-    assert refusal(scope(**asked, scheme="https"), mode())
-    assert refusal(scope(**asked | {"origin": "https://studio.example.org"}, scheme="https"), mode()) is None
+    assert refusal(scope(**asked, scheme="https"), environment())
+    assert (
+        refusal(scope(**asked | {"origin": "https://studio.example.org"}, scheme="https"), environment())
+        is None
+    )
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null"])
@@ -210,13 +213,13 @@ def test_in_a_spaces_frame_the_page_is_answered_and_its_parent_is_not(space: Non
         {"origin": f"https://{SPACE}"},
         {"origin": "https://studio.example.org"},
         {"sec_fetch_site": "same-origin"},
-        {"x_cdvft_page": page_token(mode())},
+        {"x_cdvft_page": page_token(environment())},
     ):
-        assert refusal(scope(**asked, **own), mode()) is None, own
+        assert refusal(scope(**asked, **own), environment()) is None, own
     for other in (
         {"origin": "https://huggingface.co"},
         {"origin": "https://evil-studio.hf.space"},
-        {"origin": "https://huggingface.co", "x_cdvft_page": page_token(mode())},
+        {"origin": "https://huggingface.co", "x_cdvft_page": page_token(environment())},
         {"sec_fetch_site": "cross-site", "sec_fetch_mode": "cors"},
         {"sec_fetch_site": "same-site", "sec_fetch_mode": "no-cors"},
         {},
@@ -227,7 +230,7 @@ def test_in_a_spaces_frame_the_page_is_answered_and_its_parent_is_not(space: Non
             ("GET", "/gradio_api/queue/data"),
             ("GET", "/logout"),
         ):
-            assert refusal(scope(method, path, **asked, **other), mode()), (method, other)
+            assert refusal(scope(method, path, **asked, **other), environment()), (method, other)
 
 
 def test_a_space_is_opened_in_its_frame_and_after_a_login(space: None) -> None:
@@ -238,7 +241,7 @@ def test_a_space_is_opened_in_its_frame_and_after_a_login(space: None) -> None:
         "sec_fetch_mode": "navigate",
     }
     for path in ("/", "/login/huggingface", "/login/callback"):
-        assert refusal(scope("GET", path, **opened), mode()) is None
+        assert refusal(scope("GET", path, **opened), environment()) is None
     assert (
-        refusal(scope("POST", "/gradio_api/call/start", host=SPACE), mode()) is None
+        refusal(scope("POST", "/gradio_api/call/start", host=SPACE), environment()) is None
     )  # a program, without a login

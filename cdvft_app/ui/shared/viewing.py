@@ -15,8 +15,8 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from cdvft_app import catalog
+from cdvft_app.environment import environment
 from cdvft_app.public import visitors
-from cdvft_app.public.mode import mode
 from cdvft_app.store.owners import KEY, kept_hash, token_hash
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.viewers import Viewer
@@ -40,7 +40,7 @@ def looking(token: object) -> Iterator[None]:
 def viewer() -> Viewer:
     """Who looks now, by the token that came with the request, or by the cookie."""
     owner = _owner.get() or _cookie(LocalContext.request.get(None))
-    return Viewer(owner, name=_title if mode().public else None)
+    return Viewer(owner, name=_title if environment().public else None)
 
 
 def visitor() -> str | None:
@@ -50,7 +50,7 @@ def visitor() -> str | None:
 
 def visitor_of(request: Any) -> str | None:
     """`visitor` of a request; None: nobody knows whose."""
-    known = mode()
+    known = environment()
     if not known.public:
         return None
     if request is None:
@@ -68,7 +68,7 @@ def is_known_code() -> bool:
     """
     request = LocalContext.request.get(None)
     code = _code(request) if request is not None else ""
-    return not code or visitors.is_code(mode(), code, address_of(request))
+    return not code or visitors.is_code(environment(), code, address_of(request))
 
 
 def address() -> str:
@@ -89,7 +89,7 @@ def _code(request: Any) -> str:
 def _account(request: Any) -> str | None:
     """The name under which somebody is logged in: on a Space by the hub, elsewhere by Gradio's own login."""
     plain = request.request if isinstance(request, gr.Request) else request  # as components' functions get it
-    session = plain.scope.get("session") if plain is not None and mode().hub_accounts else None
+    session = plain.scope.get("session") if plain is not None and environment().hub_accounts else None
     if session and (signed_in := session.get("oauth_info")):
         return str(signed_in["userinfo"]["preferred_username"])
     if isinstance(request, gr.Request):

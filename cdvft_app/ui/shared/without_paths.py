@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from cdvft_app.public.mode import mode
+from cdvft_app.environment import environment
 from cdvft_app.store.location import runs_folder
 
 _log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ _PATH = rf"""(?:(?<![\w:/.~-])/[\w.@+ -]*[\w.@+-]/|\b[A-Za-z]:\\){_REST}"""
 
 def without_paths(sentence: str) -> str:
     """The sentence without paths of this machine, on a public server; the log has it whole."""
-    if not mode().public:
+    if not environment().public:
         return sentence
     path = rf"(?:{re.escape(str(runs_folder()))}{_REST}|{_PATH})"
     shown = re.sub(rf""":? ?['"“]?{path}['"”]?""", "", sentence)

@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
+from cdvft_app.environment import environment
 from cdvft_app.public import intake
-from cdvft_app.public.mode import mode
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import incoming, keeping
@@ -50,7 +50,7 @@ WORKING: dict[str, Any] = {
 
 def history_file(app: AppState, token: gr.BrowserState) -> None:
     """Lay it out and connect it."""
-    if mode().space and kept_folder() is None:
+    if environment().space and kept_folder() is None:
         gr.HTML(f'<p class="hint" id="forgets">{LOST}</p>', apply_default_css=False)
     with gr.Accordion(TITLE, open=False, elem_classes=["fold"], elem_id="history-file"):
         gr.HTML(f'<p class="hint">{ABOUT}</p>', apply_default_css=False)
@@ -113,15 +113,15 @@ def bring(app: AppState, file: Path, token: str) -> str:
         StoreError: nothing was taken; why.
     """
     room = incoming.MOST_UNPACKED
-    if mode().public and (room := mode().upload_bytes - incoming.given_bytes(app.store)) <= 0:
-        raise StoreError(FULL.format(mode().upload_bytes / 1e6))
+    if environment().public and (room := environment().upload_bytes - incoming.given_bytes(app.store)) <= 0:
+        raise StoreError(FULL.format(environment().upload_bytes / 1e6))
     who = visitor()
     with intake.turn(app.queue.budget, who):
         taken = incoming.import_untrusted(
             app.store,
             file,
             token,
-            private=mode().public,
+            private=environment().public,
             visitor=who,
             check=_check,
             unpack=_unpack_in_child,

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from uvicorn import Config
 
-from cdvft_app.public.mode import NAMES, mode
+from cdvft_app.environment import NAMES, environment
 from cdvft_app.ui.serving import trust_proxies
 from cdvft_app.ui.shared.viewing import visitor_of
 
@@ -55,13 +55,13 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_address_that_counts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment, peer, headers, counted = KINDS[kind]
+    variables, peer, headers, counted = KINDS[kind]
     for name in (*NAMES, "FORWARDED_ALLOW_IPS"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"CDVFT_PUBLIC": "1", **environment}.items():
+    for name, value in {"CDVFT_PUBLIC": "1", **variables}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # as the image of a Space may have set it
-    trust_proxies(mode())
+    trust_proxies(environment())
     assert visitor_as_served(peer, headers) == f"address {counted}"
 
 

@@ -56,5 +56,5 @@ def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, mo
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
 def test_a_limit_that_is_no_number_is_refused(store, monkeypatch, value):
     monkeypatch.setenv("CDVFT_WORKERS", value)
-    with pytest.raises(ValueError, match="CDVFT_WORKERS must be a whole number of at least 1; got"):
+    with pytest.raises(ValueError, match="CDVFT_WORKERS: got"):
         JobQueue(store)

@@ -13,11 +13,11 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from listening import run
 
+from cdvft_app.environment import _read, environment
 from cdvft_app.events import Note, Step
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.training.foreground import run_here
 from cdvft_app.training.jobs import JobQueue
-from cdvft_app.training.reporting import report_to
 
 TENSORBOARD_X = """
 import json, pathlib
@@ -102,14 +102,16 @@ def test_one_that_fails_costs_no_run(trackio, text_plan, text_rows, tmp_path, mo
     [
         (
             "trackio",
-            "CDVFT_REPORT_TO: trackio is not installed here; run `pip install trackio`, or unset it.",
+            "CDVFT_REPORT_TO: got 'trackio'. trackio is not installed here; run `pip install trackio`, or "
+            "unset it.",
         ),
-        ("wandb", "CDVFT_REPORT_TO: got 'wandb'; it is tensorboard or trackio, or both with a comma."),
+        ("wandb", "CDVFT_REPORT_TO: got 'wandb'. it is tensorboard or trackio, or both with a comma."),
     ],
 )
 def test_what_is_not_here_is_refused_before_a_run_is_made(named, said, store, monkeypatch):
-    monkeypatch.setattr("cdvft_app.training.reporting.find_spec", lambda name: None)
+    monkeypatch.setattr("cdvft_app.environment.find_spec", lambda name: None)
     monkeypatch.setenv("CDVFT_REPORT_TO", named)
+    _read.cache_clear()  # what was installed a moment ago is remembered
 
     def take(store):
         return store.create([RunSettings(method="lora")], None)[0]
@@ -124,4 +126,4 @@ def test_what_is_not_here_is_refused_before_a_run_is_made(named, said, store, mo
 @pytest.mark.parametrize("empty", ["", " , "])
 def test_nothing_is_told_without_it(empty, monkeypatch):
     monkeypatch.setenv("CDVFT_REPORT_TO", empty)
-    assert report_to() == ()
+    assert environment().report_to == ()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from cdvft_app.environment import NAMES, environment
 from cdvft_app.public.hosts import allowed
-from cdvft_app.public.mode import NAMES, mode
 from cdvft_app.public.visitors import visitor
 
 
 @pytest.fixture
-def environment(monkeypatch):
+def set_environment(monkeypatch):
     def setting(**variables):
         for name in NAMES:
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return mode()
+        return environment()
 
     return setting
 
@@ -38,8 +38,8 @@ def environment(monkeypatch):
         ({"CDVFT_PUBLIC": "auto", "SPACE_ID": "owner/space"}, True),
     ],
 )
-def test_auto_is_public_where_others_reach_the_server(environment, variables, public):
-    assert environment(**variables).public is public
+def test_auto_is_public_where_others_reach_the_server(set_environment, variables, public):
+    assert set_environment(**variables).public is public
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_auto_is_public_where_others_reach_the_server(environment, variables, pu
         ("CDVFT_TRUSTED_PROXIES", "my-proxy"),
     ],
 )
-def test_a_variable_that_means_nothing_is_named(environment, name, value):
+def test_a_variable_that_means_nothing_is_named(set_environment, name, value):
     with pytest.raises(ValueError, match=f"{name}: got '{value}'"):
-        environment(**{name: value})
+        set_environment(**{name: value})
 
 
-def test_no_message_shows_the_operators_key(environment):
+def test_no_message_shows_the_operators_key(set_environment):
     with pytest.raises(ValueError, match="CDVFT_OPERATOR_KEY: give at least 12"):
-        environment(CDVFT_OPERATOR_KEY="sesame")
-    known = environment(CDVFT_OPERATOR_KEY="open, sesame seed", CDVFT_CODES="blue-7, red-9")
+        set_environment(CDVFT_OPERATOR_KEY="sesame")
+    known = set_environment(CDVFT_OPERATOR_KEY="open, sesame seed", CDVFT_CODES="blue-7, red-9")
     assert (
         "open, sesame seed" not in repr(known)
         and known.operator_key.get_secret_value() == "open, sesame seed"
@@ -79,12 +79,14 @@ def test_no_message_shows_the_operators_key(environment):
         (None, "\ud800", "", "address unknown"),
     ],
 )
-def test_a_visitor_is_an_account_else_a_known_code_else_an_address(environment, account, code, address, who):
-    assert visitor(environment(CDVFT_CODES="blue-7, red-9"), account, code, address) == who
+def test_a_visitor_is_an_account_else_a_known_code_else_an_address(
+    set_environment, account, code, address, who
+):
+    assert visitor(set_environment(CDVFT_CODES="blue-7, red-9"), account, code, address) == who
 
 
 @pytest.mark.parametrize(
     ("name", "fine"), [("10.1.2.3:7860", True), ("10.1.2.4", False), ("localhost", True)]
 )
-def test_the_address_it_is_bound_to_is_its_name(environment, name, fine):
-    assert allowed(name, environment(GRADIO_SERVER_NAME="10.1.2.3")) is fine
+def test_the_address_it_is_bound_to_is_its_name(set_environment, name, fine):
+    assert allowed(name, set_environment(GRADIO_SERVER_NAME="10.1.2.3")) is fine
