@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from cdvft_app.results import recorded
-from cdvft_app.results.errors import ResultsError, no_room
+from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.questions import Questions
+from cdvft_app.store.database import is_full
 from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.records import StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -146,7 +147,7 @@ def _handle(
 
 def _failure_sentence(error: Exception) -> str:
     """A sentence on an unexpected error."""
-    if no_room(error):
+    if is_full(error):
         return "There is no room left on this disk; free some space and try again."
     message = " ".join(str(error).split())[:300] or "no message"
     return f"It failed unexpectedly with {type(error).__name__}: {message}"

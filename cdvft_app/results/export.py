@@ -14,13 +14,14 @@ from cdvft_app.catalog.download import DownloadFailed, Progress, silent
 from cdvft_app.results import held_out
 from cdvft_app.results.card import CURVE, card
 from cdvft_app.results.curve import write_curve
-from cdvft_app.results.errors import ResultsError, no_room
+from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, load, losses
 from cdvft_app.results.loading import BASE, Form
 from cdvft_app.results.lora import write_lora
 from cdvft_app.results.merged import write_base, write_merged
 from cdvft_app.results.requirements import write_requirements
 from cdvft_app.store import written_answers
+from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.saved import TaskRecord
@@ -132,7 +133,7 @@ def appearing(out: Path) -> Iterator[Path]:
     except DownloadFailed as error:
         raise ResultsError(str(error)) from error
     except Exception as error:
-        if no_room(error):
+        if is_full(error):
             raise ResultsError(
                 f"There is no room left for {out}. Nothing of it was kept; free some space and try again."
             ) from error
