@@ -13,10 +13,11 @@ import numpy as np
 
 from cdvft_app.catalog.rows import Split
 from cdvft_app.results import held_out, inputs, recorded, written_rows
-from cdvft_app.results.errors import ResultsError, no_room
+from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store import predictions
+from cdvft_app.store.database import is_full
 from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import StoreError, UnknownRun
@@ -72,7 +73,7 @@ def _explain(error: Exception) -> Exception:
         return error
     if isinstance(error, EOFError):
         return ResultsError(ENDED)
-    if no_room(error):
+    if is_full(error):
         return ResultsError("There is no room left on this disk; free some space and try again.")
     return ResultsError(unexpected(error))
 

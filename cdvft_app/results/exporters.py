@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from cdvft_app.catalog.download import DownloadFailed, Progress, silent
-from cdvft_app.results.errors import ResultsError, no_room
+from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, load, losses
+from cdvft_app.store.database import is_full
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def appearing(out: Path) -> Iterator[Path]:
     except DownloadFailed as error:
         raise ResultsError(str(error)) from error
     except Exception as error:
-        if no_room(error):
+        if is_full(error):
             raise ResultsError(
                 f"There is no room left for {out}. Nothing of it was kept; free some space and try again."
             ) from error

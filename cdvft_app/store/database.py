@@ -7,14 +7,17 @@ committed row; a power cut may lose the last ones, never the file.
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdvft_app.store.migration import migrate
 from cdvft_app.store.records import StoreError
+
+_FULL = re.compile("disk is full|No space left|os error 28")
 
 
 class Database:
@@ -25,11 +28,14 @@ class Database:
         self._idle: deque[sqlite3.Connection] = deque()  # its append and pop are atomic
         with store_errors(path):
             migrate(path)
+        for file in (path, path.with_name(f"{path.name}.lock")):
+            with suppress(OSError):  # somebody else's
+                file.chmod(0o600)  # the write-ahead log gets what the file has
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one SELECT; it waits for no writer."""
-        with store_errors(self.path):
+        with store_errors(Path(self.path.name)):  # visitors see it, too: where it lies is not for them
             connection, reusable = self._idle.pop() if self._idle else self._connect(), True
             try:
                 yield connection
@@ -78,8 +84,8 @@ def store_errors(path: Path) -> Iterator[None]:
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
         raise  # the app's own mistake
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last where SQLite's own error is
-        message = str(error)
-        if _is_full(error):
+        message = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        if is_full(error):
             advice = "The disk is full: free some space, or set RUNS_DIR to a folder on another disk."
         elif "locked" in message:
             advice = "Another program holds it; close that program, or try again in a moment."
@@ -98,11 +104,12 @@ def output_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         advice = (
             "The disk is full: free some space, or choose another place."
-            if _is_full(error)
+            if is_full(error)
             else "Choose a folder that is there and can be written."
         )
         raise StoreError(f"{out} cannot be written ({error.strerror or error}). {advice}") from error
 
 
-def _is_full(error: Exception) -> bool:
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "full" in str(error)
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room left on the disk, as Python, SQLite, or what is written in Rust says it."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or bool(_FULL.search(str(error)))

@@ -51,8 +51,8 @@ class Folders:
     def make(self, name: str) -> Path:
         """The folder, made if it is missing; only a run that is kept may have one."""
         folder = self.path / name
-        with store_errors(folder):
-            folder.mkdir(exist_ok=True)
+        with store_errors(Path(name)):
+            folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     def keep_facts(self, run_id: str) -> None:
@@ -65,7 +65,7 @@ class Folders:
                 _write(self.path / row["folder"] / FACTS, json.dumps(facts, indent=1))
 
     def keep_row(self, name: str, row: dict[str, Any]) -> None:
-        with suppress(OSError), (self.path / name / ROWS).open("a", encoding="utf-8") as file:
+        with suppress(OSError), open(self.path / name / ROWS, "a", encoding="utf-8", opener=private) as file:
             file.write(json.dumps(row) + "\n")
 
     def rewrite(self, run_id: str) -> None:
@@ -217,7 +217,8 @@ class Folders:
             if there.exists():
                 there = there.with_name(f"{folder.name}.{secrets.token_hex(4)}")
             os.replace(folder, there)
-            (there / REASON).write_text(f"{why}\n", encoding="utf-8")
+            with open(there / REASON, "w", encoding="utf-8", opener=private) as reason:
+                reason.write(f"{why}\n")
         log.warning("The run in %s was not taken into the history, and is put into %s: %s", folder.name,
                     self.quarantine.name, why)  # fmt: skip
 
@@ -318,5 +319,11 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
 
 def _write(file: Path, text: str) -> None:
     unfinished = file.with_name(f"{file.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
+    with open(unfinished, "w", encoding="utf-8", opener=private) as new:
+        new.write(text)
     os.replace(unfinished, file)
+
+
+def private(path: str, flags: int) -> int:
+    """An opener of files that nobody else on this machine reads."""
+    return os.open(path, flags, 0o600)

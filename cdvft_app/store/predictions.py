@@ -55,6 +55,7 @@ def write(folder: Path, rows: np.ndarray, labels: np.ndarray, outputs: np.ndarra
     }
     unfinished = folder / f"{FILE}.unfinished"
     save_file(kept, unfinished)
+    unfinished.chmod(0o600)
     os.replace(unfinished, folder / FILE)
     return len(order)
 

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ class RunStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
         with store_errors(self.root):
-            (self.root / "runs").mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.root / "runs").mkdir(mode=0o700, exist_ok=True)
+            with suppress(OSError):  # somebody else's
+                (self.root / "runs").chmod(0o700)
         self._database = Database(self.root / HISTORY)
         self.measurements = Measurements(self._database)
         self.datasets = Datasets(self._database)
@@ -50,6 +54,7 @@ class RunStore:
         self.spending = Spending(self._database)
         self.folders = Folders(self.root / "runs", self._database)
         self._viewer: Callable[[], Viewer] = lambda: EVERYTHING
+        self._unkept_ends: dict[str, tuple[str, str]] = {}
 
     def seen_by(self, viewer: Callable[[], Viewer]) -> RunStore:
         """The same store, which finds only what the `viewer` of the moment sees."""
@@ -148,7 +153,14 @@ class RunStore:
     def _seen(self, rest: str, *values: object) -> list[RunRecord]:
         self.leases.look()
         with self._database.reading() as connection:
-            return self._viewer().select(connection, rest, *values)
+            found = self._viewer().select(connection, rest, *values)
+        return [self._with_end(run) for run in found] if self._unkept_ends else found
+
+    def _with_end(self, run: RunRecord) -> RunRecord:
+        end = self._unkept_ends.get(run.id)
+        if end is None or run.state not in states.ACTIVE:
+            return run
+        return replace(run, state=end[0], reason=end[1])
 
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints, snapshots and adapter; the id is looked up, never joined."""
@@ -217,6 +229,14 @@ class RunStore:
             leases.require(connection, run_id, epoch)
             states.move(connection, records.require_run(connection, run_id)["number"], state, reason, process)
         self.folders.keep_facts(run_id)
+
+    def show_end(self, run_id: str, state: str, reason: str) -> None:
+        """Show an end to whoever looks at it in this program, as long as the disk refuses to keep one."""
+        self._unkept_ends[run_id] = state, reason
+
+    def forget_end(self, run_id: str) -> None:
+        """The end is kept now, or another program says how the run goes on."""
+        self._unkept_ends.pop(run_id, None)
 
     def ask_to_stop(self, run_id: str) -> None:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""

@@ -51,9 +51,10 @@ def write(folder: Path, step: int, tensors: Mapping[str, Any]) -> str:
         )
     file = _file(step)
     path = folder / file
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     save_file(arrays, unfinished)
+    unfinished.chmod(0o600)
     os.replace(unfinished, path)
     return file
 

@@ -78,6 +78,7 @@ def write(folder: Path, entries: Iterable[WrittenRow]) -> int:
         lines.append(line + "\n")
     unfinished = folder / f"{FILE}.unfinished"
     unfinished.write_text("".join(lines), encoding="utf-8")
+    unfinished.chmod(0o600)
     os.replace(unfinished, folder / FILE)
     return len(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from cdvft_app.events import Done, Event, Halt, TrainingFailed, TrainingPaused, TrainingStopped
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.database import is_full
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.schedule import processes
@@ -21,6 +23,8 @@ OUT_OF_MEMORY = (
     "This machine ran out of memory. Lower the batch size, or the length or size of the inputs, "
     "or choose a smaller model; then start again."
 )
+DISK_FULL = "The disk is full. As soon as there is room, Resume goes on from the last checkpoint."
+READ_ONLY = "The disk cannot be written any more. As soon as it can, Resume goes on from the last checkpoint."
 OTHER_ENDED = (
     "One of the processes that shared this run ended, most likely because memory ran out. Lower the batch "
     "size, or the length or size of the inputs; Resume goes on from the last checkpoint."
@@ -104,6 +108,10 @@ def reason(error: BaseException) -> str:
     """What a run's end by this error is called, in a sentence for its owner."""
     if isinstance(error, TrainingFailed | StoreError):
         return str(error)
+    if is_full(error):
+        return DISK_FULL
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return READ_ONLY
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY
     message = " ".join(str(error).split())[:300] or "no message"

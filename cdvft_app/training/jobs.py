@@ -80,9 +80,13 @@ class JobQueue:
 
     def start(self) -> list[str]:
         """Begin to work. Returns the ids of the runs that an earlier process left unfinished."""
-        interrupted = self._store.leases.expire()
-        self._store.folders.sweep()
-        self._store.folders.adopt()
+        interrupted = []
+        try:
+            interrupted = self._store.leases.expire()
+            self._store.folders.sweep()
+            self._store.folders.adopt()
+        except StoreError as error:  # on a full disk the page still shows what there is
+            print(error, file=sys.stderr)
         for number in range(self._workers):
             thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
             self._threads.append(thread)
@@ -276,17 +280,20 @@ class JobQueue:
         return min(limits, default=None)
 
     def _settle(self, run: RunRecord, outcome: Outcome) -> None:
-        """Try until the disk takes it, so that no dead run looks alive."""
+        """Try until the disk takes it; meanwhile it is shown, so that no dead run looks alive."""
         while True:
             try:
                 self._store.set_state(run.id, *outcome, epoch=run.epoch)
-                return
+                break
             except LeaseLost:
-                return  # it has ended already
-            except StoreError:
-                pass
+                break  # it has ended already
+            except StoreError as refused:
+                state, reason = outcome
+                told = reason if str(refused) in reason else f"{reason} {refused}"
+                self._store.show_end(run.id, state, told)
             if self._closing.wait(POLL_SECONDS):
-                return
+                break
+        self._store.forget_end(run.id)
 
 
 def warm_up(calibrate: bool = False) -> threading.Thread:

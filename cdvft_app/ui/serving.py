@@ -28,6 +28,7 @@ MOST_WAITING = 64  # events of pages
 
 
 def main() -> None:
+    os.umask(0o077)  # what visitors make is for nobody else on this machine
     try:
         known = environment()
         auth = logins()

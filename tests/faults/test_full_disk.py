@@ -67,6 +67,9 @@ def test_a_run_that_fills_the_disk_fails_and_goes_on_when_there_is_room(small_di
     with serving(small_disk, trainer) as (store, queue):
         (run_id,) = queue.submit([RunSettings(method="cdvft", max_steps=20)], "secret")
         assert trainer.refused.wait(60)
+        shown = wait(store, run_id, *FINAL)  # at once, though nothing can keep it yet
+        assert shown.state == "failed" and "The disk is full" in shown.reason
+        assert shown.reason.count("/") == 0, "where the history lies is not for visitors"
         make_room(small_disk)
         failed = wait(store, run_id, *FINAL)
         assert failed.state == "failed" and failed.step >= 2

@@ -1,6 +1,7 @@
 """Killed processes, full disks, other versions: what was kept is there, and the trouble is a sentence."""
 
 import errno
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -155,3 +156,11 @@ def test_the_default_folder(tmp_path, monkeypatch):
     assert RunStore.default().root == tmp_path / "cache" / "cdvft" / "runs"
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "mine"))
     assert RunStore.default().root == tmp_path / "mine"
+
+
+def test_what_a_visitor_is_told_of_the_disk_names_no_place(store, tmp_path):
+    store.close()
+    shutil.rmtree(tmp_path)
+    with pytest.raises(StoreError) as refused:
+        store.create([CDVFT], "secret")
+    assert str(tmp_path.parent) not in str(refused.value) and "RUNS_DIR" in str(refused.value)

@@ -16,6 +16,7 @@ from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, FINAL
+from cdvft_app.store.viewers import EVERYTHING
 from cdvft_app.training import jobs
 from cdvft_app.training.execution import ERROR_FILE
 from cdvft_app.training.jobs import JobQueue
@@ -236,6 +237,8 @@ def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys)
     assert filled.wait(10)
     wait_for(lambda: store.refused > 2)
     assert store.state(run_id) in ACTIVE
+    shown = store.seen_by(lambda: EVERYTHING).get(run_id)  # the page's
+    assert (shown.state, shown.reason) == ("failed", "The disk is full.")
     store.full = False
     run = wait(store, run_id, *FINAL)
     working.close()
