@@ -19,9 +19,9 @@ from cdvft_app import ASSETS
 from cdvft_app.catalog.conversations import joined, reader
 from cdvft_app.catalog.download import DownloadFailed, Progress, ShouldStop
 from cdvft_app.catalog.entries import DatasetEntry
-from cdvft_app.catalog.own import IMAGE, divide, table
-from cdvft_app.catalog.own_entry import ROWS, gone, is_kept
 from cdvft_app.catalog.sources import files_of
+from cdvft_app.catalog.uploaded_entry import ROWS, gone, is_kept
+from cdvft_app.catalog.uploaded_rows import IMAGE, divide, table
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.fields import answer_lines
 from cdvft_app.settings import OwnData

@@ -112,7 +112,7 @@ class DatasetEntry:
     found by looking at the data (ids typed in by a person). `evaluation_split` is None where the data has
     one split only: part of it is then held out. `labels` is empty for regression, and where the names come
     with the data. `files` is the pattern of a split's files, with {split} in it; None means all data files.
-    `examples` counts what there is to train on, None where unknown. `mean_tokens` and `most_tokens` are of
+    `examples` counts what there is to train on, None where unknown. `mean_tokens` and `max_tokens` are of
     its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
     counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
     an answer of lines "name: value", empty where answers are free text. `example` is an input to begin with
@@ -140,7 +140,7 @@ class DatasetEntry:
     examples: int | None = None
     files: str | None = None
     mean_tokens: int | None = None
-    most_tokens: int | None = None
+    max_tokens: int | None = None
     instruction: str = ""
     fields: tuple[str, ...] = ()
     example: str = ""

@@ -34,7 +34,7 @@ from cdvft_app.catalog.download import (
     silent,
 )
 from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.typed import hub_ids_allowed
+from cdvft_app.catalog.hub_ids import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 
 STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
@@ -42,7 +42,7 @@ STATUS_KEPT = 60.0  # seconds
 INFO_TIMEOUT = 5.0  # seconds, for questions that a person waits for
 DOWNLOAD_INFO_TIMEOUT = 10.0  # seconds, in the child
 SEARCH_TIMEOUT = 15.0  # seconds, of which loading the hub's client takes some
-TYPED_LIMIT = 5_000_000_000  # bytes of a dataset whose files nobody chose beforehand
+MAX_DATASET_BYTES = 5_000_000_000  # bytes of a dataset whose files nobody chose beforehand
 MARK = "hub:"
 OFFLINE_RECIPES = "The recipes sentiment, mnist, digits, addresses and sql need no hub."
 NO_ANSWER = "The hub did not answer in time. Search again, or type a model's id, owner/name."
@@ -141,7 +141,7 @@ def _ask(address: str) -> HubStatus:
 
 
 @dataclass(frozen=True)
-class About:
+class HubModelInfo:
     """What the hub says of a model before anything of it is downloaded.
 
     `licence` as its card states it, None where it does not; `fetched_bytes` of all files that a run takes;
@@ -153,7 +153,7 @@ class About:
     safetensors: bool
 
 
-def about(repository: str) -> About | None:
+def model_info(repository: str) -> HubModelInfo | None:
     """Asks the hub once, for `INFO_TIMEOUT` at most; None where it does not answer."""
     if not hub_status().reachable:
         return None
@@ -165,7 +165,7 @@ def about(repository: str) -> About | None:
         return None
     sizes = _wanted_sizes(info, "model", None)
     licence = info.card_data.get("license") if info.card_data else None
-    return About(
+    return HubModelInfo(
         licence if isinstance(licence, str) else None,
         sum(sizes.values()),
         any(name.endswith(".safetensors") for name in sizes),
@@ -175,7 +175,7 @@ def about(repository: str) -> About | None:
 Choice = TypeVar("Choice", RaceRequest, RunSettings)
 
 
-def pinned(choice: Choice) -> Choice:
+def pin_dataset_commit(choice: Choice) -> Choice:
     """The choice with a commit in place of a branch or tag, where its dataset is a hub id.
 
     All runs of its race, and Resume, read that commit. Asks the hub for `INFO_TIMEOUT` at most; where it does
@@ -259,7 +259,7 @@ def snapshot(
         repository: id, owner/name.
         kind: of a model, settings and safetensors are fetched; of a dataset, data files.
         revision: commit hash, branch or tag; None is the branch main.
-        patterns: which files of a dataset; None is all data files, up to `TYPED_LIMIT`.
+        patterns: which files of a dataset; None is all data files, up to `MAX_DATASET_BYTES`.
         title: what to call it in sentences.
         progress: told a fraction (None where unknown) and a sentence.
         should_stop: asked several times a second.
@@ -282,7 +282,7 @@ def snapshot(
         "kind": kind,
         "revision": revision,
         "patterns": list(patterns) if patterns is not None else None,
-        "limit": TYPED_LIMIT if kind == "dataset" and patterns is None else None,
+        "limit": MAX_DATASET_BYTES if kind == "dataset" and patterns is None else None,
     }
     answer = _download(request, title, progress, should_stop)
     if "folder" in answer:
@@ -408,7 +408,8 @@ def _explain(title: str, kind: str, revision: str | None, answer: dict[str, Any]
         "no_safetensors": f"{title} has no model.safetensors, and other weight files can carry code. Choose "
         "another model, or ask its owner to convert it.",
         "no_files": f"{title} has no data files that need no code to be read, such as parquet or csv.",
-        "too_large": f"{title} is {answer['text']} to download; the limit is {TYPED_LIMIT / 1e9:.0f} GB.",
+        "too_large": f"{title} is {answer['text']} to download; the limit is "
+        f"{MAX_DATASET_BYTES / 1e9:.0f} GB.",
         "disk": f"The disk is full, so {title} could not be kept. Free some space or let HF_HOME name "
         "a folder on another disk.",
     }

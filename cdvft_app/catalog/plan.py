@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cdvft import cost
-from cdvft_app.catalog import own_entry, typed
+from cdvft_app.catalog import hub_ids, uploaded_entry
 from cdvft_app.catalog.entries import (
     DATASETS,
     MODELS,
@@ -18,8 +18,8 @@ from cdvft_app.catalog.entries import (
     ModelEntry,
     Recipe,
 )
+from cdvft_app.catalog.hub_ids import hub_ids_allowed
 from cdvft_app.catalog.rows import ONE_HELD_OUT_IN
-from cdvft_app.catalog.typed import hub_ids_allowed
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 Entry = TypeVar("Entry")
@@ -59,20 +59,20 @@ class Plan:
 
 
 def get_model(key: str, kind: Kind = "text") -> ModelEntry:
-    """A model by its key, or as `typed.model` knows it; InvalidChoice if it is neither."""
+    """A model by its key, or as `hub_ids.model_entry` knows it; InvalidChoice if it is neither."""
     if not isinstance(key, str) or (key not in MODELS and "/" not in key):
         fitting = {name: entry for name, entry in MODELS.items() if entry.kind == kind}
-        return _look_up("model", key, fitting, typed.EXAMPLES[kind])
+        return _look_up("model", key, fitting, hub_ids.EXAMPLES[kind])
     if key in MODELS:
         return MODELS[key]
-    return typed.model(key, kind)
+    return hub_ids.model_entry(key, kind)
 
 
 def get_dataset(key: str, kind: Kind = "text") -> DatasetEntry:
     """A dataset by its key, or by a hub id, of which only the id is known; InvalidChoice if it is neither."""
     if not isinstance(key, str) or "/" not in key:
         return _look_up("dataset", key, DATASETS)
-    return typed.dataset(key, kind)
+    return hub_ids.dataset_entry(key, kind)
 
 
 def get_recipe(key: str) -> Recipe:
@@ -104,7 +104,9 @@ def resolve(settings: RunSettings) -> Plan:
     groups = _groups(model, targets)
     train_examples = settings.train_examples or recipe.train_examples
     evaluation_examples = settings.evaluation_examples or recipe.evaluation_examples
-    usual: dict[str, float | int] = own_entry.starting_values(settings.data, recipe) if settings.data else {}
+    usual: dict[str, float | int] = {}
+    if settings.data:
+        usual = uploaded_entry.starting_values(settings.data, recipe)
     filled: dict[str, object] = {
         "model": model.key,
         "dataset": None if settings.data else dataset.key,
@@ -141,10 +143,10 @@ def resolve(settings: RunSettings) -> Plan:
 def _dataset(settings: RunSettings, recipe: Recipe) -> DatasetEntry:
     if settings.data is None:
         found = get_dataset(settings.dataset or recipe.dataset, recipe.kind)
-        return typed.of_hub(found, settings)
+        return hub_ids.with_dataset_fields(found, settings)
     if settings.dataset is not None:
         raise InvalidChoice(f"dataset: got {settings.dataset!r} beside data of your own; give one of them.")
-    return own_entry.entry(settings.data)
+    return uploaded_entry.entry(settings.data)
 
 
 def _look_up(what: str, key: str, table: Mapping[str, Entry], hub_id: str = "owner/name") -> Entry:

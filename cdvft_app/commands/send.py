@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cdvft_app import catalog
-from cdvft_app.catalog.hub import endpoint, pinned
+from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.options import with_settings
 from cdvft_app.events import Halt
@@ -50,7 +50,7 @@ def send(
     """
     from huggingface_hub import HfApi
 
-    plan, token = catalog.resolve(pinned(settings)), _token()
+    plan, token = catalog.resolve(pin_dataset_commit(settings)), _token()
     check(plan, repository, minutes, token)
     api = HfApi(endpoint=endpoint(), token=token)
     typer.echo(hardware(offers(api), flavor).most(minutes), err=True)
@@ -104,7 +104,7 @@ def _follow(store: RunStore, run: RunRecord, job: Followed) -> NoReturn:
 @with_settings
 def script(settings: RunSettings, *, out: Annotated[Path, typer.Option(help="A folder to be made.")]) -> None:
     """Write the script of such a Job, with this program's code beside it: `uv run train.py`, anywhere."""
-    plan = catalog.resolve(pinned(settings))
+    plan = catalog.resolve(pin_dataset_commit(settings))
     with appearing(out) as made:
         write_job(made, plan)
     print(f"{out / SCRIPT}: run it by `uv run {SCRIPT}` in that folder")

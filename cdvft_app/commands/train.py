@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from cdvft_app import catalog
-from cdvft_app.catalog.hub import pinned
+from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import exit_codes
 from cdvft_app.commands.findings import lines, print_progress
@@ -27,7 +27,7 @@ from cdvft_app.data import library
 from cdvft_app.environment import environment
 from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, OwnData, RunSettings
-from cdvft_app.shapes.typed_models import describe_typed
+from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -88,9 +88,9 @@ def train(
         settings = settings.model_copy(update={"data": own, "recipe": recipe})
     elif text or label or prompt or answer or evaluation or held_out or split_seed:
         raise InvalidChoice(f"{', '.join(HOW)} say how --data is read; give that, too.")
-    settings = pinned(settings)
+    settings = pin_dataset_commit(settings)
     if not settings.target_modules:
-        describe_typed(settings.model, settings.recipe)
+        describe_chosen_model(settings.model, settings.recipe)
     plan = catalog.resolve(settings)
     require_in_reach([plan.model, plan.dataset])
     if settings.all_gpus and processes() == 1 and visible_gpus() > 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.own import IMAGE, ROW, table
+from cdvft_app.catalog.uploaded_rows import IMAGE, ROW, table
 from cdvft_app.data.keep import Kept
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.own import ROW
+from cdvft_app.catalog.uploaded_rows import ROW
 from cdvft_app.data.encodings import NAMES
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.limits import Limits

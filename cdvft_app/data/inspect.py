@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from cdvft_app.catalog import own
+from cdvft_app.catalog import uploaded_rows
 from cdvft_app.catalog.entries import Kind
-from cdvft_app.catalog.own import Division, divide, table
+from cdvft_app.catalog.uploaded_rows import Division, divide, table
 from cdvft_app.data.columns import (
     Column,
     Roles,
@@ -189,7 +189,7 @@ def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool 
 
 def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:
     """Name the rows that lack what is to be read or told."""
-    row = quoted(own.ROW)
+    row = quoted(uploaded_rows.ROW)
     with connect(r=table(kept.sha256)) as connection:
         names = {column[0] for column in connection.execute("DESCRIBE r").fetchall()}
         for name in (*data.inputs, data.label):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cdvft_app.catalog.own_entry import ROWS
+from cdvft_app.catalog.uploaded_entry import ROWS
 from cdvft_app.data.delimited import read_delimited
 from cdvft_app.data.encodings import first_letters
 from cdvft_app.data.faults import DataRefused, Faults

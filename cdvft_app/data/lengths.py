@@ -12,7 +12,7 @@ import numpy as np
 
 from cdvft_app.catalog import mirror
 from cdvft_app.catalog.conversations import joined
-from cdvft_app.catalog.own import Division, table
+from cdvft_app.catalog.uploaded_rows import Division, table
 from cdvft_app.settings import OwnData
 
 SAMPLE = 2_000  # rows, drawn at random where there are more

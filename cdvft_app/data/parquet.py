@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import MESSAGES
-from cdvft_app.catalog.own import IMAGE, ROW
+from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages

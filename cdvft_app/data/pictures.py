@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.catalog.own import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
+from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
 from cdvft_app.data.faults import DataRefused, Faults
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.source import Progress, Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cdvft_app.catalog.own_entry import starting_values
+from cdvft_app.catalog.uploaded_entry import starting_values
 from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.lengths import EDGES
 from cdvft_app.data.library import because, nearest

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from cdvft_app.catalog.own import IMAGE, ROW
+from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
 from cdvft_app.data.faults import Faults
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cdvft_app.catalog.own import table
+from cdvft_app.catalog.uploaded_rows import table
 from cdvft_app.data.columns import LABEL_NAMES, MOST_CLASSES, Column, Roles, connect, quoted
 from cdvft_app.data.keep import Kept
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from cdvft_app.catalog.own import Division, table
-from cdvft_app.catalog.own_entry import LONGEST
+from cdvft_app.catalog.uploaded_entry import MAX_LENGTH
+from cdvft_app.catalog.uploaded_rows import Division, table
 from cdvft_app.data.columns import connect, quoted
 from cdvft_app.data.lengths import Lengths
 from cdvft_app.settings import OwnData
@@ -56,7 +56,7 @@ def warnings_of(
             f"{division.dropped:,} that are evaluated on are left out of the training."
         )
     yield from _contradictions(data)
-    most = LONGEST["generation"]
+    most = MAX_LENGTH["generation"]
     if data.kind == "generation" and lengths and (over := lengths.share_over(most)):
         yield (
             f"{100 * over:.1f} % of the rows have more than {most} tokens, prompt and answer together, and "

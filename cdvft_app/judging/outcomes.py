@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cdvft_app import catalog
-from cdvft_app.catalog.typed import OF_HUB
+from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
 from cdvft_app.costs.quantities import Kind
 from cdvft_app.judging import kept_answers
 from cdvft_app.judging.row_scores import RowScores, of_wrong
@@ -88,7 +88,7 @@ class Outcome:
         return (
             self.recorded,
             settings.model,
-            settings.data or (settings.dataset, *(getattr(settings, name) for name in OF_HUB)),
+            settings.data or (settings.dataset, *(getattr(settings, name) for name in HUB_DATASET_FIELDS)),
             self.metric_name,
             self.evaluation_examples,
             *budget,

@@ -11,8 +11,8 @@ from cdvft_app.catalog.entries import KNOWN_MODELS, Kind, KnownModel
 from cdvft_app.catalog.hub import search_hub
 from cdvft_app.catalog.sources import to_fetch
 
-MOST = 12
-MOST_SEARCHED = 100  # characters
+MAX_RESULTS = 12
+MAX_SEARCH_LENGTH = 100  # characters
 WRITERS, IMAGES = ("ForCausalLM", "LMHeadModel"), "ViTModel"
 
 
@@ -30,13 +30,13 @@ class FoundModel:
     downloads: int | None = None
 
 
-def search_models(text: str, kind: Kind, most: int = MOST) -> tuple[list[FoundModel], str | None]:
+def search_models(text: str, kind: Kind, most: int = MAX_RESULTS) -> tuple[list[FoundModel], str | None]:
     """Models of a kind that have all these words in their names, those that are here first.
 
     Returns:
         The models, and a sentence where the hub was to be asked and did not answer.
     """
-    words = text.casefold()[:MOST_SEARCHED].split()
+    words = text.casefold()[:MAX_SEARCH_LENGTH].split()
     found = list(_listed(words, kind))
     if not catalog.hub_ids_allowed():
         return found[:most], None
@@ -44,7 +44,7 @@ def search_models(text: str, kind: Kind, most: int = MOST) -> tuple[list[FoundMo
     found += [one for one in _known(words, kind) if one.key not in names]
     message = None
     if len(found) < most and words:
-        more, message = search_hub(text[:MOST_SEARCHED], kind, most)
+        more, message = search_hub(text[:MAX_SEARCH_LENGTH], kind, most)
         names |= {one.key for one in found}
         found += [
             FoundModel(one["id"], one["id"], "hub", downloads=one["downloads"])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import EvalPrediction
 
-from cdvft_app.catalog import Plan, own_entry
+from cdvft_app.catalog import Plan, uploaded_entry
 from cdvft_app.catalog.download import Progress
 from cdvft_app.metrics import get_metric
 from cdvft_app.tasks.base import Prepared
@@ -34,7 +34,7 @@ def untrained(plan: Plan, prepared: Prepared, progress: Progress) -> str:
     """
     task = cast(GenerationTask, prepared.task)
     assert plan.settings.data
-    file = own_entry.folder(plan.settings.data) / f"untrained-{_digest(plan, task)}.json"
+    file = uploaded_entry.folder(plan.settings.data) / f"untrained-{_digest(plan, task)}.json"
     score, rows = None, min(MOST_ROWS, len(prepared.evaluation))
     with suppress(OSError, ValueError, KeyError, TypeError):
         score = float(json.loads(file.read_text(encoding="utf-8"))["score"])

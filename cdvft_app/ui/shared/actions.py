@@ -9,12 +9,12 @@ from typing import Any
 
 from cdvft_app import catalog
 from cdvft_app.catalog import Plan
-from cdvft_app.catalog.hub import pinned
+from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
 from cdvft_app.prediction import admit, admit_again
 from cdvft_app.settings import InvalidChoice, RaceRequest
-from cdvft_app.shapes.typed_models import describe_typed
+from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.labels import label_of
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
@@ -68,9 +68,9 @@ def plans_of(app: AppState, request: RaceRequest, token: str) -> list[Plan]:
     Raises:
         InvalidChoice, StoreError: with a sentence.
     """
-    request = pinned(request)
+    request = pin_dataset_commit(request)
     if not request.target_modules:
-        describe_typed(request.model, request.recipe)
+        describe_chosen_model(request.model, request.recipe)
     plans = [catalog.resolve(settings) for settings in request.runs()]
     require_own(app.store, request.data, token)
     require_in_reach([plans[0].model, plans[0].dataset])

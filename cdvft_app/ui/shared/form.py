@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cdvft_app import catalog
-from cdvft_app.catalog.typed import OF_HUB
+from cdvft_app.catalog.hub_ids import HUB_DATASET_FIELDS
 from cdvft_app.methods import METHODS, ORDER, InvalidChoice
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MOST_PROMPT, USUAL_RACE, RaceRequest, RunSettings, parse_race, relabelled
@@ -26,7 +26,7 @@ NUMBERS = (
 )  # fmt: skip
 SWITCHES = ("all_gpus", "gradient_checkpointing", "torch_compile")
 TYPED = ("own_prompt",)
-HUB = OF_HUB  # beside a dataset that is named by its hub id
+HUB = HUB_DATASET_FIELDS  # beside a dataset that is named by its hub id
 CHOICES = tuple(name for name, one in OWN.items() if one.choices)
 LISTS = ("schedule", "precision")
 FIELDS = (

@@ -10,10 +10,10 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import ModelEntry
-from cdvft_app.catalog.hub import About, about
+from cdvft_app.catalog.hub import HubModelInfo, model_info
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.typed_models import described
+from cdvft_app.shapes.hub_models import describe_model
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.train.controls import QUIET, targets
 from cdvft_app.ui.train.model_finder import ModelFinder, find
@@ -31,14 +31,14 @@ def said(key: object, recipe_key: object) -> str:
     try:
         if key in catalog.models():
             return _known(catalog.get_model(key, recipe.kind))
-        entry = described(key, recipe.kind)
+        entry = describe_model(key, recipe.kind)
     except InvalidChoice as error:
         return problem(str(error))
     if entry.kind != recipe.kind:
         return problem(
             f"{entry.title} {THINGS[entry.kind]}, and this recipe is for a model that {THINGS[recipe.kind]}."
         )
-    found = about(entry.location) if entry.source == "hub" else None
+    found = model_info(entry.location) if entry.source == "hub" else None
     if found and not found.safetensors:
         return problem(
             f"{entry.title} has no weights as safetensors, and other files of weights can carry code. Choose "
@@ -53,7 +53,7 @@ def _known(entry: ModelEntry) -> str:
     return _quiet(f"{_parameters(entry)}, {where}. Licence: {entry.licence}.")
 
 
-def _typed(entry: ModelEntry, found: About | None) -> str:
+def _typed(entry: ModelEntry, found: HubModelInfo | None) -> str:
     names = list(dict.fromkeys(layer.name for layer in entry.layers))
     layers = ", ".join(names[:MOST_LAYERS]) + (", …" if names[MOST_LAYERS:] else "")
     there = to_fetch(entry)
@@ -102,7 +102,7 @@ def connect(
         try:
             recipe = catalog.get_recipe(key)
             if model not in catalog.models():
-                described(model or "", recipe.kind)
+                describe_model(model or "", recipe.kind)
             return gr.update(**targets(model or "", recipe)), [key, model]
         except InvalidChoice:
             return gr.skip(), gr.skip()  # `said` says what is wrong with it

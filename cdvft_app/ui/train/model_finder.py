@@ -9,7 +9,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes.model_search import MOST_SEARCHED, FoundModel, search_models
+from cdvft_app.shapes.model_search import MAX_SEARCH_LENGTH, FoundModel, search_models
 
 NOTHING = "No model of this kind has that in its name. Any hub id can be typed into the field above."
 WHERE = {"offline": "here offline", "listed": "in the list", "known": "known", "hub": "hub"}
@@ -24,7 +24,7 @@ class ModelFinder:
                 label="Find a model",
                 info="By a part of its name; Enter searches. What is here comes first, then the hub.",
                 max_lines=1,
-                max_length=MOST_SEARCHED,
+                max_length=MAX_SEARCH_LENGTH,
                 elem_id="find-model",
                 html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
             )

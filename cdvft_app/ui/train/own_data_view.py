@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from cdvft_app.catalog.own import IMAGE
-from cdvft_app.catalog.own_entry import starting_values
+from cdvft_app.catalog.uploaded_entry import starting_values
+from cdvft_app.catalog.uploaded_rows import IMAGE
 from cdvft_app.costs.quantities import amount
 from cdvft_app.data.columns import preview
 from cdvft_app.data.inspect import Inspection

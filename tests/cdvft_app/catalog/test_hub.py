@@ -14,7 +14,7 @@ import pytest
 
 from cdvft_app.catalog import hub
 from cdvft_app.catalog.download import DownloadStopped
-from cdvft_app.catalog.hub import About, HubError, about, is_wanted, snapshot
+from cdvft_app.catalog.hub import HubError, HubModelInfo, is_wanted, model_info, snapshot
 
 pytestmark = pytest.mark.usefixtures("hub_client")
 
@@ -138,12 +138,12 @@ def test_a_model_is_asked_about_before_anything_is_fetched(
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", os.environ["HF_ENDPOINT"])
-    assert about("owner/tiny") == About("mit", 300_002, True)
-    assert about("owner/pickle") == About(None, 2, False)
-    assert about("owner/gone") is None and about("owner/broken") is None
+    assert model_info("owner/tiny") == HubModelInfo("mit", 300_002, True)
+    assert model_info("owner/pickle") == HubModelInfo(None, 2, False)
+    assert model_info("owner/gone") is None and model_info("owner/broken") is None
     assert not [asked for asked in requests if "resolve" in asked]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert about("owner/tiny") is None
+    assert model_info("owner/tiny") is None
 
 
 def test_a_model_is_fetched_once_and_kept(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_what_cannot_be_had_is_named(
 
 
 def test_a_dataset_that_is_too_large(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "TYPED_LIMIT", 10)
+    monkeypatch.setattr(hub, "MAX_DATASET_BYTES", 10)
     with pytest.raises(HubError, match=r"owner/rows is 0\.0 GB to download; the limit is"):
         snapshot("owner/rows", "dataset", None)
 

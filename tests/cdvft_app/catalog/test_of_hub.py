@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import hub, typed
+from cdvft_app.catalog import hub, hub_ids
 from cdvft_app.catalog.dataset_readers import read_hub_files
-from cdvft_app.catalog.hub import pinned
+from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.settings import InvalidChoice, RunSettings
 
 NAME, FIRST, SECOND = "ada/films", "1" * 40, "2" * 40
@@ -27,35 +27,35 @@ def commits(stub) -> None:
 
 @pytest.mark.usefixtures("commits")
 def test_a_branch_or_tag_becomes_the_commit_that_it_stands_at() -> None:
-    assert pinned(settings()).dataset_revision == FIRST
-    assert pinned(settings(dataset_revision="v2")).dataset_revision == SECOND
-    assert pinned(settings(dataset_revision="3" * 40)).dataset_revision == "3" * 40
+    assert pin_dataset_commit(settings()).dataset_revision == FIRST
+    assert pin_dataset_commit(settings(dataset_revision="v2")).dataset_revision == SECOND
+    assert pin_dataset_commit(settings(dataset_revision="3" * 40)).dataset_revision == "3" * 40
 
 
 @pytest.mark.usefixtures("commits")
 def test_what_the_hub_does_not_have_is_refused() -> None:
     with pytest.raises(InvalidChoice, match="dataset_revision: got 'v3'; ada/films has no such branch"):
-        pinned(settings(dataset_revision="v3"))
+        pin_dataset_commit(settings(dataset_revision="v3"))
     with pytest.raises(InvalidChoice, match="The hub has no dataset 'ada/none'"):
-        pinned(settings(dataset="ada/none"))
+        pin_dataset_commit(settings(dataset="ada/none"))
 
 
 def test_a_public_server_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setattr(hub, "_dataset_commit", pytest.fail)
-    assert pinned(settings()) == settings()
+    assert pin_dataset_commit(settings()) == settings()
 
 
 def test_without_a_hub_the_copy_that_is_here_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert pinned(settings(dataset_revision="v2")).dataset_revision == "v2"
+    assert pin_dataset_commit(settings(dataset_revision="v2")).dataset_revision == "v2"
     kept = hub.Snapshot(Path("/x"), SECOND)
     monkeypatch.setattr(hub, "cached", lambda name, kind, revision, patterns: kept)
-    assert pinned(settings(dataset_revision="v2")).dataset_revision == SECOND
+    assert pin_dataset_commit(settings(dataset_revision="v2")).dataset_revision == SECOND
 
 
 def test_the_plan_reads_what_was_named() -> None:
-    named = dict(zip(typed.OF_HUB, ("short", "a", "b", FIRST), strict=True))
+    named = dict(zip(hub_ids.HUB_DATASET_FIELDS, ("short", "a", "b", FIRST), strict=True))
     found = catalog.resolve(settings(**named)).dataset
     assert (found.config, found.revision) == ("short", FIRST)
     assert (found.train_split, found.evaluation_split) == ("a", "b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cdvft_app.catalog.own import table
+from cdvft_app.catalog.uploaded_rows import table
 from cdvft_app.data.keep import Kept
 
 

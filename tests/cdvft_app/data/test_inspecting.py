@@ -11,8 +11,8 @@ import pytest
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import read_uploaded
-from cdvft_app.catalog.own import divide, table
 from cdvft_app.catalog.rows import load_rows
+from cdvft_app.catalog.uploaded_rows import divide, table
 from cdvft_app.data.columns import columns_of
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import inspect

@@ -7,8 +7,8 @@ import made
 import pytest
 
 from cdvft_app.catalog import resolve
-from cdvft_app.catalog.own_entry import is_kept
 from cdvft_app.catalog.sources import out_of_reach
+from cdvft_app.catalog.uploaded_entry import is_kept
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.limits import Limits, limits

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kept_values import values
 
-from cdvft_app.catalog.own import table
+from cdvft_app.catalog.uploaded_rows import table
 from cdvft_app.data.faults import Faults
 from cdvft_app.data.keep import faults_of, keep
 from cdvft_app.data.limits import Limits

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from kept_values import values
 
-from cdvft_app.catalog.own import table
+from cdvft_app.catalog.uploaded_rows import table
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.keep import faults_of, find, keep
 from cdvft_app.data.limits import Limits

@@ -15,7 +15,7 @@ from cdvft_app.catalog.backbones import load_image_backbone
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.events import Started
 from cdvft_app.settings import RunSettings
-from cdvft_app.shapes.typed_models import described
+from cdvft_app.shapes.hub_models import describe_model
 from cdvft_app.training import finished
 
 
@@ -37,7 +37,7 @@ def test_a_model_in_a_folder_is_trained_by_its_own_layers(architecture, targets,
     folder = tmp_path / "model"
     folder.mkdir()
     tiny_models.vit(folder, architecture)
-    entry = described(str(folder), "image")
+    entry = describe_model(str(folder), "image")
     assert entry.default_targets == targets
     settings = RunSettings(
         recipe="mnist", model=str(folder), method="cdvft", max_steps=2, batch_size=8, image_size=size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.catalog.hub import About
+from cdvft_app.catalog.hub import HubModelInfo
 from cdvft_app.ui.train import model_choice, model_finder
 from cdvft_app.ui.train.model_choice import said
 
@@ -15,13 +15,13 @@ TYPED = "FacebookAI/roberta-base"
 def hub_says(monkeypatch: pytest.MonkeyPatch):
     """`hub_says(about)`: what the hub answers, which nobody asks."""
     monkeypatch.setattr(model_choice, "to_fetch", lambda entry: "it")
-    return lambda found: monkeypatch.setattr(model_choice, "about", lambda repository: found)
+    return lambda found: monkeypatch.setattr(model_choice, "model_info", lambda repository: found)
 
 
 @pytest.mark.parametrize(
     ("found", "parts"),
     [
-        (About("mit", 499_000_000, True), ("499 MB to download", "Licence: mit, as its card says.")),
+        (HubModelInfo("mit", 499_000_000, True), ("499 MB to download", "Licence: mit, as its card says.")),
         (None, ("about 496 MB to download, if kept as float32", "Licence: see its card.")),
     ],
 )
@@ -41,7 +41,7 @@ def test_a_typed_model_is_told_of_before_anything_is_downloaded(hub_says, found,
 @pytest.mark.parametrize(
     ("key", "recipe", "found", "why"),
     [
-        (TYPED, "sentiment", About("mit", 5, False), "no weights as safetensors"),
+        (TYPED, "sentiment", HubModelInfo("mit", 5, False), "no weights as safetensors"),
         (TYPED, "mnist", None, "reads text, and this recipe is for a model that sees images"),
         ("timm/resnet18", "mnist", None, "no linear layer to adapt"),
         ("owner/../x", "sentiment", None, "is not a hub id"),
@@ -62,7 +62,7 @@ def test_a_listed_model_states_its_licence() -> None:
 
 def test_a_public_server_reads_no_typed_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setattr(model_choice, "about", pytest.fail)
+    monkeypatch.setattr(model_choice, "model_info", pytest.fail)
     assert "on a public server ids cannot be typed in" in said(TYPED, "sentiment")
 
 

@@ -9,8 +9,8 @@ from cdvft_app.settings import OwnData
 from cdvft_app.store.location import data_folder
 
 ROWS = "rows.arrow"
-MOST_EPOCHS = 10
-LONGEST = {"text": 256, "generation": 512}  # tokens, unless somebody asks for more
+MAX_EPOCHS = 10
+MAX_LENGTH = {"text": 256, "generation": 512}  # tokens, unless somebody asks for more
 
 
 def folder(own: OwnData) -> Path:
@@ -53,9 +53,9 @@ def starting_values(own: OwnData, recipe: Recipe) -> dict[str, float | int]:
     examples = min(recipe.train_examples, own.train_rows)
     epochs = recipe.epochs * recipe.train_examples / examples
     values: dict[str, float | int] = {
-        "epochs": float(round(min(max(epochs, recipe.epochs), MOST_EPOCHS))),
+        "epochs": float(round(min(max(epochs, recipe.epochs), MAX_EPOCHS))),
         "evaluation_examples": min(recipe.evaluation_examples, own.evaluation_rows),
     }
     if own.usual_length and recipe.max_length:
-        values["max_length"] = min(max(-(-own.usual_length // 16) * 16, 16), LONGEST[own.kind])
+        values["max_length"] = min(max(-(-own.usual_length // 16) * 16, 16), MAX_LENGTH[own.kind])
     return values

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdvft_app.catalog.own_entry import ROWS
+from cdvft_app.catalog.uploaded_entry import ROWS
 from cdvft_app.settings import OwnData
 from cdvft_app.store.location import data_folder
 

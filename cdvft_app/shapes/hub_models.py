@@ -1,4 +1,4 @@
-"""A model that was typed in, as an entry of the catalogue: what its configuration alone says of it."""
+"""Catalogue entries of models given by a hub id or a folder: what their configuration alone says of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from cdvft.cost import Shape
 from cdvft_app import catalog
-from cdvft_app.catalog import typed
+from cdvft_app.catalog import hub_ids
 from cdvft_app.catalog.entries import POOLING, Kind, LinearGroup, ModelEntry
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import ModelShapes, model_shapes
@@ -22,13 +22,13 @@ _TIMM_TARGETS = (("attn.qkv",), ("qkv",), ("attn.q", "attn.kv"), ("q_proj", "v_p
            ("fc1", "fc2"))  # fmt: skip
 
 
-def described(key: str, kind: Kind) -> ModelEntry:
-    """The entry with its layers, usual targets and size, which the catalogue knows from now on.
+def describe_model(key: str, kind: Kind) -> ModelEntry:
+    """The entry with its layers, default targets and size; `hub_ids.model_entry` gives it from now on.
 
     Raises:
-        InvalidChoice: it cannot be typed in, leads nowhere, or is not supported; says why.
+        InvalidChoice: ids are not accepted here, there is no such model, or it is not supported.
     """
-    entry = typed.model(key, kind)
+    entry = hub_ids.model_entry(key, kind)
     if entry.layers:
         return entry
     try:
@@ -37,7 +37,7 @@ def described(key: str, kind: Kind) -> ModelEntry:
         if error.architecture is None:
             raise
         entry = _timm_entry(entry, error.architecture)
-        typed.remember(kind, entry)
+        hub_ids.remember(kind, entry)
         return entry
     # What writes can also be read by a head.
     fitting: Kind = "text" if (shapes.kind, kind) == ("generation", "text") else shapes.kind
@@ -52,19 +52,19 @@ def described(key: str, kind: Kind) -> ModelEntry:
         max_length=shapes.longest,
         patch_size=_patch(shapes.convolutions),
     )
-    typed.remember(kind, entry)
+    hub_ids.remember(kind, entry)
     return entry
 
 
-def describe_typed(model: str | None, recipe: str) -> None:
-    """Let the catalogue know a model that was typed in for a recipe, so that its usual layers can be taken.
+def describe_chosen_model(model: str | None, recipe: str) -> None:
+    """Let the catalogue know the layers of a model chosen for a recipe, if it is not in the catalogue.
 
     Raises:
-        InvalidChoice: as `described`.
+        InvalidChoice: as `describe_model`.
     """
     known = catalog.recipes().get(recipe)
     if known is not None and model and model not in catalog.models():
-        described(model, known.kind)
+        describe_model(model, known.kind)
 
 
 def groups(shapes: ModelShapes) -> tuple[LinearGroup, ...]:

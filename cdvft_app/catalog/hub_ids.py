@@ -1,4 +1,4 @@
-"""Models and data that a person types in: by a hub id, or a model by a folder of this machine."""
+"""Catalogue entries of models and datasets given by a hub id, and of models given by a local folder."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _described: OrderedDict[tuple[str, Kind], ModelEntry] = OrderedDict()
 
 
 def hub_ids_allowed() -> bool:
-    """Whether ids and folders may be typed in: on a person's own machine, not on a public server."""
+    """Whether hub ids and local folders are accepted: on a person's own machine, not on a public server."""
     return not environment().public
 
 
 def remember(kind: Kind, entry: ModelEntry) -> None:
-    """Let `model` know what was read in the configuration of a model that was typed in for a kind of data."""
+    """Let `model_entry` give this entry for its id, with what its configuration says."""
     _described[entry.key, kind] = entry
     while len(_described) > _REMEMBERED:
         _described.popitem(last=False)
 
 
-def model(key: str, kind: Kind) -> ModelEntry:
-    """By what was typed in; `InvalidChoice` if it can be neither a hub id nor a folder with a model."""
+def model_entry(key: str, kind: Kind) -> ModelEntry:
+    """The entry of a hub id or a local folder; `InvalidChoice` if `key` can be neither."""
     folder = _folder(key) if hub_ids_allowed() else None
     if folder is None:
         _check_hub_id("model", key, EXAMPLES[kind])
@@ -56,8 +56,8 @@ def model(key: str, kind: Kind) -> ModelEntry:
     )
 
 
-def dataset(key: str, kind: Kind) -> DatasetEntry:
-    """By its hub id; `InvalidChoice` if it can be none."""
+def dataset_entry(key: str, kind: Kind) -> DatasetEntry:
+    """The entry of a hub id; `InvalidChoice` if `key` can be none."""
     _check_hub_id("dataset", key)
     return DatasetEntry(
         key=key,
@@ -71,16 +71,16 @@ def dataset(key: str, kind: Kind) -> DatasetEntry:
 
 
 # Settings that say which part of a dataset of the hub is read, and as of when.
-OF_HUB = ("dataset_config", "train_split", "evaluation_split", "dataset_revision")
+HUB_DATASET_FIELDS = ("dataset_config", "train_split", "evaluation_split", "dataset_revision")
 
 
-def of_hub(entry: DatasetEntry, settings: RunSettings) -> DatasetEntry:
+def with_dataset_fields(entry: DatasetEntry, settings: RunSettings) -> DatasetEntry:
     """The dataset with the config, splits and revision that the settings name.
 
     Raises:
         InvalidChoice: it is one of the catalogue, which has its own; or one split is named twice.
     """
-    named = {name: value for name in OF_HUB if (value := getattr(settings, name)) is not None}
+    named = {name: value for name in HUB_DATASET_FIELDS if (value := getattr(settings, name)) is not None}
     if not named:
         return entry
     if "/" not in entry.key:

@@ -6,7 +6,7 @@ import pytest
 
 from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.shapes.typed_models import described
+from cdvft_app.shapes.hub_models import describe_model
 
 pytestmark = pytest.mark.usefixtures("no_hub")
 
@@ -25,23 +25,23 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_layers_and_size_are_those_of_the_same_model_in_the_catalogue(typed, known, kind):
-    found, listed = described(typed, kind), catalog.get_model(known)
+    found, listed = describe_model(typed, kind), catalog.get_model(known)
     assert set(found.layers) == set(listed.layers) and found.parameters == listed.parameters
     assert (found.kind, found.hidden_size, found.patch_size) == (kind, listed.hidden_size, listed.patch_size)
     assert catalog.get_model(typed, kind) == found
 
 
 def test_a_run_on_it_is_counted_beforehand():
-    described("FacebookAI/roberta-base", "text")
+    describe_model("FacebookAI/roberta-base", "text")
     typed = catalog.resolve(RunSettings(method="lora", model="FacebookAI/roberta-base"))
     listed = catalog.resolve(RunSettings(method="lora", model="roberta_base"))
     assert typed.trainable_parameters() == listed.trainable_parameters() == 12 * 2 * 8 * (768 + 768)
 
 
 def test_what_writes_is_read_by_a_head_where_text_is_asked_for():
-    found = described("HuggingFaceTB/SmolLM2-135M", "text")
+    found = describe_model("HuggingFaceTB/SmolLM2-135M", "text")
     assert (found.kind, found.pooling) == ("text", "mean")
-    assert described("HuggingFaceTB/SmolLM2-135M", "generation").pooling == "none"
+    assert describe_model("HuggingFaceTB/SmolLM2-135M", "generation").pooling == "none"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_writes_is_read_by_a_head_where_text_is_asked_for():
     ],
 )
 def test_any_timm_model_with_linear_layers_has_targets_of_its_own(name, targets, size, step):
-    found = described(f"timm/{name}", "image")
+    found = describe_model(f"timm/{name}", "image")
     assert (found.default_targets, found.image_size, found.patch_size) == (targets, size, step)
     assert found.licence and not found.is_countable
     settings = RunSettings(recipe="mnist", method="cdvft", model=f"timm/{name}")
@@ -63,7 +63,7 @@ def test_any_timm_model_with_linear_layers_has_targets_of_its_own(name, targets,
 
 
 def test_the_layers_of_a_convnext_are_counted_by_shape():
-    found = described("timm/convnext_tiny", "image")
+    found = describe_model("timm/convnext_tiny", "image")
     widths, depths = (96, 192, 384, 768), (3, 3, 9, 3)
     assert {(one.name, one.d_out, one.d_in, one.count) for one in found.layers} == {
         *(("mlp.fc1", 4 * width, width, depth) for width, depth in zip(widths, depths, strict=True)),
@@ -73,6 +73,6 @@ def test_the_layers_of_a_convnext_are_counted_by_shape():
 
 def test_what_cannot_be_says_why():
     with pytest.raises(InvalidChoice, match="resnet18 has no linear layer to adapt: its 20 layers are conv"):
-        described("timm/resnet18", "image")
+        describe_model("timm/resnet18", "image")
     with pytest.raises(InvalidChoice, match=r"its config\.json is not in the hub's cache"):
-        described("owner/nothing", "text")
+        describe_model("owner/nothing", "text")
