@@ -16,7 +16,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -213,14 +213,14 @@ class _Unpacked:
     size: int = 0
 
     def chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
-        with self.archive.open(member) as file:
+        with _damage(), self.archive.open(member) as file:
             while chunk := file.read(CHUNK):
                 self._count(chunk)
                 yield chunk
 
     def lines(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
         """Its lines; those that are too long to be true are left out."""
-        with self.archive.open(member) as file:
+        with _damage(), self.archive.open(member) as file:
             whole = True
             while line := file.readline(MOST_FACTS):
                 self._count(line)
@@ -235,12 +235,21 @@ class _Unpacked:
             raise StoreError(_unpacks_to("more than there is room for", self.most))
 
 
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn what zipfile and zlib raise, who trust what an archive says of itself, into a sentence."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
+
+
 def _opened(file: Path) -> zipfile.ZipFile:
     if file.stat().st_size > MOST_BYTES:
         raise StoreError(f"The file has {file.stat().st_size / 1e6:.0f} MB; {_LIMIT}")
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
         raise StoreError("This is not the file of a history, as it is made here.") from None
 
 
@@ -285,27 +294,23 @@ def _members(archive: zipfile.ZipFile, most: int) -> dict[str, list[zipfile.ZipI
 def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str, folder: Path) -> None:
     """One run's folder; `InvalidChoice` where it is none that can be taken."""
     by_name = {member.filename.partition("/")[2]: member for member in members}
-    try:
-        facts = _facts(unpacked, by_name, run_id)
-        folder.mkdir()
-        with (folder / ROWS).open("w", encoding="utf-8") as file:
-            if ROWS in by_name:
-                file.writelines(
-                    json.dumps(row) + "\n" for row in _rows(unpacked.lines(by_name[ROWS]), run_id)
-                )
-        for name, member in by_name.items():
-            if name not in (FACTS, ROWS):
-                (folder / name).parent.mkdir(exist_ok=True)
-                with (folder / name).open("wb") as file:
-                    file.writelines(unpacked.chunks(member))
-                if name not in _LEFT_OUT_UNLESS:
-                    _check_file(folder / name, facts["name"])
-        for name, is_whole in _LEFT_OUT_UNLESS.items():
-            if (folder / name).is_file() and not is_whole(folder):
-                (folder / name).unlink()
-        (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
+    facts = _facts(unpacked, by_name, run_id)
+    folder.mkdir()
+    with (folder / ROWS).open("w", encoding="utf-8") as file:
+        for row in _rows(unpacked.lines(by_name[ROWS]), run_id) if ROWS in by_name else ():
+            file.write(json.dumps(row) + "\n")
+    for name, member in by_name.items():
+        if name not in (FACTS, ROWS):
+            (folder / name).parent.mkdir(exist_ok=True)
+            with (folder / name).open("wb") as written:
+                for chunk in unpacked.chunks(member):
+                    written.write(chunk)
+            if name not in _LEFT_OUT_UNLESS:
+                _check_file(folder / name, facts["name"])
+    for name, is_whole in _LEFT_OUT_UNLESS.items():
+        if (folder / name).is_file() and not is_whole(folder):
+            (folder / name).unlink()
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: str) -> dict[str, Any]:

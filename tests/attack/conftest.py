@@ -7,15 +7,12 @@ CDVFT_ATTACK_SEED, and their count from `length`: CDVFT_ATTACK_LENGTH is 0.25 in
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 
 import pytest
+from drawing_lots import LENGTH, SEED
 from public_server import CODES, PublicServer, Stranger
-
-SEED = int(os.environ.get("CDVFT_ATTACK_SEED") or random.SystemRandom().randrange(10**6))
-LENGTH = float(os.environ.get("CDVFT_ATTACK_LENGTH") or 0.25)
 
 
 def pytest_report_header() -> str:
