@@ -30,7 +30,7 @@ from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.identifiers import ID, one_line
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import StoreError
+from cdvft_app.store.records import StoreError, UnknownRun
 from cdvft_app.store.run_facts import Line, Time, is_row
 from cdvft_app.store.runs import RunStore
 
@@ -142,16 +142,22 @@ def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
     (folder / GIVEN).touch()
     there = store.folders.path / folder.name
     os.replace(folder, there)
-    adopted = []
     try:
-        adopted = store.folders.adopt()
+        store.folders.adopt()
     except Exception as error:  # whatever it is about this run, the next start would meet it again
         raise InvalidChoice(_not_taken(facts, type(error).__name__)) from error
     finally:
-        if folder.name not in adopted:
+        taken = _is_of_history(store, there)  # by this call of `adopt`, or by that of another import
+        if not taken:
             shutil.rmtree(there, ignore_errors=True)
-    if folder.name not in adopted:
+    if not taken:
         raise InvalidChoice(_not_taken(facts, "it is here in another folder"))
+
+
+def _is_of_history(store: RunStore, folder: Path) -> bool:
+    with suppress(UnknownRun):
+        return store.folder(folder.name) == folder
+    return False
 
 
 def _not_taken(facts: Mapping[str, Any], why: str) -> str:
@@ -322,8 +328,12 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
     try:
         facts = _Facts.model_validate_json(written.decode("utf-8", "replace"))
         settings = RunSettings.model_validate_json(facts.settings)
-    except (ValidationError, RecursionError):
-        raise InvalidChoice("A run's facts cannot be read, or are of another version.") from None
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        where = ".".join(str(part)[:40] for part in wrong["loc"]) or "all of it"
+        raise InvalidChoice(
+            f"A run's facts cannot be read, or are of another version ({where}: {wrong['msg'][:100]})."
+        ) from None
     if settings.data is not None:
         raise InvalidChoice(f"“{one_line(facts.name)}” learned from data of one's own, which is not here.")
     state = facts.state if facts.state in states.FINAL else "interrupted"
