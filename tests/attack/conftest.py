@@ -2,7 +2,7 @@
 
 Families that are drawn take their numbers from `drawn`, whose seed stands in the report and is repeated by
 CDVFT_ATTACK_SEED, and their count from `length`: CDVFT_ATTACK_LENGTH is 0.25 in a usual run of the tests, and
-1 in `make attack`. The rest of the plain API is in `public_server.py`.
+1 in `make attack`. The rest of the plain API is in `started_server.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from drawing_lots import LENGTH, SEED
-from public_server import CODES, PublicServer, Stranger
+from started_server import CODES, PublicServer, Stranger
 
 
 def pytest_report_header() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hostile_values import HOSTILE, written
-from public_server import PATIENCE, Stranger
+from started_server import PATIENCE, Stranger
 
 from cdvft_app.ui import agents
 

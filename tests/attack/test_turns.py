@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from public_server import Answer, Stranger
+from started_server import Answer, Stranger
 
 ROWS = "text,label\n" + "".join(f"scene {{n}} {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
 
