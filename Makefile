@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run static space chromium node test attack check check-python check-scripts conformance bench gpu mutants upstream
+.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -59,9 +59,6 @@ $(SCRIPT_TOOLS): package-lock.json | node
 test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-attack: install ## a public server, attacked: bombs, numbers, fuzzed files; CDVFT_ATTACK_SEED repeats a run
-	CDVFT_ATTACK_LENGTH=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/attack
-
 check: check-python check-scripts ## lint, format, types, and what needs no browser of the scripts
 
 check-python: $(STAMP)
@@ -88,3 +85,7 @@ gpu: $(STAMP) ## everything on a CUDA or MPS device: tests, layers, steps, memor
 
 upstream: $(STAMP) ## the tuner as PEFT keeps its methods, put into PEFT's own tree and tested there
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m upstream.check
+
+.PHONY: attack
+attack: install ## a public server, attacked: bombs, numbers, fuzzed files; CDVFT_ATTACK_SEED repeats a run
+	CDVFT_ATTACK_LENGTH=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/attack
