@@ -75,9 +75,6 @@ quick: $(STAMP) ## for about a minute the tests that a change since main (or SIN
 quick-faults: $(STAMP) ## put ten faults into a copy of the program, one after the other: does `make quick` find each?
 	OMP_NUM_THREADS=1 $(BIN)/python tests/quick_faults.py
 
-attack: install ## a public server, attacked: bombs, numbers, fuzzed files; CDVFT_ATTACK_SEED repeats a run
-	CDVFT_ATTACK_LENGTH=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/attack
-
 check: check-python check-scripts docs ## lint, format, types, and what needs no browser of the scripts
 
 check-python: $(STAMP)
@@ -107,3 +104,7 @@ gpu: $(STAMP) ## everything on a CUDA or MPS device: tests, layers, steps, memor
 
 upstream: $(STAMP) ## the tuner as PEFT keeps its methods, put into PEFT's own tree and tested there
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m upstream.check
+
+.PHONY: attack
+attack: install ## a public server, attacked: bombs, numbers, fuzzed files; CDVFT_ATTACK_SEED repeats a run
+	CDVFT_ATTACK_LENGTH=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/attack

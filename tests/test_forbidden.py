@@ -10,7 +10,7 @@ from sources import ROOT, sources
 
 
 def forbidden(modules: dict[str, str]) -> Iterator[str]:
-    """gr.Plot, torch.load, a hub's code, unpickling, and PEFT's tables outside registration."""
+    """gr.Plot, torch.load, a hub's code, unpickling and PEFT's tables outside registration."""
     for name, source in modules.items():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Attribute):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 TABLES = (".csv", ".tsv")
+# What zipfile and zlib raise, who trust what an archive says of itself.
+DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound to memory
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".jar")
 LABEL, SPLIT = "label", "split"
@@ -80,7 +82,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
     """Pictures of a zip that is safe to read; nothing of it is unpacked to disk."""
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except DAMAGE:
         raise DataRefused(f"“{path.name}” is no whole zip file. Pack it again.") from None
     faults = Faults()
     members = _members(archive, limits, faults)
@@ -212,7 +214,10 @@ def _labels_of_table(
         raise DataRefused(
             f"The zip has {len(tables)} tables ({names}); give one, with the columns file and label."
         )
-    text = _bytes(archive, tables[0], MOST_TABLE).decode("utf-8-sig", "replace")
+    try:
+        text = _bytes(archive, tables[0], MOST_TABLE).decode("utf-8-sig", "replace")
+    except DAMAGE:
+        raise DataRefused(f"{_short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
     try:
         rows = list(csv.DictReader(io.StringIO(text), dialect=csv.Sniffer().sniff(text[:8192], ",;\t|")))
     except csv.Error:
@@ -269,7 +274,7 @@ def _batches(
         try:
             data = _bytes(archive, one, limits.picture_bytes)
             wrong = checked.wrong(data)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError):
+        except DAMAGE:
             data, wrong = b"", "it is damaged in the zip"
         total += len(data)
         if total > limits.unpacked_bytes:

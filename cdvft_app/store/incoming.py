@@ -16,7 +16,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from cdvft_app.store.database import store_errors
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.identifiers import ID, one_line
 from cdvft_app.store.owners import token_hash
-from cdvft_app.store.records import StoreError
+from cdvft_app.store.records import StoreError, UnknownRun
 from cdvft_app.store.run_facts import Line, Time, is_row
 from cdvft_app.store.runs import RunStore
 
@@ -142,16 +142,22 @@ def _adopt(store: RunStore, folder: Path, facts: Mapping[str, Any]) -> None:
     (folder / GIVEN).touch()
     there = store.folders.path / folder.name
     os.replace(folder, there)
-    adopted = []
     try:
-        adopted = store.folders.adopt()
+        store.folders.adopt()
     except Exception as error:  # whatever it is about this run, the next start would meet it again
         raise InvalidChoice(_not_taken(facts, type(error).__name__)) from error
     finally:
-        if folder.name not in adopted:
+        taken = _is_of_history(store, there)  # by this call of `adopt`, or by that of another import
+        if not taken:
             shutil.rmtree(there, ignore_errors=True)
-    if folder.name not in adopted:
+    if not taken:
         raise InvalidChoice(_not_taken(facts, "it is here in another folder"))
+
+
+def _is_of_history(store: RunStore, folder: Path) -> bool:
+    with suppress(UnknownRun):
+        return store.folder(folder.name) == folder
+    return False
 
 
 def _not_taken(facts: Mapping[str, Any], why: str) -> str:
@@ -213,14 +219,14 @@ class _Unpacked:
     size: int = 0
 
     def chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
-        with self.archive.open(member) as file:
+        with _damage(), self.archive.open(member) as file:
             while chunk := file.read(CHUNK):
                 self._count(chunk)
                 yield chunk
 
     def lines(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
         """Its lines; those that are too long to be true are left out."""
-        with self.archive.open(member) as file:
+        with _damage(), self.archive.open(member) as file:
             whole = True
             while line := file.readline(MOST_FACTS):
                 self._count(line)
@@ -235,12 +241,21 @@ class _Unpacked:
             raise StoreError(_unpacks_to("more than there is room for", self.most))
 
 
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn what zipfile and zlib raise, who trust what an archive says of itself, into a sentence."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
+
+
 def _opened(file: Path) -> zipfile.ZipFile:
     if file.stat().st_size > MOST_BYTES:
         raise StoreError(f"The file has {file.stat().st_size / 1e6:.0f} MB; {_LIMIT}")
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
         raise StoreError("This is not the file of a history, as it is made here.") from None
 
 
@@ -285,27 +300,23 @@ def _members(archive: zipfile.ZipFile, most: int) -> dict[str, list[zipfile.ZipI
 def _write_run(unpacked: _Unpacked, members: list[zipfile.ZipInfo], run_id: str, folder: Path) -> None:
     """One run's folder; `InvalidChoice` where it is none that can be taken."""
     by_name = {member.filename.partition("/")[2]: member for member in members}
-    try:
-        facts = _facts(unpacked, by_name, run_id)
-        folder.mkdir()
-        with (folder / ROWS).open("w", encoding="utf-8") as file:
-            if ROWS in by_name:
-                file.writelines(
-                    json.dumps(row) + "\n" for row in _rows(unpacked.lines(by_name[ROWS]), run_id)
-                )
-        for name, member in by_name.items():
-            if name not in (FACTS, ROWS):
-                (folder / name).parent.mkdir(exist_ok=True)
-                with (folder / name).open("wb") as file:
-                    file.writelines(unpacked.chunks(member))
-                if name not in _LEFT_OUT_UNLESS:
-                    _check_file(folder / name, facts["name"])
-        for name, is_whole in _LEFT_OUT_UNLESS.items():
-            if (folder / name).is_file() and not is_whole(folder):
-                (folder / name).unlink()
-        (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise StoreError(f"The file is damaged: {str(error)[:100]}.") from None
+    facts = _facts(unpacked, by_name, run_id)
+    folder.mkdir()
+    with (folder / ROWS).open("w", encoding="utf-8") as file:
+        for row in _rows(unpacked.lines(by_name[ROWS]), run_id) if ROWS in by_name else ():
+            file.write(json.dumps(row) + "\n")
+    for name, member in by_name.items():
+        if name not in (FACTS, ROWS):
+            (folder / name).parent.mkdir(exist_ok=True)
+            with (folder / name).open("wb") as written:
+                for chunk in unpacked.chunks(member):
+                    written.write(chunk)
+            if name not in _LEFT_OUT_UNLESS:
+                _check_file(folder / name, facts["name"])
+    for name, is_whole in _LEFT_OUT_UNLESS.items():
+        if (folder / name).is_file() and not is_whole(folder):
+            (folder / name).unlink()
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: str) -> dict[str, Any]:
@@ -317,8 +328,12 @@ def _facts(unpacked: _Unpacked, members: Mapping[str, zipfile.ZipInfo], run_id: 
     try:
         facts = _Facts.model_validate_json(written.decode("utf-8", "replace"))
         settings = RunSettings.model_validate_json(facts.settings)
-    except (ValidationError, RecursionError):
-        raise InvalidChoice("A run's facts cannot be read, or are of another version.") from None
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        where = ".".join(str(part)[:40] for part in wrong["loc"]) or "all of it"
+        raise InvalidChoice(
+            f"A run's facts cannot be read, or are of another version ({where}: {wrong['msg'][:100]})."
+        ) from None
     if settings.data is not None:
         raise InvalidChoice(f"“{one_line(facts.name)}” learned from data of one's own, which is not here.")
     state = facts.state if facts.state in states.FINAL else "interrupted"

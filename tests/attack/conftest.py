@@ -2,20 +2,17 @@
 
 Families that are drawn take their numbers from `drawn`, whose seed stands in the report and is repeated by
 CDVFT_ATTACK_SEED, and their count from `length`: CDVFT_ATTACK_LENGTH is 0.25 in a usual run of the tests, and
-1 in `make attack`. The rest of the plain API is in `public_server.py`.
+1 in `make attack`. The rest of the plain API is in `started_server.py`.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 
 import pytest
-from public_server import CODES, PublicServer, Stranger
-
-SEED = int(os.environ.get("CDVFT_ATTACK_SEED") or random.SystemRandom().randrange(10**6))
-LENGTH = float(os.environ.get("CDVFT_ATTACK_LENGTH") or 0.25)
+from drawing_lots import LENGTH, SEED
+from started_server import CODES, PublicServer, Stranger
 
 
 def pytest_report_header() -> str:

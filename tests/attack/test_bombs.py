@@ -8,7 +8,7 @@ from typing import Any
 
 import bombs
 import pytest
-from public_server import PublicServer, Stranger, uploaded
+from started_server import PublicServer, Stranger, uploaded
 
 MOST_PAGE = 60.0  # MB that the page may grow by; an upload of 8 MB passes through it
 MOST_CHILD = 500.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import bombs
 from hostile_values import HOSTILE, written
-from public_server import Answer, PublicServer, Stranger
+from started_server import Answer, PublicServer, Stranger
 from test_bombs import bring
 
 FACTS = ("position", "created", "queued", "started", "ended", "family", "name", "state", "settings", "sweep")

@@ -46,6 +46,8 @@ WORKING: dict[str, Any] = {
     "show_progress": "minimal",
     "trigger_mode": "once",
 }
+# Who brings what, and when, is for `intake.turn` to say.
+BRINGING = {**WORKING, "concurrency_limit": 16, "concurrency_id": "history-given"}
 
 
 def history_file(app: AppState, token: gr.BrowserState) -> None:
@@ -78,7 +80,7 @@ def history_file(app: AppState, token: gr.BrowserState) -> None:
             return None, problem(str(error)), mine
 
     make.click(made, token, [file, message], **WORKING)
-    taken = given.upload(brought, [given, token], [given, message, token], **WORKING)
+    taken = given.upload(brought, [given, token], [given, message, token], **BRINGING)
     taken.then(None, None, None, js=LIST_ANEW)
 
 

@@ -40,13 +40,15 @@ def register(app: AppState, answering: Answering) -> None:
             token: that start gave, for private runs.
             image: in place of texts for races on images: a file's bytes in base64.
         """
-        if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS and _are_texts(run_ids)):
-            raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race, by their ids.")
+        if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS):
+            raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race.")
         for given in (texts, second):
             if given is not None and not (isinstance(given, list) and 1 <= len(given) <= MOST_TEXTS):
                 raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
         if not _are_texts([*(texts or []), *(second or [])]):
             raise refusal("texts: each must be a text.")
+        if not _are_texts(run_ids):
+            raise refusal("run_ids: each is the id of a run, a text.")
         if (texts is None) == (image is None):
             raise refusal("Give either texts or an image.")
         about = {"texts": texts or [], "second": second or [], "image": _image(image)}
@@ -71,10 +73,10 @@ def register(app: AppState, answering: Answering) -> None:
             exporter(to)
         except ResultsError as error:
             raise refusal(str(error)) from None
-        if not isinstance(run_id, str):
-            raise refusal("run_id: give the id of a finished run, a text.")
         if isinstance(rank, bool) or not isinstance(rank, int):
             raise refusal("rank: it is a whole number.")
+        if not isinstance(run_id, str):
+            raise refusal("run_id: give the id of a finished run, a text.")
         try:
             out = downloads.new_file(f"{to}.zip")
         except ResultsError as error:

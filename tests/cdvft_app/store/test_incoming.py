@@ -193,7 +193,9 @@ def test_what_is_no_history_is_a_sentence(other, tmp_path, content, sentence):
 def test_facts_that_cannot_be_are_refused_and_stand_in_nobodys_way(other, tmp_path, changed):
     """`"family": 2**70` in a file of 351 bytes stopped the server for good."""
     found = take(other, bombs.history(tmp_path, bombs.facts(**changed)))
+    (field,) = changed
     assert found.ids == [] and "cannot be read" in found.refused[0]
+    assert ("Invalid JSON" if field == "settings" else f"({field}: ") in found.refused[0]
     assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN]
 
 
@@ -270,3 +272,15 @@ def test_answers_that_cannot_be_read_are_left_out(other, tmp_path, name, held):
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(f"{bombs.RUN}/{name}", held)
     assert take(other, file).ids == [bombs.RUN] and not (other.folder(bombs.RUN) / name).exists()
+
+
+def test_a_run_that_another_import_has_just_adopted_stays(other, tmp_path, monkeypatch):
+    """Two imports at once: the first one's `adopt` takes what the second has only put in its place."""
+    adopt = type(other.folders).adopt
+
+    def twice(folders):
+        adopt(folders)
+        return adopt(folders)  # finds nothing left to take
+
+    monkeypatch.setattr(type(other.folders), "adopt", twice)
+    assert take(other, bombs.history(tmp_path)).ids == [bombs.RUN] and other.folder(bombs.RUN).is_dir()

@@ -1,0 +1,49 @@
+"""What is sent to the tools for agents (MCP) ends in an answer of the protocol."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hostile_values import HOSTILE, written
+from started_server import PATIENCE, Stranger
+
+from cdvft_app.ui import agents
+
+pytestmark = pytest.mark.skipif(not agents.is_served(), reason="the package mcp is not installed")
+CALLS: dict[str, dict[str, Any]] = {
+    "predict": {"run_ids": ["x"], "texts": ["a film"]},
+    "upload_dataset": {"rows": "text,label\na,b\n", "name": "rows"},
+    "describe_dataset": {"id": "x", "token": "y", "text": ["text"], "label": "label"},
+    "start": {"settings": {"recipe": "sentiment", "methods": ["cdvft"]}},
+}
+
+
+def test_no_argument_of_a_tool_ends_in_less_than_an_answer(
+    stranger: Callable[[], Stranger], drawn: random.Random, length: Callable[[int], int]
+) -> None:
+    visitor = stranger()
+    every = [(tool, name, what) for tool, usual in CALLS.items() for name in usual for what in HOSTILE]
+    for tool, name, what in drawn.sample(every, length(60)):
+        asked = {**CALLS[tool], name: HOSTILE[what]}
+        status, text = called(visitor, tool, asked)
+        assert status < 500 and "Traceback" not in text, (tool, name, what, status, text[:500])
+
+
+def called(visitor: Stranger, tool: str, arguments: dict[str, Any]) -> tuple[int, str]:
+    body = written(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    )
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    answer = visitor.client.post("gradio_api/mcp/", content=body, headers=headers, timeout=PATIENCE)
+    return answer.status_code, answer.text
+
+
+def test_an_honest_call_is_answered(stranger: Callable[[], Stranger]) -> None:
+    rows = "text,label\n" + "".join(f"scene {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
+    status, text = called(stranger(), "upload_dataset", {"rows": rows, "name": "scenes"})
+    assert status == 200 and "40" in text, text
+    assert json.dumps("rows")[1:-1] in text
