@@ -12,10 +12,10 @@ from cdvft_app.public.hosts import AllowedHosts
 from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
 from cdvft_app.ui.page_files import PageHead
+from cdvft_app.ui.sessions import MAX_SESSIONS, SessionsByVisitor, lifespan
+from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.theme import theme
-
-MOST_SESSIONS = 130  # whose controls' values Gradio keeps; whoever was away longest begins anew
 
 
 def launch_arguments() -> dict[str, Any]:
@@ -30,9 +30,11 @@ def launch_arguments() -> dict[str, Any]:
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "64mb",
-        "state_session_capacity": MOST_SESSIONS,
+        "state_session_capacity": MAX_SESSIONS,
         "mcp_server": is_served(),
         "app_kwargs": {
+            "routes": [server_functions.route],
+            "lifespan": lifespan,
             "middleware": [
                 Middleware(part)
                 for part in (
@@ -43,7 +45,8 @@ def launch_arguments() -> dict[str, Any]:
                     PageOfATab,
                     WellFormedText,
                     VisitorOfAgents,
+                    SessionsByVisitor,
                 )
-            ]
+            ],
         },
     }

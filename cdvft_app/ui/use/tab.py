@@ -112,7 +112,7 @@ def build(app: AppState) -> OnVisit:
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
         if not runs:
-            return [gr.update(visible=False), *[gr.skip()] * 10, "", "", "", "", gr.update(visible=False)]
+            return [gr.update(visible=False), *[gr.skip()] * 11, "", "", "", "", gr.update(visible=False)]
         kind = runs[0].plan.model.kind
         text = kind == "text"
         named = [(one.label, one.record.id) for one in runs]
