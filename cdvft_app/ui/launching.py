@@ -12,7 +12,7 @@ from cdvft_app.public.hosts import AllowedHosts
 from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
 from cdvft_app.ui.page_files import PageHead
-from cdvft_app.ui.sessions import MAX_SESSIONS, SessionsByVisitor, lifespan
+from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, lifespan
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.theme import theme
@@ -45,7 +45,7 @@ def launch_arguments() -> dict[str, Any]:
                     PageOfATab,
                     WellFormedText,
                     VisitorOfAgents,
-                    SessionsByVisitor,
+                    ShareOfGradio,
                 )
             ],
         },

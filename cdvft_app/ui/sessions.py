@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,18 +13,23 @@ import gradio as gr
 from gradio.blocks import Block, BlocksConfig
 from gradio.state_holder import SessionState, StateHolder
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdvft_app.ui.shared.viewing import asker_of
+from cdvft_app.ui.shared.pool import PRIVATE_SHARES
+from cdvft_app.ui.shared.viewing import asker_of, is_public
 
 MAX_SESSIONS = 1000  # of all visitors; who was away longest begins anew
 MAX_SESSIONS_OF_ONE = 200  # of one visitor, who may be a class behind one address
-# What components check values against, or read them by. For every update Gradio makes a component of 3 kB anew;
+# What components check values against, or read them by. Gradio makes a component anew for every update, and
 # most updates only show or hide it.
 CHECKED = (
     "choices", "multiselect", "allow_custom_value", "max_choices", "type", "minimum", "maximum", "precision",
     "file_count", "file_types",
 )  # fmt: skip
+MAX_WAITING_OF_ONE = 16
+MANY_WAITING = "Much of what you asked waits its turn here already; ask again once some of it is answered."
+_JOINS = re.compile(r"/gradio_api/(queue/join|call/[^/]+)/?$")
 _NOTHING: dict[str, Any] = {}
 _asker: ContextVar[str] = ContextVar("asker", default="")
 
@@ -92,16 +98,31 @@ class Sessions(StateHolder):
             self.session_data[session_id] = session
 
 
-class SessionsByVisitor:
-    """ASGI middleware that tells `Sessions` who asks."""
+class ShareOfGradio:
+    """ASGI middleware that tells `Sessions` who asks, and lets no visitor fill Gradio's queue."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            _asker.set(asker_of(Request(scope)))
+            asker = asker_of(Request(scope))
+            _asker.set(asker)
+            if _JOINS.search(scope["path"]) and _waiting(scope["app"], asker) >= most_waiting():
+                refused = JSONResponse({"detail": MANY_WAITING}, 503, {"retry-after": "5"})
+                await refused(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+
+def most_waiting() -> int:
+    """Events of one visitor that may wait their turn in Gradio's queue."""
+    return MAX_WAITING_OF_ONE * (1 if is_public() else PRIVATE_SHARES)
+
+
+def _waiting(app: Any, asker: str) -> int:
+    queues = app.get_blocks()._queue.event_queue_per_concurrency_id.values()
+    return sum(asker_of(event.request) == asker for queue in queues for event in queue.queue)
 
 
 @asynccontextmanager

@@ -9,11 +9,13 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from cdvft_app.ui.shared.refusal import refusal
 from cdvft_app.ui.shared.viewing import asker, is_public
 
 Item = TypeVar("Item")
@@ -95,6 +97,18 @@ class Pool:
                 return {"error": str(busy), "busy": True}
 
         return answer
+
+    def handling(self, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        """`handler` of an event of Gradio's, by its name and signature; refused with a sentence."""
+
+        @wraps(handler)
+        async def handle(*arguments: Any, **named: Any) -> Any:
+            try:
+                return await self.run(partial(handler, *arguments, **named))
+            except Busy as busy:
+                raise refusal(str(busy)) from None
+
+        return handle
 
 
 class Closable(Iterator[Item]):

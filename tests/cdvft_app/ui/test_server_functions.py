@@ -24,6 +24,7 @@ from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.login import logins
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train import own_data
 
 ADA, BOB = "192.0.2.1", "192.0.2.2"
 POLL = "train/run_view/poll"
@@ -39,6 +40,12 @@ class Served:
 
     def client(self, address: str) -> TestClient:
         return TestClient(self.app, "http://127.0.0.1", raise_server_exceptions=False, client=(address, 1))
+
+    async def post(self, address: str, path: str, body: object) -> httpx.Response:
+        """All of one event loop, as a server's are."""
+        transport = httpx.ASGITransport(self.app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.post(path, json=body)
 
     @property
     def sessions(self) -> Any:
@@ -66,9 +73,12 @@ def studio(store: RunStore) -> Iterator[Served]:
 
 def event(client: TestClient, page: gr.Blocks, name: str, session: str, data: list[Any]) -> Any:
     """An event of the page that waits in no queue, by its handler's name."""
+    return client.post("/gradio_api/run/predict", json=event_body(page, name, session, data))
+
+
+def event_body(page: gr.Blocks, name: str, session: str, data: list[Any]) -> dict[str, Any]:
     number = next(one._id for one in page.fns.values() if one.api_name == name)
-    body = {"session_hash": session, "fn_index": number, "data": data}
-    return client.post("/gradio_api/run/predict", json=body)
+    return {"session_hash": session, "fn_index": number, "data": data}
 
 
 def test_polls_are_answered_and_no_session_is_kept_for_them(studio: Served, store: RunStore) -> None:
@@ -218,9 +228,7 @@ def test_one_who_asks_much_waits_for_himself_alone() -> None:
     served = Served(page)
 
     async def ask(address: str, function: str) -> int:
-        transport = httpx.ASGITransport(served.app, client=(address, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            return (await client.post(f"/cdvft/train/history/{function}", json={})).status_code
+        return (await served.post(address, f"/cdvft/train/history/{function}", {})).status_code
 
     async def all_of_them() -> tuple[list[int], int]:
         mine = [asyncio.create_task(ask(ADA, "slow")) for _ in range(48)]
@@ -237,3 +245,49 @@ def test_one_who_asks_much_waits_for_himself_alone() -> None:
     statuses, other = asyncio.run(asyncio.wait_for(all_of_them(), 60))
     assert other == 200
     assert set(statuses) == {200, 429} and statuses.count(200) == 2 + 16
+
+
+@pytest.mark.usefixtures("public")
+def test_one_whose_form_asks_much_leaves_threads_to_others(store: RunStore, monkeypatch) -> None:
+    held = Held()
+    monkeypatch.setattr(own_data, "look", held)
+    served = Served(build(AppState.make(store, JobQueue(store))))
+    (mapped,) = (one for one in served.page.fns.values() if one.api_name == "mapped")
+    given = [getattr(block, "value", None) for block in mapped.inputs]
+
+    async def all_of_them() -> tuple[int, int]:
+        mine = [
+            asyncio.create_task(
+                served.post(ADA, "/gradio_api/run/predict", event_body(served.page, "mapped", f"{n}", given))
+            )
+            for n in range(48)
+        ]
+        await held.count(4)
+        await asyncio.sleep(0.5)
+        running = held.running
+        choose = event_body(served.page, "choose_run", "of-bob", [None])
+        other = await served.post(BOB, "/gradio_api/run/predict", choose)
+        held.let_go()
+        await asyncio.gather(*mine)
+        return running, other.status_code
+
+    assert asyncio.run(asyncio.wait_for(all_of_them(), 60)) == (4, 200)
+
+
+@pytest.mark.usefixtures("public")
+def test_one_who_fills_gradios_queue_is_refused_and_another_is_not(monkeypatch) -> None:
+    held = Held()
+    monkeypatch.setattr(sessions, "MAX_WAITING_OF_ONE", 3)
+
+    def slow() -> dict[str, bool]:
+        return held()
+
+    with gr.Blocks() as page:
+        gr.api(slow, api_name="slow", concurrency_limit=1)
+    served = Served(page)
+    with served.first as ada:
+        first = [ada.post("/gradio_api/call/slow", json={"data": []}).status_code for _ in range(8)]
+        bob = served.client(BOB).post("/gradio_api/call/slow", json={"data": []})
+        held.let_go()
+    assert first[-1] == 503 and first.count(200) in (3, 4)
+    assert bob.status_code == 200
