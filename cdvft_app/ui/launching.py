@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import gradio as gr
@@ -12,7 +14,7 @@ from cdvft_app.public.hosts import AllowedHosts
 from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
 from cdvft_app.ui.page_files import PageHead
-from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, lifespan
+from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, install
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.theme import theme
@@ -34,7 +36,7 @@ def launch_arguments() -> dict[str, Any]:
         "mcp_server": is_served(),
         "app_kwargs": {
             "routes": [server_functions.route],
-            "lifespan": lifespan,
+            "lifespan": _starting,
             "middleware": [
                 Middleware(part)
                 for part in (
@@ -50,3 +52,9 @@ def launch_arguments() -> dict[str, Any]:
             ],
         },
     }
+
+
+@asynccontextmanager
+async def _starting(app: gr.routes.App) -> AsyncIterator[None]:
+    install(app)
+    yield

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -125,12 +123,10 @@ def _waiting(app: Any, asker: str) -> int:
     return sum(asker_of(event.request) == asker for queue in queues for event in queue.queue)
 
 
-@asynccontextmanager
-async def lifespan(app: Any) -> AsyncIterator[None]:
-    """Let Gradio's app keep its sessions so, from its start on."""
+def install(app: Any) -> None:
+    """Let Gradio's app keep its sessions so; call it before the first request."""
     page: gr.Blocks = app.get_blocks()
     page.default_config.__class__ = _Page
     sessions = Sessions()
     sessions.set_blocks(page)
     app.state_holder = sessions
-    yield

@@ -71,12 +71,14 @@ def register(app: AppState, answering: Answering) -> None:
             raise refusal(f"to: got {str(to)[:40]!r}; it is one of {', '.join(FORMS)}.")
         if isinstance(rank, bool) or not isinstance(rank, int):
             raise refusal("rank: it is a whole number.")
-        try:
-            out = downloads.new_file(f"{to}.zip")
-        except ResultsError as error:
-            raise refusal(str(error)) from None
+        asked = {"run_id": run_id, "form": to, "rank": rank}
         with looking(token):
-            _ask_or_refuse(answering, "export", run_id=run_id, form=to, rank=rank, out=str(out))
+            try:
+                out = downloads.export(
+                    f"{to}.zip", lambda out: answering.ask("export", **asked, out=str(out))
+                )
+            except (ResultsError, StoreError) as error:
+                raise refusal(str(error)) from None
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
     for call in (predict, export):

@@ -211,11 +211,11 @@ def build(app: AppState) -> OnVisit:
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
             prepare(find(app.store, run_id), _progress_to(progress))
-            out = downloads.new_file(f"{kind}.zip")
-            made = answering.ask("export", run_id=run_id, form=kind, rank=int(of_rank or 0), out=str(out))
+            asked = {"run_id": run_id, "form": kind, "rank": int(of_rank or 0)}
+            made = downloads.export(f"{kind}.zip", lambda out: answering.ask("export", **asked, out=str(out)))
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), gr.update(visible=False)]
-        return ["", gr.update(value=made, visible=True)]
+        return ["", gr.update(value=str(made), visible=True)]
 
     take.click(take_home, [run, form, rank], [refused, file], show_progress_on=refused, **ASKING)
 
