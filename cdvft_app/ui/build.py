@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from types import ModuleType
 
 import gradio as gr
@@ -11,8 +12,9 @@ from cdvft_app.ui.compare import tab as compare
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.header import header
 from cdvft_app.ui.learn import tab as learn
-from cdvft_app.ui.shared import texts
+from cdvft_app.ui.shared import server_functions, texts
 from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
+from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import tab as train
 from cdvft_app.ui.use import tab as use
@@ -68,7 +70,16 @@ def build(app: AppState) -> gr.Blocks:
             if visit.then:
                 visit.then(filled)
         api.register(app)
+    _share_threads(page)
     return page
+
+
+def _share_threads(page: gr.Blocks) -> None:
+    """Let the events that wait in no queue, such as a form's while one types, run in a pool of their own."""
+    pool = Pool(12, 600, server_functions.BUSY, share=(4, 200))
+    for handler in page.fns.values():
+        if handler.fn is not None and not handler.queue and not inspect.iscoroutinefunction(handler.fn):
+            handler.fn = pool.handling(handler.fn)
 
 
 def _name(tab: ModuleType) -> str:

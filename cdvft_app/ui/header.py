@@ -47,8 +47,8 @@ def header(app: AppState) -> gr.HTML:
             f'<a href="{texts.PAPER}" target="_blank" rel="noopener">Paper</a>'
             '<span class="theme-place"></span></header>'
         ),
+        slow_functions={"where": where},
         server_functions={
-            "where": where,
             "standing": lambda _: server.standing(app.queue.budget),
             "operate": partial(server.operate, app.store),
         },

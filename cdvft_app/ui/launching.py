@@ -16,10 +16,10 @@ from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
 from cdvft_app.ui.login import AddressOfLogin
 from cdvft_app.ui.page_files import PageHead
+from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, install
+from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
 from cdvft_app.ui.theme import theme
-
-MOST_SESSIONS = 130  # whose controls' values Gradio keeps; whoever was away longest begins anew
 
 
 def launch_arguments() -> dict[str, Any]:
@@ -34,10 +34,11 @@ def launch_arguments() -> dict[str, Any]:
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "64mb",
-        "state_session_capacity": MOST_SESSIONS,
+        "state_session_capacity": MAX_SESSIONS,
         "mcp_server": is_served(),
         "app_kwargs": {
-            "lifespan": _guarded,
+            "routes": [server_functions.route],
+            "lifespan": _starting,
             "middleware": [
                 Middleware(part)
                 for part in (
@@ -48,6 +49,7 @@ def launch_arguments() -> dict[str, Any]:
                     WellFormedText,
                     VisitorOfAgents,
                     AddressOfLogin,
+                    ShareOfGradio,
                 )
             ],
         },
@@ -55,12 +57,13 @@ def launch_arguments() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _guarded(app: gr.routes.App) -> AsyncIterator[None]:
-    """Puts what checks where a request comes from outside of all else.
+async def _starting(app: gr.routes.App) -> AsyncIterator[None]:
+    """Puts what checks where a request comes from outside of all else, and keeps sessions small.
 
     Outside of what `app_kwargs` names Gradio adds its middleware for CORS, which answers by itself, and for
     the hub's login, which sets a cookie.
     """
+    install(app)
     assert app.middleware_stack is not None  # this very call went through it
     app.middleware_stack = AllowedHosts(SameOrigin(app.middleware_stack))
     yield

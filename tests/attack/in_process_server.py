@@ -18,6 +18,7 @@ from cdvft_app.training.jobs import JobQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.login import logins
+from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.state import AppState
 
 OWNER = "the owner's token"
@@ -60,17 +61,15 @@ class PublicServer:
         found = json.loads(rest.strip())
         return (True, found[0]) if event == "complete" else (False, found["error"])
 
-    def functions(self) -> Iterator[tuple[int, str]]:
-        """All that the page's scripts may ask, each as `ask` takes it."""
-        for number, block in self.page.blocks.items():
-            for function in getattr(block, "server_fns", ()):
-                yield number, function.__name__
+    def functions(self) -> Iterator[tuple[str, str]]:
+        """All that the page's scripts may ask, by part and name, each as `ask` takes it."""
+        for key in server_functions.known(self.page):
+            part, _, name = key.partition("/")
+            yield part, name
 
-    def ask(self, function: tuple[int, str], data: Any, **headers: str) -> httpx.Response:
+    def ask(self, function: tuple[str, str], data: Any, **headers: str) -> httpx.Response:
         """As the page's scripts do."""
-        number, name = function
-        call = {"component_id": number, "fn_name": name, "data": data, "session_hash": "s"}
-        return self.http.post("/gradio_api/component_server", json=call, headers=headers)
+        return self.http.post(f"{server_functions.PATH}/{'/'.join(function)}", json=data, headers=headers)
 
     def close(self) -> None:
         self.http.close()

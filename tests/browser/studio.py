@@ -99,10 +99,9 @@ def server_calls(page: Page) -> list[str]:
     asked: list[str] = []
 
     def keep(request: Request) -> None:
-        said = request.post_data or ""
-        late = any(f'"fn_name":"{name}"' in said for name in ("where", "verdict", "races", "hub"))
-        if "component_server" in request.url and not late:
-            asked.append(said)
+        late = request.url.endswith(("/where", "/verdict", "/races", "/hub"))
+        if "/cdvft/" in request.url and not late:
+            asked.append(f"{request.url} {request.post_data}")
 
     page.on("request", keep)
     return asked

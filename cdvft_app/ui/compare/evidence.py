@@ -16,7 +16,7 @@ def section() -> gr.HTML:
     """The figures; the page asks for them when it is first looked at."""
     return component(
         "compare/evidence.js",
-        server_functions={"evidence": evidence},
+        slow_functions={"evidence": evidence},
         lines=curves.lines(),
         elem_id="evidence",
     )

@@ -42,7 +42,7 @@ def section(app: AppState) -> gr.HTML:
     return component(
         "compare/outcomes.js",
         None,
-        server_functions={"outcomes": partial(outcomes, app)},
+        slow_functions={"outcomes": partial(outcomes, app)},
         lines=curves.lines(),
         elem_id="outcomes",
     )

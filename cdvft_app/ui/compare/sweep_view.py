@@ -87,7 +87,7 @@ def sweep_view(app: AppState, **arguments: Any) -> gr.HTML:
     return component(
         "compare/sweep/view.js",
         chosen(None, ""),
-        server_functions={
+        slow_functions={
             "sweep": partial(sweep, app),
             "stop": partial(stop, app),
             "go_on": partial(go_on, app),

@@ -55,7 +55,7 @@ def build(app: AppState) -> OnVisit | None:
                 "compare/decide.js",
                 first={"shown": recorded()["first"], "problem": None},
                 lines=curves.lines(),
-                server_functions={"roofline": engines},
+                slow_functions={"roofline": engines},
                 elem_id="costs",
             )
         with gr.Column(elem_classes=["watch", *pages.on("growth")]):

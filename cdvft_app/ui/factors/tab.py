@@ -46,6 +46,7 @@ from cdvft_app.ui.shared.without_paths import without_paths
 
 TITLE = "Factors"
 COMPUTING = 4, 32  # requests at a time, and waiting
+SHARE = 2, 8  # of one visitor
 PATIENCE = 20.0  # seconds that a request waits for those of other visitors
 
 
@@ -65,10 +66,10 @@ def build(app: AppState) -> None:
         "inputs": Questions.inputs,
     }
     questions = Questions(app.store, lambda: app.queue.budget.spending(visitor(), "look into factors"))
-    pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.")
+    pool = Pool(*COMPUTING, "The server computes for others; try again in a moment.", SHARE)
     component(
         "factors/tab.js",
-        server_functions={name: _catching_errors(questions, ask) for name, ask in read.items()}
+        slow_functions={name: _catching_errors(questions, ask) for name, ask in read.items()}
         | {name: pool.answering(_catching_errors(questions, ask)) for name, ask in computed.items()},
         lines=curves.lines(),
         factors={name: style[0] for name, style in FACTOR_STYLES.items()},

@@ -124,7 +124,8 @@ def server_functions(app: AppState) -> dict[str, dict[str, Callable[[object], An
         return trained(request.get("rate") if isinstance(request, dict) else None)
 
     # One at a time: two at once would measure each other's load.
-    pool = Pool(1, MOST_WAITING, "The server is busy with others' measurements; try again in a few seconds.")
+    busy = "The server is busy with others' measurements; try again in a few seconds."
+    pool = Pool(1, MOST_WAITING, busy, share=(1, 1))
 
     def measuring(call: Callable[[object], Crossover | Trial]) -> Callable[[object], Any]:
         def measure(request: object) -> Crossover | Trial | Unmeasured:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,14 +13,16 @@ from weakref import WeakKeyDictionary
 
 import gradio as gr
 
+from cdvft_app.ui.shared import server_functions as asked
 from cdvft_app.ui.shared.scripts import PREFIX
-from cdvft_app.ui.shared.viewing import looking
 
+ASKING = "shared/server_functions.js"  # by which a part asks the server
 _ON_LOAD = """/* {events} */
 const fixed = {fixed};
 const both = new Proxy(props, {{ get: (given, name) => fixed[name] ?? given[name] }});
-import("{module}").then(
-  (part) => part.mount({{element, props: both, server, trigger, watch}}),
+Promise.all([import("{module}"), import("{asking}")]).then(
+  ([part, {{ serverFunctions }}]) =>
+    part.mount({{element, props: both, server: serverFunctions("{part}", {functions}), trigger, watch}}),
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
 """
 
@@ -57,7 +59,8 @@ def component(
     *,
     html: str = '<div class="mount"></div>',
     events: tuple[str, ...] = (),
-    server_functions: dict[str, Callable[[object], Any]] | None = None,
+    server_functions: Mapping[str, asked.ServerFunction] | None = None,
+    slow_functions: Mapping[str, asked.ServerFunction] | None = None,
     elem_classes: tuple[str, ...] = (),
     **props: Any,
 ) -> gr.HTML:
@@ -65,13 +68,16 @@ def component(
 
     `props` are the further keyword arguments, which never change, and `value`, any JSON.
     `server.name(argument)` in the module calls the server function of that name; its argument is untrusted
-    and must be checked; by a "token" in it the visitor sees runs of its own; one that takes long runs in a
-    `Pool`. `events` are the names that `trigger` may send; each is a listener of the component.
+    and must be checked; by a "token" in it the visitor sees runs of its own. One that may take longer than
+    some milliseconds is one of `slow_functions`, or a coroutine that runs in a `Pool` of its own.
+    `events` are the names that `trigger` may send; each is a listener of the component.
     (A subclass of gr.HTML would do the same, but Gradio writes a .pyi file beside the source of every one.)
     """
     # They go into the script: Gradio loses those of a part whose value is set before its tab is first seen.
     own = inspect.signature(gr.HTML.__init__).parameters
     fixed = {name: value for name, value in props.items() if name not in own}
+    quick, slow, part = server_functions or {}, slow_functions or {}, module.removesuffix(".js")
+    asked.register(part, quick, slow)
     made = gr.HTML(
         value,
         html_template=html,
@@ -79,10 +85,12 @@ def component(
         js_on_load=_ON_LOAD.format(
             events=" ".join(f"'{name}'" for name in events),
             module=PREFIX + module,
+            asking=PREFIX + ASKING,
+            part=part,
+            functions=json.dumps([*quick, *slow]),
             fixed=json.dumps(fixed),
         ),
         apply_default_css=False,
-        server_functions=[_named(name, call) for name, call in (server_functions or {}).items()],
         elem_classes=["part", *elem_classes],
         **{name: value for name, value in props.items() if name in own},
     )
@@ -93,21 +101,3 @@ def component(
 def part_of(made: gr.HTML) -> Part | None:
     """What `component` made it of; None for other HTML."""
     return _parts.get(made)
-
-
-def _named(name: str, call: Callable[[object], Any]) -> Callable[[object], Any]:
-    def server_function(argument: object) -> Any:
-        with looking(_token(argument)):
-            return call(argument)
-
-    async def awaited(argument: object) -> Any:
-        with looking(_token(argument)):
-            return await call(argument)
-
-    named = awaited if inspect.iscoroutinefunction(call) else server_function
-    named.__name__ = name
-    return named
-
-
-def _token(argument: object) -> object:
-    return argument.get("token") if isinstance(argument, dict) else None

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from gradio.processing_utils import hash_file
+from gradio.utils import get_upload_folder
+
+from cdvft_app.environment import environment
+from cdvft_app.public import uploads
 from cdvft_app.results.errors import ResultsError
+from cdvft_app.ui.shared.viewing import asker, viewer
 
 PREFIX = "cdvft-export-"
 KEPT_SECONDS = 3600.0
+MAX_EXPORTS_OF_ONE = 4  # of one visitor, who may be a class behind one address; each browser has one
 
 
-def new_file(name: str) -> Path:
+def new_file(name: str, whose: str = "") -> Path:
     """A place of its own for one file, after those of an hour ago, of any process here, have been removed.
 
     Raises:
@@ -22,9 +31,37 @@ def new_file(name: str) -> Path:
     """
     sweep()
     try:
-        return Path(tempfile.mkdtemp(prefix=PREFIX)) / name
+        return Path(tempfile.mkdtemp(prefix=PREFIX + whose)) / name
     except OSError as error:
         raise ResultsError(f"There is no place for a file here: {error.strerror or error}.") from error
+
+
+def export(name: str, write: Callable[[Path], object]) -> Path:
+    """What `write` puts into a place of this name. On a public server it replaces the one before.
+
+    Raises:
+        ResultsError: the disk takes nothing more, or what visitors may keep there is full; or of `write`.
+    """
+    if not environment().public:
+        out = new_file(name)
+        write(out)
+        return out
+    visitor = _short(asker())
+    browser = f"{visitor}-{_short(viewer().owner or '')}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}{browser}*"):
+        _remove(folder)
+    _refuse_if_full()
+    out = new_file(name, browser)
+    try:
+        write(out)
+        _refuse_if_full()
+    except BaseException:
+        _remove(out.parent)
+        raise
+    others = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}{visitor}-*"), key=_made)
+    for folder in others[:-MAX_EXPORTS_OF_ONE]:
+        _remove(folder)
+    return out
 
 
 def sweep() -> None:
@@ -32,3 +69,32 @@ def sweep() -> None:
         with suppress(OSError):  # somebody else's, or gone meanwhile
             if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(folder)
+
+
+def _refuse_if_full() -> None:
+    """A file counts twice, as Gradio serves a copy of it."""
+    made = 0
+    for file in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/*"):
+        with suppress(OSError):
+            made += file.stat().st_size
+    if full := uploads.refusal(Path(get_upload_folder()), made):
+        raise ResultsError(full)
+
+
+def _remove(folder: Path) -> None:
+    """With the copies that Gradio made, which lie in folders named by what is in them."""
+    for file in folder.glob("*"):
+        with suppress(OSError):
+            (Path(get_upload_folder()) / hash_file(file) / file.name).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # gone meanwhile
+        return 0.0
+
+
+def _short(whose: str) -> str:
+    return hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,39 +1,114 @@
-"""Threads of their own for answers that take long: however many ask, polls keep theirs."""
+"""Threads of their own for answers that take long: however many ask, polls keep theirs.
+
+Of every pool each visitor has at most a share, so that one who asks much waits for himself alone.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from cdvft_app.ui.shared.refusal import refusal
+from cdvft_app.ui.shared.viewing import asker, is_public
+
 Item = TypeVar("Item")
+PRIVATE_SHARES = 4  # of those of a public server, where those who ask know one another
+
+
+class Busy(Exception):
+    """Too many calls run or wait, of all visitors or of this one; with a sentence."""
+
+
+@dataclass
+class _OfVisitor:
+    threads: anyio.CapacityLimiter
+    inside: int = field(default=0)
 
 
 class Pool:
-    """At most `threads` calls at a time and `waiting` behind them; who comes then is told `busy`."""
+    """At most `threads` calls at a time and `waiting` behind them; who comes then is told `busy`.
 
-    def __init__(self, threads: int, waiting: int, busy: str) -> None:
+    `share` are the calls of one visitor that may run at a time, and those that may wait behind them.
+    """
+
+    def __init__(self, threads: int, waiting: int, busy: str, share: tuple[int, int]) -> None:
         self._threads = anyio.CapacityLimiter(threads)
         self._most = threads + waiting
-        self._inside = 0  # changed by the event loop's thread alone
+        self._share = share
+        self._inside = 0  # this and the visitors are changed by the event loop's thread alone
+        self._visitors: dict[str, _OfVisitor] = {}
         self._busy = busy
 
-    def answering(self, call: Callable[[object], Any]) -> Callable[[object], Awaitable[Any]]:
-        """`call` as a server function of a component. Who waits for a thread holds none."""
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A place inside, once one of those that the visitor may hold at a time is free.
+
+        Raises:
+            Busy: the pool is full, or the visitor's share of it.
+        """
+        who = asker()
+        running, waiting = (number * (1 if is_public() else PRIVATE_SHARES) for number in self._share)
+        mine = self._visitors.get(who) or _OfVisitor(anyio.CapacityLimiter(running))
+        if self._inside >= self._most or mine.inside >= running + waiting:
+            raise Busy(self._busy)
+        self._visitors[who] = mine
+        self._inside += 1
+        mine.inside += 1
+        try:
+            async with mine.threads:
+                yield
+        finally:
+            self._inside -= 1
+            mine.inside -= 1
+            if not mine.inside:
+                del self._visitors[who]
+
+    async def run(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What the call returns. Who waits for a thread holds none.
+
+        Raises:
+            Busy: the pool is full, or the visitor's share of it.
+        """
+        async with self._place():
+            return await anyio.to_thread.run_sync(call, *arguments, limiter=self._threads)
+
+    def running(self, call: Callable[[object], Any]) -> Callable[[object], Awaitable[Any]]:
+        """`call` as a server function of a component; it raises `Busy`."""
 
         async def answer(argument: object) -> Any:
-            if self._inside >= self._most:
-                return {"error": self._busy, "busy": True}
-            self._inside += 1
-            try:
-                return await anyio.to_thread.run_sync(call, argument, limiter=self._threads)
-            finally:
-                self._inside -= 1
+            return await self.run(call, argument)
 
         return answer
+
+    def answering(self, call: Callable[[object], Any]) -> Callable[[object], Awaitable[Any]]:
+        """`call` as a server function of a component that itself tells who is refused."""
+
+        async def answer(argument: object) -> Any:
+            try:
+                return await self.run(call, argument)
+            except Busy as busy:
+                return {"error": str(busy), "busy": True}
+
+        return answer
+
+    def handling(self, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        """`handler` of an event of Gradio's, by its name and signature; refused with a sentence."""
+
+        @wraps(handler)
+        async def handle(*arguments: Any, **named: Any) -> Any:
+            try:
+                return await self.run(partial(handler, *arguments, **named))
+            except Busy as busy:
+                raise refusal(str(busy)) from None
+
+        return handle
 
 
 class Closable(Iterator[Item]):

@@ -48,6 +48,21 @@ def visitor() -> str | None:
     return visitor_of(LocalContext.request.get(None))
 
 
+def asker() -> str:
+    """Whose share what is asked now is part of: the visitor's, or where none is counted the address's."""
+    return asker_of(LocalContext.request.get(None))
+
+
+def asker_of(request: Any) -> str:
+    """`asker` of a request; None: nobody knows whose."""
+    client = request.client if request is not None else None
+    return visitor_of(request) or (client.host if client else "")
+
+
+def is_public() -> bool:
+    return environment().public
+
+
 def visitor_of(request: Any) -> str | None:
     """`visitor` of a request; None: nobody knows whose."""
     known = environment()
@@ -86,14 +101,22 @@ def _code(request: Any) -> str:
     return unquote(str(sent))
 
 
+def is_logged_in(request: Any) -> bool:
+    """Whether whoever asks a route of our own may: everybody, where the server has no login."""
+    return request.app.auth is None or _login(request) is not None
+
+
 def _account(request: Any) -> str | None:
     """The name under which somebody is logged in: on a Space by the hub, elsewhere by Gradio's own login."""
     plain = request.request if isinstance(request, gr.Request) else request  # as components' functions get it
     session = plain.scope.get("session") if plain is not None and environment().hub_accounts else None
     if session and (signed_in := session.get("oauth_info")):
         return str(signed_in["userinfo"]["preferred_username"])
-    if isinstance(request, gr.Request):
-        return request.username
+    return request.username if isinstance(request, gr.Request) else _login(request)
+
+
+def _login(request: Any) -> str | None:
+    """The name of Gradio's own login, by its cookie."""
     app = request.app
     for cookie in (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}"):
         if name := app.tokens.get(request.cookies.get(cookie)):

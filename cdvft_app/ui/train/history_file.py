@@ -90,16 +90,23 @@ def export(app: AppState, token: str) -> tuple[Path, str]:
     Raises:
         StoreError, ResultsError: there is none; why.
     """
-    out = downloads.new_file("cdvft-history.zip")
-    written, left = keeping.export_history(app.store, out, token, MOST_EXPORTED)
-    if not written:
-        out.unlink()
-        raise ResultsError(NONE)
+    most = incoming.MOST_BYTES if environment().public else MOST_EXPORTED
+    told = 0, 0
+
+    def write(out: Path) -> None:
+        nonlocal told
+        told = keeping.export_history(app.store, out, token, most)
+        if not told[0]:
+            out.unlink()
+            raise ResultsError(NONE)
+
+    out = downloads.export("cdvft-history.zip", write)
+    written, left = told
     size = out.stat().st_size
     said = [f"{counted(written, 'run')}, {size / 1e6:.1f} MB."]
     if left:
-        most = f"{MOST_EXPORTED / 1e9:g} GB of runs"
-        said.append(f"Left out, as the oldest: {counted(left, 'run')}; a file takes {most}.")
+        takes = f"a file takes {most / 1e6:g} MB of runs."
+        said.append(f"Left out, as the oldest: {counted(left, 'run')}; {takes}")
     if size > incoming.MOST_BYTES:
         said.append(
             f"The page takes back up to {incoming.MOST_BYTES / 1e6:.0f} MB; this one goes back by "

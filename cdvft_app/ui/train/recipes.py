@@ -85,7 +85,7 @@ def recipe_cards(chosen: str, **arguments: Any) -> gr.HTML:
         "train/recipes.js",
         chosen,
         events=("hub_changed",),
-        server_functions={"hub": hub},
+        slow_functions={"hub": hub},
         unmeasured=NOT_MEASURED,
         recipes=[card(recipe) for recipe in catalog.recipes().values()],
         **arguments,

@@ -247,10 +247,8 @@ def run_view(
         "train/run_view.js",
         first or shown([], "last", ""),
         events=("run_state", "run_ended", "stop_runs", "use_settings", "next_slice"),
-        server_functions={
-            "poll": partial(poll, store, Feed(store), slices=slices),
-            "verdict": partial(verdict, store),
-        },
+        server_functions={"poll": partial(poll, store, Feed(store), slices=slices)},
+        slow_functions={"verdict": partial(verdict, store)},
         lines=curves.lines(),
         layout=curves.layout(),
         invitation=invitation,

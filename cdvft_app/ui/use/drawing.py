@@ -22,7 +22,7 @@ def pad() -> gr.HTML:
     return component(
         "use/draw.js",
         Drawing(race="", dataset="", side=0, drawing=None),
-        server_functions={"seen": seen},
+        slow_functions={"seen": seen},
         elem_id="use-draw",
         visible=False,
     )

@@ -77,12 +77,14 @@ def register(app: AppState, answering: Answering) -> None:
             raise refusal("rank: it is a whole number.")
         if not isinstance(run_id, str):
             raise refusal("run_id: give the id of a finished run, a text.")
-        try:
-            out = downloads.new_file(f"{to}.zip")
-        except ResultsError as error:
-            raise refusal(str(error)) from None
+        asked = {"run_id": run_id, "to": to, "rank": rank}
         with looking(token):
-            _ask_or_refuse(answering, "export", run_id=run_id, to=to, rank=rank, out=str(out))
+            try:
+                out = downloads.export(
+                    f"{to}.zip", lambda out: answering.ask("export", **asked, out=str(out))
+                )
+            except (ResultsError, StoreError) as error:
+                raise refusal(str(error)) from None
         return FileData(path=str(out), orig_name=out.name)  # as a mere path it would not be sent
 
     assert export.__doc__ is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -14,6 +13,7 @@ import gradio as gr
 from cdvft_app.results import hub
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.store.records import StoreError
+from cdvft_app.ui.shared import downloads
 from cdvft_app.ui.shared.hub_login import has_login, on_space
 from cdvft_app.ui.shared.problem import problem
 
@@ -62,7 +62,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
     def written(fields: dict[Any, Any], secret: str) -> list[str | None]:
         try:
             hub.check(_stripped(fields[name]), secret)
-            place = Path(tempfile.mkdtemp(prefix="cdvft-")) / "adapter"
+            place = downloads.new_file("adapter")  # which is swept, should the second step never come
             write(fields[run], place)
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), None]

@@ -109,7 +109,7 @@ def build(app: AppState) -> OnVisit:
     def open_race(group_id: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
         if not runs:
-            return [gr.update(visible=False), *[gr.skip()] * 10, "", "", "", "", gr.update(visible=False)]
+            return [gr.update(visible=False), *[gr.skip()] * 11, "", "", "", "", gr.update(visible=False)]
         kind = runs[0].plan.model.kind
         text = kind == "text"
         named = [(one.label, one.record.id) for one in runs]
@@ -208,11 +208,12 @@ def build(app: AppState) -> OnVisit:
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
             prepare(find(app.store, run_id), _progress_to(progress))
-            out = downloads.new_file(f"{exporter(kind).key}.zip")
-            made = answering.ask("export", run_id=run_id, to=kind, rank=int(of_rank or 0), out=str(out))
+            asked = {"run_id": run_id, "to": kind, "rank": int(of_rank or 0)}
+            name = f"{exporter(kind).key}.zip"
+            made = downloads.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), gr.update(visible=False)]
-        return ["", gr.update(value=made, visible=True)]
+        return ["", gr.update(value=str(made), visible=True)]
 
     take.click(take_home, [run, form, rank], [refused, file], show_progress_on=refused, **ASKING)
 

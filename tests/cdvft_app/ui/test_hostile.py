@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import anyio.to_thread
 import gradio as gr
 import pytest
-from gradio.state_holder import SessionState
 from starlette.testclient import TestClient
 
 from cdvft_app.catalog import libraries
@@ -26,6 +24,7 @@ from cdvft_app.ui import api
 from cdvft_app.ui.build import build
 from cdvft_app.ui.incoming import PageOfATab, well_formed
 from cdvft_app.ui.launching import launch_arguments
+from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.pool import Pool, in_threads
 from cdvft_app.ui.shared.state import AppState
 
@@ -49,6 +48,7 @@ NAMES = ("run", "module", "group", "recorded", "token", "known", "limit", "rate"
          "text", "image", "cursors", "runs", "ids")  # fmt: skip
 
 MEASURING = ("crossover", "trial")  # they take seconds, whatever is asked
+JSON = {"content-type": "application/json"}
 UNCHECKED = (
     "html",
     "json",
@@ -69,9 +69,8 @@ class Studio:
         self.client = TestClient(served, "http://127.0.0.1", raise_server_exceptions=False)
 
     def post(self, route: str, **body: Any) -> tuple[int, str]:
-        headers = {"content-type": "application/json"}
         sent = json.dumps({"session_hash": "visitor", **body}).encode()
-        answer = self.client.post(f"/gradio_api/{route}", content=sent, headers=headers)
+        answer = self.client.post(f"/gradio_api/{route}", content=sent, headers=JSON)
         return answer.status_code, answer.text
 
 
@@ -160,19 +159,6 @@ def test_uploads_end_where_a_public_server_has_no_room(studio: Studio, monkeypat
     assert answer.status_code == 413 and "CDVFT_UPLOAD_BYTES" in answer.json()["detail"]
 
 
-def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Studio) -> None:
-    made, before = [], 0
-    tracemalloc.start()
-    try:
-        for _ in range(4):
-            before = before or tracemalloc.get_traced_memory()[0]
-            made.append(SessionState(studio.page))
-        each = (tracemalloc.get_traced_memory()[0] - before) / len(made)
-    finally:
-        tracemalloc.stop()
-    assert 10_000 < each < 100e6 / launch_arguments()["state_session_capacity"]
-
-
 @pytest.fixture
 def no_process_left(monkeypatch) -> Iterator[None]:
     """The processes that compute for Factors end with the test; other tests count what they started."""
@@ -194,14 +180,12 @@ def test_server_functions_answer_anything(studio: Studio, no_process_left) -> No
     asked += [{"cursors": {studio.run.id: 2**70, LONE: {}}, "token": LONE}]
     asked += [{"run": "recorded-cdvft", name: LONE} for name in ("module", "image")]
     sent, ended = 0, {}
-    for number, block in studio.page.blocks.items():
-        for function in getattr(block, "server_fns", ()):
-            for value in asked[-3:] if function.__name__ in MEASURING else asked:
-                call = {"component_id": number, "fn_name": function.__name__, "data": value}
-                status, said = studio.post("component_server", **call)
-                sent += 1
-                if status != 200:
-                    ended[function.__name__, repr(value)[:60]] = said[:200]
+    for function in server_functions.known(studio.page):
+        for value in asked[-3:] if function.endswith(MEASURING) else asked:
+            answer = studio.client.post(f"/cdvft/{function}", content=json.dumps(value), headers=JSON)
+            sent += 1
+            if answer.status_code != 200:
+                ended[function, repr(value)[:60]] = answer.text[:200]
     assert ended == {} and sent > 300
 
 
@@ -263,7 +247,7 @@ def test_sixty_who_wait_for_a_measurement_take_no_thread_of_the_polls() -> None:
         return f"measured {argument}"
 
     async def ask() -> tuple[list[Any], int]:
-        measuring = Pool(1, 4, "Others are measuring.").answering(measure)
+        measuring = Pool(1, 4, "Others are measuring.", share=(1, 4)).answering(measure)
         asked = [asyncio.create_task(measuring(number)) for number in range(60)]
         await anyio.to_thread.run_sync(going.wait)  # a poll's own thread
         taken = anyio.to_thread.current_default_thread_limiter().borrowed_tokens

@@ -26,6 +26,7 @@ from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.learn import lab
 from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.server import standing
+from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.use import tab as use
@@ -152,8 +153,7 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
         lab.lab(app)
         use.build(app)
     lessons = learn.server_functions(app)
-    weights = next(one for block in page.blocks.values() for one in getattr(block, "server_fns", ())
-                   if one.__name__ == "weights")  # fmt: skip
+    weights = server_functions.known(page)["factors/tab/weights"]
     handlers = {handler.api_name: handler for handler in page.fns.values()}
     fit = handlers["fit_in_pool"]
 
@@ -205,14 +205,8 @@ def test_what_is_computed_is_counted_for_whoever_asks(app: AppState, work, what)
     }
 
 
-SLOW = {"crossover", "trial", "most_changed", "singular", "overview", "weights", "images", "inputs"}
-
-
-def test_what_takes_long_is_computed_in_threads_of_its_own(app: AppState):
-    """Gradio calls plain functions in the threads that polls need, and awaits the others."""
+def test_a_fit_takes_no_thread_of_the_page(app: AppState):
+    """Gradio calls plain functions in threads that others need, and awaits these."""
     page = build(app)
-    known = {one.__name__: one for block in page.blocks.values() for one in getattr(block, "server_fns", ())}
-    assert known.keys() >= SLOW
-    assert {name for name in SLOW if not inspect.iscoroutinefunction(known[name])} == set()
     (fit,) = (one.fn for one in page.fns.values() if one.api_name == "fit_in_pool")
     assert inspect.isasyncgenfunction(fit)

@@ -1,0 +1,132 @@
+"""What Gradio keeps of each open page: little, so that many have room, and nobody evicts another."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from contextvars import ContextVar
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block, BlocksConfig
+from gradio.state_holder import SessionState, StateHolder
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cdvft_app.ui.shared.pool import PRIVATE_SHARES
+from cdvft_app.ui.shared.viewing import asker_of, is_public
+
+MAX_SESSIONS = 1000  # of all visitors; who was away longest begins anew
+MAX_SESSIONS_OF_ONE = 200  # of one visitor, who may be a class behind one address
+# What components check values against, or read them by. Gradio makes a component anew for every update, and
+# most updates only show or hide it.
+CHECKED = (
+    "choices", "multiselect", "allow_custom_value", "max_choices", "type", "minimum", "maximum", "precision",
+    "file_count", "file_types",
+)  # fmt: skip
+MAX_WAITING_OF_ONE = 16
+MANY_WAITING = "Much of what you asked waits its turn here already; ask again once some of it is answered."
+_JOINS = re.compile(r"/gradio_api/(queue/join|call/[^/]+)/?$")
+_NOTHING: dict[str, Any] = {}
+_asker: ContextVar[str] = ContextVar("asker", default="")
+
+
+class _Changed(ChainMap[int, Block]):
+    """The page's components, and before them those that a session's events changed in what they accept.
+
+    The latest change of all is there, too: Gradio reads from it what it tells the page.
+    """
+
+    _latest: tuple[int, Block] | None = None
+
+    def __getitem__(self, key: int) -> Block:
+        return self._latest[1] if self._latest and self._latest[0] == key else super().__getitem__(key)
+
+    def __setitem__(self, key: int, changed: Block) -> None:
+        self._latest = key, changed
+        before = self.maps[1].get(key)
+        if all(getattr(changed, name, None) == getattr(before, name, None) for name in CHECKED):
+            self.maps[0].pop(key, None)
+        else:
+            self.maps[0][key] = changed
+
+
+class _Page(BlocksConfig):
+    """A page of which a session's copy holds what its events changed, and shares the rest."""
+
+    def __copy__(self) -> BlocksConfig:
+        copied = _PageOfSession(self.root_block)
+        copied.blocks = _Changed({}, self.blocks)  # type: ignore[assignment]
+        copied.fns, copied.fn_id = self.fns, self.fn_id  # only gr.render makes others
+        return copied
+
+
+class _PageOfSession(BlocksConfig):
+    def config_for_block(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """None: Gradio writes it down for links back to a page as it was left, of which this page has none.
+
+        It takes 80 ms of processor time and 300 kB a session.
+        """
+        return _NOTHING
+
+
+class Sessions(StateHolder):
+    """Sessions by their hashes, which whoever asks chooses; beyond its share a visitor evicts its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._askers: dict[str, str] = {}
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        if session_id not in self.session_data:
+            self._begin(session_id)
+        return super().__getitem__(session_id)
+
+    def _begin(self, session_id: str) -> None:
+        session = SessionState(self.blocks)
+        session.config_values = {}
+        with self.lock:
+            self._askers = {one: who for one, who in self._askers.items() if one in self.session_data}
+            self._askers[session_id] = asker = _asker.get()
+            own = [one for one in self.session_data if self._askers.get(one) == asker]
+            for oldest in own[: max(0, len(own) + 1 - MAX_SESSIONS_OF_ONE)]:
+                del self.session_data[oldest]
+                self.time_last_used.pop(oldest, None)
+            self.session_data[session_id] = session
+
+
+class ShareOfGradio:
+    """ASGI middleware that tells `Sessions` who asks, and lets no visitor fill Gradio's queue."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            asker = asker_of(Request(scope))
+            _asker.set(asker)
+            if _JOINS.search(scope["path"]) and _waiting(scope["app"], asker) >= most_waiting():
+                refused = JSONResponse({"detail": MANY_WAITING}, 503, {"retry-after": "5"})
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def most_waiting() -> int:
+    """Events of one visitor that may wait their turn in Gradio's queue."""
+    return MAX_WAITING_OF_ONE * (1 if is_public() else PRIVATE_SHARES)
+
+
+def _waiting(app: Any, asker: str) -> int:
+    queues = app.get_blocks()._queue.event_queue_per_concurrency_id.values()
+    return sum(asker_of(event.request) == asker for queue in queues for event in queue.queue)
+
+
+def install(app: Any) -> None:
+    """Let Gradio's app keep its sessions so; call it before the first request."""
+    page: gr.Blocks = app.get_blocks()
+    page.default_config.__class__ = _Page
+    sessions = Sessions()
+    sessions.set_blocks(page)
+    app.state_holder = sessions

@@ -1,0 +1,96 @@
+"""What the page's scripts ask the server: POST /cdvft/<part>/<function>, JSON in, JSON out.
+
+These are routes of the server, beside Gradio's: Gradio keeps a copy of the page for every session that asks
+its own route for server functions, and forgets the sessions that asked longest ago.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gradio as gr
+import orjson
+from gradio.context import Context, LocalContext
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from cdvft_app.ui.shared.pool import Busy, Pool
+from cdvft_app.ui.shared.viewing import is_logged_in, looking
+
+PATH = "/cdvft"
+BUSY = "The server is busy with what you and others asked; try again in a moment."
+_ERRORS = {
+    400: "The body of this request is no JSON.",
+    401: "Log in first: this server answers nobody else.",
+    404: "There is no such function; reload the page.",
+    415: "Send JSON, with the content type application/json.",
+}
+
+ServerFunction = Callable[[object], Any]
+
+
+@dataclass
+class _OfPage:
+    """What one page's scripts may ask, by part and name, and the threads that answer."""
+
+    known: dict[str, ServerFunction] = field(default_factory=dict)
+    # Polls and what else takes milliseconds: nothing that takes longer may hold one of these threads.
+    quick: Pool = field(default_factory=lambda: Pool(16, 400, BUSY, share=(8, 64)))
+    slow: Pool = field(default_factory=lambda: Pool(4, 64, BUSY, share=(2, 16)))
+
+
+_pages: WeakKeyDictionary[gr.Blocks, _OfPage] = WeakKeyDictionary()
+
+
+def register(part: str, functions: Mapping[str, ServerFunction], slow: Mapping[str, ServerFunction]) -> None:
+    """Let the page that is being built ask these of a part; coroutines bring threads of their own."""
+    if Context.root_block is None:
+        return
+    page = _pages.setdefault(Context.root_block, _OfPage())
+    for pool, given in ((page.quick, functions), (page.slow, slow)):
+        for name, call in given.items():
+            key = f"{part}/{name}"
+            assert key not in page.known, f"Two parts of the page answer to {key}."
+            page.known[key] = call if inspect.iscoroutinefunction(call) else pool.running(call)
+
+
+def known(page: gr.Blocks) -> Mapping[str, ServerFunction]:
+    """All that the scripts of this page may ask, by "part/function"; each is a coroutine function."""
+    return _pages[page].known if page in _pages else {}
+
+
+async def _answer(request: Request) -> Response:
+    if not is_logged_in(request):
+        return _refused(401, _ERRORS[401])
+    function = known(request.app.get_blocks()).get(request.path_params["function"])
+    if function is None:
+        return _refused(404, _ERRORS[404])
+    # Which a form of a foreign page cannot send without being asked for leave first.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return _refused(415, _ERRORS[415])
+    try:
+        argument = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return _refused(400, _ERRORS[400])
+    LocalContext.request.set(request)  # as Gradio does for its own functions; each request has its own task
+    try:
+        with looking(argument.get("token") if isinstance(argument, dict) else None):
+            answer = await function(argument)
+    except Busy as busy:
+        return _refused(429, str(busy), {"retry-after": "1"})
+    if isinstance(answer, Response):
+        return answer
+    return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+
+
+def _refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps({"error": sentence}), status, headers, "application/json")
+
+
+route = Route(PATH + "/{function:path}", _answer, methods=["POST"])

@@ -1,0 +1,293 @@
+"""What the page's scripts ask the server: no session is kept for it, and no visitor makes others wait."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.runs import RunStore
+from cdvft_app.training.jobs import JobQueue
+from cdvft_app.ui import sessions
+from cdvft_app.ui.build import build
+from cdvft_app.ui.launching import launch_arguments
+from cdvft_app.ui.login import logins
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.state import AppState
+from cdvft_app.ui.train import own_data
+
+ADA, BOB = "192.0.2.1", "192.0.2.2"
+POLL = "train/run_view/poll"
+
+
+class Served:
+    """A page, asked by visitors of several addresses without a browser and without a port."""
+
+    def __init__(self, page: gr.Blocks) -> None:
+        self.page = page
+        self.app = gr.routes.App.create_app(page, app_kwargs=launch_arguments()["app_kwargs"])
+        self.first = self.client(ADA)
+
+    def client(self, address: str) -> TestClient:
+        return TestClient(self.app, "http://127.0.0.1", raise_server_exceptions=False, client=(address, 1))
+
+    async def post(self, address: str, path: str, body: object) -> httpx.Response:
+        """All of one event loop, as a server's are."""
+        transport = httpx.ASGITransport(self.app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.post(path, json=body)
+
+    @property
+    def sessions(self) -> Any:
+        return self.app.state_holder.session_data
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    made = RunStore(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def public(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+
+
+@pytest.fixture
+def studio(store: RunStore) -> Iterator[Served]:
+    served = Served(build(AppState.make(store, JobQueue(store))))
+    with served.first:
+        yield served
+
+
+def event(client: TestClient, page: gr.Blocks, name: str, session: str, data: list[Any]) -> Any:
+    """An event of the page that waits in no queue, by its handler's name."""
+    return client.post("/gradio_api/run/predict", json=event_body(page, name, session, data))
+
+
+def event_body(page: gr.Blocks, name: str, session: str, data: list[Any]) -> dict[str, Any]:
+    number = next(one._id for one in page.fns.values() if one.api_name == name)
+    return {"session_hash": session, "fn_index": number, "data": data}
+
+
+def test_polls_are_answered_and_no_session_is_kept_for_them(studio: Served, store: RunStore) -> None:
+    run = store.create([RunSettings(method="cdvft")], "secret")[0]
+    for _ in range(3):
+        answer = studio.first.post(f"/cdvft/{POLL}", json={"cursors": {run.id: 0}})
+        assert answer.status_code == 200 and answer.json()["runs"][0]["id"] == run.id
+    assert len(studio.sessions) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "kind", "status"),
+    [
+        (POLL, "{}", "application/json", 200),
+        (POLL, "{}", "application/json; charset=utf-8", 200),
+        (POLL, "{}", "text/plain", 415),  # as a form on a foreign page sends
+        (POLL, "{", "application/json", 400),
+        (POLL, "[" * 100_000, "application/json", 400),
+        ("train/run_view/nothing", "{}", "application/json", 404),
+        ("train/run_view/__init__", "{}", "application/json", 404),
+        ("", "{}", "application/json", 404),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_a_sentence(studio, path, content, kind, status) -> None:
+    answer = studio.first.post(f"/cdvft/{path}", content=content, headers={"content-type": kind})
+    assert answer.status_code == status
+    assert status == 200 or len(answer.json()["error"]) > 20
+
+
+def test_they_pass_the_same_gates_as_gradios_own_routes(studio: Served) -> None:
+    other = studio.first.post(f"/cdvft/{POLL}", json={}, headers={"host": "rebound.example.com"})
+    large = studio.first.post(f"/cdvft/{POLL}", json={"token": "x" * 1_100_000})
+    assert (other.status_code, large.status_code) == (403, 413)
+
+
+def test_a_server_with_logins_asks_for_one(store: RunStore, tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "logins"
+    file.touch(mode=0o600)
+    file.write_text("ada:secret\n")
+    monkeypatch.setenv("CDVFT_LOGINS", str(file))
+    page = build(AppState.make(store, JobQueue(store)))
+    page.auth = logins()
+    with Served(page).first as client:
+        assert client.post(f"/cdvft/{POLL}", json={}).status_code == 401
+        forged = {"cookie": "access-token=ada; access-token-unsecure=ada"}
+        assert client.post(f"/cdvft/{POLL}", json={}, headers=forged).status_code == 401
+        assert client.post("/login", data={"username": "ada", "password": "secret"}).status_code == 200
+        assert client.post(f"/cdvft/{POLL}", json={}).status_code == 200
+
+
+def test_the_owner_of_a_private_run_alone_is_told_of_it(studio: Served, store: RunStore) -> None:
+    run = store.create([RunSettings(method="cdvft")], "secret", private=True)[0]
+    asked = {"cursors": {run.id: 0}}
+    assert studio.first.post(f"/cdvft/{POLL}", json=asked).json()["missing"] == [run.id]
+    mine = studio.first.post(f"/cdvft/{POLL}", json={**asked, "token": "secret"}).json()
+    assert mine["runs"][0]["id"] == run.id
+    assert studio.first.post(f"/cdvft/{POLL}", json=asked).json()["missing"] == [run.id]
+
+
+@pytest.mark.usefixtures("public")
+def test_sessions_of_strangers_take_nothing_from_another_visitor(studio: Served, monkeypatch) -> None:
+    ada, bob = studio.first, studio.client(BOB)
+    assert event(ada, studio.page, "open_race", "of-ada", [None]).status_code == 200
+    of_ada = studio.sessions["of-ada"]
+    monkeypatch.setattr(sessions, "MAX_SESSIONS_OF_ONE", 20)
+    for number in range(160):
+        event(bob, studio.page, "open_race", f"of-bob-{number}", [None])
+    assert studio.sessions["of-ada"] is of_ada
+    assert len(studio.sessions) == 1 + 20
+    assert ada.post(f"/cdvft/{POLL}", json={}).status_code == 200
+    assert event(ada, studio.page, "open_race", "of-ada", [None]).status_code == 200
+
+
+def test_a_session_keeps_what_its_events_offered_to_choose_from_and_nobody_elses() -> None:
+    def offer() -> list[Any]:
+        return [gr.update(choices=["new"]), gr.update(interactive=True), gr.update(visible=False)]
+
+    with gr.Blocks() as page:
+        choice, button = gr.Dropdown(["old"]), gr.Button("Go", interactive=False)
+        gr.on(None, offer, None, [choice, button, gr.Textbox("x")], queue=False, api_name="offer")
+        gr.on(None, lambda chosen: chosen, choice, gr.Textbox(), queue=False, api_name="take")
+    served = Served(page)
+    with served.first as client:
+        told = event(client, page, "offer", "mine", []).json()["data"]
+        assert told[0]["choices"] == [["new", "new"]]
+        assert (told[1]["interactive"], told[2]["visible"]) == (True, False)
+        assert event(client, page, "take", "mine", ["new"]).json()["data"] == ["new"]
+        assert event(client, page, "take", "mine", ["old"]).status_code != 200
+        assert event(client, page, "take", "other", ["old"]).json()["data"] == ["old"]
+        assert event(client, page, "take", "other", ["new"]).status_code != 200
+
+
+def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Served) -> None:
+    """Each of them has had every event of the page that waits in no queue, with what the page begins with."""
+    handlers = [
+        (handler.api_name, [getattr(block, "value", None) for block in handler.inputs])
+        for handler in studio.page.fns.values()
+        if handler.fn is not None and not handler.queue
+    ]
+
+    def visit(session: str) -> None:
+        answers = [event(studio.first, studio.page, name, session, given) for name, given in handlers]
+        assert sum(answer.status_code == 200 for answer in answers) > 20
+
+    visit("before")  # what is kept once, for all
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(3):
+            visit(f"visitor-{number}")
+        gc.collect()
+        each = (tracemalloc.get_traced_memory()[0] - before) / 3
+    finally:
+        tracemalloc.stop()
+    assert each < 100e6 / sessions.MAX_SESSIONS
+
+
+class Held:
+    """A function that runs until it is let go."""
+
+    def __init__(self) -> None:
+        self._lock, self._go = threading.Lock(), threading.Event()
+        self.running = 0
+
+    def __call__(self, *_: object) -> dict[str, bool]:
+        with self._lock:
+            self.running += 1
+        assert self._go.wait(60)
+        return {"answered": True}
+
+    async def count(self, running: int) -> None:
+        """Until so many run at the same time."""
+        while self.running < running:
+            await asyncio.sleep(0.01)
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+@pytest.mark.usefixtures("public")
+def test_one_who_asks_much_waits_for_himself_alone() -> None:
+    held = Held()
+    with gr.Blocks() as page:
+        component(
+            "train/history.js", {}, server_functions={"quick": lambda _: {}}, slow_functions={"slow": held}
+        )
+    served = Served(page)
+
+    async def ask(address: str, function: str) -> int:
+        return (await served.post(address, f"/cdvft/train/history/{function}", {})).status_code
+
+    async def all_of_them() -> tuple[list[int], int]:
+        mine = [asyncio.create_task(ask(ADA, "slow")) for _ in range(48)]
+        await held.count(2)
+        assert await ask(BOB, "quick") == 200
+        other = asyncio.create_task(ask(BOB, "slow"))
+        await held.count(3)
+        while sum(one.done() for one in mine) < 48 - 2 - 16:  # refused at once
+            await asyncio.sleep(0.01)
+        assert held.running == 3  # so that the fourth thread is left to a third visitor
+        held.let_go()
+        return await asyncio.gather(*mine), await other
+
+    statuses, other = asyncio.run(asyncio.wait_for(all_of_them(), 60))
+    assert other == 200
+    assert set(statuses) == {200, 429} and statuses.count(200) == 2 + 16
+
+
+@pytest.mark.usefixtures("public")
+def test_one_whose_form_asks_much_leaves_threads_to_others(store: RunStore, monkeypatch) -> None:
+    held = Held()
+    monkeypatch.setattr(own_data, "look", held)
+    served = Served(build(AppState.make(store, JobQueue(store))))
+    (mapped,) = (one for one in served.page.fns.values() if one.api_name == "mapped")
+    given = [getattr(block, "value", None) for block in mapped.inputs]
+
+    async def all_of_them() -> tuple[int, int]:
+        mine = [
+            asyncio.create_task(
+                served.post(ADA, "/gradio_api/run/predict", event_body(served.page, "mapped", f"{n}", given))
+            )
+            for n in range(48)
+        ]
+        await held.count(4)
+        await asyncio.sleep(0.5)
+        running = held.running
+        choose = event_body(served.page, "choose_run", "of-bob", [None])
+        other = await served.post(BOB, "/gradio_api/run/predict", choose)
+        held.let_go()
+        await asyncio.gather(*mine)
+        return running, other.status_code
+
+    assert asyncio.run(asyncio.wait_for(all_of_them(), 60)) == (4, 200)
+
+
+@pytest.mark.usefixtures("public")
+def test_one_who_fills_gradios_queue_is_refused_and_another_is_not(monkeypatch) -> None:
+    held = Held()
+    monkeypatch.setattr(sessions, "MAX_WAITING_OF_ONE", 3)
+
+    def slow() -> dict[str, bool]:
+        return held()
+
+    with gr.Blocks() as page:
+        gr.api(slow, api_name="slow", concurrency_limit=1)
+    served = Served(page)
+    with served.first as ada:
+        first = [ada.post("/gradio_api/call/slow", json={"data": []}).status_code for _ in range(8)]
+        bob = served.client(BOB).post("/gradio_api/call/slow", json={"data": []})
+        held.let_go()
+    assert first[-1] == 503 and first.count(200) in (3, 4)
+    assert bob.status_code == 200
