@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields, replace
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any, Protocol
 
 from cdvft_app.events import Done, Note, Preparing, Sent
-from cdvft_app.hub_jobs.adapter import Repositories, fetch
 from cdvft_app.hub_jobs.lines import MARK, read
 from cdvft_app.store.records import LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
@@ -20,8 +22,17 @@ TELL_EVERY = 30.0  # seconds between two words of a Job that waits for its hardw
 MOST_EVENTS = 100_000  # of a log, which whoever has the Job could fill with anything
 LAST_LINES = 3  # of a log, which say why a Job failed
 MOST_REFUSALS = 3
+FILES = ("*.safetensors", "*.json", "*.md", "*.txt", "*.jinja")  # nothing that is unpickled or run
+MAX_BYTES = 2 * 10**9
 ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 CANCELLED = "The Job was cancelled. What it had learned by then is lost with it."
+
+
+class Repositories(Protocol):
+    """What of `huggingface_hub.HfApi` is used here."""
+
+    def list_repo_tree(self, repo_id: str, *, recursive: bool) -> Iterable[Any]: ...
+    def snapshot_download(self, repo_id: str, *, local_dir: Path, allow_patterns: list[str]) -> Any: ...
 
 
 class JobsApi(Repositories, Protocol):
@@ -108,7 +119,7 @@ class Followed:
     def _end(self, stage: str, lines: list[str]) -> None:
         if stage == "COMPLETED" and self._done is not None:
             folder = self._store.folder(self._run.id) / ADAPTER
-            if refused := fetch(self._api, self._job.repository, folder):
+            if refused := fetch_adapter(self._api, self._job.repository, folder):
                 self._store.append(self._run.id, Note(refused, "warning"), self._run.epoch)
             self._store.append(self._run.id, replace(self._done, adapter_folder=folder), self._run.epoch)
         elif stage == "CANCELED" or self._cancelled:
@@ -144,3 +155,23 @@ def follower(api: JobsApi) -> Callable[[RunStore, RunRecord, float | None], Foll
 def left(job: Sent) -> str:
     """Where a Job is found that is not followed here any more."""
     return f"The Job itself goes on: {job.job_address}; its adapter comes to {job.repository}."
+
+
+def fetch_adapter(api: Repositories, repository: str, folder: Path) -> str | None:
+    """Put the files of what a Job learned into the folder; None, or a sentence why none is taken.
+
+    They are somebody else's, so that only some are.
+    """
+    sizes = [
+        one.size
+        for one in api.list_repo_tree(repository, recursive=True)
+        if hasattr(one, "size") and any(fnmatch(one.path, pattern) for pattern in FILES)
+    ]
+    if sum(sizes) > MAX_BYTES:
+        return (
+            f"What was learned has {sum(sizes) / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:g} GB that are "
+            f"taken back here; it is in {repository}."
+        )
+    api.snapshot_download(repository, local_dir=folder, allow_patterns=[*FILES])
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's own notes
+    return None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cdvft_app.catalog.rows import Split
-from cdvft_app.results import held_out, inputs, recorded, written_rows
+from cdvft_app.results import held_out, inputs, recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
 from cdvft_app.results.finished_run import FinishedRun, find
@@ -25,9 +25,8 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.training.inference_service import Handler, InferenceService, unexpected
 
-MOST_RUNS = 6
-ROWS_A_PAGE = 10
-MOST_ANSWERED = 1024  # held-out rows, where a run kept no answers: what a question has time for
+MAX_RUNS = 6
+ROWS_PER_PAGE = 10
 ENDED = "The process that answers has ended, most likely for want of memory. Try fewer runs."
 
 
@@ -94,9 +93,9 @@ class Questions:
         self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
     ) -> dict[str, Any]:
         """Every run's answer for every input, and the frozen model's under the first one's head."""
-        from cdvft_app.results.side_by_side import FROZEN
+        from cdvft_app.results.inference import FROZEN
 
-        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
         checked = _checked_inputs(runs[0], texts, second, image)
         models = self._models(runs)
         note = "the pretrained model, told the same"
@@ -119,7 +118,7 @@ class Questions:
 
     def load(self, run_ids: Sequence[str]) -> None:
         """Make ready to answer, while somebody writes."""
-        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
         self._models(runs)
         if runs[0].plan.model.kind == "generation":
             self._few_shot_examples(runs[0])
@@ -128,26 +127,28 @@ class Questions:
         self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
     ) -> Iterator[list[dict[str, Any]]]:
         """Every run's answer to a prompt, and the untrained model's, as they are written."""
-        from cdvft_app.results.writing import write
+        from cdvft_app.results.inference import stream_answers
         from cdvft_app.tasks.writing import Sampling
 
-        runs = [find(self._store, run_id) for run_id in run_ids[:MOST_RUNS]]
+        runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
         checked, models = inputs.prompt(runs[0], prompt), self._models(runs)
         sampling = Sampling(temperature, seed)
         few_shot = self._few_shot_examples(runs[0])
-        return write(models, runs, few_shot, checked, most=length, sampling=sampling, stopped=self._stopped)
+        return stream_answers(
+            models, runs, few_shot, checked, max_tokens=length, sampling=sampling, stopped=self._stopped
+        )
 
     def _few_shot_examples(self, run: FinishedRun) -> list[tuple[str, str]]:
-        from cdvft_app.results.writing import examples_of
+        from cdvft_app.results.inference import few_shot_examples
 
         if self._examples is None or self._examples[0] != run.record.id:
-            self._examples = run.record.id, examples_of(run)
+            self._examples = run.record.id, few_shot_examples(run)
         return self._examples[1]
 
     def prove(
         self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None
     ) -> dict[str, Any]:
-        from cdvft_app.results.proof import prove
+        from cdvft_app.results.inference import prove
 
         run = find(self._store, run_id)
         return asdict(prove(run, _checked_inputs(run, texts, second, image)))
@@ -176,7 +177,7 @@ class Questions:
             return _written_page(written, show, start, runs[0])
         answers = [one for one in kept if isinstance(one, Predictions)]
         places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
-        page = places[start : start + ROWS_A_PAGE]
+        page = places[start : start + ROWS_PER_PAGE]
         return {"count": len(places), "rows": held_out.table_rows(self._held_out(runs[0]), answers, page)}
 
     def example(self, run_id: str) -> dict[str, Any]:
@@ -188,11 +189,11 @@ class Questions:
     def evaluate(self, run_id: str, with_runs: Sequence[str]) -> int:
         """Answer the held-out rows for a run that kept no answers, and keep them; how many."""
         run = find(self._store, run_id)
-        models = self._models([find(self._store, one) for one in with_runs[:MOST_RUNS]])
+        models = self._models([find(self._store, one) for one in with_runs[:MAX_RUNS]])
         folder = held_out.folder(self._store, run)
         if run.plan.model.kind == "generation":
-            return written_rows.answer(run, models, self._held_out(run), folder)
-        return held_out.answer(run, models, self._held_out(run), folder, MOST_ANSWERED)
+            return held_out.answer_prompts(run, models, self._held_out(run), folder)
+        return held_out.answer(run, models, self._held_out(run), folder)
 
     def _held_out(self, run: FinishedRun) -> Split:
         key = run.plan.dataset, run.plan.settings.evaluation_examples
@@ -201,21 +202,21 @@ class Questions:
         return self._rows[1]
 
     def _models(self, runs: Sequence[FinishedRun]) -> Any:
-        from cdvft_app.results.side_by_side import load
+        from cdvft_app.results.inference import load_side_by_side
 
         key = tuple(run.record.id for run in runs)
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # its memory is free before the next is loaded
-            self._loaded = key, load(runs)
+            self._loaded = key, load_side_by_side(runs)
         return self._loaded[1]
 
 
 def _written_page(
     answers: Sequence[WrittenAnswers], show: str, start: int, run: FinishedRun
 ) -> dict[str, Any]:
-    places = written_rows.chosen(show, answers[0], answers[1] if len(answers) > 1 else None)
-    page = places[start : start + ROWS_A_PAGE]
-    return {"count": len(places), "rows": written_rows.table_rows(answers, page, run.plan.dataset)}
+    places = held_out.chosen_prompts(show, answers[0], answers[1] if len(answers) > 1 else None)
+    page = places[start : start + ROWS_PER_PAGE]
+    return {"count": len(places), "rows": held_out.prompt_rows(answers, page, run.plan.dataset)}
 
 
 def _checked_inputs(

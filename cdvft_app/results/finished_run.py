@@ -29,8 +29,9 @@ Weights = Literal["adapter", "head", "whole"]
 """What a run keeps: an adapter with a head, the head alone, or the whole model."""
 
 ENDED = ("finished", "stopped")
+ADAPTER = "adapter"  # in the run's folder, as training names it
 TASK_FILE = "task.json"  # of tasks/saved.py, which loads torch
-MOST_ROWS = 100_000  # of a history
+MAX_ROWS = 100_000  # of a history
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def find(store: RunStore, run_id: object) -> FinishedRun:
         raise ResultsError(
             f"“{record.name}” is {record.state}; it can be used once it is finished or stopped."
         )
-    folder = store.folder(record.id) / str(record.result.get("adapter_folder") or "adapter")
+    folder = store.folder(record.id) / ADAPTER
     if not any(folder.glob("*.safetensors")):
         raise ResultsError(f"“{record.name}” keeps no weights; train it again.")
     try:
@@ -95,7 +96,7 @@ def losses(store: RunStore, run: FinishedRun) -> list[dict[str, Any]]:
     """The rows of its steps and evaluations."""
     if recorded.get(run.record.id):
         return recorded.rows(run.record.id)
-    return store.rows(run.record.id, kinds=("step", "evaluation"), limit=MOST_ROWS)[0]
+    return store.rows(run.record.id, kinds=("step", "evaluation"), limit=MAX_ROWS)[0]
 
 
 def prepare(run: FinishedRun, progress: Progress = silent) -> None:

@@ -1,33 +1,42 @@
-"""The held-out rows that a race was evaluated on, beside what its runs answered for them."""
+"""The held-out rows that a race was evaluated on, beside what its runs answered or wrote, and how well.
+
+Rows have a label, or are prompts to models that write.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cdvft_app.catalog.download import DownloadFailed
+from cdvft_app.catalog.entries import DatasetEntry
 from cdvft_app.catalog.rows import Split, load_rows
 from cdvft_app.judging import kept_answers
 from cdvft_app.judging.race import JudgedRace, judged_race
 from cdvft_app.judging.row_scores import RowScores
+from cdvft_app.metrics import METRICS, measure_each_text
+from cdvft_app.metrics.fields import wrong_fields
 from cdvft_app.results import recorded
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.results.scores import residuals
-from cdvft_app.store import predictions
+from cdvft_app.store import predictions, written_answers
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.written_answers import WrittenAnswers, WrittenRow
 
 if TYPE_CHECKING:
-    from cdvft_app.results.side_by_side import SideBySide
+    from cdvft_app.results.inference import SideBySide
 
-MOST_OF_TEXT = 600  # characters
+MAX_ANSWERED = 1024  # rows of a run that kept no answers: what a question has time for
+MAX_PROMPTS_ANSWERED = 128
+MAX_CHARACTERS = 600
 THUMBNAIL = 72  # pixels
 
 
@@ -63,9 +72,9 @@ def load(run: FinishedRun) -> Split:
     return rows.evaluation
 
 
-def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path, most: int) -> int:
-    """Answer at `most` rows and write the answers into the folder `out`; returns how many were answered."""
-    inputs = [held_out.inputs[place] for place in range(min(len(held_out), most))]
+def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:
+    """Answer the first rows and write the answers into the folder `out`; returns how many were answered."""
+    inputs = [held_out.inputs[place] for place in range(min(len(held_out), MAX_ANSWERED))]
     answered = models.answers(run.record.id, inputs)
     outputs = np.array([one.probabilities or (one.value,) for one in answered], dtype=np.float32)
     places = np.arange(len(inputs))
@@ -156,7 +165,7 @@ def _input_cell(one: Any) -> dict[str, Any]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
 
 
 def _thumbnail(one: Any) -> str:
@@ -174,3 +183,136 @@ def _png(image: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:
+    """Answer at the first rows and write the answers into the folder `out`; returns how many were answered.
+
+    Raises:
+        ResultsError: they could not be kept.
+    """
+    prompts = [str(held_out.inputs[place]) for place in range(min(len(held_out), MAX_PROMPTS_ANSWERED))]
+    expected = [str(label) for label in held_out.labels[: len(prompts)]]
+    written = [one.text or "" for one in models.answers(run.record.id, prompts)]
+    scores = measure_each_text(written, expected, run.plan.dataset)
+    rows = zip(prompts, expected, written, scores, strict=True)
+    entries = [
+        WrittenRow(row=place, prompt=prompt, expected=right, written=text, scores=of_row)
+        for place, (prompt, right, text, of_row) in enumerate(rows)
+    ]
+    try:
+        return written_answers.write(out, entries)
+    except OSError as error:
+        raise ResultsError(f"The answers could not be kept: {error.strerror or error}.") from error
+
+
+def chosen_prompts(show: str, first: WrittenAnswers, second: WrittenAnswers | None = None) -> np.ndarray:
+    """Places in `first` of the rows to show: of its mistakes the worst first, else as they were loaded.
+
+    `disagree`: rows that it or `second`, which has answered the same rows, alone got right.
+    """
+    places = np.arange(len(first.entries))
+    if show == "mistakes":
+        wrong = places[~first.correct]
+        return wrong[np.argsort(_score(first)[wrong], kind="stable")]
+    if show == "right":
+        return places[first.correct]
+    if show == "disagree" and second is not None:
+        return places[first.correct != second.correct]
+    return places
+
+
+def _score(answers: WrittenAnswers) -> np.ndarray:
+    """(N) the finest score that there is of each row."""
+    kept = set(METRICS).intersection(*(one.scores for one in answers.entries))
+    graded = [name for name in kept if not METRICS[name].percent]
+    return answers.scores(graded[0] if graded else "exact_match")
+
+
+def prompt_rows(
+    answers: Sequence[WrittenAnswers], places: np.ndarray, dataset: DatasetEntry
+) -> list[dict[str, Any]]:
+    """Rows of the page's table: {"row", "prompt", "expected", "answers": [{"text", "correct", "wrong"}]}.
+
+    `wrong` are the fields that are otherwise than in the right answer.
+    """
+    return [
+        {
+            "row": first.row,
+            "prompt": first.prompt,
+            "expected": first.expected,
+            "answers": [_written_cell(one.entries[place], dataset.fields) for one in answers],
+        }
+        for place in places
+        for first in (answers[0].entries[place],)
+    ]
+
+
+def _written_cell(one: WrittenRow, fields: Sequence[str]) -> dict[str, Any]:
+    return {
+        "text": one.written,
+        "correct": one.scores["exact_match"] == 1,
+        "wrong": list(wrong_fields(one.written, one.expected, fields)),
+    }
+
+
+def mistakes_by_field(answers: WrittenAnswers, fields: Sequence[str]) -> dict[str, int]:
+    """In how many rows each field is otherwise than in the right answer."""
+    wrong = [name for one in answers.entries for name in wrong_fields(one.written, one.expected, fields)]
+    return {name: wrong.count(name) for name in fields}
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Of one class; None where nothing was to be counted.
+
+    precision = right / answered, recall = right / rows, F1 = 2 right / (answered + rows).
+    """
+
+    rows: int
+    answered: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Of a regression, in the unit of its labels; an error is the answer minus the label."""
+
+    mean_absolute: float
+    root_mean_square: float
+    mean: float
+
+
+def confusion(answers: Predictions) -> np.ndarray:
+    """(C, C) how many rows of each class (down) were given each answer (across)."""
+    classes = answers.outputs.shape[1]
+    counted = np.bincount(answers.labels * classes + answers.classes, minlength=classes**2)
+    return counted.reshape(classes, classes)
+
+
+def class_scores(counted: np.ndarray) -> list[ClassScore]:
+    """The scores of each class, from a confusion matrix."""
+    scores = []
+    for right, rows, answered in zip(counted.diagonal(), counted.sum(1), counted.sum(0), strict=True):
+        scores.append(
+            ClassScore(
+                rows=int(rows),
+                answered=int(answered),
+                precision=float(right / answered) if answered else None,
+                recall=float(right / rows) if rows else None,
+                f1=float(2 * right / (answered + rows)) if answered + rows else None,
+            )
+        )
+    return scores
+
+
+def residuals(answers: Predictions) -> np.ndarray:
+    """(N) each answer of a regression minus its label."""
+    return answers.outputs[:, 0] - answers.labels
+
+
+def errors(answers: Predictions) -> Errors:
+    off = residuals(answers).astype(np.float64)
+    return Errors(float(np.abs(off).mean()), float(np.sqrt((off**2).mean())), float(off.mean()))

@@ -1,23 +1,34 @@
-"""What somebody gave to be answered, checked: texts, pairs of texts and pictures, from a person or a file."""
+"""What somebody gave to be answered, checked: texts, pairs of texts, pictures and drawn digits.
+
+A digit drawn by hand becomes one of the data that a run learned from: as large, as central, white on black.
+"""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import csv
 import io
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 
-MOST_INPUTS = 1000
-MOST_CHARACTERS = 10_000
-MOST_BYTES = 20 * 2**20
-HOTTEST, LONGEST_ANSWER = 2, 512
-MOST_PIXELS = 4096  # a side
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_INPUTS = 1000
+MAX_CHARACTERS = 10_000
+MAX_BYTES = 20 * 2**20
+MAX_TEMPERATURE, MAX_ANSWER_TOKENS = 2, 512
+MAX_PIXELS = 4096  # a side
+SIDE = 64  # entries of a drawing, each way
+DRAWN_SIDES = {"mnist": 28, "digits": 8}
+"""By dataset, the pixels of its images each way; of the data that can be drawn."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
 
@@ -44,9 +55,9 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
     for place, text in enumerate([*given, *second], 1):
         if not text.strip():
             raise ResultsError(f"Text {place} is empty; write at least a word.")
-        if len(text) > MOST_CHARACTERS:
+        if len(text) > MAX_CHARACTERS:
             raise ResultsError(
-                f"Text {place} has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read."
+                f"Text {place} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
             )
     return list(zip(given, second, strict=True)) if pairs else list(given)
 
@@ -74,14 +85,14 @@ def how_to_write(temperature: Any, length: Any, seed: Any) -> dict[str, float | 
     with suppress(TypeError, ValueError, OverflowError):
         chosen = {"temperature": float(temperature), "length": int(length), "seed": int(seed)}
         if (
-            0 <= chosen["temperature"] <= HOTTEST
-            and 1 <= chosen["length"] <= LONGEST_ANSWER
+            0 <= chosen["temperature"] <= MAX_TEMPERATURE
+            and 1 <= chosen["length"] <= MAX_ANSWER_TOKENS
             and 0 <= chosen["seed"] < 2**31
         ):
             return chosen
     raise ResultsError(
-        f"Give a temperature from 0 to {HOTTEST}, a length from 1 to {LONGEST_ANSWER} tokens, and a seed of "
-        "0 or more."
+        f"Give a temperature from 0 to {MAX_TEMPERATURE}, a length from 1 to {MAX_ANSWER_TOKENS} tokens, and "
+        "a seed of 0 or more."
     )
 
 
@@ -95,14 +106,14 @@ def picture(run: FinishedRun, data: bytes, name: str = "The image") -> Any:
 
     if run.plan.model.kind != "image":
         raise ResultsError("This run is about texts; give it a text.")
-    if len(data) > MOST_BYTES:
-        raise ResultsError(f"{name} is too large; at most {MOST_BYTES // 2**20} MiB are read.")
+    if len(data) > MAX_BYTES:
+        raise ResultsError(f"{name} is too large; at most {MAX_BYTES // 2**20} MiB are read.")
     try:
         opened = Image.open(io.BytesIO(data), formats=FORMATS)
-        if max(opened.size) > MOST_PIXELS:
+        if max(opened.size) > MAX_PIXELS:
             width, height = opened.size
             raise ResultsError(
-                f"{name} has {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} a side are read."
+                f"{name} has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} a side are read."
             )
         opened.load()
         return opened.convert("RGB")
@@ -150,14 +161,106 @@ def table(run: FinishedRun, path: Path) -> list[Any]:
 
 
 def _check_count(count: int) -> None:
-    if not 1 <= count <= MOST_INPUTS:
-        raise ResultsError(f"Got {count:,} inputs; give from 1 to {MOST_INPUTS:,} at a time.")
+    if not 1 <= count <= MAX_INPUTS:
+        raise ResultsError(f"Got {count:,} inputs; give from 1 to {MAX_INPUTS:,} at a time.")
 
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ResultsError(f"{path} is too large; at most {MOST_BYTES // 2**20} MiB are read.")
+        if path.stat().st_size > MAX_BYTES:
+            raise ResultsError(f"{path} is too large; at most {MAX_BYTES // 2**20} MiB are read.")
         return path.read_bytes()
     except OSError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def drawn_digit(drawing: object, dataset: str) -> bytes:
+    """A PNG as the dataset's own images are.
+
+    Args:
+        drawing: 64 x 64 signed bytes, row by row, in base64; what is not 0 is drawn.
+        dataset: a key of `DRAWN_SIDES`.
+
+    Raises:
+        ResultsError: it is no drawing, or nothing is drawn.
+    """
+    ink = _read_drawing(drawing)
+    picture = _as_mnist(ink) if dataset == "mnist" else _as_digits(ink)
+    return _png(picture)
+
+
+def _read_drawing(drawing: object) -> np.ndarray:
+    """What is drawn, cut out: (h, w) of 0 and 255."""
+    import numpy as np
+
+    if not drawing:
+        raise ResultsError("Nothing is drawn yet. Draw a digit, or choose an image.")
+    try:
+        if not isinstance(drawing, str) or len(drawing) > 2 * SIDE**2:
+            raise ValueError
+        ink = np.frombuffer(base64.b64decode(drawing, validate=True), np.int8).reshape(SIDE, SIDE) != 0
+    except (binascii.Error, ValueError):
+        raise ResultsError(f"The drawing is not one of {SIDE} x {SIDE} entries; draw it anew.") from None
+    if not ink.any():
+        raise ResultsError("Nothing is drawn yet. Draw a digit, or choose an image.")
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8) * 255
+
+
+def _as_mnist(ink: np.ndarray) -> np.ndarray:
+    """Into 20 x 20 pixels at its own proportions, and its centre of mass into the middle of 28 x 28.
+
+    Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits".
+    """
+    import numpy as np
+
+    scale = 20 / max(ink.shape)
+    small = _resized(ink, *(max(1, round(scale * side)) for side in ink.shape))
+    sheet, mass = np.zeros((28, 28), np.uint8), small.sum()
+    corner = []
+    for axis, side in enumerate(small.shape):
+        centre = float((small.sum(1 - axis) * np.arange(side)).sum() / mass)
+        corner.append(min(max(round(14 - centre), 0), 28 - side))
+    top, left = corner
+    sheet[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return sheet
+
+
+def _as_digits(ink: np.ndarray) -> np.ndarray:
+    """Into 32 rows and 20 columns, of which each 4 x 4 become a pixel of 8 x 8 by the share that is drawn.
+
+    A narrow one is widened to at most twice its proportions. Source: Alpaydin, Kaynak, "Optical Recognition
+    of Handwritten Digits", UCI, 1998, whose bitmaps NIST's programs brought to that size.
+    """
+    import numpy as np
+
+    height, width = ink.shape
+    wide = min(20, max(4, math.ceil(2 * width * 32 / height)))
+    sheet, left = np.zeros((32, 32), np.uint8), (32 - wide) // 2
+    sheet[:, left : left + wide] = _resized(ink, 32, wide)
+    return np.round(sheet.reshape(8, 4, 8, 4).mean((1, 3))).astype(np.uint8)
+
+
+def _resized(ink: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Each pixel is the mean of what lies under it."""
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
+
+
+def digit_as_seen(png: bytes, side: int) -> bytes:
+    """A PNG of what a model of that input size gets: the digit enlarged by bicubic interpolation."""
+    import numpy as np
+    from PIL import Image
+
+    opened = Image.open(io.BytesIO(png), formats=("PNG",))
+    return _png(np.asarray(opened.resize((side, side), Image.Resampling.BICUBIC)))
+
+
+def _png(picture: Any) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()

@@ -50,7 +50,7 @@ def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         patch.setattr(Answering, "stream", stream_here)
         patch.setattr(Answering, "ask", lambda self, question, **about: None)
         patch.setattr(Answering, "stop", lambda self: STOPPED.set())
-        patch.setattr("cdvft_app.results.writing.load_rows", lambda entry, **asked: rows)
+        patch.setattr("cdvft_app.results.inference.load_rows", lambda entry, **asked: rows)
         chosen = {
             "recipe": "addresses",
             "max_steps": 4,
@@ -95,7 +95,7 @@ def test_the_untrained_model_and_each_method_write_side_by_side(page: Page) -> N
 
 
 def test_stop_ends_the_writing_and_keeps_what_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdvft_app.results.writing.UPDATE_SECONDS", 0.0)
+    monkeypatch.setattr("cdvft_app.results.inference.UPDATE_SECONDS", 0.0)
     HOLDS.set()
     try:
         write(page)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.payloads.use import Drawing, Seen
-from cdvft_app.results import drawing
+from cdvft_app.results import inputs
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.ui.shared.component import component
@@ -31,7 +31,7 @@ def pad() -> gr.HTML:
 def opened(run: FinishedRun) -> Any:
     """The pad for a race of this run: empty, or hidden where its data is no digits."""
     plan = run.plan
-    if plan.dataset.key not in drawing.SIDES:
+    if plan.dataset.key not in inputs.DRAWN_SIDES:
         return gr.update(visible=False)
     side = plan.settings.image_size or 0
     held = Drawing(race=run.record.group_id, dataset=plan.dataset.key, side=side, drawing=None)
@@ -41,21 +41,21 @@ def opened(run: FinishedRun) -> Any:
 def picture(value: object, dataset: str) -> bytes | None:
     """What is drawn, as the dataset's images are; None where nothing is."""
     drawn = value.get("drawing") if isinstance(value, dict) else None
-    return drawing.digit(drawn, dataset) if drawn and dataset in drawing.SIDES else None
+    return inputs.drawn_digit(drawn, dataset) if drawn and dataset in inputs.DRAWN_SIDES else None
 
 
 def seen(request: object) -> Seen | None:
     """What a model gets of the drawing; None for what is no drawing."""
     fields: dict[str, Any] = request if isinstance(request, dict) else {}
     key, side = fields.get("dataset"), fields.get("side")
-    if key not in drawing.SIDES or not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
+    if key not in inputs.DRAWN_SIDES or not isinstance(side, int) or not 1 <= side <= MOST_PIXELS:
         return None
     try:
-        digit = drawing.digit(fields.get("drawing"), key)
+        digit = inputs.drawn_digit(fields.get("drawing"), key)
     except ResultsError:
         return None
-    own, data = drawing.SIDES[key], catalog.get_dataset(key).title.partition(",")[0]
-    shown = base64.b64encode(drawing.as_seen(digit, side)).decode()
+    own, data = inputs.DRAWN_SIDES[key], catalog.get_dataset(key).title.partition(",")[0]
+    shown = base64.b64encode(inputs.digit_as_seen(digit, side)).decode()
     return {
         "picture": f"data:image/png;base64,{shown}",
         "said": f"What the models see: centred and scaled to {own} × {own} pixels, as in {data}, then "

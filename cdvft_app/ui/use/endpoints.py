@@ -7,7 +7,7 @@ from typing import Any, Literal
 from gradio.data_classes import FileData
 
 from cdvft_app.results import inputs
-from cdvft_app.results.answering import MOST_RUNS, Answering
+from cdvft_app.results.answering import MAX_RUNS, Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter
 from cdvft_app.store.records import StoreError
@@ -40,8 +40,8 @@ def register(app: AppState, answering: Answering) -> None:
             token: that start gave, for private runs.
             image: in place of texts for races on images: a file's bytes in base64.
         """
-        if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MOST_RUNS):
-            raise refusal(f"run_ids: give a list of 1 to {MOST_RUNS} runs of one race.")
+        if not (isinstance(run_ids, list) and 1 <= len(run_ids) <= MAX_RUNS):
+            raise refusal(f"run_ids: give a list of 1 to {MAX_RUNS} runs of one race.")
         for given in (texts, second):
             if given is not None and not (isinstance(given, list) and 1 <= len(given) <= MOST_TEXTS):
                 raise refusal(f"texts: give a list of 1 to {MOST_TEXTS} texts.")
@@ -57,7 +57,7 @@ def register(app: AppState, answering: Answering) -> None:
 
     def export(
         run_id: str,
-        to: To = AS_TRAINED.key,
+        to: To = AS_TRAINED.key,  # type: ignore[valid-type]
         rank: int = DEFAULT_RANK,
         token: str = "",
     ) -> FileData:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cdvft_app.judging import words
 from cdvft_app.judging.verdict import Verdict
-from cdvft_app.results import scores
+from cdvft_app.results import held_out
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.ui.use.html import scrolling, table
 
@@ -22,7 +22,7 @@ RunAnswers = tuple[str, str, Predictions]
 
 def of_classes(runs: Sequence[RunAnswers], labels: Sequence[str], verdict: Verdict | None) -> str:
     """A confusion matrix a run, the scores of each class, and the judge's verdict on the first two."""
-    counted = [scores.confusion(answers) for _, _, answers in runs]
+    counted = [held_out.confusion(answers) for _, _, answers in runs]
     matrices = "".join(_matrix(one, matrix, labels) for one, matrix in zip(runs, counted, strict=True))
     tested = judged(runs, verdict) if len(runs) > 1 else ""
     return f'{tested}<div class="matrices">{matrices}</div>{_per_class(runs, counted, labels)}'
@@ -87,7 +87,7 @@ def _confused(title: str, counted: np.ndarray, labels: Sequence[str]) -> str:
 
 
 def _per_class(runs: Sequence[RunAnswers], counted: Sequence[np.ndarray], labels: Sequence[str]) -> str:
-    of_runs = [scores.class_scores(matrix) for matrix in counted]
+    of_runs = [held_out.class_scores(matrix) for matrix in counted]
     above = "".join(f'<th scope="colgroup" colspan="3">{escape(title)}</th>' for title, _, _ in runs)
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Precision", "Recall", "F1")) * len(runs)
     body = "".join(
@@ -108,7 +108,7 @@ def _per_class(runs: Sequence[RunAnswers], counted: Sequence[np.ndarray], labels
     )
 
 
-def _scored(one: scores.ClassScore) -> str:
+def _scored(one: held_out.ClassScore) -> str:
     return "".join(f"<td>{_share(value)}</td>" for value in (one.precision, one.recall, one.f1))
 
 
@@ -120,7 +120,7 @@ def of_numbers(runs: Sequence[RunAnswers]) -> str:
     """The errors of each run of a regression, and its answers against the labels."""
     rows, drawn = "", ""
     for title, method, answers in runs:
-        found = scores.errors(answers)
+        found = held_out.errors(answers)
         values = (found.mean_absolute, found.root_mean_square, found.mean)
         cells = "".join(f"<td>{value:.3f}</td>" for value in values)
         rows += f'<tr><th scope="row">{escape(title)}</th>{cells}</tr>'

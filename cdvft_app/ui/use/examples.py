@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from cdvft_app.results import held_out, written_rows
-from cdvft_app.results.answering import MOST_ANSWERED, ROWS_A_PAGE, Answering
+from cdvft_app.results import held_out
+from cdvft_app.results.answering import ROWS_PER_PAGE, Answering
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store import predictions
@@ -88,7 +88,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         shows = SHOWN_OF_ANSWERS if writes else SHOWN_OF_NUMBERS if regression else SHOWN
         which = [one for one in shows if _possible(one[1], len(runs))]
         offered = [("Any", -1), *((name, place) for place, name in enumerate(runs[0].labels))] if runs else []
-        none_kept = NONE_KEPT.format(most=written_rows.MOST_ANSWERED if writes else MOST_ANSWERED)
+        none_kept = NONE_KEPT.format(most=held_out.MAX_PROMPTS_ANSWERED if writes else held_out.MAX_ANSWERED)
         return [
             none_kept if lacking else _scores(app, runs, named) if runs else "",
             gr.update(visible=lacking and bool(runs)),
@@ -127,7 +127,7 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
             )  # fmt: skip
         except (ResultsError, StoreError) as error:
             return [problem(str(error)), 0, gr.update(visible=False), gr.skip(), gr.skip()]
-        count, last = found["count"], min(at + ROWS_A_PAGE, found["count"])
+        count, last = found["count"], min(at + ROWS_PER_PAGE, found["count"])
         head = f'<p class="quiet">{at + 1:,} to {last:,} of {count:,} rows</p>' if count else ""
         table = _rows(found, runs)
         more = last < count
@@ -150,8 +150,8 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         chosen_run.input(anew, choice, page, **asking)
     show.input(anew, choice, page, **asking)
     label.input(anew, choice, page, **asking)
-    back.click(turned(-ROWS_A_PAGE), [*choice, start], page, **asking)
-    further.click(turned(ROWS_A_PAGE), [*choice, start], page, **asking)
+    back.click(turned(-ROWS_PER_PAGE), [*choice, start], page, **asking)
+    further.click(turned(ROWS_PER_PAGE), [*choice, start], page, **asking)
 
     def evaluate_all(group_id: object, one: object, other: object) -> list[Any]:
         runs = races.opened(app.store, group_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.results import recorded
-from cdvft_app.results.answering import MOST_RUNS
+from cdvft_app.results.answering import MAX_RUNS
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun, find
 from cdvft_app.store.records import RunRecord, StoreError
@@ -28,7 +28,7 @@ def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
             found.append(find(store, record.id))
         except (ResultsError, StoreError):
             continue
-    return found[:MOST_RUNS]
+    return found[:MAX_RUNS]
 
 
 def choices(store: RunStore) -> list[tuple[str, str]]:

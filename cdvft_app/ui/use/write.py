@@ -29,16 +29,17 @@ class Prompt:
     def __init__(self) -> None:
         with gr.Column(visible=False, elem_classes=["use-write"]) as self.column:
             self.prompt = gr.Textbox(
-                label="Prompt", lines=3, max_lines=12, max_length=inputs.MOST_CHARACTERS, elem_id="use-prompt"
+                label="Prompt", lines=3, max_lines=12, max_length=inputs.MAX_CHARACTERS, elem_id="use-prompt"
             )
             with gr.Accordion("Temperature, length, seed", open=False, elem_classes=["fold"]):
                 self.temperature = gr.Slider(
-                    0, inputs.HOTTEST, value=0, step=0.1, label="Temperature", elem_id="use-temperature",
+                    0, inputs.MAX_TEMPERATURE, value=0, step=0.1, label="Temperature",
+                    elem_id="use-temperature",
                     info="0: always the most probable piece. Higher: more is left to chance.",
                 )  # fmt: skip
                 self.length = gr.Slider(
                     8,
-                    inputs.LONGEST_ANSWER,
+                    inputs.MAX_ANSWER_TOKENS,
                     value=128,
                     step=8,
                     label="Longest answer",

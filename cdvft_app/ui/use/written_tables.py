@@ -9,7 +9,7 @@ from typing import Any
 from cdvft_app.judging.verdict import Verdict
 from cdvft_app.metrics import METRICS, metric_title
 from cdvft_app.metrics.fields import read_fields
-from cdvft_app.results.written_rows import mistakes_by_field
+from cdvft_app.results.held_out import mistakes_by_field
 from cdvft_app.store.written_answers import WrittenAnswers
 from cdvft_app.ui.use.example_tables import judged
 from cdvft_app.ui.use.html import table
@@ -60,7 +60,7 @@ def _by_field(runs: Sequence[RunWritten], fields: Sequence[str]) -> str:
 
 
 def of_rows(found: Mapping[str, Any], titles: Sequence[str], fields: Sequence[str]) -> str:
-    """Prompts with the right answer and each run's; see `written_rows.table_rows`."""
+    """Prompts with the right answer and each run's; see `held_out.prompt_rows`."""
     if not found["rows"]:
         return '<p class="quiet">There is no such row.</p>'
     rows = "".join(

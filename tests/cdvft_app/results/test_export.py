@@ -95,6 +95,7 @@ def own(run) -> torch.Tensor:
         ("first token", "head", "adapter"),
         ("image", "cdvft", "adapter"),
         ("image", "cdvft", "lora"),
+        ("image", "lora", "adapter"),
         ("image", "lora", "merged"),
         ("image", "head", "adapter"),
         ("image", "full", "adapter"),
@@ -114,6 +115,9 @@ def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_
     assert (folder / "loss.png").is_file() and "loss.png" in card.text
     needs_peft = any(word in lines_of(folder) for word in ("peft", "cdvft"))  # as cdvft itself does
     assert ("peft==" in (folder / "requirements.txt").read_text()) == needs_peft
+    assert ("cdvft" in lines_of(folder)) == bool(
+        list(folder.glob("*.whl"))
+    )  # nothing is asked for that lacks
     if form == "merged":
         assert not any(word in lines_of(folder) for word in ("peft", "cdvft"))
         assert not list(folder.glob("*.whl")) and not list(folder.glob("adapter*"))
@@ -124,6 +128,7 @@ def test_the_lines_on_the_card_give_the_run_s_own_answer(case, runs, store, tmp_
     [
         ("cdvft", "adapter"),
         ("cdvft", "merged"),
+        ("lora", "adapter"),
         ("lora", "lora"),
         ("fourierft", "merged"),
         ("full", "merged"),
@@ -139,6 +144,7 @@ def test_the_lines_on_the_card_write_the_run_s_own_answer(method, form, runs, st
     examples = task.examples([PROMPT])
     expected = task.write(task.collate([examples[0]]))[0].tolist()
     assert len(set(expected)) > 1 and names["answer"].tolist()[: len(expected)] == expected
+    assert ("cdvft" in lines_of(tmp_path / "out")) == bool(list((tmp_path / "out").glob("*.whl")))
     needs_peft = any(word in lines_of(tmp_path / "out") for word in ("peft", "cdvft"))
     assert needs_peft == (form != "merged")
     assert ("peft==" in (tmp_path / "out" / "requirements.txt").read_text()) == needs_peft

@@ -14,8 +14,7 @@ from cdvft_app.catalog.rows import Rows, Split
 from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.held_out import chosen, example, table_rows
-from cdvft_app.results.scores import class_scores, confusion, errors
+from cdvft_app.results.held_out import chosen, class_scores, confusion, errors, example, table_rows
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
 

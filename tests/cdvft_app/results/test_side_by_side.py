@@ -8,8 +8,7 @@ from torch import nn
 from cdvft import layer as cdvft_layer
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.results.proof import prove
-from cdvft_app.results.side_by_side import FROZEN, load
+from cdvft_app.results.inference import FROZEN, load_side_by_side, prove
 from cdvft_app.training import finished
 
 TEXTS = ["good", "the plot the film very awful a a a", "bad film"]
@@ -22,7 +21,7 @@ def race(trained, text_plan, text_rows) -> list[FinishedRun]:
 
 
 def test_each_answers_as_by_itself_on_one_model(race):
-    models = load(race)
+    models = load_side_by_side(race)
     said = {}
     for run in race:
         alone = finished.load(run.plan, run.folder).predict(TEXTS)
@@ -39,7 +38,7 @@ def test_each_answers_as_by_itself_on_one_model(race):
 
 
 def test_the_frozen_model_has_the_first_one_s_head_and_nothing_of_its_update(race):
-    models = load(race[:2])
+    models = load_side_by_side(race[:2])
     model = finished.load_frozen(race[0].plan, race[0].folder).model
     adapted = finished.load(race[0].plan, race[0].folder).model
     head: nn.Module = adapted.get_submodule("classifier").modules_to_save["default"]
@@ -52,7 +51,7 @@ def test_the_frozen_model_has_the_first_one_s_head_and_nothing_of_its_update(rac
 def test_images_as_well(trained, image_plan, image_rows):
     plans = [image_plan(method, max_steps=2, learning_rate=0.05) for method in ("cdvft", "lora")]
     runs = [trained(plan, image_rows) for plan in plans]
-    models, images = load(runs), image_rows.evaluation.inputs[:3]
+    models, images = load_side_by_side(runs), image_rows.evaluation.inputs[:3]
     for run in runs:
         alone = finished.load(run.plan, run.folder).predict(images)
         for one, other in zip(alone, models.answers(run.record.id, images), strict=True):
@@ -62,7 +61,7 @@ def test_images_as_well(trained, image_plan, image_rows):
 def test_runs_of_two_races_are_not_mixed(race, trained, text_plan, text_rows):
     other = trained(text_plan("lora", max_steps=2, max_length=8), text_rows)
     with pytest.raises(ResultsError, match="choose runs of one race"):
-        load([race[0], other])
+        load_side_by_side([race[0], other])
 
 
 @pytest.mark.parametrize("method", [0, 1, 2, 3], ids=ALL[:4])

@@ -14,8 +14,7 @@ from cdvft_app.catalog.rows import Split
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering, _explain, _start
 from cdvft_app.results.errors import ResultsError
-from cdvft_app.results.side_by_side import load
-from cdvft_app.results.writing import write
+from cdvft_app.results.inference import load_side_by_side, stream_answers
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks.worked_examples import worked_examples
@@ -35,12 +34,12 @@ def race(trained, answer_plan, answer_rows):
 
 @pytest.fixture(scope="module")
 def models(race):
-    return load(race)
+    return load_side_by_side(race)
 
 
 def sides(models, race, prompt=PROMPT, stopped=lambda: False, examples=EXAMPLES, **how):
-    given = {"most": 24, "sampling": GREEDY, **how}
-    return list(write(models, race, examples, prompt, stopped=stopped, **given))
+    given = {"max_tokens": 24, "sampling": GREEDY, **how}
+    return list(stream_answers(models, race, examples, prompt, stopped=stopped, **given))
 
 
 def text(side):
@@ -62,7 +61,7 @@ def test_each_writes_what_it_writes_alone(race, models):
 
 
 def test_answers_come_piece_by_piece_and_stop_when_asked(race, models, monkeypatch):
-    monkeypatch.setattr("cdvft_app.results.writing.UPDATE_SECONDS", 0.0)
+    monkeypatch.setattr("cdvft_app.results.inference.UPDATE_SECONDS", 0.0)
     whole = sides(models, race)
     lengths = [len(text(told[2])) for told in whole]
     assert lengths == sorted(lengths) and len(set(lengths)) > 5
@@ -84,9 +83,9 @@ def test_a_prompt_that_the_model_cannot_take_is_refused_and_examples_that_do_not
 ):
     with pytest.raises(ResultsError, match=r"has 2\d\d tokens. The model takes 256 with the answer"):
         sides(models, race, "word " * 46)
-    *_, last = sides(models, race, "word " * 40, most=8)
+    *_, last = sides(models, race, "word " * 40, max_tokens=8)
     assert (last[1]["note"], last[1]["pieces"]) == ("with 1 example in its prompt", last[1]["pieces"])
-    *_, last = sides(models, race, "word " * 45, most=8)
+    *_, last = sides(models, race, "word " * 45, max_tokens=8)
     assert (last[1]["note"], last[1]["pieces"]) == ("No example fits beside this prompt.", [])
 
 

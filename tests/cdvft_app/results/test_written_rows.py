@@ -7,7 +7,7 @@ import pytest
 
 from cdvft_app.judging import kept_answers
 from cdvft_app.judging.evidence import over_rows
-from cdvft_app.results import answering, held_out, written_rows
+from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.results.exporters import AS_TRAINED, Export
@@ -43,7 +43,7 @@ SECOND = answers(("n: 3", 0.0), ("n: 2\nkind: even", 1.0), ("n: 4", 0.0), ("n: 2
     ("show", "rows"), [("mistakes", [2, 1]), ("right", [0, 3]), ("disagree", [0, 1]), ("all", [0, 1, 2, 3])]
 )
 def test_the_worst_mistakes_come_first(show, rows):
-    assert written_rows.chosen(show, FIRST, SECOND).tolist() == rows
+    assert held_out.chosen_prompts(show, FIRST, SECOND).tolist() == rows
 
 
 def test_the_judge_reads_what_was_written(tmp_path):
@@ -60,7 +60,7 @@ def test_the_judge_reads_what_was_written(tmp_path):
 
 
 def test_mistakes_are_counted_by_field():
-    assert written_rows.mistakes_by_field(FIRST, FIELDS) == {"n": 1, "kind": 1}
+    assert held_out.mistakes_by_field(FIRST, FIELDS) == {"n": 1, "kind": 1}
     text = written_tables.of_answers([("A", "cdvft", FIRST), ("B", "lora", SECOND)], FIELDS, None)
     assert "2 of 4 (50.0\u00a0%)" in text and "<td>0.667</td>" in text  # (1 + 2/3 + 0 + 1) / 4
     assert '<th scope="row">kind</th><td>1</td><td>0</td>' in text
@@ -68,7 +68,7 @@ def test_mistakes_are_counted_by_field():
 
 def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answer_plan):
     dataset = answer_plan().dataset
-    rows = written_rows.table_rows([FIRST, SECOND], np.array([1, 2]), dataset)
+    rows = held_out.prompt_rows([FIRST, SECOND], np.array([1, 2]), dataset)
     assert [row["row"] for row in rows] == [1, 2]
     assert rows[0]["answers"] == [
         {"text": "n: 2", "correct": False, "wrong": ["kind"]},
