@@ -320,9 +320,11 @@ class Box:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         wanted = [item for item in items if function_id(item.nodeid) in self.places]
         config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        failed = config.cache.get("cache/lastfailed", {}) if config.cache else {}
         first: dict[str, int] = {}
         for item in wanted:  # files stay together: what a file's tests share is made once
-            file, place = item.nodeid.partition("::")[0], self.places[function_id(item.nodeid)]
+            file = item.nodeid.partition("::")[0]
+            place = -1 if item.nodeid in failed else self.places[function_id(item.nodeid)]
             first[file] = min(place, first.get(file, place))
         items[:] = sorted(wanted, key=lambda item: first[item.nodeid.partition("::")[0]])
 
@@ -386,7 +388,7 @@ def main(since: str = "", seconds: str = "") -> int:
         print(left_out(chosen))
         return code
     files = [*dict.fromkeys(one.file for one in taken)]
-    return pytest.main([*files, "--failed-first"], plugins=[Box(chosen, taken, begun + allowed)]) or code
+    return pytest.main(files, plugins=[Box(chosen, taken, begun + allowed)]) or code
 
 
 def run_script_tests() -> int:

@@ -6,6 +6,7 @@ One whose text is no longer there is to be written anew. `python tests/quick_fau
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def copy(room: Path) -> None:
 
 
 def noticed(room: Path, fault: Fault) -> tuple[str, float]:
-    """The first test that fails of those that `make quick` runs, or "", and the seconds that all took."""
+    """The first test that fails of those that `make quick` runs, or "", and the seconds until then."""
     path = room / fault.file
     text = path.read_text()
     if text.count(fault.sound) != 1:
@@ -87,7 +88,8 @@ def noticed(room: Path, fault: Fault) -> tuple[str, float]:
     begun = time.monotonic()
     minute = str(SECONDS * pace())  # of an idle machine
     command = [sys.executable, "tests/quick.py", "HEAD", minute]
-    ended = subprocess.run(command, cwd=room, capture_output=True, text=True, check=False)
+    first = os.environ | {"PYTEST_ADDOPTS": "-x"}
+    ended = subprocess.run(command, cwd=room, env=first, capture_output=True, text=True, check=False)
     path.write_text(text)
     failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0] if failed else "", time.monotonic() - begun

@@ -132,25 +132,33 @@ def test_what_differs_is_read_from_git(tmp_path: Path) -> None:
     assert change.words["wavelet"] == 1 and change.words["spectrum"] > 0
 
 
-@pytest.mark.slow
+def boxed(folder: Path, taken: list[str], chosen: list[str], seconds: float) -> str:
+    """What a run of those that were taken says, each named file::test, with so many seconds left."""
+    code = f"""
+import time, pytest
+from quick import Box, Chosen
+taken, chosen = ([Chosen(*one.split("::"), 1, 0, False) for one in ones] for ones in ({taken}, {chosen}))
+pytest.main(["-v", "."], plugins=[Box(chosen, taken, time.monotonic() + {seconds})])
+"""
+    environment = {"PYTHONPATH": f"{ROOT}/tests"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
+
 def test_what_was_taken_runs_and_the_rest_is_named(tmp_path: Path) -> None:
-    """A folder of tests, of which the time is over after the first."""
-    (tmp_path / "test_two.py").write_text(
-        "import time\ndef test_a(): time.sleep(0.3)\ndef test_b(): ...\ndef test_c(): ...\n"
-    )
-    code = (
-        "import sys, time, pytest\nfrom quick import Box, Chosen\n"
-        "ones = [Chosen('test_two.py', f'test_{name}', 1, 0, False) for name in 'bac']\n"
-        "box = Box(ones, ones[:2], time.monotonic() + float(sys.argv[1]))\n"
-        "pytest.main(['-v', '-p', 'no:cacheprovider', 'test_two.py'], plugins=[box])"
-    )
+    (tmp_path / "test_it.py").write_text("def test_a(): ...\ndef test_b(): ...\ndef test_c(): ...\n")
+    every = [f"test_it.py::test_{name}" for name in "bac"]
+    said = boxed(tmp_path, every[:2], every, 600)
+    assert "2 passed, 1 deselected" in said and "1 of test_it.py" in said
+    said = boxed(tmp_path, every[:2], every, -1)  # the time is over after the first
+    assert "1 passed, 1 deselected" in said and "2 of test_it.py" in said
 
-    def said(seconds: str) -> str:
-        run = subprocess.run(
-            [sys.executable, "-c", code, seconds],
-            cwd=tmp_path, check=True, capture_output=True, text=True, env={"PYTHONPATH": f"{ROOT}/tests"},
-        )  # fmt: skip
-        return run.stdout
 
-    assert "2 passed, 1 deselected" in said("600") and "1 of test_two.py" in said("600")
-    assert "1 passed, 1 deselected" in said("-1") and "2 of test_two.py" in said("-1")
+def test_what_failed_the_last_time_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text("def test_a(): ...\n")
+    (tmp_path / "test_two.py").write_text("def test_b(): assert False\n")
+    every = ["test_one.py::test_a", "test_two.py::test_b"]
+    orders = [boxed(tmp_path, every, every, 600) for _ in range(2)]
+    assert [said.index("test_one.py::") < said.index("test_two.py::") for said in orders] == [True, False]

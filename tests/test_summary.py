@@ -23,14 +23,20 @@ def test_other(): ...
 """
 
 
+HOOKS = """
+import summary
+from summary import pytest_runtest_logreport, pytest_sessionfinish
+from summary import pytest_terminal_summary, pytest_unconfigure
+summary.FAILURES = summary.ROOT.__class__("failures").absolute()
+"""
+
+
 def run(folder: Path, reason: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(TESTS.format(reason=reason))
-    (folder / "conftest.py").write_text(
-        "from summary import pytest_runtest_logreport, pytest_sessionfinish, pytest_terminal_summary\n"
-    )
+    (folder / "conftest.py").write_text(HOOKS)
     kept = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_ADDOPTS")}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder)],
+        [sys.executable, "-m", "pytest", "--rootdir", str(folder)],
         cwd=folder,
         env={**kept, "PYTHONPATH": f"{ROOT}/tests", **environment},
         capture_output=True,
@@ -53,6 +59,13 @@ def test_a_skip_for_another_reason_fails_ci_alone(tmp_path: Path, where: dict[st
     ended = run(tmp_path, "does not work yet", **where)
     assert ended.returncode == code
     assert "NOT ON THE LIST of tests/summary.py: does not work yet" in ended.stdout
+
+
+def test_the_last_line_is_where_failures_are_kept(tmp_path: Path) -> None:
+    assert "failures" not in run(tmp_path, "needs CUDA").stdout
+    (tmp_path / "failures" / "test_page.py-test_a").mkdir(parents=True)
+    counted, last = run(tmp_path, "needs CUDA").stdout.splitlines()[-2:]
+    assert "2 passed, 2 skipped" in counted and last.endswith(str(tmp_path / "failures"))
 
 
 def test_a_reason_says_what_is_needed() -> None:

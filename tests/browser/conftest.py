@@ -21,12 +21,14 @@ from cdvft_app.inspection.sources import Source
 from cdvft_app.training.jobs import warm_up
 
 SECONDS = 60  # a page's patience on an idle machine: the first answers of a new server load torch
+MOST = 300  # on any: pytest ends a test after 600, and then nothing of its pages is kept
+expect.set_options(timeout=1000 * SECONDS)
 
 
 @pytest.fixture(autouse=True)
 def patience() -> float:
     """Milliseconds that every wait of the test has; more on a busy machine, as much as that is slower now."""
-    allowed = 1000 * SECONDS * pace()
+    allowed = 1000 * min(SECONDS * pace(), MOST)
     expect.set_options(timeout=allowed)
     return allowed
 
