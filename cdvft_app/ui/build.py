@@ -68,6 +68,7 @@ def build(app: AppState) -> gr.Blocks:
             if visit.then:
                 visit.then(filled)
         api.register(app)
+    page.studio = app
     return page
 
 
