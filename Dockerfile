@@ -26,5 +26,5 @@ VOLUME /data
 EXPOSE 7860
 # As Ctrl-C: what trains keeps a checkpoint and its adapter.
 STOPSIGNAL SIGINT
-HEALTHCHECK --start-period=60s CMD python -c "import socket; socket.create_connection(('127.0.0.1', 7860), 5)"
+HEALTHCHECK --start-period=60s CMD python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/readyz', timeout=5)"
 CMD ["python", "app.py"]

@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows
+.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -87,6 +87,15 @@ check-scripts: $(SCRIPT_TOOLS)
 
 workflows: ## what actionlint finds in .github/workflows; it needs Go, which GitHub's machines have
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+AUDIT_TOOLS := build/audit/tools/bin
+
+$(AUDIT_TOOLS)/pip-audit:
+	$(PYTHON) -m venv build/audit/tools
+	$(AUDIT_TOOLS)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+
+audit: $(RUN_STAMP) $(AUDIT_TOOLS)/pip-audit | node ## build/audit: an SBOM and the licences of what is shipped; known weaknesses in it
+	$(BIN)/python deploy/audit.py $(AUDIT_TOOLS) build/audit
 
 conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
 	$(BIN)/python tests/conformance/run.py

@@ -127,6 +127,9 @@ class Environment(BaseSettings):
         alias="CDVFT_LOGINS",
         description="a file of lines name:password, mode 600: who may open the page",
     )
+    log: Literal["text", "json"] = Field(
+        "text", alias="CDVFT_LOG", description="json: the log is an object a line, for programs"
+    )
     public_setting: Literal["auto", "1", "0"] = Field(
         "auto",
         alias="CDVFT_PUBLIC",

@@ -257,6 +257,11 @@ class RunStore:
         with self._database.reading() as connection:
             return waiting.count(connection, token and owners.token_hash(token), sweep, visitor)
 
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state that any is in."""
+        with self._database.reading() as connection:
+            return dict(connection.execute("SELECT state, COUNT(*) FROM runs GROUP BY state").fetchall())
+
     def queue_place(self, run_id: object) -> int | None:
         """1 for the run that is taken next; None for a run that does not wait."""
         with self._database.reading() as connection:

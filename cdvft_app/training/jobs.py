@@ -6,9 +6,8 @@ A run trains in a process of its own, so that whatever becomes of it the page go
 
 from __future__ import annotations
 
-import sys
+import logging
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -35,6 +34,7 @@ NO_SWEEPS = (
     "Sweeps are not for this server: its GPU is lent by the second, to a page that shows the run. Start "
     "races here, or the sweep on a machine of your own."
 )
+log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0  # how soon a run is seen that another process queued
 
 
@@ -78,6 +78,11 @@ class JobQueue:
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
 
+    @property
+    def is_working(self) -> bool:
+        """Whether runs are taken: it was started, and is not closing."""
+        return any(thread.is_alive() for thread in self._threads) and not self._closing.is_set()
+
     def start(self) -> list[str]:
         """Begin to work. Returns the ids of the runs that an earlier process left unfinished."""
         interrupted = []
@@ -86,7 +91,7 @@ class JobQueue:
             self._store.folders.sweep()
             self._store.folders.adopt()
         except StoreError as error:  # on a full disk the page still shows what there is
-            print(error, file=sys.stderr)
+            _log.warning("%s", error)
         for number in range(self._workers):
             thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
             self._threads.append(thread)
@@ -225,7 +230,7 @@ class JobQueue:
                 try:
                     run = self._store.leases.next(process, one_each=self.slices is not None)
                 except StoreError:
-                    traceback.print_exc()
+                    log.exception("The queue could not be read.")
                 if run is None and not self._closing.is_set():
                     self._changed.wait(POLL_SECONDS)
             if run is not None:
@@ -246,7 +251,7 @@ class JobQueue:
                     waits=self.slices is not None,
                 )
         except Exception as error:  # such as no process to be had; the next run may have more luck
-            traceback.print_exc()
+            log.exception("A run could not be trained.", extra={"run_id": run.id})
             outcome = "failed", str(error)
         self._end(run, outcome)
 
@@ -260,10 +265,11 @@ class JobQueue:
 
     def _end(self, run: RunRecord, outcome: Outcome) -> None:
         self._settle(run, outcome)
+        log.info("A run ended.", extra={"run_id": run.id, "state": self._store.state(run.id)})
         try:
             keeping.keep(self._store, run.id)
         except StoreError as error:  # it is here all the same
-            print(error, file=sys.stderr)
+            log.warning("%s", error, extra={"run_id": run.id})
         self._notify_webhook(run.id)
 
     def _notify_webhook(self, run_id: str) -> None:

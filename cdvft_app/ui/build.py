@@ -70,6 +70,7 @@ def build(app: AppState) -> gr.Blocks:
             if visit.then:
                 visit.then(filled)
         api.register(app)
+    page.studio = app
     _share_threads(page)
     return page
 

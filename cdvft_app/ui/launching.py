@@ -15,10 +15,13 @@ from cdvft_app.public.origins import SameOrigin
 from cdvft_app.ui.agents import VisitorOfAgents, is_served
 from cdvft_app.ui.incoming import BoundedBodies, Compressed, PageOfATab, WellFormedText
 from cdvft_app.ui.login import AddressOfLogin
+from cdvft_app.ui.monitoring import Monitoring
 from cdvft_app.ui.page_files import PageHead
 from cdvft_app.ui.sessions import MAX_SESSIONS, ShareOfGradio, install
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.component import plotly_script
+from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
+from cdvft_app.ui.starting import be_patient
 from cdvft_app.ui.theme import theme
 
 
@@ -32,6 +35,7 @@ def launch_arguments() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
+        **be_patient(),
         "show_error": False,
         "max_file_size": "64mb",
         "state_session_capacity": MAX_SESSIONS,
@@ -65,5 +69,8 @@ async def _starting(app: gr.routes.App) -> AsyncIterator[None]:
     """
     install(app)
     assert app.middleware_stack is not None  # this very call went through it
-    app.middleware_stack = AllowedHosts(SameOrigin(app.middleware_stack))
+    guarded = AllowedHosts(SameOrigin(app.middleware_stack))
+    page = app.get_blocks()
+    assert isinstance(page, AnsweringBlocks) and page.studio is not None
+    app.middleware_stack = Monitoring(guarded, page.studio)
     yield

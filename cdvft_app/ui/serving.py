@@ -18,6 +18,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
 from cdvft_app.training.executors import as_planned
 from cdvft_app.training.jobs import JobQueue, warm_up
+from cdvft_app.ui import logs
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.lending import slices_on_lent_gpu
@@ -30,6 +31,7 @@ MOST_WAITING = 64  # events of pages
 def main() -> None:
     os.umask(0o077)  # what visitors make is for nobody else on this machine
     try:
+        logs.set_up()
         known = environment()
         auth = logins()
         slices = slices_on_lent_gpu()  # before anything loads torch
@@ -43,6 +45,7 @@ def main() -> None:
     if slices:
         page.queue(max_size=MOST_WAITING)  # Gradio's own limit on a Space with ZeroGPU is one
     page.launch(prevent_thread_lock=True, auth=auth, **launch_arguments())
+    logs.adopt_uvicorn()
     gc.freeze()  # what was imported stays
     gc.enable()
     queue.start()

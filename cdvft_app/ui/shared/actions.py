@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +22,14 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RESUMABLE, UNFINISHED, is_left_job, is_resumable
 from cdvft_app.training.executors import Executor
 from cdvft_app.training.jobs import QueueFull
+from cdvft_app.ui.logs import visitor_hash
 from cdvft_app.ui.shared.form import race, with_titles
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
 FOLLOW_AGAIN = "Follow again, where Jobs are sent from, takes up what a Job has told meanwhile."
 STOP_JOBS = "Stop cancels the Jobs: what they have learned by then is lost."
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,19 @@ def submit(
     admit(zip(plans, predictions, strict=True), app.queue.most_seconds)
     promised = [made.facts() if made else None for made in predictions]
     chosen = [plan.settings for plan in plans]
-    return app.queue.submit(
+    counted_for = visitor()
+    run_ids = app.queue.submit(
         chosen,
         token,
         plans[0].title,
         forecasts=promised,
         program=program,
         private=private,
-        visitor=visitor(),
+        visitor=counted_for,
     )
+    for run_id in run_ids:
+        log.info("A run was queued.", extra={"run_id": run_id, "visitor": visitor_hash(counted_for)})
+    return run_ids
 
 
 def plans_of(app: AppState, request: RaceRequest, token: str) -> list[Plan]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.blocks import BlockFunction
 from gradio.components.api_component import Api
 
 from cdvft_app.ui.shared.refusal import refusal
+
+if TYPE_CHECKING:
+    from cdvft_app.ui.shared.state import AppState
 
 _OF_A_PARAMETER = 4  # spaces, below "Args:"
 FAILED = "Something went wrong in this program, and nothing was done; its log says what."
@@ -20,7 +23,12 @@ log = logging.getLogger(__name__)
 
 
 class AnsweringBlocks(gr.Blocks):
-    """Blocks whose calls end in an answer or in a sentence, and never in Gradio's {"error": null}."""
+    """Blocks whose calls end in an answer or in a sentence, and never in Gradio's {"error": null}.
+
+    `studio` is what they are the page of.
+    """
+
+    studio: AppState | None = None
 
     def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
         """Fills in what a plain HTTP call leaves out and a named endpoint has a default for.

@@ -1,0 +1,59 @@
+"""The server's log, on standard error: text for people, or with CDVFT_LOG=json an object a line for programs.
+
+It names runs by their ids and visitors by a hash that holds for this process, never tokens or addresses.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import secrets
+import time
+
+from cdvft_app.environment import environment
+
+FIELDS = ("run_id", "state", "visitor", "seconds")  # that a record may have as `extra`
+_OF_UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+_key = secrets.token_bytes(32)
+
+
+class JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        told |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, default=str)
+
+
+def set_up() -> None:
+    """For the whole process, before anything is logged.
+
+    Raises:
+        InvalidChoice: a variable of the environment means nothing.
+    """
+    kind = environment().log
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if kind == "json" else logging.Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("cdvft_app").setLevel(logging.INFO if kind == "json" else logging.WARNING)
+
+
+def adopt_uvicorn() -> None:
+    """Have its lines go the same way, once it has set up its own."""
+    for name in _OF_UVICORN:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def visitor_hash(visitor: str | None) -> str | None:
+    """A visitor's name as the log tells it."""
+    return visitor and hmac.digest(_key, visitor.encode("utf-8", "surrogatepass"), "sha256").hex()[:12]

@@ -1,0 +1,100 @@
+"""What a proxy and Prometheus are told: whether runs are taken, how many there are, nothing of anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+from starlette.testclient import TestClient
+
+from cdvft_app.public import operator
+from cdvft_app.public.guessing import Guesses
+from cdvft_app.settings import RunSettings
+from cdvft_app.ui.build import build
+from cdvft_app.ui.launching import launch_arguments
+from cdvft_app.ui.shared.state import AppState
+
+KEY = "open, sesame seed"
+
+
+@pytest.fixture
+def served(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.setenv("CDVFT_OPERATOR_KEY", KEY)
+    monkeypatch.setattr(operator, "_guesses", Guesses("keys"))
+    application = gr.routes.App.create_app(build(app), app_kwargs=launch_arguments()["app_kwargs"])
+    with TestClient(application, "http://127.0.0.1", client=("127.0.0.1", 4000)):
+        yield application
+
+
+def client(served: Any, address: str = "127.0.0.1") -> TestClient:
+    return TestClient(served, "http://127.0.0.1", client=(address, 4000))
+
+
+def test_it_lives_at_once_and_is_ready_when_runs_are_taken(app: AppState, served: Any) -> None:
+    by_address = {"host": "10.1.2.3:7860"}  # as a proxy or an orchestrator asks, which knows no name
+    asked = client(served, "10.1.2.4")
+    assert asked.get("/healthz", headers=by_address).status_code == 200
+    assert asked.get("/readyz", headers=by_address).status_code == 503
+    app.queue.start()
+    assert asked.get("/readyz", headers=by_address).status_code == 200
+    app.queue.close()
+    assert asked.get("/readyz", headers=by_address).status_code == 503
+
+
+def test_metrics_count_and_name_nobody(app: AppState, served: Any) -> None:
+    for _ in range(3):
+        app.store.create(
+            [RunSettings(method="lora")], "an owner's token", "a secret name", visitor="code blue-7"
+        )
+    asked = client(served)
+    for number in range(5):
+        other = client(served, f"192.0.2.{number}")
+        other.post(
+            "/gradio_api/component_server", json={"component_id": 0, "fn_name": "none", "session_hash": "s"}
+        )
+    told = asked.get("/metrics")
+    assert told.status_code == 200 and told.headers["content-type"].startswith("text/plain")
+    lines = dict(line.rsplit(" ", 1) for line in told.text.splitlines() if not line.startswith("#"))
+    assert lines['cdvft_runs{state="queued"}'] == "3.0" and lines['cdvft_runs{state="finished"}'] == "0.0"
+    assert lines["cdvft_queue_length"] == "3.0"
+    assert lines["cdvft_visitors"] == "5.0"
+    assert lines["cdvft_poll_seconds_count"] == "5.0"
+    assert float(lines["cdvft_received_bytes_total"]) > 100 and float(lines["cdvft_sent_bytes_total"]) > 0
+    (run, *_) = app.store.history()
+    for secret in ("secret", "owner", "blue-7", "192.0.2", KEY, run.id):
+        assert secret not in told.text
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {"host": "[::1]:7860"}, 200),
+        ("203.0.113.7", {}, 401),
+        ("127.0.0.1", {"x-forwarded-for": "203.0.113.7"}, 401),  # a proxy here, for somebody
+        ("127.0.0.1", {"x-real-ip": "203.0.113.7"}, 401),
+        ("127.0.0.1", {"host": "studio.example.org"}, 401),
+        ("203.0.113.7", {"authorization": f"Bearer {KEY}"}, 200),
+        ("203.0.113.7", {"authorization": "Bearer guessed"}, 401),
+        ("203.0.113.7", {"authorization": f"Basic {KEY}"}, 401),
+    ],
+)
+def test_metrics_of_a_public_server_are_for_its_operator(served: Any, address, headers, status) -> None:
+    answer = client(served, address).get("/metrics", headers=headers)
+    assert answer.status_code == status
+    assert (status == 200) == ("cdvft_runs" in answer.text)
+
+
+def test_the_key_is_not_guessed_here_either(served: Any) -> None:
+    asked = client(served, "203.0.113.8")
+    told = [asked.get("/metrics", headers={"authorization": f"Bearer {n}"}).status_code for n in range(30)]
+    assert told == [401] * 10 + [429] * 20
+
+
+def test_metrics_of_a_private_server_are_for_its_names(served: Any, monkeypatch) -> None:
+    monkeypatch.setenv("CDVFT_PUBLIC", "0")
+    assert client(served).get("/metrics").status_code == 200
+    assert client(served).get("/metrics", headers={"host": "rebound.example.com"}).status_code == 401

@@ -1,0 +1,51 @@
+"""What `make audit` tells: weaknesses, whom it could not ask about, and licences by their names."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+FILE = Path(__file__).parents[2] / "deploy" / "audit.py"
+spec = importlib.util.spec_from_file_location("audit", FILE)
+assert spec and spec.loader
+audit = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(audit)
+
+
+def test_a_package_that_nobody_was_asked_about_is_not_taken_for_sound() -> None:
+    report = {
+        "dependencies": [
+            {"name": "sound", "version": "1.0", "vulns": []},
+            {"name": "weak", "version": "2.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2.1"]}]},
+            {"name": "unknown", "skip_reason": "Dependency not found on PyPI and could not be audited"},
+        ]
+    }
+    weak, not_asked = audit.weak_packages(json.dumps(report))
+    assert weak == ["weak 2.0: PYSEC-1, mended in 2.1"] and not_asked == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ([("License-Expression", "MIT"), ("License", "a long text")], "MIT"),
+        ([("Classifier", "License :: OSI Approved :: BSD License"), ("License", "BSD")], "BSD License"),
+        ([("License", "Apache 2.0")], "Apache 2.0"),
+        ([("Name", "something")], "not stated"),
+    ],
+)
+def test_a_licence_is_told_by_its_name(fields, name) -> None:
+    told = Message()
+    for field, value in fields:
+        told[field] = value
+    assert audit.licence(told) == name
+
+
+def test_every_package_and_every_model_is_in_the_list_of_licences() -> None:
+    told = "\n".join(audit.licences())
+    lock = audit.locked(audit.LOCK.read_text(encoding="utf-8"))
+    assert len(lock) > 50 and all(f"| {name} |" in told for name in lock)
+    assert "| SmolLM2-135M-Instruct | Apache-2.0 |" in told and "| assets/wikisql | BSD 3-Clause" in told
