@@ -91,7 +91,7 @@ class JobQueue:
             self._store.folders.sweep()
             self._store.folders.adopt()
         except StoreError as error:  # on a full disk the page still shows what there is
-            _log.warning("%s", error)
+            log.warning("%s", error)
         for number in range(self._workers):
             thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
             self._threads.append(thread)
