@@ -223,7 +223,7 @@ def environment() -> Environment:
 @lru_cache(maxsize=4)
 def _read(variables: tuple[tuple[str, str], ...]) -> Environment:
     try:
-        return Environment()
+        return Environment.model_validate({})
     except ValidationError as error:
         raise InvalidChoice("\n".join(_sentence(one) for one in error.errors())) from None
 

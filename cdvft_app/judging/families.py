@@ -117,11 +117,11 @@ def _along(runs: Sequence[SweepRun]) -> dict[tuple[str, str, str], Pair]:
                     others = tuple(other for key, other in one.values.items() if key != dimension)
                     sides.setdefault(value, {})[others] = contestant
             rates = dimension == RATES
-            for one, other in pairwise(sides) if rates else combinations(sides, 2):
-                both = sorted(sides[one].keys() & sides[other].keys(), key=str)
-                first, second = (tuple(sides[value][others] for others in both) for value in (one, other))
+            for low, high in pairwise(sides) if rates else combinations(sides, 2):
+                both = sorted(sides[low].keys() & sides[high].keys(), key=str)
+                first, second = (tuple(sides[value][others] for others in both) for value in (low, high))
                 pair = Pair(first, second, "seed, matched" if rates else "seed")
-                found[method, dimension, f"{one} {other}"] = pair
+                found[method, dimension, f"{low} {high}"] = pair
     return found
 
 
