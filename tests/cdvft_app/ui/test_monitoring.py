@@ -52,9 +52,7 @@ def test_metrics_count_and_name_nobody(app: AppState, served: Any) -> None:
     asked = client(served)
     for number in range(5):
         other = client(served, f"192.0.2.{number}")
-        other.post(
-            "/gradio_api/component_server", json={"component_id": 0, "fn_name": "none", "session_hash": "s"}
-        )
+        other.post("/cdvft/run/poll", json={})
     told = asked.get("/metrics")
     assert told.status_code == 200 and told.headers["content-type"].startswith("text/plain")
     lines = dict(line.rsplit(" ", 1) for line in told.text.splitlines() if not line.startswith("#"))
