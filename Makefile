@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream
+.PHONY: install lock run static space chromium node test check check-python check-scripts conformance bench faults gpu mutants upstream
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -58,6 +58,10 @@ $(SCRIPT_TOOLS): package-lock.json | node
 
 test: install chromium ## every test, the real page in Chromium included; two files at a time, by name: the longest are not last
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: install ## kills, disk errors, clock steps and flipped bits: is anything kept lost? 200 of each; about five minutes
+	CDVFT_FAULTS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python tests/faults/day.py --kills 200 --record
 
 check: check-python check-scripts ## lint, format, types, and what needs no browser of the scripts
 
