@@ -65,7 +65,7 @@ def problems(root: Path, told: Told) -> list[str]:
             "SELECT run_id, step, data FROM rows WHERE kind = 'step' ORDER BY cursor"
         ):
             json.loads(row["data"])
-            steps[row["run_id"]].append(row["step"])
+            steps.setdefault(row["run_id"], []).append(row["step"])
         spent = connection.execute("SELECT coalesce(sum(seconds), 0), min(seconds) FROM spent").fetchone()
     found += [f"{run} is lost" for run in set(told.owner) - told.deleting - set(runs)]
     found += [f"{run} was deleted and is back" for run in told.deleted & set(runs)]
