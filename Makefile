@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit
+.PHONY: install lock run docs static space chromium node test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -74,6 +74,10 @@ quick: $(STAMP) ## for about a minute the tests that a change since main (or SIN
 
 quick-faults: $(STAMP) ## put ten faults into a copy of the program, one after the other: does `make quick` find each?
 	OMP_NUM_THREADS=1 $(BIN)/python tests/quick_faults.py
+
+faults: install ## kills, disk errors, clock steps and flipped bits: is anything kept lost? 200 of each; about five minutes
+	CDVFT_FAULTS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python tests/faults/day.py --kills 200 --record
 
 check: check-python check-scripts docs ## lint, format, types, and what needs no browser of the scripts
 

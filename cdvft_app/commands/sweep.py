@@ -153,6 +153,7 @@ def _take(
     """The earlier run, claimed again, or a new one."""
     process = this_process()
     if earlier_run:
+        store.set_visitor(earlier_run.id, None)
         return store.leases.acquire(earlier_run.id, process)
     forecasts = [admitted(catalog.resolve(settings), store, environment().max_run_seconds)]
     (run,) = store.create(

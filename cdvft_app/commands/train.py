@@ -126,6 +126,7 @@ def resume(run_id: str, as_json: Json = False) -> None:
             raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
         check_resumable(run)
         admit_again(run, catalog.resolve(run.settings), store, environment().max_run_seconds)
+        store.set_visitor(run_id, None)  # whoever has a terminal here pays nobody's time
         return store.leases.acquire(run_id, this_process())
 
     _run(take, as_json)

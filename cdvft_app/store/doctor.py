@@ -71,6 +71,9 @@ def _history(path: Path) -> Iterator[Finding]:
                 message = f"it has no {lost}"
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         message = str(error)
+        if "unable to open" in message or "readonly" in message:  # nothing is known of it, then
+            with store_errors(path):
+                raise
     if message != "ok":
         if "locked" in message:
             raise StoreError(f"The history {path} is in use ({message}). Try again in a moment.")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cdvft_app.commands import train as commands
 from cdvft_app.public.budget import Budget, OverBudget, duration
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import spending, states
@@ -208,6 +209,16 @@ def test_a_run_that_is_nobodys_does_not_train_on_a_public_server(store, clock, m
     queue._run(store.leases.next(this_process()))
     assert not executor.trained and store.state(run.id) == "interrupted"
     assert "Resume counts yours" in store.get(run.id).reason
+
+
+def test_whoever_goes_on_from_a_terminal_spends_nobodys_time(store, clock, monkeypatch):
+    run, taken = train(store, clock, 10, "interrupted"), []
+    monkeypatch.setattr(commands, "_run", lambda take, as_json: taken.append(take(store)))
+    commands.resume(run.id)
+    assert taken[0].id == run.id and taken[0].visitor is None
+    clock.now += 100
+    store.set_state(run.id, "failed")
+    assert Budget(store, clock).balance("ada").left == 590
 
 
 def test_a_visitor_that_a_strangers_file_names_is_not_charged(store, clock):

@@ -1,0 +1,86 @@
+"""A part of a day with kills, disk errors and clock steps; `make faults` has all of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from outside import Told, problems
+
+from cdvft_app.events import Started, Step
+from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
+
+DAY = Path(__file__).with_name("day.py")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a C compiler"
+)
+def test_a_part_of_a_day_loses_nothing() -> None:
+    ended = subprocess.run(
+        [sys.executable, str(DAY), "--kills", "15"], capture_output=True, text=True, timeout=500, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["kills"] == 15 and result["runs made"] > 5 and result["steps reported"] > 20
+    assert result["refused by the disk"] > 0 and any(
+        "died there" in one for one in result["lives by what they met"]
+    )
+
+
+def change(query: str) -> Callable[[Path], None]:
+    def act(root: Path) -> None:
+        with closing(sqlite3.connect(root / "history.sqlite")) as connection, connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute(query)
+
+    return act
+
+
+def swap_facts(root: Path) -> None:
+    one, other = sorted((root / "runs").glob("*/run.json"))
+    other.write_text(one.read_text())
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (change("DELETE FROM rows WHERE step = 2"), "has steps"),
+        (change("DELETE FROM rows WHERE step = 3"), "lost steps"),
+        (change("DELETE FROM runs WHERE number = 2"), "is lost"),
+        (change("DELETE FROM runs WHERE number = 1"), "rows belong to no run"),
+        (change("UPDATE runs SET token_hash = 'x' WHERE number = 1"), "is another's"),
+        (change("UPDATE runs SET visitor = 'x' WHERE number = 1"), "is counted for x"),
+        (change("UPDATE runs SET name = 'x' WHERE number = 1"), "is called x"),
+        (change("UPDATE runs SET state = 'x' WHERE number = 1"), "is x"),
+        (change("UPDATE runs SET state = 'stopped' WHERE number = 1"), "was finished and is stopped"),
+        (change("INSERT INTO spent VALUES ('ada', 'training', 1, 3600)"), "seconds were charged"),
+        (swap_facts, "has another's folder"),
+    ],
+)  # fmt: skip
+def test_the_check_from_outside_notices(tmp_path: Path, damage: Callable[[Path], None], what: str) -> None:
+    store, told = RunStore(tmp_path), Told(seconds=10)
+    for number in range(2):
+        (run,) = store.create([RunSettings(method="cdvft")], "t", "n", this_process(), visitor="v")
+        told.hear(json.dumps({"what": "made", "run": run.id, "token": "t", "visitor": "v", "name": "n"}))
+        if number == 0:
+            store.append(run.id, Started(9, 10, 5, 100, "CPU", "float32", 8, 8, "accuracy"))
+            for step in range(1, 4):
+                store.append(run.id, Step(step, step / 10, 0.5, 1e-3, None, None))
+                told.hear(json.dumps({"what": "step", "run": run.id, "step": step}))
+        store.set_state(run.id, "finished")
+        told.hear(json.dumps({"what": "finished", "run": run.id}))
+    store.close()
+    assert problems(tmp_path, told) == []
+    damage(tmp_path)
+    assert what in " ".join(problems(tmp_path, told))
