@@ -1,13 +1,14 @@
-"""What visitors cost the training, and how long they wait: 10, 30 and 60 of them while a run trains.
+"""What visitors cost the training, and how long they wait: 10, 60 and 150 of them while a run trains.
 
-    python -m benchmarks.load [--visitors 10 30 60] [--seconds 30] [--note TEXT]
+    python -m benchmarks.load [--visitors 10 60 150] [--seconds 30] [--note TEXT]
 
 Starts the page with a folder of its own on one thread, trains a short race, so that there is something to
 look at, and then one long run that everybody watches. Every visitor polls once a second, as the page does,
-and opens Compare, Factors and Use in turn, one every 15 seconds on average, each with all that a browser asks
-for. Before, between and after there is nobody; what the training loses is against its neighbours of that
-kind, so that a machine whose speed drifts does no harm. Visitors' own processor time is taken from the same
-machine, and what other programs took is told. Writes results/load.json and load.md (`--quick`: nothing).
+and does something else every 15 seconds on average, in turn: opens Compare, Factors and Use, each with all
+that a browser asks for, measures in a lesson, asks a finished run, and uploads and deletes 200 rows. Before,
+between and after there is nobody; what the training loses is against its neighbours of that kind, so that a
+machine whose speed drifts does no harm. Visitors' own processor time is taken from the same machine, and what
+other programs took is told. Writes results/load.json and load.md (`--quick`: nothing).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Bench:
 
     def __init__(self, address: str, server: psutil.Process, store: RunStore, seconds: float) -> None:
         self._address, self._server, self._store, self._seconds = address, server, store, seconds
-        client = Client(address, verbose=False)
+        client = Client(address, verbose=False, httpx_kwargs={"timeout": 60})
         for run_id in client.predict(SHORT, api_name="/start")["run_ids"]:
             wait(lambda run_id=run_id: store.state(run_id) == "finished")  # type: ignore[misc]
         (self.run_id,) = client.predict(LONG, api_name="/start")["run_ids"]
@@ -204,23 +205,29 @@ def markdown(record: dict[str, Any]) -> str:
     lines = [
         f"# Visitors while a run trains: {here['cpu']}, {here['cores']} cores",
         "",
-        "`python -m benchmarks.load`: every visitor polls once a second and opens a tab every 15 seconds; "
+        "`python -m benchmarks.load`: every visitor polls once a second and does one of the others every 15 "
+        "seconds; "
         "the run trains on one thread. Milliseconds are p50 / p95; cores are processor time over time; those "
         "of the visitors and of other programs are taken from the same machine.",
         "",
         *([record["note"], ""] if record["note"] else []),
         f"A poll takes {record['poll_cpu_ms']} ms of the page's processor time.",
         "",
-        "| visitors | poll | Compare | Factors | Use | steps/s | training loses | page, MB "
+        f"| visitors | poll | {' | '.join(TABS)} | steps/s | training loses | page, MB | failures "
         "| cores: page | training | visitors | others |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---" * (10 + len(TABS)) + "|",
     ]
     for phase in record["phases"]:
         spreads = [phase["milliseconds"].get(name) for name in ("poll", *TABS)]
         times = [f"{spread['p50']:.0f} / {spread['p95']:.0f}" if spread else "" for spread in spreads]
         loss = phase.get("training_loses_percent")
         cells = [phase["visitors"], *times, f"{phase['steps_per_second']:.2f}"]
-        cells += ["" if loss is None else f"{loss:.0f} %", phase["server_mb"], *phase["cores"].values()]
+        cells += [
+            "" if loss is None else f"{loss:.0f} %",
+            phase["server_mb"],
+            phase["failures"],
+            *phase["cores"].values(),
+        ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
 
@@ -229,7 +236,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--visitors", type=int, nargs="+", default=[10, 30, 60])
+    parser.add_argument("--visitors", type=int, nargs="+", default=[10, 60, 150])
     parser.add_argument("--seconds", type=float, default=30.0, help="of each phase")
     parser.add_argument("--note", default="", help="how the machine was, for the record")
     parser.add_argument("--quick", action="store_true", help="writes nothing")

@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 
 POLL_SECONDS = 1.0  # as assets/js/train/run_view.js
 TAB_SECONDS = 15.0  # from one opened tab to a visitor's next one, on average
-TABS = ("Compare", "Factors", "Use")
+TABS = ("Compare", "Factors", "Use", "Lesson", "Ask", "Upload")
+ROWS = "text,label\n" + "".join(
+    f"film number {row} was {word},{word}\n" for row in range(100) for word in ("good", "bad")
+)
 
 
 class Page:
@@ -26,10 +29,19 @@ class Page:
         self._session = secrets.token_hex(6)
         self.config = config or self._ask("GET", "/config")
 
-    def serve(self, part: str, name: str, argument: dict[str, Any]) -> Any:
-        """The answer of a component's server function."""
-        request = {"data": argument, "component_id": self._place(part), "fn_name": name}
-        return self._post("/gradio_api/component_server/", request)
+    def serve(self, function: str, argument: dict[str, Any]) -> Any:
+        """The answer of a server function, "part/name"."""
+        return self._ask("POST", f"/cdvft/{function}", json.dumps(argument))
+
+    def call(self, endpoint: str, *values: Any) -> Any:
+        """The answer of a named endpoint, which waits in Gradio's queue and comes as a stream of events."""
+        path = f"/gradio_api/call/{endpoint}"
+        event = self._ask("POST", path, json.dumps({"data": values}))["event_id"]
+        stream = self._read("GET", f"{path}/{event}").decode()
+        kind, _, told = stream.strip().rpartition("event: ")[2].partition("\n")
+        if kind != "complete":
+            raise RuntimeError(f"{path}: {stream[-200:]}")
+        return json.loads(told.removeprefix("data: "))
 
     def event(self, target: str | None, kind: str, *values: Any, fills: str | None = None) -> Any:
         """The answer to an event of a component, or of the page (None), that updates another one."""
@@ -63,6 +75,9 @@ class Page:
         return self._ask("POST", path, json.dumps(request | {"session_hash": self._session}))
 
     def _ask(self, verb: str, path: str, body: str | None = None) -> Any:
+        return json.loads(self._read(verb, path, body))
+
+    def _read(self, verb: str, path: str, body: str | None = None) -> bytes:
         headers = {"Content-Type": "application/json"} if body else {}
         try:
             self._connection.request(verb, path, body, headers)
@@ -74,28 +89,28 @@ class Page:
         content = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"{path}: {answer.status} {content[:200]!r}")
-        return json.loads(content)
+        return content
 
 
 def poll(page: Page, cursors: dict[str, int]) -> None:
     """The request that the Train tab sends once a second; updates `cursors`."""
-    for run in page.serve("run", "poll", {"cursors": cursors, "token": ""})["runs"]:
+    for run in page.serve("train/run_view/poll", {"cursors": cursors, "token": ""})["runs"]:
         cursors[run["id"]] = run["cursor"]
 
 
 def open_compare(page: Page) -> None:
     page.event("compare-pages", "turned", *page.inputs("compare-pages", "turned", "costs"), fills="costs")
     for flops in (False, True):
-        page.serve("outcomes", "outcomes", {"chosen": None, "flops": flops})
+        page.serve("compare/outcomes/outcomes", {"chosen": None, "flops": flops})
 
 
 def open_factors(page: Page) -> None:
-    run = page.serve("factors", "runs", {})["runs"][0]["id"]
-    layers = page.serve("factors", "open", {"run": run})["layers"]
+    run = page.serve("factors/tab/runs", {})["runs"][0]["id"]
+    layers = page.serve("factors/tab/open", {"run": run})["layers"]
     layer = {"run": run, "module": layers[-1]["module"]}
-    page.serve("factors", "layer", layer)
-    page.serve("factors", "singular", layer)
-    page.serve("factors", "overview", {"run": run, "first": 0})
+    page.serve("factors/tab/layer", layer)
+    page.serve("factors/tab/singular", layer)
+    page.serve("factors/tab/overview", {"run": run, "first": 0})
 
 
 def open_use(page: Page) -> None:
@@ -103,7 +118,24 @@ def open_use(page: Page) -> None:
     page.event("use-race", "change", offered["choices"][0][1])
 
 
-OPEN: dict[str, Callable[[Page], None]] = dict(zip(TABS, (open_compare, open_factors, open_use), strict=True))
+def open_lesson(page: Page) -> None:
+    """A pupil presses Measure; who is told that others measure just now has been answered, too."""
+    page.serve("learn/breaking/trial", {"rate": 0.01})
+
+
+def ask(page: Page) -> None:
+    run = page.serve("factors/tab/runs", {})["runs"][0]["id"]
+    page.call("predict", [run], ["A gripping, funny and deeply human film."], None, "", None)
+
+
+def upload(page: Page) -> None:
+    kept = page.call("upload_dataset", ROWS, "films.csv", "", "")[0]
+    page.call("delete_dataset", kept["id"], kept["token"])
+
+
+OPEN: dict[str, Callable[[Page], None]] = dict(
+    zip(TABS, (open_compare, open_factors, open_use, open_lesson, ask, upload), strict=True)
+)
 
 
 class Visitors:
