@@ -19,6 +19,7 @@ from cdvft_app.store.identifiers import no_run
 from cdvft_app.store.labels import label_in
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
+from cdvft_app.training.inference_service import message_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,5 +128,5 @@ def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module
         raise ResultsError(str(error)) from error
     except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:
         raise ResultsError(
-            f"What “{run.record.name}” learned cannot be read: {str(error)[:200]} Train it again."
+            f"What “{run.record.name}” learned cannot be read: {message_of(error, 200)} Train it again."
         ) from error

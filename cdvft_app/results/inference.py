@@ -36,6 +36,7 @@ from cdvft_app.tasks.labelled import LabelledTask
 from cdvft_app.tasks.worked_examples import worked_examples
 from cdvft_app.tasks.writing import Sampling
 from cdvft_app.training import finished, trainable
+from cdvft_app.training.inference_service import message_of
 
 FROZEN = "frozen"
 """Stands for the frozen model, under the first run's head where there is one."""
@@ -100,7 +101,7 @@ def _changes(run: FinishedRun, task: Task) -> dict[str, Tensor]:
             cast(PeftModel, adapted).unload()
     except (ValueError, KeyError, RuntimeError, OSError) as error:
         raise ResultsError(
-            f"What {run.label} learned in “{run.record.name}” cannot be read: {str(error)[:200]}"
+            f"What {run.label} learned in “{run.record.name}” cannot be read: {message_of(error, 200)}"
         ) from error
 
 

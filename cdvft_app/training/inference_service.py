@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -14,6 +15,7 @@ from cdvft_app.training.children import Connection, Conversation
 IDLE_SECONDS = 300.0  # after which the process ends, and its memory is free
 TIMEOUT_SECONDS = 180.0  # for one question: the first one loads libraries and the model, which may be fetched
 STOP = "stop"
+_FOLDERS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[^/\\\s'\":]+[/\\])+")
 Handler = Callable[[str, dict[str, Any]], Any]
 """Answers the question of that name about its arguments; an iterator is streamed."""
 Start = Callable[[Path, Callable[[], bool]], Handler]
@@ -135,5 +137,9 @@ def _handle(
 
 def unexpected(error: Exception) -> str:
     """A sentence on an error that nobody foresaw."""
-    message = " ".join(str(error).split())[:300] or "no message"
-    return f"It failed unexpectedly with {type(error).__name__}: {message}"
+    return f"It failed unexpectedly with {type(error).__name__}: {message_of(error, 300)}"
+
+
+def message_of(error: Exception, length: int) -> str:
+    """Its text on one line for a reader who is to know no folders of this machine: files by name."""
+    return _FOLDERS.sub("", " ".join(str(error).split()))[:length] or "no message"

@@ -49,6 +49,27 @@ def test_one_that_takes_too_long_is_ended(asked, monkeypatch):
         asked.ask("answer", **asked.about)
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(2, "No such file or directory", "/srv/runs/ab12/adapter/w.safetensors"),
+            "directory: 'w.saf",
+        ),
+        (ValueError("bad header in /home/ada/.cache/hub/x.json: at 3"), "bad header in x.json: at 3"),
+        (ValueError(r"no C:\Users\ada\runs\x.json"), "no x.json"),
+        (
+            ValueError("got 1/2 and a/b of https://example.org/a/b"),
+            "got 1/2 and a/b of https://example.org/a/b",
+        ),
+        (ValueError(""), "no message"),
+    ],
+)
+def test_a_failure_is_told_without_folders_of_the_machine(error, told):
+    assert told in inference_service.unexpected(error)
+    assert not any(word in inference_service.unexpected(error) for word in ("srv", "runs", "ada"))
+
+
 def test_it_goes_when_nobody_asks(asked, monkeypatch):
     monkeypatch.setattr(inference_service, "IDLE_SECONDS", 0.01)
     with pytest.raises(ResultsError):
