@@ -311,7 +311,9 @@ def _recipe(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 KNOWN_MODELS = TypeAdapter(tuple[KnownModel, ...]).validate_python(_read("models.json"))
-MODELS = _by_key(ModelEntry, (_model(known, known.entry) for known in KNOWN_MODELS if known.entry))
+_models = _by_key(ModelEntry, (_model(known, known.entry) for known in KNOWN_MODELS if known.entry))
+MODELS = dict(sorted(_models.items(), key=lambda item: (item[1].source == "hub", item[1].parameters or 0)))
+"""Offline ones first, then by size."""
 DATASETS = _by_key(DatasetEntry, ({**entry, "note": _note(entry)} for entry in _read("datasets.json")))
 RECIPES = _by_key(Recipe, map(_recipe, _read("recipes.json")))
 
