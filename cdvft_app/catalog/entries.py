@@ -60,7 +60,7 @@ class ModelEntry:
 
     `location` is a mirror entry's name, a hub id or a folder, by `source`. `revision` is a commit hash, or
     the name of a branch where no hash is known; what it resolved to is recorded when it is loaded.
-    `layers` is empty where the shapes are unknown until the model is loaded (ids typed in by a person).
+    `layers` is empty where the shapes are unknown until the model is loaded (hub ids).
     `pooling` says how a head reads it; "none" for a causal language model, which gets no head.
     `image_size` is what it was trained at; other multiples of `patch_size` serve as well. `max_length` is the
     longest input in tokens. `architecture` is timm's name for the model where its folder does not carry one.
@@ -108,16 +108,15 @@ class ModelEntry:
 class DatasetEntry:
     """Labelled texts, pairs of texts, images, or prompts with their answers.
 
-    `text_columns` has one name or two (pairs); for images it names the image column. Empty columns are
-    found by looking at the data (ids typed in by a person). `evaluation_split` is None where the data has
-    one split only: part of it is then held out. `labels` is empty for regression, and where the names come
-    with the data. `files` is the pattern of a split's files, with {split} in it; None means all data files.
-    `examples` counts what there is to train on, None where unknown. `mean_tokens` and `max_tokens` are of
-    its texts by BERT's vocabulary (of prompt and answer together by its recipe's model), None where nobody
-    counted. `instruction` is what a model that writes is told before each prompt; `fields` are the names in
-    an answer of lines "name: value", empty where answers are free text. `example` is an input to begin with
-    that is not in the data. Of answers with an `answer_mark` only what follows it is right or wrong. `own`
-    says how data of one's own is read.
+    `text_columns` has one name or two (pairs); for images it names the image column. Empty columns are found
+    by their usual names (hub ids). `evaluation_split` is None where the data has one split only: part of it
+    is then held out. `labels` is empty for regression, and where the names come with the data. `files` is the
+    pattern of a split's files, with {split} in it; None means all data files. `examples` counts what there is
+    to train on, None where unknown. `mean_tokens` and `max_tokens` are of its texts by BERT's vocabulary (of
+    prompt and answer together by its recipe's model), None where nobody counted. `instruction` is what a
+    model that writes is told before each prompt; `fields` are the names in an answer of lines "name: value",
+    empty where answers are free text. `example` is an input to begin with that is not in the data. Of answers
+    with an `answer_mark` only what follows it is right or wrong. `own` says how data of one's own is read.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -318,7 +317,9 @@ def _recipe(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 KNOWN_MODELS = TypeAdapter(tuple[KnownModel, ...]).validate_python(_read("models.json"))
-MODELS = _by_key(ModelEntry, (_model(known, known.entry) for known in KNOWN_MODELS if known.entry))
+_models = _by_key(ModelEntry, (_model(known, known.entry) for known in KNOWN_MODELS if known.entry))
+MODELS = dict(sorted(_models.items(), key=lambda item: (item[1].source == "hub", item[1].parameters or 0)))
+"""Offline ones first, then by size."""
 DATASETS = _by_key(DatasetEntry, ({**entry, "note": _note(entry)} for entry in _read("datasets.json")))
 RECIPES = _by_key(Recipe, map(_recipe, _read("recipes.json")))
 

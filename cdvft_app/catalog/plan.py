@@ -31,7 +31,7 @@ class Plan:
 
     `settings` has no None left but those that mean "each layer's default", "no limit" or "of another kind".
     `target_shapes` are (name, d_out, d_in, count) of the layers that get an adapter; empty where the model
-    was typed in and its layers are unknown until it is loaded.
+    is a hub id and its layers are unknown until it is loaded.
     """
 
     settings: RunSettings

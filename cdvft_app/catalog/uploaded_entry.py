@@ -1,4 +1,4 @@
-"""Data of one's own as an entry of the catalogue, without its rows, which own.py reads."""
+"""An uploaded dataset as an entry of the catalogue; uploaded_rows.py reads its rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_LENGTH = {"text": 256, "generation": 512}  # tokens, unless somebody asks fo
 
 
 def folder(own: OwnData) -> Path:
-    """Where its rows are, and what else is known of them; it goes when they are deleted."""
+    """Where its rows and what was computed from them are kept; deleted with the dataset."""
     return data_folder() / own.sha256
 
 
@@ -24,11 +24,12 @@ def is_kept(own: OwnData) -> bool:
 
 
 def gone(title: str) -> str:
+    """The sentence for a dataset that was deleted."""
     return f"“{title}” has been deleted here, so nothing can be trained on it. Give it again."
 
 
 def entry(own: OwnData) -> DatasetEntry:
-    """Uploaded data as a catalogue entry."""
+    """The catalogue entry of an uploaded dataset."""
     return DatasetEntry(
         key=f"own-{own.sha256[:12]}",
         title=own.title,
@@ -48,8 +49,10 @@ def entry(own: OwnData) -> DatasetEntry:
 
 
 def starting_values(own: OwnData, recipe: Recipe) -> dict[str, float | int]:
-    """What empty fields stand for: the recipe's, with as many steps as it was measured with, and the length
-    that 19 of 20 texts have, in whole sixteens."""
+    """Values of empty fields: the recipe's, with as many steps as it was measured with.
+
+    19 of 20 texts fit into its `max_length`, a multiple of 16.
+    """
     examples = min(recipe.train_examples, own.train_rows)
     epochs = recipe.epochs * recipe.train_examples / examples
     values: dict[str, float | int] = {

@@ -14,8 +14,8 @@ from cdvft_app.store.location import data_folder
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROW = "__row__"  # the column that says where in the file a row stood
-IMAGE = "image"  # the column of the pictures
+ROW = "__row__"  # the column with a row's place in the uploaded file
+IMAGE = "image"  # the column of images
 TRAINING_NAMES = ("train", "training")
 EVALUATION_NAMES = ("test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation")
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import types
+from types import SimpleNamespace
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, 
 
 
 def test_the_clock_ends_a_run_of_the_terminal_too(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(foreground, "most_run_seconds", lambda: 1e-9)
+    monkeypatch.setattr(foreground, "environment", lambda: SimpleNamespace(max_run_seconds=1e-9))
     code, output, errors = command("train", "--max-steps", 6, "--json")
     result = last_line(output)
     assert code == exit_codes.FAILED and result["state"] == "failed"
