@@ -17,7 +17,11 @@ from zero_gpu import as_space
 from cdvft_app.store.runs import RunStore
 from deploy.build_space import build
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+]  # a busy machine trains slowly
 
 
 class Space(Program):
