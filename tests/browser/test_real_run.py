@@ -13,7 +13,11 @@ from playwright.sync_api import expect
 from program import Program, fill
 from studio import Visit
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+]  # a busy machine trains slowly
 
 
 @pytest.fixture
