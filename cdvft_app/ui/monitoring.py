@@ -111,7 +111,7 @@ class Monitoring:
             await send(message)
 
         await self._app(scope, counted, watched)
-        if scope["path"].rpartition("/")[2] in POLLS:
+        if scope["path"].rstrip("/").rpartition("/")[2] in POLLS:
             self._polls.observe(time.perf_counter() - began)
 
     def _see(self, visitor: str) -> None:
