@@ -1,4 +1,4 @@
-"""Times every way of every engine on a model's own layers, so that measured times choose."""
+"""Compares and times every way of every engine on a model's own layers, so that measured times choose."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from cdvft.kernels import timings
 from cdvft.kernels.linear import adapted_linear, is_apart
 from cdvft.kernels.passes import autocast_dtype
 from cdvft.kernels.selection import Selection, selections
-from cdvft.kernels.timings import Case, Seconds, case_of
+from cdvft.kernels.timings import WRONG, Case, Seconds, case_of
 
 logger = logging.getLogger(__name__)
 
+ALLOWED = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""By how much of its norm a row may be off, by the dtype of the input."""
 ROUNDS = 3
 """Rounds at least, whatever the time."""
 
@@ -44,7 +46,8 @@ def calibrate(
         missing_only: leave out what was timed on this machine before
 
     Returns:
-        median seconds by case and way
+        median seconds by case and way; infinite for a way that is off from the method in float64 by more than
+        the dtype allows, and never chosen
 
     Raises:
         ValueError: if the model has no such layer, or tokens is not positive.
@@ -105,6 +108,8 @@ def _timed(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
     grad = torch.randn(tokens, layer.out_features, device=x.device, dtype=torch.float32).to(x.dtype)
     inputs = [x, *factors.diagonals, *factors.circulants]
     found: dict[Selection, list[float]] = {}
+    left_out: dict[str, float] = {}
+    truth = _found((x, weight, bias, factors), grad, None)
 
     def run(way: Selection) -> None:
         torch.autograd.grad(adapted_linear(x, weight, bias, factors, way), inputs, grad)
@@ -112,6 +117,10 @@ def _timed(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
     for way in selections(x, factors.circulants):
         try:
             run(way)  # compiles what is compiled on first use
+            if wrong := _wrong(_found((x, weight, bias, factors), grad, way), truth, x.dtype):
+                logger.warning("%s will not be chosen on %s: %s", way.key, x.device, wrong)
+                left_out[way.key] = WRONG
+                continue
             found[way] = []
         except Exception as error:  # whatever a compiler or a driver says: the way is not for this device
             logger.warning("%s does not run on %s and will not be chosen: %s", way.key, x.device, error)
@@ -121,7 +130,45 @@ def _timed(layer: Any, tokens: int, scale: float, seconds: float) -> Seconds:
     while time.monotonic() < end or len(next(iter(found.values()))) < ROUNDS:
         for way in order.sample(list(found), len(found)):
             found[way].append(_seconds(functools.partial(run, way), x.device))
-    return {way.key: statistics.median(times) for way, times in found.items()}
+    return {**{way.key: statistics.median(times) for way, times in found.items()}, **left_out}
+
+
+OUTLIER = 1e4
+"""How much larger than others a row is in `_found`, and in another row an entry."""
+
+
+def _found(
+    layer: tuple[Tensor, Tensor, Tensor | None, Factors], grad: Tensor, way: Selection | None
+) -> list[Tensor]:
+    """Output, gradient by the input and by each vector, beside large rows and entries; for None the truth."""
+    x, weight, bias, factors = layer
+    rows, grads = x.detach().clone(), grad.clone()
+    for t in (rows, grads):
+        t[:1] *= OUTLIER
+        t[1:2, :1] *= OUTLIER
+    given = [rows, weight, *(v.detach() for v in (*factors.diagonals, *factors.circulants))]
+    given, m = given if bias is None else [*given, bias], len(factors.diagonals)
+    if way is None:
+        where = "cpu" if x.device.type == "mps" else x.device  # which has no float64
+        given, grads = [t.to(where, torch.float64) for t in given], grads.to(where)
+    leaf, matrix, *rest = given
+    vectors, shift = (rest, None) if bias is None else (rest[:-1], rest[-1])
+    leaves = [t.clone().requires_grad_() for t in (leaf, *vectors)]
+    own = Factors(leaves[1 : m + 1], leaves[m + 1 :], factors.alpha)
+    y = adapted_linear(leaves[0], matrix, shift, own, "reference" if way is None else way)
+    by_x, *by_vectors = torch.autograd.grad(y, leaves, grads.to(y.dtype))
+    return [y.detach(), by_x, *(v.flatten()[None] for v in by_vectors)]
+
+
+def _wrong(found: list[Tensor], truth: list[Tensor], dtype: torch.dtype) -> str | None:
+    """What is off by more of its norm than is allowed, in any row."""
+    names = ["its output", "its gradient by the input"] + ["its gradient by a vector"] * (len(truth) - 2)
+    for name, one, exact in zip(names, found, truth, strict=True):
+        norms = exact.norm(dim=1).clamp(min=torch.finfo(torch.float32).tiny)
+        off = float(((one.to(exact.device, torch.float64) - exact).norm(dim=1) / norms).max())
+        if not off <= ALLOWED[dtype]:
+            return f"{name} is off by {off:.2g} of its norm, and {ALLOWED[dtype]:.2g} is allowed for {dtype}"
+    return None
 
 
 def _seconds(run: Callable[[], None], device: torch.device) -> float:

@@ -10,7 +10,7 @@ import torch
 from cdvft.kernels import native, timings
 from cdvft.kernels.linear import is_apart
 from cdvft.kernels.passes import HALF, autocast_dtype, product_dtype
-from cdvft.kernels.selection import ENGINES, select
+from cdvft.kernels.selection import ENGINES, select, why_not
 
 DESCRIPTIONS = {
     "native": "the compiled C library",
@@ -94,8 +94,8 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
         seconds=seconds,
         others={
             name: why
-            for name, module in ENGINES.items()
-            if name not in (selection.engine, "chunked") and (why := module.obstacle(x, factors.circulants))
+            for name in ENGINES
+            if name not in (selection.engine, "chunked") and (why := why_not(name, x, factors.circulants))
         },
         reason=_reason(backend, seconds, x.device, tokens)
         + (_LOST if lost and selection.plan.merged_forward else ""),
@@ -113,11 +113,13 @@ def _reason(backend: str, seconds: dict[str, float], device: torch.device, token
     if backend != "auto":
         return _CONFIGURED.format(backend)
     if seconds:
-        times = ", ".join(f"{key} {1e3 * t:.3g} ms" for key, t in sorted(seconds.items(), key=lambda i: i[1]))
+        right = sorted((t, key) for key, t in seconds.items() if t != timings.WRONG)
+        times = ", ".join(f"{key} {1e3 * t:.3g} ms" for t, key in right)
+        wrong = ", ".join(sorted(key for key, t in seconds.items() if t == timings.WRONG))
         return (
             f"Measured on this {timings.machine(device)['name']}, forward and backward on about {tokens:,} "
             f"tokens: {times}."
-        )
+        ) + (f" Left out, for results off by more than the dtype allows: {wrong}." if wrong else "")
     if device.type == "cpu":
         return f"By rates that were measured on another processor, an AMD EPYC; {_CALIBRATE}"
     if device.type == "mps":

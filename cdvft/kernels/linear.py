@@ -1,8 +1,8 @@
-"""The adapted linear layer, by one of three backends with the same result.
+"""The adapted linear layer, by one of four backends with the same result up to rounding.
 
 "fft" transforms a few tokens at a time, by `native`, or by `chunked` where `native` does not support the
-layer; "merged" builds the dense update as scratch; "reference" leaves the same formula to autograd. "auto"
-lets `rule` choose.
+layer; "fused" by the GPU's kernel, where that can; "merged" builds the dense update as scratch; "reference"
+leaves the same formula to autograd. "auto" lets `rule` choose.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch.autograd import forward_ad as fwAD
 
 from cdvft.circulant import Factors
 from cdvft.kernels import fused
+from cdvft.kernels.engine_choice import may_serve, named
 from cdvft.kernels.passes import (
     HALF,
     Adapted,
@@ -50,7 +51,7 @@ def cd_linear(
         diagonals: m vectors in the order in which they are applied: (d_in), then (d_out) each
         circulants: m - 1 tensors (q1, q2, p), the first d_in -> d_out, later ones d_out -> d_out
         alpha: scale of the update
-        backend: "auto", "fft", "merged" or "reference"
+        backend: one of `BACKENDS`
 
     Returns:
         (..., d_out), in the dtype of the arithmetic
@@ -75,7 +76,7 @@ def adapted_linear(
         weight: (d_out, d_in)
         bias: (d_out)
         factors: as `cd_linear` takes them
-        backend: "auto", "fft", "merged" or "reference"; or what carries it out
+        backend: one of `BACKENDS`, or what carries it out
 
     Returns:
         (..., d_out), in the dtype of x if the weight has it too, otherwise in that of the arithmetic
@@ -126,9 +127,9 @@ def _adapted(
     dtype = arithmetic_dtype(x, factors)
     diagonals = [a.to(dtype) for a in factors.diagonals]
     circulants = [c.to(dtype) for c in factors.circulants]
-    if backend == "reference" or is_transformed():
+    if backend == "reference" or is_transformed() or (backend == "auto" and named() == ("reference",)):
         vectors = Factors(diagonals, circulants, factors.alpha)
-        if torch.compiler.is_compiling() and backend in ("auto", "fft") and fused.supports(x, circulants):
+        if torch.compiler.is_compiling() and _is_fused(x, circulants, backend):
             update = fused.update(x.reshape(-1, x.shape[-1]), vectors).view(*x.shape[:-1], -1).to(dtype)
             return on_base(update, x, weight, bias)
         return reference(x, weight, bias, vectors)
@@ -146,6 +147,12 @@ def _adapted(
     if torch.is_grad_enabled() and any(t.requires_grad for t in given):
         return Adapted.apply(x, weight, bias, call, *tensors)
     return forward(x, weight, bias, call, tensors)  # entering autograd would cost as much as decoding a token
+
+
+def _is_fused(x: Tensor, circulants: Sequence[Tensor], backend: Backend | Selection) -> bool:
+    """Whether what is compiled calls the fused kernel."""
+    asked = backend == "fused" or (backend in ("auto", "fft") and may_serve("fused", x.device))
+    return asked and fused.supports(x, circulants)
 
 
 def _check(x: Tensor, weight: Tensor | None, factors: Factors, backend: Backend | Selection) -> None:

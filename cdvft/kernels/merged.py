@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import native
+from cdvft.kernels.engine_choice import may_serve
 from cdvft.kernels.fused import dense
 
 STRIP_ENTRIES = 1 << 16
@@ -19,9 +20,14 @@ MIN_STRIP_BLOCK = 16
 """Smallest block size p for which strips pay."""
 
 
+def is_by_kernels(factors: Factors, dtype: torch.dtype) -> bool:
+    """Whether a GPU's kernels build the matrix, and its gradients: where fused kernels serve at all."""
+    return dense.supports(factors, dtype) and may_serve("fused", factors.circulants[0].device)
+
+
 def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -> Tensor:
     """W + alpha dW, or alpha dW alone: (d_out, d_in), in the arithmetic of the factors, rounded once."""
-    if dense.supports(factors, dtype):
+    if is_by_kernels(factors, dtype):
         return dense.merged_weight(weight, factors, dtype)
     return _in_full(weight, factors).to(dtype)
 
@@ -67,7 +73,7 @@ def backward(x: Tensor, grad: Tensor, factors: Factors) -> tuple[list[Tensor], l
     The product is in the dtype of x and grad, the rest in that of the factors.
     """
     product = grad.T @ x
-    if dense.supports(factors, product.dtype):
+    if is_by_kernels(factors, product.dtype):
         return dense.gradients(product, factors)
     grad_update = factors.alpha * product.to(factors.diagonals[0].dtype)
     leaves = [f.detach().requires_grad_() for f in (*factors.diagonals, *factors.circulants)]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-Backend = Literal["auto", "fft", "merged", "reference"]
+Backend = Literal["auto", "fft", "fused", "merged", "reference"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 

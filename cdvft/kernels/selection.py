@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from cdvft.circulant import Factors
-from cdvft.kernels import chunked, fused, native, timings
-from cdvft.kernels.fused import dense
+from cdvft.kernels import chunked, fused, merged, native, timings
+from cdvft.kernels.engine_choice import may_serve, named
 from cdvft.kernels.rule import WAYS, Plan, choose
 
 ENGINES: dict[str, ModuleType] = {"native": native, "fused": fused, "chunked": chunked}
@@ -40,7 +40,7 @@ def select(
     circulants: Sequence[Tensor],
     *,
     apart: bool,
-    backend: Literal["auto", "fft", "merged"],
+    backend: Literal["auto", "fft", "fused", "merged"],
 ) -> Selection:
     """What "auto" chooses, or how another backend is carried out.
 
@@ -49,6 +49,8 @@ def select(
         diagonals, circulants: the vectors, in the dtype of the arithmetic
         apart: whether the update is applied by itself
     """
+    if backend == "fused" and fused.supports(x, circulants):
+        return Selection("fused", WAYS["transforms"])
     engine = engines(x, circulants)[0]
     if backend != "auto":
         return Selection(engine, WAYS["merged" if backend == "merged" else "transforms"])
@@ -56,7 +58,7 @@ def select(
     possible = [s for s in selections(x, circulants) if s.key in found] if found else []
     if found and possible:
         return min(possible, key=lambda selection: found[selection.key])
-    by_kernels = engine == "chunked" and dense.supports(Factors(diagonals, circulants, 1.0), x.dtype)
+    by_kernels = engine == "chunked" and merged.is_by_kernels(Factors(diagonals, circulants, 1.0), x.dtype)
     return Selection(
         engine,
         choose(
@@ -78,5 +80,20 @@ def selections(x: Tensor, circulants: Sequence[Tensor]) -> list[Selection]:
 
 
 def engines(x: Tensor, circulants: Sequence[Tensor]) -> list[str]:
-    """Those that can serve the layer, the faster first; torch's own transforms take everything."""
-    return [n for n, module in ENGINES.items() if n == "chunked" or module.supports(x, circulants)]
+    """Those that may and can serve the layer, the faster first; torch's own transforms take everything."""
+    able = [
+        name
+        for name, module in ENGINES.items()
+        if may_serve(name, x.device) and (name == "chunked" or module.supports(x, circulants))
+    ]
+    return able or ["chunked"]
+
+
+def why_not(engine: str, x: Tensor, circulants: Sequence[Tensor]) -> str | None:
+    """Why an engine does not serve by itself; None where it may."""
+    why: str | None = ENGINES[engine].obstacle(x, circulants)
+    if why or may_serve(engine, x.device):
+        return why
+    if named() is not None:
+        return "CDVFT_ENGINE leaves it out"
+    return "no record proves it on this device; CDVFT_ENGINE=fused or backend='fused' asks for it"

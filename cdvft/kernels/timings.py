@@ -25,6 +25,8 @@ SOURCES = (".py", ".c", ".h")
 
 Seconds = Mapping[str, float]
 """Of a pass forward and backward, by "engine, way", such as "native, merged forward"."""
+WRONG = math.inf
+"""In place of seconds, of a way whose results were off."""
 
 
 class Case(NamedTuple):

@@ -45,7 +45,7 @@ def test_the_file_says_what_it_needs_and_peft_reads_it_without_a_warning(tmp_pat
         ("block_size", True, "whole number of at least 1", "leave it out"),
         ("init_weights", "gaussian", "'zero_output', 'zero_circulant', 'zero_input'", "Use True"),
         ("init_weights", None, "True, False or one of", "Use True"),
-        ("backend", "cuda", "'auto', 'fft', 'merged', 'reference'", "Use 'auto'"),
+        ("backend", "cuda", "'auto', 'fft', 'fused', 'merged', 'reference'", "Use 'auto'"),
         ("bias", "lora_only", "'none', 'all', 'cdvft_only'", "Use 'none'"),
         ("block_size_pattern", ["query"], "map layer names or regular expressions", "such as"),
         ("target_modules", 3, "list of names, or a regular expression", "Put names into a list"),

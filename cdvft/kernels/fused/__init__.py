@@ -3,7 +3,7 @@
     plan       how a width becomes products of matrices; which widths there are
     tables     the DFT matrices; tables_operator: where a compiler traces
     dft        transforms of tiles, in Triton
-    device_rows  pairs of tokens between memory and tiles
+    device_rows  tokens between memory and tiles
     device     the kernels for whole circulants
     device_blocks, blocks  those for blocks, and their launches
     device_cube, cube_shape, cube  those for whole circulants of 4096, in three stages
@@ -19,12 +19,14 @@ it before `supports` has found it.
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from cdvft.circulant import Factors
+from cdvft.kernels import self_test
 from cdvft.kernels.fused.plan import plan_for
 from cdvft.kernels.fused.watched import is_watched
 
@@ -53,7 +55,11 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
         return "it takes float32, bfloat16 and float16 alone"
     if not AVAILABLE:
         return "Triton 3.7 or later is not installed"
-    return None if has_tensor_cores(x.device) else "the device's compute capability is below 8.0"
+    if not has_tensor_cores(x.device):
+        return "the device's compute capability is below 8.0"
+    if is_watched() or torch.cuda.is_current_stream_capturing():
+        return None  # what is compiled, faked or captured is no time for a test
+    return None if self_test.passes(sys.modules[__name__], x.device) else "it failed its self-test"
 
 
 def supports_shapes(circulants: Sequence[Tensor]) -> bool:

@@ -1,13 +1,14 @@
 """The walk through the factors as one small C library, which a wheel brings; elsewhere first use compiles it.
 
-Optional: without a C compiler, with `CDVFT_NATIVE=0`, off the CPU, or for block sizes with a prime factor
-above 7, `cdvft.kernels.chunked` does the same with torch's own transforms.
+Optional: without a C compiler, where `CDVFT_ENGINE` leaves it out, off the CPU, or for block sizes with a
+prime factor above 7, `cdvft.kernels.chunked` does the same with torch's own transforms.
 """
 
 from __future__ import annotations
 
 import ctypes
 import struct
+import sys
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from cdvft.circulant import Factors
+from cdvft.kernels import self_test
 from cdvft.kernels.native.build import library
 from cdvft.kernels.native.plan import plan_for, radixes_of, real_plan_for
 
@@ -48,7 +50,9 @@ def obstacle(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
             return f"block size {c.shape[-1]} has a prime factor above 7"
     if is_in_torch_dispatch_mode():
         return "a dispatch mode of torch watches operations"
-    return None if library() is not None else "there is no C compiler, or CDVFT_NATIVE is 0"
+    if library() is None:
+        return "there is no C compiler, or CDVFT_ENGINE leaves it out"
+    return None if self_test.passes(sys.modules[__name__], x.device) else "it failed its self-test"
 
 
 def is_parallel() -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from cdvft.kernels.engine_choice import may_serve
 from cdvft.kernels.native import compiler
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 @functools.lru_cache
 def library() -> ctypes.CDLL | None:
-    """The compiled library; None without a C compiler, or where the environment has CDVFT_NATIVE=0."""
-    if os.environ.get("CDVFT_NATIVE") == "0":
+    """The compiled library; None without a C compiler, or where CDVFT_ENGINE leaves it out."""
+    if not may_serve("native", torch.device("cpu")):
         return None
     loaded = _shipped() or _compiled()
     if loaded is None:

@@ -42,6 +42,7 @@ def grouped(operators: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[in
 
     monkeypatch.setattr(shared_input, "DEVICES", ("cpu",))
     monkeypatch.setattr(shared_input, "adapted_linears", counted)
+    monkeypatch.setenv("CDVFT_ENGINE", "fused")
     monkeypatch.setattr(fused, "supports", supports_anywhere)
     monkeypatch.setattr(native, "supports", lambda *_: False)
     for module in (linear, passes):

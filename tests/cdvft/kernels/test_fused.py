@@ -165,6 +165,7 @@ def test_the_operator_of_torch_has_the_gradients(operators: ModuleType) -> None:
 @pytest.fixture
 def anywhere(operators: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule takes the kernel for one that this device can run, as on CUDA."""
+    monkeypatch.setenv("CDVFT_ENGINE", "fused")
     monkeypatch.setattr(fused, "supports", lambda _, circulants: fused.supports_shapes(circulants))
     monkeypatch.setattr(native, "supports", lambda *_: False)
 

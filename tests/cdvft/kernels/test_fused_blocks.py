@@ -92,6 +92,7 @@ def test_a_batch_in_pieces_is_the_same_as_whole(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_layer_is_served_by_it(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDVFT_ENGINE", "fused")
     monkeypatch.setattr(fused, "supports", lambda *_: True)
     monkeypatch.setattr(native, "supports", lambda *_: False)
     problem = Problem(96, 64, 2, 32, 5, dtype=dtype)

@@ -167,6 +167,7 @@ def launches(operators: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str
         return original(kernel, warps)
 
     monkeypatch.setattr(launch, "launched", launched)
+    monkeypatch.setenv("CDVFT_ENGINE", "fused")
     monkeypatch.setattr(dense, "supports", lambda factors, _: len(factors.circulants) == 1)
     monkeypatch.setattr(native, "supports", lambda *_: False)
     for module in (linear, passes):
