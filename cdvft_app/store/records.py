@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -162,6 +163,7 @@ def _facts(columns: Mapping[str, Any]) -> tuple[RunFacts, str | None]:
     return RunFacts.model_validate({**_UNREADABLE, **kept}), DAMAGED
 
 
+@lru_cache(maxsize=4096)
 def _settings(text: str) -> tuple[RunSettings | None, str | None]:
     """The settings as far as this version knows them, and what is wrong with them."""
     try:

@@ -176,12 +176,15 @@ class RowFacts(BaseModel):
     data: JsonObject
 
 
-def is_row(kind: str, step: object, data: str) -> bool:
+def is_row(kind: object, step: object, data: Any) -> bool:
     """Whether a row says what one of its kind has to; of a kind that is not known here, anything."""
-    try:
-        RowFacts.model_validate({"kind": kind, "step": step, "data": data})
-        if kind in _DATA:
-            _DATA[kind].model_validate_json(data)
-    except ValidationError:
+    if not (step is None and kind not in _AT_STEP) and not (isinstance(step, int) and 0 <= step <= MAX_STEPS):
         return False
-    return kind not in _AT_STEP or step is not None
+    try:
+        if kind in _DATA and len(data) <= MAX_JSON:
+            _DATA[kind].model_validate_json(data)  # once a row and poll: no second reading of the same text
+        else:
+            RowFacts.model_validate({"kind": kind, "step": step, "data": data})
+    except (ValueError, TypeError):  # pydantic's are ValueErrors, as text that is no UTF-8 is
+        return False
+    return True
