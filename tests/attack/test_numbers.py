@@ -96,6 +96,23 @@ def test_no_argument_of_an_endpoint_ends_in_less_than_a_sentence(
         assert _is_said(answer), (name, place, what, answer)
 
 
+MALFORMED = [
+    [[{}], ["a film"]],
+    [[["x"]], ["a film"]],
+    [[None], ["a film"]],
+    [["x"], [1]],
+    [["x"], ["a film"], [None]],
+    [{"a": 1}, ["a film"]],
+]
+
+
+def test_a_malformed_list_of_predict_gets_a_sentence(stranger: Callable[[], Stranger]) -> None:
+    visitor = stranger()
+    for given in MALFORMED:
+        answer = visitor.call("predict", *given, *[None] * (3 - len(given)), "", None)
+        assert "run_ids: " in str(answer.sentence) or "texts: " in str(answer.sentence), (given, answer)
+
+
 def _is_said(answer: Answer) -> bool:
     """An answer, or a sentence; Gradio itself refuses what is no JSON or of a wrong type."""
     return answer.ok or bool(answer.sentence) or answer.status in (400, 413, 422)

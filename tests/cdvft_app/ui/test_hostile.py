@@ -267,20 +267,3 @@ def test_items_come_in_order_out_of_threads_of_their_own() -> None:
         return [item async for item in in_threads(work, threads)]
 
     assert asyncio.run(collect()) == [(0, False), (1, False), (2, False)]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        [[{}], ["a film"], None, "", None],
-        [[["x"]], ["a film"], None, "", None],
-        [[None], ["a film"], None, "", None],
-        [["x"], [1], None, "", None],
-        [["x"], ["a film"], [None], "", None],
-        [{"a": 1}, ["a film"], None, "", None],
-    ],
-)
-def test_a_malformed_list_of_predict_gets_a_sentence(studio, data) -> None:
-    asked = studio.client.post("/gradio_api/call/predict", json={"data": data})
-    said = studio.client.get(f"/gradio_api/call/predict/{asked.json()['event_id']}").text
-    assert "event: error" in said and ("run_ids: " in said or "texts: " in said), said
