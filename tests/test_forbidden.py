@@ -53,7 +53,6 @@ def test_no_source_holds_it():
         ("cdvft_app.catalog.hub", "np.load(f, allow_pickle=True)", "sets allow_pickle to True"),
         ("cdvft.model", "from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as M", "mapping tables"),
         ("cdvft.model", "peft.mapping.PEFT_TYPE_TO_TUNER_MAPPING['x'] = 1", "mapping tables"),
-        ("cdvft.model", "x = 1\n" * 301, "has 301 lines"),
     ],
 )
 def test_it_is_noticed(name, source, complaint):
