@@ -5,6 +5,7 @@ Source: "DNS rebinding" in the OWASP web security testing guide; the check is th
 
 from __future__ import annotations
 
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,7 +29,10 @@ def allowed(name: str, known: Environment, shared_by: str | None = None) -> bool
 
 
 class AllowedHosts:
-    """Refuses requests to names that are not `allowed`."""
+    """Refuses requests to names that are not `allowed`, be it in Host or in what a proxy says that Host was.
+
+    Gradio takes the latter for the page's own address, whoever wrote it. Before a Space the hub's proxies do.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,11 +41,14 @@ class AllowedHosts:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        name = next((value for key, value in scope["headers"] if key == b"host"), b"").decode("latin-1")
-        if allowed(name, environment(), scope["app"].get_blocks().share_url):
-            await self._app(scope, receive, send)
-            return
-        await PlainTextResponse(refusal(name), 403)(scope, receive, send)
+        headers, known, shared_by = Headers(scope=scope), environment(), scope["app"].get_blocks().share_url
+        told = [] if known.space else headers.getlist("x-forwarded-host")
+        forwarded = [one.strip() for value in told for one in value.split(",")]
+        for name in [*(headers.getlist("host") or [""]), *forwarded]:
+            if not allowed(name, known, shared_by):
+                await PlainTextResponse(refusal(name), 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def refusal(name: str) -> str:

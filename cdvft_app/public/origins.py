@@ -100,7 +100,7 @@ def _is_own(origin: str, scope: Scope, headers: Headers, known: Environment, sha
     forwarded = [one.strip() for one in headers.get("x-forwarded-host", "").split(",")]
     names = [headers.get("host", "")]
     # No page of another site can send this header: it would have to ask first, and its asking is refused.
-    names += [one for one in forwarded if one and allowed(one, known, shared_by)]
+    names += [one for one in forwarded if allowed(one, known, shared_by)]
     names += known.space_hosts
     return found in {_place(f"{scheme}://{name}") for name in names if name}
 

@@ -1,6 +1,6 @@
 """What the named endpoints take and give, as Gradio tells programs, and the copy of it that is kept.
 
-python tests/cdvft_app/ui/api_description.py   # writes the copy anew, and tells what CHANGELOG.md then needs
+PYTHONPATH=. python tests/cdvft_app/ui/api_description.py   # writes it anew, tells what CHANGELOG.md needs
 """
 
 from __future__ import annotations
