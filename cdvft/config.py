@@ -15,6 +15,8 @@ from cdvft.registration import CDVFTPeftType
 
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
+MAX_M = 64
+"""Diagonals of a layer: each costs another transform of every token."""
 MOST_ALPHA = torch.finfo(torch.float32).max
 """A larger scale would be infinite where updates are computed."""
 
@@ -99,6 +101,13 @@ class CDVFTConfig(peft.PeftConfig):
         self._check_choices()
         self._check_targets()
 
+    def to_dict(self) -> dict[str, Any]:
+        """PEFT's, without the repetitions that its models for classification add to `modules_to_save`."""
+        found: dict[str, Any] = super().to_dict()
+        if found["modules_to_save"] is not None:
+            found["modules_to_save"] = list(dict.fromkeys(found["modules_to_save"]))
+        return found
+
     def _check_pattern(self, name: str, check: Any) -> None:
         pattern = getattr(self, name)
         if pattern is None:
@@ -149,6 +158,7 @@ class CDVFTConfig(peft.PeftConfig):
                         f"Give target_modules as a list of names, or put the layers into the expression "
                         f"{self.target_modules!r}."
                     )
+        _check_tokens(self.trainable_token_indices)
         layers = self.layers_to_transform
         each = layers if isinstance(layers, Collection) and not isinstance(layers, str) else [layers]
         if layers is not None and not all(_is_whole(one) for one in each):
@@ -167,10 +177,20 @@ def _check_names(name: str, value: object, allowed: str) -> None:
     if value is None:
         return
     listed = isinstance(value, Collection) and all(isinstance(one, str) for one in value)
-    if isinstance(value, str) or not listed:
+    if isinstance(value, (str, Mapping)) or not listed:
         raise ValueError(
             f"{name} is {value!r}, but it must be {allowed}. Put names into a list, a single one too, such "
             'as ["query"].'
+        )
+
+
+def _check_tokens(value: object) -> None:
+    lists = list(value.values()) if isinstance(value, Mapping) else [value]
+    listed = [isinstance(one, (list, tuple)) and one and all(map(_is_whole, one)) for one in lists]
+    if value is not None and not (lists and all(listed)):
+        raise ValueError(
+            f"trainable_token_indices is {_short(value)}, but it must be a list of tokens in whole numbers, "
+            'or such a list by the name of the embedding. Use [0, 1], or {"embed_tokens": [0, 1]}.'
         )
 
 
@@ -184,22 +204,31 @@ def _check_expression(what: str, expression: str) -> None:
         ) from None
 
 
+def _short(value: object) -> str:
+    """As it is written, but for a number too long for Python to write, or for a message."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_m(name: str, value: object) -> None:
-    if not _is_whole(value) or value < 2:  # type: ignore[operator]
+    if not _is_whole(value) or not 2 <= value <= MAX_M:  # type: ignore[operator]
         raise ValueError(
-            f"{name} is {value!r}, but the number of diagonals must be a whole number of at least 2. "
-            "Use m=2 for two diagonals around one circulant, the usual choice."
+            f"{name} is {_short(value)}, but the number of diagonals must be a whole number of at least 2, "
+            f"and at most {MAX_M}. Use m=2 for two diagonals around one circulant, the usual choice."
         )
 
 
 def _check_block_size(name: str, value: object) -> None:
     if not _is_whole(value) or value < 1:  # type: ignore[operator]
         raise ValueError(
-            f"{name} is {value!r}, but a block size must be a whole number of at least 1. "
+            f"{name} is {_short(value)}, but a block size must be a whole number of at least 1. "
             "Choose one up to the layer's larger dimension, or leave it out for the default."
         )
 
