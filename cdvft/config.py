@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import peft
 import torch
+from huggingface_hub import ModelCard
 
 from cdvft.kernels.rule import BACKENDS, Backend
 from cdvft.registration import CDVFTPeftType
@@ -61,6 +63,8 @@ class CDVFTConfig(peft.PeftConfig):
         fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
             None asks nothing, a value that contradicts a layer earns a warning.
         needs: what a program must do before PEFT can read this; for who opens the file.
+        terms: of what `add_weighted_adapter` made, the adapters that are added and their weights: it is saved
+            as these, and loaded where adapters of these names are.
 
     Raises:
         ValueError: if a value is not allowed; the message names it.
@@ -86,6 +90,7 @@ class CDVFTConfig(peft.PeftConfig):
     layers_pattern: list[str] | str | None = None
     fan_in_fan_out: bool | None = None
     needs: str = "import cdvft"
+    terms: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,6 +112,18 @@ class CDVFTConfig(peft.PeftConfig):
         if found["modules_to_save"] is not None:
             found["modules_to_save"] = list(dict.fromkeys(found["modules_to_save"]))
         return found
+
+    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+        """PEFT's; names this package in the card beside it, which PEFT has written just before."""
+        super().save_pretrained(save_directory, **kwargs)
+        folder = Path(save_directory)
+        for card in (
+            folder / "README.md",
+            folder.parent / "README.md",
+        ):  # an adapter's own folder, or one above
+            if card.is_file() and (card.parent == folder or _is_of_peft(card)):
+                _name_in_card(card)
+                return
 
     def _check_pattern(self, name: str, check: Any) -> None:
         pattern = getattr(self, name)
@@ -158,6 +175,11 @@ class CDVFTConfig(peft.PeftConfig):
                         f"Give target_modules as a list of names, or put the layers into the expression "
                         f"{self.target_modules!r}."
                     )
+        if not isinstance(self.terms, Mapping):
+            raise ValueError(
+                f"terms is {_short(self.terms)}, but it must map the names of adapters to their weights in a "
+                "sum. Leave it out for an adapter of its own."
+            )
         _check_tokens(self.trainable_token_indices)
         layers = self.layers_to_transform
         each = layers if isinstance(layers, Collection) and not isinstance(layers, str) else [layers]
@@ -171,6 +193,26 @@ class CDVFTConfig(peft.PeftConfig):
                 f"layers_pattern is {self.layers_pattern!r}, but it only says what layers_to_transform "
                 "counts. When `layers_pattern` is specified, `layers_to_transform` must also be specified."
             )
+
+
+CARD = """## Loading
+
+This is a CDVFT adapter, which PEFT reads once `cdvft` is imported: `pip install cdvft`, and
+
+    import cdvft
+"""
+
+
+def _is_of_peft(card: Path) -> bool:
+    return "library_name: peft" in card.read_text(encoding="utf-8")
+
+
+def _name_in_card(path: Path) -> None:
+    card = ModelCard.load(path)
+    card.data["tags"] = sorted({*(card.data.get("tags") or []), "cdvft"})
+    if "import cdvft" not in card.text:
+        card.text = f"{card.text.rstrip()}\n\n{CARD}"
+    card.save(path)
 
 
 def _check_names(name: str, value: object, allowed: str) -> None:
