@@ -199,7 +199,8 @@ class CDVFTModel(BaseTuner):
         if combination_type not in ("cat", "linear"):
             raise ValueError(
                 f"combination_type is {combination_type!r}, but sums are exact here: there are 'cat' and "
-                "'linear'. For a low rank, convert the sum by peft.convert_to_lora(model, rank, adapter_name)."
+                "'linear'. For a low rank, convert the sum by peft.convert_to_lora(model, rank, "
+                "adapter_name)."
             )
         add_weighted(self, adapters, weights, adapter_name)
 
