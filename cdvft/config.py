@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import peft
 import torch
+from huggingface_hub import ModelCard
 
 from cdvft.kernels.rule import BACKENDS, Backend
 from cdvft.registration import CDVFTPeftType
 
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
+MAX_M = 64
+"""Diagonals of a layer: each costs another transform of every token."""
 MOST_ALPHA = torch.finfo(torch.float32).max
 """A larger scale would be infinite where updates are computed."""
 
@@ -59,6 +63,8 @@ class CDVFTConfig(peft.PeftConfig):
         fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides;
             None asks nothing, a value that contradicts a layer earns a warning.
         needs: what a program must do before PEFT can read this; for who opens the file.
+        terms: of what `add_weighted_adapter` made, the adapters that are added and their weights: it is saved
+            as these, and loaded where adapters of these names are.
 
     Raises:
         ValueError: if a value is not allowed; the message names it.
@@ -84,6 +90,7 @@ class CDVFTConfig(peft.PeftConfig):
     layers_pattern: list[str] | str | None = None
     fan_in_fan_out: bool | None = None
     needs: str = "import cdvft"
+    terms: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,6 +105,25 @@ class CDVFTConfig(peft.PeftConfig):
         _check_dropout("cdvft_dropout", self.cdvft_dropout)
         self._check_choices()
         self._check_targets()
+
+    def to_dict(self) -> dict[str, Any]:
+        """PEFT's, without the repetitions that its models for classification add to `modules_to_save`."""
+        found: dict[str, Any] = super().to_dict()
+        if found["modules_to_save"] is not None:
+            found["modules_to_save"] = list(dict.fromkeys(found["modules_to_save"]))
+        return found
+
+    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+        """PEFT's; names this package in the card beside it, which PEFT has written just before."""
+        super().save_pretrained(save_directory, **kwargs)
+        folder = Path(save_directory)
+        for card in (
+            folder / "README.md",
+            folder.parent / "README.md",
+        ):  # an adapter's own folder, or one above
+            if card.is_file() and (card.parent == folder or _is_of_peft(card)):
+                _name_in_card(card)
+                return
 
     def _check_pattern(self, name: str, check: Any) -> None:
         pattern = getattr(self, name)
@@ -149,6 +175,12 @@ class CDVFTConfig(peft.PeftConfig):
                         f"Give target_modules as a list of names, or put the layers into the expression "
                         f"{self.target_modules!r}."
                     )
+        if not isinstance(self.terms, Mapping):
+            raise ValueError(
+                f"terms is {_short(self.terms)}, but it must map the names of adapters to their weights in a "
+                "sum. Leave it out for an adapter of its own."
+            )
+        _check_tokens(self.trainable_token_indices)
         layers = self.layers_to_transform
         each = layers if isinstance(layers, Collection) and not isinstance(layers, str) else [layers]
         if layers is not None and not all(_is_whole(one) for one in each):
@@ -163,14 +195,44 @@ class CDVFTConfig(peft.PeftConfig):
             )
 
 
+CARD = """## Loading
+
+This is a CDVFT adapter, which PEFT reads once `cdvft` is imported: `pip install cdvft`, and
+
+    import cdvft
+"""
+
+
+def _is_of_peft(card: Path) -> bool:
+    return "library_name: peft" in card.read_text(encoding="utf-8")
+
+
+def _name_in_card(path: Path) -> None:
+    card = ModelCard.load(path)
+    card.data["tags"] = sorted({*(card.data.get("tags") or []), "cdvft"})
+    if "import cdvft" not in card.text:
+        card.text = f"{card.text.rstrip()}\n\n{CARD}"
+    card.save(path)
+
+
 def _check_names(name: str, value: object, allowed: str) -> None:
     if value is None:
         return
     listed = isinstance(value, Collection) and all(isinstance(one, str) for one in value)
-    if isinstance(value, str) or not listed:
+    if isinstance(value, (str, Mapping)) or not listed:
         raise ValueError(
             f"{name} is {value!r}, but it must be {allowed}. Put names into a list, a single one too, such "
             'as ["query"].'
+        )
+
+
+def _check_tokens(value: object) -> None:
+    lists = list(value.values()) if isinstance(value, Mapping) else [value]
+    listed = [isinstance(one, (list, tuple)) and one and all(map(_is_whole, one)) for one in lists]
+    if value is not None and not (lists and all(listed)):
+        raise ValueError(
+            f"trainable_token_indices is {_short(value)}, but it must be a list of tokens in whole numbers, "
+            'or such a list by the name of the embedding. Use [0, 1], or {"embed_tokens": [0, 1]}.'
         )
 
 
@@ -184,22 +246,31 @@ def _check_expression(what: str, expression: str) -> None:
         ) from None
 
 
+def _short(value: object) -> str:
+    """As it is written, but for a number too long for Python to write, or for a message."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_m(name: str, value: object) -> None:
-    if not _is_whole(value) or value < 2:  # type: ignore[operator]
+    if not _is_whole(value) or not 2 <= value <= MAX_M:  # type: ignore[operator]
         raise ValueError(
-            f"{name} is {value!r}, but the number of diagonals must be a whole number of at least 2. "
-            "Use m=2 for two diagonals around one circulant, the usual choice."
+            f"{name} is {_short(value)}, but the number of diagonals must be a whole number of at least 2, "
+            f"and at most {MAX_M}. Use m=2 for two diagonals around one circulant, the usual choice."
         )
 
 
 def _check_block_size(name: str, value: object) -> None:
     if not _is_whole(value) or value < 1:  # type: ignore[operator]
         raise ValueError(
-            f"{name} is {value!r}, but a block size must be a whole number of at least 1. "
+            f"{name} is {_short(value)}, but a block size must be a whole number of at least 1. "
             "Choose one up to the layer's larger dimension, or leave it out for the default."
         )
 

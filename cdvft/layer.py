@@ -27,6 +27,10 @@ BASE_ONLY = "__base__"
 """PEFT's name for the rows of a mixed batch that no adapter touches."""
 
 
+MAX_BLOCKS = 1 << 18
+"""Circulant blocks of a layer's adapter: smaller ones are better a dense update."""
+
+
 class CDVFTLayer(MergeableLayer):
     """The adapters of one layer and the weight update that each of them stands for.
 
@@ -72,10 +76,17 @@ class CDVFTLayer(MergeableLayer):
         Of the configuration m, block size and alpha are this layer's: its patterns are not looked at.
 
         Raises:
-            ValueError: if the block size does not suit the layer.
+            ValueError: if the block size does not suit the layer, or makes too many blocks.
         """
         d_out, d_in = self.out_features, self.in_features
         parts = partitions(d_out, d_in, config.m, config.block_size)
+        blocks = sum(part.q1 * part.q2 for part in parts)
+        if blocks > MAX_BLOCKS:
+            raise ValueError(
+                f"block_size is {config.block_size} and m is {config.m}, which for a {d_out} x {d_in} layer "
+                f"makes {blocks:,} circulant blocks, but {MAX_BLOCKS:,} are the most. Choose a larger block "
+                "size, or leave it out for the default."
+            )
         options: dict[str, Any] = {"dtype": torch.float32, "device": self._device()}
         diagonals = [torch.ones(*self.stack, size, **options) for size in (d_in, *[d_out] * (config.m - 1))]
         circulants = [torch.empty(*self.stack, part.q1, part.q2, part.p, **options) for part in parts]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import partial
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
@@ -14,6 +17,10 @@ from cdvft.layer import BASE_ONLY, CDVFTLayer
 
 _EXPAND = "_expand_inputs_for_generation"
 """What `generate` of transformers repeats its inputs by."""
+_call: ContextVar[object] = ContextVar("cdvft_call", default=None)
+"""Of the thread at hand: hooks stand on modules, which other threads call at the same time."""
+_locks = WeakKeyDictionary[nn.Module, Any]()
+"""Calls with names go one after another through a model: one would undo what another changed."""
 
 
 @contextmanager
@@ -21,29 +28,34 @@ def handed_out(tuner: nn.Module, names: Sequence[str]) -> Iterator[None]:
     """Hand the names to every adapted layer and trained head for one forward or generate call.
 
     Where `generate` repeats each input, for beams or for several answers, it is asked how often: settings may
-    come from its arguments or from configurations. An encoder still sees the inputs as they came.
+    come from its arguments or from configurations. An encoder still sees the inputs as they came. Threads
+    wait for one another, but for those that name no adapters.
     """
+    call = object()
     model: Any = tuner.model
     encoder = model.get_encoder() if _has_encoder(model) else None
     unrepeated = set(encoder.modules()) if encoder not in (None, model) else set()
     repeated = list(names)
-    with ExitStack() as handles:
+    with _locks.setdefault(tuner, RLock()), ExitStack() as handles:
+        handles.callback(_call.reset, _call.set(call))
         for module in _modules(model):
             if isinstance(module, (CDVFTLayer, AuxiliaryTrainingWrapper)):
-                hook = partial(_pass_adapter_names, names=names if module in unrepeated else repeated)
+                own = names if module in unrepeated else repeated
+                hook = partial(_pass_adapter_names, names=own, call=call)
                 handles.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
             elif hasattr(type(module), _EXPAND):
-                handles.enter_context(_followed(module, names, repeated))
+                handles.enter_context(_followed(module, names, repeated, call))
         yield
 
 
 @contextmanager
-def _followed(generator: Any, names: Sequence[str], repeated: list[str]) -> Iterator[None]:
+def _followed(generator: Any, names: Sequence[str], repeated: list[str], call: object) -> Iterator[None]:
     """Within it `repeated` has the names as often as `generate` has repeated its inputs."""
     expand, own = getattr(generator, _EXPAND), vars(generator).get(_EXPAND)
 
     def expand_both(expand_size: int = 1, *args: Any, **kwargs: Any) -> Any:
-        repeated[:] = [name for name in names for _ in range(expand_size)]
+        if _call.get() is call:
+            repeated[:] = [name for name in names for _ in range(expand_size)]
         return expand(expand_size, *args, **kwargs)
 
     setattr(generator, _EXPAND, expand_both)
@@ -127,8 +139,10 @@ def _modules(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def _pass_adapter_names(
-    module: nn.Module, args: Any, kwargs: dict[str, Any], names: Sequence[str]
-) -> tuple[Any, dict[str, Any]]:
+    module: nn.Module, args: Any, kwargs: dict[str, Any], names: Sequence[str], call: object
+) -> tuple[Any, dict[str, Any]] | None:
+    if _call.get() is not call:
+        return None
     if isinstance(module, AuxiliaryTrainingWrapper):
         # An adapter without a head of its own uses the model's.
         own = module._get_available_adapters()

@@ -31,7 +31,7 @@ from cdvft.targets import (
     check_supported,
     settings_of_layer,
 )
-from cdvft.weighted import add_weighted, check_deletable, check_loadable, check_savable, check_trainable
+from cdvft.weighted import add_saved, add_weighted, check_deletable, check_loadable, check_trainable, is_sum
 
 
 class CDVFTModel(BaseTuner):
@@ -53,6 +53,9 @@ class CDVFTModel(BaseTuner):
             ValueError: if a name matches no layer, or one that matches is unsupported or of unsuitable size.
         """
         config: Any = self.peft_config[adapter_name]
+        if config.terms:
+            add_saved(self, adapter_name)
+            return
         named = config.target_modules
         if isinstance(named, (list, set)) and kwargs.get("state_dict") is None:
             check_matched(named, model)
@@ -181,22 +184,23 @@ class CDVFTModel(BaseTuner):
         """Add an adapter whose update is sum_i w_i dW_i of others, exactly, and stays so as they change.
 
         It has no vectors of its own: it is active, merged, named in a mixed batch or converted to LoRA as
-        any other, and cannot be saved. `peft.convert_to_lora(model, 0.99, adapter_name)` makes a LoRA
+        any other, and saved as its terms. `peft.convert_to_lora(model, 0.99, adapter_name)` makes a LoRA
         adapter of it that keeps 99 % of its energy.
 
         Args:
             adapters: names; other sums may be among them
             weights: one each
             adapter_name: of the sum
-            combination_type: "cat", PEFT's name of the exact sum
+            combination_type: "cat" or "linear", PEFT's names of a weighted sum, which is exact here
 
         Raises:
             ValueError: if a name or weight does not fit, or another combination is asked for.
         """
-        if combination_type != "cat":
+        if combination_type not in ("cat", "linear"):
             raise ValueError(
-                f"combination_type is {combination_type!r}, but sums are exact here: 'cat' is the only one. "
-                "For a low rank, convert the sum by peft.convert_to_lora(model, rank, adapter_name)."
+                f"combination_type is {combination_type!r}, but sums are exact here: there are 'cat' and "
+                "'linear'. For a low rank, convert the sum by peft.convert_to_lora(model, rank, "
+                "adapter_name)."
             )
         add_weighted(self, adapters, weights, adapter_name)
 
@@ -213,13 +217,16 @@ class CDVFTModel(BaseTuner):
     def _get_adapter_state_dict(
         cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        check_savable(model, adapter_name)
+        if is_sum(model, adapter_name):
+            return {}  # its configuration says what it is
         return super()._get_adapter_state_dict(model, config, adapter_name, *args, **kwargs)
 
     @classmethod
     def _remap_adapter_state_dict_for_load(
         cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
+        if config.terms and not args and not kwargs.get("state_dict"):
+            return {}
         check_loadable(model, adapter_name)
         return super()._remap_adapter_state_dict_for_load(model, config, adapter_name, *args, **kwargs)
 

@@ -72,7 +72,24 @@ def add_weighted(tuner: Any, adapters: Sequence[str], weights: Sequence[float], 
     for layer, terms in found:
         if terms:
             layer.cdvft_terms[adapter_name] = terms
-    configurations[adapter_name] = replace(configurations[adapters[0]], inference_mode=True)
+    whole = {part: weight for _, terms in found for part, weight in terms.items()}
+    configurations[adapter_name] = replace(configurations[adapters[0]], inference_mode=True, terms=whole)
+
+
+def add_saved(tuner: Any, adapter_name: str) -> None:
+    """Make an adapter what its configuration says, which is a sum that was saved.
+
+    Raises:
+        ValueError: if its terms are no adapters of the model, or no weights.
+    """
+    terms = tuner.peft_config.pop(adapter_name).terms
+    missing = sorted(str(name) for name in terms if name not in tuner.peft_config)
+    if missing:
+        raise ValueError(
+            f"Adapter {adapter_name!r} is a sum and has no vectors of its own: it adds {', '.join(missing)}, "
+            "which the model does not have. Load those first, by these names."
+        )
+    add_weighted(tuner, list(terms), list(terms.values()), adapter_name)
 
 
 def check_deletable(tuner: Any, adapter_name: str) -> None:
@@ -94,18 +111,9 @@ def check_deletable(tuner: Any, adapter_name: str) -> None:
         raise ValueError(f"Adapter {adapter_name!r} is part of {', '.join(sums)}. Delete the sum first.")
 
 
-def check_savable(model: Any, adapter_name: str) -> None:
-    """Check that an adapter has vectors to save.
-
-    Raises:
-        ValueError: if it stands for others.
-    """
-    if parts := _parts(model, adapter_name):
-        raise ValueError(
-            f"Adapter {adapter_name!r} applies others ({parts}) and has no vectors to save. Save those with "
-            "selected_adapters, or the sum as LoRA: peft.save_as_lora(path, model, rank=0.99, "
-            f"adapter_name={adapter_name!r}) keeps 99 % of its energy."
-        )
+def is_sum(model: Any, adapter_name: str) -> bool:
+    """Whether an adapter stands for others, and has no vectors of its own."""
+    return bool(_parts(model, adapter_name))
 
 
 def check_loadable(model: Any, adapter_name: str) -> None:

@@ -4,7 +4,8 @@ import json
 import math
 
 import pytest
-from peft import PeftConfig
+from huggingface_hub import ModelCard
+from peft import PeftConfig, get_peft_model
 
 from cdvft import CDVFTConfig
 
@@ -20,6 +21,22 @@ def test_the_file_says_what_it_needs_and_peft_reads_it_without_a_warning(tmp_pat
     CDVFTConfig(m=3).save_pretrained(str(tmp_path))
     assert json.loads((tmp_path / "adapter_config.json").read_text())["needs"] == "import cdvft"
     assert PeftConfig.from_pretrained(str(tmp_path)).m == 3 and not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["default", "legal"])
+def test_the_saved_card_says_what_to_import(bert, tmp_path, name: str) -> None:
+    model = get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"]), name)
+    for _ in range(2):  # PEFT writes its tags anew each time
+        model.save_pretrained(tmp_path)
+        card = ModelCard.load(tmp_path / "README.md")
+        assert "cdvft" in card.data.tags and card.data.library_name == "peft"
+        assert card.text.count("import cdvft") == 1
+
+
+def test_a_readme_that_is_no_card_of_peft_is_left_alone(tmp_path) -> None:
+    (tmp_path / "README.md").write_text("A project.")
+    CDVFTConfig().save_pretrained(str(tmp_path / "adapter"))
+    assert (tmp_path / "README.md").read_text() == "A project."
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,13 @@ def test_a_sum_is_exact_active_merged_and_in_a_mixed_batch(bert, three) -> None:
     torch.testing.assert_close(bert.outputs(three), expected)
 
 
+def test_linear_and_cat_are_the_same_sum(three) -> None:
+    for kind in ("linear", "cat"):
+        three.add_weighted_adapter(["a", "c"], [0.5, 2.0], kind, combination_type=kind)
+    layer = next(iter(layers(three).values()))
+    assert torch.equal(layer.get_delta_weight("linear"), layer.get_delta_weight("cat"))
+
+
 def test_a_sum_follows_its_parts_and_sums_of_sums_are_flat(bert, three) -> None:
     three.add_weighted_adapter(["a", "c"], [1.0, 1.0], "both")
     three.add_weighted_adapter(["both", "a"], [0.5, 0.25], "nested")
@@ -84,17 +91,15 @@ def test_a_sum_becomes_lora_with_the_energy_asked_for(bert, three) -> None:
 
 def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
     three.add_weighted_adapter(["a", "b"], [1.0, 2.0], "sum")
-    with pytest.raises(
-        ValueError, match=r"'sum' applies others \(1 x a, 2 x b\).*selected_adapters.*save_as_lora"
-    ):
-        three.save_pretrained(tmp_path)
-    three.save_pretrained(tmp_path, selected_adapters=["a"])
     with pytest.raises(ValueError, match=r"'a' is part of sum\. Delete the sum first"):
         three.delete_adapter("a")
     three.delete_adapter("sum")
     three.delete_adapter("a")
-    with pytest.raises(ValueError, match=r"combination_type is 'ties', but sums are exact.*convert_to_lora"):
-        three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "other", combination_type="ties")
+    for kind in ("ties", "svd", "dare_linear", "magnitude_prune", None):
+        with pytest.raises(
+            ValueError, match=rf"combination_type is {kind!r}, but sums are exact.*'linear'.*convert"
+        ):
+            three.add_weighted_adapter(["b", "c"], [1.0, 1.0], "other", combination_type=kind)
     with pytest.raises(ValueError, match=r"Got 2 adapters and 1 weights"):
         three.add_weighted_adapter(["b", "c"], [1.0], "other")
     for weight in (float("nan"), float("inf"), "x", 10**400):
@@ -107,6 +112,28 @@ def test_what_a_sum_cannot(bert, three, tmp_path) -> None:
     three.add_adapter("head", CDVFTConfig(**SETTINGS, modules_to_save=["classifier"]))
     with pytest.raises(ValueError, match=r"'head' trains more than its vectors \(modules_to_save\)"):
         three.add_weighted_adapter(["b", "head"], [1.0, 1.0], "other")
+
+
+def test_all_is_saved_with_a_sum_among_it_and_the_sum_is_loaded_after_its_terms(
+    bert, three, tmp_path
+) -> None:
+    three.add_weighted_adapter(["a", "b"], [2.0, -0.5], "sum")
+    three.save_pretrained(tmp_path)
+    three.set_adapter("sum")
+    expected = bert.outputs(three)
+    again = PeftModel.from_pretrained(bert.model(), tmp_path / "a", "a")
+    with pytest.raises(
+        ValueError, match=r"'sum' is a sum .*: it adds b, which the model does not have\. Load"
+    ):
+        again.load_adapter(tmp_path / "sum", "sum")
+    assert set(again.peft_config) == {"a"}
+    again.load_adapter(tmp_path / "b", "b")
+    again.load_adapter(tmp_path / "sum", "sum")
+    again.set_adapter("sum")
+    torch.testing.assert_close(bert.outputs(again.eval()), expected)
+    assert not [name for name, p in again.named_parameters() if "sum" in name]
+    with pytest.raises(ValueError, match=r"'sum' is a sum .*it adds a, b, which"):
+        PeftModel.from_pretrained(bert.model(), tmp_path / "sum", "sum")
 
 
 @pytest.mark.parametrize("name", ["__base__", "", 7, None])

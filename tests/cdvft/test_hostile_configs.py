@@ -1,0 +1,116 @@
+"""An adapter_config.json that somebody else wrote: it works, or a sentence says at once what is wrong."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peft import PeftConfig, get_peft_model
+from torch import nn
+
+import cdvft
+from cdvft import CDVFTConfig
+
+HOSTILE: list[Any] = [
+    *[None, True, False, 0, 1, -1, 2, 3, 7, 1000, 200_000, 10**30, -(10**30), 0.5, 1e308, 1e-320],
+    *[
+        float("nan"),
+        float("inf"),
+        "",
+        "0",
+        "x",
+        "all-linear",
+        "(",
+        "[",
+        "../../etc",
+        "a" * 500,
+        "\0",
+        "fft",
+    ],
+    *[
+        [],
+        {},
+        [0],
+        ["0"],
+        ["0", "0"],
+        [None],
+        [[]],
+        {"0": 1},
+        {"0": [1]},
+        {"0": 10**9},
+        {"(": 1},
+        {"0": None},
+        {"": {}},
+    ],
+    *["fused", "merged", "reference", "zero_input", "all", "SEQ_CLS", "FEATURE_EXTRACTION"],
+]
+
+
+def written(folder: Path, changes: dict[str, Any]) -> Path:
+    settings = {**CDVFTConfig(target_modules=["0"]).to_dict(), **changes}
+    settings["target_modules"] = (
+        sorted(settings["target_modules"])
+        if isinstance(settings["target_modules"], set)
+        else settings["target_modules"]
+    )
+    (folder / "adapter_config.json").write_text(json.dumps(settings, default=str))
+    return folder
+
+
+def test_a_thousand_of_them(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    fields = [name for name in CDVFTConfig(target_modules=["0"]).to_dict() if name != "peft_type"]
+    worked, slowest, raw = 0, 0.0, []
+    for _ in range(1000):
+        changes = {draw.choice(fields): draw.choice(HOSTILE) for _ in range(draw.randint(1, 3))}
+        written(tmp_path, changes)
+        start = time.thread_time()
+        try:
+            get_peft_model(
+                nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)), PeftConfig.from_pretrained(tmp_path)
+            )
+            worked += 1
+        except ValueError as error:
+            assert str(error)
+        except TypeError as error:  # PEFT's own sentence
+            if "cannot be applied to modules of type" not in str(error):
+                raw.append(f"{changes}: {error!r}")
+        except Exception as error:
+            raw.append(f"{changes}: {error!r}")
+        slowest = max(slowest, time.thread_time() - start)
+    assert raw == []
+    assert 0 < worked < 1000
+    assert slowest < 2
+
+
+@pytest.mark.parametrize("m", [65, 1000, 200_000, 10**5000], ids=["65", "1000", "200,000", "digits"])
+def test_many_diagonals_are_refused_before_any_is_made(m: int) -> None:
+    with pytest.raises(ValueError, match=r"m is .*, but the number of diagonals .* at most 64"):
+        CDVFTConfig(m=m, target_modules=["0"])
+
+
+def test_many_blocks_are_refused_before_any_is_made() -> None:
+    model = nn.Sequential(nn.Linear(4096, 4096, device="meta"))
+    with pytest.raises(
+        ValueError, match=r"block_size is 1 and m is 2.*16,777,216 circulant blocks, but 262,144 are the most"
+    ):
+        get_peft_model(model, CDVFTConfig(block_size=1, target_modules=["0"]))
+
+
+def test_the_most_is_taken() -> None:
+    model = get_peft_model(nn.Sequential(nn.Linear(8, 8)), CDVFTConfig(m=64, target_modules=["0"]))
+    assert len(model.base_model.model[0].factors("default").diagonals) == 64
+
+
+def test_a_saved_configuration_names_no_module_twice(tmp_path: Path) -> None:
+    config = CDVFTConfig(target_modules=["0"], modules_to_save=["head", "classifier", "head"])
+    config.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["modules_to_save"] == [
+        "head",
+        "classifier",
+    ]
+    assert cdvft.CDVFTConfig.from_pretrained(tmp_path).modules_to_save == ["head", "classifier"]
