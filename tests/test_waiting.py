@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -35,9 +36,15 @@ def test_a_slower_machine_has_so_much_more_time(clock, monkeypatch, slower, come
 
 def test_the_pace_is_what_work_takes_beside_an_idle_machine(clock, monkeypatch) -> None:
     waiting._measured.cache_clear()
+    wanted = [0.0]
+    monkeypatch.setattr(os, "getloadavg", lambda: (wanted[0], 0.0, 0.0), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(waiting, "_work", lambda: time.sleep(6 * waiting.IDLE_SECONDS))
     assert pace() == pytest.approx(6)
     monkeypatch.setattr(waiting, "_work", lambda: time.sleep(waiting.IDLE_SECONDS / 3))
     assert pace() == pytest.approx(6), "measured a moment ago"
     clock[0] += 60
     assert pace() == 1
+    clock[0] += 60
+    wanted[0] = 16.0  # programs want the two cores
+    assert pace() == 8

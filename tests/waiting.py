@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -28,7 +29,12 @@ def pace() -> float:
 def _measured(_: int) -> float:
     begun = time.monotonic()
     _work()
-    return max(1.0, (time.monotonic() - begun) / IDLE_SECONDS)
+    return max(1.0, (time.monotonic() - begun) / IDLE_SECONDS, _waiting_for_a_core())
+
+
+def _waiting_for_a_core() -> float:
+    """How many programs want each core, over the last minute: a moment's work may find one free by chance."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
 
 
 def _work() -> int:
