@@ -165,7 +165,7 @@ class Environment(BaseSettings):
     upload_bytes: Count = Field(
         500_000_000,
         alias="CDVFT_UPLOAD_BYTES",
-        description="of all uploads and rows of visitors' own data together",
+        description="of all uploads, files to download and rows of visitors' own data",
     )
     upload_hours: Amount = Field(
         1,
