@@ -36,7 +36,7 @@ run: $(RUN_STAMP) ## the page, with a recipe that trains offline
 	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
 	$(BIN)/python app.py
 
-docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails for a link that leads nowhere
+docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails for a link that leads nowhere, or to another host's file
 	rm -rf build/docs-source build/docs
 	mkdir -p build && cp -R docs build/docs-source
 	mkdir build/docs-source/katex
@@ -45,6 +45,7 @@ docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails
 	$(BIN)/python -m typer cdvft_app.commands.main utils docs --name "python -m cdvft_app" --title "All commands" \
 	  --output build/docs-source/commands.md
 	$(BIN)/zensical build --strict --config-file zensical.toml
+	$(BIN)/python deploy/check_links.py build/docs
 
 static: $(RUN_STAMP) ## build/static: lessons and what is recorded as plain files; STUDIO=https://... links to a running studio
 	$(BIN)/python -m cdvft_app.ui.static
