@@ -114,7 +114,7 @@ def open_factors(page: Page) -> None:
 
 
 def open_use(page: Page) -> None:
-    offered = page.event(None, "load", fills="use-race")[0]
+    offered = page.event("use-race", "focus", fills="use-race")[0]
     page.event("use-race", "change", offered["choices"][0][1])
 
 
@@ -124,7 +124,7 @@ def open_lesson(page: Page) -> None:
 
 
 def ask(page: Page) -> None:
-    run = page.serve("factors/tab/runs", {})["runs"][0]["id"]
+    run = page.serve("factors/tab/runs", {})["runs"][1]["id"]  # the first one trains
     page.call("predict", [run], ["A gripping, funny and deeply human film."], None, "", None)
 
 

@@ -78,7 +78,8 @@ async def _answer(request: Request) -> Response:
         argument = json.loads(await request.body())
     except (ValueError, RecursionError):
         return _refused(400, _ERRORS[400])
-    LocalContext.request.set(request)  # type: ignore[arg-type]  # as Gradio does for its own functions; each request has its own task
+    # As Gradio does for its own functions; each request has its own task.
+    LocalContext.request.set(request)  # type: ignore[arg-type]
     try:
         with looking(argument.get("token") if isinstance(argument, dict) else None):
             answer = await function(argument)
