@@ -35,6 +35,8 @@ KEPT = "quick/seconds"  # in pytest's cache: what each test function took
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]{2,}")
 SCRIPTS, STYLES, BROWSER = "assets/js/", "assets/css/", "tests/browser/"
+# What tests speak of that see a style; its own words stand in no test.
+LAYOUT = Counter(["viewport", "bounding_box", "getboundingclientrect", "scrollwidth", "axe_violations"])
 
 
 def git(*words: str, root: Path = ROOT) -> str:
@@ -111,7 +113,9 @@ class Tree:
                 named, also = _named(tree)
                 for module in {*imports(self.module(name), tree, set(modules)), *also}:
                     found[name] |= set(_with_packages(module, modules))
-                if 'import_module(f"{__name__}.' in source:  # a package that loads its modules by name
+                if (
+                    name.endswith("__init__.py") and 'import_module(f"{__name__}.' in source
+                ):  # a package that loads its modules by name
                     found[name] |= {one for one in modules.values() if Path(one).parent == Path(name).parent}
                 for one in named:
                     alike = fnmatch.filter(data, one) if "*" in one else [one]
@@ -166,8 +170,9 @@ def distances(uses: dict[str, set[str]], changed: Iterable[str]) -> dict[str, in
 
 
 def tabs_of_browser_test(source: str) -> set[str]:
-    """The tabs that a test opens: Train, where it names none."""
-    return set(re.findall(r"tab=(\w+)", source)) or {"train"}
+    """The tabs that a test opens: Train, where a visit names none."""
+    named = set(re.findall(r"tab=(\w+)", source))
+    return named | {"train"} if re.search(r"visit\((?![^)]*tab=)", source) or not named else named
 
 
 def tabs_of(name: str, reached: Iterable[str]) -> set[str] | None:
@@ -206,7 +211,8 @@ def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen
     reached = reached_tests(tree, uses, change.files)
     functions = {name: _functions(source) for name, source in tree.files.items() if is_test(name)}
     rarity = _rarity(words for one in functions.values() for words, _ in one.values())
-    weights = {word: math.log(1 + count) * rarity.get(word, 0.0) for word, count in change.words.items()}
+    words = change.words + (LAYOUT if any(name.startswith(STYLES) for name in change.files) else Counter())
+    weights = {word: math.log(1 + count) * rarity.get(word, 0.0) for word, count in words.items()}
     weights |= {
         word: rarity[word] * 2 for name in change.files for word in _stem_words(name) if word in rarity
     }
@@ -236,7 +242,9 @@ def _shown_in(tree: Tree, uses: dict[str, set[str]], changed: frozenset[str]) ->
     for test, source in tree.files.items():
         if test.startswith(f"{BROWSER}test_"):
             helpers = [
-                one for one in uses[test] if one.startswith(BROWSER) and not one.endswith("conftest.py")
+                one
+                for one in uses[test]
+                if one.startswith(BROWSER) and not one.endswith(("conftest.py", "studio.py"))
             ]
             opened[test] = tabs_of_browser_test(source + "".join(tree.files[one] for one in helpers))
     found = set()

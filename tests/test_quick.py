@@ -20,6 +20,8 @@ PROJECT = {
     "app/sweep_one.json": "",
     "app/kinds/__init__.py": 'KINDS = [import_module(f"{__name__}.{one}") for one in ("lora",)]',
     "app/kinds/lora.py": "",
+    "app/no_package.py": "LOADS = 'import_module(f\"{__name__}.'",
+    "tests/app/test_no_package.py": "import app.no_package\ndef test_it(): ...",
     "tests/app/test_kinds.py": "from app.kinds import KINDS\ndef test_kinds(): ...",
     "app/sweeps.py": "read(f'sweep_{name}.json')",
     "assets/js/train/race.js": "import { draw } from '../shared/draw.js';",
@@ -73,7 +75,7 @@ def test_a_change_selects_the_tests_that_it_reaches(changed: str, expected: list
 
 def test_a_fixture_of_a_folder_selects_the_tests_of_that_folder() -> None:
     assert {one.partition("::")[0] for one in chosen("app/other.py")} == {
-        f"app/test_{name}.py" for name in ("core", "use", "reader", "sweeps", "kinds")
+        f"app/test_{name}.py" for name in ("core", "use", "reader", "sweeps", "kinds", "no_package")
     }
 
 
@@ -87,6 +89,15 @@ def test_among_tests_as_near_those_come_first_that_speak_of_what_changed() -> No
     tree = Tree({"app/core.py": "", "tests/test_numbers.py": f"from app.core import LIMIT\n{tests}"})
     found = select(tree, tree.uses(), Change(frozenset(["app/core.py"]), Counter(["wavelet"])))
     assert next(one.name for one in found) == "test_of_the_wavelet"
+
+
+def test_a_style_is_looked_at_first_by_tests_that_measure_the_page() -> None:
+    tests = (
+        "def test_a(visit): visit('?tab=no')\ndef test_b(visit): visit(viewport=390)\ndef test_c(visit): ..."
+    )
+    tree = Tree({"assets/css/train/race.css": "", "tests/browser/test_phone.py": tests})
+    found = select(tree, tree.uses(), Change(frozenset(["assets/css/train/race.css"]), Counter(["margin"])))
+    assert next(one.name for one in found) == "test_b" and len(found) == 3
 
 
 def one(name: str, browser: bool = False) -> Chosen:
