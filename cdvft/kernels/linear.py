@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad as fwAD
+from torch.nn import functional as F
 
-from cdvft.circulant import Factors
+from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import fused
 from cdvft.kernels.engine_choice import may_serve, named
 from cdvft.kernels.passes import (
@@ -132,6 +133,8 @@ def _adapted(
         if torch.compiler.is_compiling() and _is_fused(x, circulants, backend):
             update = fused.update(x.reshape(-1, x.shape[-1]), vectors).view(*x.shape[:-1], -1).to(dtype)
             return on_base(update, x, weight, bias)
+        if is_exported():
+            return on_base(F.linear(x.to(dtype), dense(vectors)), x, weight, bias)
         return reference(x, weight, bias, vectors)
     merges = weight is not None and (weight.dtype not in HALF or _survives(x, weight, factors))
     selection = (
@@ -203,6 +206,18 @@ def is_transformed() -> bool:
         or torch._C._functorch.peek_interpreter_stack() is not None
         or fwAD._current_level >= 0
     )
+
+
+def is_exported() -> bool:
+    """Whether what runs becomes a graph for others, such as ONNX, that know no complex numbers."""
+    if torch.compiler.is_compiling():  # a compiler reads no further
+        return torch.compiler.is_exporting()
+    return torch._C._is_tracing()
+
+
+def dense(factors: Factors) -> Tensor:
+    """alpha dW by indices and products alone: (d_out, d_in)."""
+    return factors.alpha * cd_product(factors.diagonals, factors.circulants)
 
 
 def arithmetic_dtype(x: Tensor, factors: Factors) -> torch.dtype:

@@ -66,14 +66,15 @@ def survives(weight: Tensor, factors: Factors) -> bool:
     """Whether |alpha dW| >= LEAST eps |W|; measured when the adapter is new or written to, else now and then.
 
     Always False where that cannot be told in time: for tensors of inference mode, whose writes torch does not
-    count, and while a CUDA graph is captured, which would replay the answer.
+    count, for those on meta, which have no values, and while a CUDA graph is captured, which would replay the
+    answer.
 
     Args:
         weight: (d_out, d_in), bfloat16 or float16
         factors: as `cd_linear` takes them
     """
     tensors = (weight, *factors.diagonals, *factors.circulants)
-    if any(t.is_inference() for t in tensors) or _is_captured(weight):
+    if any(t.is_inference() or t.is_meta for t in tensors) or _is_captured(weight):
         return False
     of = (factors.alpha, *map(id, tensors[1:]))
     versions = tuple(t._version for t in tensors)

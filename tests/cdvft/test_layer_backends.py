@@ -103,3 +103,29 @@ def test_several_adapters_add_up() -> None:
     x = torch.randn(5, 12)
     wanted = layer.base_layer(x) + x @ sum(layer.get_delta_weight(name) for name in ("default", "other")).T
     torch.testing.assert_close(model(x), wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_shapes_pass_through_on_the_meta_device(backend: str, dtype: torch.dtype) -> None:
+    base = nn.Sequential(nn.Linear(24, 48, device="meta", dtype=dtype))
+    model = get_peft_model(base, CDVFTConfig(target_modules=["0"], backend=backend))
+    assert {p.device.type for p in model.parameters()} == {"meta"}
+    out = model(torch.empty(300, 24, device="meta", dtype=dtype))
+    out.sum().backward()
+    assert out.shape == (300, 48) and out.is_meta
+    model.merge_adapter()
+    model.unmerge_adapter()
+
+
+def test_an_adapter_is_loaded_with_low_cpu_mem_usage(tmp_path) -> None:
+    def base() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(24, 48))
+
+    model = get_peft_model(base(), CDVFTConfig(target_modules=["0"], init_weights=False))
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(base(), tmp_path, low_cpu_mem_usage=True)
+    x = torch.randn(5, 24)
+    torch.testing.assert_close(again(x), model(x))
+    assert not any(p.is_meta for p in again.parameters())

@@ -114,7 +114,7 @@ INLINE void pass_of(int r, complex_lanes *a, wide count, wide m, wide begin, wid
         const complex_float *w = twiddles + begin * (r - 1);
         for (wide j = begin; j < end; j++, w += r - 1) {
             complex_lanes v[8];
-            prefetch_lines(prefetch, (r + 1) / 2);
+            prefetch_lines(prefetch, r);
             for (int q = 0; q < r; q++) v[q] = a[j + q * m];
             if (direction == INVERSE && m > 1)
                 for (int q = 1; q < r; q++) v[q] = multiply(v[q], w[q - 1], INVERSE);

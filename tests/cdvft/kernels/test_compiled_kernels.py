@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,6 +38,21 @@ def test_export_and_trace_contain_the_update(layer: Layer) -> None:
     x = layer.problem.ours[0].detach()
     for graph in (torch.export.export(layer, (x,)).module(), torch.jit.trace(layer, x, check_trace=False)):
         torch.testing.assert_close(graph(2 * x), layer(2 * x))
+
+
+def test_what_is_exported_has_no_complex_number(layer: Layer) -> None:
+    exported = torch.export.export(layer, (layer.problem.ours[0].detach(),))
+    values = [node.meta["val"] for node in exported.graph.nodes if "val" in node.meta]
+    assert not [v for v in values if isinstance(v, Tensor) and v.is_complex()]
+    assert "fft" not in str(exported.graph)
+
+
+def test_onnx_gives_the_same_numbers(layer: Layer, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx.reference")
+    x = layer.problem.ours[0].detach()
+    torch.onnx.export(layer, (x,), str(tmp_path / "layer.onnx"), dynamo=False, input_names=["x"])
+    (found,) = onnx.ReferenceEvaluator(str(tmp_path / "layer.onnx")).run(None, {"x": (2 * x).numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), layer(2 * x).detach(), rtol=1e-4, atol=1e-4)
 
 
 def gradients(out: Tensor, layer: Layer) -> Iterator[Tensor]:
