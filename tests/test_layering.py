@@ -105,6 +105,7 @@ APP = {
 LOCKS = (  # they start no thread
     "cdvft_app.catalog.libraries",
     "cdvft_app.inspection.turns",
+    "cdvft.mixed_batches",
     "cdvft_app.ui.shared.pool",
 )
 # Modules of other packages, each with the places that may import it.
