@@ -11,6 +11,7 @@ profiler in `make gpu`. Writes benchmarks/results/operators.json and .md.
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -62,6 +63,7 @@ def as_on_a_gpu(way: str) -> Iterator[list[object]]:
         return defaultdict(lambda: lambda *_, **__: None)
 
     with (
+        mock.patch.dict(os.environ, CDVFT_ENGINE="fused"),  # no record proves it on a device
         mock.patch.object(fused, "supports", lambda *_: True),
         mock.patch.object(fused, "is_watched", lambda: False),
         mock.patch.object(dense, "supports", lambda factors, _: len(factors.circulants) == 1),

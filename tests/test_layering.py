@@ -121,6 +121,7 @@ LOCKS = (  # they start no thread
     "cdvft_app.catalog.libraries",
     "cdvft_app.inspection.turns",
     "cdvft_app.public.intake",
+    "cdvft.mixed_batches",
     "cdvft_app.ui.shared.pool",
 )
 # Modules of other packages, each with the places that may import it.

@@ -58,11 +58,25 @@ def _config() -> str:
     choices = text[
         text.index("        if self.backend not in BACKENDS") : text.index("        if self.bias not")
     ]
+    saving = text[text.index("    def save_pretrained(") : text.index("    def _check_pattern(")]
+    card = text[text.index('CARD = """') : text.index("def _check_names(")]
+    sums = text[text.index("        if not isinstance(self.terms") : text.index("        _check_tokens(self")]
+    described = text[
+        text.index("        terms: of what") : text.index(
+            "\n    Raises:", text.index("        terms: of what")
+        )
+    ]
     return replaced(
         text,
         {
             choices: "",
-            "import peft\nimport torch\n\nfrom cdvft.kernels.rule import BACKENDS, Backend\n"
+            saving: "",
+            card: "",
+            sums: "",
+            described: "",
+            "    terms: dict[str, float] = field(default_factory=dict)\n": "",
+            "from pathlib import Path\n": "",
+            "import peft\nimport torch\nfrom huggingface_hub import ModelCard\n\nfrom cdvft.kernels.rule import BACKENDS, Backend\n"
             "from cdvft.registration import CDVFTPeftType\n": "import torch\n\nfrom peft.config import PeftConfig\nfrom peft.utils import PeftType\n",
             "class CDVFTConfig(peft.PeftConfig)": "class CDVFTConfig(PeftConfig)",
             "CDVFTPeftType.CDVFT": "PeftType.CDVFT",
@@ -116,6 +130,7 @@ def _layer() -> str:
             f'"""The adapted linear layer: a frozen base layer plus alpha dW x, for any number of adapters."""\n\n{FUTURE}',
             _written("layer_imports.py.txt"),
             f"{ours['BASE_ONLY']}\n",
+            f"{ours['MAX_BLOCKS']}\n",
             merging["MergeableLayer"],
             own,
             wrapper,
@@ -185,7 +200,8 @@ def _model() -> str:
             "check_adapter_names, check_known, handed_out, trainable\n": "check_adapter_names, handed_out\n",
             "from cdvft.registration import PREFIX\n": "",
             "    DEFAULT_TARGETS,\n": "",
-            "from cdvft.weighted import add_weighted, check_deletable, check_loadable, check_savable, check_trainable\n": "",
+            "from cdvft.weighted import add_saved, add_weighted, check_deletable, check_loadable, check_trainable, is_sum\n": "",
+            "        if config.terms:\n            add_saved(self, adapter_name)\n            return\n": "",
             "prefix = PREFIX": 'prefix: str = "cdvft_"',
             "target_module_mapping = DEFAULT_TARGETS": (
                 "target_module_mapping = TRANSFORMERS_MODELS_TO_CDVFT_TARGET_MODULES_MAPPING"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmarks.evidence.drawing import axis, figure, name_of_y, of_machine, of_method, read, thin_line
 from cdvft_app.costs.quantities import amount
-from cdvft_app.costs.sentences import joined
 from cdvft_app.methods import METHODS
 from cdvft_app.payloads.evidence import EvidenceFigure
 
@@ -45,11 +44,11 @@ def many_adapters() -> EvidenceFigure:
         METHODS[name].title: amount("bytes", own["counts"][most]["memory_bytes"])
         for name, own in methods.items()
     }
-    ours, *others = (f"{name}'s {size}" for name, size in grown.items())
+    sizes = ", ".join(f"{name} {size}" for name, size in grown.items())
     return {
         "key": "many",
         "doubt": "Do smaller files matter?",
-        "answer": f"One no; {counts[-1]:,} in memory do: {ours}, {joined(others)}.",
+        "answer": f"One no; {counts[-1]:,} in memory do: {sizes}.",
         "figure": figure(
             data,
             axis("adapters", log=True),

@@ -71,8 +71,8 @@ def time_and_flops() -> EvidenceFigure:
     return {
         "key": "time",
         "doubt": "Fewer FLOPs, less time?",
-        "answer": f"LoRA adds {flops:.1f} × CDVFT's FLOPs and, on one Xeon at 768 × 768, {taken:.1f} × its "
-        f"time with 2,048 tokens, {of_few:.2f} × with 64.",
+        "answer": f"Xeon, 768 × 768: LoRA adds {flops:.1f} × CDVFT's FLOPs; {taken:.1f} × its time at 2,048 "
+        f"tokens, {of_few:.2f} × at 64.",
         "figure": figure(
             data,
             axis("FLOPs added", log=True, range=[-2.7, 1.2]),
