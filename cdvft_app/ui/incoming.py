@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdvft_app.public import uploads
+from cdvft_app.ui import agents
 
 # In JSON: a pair of surrogates, which is one character; a lone one, which is none; any other escape.
 _ESCAPE = re.compile(
@@ -22,6 +24,10 @@ _ESCAPE = re.compile(
 
 MOST_BYTES = 1_000_000
 MOST_UPLOADED = 66_000_000  # a history with what multipart adds; who reads other files has own limits
+UNREADABLE = (
+    "This is no JSON that can be read here: it is broken, nested too deeply, or a number has thousands of "
+    "digits."
+)
 TOO_LARGE = "This request is larger than {:g} MB, and no larger one is read here. Send less at a time."
 
 
@@ -127,12 +133,24 @@ class WellFormedText:
                 return  # the client has gone
             body += message.get("body", b"")
             more = message.get("more_body", False)
+        if agents.PATH in scope["path"] and is_unreadable(body):
+            await JSONResponse({"detail": UNREADABLE}, 400)(scope, receive, send)
+            return
         whole: list[Message] = [{"type": "http.request", "body": well_formed(body), "more_body": False}]
 
         async def once() -> Message:
             return whole.pop() if whole else await receive()
 
         await self._app(scope, once, send)
+
+
+def is_unreadable(body: bytes) -> bool:
+    """Whether the protocol's own reader of JSON would end in a 500 of this."""
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def well_formed(body: bytes) -> bytes:

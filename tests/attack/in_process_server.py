@@ -64,7 +64,7 @@ class PublicServer:
     def functions(self) -> Iterator[tuple[str, str]]:
         """All that the page's scripts may ask, by part and name, each as `ask` takes it."""
         for key in server_functions.known(self.page):
-            part, _, name = key.partition("/")
+            part, _, name = key.rpartition("/")
             yield part, name
 
     def ask(self, function: tuple[str, str], data: Any, **headers: str) -> httpx.Response:

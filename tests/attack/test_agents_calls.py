@@ -13,7 +13,7 @@ from started_server import PATIENCE, Stranger
 
 from cdvft_app.ui import agents
 
-pytestmark = pytest.mark.skipif(not agents.is_served(), reason="the package mcp is not installed")
+pytestmark = pytest.mark.skipif(not agents.is_served(), reason="needs the package mcp")
 CALLS: dict[str, dict[str, Any]] = {
     "predict": {"run_ids": ["x"], "texts": ["a film"]},
     "upload_dataset": {"rows": "text,label\na,b\n", "name": "rows"},
@@ -31,6 +31,16 @@ def test_no_argument_of_a_tool_ends_in_less_than_an_answer(
         asked = {**CALLS[tool], name: HOSTILE[what]}
         status, text = called(visitor, tool, asked)
         assert status < 500 and "Traceback" not in text, (tool, name, what, status, text[:500])
+
+
+@pytest.mark.parametrize("what", ["nested", "5000 digits"])
+def test_what_readers_of_json_give_up_is_refused_in_a_sentence(
+    stranger: Callable[[], Stranger], what: str
+) -> None:
+    """The protocol's own reader ends in a 500 of it."""
+    asked = {**CALLS["describe_dataset"], "text": HOSTILE[what]}
+    status, text = called(stranger(), "describe_dataset", asked)
+    assert status == 400 and "no JSON that can be read here" in text
 
 
 def called(visitor: Stranger, tool: str, arguments: dict[str, Any]) -> tuple[int, str]:

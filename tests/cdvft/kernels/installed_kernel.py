@@ -19,7 +19,9 @@ vectors = [torch.randn(96), torch.randn(96)], [torch.randn(1, 1, 96)]
 for capability in [name for name in brought if name == compiler.PLAIN or name <= here]:  # AVX2 < AVX512
     torch.backends.cpu.get_cpu_capability = lambda found=capability: found
     build.library.cache_clear()
-    torch.testing.assert_close(cd_linear(x, *vectors, 1.0, "fft"), cd_linear_reference(x, *vectors, 1.0))
+    update, right = cd_linear(x, *vectors, 1.0, "fft"), cd_linear_reference(x, *vectors, 1.0)
+    # Of a row's norm: an FFT errs by that in every entry, the small ones too.
+    assert ((update - right).norm(dim=-1) < 1e-6 * right.norm(dim=-1)).all()
     library = build.library()
     assert library is not None, "the wheel's library does not load"
     print(library._name)

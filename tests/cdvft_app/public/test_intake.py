@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import bombs
 import psutil
@@ -199,7 +200,10 @@ def test_all_visitors_together_do_not_wait_without_end():
 
 def test_reading_is_charged_and_the_wait_is_not(store, monkeypatch):
     now = [1000.0]
-    budget = Budget(store, lambda: now[0])
+    budget = Budget(store)
+    monkeypatch.setattr(
+        "cdvft_app.public.budget.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time)
+    )
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "30")
     with intake.turn(budget, "ada"):
         now[0] += 31
