@@ -54,8 +54,7 @@ def few_factors() -> EvidenceFigure:
     return {
         "key": "factors",
         "doubt": "Are few factors enough?",
-        "answer": f"Unproven: of a random matrix's norm m = 2 leaves {ours:.1f}\u00a0%, "
-        f"LoRA {theirs:.1f}\u00a0%.",
+        "answer": f"Unproven: a random matrix: m = 2 leaves {ours:.1f}\u00a0%, LoRA {theirs:.1f}\u00a0%.",
         "figure": figure(
             data,
             axis("m", tickvals=list(range(1, enough + 1))),
@@ -70,11 +69,11 @@ def few_factors() -> EvidenceFigure:
             "useful bound on the error is known in between.",
             "With m = 2 every matrix of rank 1, every circulant and every diagonal is exact, and generic "
             "vectors give full rank with 3n numbers, but not freely chosen entries.",
-            "The answer is of random 64 × 64 matrices, LoRA with no more numbers. The points are errors "
-            "of fits found by search, LoRA's of the best change of the rank that no more numbers buy, "
-            "means over the targets' seeds with lowest and highest; circles: random 10 × 10, stars: "
-            "random 64 × 64, diamonds: rank 4. What training needs is not what a matrix needs: see the "
-            "settings.",
+            "The answer is of the norm of random 64 × 64 matrices, LoRA with no more numbers. The points "
+            "are errors of fits found by search, LoRA's of the best change of the rank that no more "
+            "numbers buy, means over the targets' seeds with lowest and highest; circles: random 10 × 10, "
+            "stars: random 64 × 64, diamonds: rank 4. What training needs is not what a matrix needs: see "
+            "the settings.",
         ],
         "columns": ["Target", "m", "Numbers of n × n", "Error, %", "Lowest", "Highest"],
         "rows": [

@@ -48,7 +48,7 @@ def many_adapters() -> EvidenceFigure:
     return {
         "key": "many",
         "doubt": "Do smaller files matter?",
-        "answer": f"One no; {counts[-1]:,} in memory do: {sizes}.",
+        "answer": f"One no; {counts[-1]:,} do: {sizes}.",
         "figure": figure(
             data,
             axis("adapters", log=True),

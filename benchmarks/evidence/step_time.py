@@ -71,8 +71,8 @@ def time_and_flops() -> EvidenceFigure:
     return {
         "key": "time",
         "doubt": "Fewer FLOPs, less time?",
-        "answer": f"Xeon, 768 × 768: LoRA adds {flops:.1f} × CDVFT's FLOPs; {taken:.1f} × its time at 2,048 "
-        f"tokens, {of_few:.2f} × at 64.",
+        "answer": f"Xeon, 768 × 768: LoRA {flops:.1f} × CDVFT's FLOPs, {taken:.1f} × its time "
+        f"(2,048 tokens), {of_few:.2f} × (64).",
         "figure": figure(
             data,
             axis("FLOPs added", log=True, range=[-2.7, 1.2]),
@@ -137,7 +137,7 @@ def where_it_loses() -> EvidenceFigure:
     return {
         "key": "losses",
         "doubt": "Where does it lose?",
-        "answer": f"In {len(lost)} of {total} timings, to LoRA.",
+        "answer": f"{len(lost)} of {total} timings, to LoRA.",
         "figure": figure(
             data,
             axis("tokens", log=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,16 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
     return source
 
 
+def _undamaged(read: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+    """What pyarrow reads; its errors at a damaged place, such as names in no encoding, become refusals."""
+    import pyarrow as pa
+
+    try:
+        yield from read()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataRefused(f"The Parquet file is damaged: {str(error).splitlines()[0][:200]}") from None
+
+
 def _batches(
     source: Source,
     *,
@@ -85,7 +95,7 @@ def _batches(
     unpacked, checked = 0, Checked(limits)
     # A dictionary names a long value in a few bits: few enough rows at a time that the longest ones fit.
     most = max(1, BATCH_BYTES // (4 * limits.cell_characters * len(kept)))
-    for batch in file.iter_batches(min(BATCH, most), columns=kept):
+    for batch in _undamaged(lambda: file.iter_batches(min(BATCH, most), columns=kept)):
         unpacked += batch.nbytes
         if unpacked > limits.unpacked_bytes:
             raise DataRefused(

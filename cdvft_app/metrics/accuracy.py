@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import NDArray
-
-from cdvft_app.metrics.base import LabelledMetric, Numbers, share_error
+from cdvft_app.metrics.base import LabelledMetric, NDArray, Numbers, share_error
 
 
 class Accuracy(LabelledMetric):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+    Numbers = NDArray[np.float64]
+else:
+    Numbers = NDArray = Any  # the page is served before numpy is there
+
 Statistic = Callable[[Numbers, Numbers], Numbers]
 """g of a metric g(Σₙ tₙ, N): sums (..., k) over rows of k terms each, and the count N of rows (...)."""
 _MIN_VARIANCE = 1e-24
@@ -106,7 +110,8 @@ class TextMetric(Metric):
 
     def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
         """Of all answers together: the mean of the rows where it is nothing else."""
-        return float(np.mean(self.per_row(predicted, expected, answers)))
+        scores = self.per_row(predicted, expected, answers)
+        return sum(scores) / len(scores)
 
 
 class UnknownMetric(Metric):
@@ -121,7 +126,7 @@ class UnknownMetric(Metric):
 
 def correlation_error(score: float, rows: int) -> float:
     """The standard error of a correlation r over N rows, about (1 − r²) / √(N − 1)."""
-    return float((1 - score**2) / np.sqrt(rows - 1))
+    return (1 - score**2) / math.sqrt(rows - 1)
 
 
 def share_error(score: float, rows: int) -> float:
@@ -131,9 +136,11 @@ def share_error(score: float, rows: int) -> float:
     to 126.
     """
     near = (score * rows + 2) / (rows + 4)
-    return float(np.sqrt(near * (1 - near) / (rows + 4)))
+    return math.sqrt(near * (1 - near) / (rows + 4))
 
 
 def ratio_to_root(numerator: Numbers, variance: Numbers) -> Numbers:
     """numerator / √variance; 0 where a side is the same in every row, which rounding leaves near 0."""
+    import numpy as np
+
     return np.where(variance > _MIN_VARIANCE, numerator / np.sqrt(np.maximum(variance, _MIN_VARIANCE)), 0.0)

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cdvft_app.metrics.base import LabelledMetric, Numbers, correlation_error, ratio_to_root
+from cdvft_app.metrics.base import LabelledMetric, NDArray, Numbers, correlation_error, ratio_to_root
 
 
 class Matthews(LabelledMetric):
@@ -39,6 +36,8 @@ class Matthews(LabelledMetric):
         return float(matthews_corrcoef(labels, logits.argmax(-1)))
 
     def row_terms(self, outputs: Numbers, labels: NDArray) -> Numbers:
+        import numpy as np
+
         predicted = outputs.argmax(-1)
         classes = np.arange(max(int(labels.max(initial=0)) + 1, outputs.shape[1]))
         one_hot = [side[:, None] == classes for side in (labels, predicted)]

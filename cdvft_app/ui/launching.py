@@ -71,6 +71,6 @@ async def _starting(app: gr.routes.App) -> AsyncIterator[None]:
     assert app.middleware_stack is not None  # this very call went through it
     guarded = AllowedHosts(SameOrigin(app.middleware_stack))
     page = app.get_blocks()
-    assert isinstance(page, AnsweringBlocks) and page.studio is not None
-    app.middleware_stack = Monitoring(guarded, page.studio)
+    studio = page.studio if isinstance(page, AnsweringBlocks) else None
+    app.middleware_stack = guarded if studio is None else Monitoring(guarded, studio)
     yield

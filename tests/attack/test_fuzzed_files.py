@@ -26,8 +26,8 @@ from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.keep import forget, keep
 from cdvft_app.data.limits import PUBLIC
 from cdvft_app.lessons.uploads import matrix_as_lists
-from cdvft_app.results import drawing
 from cdvft_app.results.errors import ResultsError
+from cdvft_app.results.inputs import drawn_digit
 from cdvft_app.settings import InvalidChoice, parse_race
 from cdvft_app.store import incoming
 from cdvft_app.store.records import StoreError
@@ -213,7 +213,7 @@ def test_settings_of_a_race_are_taken_or_refused(values: dict[str, Any]) -> None
 @fuzzed(600)
 @given(VALUES | st.binary(max_size=9000).map(lambda data: data.hex()), st.sampled_from(["mnist", "digits"]))
 def test_a_drawing_is_a_picture_or_refused(value: object, dataset: str) -> None:
-    soon(lambda: drawing.digit(value, dataset), ResultsError)
+    soon(lambda: drawn_digit(value, dataset), ResultsError)
 
 
 def test_layers_named_by_a_pattern_are_names_and_no_patterns() -> None:

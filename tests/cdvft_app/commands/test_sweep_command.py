@@ -58,7 +58,7 @@ def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):
     lines = output.replace("\u00a0", " ").splitlines()
     best = "CDVFT m = 3, learning rate × 0.3 80.5 % 80.0 % to 81.0 % 2 of 2 3,000 0.2"
     assert " ".join(lines[1].split()) == best
-    assert "CDVFT with m = 3 has 10.0 points more than CDVFT with m = 2 (" in " ".join(
+    assert "CDVFT with m = 2 has 10.0 points less than CDVFT with m = 3 (" in " ".join(
         output.replace("\u00a0", " ").split()
     )
     assert "8 of 8: CDVFT" in errors

@@ -23,10 +23,13 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store import written_answers
 
 ROOT = Path(__file__).parents[3]
+NEIGHBOURS = ("attention", "shared_prefix", "fields")  # modules beside a writers' script
 
 
 def ran(folder: Path, text: str) -> dict:
     names: dict = {"__name__": "__main__"}
+    for name in NEIGHBOURS:  # else one of another test's, of the same name
+        sys.modules.pop(name, None)
     sys.path.insert(0, str(folder))  # as `python train.py` has it
     try:
         with contextlib.chdir(folder), contextlib.redirect_stdout(None):

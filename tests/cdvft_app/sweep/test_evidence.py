@@ -89,13 +89,13 @@ def test_time_and_flops_are_those_of_the_speed_record() -> None:
     added = {name: entry["ratios"][f"{name} / base"]["median"] - 1 for name in ("cdvft", "lora")}
     # LoRA r = 8, 12 r d FLOPs a token forward and backward: two products, each with two gradients.
     assert step_time.flops_share("lora", entry) == pytest.approx(12 * 8 * 768 / (4 * 768 * 768), rel=1e-6)
-    assert f"{added['lora'] / added['cdvft']:.1f} × its time at 2,048 tokens" in FIGURES["time"]["answer"]
+    assert f"{added['lora'] / added['cdvft']:.1f} × its time (2,048 tokens)" in FIGURES["time"]["answer"]
     (few,) = [
         one for one in speed["layers"] if (one["title"], one["tokens"], one["threads"]) == ("768", 64, 2)
     ]
     added = {name: few["ratios"][f"{name} / base"]["median"] - 1 for name in ("cdvft", "lora")}
     assert added["lora"] < added["cdvft"], "with few tokens LoRA is the faster one"
-    assert f"{added['lora'] / added['cdvft']:.2f} × at 64" in FIGURES["time"]["answer"]
+    assert f"{added['lora'] / added['cdvft']:.2f} × (64)" in FIGURES["time"]["answer"]
 
 
 def test_a_random_matrix_is_left_beside_its_best_change_of_low_rank() -> None:

@@ -64,7 +64,7 @@ def test_the_advice_names_what_else_is_high(settings, ends):
 
 
 @pytest.mark.parametrize(
-    ("metric_name", "told"), [("accuracy", "accuracy 7.8 %. The"), ("pearson", "pearson 0.078. The")]
+    ("metric_name", "told"), [("accuracy", "accuracy 7.8\u00a0%. The"), ("pearson", "pearson 0.078. The")]
 )
 def test_a_broken_evaluation_is_told_in_short_numbers(metric_name, told, tmp_path):
     reporter = Reporter(

@@ -41,7 +41,7 @@ def test_the_model_is_asked_once_and_its_score_is_kept_beside_the_rows(own_plan,
     heard, done = run(plan, None, tmp_path / "run")
     assert done.metric_name == "exact_match"
     told_the_same = "The same model without training, told the same"
-    sentence = f"{told_the_same}: exact match 0.0 %, on 12 of 12 evaluation rows."
+    sentence = f"{told_the_same}: exact match 0.0\u00a0%, on 12 of 12 evaluation rows."
     assert told(heard) == [sentence]
     assert any(one.text == "Asking the model before any training" for one in heard.of(Preparing))
     monkeypatch.setattr(untrained, "_measured", pytest.fail)

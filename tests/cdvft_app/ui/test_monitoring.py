@@ -52,7 +52,7 @@ def test_metrics_count_and_name_nobody(app: AppState, served: Any) -> None:
     asked = client(served)
     for number in range(5):
         other = client(served, f"192.0.2.{number}")
-        other.post("/cdvft/run/poll", json={})
+        other.post("/cdvft/run/poll", json={"cursors": {"0" * 32: 0}})
     told = asked.get("/metrics")
     assert told.status_code == 200 and told.headers["content-type"].startswith("text/plain")
     lines = dict(line.rsplit(" ", 1) for line in told.text.splitlines() if not line.startswith("#"))

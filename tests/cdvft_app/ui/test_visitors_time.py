@@ -121,6 +121,7 @@ def clock(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr("cdvft_app.store.spending.time.time", made)
     app.queue.budget = Budget(app.store, made)
+    monkeypatch.setattr("cdvft_app.public.budget.time", SimpleNamespace(monotonic=made, time=made))
     return made
 
 
