@@ -16,39 +16,30 @@ def few_factors() -> EvidenceFigure:
     record = read("fit_matrix.json")
     least, enough = record["bound"]["factors_needed"]
     side = record["bound"]["rows"][0]["n"]
-    series = [("circle", f"random {side} × {side}", by_m(record["bound"]["rows"]))]
-    series += [(symbol, title, by_m(rows_of(record, name, n))) for name, n, symbol, title in DRAWN]
-    rivals = [("circle", f"random {side} × {side}", by_m(record["bound"]["rows"], "low_rank"))]
-    rivals += [
-        (symbol, title, by_m(rows_of(record, name, n), "low_rank")) for name, n, symbol, title in DRAWN
-    ]
+    targets = [("circle", f"random {side} × {side}", record["bound"]["rows"])]
+    targets += [(symbol, title, rows_of(record, name, n)) for name, n, symbol, title in DRAWN]
+    series = [(title, by_m(rows), by_m(rows, "low_rank")) for _, title, rows in targets]
     data = [thin_line([least, least], [0, 100]), thin_line([1, enough], [0, 0])]
-    for symbol, title, errors in rivals:
-        trace = of_method("lora", errors, [value for value, _, _ in errors.values()], "lines+markers")
-        trace["marker"] |= {"symbol": symbol}
-        data.append(
-            trace
-            | {
-                "name": title,
-                "hovertemplate": f"{title}, LoRA with no more numbers than m = %{{x}}: %{{y:.1f}} % off"
-                "<extra></extra>",
-            }
-        )
-    for symbol, title, errors in series:
-        trace = of_method("cdvft", errors, [value for value, _, _ in errors.values()], "lines+markers")
-        trace["marker"] |= {"symbol": symbol}
-        data.append(
-            trace
-            | {
+    for method, family, told in (
+        ("lora", "low_rank", "LoRA with no more numbers than m"),
+        ("cdvft", "circulant_diagonal", "m"),
+    ):
+        for symbol, title, rows in targets:
+            errors = by_m(rows, family)
+            trace = of_method(
+                method, list(errors), [value for value, _, _ in errors.values()], "lines+markers"
+            )
+            trace["marker"] |= {"symbol": symbol}
+            trace |= {
                 "name": title,
                 "error_y": {
                     "type": "data", "symmetric": False, "thickness": 1, "width": 3,
                     "array": [high - value for value, _, high in errors.values()],
                     "arrayminus": [value - low for value, low, _ in errors.values()],
                 },
-                "hovertemplate": f"{title}: m = %{{x}}, %{{y:.1f}} % off<extra></extra>",
-            }
-        )  # fmt: skip
+                "hovertemplate": f"{title}: {told} = %{{x}}, %{{y:.1f}} % off<extra></extra>",
+            }  # fmt: skip
+            data.append(trace)
     random = rows_of(record, "gaussian", 64)
     ours, theirs = (by_m(random, family)[2][0] for family in ("circulant_diagonal", "low_rank"))
     return {
@@ -75,10 +66,13 @@ def few_factors() -> EvidenceFigure:
             "stars: random 64 × 64, diamonds: rank 4. What training needs is not what a matrix needs: see "
             "the settings.",
         ],
-        "columns": ["Target", "m", "Numbers of n × n", "Error, %", "Lowest", "Highest"],
+        "columns": ["Target", "m", "Numbers of n × n", "Error, %", "Lowest", "Highest", "LoRA's error, %"],
         "rows": [
-            [title, m, f"{numbers(record, title, m)}", *(round(one, 2) for one in found)]
-            for _, title, errors in series
+            [
+                *(title, m, numbers(record, title, m), *(round(one, 2) for one in found)),
+                round(rivals[m][0], 2) if m in rivals else "–",
+            ]
+            for title, errors, rivals in series
             for m, found in errors.items()
         ],
         "source": f"{record['date']}, {of_machine(record['machine'])}",

@@ -7,6 +7,7 @@ is computed, and the statistic by which two runs are compared. Importing them lo
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -78,7 +79,7 @@ class Metric:
         return None
 
 
-class LabelledMetric(Metric):
+class LabelledMetric(Metric, ABC):
     """Of a model that answers with a class or a number."""
 
     script: ClassVar[str]
@@ -86,27 +87,27 @@ class LabelledMetric(Metric):
     script_import: ClassVar[str | None] = None
     """The import that `script` needs."""
 
+    @abstractmethod
     def compute(self, logits: Any, labels: Any) -> float:
         """Of logits (N, classes) and labels (N), or of outputs (N, 1) and real labels (N)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row_terms(self, outputs: Numbers, labels: NDArray) -> Numbers:
         """(N, k) the terms of each row whose sums `statistic` takes; arguments as of `compute`."""
-        raise NotImplementedError
 
 
-class TextMetric(Metric):
+class TextMetric(Metric, ABC):
     """Of a model that writes: predicted answers against the expected ones."""
 
+    @abstractmethod
     def applies_to(self, answers: AnswerFormat) -> bool:
         """Whether it is measured on answers of this dataset."""
-        raise NotImplementedError
 
+    @abstractmethod
     def per_row(
         self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat
     ) -> Sequence[float]:
         """Each answer's own score."""
-        raise NotImplementedError
 
     def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
         """Of all answers together: the mean of the rows where it is nothing else."""
