@@ -29,7 +29,7 @@ def test_a_recorded_sweep_is_shown_at_first(visit: Visit) -> None:
         re.compile(r"Recorded on .* 512 training examples")
     )
     expect(page.locator("#sweep .seen")).to_contain_text(
-        "CDVFT with learning rate × 0.3 is ahead of CDVFT with learning rate × 3"
+        "CDVFT with learning rate × 1 is ahead of CDVFT with learning rate × 3"
     )
     cells = page.locator("#sweep table.heat tbody td")
     expect(cells).to_have_count(9)

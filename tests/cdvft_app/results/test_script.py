@@ -28,14 +28,17 @@ NEIGHBOURS = ("attention", "shared_prefix", "fields")  # modules beside a writer
 
 def ran(folder: Path, text: str) -> dict:
     names: dict = {"__name__": "__main__"}
-    for name in NEIGHBOURS:  # else one of another test's, of the same name
-        sys.modules.pop(name, None)
+    others = {name: sys.modules.pop(name, None) for name in NEIGHBOURS}  # of this name in other folders
     sys.path.insert(0, str(folder))  # as `python train.py` has it
     try:
         with contextlib.chdir(folder), contextlib.redirect_stdout(None):
             exec(text, names)
     finally:
         sys.path.remove(str(folder))
+        for name, module in others.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
     return names
 
 
