@@ -31,7 +31,7 @@ PROMPTS = (*INSTRUCTIONS, "question", "query", "input", "source")
 MORE_OF_PROMPT = ("input", "context")
 ANSWERS = ("output", "completion", "response", "answer", "answers", "target")
 SPLITS = ("split", "set", "fold", "subset")
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_NAMED = 5  # rows of one kind of fault
-MOST_KINDS = 200
+MAX_NAMED = 5  # rows of one kind of fault
+MAX_KINDS = 200
 
 
 class DataRefused(Exception):
@@ -26,11 +26,11 @@ class Faults:
 
     def add(self, row: int | str, what: str, advice: str, column: str = "") -> None:
         kind = (what, advice, column)
-        if kind not in self.counts and len(self.counts) >= MOST_KINDS:
+        if kind not in self.counts and len(self.counts) >= MAX_KINDS:
             kind = ("something else is wrong with it", "look at the file", "")
         self.counts[kind] = self.counts.get(kind, 0) + 1
         named = self.found.setdefault(kind, [])
-        if len(named) < MOST_NAMED:
+        if len(named) < MAX_NAMED:
             named.append(row)
 
     @property

@@ -28,7 +28,7 @@ from cdvft_app.data.warnings import warnings_of
 from cdvft_app.data.written import scored_by
 from cdvft_app.settings import HELD_OUT, OwnData
 
-FEWEST_ROWS = 8
+MIN_ROWS = 8
 Task = Literal["classification", "regression", "generation", "none"]
 
 
@@ -135,14 +135,14 @@ def inspect(
         faults=_sentences(files),
         left_out=unread + division.unusable,  # one that lacks two values is named for each, and is one row
     )
-    if len(division.train) < FEWEST_ROWS or not len(division.evaluation):
+    if len(division.train) < MIN_ROWS or not len(division.evaluation):
         doubled = (
             f" {division.doubled:,} rows repeat the input of an earlier one." if division.doubled else ""
         )
         return dataclasses.replace(
             looked,
             problem=f"{len(division.train):,} rows are left to train on and {len(division.evaluation):,} to "
-            f"evaluate on; at least {FEWEST_ROWS} and 1 are needed.{doubled}",
+            f"evaluate on; at least {MIN_ROWS} and 1 are needed.{doubled}",
         )
     lengths = lengths_of(data, division) if data.kind != "image" else None
     data = data.model_copy(

@@ -17,7 +17,7 @@ from cdvft_app.data.limits import LIMITS, Limits
 from cdvft_app.data.limits import limits as limits_now
 from cdvft_app.data.source import Progress
 from cdvft_app.public import uploads
-from cdvft_app.settings import HELD_OUT, LEAST_HELD_OUT, MOST_HELD_OUT, OwnData
+from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, OwnData
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
@@ -174,12 +174,12 @@ def read_split(share: object, seed: object) -> dict[str, Any]:
     try:
         percent = float(str(share)) if str(share or "").strip() else 100 * HELD_OUT
         number = int(str(seed)) if str(seed or "").strip() else 0
-        if 100 * LEAST_HELD_OUT <= percent <= 100 * MOST_HELD_OUT and 0 <= number < 2**31:
+        if 100 * MIN_HELD_OUT <= percent <= 100 * MAX_HELD_OUT and 0 <= number < 2**31:
             return {"held_out": percent / 100, "split_seed": number}
     except ValueError:
         pass
     raise DataRefused(
-        f"The held-out share must be from {100 * LEAST_HELD_OUT:g} to {100 * MOST_HELD_OUT:g} %, and the "
+        f"The held-out share must be from {100 * MIN_HELD_OUT:g} to {100 * MAX_HELD_OUT:g} %, and the "
         "seed of the split a whole number of 0 or more."
     )
 

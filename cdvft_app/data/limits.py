@@ -39,7 +39,7 @@ PUBLIC = Limits(
     picture_bytes=4 * 2**20,
     all_pixels=100_000_000,
 )
-MOST_PASTED = 400_000  # characters
+MAX_PASTED = 400_000  # characters
 
 
 def limits() -> Limits:

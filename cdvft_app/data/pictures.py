@@ -32,7 +32,7 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst",
 LABEL, SPLIT = "label", "split"
 BATCH, BATCH_BYTES = 100, 16 * 2**20
 LONGEST_PATH = 400
-MOST_TABLE = 20 * 2**20  # bytes of a CSV of labels
+MAX_TABLE = 20 * 2**20  # bytes of a CSV of labels
 SMALL = 1_000_000  # bytes, below which no file is a bomb
 
 
@@ -215,7 +215,7 @@ def _labels_of_table(
             f"The zip has {len(tables)} tables ({names}); give one, with the columns file and label."
         )
     try:
-        text = _bytes(archive, tables[0], MOST_TABLE).decode("utf-8-sig", "replace")
+        text = _bytes(archive, tables[0], MAX_TABLE).decode("utf-8-sig", "replace")
     except DAMAGE:
         raise DataRefused(f"{_short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
     try:

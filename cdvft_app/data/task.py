@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from cdvft_app.catalog.uploaded_rows import table
-from cdvft_app.data.columns import LABEL_NAMES, MOST_CLASSES, Column, Roles, connect, quoted
+from cdvft_app.data.columns import LABEL_NAMES, MAX_CLASSES, Column, Roles, connect, quoted
 from cdvft_app.data.keep import Kept
 
-MOST_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
+MAX_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
 
 
 def no_roles(columns: Sequence[Column], roles: Roles) -> str:
@@ -40,7 +40,7 @@ def task_of(kept: Kept, columns: Sequence[Column], roles: Roles) -> tuple[tuple[
     if column.distinct < 2:
         return (), "", _nothing_to_tell(column)
     numbers = column.type in ("numbers", "whole numbers")
-    if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MOST_NUMBERS):
+    if numbers and kept.kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
         return (), f"{name} holds {column.type}, {many}: an amount is to be told.", None
     if column.type == "text" and kept.kind == "text" and (example := _decimal_comma(kept, column)):
         point = example.replace(",", ".")
@@ -49,7 +49,7 @@ def task_of(kept: Kept, columns: Sequence[Column], roles: Roles) -> tuple[tuple[
             "",
             f"{name} holds numbers with a comma, such as {example}. Write them with a point: {point}.",
         )
-    if column.distinct > min(MOST_CLASSES, max(kept.rows // 2, 2)):
+    if column.distinct > min(MAX_CLASSES, max(kept.rows // 2, 2)):
         return (
             (),
             "",

@@ -20,7 +20,7 @@ from cdvft_app.ui.train import own_data_view as view
 from cdvft_app.ui.train.controls import QUIET
 from cdvft_app.ui.train.own_data import OwnDataPanel, look, own_data
 
-MOST_QUOTED = 80
+MAX_QUOTED = 80
 OfRecipe = Callable[[object, Any, "OwnData | None"], list[Any]]
 
 
@@ -55,7 +55,7 @@ def as_chosen(data: Any) -> dict[str, Any] | str | None:
     try:
         own = readable(data)
     except ValidationError:
-        return str(data)[:MOST_QUOTED]
+        return str(data)[:MAX_QUOTED]
     return own.model_dump(mode="json") if own else None
 
 

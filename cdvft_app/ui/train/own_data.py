@@ -14,7 +14,7 @@ from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.foreign import WORKBOOKS
 from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.keep import keep_in_child
-from cdvft_app.data.limits import MOST_PASTED, limits
+from cdvft_app.data.limits import MAX_PASTED, limits
 from cdvft_app.data.pictures import ENDINGS
 from cdvft_app.public import intake
 from cdvft_app.settings import HELD_OUT
@@ -29,7 +29,7 @@ from cdvft_app.ui.train.controls import QUIET
 from cdvft_app.ui.train.own_list import NONE_YET, how_long_kept, offer
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
-MOST_NAME = 120
+MAX_NAME = 120
 FORMATS = "CSV, TSV, JSON, JSONL, Parquet, or a zip of pictures"
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip")
 LABEL, ANSWER = "label", "answer"
@@ -105,7 +105,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
             placeholder="text,label",
             lines=2,
             max_lines=6,
-            max_length=MOST_PASTED,
+            max_length=MAX_PASTED,
             elem_id="own-pasted",
         )
         path = gr.Textbox(
@@ -146,7 +146,7 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
                     elem_id="own-seed",
                 )
             use = gr.Button("Learn from this", variant="primary", elem_id="own-use")
-            name = gr.Textbox(label="Name", max_lines=1, max_length=MOST_NAME, elem_id="own-name")
+            name = gr.Textbox(label="Name", max_lines=1, max_length=MAX_NAME, elem_id="own-name")
             with gr.Row(elem_classes=["own-buttons"]):
                 rename = gr.Button("Rename", elem_id="own-rename")
                 delete = gr.Button("Delete …", elem_id="own-delete")

@@ -29,7 +29,7 @@ from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import history_view
 from cdvft_app.ui.train.history_file import history_file
 from cdvft_app.ui.train.own_list import offer
-from cdvft_app.ui.train.run_view import MOST_RUNS, run_view, shown
+from cdvft_app.ui.train.run_view import MAX_RUNS, run_view, shown
 
 TITLE = "Train"
 
@@ -179,7 +179,7 @@ def build(app: AppState) -> OnVisit:
     # The buttons. Every one of them asks the store again; what the page believes decides nothing.
     def run_ids_of(shown_value: Any) -> list[str]:
         runs = shown_value.get("runs") if isinstance(shown_value, dict) else None
-        return [run for run in runs if isinstance(run, str)][:MOST_RUNS] if isinstance(runs, list) else []
+        return [run for run in runs if isinstance(run, str)][:MAX_RUNS] if isinstance(runs, list) else []
 
     def button_states(shown_value: Any, mine: str) -> tuple[Any, ...]:
         able = actions.buttons(app.store, run_ids_of(shown_value), mine)
