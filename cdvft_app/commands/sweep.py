@@ -23,7 +23,6 @@ from cdvft_app.commands.options import with_sizes
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.commands.train import Answer, Evaluation, File, Label, Prompt, Text, own_data
 from cdvft_app.data import library
-from cdvft_app.environment import environment
 from cdvft_app.judging import words
 from cdvft_app.judging.sweep_labels import setting_label
 from cdvft_app.judging.sweep_results import Setting, settings_of
@@ -32,6 +31,7 @@ from cdvft_app.methods import InvalidChoice
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.family import compared_pairs
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord

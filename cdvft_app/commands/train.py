@@ -24,9 +24,9 @@ from cdvft_app.commands.findings import lines, print_progress
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
-from cdvft_app.environment import environment
 from cdvft_app.prediction import admit_again, admitted
 from cdvft_app.settings import InvalidChoice, OwnData, RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdvft_app.environment import LOOPBACK, Environment, environment
+from cdvft_app.settings.environment import LOOPBACK, Environment, environment
 
 MAX_QUOTED = 80
 

@@ -19,8 +19,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cdvft_app.environment import Environment, environment
 from cdvft_app.public.hosts import MAX_QUOTED, allowed
+from cdvft_app.settings.environment import Environment, environment
 
 PAGE_HEADER = "x-cdvft-page"
 OTHER_SITE = "This server answers its own page and programs alone; this request came from {origin}. "

@@ -15,8 +15,8 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from cdvft_app.catalog import libraries
-from cdvft_app.environment import environment
 from cdvft_app.events import Lent, Preparing
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.execution import TRAINER

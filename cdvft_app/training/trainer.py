@@ -19,7 +19,6 @@ from transformers.utils import logging as transformers_log
 
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.catalog.rows import Rows
-from cdvft_app.environment import environment
 from cdvft_app.events import (
     Answers,
     Done,
@@ -32,6 +31,7 @@ from cdvft_app.events import (
     TrainingPaused,
 )
 from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import snapshots
 from cdvft_app.tasks import saved
 from cdvft_app.tasks.base import Prepared

@@ -11,7 +11,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
     "False"  # before gradio is imported: no outside host is asked anything
 )
 
-from cdvft_app.environment import Environment, environment
+from cdvft_app.settings.environment import Environment, environment
 from cdvft_app.store import keeping
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app import catalog
-from cdvft_app.environment import environment
 from cdvft_app.public import intake
 from cdvft_app.results.errors import ResultsError
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import incoming, keeping
 from cdvft_app.store.location import kept_folder
 from cdvft_app.store.records import StoreError
