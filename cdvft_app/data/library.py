@@ -7,15 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.catalog import get_recipe
-from cdvft_app.catalog.entries import Kind, Recipe
 from cdvft_app.data.columns import Roles
-from cdvft_app.data.faults import DataRefused
+from cdvft_app.data.imported_table import ImportedTable, bytes_on_disk, find, forget, import_file
 from cdvft_app.data.inspect import Inspection, inspect, roles_of
-from cdvft_app.data.keep import ImportedTable, bytes_on_disk, find, forget, keep
-from cdvft_app.data.limits import LIMITS, Limits
-from cdvft_app.data.limits import limits as limits_now
-from cdvft_app.data.source import Progress
+from cdvft_app.data.source import LIMITS, DataRefused, Limits, Progress
+from cdvft_app.data.source import limits as limits_now
 from cdvft_app.public import uploads
 from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDataset
 from cdvft_app.store.datasets import DataRecord
@@ -23,22 +19,7 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.viewers import EVERYTHING
 
-# The measured recipe that data of a kind takes its model, batch and rates from.
-NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist", "generation": "addresses"}
-
 LOOKED = 4  # inspections that are kept, of up to 50 MB each
-
-
-def nearest(kind: Kind) -> Recipe:
-    return get_recipe(NEAREST[kind])
-
-
-def because(recipe: Recipe) -> str:
-    """Where the settings come from."""
-    return (
-        f"Model, batch size and learning rates are those of “{recipe.title}”, the nearest recipe that was "
-        f"measured ({recipe.train_examples:,} examples); epochs and length are made for your rows."
-    )
 
 
 def give(
@@ -49,9 +30,9 @@ def give(
     *,
     limits: Limits = LIMITS,
     progress: Progress = lambda fraction, text: None,
-    read: Callable[[Path, Limits, Progress], ImportedTable] = keep,
+    read: Callable[[Path, Limits, Progress], ImportedTable] = import_file,
 ) -> DataRecord:
-    """Read, check and keep a file for its owner; `read` is `keep_in_child` for all that comes by the page.
+    """Read, check and keep a file for its owner; `read` is `import_in_child` for all that comes by the page.
 
     Raises:
         DataRefused: why it cannot be taken, and what to do.
