@@ -6,8 +6,8 @@ import sqlite3
 import time
 
 from cdvft_app.store import spending
-from cdvft_app.store.processes import moment, seconds_between
-from cdvft_app.store.records import JOB, LENT, IllegalTransition, RunRecord, json_object
+from cdvft_app.store.processes import moment
+from cdvft_app.store.records import IllegalTransition, RunRecord
 
 ACTIVE = ("preparing", "running", "stopping")
 UNFINISHED = ("queued", *ACTIVE)
@@ -80,25 +80,12 @@ def move(
         changed |= {"epoch": run["epoch"] + 1} | lease_end()
         spending.take_turn(connection, visitor, now)
     if previous in ACTIVE and state in FINAL and run["started"] is not None:
-        seconds = seconds_between(run["began"], moment())
-        leased = seconds_between(run["began"], run["leased"])
-        if seconds is None or leased is None:  # of another machine, or of a time before it was started anew
-            seconds, leased = now - run["started"], (run["lease_until"] or now) - run["started"]
+        seconds, charged = spending.taken(run, now)
         changed["ended"] = run["started"] + seconds
-        if trains_here(run["result"]):
-            # A dead program's lease has ended before.
-            spending.charge(connection, visitor, "training", min(seconds, leased), now)
+        spending.charge(connection, visitor, "training", charged, now)
     if previous in RESUMABLE:  # the run goes on, so its `done` row is void
         connection.execute("DELETE FROM rows WHERE run_id = ? AND kind = 'done'", (run["id"],))
     update(connection, number, changed)
-
-
-def trains_here(result: str) -> bool:
-    """Whether a run keeps this machine busy as long as it is active: not as a Job, nor between two slices.
-
-    What slices take is charged by whoever trains them, see `training/slices.py`.
-    """
-    return not {JOB, LENT} & json_object(result).keys()
 
 
 def lease_end() -> dict[str, object]:
