@@ -42,7 +42,7 @@ APP = {
     "settings": {"methods"},
     "environment": {"methods"},
     "events": set(),
-    "payloads": set(),
+    "payloads": {"store.states"},
     "catalog": {"environment", "settings", "methods", "metrics", "store.location", "cdvft"},
     "data": {"environment", "catalog", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},

@@ -19,9 +19,9 @@ from cdvft_app.data.source import Progress
 from cdvft_app.public import uploads
 from cdvft_app.settings import HELD_OUT, LEAST_HELD_OUT, MOST_HELD_OUT, OwnData
 from cdvft_app.store.datasets import DataRecord
+from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.viewers import EVERYTHING
 
 # The measured recipe that data of a kind takes its model, batch and rates from.
 NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist", "generation": "addresses"}

@@ -18,6 +18,7 @@ from cdvft_app.events import Halt, TrainingPaused
 from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 from cdvft_app.training import data_parallel
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.limits import out_of_time
@@ -62,7 +63,7 @@ class Halts:
     """
 
     def __init__(self, run: RunRecord, limit: float | None) -> None:
-        self.outcome = ("interrupted", PROGRAM_ENDED)
+        self.outcome: tuple[RunState, str] = ("interrupted", PROGRAM_ENDED)
         self._supervisor = run.process
         self._limit = limit
         self._since = time.monotonic()
