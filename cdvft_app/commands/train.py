@@ -24,9 +24,9 @@ from cdvft_app.commands.findings import lines, print_progress
 from cdvft_app.commands.options import with_settings
 from cdvft_app.commands.progress import ProgressBar
 from cdvft_app.data import library
-from cdvft_app.environment import environment
 from cdvft_app.prediction import admit_again, admitted
-from cdvft_app.settings import InvalidChoice, OwnData, RunSettings
+from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
+from cdvft_app.settings.environment import environment
 from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
@@ -81,7 +81,7 @@ def train(
     roles = library.read_roles(text or [], label, prompt or [], answer)
     split = library.read_split(None if held_out is None else 100 * held_out, split_seed)
     if data:
-        own = own_data(data, evaluation, roles | split)
+        own = uploaded_dataset(data, evaluation, roles | split)
         known = "recipe" in settings.model_fields_set
         recipe = settings.recipe if known else library.nearest(own.kind).key
         settings = settings.model_copy(update={"data": own, "recipe": recipe})
@@ -104,7 +104,7 @@ def train(
     _run(take, as_json)
 
 
-def own_data(file: Path, evaluation: Path | None, read: dict[str, Any]) -> OwnData:
+def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) -> UploadedDataset:
     """What is learned from a file, which is kept; what was found in it is printed."""
     store = RunStore.default()
     record = library.give(store, file, None, progress=print_progress)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_NAMED = 5  # rows of one kind of fault
-MOST_KINDS = 200
+MAX_NAMED = 5  # rows of one kind of fault
+MAX_KINDS = 200
 
 
 class DataRefused(Exception):
@@ -15,7 +15,7 @@ class DataRefused(Exception):
 
 
 @dataclass
-class Faults:
+class RowErrors:
     """Rows that are left out, by what is wrong with them.
 
     A row is the number of its line in the file, the head's being 1, or the name of a file.
@@ -26,11 +26,11 @@ class Faults:
 
     def add(self, row: int | str, what: str, advice: str, column: str = "") -> None:
         kind = (what, advice, column)
-        if kind not in self.counts and len(self.counts) >= MOST_KINDS:
+        if kind not in self.counts and len(self.counts) >= MAX_KINDS:
             kind = ("something else is wrong with it", "look at the file", "")
         self.counts[kind] = self.counts.get(kind, 0) + 1
         named = self.found.setdefault(kind, [])
-        if len(named) < MOST_NAMED:
+        if len(named) < MAX_NAMED:
             named.append(row)
 
     @property
@@ -65,7 +65,7 @@ class Faults:
         ]
 
     @classmethod
-    def of(cls, kept: Iterable[dict[str, Any]]) -> Faults:
+    def of(cls, kept: Iterable[dict[str, Any]]) -> RowErrors:
         faults = cls()
         for one in kept:
             kind = (one["what"], one["advice"], one["column"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ PUBLIC = Limits(
     picture_bytes=4 * 2**20,
     all_pixels=100_000_000,
 )
-MOST_PASTED = 400_000  # characters
+MAX_PASTED = 400_000  # characters
 
 
 def limits() -> Limits:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
-from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.faults import DataRefused, RowErrors
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.source import Progress, Source
 
@@ -32,7 +32,7 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst",
 LABEL, SPLIT = "label", "split"
 BATCH, BATCH_BYTES = 100, 16 * 2**20
 LONGEST_PATH = 400
-MOST_TABLE = 20 * 2**20  # bytes of a CSV of labels
+MAX_TABLE = 20 * 2**20  # bytes of a CSV of labels
 SMALL = 1_000_000  # bytes, below which no file is a bomb
 
 
@@ -84,7 +84,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
         archive = zipfile.ZipFile(path)
     except DAMAGE:
         raise DataRefused(f"“{path.name}” is no whole zip file. Pack it again.") from None
-    faults = Faults()
+    faults = RowErrors()
     members = _members(archive, limits, faults)
     pictures = [one for one in members if one.filename.lower().endswith(ENDINGS)]
     tables = [one for one in members if one.filename.lower().endswith(TABLES)]
@@ -127,7 +127,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
     return source
 
 
-def _members(archive: zipfile.ZipFile, limits: Limits, faults: Faults) -> list[zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, limits: Limits, faults: RowErrors) -> list[zipfile.ZipInfo]:
     """Its files. Anything that an honest archive has no use for is refused."""
     every = archive.infolist()
     if len(every) > limits.members:
@@ -215,7 +215,7 @@ def _labels_of_table(
             f"The zip has {len(tables)} tables ({names}); give one, with the columns file and label."
         )
     try:
-        text = _bytes(archive, tables[0], MOST_TABLE).decode("utf-8-sig", "replace")
+        text = _bytes(archive, tables[0], MAX_TABLE).decode("utf-8-sig", "replace")
     except DAMAGE:
         raise DataRefused(f"{_short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
     try:

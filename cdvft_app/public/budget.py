@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cdvft_app.environment import environment
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 

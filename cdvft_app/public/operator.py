@@ -6,9 +6,9 @@ import hmac
 import time
 from dataclasses import dataclass
 
-from cdvft_app.environment import environment
 from cdvft_app.public.guessing import Guesses
 from cdvft_app.public.visitors import network
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.queue import Spent
 from cdvft_app.store.records import IllegalTransition, RunRecord

@@ -30,7 +30,7 @@ SECRET = "browser-secret"
 EVERY_RUN = 10**9
 NOT_KEPT = ("checkpoints",)  # many times the size of the rest, and of use only to go on
 OF_THE_OWNER = ("token_hash", "visitor")
-MOST_BYTES = 20 * 10**9  # of a file's content, unpacked
+MAX_BYTES = 20 * 10**9  # of a file's content, unpacked
 
 
 def keep(store: RunStore, run_id: str) -> None:
@@ -165,8 +165,8 @@ def _folders(archive: zipfile.ZipFile, file: Path) -> dict[str, list[zipfile.Zip
             raise StoreError(f"{file} holds {member.filename[:80]!r}, which is of no run; nothing was taken.")
         found.setdefault(parts[0], []).append(member)
     size = sum(member.file_size for members in found.values() for member in members)
-    if size > MOST_BYTES:
-        raise StoreError(f"{file} unpacks to {size / 1e9:.0f} GB; at most {MOST_BYTES / 1e9:.0f} are taken.")
+    if size > MAX_BYTES:
+        raise StoreError(f"{file} unpacks to {size / 1e9:.0f} GB; at most {MAX_BYTES / 1e9:.0f} are taken.")
     return found
 
 

@@ -13,10 +13,10 @@ from contextlib import suppress
 from typing import Any
 
 from cdvft_app.catalog import libraries
-from cdvft_app.environment import environment
 from cdvft_app.events import Sent
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
+from cdvft_app.settings.environment import environment
 from cdvft_app.store import keeping
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError

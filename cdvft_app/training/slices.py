@@ -15,8 +15,8 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from cdvft_app.catalog import libraries
-from cdvft_app.environment import environment
 from cdvft_app.events import Lent, Preparing
+from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
@@ -29,7 +29,7 @@ from cdvft_app.training.worker import PROGRAM_ENDED
 FIRST_LOADING = 15.0  # seconds, allowed for before a slice has told
 RELOAD_SECONDS = 20.0  # until a page that was closed may have been loaded again
 SPARE_SECONDS = 5.0  # to end a step, and to write a checkpoint
-LEAST_SECONDS = 5.0  # of training, for which a slice is worth its loading
+MIN_SECONDS = 5.0  # of training, for which a slice is worth its loading
 LOOSELY = 1.3  # so much longer than forecast a slice, or its loading, may be
 PAGE_CLOSED = (
     "Paused, because the page that this run trained through was closed. "
@@ -222,7 +222,7 @@ class Driven:
             return True
         if refused.left is not None and math.isinf(self._most):
             run = self._store.get(self._run.id) or self._run
-            if self._slices.order(run, self._more, refused.left).seconds >= LEAST_SECONDS:
+            if self._slices.order(run, self._more, refused.left).seconds >= MIN_SECONDS:
                 self._most = refused.left
                 return True
         self._pause(str(refused))

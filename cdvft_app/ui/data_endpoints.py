@@ -11,7 +11,7 @@ from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
 from cdvft_app.data.inspect import Inspection
 from cdvft_app.data.keep import keep_in_child
-from cdvft_app.data.limits import MOST_PASTED, limits
+from cdvft_app.data.limits import MAX_PASTED, limits
 from cdvft_app.data.report import facts
 from cdvft_app.public import intake
 from cdvft_app.store.datasets import DataRecord
@@ -62,8 +62,8 @@ def register(app: AppState) -> None:
         Or a `file`, such as a zip of pictures: its bytes in base64, in a request of up to 1 MB. Without a
         token of before it gives a new one, which alone can use and delete the data.
         """
-        if not isinstance(rows, str) or len(rows) > MOST_PASTED or not isinstance(name, str):
-            raise refusal(f"rows: give the text of a file, of at most {MOST_PASTED:,} characters.")
+        if not isinstance(rows, str) or len(rows) > MAX_PASTED or not isinstance(name, str):
+            raise refusal(f"rows: give the text of a file, of at most {MAX_PASTED:,} characters.")
         try:
             content = b64decode(file, validate=True)
         except (ValueError, TypeError):

@@ -38,7 +38,7 @@ FILES = sorted(CORPUS.iterdir())
 OF_DATA = [file for file in FILES if file.suffix not in (".history", ".npy", ".png")]
 OF_LESSONS = [file for file in FILES if file.suffix in (".npy", ".png")]
 HISTORY = CORPUS / "run.history"
-MOST_SECONDS, MOST_MB = 2.0, 500.0
+MAX_SECONDS, MAX_MB = 2.0, 500.0
 TOKENS = (
     b"\x00",
     b"\xff" * 8,
@@ -102,8 +102,8 @@ def soon(call: Callable[[], object], *refusals: type[Exception]) -> str:
     except refusals as error:
         said = str(error)
         assert said and "Traceback" not in said
-    assert time.process_time() - began < MOST_SECONDS
-    assert _most_mb() - before < MOST_MB
+    assert time.process_time() - began < MAX_SECONDS
+    assert _most_mb() - before < MAX_MB
     return said
 
 

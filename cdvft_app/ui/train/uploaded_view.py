@@ -19,7 +19,7 @@ from cdvft_app.store.datasets import DataRecord
 from cdvft_app.ui.shared.problem import problem
 
 ROWS_SHOWN, PICTURES_SHOWN = 5, 12
-CELL, MOST_COLUMNS, MOST_CLASSES = 90, 6, 12
+CELL, MAX_COLUMNS, MAX_CLASSES = 90, 6, 12
 SIDE = 56  # pixels of a thumbnail
 
 
@@ -106,7 +106,7 @@ def _split(looked: Inspection) -> str:
 
 def _rows(looked: Inspection) -> str:
     used = [*looked.roles.inputs, *([looked.roles.label] if looked.roles.label else [])]
-    names = [*used, *(one for one in looked.kept.columns if one not in used)][:MOST_COLUMNS]
+    names = [*used, *(one for one in looked.kept.columns if one not in used)][:MAX_COLUMNS]
     kinds = {column.name: column for column in looked.columns}
     head = "".join(
         f'<th scope="col">{escape(name[:40])}<br><span class="quiet">{kinds[name].type}, '
@@ -156,8 +156,8 @@ def _thumbnail(data: bytes) -> str:
 
 def _classes(looked: Inspection) -> str:
     most = max((train for _, train, _ in looked.classes), default=1)
-    rows = [(name, train / most, f"{train:,}") for name, train, _ in looked.classes[:MOST_CLASSES]]
-    rest = len(looked.classes) - MOST_CLASSES
+    rows = [(name, train / most, f"{train:,}") for name, train, _ in looked.classes[:MAX_CLASSES]]
+    rest = len(looked.classes) - MAX_CLASSES
     more = f'<p class="quiet">and {rest} more classes</p>' if rest > 0 else ""
     return _bars("Rows of each class", rows) + more if rows else ""
 
