@@ -27,7 +27,7 @@ def show(looked: Inspection) -> None:
     table = Table(box=None, header_style="bold")
     for heading in ("column", "used as", "type", "missing", "different"):
         table.add_column(heading, no_wrap=True)
-    reads, told = ("prompt", "answer") if looked.roles.writes else ("input", "label")
+    reads, told = ("prompt", "answer") if looked.roles.is_generative else ("input", "label")
     used: dict[str | None, str] = {name: reads for name in looked.roles.inputs}
     used |= {looked.roles.label: told} | ({looked.roles.split: "split"} if looked.roles.split else {})
     for column in looked.columns:
@@ -63,7 +63,7 @@ def lines(looked: Inspection) -> list[str]:
         found.append(f"{data.train_rows:,} rows to train on, {data.evaluation_rows:,} to evaluate on{held}")
     if looked.lengths:
         unit = "tokens" if looked.lengths.exact else "words and marks"
-        unit += ", prompt and answer together" if looked.roles.writes else ""
+        unit += ", prompt and answer together" if looked.roles.is_generative else ""
         found.append(
             f"Length in {unit}: mean {looked.lengths.mean}, 19 of 20 at most {looked.lengths.usual}, "
             f"longest {looked.lengths.longest}"

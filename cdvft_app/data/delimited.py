@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import ROW
 from cdvft_app.data.encodings import NAMES
-from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.faults import DataRefused, RowErrors
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.lines import Lines
 from cdvft_app.data.records import QUOTE_LINES, Line, Records
@@ -40,7 +40,7 @@ class _Dialect:
 
 def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -> Source:
     """A CSV or TSV file, checked; `work` is a folder for the part of it that DuckDB looks at."""
-    lines = Lines(path, limits, progress, Faults())
+    lines = Lines(path, limits, progress, RowErrors())
     given = dropwhile(_is_blank, lines)
     sample = list(_sample(given))
     said = _SAYS_SEPARATOR.fullmatch(sample[0][1]) if sample else None
@@ -78,7 +78,7 @@ def _sample(lines: Iterable[Line]) -> Iterator[Line]:
 
 def _dialect(sample: Sequence[Line], said: str | None, file: Path, limits: Limits) -> _Dialect:
     separator, has_head = _sniffed(sample, said, file, limits)
-    rows = list(islice(Records(separator, limits, Faults()).of(sample), HEAD_LINES))
+    rows = list(islice(Records(separator, limits, RowErrors()).of(sample), HEAD_LINES))
     if not rows:
         raise DataRefused("No line of it can be read as a row. Give a CSV file with a head and rows.")
     (at, first), *others = rows
@@ -102,7 +102,7 @@ def _sniffed(sample: Sequence[Line], said: str | None, file: Path, limits: Limit
     import duckdb
 
     # Quotation marks that do not fit mislead DuckDB: it gets only what can be read, whatever separates.
-    fitting = Records(said or "".join(SEPARATORS), limits, Faults()).of(sample)
+    fitting = Records(said or "".join(SEPARATORS), limits, RowErrors()).of(sample)
     with file.open("w", encoding="utf-8", newline="\n") as opened:
         opened.writelines(text + "\n" for held, _ in fitting for _, text in held)
     query = (

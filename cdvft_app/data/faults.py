@@ -15,7 +15,7 @@ class DataRefused(Exception):
 
 
 @dataclass
-class Faults:
+class RowErrors:
     """Rows that are left out, by what is wrong with them.
 
     A row is the number of its line in the file, the head's being 1, or the name of a file.
@@ -65,7 +65,7 @@ class Faults:
         ]
 
     @classmethod
-    def of(cls, kept: Iterable[dict[str, Any]]) -> Faults:
+    def of(cls, kept: Iterable[dict[str, Any]]) -> RowErrors:
         faults = cls()
         for one in kept:
             kind = (one["what"], one["advice"], one["column"])

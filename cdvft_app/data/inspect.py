@@ -20,13 +20,13 @@ from cdvft_app.data.columns import (
     guess,
     quoted,
 )
-from cdvft_app.data.faults import DataRefused, Faults
-from cdvft_app.data.keep import Kept, faults_of
+from cdvft_app.data.faults import DataRefused, RowErrors
+from cdvft_app.data.keep import ImportedTable, faults_of
 from cdvft_app.data.lengths import Lengths, lengths_of
 from cdvft_app.data.task import no_roles, task_of
 from cdvft_app.data.warnings import warnings_of
-from cdvft_app.data.written import scored_by
-from cdvft_app.settings import HELD_OUT, OwnData
+from cdvft_app.data.written import choose_metric
+from cdvft_app.settings import HELD_OUT, UploadedDataset
 
 MIN_ROWS = 8
 Task = Literal["classification", "regression", "generation", "none"]
@@ -40,7 +40,7 @@ class Inspection:
     that the commonest class has, None for a regression.
     """
 
-    kept: Kept
+    kept: ImportedTable
     columns: tuple[Column, ...]
     roles: Roles
     task: Task
@@ -49,7 +49,7 @@ class Inspection:
     notes: tuple[str, ...]
     left_out: int
     problem: str | None = None
-    data: OwnData | None = None
+    data: UploadedDataset | None = None
     classes: tuple[tuple[str, int, int], ...] = ()
     lengths: Lengths | None = None
     division: Division | None = None
@@ -59,31 +59,31 @@ class Inspection:
     @property
     def kind(self) -> Kind:
         """Of what is learned."""
-        return "generation" if self.roles.writes else self.kept.kind
+        return "generation" if self.roles.is_generative else self.kept.kind
 
 
 def inspect(
-    kept: Kept,
+    kept: ImportedTable,
     title: str,
     *,
     inputs: Sequence[str] = (),
     label: str | None = None,
-    writes: bool | None = None,
-    evaluation: Kept | None = None,
+    is_generative: bool | None = None,
+    evaluation: ImportedTable | None = None,
     evaluation_title: str = "",
     held_out: float = HELD_OUT,
     split_seed: int = 0,
 ) -> Inspection:
-    """What would be learned from it, with `inputs`, `label` and `writes` as said, else as guessed.
+    """What would be learned from it, with `inputs`, `label` and `is_generative` as said, else as guessed.
 
-    `inputs` and `label` are prompt and answer where it `writes`, which is asking for the answer in words.
-    Faults are named with the title of the file they are in.
+    `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words.
+    Errors of rows are named with the title of the file they are in.
 
     Raises:
         DataRefused: a column that was said is not there.
     """
     columns = columns_of(kept)
-    roles = roles_of(kept, inputs, label, writes)
+    roles = roles_of(kept, inputs, label, is_generative)
     files = [(title, kept, faults_of(kept))]
     if evaluation:
         files.append((evaluation_title, evaluation, faults_of(evaluation)))
@@ -93,15 +93,15 @@ def inspect(
         return dataclasses.replace(looked, problem=no_roles(columns, roles))
     labels: tuple[str, ...] = ()
     metric = None
-    if roles.writes:
-        metric, why = scored_by(kept, roles, columns)
+    if roles.is_generative:
+        metric, why = choose_metric(kept, roles, columns)
         looked = dataclasses.replace(looked, task="generation", why=why)
     else:
         labels, why, problem = task_of(kept, columns, roles)
         looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
         if problem:
             return dataclasses.replace(looked, problem=problem)
-    data = OwnData(
+    data = UploadedDataset(
         sha256=kept.sha256,
         evaluation_sha256=evaluation.sha256 if evaluation else None,
         title=title,
@@ -160,13 +160,15 @@ def inspect(
     return dataclasses.replace(looked, warnings=tuple(warnings_of(data, division, classes, lengths)))
 
 
-def _sentences(files: Sequence[tuple[str, Kept, Faults]]) -> tuple[str, ...]:
+def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[str, ...]:
     return tuple(sentence for title, _, faults in files for sentence in faults.sentences(title))
 
 
-def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool | None = None) -> Roles:
+def roles_of(
+    kept: ImportedTable, inputs: Sequence[str], label: str | None, is_generative: bool | None = None
+) -> Roles:
     """Which columns are what, as said or guessed; `DataRefused` where one that was said is not there."""
-    if writes and kept.kind == "image":
+    if is_generative and kept.kind == "image":
         raise DataRefused("Pictures have no prompts; their classes can be learned.")
     columns = columns_of(kept)
     names = [column.name for column in columns]
@@ -177,17 +179,17 @@ def roles_of(kept: Kept, inputs: Sequence[str], label: str | None, writes: bool 
         raise DataRefused(
             f"“{label}” cannot be both what is read and what is to be answered; choose two columns."
         )
-    found = guess(kept, columns, writes)
+    found = guess(kept, columns, is_generative)
     if label and not inputs and label in found.inputs:
         rest = [column for column in columns if column.name != label]
-        found = dataclasses.replace(found, inputs=guess(kept, rest, found.writes).inputs)
+        found = dataclasses.replace(found, inputs=guess(kept, rest, found.is_generative).inputs)
     if inputs and not label and found.label in inputs:
         rest = [one for one in columns if one.name not in inputs]
-        found = dataclasses.replace(found, label=guess(kept, rest, found.writes).label)
-    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split, found.writes)
+        found = dataclasses.replace(found, label=guess(kept, rest, found.is_generative).label)
+    return Roles(tuple(inputs) or found.inputs, label or found.label, found.split, found.is_generative)
 
 
-def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:
+def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
     """Name the rows that lack what is to be read or told."""
     row = quoted(uploaded_rows.ROW)
     with connect(r=table(kept.sha256)) as connection:
@@ -204,7 +206,7 @@ def _lacking(kept: Kept, data: OwnData, faults: Faults) -> None:
                 faults.add(number, what, advice, name)
 
 
-def _conditions(data: OwnData) -> Iterator[tuple[str, str, str, str]]:
+def _conditions(data: UploadedDataset) -> Iterator[tuple[str, str, str, str]]:
     """What makes a row useless, as SQL on the table r: a condition, what is wrong, what to do, the column."""
     values = {name: f"coalesce(trim(r.{quoted(name)}), '')" for name in (*data.inputs, data.label)}
     empty = "it is empty", "give it a value, or drop the row"

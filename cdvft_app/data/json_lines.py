@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import MESSAGES
 from cdvft_app.data.encodings import NAMES
-from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.faults import DataRefused, RowErrors
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.lines import Lines
 from cdvft_app.data.messages import ANSWER, NOTE, PROMPT, WRONG, asked_and_answered, without_messages
@@ -24,7 +24,7 @@ LOOKED_AT = 100  # lines from which the names are taken
 
 def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     """A file with a JSON object in each line; its columns are the names in the first ones."""
-    faults = Faults()
+    faults = RowErrors()
     lines = Lines(path, limits, progress, faults)
     columns: dict[str, None] = {}
     objects: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ import numpy as np
 from cdvft_app.catalog import mirror
 from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.uploaded_rows import Division, table
-from cdvft_app.settings import OwnData
+from cdvft_app.settings import UploadedDataset
 
 SAMPLE = 2_000  # rows, drawn at random where there are more
 EDGES = (8, 16, 32, 48, 64, 96, 128, 192, 256, 512)
@@ -42,7 +42,7 @@ class Lengths:
         return sum(one > length for one in self.tokens) / len(self.tokens)
 
 
-def lengths_of(data: OwnData, division: Division) -> Lengths:
+def lengths_of(data: UploadedDataset, division: Division) -> Lengths:
     places = division.train
     if len(places) > SAMPLE:
         places = np.random.default_rng(0).choice(places, SAMPLE, replace=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdvft_app.data.encodings import encoding_of
-from cdvft_app.data.faults import Faults
+from cdvft_app.data.faults import RowErrors
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.source import Progress
 
@@ -23,7 +23,7 @@ class Lines:
     path: Path
     limits: Limits
     progress: Progress
-    faults: Faults
+    faults: RowErrors
     encoding: str = "utf-8"
     mixed: list[int] = field(default_factory=list)
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.uploaded_rows import EVALUATION_NAMES, IMAGE, TRAINING_NAMES
-from cdvft_app.data.faults import DataRefused, Faults
+from cdvft_app.data.faults import DataRefused, RowErrors
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.source import Progress, Source
 
@@ -84,7 +84,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
         archive = zipfile.ZipFile(path)
     except DAMAGE:
         raise DataRefused(f"“{path.name}” is no whole zip file. Pack it again.") from None
-    faults = Faults()
+    faults = RowErrors()
     members = _members(archive, limits, faults)
     pictures = [one for one in members if one.filename.lower().endswith(ENDINGS)]
     tables = [one for one in members if one.filename.lower().endswith(TABLES)]
@@ -127,7 +127,7 @@ def read_pictures(path: Path, limits: Limits, progress: Progress) -> Source:
     return source
 
 
-def _members(archive: zipfile.ZipFile, limits: Limits, faults: Faults) -> list[zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, limits: Limits, faults: RowErrors) -> list[zipfile.ZipInfo]:
     """Its files. Anything that an honest archive has no use for is refused."""
     every = archive.infolist()
     if len(every) > limits.members:

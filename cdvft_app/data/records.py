@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from cdvft_app.data.faults import Faults
+from cdvft_app.data.faults import RowErrors
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.record import Marks, Record, State
 
@@ -32,7 +32,7 @@ class Records:
 
     separators: str
     limits: Limits
-    faults: Faults
+    faults: RowErrors
     names: Sequence[str] = ()
     running_on: list[tuple[int, int]] = field(default_factory=list)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cdvft_app.catalog.uploaded_rows import IMAGE, ROW
-from cdvft_app.data.faults import Faults
+from cdvft_app.data.faults import RowErrors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +31,7 @@ class Source:
     encoding: str | None = None
     separator: str | None = None
     notes: list[str] = field(default_factory=list)
-    faults: Faults = field(default_factory=Faults)
+    faults: RowErrors = field(default_factory=RowErrors)
 
     def schema(self) -> pa.Schema:
         import pyarrow as pa

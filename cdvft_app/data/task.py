@@ -7,14 +7,14 @@ from typing import Any
 
 from cdvft_app.catalog.uploaded_rows import table
 from cdvft_app.data.columns import LABEL_NAMES, MAX_CLASSES, Column, Roles, connect, quoted
-from cdvft_app.data.keep import Kept
+from cdvft_app.data.keep import ImportedTable
 
 MAX_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
 
 
 def no_roles(columns: Sequence[Column], roles: Roles) -> str:
     """Why these columns have no input or no label."""
-    if roles.writes:
+    if roles.is_generative:
         return "It needs two columns of text, one for the prompt and one for the answer. Say which ones."
     if not roles.inputs:
         return "No column holds text to read. Say which one by its name."
@@ -32,7 +32,9 @@ def _nothing_to_tell(column: Column) -> str:
     return f"“{column.name}” has {have}: there is nothing to tell apart. Choose another label."
 
 
-def task_of(kept: Kept, columns: Sequence[Column], roles: Roles) -> tuple[tuple[str, ...], str, str | None]:
+def task_of(
+    kept: ImportedTable, columns: Sequence[Column], roles: Roles
+) -> tuple[tuple[str, ...], str, str | None]:
     """The classes, none for a regression; why; and why nothing can be learned, if so."""
     column = next(one for one in columns if one.name == roles.label)
     name = f"“{column.name}”"
@@ -65,7 +67,7 @@ def task_of(kept: Kept, columns: Sequence[Column], roles: Roles) -> tuple[tuple[
     return tuple(sorted(values, key=key)), f"{name} has {many}: one of so many classes is to be told.", None
 
 
-def _decimal_comma(kept: Kept, column: Column) -> str | None:
+def _decimal_comma(kept: ImportedTable, column: Column) -> str | None:
     """One of the column's values, if each is a number with a comma where a point is meant, or none."""
     with connect(r=table(kept.sha256)) as connection:
         row = connection.execute(

@@ -9,7 +9,7 @@ from cdvft_app.catalog.uploaded_entry import MAX_LENGTH
 from cdvft_app.catalog.uploaded_rows import Division, table
 from cdvft_app.data.columns import connect, quoted
 from cdvft_app.data.lengths import Lengths
-from cdvft_app.settings import OwnData
+from cdvft_app.settings import UploadedDataset
 
 FEW_OF_CLASS = 8
 FEW_TO_EVALUATE = 50
@@ -21,7 +21,10 @@ FOREIGN = 0.01  # share of letters beyond a to z: in German and French it is mor
 
 
 def warnings_of(
-    data: OwnData, division: Division, classes: Sequence[tuple[str, int, int]], lengths: Lengths | None
+    data: UploadedDataset,
+    division: Division,
+    classes: Sequence[tuple[str, int, int]],
+    lengths: Lengths | None,
 ) -> Iterator[str]:
     """The most grave first."""
     total = sum(train for _, train, _ in classes)
@@ -78,7 +81,7 @@ def _alike(labels: Sequence[str]) -> Iterator[str]:
             yield f"The labels “{other}” and “{label}” differ in capitals only: they count as two classes."
 
 
-def _leak(data: OwnData) -> Iterator[str]:
+def _leak(data: UploadedDataset) -> Iterator[str]:
     """Whether the text has its own label's name in it, and other labels' far less often."""
     if not data.labels:
         return
@@ -100,7 +103,7 @@ def _leak(data: OwnData) -> Iterator[str]:
         )
 
 
-def _other_language(data: OwnData) -> Iterator[str]:
+def _other_language(data: UploadedDataset) -> Iterator[str]:
     """Whether letters such as é or и are too many for English, by the first texts."""
     text = " || ' ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in data.inputs)
     query = (
@@ -119,7 +122,7 @@ def _other_language(data: OwnData) -> Iterator[str]:
         )
 
 
-def _contradictions(data: OwnData) -> Iterator[str]:
+def _contradictions(data: UploadedDataset) -> Iterator[str]:
     """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
     label = f"trim(r.{quoted(data.label)})"
     if data.kind == "image":

@@ -7,7 +7,7 @@ from typing import Literal
 
 from cdvft_app.catalog.uploaded_rows import table
 from cdvft_app.data.columns import Column, Roles, connect, quoted
-from cdvft_app.data.keep import Kept
+from cdvft_app.data.keep import ImportedTable
 
 SHORT = 60  # characters that 19 of 20 answers do not exceed, where whole answers are right or wrong
 FEW = 0.05  # share of the answers that may go over several lines then
@@ -15,7 +15,7 @@ FEW = 0.05  # share of the answers that may go over several lines then
 Scored = Literal["exact_match", "chrf"]
 
 
-def scored_by(kept: Kept, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
+def choose_metric(kept: ImportedTable, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
     """The metric of the answers, and why: short ones in one line are right or wrong, others more or less."""
     column = next(one for one in columns if one.name == roles.label)
     with connect(r=table(kept.sha256)) as connection:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
-from cdvft_app.settings.own_data import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, Name, OwnData
+from cdvft_app.settings.uploaded_dataset import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, Name, UploadedDataset
 
 __all__ = [
     "HELD_OUT",
@@ -27,9 +27,9 @@ __all__ = [
     "USUAL_RACE",
     "InvalidChoice",
     "Name",
-    "OwnData",
     "RaceRequest",
     "RunSettings",
+    "UploadedDataset",
     "explain",
     "parse_race",
     "relabelled",
@@ -55,7 +55,7 @@ class _Choices(BaseModel):
     train_split: Name | None = Field(None, description="of the same; None: train")
     evaluation_split: Name | None = Field(None, description="of the same; None: the usual one")
     dataset_revision: Name | None = Field(None, description="of the same: branch, tag or commit; None: main")
-    data: OwnData | None = Field(None, description="one's own, in place of a dataset")
+    data: UploadedDataset | None = Field(None, description="one's own, in place of a dataset")
     target_modules: tuple[Name, ...] | None = Field(
         None, min_length=1, max_length=32, description="None: the recipe's"
     )

@@ -20,6 +20,7 @@ from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import LENT, LeaseLost, RunRecord
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 from cdvft_app.training.execution import TRAINER
 from cdvft_app.training.fetching import Fetch
 from cdvft_app.training.lent_slice import SliceNews, SliceOrder, TrainSlice, train_slice
@@ -231,7 +232,7 @@ class Driven:
         return False
 
     def _pause(self, reason: str) -> None:
-        state = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
+        state: RunState = "stopped" if self._store.state(self._run.id) == "stopping" else "interrupted"
         with suppress(LeaseLost):
             self._store.set_state(self._run.id, state, reason, epoch=self._run.epoch)
 

@@ -19,6 +19,7 @@ from cdvft_app.public.budget import Budget
 from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
+from cdvft_app.store.states import RunState
 from cdvft_app.training import data_parallel
 from cdvft_app.training.execution import TRAINER, execute
 from cdvft_app.training.limits import out_of_time
@@ -64,7 +65,7 @@ class Halts:
     """
 
     def __init__(self, store: RunStore, run: RunRecord, limit: float | None) -> None:
-        self.outcome = ("interrupted", PROGRAM_ENDED)
+        self.outcome: tuple[RunState, str] = ("interrupted", PROGRAM_ENDED)
         self._budget, self._visitor = Budget(store), run.visitor
         self._next_look = 0.0  # time.monotonic()
         self._supervisor = run.process

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kept_values import values
 
 from cdvft_app.catalog.uploaded_rows import table
-from cdvft_app.data.faults import Faults
+from cdvft_app.data.faults import RowErrors
 from cdvft_app.data.keep import faults_of, keep
 from cdvft_app.data.limits import Limits
 from cdvft_app.data.records import Records
@@ -21,8 +21,8 @@ FILMS = [f"film {place},{'good' if place % 2 else 'bad'}" for place in range(60)
 many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-class Told(Faults):
-    """Faults with every row, where a page names the first few."""
+class Told(RowErrors):
+    """RowErrors with every row, where a page names the first few."""
 
     def __init__(self):
         super().__init__()
@@ -34,7 +34,7 @@ class Told(Faults):
 
 
 def films(tmp_path, at_11, at_31="", name="films.csv"):
-    """Kept from 60 films, with something in row 11 and maybe in row 31."""
+    """ImportedTable from 60 films, with something in row 11 and maybe in row 31."""
     rows = [*FILMS[:9], at_11, *FILMS[9:28], *([at_31] if at_31 else []), *FILMS[28:]]
     return keep(made.written(tmp_path, "\n".join(["text,label", *rows, ""]), name))
 

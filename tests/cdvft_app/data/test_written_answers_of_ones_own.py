@@ -125,7 +125,7 @@ def test_tokens_are_counted_as_the_run_counts_them(tmp_path):
     from cdvft_app.catalog.rows import load_rows
     from cdvft_app.tasks.generation import GenerationTask
 
-    found = looked(made.answers_jsonl(tmp_path / "made_of.jsonl"), writes=True)
+    found = looked(made.answers_jsonl(tmp_path / "made_of.jsonl"), is_generative=True)
     plan = resolve(RunSettings(recipe="addresses", method="lora", data=found.data))
     task = GenerationTask.open(plan, (), lambda fraction, text: None, lambda: False)
     rows = load_rows(plan.dataset, train_examples=1000, evaluation_examples=8, seed=0)

@@ -23,7 +23,7 @@ def own_plan(tmp_path, monkeypatch, llama_folder):
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "home"))
 
     def make(path):
-        data = inspect(keep(path), path.stem, writes=True).data
+        data = inspect(keep(path), path.stem, is_generative=True).data
         chosen = RunSettings(recipe="addresses", method="lora", data=data, max_steps=2, max_length=200)
         plan = catalog.resolve(chosen)
         model = dataclasses.replace(plan.model, source="local", location=str(llama_folder))

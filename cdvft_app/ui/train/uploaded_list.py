@@ -8,7 +8,7 @@ from cdvft_app.data import library
 from cdvft_app.data.limits import limits
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.texts import counted
-from cdvft_app.ui.train import own_data_view as view
+from cdvft_app.ui.train import uploaded_view as view
 
 NONE_YET = "You have given none yet."
 KEPT = "Kept here until you delete it; only this browser sees it and trains on it."

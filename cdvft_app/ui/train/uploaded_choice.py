@@ -11,24 +11,24 @@ from pydantic import ValidationError
 
 from cdvft_app.data import library
 from cdvft_app.data.faults import DataRefused
-from cdvft_app.settings import OwnData
+from cdvft_app.settings import UploadedDataset
 from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared.problem import problem
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.visitor import token_of
-from cdvft_app.ui.train import own_data_view as view
+from cdvft_app.ui.train import uploaded_view as view
 from cdvft_app.ui.train.controls import QUIET
-from cdvft_app.ui.train.own_data import OwnDataPanel, look, own_data
+from cdvft_app.ui.train.uploaded_panel import UploadedPanel, look, uploaded_panel
 
 MAX_QUOTED = 80
-OfRecipe = Callable[[object, Any, "OwnData | None"], list[Any]]
+OfRecipe = Callable[[object, Any, "UploadedDataset | None"], list[Any]]
 
 
 @dataclass(frozen=True)
-class OwnChoice:
+class UploadedChoice:
     """`panel` with one's own data; `line` says which is learned from, `back` goes back to the recipe's."""
 
-    panel: OwnDataPanel
+    panel: UploadedPanel
     line: gr.HTML
     back: gr.Button
 
@@ -37,16 +37,16 @@ class OwnChoice:
         return [self.line, self.back]
 
 
-def own_choice(app: AppState, token: gr.BrowserState) -> OwnChoice:
+def uploaded_choice(app: AppState, token: gr.BrowserState) -> UploadedChoice:
     """Lay it out."""
-    panel = own_data(app, token)
+    panel = uploaded_panel(app, token)
     line = gr.HTML(elem_id="own-chosen", apply_default_css=False)
     back = gr.Button("Back to the recipe's data", visible=False, elem_id="own-back")
-    return OwnChoice(panel, line, back)
+    return UploadedChoice(panel, line, back)
 
 
 def choice_updates(data: Mapping[str, Any] | None) -> list[Any]:
-    """The values of `OwnChoice.parts` when the form holds this data."""
+    """The values of `UploadedChoice.parts` when the form holds this data."""
     return [view.chosen(data), gr.update(visible=bool(data))]
 
 
@@ -59,14 +59,14 @@ def as_chosen(data: Any) -> dict[str, Any] | str | None:
     return own.model_dump(mode="json") if own else None
 
 
-def readable(data: object) -> OwnData | None:
+def readable(data: object) -> UploadedDataset | None:
     """The form's data, as it is validated; `ValidationError` where it is none."""
-    return OwnData.model_validate(data) if data else None
+    return UploadedDataset.model_validate(data) if data else None
 
 
 def connect(
     app: AppState,
-    own: OwnChoice,
+    own: UploadedChoice,
     field: Mapping[str, Any],
     token: gr.BrowserState,
     *,

@@ -24,9 +24,9 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.typed_rows import as_file
 from cdvft_app.ui.shared.viewing import visitor
 from cdvft_app.ui.shared.visitor import token_of
-from cdvft_app.ui.train import own_data_view as view
+from cdvft_app.ui.train import uploaded_view as view
 from cdvft_app.ui.train.controls import QUIET
-from cdvft_app.ui.train.own_list import NONE_YET, how_long_kept, offer
+from cdvft_app.ui.train.uploaded_list import NONE_YET, how_long_kept, offer
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
 MAX_NAME = 120
@@ -52,7 +52,7 @@ NOT_YET = '<p class="quiet" role="status">Not trained on yet: for that, press â€
 
 
 @dataclass(frozen=True)
-class OwnDataPanel:
+class UploadedPanel:
     """`use` is the button that takes what is shown as what is learned from; `mine` is the list.
 
     `mapping` are the fields that say what is what. `removed` is the event of something being deleted.
@@ -79,13 +79,13 @@ def look(app: AppState, chosen: Sequence[Any], token: str) -> Inspection:
             token,
             inputs=[name for name in text if isinstance(name, str)][:2] if isinstance(text, list) else [],
             label=label if isinstance(label, str) and label else None,
-            writes=None if task not in (LABEL, ANSWER) else task == ANSWER,
+            is_generative=None if task not in (LABEL, ANSWER) else task == ANSWER,
             evaluation=evaluation or None,
             **library.read_split(share, seed),
         )
 
 
-def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
+def uploaded_panel(app: AppState, token: gr.BrowserState) -> UploadedPanel:
     """Lay the panel out and connect what it does by itself."""
     private = catalog.hub_ids_allowed()
     with gr.Accordion("Your own data", open=False, elem_classes=["fold"], elem_id="own-data"):
@@ -170,7 +170,9 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         return [
             gr.update(visible=True),
             view.inspection(looked),
-            gr.update(value=ANSWER if looked.roles.writes else LABEL, visible=looked.kept.kind == "text"),
+            gr.update(
+                value=ANSWER if looked.roles.is_generative else LABEL, visible=looked.kept.kind == "text"
+            ),
             *_columns(looked),
             gr.update(
                 choices=[("A held-out share", ""), *(one for one in others if one[1] != record.id)],
@@ -281,13 +283,13 @@ def own_data(app: AppState, token: gr.BrowserState) -> OwnDataPanel:
         return ["", gr.update(**offer(app, owner)), *blank()]
 
     removed = really.click(deleted, [mine, token], [message, mine, *parts], **QUIET)
-    return OwnDataPanel(mine, mapping, use, message, removed)
+    return UploadedPanel(mine, mapping, use, message, removed)
 
 
 def _columns(looked: Inspection) -> list[Any]:
     """The fields of the columns that are read and told."""
     names, roles = list(looked.kept.columns), looked.roles
-    of_text, of_label = (PROMPT, OF_ANSWER) if roles.writes else (TEXT, OF_LABEL)
+    of_text, of_label = (PROMPT, OF_ANSWER) if roles.is_generative else (TEXT, OF_LABEL)
     is_text = looked.kept.kind == "text"
     return [
         gr.update(choices=names, value=list(roles.inputs), visible=is_text, **of_text),

@@ -12,7 +12,7 @@ MIN_HELD_OUT, HELD_OUT, MAX_HELD_OUT = 0.05, 0.2, 0.5
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class OwnData(BaseModel):
+class UploadedDataset(BaseModel):
     """Data of one's own, and how it is read: all that a run must know of it, but for the rows.
 
     The rows are found by the SHA-256 of the file they came in. `inputs` are the columns of the text, of the
@@ -44,7 +44,7 @@ class OwnData(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _is_of_one_kind(self) -> OwnData:
+    def _is_of_one_kind(self) -> UploadedDataset:
         if (self.kind == "generation") != (self.metric is not None) or (self.metric and self.labels):
             raise ValueError(
                 "metric is given for written answers, which have no labels, and for nothing else"
